@@ -1,0 +1,150 @@
+"""Codes: the vectors of one space, row by row with the ids of their images.
+
+Shapes: ``n`` images, ``d`` latent variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from latentmap.errors import SpaceError
+from latentmap.frames import Frame
+
+
+@dataclass(frozen=True)
+class Space:
+    """A code space: its kind (``z``, ``w``, ``w+``), its size, and the model that it belongs to.
+
+    ``model`` is the name that people read; ``fingerprint`` is the sha256 of the model's weights and configuration, and
+    alone decides whether two spaces are the same.
+    """
+
+    kind: str
+    dim: int
+    model: str
+    fingerprint: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.model} ({self.dim}-d, {self.fingerprint[:12]})"
+
+    def same_as(self, other: Space) -> bool:
+        """Whether both are one space, whatever the models are called."""
+        return (self.kind, self.dim, self.fingerprint) == (other.kind, other.dim, other.fingerprint)
+
+    def require(self, other: Space, what: str) -> None:
+        """Refuses ``what``, which is in ``other``, unless it is in this space.
+
+        Raises:
+            SpaceError: the spaces differ.
+        """
+        if not self.same_as(other):
+            raise SpaceError(f"{what} must be in {self}, not in {other}: use the model that made it")
+
+
+class Rows(Protocol):
+    """Float rows that can be read in pieces: an array, or the shards of a cache."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Rows ``start`` to ``stop`` as float32 ``(stop - start, d)``, a fresh or shared array; not to be written to."""
+
+    def take(self, index: np.ndarray) -> np.ndarray:
+        """The rows at ``index`` as float32, in that order."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayRows:
+    """Rows in memory."""
+
+    array: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        return self.array[start:stop]
+
+    def take(self, index: np.ndarray) -> np.ndarray:
+        return self.array[index]
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """The codes of some images in one space: float32, all finite, row ``i`` is the code of image ``ids[i]``.
+
+    ``rows`` may stay on disk: use ``blocks`` or ``read`` for what does not have to be in memory at once. ``data`` is the
+    fingerprint of the images; ``digests`` are the first 16 bytes of the sha256 of each image's content, ``(n, 16)``
+    uint8, by which images are recognised; ``skipped`` are the images that could not be read and have no row.
+    """
+
+    ids: np.ndarray
+    rows: Rows
+    space: Space
+    frame: Frame
+    data: str
+    digests: np.ndarray
+    skipped: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        expected = (len(self.ids), self.space.dim)
+        if self.rows.shape != expected or self.digests.shape != (len(self.ids), 16):
+            raise SpaceError(
+                f"codes in {self.space} must have shape {expected} and digests {(len(self.ids), 16)}, "
+                f"not {self.rows.shape} and {self.digests.shape}"
+            )
+
+    @classmethod
+    def from_array(
+        cls,
+        ids: Sequence[str] | np.ndarray,
+        vectors: np.ndarray | torch.Tensor,
+        *,
+        space: Space,
+        frame: Frame | None = None,
+        data: str = "",
+        digests: np.ndarray | None = None,
+    ) -> Codes:
+        """Codes in memory; without ``digests`` the ids alone stand for the images."""
+        array = np.ascontiguousarray(np.asarray(vectors, dtype=np.float32))
+        names = np.asarray(ids, dtype=np.str_)
+        if digests is None:
+            digests = np.zeros((len(names), 16), dtype=np.uint8)
+        return cls(names, ArrayRows(array), space, frame or Frame(), data, digests)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def vectors(self) -> torch.Tensor:
+        """All codes in memory, float32 ``(n, d)``."""
+        return self.read(0, len(self))
+
+    def read(self, start: int, stop: int) -> torch.Tensor:
+        """Rows ``start`` to ``stop`` in memory, float32."""
+        array = self.rows.read(start, stop)
+        return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+    def take(self, index: np.ndarray) -> Codes:
+        """The codes of some rows, in memory and in that order."""
+        return Codes(
+            self.ids[index],
+            ArrayRows(self.rows.take(index)),
+            self.space,
+            self.frame,
+            self.data,
+            self.digests[index],
+            self.skipped,
+        )
+
+    def blocks(self, size: int = 8192) -> Iterator[torch.Tensor]:
+        """All rows in order, ``size`` at a time."""
+        for start in range(0, len(self), size):
+            yield self.read(start, min(start + size, len(self)))

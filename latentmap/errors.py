@@ -1,0 +1,45 @@
+"""The exceptions that latentmap raises on purpose.
+
+    LatentmapError
+    ├── ImageError    (ValueError)  images that cannot be found, read or agreed on
+    ├── ModelError    (ValueError)  a model file, a model's contract or a training that cannot be used
+    ├── SpaceError    (ValueError)  codes, or a map, of another space
+    ├── PairError     (ValueError)  codes that do not belong together
+    ├── MapError      (ValueError)  a map that cannot be fitted, read or applied
+    ├── CacheError    (OSError)     a cache that is damaged, busy or cannot be written
+    └── OutputError   (OSError)     an output that exists or cannot be written
+
+Every message says what was expected, what came, and what to do. The command line prints it as one line.
+"""
+
+
+class LatentmapError(Exception):
+    """The root of the tree: anything that latentmap refuses."""
+
+
+class ImageError(LatentmapError, ValueError):
+    """Images that cannot be found, read or agreed on."""
+
+
+class ModelError(LatentmapError, ValueError):
+    """A model file, a model's contract or a training that cannot be used."""
+
+
+class SpaceError(LatentmapError, ValueError):
+    """Codes, or a map, of another space than the one that is asked for."""
+
+
+class PairError(LatentmapError, ValueError):
+    """Codes that do not belong together."""
+
+
+class MapError(LatentmapError, ValueError):
+    """A map that cannot be fitted, read or applied."""
+
+
+class CacheError(LatentmapError, OSError):
+    """A cache that is damaged, busy or cannot be written."""
+
+
+class OutputError(LatentmapError, OSError):
+    """An output that exists already or cannot be written."""

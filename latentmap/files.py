@@ -1,0 +1,62 @@
+"""Files that are there whole or not at all: written to a temporary name, fsynced, renamed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from latentmap.errors import LatentmapError, OutputError
+
+
+@contextmanager
+def replace_atomic(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside ``path`` that takes its place when the block ends well, else is removed.
+
+    Raises:
+        OutputError: the folder is missing, or the file cannot be written.
+    """
+    # Keeps the suffix: some writers choose the format by it.
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        fsync_folder(path.parent)
+    except LatentmapError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{path} could not be written: {error.strerror or error}; nothing was changed") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Puts ``data`` at ``path``, whole or not at all."""
+    with replace_atomic(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Refuses an output path that cannot be used, before any work is done.
+
+    Raises:
+        OutputError: the path exists and ``force`` is not set, or its folder is missing.
+    """
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists: choose another path, or add --force to replace it")
+    if not path.absolute().parent.is_dir():
+        raise OutputError(f"the folder of {path} does not exist: make it first")
