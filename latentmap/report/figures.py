@@ -1,0 +1,113 @@
+"""Figures made of images: labelled rows, such as the three rows of a relocation.
+
+Shapes: ``n`` images in a row, images ``(n, c, h, w)`` in [0, 1] with 1 or 3 channels.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from latentmap.errors import ImageError
+
+_READABLE = 96  # Cells are at least this high, so that a label of two lines fits beside them.
+_GAP = 4
+_MARGIN = 12
+_FONT_SIZE = 15
+_LABEL_COLUMNS = 18  # Characters before a label goes on in the next line.
+
+
+def image_grid(
+    rows: Sequence[tuple[str, torch.Tensor]], *, scale: int | None = None
+) -> Image.Image:
+    """Rows of images, each with its label at the left, as one RGB picture.
+
+    ``rows`` are pairs of a label and images ``(n, c, h, w)`` in [0, 1]; rows may differ in size, number and channels.
+    Every image is brought to one cell: ``scale`` times the largest image, by default the whole number that makes a
+    cell readable. Whole multiples repeat pixels, so that nothing is invented; other factors use a Lanczos filter.
+
+    Example:
+        >>> image_grid([("original", torch.rand(8, 3, 64, 64, generator=torch.manual_seed(0)))]).mode
+        'RGB'
+
+    Raises:
+        ImageError: there is no image, or a row is no batch of grey or colour images.
+    """
+    _check_rows(rows)
+    height = max(images.shape[2] for _, images in rows)
+    width = max(images.shape[3] for _, images in rows)
+    factor = scale or max(1, -(-_READABLE // height))
+    cell = (width * factor, height * factor)
+    font = ImageFont.load_default(_FONT_SIZE)
+    labels = [textwrap.fill(label, _LABEL_COLUMNS, break_long_words=True) for label, _ in rows]
+    label_width = _label_width(labels, font)
+    columns = max(len(images) for _, images in rows)
+    canvas = Image.new(
+        "RGB",
+        (label_width + columns * (cell[0] + _GAP) - _GAP, len(rows) * (cell[1] + _GAP) - _GAP),
+        "white",
+    )
+    draw = ImageDraw.Draw(canvas)
+    for number, (label, (_, images)) in enumerate(zip(labels, rows, strict=True)):
+        top = number * (cell[1] + _GAP)
+        draw.multiline_text(
+            (_MARGIN, top + cell[1] / 2), label, fill="black", font=font, anchor="lm"
+        )
+        for column, image in enumerate(images):
+            canvas.paste(_cell_image(image, cell), (label_width + column * (cell[0] + _GAP), top))
+    return canvas
+
+
+def relocation_grid(
+    originals: torch.Tensor,
+    reconstructions: torch.Tensor,
+    relocated: torch.Tensor,
+    *,
+    source: str,
+    target: str,
+    scale: int | None = None,
+) -> Image.Image:
+    """The three rows of a relocation: original, reconstruction by the source, image by the target from the mapped code.
+
+    ``source`` and ``target`` are the names of the two models; the three batches may differ in size and channels.
+    """
+    rows = [
+        ("original", originals),
+        (f"{source} reconstruction", reconstructions),
+        (f"relocated to {target}", relocated),
+    ]
+    return image_grid(rows, scale=scale)
+
+
+def _check_rows(rows: Sequence[tuple[str, torch.Tensor]]) -> None:
+    if not any(len(images) for _, images in rows):
+        raise ImageError("a figure needs at least one image, but there is none")
+    for label, images in rows:
+        if images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise ImageError(
+                f"row {label!r} of a figure must have shape (n, 1, h, w) or (n, 3, h, w), not {tuple(images.shape)}"
+            )
+
+
+def _label_width(labels: Sequence[str], font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> int:
+    if not any(labels):
+        return 0
+    draw = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    widest = max(draw.multiline_textbbox((0, 0), label, font=font)[2] for label in labels)
+    return int(widest) + 2 * _MARGIN
+
+
+def _cell_image(image: torch.Tensor, cell: tuple[int, int]) -> Image.Image:
+    pixels = (
+        (image.detach().cpu().float().clamp(0, 1) * 255)
+        .round()
+        .to(torch.uint8)
+        .permute(1, 2, 0)
+        .numpy()
+    )
+    picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+    whole = cell[0] % picture.width == 0 and cell[1] % picture.height == 0
+    return picture.resize(cell, Image.Resampling.NEAREST if whole else Image.Resampling.LANCZOS)
