@@ -1,0 +1,56 @@
+# On a machine with Python 3.10 or later and make, each target does its own set-up, once.
+#   make demo    the main path on built-in images (about a minute)
+#   make test    the tests
+#   make check   ruff, and mypy over all three folders
+# PYTHON=python3.12 chooses the interpreter, VENV=folder another environment.
+
+PYTHON = python3
+VENV = .venv
+RUN = $(VENV)/bin/python -m
+STAMP = $(VENV)/.latentmap-installed
+DEMO_ARGS =
+PYTEST_ARGS = -n 2
+
+.PHONY: demo test check format types pyright build clean
+
+demo: $(STAMP)
+	$(RUN) latentmap.cli demo $(DEMO_ARGS)
+
+test: $(STAMP)
+	$(RUN) pytest $(PYTEST_ARGS)
+
+check: $(STAMP) types
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) mypy tests benchmarks conftest.py --allow-untyped-defs --allow-incomplete-defs
+
+format: $(STAMP)
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+# Type checkers do not follow package_dir: on the checkout mypy would leave out encoders/ and cli/ and say Success.
+types:
+	rm -rf build/typing
+	mkdir -p build/typing/latentmap
+	ln -s "$(CURDIR)"/latentmap/* "$(CURDIR)/encoders" "$(CURDIR)/cli" build/typing/latentmap/
+
+# Not in check: the first run of pyright downloads node.
+pyright: $(STAMP) types
+	$(RUN) pip install pyright
+	$(RUN) pyright
+
+build: $(STAMP)
+	$(RUN) build
+
+clean:
+	rm -rf build dist *.egg-info
+
+# The stamp is the last step, so that an interrupted installation starts again. An environment whose interpreter has
+# gone is made anew.
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo 'latentmap needs Python 3.10 or later: make PYTHON=python3.12 ...' >&2; exit 1; }
+	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(RUN) pip install -c constraints.txt -e ".[dev,fast]"
+	touch $(STAMP)

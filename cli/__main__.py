@@ -1,0 +1,5 @@
+"""``python -m latentmap.cli`` is the command ``latentmap``."""
+
+from latentmap.cli.main import main
+
+main()

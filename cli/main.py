@@ -1,0 +1,93 @@
+"""The command ``latentmap``: a group that loads a command when it is asked for.
+
+Here alone errors become messages: what latentmap refuses is one line on stderr and exit code 1, wrong usage is exit
+code 2, Ctrl-C is one line and 130. Anything else is a fault of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import NamedTuple
+
+import click
+
+from latentmap.errors import LatentmapError
+
+
+class _Entry(NamedTuple):
+    module: str
+    attribute: str
+    help: str
+
+
+# In the order of use. Help for the group reads this table and imports no command.
+COMMANDS = {
+    "demo": _Entry("latentmap.cli.demo", "demo", "The whole path on built-in images, in a minute."),
+    "images": _Entry("latentmap.cli.images", "images", "Look at images, or pack them for speed."),
+    "train": _Entry("latentmap.cli.train", "train", "Train a VAE or a Split-VAE."),
+    "models": _Entry("latentmap.cli.models", "models", "List and describe models."),
+    "encode": _Entry("latentmap.cli.encode", "encode", "Encode images with models into a cache."),
+    "cache": _Entry("latentmap.cli.cache", "cache", "List, verify, remove or export cached codes."),
+    "fit": _Entry("latentmap.cli.fit", "fit", "Fit a map from one latent space to another."),
+    "evaluate": _Entry("latentmap.cli.evaluate", "evaluate", "Score a map on images."),
+    "apply": _Entry("latentmap.cli.apply", "apply", "Carry images or codes through a map."),
+    "diagnose": _Entry("latentmap.cli.diagnose", "diagnose", "What a VAE's latent variables do."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on use, and which turns errors into messages."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        entry = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(entry.module), entry.attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            close = difflib.get_close_matches(name, COMMANDS)
+            advice = f"did you mean {' or '.join(close)}?" if close else "see latentmap --help"
+            ctx.fail(f"no command {name!r}: {advice}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except LatentmapError as error:
+            raise click.ClickException(" ".join(str(error).splitlines())) from error
+        except KeyboardInterrupt:
+            click.echo(
+                "\nInterrupted: what was finished is kept; "
+                "run the same command again to go on (train: with --resume).",
+                err=True,
+            )
+            ctx.exit(130)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="latentmap", message="%(prog)s %(version)s")
+def main() -> None:
+    """Maps between the latent spaces of generative models of images.
+
+    \b
+    The main path:
+      latentmap train vae --data IMAGES --out a.safetensors
+      latentmap train split-vae --data IMAGES --out b.safetensors
+      latentmap fit --src a.safetensors --dst b.safetensors --data IMAGES --out map.safetensors
+      latentmap apply map.safetensors --data IMAGES --out grid.png
+
+    Each command has its own --help with an example.
+    """
