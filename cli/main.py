@@ -1,7 +1,8 @@
 """The command ``latentmap``: a group that loads a command when it is asked for.
 
-Here alone errors become messages: what latentmap refuses is one line on stderr and exit code 1, wrong usage is exit
-code 2, Ctrl-C is one line and 130. Anything else is a fault of ours and keeps its traceback.
+Here alone errors become messages: what latentmap refuses is one line on stderr and exit code 1,
+wrong usage is exit code 2, Ctrl-C is one line and 130. Anything else is a fault of ours and keeps
+its traceback.
 """
 
 from __future__ import annotations

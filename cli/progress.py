@@ -1,4 +1,4 @@
-"""The progress bar of the command line: on stderr, on a terminal only, for work longer than two seconds."""
+"""The progress bar of the command line: on stderr, for work of more than two seconds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from latentmap.progress import Progress
 
 @contextmanager
 def progress_bar(label: str, unit: str = "images") -> Iterator[Progress]:
-    """Yields a ``progress(done, total)`` that draws a bar with rate and time left.
+    """Yields a ``progress(done, total)`` that draws a bar with rate and time left on a terminal.
 
-    The first call sets the starting point, so that the rate of resumed work counts only what is done now.
+    The first call sets the starting point: the rate of resumed work counts only what is done now.
     """
     bar: Any = None
 

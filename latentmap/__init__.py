@@ -3,8 +3,8 @@
     from latentmap import LatentCache, evaluate, fit, open_images, pair
     from latentmap.encoders import load
 
-The names are loaded when they are first used: importing the package costs milliseconds, not torch's seconds.
-They stand in ``__init__.pyi``.
+The names stand in ``__init__.pyi`` and are loaded when they are first used: importing the package
+costs milliseconds, not torch's seconds.
 """
 
 import lazy_loader as _lazy

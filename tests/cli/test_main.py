@@ -1,0 +1,107 @@
+"""What a person meets at the command line: help, versions, one-line errors, exit codes."""
+
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+import latentmap
+from latentmap.cli import main as main_module
+from latentmap.cli.main import COMMANDS, main
+from latentmap.errors import ImageError, LatentmapError
+
+
+def run_raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> Result:
+    """Runs ``latentmap fit`` with a fit that raises ``error``."""
+
+    @click.command()
+    def fit() -> None:
+        raise error
+
+    fake = SimpleNamespace(fit=fit)
+    monkeypatch.setattr(main_module, "importlib", SimpleNamespace(import_module=lambda _: fake))
+    return CliRunner().invoke(main, ["fit"])
+
+
+def test_an_error_of_ours_is_one_line_on_stderr_and_exit_code_1(monkeypatch):
+    result = run_raising(ImageError("faces has no image:\nname another folder"), monkeypatch)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == "Error: faces has no image: name another folder\n"
+
+
+def test_every_class_of_our_tree_is_an_error_of_ours(monkeypatch):
+    for kind in LatentmapError.__subclasses__():
+        assert run_raising(kind("refused"), monkeypatch).stderr == "Error: refused\n"
+
+
+def test_any_other_exception_keeps_its_traceback(monkeypatch):
+    result = run_raising(ZeroDivisionError("our fault"), monkeypatch)
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_an_interruption_is_exit_code_130_and_says_how_to_go_on(monkeypatch):
+    result = run_raising(KeyboardInterrupt(), monkeypatch)
+    assert result.exit_code == 130
+    assert "run the same command again to go on" in result.stderr
+
+
+def test_ctrl_c_ends_a_process_with_130_and_no_traceback():
+    code = """
+import sys, time, types
+import click
+from latentmap.cli.main import main
+@click.command()
+def fit():
+    print("ready", flush=True)
+    time.sleep(60)
+sys.modules["latentmap.cli.fit"] = types.SimpleNamespace(fit=fit)
+sys.argv = ["latentmap", "fit"]
+main()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)  # It has to be asleep in the command, not in print.
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert "Interrupted" in stderr
+
+
+def test_the_version_is_that_of_the_package():
+    result = CliRunner().invoke(main, ["--version"], prog_name="latentmap")
+    assert result.output == f"latentmap {latentmap.__version__}\n"
+
+
+def test_help_lists_every_command_without_loading_one(monkeypatch):
+    monkeypatch.setattr(main_module, "importlib", None)
+    result = CliRunner().invoke(main, ["--help"])
+    assert result.exit_code == 0
+    for name, entry in COMMANDS.items():
+        assert f"  {name} " in result.output
+        assert entry.help in result.output
+
+
+@pytest.mark.parametrize(
+    ("wrong", "advice"),
+    [("evalute", "did you mean evaluate?"), ("zzz", "see latentmap --help")],
+)
+def test_an_unknown_command_is_wrong_usage_with_advice(wrong, advice):
+    result = CliRunner().invoke(main, [wrong])
+    assert result.exit_code == 2
+    assert f"no command '{wrong}': {advice}" in result.stderr
+
+
+def test_an_unknown_option_is_wrong_usage():
+    result = CliRunner().invoke(main, ["--nonsense"])
+    assert result.exit_code == 2
+    assert "No such option" in result.stderr

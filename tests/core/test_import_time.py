@@ -1,0 +1,63 @@
+"""Help answers at once: what is slow to import is imported by the commands that need it."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+HEAVY = {"torch", "numpy", "h5py", "scipy", "sklearn", "PIL", "tqdm"}
+HELP_SECONDS = 0.4
+
+HELP = """
+import sys
+sys.argv = ["latentmap", "--help"]
+from latentmap.cli.main import main
+main(standalone_mode=False)
+"""
+EVERY_COMMAND = """
+import importlib
+from latentmap.cli.main import COMMANDS
+for entry in COMMANDS.values():
+    importlib.import_module(entry.module)
+"""
+
+
+def heavy_imports(code: str) -> set[str]:
+    """Which heavy libraries a fresh Python has loaded after running ``code``."""
+    report = "\nimport json, sys\nprint(json.dumps(sorted({n.split('.')[0] for n in sys.modules})))"
+    done = subprocess.run(
+        [sys.executable, "-c", code + report], capture_output=True, text=True, check=True
+    )
+    return HEAVY & set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import latentmap", "import latentmap.cli.main", HELP, EVERY_COMMAND],
+    ids=["package", "group", "help", "every command"],
+)
+def test_importing_loads_nothing_heavy(code):
+    assert heavy_imports(code) == set()
+
+
+@pytest.mark.parametrize("code", ["import numpy", "from latentmap import Codes"])
+def test_the_check_sees_a_heavy_import(code):
+    assert "numpy" in heavy_imports(code)
+
+
+def test_help_answers_within_its_budget():
+    # A busy machine makes a run slower, never faster: the best of a few tries is the cost.
+    best = float("inf")
+    for _ in range(8):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "latentmap.cli", "--help"], capture_output=True, text=True
+        )
+        best = min(best, time.perf_counter() - start)
+        assert done.returncode == 0
+        assert "Commands:" in done.stdout
+        if best < HELP_SECONDS:
+            return
+    pytest.fail(f"latentmap --help took {best:.2f} s at best, not {HELP_SECONDS} s")

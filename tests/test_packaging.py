@@ -1,0 +1,70 @@
+"""What is installed is what stands in the checkout."""
+
+import configparser
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import latentmap
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = {"latentmap": "latentmap", "encoders": "latentmap.encoders", "cli": "latentmap.cli"}
+
+
+def listed() -> list[str]:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    return config["options"]["packages"].split()
+
+
+def on_disk() -> list[str]:
+    return sorted(
+        ".".join([package, *init.parent.relative_to(ROOT / folder).parts])
+        for folder, package in FOLDERS.items()
+        for init in (ROOT / folder).rglob("__init__.py")
+    )
+
+
+def test_setup_cfg_lists_every_package_on_disk():
+    assert sorted(listed()) == on_disk()
+
+
+def test_every_folder_with_modules_is_a_package():
+    for folder in FOLDERS:
+        for module in (ROOT / folder).rglob("*.py"):
+            assert (module.parent / "__init__.py").exists(), f"{module.parent} has no __init__.py"
+
+
+@pytest.mark.parametrize("package", listed())
+def test_every_package_is_imported_from_this_checkout(package):
+    assert ROOT in Path(import_module(package).__file__ or "").resolve().parents
+
+
+@pytest.mark.parametrize("folder", ["encoders", "cli"])
+def test_a_folder_refuses_to_be_imported_under_a_short_name(folder):
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {folder}"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert f"this folder is the package latentmap.{folder}" in done.stderr
+
+
+def test_the_public_names_are_sorted_and_all_there():
+    assert latentmap.__all__ == sorted(latentmap.__all__)
+    for name in latentmap.__all__:
+        assert getattr(latentmap, name) is not None
+
+
+def test_the_stub_lists_the_names_that_it_imports():
+    stub = (ROOT / "latentmap" / "__init__.pyi").read_text()
+    namespace: dict[str, list[str]] = {}
+    exec(stub[stub.index("__all__") :].split("__version__")[0], namespace)
+    assert namespace["__all__"] == latentmap.__all__
+
+
+def test_the_version_is_in_the_changelog_and_the_citation():
+    assert f"## [{latentmap.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"version: {latentmap.__version__}\n" in (ROOT / "CITATION.cff").read_text()
