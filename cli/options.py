@@ -1,0 +1,238 @@
+"""Options that several commands share, declared once, each with one meaning.
+
+    --data --split --limit --group-by      ``data_options``: which images
+    --attributes --where --on-error
+    --frame --resize --size                what is seen of an image
+    --device --precision --batch-size      where and how a network runs
+    --seed                                 what makes random choices repeatable
+    --cache                                the folder of codes
+    --json --force                         how results are printed, and replaced
+
+Nothing heavy is imported here: the values are checked again, and used, by the library.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from latentmap.images import ImageSource
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+# A test compares these with the library's own lists, which cannot be imported here without torch.
+RESIZES = (
+    "torch-bicubic",
+    "torch-bilinear",
+    "pillow-lanczos",
+    "pillow-bicubic",
+    "pillow-bilinear",
+    "pillow-box",
+)
+PRECISIONS = ("float32", "bfloat16", "float16")
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """The images that a user asks for, as given on the command line."""
+
+    path: str
+    split: Literal["train", "val", "test"] | None = None
+    limit: int | None = None
+    group_by: Path | None = None
+    attributes: Path | None = None
+    where: str | None = None
+    on_error: Literal["stop", "skip"] = "stop"
+
+    def open(self) -> ImageSource:
+        """The images; their contents are not read yet.
+
+        Raises:
+            ImageError: there are no such images.
+        """
+        from latentmap.images import open_images
+
+        return open_images(
+            self.path,
+            split=self.split,
+            limit=self.limit,
+            group_by=self.group_by,
+            attributes=self.attributes,
+            where=self.where,
+        )
+
+
+def data_options(command: Command) -> Command:
+    """Adds the options that choose images; the command gets them as ``data: DataOptions``."""
+
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any,
+        data: str,
+        split: Literal["train", "val", "test"] | None,
+        limit: int | None,
+        group_by: Path | None,
+        attributes: Path | None,
+        where: str | None,
+        on_error: Literal["stop", "skip"],
+        **kwargs: Any,
+    ) -> Any:
+        chosen = DataOptions(data, split, limit, group_by, attributes, where, on_error)
+        return command(*args, data=chosen, **kwargs)
+
+    decorated: Any = wrapped
+    for option in reversed(_DATA):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]  # click's decorators keep the callable's type, untyped here
+
+
+def _parse_size(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    parts = value.lower().split("x")
+    good = all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts)
+    if len(parts) > 2 or not good:
+        raise click.BadParameter(f"{value!r} is no size: give one number, or height x width: 96x64")
+    return (int(parts[0]), int(parts[-1]))
+
+
+def _resolve_device(ctx: click.Context, _: click.Parameter, value: str) -> str:
+    if ctx.resilient_parsing or value == "cpu":
+        return value
+    import torch
+
+    if value == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(value).type
+    except RuntimeError:
+        raise click.BadParameter(
+            f"{value!r} is no device: give auto, cpu, cuda or cuda:1"
+        ) from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise click.BadParameter(
+            f"{value!r} is asked for, but torch sees no GPU here: use --device cpu"
+        )
+    return value
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+_DATA = (
+    click.option(
+        "--data",
+        required=True,
+        metavar="PATH",
+        help="Images: a folder, a .zip, MNIST's IDX file (.gz or not), .npy, .npz, "
+        "file.h5:/dataset, a file of `latentmap images pack`, or the word digits.",
+    ),
+    click.option(
+        "--split",
+        type=click.Choice(SPLITS),
+        help="Only this part: by CelebA's list_eval_partition.txt when it lies beside the images, "
+        "else 80/10/10 by a hash of the id.",
+    ),
+    click.option(
+        "--limit",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Only the first N images of the choice.",
+    ),
+    click.option(
+        "--group-by",
+        type=_FILE,
+        metavar="FILE",
+        help="A table file,group (such as an identity): images of one group stay "
+        "on one side of a split.",
+    ),
+    click.option(
+        "--attributes",
+        type=_FILE,
+        metavar="FILE",
+        help="A table of attributes for --where: CelebA's list_attr_celeba.txt, or csv.",
+    ),
+    click.option(
+        "--where",
+        metavar="EXPRESSION",
+        help='Only images with these attributes, such as "Wearing_Hat == -1 and Young == 1".',
+    ),
+    click.option(
+        "--on-error",
+        type=click.Choice(("stop", "skip")),
+        default="stop",
+        show_default=True,
+        help="At an image that cannot be read: stop, or skip it and list it in the result.",
+    ),
+)
+
+frame_option = click.option(
+    "--frame",
+    default="full",
+    show_default=True,
+    metavar="FRAME",
+    help="What is seen of an image: full, center (the largest square), celeba, or "
+    "top,left,bottom,right from 0 to 1.",
+)
+resize_option = click.option(
+    "--resize",
+    type=click.Choice(RESIZES),
+    default="torch-bicubic",
+    show_default=True,
+    help="The filter that brings the frame to its size, antialiased.",
+)
+size_option = click.option(
+    "--size",
+    callback=_parse_size,
+    metavar="N|HxW",
+    help="Height and width in pixels.  [default: as the images are]",
+)
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    callback=_resolve_device,
+    metavar="DEVICE",
+    help="Where networks run: cpu, cuda, cuda:1; auto is the GPU when there is one.",
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="float32",
+    show_default=True,
+    help="Arithmetic of the network; codes are kept apart by it.",
+)
+batch_size_option = click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Images at a time.  [default: chosen]",
+)
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Makes random choices repeatable.",
+)
+cache_option = click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("latentmap-cache"),
+    show_default=True,
+    envvar="LATENTMAP_CACHE",
+    show_envvar=True,
+    help="The folder where codes are kept.",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as one JSON object."
+)
+force_option = click.option("--force", is_flag=True, help="Replace an output that exists.")
