@@ -1,6 +1,62 @@
-"""Models: a family a file, the networks in ``nets``, the training in ``training``."""
+"""Adapters: foreign networks behind the contract of ``latentmap.model.Model``, and how to load them."""
+
+from __future__ import annotations
 
 if __name__ != "latentmap.encoders":
     raise ImportError(
         f"this folder is the package latentmap.encoders; it was imported as {__name__!r}"
     )
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from latentmap.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+    from latentmap.model import Model
+
+__all__ = ["FAMILIES", "build", "load"]
+
+# Family name, as it stands in model files -> "module:Class".
+FAMILIES: dict[str, str] = {
+    "split-vae": "latentmap.encoders.split_vae:SplitVAEModel",
+    "vae": "latentmap.encoders.vae:VAEModel",
+}
+
+
+def build(family: str, config: dict[str, Any], **attributes: Any) -> Model:
+    """A model of a family with fresh weights; ``config`` is what the family's network takes.
+
+    Raises:
+        ModelError: no such family, or a configuration that does not fit it.
+    """
+    if family not in FAMILIES:
+        raise ModelError(
+            f"unknown model family {family!r}: this version knows {', '.join(FAMILIES)}"
+        )
+    module, _, name = FAMILIES[family].partition(":")
+    model: Model = getattr(importlib.import_module(module), name)(config, **attributes)
+    return model
+
+
+def load(reference: str | Path, *, device: str | torch.device = "cpu") -> Model:
+    """The model that a native file holds, in evaluation mode on ``device``; its name is that of the file.
+
+    Raises:
+        ModelError: the file is missing, cut off, damaged, or not a model of a known family.
+    """
+    from latentmap.encoders.native import read_header, read_weights
+
+    path = Path(reference)
+    header = read_header(path)
+    model = build(
+        header.family, header.config, name=path.stem, frame=header.frame, weights=read_weights(path)
+    )
+    if model.fingerprint != header.fingerprint:
+        raise ModelError(
+            f"the weights in {path} are not those that were saved: the file is damaged, get it again"
+        )
+    return model.to(device)

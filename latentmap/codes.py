@@ -43,7 +43,9 @@ class Space:
             SpaceError: the spaces differ.
         """
         if not self.same_as(other):
-            raise SpaceError(f"{what} must be in {self}, not in {other}: use the model that made it")
+            raise SpaceError(
+                f"{what} must be in {self}, not in {other}: use the model that made it"
+            )
 
 
 class Rows(Protocol):
@@ -111,13 +113,14 @@ class Codes:
         frame: Frame | None = None,
         data: str = "",
         digests: np.ndarray | None = None,
+        skipped: Sequence[str] = (),
     ) -> Codes:
         """Codes in memory; without ``digests`` the ids alone stand for the images."""
         array = np.ascontiguousarray(np.asarray(vectors, dtype=np.float32))
         names = np.asarray(ids, dtype=np.str_)
         if digests is None:
             digests = np.zeros((len(names), 16), dtype=np.uint8)
-        return cls(names, ArrayRows(array), space, frame or Frame(), data, digests)
+        return cls(names, ArrayRows(array), space, frame or Frame(), data, digests, tuple(skipped))
 
     def __len__(self) -> int:
         return len(self.ids)

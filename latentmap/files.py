@@ -29,7 +29,9 @@ def replace_atomic(path: Path) -> Iterator[Path]:
     except LatentmapError:
         raise
     except OSError as error:
-        raise OutputError(f"{path} could not be written: {error.strerror or error}; nothing was changed") from error
+        raise OutputError(
+            f"{path} could not be written: {error.strerror or error}; nothing was changed"
+        ) from error
     finally:
         with suppress(OSError):
             temporary.unlink()

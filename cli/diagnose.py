@@ -1,0 +1,51 @@
+"""latentmap diagnose: what a VAE's latent variables do."""
+
+from __future__ import annotations
+
+import click
+
+from latentmap.cli.options import DataOptions, data_options, device_option, json_option
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@data_options
+@device_option
+@json_option
+def diagnose(model: str, data: DataOptions, device: str, as_json: bool) -> None:
+    """Measure a VAE on images: active variables, the variance law, the variance loss.
+
+    A variable is active when its posterior mean has a variance above 0.05. The law of a settled training is mean
+    s2 + Var = 1 for every variable; the variance loss is about the mse.
+
+    \b
+    Example:
+      latentmap diagnose vae.safetensors --data t10k-images-idx3-ubyte.gz
+    """
+    from latentmap.cli.output import print_json, table
+    from latentmap.cli.progress import progress_bar
+    from latentmap.diagnostics import diagnose as measure
+    from latentmap.encoders import load
+
+    loaded = load(model, device=device)
+    images = data.open()
+    with progress_bar("measuring") as progress:
+        result = measure(loaded, images, progress=progress)
+    if as_json:
+        print_json({"model": model, "data": images.fingerprint, **result.to_json()})
+        return
+    rows = [
+        (number, f"{variance:.4f}", f"{posterior:.4f}", f"{kl:.4f}")
+        for number, (variance, posterior, kl) in enumerate(
+            zip(result.mean_variance, result.posterior_variance, result.kl, strict=True)
+        )
+    ]
+    click.echo(table(("variable", "Var mean", "mean s2", "KL"), rows))
+    click.echo(f"images                 {result.n}")
+    click.echo(f"active variables       {result.active} of {len(result.kl)}")
+    click.echo(
+        f"|mean s2 + Var - 1|    {result.law_deviation.mean():.4f} on average, {result.law_deviation.max():.4f} at most"
+    )
+    click.echo(f"mse                    {result.mse:.5f}")
+    click.echo(f"variance loss          {result.variance_loss:.5f}")
+    click.echo(f"KL                     {result.kl.sum():.3f}")

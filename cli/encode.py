@@ -1,0 +1,101 @@
+"""latentmap encode: the codes of images, into a cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from latentmap.cli.options import (
+    DataOptions,
+    batch_size_option,
+    cache_option,
+    data_options,
+    device_option,
+    json_option,
+    precision_option,
+)
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@data_options
+@cache_option
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="CACHE",
+    help="The cache to write; the same as --cache.",
+)
+@device_option
+@precision_option
+@batch_size_option
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads that decode images.  [default: by the processors]",
+)
+@json_option
+def encode(
+    models: tuple[str, ...],
+    data: DataOptions,
+    cache: Path,
+    out: Path | None,
+    device: str,
+    precision: Any,
+    batch_size: int | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Encode images with one or more models; each image is decoded once for all of them.
+
+    What the cache holds already is not computed again, and a run that was stopped goes on.
+
+    \b
+    Example:
+      latentmap encode vae.safetensors svae.safetensors --data faces.zip --out codes
+    """
+    from latentmap.cache import LatentCache
+    from latentmap.cli.output import print_json
+    from latentmap.cli.progress import progress_bar
+    from latentmap.encoders import load
+    from latentmap.encoding import BATCH_SIZE
+
+    loaded = [load(reference, device=device) for reference in models]
+    images = data.open()
+    folder = out or cache
+    with progress_bar("encoding") as progress:
+        results = LatentCache(folder).get_or_encode_all(
+            loaded,
+            images,
+            precision=precision,
+            batch_size=batch_size or BATCH_SIZE,
+            on_error=data.on_error,
+            workers=workers,
+            progress=progress,
+        )
+    if as_json:
+        print_json(
+            {
+                "cache": str(folder),
+                "data": images.fingerprint,
+                "codes": [
+                    {
+                        "model": reference,
+                        "fingerprint": codes.space.fingerprint,
+                        "space": codes.space.kind,
+                        "n": len(codes),
+                        "dim": codes.space.dim,
+                        "skipped": list(codes.skipped),
+                    }
+                    for reference, codes in zip(models, results, strict=True)
+                ],
+            }
+        )
+        return
+    for codes in results:
+        click.echo(f"{folder}: {len(codes)} codes in {codes.space}")
+    for name in results[0].skipped:
+        click.echo(f"skipped {name}: it could not be read", err=True)

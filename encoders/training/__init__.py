@@ -1,0 +1,1 @@
+"""Training: one recipe a family, and the loop that they share."""

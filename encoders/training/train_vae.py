@@ -1,0 +1,161 @@
+"""Training a VAE or a Split-VAE from images to a native model file."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentmap.encoders import build
+from latentmap.encoders.native import save_model
+from latentmap.encoders.training.checkpoint import read_record
+from latentmap.encoders.training.loop import CHECKPOINT, Schedule, run
+from latentmap.encoders.training.vae import VAERecipe
+from latentmap.encoders.vae import GaussianVAE
+from latentmap.errors import ModelError, OutputError
+from latentmap.files import refuse_existing, replace_atomic
+from latentmap.frames import Frame
+from latentmap.images import ImageSource, View, load_all
+from latentmap.model import Precision
+from latentmap.progress import Progress
+from latentmap.report.figures import image_grid
+
+_PREVIEWS = 10
+
+
+@dataclass(frozen=True)
+class VAESettings:
+    """What is trained, and how; the defaults are those of the published recipe.
+
+    ``config`` is the network's (see the family's adapter). ``steps`` takes the place of ``epochs``. ``gamma`` fixes the balance of the loss, which otherwise
+    follows the error; ``beta`` weighs the KL divergence.
+    """
+
+    family: str
+    config: dict[str, Any]
+    epochs: int
+    steps: int | None = None
+    batch_size: int = 100
+    learning_rate: float = 1e-4
+    beta: float = 1.0
+    gamma: float | None = None
+    precision: Precision = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        positive = {name: getattr(self, name) for name in ("epochs", "batch_size", "learning_rate")}
+        for name in ("steps", "gamma"):
+            if getattr(self, name) is not None:
+                positive[name] = getattr(self, name)
+        for name, value in positive.items():
+            if not value > 0:
+                raise ModelError(f"{name.replace('_', ' ')} must be above 0, not {value}")
+        if self.beta < 0:
+            raise ModelError(f"beta must not be below 0, but is {self.beta}")
+
+
+def working_folder(out: Path) -> Path:
+    """Where a training keeps its checkpoint, log and previews: beside the model file."""
+    return out.with_suffix(".training")
+
+
+def train_vae(
+    images: ImageSource,
+    settings: VAESettings,
+    *,
+    out: Path,
+    frame: Frame | None = None,
+    device: str | torch.device = "cpu",
+    resume: bool = False,
+    force: bool = False,
+    on_error: str = "stop",
+    record: dict[str, Any] | None = None,
+    loading: Progress | None = None,
+    progress: Progress | None = None,
+) -> GaussianVAE:
+    """Trains on all images of a source and writes the native model file ``out``; gives back the model.
+
+    A killed run goes on with ``resume=True``. ``record`` is added to the training record of the file.
+
+    Raises:
+        OutputError: ``out``, or a run towards it, exists, and neither ``resume`` nor ``force`` is set.
+        ModelError: the settings do not fit each other, the images or the run that is resumed.
+        ImageError: an image cannot be read.
+    """
+    folder = working_folder(out)
+    _check_free(out, folder, resume=resume, force=force)
+    torch.manual_seed(settings.seed)
+    model = build(settings.family, settings.config, name=out.stem, frame=frame)
+    assert isinstance(model, GaussianVAE)
+    model.to(device)
+    view = View(model.frame, model.image_shape[1:], model.image_shape[0])
+    pixels, _, skipped = load_all(images, view, on_error=on_error, progress=loading)
+    recipe = VAERecipe(
+        model.network.requires_grad_(True),
+        learning_rate=settings.learning_rate,
+        beta=settings.beta,
+        gamma=settings.gamma,
+        autocast=None if settings.precision == "float32" else getattr(torch, settings.precision),
+    )
+    fixed = asdict(settings)
+    schedule = Schedule(*(fixed.pop(name) for name in ("epochs", "batch_size", "seed", "steps")))
+    if folder.exists() and not resume:
+        shutil.rmtree(folder)
+    folder.mkdir(exist_ok=True)
+    figures = run(
+        recipe,
+        pixels,
+        schedule,
+        folder=folder,
+        settings={**fixed, "frame": model.frame.to_json(), "data": images.fingerprint},
+        resume=resume,
+        preview=lambda path: _preview(model, pixels[:_PREVIEWS], path),
+        progress=progress,
+    )
+    # A new object, because the fingerprint is that of the trained weights.
+    trained = build(
+        settings.family,
+        settings.config,
+        name=out.stem,
+        frame=model.frame,
+        weights=model.network.state_dict(),
+    )
+    assert isinstance(trained, GaussianVAE)
+    training = {
+        **asdict(settings),
+        "data": images.fingerprint,
+        "images": len(pixels),
+        "skipped": [str(images.ids[position]) for position, _ in skipped],
+        "figures": figures,
+        "versions": {name: version(name) for name in ("latentmap", "torch")},
+        **(record or {}),
+    }
+    del training["config"]
+    save_model(trained, out, training=training)
+    return trained
+
+
+def _check_free(out: Path, folder: Path, *, resume: bool, force: bool) -> None:
+    if resume:
+        read_record(folder / CHECKPOINT)
+        return
+    refuse_existing(out, force=force)
+    if folder.exists() and not force:
+        raise OutputError(
+            f"{folder} holds an earlier run: go on with --resume, or add --force to start again"
+        )
+
+
+@torch.no_grad()
+def _preview(model: GaussianVAE, pixels: Tensor, path: Path) -> None:
+    images = pixels.to(model.device).float() / 255
+    reconstruction = model.network.decode(model.network.encode(images)[0])
+    samples = model.decode(model.sample(len(images), seed=0))
+    rows = [("data", images), ("rebuilt", reconstruction), ("sampled", samples)]
+    with replace_atomic(path) as temporary:
+        image_grid([(label, row.cpu()) for label, row in rows]).save(temporary)

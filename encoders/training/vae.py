@@ -1,0 +1,111 @@
+"""The recipe of VAEs: reconstruction balanced against the KL divergence.
+
+Loss of a batch: sum of squared errors / (2 gamma^2) + beta * KL, a mean over its images, where gamma^2 follows the
+mean squared error per pixel down (Asperti & Trentin, "Balancing reconstruction error and Kullback-Leibler divergence
+in variational autoencoders", 2020):
+mse <- 0.99 mse + 0.01 batch mse;  gamma^2 <- min(gamma^2, mse).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from latentmap.diagnostics import ACTIVE_VARIANCE, kl_divergence
+from latentmap.encoders.nets.gaussian import GaussianNetwork
+
+_MEMORY = 0.99
+# Batch norm's own momentum is for long trainings: until then its averages cover about the last tenth of the steps,
+# where initial values would weigh on for thousands.
+_NORM_SHARE = 10
+
+
+class VAERecipe:
+    """One optimisation step of a VAE, and the figures of an epoch.
+
+    ``beta`` weighs the KL divergence; ``gamma`` fixes the balance instead of following the error.
+    """
+
+    def __init__(
+        self,
+        network: GaussianNetwork,
+        *,
+        learning_rate: float = 1e-4,
+        beta: float = 1.0,
+        gamma: float | None = None,
+        autocast: torch.dtype | None = None,
+    ) -> None:
+        self.network = network
+        self.optimizers = {"adam": torch.optim.Adam(network.parameters(), lr=learning_rate)}
+        self.beta = beta
+        self.follows = gamma is None
+        self.autocast = autocast
+        self.norms = [
+            (module, module.momentum)
+            for module in network.modules()
+            if isinstance(module, nn.BatchNorm2d) and module.momentum is not None
+        ]
+        self.device = next(network.parameters()).device
+        gamma2 = 1.0 if gamma is None else gamma**2
+        # Everything that a step changes besides the network and its optimizer; tensors, so that a GPU need not wait.
+        self.state: dict[str, Tensor] = {
+            "mse": torch.ones((), device=self.device),
+            "gamma2": torch.full((), gamma2, device=self.device),
+        }
+        self.start_epoch()
+
+    def start_epoch(self) -> None:
+        """Forgets the figures of the last epoch."""
+        for name in ("count", "loss_sum", "mse_sum", "kl_sum"):
+            self.state[name] = torch.zeros((), device=self.device)
+        for name in ("mean_sum", "mean_square_sum"):
+            self.state[name] = torch.zeros(0, device=self.device, dtype=torch.float64)
+
+    def step(self, images: Tensor, index: int) -> None:
+        """One step on a batch ``(n, c, h, w)`` in [0, 1]; ``index`` counts the steps from 0."""
+        for norm, momentum in self.norms:
+            norm.momentum = max(momentum, _NORM_SHARE / (_NORM_SHARE + index))
+        with torch.autocast(self.device.type, self.autocast, enabled=self.autocast is not None):
+            mean, log_variance = self.network.encode(images)
+            mean, log_variance = mean.float(), log_variance.float()
+            codes = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+            decoded = self.network.decode(codes).float()
+        squared = (decoded - images).square()
+        kl = kl_divergence(mean, log_variance.exp(), log_variance).sum(1).mean()
+        state = self.state
+        with torch.no_grad():
+            mse = squared.mean()
+            if self.follows:
+                state["mse"].mul_(_MEMORY).add_(mse, alpha=1 - _MEMORY)
+                state["gamma2"].copy_(torch.minimum(state["gamma2"], state["mse"]))
+        loss = squared.flatten(1).sum(1).mean() / (2 * state["gamma2"]) + self.beta * kl
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        with torch.no_grad():
+            n = len(images)
+            state["count"] += n
+            state["loss_sum"] += n * loss
+            state["mse_sum"] += n * mse
+            state["kl_sum"] += n * kl
+            wide = mean.double()
+            for name, total in (
+                ("mean_sum", wide.sum(0)),
+                ("mean_square_sum", wide.square().sum(0)),
+            ):
+                state[name] = state[name] + total if len(state[name]) else total
+
+    def figures(self) -> dict[str, float | int]:
+        """The means of the running epoch: loss, mse per pixel, KL per image, gamma, active variables."""
+        state = self.state
+        count = state["count"]
+        variance = state["mean_square_sum"] / count - (state["mean_sum"] / count).square()
+        return {
+            "loss": float(state["loss_sum"] / count),
+            "mse": float(state["mse_sum"] / count),
+            "kl": float(state["kl_sum"] / count),
+            "gamma": float(state["gamma2"].sqrt()),
+            "active_variables": int((variance > ACTIVE_VARIANCE).sum()),
+        }

@@ -1,0 +1,80 @@
+"""The VAE family: dense or convolutional networks with a diagonal Gaussian posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latentmap.encoders.nets.conv_vae import ConvVAE
+from latentmap.encoders.nets.dense_vae import DenseVAE
+from latentmap.encoders.nets.gaussian import GaussianNetwork
+from latentmap.errors import ModelError
+from latentmap.frames import Frame
+from latentmap.model import Model, Posterior
+
+
+class GaussianVAE(Model):
+    """What VAEs share: a network that gives posterior moments, and images from codes."""
+
+    network: GaussianNetwork
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        *,
+        name: str | None = None,
+        frame: Frame | None = None,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        try:
+            channels, height, width = config["image_shape"]
+            latent_dim = int(config["latent_dim"])
+            if weights is None:
+                network = self._network(config)
+            else:
+                # Nothing is allocated before the shapes are known to fit: a file may claim any width.
+                with torch.device("meta"):
+                    network = self._network(config)
+                network.load_state_dict(dict(weights), assign=True)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise ModelError(
+                f"this is no {self.family} model: its configuration or weights do not fit ({reason})"
+            ) from None
+        super().__init__(
+            network,
+            name=name or self.family,
+            config=config,
+            latent_dim=latent_dim,
+            image_shape=(channels, height, width),
+            frame=frame,
+        )
+
+    def _network(self, config: Mapping[str, Any]) -> GaussianNetwork:
+        raise NotImplementedError
+
+    def _posterior(self, images: Tensor) -> Posterior:
+        mean, log_variance = self.network.encode(images)
+        return Posterior(mean, log_variance.exp())
+
+    def _encode(self, images: Tensor) -> Tensor:
+        return self.network.encode(images)[0]
+
+    def _decode(self, codes: Tensor) -> Tensor:
+        return self.network.decode(codes)
+
+
+class VAEModel(GaussianVAE):
+    """A VAE; ``config``: ``architecture`` (dense or conv), ``image_shape``, ``latent_dim``, ``widths``."""
+
+    family = "vae"
+
+    def _network(self, config: Mapping[str, Any]) -> GaussianNetwork:
+        shape = tuple(config["image_shape"])
+        networks = {"conv": ConvVAE, "dense": DenseVAE}
+        return networks[config["architecture"]](
+            shape, config["latent_dim"], tuple(config["widths"])
+        )

@@ -1,0 +1,114 @@
+"""Which latent variables of a VAE are active, and whether it keeps the two laws of variance.
+
+Asperti, "Sparsity in Variational Autoencoders" (arXiv 1812.07238) and "Variance Loss in Variational Autoencoders" (2020).
+Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from latentmap.images import ImageSource
+from latentmap.model import Model
+from latentmap.progress import Progress
+
+# A variable is active when its posterior mean varies by more than this over the data.
+ACTIVE_VARIANCE = 0.05
+
+
+def kl_divergence(mean: Tensor, variance: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, variance) || N(0, 1)) of every variable, ``(n, d)``: (mean^2 + s2 - log s2 - 1) / 2."""
+    return 0.5 * (mean.square() + variance - log_variance - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """Figures of a VAE over some images.
+
+    ``mean_variance`` is Var over the data of each posterior mean, ``posterior_variance`` the mean over the data of each
+    posterior variance s2, ``kl`` the mean divergence of each variable, all ``(d,)``. ``mse`` is the error of the
+    reconstruction from the means, ``variance_loss`` = mean Var(x) - mean Var(x_hat) over pixels.
+    """
+
+    n: int
+    mse: float
+    variance_loss: float
+    mean_variance: Tensor
+    posterior_variance: Tensor
+    kl: Tensor
+
+    @property
+    def active(self) -> int:
+        """How many variables have Var > 0.05."""
+        return int((self.mean_variance > ACTIVE_VARIANCE).sum())
+
+    @property
+    def law_deviation(self) -> Tensor:
+        """|mean s2 + Var - 1| of every variable; near 0 where training has settled."""
+        return (self.posterior_variance + self.mean_variance - 1).abs()
+
+    def to_json(self) -> dict[str, object]:
+        """All figures, ready for ``json.dumps``."""
+        return {
+            "n": self.n,
+            "mse": self.mse,
+            "variance_loss": self.variance_loss,
+            "active_variables": self.active,
+            "law_deviation_mean": float(self.law_deviation.mean()),
+            "law_deviation_max": float(self.law_deviation.max()),
+            "kl": float(self.kl.sum()),
+            "variables": [
+                {"mean_variance": a, "posterior_variance": b, "kl": c}
+                for a, b, c in zip(
+                    self.mean_variance.tolist(),
+                    self.posterior_variance.tolist(),
+                    self.kl.tolist(),
+                    strict=True,
+                )
+            ],
+        }
+
+
+def diagnose(
+    model: Model,
+    images: ImageSource,
+    *,
+    batch_size: int = 256,
+    progress: Progress | None = None,
+) -> Diagnosis:
+    """The figures of a VAE over all images of a source; sums in float64.
+
+    Raises:
+        ModelError: the model has no posterior.
+        ImageError: an image cannot be read.
+    """
+    latent = torch.zeros(4, model.latent_dim, dtype=torch.float64)
+    pixels = torch.zeros(4, *model.image_shape, dtype=torch.float64)
+    squared = 0.0
+    for batch in images.batches([model.view], batch_size=batch_size):
+        x = batch.images[0].float() / 255
+        posterior = model.posterior(x)
+        decoded = model.decode(posterior.mean).cpu().double()
+        x = x.double()
+        mean, variance = posterior.mean.cpu().double(), posterior.variance.cpu().double()
+        kl = kl_divergence(mean, variance, variance.log())
+        latent += torch.stack([part.sum(0) for part in (mean, mean.square(), variance, kl)])
+        pixels += torch.stack([part.sum(0) for part in (x, x.square(), decoded, decoded.square())])
+        squared += float((x - decoded).square().sum())
+        if progress is not None:
+            progress(batch.stop, len(images))
+    n = len(images)
+    latent, pixels = latent / n, pixels / n
+    data_variance = pixels[1] - pixels[0].square()
+    decoded_variance = pixels[3] - pixels[2].square()
+    return Diagnosis(
+        n=n,
+        mse=squared / n / data_variance.numel(),
+        variance_loss=float(data_variance.mean() - decoded_variance.mean()),
+        mean_variance=latent[1] - latent[0].square(),
+        posterior_variance=latent[2],
+        kl=latent[3],
+    )
