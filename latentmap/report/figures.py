@@ -25,12 +25,13 @@ def image_grid(
 ) -> Image.Image:
     """Rows of images, each with its label at the left, as one RGB picture.
 
-    ``rows`` are pairs of a label and images ``(n, c, h, w)`` in [0, 1]; rows may differ in size, number and channels.
-    Every image is brought to one cell: ``scale`` times the largest image, by default the whole number that makes a
-    cell readable. Whole multiples repeat pixels, so that nothing is invented; other factors use a Lanczos filter.
+    ``rows`` are pairs of a label and images ``(n, c, h, w)`` in [0, 1]; rows may differ in size,
+    number and channels. Every image is brought to one cell: ``scale`` times the largest image, by
+    default the whole number that makes a cell readable. Whole multiples repeat pixels, so that
+    nothing is invented; other factors use a Lanczos filter.
 
     Example:
-        >>> image_grid([("original", torch.rand(8, 3, 64, 64, generator=torch.manual_seed(0)))]).mode
+        >>> image_grid([("black", torch.zeros(8, 3, 64, 64))]).mode
         'RGB'
 
     Raises:
@@ -70,9 +71,11 @@ def relocation_grid(
     target: str,
     scale: int | None = None,
 ) -> Image.Image:
-    """The three rows of a relocation: original, reconstruction by the source, image by the target from the mapped code.
+    """The three rows of a relocation: original, reconstruction by the source, image by the target
+    from the mapped code.
 
-    ``source`` and ``target`` are the names of the two models; the three batches may differ in size and channels.
+    ``source`` and ``target`` are the names of the two models; the three batches may differ in size
+    and channels.
     """
     rows = [
         ("original", originals),
@@ -88,7 +91,8 @@ def _check_rows(rows: Sequence[tuple[str, torch.Tensor]]) -> None:
     for label, images in rows:
         if images.ndim != 4 or images.shape[1] not in (1, 3):
             raise ImageError(
-                f"row {label!r} of a figure must have shape (n, 1, h, w) or (n, 3, h, w), not {tuple(images.shape)}"
+                f"row {label!r} of a figure must have shape (n, 1, h, w) or (n, 3, h, w), not "
+                f"{tuple(images.shape)}"
             )
 
 

@@ -1,0 +1,8 @@
+"""Linear maps between spaces: one pass over the pairs, then everything in closed form."""
+
+from latentmap.mapping.linear_map import LinearMap as LinearMap
+from latentmap.mapping.linear_map import fit as fit
+from latentmap.mapping.moments import Moments as Moments
+from latentmap.mapping.solvers import SOLVERS as SOLVERS
+
+__all__ = ["SOLVERS", "LinearMap", "Moments", "fit"]
