@@ -1,0 +1,49 @@
+import pytest
+
+from latentmap.errors import MapError, OutputError
+from latentmap.files import refuse_existing, replace_atomic, write_atomic
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    path = tmp_path / "result.json"
+    write_atomic(path, b"old")
+    write_atomic(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
+
+
+@pytest.mark.parametrize("error", [ValueError, MapError, KeyboardInterrupt])
+def test_an_error_leaves_the_old_file_and_no_other(tmp_path, error):
+    path = tmp_path / "result.json"
+    path.write_bytes(b"old")
+    with pytest.raises(error), replace_atomic(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise error
+    assert path.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_full_disk_is_one_clear_line(tmp_path):
+    path = tmp_path / "result.json"
+    with (
+        pytest.raises(OutputError, match=r"result.json could not be written: No space left"),
+        replace_atomic(path),
+    ):
+        raise OSError(28, "No space left on device")
+
+
+def test_the_temporary_name_keeps_the_suffix(tmp_path):
+    with replace_atomic(tmp_path / "grid.png") as temporary:
+        assert temporary.suffix == ".png"
+        temporary.write_bytes(b"x")
+
+
+def test_an_output_that_exists_asks_for_force(tmp_path):
+    path = tmp_path / "map.safetensors"
+    refuse_existing(path, force=False)
+    path.touch()
+    with pytest.raises(OutputError, match="exists: choose another path, or add --force"):
+        refuse_existing(path, force=False)
+    refuse_existing(path, force=True)
+    with pytest.raises(OutputError, match="the folder of .* does not exist: make it first"):
+        refuse_existing(tmp_path / "no" / "map.safetensors", force=False)

@@ -1,0 +1,158 @@
+import importlib
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from latentmap.encoders import FAMILIES, build, load
+from latentmap.encoders.native import read_header, save_model
+from latentmap.errors import ModelError
+from latentmap.frames import Frame
+from latentmap.testing import check_model
+
+DENSE = {"architecture": "dense", "image_shape": [1, 28, 28], "latent_dim": 16, "widths": [64, 32]}
+CONV = {"architecture": "conv", "image_shape": [3, 20, 28], "latent_dim": 5, "widths": [4, 8, 8]}
+SPLIT = {"image_shape": [1, 28, 28], "latent_dim": 6, "width": 4, "embedding": 16}
+CONFIGS = [("vae", DENSE), ("vae", CONV), ("split-vae", SPLIT)]
+
+
+def build_seeded(family, config, **attributes):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return build(family, config, **attributes)
+
+
+@pytest.mark.parametrize(("family", "config"), CONFIGS)
+def test_every_family_keeps_the_contract(family, config):
+    check_model(build_seeded(family, config))
+
+
+@pytest.mark.parametrize("side", [28, 32, 64, 128])
+def test_a_split_vae_takes_any_power_of_two_and_pads_what_is_smaller(side):
+    config = {"image_shape": [3, side, side], "latent_dim": 3, "width": 2, "embedding": 8}
+    model = build_seeded("split-vae", config)
+    images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    assert model.decode(model.encode(images)).shape == images.shape
+
+
+def test_a_dense_vae_has_the_layers_that_were_asked_for():
+    shapes = [tuple(p.shape) for p in build_seeded("vae", DENSE).network.encoder.parameters()]
+    assert shapes == [(64, 784), (64,), (32, 64), (32,)]
+
+
+def test_a_split_vae_of_64_pixels_has_four_scales_from_two_by_two():
+    config = {"image_shape": [3, 64, 64], "latent_dim": 4, "width": 2, "embedding": 8}
+    network = build_seeded("split-vae", config).network
+    hidden = network.encoder[:-2](torch.rand(1, 3, 64, 64))
+    assert hidden.shape == (1, 2 * 2**4, 2, 2)
+
+
+def test_the_mask_of_a_split_vae_mixes_its_two_images():
+    model = build_seeded("split-vae", SPLIT)
+    codes = model.sample(2, seed=0)
+    network = model.network
+    output = network.decoder[-1]
+    with torch.no_grad():
+        output.weight.zero_()
+        output.bias.copy_(torch.tensor([100.0, 0.0, 100.0]))
+    torch.testing.assert_close(model.decode(codes), torch.full((2, 1, 28, 28), 0.5))
+    with torch.no_grad():
+        output.bias.copy_(torch.tensor([-100.0, 0.0, 100.0]))
+    torch.testing.assert_close(model.decode(codes), torch.full((2, 1, 28, 28), 1.0))
+
+
+def test_posterior_variances_are_the_exponentials_of_the_network():
+    model = build_seeded("vae", DENSE)
+    images = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    posterior = model.posterior(images)
+    mean, log_variance = model.network.encode(images)
+    torch.testing.assert_close(posterior.mean, mean)
+    torch.testing.assert_close(posterior.variance.log(), log_variance)
+
+
+@pytest.mark.parametrize(("family", "config"), CONFIGS)
+def test_a_native_file_gives_the_same_model_again(tmp_path, family, config):
+    model = build_seeded(family, config, name="saved", frame=Frame("celeba", "pillow-lanczos"))
+    path = tmp_path / "saved.safetensors"
+    save_model(model, path, training={"seed": 3})
+    loaded = load(path)
+    check_model(loaded)
+    assert (loaded.fingerprint, loaded.frame, loaded.name) == (
+        model.fingerprint,
+        model.frame,
+        "saved",
+    )
+    codes = model.sample(3, seed=1)
+    assert torch.equal(loaded.decode(codes), model.decode(codes))
+    header = read_header(path)
+    assert (header.family, header.training) == (family, {"seed": 3})
+
+
+def save_one(path):
+    model = build_seeded("vae", DENSE)
+    save_model(model, path, training={})
+    return model
+
+
+def test_a_missing_model_file_is_one_clear_line(tmp_path):
+    with pytest.raises(ModelError, match=r"there is no model file .*gone\.safetensors"):
+        load(tmp_path / "gone.safetensors")
+
+
+@pytest.mark.parametrize("kept", [0, 4, 100, 3000])
+def test_a_cut_off_model_file_is_one_clear_line(tmp_path, kept):
+    path = tmp_path / "model.safetensors"
+    save_one(path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ModelError, match="is no readable safetensors file: it is cut off"):
+        load(path)
+
+
+def test_a_flipped_weight_is_noticed(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_one(path)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match="not those that were saved: the file is damaged"):
+        load(path)
+
+
+def test_a_safetensors_file_of_somebody_else_is_refused(tmp_path):
+    path = tmp_path / "other.safetensors"
+    save_file({"x": torch.zeros(2)}, path)
+    with pytest.raises(ModelError, match="but no model of latentmap"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "map"}, "holds a map, not a model"),
+        ({"format": 99}, "has format 99, newer than 1: update latentmap"),
+        ({"family": "flow"}, "unknown model family 'flow': this version knows split-vae, vae"),
+        ({"family": "split-vae"}, "this is no split-vae model: its configuration or weights"),
+        ({"config": {**DENSE, "widths": [10**9]}}, "this is no vae model: its configuration or"),
+        ({"config": {}}, "this is no vae model: its configuration or"),
+        ({"config": {**DENSE, "architecture": "x"}}, "this is no vae model: its configuration or"),
+    ],
+)
+def test_a_header_that_does_not_fit_is_refused_before_anything_is_allocated(
+    tmp_path, change, message
+):
+    path = tmp_path / "model.safetensors"
+    save_one(path)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["latentmap"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
+    save_file(tensors, path, metadata={"latentmap": json.dumps({**header, **change})})
+    with pytest.raises(ModelError, match=message):
+        load(path)
+
+
+def test_the_table_of_families_names_classes_that_say_the_same():
+    for family, target in FAMILIES.items():
+        module, _, name = target.partition(":")
+        assert getattr(importlib.import_module(module), name).family == family
