@@ -15,8 +15,8 @@ from latentmap.cli.options import DataOptions, data_options, device_option, json
 def diagnose(model: str, data: DataOptions, device: str, as_json: bool) -> None:
     """Measure a VAE on images: active variables, the variance law, the variance loss.
 
-    A variable is active when its posterior mean has a variance above 0.05. The law of a settled training is mean
-    s2 + Var = 1 for every variable; the variance loss is about the mse.
+    A variable is active when its posterior mean has a variance above 0.05. The law of a settled
+    training is mean s2 + Var = 1 for every variable; the variance loss is about the mse.
 
     \b
     Example:
@@ -44,7 +44,8 @@ def diagnose(model: str, data: DataOptions, device: str, as_json: bool) -> None:
     click.echo(f"images                 {result.n}")
     click.echo(f"active variables       {result.active} of {len(result.kl)}")
     click.echo(
-        f"|mean s2 + Var - 1|    {result.law_deviation.mean():.4f} on average, {result.law_deviation.max():.4f} at most"
+        f"|mean s2 + Var - 1|    {result.law_deviation.mean():.4f} on average, "
+        f"{result.law_deviation.max():.4f} at most"
     )
     click.echo(f"mse                    {result.mse:.5f}")
     click.echo(f"variance loss          {result.variance_loss:.5f}")

@@ -87,7 +87,8 @@ def show(file: Path, as_json: bool) -> None:
     click.echo(f"{file}: {header.family}")
     click.echo(f"  space        z, {header.config['latent_dim']} variables")
     click.echo(
-        f"  images       {_size(header)}, frame {header.frame.name}, resized by {header.frame.resize}"
+        f"  images       {_size(header)}, frame {header.frame.name}, resized by "
+        f"{header.frame.resize}"
     )
     click.echo(f"  fingerprint  {header.fingerprint}")
     click.echo("  network")

@@ -34,8 +34,8 @@ def train() -> None:
     Example:
       latentmap train vae --data faces.zip --latent-dim 64 --epochs 40 --out vae.safetensors
 
-    Beside the file, a folder FILE.training keeps the checkpoint, the log (a JSON line an epoch) and a
-    picture an epoch. A run that was stopped goes on with --resume and ends as if it had not been.
+    Beside the file, a folder FILE.training keeps the checkpoint, the log (a JSON line an epoch) and
+    a picture an epoch. A run that was stopped goes on with --resume and ends as if it had not been.
     """
 
 
@@ -55,16 +55,60 @@ def _training_options(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The options that every VAE training has; the defaults that differ are arguments."""
     options = (
-        click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="The model file to write."),
-        click.option("--epochs", type=click.IntRange(min=1), default=epochs, show_default=True, help="Passes over the images."),
-        click.option("--steps", type=click.IntRange(min=1), help="Optimisation steps, instead of epochs."),
-        click.option("--batch-size", type=click.IntRange(min=1), default=100, show_default=True, metavar="N", help="Images a step."),
-        click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=1e-4, show_default=True, help="Of Adam."),
-        click.option("--beta", type=click.FloatRange(min=0), default=beta, show_default=True, help="Weight of the KL divergence."),
-        click.option("--gamma", type=click.FloatRange(min=0, min_open=True), help="Fixes the balance of the loss.  [default: follows the error]"),
+        click.option(
+            "--out",
+            required=True,
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="The model file to write.",
+        ),
+        click.option(
+            "--epochs",
+            type=click.IntRange(min=1),
+            default=epochs,
+            show_default=True,
+            help="Passes over the images.",
+        ),
+        click.option(
+            "--steps", type=click.IntRange(min=1), help="Optimisation steps, instead of epochs."
+        ),
+        click.option(
+            "--batch-size",
+            type=click.IntRange(min=1),
+            default=100,
+            show_default=True,
+            metavar="N",
+            help="Images a step.",
+        ),
+        click.option(
+            "--learning-rate",
+            type=click.FloatRange(min=0, min_open=True),
+            default=1e-4,
+            show_default=True,
+            help="Of Adam.",
+        ),
+        click.option(
+            "--beta",
+            type=click.FloatRange(min=0),
+            default=beta,
+            show_default=True,
+            help="Weight of the KL divergence.",
+        ),
+        click.option(
+            "--gamma",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Fixes the balance of the loss.  [default: follows the error]",
+        ),
         click.option("--resume", is_flag=True, help="Go on where an earlier run stopped."),
-        size_option, frame_option, resize_option, device_option, precision_option, seed_option, force_option, json_option,
-    )  # fmt: skip
+        size_option,
+        frame_option,
+        resize_option,
+        device_option,
+        precision_option,
+        seed_option,
+        force_option,
+        json_option,
+    )
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
@@ -195,7 +239,8 @@ def _train(
         print_json({"model": str(out), "fingerprint": model.fingerprint})
     else:
         click.echo(
-            f"{out}: {model.family} {model.fingerprint[:12]}; log and pictures in {working_folder(out)}"
+            f"{out}: {model.family} {model.fingerprint[:12]}; log and pictures in "
+            f"{working_folder(out)}"
         )
 
 

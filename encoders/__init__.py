@@ -1,4 +1,6 @@
-"""Adapters: foreign networks behind the contract of ``latentmap.model.Model``, and how to load them."""
+"""Adapters: foreign networks behind the contract of ``latentmap.model.Model``, and how to load
+them.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ def build(family: str, config: dict[str, Any], **attributes: Any) -> Model:
 
 
 def load(reference: str | Path, *, device: str | torch.device = "cpu") -> Model:
-    """The model that a native file holds, in evaluation mode on ``device``; its name is that of the file.
+    """The model that a native file holds, in evaluation mode on ``device``; its name is that of the
+    file.
 
     Raises:
         ModelError: the file is missing, cut off, damaged, or not a model of a known family.
@@ -57,6 +60,7 @@ def load(reference: str | Path, *, device: str | torch.device = "cpu") -> Model:
     )
     if model.fingerprint != header.fingerprint:
         raise ModelError(
-            f"the weights in {path} are not those that were saved: the file is damaged, get it again"
+            f"the weights in {path} are not those that were saved: the file is damaged, get it "
+            "again"
         )
     return model.to(device)

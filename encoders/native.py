@@ -1,7 +1,7 @@
 """Native model files: one safetensors file whose metadata says how to build the model again.
 
-The metadata holds one key, ``latentmap``: JSON with format version, family, configuration, frame, fingerprint and the
-record of the training. Nothing in the file is executed.
+The metadata holds one key, ``latentmap``: JSON with format version, family, configuration, frame,
+fingerprint and the record of the training. Nothing in the file is executed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class NativeHeader:
 
 
 def save_model(model: Model, path: Path, *, training: Mapping[str, Any]) -> None:
-    """Writes a model to a native file, whole or not at all; ``training`` is the record of how it was made."""
+    """Writes a model to a native file, whole or not at all; ``training`` is the record of how it
+    was made.
+    """
     header = {
         "format": FORMAT,
         "kind": "model",
@@ -87,7 +89,8 @@ def read_header(path: Path) -> NativeHeader:
         )
     except (KeyError, TypeError, json.JSONDecodeError):
         raise ModelError(
-            f"{path} is a safetensors file, but no model of latentmap: train one with `latentmap train`"
+            f"{path} is a safetensors file, but no model of latentmap: train one with `latentmap "
+            "train`"
         ) from None
 
 
@@ -95,6 +98,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file by name, on the CPU."""
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            return {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, OSError) as error:
         raise ModelError(f"the weights in {path} cannot be read: {error}") from None

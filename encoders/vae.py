@@ -35,14 +35,16 @@ class GaussianVAE(Model):
             if weights is None:
                 network = self._network(config)
             else:
-                # Nothing is allocated before the shapes are known to fit: a file may claim any width.
+                # Nothing is allocated before the shapes are known to fit: a file may claim any
+                # width.
                 with torch.device("meta"):
                     network = self._network(config)
                 network.load_state_dict(dict(weights), assign=True)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:300]
             raise ModelError(
-                f"this is no {self.family} model: its configuration or weights do not fit ({reason})"
+                f"this is no {self.family} model: its configuration or weights do not fit "
+                f"({reason})"
             ) from None
         super().__init__(
             network,
@@ -68,7 +70,9 @@ class GaussianVAE(Model):
 
 
 class VAEModel(GaussianVAE):
-    """A VAE; ``config``: ``architecture`` (dense or conv), ``image_shape``, ``latent_dim``, ``widths``."""
+    """A VAE; ``config``: ``architecture`` (dense or conv), ``image_shape``, ``latent_dim``,
+    ``widths``.
+    """
 
     family = "vae"
 

@@ -20,8 +20,8 @@ from latentmap.frames import Frame
 class Space:
     """A code space: its kind (``z``, ``w``, ``w+``), its size, and the model that it belongs to.
 
-    ``model`` is the name that people read; ``fingerprint`` is the sha256 of the model's weights and configuration, and
-    alone decides whether two spaces are the same.
+    ``model`` is the name that people read; ``fingerprint`` is the sha256 of the model's weights and
+    configuration, and alone decides whether two spaces are the same.
     """
 
     kind: str
@@ -55,7 +55,9 @@ class Rows(Protocol):
     def shape(self) -> tuple[int, ...]: ...
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows ``start`` to ``stop`` as float32 ``(stop - start, d)``, a fresh or shared array; not to be written to."""
+        """Rows ``start`` to ``stop`` as float32 ``(stop - start, d)``, a fresh or shared array; not
+        to be written to.
+        """
 
     def take(self, index: np.ndarray) -> np.ndarray:
         """The rows at ``index`` as float32, in that order."""
@@ -80,11 +82,13 @@ class ArrayRows:
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """The codes of some images in one space: float32, all finite, row ``i`` is the code of image ``ids[i]``.
+    """The codes of some images in one space: float32, all finite, row ``i`` is the code of image
+    ``ids[i]``.
 
-    ``rows`` may stay on disk: use ``blocks`` or ``read`` for what does not have to be in memory at once. ``data`` is the
-    fingerprint of the images; ``digests`` are the first 16 bytes of the sha256 of each image's content, ``(n, 16)``
-    uint8, by which images are recognised; ``skipped`` are the images that could not be read and have no row.
+    ``rows`` may stay on disk: use ``blocks`` or ``read`` for what does not have to be in memory at
+    once. ``data`` is the fingerprint of the images; ``digests`` are the first 16 bytes of the
+    sha256 of each image's content, ``(n, 16)`` uint8, by which images are recognised; ``skipped``
+    are the images that could not be read and have no row.
     """
 
     ids: np.ndarray
@@ -99,7 +103,8 @@ class Codes:
         expected = (len(self.ids), self.space.dim)
         if self.rows.shape != expected or self.digests.shape != (len(self.ids), 16):
             raise SpaceError(
-                f"codes in {self.space} must have shape {expected} and digests {(len(self.ids), 16)}, "
+                f"codes in {self.space} must have shape {expected} and digests "
+                f"{(len(self.ids), 16)}, "
                 f"not {self.rows.shape} and {self.digests.shape}"
             )
 

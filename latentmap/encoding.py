@@ -1,6 +1,7 @@
 """encode: from images to codes, in batches, with reading, copying and computing side by side.
 
-Every image is decoded once, however many models see it. Shapes: ``n`` images, ``d`` latent variables.
+Every image is decoded once, however many models see it. Shapes: ``n`` images, ``d`` latent
+variables.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ BATCH_SIZE = 256
 class EncodedBatch:
     """The codes of the images ``start`` to ``stop`` of a source.
 
-    ``positions`` are those that could be read, ``codes`` float32 arrays ``(len(positions), d)``, one a model, and
-    ``failed`` the others with the reason.
+    ``positions`` are those that could be read, ``codes`` float32 arrays ``(len(positions), d)``,
+    one a model, and ``failed`` the others with the reason.
     """
 
     start: int
@@ -51,7 +52,8 @@ def encode_batches(
 ) -> Iterator[EncodedBatch]:
     """The codes of all images from ``start`` on, in order, batch by batch.
 
-    Memory holds a few batches. On CUDA a batch is copied and computed while the codes of the one before come back.
+    Memory holds a few batches. On CUDA a batch is copied and computed while the codes of the one
+    before come back.
 
     Raises:
         ImageError: an image cannot be read and ``on_error`` is ``stop``.
@@ -136,7 +138,7 @@ def _launch(model: Model, pixels: Tensor, precision: Precision) -> _Codes:
 
 
 def _launch_cuda(model: Model, pixels: Tensor, precision: Precision) -> _Codes:
-    """Copies on a stream of their own, so that the next batch comes in while this one is computed."""
+    """Copies on a stream of their own: the next batch comes in while this one is computed."""
     compute, copies = torch.cuda.current_stream(model.device), _copy_stream(model.device)
     with torch.cuda.stream(copies):
         on_device = pixels.pin_memory().to(model.device, non_blocking=True)

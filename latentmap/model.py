@@ -1,6 +1,7 @@
 """Model: an encoder/decoder pair behind one contract, whatever network is inside.
 
-Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` float32 in [0, 1], codes ``(n, d)`` float32.
+Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` float32 in [0, 1], codes ``(n,
+d)`` float32.
 """
 
 from __future__ import annotations
@@ -34,14 +35,15 @@ class Posterior:
 
 
 class Model(ABC):
-    """The contract that every adapter keeps: shapes, ranges, device and finiteness are checked here, once.
+    """The contract that every adapter keeps: shapes, ranges, device and finiteness are checked
+    here, once.
 
-    A subclass names its ``family`` and gives ``_posterior`` (or ``_encode``) and ``_decode``; these get and give tensors on
-    the model's device, in evaluation mode and without gradients. ``latentmap.testing.check_model`` tells whether a
-    subclass keeps the contract.
+    A subclass names its ``family`` and gives ``_posterior`` (or ``_encode``) and ``_decode``; these
+    get and give tensors on the model's device, in evaluation mode and without gradients.
+    ``latentmap.testing.check_model`` tells whether a subclass keeps the contract.
 
-    ``network`` holds all weights; ``config`` is what builds it again (JSON). Both, with the frame, make the
-    ``fingerprint``: a file's name or training record does not change it.
+    ``network`` holds all weights; ``config`` is what builds it again (JSON). Both, with the frame,
+    make the ``fingerprint``: a file's name or training record does not change it.
     """
 
     family: ClassVar[str]
@@ -98,12 +100,14 @@ class Model(ABC):
     def encode_pixels(self, pixels: Tensor, *, precision: Precision = "float32") -> Tensor:
         """Codes ``(n, d)`` of uint8 images ``(n, c, h, w)``, converted on the model's device.
 
-        The result is float32 on the device, not yet checked for finiteness, so that the caller need not wait for it.
+        The result is float32 on the device, not yet checked for finiteness, so that the caller need
+        not wait for it.
         """
         self._check_shape(pixels, "images", self.image_shape)
         if pixels.dtype != torch.uint8:
             raise ModelError(
-                f"{self.name} takes pixels as uint8, not {pixels.dtype}: use encode for images in [0, 1]"
+                f"{self.name} takes pixels as uint8, not {pixels.dtype}: use encode for images in "
+                "[0, 1]"
             )
         with self._running(precision):
             images = pixels.to(self.device, non_blocking=True).float().div_(255)
@@ -138,7 +142,8 @@ class Model(ABC):
         self._check_shape(codes, "codes", (self.latent_dim,))
         if not codes.is_floating_point() or not bool(torch.isfinite(codes).all()):
             raise ModelError(
-                f"{self.name} decodes finite floating-point codes; these are {codes.dtype} or not finite"
+                f"{self.name} decodes finite floating-point codes; these are {codes.dtype} or not "
+                "finite"
             )
         with self._running():
             images = self._decode(codes.to(self.device, torch.float32)).float()
@@ -151,7 +156,9 @@ class Model(ABC):
         return images
 
     def sample(self, n: int, *, seed: int) -> Tensor:
-        """``n`` codes ``(n, d)`` drawn from the prior; the same seed gives the same codes on every device."""
+        """``n`` codes ``(n, d)`` drawn from the prior; the same seed gives the same codes on every
+        device.
+        """
         if n < 1:
             raise ModelError(f"the number of samples must be at least 1, not {n}")
         generator = torch.Generator().manual_seed(seed)
@@ -191,7 +198,8 @@ class Model(ABC):
         self._check_shape(images, "images", self.image_shape)
         if not images.is_floating_point():
             raise ModelError(
-                f"{self.name} takes images as floats in [0, 1], not {images.dtype}: divide by 255 first"
+                f"{self.name} takes images as floats in [0, 1], not {images.dtype}: divide by 255 "
+                "first"
             )
         _check_range(images, f"images for {self.name}")
 
@@ -205,7 +213,8 @@ class Model(ABC):
     def _checked_codes(self, codes: Tensor, n: int) -> Tensor:
         if codes.shape != (n, self.latent_dim):
             raise ModelError(
-                f"{self.name} must give codes of shape {(n, self.latent_dim)}, not {tuple(codes.shape)}"
+                f"{self.name} must give codes of shape {(n, self.latent_dim)}, not "
+                f"{tuple(codes.shape)}"
             )
         if not bool(torch.isfinite(codes).all()):
             raise ModelError(
@@ -215,7 +224,9 @@ class Model(ABC):
 
 
 def model_digest(family: str, config: Mapping[str, Any], frame: Frame, network: nn.Module) -> str:
-    """The sha256 (hex) of what decides a model's codes: family, configuration, frame, and every tensor by name."""
+    """The sha256 (hex) of what decides a model's codes: family, configuration, frame, and every
+    tensor by name.
+    """
     digest = hashlib.sha256()
     head = {"family": family, "config": dict(config), "frame": frame.to_json()}
     digest.update(json.dumps(head, sort_keys=True).encode())

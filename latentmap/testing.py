@@ -1,4 +1,6 @@
-"""For tests, ours and those of adapters: an exact model whose results are known, and a check of the contract."""
+"""For tests, ours and those of adapters: an exact model whose results are known, and a check of the
+contract.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,10 @@ from latentmap.model import Model, Posterior
 class LinearModel(Model):
     """An exact model: images are 0.5 plus a combination of ``latent_dim`` orthogonal pictures.
 
-    Codes in [-1, 1] decode into [0, 1] and encode back to themselves; other images are projected. The posterior variance
-    is 0.25 for every variable. Two models with the same ``span_seed`` show the same images, and their codes differ by the
-    orthogonal matrix that ``seed`` draws: a map between them exists and is exact.
+    Codes in [-1, 1] decode into [0, 1] and encode back to themselves; other images are projected.
+    The posterior variance is 0.25 for every variable. Two models with the same ``span_seed`` show
+    the same images, and their codes differ by the orthogonal matrix that ``seed`` draws: a map
+    between them exists and is exact.
     """
 
     family = "linear-test"
@@ -69,8 +72,9 @@ class LinearModel(Model):
 def check_model(model: Model, *, seed: int = 0) -> None:
     """Checks that an adapter keeps the contract of ``Model``; gives back nothing when it does.
 
-    Shapes, ranges and types of all four calls; codes that depend neither on the batch nor on chance; posterior means that
-    are the codes; samples that follow their seed; evaluation mode and no gradients; refusal of foreign codes.
+    Shapes, ranges and types of all four calls; codes that depend neither on the batch nor on
+    chance; posterior means that are the codes; samples that follow their seed; evaluation mode and
+    no gradients; refusal of foreign codes.
 
     Raises:
         ModelError: the first promise that is broken.

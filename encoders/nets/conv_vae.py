@@ -11,7 +11,8 @@ from latentmap.encoders.nets.padding import crop_to, pad_to
 
 
 class ConvVAE(GaussianNetwork):
-    """Images through 4x4 stride-2 convolutions of the given ``widths`` to ``latent_dim`` variables, and back.
+    """Images through 4x4 stride-2 convolutions of the given ``widths`` to ``latent_dim`` variables,
+    and back.
 
     Sizes that the strides do not divide are padded with black.
     """

@@ -12,7 +12,9 @@ from latentmap.encoders.nets.gaussian import GaussianNetwork
 
 
 class DenseVAE(GaussianNetwork):
-    """Images ``(n, c, h, w)`` through layers of the given ``widths`` to ``latent_dim`` variables, and back."""
+    """Images ``(n, c, h, w)`` through layers of the given ``widths`` to ``latent_dim`` variables,
+    and back.
+    """
 
     def __init__(
         self, image_shape: tuple[int, int, int], latent_dim: int, widths: Sequence[int]

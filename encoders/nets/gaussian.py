@@ -6,7 +6,9 @@ from torch import Tensor, nn
 
 
 class GaussianNetwork(nn.Module):
-    """A network between images ``(n, c, h, w)`` in [0, 1] and a diagonal Gaussian over codes ``(n, d)``."""
+    """A network between images ``(n, c, h, w)`` in [0, 1] and a diagonal Gaussian over codes ``(n,
+    d)``.
+    """
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and log-variance, each ``(n, d)``."""

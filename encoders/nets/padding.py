@@ -1,4 +1,6 @@
-"""Zero padding to the size that a convolutional network needs (the seeds pad MNIST's 28x28 to 32x32)."""
+"""Zero padding to the size that a convolutional network needs (the seeds pad MNIST's 28x28 to
+32x32).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from torch import Tensor
 
 
 def pad_to(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Images ``(n, c, h, w)`` centred on black at ``size``; an odd rest goes to the bottom and the right."""
+    """Images ``(n, c, h, w)`` centred on black at ``size``; an odd rest goes to the bottom and the
+    right.
+    """
     rows, columns = size[0] - images.shape[2], size[1] - images.shape[3]
     if rows == 0 and columns == 0:
         return images

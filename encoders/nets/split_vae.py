@@ -1,4 +1,6 @@
-"""The Split-VAE (Asperti, Bugo & Filippini, "Enhancing Variational Generation Through Self-Decomposition", 2022)."""
+"""The Split-VAE (Asperti, Bugo & Filippini, "Enhancing Variational Generation Through
+Self-Decomposition", 2022).
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ _EPSILON = 1e-5
 class SplitVAE(GaussianNetwork):
     """Residual VAE whose decoder emits a mask and two images; the result is their mixture.
 
-    ``width`` is the width of the first scale; it doubles at every further one. The images are padded with black to the
-    next power of two, from 32 on.
+    ``width`` is the width of the first scale; it doubles at every further one. The images are
+    padded with black to the next power of two, from 32 on.
     """
 
     def __init__(

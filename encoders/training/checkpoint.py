@@ -1,4 +1,6 @@
-"""Training checkpoints: everything that a run needs to go on, in one safetensors file that is replaced whole."""
+"""Training checkpoints: everything that a run needs to go on, in one safetensors file that is
+replaced whole.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,7 @@ def read_record(path: Path) -> dict[str, Any]:
 def load_checkpoint(path: Path, recipe: Stateful) -> None:
     """Puts the saved state into a recipe that was built with the same settings."""
     with safe_open(path, framework="pt") as file:
-        tensors: dict[str, Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        tensors: dict[str, Tensor] = {key: file.get_tensor(key) for key in file.keys()}
 
     def part(prefix: str) -> dict[str, Tensor]:
         return {

@@ -1,7 +1,8 @@
 """The loop that all recipes share: batches, checkpoints, log, previews.
 
-Every step seeds torch's generators from (seed, step) and every epoch's order comes from (seed, epoch): nothing random is
-carried from step to step, so a resumed run equals the uninterrupted one, bit for bit on the CPU.
+Every step seeds torch's generators from (seed, step) and every epoch's order comes from (seed,
+epoch): nothing random is carried from step to step, so a resumed run equals the uninterrupted one,
+bit for bit on the CPU.
 """
 
 from __future__ import annotations
@@ -68,9 +69,9 @@ def run(
 ) -> dict[str, float | int]:
     """Trains on uint8 ``pixels`` ``(n, c, h, w)`` and gives back the figures of the last epoch.
 
-    ``folder`` gets the checkpoint, ``log.jsonl`` (a line an epoch) and the pictures of ``preview``. ``settings`` (JSON)
-    must be equal when a run is resumed; the number of epochs may grow. A last batch that is not full is left for the
-    next epoch's order.
+    ``folder`` gets the checkpoint, ``log.jsonl`` (a line an epoch) and the pictures of ``preview``.
+    ``settings`` (JSON) must be equal when a run is resumed; the number of epochs may grow. A last
+    batch that is not full is left for the next epoch's order.
 
     Raises:
         ModelError: fewer images than a batch, nothing to resume, or a checkpoint of other settings.
@@ -79,14 +80,16 @@ def run(
     steps_per_epoch = n // schedule.batch_size
     if steps_per_epoch == 0:
         raise ModelError(
-            f"training needs at least one batch of {schedule.batch_size} images, not {n}: lower the batch size"
+            f"training needs at least one batch of {schedule.batch_size} images, not {n}: lower "
+            "the batch size"
         )
     total = schedule.steps or schedule.epochs * steps_per_epoch
     identity = {**settings, "batch_size": schedule.batch_size, "seed": schedule.seed, "images": n}
     done, lines = _resume(folder, recipe, identity) if resume else (0, [])
     if done > total:
         raise ModelError(
-            f"the run in {folder} has {done} steps already, more than {total}: ask for at least as many"
+            f"the run in {folder} has {done} steps already, more than {total}: ask for at least "
+            "as many"
         )
     # A run that ended within an epoch left a line for that part of it.
     lines = [line for line in lines if line["step"] % steps_per_epoch == 0 or done == total]

@@ -32,8 +32,9 @@ _PREVIEWS = 10
 class VAESettings:
     """What is trained, and how; the defaults are those of the published recipe.
 
-    ``config`` is the network's (see the family's adapter). ``steps`` takes the place of ``epochs``. ``gamma`` fixes the balance of the loss, which otherwise
-    follows the error; ``beta`` weighs the KL divergence.
+    ``config`` is the network's (see the family's adapter). ``steps`` takes the place of ``epochs``.
+    ``gamma`` fixes the balance of the loss, which otherwise follows the error; ``beta`` weighs the
+    KL divergence.
     """
 
     family: str
@@ -78,13 +79,15 @@ def train_vae(
     loading: Progress | None = None,
     progress: Progress | None = None,
 ) -> GaussianVAE:
-    """Trains on all images of a source and writes the native model file ``out``; gives back the model.
+    """Trains on all images of a source and writes the native model file ``out``; gives back the
+    model.
 
-    A killed run goes on with ``resume=True``. ``record`` is added to the training record of the file.
+    A killed run goes on with ``resume=True``. ``record`` is added to the training record of the
+    file.
 
     Raises:
-        OutputError: ``out``, or a run towards it, exists, and neither ``resume`` nor ``force`` is set.
-        ModelError: the settings do not fit each other, the images or the run that is resumed.
+        OutputError: ``out``, or a run towards it, exists, and neither ``resume`` nor ``force`` is
+        set. ModelError: the settings do not fit each other, the images or the run that is resumed.
         ImageError: an image cannot be read.
     """
     folder = working_folder(out)

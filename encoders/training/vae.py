@@ -1,9 +1,9 @@
 """The recipe of VAEs: reconstruction balanced against the KL divergence.
 
-Loss of a batch: sum of squared errors / (2 gamma^2) + beta * KL, a mean over its images, where gamma^2 follows the
-mean squared error per pixel down (Asperti & Trentin, "Balancing reconstruction error and Kullback-Leibler divergence
-in variational autoencoders", 2020):
-mse <- 0.99 mse + 0.01 batch mse;  gamma^2 <- min(gamma^2, mse).
+Loss of a batch: sum of squared errors / (2 gamma^2) + beta * KL, a mean over its images, where
+gamma^2 follows the mean squared error per pixel down (Asperti & Trentin, "Balancing reconstruction
+error and Kullback-Leibler divergence in variational autoencoders", 2020): mse <- 0.99 mse + 0.01
+batch mse;  gamma^2 <- min(gamma^2, mse).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from latentmap.diagnostics import ACTIVE_VARIANCE, kl_divergence
 from latentmap.encoders.nets.gaussian import GaussianNetwork
 
 _MEMORY = 0.99
-# Batch norm's own momentum is for long trainings: until then its averages cover about the last tenth of the steps,
-# where initial values would weigh on for thousands.
+# Batch norm's own momentum is for long trainings: until then its averages cover about the last
+# tenth of the steps, where initial values would weigh on for thousands.
 _NORM_SHARE = 10
 
 
@@ -47,7 +47,8 @@ class VAERecipe:
         ]
         self.device = next(network.parameters()).device
         gamma2 = 1.0 if gamma is None else gamma**2
-        # Everything that a step changes besides the network and its optimizer; tensors, so that a GPU need not wait.
+        # Everything that a step changes besides the network and its optimizer; tensors, so that a
+        # GPU need not wait.
         self.state: dict[str, Tensor] = {
             "mse": torch.ones((), device=self.device),
             "gamma2": torch.full((), gamma2, device=self.device),
@@ -98,7 +99,9 @@ class VAERecipe:
                 state[name] = state[name] + total if len(state[name]) else total
 
     def figures(self) -> dict[str, float | int]:
-        """The means of the running epoch: loss, mse per pixel, KL per image, gamma, active variables."""
+        """The means of the running epoch: loss, mse per pixel, KL per image, gamma, active
+        variables.
+        """
         state = self.state
         count = state["count"]
         variance = state["mean_square_sum"] / count - (state["mean_sum"] / count).square()

@@ -1,7 +1,8 @@
 """Which latent variables of a VAE are active, and whether it keeps the two laws of variance.
 
-Asperti, "Sparsity in Variational Autoencoders" (arXiv 1812.07238) and "Variance Loss in Variational Autoencoders" (2020).
-Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
+Asperti, "Sparsity in Variational Autoencoders" (arXiv 1812.07238) and "Variance Loss in Variational
+Autoencoders" (2020). Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0,
+1].
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ ACTIVE_VARIANCE = 0.05
 
 
 def kl_divergence(mean: Tensor, variance: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, variance) || N(0, 1)) of every variable, ``(n, d)``: (mean^2 + s2 - log s2 - 1) / 2."""
+    """KL(N(mean, variance) || N(0, 1)) of every variable, ``(n, d)``: (mean^2 + s2 - log s2 - 1) /
+    2.
+    """
     return 0.5 * (mean.square() + variance - log_variance - 1)
 
 
@@ -28,9 +31,10 @@ def kl_divergence(mean: Tensor, variance: Tensor, log_variance: Tensor) -> Tenso
 class Diagnosis:
     """Figures of a VAE over some images.
 
-    ``mean_variance`` is Var over the data of each posterior mean, ``posterior_variance`` the mean over the data of each
-    posterior variance s2, ``kl`` the mean divergence of each variable, all ``(d,)``. ``mse`` is the error of the
-    reconstruction from the means, ``variance_loss`` = mean Var(x) - mean Var(x_hat) over pixels.
+    ``mean_variance`` is Var over the data of each posterior mean, ``posterior_variance`` the mean
+    over the data of each posterior variance s2, ``kl`` the mean divergence of each variable, all
+    ``(d,)``. ``mse`` is the error of the reconstruction from the means, ``variance_loss`` = mean
+    Var(x) - mean Var(x_hat) over pixels.
     """
 
     n: int
