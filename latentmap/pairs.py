@@ -142,11 +142,11 @@ def _like(source: Codes, target: Codes) -> Codes:
 
 
 def _check_contents(source: Codes, target: Codes) -> None:
-    known = source.digests.any(axis=1) & target.digests.any(axis=1)
-    different = known & (source.digests != target.digests).any(axis=1)
+    unequal = np.asarray((source.digests != target.digests).any(axis=1))
+    different = is_known(source.digests) & is_known(target.digests) & unequal
     if different.any():
         raise PairError(
-            f"{different.sum()} of {len(known)} images have the same id in both spaces but not "
+            f"{different.sum()} of {len(source)} images have the same id in both spaces but not "
             "the same content "
             f"({_examples(source.ids[different])}): encode the same images with both models"
         )
@@ -176,6 +176,11 @@ def _no_common_image(source: Codes, target: Codes) -> str:
             + f"{len(same)} images are the same under other ids, so open the same --data for both"
         )
     return message + "encode the same images with both models"
+
+
+def is_known(digests: np.ndarray) -> np.ndarray:
+    """Which digests ``(n, 16)`` tell the content of an image: all but zeros, ``(n,)``."""
+    return np.asarray(digests.any(axis=1))
 
 
 def _examples(ids: np.ndarray) -> str:

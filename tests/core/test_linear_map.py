@@ -91,7 +91,7 @@ def test_tensors_and_codes_are_mapped_alike():
 
 def test_codes_of_another_space_are_refused():
     fitted = fit(pairs_of(*draw()))
-    with pytest.raises(SpaceError, match="codes for this map must be in z of a .* not in z of c"):
+    with pytest.raises(SpaceError, match=r"codes for this map must be in z of a .* not in z of c"):
         fitted.apply(codes_of(draw()[0], "c"))
     with pytest.raises(MapError, match=r"takes codes of shape \(n, 6\), not \(2, 4\)"):
         fitted.apply(torch.zeros(2, 4))
