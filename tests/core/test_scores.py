@@ -72,7 +72,7 @@ def test_the_map_to_the_mean_code_explains_nothing(tmp_path):
 
 
 def test_the_figures_are_those_of_their_definitions(tmp_path):
-    source, target, images = scene(tmp_path, noise=0.3)
+    source, target, images = scene(tmp_path, noise=0.05)
     pairs = paired(source, target, images)
     fitted = fit(pairs.take(np.arange(20)))
     scores = evaluate(fitted, pairs, source, target, images, batch_size=7)
@@ -103,7 +103,7 @@ def test_the_figures_are_those_of_their_definitions(tmp_path):
 
 
 def test_intervals_hold_the_value_and_follow_the_seed(tmp_path):
-    source, target, images = scene(tmp_path, noise=0.3)
+    source, target, images = scene(tmp_path, noise=0.05)
     pairs = paired(source, target, images)
     fitted = fit(pairs)
     scores = evaluate(fitted, pairs, source, target, images, seed=1)
@@ -118,7 +118,7 @@ def test_intervals_hold_the_value_and_follow_the_seed(tmp_path):
 
 
 def test_intervals_of_a_mean_are_those_of_the_normal_law(tmp_path):
-    source, target, images = scene(tmp_path, n=400, noise=0.3)
+    source, target, images = scene(tmp_path, n=400, noise=0.05)
     pairs = paired(source, target, images)
     scores = evaluate(fit(pairs), pairs, source, target, images, n_bootstrap=4000)
     errors = scores.errors.relocation
@@ -128,7 +128,7 @@ def test_intervals_of_a_mean_are_those_of_the_normal_law(tmp_path):
 
 
 def test_images_without_a_pair_are_left_out(tmp_path):
-    source, target, images = scene(tmp_path, noise=0.3)
+    source, target, images = scene(tmp_path, noise=0.05)
     pairs = paired(source, target, images)
     fitted = fit(pairs)
     some = np.array([31, 4, 17, 8])
@@ -196,7 +196,7 @@ def test_json_has_the_agreed_keys(tmp_path):
 
 
 def test_the_table_has_floor_and_baseline_beside_the_error(tmp_path):
-    source, target, images = scene(tmp_path, noise=0.3)
+    source, target, images = scene(tmp_path, noise=0.05)
     pairs = paired(source, target, images)
     lines = evaluate(fit(pairs), pairs, source, target, images).table().splitlines()
     names = [line.split()[0] for line in lines[1:-1]]
@@ -246,3 +246,15 @@ def test_one_image_is_too_few(tmp_path):
     pairs = paired(source, target, images)
     with pytest.raises(PairError, match="at least 2 images, not 1"):
         evaluate(fit(pairs), pairs.take(np.array([0])), source, target, images)
+
+
+def test_a_target_that_is_no_better_than_the_mean_image_has_no_efficiency(tmp_path):
+    source, target, images = scene(tmp_path)
+    pairs = paired(source, target, images)
+    blind = Codes.from_array(
+        pairs.ids, pairs.target.vectors.flip(0), space=target.space, digests=pairs.digests
+    )
+    pairs = pair(pairs.source, blind)
+    scores = evaluate(fit(pairs), pairs, source, target, images)
+    assert scores.floor_mse.value > scores.baseline_mse.value
+    assert math.isnan(scores.efficiency.value)
