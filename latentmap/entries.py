@@ -1,0 +1,85 @@
+"""Entries of a cache: one folder each.
+
+Reading needs no lock: a shard never changes, and a manifest is replaced as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from latentmap.codes import Codes
+from latentmap.manifest import MANIFEST, Manifest
+from latentmap.shards import (
+    DamageError,
+    Identity,
+    ShardRecord,
+    ShardRows,
+    check_shard,
+    open_shard,
+    unpack_ids,
+)
+
+Known = set[tuple[Identity, str]]
+
+
+def load_manifest(folder: Path) -> Manifest | None:
+    """What was committed to an entry; None when nothing was.
+
+    Raises:
+        DamageError: the manifest is not what was written, or belongs to another folder.
+        CacheError: it was written by a newer version of latentmap.
+    """
+    try:
+        data = (folder / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        return None
+    manifest = Manifest.from_bytes(data)
+    if manifest.key.id != folder.name:
+        raise DamageError(f"{MANIFEST} is the one of entry {manifest.key.id}")
+    return manifest
+
+
+def open_codes(folder: Path, manifest: Manifest, *, checksum: bool, known: Known) -> Codes:
+    """The committed codes of an entry; the vectors stay on disk.
+
+    Raises:
+        DamageError: a shard is not what was written.
+    """
+    dim = manifest.space.dim
+    shards = []
+    for record in manifest.shards:
+        path = folder / record.name
+        identity = check_shard(path, record, checksum=checksum, known=known)
+        shards.append(open_shard(path, record, dim, identity))
+    # The empty arrays give the types where there is no shard.
+    packed = np.concatenate([np.empty(0, "S1"), *(shard.ids for shard in shards)])
+    digests = np.concatenate([np.empty((0, 16), np.uint8), *(shard.digests for shard in shards)])
+    return Codes(
+        ids=unpack_ids(packed),
+        rows=ShardRows(tuple(shards), dim),
+        space=manifest.space,
+        frame=manifest.frame,
+        data=manifest.key.data,
+        digests=digests,
+        skipped=tuple(skip.id for skip in manifest.skipped),
+    )
+
+
+class Damage(NamedTuple):
+    """A shard that is not what was written, and what is wrong with it."""
+
+    shard: ShardRecord
+    problem: str
+
+
+def find_damages(folder: Path, manifest: Manifest, *, known: Known) -> Iterator[Damage]:
+    """Compares every byte of an entry's shards with the manifest."""
+    for record in manifest.shards:
+        try:
+            check_shard(folder / record.name, record, checksum=True, known=known)
+        except DamageError as error:
+            yield Damage(record, str(error))
