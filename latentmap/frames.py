@@ -109,22 +109,28 @@ def crop_resize(pixels: np.ndarray, frame: Frame, size: tuple[int, int]) -> np.n
     ``pixels`` is uint8 ``(h, w, c)``; so is the result. Downsizing is antialiased. A box that
     already has the size is copied without any filter.
     """
-    picture: np.ndarray = crop_resize_stack(pixels[None], frame, size)[0]
+    result = np.empty((1, *size, pixels.shape[2]), np.uint8)
+    crop_resize_stack(pixels[None], frame, result)
+    picture: np.ndarray = result[0]
     return picture
 
 
-def crop_resize_stack(stack: np.ndarray, frame: Frame, size: tuple[int, int]) -> np.ndarray:
-    """``crop_resize`` of several pictures of one size: uint8 ``(n, h, w, c)`` to ``(n, *size, c)``.
+def crop_resize_stack(stack: np.ndarray, frame: Frame, out: np.ndarray) -> None:
+    """``crop_resize`` of several pictures of one size: uint8 ``(n, h, w, c)`` into ``out``.
 
-    The same pixels as one by one, for less: the call costs as much as the filter.
+    The same pixels as one by one, for less: a call costs as much as the filter.
     """
+    size = out.shape[1:3]
     top, left, bottom, right = frame.pixels(*stack.shape[1:3])
     crops = stack[:, top:bottom, left:right]
     if crops.shape[1:3] == size:
-        return np.array(crops)
+        out[...] = crops
+        return
     library, _, filter_name = frame.resize.partition("-")
     if library == "pillow":
-        return np.stack([_resize_with_pillow(crop, filter_name, size) for crop in crops])
+        for crop, place in zip(crops, out, strict=True):
+            place[...] = _resize_with_pillow(crop, filter_name, size)
+        return
     if not crops.flags.writeable:
         # torch warns of memory that it could not write to, though it only reads.
         crops = np.array(crops)
@@ -133,8 +139,7 @@ def crop_resize_stack(stack: np.ndarray, frame: Frame, size: tuple[int, int]) ->
     resized = torch.nn.functional.interpolate(
         tensor, size=size, mode=filter_name, antialias=True, align_corners=False
     )
-    pixels: np.ndarray = resized.permute(0, 2, 3, 1).numpy()
-    return pixels
+    out[...] = resized.permute(0, 2, 3, 1).numpy()
 
 
 def _resize_with_pillow(crop: np.ndarray, filter_name: str, size: tuple[int, int]) -> np.ndarray:

@@ -1,0 +1,387 @@
+"""Images: ``open_images`` finds them, an ``ImageSource`` gives their ids, contents and batches.
+
+Pictures are uint8 ``(h, w, c)``; batches ``(n, c, h, w)``; ``c`` is 1 (grey) or 3 (RGB).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from latentmap.archives import ZipImages
+from latentmap.arrays import digits, open_hdf5, open_idx, open_numpy
+from latentmap.attributes import select_where
+from latentmap.containers import Container, Contents, Failures, FolderImages
+from latentmap.decoding import SUFFIXES, Scratch
+from latentmap.errors import ImageError
+from latentmap.naming import locate_rows
+from latentmap.packed import Packed, PackedImages, is_pack
+from latentmap.prefetch import in_order, usable_cores
+from latentmap.progress import Progress
+from latentmap.splits import (
+    PARTITION_FILE,
+    SPLITS,
+    Split,
+    read_groups,
+    split_by_hash,
+    split_by_partition,
+)
+from latentmap.tables import parse_table, read_table
+from latentmap.views import Batch as Batch
+from latentmap.views import View as View
+
+OnError = Literal["stop", "skip"]
+_SOURCES = "a folder, a .zip, an IDX file, .npy, .npz, file.h5:/dataset, a pack, or the word digits"
+_HDF5 = (".h5", ".hdf5", ".hdf")
+
+
+class ImageSource:
+    """Some images of a container, in order, with what is known of them.
+
+    Made by ``open_images``; ``subset`` and ``split`` give parts. Contents are read when they are
+    first asked for, once.
+
+    >>> source = open_images("digits", limit=3)
+    >>> len(source), source.channels, source.image_size
+    (3, 1, (8, 8))
+    """
+
+    def __init__(
+        self,
+        container: Container,
+        index: np.ndarray,
+        *,
+        groups: np.ndarray | None = None,
+        contents: Contents | None = None,
+    ) -> None:
+        self._container = container
+        self._index = index
+        self._contents = contents
+        self.path = container.title
+        self.groups = groups
+        self.ids: np.ndarray = container.ids[index]
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} images of {self.path}>"
+
+    @property
+    def packed(self) -> Packed | None:
+        """What was done to the images before, when they come from a pack."""
+        return self._container.packed if isinstance(self._container, PackedImages) else None
+
+    @property
+    def digests(self) -> np.ndarray:
+        """The first 16 bytes of the sha256 of each image's content, uint8 ``(n, 16)``.
+
+        The content of a file is its bytes, that of an array's row its shape and uint8 pixels.
+        """
+        return self.examine().digests
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The sha256 of ids and contents: equal where the images are, whatever holds them."""
+        digest = hashlib.sha256()
+        for name in self.ids:
+            encoded = str(name).encode("utf-8", "surrogateescape")
+            digest.update(len(encoded).to_bytes(4, "big") + encoded)
+        digest.update(np.ascontiguousarray(self.digests).tobytes())
+        return digest.hexdigest()
+
+    @property
+    def channels(self) -> Literal[1, 3]:
+        """1 when all images are grey, 3 when all are in colour.
+
+        Raises:
+            ImageError: some are grey and some are not.
+        """
+        found = self.examine().shapes[:, 2]
+        grey, colour = np.flatnonzero(found == 1), np.flatnonzero(found == 3)
+        if len(grey) and len(colour):
+            raise ImageError(
+                f"{self.path} holds {len(grey)} grey images such as {str(self.ids[grey[0]])!r} and "
+                f"{len(colour)} in colour such as {str(self.ids[colour[0]])!r}: "
+                "choose 1 or 3 channels"
+            )
+        return 1 if len(grey) else 3
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the first image."""
+        height, width, _ = self.read(0).shape
+        return (height, width)
+
+    @property
+    def shapes(self) -> np.ndarray:
+        """Height, width and channels of each image, ``(n, 3)``; zeros where one cannot be read."""
+        return self.examine().shapes
+
+    @cached_property
+    def splits(self) -> np.ndarray:
+        """``train``, ``val`` or ``test`` for each image: by group, CelebA's partition, or its id.
+
+        Raises:
+            ImageError: a partition lies beside the images and lacks some.
+        """
+        if self.groups is not None:
+            return split_by_hash(self.groups)
+        partition = self.partition()
+        return split_by_hash(self.ids) if partition is None else partition
+
+    def partition(self) -> np.ndarray | None:
+        """The split of each image by CelebA's ``list_eval_partition.txt``, if it lies with them."""
+        if isinstance(self._container, PackedImages):
+            splits = self._container.splits
+            return None if splits is None else splits[self._index]
+        text = self._container.companion(PARTITION_FILE)
+        return (
+            None
+            if text is None
+            else split_by_partition(self.ids, parse_table(text, PARTITION_FILE))
+        )
+
+    def mapped(self, view: View) -> np.ndarray | None:
+        """All images as a view sees them, ``(n, h, w, c)`` on disk, if they lie there like that."""
+        if isinstance(self._container, PackedImages):
+            return self._container.mapped(self._index, view)
+        return None
+
+    def examine(self, progress: Progress | None = None) -> Contents:
+        """Reads what ``digests``, ``fingerprint``, ``channels`` and ``shapes`` need, in threads.
+
+        Each is there without this call; it is for showing how far the reading is.
+        """
+        if self._contents is None:
+            describe = self._container.describe
+            size = 4 * self._container.task_size
+            starts = range(0, len(self), size)
+            tasks = [partial(describe, self._index[first : first + size]) for first in starts]
+            workers = min(usable_cores(), len(tasks))
+            parts = []
+            done = 0
+            for part in in_order(tasks, workers=workers, ahead=4 * workers):
+                parts.append(part)
+                done += len(part.digests)
+                if progress is not None:
+                    progress(done, len(self))
+            self._contents = Contents(
+                np.concatenate([part.digests for part in parts]),
+                np.concatenate([part.shapes for part in parts]),
+            )
+        return self._contents
+
+    def read(self, i: int) -> np.ndarray:
+        """One image as it is, uint8 ``(h, w, c)``.
+
+        Raises:
+            ImageError: it cannot be read; the message has its id.
+        """
+        return self._container.picture(self._index[i])
+
+    def subset(self, index: np.ndarray | Sequence[int]) -> ImageSource:
+        """The images at some positions, in that order.
+
+        Raises:
+            ImageError: there is none.
+        """
+        chosen = np.asarray(index, dtype=np.int64)
+        if not len(chosen):
+            raise ImageError(f"nothing is left of the {len(self)} images of {self.path}")
+        contents = self._contents
+        return ImageSource(
+            self._container,
+            self._index[chosen],
+            groups=None if self.groups is None else self.groups[chosen],
+            contents=contents and Contents(contents.digests[chosen], contents.shapes[chosen]),
+        )
+
+    def split(self, name: Split) -> ImageSource:
+        """The images of one split.
+
+        Raises:
+            ImageError: it has none, or the name is unknown.
+        """
+        if name not in SPLITS:
+            raise ImageError(f"unknown split {name!r}: choose one of {', '.join(SPLITS)}")
+        chosen = np.flatnonzero(self.splits == name)
+        if not len(chosen):
+            raise ImageError(
+                f"the split {name!r} of the {len(self)} images of {self.path} is empty: "
+                "choose another, or take more images"
+            )
+        return self.subset(chosen)
+
+    def view_key(self, view: View) -> dict[str, Any]:
+        """What changed the pixels of a view before; empty when they are the original files'.
+
+        Raises:
+            ImageError: the images are packed, and the pack does not show that view.
+        """
+        if self.packed is None:
+            return {}
+        self.packed.translate(view)
+        return {} if self.packed.is_exact(view) else self.packed.to_json()
+
+    def batches(
+        self,
+        views: Sequence[View],
+        *,
+        batch_size: int,
+        start: int = 0,
+        on_error: OnError = "stop",
+        workers: int | None = None,
+    ) -> Iterator[Batch]:
+        """All images from position ``start`` on, in order, each decoded once for all views.
+
+        Threads decode ahead, by default one a core; a few batches are in memory. Closing the
+        iterator, or losing it, ends the threads.
+
+        Raises:
+            ImageError: an image cannot be read and ``on_error`` is ``stop``; or the images are
+                packed, and the pack does not show a view.
+        """
+        if batch_size < 1 or (workers is not None and workers < 1):
+            raise ImageError(
+                f"batch_size and workers must be at least 1, not {batch_size} and {workers}"
+            )
+        for view in views:
+            self.view_key(view)
+        return self._batches(list(views), batch_size, start, on_error, workers or usable_cores())
+
+    def _batches(
+        self, views: list[View], batch_size: int, start: int, on_error: OnError, workers: int
+    ) -> Iterator[Batch]:
+        container = self._container
+        tasks_a_batch = -(-batch_size // container.task_size)
+        # Scratch memory moves from task to task, never between two at once.
+        scratches = [Scratch() for _ in range(workers)]
+
+        def render(part: np.ndarray, outs: list[np.ndarray]) -> Failures:
+            scratch = scratches.pop()
+            try:
+                return container.render(part, views, outs, scratch)
+            finally:
+                scratches.append(scratch)
+
+        begun: list[tuple[int, int, list[np.ndarray]]] = []
+
+        def tasks() -> Iterator[Callable[[], Failures]]:
+            for first in range(start, len(self), batch_size):
+                last = min(first + batch_size, len(self))
+                outs = [
+                    np.empty((last - first, *view.size, view.channels), np.uint8) for view in views
+                ]
+                begun.append((first, last, outs))
+                for low in range(0, last - first, container.task_size):
+                    high = min(low + container.task_size, last - first)
+                    part = self._index[first + low : first + high]
+                    yield partial(render, part, [out[low:high] for out in outs])
+
+        ahead = 2 * max(workers, tasks_a_batch)
+        failed: list[tuple[int, str]] = []
+        done = start
+        for failures in in_order(tasks(), workers=workers, ahead=ahead):
+            first, last, outs = begun[0]
+            for place, message in failures:
+                if on_error == "stop":
+                    raise ImageError(
+                        f"{message}; repair it, remove it, or skip it (--on-error skip)"
+                    )
+                failed.append((done + place, message))
+            done = min(done + container.task_size, last)
+            if done == last:
+                begun.pop(0)
+                yield _batch(first, last, outs, failed)
+                failed = []
+
+
+def _batch(start: int, stop: int, outs: list[np.ndarray], failed: list[tuple[int, str]]) -> Batch:
+    positions = np.arange(start, stop)
+    if failed:
+        kept = np.isin(positions, [position for position, _ in failed], invert=True)
+        positions = positions[kept]
+        outs = [out[kept] for out in outs]
+    images = tuple(torch.from_numpy(out).permute(0, 3, 1, 2) for out in outs)
+    return Batch(start, stop, positions, images, tuple(failed))
+
+
+def open_images(
+    path: str | Path,
+    *,
+    split: Split | None = None,
+    limit: int | None = None,
+    group_by: str | Path | None = None,
+    attributes: str | Path | None = None,
+    where: str | None = None,
+) -> ImageSource:
+    """The images at a path, in the natural order of their ids.
+
+    ``path`` is a folder (searched deeply), a ``.zip``, an IDX file, ``.npy``, ``.npz``, an HDF5
+    dataset (``file.h5:/images``), a pack, or the word ``digits``. First ``where`` chooses by the
+    columns of the table ``attributes``, then ``split``, then ``limit`` keeps the first images.
+    ``group_by`` is a table of two columns: all images of one group are in one split.
+
+    Raises:
+        ImageError: there are no such images, or nothing is left of them.
+    """
+    if limit is not None and limit < 1:
+        raise ImageError(f"limit must be at least 1, not {limit}")
+    if (attributes is None) != (where is None):
+        raise ImageError("attributes and where belong together: a table, and what is asked of it")
+    try:
+        container = _open_container(path)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
+    source = ImageSource(container, np.arange(len(container.ids)))
+    if attributes is not None and where is not None:
+        table = read_table(Path(attributes))
+        rows = locate_rows(source.ids, table.names, table.title)
+        columns = {name: column[rows] for name, column in table.columns.items()}
+        chosen = np.flatnonzero(select_where(where, columns))
+        if not len(chosen):
+            raise ImageError(f"no image of {source.path} fulfils {where!r}: ask for less")
+        source = source.subset(chosen)
+    if group_by is not None:
+        source.groups = read_groups(source.ids, Path(group_by))
+    if split is not None:
+        source = source.split(split)
+    if limit is not None:
+        source = source.subset(np.arange(min(limit, len(source))))
+    return source
+
+
+def _open_container(path: str | Path) -> Container:
+    if str(path) == "digits":
+        return digits()
+    path, name = _split_name(Path(path))
+    if path.is_dir():
+        return FolderImages(path)
+    if not path.exists():
+        raise ImageError(f"{path} does not exist: give {_SOURCES}")
+    suffix = path.suffix.lower()
+    if suffix == ".zip":
+        return ZipImages(path)
+    if suffix in (".npy", ".npz"):
+        return open_numpy(path, name)
+    if suffix in _HDF5:
+        return PackedImages(path) if is_pack(path) else open_hdf5(path, name)
+    if suffix in (".idx", ".gz") or "ubyte" in path.name:
+        return open_idx(path)
+    one = "is one image" if suffix in SUFFIXES else "is of no kind that is known"
+    raise ImageError(f"{path} {one}: give {_SOURCES}")
+
+
+def _split_name(path: Path) -> tuple[Path, str | None]:
+    """``file.h5:/images`` as the file and the name in it."""
+    file, separator, name = str(path).rpartition(":/")
+    if separator and not path.exists() and Path(file).suffix.lower() in (*_HDF5, ".npz"):
+        return Path(file), name
+    return path, None

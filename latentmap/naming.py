@@ -1,0 +1,73 @@
+"""The ids of images: relative paths or indexes, unique, in the order in which people count."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from latentmap.errors import ImageError
+
+_NUMBER = re.compile(r"([0-9]+)")
+_IGNORED = {"__MACOSX", "Thumbs.db"}
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Sorts ``image2`` before ``image10``; names that differ only in leading zeros stay apart."""
+    parts: list[str | int] = list(_NUMBER.split(name))
+    parts[1::2] = map(int, parts[1::2])
+    return parts, name
+
+
+def is_ignored(path: str) -> bool:
+    """Whether a path is what systems leave behind: dotfiles, ``__MACOSX``, ``Thumbs.db``."""
+    return any(part.startswith(".") or part in _IGNORED for part in path.split("/"))
+
+
+def index_ids(count: int) -> np.ndarray:
+    """The ids of images without names: their positions."""
+    return np.arange(count).astype(np.str_)
+
+
+def base_name(path: str) -> str:
+    """The last part of a posix path."""
+    return path.rpartition("/")[2]
+
+
+def locate_rows(ids: np.ndarray, names: list[str], table: str) -> np.ndarray:
+    """For each image its row in a table that lists ``names``: by full path, else by base name.
+
+    Raises:
+        ImageError: an image is not in the table, or a name could mean several.
+    """
+    rows = {name: row for row, name in enumerate(names)}
+    if len(rows) < len(names):
+        twice = next(name for row, name in enumerate(names) if rows[name] != row)
+        raise ImageError(f"{table} lists {twice!r} twice: each image may have one row")
+    found = np.fromiter((rows.get(str(i), -1) for i in ids), np.int64, len(ids))
+    rest = np.flatnonzero(found < 0)
+    if len(rest):
+        found[rest] = _by_base_name([str(ids[i]) for i in rest], names, table)
+    return found
+
+
+def _by_base_name(ids: list[str], names: list[str], table: str) -> list[int]:
+    rows: dict[str, int] = {}
+    for row, name in enumerate(names):
+        if rows.setdefault(base_name(name), row) != row:
+            rows[base_name(name)] = -2
+    missing = [name for name in ids if base_name(name) not in rows]
+    if missing:
+        examples = ", ".join(repr(name) for name in missing[:3])
+        raise ImageError(
+            f"{len(missing)} images are not in {table}, such as {examples}: "
+            "add them, or choose other images"
+        )
+    claimed: dict[str, str] = {}
+    for name in ids:
+        base = base_name(name)
+        if rows[base] == -2 or claimed.setdefault(base, name) != name:
+            raise ImageError(
+                f"several images are called {base!r}: {table} must list them by their full paths"
+            )
+    return [rows[base_name(name)] for name in ids]

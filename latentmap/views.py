@@ -1,0 +1,57 @@
+"""What passes between images and models: what a model sees of an image, and batches of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from latentmap.errors import ImageError
+from latentmap.frames import Frame, crop_resize_stack
+
+
+@dataclass(frozen=True)
+class View:
+    """What is seen of an image: a frame at ``size`` (height, width) in 1 (grey) or 3 channels."""
+
+    frame: Frame
+    size: tuple[int, int]
+    channels: Literal[1, 3]
+
+    def __post_init__(self) -> None:
+        if min(self.size) < 1 or self.channels not in (1, 3):
+            raise ImageError(
+                f"a view has a size of at least 1x1 and 1 or 3 channels, "
+                f"not {self.size} and {self.channels}"
+            )
+
+    def render(self, stack: np.ndarray, out: np.ndarray) -> None:
+        """Puts what is seen of pictures of one size, uint8 ``(n, h, w, c)``, into ``out``."""
+        crop_resize_stack(to_channels(stack, self.channels), self.frame, out)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """The images from ``start`` to ``stop`` of a source, as each view sees them.
+
+    ``positions`` are those that could be read, int64 ``(k,)``; ``images`` holds for each view uint8
+    ``(k, c, h, w)`` in channels-last memory; ``failed`` are the others, each with what is wrong.
+    """
+
+    start: int
+    stop: int
+    positions: np.ndarray
+    images: tuple[torch.Tensor, ...]
+    failed: tuple[tuple[int, str], ...]
+
+
+def to_channels(stack: np.ndarray, channels: int) -> np.ndarray:
+    """Pictures ``(n, h, w, c)`` in 1 or 3 channels: grey by Pillow's weights (ITU-R 601-2)."""
+    if stack.shape[3] == channels:
+        return stack
+    if channels == 3:
+        return np.repeat(stack, 3, axis=3)
+    weights = np.array([19595, 38470, 7471], np.uint32)
+    return ((stack @ weights + 0x8000) >> 16).astype(np.uint8)[..., None]
