@@ -176,18 +176,15 @@ _DATA = (
 
 frame_option = click.option(
     "--frame",
-    default="full",
-    show_default=True,
     metavar="FRAME",
     help="What is seen of an image: full, center (the largest square), celeba, or "
-    "top,left,bottom,right from 0 to 1.",
+    "top,left,bottom,right from 0 to 1.  [default: full, or what a pack shows]",
 )
 resize_option = click.option(
     "--resize",
     type=click.Choice(RESIZES),
-    default="torch-bicubic",
-    show_default=True,
-    help="The filter that brings the frame to its size, antialiased.",
+    help="The filter that brings the frame to its size, antialiased.  [default: torch-bicubic, or "
+    "what made a pack]",
 )
 size_option = click.option(
     "--size",

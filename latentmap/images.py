@@ -20,6 +20,7 @@ from latentmap.attributes import select_where
 from latentmap.containers import Container, Contents, Failures, FolderImages
 from latentmap.decoding import SUFFIXES, Scratch
 from latentmap.errors import ImageError
+from latentmap.frames import Frame, Resize
 from latentmap.naming import locate_rows
 from latentmap.packed import Packed, PackedImages, is_pack
 from latentmap.prefetch import in_order, usable_cores
@@ -218,6 +219,45 @@ class ImageSource:
                 "choose another, or take more images"
             )
         return self.subset(chosen)
+
+    def view(
+        self,
+        *,
+        frame: str | None = None,
+        resize: Resize | None = None,
+        size: tuple[int, int] | None = None,
+        channels: Literal[1, 3] | None = None,
+    ) -> View:
+        """A view of these images: what is not given is as they are, so that no filter is needed.
+
+        Without a frame it is the whole picture, or what a pack shows.
+
+        Raises:
+            ImageError: the images have different sizes, or are grey and in colour, and it is not
+                said which is wanted.
+        """
+        own = self.packed.view if self.packed is not None else None
+        default = own.frame if own is not None else Frame()
+        seen = Frame(frame or default.name, resize or default.resize)
+        if own is not None and seen == own.frame:
+            return View(seen, size or own.size, channels or own.channels)
+        return View(seen, size or self._native_size(seen), channels or self.channels)
+
+    def _native_size(self, frame: Frame) -> tuple[int, int]:
+        sizes: dict[tuple[int, int], int] = {}
+        originals, firsts = np.unique(self.shapes[:, :2], axis=0, return_index=True)
+        for (height, width), first in zip(originals.tolist(), firsts.tolist(), strict=True):
+            if height:
+                top, left, bottom, right = frame.pixels(height, width)
+                sizes.setdefault((bottom - top, right - left), first)
+        if len(sizes) != 1:
+            examples = ", ".join(
+                f"{height}x{width} ({self.ids[first]})"
+                for (height, width), first in list(sizes.items())[:3]
+            )
+            found = f"have several sizes, such as {examples}" if sizes else "cannot be read"
+            raise ImageError(f"the images of {self.path} {found}: say which size is wanted")
+        return next(iter(sizes))
 
     def view_key(self, view: View) -> dict[str, Any]:
         """What changed the pixels of a view before; empty when they are the original files'.
