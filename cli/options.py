@@ -183,8 +183,9 @@ frame_option = click.option(
 resize_option = click.option(
     "--resize",
     type=click.Choice(RESIZES),
-    help="The filter that brings the frame to its size, antialiased.  [default: torch-bicubic, or "
-    "what made a pack]",
+    default="torch-bicubic",
+    show_default=True,
+    help="The filter that brings the frame to its size, antialiased.",
 )
 size_option = click.option(
     "--size",
