@@ -244,6 +244,19 @@ def _train(
         )
 
 
-def _view(images: ImageSource, size: tuple[int, int] | None, frame: str, resize: Any) -> View:
-    """What the model will see: as asked for, or as the images were packed."""
-    raise NotImplementedError
+def _view(
+    images: ImageSource, size: tuple[int, int] | None, frame: str | None, resize: Any
+) -> View:
+    """What the model will see: as asked for, and otherwise as the images are."""
+    from latentmap.frames import Frame
+    from latentmap.images import View
+
+    if images.packed is not None:
+        packed = images.packed.view
+        chosen = Frame(frame, resize) if frame else packed.frame
+        return View(chosen, size or packed.size, packed.channels)
+    chosen = Frame(frame or "full", resize)
+    if size is None:
+        top, left, bottom, right = chosen.pixels(*images.image_size)
+        size = (bottom - top, right - left)
+    return View(chosen, size, images.channels)

@@ -20,7 +20,8 @@ from latentmap.encoders.vae import GaussianVAE
 from latentmap.errors import ModelError, OutputError
 from latentmap.files import refuse_existing, replace_atomic
 from latentmap.frames import Frame
-from latentmap.images import ImageSource, View, load_all
+from latentmap.images import ImageSource, OnError
+from latentmap.loading import load_all
 from latentmap.model import Precision
 from latentmap.progress import Progress
 from latentmap.report.figures import image_grid
@@ -74,7 +75,7 @@ def train_vae(
     device: str | torch.device = "cpu",
     resume: bool = False,
     force: bool = False,
-    on_error: str = "stop",
+    on_error: OnError = "stop",
     record: dict[str, Any] | None = None,
     loading: Progress | None = None,
     progress: Progress | None = None,
@@ -92,12 +93,12 @@ def train_vae(
     """
     folder = working_folder(out)
     _check_free(out, folder, resume=resume, force=force)
-    torch.manual_seed(settings.seed)
-    model = build(settings.family, settings.config, name=out.stem, frame=frame)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        model = build(settings.family, settings.config, name=out.stem, frame=frame)
     assert isinstance(model, GaussianVAE)
     model.to(device)
-    view = View(model.frame, model.image_shape[1:], model.image_shape[0])
-    pixels, _, skipped = load_all(images, view, on_error=on_error, progress=loading)
+    pixels, _, skipped = load_all(images, model.view, on_error=on_error, progress=loading)
     recipe = VAERecipe(
         model.network.requires_grad_(True),
         learning_rate=settings.learning_rate,

@@ -1,0 +1,240 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from latentmap.encoders import load
+from latentmap.encoders.native import read_header
+from latentmap.encoders.training.loop import CHECKPOINT, LOG, Schedule, run
+from latentmap.encoders.training.train_vae import VAESettings, train_vae, working_folder
+from latentmap.encoders.training.vae import VAERecipe
+from latentmap.encoders.vae import VAEModel
+from latentmap.errors import ModelError, OutputError
+from latentmap.images import open_images
+from latentmap.testing import check_model
+
+DENSE = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [16]}
+CONV = {"architecture": "conv", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [4, 4]}
+SPLIT = {"image_shape": [1, 8, 8], "latent_dim": 3, "width": 2, "embedding": 8}
+SETTINGS = VAESettings("vae", CONV, epochs=3, batch_size=16, learning_rate=1e-3, seed=7)
+
+
+@pytest.fixture
+def images(tmp_path):
+    path = tmp_path / "images.npy"
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 8, 8), dtype=np.uint8)
+    np.save(path, np.sort(pixels, axis=2))
+    return open_images(path)
+
+
+def network_of(settings):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return VAEModel(settings.config).network.requires_grad_(True)
+
+
+def tensors_of(path):
+    with safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}
+
+
+def log_of(folder):
+    lines = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]
+
+
+def test_one_step_equals_the_published_loss_by_hand():
+    network = network_of(replace(SETTINGS, config=DENSE))
+    recipe = VAERecipe(network, learning_rate=1e-3, beta=3.0)
+    x = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    torch.manual_seed(5)
+    mean, log_variance = network.encode(x)
+    z = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
+    error = ((network.decode(z) - x) ** 2).detach()
+    kl = 0.5 * (mean**2 + log_variance.exp() - log_variance - 1).sum(1).mean()
+    gamma2 = min(1.0, 0.99 * 1.0 + 0.01 * float(error.mean()))
+    expected = float(error.sum() / 6 / (2 * gamma2) + 3.0 * kl.detach())
+    torch.manual_seed(5)
+    recipe.step(x, 0)
+    figures = recipe.figures()
+    assert figures["loss"] == pytest.approx(expected, rel=1e-5)
+    assert figures["mse"] == pytest.approx(float(error.mean()), rel=1e-5)
+    assert figures["kl"] == pytest.approx(float(kl.detach()), rel=1e-5)
+    assert figures["gamma"] == pytest.approx(gamma2**0.5, rel=1e-5)
+
+
+def test_a_fixed_gamma_stays():
+    recipe = VAERecipe(network_of(SETTINGS), gamma=0.5)
+    for index in range(3):
+        recipe.step(torch.rand(4, 1, 8, 8), index)
+    assert recipe.figures()["gamma"] == pytest.approx(0.5)
+
+
+def test_active_variables_are_those_whose_mean_varies():
+    network = network_of(replace(SETTINGS, config=DENSE))
+    with torch.no_grad():
+        network.mean.weight[0].zero_()
+        network.mean.weight[1:].mul_(50)
+    recipe = VAERecipe(network, learning_rate=1e-9)
+    recipe.step(torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0)), 0)
+    assert recipe.figures()["active_variables"] == 2
+
+
+def test_training_lowers_the_loss_and_leaves_a_model_log_and_pictures(tmp_path, images):
+    out = tmp_path / "vae.safetensors"
+    state = torch.get_rng_state()
+    model = train_vae(images, replace(SETTINGS, epochs=6), out=out)
+    assert torch.equal(torch.get_rng_state(), state), "the caller's random state was changed"
+    check_model(model)
+    assert load(out).fingerprint == model.fingerprint
+    log = log_of(working_folder(out))
+    assert [line["epoch"] for line in log] == [1, 2, 3, 4, 5, 6]
+    assert log[-1]["mse"] < log[0]["mse"]
+    assert {"loss", "mse", "kl", "gamma", "active_variables", "step"} <= set(log[0])
+    assert len(list(working_folder(out).glob("epoch-*.png"))) == 6
+    training = read_header(out).training
+    assert (training["images"], training["seed"], training["data"]) == (70, 7, images.fingerprint)
+
+
+def test_the_same_seed_trains_the_same_model_and_another_seed_another(tmp_path, images):
+    def fingerprint(name, seed):
+        settings = replace(SETTINGS, epochs=1, seed=seed)
+        return train_vae(images, settings, out=tmp_path / f"{name}.safetensors").fingerprint
+
+    assert fingerprint("a", 1) == fingerprint("b", 1) != fingerprint("c", 2)
+
+
+class StopHereError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("family", "config", "stop_after"),
+    [("vae", CONV, 1), ("vae", CONV, 4), ("vae", CONV, 9), ("split-vae", SPLIT, 5)],
+)
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
+    tmp_path, images, monkeypatch, family, config, stop_after
+):
+    settings = replace(SETTINGS, family=family, config=config)
+    whole = tmp_path / "whole.safetensors"
+    train_vae(images, settings, out=whole)
+
+    def stop(done, total):
+        if done == stop_after * settings.batch_size:
+            raise StopHereError
+
+    monkeypatch.setattr(Schedule, "checkpoint_seconds", 0.0)
+    monkeypatch.setattr(Schedule.__init__, "__defaults__", (None, 0.0))
+    out = tmp_path / "resumed.safetensors"
+    with pytest.raises(StopHereError):
+        train_vae(images, settings, out=out, progress=stop)
+    assert not out.exists()
+    train_vae(images, settings, out=out, resume=True)
+    first, second = (tensors_of(working_folder(path) / CHECKPOINT) for path in (whole, out))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert load(whole).fingerprint == load(out).fingerprint
+    assert log_of(working_folder(whole)) == log_of(working_folder(out))
+
+
+def test_a_run_can_be_made_longer(tmp_path, images):
+    whole, out = tmp_path / "whole.safetensors", tmp_path / "longer.safetensors"
+    train_vae(images, SETTINGS, out=whole)
+    train_vae(images, replace(SETTINGS, steps=6), out=out)
+    assert [line["step"] for line in log_of(working_folder(out))] == [4, 6]
+    train_vae(images, SETTINGS, out=out, resume=True)
+    assert load(whole).fingerprint == load(out).fingerprint
+    assert log_of(working_folder(whole)) == log_of(working_folder(out))
+    with pytest.raises(ModelError, match="has 12 steps already, more than 4: ask for at least"):
+        train_vae(images, replace(SETTINGS, epochs=1), out=out, resume=True)
+
+
+def test_killing_a_training_at_any_moment_loses_at_most_the_last_checkpoint(tmp_path, images):
+    whole, out = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
+    settings = replace(SETTINGS, epochs=25)
+    train_vae(images, settings, out=whole)
+    program = f"""
+import torch
+torch.set_num_threads({torch.get_num_threads()})
+from pathlib import Path
+from latentmap.encoders.training import loop, train_vae as t
+from latentmap.images import open_images
+loop.Schedule.__init__.__defaults__ = (None, 0.0)
+out = Path({str(out)!r})
+started = (t.working_folder(out) / loop.CHECKPOINT).exists()
+t.train_vae(open_images({str(images.path)!r}), t.{settings!r}, out=out, resume=started, force=not started,
+    progress=lambda done, total: print(done, flush=True))
+"""
+    delays = iter([0.0, 0.05, 0.2])
+    kills = 0
+    while not out.exists():
+        with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as child:
+            delay = next(delays, None)
+            if delay is not None:
+                child.stdout.readline()
+                time.sleep(delay)
+                os.kill(child.pid, signal.SIGKILL)
+                kills += 1
+            else:
+                child.communicate()
+                assert child.returncode == 0
+    assert kills >= 2
+    assert load(whole).fingerprint == load(out).fingerprint
+
+
+def test_an_output_or_an_earlier_run_is_not_overwritten(tmp_path, images):
+    out = tmp_path / "vae.safetensors"
+    train_vae(images, replace(SETTINGS, epochs=1), out=out)
+    with pytest.raises(OutputError, match=r"vae.safetensors exists: .* --force"):
+        train_vae(images, SETTINGS, out=out)
+    out.unlink()
+    with pytest.raises(OutputError, match="holds an earlier run: go on with --resume"):
+        train_vae(images, SETTINGS, out=out)
+    train_vae(images, replace(SETTINGS, epochs=1), out=out, force=True)
+
+
+def test_resuming_needs_a_checkpoint_of_the_same_settings(tmp_path, images):
+    out = tmp_path / "vae.safetensors"
+    with pytest.raises(ModelError, match="there is no checkpoint .* start without --resume"):
+        train_vae(images, SETTINGS, out=out, resume=True)
+    train_vae(images, replace(SETTINGS, epochs=1), out=out)
+    with pytest.raises(ModelError, match=r"other settings: beta was 1.0, not 2.0, seed was 7, not"):
+        train_vae(images, replace(SETTINGS, beta=2.0, seed=8), out=out, resume=True)
+    checkpoint = working_folder(out) / CHECKPOINT
+    checkpoint.write_bytes(checkpoint.read_bytes()[:50])
+    with pytest.raises(ModelError, match=r"is no readable checkpoint .* start again with --force"):
+        train_vae(images, SETTINGS, out=out, resume=True)
+
+
+def test_fewer_images_than_a_batch_are_refused(tmp_path):
+    with pytest.raises(ModelError, match="at least one batch of 16 images, not 5: lower the batch"):
+        run(
+            VAERecipe(network_of(SETTINGS)),
+            torch.zeros(5, 1, 8, 8, dtype=torch.uint8),
+            Schedule(1, 16, 0),
+            folder=tmp_path,
+            settings={},
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "epochs must be above 0, not 0"),
+        ({"learning_rate": -1.0}, "learning rate must be above 0, not -1.0"),
+        ({"gamma": 0.0}, "gamma must be above 0, not 0.0"),
+        ({"steps": 0}, "steps must be above 0, not 0"),
+        ({"beta": -1.0}, "beta must not be below 0, but is -1.0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(change, message):
+    with pytest.raises(ModelError, match=message):
+        replace(SETTINGS, **change)
