@@ -21,7 +21,7 @@ from latentmap.pairs import Pairs
 from latentmap.progress import Progress
 
 FIGURES = ("r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency")
-_BATCH = 256
+_BATCH = 64  # The decoders' inner images are what fills the memory.
 _LEVEL = 0.95
 _RESAMPLED_NUMBERS = 4_000_000  # Random numbers at a time: 32 MB.
 _MEANINGS = {
@@ -134,7 +134,8 @@ def evaluate(
     *,
     seed: int = 0,
     n_bootstrap: int = 1000,
-    batch_size: int = _BATCH,
+    batch_size: int | None = None,
+    record: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Scores:
     """The scores of a map on some pairs and their images.
@@ -143,7 +144,7 @@ def evaluate(
     twice, once for their mean, so memory holds a few batches and a row of figures for each image.
     Intervals are percentiles over ``n_bootstrap`` resamplings of the images, the same for all
     figures; ratios are formed inside each resampling, with the mean image and the mean code held
-    fixed.
+    fixed. ``record`` is added to that of the map.
 
     Raises:
         SpaceError: the map or the pairs do not belong to the models.
@@ -156,10 +157,11 @@ def evaluate(
     if len(pairs) < 2:
         raise PairError(f"scores need at least 2 images, not {len(pairs)}: give more test images")
     pairs, images = _in_order_of(images, pairs)
+    step = batch_size or _BATCH
     mean_image = torch.zeros(target.image_shape, dtype=torch.float64)
     mean_code = torch.zeros(target.latent_dim, dtype=torch.float64)
     total = 2 * len(images)
-    for batch in images.batches([target.view], batch_size=batch_size):
+    for batch in images.batches([target.view], batch_size=step):
         mean_image += batch.images[0].sum(0, dtype=torch.float64) / 255
         mean_code += pairs.target.read(batch.start, batch.stop).sum(0, dtype=torch.float64)
         if progress:
@@ -170,7 +172,7 @@ def evaluate(
     misses = torch.zeros_like(mean_code)
     spread = torch.zeros_like(mean_code)
     views = [source.view, target.view]
-    for batch in images.batches(views, batch_size=batch_size):
+    for batch in images.batches(views, batch_size=step):
         x, y = (part.read(batch.start, batch.stop) for part in (pairs.source, pairs.target))
         mapped = linear_map.apply(x)
         miss = (y.double() - mapped).square()
@@ -215,6 +217,7 @@ def evaluate(
             "scored_data": images.fingerprint,
             "score_seed": seed,
             "n_bootstrap": n_bootstrap,
+            **(record or {}),
         },
     )
 

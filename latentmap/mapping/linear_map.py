@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, overload
 
@@ -226,7 +227,12 @@ def fit(
         train_digests=pairs.digests,
         source_reference=references[0],
         target_reference=references[1],
-        record={"penalty_selection": selection, "data": pairs.source.data, **(record or {})},
+        record={
+            "penalty_selection": selection,
+            "data": pairs.source.data,
+            "versions": {name: version(name) for name in ("latentmap", "numpy", "torch")},
+            **(record or {}),
+        },
     )
 
 

@@ -20,7 +20,7 @@ from latentmap.progress import Progress
 # Fourteen decades about the mean eigenvalue of the source codes: from no penalty to no map.
 _DECADES = (-10.0, 4.0)
 _STEPS = 65
-_BLOCK = 4096
+_BLOCK = 1024  # Residuals stay in the processor's cache while the penalties pass over them.
 # Below this 1 - h is rounding: the pair decides its own prediction, and leaving it out is not
 # defined.
 _FREE = 1e-9
@@ -88,7 +88,7 @@ def leave_one_out(
         missed = torch.empty_like(residual)
         for column in range(len(grid)):
             torch.addmm(residual, u, shrink[:, column, None] * rotated, alpha=-1, out=missed)
-            rows = missed.square().sum(1) / free[:, column].square()
+            rows = missed.square_().sum(1) / free[:, column].square()
             total[column] += torch.where(free[:, column] > _FREE, rows, torch.inf).sum()
         seen += len(x)
         if progress:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from latentmap.errors import ImageError
+from latentmap.errors import ImageError, OutputError
+from latentmap.files import replace_atomic
 
 _READABLE = 96  # Cells are at least this high, so that a label of two lines fits beside them.
 _GAP = 4
@@ -83,6 +85,20 @@ def relocation_grid(
         (f"relocated to {target}", relocated),
     ]
     return image_grid(rows, scale=scale)
+
+
+def save_figure(figure: Image.Image, path: Path) -> None:
+    """Writes a figure, whole or not at all; the suffix decides the format.
+
+    Raises:
+        OutputError: the suffix is of no picture, or the file cannot be written.
+    """
+    if path.suffix.lower() not in Image.registered_extensions():
+        raise OutputError(
+            f"{path} must end as a picture does, such as .png: that decides the format"
+        )
+    with replace_atomic(path) as temporary:
+        figure.save(temporary)
 
 
 def _check_rows(rows: Sequence[tuple[str, torch.Tensor]]) -> None:

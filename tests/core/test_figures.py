@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from latentmap.errors import ImageError
-from latentmap.report.figures import image_grid, relocation_grid
+from latentmap.errors import ImageError, OutputError
+from latentmap.report.figures import image_grid, relocation_grid, save_figure
 
 
 def test_every_image_stands_in_its_cell_with_its_own_colour():
@@ -67,3 +68,17 @@ def test_a_row_of_another_shape_is_refused():
         ImageError, match=r"row 'codes' of a figure must have shape .* not \(4, 8\)"
     ):
         image_grid([("codes", torch.zeros(4, 8))])
+
+
+def test_a_figure_is_written_by_its_suffix(tmp_path):
+    figure = image_grid([("", torch.zeros(1, 1, 8, 8))])
+    save_figure(figure, tmp_path / "grid.png")
+    with Image.open(tmp_path / "grid.png") as read:
+        assert (read.format, read.size) == ("PNG", figure.size)
+    assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
+
+
+def test_a_figure_of_no_known_format_is_refused(tmp_path):
+    figure = image_grid([("", torch.zeros(1, 1, 8, 8))])
+    with pytest.raises(OutputError, match="must end as a picture does"):
+        save_figure(figure, tmp_path / "grid.txt")

@@ -1,0 +1,257 @@
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from latentmap.cli.main import main
+from latentmap.encoders import build, load
+from latentmap.encoders.native import save_model
+from latentmap.images import open_images
+from latentmap.mapping.linear_map import LinearMap
+
+DATA = ["--data", "digits", "--limit", "300"]
+
+
+def save_vae(path: Path, *, seed: int, latent_dim: int):
+    torch.manual_seed(seed)
+    config = {
+        "architecture": "dense",
+        "image_shape": [1, 8, 8],
+        "latent_dim": latent_dim,
+        "widths": [16],
+    }
+    save_model(build("vae", config), path, training={})
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A folder with two tiny models of random weights, as the current one."""
+    monkeypatch.chdir(tmp_path)
+    save_vae(tmp_path / "a.safetensors", seed=1, latent_dim=5)
+    save_vae(tmp_path / "b.safetensors", seed=2, latent_dim=3)
+    return tmp_path
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def fit(*words, code=0):
+    models = ["--src", "a.safetensors", "--dst", "b.safetensors", "--device", "cpu"]
+    return run("fit", *models, *DATA, *words, code=code)
+
+
+def error_of(result):
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def splits():
+    return open_images("digits", limit=300).splits
+
+
+def test_fit_writes_a_map_and_prints_its_scores(workplace):
+    result = fit()
+    linear_map = LinearMap.load(workplace / "a-to-b.safetensors")
+    assert linear_map.n_pairs == (splits() == "train").sum()
+    assert (linear_map.source.dim, linear_map.target.dim) == (5, 3)
+    assert (linear_map.source_reference, linear_map.target_reference) == (
+        "a.safetensors",
+        "b.safetensors",
+    )
+    assert linear_map.record["split"] == "train"
+    assert set(linear_map.record["versions"]) == {"latentmap", "numpy", "torch"}
+    assert result.stdout.startswith("a-to-b.safetensors: z of a (5-d")
+    assert re.search(r"M_mse +0\.\d+ +0\.\d+ +0\.\d+ +relocated image", result.stdout)
+    assert f"scored on {(splits() == 'test').sum()} images" in result.stdout
+
+
+def test_fit_gives_one_json_object(workplace):
+    scores = json.loads(fit("--json", "--out", "m.safetensors", "--seed", "3").stdout)
+    figures = ["r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency"]
+    for name in figures:
+        assert {name, f"{name}_low", f"{name}_high"} <= set(scores)
+    assert scores["n_pairs"] == (splits() == "train").sum()
+    assert scores["n_test"] == (splits() == "test").sum()
+    assert scores["record"]["seed"] == 3
+    assert scores["record"]["n_left_out"] == 0
+    assert scores["record"]["images"] == open_images("digits", limit=300).fingerprint
+    assert len(scores["r2_per_variable"]) == 3
+
+
+def test_random_pairs_of_the_split_follow_the_seed(workplace):
+    for name, seed in (("one", 1), ("same", 1), ("other", 2)):
+        fit("--pairs", "20", "--seed", seed, "--out", f"{name}.safetensors")
+    one, same, other = (
+        LinearMap.load(Path(f"{name}.safetensors")) for name in ("one", "same", "other")
+    )
+    assert one.n_pairs == 20
+    assert torch.equal(one.weight, same.weight)
+    assert not torch.equal(one.weight, other.weight)
+    train = open_images("digits", limit=300).split("train")
+    known = {digest.tobytes() for digest in train.digests}
+    assert all(digest.tobytes() in known for digest in one.train_digests)
+
+
+def test_a_split_and_a_penalty_can_be_chosen(workplace):
+    fit("--split", "val", "--penalty", "2.5")
+    linear_map = LinearMap.load(workplace / "a-to-b.safetensors")
+    assert linear_map.n_pairs == (splits() == "val").sum()
+    assert linear_map.penalty == 2.5
+
+
+def test_the_split_test_is_kept_for_the_scores(workplace):
+    message = error_of(fit("--split", "test", code=1))
+    assert "cannot be fitted on the split test: it is kept for the scores" in message
+    assert not (workplace / "a-to-b.safetensors").exists()
+
+
+def test_images_that_are_cached_are_not_encoded_again(workplace, monkeypatch):
+    run("encode", "a.safetensors", "b.safetensors", *DATA, "--device", "cpu")
+    monkeypatch.setattr("latentmap.cache._encode_missing", None)
+    fit()
+
+
+def test_a_map_that_exists_is_kept_unless_forced(workplace):
+    (workplace / "a-to-b.safetensors").write_bytes(b"precious")
+    assert "a-to-b.safetensors exists: choose another path, or add --force" in error_of(fit(code=1))
+    assert (workplace / "a-to-b.safetensors").read_bytes() == b"precious"
+    fit("--force")
+    LinearMap.load(workplace / "a-to-b.safetensors")
+
+
+def test_more_pairs_than_there_are_is_one_clear_line(workplace):
+    message = error_of(fit("--pairs", "1000", code=1))
+    assert re.search(r"1000 random pairs were asked for, but there are \d+", message)
+
+
+def test_groups_keep_their_side_and_are_recorded(workplace):
+    rows = "".join(f"{i},{i // 30}\n" for i in range(1797))
+    Path("person.csv").write_text("file,person\n" + rows)
+    scores = json.loads(fit("--group-by", "person.csv", "--json").stdout)
+    assert scores["record"]["group_by"] == "person.csv"
+    grouped = open_images("digits", limit=300, group_by="person.csv")
+    assert scores["n_test"] == (grouped.splits == "test").sum()
+
+
+def test_evaluate_repeats_the_scores_of_fit(workplace):
+    fitted = json.loads(fit("--json").stdout)
+    words = ["evaluate", "a-to-b.safetensors", "--device", "cpu", "--json", "--data", "digits"]
+    # The splits are of all images; those of the first 300 are among them.
+    scores = json.loads(run(*words, "--limit", "300").stdout)
+    assert scores["record"]["n_left_out"] == fitted["n_pairs"]
+    assert scores["n_test"] == 300 - fitted["n_pairs"]
+    held_out = json.loads(run(*words, "--split", "test", "--limit", fitted["n_test"]).stdout)
+    assert held_out["m_mse"] == pytest.approx(fitted["m_mse"], rel=1e-6)
+    assert held_out["m_mse_low"] == pytest.approx(fitted["m_mse_low"], rel=1e-6)
+
+
+def test_evaluate_says_how_many_images_it_left_out(workplace):
+    fit("--pairs", "50")
+    result = run("evaluate", "a-to-b.safetensors", *DATA, "--device", "cpu")
+    assert "left out 50 images that the map was fitted on" in result.stderr
+    assert "scored on 250 images" in result.stdout
+
+
+def test_a_map_fitted_on_every_image_has_nothing_to_be_scored_on(workplace):
+    fit()
+    first = np.flatnonzero(splits() == "train")
+    pixels = np.stack([open_images("digits").read(i) for i in first[:10]])
+    np.save("seen.npy", pixels)
+    words = ["evaluate", "a-to-b.safetensors", "--data", "seen.npy", "--device", "cpu"]
+    message = error_of(run(*words, code=1))
+    assert "the map was fitted on every one of these 10 images" in message
+
+
+def test_a_map_whose_source_is_another_model_is_one_clear_line(workplace):
+    fit()
+    words = ["evaluate", "a-to-b.safetensors", *DATA, "--device", "cpu"]
+    message = error_of(run(*words, "--src", "b.safetensors", code=1))
+    assert "the source of a map for b must be in z of b" in message
+    assert "not in z of a" in message
+    message = error_of(run("apply", *words[1:], "--src", "b.safetensors", "--out", "g.png", code=1))
+    assert "the source of a map for b must be in z of b" in message
+
+
+def test_the_models_of_a_map_are_found_beside_it_or_asked_for(workplace, monkeypatch):
+    fit()
+    elsewhere = workplace / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    words = ["evaluate", "../a-to-b.safetensors", *DATA, "--device", "cpu"]
+    run(*words)
+    (workplace / "a.safetensors").rename(elsewhere / "renamed.safetensors")
+    message = error_of(run(*words, code=1))
+    assert "the source model that ../a-to-b.safetensors names cannot be loaded" in message
+    assert "or give another with --src" in message
+    run(*words, "--src", "renamed.safetensors")
+
+
+def test_a_map_without_references_asks_for_the_models(workplace):
+    fit()
+    path = workplace / "a-to-b.safetensors"
+    linear_map = LinearMap.load(path)
+    object.__setattr__(linear_map, "target_reference", "")
+    linear_map.save(path)
+    message = error_of(run("evaluate", path, *DATA, "--device", "cpu", code=1))
+    assert "does not say where its target model is: give it with --dst" in message
+
+
+def test_apply_draws_three_rows(workplace):
+    fit()
+    run("apply", "a-to-b.safetensors", *DATA, "--device", "cpu", "--out", "grid.png", "-n", "4")
+    with Image.open("grid.png") as grid:
+        assert grid.height == 3 * 96 + 2 * 4
+        assert grid.width > 4 * 100
+
+
+def test_apply_maps_codes_of_images_and_of_files_alike(workplace):
+    fit()
+    words = ["apply", "a-to-b.safetensors"]
+    run(*words, *DATA, "--device", "cpu", "--codes-out", "from-images.npz")
+    images = open_images("digits", limit=300)
+    source = load("a.safetensors")
+    (batch,) = images.batches([source.view], batch_size=300)
+    codes = source.encode_pixels(batch.images[0])
+    expected = LinearMap.load(Path("a-to-b.safetensors")).apply(codes)
+    np.savez("codes.npz", ids=images.ids, codes=codes.numpy())
+    run(*words, "--codes", "codes.npz", "--codes-out", "from-codes.npz")
+    for name in ("from-images.npz", "from-codes.npz"):
+        with np.load(name) as file:
+            assert file["ids"].tolist() == images.ids.tolist()
+            np.testing.assert_allclose(file["codes"], expected, atol=1e-5)
+
+
+def test_apply_asks_for_what_it_needs(workplace):
+    fit()
+    words = ["apply", "a-to-b.safetensors"]
+    assert "say what to write" in run(*words, *DATA, code=2).stderr
+    assert "give either images" in run(*words, "--out", "g.png", code=2).stderr
+    both = [*DATA, "--codes", "c.npz", "--codes-out", "o.npz"]
+    assert "give either images" in run(*words, *both, code=2).stderr
+    picture = ["--codes", "c.npz", "--out", "g.png"]
+    assert "a picture (--out) is made of images" in run(*words, *picture, code=2).stderr
+
+
+def test_apply_keeps_an_output_that_exists(workplace):
+    fit()
+    Path("grid.png").write_bytes(b"precious")
+    message = error_of(run("apply", "a-to-b.safetensors", *DATA, "--out", "grid.png", code=1))
+    assert "grid.png exists: choose another path, or add --force" in message
+    assert Path("grid.png").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("command", ["evaluate", "apply"])
+def test_a_map_that_is_no_map_is_one_clear_line(workplace, command):
+    words = [command, "a.safetensors", *DATA, *(["--out", "g.png"] if command == "apply" else [])]
+    assert "a.safetensors holds a model, not a map" in error_of(run(*words, code=1))
+    words[1] = "missing.safetensors"
+    assert "there is no map file missing.safetensors" in error_of(run(*words, code=1))
