@@ -7,6 +7,7 @@ arrays.py pixels that lie ready, packed.py the files that latentmap itself packs
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,12 +16,22 @@ from pathlib import Path
 
 import numpy as np
 
-from latentmap.decoding import SUFFIXES, Scratch, decode, decode_stack, picture_shape
+from latentmap.decoding import (
+    SUFFIXES,
+    Scratch,
+    decode,
+    decode_plain_jpeg,
+    decode_with_pillow,
+    picture_shape,
+    plain_jpeg,
+)
 from latentmap.errors import ImageError
 from latentmap.naming import is_ignored, natural_key
 from latentmap.views import View
 
 Failures = list[tuple[int, str]]
+# Of decoded pictures at a time: about a core's own cache.
+_RUN_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,26 +113,19 @@ class EncodedImages(Container):
     def render(
         self, index: np.ndarray, views: Sequence[View], outs: Sequence[np.ndarray], scratch: Scratch
     ) -> Failures:
-        places, datas, failures = [], [], []
+        failures = []
+        run = _Run(views, outs, scratch)
         for k, position in enumerate(index):
             try:
-                datas.append(self._read(position))
-                places.append(k)
+                data = self._read(position)
+                shape = plain_jpeg(data)
+                if shape is None or not decode_plain_jpeg(data, run.place(k, shape)):
+                    picture = decode_with_pillow(data)
+                    run.place(k, picture.shape)[...] = picture
+                run.keep()
             except ImageError as error:
                 failures.append((k, self._unreadable(position, error)))
-        stack = decode_stack(datas, scratch)
-        if stack is not None and not failures:
-            for view, out in zip(views, outs, strict=True):
-                view.render(stack, out)
-            return []
-        for k, data in zip(places, datas, strict=True):
-            try:
-                picture = decode(data)[None]
-            except ImageError as error:
-                failures.append((k, self._unreadable(index[k], error)))
-                continue
-            for view, out in zip(views, outs, strict=True):
-                view.render(picture, out[k : k + 1])
+        run.render()
         return failures
 
     def _read(self, position: int) -> bytes:
@@ -132,6 +136,43 @@ class EncodedImages(Container):
 
     def _unreadable(self, position: int, error: ImageError) -> str:
         return f"image {str(self.ids[position])!r} of {self.title} cannot be read: {error}"
+
+
+class _Run:
+    """Pictures of one size that follow each other, decoded side by side and rendered at once.
+
+    Small pictures cost half as much then as one by one.
+    """
+
+    def __init__(self, views: Sequence[View], outs: Sequence[np.ndarray], scratch: Scratch) -> None:
+        self._views = views
+        self._outs = outs
+        self._scratch = scratch
+        self._stack = scratch.take((0, 0, 0, 0))
+        self._first = self._count = 0
+
+    def place(self, k: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Where the pixels of image ``k`` go; ``keep`` says that they are there."""
+        follows = k == self._first + self._count and shape == self._stack.shape[1:]
+        if not (follows and self._count < len(self._stack)):
+            self.render()
+            capacity = max(1, _RUN_BYTES // math.prod(shape))
+            self._stack = self._scratch.take((capacity, *shape))
+            self._first = k
+        place: np.ndarray = self._stack[self._count]
+        return place
+
+    def keep(self) -> None:
+        """Counts the picture whose place was asked for last."""
+        self._count += 1
+
+    def render(self) -> None:
+        """Shows the pictures to the views."""
+        if self._count:
+            stop = self._first + self._count
+            for view, out in zip(self._views, self._outs, strict=True):
+                view.render(self._stack[: self._count], out[self._first : stop])
+        self._count = 0
 
 
 class FolderImages(EncodedImages):

@@ -73,24 +73,9 @@ def decode(data: bytes) -> np.ndarray:
     header = plain_jpeg(data)
     if header is not None:
         pixels = np.empty(header, np.uint8)
-        if _decode_fast(data, pixels):
+        if decode_plain_jpeg(data, pixels):
             return pixels
-    return _decode_with_pillow(data)
-
-
-def decode_stack(datas: list[bytes], scratch: Scratch) -> np.ndarray | None:
-    """Several files as one stack ``(n, h, w, c)`` in ``scratch``.
-
-    None unless all are ordinary JPEGs of one size and simplejpeg is there: then take them singly.
-    """
-    shapes = {plain_jpeg(data) for data in datas}
-    shape = shapes.pop()
-    if shapes or shape is None:
-        return None
-    stack = scratch.take((len(datas), *shape))
-    if all(_decode_fast(data, pixels) for data, pixels in zip(datas, stack, strict=True)):
-        return stack
-    return None
+    return decode_with_pillow(data)
 
 
 def picture_shape(data: bytes) -> tuple[int, int, int]:
@@ -104,8 +89,7 @@ def picture_shape(data: bytes) -> tuple[int, int, int]:
         return (header.height, header.width, 1 if header.components == 1 else 3)
     with _opened(data) as image:
         width, height = image.size
-        # Tags of TIFF are applied by Pillow when it loads the pixels.
-        if image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
+        if _orientation(image) in (5, 6, 7, 8):
             width, height = height, width
         return (height, width, 1 if image.mode in _GREY_MODES else 3)
 
@@ -157,12 +141,13 @@ def _jpeg_header(data: bytes) -> _JpegHeader | None:
 def _is_upright(data: bytes) -> bool:
     try:
         with _opened(data) as image:
-            return bool(image.getexif().get(_ORIENTATION, 1) == 1)
+            return _orientation(image) == 1
     except ImageError:
         return False
 
 
-def _decode_fast(data: bytes, pixels: np.ndarray) -> bool:
+def decode_plain_jpeg(data: bytes, pixels: np.ndarray) -> bool:
+    """Decodes what ``plain_jpeg`` gave a shape for; False when it complains: ask Pillow then."""
     try:
         simplejpeg.decode_jpeg(
             data, "GRAY" if pixels.shape[2] == 1 else "RGB", buffer=pixels, strict=True
@@ -189,13 +174,18 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
         raise ImageError(f"damaged or cut off: {error}") from error
 
 
-def _decode_with_pillow(data: bytes) -> np.ndarray:
+def decode_with_pillow(data: bytes) -> np.ndarray:
+    """``decode`` without simplejpeg."""
     with _opened(data) as image:
         image.load()
-        upright = (
-            ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image
-        )
-        return _to_pixels(upright)
+        return _to_pixels(image if _orientation(image) == 1 else ImageOps.exif_transpose(image))
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 is upright, up to 8; Pillow turns TIFF itself when it loads it."""
+    if image.format == "JPEG" and not image.info.keys() & {"exif", "xmp"}:
+        return 1  # Asking for tags costs a twentieth of a decode.
+    return int(image.getexif().get(_ORIENTATION, 1))
 
 
 def _to_pixels(image: Image.Image) -> np.ndarray:

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -31,15 +32,7 @@ def in_order(
     At most ``ahead`` tasks are taken before their results are. The first error ends it; so does
     closing the iterator: no thread is left behind.
     """
-    controller = ThreadpoolController()
-
-    def use_one_core() -> None:
-        # Each thread would else start a team of its own in torch. The limit is that of this thread
-        # alone, and holds only once torch has set up the thread: hence the question before.
-        torch.get_num_threads()
-        controller.limit(limits=1, user_api="openmp")
-
-    pool = ThreadPoolExecutor(workers, "latentmap-images", initializer=use_one_core)
+    pool = ThreadPoolExecutor(workers, "latentmap-images", initializer=_use_one_core)
     pending: deque[Future[Result]] = deque()
     try:
         for task in tasks:
@@ -50,3 +43,15 @@ def in_order(
             yield pending.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()  # Looking for them takes milliseconds.
+
+
+def _use_one_core() -> None:
+    # Each thread would else start a team of its own in torch. The limit is that of this thread
+    # alone, and holds only once torch has set up the thread: hence the question before.
+    torch.get_num_threads()
+    _libraries().limit(limits=1, user_api="openmp")
