@@ -179,7 +179,11 @@ def evaluate(
         variance = (y.double() - mean_code).square()
         misses += miss.sum(0)
         spread += variance.sum(0)
-        seen_by_source, seen_by_target = (pixels.float().div(255) for pixels in batch.images)
+        # Images and what is decoded meet on the models' devices; only errors come back.
+        seen_by_source, seen_by_target = (
+            pixels.to(model.device).float().div(255)
+            for pixels, model in zip(batch.images, (source, target), strict=True)
+        )
         parts.append(
             torch.stack(
                 [
@@ -239,7 +243,8 @@ def _in_order_of(images: ImageSource, pairs: Pairs) -> tuple[Pairs, ImageSource]
 
 def _image_errors(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """The mean squared error of each image, ``(n,)``."""
-    return (images - others.to(images.device)).square().flatten(1).mean(1, dtype=torch.float64)
+    others = others.to(images.device)
+    return (images - others).square().flatten(1).mean(1, dtype=torch.float64).cpu()
 
 
 def _figures(means: np.ndarray) -> np.ndarray:

@@ -78,7 +78,8 @@ def test_every_method_recovers_a_rotation(method):
 def test_tensors_and_codes_are_mapped_alike():
     x, y = draw()
     fitted = fit(pairs_of(x, y))
-    mapped = fitted.apply(codes_of(x, "a"))
+    source: Codes = codes_of(x, "a")
+    mapped = fitted.apply(source)
     assert mapped.space is fitted.target
     assert mapped.frame == Frame()
     assert mapped.ids.tolist() == [f"{i}.png" for i in range(60)]

@@ -92,12 +92,13 @@ def test_pairs_can_be_taken_by_a_mask():
 
 def test_taking_pairs_reads_no_row():
     class Untouchable:
-        shape = (3, 2)
+        shape: tuple[int, ...] = (3, 2)
 
-        def read(self, start, stop):
+        def read(self, start: int, stop: int) -> np.ndarray:
             raise AssertionError("a row was read")
 
-        take = read
+        def take(self, index: np.ndarray) -> np.ndarray:
+            raise AssertionError("a row was read")
 
     source = codes(list("abc"), A)
     lazy = Codes(source.ids, Untouchable(), A, source.frame, "", source.digests)
