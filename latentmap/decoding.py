@@ -88,9 +88,12 @@ def picture_shape(data: bytes) -> tuple[int, int, int]:
     if header is not None and header.upright:
         return (header.height, header.width, 1 if header.components == 1 else 3)
     with _opened(data) as image:
-        width, height = image.size
-        if _orientation(image) in (5, 6, 7, 8):
-            width, height = height, width
+        turned = _orientation(image) in (5, 6, 7, 8)
+        if turned and image.format == "TIFF":
+            # Pillow turns TIFF itself, some versions on opening and some on loading.
+            image.load()
+            turned = False
+        height, width = image.size if turned else image.size[::-1]
         return (height, width, 1 if image.mode in _GREY_MODES else 3)
 
 
