@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +12,11 @@ from latentmap.cache import LatentCache
 from latentmap.encoders.training.train_vae import VAESettings, train_vae
 from latentmap.encoders.vae import GaussianVAE
 from latentmap.errors import ModelError, OutputError
-from latentmap.files import replace_atomic, write_atomic
+from latentmap.files import write_atomic
 from latentmap.images import ImageSource, open_images
-from latentmap.mapping.linear_map import LinearMap, fit
-from latentmap.model import Model
-from latentmap.pairs import pair
-from latentmap.progress import Progress
-from latentmap.report.figures import relocation_grid
-from latentmap.scores import FIGURES, Scores, evaluate
-
-Stage = Callable[[str], AbstractContextManager[Progress]]
+from latentmap.relocation import Stage, fit_models, relocate, score_models
+from latentmap.report.figures import relocation_grid, save_figure
+from latentmap.scores import FIGURES, Scores
 
 _MARK = ".latentmap-demo"
 _SHAPE = [1, 32, 32]
@@ -52,9 +45,8 @@ _SETTINGS = {
 
 @dataclass(frozen=True, eq=False)
 class Demo:
-    """What a demo made: the scores of each map by its name, their table, and the pictures."""
+    """What a demo made: the table of the scores of both maps, and the pictures."""
 
-    scores: dict[str, Scores]
     table: str
     pictures: tuple[Path, ...]
 
@@ -70,41 +62,39 @@ def run_demo(out: Path, *, stage: Stage) -> Demo:
         OutputError: ``out`` holds something else, or cannot be written.
     """
     _claim(out)
-    train, test = (open_images("digits", split=split) for split in ("train", "test"))
-    models = [_trained(train, out, name, stage) for name in _SETTINGS]
-    with stage("encoding all images with both models") as progress:
-        everything = open_images("digits")
-        codes = LatentCache(out / "cache").get_or_encode_all(models, everything, progress=progress)
+    images = open_images("digits")
+    models = [_trained(images.split("train"), out, name, stage) for name in _SETTINGS]
+    cache, test = LatentCache(out / "cache"), images.split("test")
     scores, pictures = {}, []
-    for source, target in ((0, 1), (1, 0)):
-        name = f"{models[source].name}-to-{models[target].name}"
-        pairs = pair(codes[source], codes[target])
-        fitting = np.isin(pairs.ids, train.ids)
-        scoring = np.isin(pairs.ids, test.ids)
-        with stage(f"fitting and scoring {name}") as progress:
-            linear_map = fit(
-                pairs.take(fitting),
-                references=tuple(f"{models[i].name}.safetensors" for i in (source, target)),
+    for source, target in (models, reversed(models)):
+        name = f"{source.name}-to-{target.name}"
+        with stage(f"mapping {source.name} to {target.name}, and scoring the map"):
+            linear_map = fit_models(
+                source,
+                target,
+                images,
+                cache=cache,
+                seed=_SEED,
+                references=(f"{source.name}.safetensors", f"{target.name}.safetensors"),
                 record={"command": "latentmap demo"},
             )
             linear_map.save(out / f"{name}.safetensors")
-            scores[name] = evaluate(
-                linear_map,
-                pairs.take(scoring),
-                models[source],
-                models[target],
-                test,
-                seed=_SEED,
-                progress=progress,
+            scores[name] = score_models(linear_map, source, target, test, cache=cache, seed=_SEED)
+            shown = relocate(linear_map, source, target, test.subset(np.arange(_SHOWN)))
+            pictures.append(out / f"{name}.png")
+            grid = relocation_grid(
+                shown.originals,
+                shown.reconstructions,
+                shown.relocated,
+                source=source.name,
+                target=target.name,
             )
-        picture = out / f"{name}.png"
-        _draw(linear_map, models[source], models[target], test, picture)
-        pictures.append(picture)
+            save_figure(grid, pictures[-1])
     results = {name: figures.to_json() for name, figures in scores.items()}
     table = _table(scores)
     write_atomic(out / "results.json", json.dumps(results, indent=2).encode())
     write_atomic(out / "results.md", f"{table}\n".encode())
-    return Demo(scores, table, tuple(pictures))
+    return Demo(table, tuple(pictures))
 
 
 def _claim(out: Path) -> None:
@@ -129,24 +119,6 @@ def _trained(images: ImageSource, out: Path, name: str, stage: Stage) -> Gaussia
         except ModelError:
             # Nothing to go on with, or a run of an earlier version with other settings.
             return train_vae(images, settings, out=path, force=True, progress=progress)
-
-
-def _draw(
-    linear_map: LinearMap, source: Model, target: Model, images: ImageSource, path: Path
-) -> None:
-    shown = images.subset(np.arange(_SHOWN))
-    batch = next(iter(shown.batches([source.view], batch_size=_SHOWN)))
-    originals = batch.images[0].float() / 255
-    codes = source.encode(originals)
-    grid = relocation_grid(
-        originals,
-        source.decode(codes),
-        target.decode(linear_map.apply(codes)),
-        source=source.name,
-        target=target.name,
-    )
-    with replace_atomic(path) as temporary:
-        grid.save(temporary)
 
 
 def _table(scores: dict[str, Scores]) -> str:
