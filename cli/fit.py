@@ -105,7 +105,6 @@ def fit(
         record={"command": command_line(), "group_by": group_by},
         stage=progress_bar,
     )
-    linear_map.save(path)
     scores = score_models(
         linear_map,
         source,
@@ -118,6 +117,8 @@ def fit(
         on_error=data.on_error,
         stage=progress_bar,
     )
+    # Last, so that the same command goes on after an interruption.
+    linear_map.save(path)
     if as_json:
         print_json(scores.to_json())
         return

@@ -282,4 +282,6 @@ def _defined(number: float) -> float | None:
 
 
 def _digits(number: float) -> str:
-    return f"{number:.5f}" if math.isfinite(number) else "-"
+    if not math.isfinite(number):
+        return "-"
+    return f"{number:.2e}" if 0 < abs(number) < 1e-3 else f"{number:.5f}"

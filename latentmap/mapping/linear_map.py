@@ -59,8 +59,8 @@ class LinearMap:
 
     def __str__(self) -> str:
         penalty = "" if self.penalty is None else f", penalty {self.penalty:.4g}"
-        return f"{self.source} to {self.target}: {self.method}{penalty}, {self.n_pairs} pairs, "
-        f"rank {self.rank}"
+        fitted = f"{self.method}{penalty}, {self.n_pairs} pairs, rank {self.rank}"
+        return f"{self.source} to {self.target}: {fitted}"
 
     @overload
     def apply(self, codes: torch.Tensor) -> torch.Tensor: ...

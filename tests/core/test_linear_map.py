@@ -114,6 +114,7 @@ def test_a_saved_map_is_the_same_map(tmp_path):
         assert getattr(loaded, name) == getattr(fitted, name)
     assert (loaded.train_digests == fitted.train_digests).all()
     assert str(loaded) == str(fitted)
+    assert str(fitted).endswith(", 60 pairs, rank 6")
     assert [entry.name for entry in tmp_path.iterdir()] == ["map.safetensors"]
 
 
