@@ -20,6 +20,7 @@ import numpy as np
 
 from latentmap.codes import Codes, Space
 from latentmap.covering import locate, select
+from latentmap.encoding import BATCH_SIZE, encode_batches
 from latentmap.entries import Known, find_damages, load_manifest, open_codes
 from latentmap.entry_writer import EntryWriter as EntryWriter
 from latentmap.errors import CacheError, ImageError
@@ -410,8 +411,6 @@ def _encode_missing(
     progress: Progress | None,
 ) -> None:
     """Encodes from the first image that one of the writers misses."""
-    from latentmap.encoding import BATCH_SIZE, encode_batches
-
     start = min(writer.done for writer, _ in missing)
     if progress:
         progress(start, len(images))

@@ -1,0 +1,223 @@
+"""latentmap cache: ls, verify, rm and export, as a person meets them."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from latentmap.cache import EntryKey, LatentCache
+from latentmap.cli.main import main
+from latentmap.codes import Space
+from latentmap.frames import Frame
+
+N, DIM = 12, 3
+CODES = np.arange(N * DIM, dtype=np.float32).reshape(N, DIM)
+IDS = np.array([f"{number}.jpg" for number in range(N)])
+
+
+def fill(path, model="vae", *, stop=N):
+    """An entry of three shards when it is whole; gives back its id."""
+    space = Space("z", DIM, model, f"{model.encode().hex():0<64}")
+    key = EntryKey(space.fingerprint, "z", "d" * 64, {}, {})
+    digests = np.zeros((N, 16), np.uint8)
+    cache = LatentCache(path, shard_bytes=4 * DIM * 4)
+    with cache.writer(key, space=space, frame=Frame(), ids=IDS, digests=digests) as writer:
+        for start in range(0, stop, 4):
+            positions = np.arange(start, start + 4)
+            failed = [(5, "cut off")] if start == 4 else []
+            positions = positions[positions != 5]
+            writer.append(positions, CODES[positions], stop=start + 4, failed=failed)
+    return key.id
+
+
+def spoil(path, name):
+    shard = sorted((path / "entries" / name).glob("*.h5"))[1]
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    return shard.name
+
+
+def run(*words, **options):
+    return CliRunner().invoke(main, ["cache", *map(str, words)], **options)
+
+
+@pytest.fixture
+def codes(tmp_path):
+    return tmp_path / "codes"
+
+
+def test_ls_shows_each_entry(codes):
+    whole, half = fill(codes), fill(codes, "gan", stop=8)
+    lines = run("ls", codes).output.splitlines()
+    assert lines[0].split()[:5] == ["entry", "model", "space", "dim", "precision"]
+    rows = {line.split()[0]: line.split()[1:] for line in lines[1:]}
+    assert rows[whole][:6] == ["vae", "z", "3", "float32", "12/12", "1"]
+    assert rows[whole][-1] == "complete"
+    assert rows[half][4] == "8/12"
+    assert rows[half][-1] == "unfinished"
+
+
+def test_ls_shows_what_is_damaged_and_what_is_empty(codes):
+    name = fill(codes)
+    (codes / "entries" / name / "manifest.json").write_text("{}")
+    (codes / "entries" / ("0" * 16)).mkdir()
+    result = run("ls", codes)
+    assert result.exit_code == 0
+    assert [line.split()[-1] for line in result.stdout.splitlines()[1:]] in (["empty", "damaged"],)
+    assert f"entry {name} of {codes} is damaged: manifest.json" in result.stderr
+
+
+def test_ls_tells_of_repairs(codes):
+    name = fill(codes)
+    shard = spoil(codes, name)
+    fill(codes)
+    result = run("ls", codes)
+    assert f"entry {name} was damaged and repaired: {shard} is not as it was" in result.stderr
+    assert run("verify", codes).exit_code == 0
+
+
+def test_ls_as_json_holds_what_made_the_codes(codes):
+    name = fill(codes)
+    result = json.loads(run("ls", codes, "--json").stdout)
+    (entry,) = result["entries"]
+    assert entry["entry"] == name
+    assert (entry["state"], entry["images"], entry["done"]) == ("complete", 12, 12)
+    assert entry["skipped"] == ["5.jpg"]
+    assert entry["key"]["data"] == "d" * 64
+    assert entry["bytes"] == sum(p.stat().st_size for p in (codes / "entries" / name).iterdir())
+
+
+def test_without_an_argument_it_is_the_cache_in_this_folder(tmp_path, monkeypatch):
+    fill(tmp_path / "latentmap-cache")
+    monkeypatch.chdir(tmp_path)
+    assert "complete" in run("ls").stdout
+    monkeypatch.setenv("LATENTMAP_CACHE", str(tmp_path / "elsewhere"))
+    assert "elsewhere is not a cache" in run("ls").stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["ls"], ["verify"], ["rm", "--all"], ["export", "--out", "x.h5"]]
+)
+def test_a_folder_that_is_no_cache_is_one_line(tmp_path, words, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(*words, tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: {tmp_path} is not a cache (it has no folder 'entries'): "
+        "name the folder that was encoded to\n"
+    )
+
+
+def test_an_empty_cache_is_said_to_be_empty(codes):
+    (codes / "entries").mkdir(parents=True)
+    assert run("ls", codes).stdout == f"{codes} is empty\n"
+
+
+def test_verify_is_content_with_what_is_right(codes):
+    fill(codes)
+    result = run("verify", codes)
+    assert result.exit_code == 0
+    assert "KiB in 1 entry are right" in result.stdout
+    assert json.loads(run("verify", codes, "--json").stdout)["problems"] == []
+
+
+def test_verify_names_every_file_that_is_wrong_and_exits_with_1(codes):
+    names = fill(codes), fill(codes, "gan")
+    shard = spoil(codes, names[0])
+    (codes / "entries" / names[1] / "manifest.json").write_text("")
+    result = run("verify", codes)
+    assert result.exit_code == 1
+    lines = sorted(result.stdout.splitlines(), key=lambda line: names.index(line.split()[1]))
+    assert f"entry {names[0]} of {codes} is damaged: {shard} is not as it was written" in lines[0]
+    assert f"latentmap cache rm {codes} --entry {names[0]}" in lines[0]
+    assert f"entry {names[1]} of {codes} is damaged: manifest.json" in lines[1]
+    result = run("verify", codes, "--json")
+    assert result.exit_code == 1
+    assert len(json.loads(result.stdout)["problems"]) == 2
+
+
+def test_rm_removes_what_is_chosen_and_says_how_much(codes):
+    names = fill(codes), fill(codes, "gan"), fill(codes, "gan2")
+    result = run("rm", codes, "--entry", names[0][:6], "--yes")
+    assert result.exit_code == 0
+    assert f"{codes}: removed 1 entry, which frees" in result.stdout
+    assert {entry.id for entry in LatentCache(codes).entries()} == set(names[1:])
+    assert run("rm", codes, "--model", "gan", "--yes").exit_code == 0
+    assert [entry.id for entry in LatentCache(codes).entries()] == [names[2]]
+    assert run("rm", codes, "--model", b"gan2".hex(), "--yes").exit_code == 0
+    assert run("ls", codes).stdout == f"{codes} is empty\n"
+
+
+def test_rm_all_removes_damaged_and_empty_entries_too(codes):
+    fill(codes)
+    (codes / "entries" / fill(codes, "gan") / "manifest.json").write_text("")
+    (codes / "entries" / ("0" * 16)).mkdir()
+    assert run("rm", codes, "--all", "--yes").exit_code == 0
+    assert run("ls", codes).stdout == f"{codes} is empty\n"
+
+
+def test_rm_asks_and_takes_no_for_an_answer(codes):
+    name = fill(codes)
+    result = run("rm", codes, "--all", input="n\n")
+    assert result.exit_code == 1
+    assert f"{name} (vae, 12 images)" in result.output
+    assert "Remove 1 entry (" in result.output
+    assert len(LatentCache(codes).entries()) == 1
+    run("rm", codes, "--all", input="y\n")
+    assert len(LatentCache(codes).entries()) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--entry", "xyz"], "no entry begins with 'xyz' in"),
+        (["--entry", ""], "several entries begin with '' in"),
+        (["--model", "wgan"], "no entry of model 'wgan' in .*: its models are gan, vae"),
+    ],
+)
+def test_rm_names_what_there_is_when_nothing_fits(codes, words, message):
+    fill(codes)
+    fill(codes, "gan")
+    result = run("rm", codes, *words, "--yes")
+    assert result.exit_code == 1
+    assert re.search(message, result.stderr)
+    assert len(LatentCache(codes).entries()) == 2
+
+
+def test_rm_must_be_told_what(codes):
+    fill(codes)
+    result = run("rm", codes)
+    assert result.exit_code == 2
+    assert "say what to remove: --entry ID, --model NAME or --all" in result.stderr
+
+
+def test_export_writes_the_only_entry(codes, tmp_path):
+    fill(codes)
+    out = tmp_path / "codes.npz"
+    result = run("export", codes, "--out", out)
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{out}: 11 codes in z of vae (3-d, ")
+    with np.load(out) as arrays:
+        np.testing.assert_array_equal(arrays["codes"], np.delete(CODES, 5, axis=0))
+        np.testing.assert_array_equal(arrays["ids"], np.delete(IDS, 5))
+    result = run("export", codes, "--out", out)
+    assert result.exit_code == 1
+    assert "add --force to replace it" in result.stderr
+    assert run("export", codes, "--out", out, "--force").exit_code == 0
+
+
+def test_export_of_one_of_several_must_be_told_which(codes, tmp_path):
+    names = fill(codes), fill(codes, "gan")
+    out = tmp_path / "codes.h5"
+    result = run("export", codes, "--out", out)
+    assert result.exit_code == 1
+    assert f"{names[0]} (vae, 12 images)" in result.stderr
+    assert f"{names[1]} (gan, 12 images)" in result.stderr
+    assert not out.exists()
+    assert run("export", codes, "--out", out, "--entry", names[1][:8]).exit_code == 0
+
+
+@pytest.mark.parametrize("words", [["ls"], ["verify"], ["rm"], ["export"]])
+def test_every_command_shows_an_example(words):
+    assert "latentmap cache " + words[0] in run(*words, "--help").output
