@@ -155,7 +155,8 @@ def open_numpy(path: Path, key: str | None) -> ArrayImages:
     try:
         if path.suffix.lower() == ".npy":
             return ArrayImages(np.load(path, mmap_mode="r", allow_pickle=False), str(path))
-        with np.load(path, allow_pickle=False) as arrays:
+        # numpy leaves a file open when it cannot read it.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             name = key or _only_name(path, list(arrays.files))
             if name not in arrays.files:
                 raise ImageError(f"{path} has no array {name!r}: it has {', '.join(arrays.files)}")

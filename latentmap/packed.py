@@ -117,7 +117,7 @@ class PackedImages(ArrayImages):
             try:
                 super().__init__(map_dataset(path, file["images"]), str(path))
                 self.packed = Packed.from_json(json.loads(file["record"][()]))
-                self.ids = np.char.decode(file["ids"][:], "utf-8")
+                self.ids = np.char.decode(file["ids"][:], "utf-8", "surrogateescape")
                 self._contents = Contents(file["digests"][:], file["shapes"][:])
                 self.splits = np.char.decode(file["splits"][:]) if "splits" in file else None
             except (KeyError, TypeError, ValueError) as error:

@@ -122,7 +122,7 @@ def _close_up(path: Path, packed: Packed, count: int) -> None:
 def _write_rows(path: Path, source: ImageSource, positions: np.ndarray) -> None:
     splits = source.partition()
     with h5py.File(path, "a") as file:
-        file["ids"] = np.char.encode(source.ids[positions], "utf-8")
+        file["ids"] = np.char.encode(source.ids[positions], "utf-8", "surrogateescape")
         file["digests"] = source.digests[positions]
         file["shapes"] = source.shapes[positions]
         if splits is not None:

@@ -63,5 +63,8 @@ def read_groups(ids: np.ndarray, path: Path) -> np.ndarray:
 
 def _split_of(name: str) -> Split:
     # The first 8 bytes as a fraction of their range.
-    fraction = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+    fraction = (
+        int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8], "big")
+        / 2**64
+    )
     return "train" if fraction < 0.8 else "val" if fraction < 0.9 else "test"
