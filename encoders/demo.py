@@ -23,7 +23,7 @@ _SHAPE = [1, 32, 32]
 _SHOWN = 12
 _SEED = 0
 # Small networks and a fast schedule: a minute on two cores for both.
-_SETTINGS = {
+SETTINGS = {
     "vae": VAESettings(
         "vae",
         {"architecture": "conv", "image_shape": _SHAPE, "latent_dim": 16, "widths": [32, 64, 128]},
@@ -63,7 +63,7 @@ def run_demo(out: Path, *, stage: Stage) -> Demo:
     """
     _claim(out)
     images = open_images("digits")
-    models = [_trained(images.split("train"), out, name, stage) for name in _SETTINGS]
+    models = [_trained(images.split("train"), out, name, stage) for name in SETTINGS]
     cache, test = LatentCache(out / "cache"), images.split("test")
     scores, pictures = {}, []
     for source, target in (models, reversed(models)):
@@ -112,7 +112,7 @@ def _claim(out: Path) -> None:
 
 
 def _trained(images: ImageSource, out: Path, name: str, stage: Stage) -> GaussianVAE:
-    settings, path = _SETTINGS[name], out / f"{name}.safetensors"
+    settings, path = SETTINGS[name], out / f"{name}.safetensors"
     with stage(f"training a {name} on {len(images)} images") as progress:
         try:
             return train_vae(images, settings, out=path, resume=True, progress=progress)

@@ -1,6 +1,33 @@
+from .cache import LatentCache
 from .codes import Codes, Space
+from .encoding import encode
 from .errors import LatentmapError
 from .frames import Frame
+from .images import ImageSource, open_images
+from .mapping.linear_map import LinearMap, fit
+from .model import Model
+from .pairs import Pairs, pair
+from .relocation import fit_models, relocate, score_models
+from .scores import Scores, evaluate
 
-__all__ = ["Codes", "Frame", "LatentmapError", "Space"]
+__all__ = [
+    "Codes",
+    "Frame",
+    "ImageSource",
+    "LatentCache",
+    "LatentmapError",
+    "LinearMap",
+    "Model",
+    "Pairs",
+    "Scores",
+    "Space",
+    "encode",
+    "evaluate",
+    "fit",
+    "fit_models",
+    "open_images",
+    "pair",
+    "relocate",
+    "score_models",
+]
 __version__: str

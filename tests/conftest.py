@@ -1,8 +1,13 @@
 """What many tests need."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Before torch is imported, and for processes that tests start: a thread a worker, since the tests
+# share the processors with each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

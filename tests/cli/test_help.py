@@ -1,0 +1,94 @@
+"""Every command explains itself, stands in the README, and has the defaults of the library."""
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from latentmap.cli.main import COMMANDS, main
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+
+# What a command calls: options and parameters of one name have one default.
+CALLS = {
+    "train vae": ("latentmap.encoders.training.train_vae:VAESettings",),
+    "encode": ("latentmap.cache:LatentCache.get_or_encode_all",),
+    "fit": ("latentmap.relocation:fit_models", "latentmap.relocation:score_models"),
+    "evaluate": ("latentmap.relocation:score_models",),
+    "images pack": ("latentmap.packing:pack_images",),
+}
+
+
+def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    """Every command below ``command``, by the words that call it."""
+    if path:
+        yield " ".join(path), command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            yield from walk(child, (*path, name))
+
+
+EVERY = dict(walk(main))
+
+
+def resolve(reference: str) -> Callable[..., Any]:
+    module, _, names = reference.partition(":")
+    found: Any = importlib.import_module(module)
+    for name in names.split("."):
+        found = getattr(found, name)
+    assert callable(found)
+    return found
+
+
+@pytest.mark.parametrize("words", EVERY)
+def test_help_says_what_it_does_with_an_example(words):
+    result = CliRunner().invoke(main, [*words.split(), "--help"], prog_name="latentmap")
+    assert result.exit_code == 0
+    assert "Example" in result.output
+    assert f"  latentmap {words}" in result.output
+
+
+@pytest.mark.parametrize("words", EVERY)
+def test_every_option_has_help(words):
+    for parameter in EVERY[words].params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{words} {parameter.opts[0]} has no help"
+
+
+@pytest.mark.parametrize("words", EVERY)
+def test_every_command_stands_in_the_readme(words):
+    assert f"latentmap {words}" in README
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_the_group_describes_a_command_in_a_short_sentence(words):
+    assert COMMANDS[words].help.endswith(".")
+    assert len(COMMANDS[words].help) <= 60
+
+
+@pytest.mark.parametrize(
+    ("words", "reference"), [(words, call) for words, calls in CALLS.items() for call in calls]
+)
+def test_option_defaults_are_those_of_the_library(words, reference):
+    library = {
+        parameter.name: parameter.default
+        for parameter in inspect.signature(resolve(reference)).parameters.values()
+        if parameter.default is not inspect.Parameter.empty
+    }
+    # Without a default of its own an option leaves the choice to the library.
+    options = {
+        option.name: option.to_info_dict()["default"]
+        for option in EVERY[words].params
+        if option.to_info_dict()["default"] is not None
+    }
+    shared = options.keys() & library.keys()
+    assert shared, f"no option of {words} is a parameter of {reference}"
+    assert {name: options[name] for name in shared} == {name: library[name] for name in shared}
