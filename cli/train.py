@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -21,9 +21,6 @@ from latentmap.cli.options import (
     seed_option,
     size_option,
 )
-
-if TYPE_CHECKING:
-    from latentmap.images import ImageSource, View
 
 
 @click.group()
@@ -206,7 +203,7 @@ def _train(
     *,
     out: Path,
     size: tuple[int, int] | None,
-    frame: str,
+    frame: str | None,
     resize: Any,
     device: str,
     resume: bool,
@@ -219,7 +216,7 @@ def _train(
     from latentmap.encoders.training.train_vae import VAESettings, train_vae, working_folder
 
     images = data.open()
-    view = _view(images, size, frame, resize)
+    view = images.view(frame=frame, resize=resize, size=size)
     config["image_shape"] = [view.channels, *view.size]
     with progress_bar("reading") as loading, progress_bar("training") as progress:
         model = train_vae(
@@ -242,21 +239,3 @@ def _train(
             f"{out}: {model.family} {model.fingerprint[:12]}; log and pictures in "
             f"{working_folder(out)}"
         )
-
-
-def _view(
-    images: ImageSource, size: tuple[int, int] | None, frame: str | None, resize: Any
-) -> View:
-    """What the model will see: as asked for, and otherwise as the images are."""
-    from latentmap.frames import Frame
-    from latentmap.images import View
-
-    if images.packed is not None:
-        packed = images.packed.view
-        chosen = Frame(frame, resize) if frame else packed.frame
-        return View(chosen, size or packed.size, packed.channels)
-    chosen = Frame(frame or "full", resize)
-    if size is None:
-        top, left, bottom, right = chosen.pixels(*images.image_size)
-        size = (bottom - top, right - left)
-    return View(chosen, size, images.channels)
