@@ -10,8 +10,6 @@ RUN = $(VENV)/bin/python -m
 STAMP = $(VENV)/.latentmap-installed
 DEMO_ARGS =
 PYTEST_ARGS = -n 2
-# Test functions need no types.
-TEST_TYPES = --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls --no-warn-return-any
 
 .PHONY: demo test check format types pyright build clean
 
@@ -25,7 +23,7 @@ check: $(STAMP) types
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
-	$(RUN) mypy tests benchmarks conftest.py $(TEST_TYPES)
+	$(RUN) mypy tests benchmarks conftest.py
 
 format: $(STAMP)
 	$(RUN) ruff check --fix .
