@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -65,8 +65,9 @@ def pack(
     source = data.open()
     with progress_bar("reading") as progress:
         source.examine(progress)
-    wanted: Literal[1, 3] | None = None if channels is None else 3 if channels == "3" else 1
-    view = source.view(frame=frame, resize=resize, size=size, channels=wanted)
+    view = source.view(
+        frame=frame, resize=resize, size=size, channels=None if channels is None else int(channels)
+    )
     with progress_bar("packing") as progress:
         result = pack_images(source, view, out, progress=progress, on_error=data.on_error)
     if as_json:

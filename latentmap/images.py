@@ -226,7 +226,7 @@ class ImageSource:
         frame: str | None = None,
         resize: Resize | None = None,
         size: tuple[int, int] | None = None,
-        channels: Literal[1, 3] | None = None,
+        channels: int | None = None,
     ) -> View:
         """A view of these images: what is not given is as they are, so that no filter is needed.
 

@@ -1,8 +1,8 @@
 """Packed images: the file of ``latentmap images pack``, uint8 pixels with frame and size applied.
 
 It keeps ids and digests of the original files, so that a pack and its folder are the same data. The
-file is HDF5: ``images`` (n, h, w, c), ``ids``, ``digests`` (n, 16), ``shapes`` (n, 3) of the
-originals, ``splits`` where the originals had a partition, and a JSON ``record``.
+file is HDF5: ``images`` (n, h, w, c) in one piece, ``ids``, ``digests`` (n, 16), ``splits`` where
+the originals had a partition, and a JSON ``record``.
 """
 
 from __future__ import annotations
@@ -118,15 +118,17 @@ class PackedImages(ArrayImages):
                 super().__init__(map_dataset(path, file["images"]), str(path))
                 self.packed = Packed.from_json(json.loads(file["record"][()]))
                 self.ids = np.char.decode(file["ids"][:], "utf-8", "surrogateescape")
-                self._contents = Contents(file["digests"][:], file["shapes"][:])
+                self._digests = file["digests"][:]
                 self.splits = np.char.decode(file["splits"][:]) if "splits" in file else None
             except (KeyError, TypeError, ValueError) as error:
                 raise ImageError(f"{path} is a damaged pack ({error}): pack again") from error
+        if not isinstance(self._pixels, np.memmap):
+            raise ImageError(f"{path} is a pack whose images are not in one piece: pack again")
 
     def describe(self, index: np.ndarray) -> Contents:
         """Digests of the original files, and the shapes in which they are packed."""
         return Contents(
-            self._contents.digests[index],
+            self._digests[index],
             np.tile(np.array(self._pixels.shape[1:], np.int64), (len(index), 1)),
         )
 
@@ -145,8 +147,8 @@ class PackedImages(ArrayImages):
         whole = len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index)))
         if not (same and view.channels == self.packed.view.channels and whole):
             return None
-        if not isinstance(pixels, np.memmap) or pixels.filename is None:
-            return None
+        assert isinstance(pixels, np.memmap)
+        assert pixels.filename is not None
         # Copy-on-write, because torch takes only memory that could be written to.
         writable = np.memmap(pixels.filename, np.uint8, "c", pixels.offset, pixels.shape)
         return writable[index[0] : index[0] + len(index)]

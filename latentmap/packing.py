@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from latentmap.errors import ImageError, OutputError
+from latentmap.errors import ImageError
 from latentmap.files import replace_atomic
+from latentmap.hdf5_output import SafeFile, create_hdf5
 from latentmap.images import ImageSource, OnError
 from latentmap.packed import FORMAT, VERSION, Packed
 from latentmap.progress import Progress
@@ -54,25 +54,23 @@ def pack_images(
     packed = _what_is_done(source, view)
     positions: list[np.ndarray] = []
     skipped: list[str] = []
-
-    def fill(images: h5py.Dataset) -> None:
-        kept = 0
-        for batch in source.batches([view], batch_size=_BLOCK, on_error=on_error):
-            pixels = batch.images[0].permute(0, 2, 3, 1).numpy()
-            images[kept : kept + len(pixels)] = pixels
-            kept += len(pixels)
-            positions.append(batch.positions)
-            skipped.extend(message for _, message in batch.failed)
-            if progress is not None:
-                progress(batch.stop, len(source))
-
-    with replace_atomic(path) as temporary, _as_output_errors(path):
-        _write(temporary, packed, len(source), fill)
-        kept = np.concatenate(positions)
+    kept = 0
+    with replace_atomic(path) as temporary:
+        with _new_pack(temporary, packed, len(source)) as (file, disk):
+            for batch in source.batches([view], batch_size=_BLOCK, on_error=on_error):
+                pixels = batch.images[0].permute(0, 2, 3, 1).numpy()
+                file["images"][kept : kept + len(pixels)] = pixels
+                disk.check()
+                kept += len(pixels)
+                positions.append(batch.positions)
+                skipped.extend(message for _, message in batch.failed)
+                if progress is not None:
+                    progress(batch.stop, len(source))
+            if not skipped:
+                _write_rows(file, source, np.concatenate(positions))
         if skipped:
-            _close_up(temporary, packed, len(kept))
-        _write_rows(temporary, source, kept)
-    return PackResult(path, len(kept), packed, tuple(skipped))
+            _close_up(temporary, packed, source, np.concatenate(positions))
+    return PackResult(path, kept, packed, tuple(skipped))
 
 
 def _what_is_done(source: ImageSource, view: View) -> Packed:
@@ -93,50 +91,35 @@ def _what_is_done(source: ImageSource, view: View) -> Packed:
     )
 
 
-def _write(path: Path, packed: Packed, count: int, fill: Callable[[h5py.Dataset], None]) -> None:
-    with h5py.File(path, "w") as file:
+@contextmanager
+def _new_pack(path: Path, packed: Packed, count: int) -> Iterator[tuple[h5py.File, SafeFile]]:
+    with create_hdf5(path) as (file, disk):
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file["record"] = json.dumps(packed.to_json(), sort_keys=True)
-        shape = (count, *packed.view.size, packed.view.channels)
-        fill(file.create_dataset("images", shape, np.uint8))
+        file.create_dataset("images", (count, *packed.view.size, packed.view.channels), np.uint8)
+        yield file, disk
 
 
-def _close_up(path: Path, packed: Packed, count: int) -> None:
-    """Writes the file anew with its first ``count`` images: such a dataset cannot shrink."""
+def _write_rows(file: h5py.File, source: ImageSource, positions: np.ndarray) -> None:
+    splits = source.partition()
+    file["ids"] = np.char.encode(source.ids[positions], "utf-8", "surrogateescape")
+    file["digests"] = source.digests[positions]
+    if splits is not None:
+        file["splits"] = np.char.encode(splits[positions])
+
+
+def _close_up(path: Path, packed: Packed, source: ImageSource, positions: np.ndarray) -> None:
+    """Writes the file anew without room for the images left out: such a dataset cannot shrink."""
     longer = path.with_name(f"{path.name}.longer")
     path.rename(longer)
+    count = len(positions)
     try:
-        with h5py.File(longer) as file:
-
-            def copy(images: h5py.Dataset) -> None:
-                for start in range(0, count, _BLOCK):
-                    stop = min(start + _BLOCK, count)
-                    images[start:stop] = file["images"][start:stop]
-
-            _write(path, packed, count, copy)
+        with h5py.File(longer) as old, _new_pack(path, packed, count) as (file, disk):
+            for start in range(0, count, _BLOCK):
+                stop = min(start + _BLOCK, count)
+                file["images"][start:stop] = old["images"][start:stop]
+                disk.check()
+            _write_rows(file, source, positions)
     finally:
         longer.unlink()
-
-
-def _write_rows(path: Path, source: ImageSource, positions: np.ndarray) -> None:
-    splits = source.partition()
-    with h5py.File(path, "a") as file:
-        file["ids"] = np.char.encode(source.ids[positions], "utf-8", "surrogateescape")
-        file["digests"] = source.digests[positions]
-        file["shapes"] = source.shapes[positions]
-        if splits is not None:
-            file["splits"] = np.char.encode(splits[positions])
-
-
-@contextmanager
-def _as_output_errors(path: Path) -> Iterator[None]:
-    """What HDF5 says of a full disk takes five lines, and on closing is no OSError."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        if isinstance(error, OutputError):
-            raise
-        said = re.search(r"error message = '([^']*)'", str(error))
-        reason = said.group(1) if said else " ".join(str(error).split())
-        raise OutputError(f"{path} could not be written: {reason}; nothing was changed") from error

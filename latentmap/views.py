@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ class View:
 
     frame: Frame
     size: tuple[int, int]
-    channels: Literal[1, 3]
+    channels: int
 
     def __post_init__(self) -> None:
         if min(self.size) < 1 or self.channels not in (1, 3):

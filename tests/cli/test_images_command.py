@@ -1,0 +1,187 @@
+import json
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from latentmap.cli import options
+from latentmap.cli.main import main
+from latentmap.frames import RESIZES
+from latentmap.images import open_images
+from latentmap.model import PRECISIONS
+from latentmap.splits import SPLITS
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["images", *map(str, arguments)])
+
+
+def write_images(folder, count=5, size=(20, 30), mode="RGB"):
+    folder.mkdir(exist_ok=True)
+    for i in range(count):
+        Image.new(mode, size, i).save(folder / f"{i}.png")
+    return folder
+
+
+def test_images_are_packed_and_shown(tmp_path):
+    folder, out = write_images(tmp_path / "a"), tmp_path / "a.h5"
+    result = run("pack", "--data", folder, "--size", "8x6", "--frame", "center", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "5 images, 8x6 RGB, frame center, resized with torch-bicubic" in result.stdout
+    shown = run("show", "--data", out)
+    assert "5 images, such as 0.png, 1.png, 2.png" in shown.stdout
+    assert "5 of 8x6, RGB" in shown.stdout
+    assert "packed: frame center, torch-bicubic" in shown.stdout
+    assert open_images(folder).fingerprint in shown.stdout
+
+
+def test_a_pack_takes_the_images_as_they_are_by_default(tmp_path):
+    folder, out = write_images(tmp_path / "a", mode="L"), tmp_path / "a.h5"
+    result = run("pack", "--data", folder, "--out", out, "--json")
+    record = json.loads(result.stdout)
+    assert record["size"] == [30, 20]
+    assert record["channels"] == 1
+    assert record["resized"] is False
+    assert record["count"] == 5
+    colour = run("pack", "--data", folder, "--out", out, "--channels", "3", "--force", "--json")
+    assert json.loads(colour.stdout)["channels"] == 3
+
+
+def test_an_output_that_exists_asks_for_force(tmp_path):
+    folder, out = write_images(tmp_path / "a"), tmp_path / "a.h5"
+    assert run("pack", "--data", folder, "--out", out).exit_code == 0
+    again = run("pack", "--data", folder, "--out", out)
+    assert again.exit_code == 1
+    assert "a.h5 exists: choose another path, or add --force" in again.stderr
+    assert run("pack", "--data", folder, "--out", out, "--force").exit_code == 0
+
+
+def test_a_pack_must_be_called_h5(tmp_path):
+    result = run("pack", "--data", "digits", "--out", tmp_path / "a.npz")
+    assert result.exit_code == 1
+    assert "a pack is an HDF5 file: call it" in result.stderr
+
+
+def test_what_is_skipped_is_listed(tmp_path):
+    folder = write_images(tmp_path / "a")
+    (folder / "3.png").write_bytes((folder / "3.png").read_bytes()[:60])
+    stopped = run("pack", "--data", folder, "--out", tmp_path / "a.h5")
+    assert stopped.exit_code == 1
+    assert "image '3.png' of" in stopped.stderr
+    assert "--on-error skip" in stopped.stderr
+    skipped = run("pack", "--data", folder, "--out", tmp_path / "a.h5", "--on-error", "skip")
+    assert skipped.exit_code == 0
+    assert "4 images" in skipped.stdout
+    assert "1 skipped:\n  image '3.png'" in skipped.stderr
+
+
+def test_show_as_json_has_all_of_it(tmp_path):
+    folder = write_images(tmp_path / "a", 6)
+    write_images(tmp_path / "a" / "more", 1, (7, 8), "L")
+    (folder / "x.png").write_bytes(b"hello")
+    record = json.loads(run("show", "--data", folder, "--json").stdout)
+    assert record["count"] == 8
+    assert record["shapes"] == [
+        {"height": 30, "width": 20, "channels": 3, "count": 6},
+        {"height": 8, "width": 7, "channels": 1, "count": 1},
+    ]
+    assert record["unreadable"] == 1
+    assert sum(record["splits"].values()) == 8
+    assert record["fingerprint"] == open_images(folder).fingerprint
+    text = run("show", "--data", folder).stdout
+    assert "1 whose head cannot be read" in text
+    assert "1 of 8x7, grey" in text
+
+
+def test_many_sizes_are_not_all_listed(tmp_path):
+    for i in range(7):
+        Image.new("RGB", (5 + i, 5)).save(tmp_path / f"{i}.png")
+    assert "and 2 other sizes" in run("show", "--data", tmp_path).stdout
+
+
+def test_the_data_options_reach_the_source(tmp_path):
+    folder = write_images(tmp_path / "a", 20)
+    attributes, groups = tmp_path / "attributes.csv", tmp_path / "groups.csv"
+    attributes.write_text("file,n\n" + "".join(f"{i}.png,{i}\n" for i in range(20)))
+    groups.write_text("file,g\n" + "".join(f"{i}.png,{i // 5}\n" for i in range(20)))
+    chosen = ["--attributes", attributes, "--where", "n >= 10", "--group-by", groups]
+    record = json.loads(run("show", "--data", folder, *chosen, "--limit", 3, "--json").stdout)
+    assert record["first_ids"] == ["10.png", "11.png", "12.png"]
+    for split in record["splits"]:
+        assert record["splits"][split] in (0, 3)
+    train = run("show", "--data", folder, "--split", "train", "--json")
+    assert json.loads(train.stdout)["splits"]["test"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--limit", "0"], "0 is not in the range"),
+        (["--split", "all"], "'all' is not one of 'train', 'val', 'test'"),
+        (["--size", "big"], "'big' is no size: give one number, or height x width: 96x64"),
+        (["--size", "3x4x5"], "'3x4x5' is no size"),
+        (["--size", "0"], "'0' is no size"),
+        (["--group-by", "missing.csv"], "missing.csv' does not exist"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(tmp_path, arguments, message):
+    result = run("pack", "--data", "digits", "--out", tmp_path / "a.h5", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "missing"], "Error: missing does not exist: give a folder"),
+        (["--data", "digits", "--frame", "face"], "Error: unknown frame 'face'"),
+        (["--data", "digits", "--where", "a == 1"], "Error: attributes and where belong together"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_1(tmp_path, arguments, message):
+    result = run("pack", "--out", tmp_path / "a.h5", *arguments)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_options_list_what_the_library_knows():
+    assert options.RESIZES == RESIZES
+    assert options.PRECISIONS == PRECISIONS
+    assert options.SPLITS == SPLITS
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("gpu", "'gpu' is no device: give auto, cpu, cuda or cuda:1"),
+        ("cuda:7", "torch sees no GPU"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(device, message, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    @click.command()
+    @options.device_option
+    def show(device):
+        click.echo(device)
+
+    result = CliRunner().invoke(show, ["--device", device])
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert CliRunner().invoke(show, []).stdout == "cpu\n"
+    assert CliRunner().invoke(show, ["--device", "cpu"]).stdout == "cpu\n"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert CliRunner().invoke(show, []).stdout == "cuda\n"
+    assert CliRunner().invoke(show, ["--device", "cuda:1"]).stdout == "cuda:1\n"
+
+
+def test_packed_pixels_are_those_of_the_images(tmp_path):
+    folder, out = write_images(tmp_path / "a"), tmp_path / "a.h5"
+    run("pack", "--data", folder, "--out", out)
+    pack, source = open_images(out), open_images(folder)
+    assert all(np.array_equal(pack.read(i), source.read(i)) for i in range(5))
