@@ -2,10 +2,12 @@
 
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from latentmap.cache import EntryKey, LatentCache
 from latentmap.cli.main import main
@@ -17,7 +19,7 @@ CODES = np.arange(N * DIM, dtype=np.float32).reshape(N, DIM)
 IDS = np.array([f"{number}.jpg" for number in range(N)])
 
 
-def fill(path, model="vae", *, stop=N):
+def fill(path: Path, model: str = "vae", *, stop: int = N) -> str:
     """An entry of three shards when it is whole; gives back its id."""
     space = Space("z", DIM, model, f"{model.encode().hex():0<64}")
     key = EntryKey(space.fingerprint, "z", "d" * 64, {}, {})
@@ -32,18 +34,18 @@ def fill(path, model="vae", *, stop=N):
     return key.id
 
 
-def spoil(path, name):
+def spoil(path: Path, name: str) -> str:
     shard = sorted((path / "entries" / name).glob("*.h5"))[1]
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
     return shard.name
 
 
-def run(*words, **options):
+def run(*words: object, **options: Any) -> Result:
     return CliRunner().invoke(main, ["cache", *map(str, words)], **options)
 
 
 @pytest.fixture
-def codes(tmp_path):
+def codes(tmp_path: Path) -> Path:
     return tmp_path / "codes"
 
 

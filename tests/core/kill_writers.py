@@ -45,8 +45,9 @@ class Work:
         return LatentCache(self.folder, shard_bytes=SHARD * DIM * 4)
 
     def write(self, pipe: int) -> None:
-        options = {"space": SPACE, "frame": Frame(), "ids": IDS, "digests": DIGESTS}
-        with self.cache().writer(self.key, **options) as writer:
+        with self.cache().writer(
+            self.key, space=SPACE, frame=Frame(), ids=IDS, digests=DIGESTS
+        ) as writer:
             os.write(pipe, b"%4d" % writer.done)
             for start in range(writer.done, ROWS, BATCH):
                 positions = np.arange(start, start + BATCH)

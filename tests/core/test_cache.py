@@ -4,15 +4,17 @@ import hashlib
 import json
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
-from latentmap.cache import EntryKey, LatentCache
-from latentmap.codes import Space
+from latentmap.cache import EntryKey, EntryWriter, LatentCache
+from latentmap.codes import Codes, Space
 from latentmap.errors import CacheError, OutputError
 from latentmap.frames import Frame
 from latentmap.manifest import Manifest
@@ -33,12 +35,12 @@ class Images:
         self.digests = np.frombuffer(b"".join(digests), np.uint8).reshape(n, 16)
         self.codes = np.stack([np.arange(first, first + n)] * DIM, axis=1).astype(np.float32)
 
-    def writer(self, cache: LatentCache, key: EntryKey = KEY, **options):
+    def writer(self, cache: LatentCache, key: EntryKey = KEY, **options: Any) -> EntryWriter:
         return cache.writer(
             key, space=SPACE, frame=Frame(), ids=self.ids, digests=self.digests, **options
         )
 
-    def encode(self, writer, *, stop: int | None = None, batch: int = 4) -> None:
+    def encode(self, writer: EntryWriter, *, stop: int | None = None, batch: int = 4) -> None:
         for start in range(writer.done, len(self.ids) if stop is None else stop, batch):
             positions = np.arange(start, min(start + batch, len(self.ids)))
             writer.append(positions, self.codes[positions], stop=int(positions[-1]) + 1)
@@ -48,16 +50,16 @@ class Images:
             self.encode(writer)
             writer.finish()
 
-    def check(self, codes) -> None:
+    def check(self, codes: Codes | None) -> None:
         assert codes is not None
         np.testing.assert_array_equal(codes.ids, self.ids)
         np.testing.assert_array_equal(codes.vectors.numpy(), self.codes)
         np.testing.assert_array_equal(codes.digests, self.digests)
 
 
-def small_shards(path: Path, rows: int = 8, **options) -> LatentCache:
+def small_shards(path: Path, rows: int = 8) -> LatentCache:
     """A cache that closes a shard after so many rows."""
-    return LatentCache(path, shard_bytes=rows * DIM * 4, **options)
+    return LatentCache(path, shard_bytes=rows * DIM * 4)
 
 
 def shards_of(cache: LatentCache) -> list[Path]:
@@ -68,6 +70,7 @@ def test_what_was_written_is_found_with_all_that_belongs_to_it(tmp_path):
     images = Images(21)
     images.fill(small_shards(tmp_path / "codes"))
     codes = LatentCache(tmp_path / "codes").find(KEY)
+    assert codes is not None
     images.check(codes)
     assert (codes.space, codes.frame, codes.data) == (SPACE, Frame(), "d" * 64)
     assert len(shards_of(LatentCache(tmp_path / "codes"))) == 3
@@ -148,6 +151,7 @@ def test_no_images_are_no_codes(tmp_path):
     cache = LatentCache(tmp_path)
     Images(0).fill(cache)
     codes = cache.find(KEY)
+    assert codes is not None
     assert codes.rows.shape == (0, DIM)
     assert codes.vectors.shape == (0, DIM)
 
@@ -168,6 +172,7 @@ def test_images_that_cannot_be_read_have_no_row(tmp_path):
     np.testing.assert_array_equal(codes.ids, images.ids[keep])
     np.testing.assert_array_equal(codes.vectors.numpy(), images.codes[keep])
     (entry,) = cache.entries()
+    assert entry.manifest is not None
     assert entry.manifest.skipped[2] == (7, "7.jpg", "broken")
 
 
@@ -208,6 +213,7 @@ def test_an_entry_serves_a_part_of_its_images_in_any_order(tmp_path):
     part = replace(KEY, data="e" * 64)
     for index in (np.arange(7), np.arange(30), np.array([29, 3, 17]), np.array([], dtype=int)):
         codes = cache.find_covering(part, images.ids[index], images.digests[index])
+        assert codes is not None
         np.testing.assert_array_equal(codes.ids, images.ids[index])
         np.testing.assert_array_equal(codes.vectors.numpy(), images.codes[index])
         np.testing.assert_array_equal(codes.digests, images.digests[index])
@@ -235,7 +241,7 @@ def test_what_an_unfinished_entry_holds_is_served(tmp_path):
 
 def test_a_second_writer_waits_and_finds_the_work_done(tmp_path):
     images = Images(20)
-    told = []
+    told: list[str] = []
     first = images.writer(small_shards(tmp_path))
     first.__enter__()
 
@@ -243,7 +249,7 @@ def test_a_second_writer_waits_and_finds_the_work_done(tmp_path):
         with images.writer(small_shards(tmp_path), notify=told.append) as writer:
             done.append(writer.complete)
 
-    done = []
+    done: list[bool] = []
     thread = threading.Thread(target=second)
     thread.start()
     images.encode(first)
@@ -277,11 +283,13 @@ def test_leftovers_are_removed_by_the_next_writer(tmp_path):
         images.encode(writer, stop=8)
     folder = shards_of(cache)[0].parent
     (folder / "manifest.json.tmp").write_bytes(b"{")
-    (folder / "shard-000000008-000000016.h5").write_bytes(b"not committed")
+    # Of a writer with other batches, so that no later shard has its name.
+    (folder / "shard-000000008-000000013.h5").write_bytes(b"not committed")
     with images.writer(cache) as writer:
         images.encode(writer)
         images.check(writer.finish())
     assert not list(folder.glob("*.tmp"))
+    assert "shard-000000008-000000013.h5" not in [path.name for path in folder.iterdir()]
 
 
 def flip(path: Path, bit: int) -> None:
@@ -298,7 +306,7 @@ def test_a_damaged_shard_is_named_and_made_again_with_all_after_it(tmp_path):
         LatentCache(tmp_path).find(KEY)
     (problem,) = cache.verify()
     assert "shard-000000008-000000016.h5 is not as it was written" in problem
-    told = []
+    told: list[str] = []
     with images.writer(LatentCache(tmp_path), notify=told.append) as writer:
         assert writer.done == 8
         assert not writer.complete
@@ -309,6 +317,7 @@ def test_a_damaged_shard_is_named_and_made_again_with_all_after_it(tmp_path):
     assert "22 images from position 8 on are encoded again" in line
     assert cache.verify() == []
     (entry,) = cache.entries()
+    assert entry.manifest is not None
     assert entry.manifest.repairs == (line.partition("was damaged: ")[2],)
 
 
@@ -356,10 +365,11 @@ def test_a_damaged_entry_is_passed_over_when_another_covers(tmp_path):
     for key in sorted(keys, key=lambda key: key.id)[:1]:
         flip(sorted((tmp_path / "entries" / key.id).glob("*.h5"))[0], 8 * 2048)
     codes = LatentCache(tmp_path).find_covering(KEY, images.ids[:9], images.digests[:9])
+    assert codes is not None
     np.testing.assert_array_equal(codes.vectors.numpy(), images.codes[:9])
 
 
-def resealed(cache: LatentCache, change) -> None:
+def resealed(cache: LatentCache, change: Callable[[dict[str, Any]], Any]) -> None:
     """Changes the manifest as a program would that writes manifests of its own."""
     (path,) = cache.path.glob("entries/*/manifest.json")
     body = json.loads(path.read_text())

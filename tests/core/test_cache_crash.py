@@ -11,18 +11,19 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partialmethod
 from itertools import count as count_from
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pytest
 
 from latentmap.cache import EntryKey, LatentCache
-from latentmap.codes import Space
+from latentmap.codes import Codes, Space
 from latentmap.errors import CacheError
 from latentmap.frames import Frame
 from latentmap.storage import Storage
@@ -39,64 +40,73 @@ BROKEN = 7
 GOOD = np.delete(np.arange(N), BROKEN)
 PAGE = 4096
 
+# A step on the disk: its name and its arguments, with paths below the cache.
+Step = tuple[Any, ...]
+Change = Callable[[bytes, random.Random], bytes]
+
 
 class QuickStorage(Storage):
     """A disk that does not wait for the platter."""
 
-    def sync(self, path):
+    def sync(self, path: Path) -> None:
         pass
 
-    def sync_folder(self, folder):
+    def sync_folder(self, folder: Path) -> None:
         pass
 
 
 class Recorder(QuickStorage):
     """Writes every step down; ``acknowledge`` notes how many images were reported safe."""
 
-    def __init__(self, root):
+    def __init__(self, root: Path) -> None:
         self.root = root
-        self.steps = []
+        self.steps: list[Step] = []
 
-    def acknowledge(self, done):
+    def acknowledge(self, done: int) -> None:
         self.steps.append(("acknowledge", done))
 
-    def note(self, name, *paths, data=None):
+    def note(self, name: str, *paths: Path, data: bytes | None = None) -> None:
         places = [path.relative_to(self.root).as_posix() for path in paths]
         self.steps.append((name, *places) if data is None else (name, *places, data))
 
-    def write(self, path, data):
+    def write(self, path: Path, data: bytes) -> None:
         self.note("write", path, data=data)
         super().write(path, data)
 
-    def sync(self, path):
+    def sync(self, path: Path) -> None:
         self.note("sync", path)
 
-    def rename(self, source, target):
+    def rename(self, source: Path, target: Path) -> None:
         self.note("rename", source, target)
         super().rename(source, target)
 
-    def unlink(self, path):
+    def unlink(self, path: Path) -> None:
         self.note("unlink", path)
         super().unlink(path)
 
-    def mkdir(self, folder):
+    def mkdir(self, folder: Path) -> None:
         self.note("mkdir", folder)
         super().mkdir(folder)
 
-    def rmdir(self, folder):
+    def rmdir(self, folder: Path) -> None:
         self.note("rmdir", folder)
         super().rmdir(folder)
 
-    def sync_folder(self, folder):
+    def sync_folder(self, folder: Path) -> None:
         self.note("sync_folder", folder)
 
 
-def cache_at(path, storage=None):
+def cache_at(path: Path, storage: Storage | None = None) -> LatentCache:
     # A batch is a shard, also with one image less.
     return LatentCache(path, shard_bytes=(SHARD - 1) * DIM * 4, storage=storage or QuickStorage())
 
 
-def encode(cache, *, stop=N, acknowledge=lambda done: None):
+def encode(
+    cache: LatentCache,
+    *,
+    stop: int = N,
+    acknowledge: Callable[[int], object] = lambda done: None,
+) -> Codes | None:
     with cache.writer(KEY, space=SPACE, frame=Frame(), ids=IDS, digests=DIGESTS) as writer:
         acknowledge(writer.done)
         for start in range(writer.done, stop, SHARD):
@@ -108,7 +118,7 @@ def encode(cache, *, stop=N, acknowledge=lambda done: None):
         return writer.finish() if stop == N else None
 
 
-def files(folder):
+def files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted((folder / "entries").rglob("*"))
@@ -116,7 +126,7 @@ def files(folder):
     }
 
 
-def committed(folder):
+def committed(folder: Path) -> int:
     """How many images are committed, after a look whether exactly those are served, and right."""
     cache = cache_at(folder)
     entries = cache.entries() if (folder / "entries").is_dir() else ()
@@ -126,13 +136,16 @@ def committed(folder):
     good, more = GOOD[GOOD < done], GOOD[GOOD <= done]
     if done:
         codes = cache.find_covering(PART, IDS[good], DIGESTS[good])
+        assert codes is not None
         np.testing.assert_array_equal(codes.rows.read(0, N), CODES[good])
     if done < N:
         if len(more) > len(good):
             assert cache.find_covering(PART, IDS[more], DIGESTS[more]) is None
         assert cache.find(KEY) is None
     else:
-        assert cache.find(KEY).skipped == (IDS[BROKEN],)
+        whole = cache.find(KEY)
+        assert whole is not None
+        assert whole.skipped == (IDS[BROKEN],)
     return done
 
 
@@ -140,15 +153,15 @@ def committed(folder):
 class Run:
     """What some work did to the disk, and how to look at what a crash leaves of it."""
 
-    before: dict
-    steps: list
-    check: Callable
+    before: dict[str, bytes]
+    steps: list[Step]
+    check: Callable[[Path, int], None]
 
-    def acknowledged(self, count):
+    def acknowledged(self, count: int) -> int:
         done = [step[1] for step in self.steps[:count] if step[0] == "acknowledge"]
         return max(done, default=0)
 
-    def after(self, folder, steps):
+    def after(self, folder: Path, steps: list[Step]) -> None:
         """The disk when these steps were done."""
         lay_out(folder, self.before)
         storage = QuickStorage()
@@ -158,13 +171,13 @@ class Run:
             elif name not in ("acknowledge", "sync", "sync_folder"):
                 getattr(storage, name)(*(folder / path for path in arguments))
 
-    def look(self, folder, count):
+    def look(self, folder: Path, count: int) -> None:
         """Checks what a crash after ``count`` steps has left, and removes it."""
         self.check(folder, self.acknowledged(count))
         shutil.rmtree(folder)
 
 
-def lay_out(folder, contents):
+def lay_out(folder: Path, contents: dict[str, bytes]) -> None:
     folder.mkdir()
     for path, content in contents.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -179,14 +192,14 @@ def whole(tmp_path_factory):
     return files(folder)
 
 
-def interrupted(root, whole):
+def interrupted(root: Path, whole: dict[str, bytes]) -> Run:
     """Encodes some images, stops, and encodes the rest."""
     lay_out(root, {})
     recorder = Recorder(root)
     encode(cache_at(root, recorder), stop=10, acknowledge=recorder.acknowledge)
     encode(cache_at(root, recorder), acknowledge=recorder.acknowledge)
 
-    def check(folder, least):
+    def check(folder: Path, least: int) -> None:
         assert committed(folder) >= least
         encode(cache_at(folder))
         assert files(folder) == whole
@@ -194,7 +207,7 @@ def interrupted(root, whole):
     return Run({}, recorder.steps, check)
 
 
-def repaired(root, whole):
+def repaired(root: Path, whole: dict[str, bytes]) -> Run:
     """Finds a damaged shard, and encodes again from there."""
     path = sorted(path for path in whole if path.endswith(".h5"))[1]
     before = {**whole, path: whole[path][:-1] + bytes([whole[path][-1] ^ 1])}
@@ -203,14 +216,14 @@ def repaired(root, whole):
     encode(cache_at(root, recorder), acknowledge=recorder.acknowledge)
     assert recorder.steps
 
-    def check(folder, least):
+    def check(folder: Path, least: int) -> None:
         try:
             codes = cache_at(folder).find(KEY)
         except CacheError:
             assert cache_at(folder).verify()
         else:
             assert codes is None or np.array_equal(codes.rows.read(0, N), CODES[GOOD])
-        done = []
+        done: list[int] = []
         encode(cache_at(folder), acknowledge=done.append)
         assert done[0] >= max(least, SHARD), "what was right before the damage is lost"
         assert committed(folder) == N
@@ -220,7 +233,7 @@ def repaired(root, whole):
     return Run(before, recorder.steps, check)
 
 
-def removed(root, whole):
+def removed(root: Path, whole: dict[str, bytes]) -> Run:
     """Removes an entry."""
     lay_out(root, whole)
     recorder = Recorder(root)
@@ -228,7 +241,7 @@ def removed(root, whole):
     cache.remove(cache.entry())
     assert files(root) == {}
 
-    def check(folder, least):
+    def check(folder: Path, least: int) -> None:
         assert committed(folder) in (0, N)
         encode(cache_at(folder))
         assert files(folder) == whole
@@ -272,7 +285,7 @@ class File:
     durable: bytes
     current: bytes
 
-    def after_power_loss(self, chance):
+    def after_power_loss(self, chance: random.Random) -> bytes:
         """Each page that was written since the last fsync is there or is not."""
         length = len(chance.choice((self.durable, self.current)))
         pages = [
@@ -288,51 +301,56 @@ class Disk:
     Names, like pages, are safe only once they are synced; until then each may be there or not.
     """
 
-    def __init__(self, contents):
-        self.names = {}
+    def __init__(self, contents: dict[str, bytes]) -> None:
+        self.names: dict[str, File | None] = {}
         for path, content in contents.items():
-            self.names |= {str(folder): None for folder in reversed(PurePosixPath(path).parents)}
+            self.names |= {str(folder): None for folder in PurePosixPath(path).parents}
             self.names[path] = File(content, content)
         self.durable = dict(self.names)
-        self.pending = []
+        self.pending: list[Step] = []
 
-    def change(self, path, what, *more):
+    def change(self, path: str, what: str, *more: Any) -> None:
         self.pending.append((str(PurePosixPath(path).parent), what, path, *more))
 
-    def acknowledge(self, done):
+    def acknowledge(self, done: int) -> None:
         pass
 
-    def write(self, path, data):
+    def file(self, path: str) -> File:
+        file = self.names[path]
+        assert file is not None
+        return file
+
+    def write(self, path: str, data: bytes) -> None:
         if path not in self.names:
             self.names[path] = File(b"", b"")
             self.change(path, "link", self.names[path])
-        self.names[path].current = data
+        self.file(path).current = data
 
-    def sync(self, path):
-        self.names[path].durable = self.names[path].current
+    def sync(self, path: str) -> None:
+        self.file(path).durable = self.file(path).current
 
-    def rename(self, source, target):
+    def rename(self, source: str, target: str) -> None:
         self.names[target] = self.names.pop(source)
         self.change(target, "rename", source, self.names[target])
 
-    def unlink(self, path):
+    def unlink(self, path: str) -> None:
         del self.names[path]
         self.change(path, "unlink")
 
-    def mkdir(self, path):
+    def mkdir(self, path: str) -> None:
         self.names[path] = None
         self.change(path, "link", None)
 
-    def rmdir(self, path):
+    def rmdir(self, path: str) -> None:
         self.unlink(path)
 
-    def sync_folder(self, folder):
+    def sync_folder(self, folder: str) -> None:
         for change in self.pending:
             if change[0] == folder:
                 self.apply(*change[1:])
         self.pending = [change for change in self.pending if change[0] != folder]
 
-    def apply(self, what, path, *more):
+    def apply(self, what: str, path: str, *more: Any) -> None:
         if what == "unlink":
             self.durable.pop(path, None)
         elif what == "rename":
@@ -340,7 +358,7 @@ class Disk:
         if what != "unlink":
             self.durable[path] = more[-1]
 
-    def after_power_loss(self, folder, chance):
+    def after_power_loss(self, folder: Path, chance: random.Random) -> None:
         for change in self.pending:
             if chance.random() < 0.5:
                 self.apply(*change[1:])
@@ -348,13 +366,14 @@ class Disk:
         for path in sorted(set(self.durable) - {"."}):
             if not (folder / path).parent.is_dir():
                 continue
-            if self.durable[path] is None:
+            file = self.durable[path]
+            if file is None:
                 (folder / path).mkdir()
             else:
-                (folder / path).write_bytes(self.durable[path].after_power_loss(chance))
+                (folder / path).write_bytes(file.after_power_loss(chance))
 
 
-def lose_power(run, folder, chance):
+def lose_power(run: Run, folder: Path, chance: random.Random) -> None:
     count = chance.randrange(len(run.steps) + 1)
     disk = Disk(run.before)
     for name, *arguments in run.steps[:count]:
@@ -390,10 +409,10 @@ class Failing(QuickStorage):
 
     STEPS = ("write", "sync", "rename", "unlink", "mkdir", "rmdir", "sync_folder")
 
-    def __init__(self, at, error):
+    def __init__(self, at: int, error: BaseException) -> None:
         self.at, self.error, self.count = at, error, 0
 
-    def step(self, name, *arguments):
+    def step(self, name: str, *arguments: Any) -> None:
         self.count += 1
         full = getattr(self.error, "errno", 0) == errno.ENOSPC and name in ("write", "mkdir")
         if self.count == self.at or (self.count > self.at and full):
@@ -408,7 +427,7 @@ for _name in Failing.STEPS:
     setattr(Failing, _name, partialmethod(Failing.step, _name))
 
 
-def failing_runs(error):
+def failing_runs(error: BaseException) -> Iterator[Failing]:
     """A disk for each step of a run, at which that step fails; ends when no step has failed."""
     for at in count_from(1):
         storage = Failing(at, error)
@@ -422,7 +441,7 @@ def test_a_disk_that_fails_at_any_step_costs_only_what_was_not_committed(tmp_pat
     failures = 0
     for storage in failing_runs(OSError(code, os.strerror(code))):
         folder = tmp_path / str(storage.at)
-        safe = []
+        safe: list[int] = []
         try:
             encode(cache_at(folder, storage), acknowledge=safe.append)
         except CacheError as error:
@@ -468,7 +487,7 @@ def test_ctrl_c_at_any_step_keeps_what_was_appended(tmp_path, whole):
         assert files(folder) == whole
 
 
-def expect_damage(folder, what):
+def expect_damage(folder: Path, what: str) -> None:
     """The cache in ``folder`` has a changed file: that must be told, and nothing wrong served."""
     cache = cache_at(folder)
     assert len(cache.verify()) == 1, f"{what} was not reported"
@@ -477,7 +496,7 @@ def expect_damage(folder, what):
     assert cache.find_covering(PART, IDS[GOOD[:3]], DIGESTS[GOOD[:3]]) is None
 
 
-def changed(folder, chance, change, times):
+def changed(folder: Path, chance: random.Random, change: Change, times: int) -> Iterator[str]:
     """Puts one changed file after the other in place of the right one."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".h5"))
     assert len(paths) == 5
@@ -489,13 +508,13 @@ def changed(folder, chance, change, times):
         path.write_bytes(data)
 
 
-def flip_bit(data, chance):
+def flip_bit(data: bytes, chance: random.Random) -> bytes:
     # Every other one in the head, where HDF5 keeps what it knows of the data.
     place = chance.randrange(min(len(data), 2048) if chance.random() < 0.5 else len(data))
     return data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) + data[place + 1 :]
 
 
-def cut_off(data, chance):
+def cut_off(data: bytes, chance: random.Random) -> bytes:
     return data[: chance.randrange(len(data))]
 
 
@@ -539,7 +558,7 @@ def test_a_full_disk_keeps_what_is_there_and_the_next_run_completes_it(tmp_path)
     ):
         pytest.skip("needs the right to mount a file system")
     try:
-        safe = []
+        safe: list[int] = []
         message = rf"\(No space left on device\): [0-9]+ of {N} images are safe; free space"
         with pytest.raises(CacheError, match=message):
             encode(LatentCache(folder, shard_bytes=48), acknowledge=safe.append)

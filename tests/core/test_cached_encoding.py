@@ -159,7 +159,7 @@ def test_a_damaged_entry_is_repaired_from_the_damage_on_and_said(tmp_path, encod
     data = shard.read_bytes()
     shard.write_bytes(data[:2100] + bytes([data[2100] ^ 4]) + data[2101:])
     encoded.clear()
-    told = []
+    told: list[str] = []
     repaired = LatentCache(tmp_path).get_or_encode(model, images, notify=told.append)
     same(repaired, expected)
     assert encoded == {"linear": 24}

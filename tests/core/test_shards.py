@@ -1,7 +1,9 @@
 """Shards: what is written is read, in any pieces, and any other byte is noticed."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from latentmap.errors import CacheError
 from latentmap.shards import (
     DamageError,
+    Shard,
     ShardContent,
     ShardRecord,
     ShardRows,
@@ -42,7 +45,7 @@ def written(folder: Path, start: int, rows: int, *, dim: int = 3) -> tuple[Path,
     return path, record
 
 
-def opened(path: Path, record: ShardRecord, *, dim: int = 3):
+def opened(path: Path, record: ShardRecord, *, dim: int = 3) -> Shard:
     return open_shard(path, record, dim, check_shard(path, record, checksum=True, known=set()))
 
 
@@ -143,7 +146,7 @@ def test_a_missing_shard_and_another_size_and_another_byte_are_damage(tmp_path):
 
 def test_every_byte_is_read_once_only(tmp_path):
     path, record = written(tmp_path, 0, 20)
-    known = set()
+    known: set[Any] = set()
     identity = check_shard(path, record, checksum=True, known=known)
     assert known == {(identity, record.sha256)}
     path.write_bytes(path.read_bytes())
@@ -205,11 +208,12 @@ def test_rows_that_were_removed_or_replaced_after_opening_are_not_served(tmp_pat
     rows = ShardRows((opened(path, record),), 3)
     path.with_name("other").write_bytes(path.read_bytes())
     path.unlink()
-    for read in (lambda: rows.read(0, 5), lambda: rows.take(np.arange(5))):
+    reads: list[Callable[[], Any]] = [lambda: rows.read(0, 5), lambda: rows.take(np.arange(5))]
+    for read in reads:
         with pytest.raises(CacheError, match="was removed while it was in use: encode again"):
             read()
     path.with_name("other").rename(path)
-    for read in (lambda: rows.read(0, 5), lambda: rows.take(np.arange(5))):
+    for read in reads:
         with pytest.raises(CacheError, match="cannot be read: it was changed since it was opened"):
             read()
 
