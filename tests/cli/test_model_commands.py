@@ -1,0 +1,175 @@
+"""train, models, encode and diagnose, run as a user runs them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from latentmap.cli.main import main
+from latentmap.encoders import load
+from latentmap.encoders.native import read_header
+
+DIGITS = ["--data", "digits", "--limit", "60"]
+TINY = ["--architecture", "dense", "--widths", "16,8", "--latent-dim", "3", "--batch-size", "20"]
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def train(*words, out="vae.safetensors", code=0):
+    return run("train", "vae", *DIGITS, *TINY, "--device", "cpu", "--out", out, *words, code=code)
+
+
+def test_training_leaves_a_model_that_says_how_it_was_made():
+    result = train("--epochs", "2", "--seed", "4", "--json")
+    header = read_header("vae.safetensors")
+    assert json.loads(result.stdout)["fingerprint"] == header.fingerprint
+    assert header.config == {
+        "architecture": "dense",
+        "image_shape": [1, 8, 8],
+        "latent_dim": 3,
+        "widths": [16, 8],
+    }
+    assert (header.training["seed"], header.training["images"]) == (4, 60)
+    assert header.training["command"]
+
+
+def test_a_split_vae_is_trained_at_the_size_and_frame_that_is_asked_for():
+    options = ["--width", "2", "--embedding", "8", "--latent-dim", "3", "--steps", "2"]
+    run("train", "split-vae", *DIGITS, *options, "--size", "32", "--frame", "0,0,1,0.5",
+        "--resize", "pillow-lanczos", "--batch-size", "20", "--out", "s.safetensors")  # fmt: skip
+    model = load("s.safetensors")
+    assert model.image_shape == (1, 32, 32)
+    assert (model.frame.name, model.frame.resize) == ("0,0,1,0.5", "pillow-lanczos")
+    assert read_header("s.safetensors").training["beta"] == 3.0
+
+
+def test_training_from_a_pack_keeps_its_frame_and_size():
+    run("images", "pack", *DIGITS, "--size", "16", "--frame", "center", "--out", "pack.h5")
+    run("train", "vae", "--data", "pack.h5", *TINY, "--epochs", "1", "--out", "p.safetensors")
+    model = load("p.safetensors")
+    assert (model.image_shape, model.frame.name) == ((1, 16, 16), "center")
+
+
+def test_an_output_that_exists_asks_for_force_and_a_run_can_go_on():
+    train("--epochs", "1")
+    refused = train("--epochs", "1", code=1)
+    assert refused.stderr.startswith("Error: vae.safetensors exists: choose another path, or add")
+    train("--epochs", "1", "--force")
+    train("--epochs", "2", "--resume")
+    assert read_header("vae.safetensors").training["figures"]["step"] == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--widths", "16,x"], "'16,x' are no widths"),
+        (["--epochs", "0"], "0 is not in the range"),
+        (["--learning-rate", "0"], "0.0 is not in the range"),
+        (["--size", "8x"], "'8x' is no size"),
+        (["--where", "a =="], ""),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_writes_nothing(workplace, words, message):
+    result = train(*words, code=1 if words[0] == "--where" else 2)
+    assert message in result.stderr
+    assert not any(workplace.iterdir())
+
+
+def test_a_folder_of_mixed_sizes_and_channels_asks_what_is_wanted(workplace):
+    (workplace / "faces").mkdir()
+    Image.new("RGB", (8, 8)).save("faces/a.png")
+    Image.new("L", (8, 8)).save("faces/b.png")
+    result = run("train", "vae", "--data", "faces", *TINY, "--out", "v.safetensors", code=1)
+    assert "1 grey images such as 'b.png'" in result.stderr
+
+
+def test_models_are_listed_and_described(workplace):
+    train("--epochs", "1")
+    (workplace / "other.safetensors").write_bytes(b"not a model")
+    listed = run("models").stdout
+    assert "vae.safetensors" in listed and "other" not in listed
+    assert [m["file"] for m in json.loads(run("models", "list", "--json").stdout)] == [
+        "vae.safetensors"
+    ]
+    shown = run("models", "show", "vae.safetensors").stdout
+    for part in ("vae", "z, 3 variables", "8x8 grey", "frame full", "fingerprint", "training"):
+        assert part in shown
+    described = json.loads(run("models", "show", "vae.safetensors", "--json").stdout)
+    assert described["image_shape"] == [1, 8, 8]
+    refused = run("models", "show", "other.safetensors", code=1)
+    assert "is no readable safetensors file" in refused.stderr
+
+
+def test_an_empty_folder_of_models_says_so(workplace):
+    assert "no native model files in ." in run("models").stderr
+
+
+def test_encoding_with_two_models_fills_a_cache_once(workplace):
+    train("--epochs", "1")
+    train("--epochs", "1", "--seed", "1", out="b.safetensors")
+    words = ["encode", "vae.safetensors", "b.safetensors", *DIGITS, "--out", "codes", "--json"]
+    result = json.loads(run(*words).stdout)
+    assert [(c["model"], c["n"], c["dim"]) for c in result["codes"]] == [
+        ("vae.safetensors", 60, 3),
+        ("b.safetensors", 60, 3),
+    ]
+    before = sorted((p, p.stat().st_mtime_ns) for p in workplace.glob("codes/entries/*/*"))
+    assert json.loads(run(*words).stdout) == result
+    assert sorted((p, p.stat().st_mtime_ns) for p in workplace.glob("codes/entries/*/*")) == before
+
+
+def test_encoding_lists_what_it_skipped(workplace):
+    (workplace / "faces").mkdir()
+    for name in "abc":
+        Image.new("L", (8, 8)).save(f"faces/{name}.png")
+    (workplace / "faces" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    train("--epochs", "1")
+    words = ["encode", "vae.safetensors", "--data", "faces", "--out", "codes"]
+    assert "b.png" in run(*words, code=1).stderr
+    result = run(*words, "--on-error", "skip")
+    assert "skipped b.png" in result.stderr and "2 codes" in result.stdout
+
+
+def test_diagnosing_prints_the_figures():
+    train("--epochs", "1")
+    result = json.loads(run("diagnose", "vae.safetensors", *DIGITS, "--json").stdout)
+    assert (result["n"], len(result["variables"])) == (60, 3)
+    text = run("diagnose", "vae.safetensors", *DIGITS).stdout
+    assert f"active variables       {result['active_variables']} of 3" in text
+
+
+def test_ctrl_c_ends_a_training_with_one_line_and_it_can_be_resumed(workplace):
+    words = ["train", "vae", *DIGITS, *TINY, "--out", "v.safetensors", "--epochs", "100000"]
+    program = f"""
+from latentmap.encoders.training import loop
+loop.Schedule.__init__.__defaults__ = (None, 0.0)
+from latentmap.cli.main import main
+main({words!r})
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as child:
+        while not (workplace / "v.training" / "log.jsonl").exists():
+            assert child.poll() is None
+        os.kill(child.pid, signal.SIGINT)
+        _, stderr = child.communicate(timeout=60)
+    assert child.returncode == 130
+    lines = [line for line in stderr.decode().splitlines() if line.strip()]
+    assert len(lines) == 1 and "--resume" in lines[0]
+    assert not (workplace / "v.safetensors").exists()
+    step = json.loads((workplace / "v.training" / "log.jsonl").read_text().splitlines()[-1])["step"]
+    run(*words[:-2], "--steps", step + 500, "--resume")
+    assert (workplace / "v.safetensors").exists()
