@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import re
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,30 @@ def test_every_option_has_help(words):
 @pytest.mark.parametrize("words", EVERY)
 def test_every_command_stands_in_the_readme(words):
     assert f"latentmap {words}" in README
+
+
+def examples() -> Iterator[str]:
+    """Every example of a command, in the README's shell blocks and in help."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+    for text in (*blocks, *(command.help or "" for command in EVERY.values())):
+        for line in text.replace("\\\n", " ").splitlines():
+            example = line.partition("#")[0].strip()
+            if example.startswith("latentmap ") and example != "latentmap --help":
+                yield example
+
+
+@pytest.mark.parametrize("example", dict.fromkeys(examples()))
+def test_an_example_is_right_usage(example, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("FOLDER", "runs"):  # Those that have to exist.
+        Path(folder).mkdir()
+    words = shlex.split(example)[1:]
+    command: click.Command = main
+    while isinstance(command, click.Group) and words:
+        child = command.get_command(click.Context(command), words.pop(0))
+        assert child is not None, example
+        command = child
+    command.make_context(example, words)  # Wrong usage raises.
 
 
 @pytest.mark.parametrize("words", COMMANDS)
