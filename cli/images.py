@@ -15,7 +15,13 @@ from latentmap.cli.progress import progress_bar
 
 @click.group()
 def images() -> None:
-    """Look at images, or pack them for speed."""
+    """Look at images, or pack them for speed.
+
+    \b
+    Examples:
+      latentmap images show --data faces.zip
+      latentmap images pack --data faces.zip --frame celeba --size 64 --out faces.h5
+    """
 
 
 @images.command()
