@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from latentmap.errors import ModelError
-from latentmap.files import replace_atomic
+from latentmap.files import write_atomic
 from latentmap.frames import Frame
 from latentmap.model import Model
 
@@ -49,8 +49,8 @@ def save_model(model: Model, path: Path, *, training: Mapping[str, Any]) -> None
         "training": dict(training),
     }
     tensors = {key: tensor.cpu().contiguous() for key, tensor in model.network.state_dict().items()}
-    with replace_atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={"latentmap": json.dumps(header, sort_keys=True)})
+    # In memory first: safetensors reports a full disk as an error of its own kind.
+    write_atomic(path, save(tensors, {"latentmap": json.dumps(header, sort_keys=True)}))
 
 
 def read_header(path: Path) -> NativeHeader:

@@ -6,7 +6,7 @@ Shapes: ``n`` images, ``d`` latent variables.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -81,6 +81,30 @@ class ArrayRows:
 
 
 @dataclass(frozen=True, eq=False)
+class SelectedRows:
+    """Some rows of others, in the order of ``index``; read only when they are asked for."""
+
+    rows: Rows
+    index: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.index), *self.rows.shape[1:])
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        return self._gather(self.index[start:stop])
+
+    def take(self, index: np.ndarray) -> np.ndarray:
+        return self._gather(self.index[index])
+
+    def _gather(self, index: np.ndarray) -> np.ndarray:
+        # A run of neighbours is one read instead of a gather.
+        if len(index) and index[-1] - index[0] == len(index) - 1 and (np.diff(index) == 1).all():
+            return self.rows.read(int(index[0]), int(index[-1]) + 1)
+        return self.rows.take(index)
+
+
+@dataclass(frozen=True, eq=False)
 class Codes:
     """The codes of some images in one space: float32, all finite, row ``i`` is the code of image
     ``ids[i]``.
@@ -141,15 +165,16 @@ class Codes:
         return torch.from_numpy(array if array.flags.writeable else array.copy())
 
     def take(self, index: np.ndarray) -> Codes:
-        """The codes of some rows, in memory and in that order."""
-        return Codes(
-            self.ids[index],
-            ArrayRows(self.rows.take(index)),
-            self.space,
-            self.frame,
-            self.data,
-            self.digests[index],
-            self.skipped,
+        """The codes at ``index`` (positions or a mask); they stay where they are until read."""
+        rows: Rows = self.rows
+        chosen = np.arange(len(self))[index]
+        if isinstance(rows, SelectedRows):
+            rows, chosen = rows.rows, rows.index[chosen]
+        return replace(
+            self,
+            ids=self.ids[index],
+            rows=SelectedRows(rows, chosen),
+            digests=self.digests[index],
         )
 
     def blocks(self, size: int = 8192) -> Iterator[torch.Tensor]:

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
-from latentmap.codes import Codes, Rows
+from latentmap.codes import Codes
 from latentmap.shards import pack_ids
-
-
-@dataclass(frozen=True, eq=False)
-class SelectedRows:
-    """Some rows of other rows, in the order of ``index``."""
-
-    rows: Rows
-    index: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.index), *self.rows.shape[1:])
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        return self.rows.take(self.index[start:stop])
-
-    def take(self, index: np.ndarray) -> np.ndarray:
-        return self.rows.take(self.index[index])
 
 
 def locate(codes: Codes, ids: np.ndarray, digests: np.ndarray) -> np.ndarray | None:
@@ -49,11 +31,4 @@ def locate(codes: Codes, ids: np.ndarray, digests: np.ndarray) -> np.ndarray | N
 
 def select(codes: Codes, index: np.ndarray, *, data: str) -> Codes:
     """The codes at ``index``, still on disk, as codes of the images with fingerprint ``data``."""
-    return Codes(
-        ids=codes.ids[index],
-        rows=SelectedRows(codes.rows, index),
-        space=codes.space,
-        frame=codes.frame,
-        data=data,
-        digests=codes.digests[index],
-    )
+    return replace(codes.take(index), data=data, skipped=())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from latentmap.codes import Codes, Rows
+from latentmap.codes import Codes
 from latentmap.errors import PairError
 
 _NAMED = 3  # Examples that a message names.
@@ -44,8 +44,8 @@ class Pairs:
 
     def take(self, index: np.ndarray) -> Pairs:
         """The pairs at ``index``, in that order; their rows stay where they are."""
-        source = _select(self.source, index)
-        return Pairs(source, _like(source, _select(self.target, index)), self.dropped)
+        source = self.source.take(index)
+        return Pairs(source, _like(source, self.target.take(index)), self.dropped)
 
     def sample(self, n: int, *, seed: int) -> Pairs:
         """``n`` random pairs, none twice, in the order in which they stand.
@@ -92,47 +92,10 @@ def pair(source: Codes, target: Codes) -> Pairs:
         raise PairError(_no_common_image(source, target))
     order = np.argsort(target.ids)
     partner = order[np.searchsorted(target.ids, source.ids[common], sorter=order)]
-    left = _select(source, common)
-    right = _select(target, partner)
+    left = source.take(common)
+    right = target.take(partner)
     _check_contents(left, right)
     return Pairs(left, _like(left, right), len(source) + len(target) - 2 * len(common))
-
-
-@dataclass(frozen=True, eq=False)
-class _SelectedRows:
-    """Some rows of others, read only when they are asked for."""
-
-    rows: Rows
-    index: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.index), *self.rows.shape[1:])
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        return _read_index(self.rows, self.index[start:stop])
-
-    def take(self, index: np.ndarray) -> np.ndarray:
-        return _read_index(self.rows, self.index[index])
-
-
-def _read_index(rows: Rows, index: np.ndarray) -> np.ndarray:
-    # A run of neighbours is one read instead of a gather.
-    if len(index) and index[-1] - index[0] == len(index) - 1 and (np.diff(index) == 1).all():
-        return rows.read(int(index[0]), int(index[-1]) + 1)
-    return rows.take(index)
-
-
-def _select(codes: Codes, index: np.ndarray) -> Codes:
-    index = np.asarray(index)
-    if index.dtype == np.bool_:
-        index = np.flatnonzero(index)
-    rows: Rows = codes.rows
-    if isinstance(rows, _SelectedRows):
-        selected = _SelectedRows(rows.rows, rows.index[index])
-    else:
-        selected = _SelectedRows(rows, index.astype(np.int64))
-    return replace(codes, ids=codes.ids[index], digests=codes.digests[index], rows=selected)
 
 
 def _like(source: Codes, target: Codes) -> Codes:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from latentmap.errors import ModelError
-from latentmap.files import replace_atomic
+from latentmap.files import write_atomic
 
 
 class Stateful(Protocol):
@@ -35,12 +35,10 @@ def save_checkpoint(path: Path, recipe: Stateful, record: Mapping[str, Any]) -> 
     for name, optimizer in recipe.optimizers.items():
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{name}.{index}.{key}": value for key, value in moments.items()}
-    with replace_atomic(path) as temporary:
-        save_file(
-            {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()},
-            temporary,
-            metadata={"latentmap": json.dumps({"kind": "checkpoint", **record}, sort_keys=True)},
-        )
+    # In memory first: safetensors reports a full disk as an error of its own kind.
+    whole = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    metadata = {"latentmap": json.dumps({"kind": "checkpoint", **record}, sort_keys=True)}
+    write_atomic(path, save(whole, metadata))
 
 
 def read_record(path: Path) -> dict[str, Any]:
