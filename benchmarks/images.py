@@ -23,19 +23,19 @@ import numpy as np
 from PIL import Image
 
 from latentmap import decoding
-from latentmap.frames import CELEBA_BOX, Frame
+from latentmap.frames import Frame, crop_resize
 from latentmap.images import ImageSource, View, open_images
 
 SIZE = 64
+# As Pillow counts: left, top, right, bottom of the frame celeba in 218x178 pixels.
+BOX = (25, 45, 153, 173)
 PIECE = 1500
 
 
 def pillow(data: bytes) -> np.ndarray:
     """One image by bare Pillow calls."""
-    image = Image.open(io.BytesIO(data)).convert("RGB")
-    top, left, bottom, right = CELEBA_BOX
-    box = (left * image.width, top * image.height, right * image.width, bottom * image.height)
-    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC, box=box))
+    image = Image.open(io.BytesIO(data)).convert("RGB").crop(BOX)
+    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
 
 
 def pillow_some(datas: list[bytes]) -> list[np.ndarray]:
@@ -116,19 +116,15 @@ def difference(datas: list[bytes]) -> int:
 
 def resize_difference(datas: list[bytes]) -> int:
     """The largest difference of a pixel between pillow-bicubic here and bare Pillow."""
-    from latentmap.frames import crop_resize
-
     frame = Frame("celeba", "pillow-bicubic")
     return max(
-        int(np.abs(crop_resize(decoding.decode(d), frame, (SIZE, SIZE)).astype(int) - cut(d)).max())
+        int(
+            np.abs(
+                crop_resize(decoding.decode(d), frame, (SIZE, SIZE)) - pillow(d).astype(int)
+            ).max()
+        )
         for d in datas
     )
-
-
-def cut(data: bytes) -> np.ndarray:
-    """Bare Pillow again, cropped before the resize as papers do it."""
-    image = Image.open(io.BytesIO(data)).convert("RGB").crop((25, 45, 153, 173))
-    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC)).astype(int)
 
 
 if __name__ == "__main__":

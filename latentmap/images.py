@@ -23,7 +23,7 @@ from latentmap.errors import ImageError
 from latentmap.frames import Frame, Resize
 from latentmap.naming import locate_rows
 from latentmap.packed import Packed, PackedImages, is_pack
-from latentmap.prefetch import in_order, usable_cores
+from latentmap.prefetch import default_workers, in_order
 from latentmap.progress import Progress
 from latentmap.splits import (
     PARTITION_FILE,
@@ -165,7 +165,7 @@ class ImageSource:
             size = 4 * self._container.task_size
             starts = range(0, len(self), size)
             tasks = [partial(describe, self._index[first : first + size]) for first in starts]
-            workers = min(usable_cores(), len(tasks))
+            workers = min(default_workers(), len(tasks))
             parts = []
             done = 0
             for part in in_order(tasks, workers=workers, ahead=4 * workers):
@@ -281,8 +281,8 @@ class ImageSource:
     ) -> Iterator[Batch]:
         """All images from position ``start`` on, in order, each decoded once for all views.
 
-        Threads decode ahead, by default one a core; a few batches are in memory. Closing the
-        iterator, or losing it, ends the threads.
+        Threads decode ahead, by default one more than cores; a few batches are in memory. Closing
+        the iterator, or losing it, ends the threads.
 
         Raises:
             ImageError: an image cannot be read and ``on_error`` is ``stop``; or the images are
@@ -294,7 +294,7 @@ class ImageSource:
             )
         for view in views:
             self.view_key(view)
-        return self._batches(list(views), batch_size, start, on_error, workers or usable_cores())
+        return self._batches(list(views), batch_size, start, on_error, workers or default_workers())
 
     def _batches(
         self, views: list[View], batch_size: int, start: int, on_error: OnError, workers: int
