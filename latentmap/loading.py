@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from latentmap.errors import ImageError
-from latentmap.images import ImageSource, OnError
 from latentmap.progress import Progress
+from latentmap.source import ImageSource, OnError
 from latentmap.views import View
 
 _BLOCK = 256
