@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -29,11 +29,7 @@ def images() -> None:
 @options.frame_option
 @options.resize_option
 @options.size_option
-@click.option(
-    "--channels",
-    type=click.Choice(("1", "3")),
-    help="1 for grey, 3 for colour.  [default: as the images are]",
-)
+@options.channels_option
 @click.option(
     "--out",
     required=True,
@@ -48,7 +44,7 @@ def pack(
     frame: str | None,
     resize: Any,
     size: tuple[int, int] | None,
-    channels: str | None,
+    channels: Literal[1, 3] | None,
     out: Path,
     force: bool,
     as_json: bool,

@@ -2,7 +2,7 @@
 
     --data --split --limit --group-by      ``data_options``: which images
     --attributes --where --on-error
-    --frame --resize --size                what is seen of an image
+    --frame --resize --size --channels     what is seen of an image
     --device --precision --batch-size      where and how a network runs
     --seed                                 what makes random choices repeatable
     --cache                                the folder of codes
@@ -186,6 +186,12 @@ resize_option = click.option(
     default="torch-bicubic",
     show_default=True,
     help="The filter that brings the frame to its size, antialiased.",
+)
+channels_option = click.option(
+    "--channels",
+    type=click.Choice(("1", "3")),
+    callback=lambda _, __, value: value and int(value),
+    help="1 for grey, 3 for colour.  [default: as the images are]",
 )
 size_option = click.option(
     "--size",

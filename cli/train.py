@@ -5,18 +5,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from latentmap.cli.options import (
     DataOptions,
+    channels_option,
     data_options,
     device_option,
     force_option,
     frame_option,
     json_option,
-    precision_option,
     resize_option,
     seed_option,
     size_option,
@@ -98,10 +98,17 @@ def _training_options(
         ),
         click.option("--resume", is_flag=True, help="Go on where an earlier run stopped."),
         size_option,
+        channels_option,
         frame_option,
         resize_option,
         device_option,
-        precision_option,
+        click.option(
+            "--precision",
+            type=click.Choice(("float32", "bfloat16")),
+            default="float32",
+            show_default=True,
+            help="Arithmetic of the network; bfloat16 is for GPUs.",
+        ),
         seed_option,
         force_option,
         json_option,
@@ -203,6 +210,7 @@ def _train(
     *,
     out: Path,
     size: tuple[int, int] | None,
+    channels: Literal[1, 3] | None,
     frame: str | None,
     resize: Any,
     device: str,
@@ -216,7 +224,7 @@ def _train(
     from latentmap.encoders.training.train_vae import VAESettings, train_vae, working_folder
 
     images = data.open()
-    view = images.view(frame=frame, resize=resize, size=size)
+    view = images.view(frame=frame, resize=resize, size=size, channels=channels)
     config["image_shape"] = [view.channels, *view.size]
     with progress_bar("reading") as loading, progress_bar("training") as progress:
         model = train_vae(

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -22,7 +22,6 @@ from latentmap.files import refuse_existing, replace_atomic
 from latentmap.frames import Frame
 from latentmap.images import ImageSource, OnError
 from latentmap.loading import load_all
-from latentmap.model import Precision
 from latentmap.progress import Progress
 from latentmap.report.figures import image_grid
 
@@ -46,7 +45,7 @@ class VAESettings:
     learning_rate: float = 1e-4
     beta: float = 1.0
     gamma: float | None = None
-    precision: Precision = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -104,7 +103,7 @@ def train_vae(
         learning_rate=settings.learning_rate,
         beta=settings.beta,
         gamma=settings.gamma,
-        autocast=None if settings.precision == "float32" else getattr(torch, settings.precision),
+        autocast=torch.bfloat16 if settings.precision == "bfloat16" else None,
     )
     fixed = asdict(settings)
     schedule = Schedule(*(fixed.pop(name) for name in ("epochs", "batch_size", "seed", "steps")))

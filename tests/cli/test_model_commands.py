@@ -96,6 +96,9 @@ def test_a_folder_of_mixed_sizes_and_channels_asks_what_is_wanted(workplace):
     Image.new("L", (8, 8)).save("faces/b.png")
     result = run("train", "vae", "--data", "faces", *TINY, "--out", "v.safetensors", code=1)
     assert "1 grey images such as 'b.png'" in result.stderr
+    words = ["--data", "faces", "--channels", "3", "--batch-size", "2", "--epochs", "1"]
+    run("train", "vae", *words, "--architecture", "dense", "--out", "v.safetensors")
+    assert load("v.safetensors").image_shape == (3, 8, 8)
 
 
 def test_models_are_listed_and_described(workplace):
