@@ -21,7 +21,7 @@ import numpy as np
 from latentmap.codes import Codes, Space
 from latentmap.covering import locate, select
 from latentmap.encoding import BATCH_SIZE, encode_batches
-from latentmap.entries import Known, find_damages, load_manifest, open_codes
+from latentmap.entries import Known, find_damage, load_manifest, open_codes
 from latentmap.entry_writer import EntryWriter as EntryWriter
 from latentmap.errors import CacheError, ImageError
 from latentmap.export import export_codes
@@ -269,17 +269,24 @@ class LatentCache:
         ``progress`` counts bytes.
         """
         entries = self.entries()
-        total = sum(entry.size for entry in entries)
+        problems = [entry.problem for entry in entries if entry.problem]
+        shards = [
+            (self._folder(entry.id), shard)
+            for entry in entries
+            if entry.manifest is not None
+            for shard in entry.manifest.shards
+        ]
+        total = sum(shard.size for _, shard in shards)
         done = 0
-        problems = []
-        for entry in entries:
-            if entry.problem:
-                problems.append(entry.problem)
-            elif entry.manifest:
-                folder = self._folder(entry.id)
-                for damage in find_damages(folder, entry.manifest, known=set()):
-                    problems.append(self._describe(entry.id, damage.problem))
-            done += entry.size
+        for folder, shard in shards:
+            # Not what this process has read before: every byte, now.
+            try:
+                problem = find_damage(folder, shard, known=set())
+            except OSError as error:
+                problem = f"{shard.name} cannot be read ({error.strerror})"
+            if problem:
+                problems.append(self._describe(folder.name, problem))
+            done += shard.size
             if progress:
                 progress(done, total)
         return problems

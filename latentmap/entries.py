@@ -5,9 +5,7 @@ Reading needs no lock: a shard never changes, and a manifest is replaced as a wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -51,13 +49,16 @@ def open_codes(folder: Path, manifest: Manifest, *, checksum: bool, known: Known
     """
     dim = manifest.space.dim
     shards = []
+    names = []
     for record in manifest.shards:
         path = folder / record.name
         identity = check_shard(path, record, checksum=checksum, known=known)
-        shards.append(open_shard(path, record, dim, identity))
+        shard, named = open_shard(path, record, dim, identity)
+        shards.append(shard)
+        names.append(named)
     # The empty arrays give the types where there is no shard.
-    packed = np.concatenate([np.empty(0, "S1"), *(shard.ids for shard in shards)])
-    digests = np.concatenate([np.empty((0, 16), np.uint8), *(shard.digests for shard in shards)])
+    packed = np.concatenate([np.empty(0, "S1"), *(named.ids for named in names)])
+    digests = np.concatenate([np.empty((0, 16), np.uint8), *(named.digests for named in names)])
     return Codes(
         ids=unpack_ids(packed),
         rows=ShardRows(tuple(shards), dim),
@@ -69,17 +70,10 @@ def open_codes(folder: Path, manifest: Manifest, *, checksum: bool, known: Known
     )
 
 
-class Damage(NamedTuple):
-    """A shard that is not what was written, and what is wrong with it."""
-
-    shard: ShardRecord
-    problem: str
-
-
-def find_damages(folder: Path, manifest: Manifest, *, known: Known) -> Iterator[Damage]:
-    """Compares every byte of an entry's shards with the manifest."""
-    for record in manifest.shards:
-        try:
-            check_shard(folder / record.name, record, checksum=True, known=known)
-        except DamageError as error:
-            yield Damage(record, str(error))
+def find_damage(folder: Path, shard: ShardRecord, *, known: Known) -> str:
+    """What is wrong with a shard, after comparing every byte; empty when nothing is."""
+    try:
+        check_shard(folder / shard.name, shard, checksum=True, known=known)
+    except DamageError as error:
+        return str(error)
+    return ""

@@ -13,7 +13,7 @@ from types import TracebackType
 import numpy as np
 
 from latentmap.codes import Codes
-from latentmap.entries import Known, find_damages, load_manifest, open_codes
+from latentmap.entries import Known, find_damage, load_manifest, open_codes
 from latentmap.errors import CacheError
 from latentmap.locks import Notify, hold_lock, lock_path
 from latentmap.manifest import MANIFEST, Manifest, Skipped
@@ -176,12 +176,12 @@ class EntryWriter:
             self._published = manifest is not blank
         except DamageError as error:
             manifest, note = blank, f"{error}; all images are encoded again"
-        damage = next(find_damages(self._folder, manifest, known=self._known), None)
-        if damage:
-            start = damage.shard.start
-            lost = manifest.done - start
-            note = f"{damage.problem}; {lost} images from position {start} on are encoded again"
-            manifest = manifest.cut(manifest.shards.index(damage.shard))
+        for count, shard in enumerate(manifest.shards):
+            if problem := find_damage(self._folder, shard, known=self._known):
+                lost = manifest.done - shard.start
+                note = f"{problem}; {lost} images from position {shard.start} on are encoded again"
+                manifest = manifest.cut(count)
+                break
         if note:
             manifest = replace(manifest, repairs=(*manifest.repairs, note))
         self._manifest = manifest

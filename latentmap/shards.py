@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -133,20 +133,18 @@ def check_shard(
     return identity
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Shard:
-    """An open shard: its ids, digests and positions in memory, and where its codes are on disk."""
+    """An open shard: where its codes are on disk."""
 
     path: Path
     identity: Identity
     offset: int
+    rows: int
     dim: int
-    ids: np.ndarray
-    digests: np.ndarray
-    positions: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return self.rows
 
     def read_into(self, target: np.ndarray, start: int) -> None:
         """Fills ``target``, float32 ``(k, d)`` in one piece, with rows from ``start`` on."""
@@ -181,8 +179,17 @@ class Shard:
             raise CacheError(f"{self.path} cannot be read: {reason}") from error
 
 
-def open_shard(path: Path, record: ShardRecord, dim: int, identity: Identity) -> Shard:
-    """A shard that ``check_shard`` found right, ready to be read.
+class ShardNames(NamedTuple):
+    """Which images a shard has: ids as bytes ``(k,)`` and digests ``(k, 16)``."""
+
+    ids: np.ndarray
+    digests: np.ndarray
+
+
+def open_shard(
+    path: Path, record: ShardRecord, dim: int, identity: Identity
+) -> tuple[Shard, ShardNames]:
+    """A shard that ``check_shard`` found right, ready to be read, and the names of its images.
 
     Raises:
         DamageError: it is missing, or not a shard with ``record.rows`` codes of size ``dim``.
@@ -205,9 +212,8 @@ def open_shard(path: Path, record: ShardRecord, dim: int, identity: Identity) ->
         raise DamageError(f"{record.name} does not name each of its {n} codes")
     if not (np.diff(positions, prepend=record.start - 1, append=record.stop) > 0).all():
         raise DamageError(f"{record.name} holds images outside {record.start} to {record.stop}")
-    return Shard(
-        path, identity, offset, dim, ids.astype(f"S{ids.dtype.itemsize}"), digests, positions
-    )
+    names = ShardNames(ids.astype(f"S{ids.dtype.itemsize}"), digests)
+    return Shard(path, identity, offset, n, dim), names
 
 
 class ShardRows:

@@ -480,8 +480,31 @@ def test_verify_tells_how_far_it_is(tmp_path):
     cache, calls = small_shards(tmp_path), []
     Images(30).fill(cache)
     cache.verify(lambda done, total: calls.append((done, total)))
-    size = cache.entries()[0].size
-    assert calls == [(size, size)]
+    sizes = [path.stat().st_size for path in shards_of(cache)]
+    assert calls == [(sum(sizes[: count + 1]), sum(sizes)) for count in range(4)]
+
+
+def test_an_entry_that_disappears_while_it_is_listed_is_empty(tmp_path, monkeypatch):
+    cache = LatentCache(tmp_path)
+    (tmp_path / "entries").mkdir()
+    monkeypatch.setattr(cache, "_names", lambda: [KEY.id])
+    (entry,) = cache.entries()
+    assert (entry.size, entry.manifest, str(entry)) == (0, None, f"{KEY.id} (empty)")
+
+
+def test_a_shard_that_the_disk_does_not_give_is_an_error_but_no_damage(tmp_path):
+    cache, images = small_shards(tmp_path), Images(30)
+    images.fill(cache)
+    path = shards_of(cache)[0]
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(CacheError, match=f"entry {KEY.id} of .* cannot be read: Is a directory"):
+        cache.find(KEY)
+    (problem,) = cache.verify()
+    assert "is damaged: shard-000000000-000000008.h5 cannot be read (Is a directory)" in problem
+    with pytest.raises(CacheError, match=r"cannot be written \(Is a directory\)"):
+        images.writer(cache).__enter__()
+    assert len(shards_of(cache)) == 4
 
 
 def test_a_file_where_the_cache_should_be_is_refused(tmp_path):

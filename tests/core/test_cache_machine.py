@@ -1,5 +1,6 @@
 """The cache against a model of itself: writing, dying, damage, reading, removing, in any order."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -66,7 +67,8 @@ class CacheMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self.folder = Path(tempfile.mkdtemp(dir=memory))
         self.writer: EntryWriter | None = None
         self.storage = MortalStorage()
         self.appended = self.committed = 0

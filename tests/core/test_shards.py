@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def written(folder: Path, start: int, rows: int, *, dim: int = 3) -> tuple[Path,
 
 
 def opened(path: Path, record: ShardRecord, *, dim: int = 3) -> Shard:
-    return open_shard(path, record, dim, check_shard(path, record, checksum=True, known=set()))
+    identity = check_shard(path, record, checksum=True, known=set())
+    return open_shard(path, record, dim, identity)[0]
 
 
 def rows_of(folder: Path, *lengths: int) -> tuple[ShardRows, np.ndarray]:
@@ -216,6 +218,13 @@ def test_rows_that_were_removed_or_replaced_after_opening_are_not_served(tmp_pat
     for read in reads:
         with pytest.raises(CacheError, match="cannot be read: it was changed since it was opened"):
             read()
+
+
+def test_rows_that_end_early_are_not_served(tmp_path):
+    path, record = written(tmp_path, 0, 20)
+    shard = replace(opened(path, record), offset=record.size - 8)
+    with pytest.raises(CacheError, match="cannot be read: it ended early: open the cache again"):
+        ShardRows((shard,), 3).read(0, 20)
 
 
 def test_memory_does_not_grow_with_the_rows_that_are_read(tmp_path):
