@@ -183,9 +183,8 @@ frame_option = click.option(
 resize_option = click.option(
     "--resize",
     type=click.Choice(RESIZES),
-    default="torch-bicubic",
-    show_default=True,
-    help="The filter that brings the frame to its size, antialiased.",
+    help="The filter that brings the frame to its size, antialiased.  [default: torch-bicubic, or "
+    "what made a pack]",
 )
 channels_option = click.option(
     "--channels",
