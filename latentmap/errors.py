@@ -2,14 +2,15 @@
 
     LatentmapError
     ├── ImageError    (ValueError)  images that cannot be found, read or agreed on
-    ├── ModelError    (ValueError)  a model file, a model's contract or a training that cannot be used
+    ├── ModelError    (ValueError)  a model file, contract or training that cannot be used
     ├── SpaceError    (ValueError)  codes, or a map, of another space
     ├── PairError     (ValueError)  codes that do not belong together
     ├── MapError      (ValueError)  a map that cannot be fitted, read or applied
     ├── CacheError    (OSError)     a cache that is damaged, busy or cannot be written
     └── OutputError   (OSError)     an output that exists or cannot be written
 
-Every message says what was expected, what came, and what to do. The command line prints it as one line.
+Every message says what was expected, what came, and what to do. The command line prints it as one
+line.
 """
 
 

@@ -13,7 +13,9 @@ from latentmap.errors import LatentmapError, OutputError
 
 @contextmanager
 def replace_atomic(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside ``path`` that takes its place when the block ends well, else is removed.
+    """Yields a temporary path that takes the place of ``path`` when the block ends well.
+
+    Otherwise it is removed, and ``path`` is as it was.
 
     Raises:
         OutputError: the folder is missing, or the file cannot be written.
