@@ -1,4 +1,4 @@
-"""Stops the tests when Python would take a part of the package from another place than this checkout."""
+"""Stops the tests when a part of the package would come from elsewhere than this checkout."""
 
 from pathlib import Path
 

@@ -108,7 +108,7 @@ def consume(model: Model, images: ImageSource) -> None:
 
 
 def median(values: object) -> float:
-    return statistics.median(values)  # type: ignore[type-var,arg-type,return-value]
+    return statistics.median(values)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -13,8 +13,10 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 from latentmap.encoders import build
 from latentmap.encoders.training.loop import Schedule, run
@@ -45,16 +47,17 @@ def main() -> None:
     print(f"median ratio {statistics.median(ratios):.3f} (goal: at least 0.9)")
 
 
-def recipe_of(config: dict, device: str) -> VAERecipe:
+def recipe_of(config: dict[str, Any], device: str) -> VAERecipe:
     torch.manual_seed(0)
     network = build("vae", config).to(device).network.requires_grad_(True)
     return VAERecipe(network)  # type: ignore[arg-type]
 
 
-def bare_speed(config: dict, arguments: argparse.Namespace) -> float:
+def bare_speed(config: dict[str, Any], arguments: argparse.Namespace) -> float:
     """Forward, loss, backward and Adam on one batch that is on the device already."""
     recipe = recipe_of(config, arguments.device)
-    network = recipe.network.to(memory_format=torch.channels_last).train()
+    network = recipe.network.train()
+    nn.Module.to(network, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = recipe.optimizers["adam"]
     x = torch.rand(arguments.batch_size, *config["image_shape"], device=arguments.device)
     x = x.contiguous(memory_format=torch.channels_last)
@@ -73,7 +76,9 @@ def bare_speed(config: dict, arguments: argparse.Namespace) -> float:
     return arguments.steps * arguments.batch_size / (time.perf_counter() - started)
 
 
-def loop_speed(config: dict, pixels: torch.Tensor, arguments: argparse.Namespace) -> float:
+def loop_speed(
+    config: dict[str, Any], pixels: torch.Tensor, arguments: argparse.Namespace
+) -> float:
     """The whole loop, after two steps of warming up; checkpoints as by default."""
     recipe = recipe_of(config, arguments.device)
     marks: list[float] = []

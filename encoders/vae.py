@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -77,8 +77,7 @@ class VAEModel(GaussianVAE):
     family = "vae"
 
     def _network(self, config: Mapping[str, Any]) -> GaussianNetwork:
-        shape = tuple(config["image_shape"])
-        networks = {"conv": ConvVAE, "dense": DenseVAE}
+        networks: dict[str, Callable[..., GaussianNetwork]] = {"conv": ConvVAE, "dense": DenseVAE}
         return networks[config["architecture"]](
-            shape, config["latent_dim"], tuple(config["widths"])
+            tuple(config["image_shape"]), config["latent_dim"], tuple(config["widths"])
         )

@@ -77,7 +77,7 @@ class ArrayRows:
         return self.array[start:stop]
 
     def take(self, index: np.ndarray) -> np.ndarray:
-        return self.array[index]
+        return np.asarray(self.array[index])
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,16 +166,12 @@ class Codes:
 
     def take(self, index: np.ndarray) -> Codes:
         """The codes at ``index`` (positions or a mask); they stay where they are until read."""
-        rows: Rows = self.rows
         chosen = np.arange(len(self))[index]
-        if isinstance(rows, SelectedRows):
-            rows, chosen = rows.rows, rows.index[chosen]
-        return replace(
-            self,
-            ids=self.ids[index],
-            rows=SelectedRows(rows, chosen),
-            digests=self.digests[index],
-        )
+        if isinstance(self.rows, SelectedRows):
+            rows = SelectedRows(self.rows.rows, self.rows.index[chosen])
+        else:
+            rows = SelectedRows(self.rows, chosen)
+        return replace(self, ids=self.ids[index], rows=rows, digests=self.digests[index])
 
     def blocks(self, size: int = 8192) -> Iterator[torch.Tensor]:
         """All rows in order, ``size`` at a time."""

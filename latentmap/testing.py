@@ -150,6 +150,6 @@ def _refuses(call: Any, error: type[LatentmapError] = LatentmapError) -> bool:
 
 def _orthogonal(rows: int, columns: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.linalg.qr(torch.randn(rows, columns, generator=generator, dtype=torch.float64))[
-        0
-    ].float()
+    columns_at_random = torch.randn(rows, columns, generator=generator, dtype=torch.float64)
+    orthogonal: Tensor = torch.linalg.qr(columns_at_random).Q
+    return orthogonal.float()

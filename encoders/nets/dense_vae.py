@@ -36,7 +36,8 @@ class DenseVAE(GaussianNetwork):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Images in [0, 1]."""
-        return self.output(self.decoder(codes)).sigmoid().unflatten(1, self.image_shape)
+        pixels: Tensor = self.output(self.decoder(codes))
+        return pixels.sigmoid().reshape(-1, *self.image_shape)
 
 
 def _layers(widths: Sequence[int]) -> nn.Sequential:

@@ -91,7 +91,8 @@ class _Residual(nn.Module):
         self.shortcut = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.layers(images) + self.shortcut(images)
+        result: Tensor = self.layers(images) + self.shortcut(images)
+        return result
 
 
 class _DenseResidual(nn.Module):
@@ -105,4 +106,5 @@ class _DenseResidual(nn.Module):
         self.shortcut = nn.Linear(inputs, outputs)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return self.layers(hidden) + self.shortcut(hidden)
+        result: Tensor = self.layers(hidden) + self.shortcut(hidden)
+        return result

@@ -36,7 +36,9 @@ class VAERecipe:
         autocast: torch.dtype | None = None,
     ) -> None:
         self.network = network
-        self.optimizers = {"adam": torch.optim.Adam(network.parameters(), lr=learning_rate)}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "adam": torch.optim.Adam(network.parameters(), lr=learning_rate)
+        }
         self.beta = beta
         self.follows = gamma is None
         self.autocast = autocast

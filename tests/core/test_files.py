@@ -45,5 +45,5 @@ def test_an_output_that_exists_asks_for_force(tmp_path):
     with pytest.raises(OutputError, match="exists: choose another path, or add --force"):
         refuse_existing(path, force=False)
     refuse_existing(path, force=True)
-    with pytest.raises(OutputError, match="the folder of .* does not exist: make it first"):
+    with pytest.raises(OutputError, match=r"the folder of .* does not exist: make it first"):
         refuse_existing(tmp_path / "no" / "map.safetensors", force=False)

@@ -170,7 +170,8 @@ from latentmap.images import open_images
 loop.Schedule.__init__.__defaults__ = (None, 0.0)
 out = Path({str(out)!r})
 started = (t.working_folder(out) / loop.CHECKPOINT).exists()
-t.train_vae(open_images({str(images.path)!r}), t.{settings!r}, out=out, resume=started, force=not started,
+t.train_vae(
+    open_images({str(images.path)!r}), t.{settings!r}, out=out, resume=started, force=not started,
     progress=lambda done, total: print(done, flush=True))
 """
     delays = iter([0.0, 0.05, 0.2])
@@ -203,7 +204,7 @@ def test_an_output_or_an_earlier_run_is_not_overwritten(tmp_path, images):
 
 def test_resuming_needs_a_checkpoint_of_the_same_settings(tmp_path, images):
     out = tmp_path / "vae.safetensors"
-    with pytest.raises(ModelError, match="there is no checkpoint .* start without --resume"):
+    with pytest.raises(ModelError, match=r"there is no checkpoint .* start without --resume"):
         train_vae(images, SETTINGS, out=out, resume=True)
     train_vae(images, replace(SETTINGS, epochs=1), out=out)
     with pytest.raises(ModelError, match=r"other settings: beta was 1.0, not 2.0, seed was 7, not"):
