@@ -79,6 +79,7 @@ def apply(
     """
     from latentmap.cache import LatentCache
     from latentmap.cli.map_options import load_model_of
+    from latentmap.cli.output import warn
     from latentmap.cli.progress import progress_bar
     from latentmap.code_files import read_codes
     from latentmap.export import export_codes
@@ -108,7 +109,7 @@ def apply(
     source = load_model_of(linear_map, "source", given=src, map_path=map_path, device=device)
     if codes_out is not None:
         with progress_bar("encoding") as progress:
-            encoded = LatentCache(cache).get_or_encode(
+            encoded = LatentCache(cache, notify=warn).get_or_encode(
                 source,
                 images,
                 batch_size=batch_size,

@@ -58,7 +58,7 @@ def encode(
       latentmap encode vae.safetensors svae.safetensors --data faces.zip --out codes
     """
     from latentmap.cache import LatentCache
-    from latentmap.cli.output import print_json
+    from latentmap.cli.output import print_json, warn
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
     from latentmap.encoding import BATCH_SIZE
@@ -67,7 +67,7 @@ def encode(
     images = data.open()
     folder = out or cache
     with progress_bar("encoding") as progress:
-        results = LatentCache(folder).get_or_encode_all(
+        results = LatentCache(folder, notify=warn).get_or_encode_all(
             loaded,
             images,
             precision=precision,

@@ -55,7 +55,7 @@ def evaluate(
     """
     from latentmap.cache import LatentCache
     from latentmap.cli.map_options import load_model_of
-    from latentmap.cli.output import print_json
+    from latentmap.cli.output import print_json, warn
     from latentmap.cli.progress import progress_bar
     from latentmap.mapping.linear_map import LinearMap
     from latentmap.relocation import score_models
@@ -68,7 +68,7 @@ def evaluate(
         source,
         target,
         data.open(),
-        cache=LatentCache(cache),
+        cache=LatentCache(cache, notify=warn),
         seed=seed,
         precision=precision,
         batch_size=batch_size,

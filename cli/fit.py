@@ -76,7 +76,7 @@ def fit(
       latentmap fit --src vae.safetensors --dst svae.safetensors --data faces.zip
     """
     from latentmap.cache import LatentCache
-    from latentmap.cli.output import command_line, print_json
+    from latentmap.cli.output import command_line, print_json, warn
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
     from latentmap.files import refuse_existing
@@ -87,7 +87,7 @@ def fit(
     refuse_existing(path, force=force)
     images = replace(data, split=None).open()
     test = images.split("test")
-    codes = LatentCache(cache)
+    codes = LatentCache(cache, notify=warn)
     group_by = data.group_by and data.group_by.name
     linear_map = fit_models(
         source,

@@ -22,6 +22,11 @@ def print_json(result: Any) -> None:
     click.echo(json.dumps(result, indent=2, allow_nan=False))
 
 
+def warn(line: str) -> None:
+    """A line on stderr that is no error."""
+    click.echo(line, err=True)
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns aligned under their names; numbers to the right."""
     cells = [list(header), *([str(cell) for cell in row] for row in rows)]

@@ -64,7 +64,8 @@ class LatentCache:
     ``path`` is made when something is written. Sizes are compared with the manifest whenever an
     entry is opened, and with ``checksums`` every byte at the first time (1.8 GB/s). A shard is
     closed when it has ``shard_bytes`` or is ``shard_seconds`` old: that much work is lost when the
-    process is killed. ``storage`` is the disk; tests replace it.
+    process is killed. ``notify`` gets a line when damage is repaired, and when another process is
+    waited for. ``storage`` is the disk; tests replace it.
     """
 
     def __init__(
@@ -75,12 +76,14 @@ class LatentCache:
         shard_bytes: int = 64 << 20,
         shard_seconds: float = 60.0,
         storage: Storage | None = None,
+        notify: Notify | None = None,
     ) -> None:
         self.path = Path(path)
         self.checksums = checksums
         self._shard_bytes = shard_bytes
         self._shard_seconds = shard_seconds
         self._storage = storage or Storage()
+        self._notify = notify
         self._known: Known = set()
 
     def find(self, key: EntryKey) -> Codes | None:
@@ -119,13 +122,12 @@ class LatentCache:
         ids: np.ndarray,
         digests: np.ndarray,
         timeout: float | None = None,
-        notify: Notify | None = None,
     ) -> EntryWriter:
         """A writer for the entry with this key.
 
         It holds codes in ``space`` of the images with ``ids`` ``(n,)`` and ``digests`` ``(n,
         16)``. ``timeout`` is how many seconds to wait for another writer (None: as long as it
-        takes); ``notify`` gets a line when there is one, and when damage is found.
+        takes).
         """
         return EntryWriter(
             self._folder(key.id),
@@ -137,7 +139,7 @@ class LatentCache:
             shard_seconds=self._shard_seconds,
             known=self._known,
             timeout=timeout,
-            notify=notify,
+            notify=self._notify,
         )
 
     def get_or_encode(
@@ -150,7 +152,6 @@ class LatentCache:
         on_error: Literal["stop", "skip"] = "stop",
         workers: int | None = None,
         progress: Progress | None = None,
-        notify: Notify | None = None,
     ) -> Codes:
         """The codes that ``model`` gives for ``images``; see ``get_or_encode_all``."""
         (codes,) = self.get_or_encode_all(
@@ -161,7 +162,6 @@ class LatentCache:
             on_error=on_error,
             workers=workers,
             progress=progress,
-            notify=notify,
         )
         return codes
 
@@ -175,7 +175,6 @@ class LatentCache:
         on_error: Literal["stop", "skip"] = "stop",
         workers: int | None = None,
         progress: Progress | None = None,
-        notify: Notify | None = None,
     ) -> tuple[Codes, ...]:
         """The codes of ``images`` in the space of each model, in that order.
 
@@ -203,7 +202,6 @@ class LatentCache:
                     frame=model.frame,
                     ids=images.ids,
                     digests=images.digests,
-                    notify=notify,
                 )
                 writers[name] = stack.enter_context(writer)
                 if on_error == "stop":

@@ -57,9 +57,9 @@ class Images:
         np.testing.assert_array_equal(codes.digests, self.digests)
 
 
-def small_shards(path: Path, rows: int = 8) -> LatentCache:
+def small_shards(path: Path, rows: int = 8, **options) -> LatentCache:
     """A cache that closes a shard after so many rows."""
-    return LatentCache(path, shard_bytes=rows * DIM * 4)
+    return LatentCache(path, shard_bytes=rows * DIM * 4, **options)
 
 
 def shards_of(cache: LatentCache) -> list[Path]:
@@ -246,7 +246,7 @@ def test_a_second_writer_waits_and_finds_the_work_done(tmp_path):
     first.__enter__()
 
     def second():
-        with images.writer(small_shards(tmp_path), notify=told.append) as writer:
+        with images.writer(small_shards(tmp_path, notify=told.append)) as writer:
             done.append(writer.complete)
 
     done: list[bool] = []
@@ -307,7 +307,7 @@ def test_a_damaged_shard_is_named_and_made_again_with_all_after_it(tmp_path):
     (problem,) = cache.verify()
     assert "shard-000000008-000000016.h5 is not as it was written" in problem
     told: list[str] = []
-    with images.writer(LatentCache(tmp_path), notify=told.append) as writer:
+    with images.writer(LatentCache(tmp_path, notify=told.append)) as writer:
         assert writer.done == 8
         assert not writer.complete
         images.encode(writer)

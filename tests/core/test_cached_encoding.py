@@ -164,7 +164,7 @@ def test_a_damaged_entry_is_repaired_from_the_damage_on_and_said(tmp_path, encod
     shard.write_bytes(data[:2100] + bytes([data[2100] ^ 4]) + data[2101:])
     encoded.clear()
     told: list[str] = []
-    repaired = LatentCache(tmp_path).get_or_encode(model, images, notify=told.append)
+    repaired = LatentCache(tmp_path, notify=told.append).get_or_encode(model, images)
     same(repaired, expected)
     assert encoded == {"linear": 24}
     assert "shard-000000016-000000024.h5 is not as it was written" in told[0]
