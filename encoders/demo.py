@@ -34,7 +34,7 @@ SETTINGS = {
     ),
     "split-vae": VAESettings(
         "split-vae",
-        {"image_shape": _SHAPE, "latent_dim": 16, "width": 12, "embedding": 128},
+        {"image_shape": _SHAPE, "latent_dim": 16, "width": 8, "embedding": 128},
         epochs=20,
         batch_size=32,
         learning_rate=2e-3,
