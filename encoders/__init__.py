@@ -51,13 +51,11 @@ def load(reference: str | Path, *, device: str | torch.device = "cpu") -> Model:
     Raises:
         ModelError: the file is missing, cut off, damaged, or not a model of a known family.
     """
-    from latentmap.encoders.native import read_header, read_weights
+    from latentmap.encoders.native import read_model
 
     path = Path(reference)
-    header = read_header(path)
-    model = build(
-        header.family, header.config, name=path.stem, frame=header.frame, weights=read_weights(path)
-    )
+    header, weights = read_model(path)
+    model = build(header.family, header.config, name=path.stem, frame=header.frame, weights=weights)
     if model.fingerprint != header.fingerprint:
         raise ModelError(
             f"the weights in {path} are not those that were saved: the file is damaged, get it "

@@ -1,21 +1,23 @@
-"""Training checkpoints: everything that a run needs to go on, in one safetensors file that is
-replaced whole.
-"""
+"""Checkpoints: everything that a training needs to go on, in one file that is replaced whole."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from latentmap.errors import ModelError
-from latentmap.files import write_atomic
+from latentmap.tensor_file import TensorFile
+
+_FILE = TensorFile(
+    kind="checkpoint",
+    format=1,
+    error=ModelError,
+    advice="start without --resume, and with --force where there is an earlier run",
+)
 
 
 class Stateful(Protocol):
@@ -35,10 +37,7 @@ def save_checkpoint(path: Path, recipe: Stateful, record: Mapping[str, Any]) -> 
     for name, optimizer in recipe.optimizers.items():
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{name}.{index}.{key}": value for key, value in moments.items()}
-    # In memory first: safetensors reports a full disk as an error of its own kind.
-    whole = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-    metadata = {"latentmap": json.dumps({"kind": "checkpoint", **record}, sort_keys=True)}
-    write_atomic(path, save(whole, metadata))
+    _FILE.write(path, tensors, record)
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -47,28 +46,12 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: no checkpoint there, or not a readable one.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            record: dict[str, Any] = json.loads((file.metadata() or {})["latentmap"])
-    except FileNotFoundError:
-        raise ModelError(
-            f"there is no checkpoint {path} to resume from: start without --resume"
-        ) from None
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
-        raise ModelError(
-            f"{path} is no readable checkpoint ({error}): start again with --force"
-        ) from None
-    if record.get("kind") != "checkpoint":
-        raise ModelError(
-            f"{path} holds a {record.get('kind')}, not a checkpoint: start again with --force"
-        )
-    return record
+    return _FILE.read_header(path)
 
 
 def load_checkpoint(path: Path, recipe: Stateful) -> None:
     """Puts the saved state into a recipe that was built with the same settings."""
-    with safe_open(path, framework="pt") as file:
-        tensors: dict[str, Tensor] = {key: file.get_tensor(key) for key in file.keys()}
+    _, tensors = _FILE.read(path)
 
     def part(prefix: str) -> dict[str, Tensor]:
         return {

@@ -5,7 +5,6 @@ Shapes: ``n`` codes, ``p`` source variables, ``q`` target variables.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
@@ -14,20 +13,18 @@ from typing import Any, overload
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from latentmap.codes import Codes, Rows, Space
-from latentmap.errors import MapError
-from latentmap.files import write_atomic
+from latentmap.errors import ImageError, MapError
 from latentmap.frames import Frame
 from latentmap.mapping.moments import moments_of_pairs
 from latentmap.mapping.selection import leave_one_out
 from latentmap.mapping.solvers import SOLVERS, Solution, solve_ridge
 from latentmap.pairs import Pairs
 from latentmap.progress import Progress
+from latentmap.tensor_file import TensorFile
 
-FORMAT = 1
+_FILE = TensorFile(kind="map", format=1, error=MapError, advice="make one with `latentmap fit`")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +91,6 @@ class LinearMap:
     def save(self, path: Path) -> None:
         """Writes the map to a safetensors file, whole or not at all."""
         header = {
-            "format": FORMAT,
-            "kind": "map",
             "source": asdict(self.source),
             "target": asdict(self.target),
             "source_frame": self.source_frame.to_json(),
@@ -110,12 +105,11 @@ class LinearMap:
             "record": dict(self.record),
         }
         tensors = {
-            "weight": self.weight.cpu().contiguous(),
-            "bias": self.bias.cpu().contiguous(),
+            "weight": self.weight,
+            "bias": self.bias,
             "train_digests": torch.from_numpy(np.ascontiguousarray(self.train_digests)),
         }
-        # In memory first: safetensors reports a full disk as an error of its own kind.
-        write_atomic(path, save(tensors, {"latentmap": json.dumps(header, sort_keys=True)}))
+        _FILE.write(path, tensors, header)
 
     @classmethod
     def load(cls, path: Path) -> LinearMap:
@@ -124,16 +118,8 @@ class LinearMap:
         Raises:
             MapError: the file is missing, cut off, or not a map of latentmap.
         """
-        header, tensors = _read(path)
+        header, tensors = _FILE.read(path)
         try:
-            if header["kind"] != "map":
-                raise MapError(
-                    f"{path} holds a {header['kind']}, not a map: give the path of a map file"
-                )
-            if header["format"] > FORMAT:
-                raise MapError(
-                    f"{path} has format {header['format']}, newer than {FORMAT}: update latentmap"
-                )
             return cls(
                 weight=tensors["weight"],
                 bias=tensors["bias"],
@@ -151,9 +137,9 @@ class LinearMap:
                 target_reference=header["target_reference"],
                 record=header["record"],
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ImageError) as error:
             raise MapError(
-                f"{path} is no map of latentmap: {error} is missing or wrong; make one with "
+                f"{path} does not describe its map as it should ({error}): make it again with "
                 "`latentmap fit`"
             ) from None
 
@@ -256,22 +242,3 @@ class _MappedRows:
     def _mapped(self, rows: np.ndarray) -> np.ndarray:
         codes = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
         return self.linear_map.apply(codes).numpy()
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except FileNotFoundError:
-        raise MapError(f"there is no map file {path}: make one with `latentmap fit`") from None
-    except (SafetensorError, OSError) as error:
-        raise MapError(
-            f"{path} cannot be read as a map: it is cut off or another kind of file ({error})"
-        ) from None
-    try:
-        return json.loads(metadata["latentmap"]), tensors
-    except (KeyError, json.JSONDecodeError):
-        raise MapError(
-            f"{path} is a safetensors file, but no map of latentmap: make one with `latentmap fit`"
-        ) from None

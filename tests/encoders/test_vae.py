@@ -135,6 +135,7 @@ def test_a_safetensors_file_of_somebody_else_is_refused(tmp_path):
         ({"family": "flow"}, "unknown model family 'flow': this version knows split-vae, vae"),
         ({"family": "split-vae"}, "this is no split-vae model: its configuration or weights"),
         ({"config": {**DENSE, "widths": [10**9]}}, "this is no vae model: its configuration or"),
+        ({"frame": {}}, "does not describe its model as it should: a frame has a name"),
         ({"config": {}}, "this is no vae model: its configuration or"),
         ({"config": {**DENSE, "architecture": "x"}}, "this is no vae model: its configuration or"),
     ],
