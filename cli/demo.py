@@ -41,7 +41,7 @@ def demo(out: Path) -> None:
     click.echo(f"  latentmap models show {vae}")
     click.echo(f"  latentmap diagnose {vae} --data digits --split test")
     click.echo(f"  latentmap apply {mapping} --data digits --split val --out grid.png")
-    click.echo("  latentmap train vae --data YOUR_IMAGES --size 64 --out vae.safetensors")
+    click.echo("  latentmap train vae --data YOUR_IMAGES --split train --out vae.safetensors")
 
 
 @contextmanager

@@ -72,7 +72,7 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             click.echo(
                 "\nInterrupted: what was finished is kept; "
-                "run the same command again to go on (train: with --resume).",
+                "run the same command again (train: add --resume).",
                 err=True,
             )
             ctx.exit(130)
@@ -85,8 +85,8 @@ def main() -> None:
 
     \b
     The main path:
-      latentmap train vae --data IMAGES --out a.safetensors
-      latentmap train split-vae --data IMAGES --out b.safetensors
+      latentmap train vae --data IMAGES --split train --out a.safetensors
+      latentmap train split-vae --data IMAGES --split train --out b.safetensors
       latentmap fit --src a.safetensors --dst b.safetensors --data IMAGES --out map.safetensors
       latentmap apply map.safetensors --data IMAGES --out grid.png
 

@@ -29,7 +29,7 @@ def train() -> None:
 
     \b
     Example:
-      latentmap train vae --data faces.zip --latent-dim 64 --epochs 40 --out vae.safetensors
+      latentmap train vae --data faces.zip --split train --epochs 40 --out vae.safetensors
 
     Beside the file, a folder FILE.training keeps the checkpoint, the log (a JSON line an epoch) and
     a picture an epoch. A run that was stopped goes on with --resume and ends as if it had not been.
@@ -153,7 +153,7 @@ def vae(
 
     \b
     Examples:
-      latentmap train vae --data faces.zip --out vae.safetensors
+      latentmap train vae --data faces.zip --split train --out vae.safetensors
       latentmap train vae --data train-images-idx3-ubyte.gz --architecture dense \\
           --widths 256,64,32 --latent-dim 16 --epochs 20 --out mnist.safetensors
     """
@@ -197,7 +197,7 @@ def split_vae(
 
     \b
     Example:
-      latentmap train split-vae --data faces.zip --latent-dim 150 --out svae.safetensors
+      latentmap train split-vae --data faces.zip --split train --out svae.safetensors
     """
     config = {"latent_dim": latent_dim, "width": width, "embedding": embedding}
     _train(data, "split-vae", config, **options)
@@ -236,7 +236,11 @@ def _train(
             resume=resume,
             force=force,
             on_error=data.on_error,
-            record={"command": command_line()},
+            record={
+                "command": command_line(),
+                "split": data.split,
+                "group_by": data.group_by and data.group_by.name,
+            },
             loading=loading,
             progress=progress,
         )

@@ -27,7 +27,6 @@ def replace_atomic(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-        fsync_folder(path.parent)
     except LatentmapError:
         raise
     except OSError as error:
@@ -37,6 +36,13 @@ def replace_atomic(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+    try:
+        fsync_folder(path.parent)
+    except OSError as error:
+        raise OutputError(
+            f"{path} was written, but may not survive a power loss: its folder cannot be synced "
+            f"({error.strerror or error})"
+        ) from error
 
 
 def write_atomic(path: Path, data: bytes) -> None:

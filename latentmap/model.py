@@ -10,7 +10,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -188,6 +188,7 @@ class Model(ABC):
             )
         with (
             torch.no_grad(),
+            _exact_convolutions(self.device) if precision == "float32" else nullcontext(),
             torch.autocast(
                 self.device.type, getattr(torch, precision), enabled=precision != "float32"
             ),
@@ -221,6 +222,22 @@ class Model(ABC):
                 f"{self.name} gave codes that are not finite: its weights may be damaged"
             )
         return codes.float()
+
+
+def _exact_convolutions(device: torch.device) -> AbstractContextManager[None]:
+    """On CUDA, torch lets convolutions round float32 to TF32's ten bits; codes must not depend on
+    it.
+    """
+    if device.type != "cuda":
+        return nullcontext()
+    cudnn = torch.backends.cudnn
+    flags: AbstractContextManager[None] = cudnn.flags(
+        enabled=cudnn.enabled,
+        benchmark=cudnn.benchmark,
+        deterministic=cudnn.deterministic,
+        allow_tf32=False,
+    )
+    return flags
 
 
 def model_digest(family: str, config: Mapping[str, Any], frame: Frame, network: nn.Module) -> str:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from latentmap.encoders.training.checkpoint import (
@@ -40,6 +42,8 @@ class Recipe(Stateful, Protocol):
     def step(self, images: Tensor, index: int) -> None: ...
 
     def figures(self) -> dict[str, float | int]: ...
+
+    def diverged(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,25 @@ def run(
     batch that is not full is left for the next epoch's order.
 
     Raises:
-        ModelError: fewer images than a batch, nothing to resume, or a checkpoint of other settings.
+        ModelError: fewer images than a batch, nothing to resume, a checkpoint of other settings, a
+            loss that is not finite any more, or another process that trains in ``folder``.
     """
+    with _alone(folder):
+        for leftover in folder.glob(f".{Path(CHECKPOINT).stem}.*.tmp*"):
+            leftover.unlink()  # Of a run that was killed while it saved.
+        return _run(recipe, pixels, schedule, folder, settings, resume, preview, progress)
+
+
+def _run(
+    recipe: Recipe,
+    pixels: Tensor,
+    schedule: Schedule,
+    folder: Path,
+    settings: Mapping[str, Any],
+    resume: bool,
+    preview: Callable[[Path], None] | None,
+    progress: Progress | None,
+) -> dict[str, float | int]:
     n = len(pixels)
     steps_per_epoch = n // schedule.batch_size
     if steps_per_epoch == 0:
@@ -84,7 +105,8 @@ def run(
             "the batch size"
         )
     total = schedule.steps or schedule.epochs * steps_per_epoch
-    identity = {**settings, "batch_size": schedule.batch_size, "seed": schedule.seed, "images": n}
+    given = {**settings, "batch_size": schedule.batch_size, "seed": schedule.seed, "images": n}
+    identity = json.loads(json.dumps(given))  # As a checkpoint gives it back: tuples are lists.
     done, lines = _resume(folder, recipe, identity) if resume else (0, [])
     if done > total:
         raise ModelError(
@@ -99,7 +121,9 @@ def run(
     recipe.network.train()
     saver = _Saver(folder, recipe, identity, schedule.checkpoint_seconds)
     order, started, first = torch.empty(0, dtype=torch.int64), time.perf_counter(), done
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    # The first is there before the first step, so that any interruption can be resumed.
+    saver.save(done, lines, force=not resume)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         while done < total:
             epoch, index = divmod(done, steps_per_epoch)
             if index == 0:
@@ -112,14 +136,11 @@ def run(
             recipe.step(_batch(pixels, rows, device), done)
             done += 1
             if index + 1 == steps_per_epoch or done == total:
-                seconds = time.perf_counter() - started
-                speed = (done - first) * schedule.batch_size / seconds
-                line = {
-                    "epoch": epoch + 1,
-                    "step": done,
-                    **recipe.figures(),
-                    "images_per_second": round(speed, 1),
-                }
+                saver.refuse_divergence(done)
+                figures = recipe.figures()  # Waits for the GPU, which the clock has to.
+                speed = (done - first) * schedule.batch_size / (time.perf_counter() - started)
+                line = {"epoch": epoch + 1, "step": done, **figures}
+                line["images_per_second"] = round(speed, 1)
                 lines.append(line)
                 _write_log(folder, lines)
                 if preview is not None:
@@ -159,9 +180,34 @@ class _Saver:
     def save(self, step: int, lines: list[dict[str, Any]], *, force: bool) -> None:
         if not force and time.perf_counter() - self.last < self.seconds:
             return
+        if step:
+            self.refuse_divergence(step)
         record = {"step": step, "settings": dict(self.identity), "log": lines}
         save_checkpoint(self.folder / CHECKPOINT, self.recipe, record)
         self.last = time.perf_counter()
+
+    def refuse_divergence(self, step: int) -> None:
+        """Stops before the last good checkpoint would be replaced by a broken one."""
+        if self.recipe.diverged():
+            raise ModelError(
+                f"the training diverged before step {step} (its loss is not finite): "
+                "start again with a lower learning rate and --force"
+            )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ModelError(
+            f"another process is training in {folder}: wait until it ends, or choose another output"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _resume(

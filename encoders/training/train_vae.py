@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 from latentmap.encoders import build
 from latentmap.encoders.native import save_model
 from latentmap.encoders.training.checkpoint import read_record
-from latentmap.encoders.training.loop import CHECKPOINT, Schedule, run
+from latentmap.encoders.training.loop import CHECKPOINT, LOG, Schedule, run
 from latentmap.encoders.training.vae import VAERecipe
 from latentmap.encoders.vae import GaussianVAE
 from latentmap.errors import ModelError, OutputError
@@ -30,8 +29,9 @@ _PREVIEWS = 10
 
 @dataclass(frozen=True)
 class VAESettings:
-    """What is trained, and how; the defaults are those of the published recipe.
+    """What is trained, and how; the defaults are those published for the VAE.
 
+    The Split-VAE was published with ``beta`` 3, on MNIST 8.
     ``config`` is the network's (see the family's adapter). ``steps`` takes the place of ``epochs``.
     ``gamma`` fixes the balance of the loss, which otherwise follows the error; ``beta`` weighs the
     KL divergence.
@@ -56,13 +56,16 @@ class VAESettings:
         for name, value in positive.items():
             if not value > 0:
                 raise ModelError(f"{name.replace('_', ' ')} must be above 0, not {value}")
-        if self.beta < 0:
-            raise ModelError(f"beta must not be below 0, but is {self.beta}")
+        for name, value in {"beta": self.beta, "seed": self.seed}.items():
+            if not value >= 0:
+                raise ModelError(f"{name} must not be below 0, but is {value}")
+        if self.precision not in ("float32", "bfloat16"):
+            raise ModelError(f"training takes float32 or bfloat16, not {self.precision}")
 
 
 def working_folder(out: Path) -> Path:
     """Where a training keeps its checkpoint, log and previews: beside the model file."""
-    return out.with_suffix(".training")
+    return out.with_name(f"{out.name}.training")
 
 
 def train_vae(
@@ -92,7 +95,7 @@ def train_vae(
     """
     folder = working_folder(out)
     _check_free(out, folder, resume=resume, force=force)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(settings.seed)
         model = build(settings.family, settings.config, name=out.stem, frame=frame)
     assert isinstance(model, GaussianVAE)
@@ -107,9 +110,8 @@ def train_vae(
     )
     fixed = asdict(settings)
     schedule = Schedule(*(fixed.pop(name) for name in ("epochs", "batch_size", "seed", "steps")))
-    if folder.exists() and not resume:
-        shutil.rmtree(folder)
-    folder.mkdir(exist_ok=True)
+    if not resume:
+        _clear(folder)
     figures = run(
         recipe,
         pixels,
@@ -148,10 +150,21 @@ def _check_free(out: Path, folder: Path, *, resume: bool, force: bool) -> None:
         read_record(folder / CHECKPOINT)
         return
     refuse_existing(out, force=force)
-    if folder.exists() and not force:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    if (folder / CHECKPOINT).exists() and not force:
         raise OutputError(
             f"{folder} holds an earlier run: go on with --resume, or add --force to start again"
         )
+
+
+def _clear(folder: Path) -> None:
+    """Removes what an earlier run left; nothing else of what may lie there."""
+    for pattern in (CHECKPOINT, LOG, "epoch-*.png"):
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
 @torch.no_grad()

@@ -100,6 +100,10 @@ class VAERecipe:
             ):
                 state[name] = state[name] + total if len(state[name]) else total
 
+    def diverged(self) -> bool:
+        """Whether the loss of this epoch is no number any more."""
+        return not bool(torch.isfinite(self.state["loss_sum"]))
+
     def figures(self) -> dict[str, float | int]:
         """The means of the running epoch: loss, mse per pixel, KL per image, gamma, active
         variables.

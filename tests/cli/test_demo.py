@@ -53,7 +53,7 @@ def test_it_leaves_models_maps_pictures_and_scores_and_can_be_run_again(
     assert table in first.stdout
     assert "Try next:" in first.stdout
 
-    log = tmp_path / "demo" / "vae.training" / LOG
+    log = tmp_path / "demo" / "vae.safetensors.training" / LOG
     trained = json.loads(log.read_text())
     second = run(tmp_path / "demo")
     assert second.stdout == first.stdout

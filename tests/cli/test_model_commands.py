@@ -165,7 +165,7 @@ from latentmap.cli.main import main
 main({words!r})
 """
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as child:
-        while not (workplace / "v.training" / "log.jsonl").exists():
+        while not (workplace / "v.safetensors.training" / "log.jsonl").exists():
             assert child.poll() is None
         os.kill(child.pid, signal.SIGINT)
         _, stderr = child.communicate(timeout=60)
@@ -173,6 +173,6 @@ main({words!r})
     lines = [line for line in stderr.decode().splitlines() if line.strip()]
     assert len(lines) == 1 and "--resume" in lines[0]
     assert not (workplace / "v.safetensors").exists()
-    step = json.loads((workplace / "v.training" / "log.jsonl").read_text().splitlines()[-1])["step"]
+    step = json.loads((workplace / "v.safetensors.training" / "log.jsonl").read_text().splitlines()[-1])["step"]
     run(*words[:-2], "--steps", step + 500, "--resume")
     assert (workplace / "v.safetensors").exists()

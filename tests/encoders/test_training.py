@@ -191,6 +191,60 @@ t.train_vae(
     assert load(whole).fingerprint == load(out).fingerprint
 
 
+def test_a_run_that_was_stopped_before_its_first_checkpoint_can_be_resumed(tmp_path, images):
+    def stop(done, total):
+        raise StopHereError
+
+    whole, out = tmp_path / "whole.safetensors", tmp_path / "early.safetensors"
+    train_vae(images, SETTINGS, out=whole)
+    with pytest.raises(StopHereError):
+        train_vae(images, SETTINGS, out=out, progress=stop)
+    train_vae(images, SETTINGS, out=out, resume=True)
+    assert load(whole).fingerprint == load(out).fingerprint
+
+
+def test_a_training_that_diverges_stops_and_keeps_its_last_good_checkpoint(tmp_path, images):
+    out = tmp_path / "wild.safetensors"
+    with pytest.raises(ModelError, match=r"diverged before step 4 .* lower learning rate"):
+        train_vae(images, replace(SETTINGS, learning_rate=1e30), out=out)
+    tensors = tensors_of(working_folder(out) / CHECKPOINT)
+    assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
+    assert not out.exists()
+
+
+def test_two_trainings_cannot_spoil_each_other(tmp_path, images):
+    out = tmp_path / "vae.safetensors"
+
+    def another(done, total):
+        with pytest.raises(ModelError, match="another process is training in"):
+            train_vae(images, SETTINGS, out=out, resume=True)
+
+    train_vae(images, replace(SETTINGS, steps=1), out=out, progress=another)
+
+
+def test_what_a_killed_run_half_saved_is_removed(tmp_path, images):
+    out = tmp_path / "vae.safetensors"
+    train_vae(images, replace(SETTINGS, epochs=1), out=out)
+    half = working_folder(out) / ".checkpoint.0123abcd.tmp.safetensors"
+    half.write_bytes(b"half")
+    train_vae(images, replace(SETTINGS, epochs=2), out=out, resume=True)
+    assert not half.exists()
+
+
+def test_a_working_folder_that_cannot_be_made_is_one_clear_line(tmp_path, images):
+    out = tmp_path / "vae.safetensors"
+    working_folder(out).touch()
+    with pytest.raises(OutputError, match=r"the folder .*vae\.safetensors\.training cannot be"):
+        train_vae(images, SETTINGS, out=out)
+
+
+def test_settings_from_python_may_use_tuples(tmp_path, images):
+    out = tmp_path / "vae.safetensors"
+    config = {**CONV, "widths": (4, 4), "image_shape": (1, 8, 8)}
+    train_vae(images, replace(SETTINGS, config=config, epochs=1), out=out)
+    train_vae(images, replace(SETTINGS, config=config, epochs=2), out=out, resume=True)
+
+
 def test_an_output_or_an_earlier_run_is_not_overwritten(tmp_path, images):
     out = tmp_path / "vae.safetensors"
     train_vae(images, replace(SETTINGS, epochs=1), out=out)
@@ -236,6 +290,9 @@ def test_fewer_images_than_a_batch_are_refused(tmp_path):
         ({"gamma": 0.0}, "gamma must be above 0, not 0.0"),
         ({"steps": 0}, "steps must be above 0, not 0"),
         ({"beta": -1.0}, "beta must not be below 0, but is -1.0"),
+        ({"beta": float("nan")}, "beta must not be below 0, but is nan"),
+        ({"seed": -1}, "seed must not be below 0, but is -1"),
+        ({"precision": "float16"}, "training takes float32 or bfloat16, not float16"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(change, message):
