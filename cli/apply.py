@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,12 +18,15 @@ from latentmap.cli.options import (
     force_option,
 )
 
+if TYPE_CHECKING:
+    from latentmap.images import ImageSource, View
+
 
 @click.command()
 @map_argument
 @src_override
 @dst_override
-@data_options
+@functools.partial(data_options, required=False)  # Codes can stand in place of images.
 @click.option(
     "--codes",
     "codes_in",
@@ -82,11 +87,15 @@ def apply(
     from latentmap.cli.output import warn
     from latentmap.cli.progress import progress_bar
     from latentmap.code_files import read_codes
-    from latentmap.export import export_codes
+    from latentmap.export import export_codes, require_code_suffix
     from latentmap.files import refuse_existing
     from latentmap.mapping.linear_map import LinearMap
     from latentmap.relocation import relocate
-    from latentmap.report.figures import relocation_grid, save_figure
+    from latentmap.report.figures import (
+        relocation_grid,
+        require_picture_suffix,
+        save_figure,
+    )
 
     if out is None and codes_out is None:
         raise click.UsageError("say what to write: --out for a picture, --codes-out for codes")
@@ -94,9 +103,14 @@ def apply(
         raise click.UsageError("give either images (--data) or codes (--codes)")
     if codes_in is not None and out is not None:
         raise click.UsageError("a picture (--out) is made of images: give --data, not --codes")
-    for path in (out, codes_out):
-        if path is not None:
-            refuse_existing(path, force=force)
+    if codes_in is not None:
+        _refuse_choices_among_codes(data, src, dst)
+    if out is not None:
+        refuse_existing(out, force=force)
+        require_picture_suffix(out)
+    if codes_out is not None:
+        refuse_existing(codes_out, force=force)
+        require_code_suffix(codes_out)
     linear_map = LinearMap.load(map_path)
     provenance = {"map": str(linear_map), "record": dict(linear_map.record)}
     if codes_in is not None and codes_out is not None:
@@ -106,12 +120,15 @@ def apply(
         click.echo(f"{codes_out}: {len(mapped)} codes in {mapped.space}")
         return
     images = data.open()
+    skipped: dict[str, None] = {}
     source = load_model_of(linear_map, "source", given=src, map_path=map_path, device=device)
     if codes_out is not None:
         with progress_bar("encoding") as progress:
             encoded = LatentCache(cache, notify=warn).get_or_encode(
                 source,
                 images,
+                # Codes of another precision are not those that the map was fitted on.
+                precision=linear_map.record.get("precision", "float32"),
                 batch_size=batch_size,
                 on_error=data.on_error,
                 progress=progress,
@@ -119,10 +136,12 @@ def apply(
         mapped = linear_map.apply(encoded)
         export_codes(mapped, codes_out, provenance=provenance, force=force)
         click.echo(f"{codes_out}: {len(mapped)} codes in {mapped.space}")
+        skipped |= dict.fromkeys(encoded.skipped)
     if out is not None:
         target = load_model_of(linear_map, "target", given=dst, map_path=map_path, device=device)
-        shown = images.subset(range(min(n_images, len(images))))
-        moved = relocate(linear_map, source, target, shown, on_error=data.on_error)
+        chosen = images.subset(range(min(n_images, len(images))))
+        shown = _readable(chosen, source.view) if data.on_error == "skip" else chosen
+        moved = relocate(linear_map, source, target, shown)
         grid = relocation_grid(
             moved.originals,
             moved.reconstructions,
@@ -132,7 +151,33 @@ def apply(
         )
         save_figure(grid, out)
         click.echo(f"{out}: {len(shown)} images, relocated from {source.name} to {target.name}")
+        skipped |= dict.fromkeys(str(name) for name in chosen.ids if name not in shown.ids)
+    for name in skipped:
+        warn(f"skipped {name}: it could not be read")
 
 
-# Codes can stand in place of images.
-next(parameter for parameter in apply.params if parameter.name == "data").required = False
+def _refuse_choices_among_codes(data: DataOptions, src: str | None, dst: str | None) -> None:
+    """With --codes nothing is chosen and no model is loaded: better said than left undone."""
+    given = {
+        "--split": data.split,
+        "--limit": data.limit,
+        "--group-by": data.group_by,
+        "--attributes": data.attributes,
+        "--where": data.where,
+        "--src": src,
+        "--dst": dst,
+    }
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise click.UsageError(
+            f"{', '.join(names)} cannot be used with --codes: all codes of the file are mapped, "
+            "without any model"
+        )
+
+
+def _readable(images: ImageSource, view: View) -> ImageSource:
+    """Those of a few images that can be read."""
+    import numpy as np
+
+    batches = images.batches([view], batch_size=len(images), on_error="skip")
+    return images.subset(np.concatenate([batch.positions for batch in batches]))

@@ -41,9 +41,12 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class DataOptions:
-    """The images that a user asks for, as given on the command line."""
+    """The images that a user asks for, as given on the command line.
 
-    path: str
+    ``path`` is None only for a command that can do without images.
+    """
+
+    path: str | None
     split: Literal["train", "val", "test"] | None = None
     limit: int | None = None
     group_by: Path | None = None
@@ -59,6 +62,7 @@ class DataOptions:
         """
         from latentmap.images import open_images
 
+        assert self.path is not None, "a command without --data opens no images"
         return open_images(
             self.path,
             split=self.split,
@@ -69,13 +73,16 @@ class DataOptions:
         )
 
 
-def data_options(command: Command) -> Command:
-    """Adds the options that choose images; the command gets them as ``data: DataOptions``."""
+def data_options(command: Command, *, required: bool = True) -> Command:
+    """Adds the options that choose images; the command gets them as ``data: DataOptions``.
+
+    Unless ``required``, ``--data`` may be left out: its path is None then.
+    """
 
     @functools.wraps(command)
     def wrapped(
         *args: Any,
-        data: str,
+        data: str | None,
         split: Literal["train", "val", "test"] | None,
         limit: int | None,
         group_by: Path | None,
@@ -88,9 +95,19 @@ def data_options(command: Command) -> Command:
         return command(*args, data=chosen, **kwargs)
 
     decorated: Any = wrapped
-    for option in reversed(_DATA):
+    for option in reversed((_data_option(required), *_DATA)):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]  # click's decorators keep the callable's type, untyped here
+
+
+def _data_option(required: bool) -> Callable[[Command], Command]:
+    return click.option(
+        "--data",
+        required=required,
+        metavar="PATH",
+        help="Images: a folder, a .zip, MNIST's IDX file (.gz or not), .npy, .npz, "
+        "file.h5:/dataset, a file of `latentmap images pack`, or the word digits.",
+    )
 
 
 def _parse_size(
@@ -128,13 +145,6 @@ def _resolve_device(ctx: click.Context, _: click.Parameter, value: str) -> str:
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 _DATA = (
-    click.option(
-        "--data",
-        required=True,
-        metavar="PATH",
-        help="Images: a folder, a .zip, MNIST's IDX file (.gz or not), .npy, .npz, "
-        "file.h5:/dataset, a file of `latentmap images pack`, or the word digits.",
-    ),
     click.option(
         "--split",
         type=click.Choice(SPLITS),

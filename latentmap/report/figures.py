@@ -93,12 +93,21 @@ def save_figure(figure: Image.Image, path: Path) -> None:
     Raises:
         OutputError: the suffix is of no picture, or the file cannot be written.
     """
-    if path.suffix.lower() not in Image.registered_extensions():
+    require_picture_suffix(path)
+    with replace_atomic(path) as temporary:
+        figure.save(temporary)
+
+
+def require_picture_suffix(path: Path) -> None:
+    """Refuses an output path whose suffix is of no picture, before any work is done.
+
+    Raises:
+        OutputError: no format that can be written has this suffix.
+    """
+    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
         raise OutputError(
             f"{path} must end as a picture does, such as .png: that decides the format"
         )
-    with replace_atomic(path) as temporary:
-        figure.save(temporary)
 
 
 def _check_rows(rows: Sequence[tuple[str, torch.Tensor]]) -> None:

@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -228,6 +230,69 @@ def test_apply_maps_codes_of_images_and_of_files_alike(workplace):
         with np.load(name) as file:
             assert file["ids"].tolist() == images.ids.tolist()
             np.testing.assert_allclose(file["codes"], expected, atol=1e-5)
+            record = json.loads(str(file["provenance"]))
+        assert record["space"]["fingerprint"] == load("b.safetensors").fingerprint
+        assert record["record"]["split"] == "train"
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+def test_codes_that_are_mapped_already_are_not_mapped_again(workplace, suffix):
+    fit()
+    words = ["apply", "a-to-b.safetensors"]
+    run(*words, *DATA, "--device", "cpu", "--codes-out", f"mapped{suffix}")
+    again = ["--codes", f"mapped{suffix}", "--codes-out", "again.npz"]
+    message = error_of(run(*words, *again, code=1))
+    assert f"the codes in mapped{suffix} must be in z of a (5-d" in message
+    assert "not in z of b (3-d" in message
+    assert not Path("again.npz").exists()
+
+
+def test_codes_of_images_are_encoded_as_the_map_was_fitted(workplace, monkeypatch):
+    fit("--precision", "bfloat16")
+    monkeypatch.setattr("latentmap.cache._encode_missing", None)
+    run("apply", "a-to-b.safetensors", *DATA, "--device", "cpu", "--codes-out", "mapped.npz")
+
+
+FULL_DISK = """
+import resource, sys
+from latentmap.cli.main import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+def test_a_full_disk_is_one_clear_line(workplace, suffix):
+    fit()
+    ids = [f"{number}.png" for number in range(1000)]
+    np.savez("codes.npz", ids=ids, codes=np.ones((1000, 5), np.float32))
+    words = ["--codes", "codes.npz", "--codes-out", f"mapped{suffix}"]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, "apply", "a-to-b.safetensors", *words],
+        capture_output=True,
+        text=True,
+    )
+    message = f"mapped{suffix} could not be written: File too large; nothing was changed"
+    assert (done.returncode, done.stderr) == (1, f"Error: {message}\n")
+    assert not Path(f"mapped{suffix}").exists()
+
+
+def test_the_picture_says_how_many_images_it_shows_and_which_it_could_not_read(workplace):
+    fit()
+    folder = workplace / "images"
+    folder.mkdir()
+    for number in range(5):
+        Image.new("L", (8, 8), 40 * number).save(folder / f"{number}.png")
+    (folder / "1.png").write_bytes(b"no picture")
+    words = ["apply", "a-to-b.safetensors", "--data", "images", "--device", "cpu", "-n", "3"]
+    result = run(*words, "--on-error", "skip", "--out", "grid.png", "--codes-out", "mapped.npz")
+    assert "mapped.npz: 4 codes in z of b" in result.stdout
+    assert "grid.png: 2 images, relocated from a to b" in result.stdout
+    assert error_of(result) == "skipped 1.png: it could not be read"
+    result = run(*words, "--on-error", "skip", "--out", "grid2.png")
+    assert "grid2.png: 2 images" in result.stdout
+    assert error_of(result) == "skipped 1.png: it could not be read"
+    assert "1.png" in error_of(run(*words, "--out", "grid3.png", code=1))
 
 
 def test_apply_asks_for_what_it_needs(workplace):
@@ -239,6 +304,27 @@ def test_apply_asks_for_what_it_needs(workplace):
     assert "give either images" in run(*words, *both, code=2).stderr
     picture = ["--codes", "c.npz", "--out", "g.png"]
     assert "a picture (--out) is made of images" in run(*words, *picture, code=2).stderr
+
+
+def test_apply_refuses_choices_that_mean_nothing_among_codes(workplace):
+    fit()
+    Path("table.csv").write_text("file,n\n")
+    chosen = ["--split", "test", "--limit", "3", "--group-by", "table.csv", "--where", "n == 1"]
+    chosen += ["--attributes", "table.csv", "--src", "a.safetensors", "--dst", "b.safetensors"]
+    words = ["apply", "a-to-b.safetensors", "--codes", "c.npz", "--codes-out", "o.npz"]
+    message = " ".join(run(*words, *chosen, code=2).stderr.split())
+    names = "--split, --limit, --group-by, --attributes, --where, --src, --dst"
+    assert f"{names} cannot be used with --codes: all codes of the file are mapped" in message
+    message = " ".join(run(*words, "--limit", "3", code=2).stderr.split())
+    assert "Error: --limit cannot be used with --codes" in message
+
+
+def test_apply_refuses_a_wrong_suffix_before_any_work(workplace):
+    words = ["apply", "missing.safetensors", *DATA]
+    message = error_of(run(*words, "--out", "grid.foo", code=1))
+    assert "grid.foo must end as a picture does, such as .png" in message
+    message = error_of(run(*words, "--codes-out", "mapped.foo", code=1))
+    assert "mapped.foo must end in .npz or .h5" in message
 
 
 def test_apply_keeps_an_output_that_exists(workplace):

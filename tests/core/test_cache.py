@@ -518,7 +518,8 @@ def test_an_export_holds_ids_and_codes(tmp_path):
     images.fill(cache)
     cache.export(tmp_path / "codes.npz")
     with np.load(tmp_path / "codes.npz") as arrays:
-        assert sorted(arrays) == ["codes", "ids"]
+        assert sorted(arrays) == ["codes", "ids", "provenance"]
+        assert json.loads(str(arrays["provenance"]))["key"]["data"] == "d" * 64
         np.testing.assert_array_equal(arrays["codes"], images.codes)
         np.testing.assert_array_equal(arrays["ids"], images.ids)
     cache.export(tmp_path / "codes.h5", prefix=KEY.id[:4])

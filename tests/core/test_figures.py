@@ -82,3 +82,5 @@ def test_a_figure_of_no_known_format_is_refused(tmp_path):
     figure = image_grid([("", torch.zeros(1, 1, 8, 8))])
     with pytest.raises(OutputError, match="must end as a picture does"):
         save_figure(figure, tmp_path / "grid.txt")
+    with pytest.raises(OutputError, match="must end as a picture does"):
+        save_figure(figure, tmp_path / "grid.psd")  # Can be read, but not written.
