@@ -22,7 +22,7 @@ def diagnose(model: str, data: DataOptions, device: str, as_json: bool) -> None:
     Example:
       latentmap diagnose vae.safetensors --data t10k-images-idx3-ubyte.gz
     """
-    from latentmap.cli.output import print_json, table
+    from latentmap.cli.output import print_json, table, warn_skipped
     from latentmap.cli.progress import progress_bar
     from latentmap.diagnostics import diagnose as measure
     from latentmap.encoders import load
@@ -30,7 +30,8 @@ def diagnose(model: str, data: DataOptions, device: str, as_json: bool) -> None:
     loaded = load(model, device=device)
     images = data.open()
     with progress_bar("measuring") as progress:
-        result = measure(loaded, images, progress=progress)
+        result = measure(loaded, images, on_error=data.on_error, progress=progress)
+    warn_skipped(result.skipped)
     if as_json:
         print_json({"model": model, "data": images.fingerprint, **result.to_json()})
         return

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
+    PRECISIONS,
     DataOptions,
     batch_size_option,
     cache_option,
     data_options,
     device_option,
     json_option,
-    precision_option,
     seed_option,
 )
+
+if TYPE_CHECKING:
+    from latentmap.mapping.linear_map import LinearMap
 
 
 @click.command()
@@ -28,7 +31,12 @@ from latentmap.cli.options import (
 @seed_option
 @cache_option
 @device_option
-@precision_option
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    help="Arithmetic of the network; codes are kept apart by it.  [default: as recorded in the "
+    "map]",
+)
 @batch_size_option
 @json_option
 def evaluate(
@@ -55,12 +63,13 @@ def evaluate(
     """
     from latentmap.cache import LatentCache
     from latentmap.cli.map_options import load_model_of
-    from latentmap.cli.output import print_json, warn
+    from latentmap.cli.output import print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
     from latentmap.mapping.linear_map import LinearMap
     from latentmap.relocation import score_models
 
     linear_map = LinearMap.load(map_path)
+    _ask_for_groups(linear_map, data, map_path)
     source = load_model_of(linear_map, "source", given=src, map_path=map_path, device=device)
     target = load_model_of(linear_map, "target", given=dst, map_path=map_path, device=device)
     scores = score_models(
@@ -70,11 +79,12 @@ def evaluate(
         data.open(),
         cache=LatentCache(cache, notify=warn),
         seed=seed,
-        precision=precision,
+        precision=precision or linear_map.record.get("precision", "float32"),
         batch_size=batch_size,
         on_error=data.on_error,
         stage=progress_bar,
     )
+    warn_skipped(scores.record["skipped"])
     if as_json:
         print_json(scores.to_json())
         return
@@ -82,3 +92,23 @@ def evaluate(
     if left_out:
         click.echo(f"left out {left_out} images that the map was fitted on", err=True)
     click.echo(scores.table())
+
+
+def _ask_for_groups(linear_map: LinearMap, data: DataOptions, map_path: Path) -> None:
+    """Without the groups of the fit, other images of its groups would count as unseen."""
+    from latentmap.cli.output import warn
+    from latentmap.errors import MapError
+
+    groups = linear_map.record.get("group_by")
+    if not groups or data.group_by is not None:
+        return
+    if data.split is not None:
+        raise MapError(
+            f"{map_path} was fitted on a split by the groups of {groups}, and the split "
+            f"{data.split} without them holds other images of the same groups: add --group-by "
+            f"{groups}"
+        )
+    warn(
+        f"{map_path} was fitted on a split by the groups of {groups}: other images of its groups "
+        f"are scored as well; add --split test --group-by {groups} to leave them out"
+    )

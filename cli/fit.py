@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,10 @@ from latentmap.cli.options import (
     precision_option,
     seed_option,
 )
+
+if TYPE_CHECKING:
+    from latentmap.images import ImageSource
+    from latentmap.splits import Split
 
 
 @click.command()
@@ -69,14 +73,14 @@ def fit(
     """Fit a linear map from the codes of one model to those of another, and score it.
 
     Images are encoded through the cache. The map is fitted on the split train (or --split val) and
-    scored on the split test, with 95 % intervals over images.
+    scored on the split test, with 95 % intervals over images; --limit holds for each of the two.
 
     \b
     Example:
       latentmap fit --src vae.safetensors --dst svae.safetensors --data faces.zip
     """
     from latentmap.cache import LatentCache
-    from latentmap.cli.output import command_line, print_json, warn
+    from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
     from latentmap.files import refuse_existing
@@ -85,7 +89,11 @@ def fit(
     source, target = (load(reference, device=device) for reference in (src, dst))
     path = out or Path(f"{source.name}-to-{target.name}.safetensors")
     refuse_existing(path, force=force)
-    images = replace(data, split=None).open()
+    split = data.split or "train"
+    images = replace(data, split=None, limit=None).open()
+    if data.limit is not None:
+        # Before the split, a limit could leave no test images: CelebA's come last.
+        images = _first_of_splits(images, (split, "test"), data.limit)
     test = images.split("test")
     codes = LatentCache(cache, notify=warn)
     group_by = data.group_by and data.group_by.name
@@ -94,7 +102,7 @@ def fit(
         target,
         images,
         cache=codes,
-        split=data.split or "train",
+        split=split,
         n_pairs=n_pairs,
         penalty=penalty,
         seed=seed,
@@ -119,8 +127,18 @@ def fit(
     )
     # Last, so that the same command goes on after an interruption.
     linear_map.save(path)
+    skipped = (*linear_map.record["fit_skipped"], *scores.record["skipped"])
+    warn_skipped(list(dict.fromkeys(skipped)))
     if as_json:
         print_json(scores.to_json())
         return
     click.echo(f"{path}: {linear_map}")
     click.echo(scores.table())
+
+
+def _first_of_splits(images: ImageSource, names: tuple[Split, ...], n: int) -> ImageSource:
+    """The first ``n`` images of each of some splits, in the order in which they stand."""
+    import numpy as np
+
+    parts = [np.flatnonzero(images.splits == name)[:n] for name in names]
+    return images.subset(np.unique(np.concatenate(parts)))

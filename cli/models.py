@@ -43,7 +43,7 @@ def list_models(folder: Path, as_json: bool) -> None:
     from latentmap.errors import ModelError
 
     found = []
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in sorted(folder.glob("[!.]*.safetensors")):
         try:
             found.append((path, read_header(path)))
         except ModelError:

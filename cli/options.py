@@ -14,6 +14,7 @@ Nothing heavy is imported here: the values are checked again, and used, by the l
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,15 +130,17 @@ def _resolve_device(ctx: click.Context, _: click.Parameter, value: str) -> str:
 
     if value == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(value).type
-    except RuntimeError:
-        raise click.BadParameter(
-            f"{value!r} is no device: give auto, cpu, cuda or cuda:1"
-        ) from None
-    if kind == "cuda" and not torch.cuda.is_available():
+    found = re.fullmatch(r"cuda(?::(0|[1-9][0-9]*))?", value)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no device: give auto, cpu, cuda or cuda:1")
+    if not torch.cuda.is_available():
         raise click.BadParameter(
             f"{value!r} is asked for, but torch sees no GPU here: use --device cpu"
+        )
+    last = torch.cuda.device_count() - 1
+    if int(found[1] or 0) > last:
+        raise click.BadParameter(
+            f"{value!r} is asked for, but the last GPU that torch sees is cuda:{last}"
         )
     return value
 

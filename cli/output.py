@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+
+_NAMED = 5  # Images that a warning names; --json lists all.
 
 
 def command_line() -> str:
@@ -19,12 +22,21 @@ def command_line() -> str:
 
 def print_json(result: Any) -> None:
     """One JSON object on stdout; a number that is not finite is null."""
-    click.echo(json.dumps(result, indent=2, allow_nan=False))
+    click.echo(json.dumps(_finite(result), indent=2, allow_nan=False))
 
 
 def warn(line: str) -> None:
     """A line on stderr that is no error."""
     click.echo(line, err=True)
+
+
+def warn_skipped(names: Sequence[str]) -> None:
+    """One line on stderr that says which images were left out, when there are some."""
+    if names:
+        more = ", ..." if len(names) > _NAMED else ""
+        warn(
+            f"skipped {len(names)} images that could not be read: {', '.join(names[:_NAMED])}{more}"
+        )
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -42,3 +54,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         ).rstrip()
         for row in cells
     )
+
+
+def _finite(value: Any) -> Any:
+    """The same value for JSON, with None for every number in it that is not finite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return value

@@ -71,12 +71,16 @@ def read_model(path: Path) -> tuple[NativeHeader, dict[str, Tensor]]:
 
 def _parse(path: Path, header: dict[str, Any]) -> NativeHeader:
     try:
+        config = header["config"]
+        # What every family has, and what is shown of a model that is not loaded.
+        if type(config["latent_dim"]) is not int or len(config["image_shape"]) != 3:
+            raise TypeError("latent_dim is one number, image_shape three")
         return NativeHeader(
             header["family"],
-            header["config"],
+            config,
             Frame.from_json(header["frame"]),
             header["fingerprint"],
             header["training"],
         )
-    except (KeyError, ImageError) as error:
+    except (KeyError, TypeError, ImageError) as error:
         raise ModelError(f"{path} does not describe its model as it should: {error}") from None

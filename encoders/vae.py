@@ -40,7 +40,7 @@ class GaussianVAE(Model):
                 with torch.device("meta"):
                     network = self._network(config)
                 network.load_state_dict(dict(weights), assign=True)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:300]
             raise ModelError(
                 f"this is no {self.family} model: its configuration or weights do not fit "

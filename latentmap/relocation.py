@@ -23,7 +23,7 @@ from latentmap.mapping.linear_map import LinearMap, fit
 from latentmap.model import Model, Precision
 from latentmap.pairs import Pairs, is_known, pair
 from latentmap.progress import Progress
-from latentmap.scores import Scores, evaluate
+from latentmap.scores import Scores, evaluate, require_models
 from latentmap.splits import Split
 
 # Called with what is done next; gives the progress for it.
@@ -61,7 +61,8 @@ def fit_models(
 
     All images are encoded that ``cache`` lacks, so that the other splits can be scored next.
     ``n_pairs`` takes that many random pairs of the split. ``references`` and ``record`` go into the
-    map as they are.
+    map as they are; its ``record["fit_skipped"]`` are the images of the split that could not be
+    read.
 
     Raises:
         MapError: ``split`` is ``test``, which is kept for the scores.
@@ -74,11 +75,19 @@ def fit_models(
         )
     stage = stage or _silent
     chosen = images.split(split).ids
+    known = set(chosen.tolist())
     pairs = _pair_images(source, target, images, cache, precision, batch_size, on_error, stage)
     pairs = pairs.take(np.flatnonzero(np.isin(pairs.ids, chosen)))
     if n_pairs is not None:
         pairs = pairs.sample(n_pairs, seed=seed)
-    made = {"split": split, "seed": seed, "precision": precision, "images": images.fingerprint}
+    skipped = dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped))
+    made = {
+        "split": split,
+        "seed": seed,
+        "precision": precision,
+        "images": images.fingerprint,
+        "fit_skipped": [name for name in skipped if name in known],
+    }
     with stage("fitting") as progress:
         return fit(
             pairs,
@@ -112,8 +121,7 @@ def score_models(
         MapError: it was fitted on every one of these images.
         ImageError, CacheError, PairError: as encoding and pairing raise them.
     """
-    source.space.require(linear_map.source, f"the source of a map for {source.name}")
-    target.space.require(linear_map.target, f"the target of a map for {target.name}")
+    require_models(linear_map, source, target)
     stage = stage or _silent
     pairs = _pair_images(source, target, images, cache, precision, batch_size, on_error, stage)
     unseen = np.flatnonzero(~_contains(linear_map.train_digests, pairs.digests))
@@ -131,7 +139,7 @@ def score_models(
             images,
             seed=seed,
             batch_size=batch_size,
-            record={"n_left_out": len(pairs) - len(unseen)},
+            record={"n_left_out": len(pairs) - len(unseen), "score_precision": precision},
             progress=progress,
         )
 
@@ -150,8 +158,7 @@ def relocate(
         SpaceError: the map does not belong to the models.
         ImageError: an image cannot be read, and ``on_error`` is ``stop`` or none can.
     """
-    source.space.require(linear_map.source, f"the source of a map for {source.name}")
-    target.space.require(linear_map.target, f"the target of a map for {target.name}")
+    require_models(linear_map, source, target)
     parts = []
     for batch in images.batches([source.view], batch_size=_BATCH, on_error=on_error):
         originals = batch.images[0].float().div(255)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from latentmap.errors import PairError
+from latentmap.errors import PairError, SpaceError
 from latentmap.images import ImageSource
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.model import Model
@@ -144,14 +144,14 @@ def evaluate(
     twice, once for their mean, so memory holds a few batches and a row of figures for each image.
     Intervals are percentiles over ``n_bootstrap`` resamplings of the images, the same for all
     figures; ratios are formed inside each resampling, with the mean image and the mean code held
-    fixed. ``record`` is added to that of the map.
+    fixed. ``record`` is added to that of the map, as are, as ``skipped``, the images that could not
+    be encoded.
 
     Raises:
         SpaceError: the map or the pairs do not belong to the models.
         PairError: there are fewer than two pairs, or a pair whose image is not among the images.
     """
-    source.space.require(linear_map.source, f"the source of a map for {source.name}")
-    target.space.require(linear_map.target, f"the target of a map for {target.name}")
+    require_models(linear_map, source, target)
     source.space.require(pairs.source.space, "the source codes of these pairs")
     target.space.require(pairs.target.space, "the target codes of these pairs")
     if len(pairs) < 2:
@@ -221,9 +221,28 @@ def evaluate(
             "scored_data": images.fingerprint,
             "score_seed": seed,
             "n_bootstrap": n_bootstrap,
+            "skipped": list(dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped))),
             **(record or {}),
         },
     )
+
+
+def require_models(linear_map: LinearMap, source: Model, target: Model) -> None:
+    """Refuses models whose spaces are not those of a map.
+
+    Raises:
+        SpaceError: the map goes from, or to, another space.
+    """
+    if not linear_map.source.same_as(source.space):
+        raise SpaceError(
+            f"this map goes from {linear_map.source}: give that model with --src, not "
+            f"{source.name} ({source.space})"
+        )
+    if not linear_map.target.same_as(target.space):
+        raise SpaceError(
+            f"this map goes to {linear_map.target}: give that model with --dst, not "
+            f"{target.name} ({target.space})"
+        )
 
 
 def _in_order_of(images: ImageSource, pairs: Pairs) -> tuple[Pairs, ImageSource]:

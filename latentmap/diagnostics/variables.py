@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from latentmap.images import ImageSource
+from latentmap.errors import ImageError
+from latentmap.images import ImageSource, OnError
 from latentmap.model import Model
 from latentmap.progress import Progress
 
 # A variable is active when its posterior mean varies by more than this over the data.
 ACTIVE_VARIANCE = 0.05
+_SMALLEST_VARIANCE = torch.finfo(torch.float32).tiny
 
 
 def kl_divergence(mean: Tensor, variance: Tensor, log_variance: Tensor) -> Tensor:
@@ -34,7 +36,8 @@ class Diagnosis:
     ``mean_variance`` is Var over the data of each posterior mean, ``posterior_variance`` the mean
     over the data of each posterior variance s2, ``kl`` the mean divergence of each variable, all
     ``(d,)``. ``mse`` is the error of the reconstruction from the means, ``variance_loss`` = mean
-    Var(x) - mean Var(x_hat) over pixels.
+    Var(x) - mean Var(x_hat) over pixels. ``n`` images were read; ``skipped`` are the ids of those
+    that could not be.
     """
 
     n: int
@@ -43,6 +46,7 @@ class Diagnosis:
     mean_variance: Tensor
     posterior_variance: Tensor
     kl: Tensor
+    skipped: tuple[str, ...] = ()
 
     @property
     def active(self) -> int:
@@ -58,6 +62,7 @@ class Diagnosis:
         """All figures, ready for ``json.dumps``."""
         return {
             "n": self.n,
+            "skipped": list(self.skipped),
             "mse": self.mse,
             "variance_loss": self.variance_loss,
             "active_variables": self.active,
@@ -81,30 +86,43 @@ def diagnose(
     images: ImageSource,
     *,
     batch_size: int = 256,
+    on_error: OnError = "stop",
     progress: Progress | None = None,
 ) -> Diagnosis:
     """The figures of a VAE over all images of a source; sums in float64.
 
+    A posterior variance below the smallest normal float32 (1.2e-38), as one that underflowed to 0,
+    has the logarithm of that number, so that its divergence stays finite: about 43.
+
     Raises:
         ModelError: the model has no posterior.
-        ImageError: an image cannot be read.
+        ImageError: an image cannot be read, and ``on_error`` is ``stop`` or none can.
     """
     latent = torch.zeros(4, model.latent_dim, dtype=torch.float64)
     pixels = torch.zeros(4, *model.image_shape, dtype=torch.float64)
     squared = 0.0
-    for batch in images.batches([model.view], batch_size=batch_size):
+    skipped: list[str] = []
+    for batch in images.batches([model.view], batch_size=batch_size, on_error=on_error):
+        skipped += [str(images.ids[position]) for position, _ in batch.failed]
+        if progress is not None:
+            progress(batch.stop, len(images))
+        if not len(batch.positions):
+            continue
         x = batch.images[0].float() / 255
         posterior = model.posterior(x)
         decoded = model.decode(posterior.mean).cpu().double()
         x = x.double()
         mean, variance = posterior.mean.cpu().double(), posterior.variance.cpu().double()
-        kl = kl_divergence(mean, variance, variance.log())
+        kl = kl_divergence(mean, variance, variance.clamp(min=_SMALLEST_VARIANCE).log())
         latent += torch.stack([part.sum(0) for part in (mean, mean.square(), variance, kl)])
         pixels += torch.stack([part.sum(0) for part in (x, x.square(), decoded, decoded.square())])
         squared += float((x - decoded).square().sum())
-        if progress is not None:
-            progress(batch.stop, len(images))
-    n = len(images)
+    n = len(images) - len(skipped)
+    if not n:
+        raise ImageError(
+            f"none of the {len(images)} images of {images.path} can be read ({skipped[0]} is the "
+            "first): repair them, or give others"
+        )
     latent, pixels = latent / n, pixels / n
     data_variance = pixels[1] - pixels[0].square()
     decoded_variance = pixels[3] - pixels[2].square()
@@ -115,4 +133,5 @@ def diagnose(
         mean_variance=latent[1] - latent[0].square(),
         posterior_variance=latent[2],
         kl=latent[3],
+        skipped=tuple(skipped),
     )

@@ -16,7 +16,7 @@ from latentmap.encoders.native import save_model
 from latentmap.images import open_images
 from latentmap.mapping.linear_map import LinearMap
 
-DATA = ["--data", "digits", "--limit", "300"]
+DATA = ["--data", "few.npy"]
 
 
 def save_vae(path: Path, *, seed: int, latent_dim: int):
@@ -32,8 +32,10 @@ def save_vae(path: Path, *, seed: int, latent_dim: int):
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
-    """A folder with two tiny models of random weights, as the current one."""
+    """A folder with two tiny models of random weights and 300 digits, as the current one."""
     monkeypatch.chdir(tmp_path)
+    digits = open_images("digits", limit=300)
+    np.save("few.npy", np.stack([digits.read(i) for i in range(300)]))
     save_vae(tmp_path / "a.safetensors", seed=1, latent_dim=5)
     save_vae(tmp_path / "b.safetensors", seed=2, latent_dim=3)
     return tmp_path
@@ -57,7 +59,7 @@ def error_of(result):
 
 
 def splits():
-    return open_images("digits", limit=300).splits
+    return open_images("few.npy").splits
 
 
 def test_fit_writes_a_map_and_prints_its_scores(workplace):
@@ -85,7 +87,7 @@ def test_fit_gives_one_json_object(workplace):
     assert scores["n_test"] == (splits() == "test").sum()
     assert scores["record"]["seed"] == 3
     assert scores["record"]["n_left_out"] == 0
-    assert scores["record"]["images"] == open_images("digits", limit=300).fingerprint
+    assert scores["record"]["images"] == open_images("few.npy").fingerprint
     assert len(scores["r2_per_variable"]) == 3
 
 
@@ -98,7 +100,7 @@ def test_random_pairs_of_the_split_follow_the_seed(workplace):
     assert one.n_pairs == 20
     assert torch.equal(one.weight, same.weight)
     assert not torch.equal(one.weight, other.weight)
-    train = open_images("digits", limit=300).split("train")
+    train = open_images("few.npy").split("train")
     known = {digest.tobytes() for digest in train.digests}
     assert all(digest.tobytes() in known for digest in one.train_digests)
 
@@ -140,18 +142,74 @@ def test_groups_keep_their_side_and_are_recorded(workplace):
     Path("person.csv").write_text("file,person\n" + rows)
     scores = json.loads(fit("--group-by", "person.csv", "--json").stdout)
     assert scores["record"]["group_by"] == "person.csv"
-    grouped = open_images("digits", limit=300, group_by="person.csv")
+    grouped = open_images("few.npy", group_by="person.csv")
     assert scores["n_test"] == (grouped.splits == "test").sum()
+
+
+def save_faces(n):
+    """Digits as files, with a partition as CelebA's: the test images come last."""
+    Path("faces").mkdir()
+    digits = open_images("digits", limit=n)
+    parts = [0] * (n - 20) + [1] * 10 + [2] * 10
+    for i in range(n):
+        Image.fromarray(digits.read(i)[..., 0]).save(f"faces/{i:03}.png")
+    table = "".join(f"{i:03}.png {part}\n" for i, part in enumerate(parts))
+    Path("faces/list_eval_partition.txt").write_text(table)
+    return ["--src", "a.safetensors", "--dst", "b.safetensors", "--data", "faces"]
+
+
+def test_a_limit_holds_for_each_split_and_no_other_image_is_encoded(workplace):
+    models = save_faces(60)
+    scores = json.loads(run("fit", *models, "--limit", "8", "--json").stdout)
+    assert (scores["n_pairs"], scores["n_test"]) == (8, 8)
+    chosen = open_images("faces").subset([*range(8), *range(50, 58)])
+    assert scores["record"]["images"] == chosen.fingerprint
+    assert scores["record"]["scored_data"] == chosen.split("test").fingerprint
+
+
+def test_skipped_images_are_named_once_and_stand_in_the_record(workplace):
+    models = save_faces(60)
+    for name in ("001.png", "055.png"):
+        Path("faces", name).write_bytes(b"no image")
+    result = run("fit", *models, "--on-error", "skip", "--out", "m.safetensors", "--json")
+    record = json.loads(result.stdout)["record"]
+    assert (record["fit_skipped"], record["skipped"]) == (["001.png"], ["055.png"])
+    assert result.stderr.count("skipped 2 images that could not be read: 001.png, 055.png") == 1
+    words = ["evaluate", "m.safetensors", "--data", "faces", "--split", "test"]
+    result = run(*words, "--on-error", "skip", "--json")
+    assert json.loads(result.stdout)["record"]["skipped"] == ["055.png"]
+    assert "skipped 1 images that could not be read: 055.png" in result.stderr
+
+
+def test_evaluate_takes_the_precision_of_the_map_unless_another_is_asked_for(workplace):
+    fit("--precision", "bfloat16")
+    words = ["evaluate", "a-to-b.safetensors", *DATA, "--split", "test", "--device", "cpu"]
+    recorded = json.loads(run(*words, "--json").stdout)
+    assert recorded["record"]["score_precision"] == "bfloat16"
+    asked = json.loads(run(*words, "--precision", "float32", "--json").stdout)
+    assert asked["record"]["score_precision"] == "float32"
+    assert asked["l_mse"] != recorded["l_mse"]
+
+
+def test_evaluate_asks_for_the_groups_of_the_fit(workplace):
+    Path("person.csv").write_text("file,person\n" + "".join(f"{i},{i // 30}\n" for i in range(300)))
+    fit("--group-by", "person.csv")
+    words = ["evaluate", "a-to-b.safetensors", *DATA, "--device", "cpu"]
+    message = error_of(run(*words, "--split", "test", code=1))
+    assert "was fitted on a split by the groups of person.csv" in message
+    assert message.endswith("add --group-by person.csv")
+    assert "other images of its groups are scored as well" in run(*words).stderr
+    grouped = run(*words, "--split", "test", "--group-by", "person.csv")
+    assert "groups" not in grouped.stderr
 
 
 def test_evaluate_repeats_the_scores_of_fit(workplace):
     fitted = json.loads(fit("--json").stdout)
-    words = ["evaluate", "a-to-b.safetensors", "--device", "cpu", "--json", "--data", "digits"]
-    # The splits are of all images; those of the first 300 are among them.
-    scores = json.loads(run(*words, "--limit", "300").stdout)
+    words = ["evaluate", "a-to-b.safetensors", "--device", "cpu", "--json", *DATA]
+    scores = json.loads(run(*words).stdout)
     assert scores["record"]["n_left_out"] == fitted["n_pairs"]
     assert scores["n_test"] == 300 - fitted["n_pairs"]
-    held_out = json.loads(run(*words, "--split", "test", "--limit", fitted["n_test"]).stdout)
+    held_out = json.loads(run(*words, "--split", "test").stdout)
     assert held_out["m_mse"] == pytest.approx(fitted["m_mse"], rel=1e-6)
     assert held_out["m_mse_low"] == pytest.approx(fitted["m_mse_low"], rel=1e-6)
 
@@ -177,10 +235,10 @@ def test_a_map_whose_source_is_another_model_is_one_clear_line(workplace):
     fit()
     words = ["evaluate", "a-to-b.safetensors", *DATA, "--device", "cpu"]
     message = error_of(run(*words, "--src", "b.safetensors", code=1))
-    assert "the source of a map for b must be in z of b" in message
-    assert "not in z of a" in message
+    assert "this map goes from z of a" in message
+    assert "give that model with --src, not b (z of b" in message
     message = error_of(run("apply", *words[1:], "--src", "b.safetensors", "--out", "g.png", code=1))
-    assert "the source of a map for b must be in z of b" in message
+    assert "this map goes from z of a" in message
 
 
 def test_the_models_of_a_map_are_found_beside_it_or_asked_for(workplace, monkeypatch):
@@ -188,7 +246,7 @@ def test_the_models_of_a_map_are_found_beside_it_or_asked_for(workplace, monkeyp
     elsewhere = workplace / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    words = ["evaluate", "../a-to-b.safetensors", *DATA, "--device", "cpu"]
+    words = ["evaluate", "../a-to-b.safetensors", "--data", "../few.npy", "--device", "cpu"]
     run(*words)
     (workplace / "a.safetensors").rename(elsewhere / "renamed.safetensors")
     message = error_of(run(*words, code=1))
@@ -219,7 +277,7 @@ def test_apply_maps_codes_of_images_and_of_files_alike(workplace):
     fit()
     words = ["apply", "a-to-b.safetensors"]
     run(*words, *DATA, "--device", "cpu", "--codes-out", "from-images.npz")
-    images = open_images("digits", limit=300)
+    images = open_images("few.npy")
     source = load("a.safetensors")
     (batch,) = images.batches([source.view], batch_size=300)
     codes = source.encode_pixels(batch.images[0])

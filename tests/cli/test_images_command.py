@@ -157,6 +157,10 @@ def test_the_options_list_what_the_library_knows():
     ("device", "message"),
     [
         ("gpu", "'gpu' is no device: give auto, cpu, cuda or cuda:1"),
+        ("meta", "'meta' is no device: give auto, cpu, cuda or cuda:1"),
+        ("mps", "'mps' is no device"),
+        ("cuda:", "'cuda:' is no device"),
+        ("cuda:-1", "'cuda:-1' is no device"),
         ("cuda:7", "torch sees no GPU"),
     ],
 )
@@ -176,8 +180,12 @@ def test_a_device_that_is_not_there_is_refused(device, message, monkeypatch):
     assert CliRunner().invoke(show, []).stdout == "cpu\n"
     assert CliRunner().invoke(show, ["--device", "cpu"]).stdout == "cpu\n"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert CliRunner().invoke(show, []).stdout == "cuda\n"
     assert CliRunner().invoke(show, ["--device", "cuda:1"]).stdout == "cuda:1\n"
+    beyond = CliRunner().invoke(show, ["--device", "cuda:2"])
+    assert beyond.exit_code == 2
+    assert "the last GPU that torch sees is cuda:1" in beyond.stderr
 
 
 def test_packed_pixels_are_those_of_the_images(tmp_path):

@@ -118,6 +118,20 @@ def test_models_are_listed_and_described(workplace):
     assert "is no readable safetensors file" in refused.stderr
 
 
+def test_listing_passes_over_hidden_files_and_models_that_do_not_say_their_size(workplace):
+    train("--epochs", "1")
+    whole = (workplace / "vae.safetensors").read_bytes()
+    (workplace / ".hidden.safetensors").write_bytes(whole)
+    # Of the same length, so that the file stays readable.
+    (workplace / "vague.safetensors").write_bytes(whole.replace(b"latent_dim", b"latent_din"))
+    assert [m["file"] for m in json.loads(run("models", "list", "--json").stdout)] == [
+        "vae.safetensors"
+    ]
+    assert "vague" not in run("models").stdout
+    refused = run("models", "show", "vague.safetensors", code=1)
+    assert "does not describe its model as it should: 'latent_dim'" in refused.stderr
+
+
 def test_an_empty_folder_of_models_says_so(workplace):
     assert "no native model files in ." in run("models").stderr
 
@@ -156,6 +170,20 @@ def test_diagnosing_prints_the_figures():
     assert f"active variables       {result['active_variables']} of 3" in text
 
 
+def test_diagnosing_lists_what_it_skipped(workplace):
+    (workplace / "faces").mkdir()
+    for name in "abc":
+        Image.new("L", (8, 8)).save(f"faces/{name}.png")
+    (workplace / "faces" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    train("--epochs", "1")
+    words = ["diagnose", "vae.safetensors", "--data", "faces", "--json"]
+    assert "b.png" in run(*words, code=1).stderr
+    result = run(*words, "--on-error", "skip")
+    assert "skipped 1 images that could not be read: b.png" in result.stderr
+    figures = json.loads(result.stdout)
+    assert (figures["n"], figures["skipped"]) == (2, ["b.png"])
+
+
 def test_ctrl_c_ends_a_training_with_one_line_and_it_can_be_resumed(workplace):
     words = ["train", "vae", *DIGITS, *TINY, "--out", "v.safetensors", "--epochs", "100000"]
     program = f"""
@@ -173,6 +201,8 @@ main({words!r})
     lines = [line for line in stderr.decode().splitlines() if line.strip()]
     assert len(lines) == 1 and "--resume" in lines[0]
     assert not (workplace / "v.safetensors").exists()
-    step = json.loads((workplace / "v.safetensors.training" / "log.jsonl").read_text().splitlines()[-1])["step"]
+    step = json.loads(
+        (workplace / "v.safetensors.training" / "log.jsonl").read_text().splitlines()[-1]
+    )["step"]
     run(*words[:-2], "--steps", step + 500, "--resume")
     assert (workplace / "v.safetensors").exists()

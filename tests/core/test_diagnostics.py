@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from latentmap.diagnostics import diagnose, kl_divergence
-from latentmap.errors import ModelError
+from latentmap.errors import ImageError, ModelError
 from latentmap.images import open_images
 from latentmap.model import Posterior
 from latentmap.testing import LinearModel
@@ -71,6 +72,35 @@ def test_dead_variables_are_not_active(images):
     assert result.active == 3
     assert float(result.law_deviation[0]) == 0
     assert result.to_json()["active_variables"] == 3
+
+
+def test_a_variance_that_underflows_has_a_finite_divergence(images):
+    class Sure(LinearModel):
+        def _posterior(self, images):
+            posterior = super()._posterior(images)
+            return Posterior(torch.zeros_like(posterior.mean), torch.zeros_like(posterior.variance))
+
+    kl = diagnose(Sure(), images).kl
+    smallest = torch.tensor(torch.finfo(torch.float32).tiny).double()
+    torch.testing.assert_close(kl, (-(smallest.log() + 1) / 2).expand_as(kl))
+
+
+def test_images_that_cannot_be_read_are_skipped_and_not_counted(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 4, 4), dtype=np.uint8)
+    for name, image in zip("abcd", pixels, strict=True):
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+    model = LinearModel()
+    good = diagnose(model, open_images(tmp_path).subset([0, 3]))
+    for name in "bc":
+        (tmp_path / f"{name}.png").write_bytes(b"no image")
+    with pytest.raises(ImageError, match=r"b\.png"):
+        diagnose(model, open_images(tmp_path))
+    result = diagnose(model, open_images(tmp_path), batch_size=1, on_error="skip")
+    assert (result.n, result.skipped) == (2, ("b.png", "c.png"))
+    assert result.mse == pytest.approx(good.mse)
+    torch.testing.assert_close(result.mean_variance, good.mean_variance)
+    with pytest.raises(ImageError, match=r"none of the 2 images of .* can be read"):
+        diagnose(model, open_images(tmp_path).subset([1, 2]), on_error="skip")
 
 
 def test_progress_ends_at_the_number_of_images(images):

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from latentmap.cache import LatentCache
 from latentmap.errors import ImageError, MapError, SpaceError
@@ -70,6 +71,24 @@ def test_a_copy_of_a_training_image_under_another_name_is_left_out(tmp_path):
     assert scores.n_test == 170
 
 
+def test_images_that_could_not_be_read_are_in_the_records(tmp_path):
+    source, target, images = scene(tmp_path)
+    (tmp_path / "faces").mkdir()
+    for i in range(len(images)):
+        Image.fromarray(images.read(i)[..., 0]).save(tmp_path / "faces" / f"{i:03}.png")
+    faces = open_images(tmp_path / "faces")
+    lost = {name: str(faces.split(name).ids[1]) for name in ("train", "test")}
+    for name in lost.values():
+        (tmp_path / "faces" / name).write_bytes(b"no image")
+    faces, cache = open_images(tmp_path / "faces"), LatentCache(tmp_path / "cache")
+    linear_map = fit_models(source, target, faces, cache=cache, on_error="skip")
+    assert linear_map.record["fit_skipped"] == [lost["train"]]
+    test = faces.split("test")
+    scores = score_models(linear_map, source, target, test, cache=cache, on_error="skip")
+    assert scores.record["skipped"] == [lost["test"]]
+    assert scores.n_test == len(test) - 1
+
+
 def test_the_split_test_is_kept_for_the_scores(tmp_path):
     source, target, images = scene(tmp_path)
     with pytest.raises(MapError, match="cannot be fitted on the split test"):
@@ -83,8 +102,8 @@ def test_other_models_are_refused_before_any_work(tmp_path):
     cache = LatentCache(tmp_path / "cache")
     linear_map = fit_models(source, target, images, cache=cache)
     empty = LatentCache(tmp_path / "empty")
-    with pytest.raises(SpaceError, match="the source of a map for b must be in z of b"):
+    with pytest.raises(SpaceError, match=r"goes from z of a .*--src, not b \(z of b"):
         score_models(linear_map, target, source, images, cache=empty)
-    with pytest.raises(SpaceError, match="the target of a map for a must be in z of a"):
+    with pytest.raises(SpaceError, match=r"goes to z of b .*--dst, not a \(z of a"):
         relocate(linear_map, source, source, images)
     assert not (tmp_path / "empty").exists()

@@ -136,7 +136,11 @@ def test_a_safetensors_file_of_somebody_else_is_refused(tmp_path):
         ({"family": "split-vae"}, "this is no split-vae model: its configuration or weights"),
         ({"config": {**DENSE, "widths": [10**9]}}, "this is no vae model: its configuration or"),
         ({"frame": {}}, "does not describe its model as it should: a frame has a name"),
-        ({"config": {}}, "this is no vae model: its configuration or"),
+        ({"config": {}}, "does not describe its model as it should: 'latent_dim'"),
+        ({"config": []}, "does not describe its model as it should"),
+        ({"config": {"latent_dim": 3}}, "does not describe its model as it should: 'image_shape'"),
+        ({"config": {**DENSE, "image_shape": [8, 8]}}, "latent_dim is one number, image_shape"),
+        ({"config": {**CONV, "widths": []}}, "this is no vae model: its configuration or"),
         ({"config": {**DENSE, "architecture": "x"}}, "this is no vae model: its configuration or"),
     ],
 )
