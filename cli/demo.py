@@ -28,8 +28,13 @@ def demo(out: Path) -> None:
     Example:
       latentmap demo --out latentmap-demo
     """
+    import torch
+
     from latentmap.encoders.demo import run_demo
 
+    # Networks this small gain nothing from a second thread (57 s with one, 81 s with two), and on a
+    # busy machine threads that wait for each other made it seven minutes.
+    torch.set_num_threads(1)
     result = run_demo(out, stage=_stage)
     vae, mapping = out / "vae.safetensors", out / "vae-to-split-vae.safetensors"
     click.echo(f"\n{result.table}\n")
