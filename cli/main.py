@@ -72,7 +72,7 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             click.echo(
                 "\nInterrupted: what was finished is kept; "
-                "run the same command again (train: add --resume).",
+                "run the same command again to go on (train: add --resume).",
                 err=True,
             )
             ctx.exit(130)
