@@ -1,6 +1,6 @@
 """Encoding against its parts: the bare forward of the network, and bare decoding.
 
-    python benchmarks/encode.py faces.zip [--widths 128,256,512] [--limit 1500] [--rounds 5]
+    python benchmarks/encode.py faces.zip [--widths 128,256,512] [--limit 4000] [--rounds 5]
 
 Packed images are compared with the bare forward (goal: at least 0.95), files with the slower of
 bare forward and bare decoding (goal: at least 0.90). Everything is measured in the same run,
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--frame", default="full")
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--widths", default="128,256,512")
-    parser.add_argument("--limit", type=int, default=1500)
+    parser.add_argument("--limit", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()

@@ -43,7 +43,7 @@ class TensorFile:
         described = {"kind": self.kind, "format": self.format, **header}
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         # In memory first: safetensors reports a full disk as an error of its own kind.
-        write_atomic(path, save(plain, {_KEY: json.dumps(described, sort_keys=True)}))
+        write_atomic(path, save(plain, {_KEY: json.dumps(described)}))
 
     def read_header(self, path: Path) -> dict[str, Any]:
         """What the file says about itself; the tensors are not read."""
