@@ -31,7 +31,7 @@ def save_vae(path: Path, *, seed: int, latent_dim: int):
 
 
 @pytest.fixture
-def workplace(tmp_path, monkeypatch):
+def workdir(tmp_path, monkeypatch):
     """A folder with two tiny models of random weights and 300 digits, as the current one."""
     monkeypatch.chdir(tmp_path)
     digits = open_images("digits", limit=300)
@@ -62,9 +62,9 @@ def splits():
     return open_images("few.npy").splits
 
 
-def test_fit_writes_a_map_and_prints_its_scores(workplace):
+def test_fit_writes_a_map_and_prints_its_scores(workdir):
     result = fit()
-    linear_map = LinearMap.load(workplace / "a-to-b.safetensors")
+    linear_map = LinearMap.load(workdir / "a-to-b.safetensors")
     assert linear_map.n_pairs == (splits() == "train").sum()
     assert (linear_map.source.dim, linear_map.target.dim) == (5, 3)
     assert (linear_map.source_reference, linear_map.target_reference) == (
@@ -78,7 +78,7 @@ def test_fit_writes_a_map_and_prints_its_scores(workplace):
     assert f"scored on {(splits() == 'test').sum()} images" in result.stdout
 
 
-def test_fit_gives_one_json_object(workplace):
+def test_fit_gives_one_json_object(workdir):
     scores = json.loads(fit("--json", "--out", "m.safetensors", "--seed", "3").stdout)
     figures = ["r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency"]
     for name in figures:
@@ -91,7 +91,7 @@ def test_fit_gives_one_json_object(workplace):
     assert len(scores["r2_per_variable"]) == 3
 
 
-def test_random_pairs_of_the_split_follow_the_seed(workplace):
+def test_random_pairs_of_the_split_follow_the_seed(workdir):
     for name, seed in (("one", 1), ("same", 1), ("other", 2)):
         fit("--pairs", "20", "--seed", seed, "--out", f"{name}.safetensors")
     one, same, other = (
@@ -105,39 +105,39 @@ def test_random_pairs_of_the_split_follow_the_seed(workplace):
     assert all(digest.tobytes() in known for digest in one.train_digests)
 
 
-def test_a_split_and_a_penalty_can_be_chosen(workplace):
+def test_a_split_and_a_penalty_can_be_chosen(workdir):
     fit("--split", "val", "--penalty", "2.5")
-    linear_map = LinearMap.load(workplace / "a-to-b.safetensors")
+    linear_map = LinearMap.load(workdir / "a-to-b.safetensors")
     assert linear_map.n_pairs == (splits() == "val").sum()
     assert linear_map.penalty == 2.5
 
 
-def test_the_split_test_is_kept_for_the_scores(workplace):
+def test_the_split_test_is_kept_for_the_scores(workdir):
     message = error_of(fit("--split", "test", code=1))
     assert "cannot be fitted on the split test: it is kept for the scores" in message
-    assert not (workplace / "a-to-b.safetensors").exists()
+    assert not (workdir / "a-to-b.safetensors").exists()
 
 
-def test_images_that_are_cached_are_not_encoded_again(workplace, monkeypatch):
+def test_images_that_are_cached_are_not_encoded_again(workdir, monkeypatch):
     run("encode", "a.safetensors", "b.safetensors", *DATA, "--device", "cpu")
     monkeypatch.setattr("latentmap.cache._encode_missing", None)
     fit()
 
 
-def test_a_map_that_exists_is_kept_unless_forced(workplace):
-    (workplace / "a-to-b.safetensors").write_bytes(b"precious")
+def test_a_map_that_exists_is_kept_unless_forced(workdir):
+    (workdir / "a-to-b.safetensors").write_bytes(b"precious")
     assert "a-to-b.safetensors exists: choose another path, or add --force" in error_of(fit(code=1))
-    assert (workplace / "a-to-b.safetensors").read_bytes() == b"precious"
+    assert (workdir / "a-to-b.safetensors").read_bytes() == b"precious"
     fit("--force")
-    LinearMap.load(workplace / "a-to-b.safetensors")
+    LinearMap.load(workdir / "a-to-b.safetensors")
 
 
-def test_more_pairs_than_there_are_is_one_clear_line(workplace):
+def test_more_pairs_than_there_are_is_one_clear_line(workdir):
     message = error_of(fit("--pairs", "1000", code=1))
     assert re.search(r"1000 random pairs were asked for, but there are \d+", message)
 
 
-def test_groups_keep_their_side_and_are_recorded(workplace):
+def test_groups_keep_their_side_and_are_recorded(workdir):
     rows = "".join(f"{i},{i // 30}\n" for i in range(1797))
     Path("person.csv").write_text("file,person\n" + rows)
     scores = json.loads(fit("--group-by", "person.csv", "--json").stdout)
@@ -158,7 +158,7 @@ def save_faces(n):
     return ["--src", "a.safetensors", "--dst", "b.safetensors", "--data", "faces"]
 
 
-def test_a_limit_holds_for_each_split_and_no_other_image_is_encoded(workplace):
+def test_a_limit_holds_for_each_split_and_no_other_image_is_encoded(workdir):
     models = save_faces(60)
     scores = json.loads(run("fit", *models, "--limit", "8", "--json").stdout)
     assert (scores["n_pairs"], scores["n_test"]) == (8, 8)
@@ -167,7 +167,7 @@ def test_a_limit_holds_for_each_split_and_no_other_image_is_encoded(workplace):
     assert scores["record"]["scored_data"] == chosen.split("test").fingerprint
 
 
-def test_skipped_images_are_named_once_and_stand_in_the_record(workplace):
+def test_skipped_images_are_named_once_and_stand_in_the_record(workdir):
     models = save_faces(60)
     for name in ("001.png", "055.png"):
         Path("faces", name).write_bytes(b"no image")
@@ -181,7 +181,7 @@ def test_skipped_images_are_named_once_and_stand_in_the_record(workplace):
     assert "skipped 1 images that could not be read: 055.png" in result.stderr
 
 
-def test_evaluate_takes_the_precision_of_the_map_unless_another_is_asked_for(workplace):
+def test_evaluate_takes_the_precision_of_the_map_unless_another_is_asked_for(workdir):
     fit("--precision", "bfloat16")
     words = ["evaluate", "a-to-b.safetensors", *DATA, "--split", "test", "--device", "cpu"]
     recorded = json.loads(run(*words, "--json").stdout)
@@ -191,7 +191,7 @@ def test_evaluate_takes_the_precision_of_the_map_unless_another_is_asked_for(wor
     assert asked["l_mse"] != recorded["l_mse"]
 
 
-def test_evaluate_asks_for_the_groups_of_the_fit(workplace):
+def test_evaluate_asks_for_the_groups_of_the_fit(workdir):
     Path("person.csv").write_text("file,person\n" + "".join(f"{i},{i // 30}\n" for i in range(300)))
     fit("--group-by", "person.csv")
     words = ["evaluate", "a-to-b.safetensors", *DATA, "--device", "cpu"]
@@ -203,7 +203,7 @@ def test_evaluate_asks_for_the_groups_of_the_fit(workplace):
     assert "groups" not in grouped.stderr
 
 
-def test_evaluate_repeats_the_scores_of_fit(workplace):
+def test_evaluate_repeats_the_scores_of_fit(workdir):
     fitted = json.loads(fit("--json").stdout)
     words = ["evaluate", "a-to-b.safetensors", "--device", "cpu", "--json", *DATA]
     scores = json.loads(run(*words).stdout)
@@ -214,14 +214,14 @@ def test_evaluate_repeats_the_scores_of_fit(workplace):
     assert held_out["m_mse_low"] == pytest.approx(fitted["m_mse_low"], rel=1e-6)
 
 
-def test_evaluate_says_how_many_images_it_left_out(workplace):
+def test_evaluate_says_how_many_images_it_left_out(workdir):
     fit("--pairs", "50")
     result = run("evaluate", "a-to-b.safetensors", *DATA, "--device", "cpu")
     assert "left out 50 images that the map was fitted on" in result.stderr
     assert "scored on 250 images" in result.stdout
 
 
-def test_a_map_fitted_on_every_image_has_nothing_to_be_scored_on(workplace):
+def test_a_map_fitted_on_every_image_has_nothing_to_be_scored_on(workdir):
     fit()
     first = np.flatnonzero(splits() == "train")
     pixels = np.stack([open_images("digits").read(i) for i in first[:10]])
@@ -231,7 +231,7 @@ def test_a_map_fitted_on_every_image_has_nothing_to_be_scored_on(workplace):
     assert "the map was fitted on every one of these 10 images" in message
 
 
-def test_a_map_whose_source_is_another_model_is_one_clear_line(workplace):
+def test_a_map_whose_source_is_another_model_is_one_clear_line(workdir):
     fit()
     words = ["evaluate", "a-to-b.safetensors", *DATA, "--device", "cpu"]
     message = error_of(run(*words, "--src", "b.safetensors", code=1))
@@ -241,23 +241,23 @@ def test_a_map_whose_source_is_another_model_is_one_clear_line(workplace):
     assert "this map goes from z of a" in message
 
 
-def test_the_models_of_a_map_are_found_beside_it_or_asked_for(workplace, monkeypatch):
+def test_the_models_of_a_map_are_found_beside_it_or_asked_for(workdir, monkeypatch):
     fit()
-    elsewhere = workplace / "elsewhere"
+    elsewhere = workdir / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     words = ["evaluate", "../a-to-b.safetensors", "--data", "../few.npy", "--device", "cpu"]
     run(*words)
-    (workplace / "a.safetensors").rename(elsewhere / "renamed.safetensors")
+    (workdir / "a.safetensors").rename(elsewhere / "renamed.safetensors")
     message = error_of(run(*words, code=1))
     assert "the source model that ../a-to-b.safetensors names cannot be loaded" in message
     assert "or give another with --src" in message
     run(*words, "--src", "renamed.safetensors")
 
 
-def test_a_map_without_references_asks_for_the_models(workplace):
+def test_a_map_without_references_asks_for_the_models(workdir):
     fit()
-    path = workplace / "a-to-b.safetensors"
+    path = workdir / "a-to-b.safetensors"
     linear_map = LinearMap.load(path)
     object.__setattr__(linear_map, "target_reference", "")
     linear_map.save(path)
@@ -265,7 +265,7 @@ def test_a_map_without_references_asks_for_the_models(workplace):
     assert "does not say where its target model is: give it with --dst" in message
 
 
-def test_apply_draws_three_rows(workplace):
+def test_apply_draws_three_rows(workdir):
     fit()
     run("apply", "a-to-b.safetensors", *DATA, "--device", "cpu", "--out", "grid.png", "-n", "4")
     with Image.open("grid.png") as grid:
@@ -273,7 +273,7 @@ def test_apply_draws_three_rows(workplace):
         assert grid.width > 4 * 100
 
 
-def test_apply_maps_codes_of_images_and_of_files_alike(workplace):
+def test_apply_maps_codes_of_images_and_of_files_alike(workdir):
     fit()
     words = ["apply", "a-to-b.safetensors"]
     run(*words, *DATA, "--device", "cpu", "--codes-out", "from-images.npz")
@@ -294,7 +294,7 @@ def test_apply_maps_codes_of_images_and_of_files_alike(workplace):
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5"])
-def test_codes_that_are_mapped_already_are_not_mapped_again(workplace, suffix):
+def test_codes_that_are_mapped_already_are_not_mapped_again(workdir, suffix):
     fit()
     words = ["apply", "a-to-b.safetensors"]
     run(*words, *DATA, "--device", "cpu", "--codes-out", f"mapped{suffix}")
@@ -305,7 +305,7 @@ def test_codes_that_are_mapped_already_are_not_mapped_again(workplace, suffix):
     assert not Path("again.npz").exists()
 
 
-def test_codes_of_images_are_encoded_as_the_map_was_fitted(workplace, monkeypatch):
+def test_codes_of_images_are_encoded_as_the_map_was_fitted(workdir, monkeypatch):
     fit("--precision", "bfloat16")
     monkeypatch.setattr("latentmap.cache._encode_missing", None)
     run("apply", "a-to-b.safetensors", *DATA, "--device", "cpu", "--codes-out", "mapped.npz")
@@ -320,7 +320,7 @@ main(sys.argv[1:])
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5"])
-def test_a_full_disk_is_one_clear_line(workplace, suffix):
+def test_a_full_disk_is_one_clear_line(workdir, suffix):
     fit()
     ids = [f"{number}.png" for number in range(1000)]
     np.savez("codes.npz", ids=ids, codes=np.ones((1000, 5), np.float32))
@@ -335,9 +335,9 @@ def test_a_full_disk_is_one_clear_line(workplace, suffix):
     assert not Path(f"mapped{suffix}").exists()
 
 
-def test_the_picture_says_how_many_images_it_shows_and_which_it_could_not_read(workplace):
+def test_the_picture_says_how_many_images_it_shows_and_which_it_could_not_read(workdir):
     fit()
-    folder = workplace / "images"
+    folder = workdir / "images"
     folder.mkdir()
     for number in range(5):
         Image.new("L", (8, 8), 40 * number).save(folder / f"{number}.png")
@@ -353,7 +353,7 @@ def test_the_picture_says_how_many_images_it_shows_and_which_it_could_not_read(w
     assert "1.png" in error_of(run(*words, "--out", "grid3.png", code=1))
 
 
-def test_apply_asks_for_what_it_needs(workplace):
+def test_apply_asks_for_what_it_needs(workdir):
     fit()
     words = ["apply", "a-to-b.safetensors"]
     assert "say what to write" in run(*words, *DATA, code=2).stderr
@@ -364,7 +364,7 @@ def test_apply_asks_for_what_it_needs(workplace):
     assert "a picture (--out) is made of images" in run(*words, *picture, code=2).stderr
 
 
-def test_apply_refuses_choices_that_mean_nothing_among_codes(workplace):
+def test_apply_refuses_choices_that_mean_nothing_among_codes(workdir):
     fit()
     Path("table.csv").write_text("file,n\n")
     chosen = ["--split", "test", "--limit", "3", "--group-by", "table.csv", "--where", "n == 1"]
@@ -377,7 +377,7 @@ def test_apply_refuses_choices_that_mean_nothing_among_codes(workplace):
     assert "Error: --limit cannot be used with --codes" in message
 
 
-def test_apply_refuses_a_wrong_suffix_before_any_work(workplace):
+def test_apply_refuses_a_wrong_suffix_before_any_work(workdir):
     words = ["apply", "missing.safetensors", *DATA]
     message = error_of(run(*words, "--out", "grid.foo", code=1))
     assert "grid.foo must end as a picture does, such as .png" in message
@@ -385,7 +385,7 @@ def test_apply_refuses_a_wrong_suffix_before_any_work(workplace):
     assert "mapped.foo must end in .npz or .h5" in message
 
 
-def test_apply_keeps_an_output_that_exists(workplace):
+def test_apply_keeps_an_output_that_exists(workdir):
     fit()
     Path("grid.png").write_bytes(b"precious")
     message = error_of(run("apply", "a-to-b.safetensors", *DATA, "--out", "grid.png", code=1))
@@ -394,7 +394,7 @@ def test_apply_keeps_an_output_that_exists(workplace):
 
 
 @pytest.mark.parametrize("command", ["evaluate", "apply"])
-def test_a_map_that_is_no_map_is_one_clear_line(workplace, command):
+def test_a_map_that_is_no_map_is_one_clear_line(workdir, command):
     words = [command, "a.safetensors", *DATA, *(["--out", "g.png"] if command == "apply" else [])]
     assert "a.safetensors holds a model, not a map" in error_of(run(*words, code=1))
     words[1] = "missing.safetensors"

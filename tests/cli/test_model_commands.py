@@ -19,7 +19,7 @@ TINY = ["--architecture", "dense", "--widths", "16,8", "--latent-dim", "3", "--b
 
 
 @pytest.fixture(autouse=True)
-def workplace(tmp_path, monkeypatch):
+def workdir(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -84,14 +84,14 @@ def test_an_output_that_exists_asks_for_force_and_a_run_can_go_on():
         (["--where", "a =="], ""),
     ],
 )
-def test_wrong_usage_is_exit_code_2_and_writes_nothing(workplace, words, message):
+def test_wrong_usage_is_exit_code_2_and_writes_nothing(workdir, words, message):
     result = train(*words, code=1 if words[0] == "--where" else 2)
     assert message in result.stderr
-    assert not any(workplace.iterdir())
+    assert not any(workdir.iterdir())
 
 
-def test_a_folder_of_mixed_sizes_and_channels_asks_what_is_wanted(workplace):
-    (workplace / "faces").mkdir()
+def test_a_folder_of_mixed_sizes_and_channels_asks_what_is_wanted(workdir):
+    (workdir / "faces").mkdir()
     Image.new("RGB", (8, 8)).save("faces/a.png")
     Image.new("L", (8, 8)).save("faces/b.png")
     result = run("train", "vae", "--data", "faces", *TINY, "--out", "v.safetensors", code=1)
@@ -101,9 +101,9 @@ def test_a_folder_of_mixed_sizes_and_channels_asks_what_is_wanted(workplace):
     assert load("v.safetensors").image_shape == (3, 8, 8)
 
 
-def test_models_are_listed_and_described(workplace):
+def test_models_are_listed_and_described(workdir):
     train("--epochs", "1")
-    (workplace / "other.safetensors").write_bytes(b"not a model")
+    (workdir / "other.safetensors").write_bytes(b"not a model")
     listed = run("models").stdout
     assert "vae.safetensors" in listed and "other" not in listed
     assert [m["file"] for m in json.loads(run("models", "list", "--json").stdout)] == [
@@ -118,12 +118,12 @@ def test_models_are_listed_and_described(workplace):
     assert "is no readable safetensors file" in refused.stderr
 
 
-def test_listing_passes_over_hidden_files_and_models_that_do_not_say_their_size(workplace):
+def test_listing_passes_over_hidden_files_and_models_that_do_not_say_their_size(workdir):
     train("--epochs", "1")
-    whole = (workplace / "vae.safetensors").read_bytes()
-    (workplace / ".hidden.safetensors").write_bytes(whole)
+    whole = (workdir / "vae.safetensors").read_bytes()
+    (workdir / ".hidden.safetensors").write_bytes(whole)
     # Of the same length, so that the file stays readable.
-    (workplace / "vague.safetensors").write_bytes(whole.replace(b"latent_dim", b"latent_din"))
+    (workdir / "vague.safetensors").write_bytes(whole.replace(b"latent_dim", b"latent_din"))
     assert [m["file"] for m in json.loads(run("models", "list", "--json").stdout)] == [
         "vae.safetensors"
     ]
@@ -132,11 +132,11 @@ def test_listing_passes_over_hidden_files_and_models_that_do_not_say_their_size(
     assert "does not describe its model as it should: 'latent_dim'" in refused.stderr
 
 
-def test_an_empty_folder_of_models_says_so(workplace):
+def test_an_empty_folder_of_models_says_so(workdir):
     assert "no native model files in ." in run("models").stderr
 
 
-def test_encoding_with_two_models_fills_a_cache_once(workplace):
+def test_encoding_with_two_models_fills_a_cache_once(workdir):
     train("--epochs", "1")
     train("--epochs", "1", "--seed", "1", out="b.safetensors")
     words = ["encode", "vae.safetensors", "b.safetensors", *DIGITS, "--out", "codes", "--json"]
@@ -145,16 +145,16 @@ def test_encoding_with_two_models_fills_a_cache_once(workplace):
         ("vae.safetensors", 60, 3),
         ("b.safetensors", 60, 3),
     ]
-    before = sorted((p, p.stat().st_mtime_ns) for p in workplace.glob("codes/entries/*/*"))
+    before = sorted((p, p.stat().st_mtime_ns) for p in workdir.glob("codes/entries/*/*"))
     assert json.loads(run(*words).stdout) == result
-    assert sorted((p, p.stat().st_mtime_ns) for p in workplace.glob("codes/entries/*/*")) == before
+    assert sorted((p, p.stat().st_mtime_ns) for p in workdir.glob("codes/entries/*/*")) == before
 
 
-def test_encoding_lists_what_it_skipped(workplace):
-    (workplace / "faces").mkdir()
+def test_encoding_lists_what_it_skipped(workdir):
+    (workdir / "faces").mkdir()
     for name in "abc":
         Image.new("L", (8, 8)).save(f"faces/{name}.png")
-    (workplace / "faces" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (workdir / "faces" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     train("--epochs", "1")
     words = ["encode", "vae.safetensors", "--data", "faces", "--out", "codes"]
     assert "b.png" in run(*words, code=1).stderr
@@ -170,11 +170,11 @@ def test_diagnosing_prints_the_figures():
     assert f"active variables       {result['active_variables']} of 3" in text
 
 
-def test_diagnosing_lists_what_it_skipped(workplace):
-    (workplace / "faces").mkdir()
+def test_diagnosing_lists_what_it_skipped(workdir):
+    (workdir / "faces").mkdir()
     for name in "abc":
         Image.new("L", (8, 8)).save(f"faces/{name}.png")
-    (workplace / "faces" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (workdir / "faces" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     train("--epochs", "1")
     words = ["diagnose", "vae.safetensors", "--data", "faces", "--json"]
     assert "b.png" in run(*words, code=1).stderr
@@ -184,7 +184,7 @@ def test_diagnosing_lists_what_it_skipped(workplace):
     assert (figures["n"], figures["skipped"]) == (2, ["b.png"])
 
 
-def test_ctrl_c_ends_a_training_with_one_line_and_it_can_be_resumed(workplace):
+def test_ctrl_c_ends_a_training_with_one_line_and_it_can_be_resumed(workdir):
     words = ["train", "vae", *DIGITS, *TINY, "--out", "v.safetensors", "--epochs", "100000"]
     program = f"""
 from latentmap.encoders.training import loop
@@ -193,16 +193,16 @@ from latentmap.cli.main import main
 main({words!r})
 """
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as child:
-        while not (workplace / "v.safetensors.training" / "log.jsonl").exists():
+        while not (workdir / "v.safetensors.training" / "log.jsonl").exists():
             assert child.poll() is None
         os.kill(child.pid, signal.SIGINT)
         _, stderr = child.communicate(timeout=60)
     assert child.returncode == 130
     lines = [line for line in stderr.decode().splitlines() if line.strip()]
     assert len(lines) == 1 and "--resume" in lines[0]
-    assert not (workplace / "v.safetensors").exists()
+    assert not (workdir / "v.safetensors").exists()
     step = json.loads(
-        (workplace / "v.safetensors.training" / "log.jsonl").read_text().splitlines()[-1]
+        (workdir / "v.safetensors.training" / "log.jsonl").read_text().splitlines()[-1]
     )["step"]
     run(*words[:-2], "--steps", step + 500, "--resume")
-    assert (workplace / "v.safetensors").exists()
+    assert (workdir / "v.safetensors").exists()
