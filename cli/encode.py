@@ -10,7 +10,6 @@ import click
 from latentmap.cli.options import (
     DataOptions,
     batch_size_option,
-    cache_option,
     data_options,
     device_option,
     json_option,
@@ -21,12 +20,16 @@ from latentmap.cli.options import (
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @data_options
-@cache_option
 @click.option(
     "--out",
+    "--cache",
+    "cache",
     type=click.Path(file_okay=False, path_type=Path),
-    metavar="CACHE",
-    help="The cache to write; the same as --cache.",
+    default=Path("latentmap-cache"),
+    show_default=True,
+    envvar="LATENTMAP_CACHE",
+    show_envvar=True,
+    help="The folder where codes are kept.",
 )
 @device_option
 @precision_option
@@ -42,7 +45,6 @@ def encode(
     models: tuple[str, ...],
     data: DataOptions,
     cache: Path,
-    out: Path | None,
     device: str,
     precision: Any,
     batch_size: int | None,
@@ -61,17 +63,15 @@ def encode(
     from latentmap.cli.output import print_json, warn
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
-    from latentmap.encoding import BATCH_SIZE
 
     loaded = [load(reference, device=device) for reference in models]
     images = data.open()
-    folder = out or cache
     with progress_bar("encoding") as progress:
-        results = LatentCache(folder, notify=warn).get_or_encode_all(
+        results = LatentCache(cache, notify=warn).get_or_encode_all(
             loaded,
             images,
             precision=precision,
-            batch_size=batch_size or BATCH_SIZE,
+            batch_size=batch_size,
             on_error=data.on_error,
             workers=workers,
             progress=progress,
@@ -79,7 +79,7 @@ def encode(
     if as_json:
         print_json(
             {
-                "cache": str(folder),
+                "cache": str(cache),
                 "data": images.fingerprint,
                 "codes": [
                     {
@@ -96,6 +96,6 @@ def encode(
         )
         return
     for codes in results:
-        click.echo(f"{folder}: {len(codes)} codes in {codes.space}")
+        click.echo(f"{cache}: {len(codes)} codes in {codes.space}")
     for name in results[0].skipped:
-        click.echo(f"skipped {name}: it could not be read", err=True)
+        warn(f"skipped {name}: it could not be read")

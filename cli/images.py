@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 import click
 
 from latentmap.cli import options
+from latentmap.cli.output import print_json
 from latentmap.cli.progress import progress_bar
 
 
@@ -79,7 +79,7 @@ def pack(
             "skipped": list(result.skipped),
             **result.packed.to_json(),
         }
-        click.echo(json.dumps(record))
+        print_json(record)
         return
     height, width = view.size
     colour = "grey" if view.channels == 1 else "RGB"
@@ -120,7 +120,7 @@ def show(data: options.DataOptions, as_json: bool) -> None:
         "first_ids": source.ids[:3].tolist(),
     }
     if as_json:
-        click.echo(json.dumps(record))
+        print_json(record)
         return
     click.echo(f"{source.path}: {len(source)} images, such as {', '.join(record['first_ids'])}")
     for (height, width, channels), count in shapes.most_common(5):

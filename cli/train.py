@@ -219,8 +219,9 @@ def _train(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    from latentmap.cli.output import command_line, print_json
+    from latentmap.cli.output import command_line, print_json, warn
     from latentmap.cli.progress import progress_bar
+    from latentmap.encoders.native import read_header
     from latentmap.encoders.training.train_vae import VAESettings, train_vae, working_folder
 
     images = data.open()
@@ -244,8 +245,11 @@ def _train(
             loading=loading,
             progress=progress,
         )
+    skipped = read_header(out).training["skipped"]
+    for name in skipped:
+        warn(f"skipped {name}: it could not be read")
     if as_json:
-        print_json({"model": str(out), "fingerprint": model.fingerprint})
+        print_json({"model": str(out), "fingerprint": model.fingerprint, "skipped": skipped})
     else:
         click.echo(
             f"{out}: {model.family} {model.fingerprint[:12]}; log and pictures in "

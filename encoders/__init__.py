@@ -1,6 +1,4 @@
-"""Adapters: foreign networks behind the contract of ``latentmap.model.Model``, and how to load
-them.
-"""
+"""Adapters: networks behind the contract of ``latentmap.model.Model``, and how to load them."""
 
 from __future__ import annotations
 

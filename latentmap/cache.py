@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -34,7 +34,7 @@ from latentmap.shards import DamageError
 from latentmap.storage import Storage
 
 if TYPE_CHECKING:
-    from latentmap.images import ImageSource
+    from latentmap.images import ImageSource, OnError
     from latentmap.model import Model, Precision
 
 T = TypeVar("T")
@@ -149,7 +149,7 @@ class LatentCache:
         *,
         precision: Precision = "float32",
         batch_size: int | None = None,
-        on_error: Literal["stop", "skip"] = "stop",
+        on_error: OnError = "stop",
         workers: int | None = None,
         progress: Progress | None = None,
     ) -> Codes:
@@ -172,7 +172,7 @@ class LatentCache:
         *,
         precision: Precision = "float32",
         batch_size: int | None = None,
-        on_error: Literal["stop", "skip"] = "stop",
+        on_error: OnError = "stop",
         workers: int | None = None,
         progress: Progress | None = None,
     ) -> tuple[Codes, ...]:
@@ -320,8 +320,9 @@ class LatentCache:
 
         Raises:
             CacheError: no entry or several begin with ``prefix``; or it is damaged or not
-                complete. OutputError: the file exists and ``force`` is not set, or has another
-                suffix, or cannot be written.
+                complete.
+            OutputError: the file exists and ``force`` is not set, or has another suffix, or cannot
+                be written.
         """
         entry = self.entry(prefix)
         if entry.problem:
@@ -411,7 +412,7 @@ def _encode_missing(
     *,
     precision: Precision,
     batch_size: int | None,
-    on_error: Literal["stop", "skip"],
+    on_error: OnError,
     workers: int | None,
     progress: Progress | None,
 ) -> None:

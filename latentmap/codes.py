@@ -55,9 +55,7 @@ class Rows(Protocol):
     def shape(self) -> tuple[int, ...]: ...
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows ``start`` to ``stop`` as float32 ``(stop - start, d)``, a fresh or shared array; not
-        to be written to.
-        """
+        """Rows ``start`` to ``stop`` as float32 ``(stop - start, d)``, not to be written to."""
 
     def take(self, index: np.ndarray) -> np.ndarray:
         """The rows at ``index`` as float32, in that order."""

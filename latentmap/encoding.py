@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from latentmap.codes import Codes
 from latentmap.errors import ModelError
-from latentmap.images import Batch, ImageSource
+from latentmap.images import Batch, ImageSource, OnError
 from latentmap.model import Model, Precision
 from latentmap.progress import Progress
 
@@ -47,7 +46,7 @@ def encode_batches(
     start: int = 0,
     batch_size: int = BATCH_SIZE,
     precision: Precision = "float32",
-    on_error: Literal["stop", "skip"] = "stop",
+    on_error: OnError = "stop",
     workers: int | None = None,
 ) -> Iterator[EncodedBatch]:
     """The codes of all images from ``start`` on, in order, batch by batch.
@@ -80,7 +79,7 @@ def encode(
     *,
     batch_size: int = BATCH_SIZE,
     precision: Precision = "float32",
-    on_error: Literal["stop", "skip"] = "stop",
+    on_error: OnError = "stop",
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Codes:

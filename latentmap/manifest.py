@@ -1,8 +1,7 @@
 """The manifest of a cache entry: what was committed, and from what it was made.
 
 A manifest is JSON that carries the sha256 of its own content and is read only when it is, byte for
-byte, what would be
-written: a flipped bit is found even where the text still parses.
+byte, what would be written: a flipped bit is found even where the text still parses.
 """
 
 from __future__ import annotations

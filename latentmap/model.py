@@ -156,9 +156,7 @@ class Model(ABC):
         return images
 
     def sample(self, n: int, *, seed: int) -> Tensor:
-        """``n`` codes ``(n, d)`` drawn from the prior; the same seed gives the same codes on every
-        device.
-        """
+        """``n`` codes ``(n, d)`` drawn from the prior; one seed, the same codes on any device."""
         if n < 1:
             raise ModelError(f"the number of samples must be at least 1, not {n}")
         generator = torch.Generator().manual_seed(seed)

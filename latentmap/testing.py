@@ -1,6 +1,4 @@
-"""For tests, ours and those of adapters: an exact model whose results are known, and a check of the
-contract.
-"""
+"""For tests, ours and those of adapters: an exact model, and a check of the contract."""
 
 from __future__ import annotations
 

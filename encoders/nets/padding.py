@@ -1,6 +1,4 @@
-"""Zero padding to the size that a convolutional network needs (the seeds pad MNIST's 28x28 to
-32x32).
-"""
+"""Zero padding to the size that a network needs, as for MNIST from 28x28 to 32x32."""
 
 from __future__ import annotations
 

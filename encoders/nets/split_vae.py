@@ -1,5 +1,6 @@
-"""The Split-VAE (Asperti, Bugo & Filippini, "Enhancing Variational Generation Through
-Self-Decomposition", 2022).
+"""The Split-VAE.
+
+Asperti, Bugo & Filippini, "Enhancing Variational Generation Through Self-Decomposition", 2022.
 """
 
 from __future__ import annotations

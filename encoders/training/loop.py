@@ -32,6 +32,7 @@ from latentmap.progress import Progress
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
+PREVIEW = "epoch-{}.png"
 
 
 class Recipe(Stateful, Protocol):
@@ -82,8 +83,13 @@ def run(
             loss that is not finite any more, or another process that trains in ``folder``.
     """
     with _alone(folder):
-        for leftover in folder.glob(f".{Path(CHECKPOINT).stem}.*.tmp*"):
-            leftover.unlink()  # Of a run that was killed while it saved.
+        # What a run left that was killed while it saved, and unless it goes on, all that it made.
+        patterns = [f".{Path(CHECKPOINT).stem}.*.tmp*"]
+        if not resume:
+            patterns += [CHECKPOINT, LOG, PREVIEW.format("*")]
+        for pattern in patterns:
+            for path in folder.glob(pattern):
+                path.unlink()
         return _run(recipe, pixels, schedule, folder, settings, resume, preview, progress)
 
 
@@ -145,7 +151,7 @@ def _run(
                 _write_log(folder, lines)
                 if preview is not None:
                     recipe.network.eval()
-                    preview(folder / f"epoch-{epoch + 1:04d}.png")
+                    preview(folder / PREVIEW.format(f"{epoch + 1:04d}"))
                     recipe.network.train()
             saver.save(done, lines, force=done == total)
             if progress is not None:

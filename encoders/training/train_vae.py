@@ -13,7 +13,7 @@ from torch import Tensor
 from latentmap.encoders import build
 from latentmap.encoders.native import save_model
 from latentmap.encoders.training.checkpoint import read_record
-from latentmap.encoders.training.loop import CHECKPOINT, LOG, Schedule, run
+from latentmap.encoders.training.loop import CHECKPOINT, Schedule, run
 from latentmap.encoders.training.vae import VAERecipe
 from latentmap.encoders.vae import GaussianVAE
 from latentmap.errors import ModelError, OutputError
@@ -82,15 +82,15 @@ def train_vae(
     loading: Progress | None = None,
     progress: Progress | None = None,
 ) -> GaussianVAE:
-    """Trains on all images of a source and writes the native model file ``out``; gives back the
-    model.
+    """Trains on all images of a source, writes the native model file ``out``, and gives the model.
 
     A killed run goes on with ``resume=True``. ``record`` is added to the training record of the
     file.
 
     Raises:
         OutputError: ``out``, or a run towards it, exists, and neither ``resume`` nor ``force`` is
-        set. ModelError: the settings do not fit each other, the images or the run that is resumed.
+            set.
+        ModelError: the settings do not fit each other, the images or the run that is resumed.
         ImageError: an image cannot be read.
     """
     folder = working_folder(out)
@@ -110,8 +110,6 @@ def train_vae(
     )
     fixed = asdict(settings)
     schedule = Schedule(*(fixed.pop(name) for name in ("epochs", "batch_size", "seed", "steps")))
-    if not resume:
-        _clear(folder)
     figures = run(
         recipe,
         pixels,
@@ -158,13 +156,6 @@ def _check_free(out: Path, folder: Path, *, resume: bool, force: bool) -> None:
         raise OutputError(
             f"{folder} holds an earlier run: go on with --resume, or add --force to start again"
         )
-
-
-def _clear(folder: Path) -> None:
-    """Removes what an earlier run left; nothing else of what may lie there."""
-    for pattern in (CHECKPOINT, LOG, "epoch-*.png"):
-        for path in folder.glob(pattern):
-            path.unlink()
 
 
 @torch.no_grad()

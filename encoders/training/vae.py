@@ -105,9 +105,7 @@ class VAERecipe:
         return not bool(torch.isfinite(self.state["loss_sum"]))
 
     def figures(self) -> dict[str, float | int]:
-        """The means of the running epoch: loss, mse per pixel, KL per image, gamma, active
-        variables.
-        """
+        """Means of this epoch: loss, mse per pixel, KL per image; gamma; active variables."""
         state = self.state
         count = state["count"]
         variance = state["mean_square_sum"] / count - (state["mean_sum"] / count).square()

@@ -101,6 +101,18 @@ def test_a_folder_of_mixed_sizes_and_channels_asks_what_is_wanted(workdir):
     assert load("v.safetensors").image_shape == (3, 8, 8)
 
 
+def test_training_lists_what_it_skipped(workdir):
+    (workdir / "faces").mkdir()
+    for name in "abc":
+        Image.new("L", (8, 8)).save(f"faces/{name}.png")
+    (workdir / "faces" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    words = ["train", "vae", "--data", "faces", "--architecture", "dense", "--batch-size", "2"]
+    words += ["--epochs", "1", "--out", "v.safetensors", "--on-error", "skip", "--json"]
+    result = run(*words)
+    assert json.loads(result.stdout)["skipped"] == ["b.png"]
+    assert "skipped b.png: it could not be read" in result.stderr
+
+
 def test_models_are_listed_and_described(workdir):
     train("--epochs", "1")
     (workdir / "other.safetensors").write_bytes(b"not a model")

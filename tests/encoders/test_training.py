@@ -218,8 +218,19 @@ def test_two_trainings_cannot_spoil_each_other(tmp_path, images):
     def another(done, total):
         with pytest.raises(ModelError, match="another process is training in"):
             train_vae(images, SETTINGS, out=out, resume=True)
+        with pytest.raises(ModelError, match="another process is training in"):
+            train_vae(images, SETTINGS, out=out, force=True)
+        assert (working_folder(out) / CHECKPOINT).exists()
 
     train_vae(images, replace(SETTINGS, steps=1), out=out, progress=another)
+
+
+def test_starting_again_leaves_nothing_of_the_earlier_run(tmp_path, images):
+    out = tmp_path / "vae.safetensors"
+    train_vae(images, SETTINGS, out=out)
+    train_vae(images, replace(SETTINGS, epochs=1), out=out, force=True)
+    assert [path.name for path in working_folder(out).glob("epoch-*")] == ["epoch-0001.png"]
+    assert len(log_of(working_folder(out))) == 1
 
 
 def test_what_a_killed_run_half_saved_is_removed(tmp_path, images):
