@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentmap.cli.fit_options import (
+    FitOptionsGiven,
+    curve_table,
+    fit_options,
+    methods_table,
+)
 from latentmap.cli.options import (
     DataOptions,
     batch_size_option,
@@ -23,6 +29,18 @@ from latentmap.cli.options import (
 if TYPE_CHECKING:
     from latentmap.images import ImageSource
     from latentmap.splits import Split
+
+
+def _parse_sizes(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int | None, ...] | None:
+    """Numbers of pairs; None stands for all."""
+    if value is None:
+        return None
+    parts = [part.strip() for part in value.split(",")]
+    if not all(part == "all" or (part.isascii() and part.isdigit()) for part in parts):
+        raise click.BadParameter(f"{value!r} is no list of sizes: give numbers such as 16,64,all")
+    return tuple(None if part == "all" else int(part) for part in parts)
 
 
 @click.command()
@@ -42,11 +60,27 @@ if TYPE_CHECKING:
     metavar="N",
     help="Fit on N random images of the split.  [default: all]",
 )
+@fit_options
 @click.option(
-    "--penalty",
-    type=click.FloatRange(min=0),
-    metavar="NUMBER",
-    help="The ridge penalty.  [default: the smallest leave-one-out error]",
+    "--curve",
+    callback=_parse_sizes,
+    metavar="N,N,...",
+    help="Fit on so many random pairs each, and show how the scores grow; `all` is all of them. "
+    "No map is written.",
+)
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="For --curve: how often each number of pairs is drawn.",
+)
+@click.option(
+    "--figure",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PNG",
+    help="For --curve: a picture of it.",
 )
 @seed_option
 @cache_option
@@ -61,7 +95,10 @@ def fit(
     data: DataOptions,
     out: Path | None,
     n_pairs: int | None,
-    penalty: float | None,
+    options: FitOptionsGiven,
+    curve: tuple[int | None, ...] | None,
+    draws: int,
+    figure: Path | None,
     seed: int,
     cache: Path,
     device: str,
@@ -75,20 +112,30 @@ def fit(
     Images are encoded through the cache. The map is fitted on the split train (or --split val) and
     scored on the split test, with 95 % intervals over images; --limit holds for each of the two.
 
+    With --method all, a table compares all methods on the same pairs and images; with --curve, the
+    scores stand against the number of pairs. Neither writes a map.
+
     \b
-    Example:
+    Examples:
       latentmap fit --src vae.safetensors --dst svae.safetensors --data faces.zip
+      latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --method procrustes
+      latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --method all
+      latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip \\
+          --curve 16,64,256,all --figure curve.png
     """
     from latentmap.cache import LatentCache
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
     from latentmap.files import refuse_existing
-    from latentmap.relocation import fit_models, score_models
+    from latentmap.relocation import fit_training, score_models, training_pairs
 
+    several = curve is not None or options.method == "all"
+    _check_outputs(options, several, curve, out, figure, force)
     source, target = (load(reference, device=device) for reference in (src, dst))
     path = out or Path(f"{source.name}-to-{target.name}.safetensors")
-    refuse_existing(path, force=force)
+    if not several:
+        refuse_existing(path, force=force)
     split = data.split or "train"
     images = replace(data, split=None, limit=None).open()
     if data.limit is not None:
@@ -96,23 +143,79 @@ def fit(
         images = _first_of_splits(images, (split, "test"), data.limit)
     test = images.split("test")
     codes = LatentCache(cache, notify=warn)
-    group_by = data.group_by and data.group_by.name
-    linear_map = fit_models(
+    training = training_pairs(
         source,
         target,
         images,
         cache=codes,
         split=split,
         n_pairs=n_pairs,
-        penalty=penalty,
         seed=seed,
         precision=precision,
         batch_size=batch_size,
         on_error=data.on_error,
-        references=(src, dst),
-        record={"command": command_line(), "group_by": group_by},
         stage=progress_bar,
     )
+    title = f"{source.name} to {target.name}"
+    if curve is not None:
+        from latentmap.comparison import learning_curve
+
+        sizes = [len(training.pairs) if size is None else size for size in curve]
+        grown = learning_curve(
+            training,
+            source,
+            target,
+            images,
+            test,
+            sizes=sizes,
+            draws=draws,
+            options=options.to_library(),
+            cache=codes,
+            seed=seed,
+            stage=progress_bar,
+        )
+        if figure is not None:
+            from latentmap.report.curves import save_curve
+
+            save_curve(grown, figure, title=title)
+        print_json(grown.to_json()) if as_json else click.echo(curve_table(grown))
+        return
+    if options.method == "all":
+        from latentmap.comparison import compare_methods
+
+        compared = compare_methods(
+            training,
+            source,
+            target,
+            images,
+            test,
+            options=options.to_library(method="ridge"),
+            cache=codes,
+            seed=seed,
+            stage=progress_bar,
+        )
+        for name, reason in compared.failed.items():
+            warn(f"{name} has no map: {reason}")
+        if as_json:
+            results = [result.to_json() for result in compared.results]
+            print_json({"results": results, "failed": compared.failed})
+        else:
+            click.echo(methods_table(compared, title))
+        return
+    with progress_bar("fitting", "pairs") as progress:
+        linear_map = fit_training(
+            training,
+            source,
+            images,
+            options=options.to_library(),
+            seed=seed,
+            references=(src, dst),
+            record={
+                "command": command_line(),
+                "group_by": data.group_by and data.group_by.name,
+            },
+            progress=progress,
+        )
     scores = score_models(
         linear_map,
         source,
@@ -134,6 +237,29 @@ def fit(
         return
     click.echo(f"{path}: {linear_map}")
     click.echo(scores.table())
+
+
+def _check_outputs(
+    options: FitOptionsGiven,
+    several: bool,
+    curve: tuple[int | None, ...] | None,
+    out: Path | None,
+    figure: Path | None,
+    force: bool,
+) -> None:
+    from latentmap.files import refuse_existing
+
+    if several and out is not None:
+        raise click.UsageError("--method all and --curve write no map: leave --out out")
+    if curve is not None and options.method == "all":
+        raise click.UsageError("a curve is of one method: give another than all, or no --curve")
+    if figure is not None:
+        if curve is None:
+            raise click.UsageError("--figure is the picture of a --curve: give one")
+        from latentmap.report.curves import require_plots
+
+        refuse_existing(figure, force=force)
+        require_plots(figure)
 
 
 def _first_of_splits(images: ImageSource, names: tuple[Split, ...], n: int) -> ImageSource:

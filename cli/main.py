@@ -33,6 +33,9 @@ COMMANDS = {
     "fit": _Entry("latentmap.cli.fit", "fit", "Fit a map from one latent space to another."),
     "evaluate": _Entry("latentmap.cli.evaluate", "evaluate", "Score a map on images."),
     "apply": _Entry("latentmap.cli.apply", "apply", "Carry images or codes through a map."),
+    "map": _Entry(
+        "latentmap.cli.map", "map_group", "Describe, compose and invert maps; shared factors."
+    ),
     "diagnose": _Entry("latentmap.cli.diagnose", "diagnose", "What a VAE's latent variables do."),
 }
 

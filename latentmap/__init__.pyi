@@ -4,7 +4,8 @@ from .encoding import encode
 from .errors import LatentmapError
 from .frames import Frame
 from .images import ImageSource, open_images
-from .mapping.linear_map import LinearMap, fit
+from .mapping.fitting import fit
+from .mapping.linear_map import LinearMap
 from .model import Model
 from .pairs import Pairs, pair
 from .relocation import fit_models, relocate, score_models

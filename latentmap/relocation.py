@@ -8,27 +8,29 @@ Shapes: ``n`` images, images ``(n, c, h, w)`` in [0, 1], codes ``(n, p)`` and ``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from latentmap.cache import LatentCache
-from latentmap.errors import MapError
+from latentmap.errors import MapError, PairError
 from latentmap.images import ImageSource, OnError
-from latentmap.mapping.linear_map import LinearMap, fit
+from latentmap.mapping.fitting import FitOptions, fit
+from latentmap.mapping.linear_map import LinearMap
 from latentmap.model import Model, Precision
 from latentmap.pairs import Pairs, is_known, pair
 from latentmap.progress import Progress
-from latentmap.scores import Scores, evaluate, require_models
+from latentmap.scores import Scores, evaluate_all, require_models
 from latentmap.splits import Split
 
 # Called with what is done next; gives the progress for it.
 Stage = Callable[[str], AbstractContextManager[Progress | None]]
 _BATCH = 64  # Images at a time.
+_NOISE = 2048  # Images whose posterior variances stand for all.
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,38 @@ class Relocated:
     relocated: torch.Tensor
 
 
-def fit_models(
+@dataclass(frozen=True, eq=False)
+class TrainingPairs:
+    """What a map between two models is fitted on.
+
+    ``groups`` ``(n,)`` are those of the images, where they have some; ``record`` is what a map's
+    file is to say of them.
+    """
+
+    pairs: Pairs
+    groups: np.ndarray | None
+    record: dict[str, Any]
+
+    def take(self, index: np.ndarray) -> TrainingPairs:
+        """The pairs at ``index``, in that order."""
+        groups = None if self.groups is None else self.groups[index]
+        return replace(self, pairs=self.pairs.take(index), groups=groups)
+
+    def sample(self, n: int, *, seed: int) -> TrainingPairs:
+        """``n`` random pairs, none twice.
+
+        Raises:
+            PairError: there are fewer pairs than that.
+        """
+        if not 1 <= n <= len(self.pairs):
+            raise PairError(
+                f"{n} random pairs were asked for, but there are {len(self.pairs)}: ask for 1 to "
+                f"{len(self.pairs)}"
+            )
+        return self.take(np.sort(np.random.default_rng(seed).permutation(len(self.pairs))[:n]))
+
+
+def training_pairs(
     source: Model,
     target: Model,
     images: ImageSource,
@@ -48,21 +81,17 @@ def fit_models(
     cache: LatentCache,
     split: Split = "train",
     n_pairs: int | None = None,
-    penalty: float | None = None,
     seed: int = 0,
     precision: Precision = "float32",
     batch_size: int | None = None,
     on_error: OnError = "stop",
-    references: tuple[str, str] = ("", ""),
-    record: Mapping[str, Any] | None = None,
     stage: Stage | None = None,
-) -> LinearMap:
-    """The ridge map between two models, fitted on one split of some images.
+) -> TrainingPairs:
+    """The pairs of one split of some images.
 
     All images are encoded that ``cache`` lacks, so that the other splits can be scored next.
-    ``n_pairs`` takes that many random pairs of the split. ``references`` and ``record`` go into the
-    map as they are; its ``record["fit_skipped"]`` are the images of the split that could not be
-    read.
+    ``n_pairs`` takes that many random pairs of the split. ``record["fit_skipped"]`` are the images
+    of the split that could not be read.
 
     Raises:
         MapError: ``split`` is ``test``, which is kept for the scores.
@@ -73,27 +102,129 @@ def fit_models(
             "a map cannot be fitted on the split test: it is kept for the scores, which would "
             "otherwise be of images that the map has seen; choose train or val"
         )
-    stage = stage or _silent
-    chosen = images.split(split).ids
-    known = set(chosen.tolist())
-    pairs = _pair_images(source, target, images, cache, precision, batch_size, on_error, stage)
-    pairs = pairs.take(np.flatnonzero(np.isin(pairs.ids, chosen)))
-    if n_pairs is not None:
-        pairs = pairs.sample(n_pairs, seed=seed)
+    chosen = images.split(split)
+    known = set(chosen.ids.tolist())
+    pairs = _pair_images(
+        source, target, images, cache, precision, batch_size, on_error, stage or _silent
+    )
+    pairs = pairs.take(np.flatnonzero(np.isin(pairs.ids, chosen.ids)))
     skipped = dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped))
-    made = {
+    groups = None
+    if chosen.groups is not None:
+        order = np.argsort(chosen.ids)
+        groups = chosen.groups[order[np.searchsorted(chosen.ids, pairs.ids, sorter=order)]]
+    record = {
         "split": split,
         "seed": seed,
         "precision": precision,
         "images": images.fingerprint,
         "fit_skipped": [name for name in skipped if name in known],
     }
+    training = TrainingPairs(pairs, groups, record)
+    return training if n_pairs is None else training.sample(n_pairs, seed=seed)
+
+
+def fit_training(
+    training: TrainingPairs,
+    source: Model,
+    images: ImageSource,
+    *,
+    options: FitOptions | None = None,
+    seed: int = 0,
+    references: tuple[str, str] = ("", ""),
+    record: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> LinearMap:
+    """The map that some training pairs give.
+
+    ``errors-in-variables`` takes the noise from the posterior of the ``source``, over at most 2,048
+    of the ``images`` that the pairs are of.
+
+    Raises:
+        MapError: as ``fit`` raises it.
+        ModelError: the method needs a posterior, and the source has none.
+    """
+    options = options or FitOptions()
+    settings = dict(options.settings)
+    if options.method == "errors-in-variables" and "noise" not in settings:
+        mine = images.subset(np.flatnonzero(np.isin(images.ids, training.pairs.ids)))
+        settings["noise"] = posterior_noise(source, mine.subset(np.arange(min(len(mine), _NOISE))))
+    return fit(
+        training.pairs,
+        method=options.method,
+        settings=settings,
+        select=options.select,
+        folds=options.folds,
+        groups=training.groups,
+        intercept=options.intercept,
+        refine=options.refine,
+        moments=options.moments,
+        seed=seed,
+        references=references,
+        record={**training.record, **(record or {})},
+        progress=progress,
+    )
+
+
+def posterior_noise(model: Model, images: ImageSource) -> torch.Tensor:
+    """The mean variance ``(d,)``, float64, of a model's posterior over some images."""
+    total = torch.zeros(model.latent_dim, dtype=torch.float64)
+    seen = 0
+    for batch in images.batches([model.view], batch_size=_BATCH, on_error="skip"):
+        variance = model.posterior(batch.images[0].float().div(255)).variance
+        total += variance.double().sum(0).cpu()
+        seen += len(variance)
+    return total / max(seen, 1)
+
+
+def fit_models(
+    source: Model,
+    target: Model,
+    images: ImageSource,
+    *,
+    cache: LatentCache,
+    split: Split = "train",
+    n_pairs: int | None = None,
+    options: FitOptions | None = None,
+    seed: int = 0,
+    precision: Precision = "float32",
+    batch_size: int | None = None,
+    on_error: OnError = "stop",
+    references: tuple[str, str] = ("", ""),
+    record: Mapping[str, Any] | None = None,
+    stage: Stage | None = None,
+) -> LinearMap:
+    """The map between two models, fitted on one split of some images; by default ridge.
+
+    It is ``training_pairs`` and then ``fit_training``. ``references`` and ``record`` go into the
+    map as they are.
+
+    Raises:
+        MapError, ImageError, CacheError, PairError: as these two raise them.
+    """
+    stage = stage or _silent
+    training = training_pairs(
+        source,
+        target,
+        images,
+        cache=cache,
+        split=split,
+        n_pairs=n_pairs,
+        seed=seed,
+        precision=precision,
+        batch_size=batch_size,
+        on_error=on_error,
+        stage=stage,
+    )
     with stage("fitting") as progress:
-        return fit(
-            pairs,
-            penalty=penalty,
+        return fit_training(
+            training,
+            source,
+            images,
+            options=options,
+            seed=seed,
             references=references,
-            record={**made, **(record or {})},
+            record=record,
             progress=progress,
         )
 
@@ -121,23 +252,59 @@ def score_models(
         MapError: it was fitted on every one of these images.
         ImageError, CacheError, PairError: as encoding and pairing raise them.
     """
-    require_models(linear_map, source, target)
+    return score_all_models(
+        [linear_map],
+        source,
+        target,
+        images,
+        cache=cache,
+        seed=seed,
+        precision=precision,
+        batch_size=batch_size,
+        on_error=on_error,
+        stage=stage,
+    )[0]
+
+
+def score_all_models(
+    maps: Sequence[LinearMap],
+    source: Model,
+    target: Model,
+    images: ImageSource,
+    *,
+    cache: LatentCache,
+    seed: int = 0,
+    precision: Precision = "float32",
+    batch_size: int | None = None,
+    on_error: OnError = "stop",
+    n_bootstrap: int = 1000,
+    stage: Stage | None = None,
+) -> list[Scores]:
+    """The scores of several maps on all images that none of them was fitted on, each as
+    ``score_models`` gives it.
+    """
+    for linear_map in maps:
+        require_models(linear_map, source, target)
     stage = stage or _silent
     pairs = _pair_images(source, target, images, cache, precision, batch_size, on_error, stage)
-    unseen = np.flatnonzero(~_contains(linear_map.train_digests, pairs.digests))
+    seen = np.zeros(len(pairs), dtype=bool)
+    for linear_map in maps:
+        seen |= _contains(linear_map.train_digests, pairs.digests)
+    unseen = np.flatnonzero(~seen)
     if not len(unseen):
         raise MapError(
             f"the map was fitted on every one of these {len(pairs)} images, so there is nothing to "
             "score it on: give other images, such as --split test"
         )
     with stage("scoring") as progress:
-        return evaluate(
-            linear_map,
+        return evaluate_all(
+            maps,
             pairs.take(unseen),
             source,
             target,
             images,
             seed=seed,
+            n_bootstrap=n_bootstrap,
             batch_size=batch_size,
             record={"n_left_out": len(pairs) - len(unseen), "score_precision": precision},
             progress=progress,

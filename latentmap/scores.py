@@ -6,8 +6,8 @@ Shapes: ``n`` images, ``q`` target variables, images ``(n, c, h, w)`` in [0, 1].
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -151,7 +151,40 @@ def evaluate(
         SpaceError: the map or the pairs do not belong to the models.
         PairError: there are fewer than two pairs, or a pair whose image is not among the images.
     """
-    require_models(linear_map, source, target)
+    return evaluate_all(
+        [linear_map],
+        pairs,
+        source,
+        target,
+        images,
+        seed=seed,
+        n_bootstrap=n_bootstrap,
+        batch_size=batch_size,
+        record=record,
+        progress=progress,
+    )[0]
+
+
+def evaluate_all(
+    maps: Sequence[LinearMap],
+    pairs: Pairs,
+    source: Model,
+    target: Model,
+    images: ImageSource,
+    *,
+    seed: int = 0,
+    n_bootstrap: int = 1000,
+    batch_size: int | None = None,
+    record: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> list[Scores]:
+    """The scores of several maps between the same spaces, as ``evaluate`` gives each.
+
+    What does not depend on the map (images, reconstructions, floor, baseline) is computed once, and
+    all maps meet the same resamplings.
+    """
+    for linear_map in maps:
+        require_models(linear_map, source, target)
     source.space.require(pairs.source.space, "the source codes of these pairs")
     target.space.require(pairs.target.space, "the target codes of these pairs")
     if len(pairs) < 2:
@@ -168,63 +201,80 @@ def evaluate(
             progress(batch.stop, total)
     mean_image /= len(images)
     mean_code /= len(images)
-    parts = []
-    misses = torch.zeros_like(mean_code)
+    shared, own = [], []
+    misses = torch.zeros(len(maps), target.latent_dim, dtype=torch.float64)
     spread = torch.zeros_like(mean_code)
     views = [source.view, target.view]
     for batch in images.batches(views, batch_size=step):
         x, y = (part.read(batch.start, batch.stop) for part in (pairs.source, pairs.target))
-        mapped = linear_map.apply(x)
-        miss = (y.double() - mapped).square()
         variance = (y.double() - mean_code).square()
-        misses += miss.sum(0)
         spread += variance.sum(0)
         # Images and what is decoded meet on the models' devices; only errors come back.
         seen_by_source, seen_by_target = (
             pixels.to(model.device).float().div(255)
             for pixels, model in zip(batch.images, (source, target), strict=True)
         )
-        parts.append(
+        shared.append(
             torch.stack(
                 [
                     _image_errors(seen_by_source, source.decode(x)),
-                    miss.mean(1),
                     variance.mean(1),
-                    _image_errors(seen_by_target, target.decode(mapped)),
                     _image_errors(seen_by_target, target.decode(y)),
                     _image_errors(seen_by_target, mean_image.float().expand_as(seen_by_target)),
                 ]
             )
         )
+        carried = []
+        for number, linear_map in enumerate(maps):
+            mapped = linear_map.apply(x)
+            miss = (y.double() - mapped).square()
+            misses[number] += miss.sum(0)
+            relocated = _image_errors(seen_by_target, target.decode(mapped))
+            carried.append(torch.stack([miss.mean(1), relocated]))
+        own.append(torch.stack(carried))
         if progress:
             progress(len(images) + batch.stop, total)
-    errors = torch.cat(parts, 1).numpy()
+    reconstruction, code_variance, floor, baseline = torch.cat(shared, 1).numpy()
+    of_maps = torch.cat(own, 2).numpy()
     # A constant variable varies by the rounding of its float32 codes alone.
     constant = spread <= len(images) * (torch.finfo(torch.float32).eps * mean_code).square()
     if constant.all():
-        errors[2] = 0
-    value = _figures(errors.mean(1))
-    resampled = np.stack([_figures(mean) for mean in _resample(errors, n_bootstrap, seed)])
-    estimates = [
-        Estimate(float(number), *_interval(resampled[:, column]))
-        for column, number in enumerate(value)
-    ]
-    return Scores(
-        **dict(zip(FIGURES, estimates, strict=True)),
-        n_pairs=linear_map.n_pairs,
-        n_test=len(images),
-        l_mse_per_variable=(misses / len(images)).numpy(),
-        r2_per_variable=torch.where(constant, torch.nan, 1 - misses / spread).numpy(),
-        errors=ImageErrors(pairs.ids, *errors),
-        record={
-            **linear_map.record,
-            "scored_data": images.fingerprint,
-            "score_seed": seed,
-            "n_bootstrap": n_bootstrap,
-            "skipped": list(dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped))),
-            **(record or {}),
-        },
-    )
+        code_variance[:] = 0
+    scores = []
+    for linear_map, (code, relocation), missed in zip(maps, of_maps, misses, strict=True):
+        errors = ImageErrors(
+            pairs.ids, reconstruction, code, code_variance, relocation, floor, baseline
+        )
+        scores.append(
+            Scores(
+                **_estimates(errors, n_bootstrap, seed),
+                n_pairs=linear_map.n_pairs,
+                n_test=len(images),
+                l_mse_per_variable=(missed / len(images)).numpy(),
+                r2_per_variable=torch.where(constant, torch.nan, 1 - missed / spread).numpy(),
+                errors=errors,
+                record={
+                    **linear_map.record,
+                    "scored_data": images.fingerprint,
+                    "score_seed": seed,
+                    "n_bootstrap": n_bootstrap,
+                    "skipped": list(dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped))),
+                    **(record or {}),
+                },
+            )
+        )
+    return scores
+
+
+def _estimates(errors: ImageErrors, n_bootstrap: int, seed: int) -> dict[str, Estimate]:
+    """The figures with their intervals, by name."""
+    rows = np.stack([getattr(errors, row.name) for row in fields(errors) if row.name != "ids"])
+    value = _figures(rows.mean(1))
+    resampled = np.stack([_figures(mean) for mean in _resample(rows, n_bootstrap, seed)])
+    return {
+        name: Estimate(float(number), *_interval(resampled[:, column]))
+        for column, (name, number) in enumerate(zip(FIGURES, value, strict=True))
+    }
 
 
 def require_models(linear_map: LinearMap, source: Model, target: Model) -> None:

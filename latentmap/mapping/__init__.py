@@ -1,8 +1,9 @@
 """Linear maps between spaces: one pass over the pairs, then everything in closed form."""
 
+from latentmap.mapping.fitting import fit as fit
+from latentmap.mapping.gathering import moments_of as moments_of
 from latentmap.mapping.linear_map import LinearMap as LinearMap
-from latentmap.mapping.linear_map import fit as fit
 from latentmap.mapping.moments import Moments as Moments
 from latentmap.mapping.solvers import SOLVERS as SOLVERS
 
-__all__ = ["SOLVERS", "LinearMap", "Moments", "fit"]
+__all__ = ["SOLVERS", "LinearMap", "Moments", "fit", "moments_of"]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, overload
 
@@ -15,16 +14,15 @@ import numpy as np
 import torch
 
 from latentmap.codes import Codes, Rows, Space
-from latentmap.errors import ImageError, MapError
+from latentmap.errors import ImageError, MapError, SpaceError
 from latentmap.frames import Frame
-from latentmap.mapping.moments import moments_of_pairs
-from latentmap.mapping.selection import leave_one_out
-from latentmap.mapping.solvers import SOLVERS, Solution, solve_ridge
-from latentmap.pairs import Pairs
-from latentmap.progress import Progress
+from latentmap.mapping.moments import Moments
 from latentmap.tensor_file import TensorFile
 
-_FILE = TensorFile(kind="map", format=1, error=MapError, advice="make one with `latentmap fit`")
+_FILE = TensorFile(kind="map", format=2, error=MapError, advice="make one with `latentmap fit`")
+_MOMENTS = "moments."
+# Singular values below this share of the largest are rounding, and not inverted.
+_INVERTED = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +32,9 @@ class LinearMap:
     ``weight`` ``(p, q)`` and ``bias`` ``(q,)`` are float64. ``source`` and ``target`` are the
     spaces, ``source_frame`` and ``target_frame`` what the two models see of an image,
     ``source_reference`` and ``target_reference`` how the models were called by whoever fitted the
-    map. ``train_digests`` ``(n_pairs, 16)`` uint8 are the images that it was fitted on. ``record``
-    (JSON) says what made it.
+    map. ``train_digests`` ``(n_pairs, 16)`` uint8 are the images that it was fitted on, and
+    ``moments`` those of the pairs (None where a map was made of others). ``settings`` (JSON) are
+    the method's, ``figures`` what else it found. ``record`` (JSON) says what made it.
     """
 
     weight: torch.Tensor
@@ -45,19 +44,31 @@ class LinearMap:
     source_frame: Frame
     target_frame: Frame
     method: str
-    penalty: float | None
     rank: int
     condition: float
     n_pairs: int
     train_digests: np.ndarray
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict)
+    moments: Moments | None = None
     source_reference: str = ""
     target_reference: str = ""
     record: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        penalty = "" if self.penalty is None else f", penalty {self.penalty:.4g}"
-        fitted = f"{self.method}{penalty}, {self.n_pairs} pairs, rank {self.rank}"
+        chosen = [
+            f"{name.replace('_', ' ')} {value:.4g}"
+            if isinstance(value, float)
+            else f"{name} {value}"
+            for name, value in self.settings.items()
+        ]
+        fitted = ", ".join([self.method, *chosen, f"{self.n_pairs} pairs", f"rank {self.rank}"])
         return f"{self.source} to {self.target}: {fitted}"
+
+    @property
+    def penalty(self) -> float | None:
+        """The penalty of the method, where it has one."""
+        return self.settings.get("penalty")
 
     @overload
     def apply(self, codes: torch.Tensor) -> torch.Tensor: ...
@@ -88,6 +99,113 @@ class LinearMap:
         weight, bias = self.weight.to(codes.device), self.bias.to(codes.device)
         return torch.addmm(bias, codes.to(weight.dtype), weight).float()
 
+    def compose(self, after: LinearMap) -> LinearMap:
+        """The map that applies this one and then ``after``: from A to B and from B to C.
+
+        Both maps' training images count as its own.
+
+        Raises:
+            SpaceError: ``after`` does not start where this map ends.
+        """
+        if not self.target.same_as(after.source):
+            raise SpaceError(
+                f"maps can be composed where one ends in the space in which the next starts, but "
+                f"the first goes to {self.target} and the second comes from {after.source}"
+            )
+        digests = np.unique(np.concatenate([self.train_digests, after.train_digests]), axis=0)
+        weight = self.weight @ after.weight
+        return LinearMap(
+            weight=weight,
+            bias=self.bias @ after.weight + after.bias,
+            source=self.source,
+            target=after.target,
+            source_frame=self.source_frame,
+            target_frame=after.target_frame,
+            method="composed",
+            rank=int(torch.linalg.matrix_rank(weight)),
+            condition=self.condition * after.condition,
+            n_pairs=min(self.n_pairs, after.n_pairs),
+            train_digests=digests,
+            source_reference=self.source_reference,
+            target_reference=after.target_reference,
+            record=self._made_of(self, after),
+        )
+
+    def invert(self) -> LinearMap:
+        """The map back, by the pseudo-inverse: of all codes that this map takes to one, it gives
+        the one nearest to the mean of the source codes.
+
+        ``figures["kept_variance"]`` is the share of the source variance that comes back after there
+        and back again; it is there when the map knows its moments. The inverse of a map that was
+        fitted is not the best map back: fit that one where pairs are at hand.
+        """
+        inverse = torch.linalg.pinv(self.weight, rtol=_INVERTED)
+        loop = self.weight @ inverse
+        middle = torch.zeros(len(self.weight), dtype=self.weight.dtype)
+        figures = {}
+        if self.moments is not None:
+            middle = self.moments.mean_x
+            lost = torch.eye(len(loop), dtype=loop.dtype) - loop
+            total = float(self.moments.xx.trace())
+            left = float((lost.T @ self.moments.xx @ lost).trace())
+            figures = {"kept_variance": 1 - left / total if total > 0 else 1.0}
+        rank = int(torch.linalg.matrix_rank(self.weight, rtol=_INVERTED))
+        values = torch.linalg.svdvals(self.weight)[:rank]
+        return LinearMap(
+            weight=inverse,
+            bias=middle - middle @ loop - self.bias @ inverse,
+            source=self.target,
+            target=self.source,
+            source_frame=self.target_frame,
+            target_frame=self.source_frame,
+            method="inverse",
+            rank=rank,
+            condition=float(values[0] / values[-1]) if rank else 1.0,
+            figures=figures,
+            n_pairs=self.n_pairs,
+            train_digests=self.train_digests,
+            source_reference=self.target_reference,
+            target_reference=self.source_reference,
+            record=self._made_of(self),
+        )
+
+    def cycle_error(self, back: LinearMap) -> float:
+        """The share of the source variance that is lost there and ``back``, over the pairs of this
+        map: 0 when every code returns to itself.
+
+        Raises:
+            SpaceError: ``back`` does not lead back to the source.
+            MapError: the map was made of others and knows no pairs.
+        """
+        self.target.require(back.source, "the source of the map back")
+        self.source.require(back.target, "the target of the map back")
+        moments = self.require_moments("a cycle error")
+        loop = torch.eye(len(self.weight), dtype=self.weight.dtype) - self.weight @ back.weight
+        shift = moments.mean_x @ loop - self.bias @ back.weight - back.bias
+        lost = float((loop.T @ moments.xx @ loop).trace() / moments.n + shift.square().sum())
+        spread = float(moments.xx.trace()) / moments.n
+        return lost / spread if spread > 0 else 0.0
+
+    def require_moments(self, what: str) -> Moments:
+        """The moments of the pairs that the map was fitted on.
+
+        Raises:
+            MapError: the map was made of others, so ``what`` cannot be had.
+        """
+        if self.moments is None:
+            raise MapError(
+                f"{what} needs the moments of the pairs, which a map made of other maps "
+                f"({self.method}) does not have: take a map of `latentmap fit`"
+            )
+        return self.moments
+
+    @staticmethod
+    def _made_of(*maps: LinearMap) -> dict[str, Any]:
+        # What `evaluate` asks of a record has to be said of the whole.
+        first = maps[0].record
+        shared = {name: first[name] for name in ("group_by", "precision") if name in first}
+        return {**shared, "made_of": [{"map": str(m), "record": dict(m.record)} for m in maps]}
+
     def save(self, path: Path) -> None:
         """Writes the map to a safetensors file, whole or not at all."""
         header = {
@@ -96,7 +214,8 @@ class LinearMap:
             "source_frame": self.source_frame.to_json(),
             "target_frame": self.target_frame.to_json(),
             "method": self.method,
-            "penalty": self.penalty,
+            "settings": dict(self.settings),
+            "figures": dict(self.figures),
             "rank": self.rank,
             "condition": self.condition,
             "n_pairs": self.n_pairs,
@@ -109,6 +228,8 @@ class LinearMap:
             "bias": self.bias,
             "train_digests": torch.from_numpy(np.ascontiguousarray(self.train_digests)),
         }
+        if self.moments is not None:
+            tensors |= {f"{_MOMENTS}{name}": part for name, part in self.moments.tensors().items()}
         _FILE.write(path, tensors, header)
 
     @classmethod
@@ -119,6 +240,11 @@ class LinearMap:
             MapError: the file is missing, cut off, or not a map of latentmap.
         """
         header, tensors = _FILE.read(path)
+        moments = {
+            name.removeprefix(_MOMENTS): part
+            for name, part in tensors.items()
+            if name.startswith(_MOMENTS)
+        }
         try:
             return cls(
                 weight=tensors["weight"],
@@ -128,7 +254,10 @@ class LinearMap:
                 source_frame=Frame.from_json(header["source_frame"]),
                 target_frame=Frame.from_json(header["target_frame"]),
                 method=header["method"],
-                penalty=header["penalty"],
+                # Format 1 had a penalty alone, and no moments.
+                settings=header.get("settings", {"penalty": header.get("penalty")}),
+                figures=header.get("figures", {}),
+                moments=Moments.from_tensors(moments) if moments else None,
                 rank=header["rank"],
                 condition=header["condition"],
                 n_pairs=header["n_pairs"],
@@ -142,84 +271,6 @@ class LinearMap:
                 f"{path} does not describe its map as it should ({error}): make it again with "
                 "`latentmap fit`"
             ) from None
-
-
-def fit(
-    pairs: Pairs,
-    *,
-    method: str = "ridge",
-    penalty: float | None = None,
-    references: tuple[str, str] = ("", ""),
-    record: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-) -> LinearMap:
-    """The linear map from the source codes of some pairs to their target codes.
-
-    ``method`` is a name in ``SOLVERS``. Without a ``penalty``, ridge takes the one with the
-    smallest leave-one-out error. Sums and solution are float64; rows are read in blocks, so memory
-    does not grow with the number of pairs. ``references`` are how the two models are called,
-    ``record`` is what else the map's file is to say.
-
-    Example:
-        >>> from latentmap.codes import Codes, Space
-        >>> from latentmap.pairs import pair
-        >>> x = torch.randn(50, 2, generator=torch.manual_seed(0))
-        >>> ids = [str(i) for i in range(50)]
-        >>> a = Codes.from_array(ids, x, space=Space("z", 2, "a", "aa"))
-        >>> b = Codes.from_array(ids, x.flip(1), space=Space("z", 2, "b", "bb"))
-        >>> fit(pair(a, b)).weight.round(decimals=3).abs()
-        tensor([[0., 1.],
-                [1., 0.]], dtype=torch.float64)
-
-    Raises:
-        MapError: an unknown method, fewer than two pairs, a penalty that cannot be, or codes that
-            are not finite.
-    """
-    if method not in SOLVERS:
-        raise MapError(f"unknown method {method!r}: choose one of {', '.join(SOLVERS)}")
-    if len(pairs) < 2:
-        raise MapError(
-            f"a map needs at least 2 pairs, not {len(pairs)}: give more images that both models "
-            "encode"
-        )
-    solver = SOLVERS[method]
-    if solver is not solve_ridge and penalty is not None:
-        raise MapError(f"the method {method} takes no penalty: leave it out, or choose ridge")
-    moments = moments_of_pairs(pairs, progress=progress)
-    solution: Solution
-    if solver is solve_ridge:
-        chosen = (
-            leave_one_out(pairs, moments, progress=progress).penalty
-            if penalty is None
-            else float(penalty)
-        )
-        solution = solve_ridge(moments, penalty=chosen)
-    else:
-        chosen = None
-        solution = solver(moments)
-    selection = "leave-one-out" if penalty is None and chosen is not None else "given"
-    return LinearMap(
-        weight=solution.weight,
-        bias=solution.bias,
-        source=pairs.source.space,
-        target=pairs.target.space,
-        source_frame=pairs.source.frame,
-        target_frame=pairs.target.frame,
-        method=method,
-        penalty=chosen,
-        rank=solution.rank,
-        condition=solution.condition,
-        n_pairs=len(pairs),
-        train_digests=pairs.digests,
-        source_reference=references[0],
-        target_reference=references[1],
-        record={
-            "penalty_selection": selection,
-            "data": pairs.source.data,
-            "versions": {name: version(name) for name in ("latentmap", "numpy", "torch")},
-            **(record or {}),
-        },
-    )
 
 
 @dataclass(frozen=True, eq=False)

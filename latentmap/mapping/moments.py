@@ -1,172 +1,263 @@
-"""Moments: everything that a linear map needs to know about its pairs, from one pass over them.
+"""Moments: everything that a linear map needs to know about its pairs.
 
-Shapes: ``n`` pairs, ``p`` source variables, ``q`` target variables, ``k`` pairs in a block. Sums
-are float64.
+Shapes: ``p`` source variables, ``q`` target variables; ``K`` spaces with ``D`` variables together.
+All numbers are float64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from latentmap.errors import MapError
-from latentmap.pairs import Pairs
-from latentmap.progress import Progress
+from latentmap.tensor_file import TensorFile
 
-BLOCK = (
-    8192  # Rows at a time: large enough for the matrix products, a few MB at any number of pairs.
-)
+_FILE = TensorFile(kind="moments", format=1, error=MapError, advice="make one with `Moments.save`")
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Eigenvalues ``(r,)`` of centred products, largest first, and their directions ``(p, r)``."""
+
+    values: Tensor
+    directions: Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
     """Sufficient statistics of ``n`` pairs, float64.
 
-    ``mean_x`` ``(p,)``, ``mean_y`` ``(q,)``, and the centred products ``xx = Xc'Xc`` ``(p, p)``,
-    ``xy = Xc'Yc`` ``(p, q)`` and ``yy = Yc'Yc`` ``(q, q)``.
+    ``n`` is the sum of the pairs' weights, which are 1 unless others were given. ``mean_x``
+    ``(p,)``, ``mean_y`` ``(q,)``, and the centred products ``xx = Xc'Xc`` ``(p, p)``, ``xy =
+    Xc'Yc`` ``(p, q)`` and ``yy = Yc'Yc`` ``(q, q)``; ``squares_y`` ``(q,)`` is the diagonal of
+    ``yy``, and all that is known of it where ``yy`` is None.
+
+    ``centred`` is False for products about zero, whose maps have no intercept; the means are zero
+    then. ``fast`` marks float32 products.
     """
 
-    n: int
-    mean_x: torch.Tensor
-    mean_y: torch.Tensor
-    xx: torch.Tensor
-    xy: torch.Tensor
-    yy: torch.Tensor
+    n: float
+    mean_x: Tensor
+    mean_y: Tensor
+    xx: Tensor
+    xy: Tensor
+    squares_y: Tensor
+    yy: Tensor | None
+    centred: bool = True
+    fast: bool = False
+
+    @property
+    def p(self) -> int:
+        return len(self.mean_x)
+
+    @property
+    def q(self) -> int:
+        return len(self.mean_y)
+
+    @property
+    def products_y(self) -> Tensor:
+        """``yy``, where it is known.
+
+        Raises:
+            MapError: only its diagonal was gathered.
+        """
+        if self.yy is None:
+            raise MapError(
+                "this needs the products of all target variables, but only their squares were "
+                'gathered: gather moments with targets="products"'
+            )
+        return self.yy
+
+    @cached_property
+    def source_spectrum(self) -> Spectrum:
+        """The directions in which the source codes vary; see ``spectrum_of``."""
+        return spectrum_of(self.xx, self.n, self.mean_x, fast=self.fast)
+
+    @cached_property
+    def target_spectrum(self) -> Spectrum:
+        """The directions in which the target codes vary; see ``spectrum_of``."""
+        return spectrum_of(self.products_y, self.n, self.mean_y, fast=self.fast)
 
     def merge(self, other: Moments) -> Moments:
-        """The moments of both sets of pairs together (Chan, Golub, LeVeque 1983)."""
+        """The moments of both sets of pairs together (Chan, Golub, LeVeque 1983).
+
+        Raises:
+            MapError: they are of other spaces, or one is about zero and the other is not.
+        """
+        if (self.p, self.q, self.centred) != (other.p, other.q, other.centred):
+            raise MapError(
+                f"moments can be merged with moments of ({self.p}, {self.q}) variables, "
+                f"{_about(self)}, not of ({other.p}, {other.q}), {_about(other)}"
+            )
         n = self.n + other.n
         dx, dy = other.mean_x - self.mean_x, other.mean_y - self.mean_y
         factor = self.n * other.n / n
+        yy = None
+        if self.yy is not None and other.yy is not None:
+            yy = self.yy + other.yy + factor * torch.outer(dy, dy)
         return Moments(
             n,
             self.mean_x + dx * (other.n / n),
             self.mean_y + dy * (other.n / n),
             self.xx + other.xx + factor * torch.outer(dx, dx),
             self.xy + other.xy + factor * torch.outer(dx, dy),
-            self.yy + other.yy + factor * torch.outer(dy, dy),
+            self.squares_y + other.squares_y + factor * dy.square(),
+            yy,
+            self.centred,
+            self.fast or other.fast,
         )
 
+    def about_zero(self) -> Moments:
+        """The moments about zero instead of the means: every solver's map then has no intercept."""
+        return replace(
+            self,
+            mean_x=torch.zeros_like(self.mean_x),
+            mean_y=torch.zeros_like(self.mean_y),
+            xx=self.xx + self.n * torch.outer(self.mean_x, self.mean_x),
+            xy=self.xy + self.n * torch.outer(self.mean_x, self.mean_y),
+            squares_y=self.squares_y + self.n * self.mean_y.square(),
+            yy=None
+            if self.yy is None
+            else self.yy + self.n * torch.outer(self.mean_y, self.mean_y),
+            centred=False,
+        )
 
-class MomentSums:
-    """Gathers moments block by block: ``update`` with pairs of codes, then ``moments``.
+    def transform(self, a: Tensor, b: Tensor) -> Moments:
+        """The moments of the codes ``x a`` and ``y b``; ``a`` has ``p`` rows and ``b`` has ``q``.
 
-    The sums are taken about the mean of the first block, so that a mean far from zero costs no
-    digits.
+        Raises:
+            MapError: only the squares of the target variables were gathered.
+        """
+        yy = b.T @ self.products_y @ b
+        return replace(
+            self,
+            mean_x=self.mean_x @ a,
+            mean_y=self.mean_y @ b,
+            xx=a.T @ self.xx @ a,
+            xy=a.T @ self.xy @ b,
+            squares_y=yy.diagonal(),
+            yy=yy,
+        )
+
+    def squared_error(self, weight: Tensor, bias: Tensor) -> Tensor:
+        """``sum_i |y_i - x_i W - b|^2`` for every target variable, ``(q,)``, without the rows."""
+        missed = self.mean_y - self.mean_x @ weight - bias
+        spread = (
+            self.squares_y - 2 * (weight * self.xy).sum(0) + (weight * (self.xx @ weight)).sum(0)
+        )
+        # What is left of an exact map is rounding, which may fall below zero.
+        return spread.clamp(min=0) + self.n * missed.square()
+
+    def to(self, device: torch.device | str) -> Moments:
+        """These moments on another device."""
+        moved = {name: value.to(device) for name, value in self.tensors().items()}
+        return Moments.from_tensors(moved)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a file holds of them, by name; ``from_tensors`` takes it back."""
+        state = torch.tensor([self.n, self.centred, self.fast], dtype=torch.float64)
+        return {"state": state, **self._tensors()}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor]) -> Moments:
+        """The moments that ``tensors`` gave.
+
+        Raises:
+            KeyError: one is missing.
+        """
+        n, centred, fast = tensors["state"].tolist()
+        names = ("mean_x", "mean_y", "xx", "xy", "squares_y")
+        parts = {name: tensors[name] for name in names}
+        return cls(n=n, **parts, yy=tensors.get("yy"), centred=bool(centred), fast=bool(fast))
+
+    def save(self, path: Path) -> None:
+        """Writes them to a safetensors file, whole or not at all."""
+        _FILE.write(path, self.tensors(), {})
+
+    @classmethod
+    def load(cls, path: Path) -> Moments:
+        """The moments in a file that ``save`` wrote.
+
+        Raises:
+            MapError: the file is missing, cut off, or holds no moments.
+        """
+        _, tensors = _FILE.read(path)
+        try:
+            return cls.from_tensors(tensors)
+        except (KeyError, ValueError) as error:
+            raise MapError(
+                f"{path} does not hold all moments ({error}): gather them again"
+            ) from None
+
+    def _tensors(self) -> dict[str, Tensor]:
+        names = ("mean_x", "mean_y", "xx", "xy", "squares_y", "yy")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+
+@dataclass(frozen=True, eq=False)
+class JointMoments:
+    """Sufficient statistics of ``n`` images in ``K`` spaces of ``dims`` variables.
+
+    ``mean`` ``(D,)``, the centred ``products`` ``(D, D)`` of all variables with each other, one
+    space after the other. Only the first rows of ``products`` are there when the target's products
+    were not gathered; ``squares`` ``(D,)`` are there for all.
     """
 
-    def __init__(self, p: int, q: int, *, device: torch.device | str = "cpu") -> None:
-        self.n = 0
-        self._p, self._q = p, q
-        zeros = partial(torch.zeros, dtype=torch.float64, device=device)
-        # Source and target stand side by side, so that X'X and X'Y are one product.
-        self._shift = zeros(p + q)
-        self._sum = zeros(p + q)
-        self._cross = zeros(p, p + q)
-        self._yy = zeros(q, q)
-        self._buffer = zeros(0, p + q)
+    n: float
+    dims: tuple[int, ...]
+    mean: Tensor
+    products: Tensor
+    squares: Tensor
+    fast: bool = False
 
-    def update(self, x: torch.Tensor, y: torch.Tensor) -> None:
-        """Adds ``k`` pairs: ``x`` ``(k, p)``, ``y`` ``(k, q)``.
-
-        Raises:
-            MapError: the shapes do not fit, or a code is not finite; nothing was added then.
-        """
-        k, p = len(x), self._p
-        if x.shape != (k, p) or y.shape != (k, self._q):
-            raise MapError(
-                f"a block of pairs must have shapes (k, {p}) and (k, {self._q}), not "
-                f"{tuple(x.shape)} and {tuple(y.shape)}"
-            )
-        if not k:
-            return
-        if k > len(self._buffer):
-            self._buffer = self._buffer.new_empty(k, p + self._q)
-        z = self._buffer[:k]
-        # Copy, then subtract in float64: subtracting float32 codes would round them (measured:
-        # 1.6e-7).
-        z[:, :p].copy_(x)
-        z[:, p:].copy_(y)
-        shift = self._shift if self.n else z.mean(0)
-        z.sub_(shift)
-        total = z.sum(0)
-        # A sum shows any NaN or infinite value at the price of one row.
-        if not torch.isfinite(total).all():
-            raise MapError("every code must be finite, but some have NaN or infinite values")
-        self._shift = shift
-        self._sum.add_(total)
-        self._cross.addmm_(z[:, :p].T, z)
-        self._yy.addmm_(z[:, p:].T, z[:, p:])
-        self.n += k
-
-    def moments(self) -> Moments:
-        """The moments of all pairs so far.
-
-        Raises:
-            MapError: there were no pairs.
-        """
-        if not self.n:
-            raise MapError("moments need at least one pair, but there is none")
-        p = self._p
-        offset = self._sum / self.n
-        mean = self._shift + offset
-        cross = torch.addr(self._cross, offset[:p], offset, alpha=-self.n)
-        yy = torch.addr(self._yy, offset[p:], offset[p:], alpha=-self.n)
+    def between(self, source: int, target: int) -> Moments:
+        """The moments of the pairs of two of the spaces, by their numbers."""
+        x, y = (self._columns(number) for number in (source, target))
+        known = self.products.shape[0]
+        yy = self.products[y, y].clone() if y.stop <= known else None
         return Moments(
             self.n,
-            mean[:p].clone(),
-            mean[p:].clone(),
-            cross[:, :p].clone(),
-            cross[:, p:].clone(),
+            self.mean[x].clone(),
+            self.mean[y].clone(),
+            self.products[x, x].clone(),
+            self.products[x, y].clone(),
+            self.squares[y].clone(),
             yy,
+            fast=self.fast,
         )
 
+    def _columns(self, number: int) -> slice:
+        start = sum(self.dims[:number])
+        return slice(start, start + self.dims[number])
 
-def moments_of_blocks(blocks: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> Moments:
-    """The moments of all pairs in some blocks ``(x, y)``.
 
-    Example:
-        >>> x = torch.tensor([[0.0], [2.0]])
-        >>> moments_of_blocks([(x, 3 * x)]).xy
-        tensor([[6.]], dtype=torch.float64)
+def merge_all(parts: Sequence[Moments]) -> Moments:
+    """The moments of several sets of pairs together."""
+    return reduce(Moments.merge, parts)
+
+
+def spectrum_of(products: Tensor, n: float, mean: Tensor, *, fast: bool = False) -> Spectrum:
+    """The directions in which codes vary, without those that hold only rounding noise.
+
+    Codes are float32: each number x is known to ``eps32 |x|``, which puts a floor of ``eps32^2
+    sum(x^2)`` under the eigenvalues; the float64 sums add ``p eps64`` times the largest, ``fast``
+    ones ``eps32`` times the largest. None of it depends on the number of pairs, unlike the usual
+    cut-offs, so a collapsed variable is left out at any ``n`` and never blows a map up.
     """
-    sums: MomentSums | None = None
-    for x, y in blocks:
-        sums = sums or MomentSums(x.shape[1], y.shape[1], device=x.device)
-        sums.update(x, y)
-    if sums is None:
-        raise MapError("moments need at least one pair, but there is none")
-    return sums.moments()
-
-
-def moments_of_pairs(pairs: Pairs, *, progress: Progress | None = None) -> Moments:
-    """The moments of pairs in one pass.
-
-    The rows are read in blocks, so memory does not grow with their number.
-
-    Raises:
-        MapError: there is no pair, or a code is not finite: its image is named.
-    """
-    sums = MomentSums(pairs.source.space.dim, pairs.target.space.dim)
-    for x, y in pairs.blocks(BLOCK):
-        try:
-            sums.update(x, y)
-        except MapError as error:
-            raise MapError(_not_finite(pairs, sums.n, x, y)) from error
-        if progress:
-            progress(sums.n, len(pairs))
-    return sums.moments()
-
-
-def _not_finite(pairs: Pairs, start: int, x: torch.Tensor, y: torch.Tensor) -> str:
-    bad_x, bad_y = (~torch.isfinite(codes).all(1) for codes in (x, y))
-    row = int((bad_x | bad_y).nonzero()[0])
-    space = pairs.source.space if bad_x[row] else pairs.target.space
-    return (
-        f"every code must be finite, but the code of {pairs.ids[start + row]} in {space} has NaN "
-        "or infinite values: "
-        "encode that image again, or leave it out"
+    values, directions = torch.linalg.eigh(products)
+    squares = products.diagonal() + n * mean.square()
+    eps32, eps64 = torch.finfo(torch.float32).eps, torch.finfo(torch.float64).eps
+    floor = torch.maximum(
+        values[-1] * (eps32 if fast else len(values) * eps64), squares.max() * eps32**2
     )
+    kept = values > floor
+    return Spectrum(values[kept].flip(0), directions[:, kept].flip(1))
+
+
+def _about(moments: Moments) -> str:
+    return "about their means" if moments.centred else "about zero"

@@ -1,25 +1,39 @@
-"""Selection: which penalty predicts pairs best that the map has not seen.
+"""Selection: which penalty, rank or number of components predicts pairs that the map has not seen.
 
-Leave-one-out errors need no refits: with ``Xc = U S V'`` the map without pair ``i`` misses it by
-``e_i = (y_i - yhat_i) / (1 - h_i)``, where the leverage
-``h_i = 1/n + sum_j u_ij^2 s_j^2 / (s_j^2 + penalty)`` has ``1/n`` as the share of the intercept.
+Leave-one-out errors need no refits: with ``Xc = U S V'`` the ridge map without pair ``i`` misses it
+by ``e_i = (y_i - yhat_i) / (1 - h_i)``, where the leverage ``h_i = 1/n + sum_j u_ij^2 s_j^2 /
+(s_j^2 + penalty)`` has ``1/n`` as the share of the intercept. Generalised cross-validation puts the
+mean leverage in the place of each. K-fold errors come from the moments of the folds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
 
+import numpy as np
 import torch
+from sklearn.model_selection import GroupKFold, KFold
 
 from latentmap.errors import MapError
-from latentmap.mapping.moments import Moments
-from latentmap.mapping.solvers import source_spectrum
+from latentmap.mapping.moments import Moments, merge_all
+from latentmap.mapping.solution import Solution
+from latentmap.mapping.solvers import FAMILIES, SOLVERS, largest_size
+from latentmap.mapping.sparse import NotConverged, largest_penalty
 from latentmap.pairs import Pairs
 from latentmap.progress import Progress
+
+Criterion = Literal["loo", "gcv", "kfold"]
+CRITERIA: tuple[Criterion, ...] = ("loo", "gcv", "kfold")
 
 # Fourteen decades about the mean eigenvalue of the source codes: from no penalty to no map.
 _DECADES = (-10.0, 4.0)
 _STEPS = 65
+_COARSE = 15  # Penalties, where each is tried with every size.
+_SPARSE = (0.0, -3.0, 20)  # Decades below the penalty that uses no variable, and their steps.
+_SIZES = 40
 # Rows at a time, and residuals at a time: 4 MB, which stay in the processor's cache. Several
 # penalties share one product, because many small ones wait for each other's threads (measured: 7
 # times slower on a busy machine).
@@ -31,33 +45,163 @@ _FREE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class LeaveOneOut:
-    """Leave-one-out mean squared errors (over pairs and target variables) of some penalties.
+class Selection:
+    """The mean squared errors (over pairs and target variables) of some candidates.
 
-    ``penalty`` is the one with the smallest error; among equals the largest, which is the calmest
-    map.
+    ``candidates`` are settings such as ``{"penalty": 3.0}``, ``errors`` ``(m,)`` theirs by the
+    ``criterion``. Among equals the calmest is ``chosen``: the largest penalty, the smallest size.
     """
 
-    penalties: torch.Tensor
+    criterion: Criterion
+    candidates: Sequence[Mapping[str, float]]
     errors: torch.Tensor
 
     @property
-    def penalty(self) -> float:
-        """The penalty that is chosen."""
+    def chosen(self) -> Mapping[str, float]:
+        """The candidate with the smallest error."""
         equal = self.errors <= self.errors.min() * (1 + 1e-10)
-        return float(self.penalties[equal].max())
+        among = [self.candidates[i] for i in equal.nonzero()[:, 0].tolist()]
+        return max(among, key=_calm)
+
+    def to_json(self) -> dict[str, Any]:
+        """What the record of a map says of it."""
+        errors = [float(e) if np.isfinite(float(e)) else None for e in self.errors]
+        return {
+            "criterion": self.criterion,
+            "chosen": dict(self.chosen),
+            "candidates": [dict(candidate) for candidate in self.candidates],
+            "errors": errors,
+        }
 
 
-def penalty_grid(moments: Moments) -> torch.Tensor:
-    """65 penalties ``(m,)`` in equal ratios, about the mean eigenvalue of ``G``.
+def assign_folds(n: int, *, folds: int, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
+    """The number of a fold for each of ``n`` pairs, ``(n,)``; pairs of one group are in one fold.
+
+    Raises:
+        MapError: there are fewer pairs, or groups, than folds.
+    """
+    units = n if groups is None else len(np.unique(groups))
+    if not 2 <= folds <= units:
+        what = "pairs" if groups is None else "groups"
+        raise MapError(f"{units} {what} can be cut into 2 to {units} folds, not {folds}")
+    splitter: Any = (
+        KFold(folds, shuffle=True, random_state=seed) if groups is None else GroupKFold(folds)
+    )
+    numbers = np.empty(n, dtype=np.int64)
+    for number, (_, held) in enumerate(splitter.split(np.empty((n, 0)), groups=groups)):
+        numbers[held] = number
+    return numbers
+
+
+def penalty_grid(moments: Moments, *, steps: int = _STEPS) -> torch.Tensor:
+    """Penalties ``(m,)`` in equal ratios, about the mean eigenvalue of ``G``.
 
     One penalty, 1, when the source codes do not vary: then every penalty gives the same map.
     """
-    values = source_spectrum(moments).values
+    values = moments.source_spectrum.values
     if not len(values):
         return torch.ones(1, dtype=torch.float64)
-    mean = values.sum() / len(moments.xx)
-    return mean * torch.logspace(*_DECADES, _STEPS, dtype=torch.float64)
+    mean = values.sum().cpu() / len(moments.xx)
+    return mean * torch.logspace(*_DECADES, steps, dtype=torch.float64)
+
+
+def candidates_for(
+    method: str, moments: Moments, fixed: Mapping[str, Any], free: Sequence[str]
+) -> list[dict[str, float]]:
+    """What is tried for the settings of a method that were not given."""
+    sizes = (
+        [{}]
+        if method not in FAMILIES or FAMILIES[method][0] not in free
+        else [{FAMILIES[method][0]: int(size)} for size in size_grid(largest_size(method, moments))]
+    )
+    penalties: list[dict[str, float]] = [{}]
+    if "penalty" in free and method == "sparse":
+        top = largest_penalty(moments, l1_ratio=fixed.get("l1_ratio", 1.0))
+        start, stop, steps = _SPARSE
+        penalties = [{"penalty": float(top * 10**step)} for step in np.linspace(start, stop, steps)]
+    elif "penalty" in free:
+        grid = penalty_grid(moments, steps=_STEPS if sizes == [{}] else _COARSE)
+        penalties = [{"penalty": value} for value in grid.tolist()]
+    return [{**penalty, **size} for penalty in penalties for size in sizes]
+
+
+def size_grid(limit: int) -> np.ndarray:
+    """Sizes from 1 to ``limit``, all small ones and ever fewer of the large."""
+    return np.unique(np.round(np.geomspace(1, limit, _SIZES)).astype(np.int64))
+
+
+def k_fold(
+    method: str,
+    folds: Sequence[Moments],
+    candidates: Sequence[Mapping[str, float]],
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Selection:
+    """The errors on each fold of the maps that the others give, from the moments of the folds.
+
+    They are exactly those of refitting on the rows. ``fixed`` are settings of the method that all
+    candidates share.
+
+    Raises:
+        MapError: there are fewer than two folds, or a candidate cannot be.
+    """
+    if len(folds) < 2:
+        raise MapError(f"cross-validation needs at least 2 folds, not {len(folds)}")
+    total = torch.zeros(len(candidates), dtype=torch.float64)
+    for number, held in enumerate(folds):
+        train = merge_all([fold for other, fold in enumerate(folds) if other != number])
+        solve = solver_of(method, train, fixed or {})
+        for i, candidate in enumerate(candidates):
+            try:
+                solution = solve(candidate)
+                total[i] += float(held.squared_error(solution.weight, solution.bias).sum())
+            except NotConverged:
+                total[i] = torch.inf
+            if progress:
+                progress(number * len(candidates) + i + 1, len(folds) * len(candidates))
+    n = sum(fold.n for fold in folds)
+    return Selection("kfold", list(candidates), total / (n * folds[0].q))
+
+
+def solver_of(
+    method: str, moments: Moments, fixed: Mapping[str, Any]
+) -> Callable[[Mapping[str, float]], Solution]:
+    """A function from settings to the solution; what settings share is computed once."""
+    if method not in FAMILIES:
+        return lambda settings: SOLVERS[method](moments, **fixed, **settings)
+    name, make = FAMILIES[method]
+    family = cache(lambda **others: make(moments, **others))
+
+    def solve(settings: Mapping[str, float]) -> Solution:
+        every = {**fixed, **settings}
+        size = int(every.pop(name))
+        return family(**every)(size)
+
+    return solve
+
+
+def generalised(moments: Moments, *, penalties: torch.Tensor | None = None) -> Selection:
+    """Generalised cross-validation of ridge (Golub, Heath, Wahba 1979), from moments alone.
+
+    ``RSS / n / (1 - df / n)^2``, with the trace of the hat matrix, intercept included, as ``df``.
+
+    Raises:
+        MapError: there are fewer than two pairs.
+    """
+    if moments.n < 2:
+        raise MapError(f"cross-validation needs at least 2 pairs, not {moments.n:g}")
+    grid = penalty_grid(moments) if penalties is None else penalties.double()
+    values = moments.source_spectrum.values
+    rotated = moments.source_spectrum.directions.T @ moments.xy
+    explained = rotated.square().sum(1)
+    shrink = 1 / (values[:, None] + grid.to(values))
+    removed = explained @ (2 * shrink - values[:, None] * shrink.square())
+    residual = (moments.squares_y.sum() - removed).clamp(min=0)
+    free = 1 - (float(moments.centred) + values @ shrink) / moments.n
+    errors = torch.where(free > _FREE, residual / free.square(), torch.inf)
+    errors = errors / (moments.n * moments.q)
+    return Selection("gcv", [{"penalty": value} for value in grid.tolist()], errors.cpu())
 
 
 def leave_one_out(
@@ -66,7 +210,7 @@ def leave_one_out(
     *,
     penalties: torch.Tensor | None = None,
     progress: Progress | None = None,
-) -> LeaveOneOut:
+) -> Selection:
     """The exact leave-one-out errors of ridge for a grid of penalties, in one more pass over pairs.
 
     ``moments`` are those of the same pairs. The result is that of fitting ``n`` maps for each
@@ -77,9 +221,9 @@ def leave_one_out(
         MapError: there are fewer than two pairs.
     """
     if moments.n < 2:
-        raise MapError(f"leaving one pair out needs at least 2 pairs, not {moments.n}")
+        raise MapError(f"leaving one pair out needs at least 2 pairs, not {moments.n:g}")
     grid = penalty_grid(moments) if penalties is None else penalties.to(torch.float64)
-    spectrum = source_spectrum(moments)
+    spectrum = moments.source_spectrum
     # G v = s^2 v, so (Xc v)^2 / (s^2 + penalty) is the share of a direction in a leverage.
     shrink = 1 / (spectrum.values[:, None] + grid)
     rotated = spectrum.directions.T @ moments.xy
@@ -91,7 +235,7 @@ def leave_one_out(
     for x, y in pairs.blocks(_BLOCK):
         u = (x.double() - moments.mean_x) @ spectrum.directions
         residual = y.double() - moments.mean_y
-        free = 1 - 1 / moments.n - u.square() @ shrink
+        free = 1 - float(moments.centred) / moments.n - u.square() @ shrink
         missed = [
             torch.mm(u, weight).view(len(u), -1, q).sub_(residual[:, None]).square_().sum(2)
             for weight in maps
@@ -100,5 +244,11 @@ def leave_one_out(
         total += torch.where(free > _FREE, rows, torch.inf).sum(0)
         seen += len(x)
         if progress:
-            progress(seen, moments.n)
-    return LeaveOneOut(grid, total / (moments.n * q))
+            progress(seen, len(pairs))
+    candidates = [{"penalty": value} for value in grid.tolist()]
+    return Selection("loo", candidates, total / (moments.n * q))
+
+
+def _calm(candidate: Mapping[str, float]) -> tuple[float, float]:
+    size = candidate.get("rank", candidate.get("components", 0))
+    return (-size, candidate.get("penalty", 0.0))

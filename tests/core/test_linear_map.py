@@ -10,8 +10,9 @@ from sklearn.linear_model import RidgeCV
 from latentmap.codes import Codes, Space
 from latentmap.errors import MapError, OutputError, SpaceError
 from latentmap.frames import Frame
-from latentmap.mapping.linear_map import LinearMap, fit
-from latentmap.mapping.moments import moments_of_pairs
+from latentmap.mapping.fitting import fit
+from latentmap.mapping.gathering import moments_of_pairs
+from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.selection import penalty_grid
 from latentmap.mapping.solvers import SOLVERS
 from latentmap.pairs import pair
@@ -43,7 +44,7 @@ def test_a_map_says_what_it_was_fitted_from():
     assert (fitted.source_frame, fitted.target_frame) == (Frame("celeba"), Frame())
     assert (fitted.method, fitted.n_pairs, fitted.rank) == ("ridge", 60, 6)
     assert (fitted.source_reference, fitted.target_reference) == ("a.safetensors", "svae")
-    assert fitted.record["penalty_selection"] == "leave-one-out"
+    assert fitted.record["selection"][0]["criterion"] == "loo"
     assert fitted.record["command"] == "latentmap fit"
     assert (fitted.train_digests == pairs.digests).all()
     assert 1 <= fitted.condition < 100
@@ -63,7 +64,7 @@ def test_the_default_is_scikit_learns_leave_one_out_ridge():
 def test_a_given_penalty_is_used_and_said():
     fitted = fit(pairs_of(*draw()), penalty=2)
     assert fitted.penalty == 2
-    assert fitted.record["penalty_selection"] == "given"
+    assert fitted.record["selection"] == []
 
 
 @pytest.mark.parametrize("method", SOLVERS)
@@ -151,7 +152,7 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path):
     ("header", "message"),
     [
         ({"kind": "model", "format": 1}, "holds a model, not a map"),
-        ({"kind": "map", "format": 99}, "has format 99, newer than 1: update latentmap"),
+        ({"kind": "map", "format": 99}, "has format 99, newer than 2: update latentmap"),
         ({"kind": "map", "format": 1}, r"does not describe its map as it should \('source'\)"),
         ({"format": 1}, "no map of latentmap: make one with"),
         ([], "no map of latentmap"),

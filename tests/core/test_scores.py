@@ -10,7 +10,7 @@ from latentmap.codes import Codes
 from latentmap.errors import PairError, SpaceError
 from latentmap.frames import Frame
 from latentmap.images import open_images
-from latentmap.mapping.linear_map import fit
+from latentmap.mapping.fitting import fit
 from latentmap.pairs import pair
 from latentmap.scores import FIGURES, evaluate
 from latentmap.testing import LinearModel

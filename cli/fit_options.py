@@ -1,0 +1,224 @@
+"""How a map is fitted: the options of `latentmap fit`, and the tables that compare maps."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from latentmap.comparison import Comparison, LearningCurve
+    from latentmap.mapping.fitting import FitOptions
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+# A test compares these with the library's own lists, which cannot be imported here without torch.
+METHODS = (
+    "least-squares",
+    "ridge",
+    "published",
+    "reduced-rank",
+    "procrustes",
+    "similarity",
+    "whitened-procrustes",
+    "permutation",
+    "cca",
+    "regularised-cca",
+    "pls",
+    "gaussian-ot",
+    "sparse",
+    "robust",
+    "errors-in-variables",
+)
+CRITERIA = ("loo", "gcv", "kfold")
+
+_SETTINGS = ("penalty", "rank", "components", "whitening", "l1_ratio", "activity", "signed")
+
+
+@dataclass(frozen=True)
+class FitOptionsGiven:
+    """What the user asked for; a setting that is None was not given."""
+
+    method: str
+    select: Literal["loo", "gcv", "kfold"] | None
+    folds: int
+    intercept: bool
+    refine: bool
+    moments: Literal["exact", "fast"]
+    settings: dict[str, Any]
+
+    def to_library(self, *, method: str | None = None) -> FitOptions:
+        """The same for the library, with another method if one is given."""
+        from latentmap.mapping.fitting import FitOptions
+
+        return FitOptions(
+            method=method or self.method,
+            settings=self.settings,
+            select=self.select,
+            folds=self.folds,
+            intercept=self.intercept,
+            refine=self.refine,
+            moments=self.moments,
+        )
+
+
+_OPTIONS = (
+    click.option(
+        "--method",
+        type=click.Choice((*METHODS, "all")),
+        default="ridge",
+        show_default=True,
+        metavar="NAME",
+        help=f"How the map is fitted: {', '.join(METHODS)}; all compares them.",
+    ),
+    click.option(
+        "--select",
+        type=click.Choice(CRITERIA),
+        help="What chooses a penalty, rank or number of components that is not given: "
+        "leave-one-out, generalised or k-fold cross-validation.  [default: loo for ridge and its "
+        "kin, else kfold]",
+    ),
+    click.option(
+        "--folds",
+        type=click.IntRange(min=2),
+        default=5,
+        show_default=True,
+        metavar="K",
+        help="For kfold; the groups of --group-by stay together.",
+    ),
+    click.option(
+        "--penalty",
+        type=click.FloatRange(min=0),
+        metavar="NUMBER",
+        help="The penalty of the method.  [default: chosen from the pairs]",
+    ),
+    click.option(
+        "--rank",
+        type=click.IntRange(min=1),
+        metavar="R",
+        help="Of reduced-rank.  [default: chosen from the pairs]",
+    ),
+    click.option(
+        "--components",
+        type=click.IntRange(min=1),
+        metavar="K",
+        help="Of cca, regularised-cca and pls.  [default: chosen from the pairs]",
+    ),
+    click.option(
+        "--whitening",
+        type=click.FloatRange(0, 1),
+        metavar="SHARE",
+        help="Of whitened-procrustes, from 0 (rotation) to 1 (full whitening).  [default: 0.5]",
+    ),
+    click.option(
+        "--l1-ratio",
+        type=click.FloatRange(0, 1, min_open=True),
+        metavar="SHARE",
+        help="Of sparse: 1 is the lasso, less an elastic net.  [default: 1]",
+    ),
+    click.option(
+        "--activity",
+        type=click.FloatRange(min=0),
+        metavar="NUMBER",
+        help="Of published: the penalty of the mapped codes.  [default: 0.0001]",
+    ),
+    click.option(
+        "--signed/--unsigned",
+        default=None,
+        help="Of permutation: whether variables may change their sign.  [default: signed]",
+    ),
+    click.option(
+        "--intercept/--no-intercept",
+        default=True,
+        show_default=True,
+        help="Whether the map may shift codes.",
+    ),
+    click.option(
+        "--refine",
+        is_flag=True,
+        help="One more pass over the pairs wins back digits (ridge, least-squares).",
+    ),
+    click.option(
+        "--moments",
+        type=click.Choice(("exact", "fast")),
+        default="exact",
+        show_default=True,
+        help="Sums in float64, or of float32 products: faster, refused where it would show.",
+    ),
+)
+
+
+def fit_options(command: Command) -> Command:
+    """Adds the options of a fit; the command gets them as ``options: FitOptionsGiven``."""
+
+    @functools.wraps(command)
+    def wrapper(**given: Any) -> Any:
+        settings = {name: given.pop(name) for name in _SETTINGS}
+        names = ("method", "select", "folds", "intercept", "refine", "moments")
+        options = FitOptionsGiven(
+            **{name: given.pop(name) for name in names},
+            settings={name: value for name, value in settings.items() if value is not None},
+        )
+        return command(options=options, **given)
+
+    decorated: Any = wrapper
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]  # as in options.py
+
+
+def methods_table(compared: Comparison, title: str) -> str:
+    """One line a method."""
+    from latentmap.cli.output import table
+
+    header = ("method", "L_mse", "R2", "M_mse", "efficiency", "rank", "condition", "seconds")
+    rows = []
+    for result in compared.results:
+        scores, one = result.scores, result.linear_map
+        values = (scores.l_mse, scores.r2, scores.m_mse, scores.efficiency)
+        chosen = ", ".join(
+            f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in one.settings.items()
+        )
+        rows.append(
+            (
+                one.method,
+                *(f"{estimate.value:.4g}" for estimate in values),
+                one.rank,
+                f"{one.condition:.3g}",
+                f"{result.seconds:.2f}",
+                chosen,
+            )
+        )
+    first = compared.results[0].scores
+    bounds = (
+        f"{title}: fitted on {first.n_pairs} pairs, scored on {first.n_test} images; M_mse: floor "
+        f"{first.floor_mse.value:.4g}, baseline {first.baseline_mse.value:.4g}"
+    )
+    return f"{table((*header, 'settings'), rows)}\n{bounds}"
+
+
+def curve_table(curve: LearningCurve) -> str:
+    """One line a number of pairs."""
+    from latentmap.cli.output import table
+
+    rows = [
+        (
+            point.n_pairs,
+            point.draws,
+            *(
+                f"{value:.4g} ({low:.4g}, {high:.4g})"
+                for value, low, high in point.figures.values()
+            ),
+        )
+        for point in curve.points
+    ]
+    header = ("pairs", "draws", "L_mse", "R2", "M_mse", "efficiency")
+    bounds = (
+        f"{curve.method}, scored on {curve.n_test} images; M_mse: floor {curve.floor_mse:.4g}, "
+        f"baseline {curve.baseline_mse:.4g}; ranges hold 95 % of the draws"
+    )
+    return f"{table(header, rows)}\n{bounds}"

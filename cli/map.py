@@ -1,0 +1,350 @@
+"""latentmap map: what a fitted map says, and maps made of maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentmap.cli.map_options import dst_override, map_argument, src_override
+from latentmap.cli.options import (
+    DataOptions,
+    cache_option,
+    data_options,
+    device_option,
+    force_option,
+    json_option,
+    seed_option,
+)
+
+if TYPE_CHECKING:
+    from latentmap.mapping.linear_map import LinearMap
+
+_LISTED = 8  # Variables, or factors, that a table names.
+# Standard deviations along a factor, as the published traversals have them.
+_STEPS = (-2.25, -1.5, -0.75, 0.0, 0.75, 1.5, 2.25)
+
+_out_option = click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="MAP",
+    help="The map to write.",
+)
+
+
+@click.group("map")
+def map_group() -> None:
+    """Describe maps, compose and invert them, and show the factors that two spaces share.
+
+    \b
+    Examples:
+      latentmap map show vae-to-svae.safetensors
+      latentmap map factors vae-to-svae.safetensors --data faces.zip --out factors.png
+    """
+
+
+@map_group.command()
+@map_argument
+@json_option
+def show(map_path: Path, as_json: bool) -> None:
+    """Describe a map: its spaces, how it was fitted, and what it explains.
+
+    Over the pairs that it was fitted on: how much of the target's variance the map explains, its
+    effective rank, the target variables that it explains best and least, and the source variables
+    that matter most (what would be lost without each).
+
+    \b
+    Example:
+      latentmap map show vae-to-svae.safetensors
+    """
+    from latentmap.cli.output import print_json
+    from latentmap.mapping.linear_map import LinearMap
+
+    linear_map = LinearMap.load(map_path)
+    description = _describe(linear_map)
+    if as_json:
+        print_json({"file": str(map_path), **description})
+        return
+    click.echo(f"{map_path}: {linear_map.method}")
+    for name in ("source", "target"):
+        space = getattr(linear_map, name)
+        reference = getattr(linear_map, f"{name}_reference")
+        click.echo(f"  {name:<12} {space}{f', {reference}' if reference else ''}")
+    chosen = ", ".join(f"{name} {_short(value)}" for name, value in linear_map.settings.items())
+    facts = {
+        "settings": chosen or "-",
+        "chosen by": ", ".join(part["criterion"] for part in description["selection"]) or "-",
+        "pairs": linear_map.n_pairs,
+        "rank": linear_map.rank,
+        "condition": f"{linear_map.condition:.4g}",
+        **{name.replace("_", " "): _short(value) for name, value in linear_map.figures.items()},
+    }
+    for name, value in facts.items():
+        click.echo(f"  {name:<12} {value}")
+    if "explained" in description:
+        click.echo(f"  {'R2':<12} {_short(description['explained'])} over the pairs of the fit")
+        click.echo(f"  {'eff. rank':<12} {_short(description['effective_rank'])}")
+        _list_variables("R2 of target variables", description["explained_per_variable"])
+        _list_variables("lost without source variables", description["relevance"])
+    for part in linear_map.record.get("made_of", ()):
+        click.echo(f"  made of      {part['map']}")
+    if "command" in linear_map.record:
+        click.echo(f"  command      {linear_map.record['command']}")
+
+
+@map_group.command()
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("then", type=click.Path(path_type=Path))
+@_out_option
+@force_option
+def compose(first: Path, then: Path, out: Path, force: bool) -> None:
+    """Make one map of two: from A to B, then from B to C.
+
+    Where the second leads back to the source of the first, the cycle error is printed: the share of
+    the source's variance that does not come back.
+
+    \b
+    Example:
+      latentmap map compose a-to-b.safetensors b-to-c.safetensors --out a-to-c.safetensors
+    """
+    from latentmap.files import refuse_existing
+    from latentmap.mapping.linear_map import LinearMap
+
+    refuse_existing(out, force=force)
+    one, two = LinearMap.load(first), LinearMap.load(then)
+    composed = one.compose(two)
+    composed.save(out)
+    click.echo(f"{out}: {composed}")
+    if one.source.same_as(two.target) and one.moments is not None:
+        click.echo(f"cycle error {one.cycle_error(two):.4g} of the source's variance")
+
+
+@map_group.command()
+@map_argument
+@_out_option
+@force_option
+def invert(map_path: Path, out: Path, force: bool) -> None:
+    """Make the map back, by the pseudo-inverse, and say how much of the source comes back.
+
+    A map that is fitted in the other direction predicts better; the inverse is the one that undoes
+    this map.
+
+    \b
+    Example:
+      latentmap map invert vae-to-svae.safetensors --out svae-to-vae.safetensors
+    """
+    from latentmap.files import refuse_existing
+    from latentmap.mapping.linear_map import LinearMap
+
+    refuse_existing(out, force=force)
+    inverse = LinearMap.load(map_path).invert()
+    inverse.save(out)
+    click.echo(f"{out}: {inverse}")
+    if "kept_variance" in inverse.figures:
+        click.echo(f"there and back keeps {inverse.figures['kept_variance']:.4g} of the variance")
+
+
+@map_group.command()
+@map_argument
+@src_override
+@dst_override
+@data_options
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PNG",
+    help="A picture: both models' images along each factor, side by side.",
+)
+@click.option(
+    "-n",
+    "--factors",
+    "n_factors",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="How many factors the picture shows.",
+)
+@click.option(
+    "--permutations",
+    type=click.IntRange(min=1),
+    default=99,
+    show_default=True,
+    metavar="N",
+    help="Random pairings that the number of shared factors is held against.",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(min=2),
+    default=5,
+    show_default=True,
+    metavar="K",
+    help="For the held-out curve; the groups of --group-by stay together.",
+)
+@seed_option
+@cache_option
+@device_option
+@json_option
+@force_option
+def factors(
+    map_path: Path,
+    src: str | None,
+    dst: str | None,
+    data: DataOptions,
+    out: Path | None,
+    n_factors: int,
+    permutations: int,
+    folds: int,
+    seed: int,
+    cache: Path,
+    device: str,
+    as_json: bool,
+    force: bool,
+) -> None:
+    """Show the factors that two spaces share: pairs of directions, one in each.
+
+    They are ordered by the share of the target's variance that they carry. How many there are is
+    judged on held-out pairs, against random pairings of the same codes.
+
+    \b
+    Example:
+      latentmap map factors vae-to-svae.safetensors --data faces.zip --out factors.png
+    """
+    from dataclasses import replace
+
+    from latentmap.cache import LatentCache
+    from latentmap.cli.map_options import load_model_of
+    from latentmap.cli.output import print_json, table, warn
+    from latentmap.cli.progress import progress_bar
+    from latentmap.files import refuse_existing
+    from latentmap.mapping.linear_map import LinearMap
+    from latentmap.mapping.spectrum import shared_factors, shared_rank
+    from latentmap.relocation import training_pairs
+    from latentmap.report.figures import require_picture_suffix, save_figure
+
+    if out is not None:
+        refuse_existing(out, force=force)
+        require_picture_suffix(out)
+    linear_map = LinearMap.load(map_path)
+    moments = linear_map.require_moments("the factors of a map")
+    source = load_model_of(linear_map, "source", given=src, map_path=map_path, device=device)
+    target = load_model_of(linear_map, "target", given=dst, map_path=map_path, device=device)
+    training = training_pairs(
+        source,
+        target,
+        replace(data, split=None).open(),
+        cache=LatentCache(cache, notify=warn),
+        split=data.split or "train",
+        seed=seed,
+        precision=linear_map.record.get("precision", "float32"),
+        on_error=data.on_error,
+        stage=progress_bar,
+    )
+    with progress_bar("permuting", "rounds") as progress:
+        rank = shared_rank(
+            training.pairs,
+            folds=folds,
+            groups=training.groups,
+            penalty=linear_map.penalty or 0.0,
+            permutations=permutations,
+            seed=seed,
+            progress=progress,
+        )
+    found = shared_factors(moments, linear_map.weight)
+    if out is not None:
+        save_figure(factors_figure(linear_map, source, target, n_factors), out)
+    if as_json:
+        print_json({"shared": rank.to_json(), "factors": found.to_json()})
+        return
+    rows = [
+        (
+            k + 1,
+            *(f"{float(part[k]):.4f}" for part in (found.share, found.source_share)),
+            f"{float(found.correlation[k]):.4f}",
+            f"{float(rank.gains[k]):.5f}",
+            f"{float(rank.p_values[k]):.3g}",
+        )
+        for k in range(min(_LISTED, len(found.share), len(rank.gains)))
+    ]
+    header = ("factor", "target share", "source share", "correlation", "held-out gain", "p")
+    click.echo(table(header, rows))
+    click.echo(str(rank))
+    if out is not None:
+        click.echo(f"{out}: {min(n_factors, len(found.share))} factors")
+
+
+def factors_figure(linear_map: LinearMap, source: Any, target: Any, n_factors: int) -> Any:
+    """Both models' images along the leading factors, source above target."""
+    import torch
+
+    from latentmap.mapping.spectrum import shared_factors
+    from latentmap.report.figures import image_grid
+
+    moments = linear_map.require_moments("the factors of a map")
+    found = shared_factors(moments, linear_map.weight)
+    steps = torch.tensor(_STEPS, dtype=torch.float64)
+    rows = []
+    for k in range(min(n_factors, len(found.share))):
+        codes_x, codes_y = found.traversal(k, steps, moments)
+        share = f"{100 * float(found.share[k]):.1f} %"
+        rows.append((f"factor {k + 1}: {source.name}", source.decode(codes_x.float()).cpu()))
+        rows.append((f"{target.name}, {share}", target.decode(codes_y.float()).cpu()))
+    return image_grid(rows)
+
+
+def _describe(linear_map: LinearMap) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from latentmap.mapping.spectrum import (
+        effective_rank,
+        explained_per_variable,
+        relevance,
+        shared_factors,
+    )
+
+    description: dict[str, Any] = {
+        "source": asdict(linear_map.source),
+        "target": asdict(linear_map.target),
+        "method": linear_map.method,
+        "settings": dict(linear_map.settings),
+        "figures": dict(linear_map.figures),
+        "n_pairs": linear_map.n_pairs,
+        "rank": linear_map.rank,
+        "condition": linear_map.condition,
+        "selection": [
+            {"criterion": part["criterion"], "chosen": part["chosen"]}
+            for part in linear_map.record.get("selection", ())
+        ],
+        "record": {k: v for k, v in linear_map.record.items() if k != "selection"},
+    }
+    moments = linear_map.moments
+    if moments is not None:
+        missed = moments.squared_error(linear_map.weight, linear_map.bias).sum()
+        shared = shared_factors(moments, linear_map.weight)
+        lost = relevance(moments, linear_map.penalty or 0.0)
+        explained = explained_per_variable(moments, linear_map.weight, linear_map.bias)
+        description |= {
+            "explained": 1 - float(missed / moments.squares_y.sum()),
+            "effective_rank": effective_rank(shared.share),
+            "explained_per_variable": explained.tolist(),
+            "relevance": lost.tolist(),
+        }
+    return description
+
+
+def _list_variables(title: str, values: list[float]) -> None:
+    """The variables with the largest values and the median, in one line."""
+    import statistics
+
+    order = sorted(
+        (i for i, value in enumerate(values) if value == value), key=lambda i: -values[i]
+    )
+    named = ", ".join(f"{i}: {_short(values[i])}" for i in order[:_LISTED])
+    middle = statistics.median(values[i] for i in order) if order else float("nan")
+    click.echo(f"  {title}: {named}; median {_short(middle)}")
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

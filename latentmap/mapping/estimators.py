@@ -1,0 +1,363 @@
+"""scikit-learn estimators over the solvers, for pipelines and searches on plain arrays.
+
+Shapes: ``n`` pairs, ``p`` source variables, ``q`` target variables. ``X`` is ``(n, p)``, ``y``
+``(n, q)`` or ``(n,)``; everything is computed in float64. Moments are what an estimator learns
+from, so ``partial_fit`` on parts gives the map of all rows, and ``sample_weight`` ``(n,)`` counts a
+pair so many times.
+
+Fitted attributes: ``coef_`` ``(q, p)`` or ``(p,)``, ``intercept_`` ``(q,)`` or a number, ``rank_``
+and ``condition_`` as in ``Solution``, ``figures_`` what else the method found, and ``moments_``.
+Ranks and numbers of components beyond what the codes allow mean the largest possible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    MultiOutputMixin,
+    RegressorMixin,
+    TransformerMixin,
+)
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_is_fitted,
+    validate_data,
+)
+
+from latentmap.codes import ArrayRows, Codes, Space
+from latentmap.errors import MapError
+from latentmap.frames import Frame
+from latentmap.mapping.fitting import RIDGE_LIKE
+from latentmap.mapping.gathering import Targets, moments_of
+from latentmap.mapping.moments import Moments
+from latentmap.mapping.selection import generalised
+from latentmap.mapping.solution import Solution
+from latentmap.mapping.solvers import FAMILIES, SOLVERS, largest_size
+from latentmap.pairs import Pairs
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# Singular values below this share of the largest are rounding, and not inverted.
+_INVERTED = 1e-10
+# Generalised cross-validation: errors below this share of the target's variance are rounding, whose
+# order is chance: without it, weighted and repeated pairs chose different penalties.
+_EXACT = 1e-13
+
+
+# Dataclasses write the __init__ that scikit-learn reads the parameters from; equality and text stay
+# scikit-learn's.
+@dataclass(eq=False, repr=False)
+class _Map(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]  # scikit-learn has no types
+    TransformerMixin,  # type: ignore[misc]
+    RegressorMixin,  # type: ignore[misc]
+    MultiOutputMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
+    """What is common to all maps once they are fitted."""
+
+    _method: ClassVar[str]
+    _targets: ClassVar[Targets] = "squares"
+    # Maps that are no regressions need not explain a target that is one.
+    _poor_score: ClassVar[bool] = False
+
+    fit_intercept: bool = field(default=True, kw_only=True)
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """The target codes ``(n, q)`` of source codes; ``(n,)`` after a fit with such a target."""
+        check_is_fitted(self, "coef_")
+        rows = validate_data(self, X, reset=False, dtype=np.float64)
+        mapped: np.ndarray = rows @ self.coef_.T + self.intercept_
+        return mapped
+
+    def transform(self, X: ArrayLike) -> np.ndarray:
+        """``predict``, as ``(n, q)`` always."""
+        mapped = self.predict(X)
+        return mapped.reshape(len(mapped), -1)
+
+    def inverse_transform(self, X: ArrayLike) -> np.ndarray:
+        """The source codes ``(n, p)`` of smallest norm whose images are nearest to ``(n, q)``."""
+        check_is_fitted(self, "coef_")
+        rows = check_array(X, dtype=np.float64, ensure_2d=False)
+        rows = rows.reshape(len(rows), -1)
+        if rows.shape[1] != self._n_features_out:
+            raise MapError(
+                f"codes to be mapped back must have {self._n_features_out} variables, not "
+                f"{rows.shape[1]}"
+            )
+        inverse = np.linalg.pinv(np.atleast_2d(self.coef_).T, rcond=_INVERTED)
+        back: np.ndarray = (rows - self.intercept_) @ inverse
+        return back
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.regressor_tags.poor_score = self._poor_score
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(np.atleast_2d(self.coef_))
+
+    def _read(
+        self, X: ArrayLike, y: ArrayLike, *, first: bool, least: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Float64 ``(n, p)`` and ``(n, q)``, which torch may share."""
+        rows, answers = validate_data(
+            self,
+            X,
+            y,
+            reset=first,
+            dtype=np.float64,
+            multi_output=True,
+            y_numeric=True,
+            ensure_min_samples=least,
+        )
+        answers = check_array(answers, dtype=np.float64, ensure_2d=False, input_name="y")
+        if first:
+            self._flat = answers.ndim == 1
+        return _shared(rows), _shared(answers.reshape(len(rows), -1))
+
+    def _moments(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> Moments:
+        return moments_of(x, y, weights=weights, targets=self._targets)
+
+    def _solve(self, moments: Moments, **given: Any) -> Solution:
+        settings = self._settings()
+        used = moments if settings.pop("fit_intercept", True) else moments.about_zero()
+        if self._method in FAMILIES:
+            size, _ = FAMILIES[self._method]
+            settings[size] = min(settings[size], largest_size(self._method, moments))
+        if self._method in RIDGE_LIKE:
+            settings["penalty"] = self.penalty_ = _penalty(settings["penalty"], used)
+        return SOLVERS[self._method](used, **settings, **given)
+
+    def _settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = self.get_params(deep=False)
+        return settings
+
+    def _keep(self, moments: Moments, solution: Solution) -> Self:
+        self.moments_ = moments
+        weight, bias = solution.weight.numpy(), solution.bias.numpy()
+        self.coef_ = weight[:, 0].copy() if self._flat else weight.T.copy()
+        self.intercept_ = float(bias[0]) if self._flat else bias.copy()
+        self.rank_, self.condition_ = solution.rank, solution.condition
+        self.figures_ = dict(solution.figures)
+        return self
+
+
+class _MomentMap(_Map):
+    """A map that moments decide."""
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Fits the map of all pairs; ``X`` ``(n, p)``, ``y`` ``(n, q)`` or ``(n,)``."""
+        return self._learn(X, y, sample_weight, None, least=2)
+
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Fits the map of these pairs and all earlier ones."""
+        return self._learn(X, y, sample_weight, getattr(self, "moments_", None), least=1)
+
+    def _learn(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        earlier: Moments | None,
+        *,
+        least: int,
+    ) -> Self:
+        x, answers = self._read(X, y, first=earlier is None, least=least)
+        weights = None
+        if sample_weight is not None:
+            weights = _shared(_check_sample_weight(sample_weight, x, dtype=np.float64))
+        moments = self._moments(x, answers, weights)
+        if earlier is not None:
+            moments = earlier.merge(moments)
+        return self._keep(moments, self._solve(moments))
+
+
+class LeastSquaresMap(_MomentMap):
+    """Least squares: ``min |Yc - Xc W|^2``, the smallest map among equals."""
+
+    _method = "least-squares"
+
+
+@dataclass(eq=False, repr=False)
+class RidgeMap(_MomentMap):
+    """Ridge regression: ``min |Yc - Xc W|^2 + penalty |W|^2``.
+
+    ``penalty=None`` chooses it by generalised cross-validation; ``penalty_`` is the one used.
+
+    Example:
+        >>> x = np.array([[-1.0], [1.0]])
+        >>> RidgeMap(penalty=1.0).fit(x, 3 * x).coef_  # 6 / (2 + 1)
+        array([[2.]])
+    """
+
+    _method = "ridge"
+
+    penalty: float | None = None
+
+
+class PublishedMap(_MomentMap):
+    """The objective of the published training, without intercept; see ``solve_published``."""
+
+    _method = "published"
+
+    def __init__(self, penalty: float = 1e-4, activity: float = 1e-4) -> None:
+        self.penalty, self.activity = penalty, activity
+
+
+@dataclass(eq=False, repr=False)
+class ReducedRankMap(_MomentMap):
+    """Ridge among the maps of at most ``rank``; ``penalty=None`` as in ``RidgeMap``."""
+
+    _method = "reduced-rank"
+
+    rank: int = 2
+    penalty: float | None = None
+
+
+class ProcrustesMap(_MomentMap):
+    """The orthogonal map nearest to the pairs: ``min |Yc - Xc W|``; see ``solve_procrustes``."""
+
+    _method = "procrustes"
+    _poor_score = True
+
+
+class SimilarityMap(_MomentMap):
+    """An orthogonal map times one scale, ``figures_["scale"]``: ``min |Yc - s Xc W|``."""
+
+    _method = "similarity"
+    _poor_score = True
+
+
+@dataclass(eq=False, repr=False)
+class WhitenedProcrustesMap(_MomentMap):
+    """Procrustes between codes that are whitened by ``whitening`` from 0 to 1."""
+
+    _method = "whitened-procrustes"
+    _targets = "products"
+    _poor_score = True
+
+    whitening: float = 0.5
+
+
+@dataclass(eq=False, repr=False)
+class PermutationMap(_MomentMap):
+    """The matching of single variables, ``signed`` or not, with the smallest squared error."""
+
+    _method = "permutation"
+    _poor_score = True
+
+    signed: bool = True
+
+
+@dataclass(eq=False, repr=False)
+class CCAMap(_MomentMap):
+    """Least squares through the leading canonical ``components``; see ``cca_family``."""
+
+    _method = "regularised-cca"
+    _targets = "products"
+
+    components: int = 2
+    penalty: float = 0.0
+
+
+@dataclass(eq=False, repr=False)
+class PLSMap(_MomentMap):
+    """Partial least squares (PLS2) with so many ``components``; see ``pls_family``."""
+
+    _method = "pls"
+
+    components: int = 2
+
+
+class GaussianOTMap(_MomentMap):
+    """Optimal transport between the Gaussians of both codes; see ``solve_gaussian_ot``."""
+
+    _method = "gaussian-ot"
+    _targets = "products"
+    _poor_score = True
+
+    def __init__(self) -> None:
+        pass
+
+
+@dataclass(eq=False, repr=False)
+class SparseMap(_MomentMap):
+    """Multi-task lasso or elastic net on standardised source codes; see ``solve_sparse``."""
+
+    _method = "sparse"
+
+    penalty: float = 0.1
+    l1_ratio: float = 1.0
+
+
+@dataclass(eq=False, repr=False)
+class ErrorsInVariablesMap(_MomentMap):
+    """Ridge for source codes with ``noise`` of known variance ``(p,)``, None for no noise.
+
+    ``codes`` are the ``means`` or ``samples`` of a posterior; see ``solve_errors_in_variables``.
+    """
+
+    _method = "errors-in-variables"
+
+    noise: ArrayLike | None = None
+    penalty: float = 0.0
+    codes: Literal["means", "samples"] = "means"
+
+    def _settings(self) -> dict[str, Any]:
+        settings = super()._settings()
+        noise = np.zeros(self.n_features_in_) if self.noise is None else self.noise
+        return settings | {"noise": torch.tensor(np.asarray(noise, dtype=np.float64))}
+
+
+@dataclass(eq=False, repr=False)
+class RobustMap(_Map):
+    """Ridge in which pairs that do not fit lose weight; ``penalty=None`` as in ``RidgeMap``.
+
+    It weighs the pairs itself and reads them several times, so it has neither ``sample_weight`` nor
+    ``partial_fit``.
+    """
+
+    _method = "robust"
+
+    penalty: float | None = None
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fits the map of all pairs; ``X`` ``(n, p)``, ``y`` ``(n, q)`` or ``(n,)``."""
+        x, answers = self._read(X, y, first=True, least=2)
+        moments = self._moments(x, answers)
+        pairs = Pairs(_codes(x, "source"), _codes(answers, "target"))
+        return self._keep(moments, self._solve(moments, pairs=pairs))
+
+
+def _penalty(given: float | None, moments: Moments) -> float:
+    if given is not None:
+        return given
+    selection = generalised(moments)
+    floor = _EXACT * float(moments.squares_y.sum()) / (moments.n * moments.q)
+    return replace(selection, errors=selection.errors.clamp(min=floor)).chosen["penalty"]
+
+
+def _shared(array: np.ndarray) -> np.ndarray:
+    """The array, or a copy where torch could not share its memory: read-only or reversed."""
+    return np.require(array, requirements=["C", "W"])
+
+
+def _codes(rows: np.ndarray, name: str) -> Codes:
+    # Not `Codes.from_array`, which would round to float32.
+    n, dim = rows.shape
+    digests = np.zeros((n, 16), dtype=np.uint8)
+    space = Space("array", dim, name, name)
+    return Codes(np.arange(n).astype(np.str_), ArrayRows(rows), space, Frame(), "", digests)
