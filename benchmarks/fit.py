@@ -1,20 +1,22 @@
 """Ridge regression from moments against the bare matrix products and other libraries' fits.
 
     python benchmarks/fit.py [--cases 200000x150x512 ...] [--dtypes float64 float32]
-        [--methods ours ...] [--repeats 3] [--quick]
+        [--methods ours ...] [--repeats 3] [--quick] [--busy]
 
 A case is rows x source variables x target variables. Every method runs in a process of its own, in
 turns with the bare products X'X and X'Y of the same codes, since the machine may be busy: "ratio"
 is the best time of the method over the best time of the products beside it, both in the dtype of
 the codes. "extra MB" is the peak of resident memory above that before the first call, codes
 included. "error" is the largest difference of the weights from a float64 reference, relative to the
-largest weight. Linux only.
+largest weight. --busy is for a machine that does other work: it counts the CPU time of one thread.
+Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -48,12 +50,14 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=tuple(METHODS))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="20,000 rows")
+    parser.add_argument("--busy", action="store_true", help="CPU time of one thread")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     cases = arguments.cases or (QUICK if arguments.quick else CASES)
     if arguments.child:
-        (case,), (dtype,), (method,) = cases, arguments.dtypes, arguments.methods
-        print(json.dumps(measure(method, shape_of(case), dtype, arguments.repeats)))
+        method, dtype, shape = arguments.methods[0], arguments.dtypes[0], shape_of(cases[0])
+        clock = time.process_time if arguments.busy else time.perf_counter
+        print(json.dumps(measure(method, shape, dtype, arguments.repeats, clock)))
         return
     for case in cases:
         for dtype in arguments.dtypes:
@@ -67,7 +71,7 @@ def main() -> None:
                 elif available_memory() < gigabytes * (2 if method in COPYING else 1) + 1:
                     note = "left out: not enough memory"
                 else:
-                    note = line_of(run_child(case, dtype, method, arguments.repeats))
+                    note = line_of(run_child(case, dtype, method, arguments))
                 print(f"{method:<28}{note}", flush=True)
 
 
@@ -76,10 +80,15 @@ def shape_of(case: str) -> tuple[int, int, int]:
     return n, p, q
 
 
-def run_child(case: str, dtype: str, method: str, repeats: int) -> dict[str, Any]:
+def run_child(case: str, dtype: str, method: str, arguments: argparse.Namespace) -> dict[str, Any]:
     command = [sys.executable, __file__, "--child", "--cases", case, "--dtypes", dtype]
-    command += ["--methods", method, "--repeats", str(repeats)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    command += ["--methods", method, "--repeats", str(arguments.repeats)]
+    environment = dict(os.environ)
+    if arguments.busy:
+        command.append("--busy")
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            environment[name] = "1"
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 
@@ -90,7 +99,13 @@ def line_of(result: dict[str, Any]) -> str:
     return line if result["error"] is None else f"{line}  {result['error']:.1e}"
 
 
-def measure(method: str, shape: tuple[int, int, int], dtype: str, repeats: int) -> dict[str, Any]:
+def measure(
+    method: str,
+    shape: tuple[int, int, int],
+    dtype: str,
+    repeats: int,
+    clock: Callable[[], float],
+) -> dict[str, Any]:
     x, y = codes_of(shape, dtype)
     work = METHODS[method]
     bare: list[float] = []
@@ -100,13 +115,13 @@ def measure(method: str, shape: tuple[int, int, int], dtype: str, repeats: int) 
     products(x[:BLOCK], y[:BLOCK])
     before = status("VmRSS")
     while len(seconds) < repeats and sum(seconds) < ENOUGH:
-        begin = time.perf_counter()
+        begin = clock()
         products(x, y)
-        bare.append(time.perf_counter() - begin)
+        bare.append(clock() - begin)
         reset_peak()
-        begin = time.perf_counter()
+        begin = clock()
         weight = work(x, y)
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(clock() - begin)
         peaks.append(status("VmHWM"))
     error = None
     if weight is not None and len(x) <= MANY:

@@ -28,9 +28,12 @@ def solve_robust(moments: Moments, *, pairs: Pairs, penalty: float) -> Solution:
     """
     solution = solve_ridge(moments, penalty=penalty)
     weights = np.ones(len(pairs))
+    # Codes are float32: smaller residuals are rounding, and tell no pair from another.
+    size = float(moments.squares_y.sum() / moments.n + moments.mean_y.square().sum())
+    floor = max(float(np.finfo(np.float32).eps * np.sqrt(size)), np.finfo(float).tiny)
     weighted = moments
     for _ in range(_PASSES):
-        before, weights = weights, _weights(_residuals(pairs, solution))
+        before, weights = weights, _weights(_residuals(pairs, solution), floor)
         if np.abs(weights - before).max() < _CONVERGED:
             break
         weighted = moments_of_pairs(
@@ -56,10 +59,10 @@ def _residuals(pairs: Pairs, solution: Solution) -> np.ndarray:
     return torch.cat(parts).numpy()
 
 
-def _weights(residuals: np.ndarray) -> np.ndarray:
+def _weights(residuals: np.ndarray, floor: float) -> np.ndarray:
     middle = np.median(residuals)
-    limit = middle + _LIMIT * np.median(np.abs(residuals - middle))
-    weights: np.ndarray = np.square(
-        np.minimum(1, limit / np.maximum(residuals, np.finfo(float).tiny))
-    )
+    limit = max(middle + _LIMIT * np.median(np.abs(residuals - middle)), floor)
+    beyond = residuals > limit
+    weights = np.ones_like(residuals)
+    weights[beyond] = np.square(limit / residuals[beyond])
     return weights

@@ -32,7 +32,7 @@ CRITERIA: tuple[Criterion, ...] = ("loo", "gcv", "kfold")
 _DECADES = (-10.0, 4.0)
 _STEPS = 65
 _COARSE = 15  # Penalties, where each is tried with every size.
-_SPARSE = (0.0, -3.0, 20)  # Decades below the penalty that uses no variable, and their steps.
+_SPARSE = (0.0, -3.0, 13)  # Decades below the penalty that uses no variable, and their steps.
 _SIZES = 40
 # Rows at a time, and residuals at a time: 4 MB, which stay in the processor's cache. Several
 # penalties share one product, because many small ones wait for each other's threads (measured: 7
@@ -42,6 +42,7 @@ _RESIDUALS = 1 << 19
 # Below this 1 - h is rounding: the pair decides its own prediction, and leaving it out is not
 # defined.
 _FREE = 1e-9
+_EXACT = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +200,8 @@ def generalised(moments: Moments, *, penalties: torch.Tensor | None = None) -> S
     removed = explained @ (2 * shrink - values[:, None] * shrink.square())
     residual = (moments.squares_y.sum() - removed).clamp(min=0)
     free = 1 - (float(moments.centred) + values @ shrink) / moments.n
+    # Below this share of the variance a residual is rounding, and must not choose.
+    residual = residual.clamp(min=_EXACT * float(moments.squares_y.sum()))
     errors = torch.where(free > _FREE, residual / free.square(), torch.inf)
     errors = errors / (moments.n * moments.q)
     return Selection("gcv", [{"penalty": value} for value in grid.tolist()], errors.cpu())

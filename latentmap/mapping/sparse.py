@@ -15,7 +15,7 @@ from latentmap.mapping.moments import Moments, spectrum_of
 from latentmap.mapping.regression import solve_least_squares
 from latentmap.mapping.solution import Solution, affine, condition_of, require_penalty
 
-_STEPS = 3000
+_STEPS = 1000
 _CONVERGED = 1e-5  # Of scikit-learn's duality gap, relative to the squares of the target codes.
 
 

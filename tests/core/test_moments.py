@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 import torch
 
@@ -185,11 +184,11 @@ def test_the_spectrum_rebuilds_the_products():
 def test_directions_of_rounding_alone_are_left_out_at_any_number_of_pairs(n):
     x, y = draw(n=n)
     x[:, 2] = 1.3
-    x[:, 3] = 1.3 * (1 + 1e-8 * torch.randn(n, generator=torch.manual_seed(5)))
+    x[:, 3] = 1.3 * (1 + 5e-8 * torch.randn(n, generator=torch.manual_seed(5)))
     x[:, 4] = 2 * x[:, 0]
     spectrum = moments_of(x, y).source_spectrum
     assert len(spectrum.values) == 4
-    assert np.isfinite(spectrum.values).all()
+    assert spectrum.values[-1] > 1e-5 * n
 
 
 def test_float32_products_have_a_higher_floor():
