@@ -6,8 +6,7 @@
 A case is rows x source variables x target variables. Every method runs in a process of its own, in
 turns with the bare products X'X and X'Y of the same codes, since the machine may be busy: "ratio"
 is the best time of the method over the best time of the products beside it, both in the dtype of
-the codes. "extra MB" is the peak of resident memory above that before the first call, codes
-included. "error" is the largest difference of the weights from a float64 reference, relative to the
+the codes. "extra MB" is the peak of resident memory above that before the call. "error" is the largest difference of the weights from a float64 reference, relative to the
 largest weight. --busy is for a machine that does other work: it counts the CPU time of one thread.
 Linux only.
 """
@@ -15,6 +14,7 @@ Linux only.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import subprocess
@@ -110,19 +110,18 @@ def measure(
     work = METHODS[method]
     bare: list[float] = []
     seconds: list[float] = []
-    peaks: list[int] = []
+    extra: list[int] = []
     # The libraries' own buffers come with the first use.
     products(x[:BLOCK], y[:BLOCK])
-    before = status("VmRSS")
     while len(seconds) < repeats and sum(seconds) < ENOUGH:
         begin = clock()
         products(x, y)
         bare.append(clock() - begin)
-        reset_peak()
+        before = reset_peak()
         begin = clock()
         weight = work(x, y)
         seconds.append(clock() - begin)
-        peaks.append(status("VmHWM"))
+        extra.append(status("VmHWM") - before)
     error = None
     if weight is not None and len(x) <= MANY:
         expected = reference(x, y, 0.0 if method in DECOMPOSING else PENALTY)
@@ -130,7 +129,7 @@ def measure(
     return {
         "seconds": min(seconds),
         "bare": min(bare),
-        "extra": max(peaks) - before,
+        "extra": max(extra),
         "error": error,
     }
 
@@ -195,8 +194,11 @@ def reference(x: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:
     return torch.cholesky_solve(xy, torch.linalg.cholesky(xx)).numpy()
 
 
-def reset_peak() -> None:
+def reset_peak() -> int:
+    """The resident memory from which the peak counts, without what was freed and not given back."""
+    ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
+    return status("VmRSS")
 
 
 def status(name: Literal["VmHWM", "VmRSS"]) -> int:

@@ -4,7 +4,7 @@ from .encoding import encode
 from .errors import LatentmapError
 from .frames import Frame
 from .images import ImageSource, open_images
-from .mapping.fitting import fit
+from .mapping.fitting import FitOptions, fit
 from .mapping.linear_map import LinearMap
 from .model import Model
 from .pairs import Pairs, pair
@@ -13,6 +13,7 @@ from .scores import Scores, evaluate
 
 __all__ = [
     "Codes",
+    "FitOptions",
     "Frame",
     "ImageSource",
     "LatentCache",

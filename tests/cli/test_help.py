@@ -20,7 +20,13 @@ README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding=
 CALLS = {
     "train vae": ("latentmap.encoders.training.train_vae:VAESettings",),
     "encode": ("latentmap.cache:LatentCache.get_or_encode_all",),
-    "fit": ("latentmap.relocation:fit_models", "latentmap.relocation:score_models"),
+    "fit": (
+        "latentmap.relocation:fit_models",
+        "latentmap.relocation:score_models",
+        "latentmap.mapping.fitting:FitOptions",
+        "latentmap.comparison:learning_curve",
+    ),
+    "map factors": ("latentmap.mapping.spectrum:shared_rank",),
     "evaluate": ("latentmap.relocation:score_models",),
     "images pack": ("latentmap.packing:pack_images",),
 }

@@ -17,7 +17,7 @@ from latentmap.mapping.gathering import (
     moments_of_spaces,
 )
 from latentmap.mapping.moments import merge_all
-from latentmap.mapping.solvers import solve_least_squares
+from latentmap.mapping.regression import solve_least_squares
 from latentmap.pairs import pair
 
 

@@ -67,7 +67,13 @@ def test_a_given_penalty_is_used_and_said():
     assert fitted.record["selection"] == []
 
 
-@pytest.mark.parametrize("method", SOLVERS)
+# The others shrink, match single variables, see no pairs, or need to be told of noise.
+@pytest.mark.parametrize(
+    "method",
+    sorted(
+        set(SOLVERS) - {"published", "permutation", "gaussian-ot", "sparse", "errors-in-variables"}
+    ),
+)
 def test_every_method_recovers_a_rotation(method):
     x, _ = draw(n=300)
     rotation = torch.linalg.qr(torch.randn(6, 6, generator=torch.manual_seed(1)))[0]

@@ -15,29 +15,24 @@ from sklearn.linear_model import LinearRegression, MultiTaskElasticNet, Ridge
 from latentmap.codes import Codes, Space
 from latentmap.errors import MapError
 from latentmap.mapping.gathering import moments_of
-from latentmap.mapping.solvers import (
-    FAMILIES,
-    SOLVERS,
-    largest_size,
-    options_of,
-    solve_cca,
-    solve_errors_in_variables,
-    solve_gaussian_ot,
-    solve_least_squares,
+from latentmap.mapping.orthogonal import (
     solve_permutation,
-    solve_pls,
     solve_procrustes,
-    solve_published,
-    solve_reduced_rank,
-    solve_regularised_cca,
-    solve_ridge,
-    solve_robust,
     solve_similarity,
-    solve_sparse,
     solve_whitened_procrustes,
 )
-from latentmap.mapping.sparse import largest_penalty
-from latentmap.mapping.transport import moments_of_unpaired
+from latentmap.mapping.projections import solve_cca, solve_pls, solve_regularised_cca
+from latentmap.mapping.regression import (
+    solve_errors_in_variables,
+    solve_least_squares,
+    solve_published,
+    solve_reduced_rank,
+    solve_ridge,
+)
+from latentmap.mapping.robust import solve_robust
+from latentmap.mapping.solvers import FAMILIES, SOLVERS, largest_size, options_of
+from latentmap.mapping.sparse import largest_penalty, solve_sparse
+from latentmap.mapping.transport import moments_of_unpaired, solve_gaussian_ot
 from latentmap.pairs import pair
 
 METHODS = tuple(SOLVERS)
@@ -190,20 +185,21 @@ def test_the_published_map_is_what_training_would_reach(optimiser):
     if optimiser == "lbfgs":
         trained = torch.optim.LBFGS(
             [weight],
-            max_iter=500,
-            tolerance_grad=1e-12,
+            max_iter=60,
+            tolerance_grad=1e-10,
             tolerance_change=0,
             line_search_fn="strong_wolfe",
         )
         trained.step(closure)
     else:
         trained = torch.optim.Adam([weight], lr=0.05)
-        slower = torch.optim.lr_scheduler.CosineAnnealingLR(trained, 1500)
-        for _ in range(1500):
+        slower = torch.optim.lr_scheduler.CosineAnnealingLR(trained, 1000)
+        for _ in range(1000):
             trained.step(closure)
             slower.step()
     solution = solve_published(moments_of(x, y), penalty=penalty, activity=activity)
-    np.testing.assert_allclose(solution.weight, weight.detach(), atol=1e-6)
+    atol = 1e-6 if optimiser == "lbfgs" else 1e-4
+    np.testing.assert_allclose(solution.weight, weight.detach(), atol=atol)
 
 
 @pytest.mark.parametrize(("p", "q"), [(8, 5), (5, 8), (6, 6)])
@@ -820,3 +816,17 @@ def test_float32_products_are_refused_where_they_would_harm_a_map():
             solution()
     exact = replace(moments, fast=False)
     assert solve_least_squares(exact).condition > 1e3
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="spectrum_of leaves directions below eps32 of the largest out before they are refused",
+)
+@pytest.mark.parametrize("solve_one", [solve_least_squares, lambda m: solve_pls(m, components=6)])
+def test_a_direction_that_float32_products_lose_is_not_lost_silently(solve_one):
+    generator = torch.manual_seed(0)
+    x = torch.randn(400, 6, generator=generator)
+    scale = torch.tensor([1.0, 0.7, 0.5, 0.3, 0.1, 2e-4])
+    moments = moments_of(x * scale, x, precision="fast")
+    with pytest.raises(MapError, match="float32 products are unsafe"):
+        solve_one(moments)

@@ -1,0 +1,175 @@
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from latentmap.cli.fit_options import CRITERIA, METHODS
+from latentmap.cli.main import main
+from latentmap.encoders import build
+from latentmap.encoders.native import save_model
+from latentmap.images import open_images
+from latentmap.mapping import selection
+from latentmap.mapping.linear_map import LinearMap
+from latentmap.mapping.solvers import SOLVERS
+
+DATA = ["--data", "few.npy"]
+
+
+def save_vae(path: Path, *, seed: int, latent_dim: int):
+    torch.manual_seed(seed)
+    config = {
+        "architecture": "dense",
+        "image_shape": [1, 8, 8],
+        "latent_dim": latent_dim,
+        "widths": [16],
+    }
+    save_model(build("vae", config), path, training={})
+
+
+@pytest.fixture
+def workdir(tmp_path, monkeypatch):
+    """A folder with two tiny models of random weights and 300 digits, as the current one."""
+    monkeypatch.chdir(tmp_path)
+    digits = open_images("digits", limit=300)
+    np.save("few.npy", np.stack([digits.read(i) for i in range(300)]))
+    save_vae(tmp_path / "a.safetensors", seed=1, latent_dim=5)
+    save_vae(tmp_path / "b.safetensors", seed=2, latent_dim=3)
+    return tmp_path
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(main, [str(word) for word in words], prog_name="latentmap")
+    assert result.exit_code == code, result.output
+    return result
+
+
+def fit(*words, src="a", dst="b", code=0):
+    models = ["--src", f"{src}.safetensors", "--dst", f"{dst}.safetensors", "--device", "cpu"]
+    return run("fit", *models, *DATA, *words, code=code)
+
+
+def error_of(result):
+    return result.stderr.strip().splitlines()[-1]
+
+
+def test_the_choices_are_those_of_the_library():
+    assert tuple(SOLVERS) == METHODS
+    assert selection.CRITERIA == CRITERIA
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_fits_a_map_that_can_be_shown(workdir, method):
+    fit("--method", method, "--out", "m.safetensors")
+    assert LinearMap.load(workdir / "m.safetensors").method == method
+    shown = run("map", "show", "m.safetensors").stdout
+    assert shown.startswith(f"m.safetensors: {method}\n")
+    assert re.search(r"R2 +-?\d", shown)
+    described = json.loads(run("map", "show", "m.safetensors", "--json").stdout)
+    assert len(described["relevance"]) == 5
+    assert len(described["explained_per_variable"]) == 3
+
+
+def test_settings_reach_the_method(workdir):
+    fit("--method", "reduced-rank", "--rank", "2", "--penalty", "1.5", "--no-intercept")
+    linear_map = LinearMap.load(workdir / "a-to-b.safetensors")
+    assert dict(linear_map.settings) == {"rank": 2, "penalty": 1.5}
+    assert linear_map.bias.abs().max() == 0
+    assert torch.linalg.matrix_rank(linear_map.weight) == 2
+    fit("--select", "kfold", "--folds", "3", "--refine", "--force")
+    linear_map = LinearMap.load(workdir / "a-to-b.safetensors")
+    assert linear_map.record["selection"][0]["criterion"] == "kfold"
+    assert linear_map.record["refined"] is True
+
+
+def test_all_methods_stand_in_one_table(workdir):
+    result = fit("--method", "all")
+    for method in METHODS:
+        assert re.search(rf"^{method} ", result.stdout, re.MULTILINE)
+    assert "scored on" in result.stdout
+    assert not list(workdir.glob("*-to-*"))
+    results = json.loads(fit("--method", "all", "--json").stdout)["results"]
+    assert [one["method"] for one in results] == list(METHODS)
+    assert all(one["l_mse"] > 0 and one["seconds"] >= 0 for one in results)
+
+
+def test_a_curve_is_a_table_json_and_a_picture(workdir):
+    result = fit("--curve", "8,16,all", "--draws", "2", "--figure", "curve.png")
+    assert re.search(r"^ *8 +2 ", result.stdout, re.MULTILINE)
+    with Image.open("curve.png") as picture:
+        assert picture.width > 300
+    points = json.loads(fit("--curve", "8,all", "--json").stdout)["points"]
+    assert (points[0]["n_pairs"], points[0]["draws"]) == (8, 5)
+    assert points[0]["l_mse_low"] <= points[0]["l_mse"] <= points[0]["l_mse_high"]
+    assert points[1]["draws"] == 1
+    assert points[0]["r2"] < points[1]["r2"]
+
+
+def test_maps_compose_and_invert(workdir):
+    fit("--out", "ab.safetensors")
+    fit("--out", "ba.safetensors", src="b", dst="a")
+    result = run("map", "compose", "ab.safetensors", "ba.safetensors", "--out", "aa.safetensors")
+    assert re.search(r"cycle error 0\.\d+ of the source's variance", result.stdout)
+    first, then, both = (LinearMap.load(workdir / f"{n}.safetensors") for n in ("ab", "ba", "aa"))
+    codes = torch.randn(4, 5, generator=torch.manual_seed(0))
+    assert torch.allclose(both.apply(codes), then.apply(first.apply(codes)), atol=1e-5)
+    result = run("map", "invert", "ab.safetensors", "--out", "back.safetensors")
+    assert re.search(r"there and back keeps 0\.\d+ of the variance", result.stdout)
+    back = LinearMap.load(workdir / "back.safetensors")
+    mapped = first.apply(codes)
+    assert torch.allclose(first.apply(back.apply(mapped)), mapped, atol=1e-4)
+    assert "made of" in run("map", "show", "aa.safetensors").stdout
+    run("evaluate", "aa.safetensors", "--dst", "a.safetensors", *DATA, "--split", "test")
+
+
+def test_factors_are_a_table_json_and_a_picture(workdir):
+    fit("--out", "m.safetensors")
+    words = ("map", "factors", "m.safetensors", *DATA, "--permutations", "9", "--device", "cpu")
+    result = run(*words, "--out", "factors.png", "-n", "2")
+    assert re.search(r"\d of 5 variables are shared, p = 0\.1 \(9 permutations\)", result.stdout)
+    assert "factors.png: 2 factors" in result.stdout
+    with Image.open("factors.png") as picture:
+        assert picture.height > 4 * 96
+    found = json.loads(run(*words, "--json").stdout)
+    assert len(found["shared"]["r2"]) == 4
+    assert len(found["factors"]["share"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--method", "lasso"], 2, "'lasso' is not one of 'least-squares', 'ridge'"),
+        (
+            ["--method", "pls", "--penalty", "1"],
+            1,
+            "the method pls takes no penalty: it takes comp",
+        ),
+        (["--method", "pls", "--select", "loo"], 1, "loo chooses the penalty of ridge"),
+        (["--method", "procrustes", "--refine"], 1, "can be refined, procrustes cannot"),
+        (["--method", "pls", "--components", "9"], 1, "the number of components must be from 1 to"),
+        (["--penalty", "-1"], 2, "-1"),
+        (["--method", "all", "--out", "m.safetensors"], 2, "write no map"),
+        (["--curve", "8,all", "--method", "all"], 2, "a curve is of one method"),
+        (["--curve", "many"], 2, "'many' is no list of sizes"),
+        (["--curve", "1"], 1, "a learning curve takes sizes from 2 to the"),
+        (["--figure", "c.png"], 2, "--figure is the picture of a --curve"),
+        (["--curve", "8", "--figure", "c.txt"], 1, "must end as a picture does"),
+    ],
+)
+def test_wrong_usage_is_one_clear_line(workdir, words, code, message):
+    assert message in error_of(fit(*words, code=code))
+
+
+def test_maps_that_do_not_meet_are_refused(workdir):
+    fit("--out", "ab.safetensors")
+    words = ("map", "compose", "ab.safetensors", "ab.safetensors", "--out", "x.safetensors")
+    assert "maps can be composed where one ends" in error_of(run(*words, code=1))
+    run("map", "invert", "ab.safetensors", "--out", "back.safetensors")
+    words = ("map", "factors", "back.safetensors", *DATA)
+    assert "needs the moments of the pairs" in error_of(run(*words, code=1))
+    words = ("map", "invert", "ab.safetensors", "--out", "back.safetensors")
+    assert "back.safetensors exists" in error_of(run(*words, code=1))
