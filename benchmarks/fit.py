@@ -6,9 +6,9 @@
 A case is rows x source variables x target variables. Every method runs in a process of its own, in
 turns with the bare products X'X and X'Y of the same codes, since the machine may be busy: "ratio"
 is the best time of the method over the best time of the products beside it, both in the dtype of
-the codes. "extra MB" is the peak of resident memory above that before the call. "error" is the largest difference of the weights from a float64 reference, relative to the
-largest weight. --busy is for a machine that does other work: it counts the CPU time of one thread.
-Linux only.
+the codes. "extra MB" is the peak of resident memory above that before the call. "error" is the
+largest difference of the weights from a float64 reference, relative to the largest weight. --busy
+is for a machine that does other work: it counts the CPU time of one thread. Linux only.
 """
 
 from __future__ import annotations

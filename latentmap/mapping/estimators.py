@@ -12,7 +12,7 @@ Ranks and numbers of components beyond what the codes allow mean the largest pos
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
 
 # Singular values below this share of the largest are rounding, and not inverted.
 _INVERTED = 1e-10
-# Generalised cross-validation: errors below this share of the target's variance are rounding, whose
-# order is chance: without it, weighted and repeated pairs chose different penalties.
-_EXACT = 1e-13
 
 
 # Dataclasses write the __init__ that scikit-learn reads the parameters from; equality and text stay
@@ -345,9 +342,7 @@ class RobustMap(_Map):
 def _penalty(given: float | None, moments: Moments) -> float:
     if given is not None:
         return given
-    selection = generalised(moments)
-    floor = _EXACT * float(moments.squares_y.sum()) / (moments.n * moments.q)
-    return replace(selection, errors=selection.errors.clamp(min=floor)).chosen["penalty"]
+    return generalised(moments).chosen["penalty"]
 
 
 def _shared(array: np.ndarray) -> np.ndarray:

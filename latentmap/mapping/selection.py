@@ -42,6 +42,7 @@ _RESIDUALS = 1 << 19
 # Below this 1 - h is rounding: the pair decides its own prediction, and leaving it out is not
 # defined.
 _FREE = 1e-9
+# Residuals below this share of the target's variance are rounding, whose order is chance.
 _EXACT = 1e-13
 
 
@@ -200,7 +201,6 @@ def generalised(moments: Moments, *, penalties: torch.Tensor | None = None) -> S
     removed = explained @ (2 * shrink - values[:, None] * shrink.square())
     residual = (moments.squares_y.sum() - removed).clamp(min=0)
     free = 1 - (float(moments.centred) + values @ shrink) / moments.n
-    # Below this share of the variance a residual is rounding, and must not choose.
     residual = residual.clamp(min=_EXACT * float(moments.squares_y.sum()))
     errors = torch.where(free > _FREE, residual / free.square(), torch.inf)
     errors = errors / (moments.n * moments.q)

@@ -424,6 +424,13 @@ def test_a_permutation_is_the_best_of_all(p, q, signed):
     assert set(solution.weight[solution.weight != 0].tolist()) <= ({1, -1} if signed else {1})
 
 
+def test_a_partner_is_chosen_by_its_error_and_not_by_its_product_alone():
+    x = torch.tensor([[2.0, 1.0], [2.0, -1.0], [-2.0, 1.0], [-2.0, -1.0]])
+    y = x @ torch.tensor([[0.875], [1.5]])
+    # G_ii - 2 C_i is 16 - 2 * 14 for the first and 4 - 2 * 6 for the second.
+    assert solve_permutation(moments_of(x, y)).weight[:, 0].tolist() == [1, 0]
+
+
 def test_a_signed_permutation_is_recovered():
     x, _ = draw(p=9, decades=0.5)
     truth = torch.eye(9).double()[torch.randperm(9, generator=torch.manual_seed(1))]
@@ -830,3 +837,11 @@ def test_a_direction_that_float32_products_lose_is_not_lost_silently(solve_one):
     moments = moments_of(x * scale, x, precision="fast")
     with pytest.raises(MapError, match="float32 products are unsafe"):
         solve_one(moments)
+
+
+def test_a_permutation_of_a_larger_source_takes_the_variable_that_misses_least():
+    # Costs G_ii - 2 C_i: 4 - 2 * 8 = -12 for the first source variable, 20.5 - 2 * 18 = -15.5.
+    x = torch.tensor([[1.0, 2.5], [1.0, 2.0], [-1.0, -2.0], [-1.0, -2.5]], dtype=torch.float64)
+    y = 2 * x[:, :1]
+    solution = SOLVERS["permutation"](moments_of(x, y))
+    assert solution.weight[:, 0].tolist() == [0.0, 1.0]
