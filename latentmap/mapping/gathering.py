@@ -29,10 +29,10 @@ MomentPrecision = Literal["exact", "fast"]
 # Rows at a time that are read, that are multiplied (a few MB, which stay in the last cache), and
 # that are copied and shifted (which stay in the second). Measured from 64 to 8192.
 _READ = 8192
-_ROWS = 2048
+_ROWS = 1024
 _COPIED = 256
 # Products are symmetric: only panels on and above the diagonal are computed.
-_PANEL = 128
+_PANEL = 256
 
 
 class MomentSums:
@@ -69,13 +69,14 @@ class MomentSums:
         self._buffer = zeros(_ROWS, width, dtype=dtype)
         self._scratch = zeros(min(_PANEL, self._height), width, dtype=dtype)
         self._started = False
+        self._copied = 2 * _COPIED if self.fast else _COPIED
 
     def update(self, rows: Sequence[Tensor], weights: Tensor | None = None) -> None:
         """Adds ``k`` rows of every space, ``(k, d)`` each; ``weights`` ``(k,)`` count them.
 
         Raises:
             MapError: the shapes do not fit, a weight is below zero, or a number is not finite.
-                Nothing of the first 2048 rows in which that is so was added then.
+                Nothing of the first 1024 rows in which that is so was added then.
         """
         k = len(rows[0])
         shapes = [tuple(part.shape) for part in rows]
@@ -131,18 +132,22 @@ class MomentSums:
                 raise MapError(_NOT_FINITE)
             self._shift.copy_(shift)
         z = self._buffer[:k]
-        for start in range(0, k, _COPIED):
-            part = z[start : start + _COPIED]
+        for start in range(0, k, self._copied):
+            part = z[start : start + self._copied]
             part[:, 0] = 1
             column = 1
             for space in rows:
-                # Copy, then subtract in float64: subtracting float32 codes would round them
-                # (measured: 1.6e-7).
-                part[:, column : column + space.shape[1]].copy_(space[start : start + _COPIED])
-                column += space.shape[1]
-            part.sub_(self._shift)
+                columns = slice(column, column + space.shape[1])
+                column = columns.stop
+                given, into = space[start : start + self._copied], part[:, columns]
+                if given.dtype == into.dtype:
+                    torch.sub(given.to(into.device), self._shift[columns], out=into)
+                else:
+                    # Copy, then subtract in float64: subtracting float32 codes would round them
+                    # (measured: 1.6e-7).
+                    into.copy_(given).sub_(self._shift[columns])
             if weights is not None:
-                part.mul_(weights[start : start + _COPIED].to(part).sqrt()[:, None])
+                part.mul_(weights[start : start + self._copied].to(part).sqrt()[:, None])
         # The first panel shows any number that is not finite, before anything is added.
         first = min(_PANEL, self._height)
         torch.mm(z[:, :first].T, z, out=self._scratch)
@@ -161,8 +166,8 @@ class MomentSums:
                 self._products[start:stop, start:].addmm_(left, right)
         if len(self._squares):
             # Twice as fast as a norm over the rows (measured).
-            for start in range(0, k, _COPIED):
-                self._squares.add_(z[start : start + _COPIED, self._height :].square().sum(0))
+            for start in range(0, k, self._copied):
+                self._squares.add_(z[start : start + self._copied, self._height :].square().sum(0))
 
 
 _NOT_FINITE = "every code must be finite, but some have NaN or infinite values"

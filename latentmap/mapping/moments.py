@@ -17,6 +17,8 @@ from torch import Tensor
 from latentmap.errors import MapError
 from latentmap.tensor_file import TensorFile
 
+# Beyond this ratio of singular values float32 products are wrong in digits that a map needs.
+_FAST_CONDITION = 1e3
 _FILE = TensorFile(kind="moments", format=1, error=MapError, advice="make one with `Moments.save`")
 
 
@@ -245,17 +247,27 @@ def spectrum_of(products: Tensor, n: float, mean: Tensor, *, fast: bool = False)
     """The directions in which codes vary, without those that hold only rounding noise.
 
     Codes are float32: each number x is known to ``eps32 |x|``, which puts a floor of ``eps32^2
-    sum(x^2)`` under the eigenvalues; the float64 sums add ``p eps64`` times the largest, ``fast``
-    ones ``eps32`` times the largest. None of it depends on the number of pairs, unlike the usual
-    cut-offs, so a collapsed variable is left out at any ``n`` and never blows a map up.
+    sum(x^2)`` under the eigenvalues; the float64 sums add ``p eps64`` times the largest. Neither
+    depends on the number of pairs, unlike the usual cut-offs, so a collapsed variable is left out
+    at any ``n`` and never blows a map up.
+
+    Raises:
+        MapError: the products are ``fast`` and codes vary a thousand times less in some direction
+            than in another: what float32 says of that direction is noise.
     """
     values, directions = torch.linalg.eigh(products)
     squares = products.diagonal() + n * mean.square()
     eps32, eps64 = torch.finfo(torch.float32).eps, torch.finfo(torch.float64).eps
-    floor = torch.maximum(
-        values[-1] * (eps32 if fast else len(values) * eps64), squares.max() * eps32**2
-    )
+    floor = torch.maximum(values[-1] * len(values) * eps64, squares.max() * eps32**2)
     kept = values > floor
+    # Noise of float32 may have made a small eigenvalue negative.
+    sizes = values.abs()[values.abs() > floor]
+    condition = float((sizes.max() / sizes.min()).sqrt()) if len(sizes) else 1.0
+    if fast and condition > _FAST_CONDITION:
+        raise MapError(
+            f"float32 products are unsafe for these codes (condition number {condition:.3g}, more "
+            f'than {_FAST_CONDITION:g}): gather moments with precision="exact"'
+        )
     return Spectrum(values[kept].flip(0), directions[:, kept].flip(1))
 
 

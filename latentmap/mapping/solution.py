@@ -10,9 +10,6 @@ from torch import Tensor
 from latentmap.errors import MapError
 from latentmap.mapping.moments import Moments, Spectrum
 
-# Beyond this ratio of singular values float32 products are wrong in digits that a map needs.
-_FAST_CONDITION = 1e3
-
 
 @dataclass(frozen=True, eq=False)
 class Solution:
@@ -34,16 +31,7 @@ class Solution:
 def affine(
     moments: Moments, weight: Tensor, *, rank: int, condition: float = 1.0, **figures: float
 ) -> Solution:
-    """The map of a weight whose bias carries the mean of the source to that of the target.
-
-    Raises:
-        MapError: the moments are of float32 products and too ill-conditioned for them.
-    """
-    if moments.fast and condition > _FAST_CONDITION:
-        raise MapError(
-            f"float32 products are unsafe for these codes (condition number {condition:.3g}, more "
-            f'than {_FAST_CONDITION:g}): gather moments with precision="exact"'
-        )
+    """The map of a weight whose bias carries the mean of the source to that of the target."""
     return Solution(weight, moments.mean_y - moments.mean_x @ weight, rank, condition, figures)
 
 

@@ -47,7 +47,7 @@ def solve_sparse(moments: Moments, *, penalty: float, l1_ratio: float = 1.0) -> 
     if bool(live.any()):
         unit = scale[live]
         products = moments.xx[live][:, live] / torch.outer(unit, unit)
-        spectrum = spectrum_of(products, moments.n, moments.mean_x[live] / unit)
+        spectrum = spectrum_of(products, moments.n, moments.mean_x[live] / unit, fast=moments.fast)
         condition = condition_of(spectrum.values)
         root = (spectrum.directions * spectrum.values.sqrt()).T
         answer = (spectrum.directions / spectrum.values.sqrt()).T @ (

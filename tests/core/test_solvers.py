@@ -814,7 +814,6 @@ def test_a_sparse_map_that_does_not_converge_is_refused(monkeypatch):
 
 def test_float32_products_are_refused_where_they_would_harm_a_map():
     moments = moments_of(*draw(decades=3.2, p=6), precision="fast")
-    assert moments.source_spectrum.values[0] > 1e6 * moments.source_spectrum.values[-1]
     for solution in (
         lambda: solve_least_squares(moments),
         lambda: solve_cca(moments, components=1),
@@ -825,10 +824,6 @@ def test_float32_products_are_refused_where_they_would_harm_a_map():
     assert solve_least_squares(exact).condition > 1e3
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="spectrum_of leaves directions below eps32 of the largest out before they are refused",
-)
 @pytest.mark.parametrize("solve_one", [solve_least_squares, lambda m: solve_pls(m, components=6)])
 def test_a_direction_that_float32_products_lose_is_not_lost_silently(solve_one):
     generator = torch.manual_seed(0)
