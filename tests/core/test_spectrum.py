@@ -6,7 +6,11 @@ from latentmap.codes import Codes, Space
 from latentmap.errors import MapError
 from latentmap.mapping.fitting import fit
 from latentmap.mapping.gathering import moments_of
-from latentmap.mapping.regression import solve_least_squares, solve_reduced_rank
+from latentmap.mapping.regression import (
+    solve_least_squares,
+    solve_reduced_rank,
+    solve_ridge,
+)
 from latentmap.mapping.selection import assign_folds
 from latentmap.mapping.spectrum import (
     effective_rank,
@@ -90,6 +94,38 @@ def test_relevance_is_what_a_refit_without_the_variable_loses():
     assert lost[2] == 0
 
 
+@pytest.mark.parametrize("penalty", [0.0, 10.0])
+def test_a_variable_that_another_stands_in_for_is_not_missed(penalty):
+    x, y = draw(n=100)
+    x[:, 1] = x[:, 0]
+    moments = moments_of(x, y)
+    lost = relevance(moments, penalty)
+
+    def objective(kept):
+        m = moments_of(x[:, kept], y)
+        solution = solve_ridge(m, penalty=penalty)
+        return float(
+            m.squared_error(solution.weight, solution.bias).sum()
+            + penalty * solution.weight.square().sum()
+        )
+
+    for i in range(8):
+        without = objective([j for j in range(8) if j != i])
+        expected = (without - objective(list(range(8)))) / float(moments.squares_y.sum())
+        assert float(lost[i]) == pytest.approx(expected, rel=1e-6, abs=1e-10)
+
+
+def test_a_target_that_does_not_vary_shares_nothing():
+    x, _ = draw(n=60)
+    y = torch.full((60, 2), 3.0)
+    moments = moments_of(x, y)
+    assert len(shared_factors(moments, torch.ones(8, 2).double()).share) == 0
+    assert relevance(moments).tolist() == [0.0] * 8
+    result = shared_rank(pairs_of(x, y), seed=0, permutations=19)
+    assert result.k == 0
+    assert result.r2.tolist() == [0.0] * 3
+
+
 def test_what_is_explained_of_each_variable_is_its_r2():
     x, y = draw(n=80)
     y[:, 1] = 2.0
@@ -103,18 +139,19 @@ def test_what_is_explained_of_each_variable_is_its_r2():
     assert torch.isnan(explained[1])
 
 
-def test_the_held_out_curve_is_that_of_refits():
-    x, y = draw(n=90)
+@pytest.mark.parametrize(("p", "q"), [(8, 6), (4, 6)])
+def test_the_held_out_curve_is_that_of_refits(p, q):
+    x, y = draw(n=90, p=p, q=q)
     result = shared_rank(pairs_of(x, y), seed=3, folds=3, penalty=2.0, permutations=2)
     folds = assign_folds(90, folds=3, seed=3)
-    missed, spread = np.zeros(7), 0.0
+    missed, spread = np.zeros(min(p, q) + 1), 0.0
     for held in range(3):
         train = moments_of(x[folds != held], y[folds != held])
         test = moments_of(x[folds == held], y[folds == held])
         empty = (torch.zeros_like(train.xy), train.mean_y)
         spread += float(test.squared_error(*empty).sum())
         missed[0] += float(test.squared_error(*empty).sum())
-        for rank in range(1, 7):
+        for rank in range(1, min(p, q) + 1):
             solution = solve_reduced_rank(train, rank=rank, penalty=2.0)
             missed[rank] += float(test.squared_error(solution.weight, solution.bias).sum())
     np.testing.assert_allclose(result.r2, 1 - missed / spread, atol=1e-10)
@@ -134,6 +171,24 @@ def test_noise_shares_nothing():
     result = shared_rank(pairs_of(x, y), seed=0, permutations=39)
     assert result.k == 0
     assert float(result.p_values[0]) > 0.05
+
+
+def test_the_null_is_the_curve_of_pairs_that_were_shuffled_within_folds():
+    x, y = draw(n=90)
+    result = shared_rank(pairs_of(x, y), seed=3, folds=3, permutations=1)
+    folds = assign_folds(90, folds=3, seed=3)
+    generator = torch.manual_seed(3)
+    shuffled = y.clone()
+    for held in range(3):
+        index = torch.from_numpy(np.flatnonzero(folds == held))
+        shuffled[index] = y[index[torch.randperm(len(index), generator=generator)]]
+    again = shared_rank(pairs_of(x, shuffled), seed=3, folds=3, permutations=1)
+    assert float(result.null[0]) == pytest.approx(float(again.gains.max()), abs=1e-10)
+
+
+def test_a_null_without_permutations_is_refused():
+    with pytest.raises(MapError, match="at least 1 permutation, not 0"):
+        shared_rank(pairs_of(*draw(n=20)), seed=0, permutations=0)
 
 
 def test_too_many_folds_are_refused():

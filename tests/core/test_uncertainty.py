@@ -46,6 +46,29 @@ def test_the_covariance_is_that_of_the_text_book():
     np.testing.assert_allclose(prediction.scale, 1 + new @ inverse @ new.T[:, 0], rtol=1e-6)
 
 
+def test_a_map_without_intercept_has_the_covariance_of_one():
+    x, y = draw(50, WEIGHT, 2)
+    linear_map = fitted(x, y, method="least-squares", intercept=False)
+    design = x.double().numpy()
+    inverse = np.linalg.inv(design.T @ design)
+    residual = y.double().numpy() - design @ (inverse @ design.T @ y.double().numpy())
+    new = np.array([[0.3, -1.0, 2.0, 4.0]])
+    prediction = predict(linear_map, torch.tensor(new))
+    np.testing.assert_allclose(prediction.covariance, residual.T @ residual / 46, rtol=1e-6)
+    np.testing.assert_allclose(prediction.scale, 1 + new @ inverse @ new[0], rtol=1e-6)
+    errors = carry(linear_map, torch.tensor(new)).standard_error
+    variance = np.diag(residual.T @ residual / 46) * (new @ inverse @ new[0])
+    np.testing.assert_allclose(errors[0], np.sqrt(variance), rtol=1e-6)
+
+
+def test_an_exact_map_has_no_errors():
+    x, _ = draw(200, torch.zeros(5, 3), 2)
+    x -= 2
+    carried = carry(fitted(x, torch.cat([x, 2 * x], 1), method="least-squares"), torch.eye(5))
+    assert bool((carried.standard_error >= 0).all())
+    assert float(carried.standard_error.max()) < 1e-6
+
+
 def test_errors_of_a_direction_are_the_spread_over_repeated_draws():
     direction = torch.tensor([[1.0, -1.0, 0.5, 0.0]])
     carried = [
