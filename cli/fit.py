@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,6 +158,7 @@ def fit(
         stage=progress_bar,
     )
     title = f"{source.name} to {target.name}"
+    made = {"command": command_line(), "group_by": data.group_by and data.group_by.name}
     if curve is not None:
         from latentmap.comparison import learning_curve
 
@@ -172,12 +174,16 @@ def fit(
             options=options.to_library(),
             cache=codes,
             seed=seed,
+            batch_size=batch_size,
+            on_error=data.on_error,
+            record=made,
             stage=progress_bar,
         )
         if figure is not None:
             from latentmap.report.curves import save_curve
 
             save_curve(grown, figure, title=title)
+        warn_skipped(_skipped(grown.record))
         print_json(grown.to_json()) if as_json else click.echo(curve_table(grown))
         return
     if options.method == "all":
@@ -192,10 +198,14 @@ def fit(
             options=options.to_library(method="ridge"),
             cache=codes,
             seed=seed,
+            batch_size=batch_size,
+            on_error=data.on_error,
+            record=made,
             stage=progress_bar,
         )
         for name, reason in compared.failed.items():
             warn(f"{name} has no map: {reason}")
+        warn_skipped(_skipped(compared.results[0].scores.record))
         if as_json:
             results = [result.to_json() for result in compared.results]
             print_json({"results": results, "failed": compared.failed})
@@ -210,10 +220,7 @@ def fit(
             options=options.to_library(),
             seed=seed,
             references=(src, dst),
-            record={
-                "command": command_line(),
-                "group_by": data.group_by and data.group_by.name,
-            },
+            record=made,
             progress=progress,
         )
     scores = score_models(
@@ -230,13 +237,17 @@ def fit(
     )
     # Last, so that the same command goes on after an interruption.
     linear_map.save(path)
-    skipped = (*linear_map.record["fit_skipped"], *scores.record["skipped"])
-    warn_skipped(list(dict.fromkeys(skipped)))
+    warn_skipped(_skipped(scores.record))
     if as_json:
         print_json(scores.to_json())
         return
     click.echo(f"{path}: {linear_map}")
     click.echo(scores.table())
+
+
+def _skipped(record: Mapping[str, Any]) -> list[str]:
+    """The images that could not be read, of those to fit on and of those to score."""
+    return list(dict.fromkeys((*record["fit_skipped"], *record["skipped"])))
 
 
 def _check_outputs(
@@ -251,6 +262,8 @@ def _check_outputs(
 
     if several and out is not None:
         raise click.UsageError("--method all and --curve write no map: leave --out out")
+    if options.refine and options.method == "all":
+        raise click.UsageError("--refine is of ridge and least-squares: leave it out with all")
     if curve is not None and options.method == "all":
         raise click.UsageError("a curve is of one method: give another than all, or no --curve")
     if figure is not None:

@@ -223,6 +223,7 @@ def factors(
     from latentmap.mapping.spectrum import shared_factors, shared_rank
     from latentmap.relocation import training_pairs
     from latentmap.report.figures import require_picture_suffix, save_figure
+    from latentmap.scores import require_models
 
     if out is not None:
         refuse_existing(out, force=force)
@@ -231,6 +232,7 @@ def factors(
     moments = linear_map.require_moments("the factors of a map")
     source = load_model_of(linear_map, "source", given=src, map_path=map_path, device=device)
     target = load_model_of(linear_map, "target", given=dst, map_path=map_path, device=device)
+    require_models(linear_map, source, target)
     training = training_pairs(
         source,
         target,

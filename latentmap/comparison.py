@@ -6,7 +6,7 @@ Shapes: ``n`` images.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from latentmap.cache import LatentCache
 from latentmap.errors import MapError, ModelError
-from latentmap.images import ImageSource
+from latentmap.images import ImageSource, OnError
 from latentmap.mapping.fitting import RIDGE_LIKE, FitOptions
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.solvers import SOLVERS, options_of
@@ -67,12 +67,18 @@ def compare_methods(
     cache: LatentCache,
     options: FitOptions | None = None,
     seed: int = 0,
+    batch_size: int | None = None,
+    on_error: OnError = "stop",
+    record: Mapping[str, Any] | None = None,
     stage: Stage,
 ) -> Comparison:
     """Every method of ``SOLVERS``, fitted on the training pairs and scored on the ``test`` images.
 
     ``options`` hold for those methods that take them: a given rank goes to all that have one, a
-    criterion to those whose penalty is that of ridge.
+    criterion to those whose penalty is that of ridge. ``record`` goes into each result.
+
+    Raises:
+        MapError: no method has a map.
     """
     options = options or FitOptions()
     fitted, failed = [], {}
@@ -84,12 +90,20 @@ def compare_methods(
         with stage(f"fitting {method}") as progress:
             try:
                 linear_map = fit_training(
-                    training, source, images, options=how, seed=seed, progress=progress
+                    training,
+                    source,
+                    images,
+                    options=how,
+                    seed=seed,
+                    record=record,
+                    progress=progress,
                 )
             except (MapError, ModelError) as error:
                 failed[method] = str(error)
                 continue
         fitted.append((linear_map, time.perf_counter() - started))
+    if not fitted:
+        raise MapError(f"no method has a map of these pairs: {next(iter(failed.values()))}")
     scores = score_all_models(
         [linear_map for linear_map, _ in fitted],
         source,
@@ -98,6 +112,8 @@ def compare_methods(
         cache=cache,
         seed=seed,
         precision=training.record["precision"],
+        batch_size=batch_size,
+        on_error=on_error,
         stage=stage,
     )
     results = [
@@ -129,6 +145,7 @@ class LearningCurve:
     floor_mse: float
     baseline_mse: float
     n_test: int
+    record: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """All points: each figure with ``_low`` and ``_high``."""
@@ -144,6 +161,7 @@ class LearningCurve:
             "floor_mse": self.floor_mse,
             "baseline_mse": self.baseline_mse,
             "points": points,
+            "record": dict(self.record),
         }
 
 
@@ -159,10 +177,13 @@ def learning_curve(
     cache: LatentCache,
     options: FitOptions | None = None,
     seed: int = 0,
+    batch_size: int | None = None,
+    on_error: OnError = "stop",
+    record: Mapping[str, Any] | None = None,
     stage: Stage,
 ) -> LearningCurve:
     """Maps from random subsets of the training pairs, each size ``draws`` times, all scored on the
-    same images.
+    same images. ``record`` goes into the result.
 
     Raises:
         MapError: a size is below 2 or above the number of pairs, or a fit fails.
@@ -182,7 +203,9 @@ def learning_curve(
     with stage("fitting") as progress:
         for done, (size, draw) in enumerate(plan):
             part = training.sample(size, seed=seed + draw)
-            maps.append(fit_training(part, source, images, options=options, seed=seed))
+            maps.append(
+                fit_training(part, source, images, options=options, seed=seed, record=record)
+            )
             if progress:
                 progress(done + 1, len(plan))
     scores = score_all_models(
@@ -193,6 +216,8 @@ def learning_curve(
         cache=cache,
         seed=seed,
         precision=training.record["precision"],
+        batch_size=batch_size,
+        on_error=on_error,
         stage=stage,
     )
     points = []
@@ -202,8 +227,10 @@ def learning_curve(
             CurvePoint(size, len(mine), {f: _over_draws(mine, f) for f in _CURVE_FIGURES})
         )
     first = scores[0]
+    # Of the last map; what was chosen for it is not what was chosen for all.
+    made = {name: value for name, value in scores[-1].record.items() if name != "selection"}
     return LearningCurve(
-        options.method, points, first.floor_mse.value, first.baseline_mse.value, first.n_test
+        options.method, points, first.floor_mse.value, first.baseline_mse.value, first.n_test, made
     )
 
 

@@ -48,7 +48,11 @@ class Pairs:
         return Pairs(source, _like(source, self.target.take(index)), self.dropped)
 
     def sample(self, n: int, *, seed: int) -> Pairs:
-        """``n`` random pairs, none twice, in the order in which they stand.
+        """``n`` random pairs, none twice, in the order in which they stand; see ``draw``."""
+        return self.take(self.draw(n, seed=seed))
+
+    def draw(self, n: int, *, seed: int) -> np.ndarray:
+        """The positions ``(n,)`` of random pairs, none twice, in order.
 
         Raises:
             PairError: there are fewer pairs than that.
@@ -58,7 +62,7 @@ class Pairs:
                 f"{n} random pairs were asked for, but there are {len(self)}: "
                 f"ask for 1 to {len(self)}"
             )
-        return self.take(np.sort(np.random.default_rng(seed).permutation(len(self))[:n]))
+        return np.sort(np.random.default_rng(seed).permutation(len(self))[:n])
 
     def blocks(self, size: int = 8192) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """All pairs in order, ``size`` at a time: float32 source ``(k, p)``, target ``(k, q)``."""

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from latentmap.cache import LatentCache
-from latentmap.errors import MapError, PairError
+from latentmap.errors import MapError
 from latentmap.images import ImageSource, OnError
 from latentmap.mapping.fitting import FitOptions, fit
 from latentmap.mapping.linear_map import LinearMap
@@ -65,12 +65,7 @@ class TrainingPairs:
         Raises:
             PairError: there are fewer pairs than that.
         """
-        if not 1 <= n <= len(self.pairs):
-            raise PairError(
-                f"{n} random pairs were asked for, but there are {len(self.pairs)}: ask for 1 to "
-                f"{len(self.pairs)}"
-            )
-        return self.take(np.sort(np.random.default_rng(seed).permutation(len(self.pairs))[:n]))
+        return self.take(self.pairs.draw(n, seed=seed))
 
 
 def training_pairs(

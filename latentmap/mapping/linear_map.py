@@ -202,8 +202,12 @@ class LinearMap:
     @staticmethod
     def _made_of(*maps: LinearMap) -> dict[str, Any]:
         # What `evaluate` asks of a record has to be said of the whole.
-        first = maps[0].record
-        shared = {name: first[name] for name in ("group_by", "precision") if name in first}
+        shared = {
+            name: one.record[name]
+            for one in maps
+            for name in ("group_by", "precision")
+            if one.record.get(name)
+        }
         return {**shared, "made_of": [{"map": str(m), "record": dict(m.record)} for m in maps]}
 
     def save(self, path: Path) -> None:

@@ -83,8 +83,10 @@ def assign_folds(n: int, *, folds: int, seed: int, groups: np.ndarray | None = N
         MapError: there are fewer pairs, or groups, than folds.
     """
     units = n if groups is None else len(np.unique(groups))
+    what = "pairs" if groups is None else "groups"
+    if units < 2:
+        raise MapError(f"cross-validation needs at least 2 {what}, not {units}: give more {what}")
     if not 2 <= folds <= units:
-        what = "pairs" if groups is None else "groups"
         raise MapError(f"{units} {what} can be cut into 2 to {units} folds, not {folds}")
     splitter: Any = (
         KFold(folds, shuffle=True, random_state=seed) if groups is None else GroupKFold(folds)

@@ -157,6 +157,7 @@ def test_factors_are_a_table_json_and_a_picture(workdir):
         (["--curve", "many"], 2, "'many' is no list of sizes"),
         (["--curve", "1"], 1, "a learning curve takes sizes from 2 to the"),
         (["--figure", "c.png"], 2, "--figure is the picture of a --curve"),
+        (["--method", "all", "--refine"], 2, "leave it out with all"),
         (["--curve", "8", "--figure", "c.txt"], 1, "must end as a picture does"),
     ],
 )
@@ -173,3 +174,24 @@ def test_maps_that_do_not_meet_are_refused(workdir):
     assert "needs the moments of the pairs" in error_of(run(*words, code=1))
     words = ("map", "invert", "ab.safetensors", "--out", "back.safetensors")
     assert "back.safetensors exists" in error_of(run(*words, code=1))
+    words = ("map", "factors", "ab.safetensors", *DATA, "--dst", "a.safetensors")
+    assert "this map goes to" in error_of(run(*words, code=1))
+
+
+def test_comparisons_skip_what_cannot_be_read_and_say_what_made_them(workdir):
+    folder = workdir / "faces"
+    folder.mkdir()
+    pixels = np.load("few.npy")
+    for i, image in enumerate(pixels[:80]):
+        Image.fromarray(image.squeeze()).save(folder / f"{i}.png")
+    (folder / "broken.png").write_bytes(b"no picture")
+    words = ["fit", "--src", "a.safetensors", "--dst", "b.safetensors", "--data", "faces"]
+    words += ["--device", "cpu", "--on-error", "skip", "--json"]
+    result = run(*words, "--method", "all")
+    assert "skipped 1 images" in result.stderr
+    results = json.loads(result.stdout)["results"]
+    assert all(one["record"]["command"] for one in results)
+    result = run(*words, "--curve", "8,16", "--draws", "2")
+    assert "skipped 1 images" in result.stderr
+    record = json.loads(result.stdout)["record"]
+    assert record["fit_skipped"] + record["skipped"] == ["broken.png"]

@@ -377,3 +377,8 @@ def test_sharing_what_candidates_share_changes_no_map(method):
     for number in (3, 1, 2):
         alone = SOLVERS[method](moments, **fixed, **{size: number})
         assert torch.allclose(solve({size: number}).weight, alone.weight, rtol=1e-12)
+
+
+def test_one_group_alone_cannot_be_held_out():
+    with pytest.raises(MapError, match="needs at least 2 groups, not 1: give more groups"):
+        assign_folds(6, folds=2, seed=0, groups=np.zeros(6))
