@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,12 +17,7 @@ from latentmap.cli.options import (
     seed_option,
 )
 
-if TYPE_CHECKING:
-    from latentmap.mapping.linear_map import LinearMap
-
 _LISTED = 8  # Variables, or factors, that a table names.
-# Standard deviations along a factor, as the published traversals have them.
-_STEPS = (-2.25, -1.5, -0.75, 0.0, 0.75, 1.5, 2.25)
 
 _out_option = click.option(
     "--out",
@@ -61,9 +55,10 @@ def show(map_path: Path, as_json: bool) -> None:
     """
     from latentmap.cli.output import print_json
     from latentmap.mapping.linear_map import LinearMap
+    from latentmap.mapping.summary import describe
 
     linear_map = LinearMap.load(map_path)
-    description = _describe(linear_map)
+    description = describe(linear_map)
     if as_json:
         print_json({"file": str(map_path), **description})
         return
@@ -222,6 +217,7 @@ def factors(
     from latentmap.mapping.linear_map import LinearMap
     from latentmap.mapping.spectrum import shared_factors, shared_rank
     from latentmap.relocation import training_pairs
+    from latentmap.report.factors import factors_figure
     from latentmap.report.figures import require_picture_suffix, save_figure
     from latentmap.scores import require_models
 
@@ -256,7 +252,7 @@ def factors(
         )
     found = shared_factors(moments, linear_map.weight)
     if out is not None:
-        save_figure(factors_figure(linear_map, source, target, n_factors), out)
+        save_figure(factors_figure(found, moments, source, target, n_factors=n_factors), out)
     if as_json:
         print_json({"shared": rank.to_json(), "factors": found.to_json()})
         return
@@ -275,65 +271,6 @@ def factors(
     click.echo(str(rank))
     if out is not None:
         click.echo(f"{out}: {min(n_factors, len(found.share))} factors")
-
-
-def factors_figure(linear_map: LinearMap, source: Any, target: Any, n_factors: int) -> Any:
-    """Both models' images along the leading factors, source above target."""
-    import torch
-
-    from latentmap.mapping.spectrum import shared_factors
-    from latentmap.report.figures import image_grid
-
-    moments = linear_map.require_moments("the factors of a map")
-    found = shared_factors(moments, linear_map.weight)
-    steps = torch.tensor(_STEPS, dtype=torch.float64)
-    rows = []
-    for k in range(min(n_factors, len(found.share))):
-        codes_x, codes_y = found.traversal(k, steps, moments)
-        share = f"{100 * float(found.share[k]):.1f} %"
-        rows.append((f"factor {k + 1}: {source.name}", source.decode(codes_x.float()).cpu()))
-        rows.append((f"{target.name}, {share}", target.decode(codes_y.float()).cpu()))
-    return image_grid(rows)
-
-
-def _describe(linear_map: LinearMap) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from latentmap.mapping.spectrum import (
-        effective_rank,
-        explained_per_variable,
-        relevance,
-        shared_factors,
-    )
-
-    description: dict[str, Any] = {
-        "source": asdict(linear_map.source),
-        "target": asdict(linear_map.target),
-        "method": linear_map.method,
-        "settings": dict(linear_map.settings),
-        "figures": dict(linear_map.figures),
-        "n_pairs": linear_map.n_pairs,
-        "rank": linear_map.rank,
-        "condition": linear_map.condition,
-        "selection": [
-            {"criterion": part["criterion"], "chosen": part["chosen"]}
-            for part in linear_map.record.get("selection", ())
-        ],
-        "record": {k: v for k, v in linear_map.record.items() if k != "selection"},
-    }
-    moments = linear_map.moments
-    if moments is not None:
-        missed = moments.squared_error(linear_map.weight, linear_map.bias).sum()
-        shared = shared_factors(moments, linear_map.weight)
-        lost = relevance(moments, linear_map.penalty or 0.0)
-        explained = explained_per_variable(moments, linear_map.weight, linear_map.bias)
-        description |= {
-            "explained": 1 - float(missed / moments.squares_y.sum()),
-            "effective_rank": effective_rank(shared.share),
-            "explained_per_variable": explained.tolist(),
-            "relevance": lost.tolist(),
-        }
-    return description
 
 
 def _list_variables(title: str, values: list[float]) -> None:
