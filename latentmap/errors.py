@@ -3,6 +3,7 @@
     LatentmapError
     ├── ImageError    (ValueError)  images that cannot be found, read or agreed on
     ├── ModelError    (ValueError)  a model file, contract or training that cannot be used
+    ├── CheckpointError (ValueError)  a foreign checkpoint that cannot be read or converted
     ├── SpaceError    (ValueError)  codes, or a map, of another space
     ├── PairError     (ValueError)  codes that do not belong together
     ├── MapError      (ValueError)  a map that cannot be fitted, read or applied
@@ -24,6 +25,10 @@ class ImageError(LatentmapError, ValueError):
 
 class ModelError(LatentmapError, ValueError):
     """A model file, a model's contract or a training that cannot be used."""
+
+
+class CheckpointError(LatentmapError, ValueError):
+    """A foreign checkpoint that cannot be read, or holds nothing that can be converted."""
 
 
 class SpaceError(LatentmapError, ValueError):

@@ -1,0 +1,1 @@
+"""Foreign checkpoints: read without running what is in them, recognised, and converted."""
