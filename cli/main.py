@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import click
 
+from latentmap.cli.output import printable
 from latentmap.errors import LatentmapError
 
 
@@ -27,7 +28,13 @@ COMMANDS = {
     "demo": _Entry("latentmap.cli.demo", "demo", "The whole path on built-in images, in a minute."),
     "images": _Entry("latentmap.cli.images", "images", "Look at images, or pack them for speed."),
     "train": _Entry("latentmap.cli.train", "train", "Train a VAE or a Split-VAE."),
+    "import": _Entry(
+        "latentmap.cli.import_checkpoint",
+        "import_command",
+        "Convert somebody else's checkpoint to a model file.",
+    ),
     "models": _Entry("latentmap.cli.models", "models", "List and describe models."),
+    "sample": _Entry("latentmap.cli.sample", "sample", "Images of random codes, or of given ones."),
     "encode": _Entry("latentmap.cli.encode", "encode", "Encode images with models into a cache."),
     "cache": _Entry("latentmap.cli.cache", "cache", "List, verify, remove or export cached codes."),
     "fit": _Entry("latentmap.cli.fit", "fit", "Fit a map from one latent space to another."),
@@ -71,7 +78,9 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except LatentmapError as error:
-            raise click.ClickException(" ".join(str(error).splitlines())) from error
+            # Messages quote names out of files, which a terminal could take for commands.
+            line = printable(" ".join(str(error).splitlines()))
+            raise click.ClickException(line) from error
         except KeyboardInterrupt:
             click.echo(
                 "\nInterrupted: what was finished is kept; "

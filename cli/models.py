@@ -70,7 +70,7 @@ def list_models(folder: Path, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 def show(file: Path, as_json: bool) -> None:
-    """Describe a model file: family, space, image size, frame, training and fingerprint.
+    """Describe a model file: family, spaces, image size, frame, architecture, and how it was made.
 
     \b
     Example:
@@ -85,7 +85,9 @@ def show(file: Path, as_json: bool) -> None:
         print_json(description)
         return
     click.echo(f"{file}: {header.family}")
-    click.echo(f"  space        z, {header.config['latent_dim']} variables")
+    own, *others = description["spaces"]
+    more = f"; also {' and '.join(others)} (--space)" if others else ""
+    click.echo(f"  space        {own}, {header.config['latent_dim']} variables{more}")
     click.echo(
         f"  images       {_size(header)}, frame {header.frame.name}, resized by "
         f"{header.frame.resize}"
@@ -105,10 +107,14 @@ def _size(header: Any) -> str:
 
 
 def _describe(path: Path, header: Any) -> dict[str, Any]:
+    from latentmap.encoders import SPACES
+
+    spaces = SPACES.get(header.family, ("z",))
     return {
         "file": str(path),
         "family": header.family,
-        "space": "z",
+        "space": spaces[0],
+        "spaces": list(spaces),
         "latent_dim": header.config["latent_dim"],
         "image_shape": header.config["image_shape"],
         "frame": header.frame.to_json(),

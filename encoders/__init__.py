@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 
     from latentmap.model import Model
 
-__all__ = ["FAMILIES", "build", "load"]
+__all__ = ["FAMILIES", "SPACES", "build", "load"]
 
 # Family name, as it stands in model files -> "module:Class".
 FAMILIES: dict[str, str] = {
     "split-vae": "latentmap.encoders.split_vae:SplitVAEModel",
+    "stylegan1": "latentmap.encoders.stylegan:StyleGAN1Model",
+    "stylegan2": "latentmap.encoders.stylegan:StyleGAN2Model",
     "vae": "latentmap.encoders.vae:VAEModel",
+}
+
+# The spaces that a family's codes can be in, its own first; a family that is not here has z alone.
+SPACES: dict[str, tuple[str, ...]] = {
+    "stylegan1": ("w", "z", "w+"),
+    "stylegan2": ("w", "z", "w+"),
 }
 
 

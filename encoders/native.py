@@ -21,7 +21,7 @@ _FILE = TensorFile(
     kind="model",
     format=1,
     error=ModelError,
-    advice="give the path of a native model file, as `latentmap train` makes it",
+    advice="give the path of a model file that `latentmap train` or `latentmap import` made",
 )
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from latentmap.encoders.building import build_network
 from latentmap.encoders.nets.conv_vae import ConvVAE
 from latentmap.encoders.nets.dense_vae import DenseVAE
 from latentmap.encoders.nets.gaussian import GaussianNetwork
-from latentmap.errors import ModelError
 from latentmap.frames import Frame
 from latentmap.model import Model, Posterior
 
@@ -29,28 +28,13 @@ class GaussianVAE(Model):
         frame: Frame | None = None,
         weights: Mapping[str, Tensor] | None = None,
     ) -> None:
-        try:
-            channels, height, width = config["image_shape"]
-            latent_dim = int(config["latent_dim"])
-            if weights is None:
-                network = self._network(config)
-            else:
-                # Nothing is allocated before the shapes are known to fit: a file may claim any
-                # width.
-                with torch.device("meta"):
-                    network = self._network(config)
-                network.load_state_dict(dict(weights), assign=True)
-        except (LookupError, TypeError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise ModelError(
-                f"this is no {self.family} model: its configuration or weights do not fit "
-                f"({reason})"
-            ) from None
+        network = build_network(self.family, lambda: self._network(config), weights)
+        channels, height, width = config["image_shape"]
         super().__init__(
             network,
             name=name or self.family,
             config=config,
-            latent_dim=latent_dim,
+            latent_dim=int(config["latent_dim"]),
             image_shape=(channels, height, width),
             frame=frame,
         )

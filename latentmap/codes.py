@@ -43,9 +43,10 @@ class Space:
             SpaceError: the spaces differ.
         """
         if not self.same_as(other):
-            raise SpaceError(
-                f"{what} must be in {self}, not in {other}: use the model that made it"
-            )
+            advice = "use the model that made it"
+            if self.fingerprint == other.fingerprint:
+                advice = f"choose the space {other.kind} of this model"
+            raise SpaceError(f"{what} must be in {self}, not in {other}: {advice}")
 
 
 class Rows(Protocol):

@@ -155,13 +155,20 @@ class Model(ABC):
         _check_range(images, f"images decoded by {self.name}")
         return images
 
-    def sample(self, n: int, *, seed: int) -> Tensor:
-        """``n`` codes ``(n, d)`` drawn from the prior; one seed, the same codes on any device."""
+    def sample(self, n: int, *, seed: int, truncation: float = 1.0) -> Tensor:
+        """``n`` codes ``(n, d)`` drawn from the prior; one seed, the same codes on any device.
+
+        ``truncation`` below 1 draws them towards the mean of the prior by this factor: the images
+        become more typical, and less different from each other.
+        """
         if n < 1:
             raise ModelError(f"the number of samples must be at least 1, not {n}")
         generator = torch.Generator().manual_seed(seed)
         with self._running():
-            return self._checked_codes(self._sample(n, generator).to(self.device), n)
+            codes = self._sample(n, generator).to(self.device)
+            if truncation != 1:
+                codes = self._truncate(codes, truncation)
+            return self._checked_codes(codes, n)
 
     def _encode(self, images: Tensor) -> Tensor:
         return self._posterior(images).mean
@@ -177,6 +184,10 @@ class Model(ABC):
     def _sample(self, n: int, generator: torch.Generator) -> Tensor:
         """The standard normal prior; made on the CPU, so that devices agree."""
         return torch.randn(n, self.latent_dim, generator=generator)
+
+    def _truncate(self, codes: Tensor, truncation: float) -> Tensor:
+        """Codes drawn towards the mean of the prior, which is 0 for the standard normal."""
+        return codes * truncation
 
     @contextmanager
     def _running(self, precision: Precision = "float32") -> Iterator[None]:

@@ -72,8 +72,10 @@ class Storage:
     ) -> TensorView:
         """The tensor of ``shape`` that starts at ``offset`` and takes ``strides`` (in numbers).
 
+        One that repeats numbers to more than its storage holds cannot be loaded.
+
         Raises:
-            CheckpointError: it would reach outside the storage, or repeat its numbers.
+            CheckpointError: it would reach outside the storage.
         """
         wanted = dtype or self.dtype
         # Storages without a type count bytes.
@@ -84,8 +86,12 @@ class Storage:
         (start,) = _integers((offset,), "offset")
         count = math.prod(shape)
         last = sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
-        if count > numel or (count and start + last >= numel):
+        if count and start + last >= numel:
             raise CheckpointError(f"a tensor of shape {shape} reaches outside its storage")
+        if count > numel:
+            # An expanded one, which stands for more memory than the file has bytes.
+            reason = f"a tensor of shape {shape} repeats the {numel} numbers of its storage"
+            return TensorView(shape, wanted, unfilled(reason))
 
         def load() -> Tensor:
             if self._data is None:

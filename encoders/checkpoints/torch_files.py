@@ -34,8 +34,11 @@ class Storages:
 
     def refer(self, reference: Any) -> Any:
         """The storage of a persistent id ``("storage", class, key, location, numel, ...)``; an
-        inert record where its numbers are of a type that no network uses.
+        inert record where its numbers are of a type that no network uses. The older streams also
+        refer to classes with their source: ``("module", class, file, text)``, here the class.
         """
+        if _is_class(reference):
+            return reference[1]
         if type(reference) is not tuple or len(reference) < 5 or reference[0] != "storage":
             raise CheckpointError("it refers to something that is no storage of a tensor")
         _, kind, key, _, numel = reference[:5]
@@ -75,6 +78,15 @@ class Storages:
             position += 8
             storage.fill(data[position:])
             position += numel * storage.dtype.itemsize
+
+
+def _is_class(reference: Any) -> bool:
+    return (
+        type(reference) is tuple
+        and len(reference) == 4
+        and reference[0] == "module"
+        and type(reference[1]) is Global
+    )
 
 
 def read_legacy(
@@ -173,7 +185,7 @@ def check_directory(data: memoryview) -> None:
         raise CheckpointError("it is a zip archive that is cut off: its list of entries is missing")
     sizes = [struct.unpack_from("<I", tail, end + 12)[0]]
     # Archives of more than 4 GB have the list's size in a second place, which then counts.
-    if tail[end - 20 : end - 16] == b"PK\x06\x07":
+    if end >= 20 and tail[end - 20 : end - 16] == b"PK\x06\x07":
         (place,) = struct.unpack_from("<Q", tail, end - 12)
         if place + 56 > len(data):
             raise CheckpointError("it is a zip archive whose list of entries is damaged")

@@ -5,6 +5,7 @@ Shapes: ``n`` images in a row, images ``(n, c, h, w)`` in [0, 1] with 1 or 3 cha
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +63,17 @@ def image_grid(
         for column, image in enumerate(images):
             canvas.paste(_cell_image(image, cell), (label_width + column * (cell[0] + _GAP), top))
     return canvas
+
+
+def mosaic(images: torch.Tensor, *, scale: int | None = None) -> Image.Image:
+    """Images ``(n, c, h, w)`` side by side in rows, as near to a square as their number allows.
+
+    Raises:
+        ImageError: there is no image, or they are neither grey nor in colour.
+    """
+    columns = max(1, math.ceil(math.sqrt(len(images))))
+    rows = [("", images[i : i + columns]) for i in range(0, len(images), columns)]
+    return image_grid(rows, scale=scale)
 
 
 def relocation_grid(

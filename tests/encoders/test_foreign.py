@@ -287,3 +287,10 @@ def test_reading_takes_only_what_is_asked_for(tmp_path):
     data = bytearray(saved({"a": torch.zeros(1000), "b": torch.ones(1000)}))
     file = opened(tmp_path, bytes(data))
     assert torch.equal(file.value["b"].load(), torch.ones(1000))
+
+
+def test_an_expanded_tensor_stops_nothing_until_it_is_needed(tmp_path):
+    value = opened(tmp_path, saved([torch.ones(1).expand(1000), torch.ones(2)])).value
+    assert torch.equal(value[1].load(), torch.ones(2))
+    with pytest.raises(CheckpointError, match=r"shape \(1000,\) repeats the 1 numbers"):
+        value[0].load()

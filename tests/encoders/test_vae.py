@@ -132,7 +132,10 @@ def test_a_safetensors_file_of_somebody_else_is_refused(tmp_path):
     [
         ({"kind": "map"}, "holds a map, not a model"),
         ({"format": 99}, "has format 99, newer than 1: update latentmap"),
-        ({"family": "flow"}, "unknown model family 'flow': this version knows split-vae, vae"),
+        (
+            {"family": "flow"},
+            "unknown model family 'flow': this version knows split-vae, stylegan1",
+        ),
         ({"family": "split-vae"}, "this is no split-vae model: its configuration or weights"),
         ({"config": {**DENSE, "widths": [10**9]}}, "this is no vae model: its configuration or"),
         ({"frame": {}}, "does not describe its model as it should: a frame has a name"),

@@ -1,0 +1,115 @@
+"""latentmap import: somebody else's checkpoint as a model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentmap.cli.options import force_option, frame_option, json_option, resize_option
+
+if TYPE_CHECKING:
+    from latentmap.encoders.checkpoints.importing import Checkpoint
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="MODEL",
+    help="The model file to write, .safetensors.",
+)
+@click.option("--inspect", is_flag=True, help="Only tell what is in the file.")
+@frame_option
+@resize_option
+@json_option
+@force_option
+def import_command(
+    file: Path,
+    out: Path | None,
+    inspect: bool,
+    frame: str | None,
+    resize: Any,
+    as_json: bool,
+    force: bool,
+) -> None:
+    """Convert a checkpoint of StyleGAN or of the published Split-VAE to a model file.
+
+    The format is found by the content: pickles of NVIDIA's StyleGAN repositories (PyTorch and
+    TensorFlow), rosinality's .pt (also inside pSp, e4e and ReStyle files), genforce's .pth, the
+    StyleGAN1 ports of lernapparat and huangzh13, and Keras weights of the Split-VAE. No code in the
+    file is run, and none of the original programs is needed.
+
+    \b
+    Examples:
+      latentmap import ffhq.pkl --out ffhq.safetensors
+      latentmap import --inspect ffhq.pkl
+    """
+    from latentmap.cli.output import command_line, print_json
+    from latentmap.encoders.checkpoints.importing import import_checkpoint, inspect_checkpoint
+    from latentmap.encoders.native import save_model
+    from latentmap.files import refuse_existing
+    from latentmap.frames import Frame
+
+    if inspect == (out is not None):
+        raise click.UsageError("give either --out, for the model file to write, or --inspect")
+    if out is None:
+        checkpoint = inspect_checkpoint(file)
+        if as_json:
+            print_json(checkpoint.describe())
+        else:
+            click.echo(_outline(checkpoint))
+        return
+    refuse_existing(out, force=force)
+    default = Frame()
+    model, record = import_checkpoint(
+        file, frame=Frame(frame or default.name, resize or default.resize)
+    )
+    save_model(model, out, training={"command": command_line(), **record})
+    if as_json:
+        print_json(
+            {
+                "model": str(out),
+                "family": model.family,
+                "fingerprint": model.fingerprint,
+                "config": model.config,
+                **record,
+            }
+        )
+        return
+    height, width = model.image_shape[1:]
+    click.echo(f"{out}: {model.family}, {height}x{width} pixels, {model.space}")
+    for note in record["imported"]["notes"]:
+        click.echo(f"  note: {note}", err=True)
+
+
+def _outline(checkpoint: Checkpoint) -> str:
+    """What is in the file, for people."""
+    from latentmap.cli.output import printable
+
+    found = checkpoint.describe()
+    lines = [
+        f"{found['file']}: {found['format']}",
+        f"  {found['container']}, {found['size']:,} bytes, sha256 {found['sha256']}",
+    ]
+    for network in found["networks"]:
+        made_by = f", class {network['class']}" if network["class"] else ""
+        lines.append(
+            f"{network['name']}: {network['kind']}{made_by}, {network['parameters']:,} numbers in "
+            f"{len(network['tensors'])} tensors"
+        )
+        if network["source_sha256"]:
+            lines.append(f"  source text, not run: sha256 {network['source_sha256']}")
+        lines += [f"  {name} = {value}" for name, value in network["arguments"].items()]
+        width = max(map(len, network["tensors"]), default=0)
+        for name, shape in network["tensors"].items():
+            lines.append(f"  {name:<{width}}  {'x'.join(map(str, shape)) or 'number'}")
+    if found["options"]:
+        lines.append("training options")
+        lines += [f"  {name} = {value}" for name, value in found["options"].items()]
+    if found["unknown"]:
+        lines.append("names that were kept as names, not looked up")
+        lines += [f"  {name}" for name in found["unknown"]]
+    return "\n".join(map(printable, lines))

@@ -1,0 +1,191 @@
+"""A native model from the tensors of a file: every shape is checked before a number is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latentmap.encoders.checkpoints.architecture import stylegan1_config, stylegan2_config
+from latentmap.encoders.checkpoints.conversion import Converted, Network
+from latentmap.encoders.checkpoints.descriptions import shown
+from latentmap.encoders.checkpoints.values import TensorView
+from latentmap.encoders.nets.stylegan1 import StyleGAN1
+from latentmap.encoders.nets.stylegan2 import StyleGAN2
+from latentmap.errors import CheckpointError
+
+# The multiplier of the mapping's learning rate in every published network.
+MULTIPLIER = 0.01
+
+_SAMPLES = 10_000
+_BATCH = 1000
+_STRENGTHS = ("noise_strength", "noise_weight")
+
+
+def stylegan2(
+    tensors: Mapping[str, TensorView],
+    *,
+    multiplier: float = MULTIPLIER,
+    conv_clamp: float | None = None,
+    notes: Sequence[str] = (),
+) -> Converted:
+    """The StyleGAN2 generator that the tensors, under native names, make up.
+
+    Raises:
+        CheckpointError: tensors are missing, too many, of other shapes, or not finite.
+    """
+    config = stylegan2_config(tensors, multiplier=multiplier, conv_clamp=conv_clamp)
+    return _assemble("stylegan2", StyleGAN2, config, tensors, notes)
+
+
+def stylegan1(
+    tensors: Mapping[str, TensorView],
+    *,
+    multiplier: float = MULTIPLIER,
+    notes: Sequence[str] = (),
+) -> Converted:
+    """The StyleGAN1 generator that the tensors, under native names, make up.
+
+    Raises:
+        CheckpointError: tensors are missing, too many, of other shapes, or not finite.
+    """
+    config = stylegan1_config(tensors, multiplier=multiplier)
+    return _assemble("stylegan1", StyleGAN1, config, tensors, notes)
+
+
+def no_generator(networks: Iterable[Network]) -> CheckpointError:
+    """What to raise for a file whose networks make no images."""
+    found = ", ".join(f"{shown(network.name)} ({network.kind})" for network in networks)
+    return CheckpointError(
+        f"the file holds no StyleGAN generator, only {found}: give a checkpoint with the generator"
+    )
+
+
+def refuse_others(names: Iterable[str]) -> None:
+    """Passes where ``names``, the tensors that found no place, are none.
+
+    Raises:
+        CheckpointError: there are some.
+    """
+    others = sorted(names)
+    if others:
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        raise CheckpointError(
+            f"the generator has tensors that no published one of its size has "
+            f"({', '.join(map(shown, others[:3]))}{more}): the file is incomplete or of a variant "
+            "that is not supported"
+        )
+
+
+def refuse_growing(lod: TensorView | None) -> None:
+    """Passes where ``lod``, the number of times that the images are still halved, is 0 or absent.
+
+    Raises:
+        CheckpointError: the network was saved before it had grown to its full size.
+    """
+    if lod is not None and lod.load().ne(0).any():
+        raise CheckpointError(
+            f"the generator was saved while it was still growing (lod {float(lod.load().max())}): "
+            "only finished ones, with lod 0, are supported"
+        )
+
+
+def _assemble(
+    family: str,
+    build: Callable[[Mapping[str, Any]], nn.Module],
+    config: dict[str, Any],
+    tensors: Mapping[str, TensorView],
+    notes: Sequence[str],
+) -> Converted:
+    # Without memory: a file may claim any width.
+    with torch.device("meta"):
+        network = build(config)
+    expected = network.state_dict()
+    refuse_others(tensors.keys() - expected.keys())
+    notes = list(notes)
+    made = _made(expected, tensors, notes)
+    for name, tensor in expected.items():
+        if name in tensors and tensors[name].shape != tuple(tensor.shape):
+            raise CheckpointError(
+                f"the generator's {name} (as it is named here) has the shape "
+                f"{tensors[name].shape}, but the other tensors ask for {tuple(tensor.shape)}: the "
+                "file is damaged or of a variant that is not supported"
+            )
+    weights = {
+        name: made[name]() if name in made else _read(name, tensors[name]) for name in expected
+    }
+    if "mapping.w_avg" in made:
+        network.load_state_dict(weights, assign=True)
+        weights["mapping.w_avg"] = _mean_code(network, config)
+    return Converted(family, config, weights, tuple(notes))
+
+
+def _made(
+    expected: Mapping[str, Tensor], tensors: Mapping[str, TensorView], notes: list[str]
+) -> dict[str, Callable[[], Tensor]]:
+    """What the file lacks and can be made; what is assumed thereby is added to the notes."""
+    generator = torch.Generator().manual_seed(0)
+    made: dict[str, Callable[[], Tensor]] = {}
+    drawn = 0
+    for name, tensor in expected.items():
+        if name in tensors:
+            continue
+        shape = tuple(tensor.shape)
+        layer, _, part = name.rpartition(".")
+        noisy = any(f"{layer}.{strength}" in tensors for strength in _STRENGTHS)
+        if part == "noise_const" and noisy:
+            made[name] = partial(torch.randn, shape, generator=generator)
+            drawn += 1
+        elif name == "mapping.w_avg" or (
+            part in (*_STRENGTHS, "noise_const") and f"{layer}.noise_const" not in tensors
+        ):
+            # A layer without noise adds nothing; the mean code is put in at the end.
+            made[name] = partial(torch.zeros, shape)
+        else:
+            raise CheckpointError(
+                f"the generator has no {name} (as it is named here): the file is incomplete or of "
+                "a variant that is not supported"
+            )
+    if drawn:
+        notes.append(
+            f"{drawn} noise maps are not in the file: they were drawn from a normal distribution "
+            "with seed 0"
+        )
+    if "mapping.w_avg" in made:
+        notes.append(f"the mean w is not in the file: it is that of {_SAMPLES} random z, seed 0")
+    return made
+
+
+def _read(name: str, view: TensorView) -> Tensor:
+    if not view.dtype.is_floating_point:
+        kind = str(view.dtype).removeprefix("torch.")
+        raise CheckpointError(
+            f"the generator's {name} (as it is named here) is of type {kind}, not of a "
+            "floating-point type: the file is damaged"
+        )
+    tensor = view.load().to(torch.float32).contiguous()
+    if not tensor.isfinite().all():
+        raise CheckpointError(
+            f"the generator's {name} (as it is named here) holds numbers that are not finite: the "
+            "training has failed, take an earlier checkpoint"
+        )
+    return tensor
+
+
+def _mean_code(network: nn.Module, config: Mapping[str, Any]) -> Tensor:
+    """The mean w of random z, and of random classes where there are some; summed in float64."""
+    generator = torch.Generator().manual_seed(0)
+    total = torch.zeros(config["latent_dim"], dtype=torch.float64)
+    for _ in range(_SAMPLES // _BATCH):
+        z = torch.randn(_BATCH, config["z_dim"], generator=generator)
+        labels = None
+        if config["c_dim"]:
+            classes = torch.randint(config["c_dim"], (_BATCH,), generator=generator)
+            labels = nn.functional.one_hot(classes, config["c_dim"]).float()
+        with torch.no_grad():
+            w: Tensor = network.mapping(z, labels)  # type: ignore[operator]
+        total += w.double().sum(0)
+    return (total / _SAMPLES).float()

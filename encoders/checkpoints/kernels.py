@@ -1,0 +1,50 @@
+"""The smoothing filters that files carry along: constants, which the networks have built in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from latentmap.encoders.checkpoints.descriptions import shown
+from latentmap.encoders.checkpoints.values import TensorView
+from latentmap.errors import CheckpointError
+
+STYLEGAN2_TAPS = (1.0, 3.0, 3.0, 1.0)
+STYLEGAN1_TAPS = (1.0, 2.0, 1.0)
+
+
+def without_kernels(
+    tensors: Mapping[str, TensorView], ending: str, taps: tuple[float, ...], *, gain: float | None
+) -> dict[str, TensorView]:
+    """The tensors that are no filters; those are the ones whose names end in ``ending``.
+
+    A filter is, in its last two axes, the outer product of ``taps`` with itself, scaled to the sum
+    ``gain``, or to any sum where that is None.
+
+    Raises:
+        CheckpointError: one is another filter.
+    """
+    row = torch.tensor(taps, dtype=torch.float64)
+    expected = torch.outer(row, row) / row.sum() ** 2
+    others = {}
+    for name, view in tensors.items():
+        if not name.endswith(ending):
+            others[name] = view
+        elif not _is_filter(view, expected, gain):
+            wanted = "" if gain is None else f" with sum {gain:g}"
+            raise CheckpointError(
+                f"the filter {shown(name)} is not {[*map(int, taps)]} in both directions{wanted}: "
+                "networks with other filters are not supported"
+            )
+    return others
+
+
+def _is_filter(view: TensorView, expected: Tensor, gain: float | None) -> bool:
+    if view.shape[-2:] != expected.shape:
+        return False
+    kernel = view.load().double()
+    total = kernel.sum((-2, -1), keepdim=True) if gain is None else gain
+    # Half precision, if it was stored so, moves the entries by less than the tolerance.
+    return torch.allclose(kernel / total, expected.expand(view.shape), rtol=1e-2, atol=0)

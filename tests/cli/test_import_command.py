@@ -1,0 +1,184 @@
+"""latentmap import, run as a user runs it."""
+
+import io
+import json
+import pickle
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from latentmap.cli.main import main
+from latentmap.encoders import load
+from latentmap.encoders.native import read_header
+from tests.encoders import nvlabs_writer
+from tests.encoders.foreign_writers import (
+    STYLEGAN2,
+    images_of,
+    random_weights,
+)
+
+WEIGHTS = random_weights("stylegan2", STYLEGAN2)
+
+
+@pytest.fixture(autouse=True)
+def workdir(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def refusal(*words) -> str:
+    result = run(*words, code=1)
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert result.stdout == ""
+    return lines[0]
+
+
+@pytest.fixture
+def pickled(workdir):
+    """A file as stylegan2-ada-pytorch leaves it after training."""
+    path = workdir / "network-snapshot.pkl"
+    contents = {
+        "G": nvlabs_writer.generator(STYLEGAN2, WEIGHTS),
+        "D": nvlabs_writer.discriminator(),
+        "G_ema": nvlabs_writer.generator(STYLEGAN2, WEIGHTS),
+        "training_set_kwargs": {"path": "faces.zip", "resolution": 32},
+        "augment_pipe": None,
+    }
+    nvlabs_writer.write(path, contents)
+    return path
+
+
+def test_a_pickle_becomes_a_model_that_makes_the_same_images(pickled):
+    result = run("import", pickled, "--out", "gan.safetensors")
+    assert result.stdout.startswith("gan.safetensors: stylegan2, 32x32 pixels, w of")
+    model = load("gan.safetensors")
+    mean_and_sample = images_of("stylegan2", STYLEGAN2, WEIGHTS)
+    expected = (mean_and_sample[:1] / 2 + 0.5).clamp(0, 1)
+    mean = WEIGHTS["mapping.w_avg"][None]
+    torch.testing.assert_close(model.decode(mean), expected, atol=1e-4, rtol=0)
+    record = read_header("gan.safetensors").training
+    assert record["imported"]["file"] == "network-snapshot.pkl"
+    assert len(record["imported"]["sha256"]) == 64
+    assert record["command"]
+
+
+def test_inspect_tells_what_is_inside_and_writes_nothing(pickled, workdir):
+    before = sorted(workdir.iterdir())
+    text = run("import", "--inspect", pickled).stdout
+    assert "G_ema: StyleGAN2 generator, class Generator" in text
+    assert "source text, not run: sha256" in text
+    assert "resolution = 32" in text
+    assert "dnnlib.util.EasyDict" in text
+    assert "synthesis.b32.conv1.weight" in text
+    assert "4x4x3x3" in text
+    found = json.loads(run("import", "--inspect", pickled, "--json").stdout)
+    networks = {network["name"]: network for network in found["networks"]}
+    assert set(networks) == {"G", "D", "G_ema"}
+    assert networks["G_ema"]["tensors"]["synthesis.b4.const"] == [7, 4, 4]
+    assert networks["G_ema"]["arguments"]["w_dim"] == 10
+    assert len(networks["G_ema"]["source_sha256"]) == 64
+    assert "torch_utils.persistence._reconstruct_persistent_obj" in found["unknown"]
+    assert found["options"] == {"path": "faces.zip", "resolution": 32}
+    assert sorted(workdir.iterdir()) == before
+
+
+def test_the_frame_is_kept_in_the_model(pickled):
+    run("import", pickled, "--out", "gan.safetensors", "--frame", "celeba", "--json")
+    assert load("gan.safetensors").frame.name == "celeba"
+
+
+def test_an_imported_model_is_described_and_sampled(pickled):
+    found = json.loads(run("import", pickled, "--out", "gan.safetensors", "--json").stdout)
+    shown = run("models", "show", "gan.safetensors").stdout
+    assert "also z and w+" in shown
+    assert 'architecture       "skip"' in shown
+    assert found["fingerprint"] in shown
+    run("sample", "gan.safetensors", "-n", "4", "--out", "grid.png", "--device", "cpu")
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(workdir):
+    path = workdir / "evil.pkl"
+    contents = {
+        "G_ema": nvlabs_writer.generator(STYLEGAN2, WEIGHTS, name="Gen\x1b]0;owned\x07"),
+        "training_set_kwargs": {"\x1b[2J": "\x1b[31mred\nline"},
+    }
+    nvlabs_writer.write(path, contents)
+    text = run("import", "--inspect", path).stdout
+    assert "\x1b" not in text
+    assert "\\x1b[2J = \\x1b[31mred\\nline" in text
+    path.write_bytes(pickle.dumps({"\x1b[2J": 1}))
+    assert "\x1b" not in refusal("import", path, "--out", "x.safetensors")
+
+
+def test_bad_input_is_refused_in_one_line_and_nothing_is_written(workdir, pickled):
+    out = ["--out", "out.safetensors"]
+    empty = workdir / "empty.pkl"
+    empty.touch()
+    assert "is empty" in refusal("import", empty, *out)
+    assert "there is no file" in refusal("import", "missing.pkl", *out)
+    assert "cannot be read" in refusal("import", workdir, *out)
+
+    alone = workdir / "d.pkl"
+    nvlabs_writer.write(alone, {"D": nvlabs_writer.discriminator(), "G_ema": None})
+    assert "generator" in refusal("import", alone, *out)
+
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("picture.png", b"x")
+    other = workdir / "pictures.zip"
+    other.write_bytes(stream.getvalue())
+    assert "no file of torch.save" in refusal("import", other, *out)
+
+    keras = workdir / "keras.h5"
+    with h5py.File(keras, "w") as file:
+        file.attrs["layer_names"] = np.array([b"dense"])
+        group = file.create_group("dense")
+        group.attrs["weight_names"] = np.array([b"dense/kernel:0"])
+        group["dense/kernel:0"] = np.ones((2, 3), np.float32)
+    assert "Split-VAE" in refusal("import", keras, *out)
+    with h5py.File(keras, "w") as file:
+        file["codes"] = np.ones(3)
+    assert "nor Keras weights in HDF5" in refusal("import", keras, *out)
+
+    for part in (0.2, 0.5, 0.9, 0.999):
+        cut = workdir / "cut.pkl"
+        cut.write_bytes(pickled.read_bytes()[: int(part * pickled.stat().st_size)])
+        assert "ends in the middle" in refusal("import", cut, *out)
+    assert "is of no known format" in refusal("import", _torch_file(workdir, [1, 2]), *out)
+    assert not (workdir / "out.safetensors").exists()
+
+
+def _torch_file(folder, value):
+    path = folder / "other.pt"
+    torch.save(value, path)
+    return path
+
+
+def test_an_output_that_exists_stays(pickled, workdir):
+    (workdir / "out.safetensors").write_bytes(b"precious")
+    assert "exists" in refusal("import", pickled, "--out", "out.safetensors")
+    assert (workdir / "out.safetensors").read_bytes() == b"precious"
+    run("import", pickled, "--out", "out.safetensors", "--force")
+    assert load("out.safetensors").family == "stylegan2"
+
+
+def test_a_native_file_needs_no_import(pickled):
+    run("import", pickled, "--out", "gan.safetensors")
+    assert "needs no import" in refusal("import", "gan.safetensors", "--out", "again.safetensors")
+
+
+def test_wrong_usage(pickled):
+    assert "either --out" in run("import", pickled, code=2).stderr
+    both = run("import", pickled, "--inspect", "--out", "x.safetensors", code=2)
+    assert "either --out" in both.stderr
