@@ -166,17 +166,16 @@ class StyleGANModel(Model):
         return broadcast_w(w, self.num_ws)
 
     def _map(self, z: Tensor) -> Tensor:
-        if not self.classes:
-            w: Tensor = self.network.mapping(z)
-            return w
-        if self.label is None:
-            raise ModelError(
-                f"{self.name} is conditional: choose one of its classes, 0 to {self.classes - 1}, "
-                "with --class or variant(label=...)"
-            )
-        labels = torch.zeros(len(z), self.classes, device=z.device)
-        labels[:, self.label] = 1
-        w = self.network.mapping(z, labels)
+        labels = None
+        if self.classes:
+            if self.label is None:
+                raise ModelError(
+                    f"{self.name} is conditional: choose one of its classes, 0 to "
+                    f"{self.classes - 1}, with --class or variant(label=...)"
+                )
+            labels = torch.zeros(len(z), self.classes, device=z.device)
+            labels[:, self.label] = 1
+        w: Tensor = self.network.mapping(z, labels)
         return w
 
     def _sample(self, n: int, generator: torch.Generator) -> Tensor:
