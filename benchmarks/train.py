@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from latentmap.encoders import build
+from latentmap.encoders.training.batches import PixelBatches
 from latentmap.encoders.training.loop import Schedule, run
 from latentmap.encoders.training.vae import VAERecipe
 
@@ -91,8 +92,8 @@ def loop_speed(
     with tempfile.TemporaryDirectory() as folder:
         run(
             recipe,
-            pixels,
-            Schedule(1, arguments.batch_size, 0, steps=arguments.steps + 2),
+            PixelBatches(pixels, size=arguments.batch_size, seed=0, device=arguments.device),
+            Schedule(1, 0, steps=arguments.steps + 2),
             folder=Path(folder),
             settings={},
             progress=progress,

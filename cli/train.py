@@ -222,7 +222,8 @@ def _train(
     from latentmap.cli.output import command_line, print_json, warn
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders.native import read_header
-    from latentmap.encoders.training.train_vae import VAESettings, train_vae, working_folder
+    from latentmap.encoders.training.runs import working_folder
+    from latentmap.encoders.training.train_vae import VAESettings, train_vae
 
     images = data.open()
     view = images.view(frame=frame, resize=resize, size=size, channels=channels)

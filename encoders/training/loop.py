@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from latentmap.encoders.training.batches import Batches, seeded
 from latentmap.encoders.training.checkpoint import (
     Stateful,
     load_checkpoint,
@@ -40,7 +40,7 @@ class Recipe(Stateful, Protocol):
 
     def start_epoch(self) -> None: ...
 
-    def step(self, images: Tensor, index: int) -> None: ...
+    def step(self, batch: Tensor, index: int) -> None: ...
 
     def figures(self) -> dict[str, float | int]: ...
 
@@ -49,13 +49,12 @@ class Recipe(Stateful, Protocol):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and in which order to train: so many epochs, or ``steps`` where that is given.
+    """How long to train: so many epochs, or ``steps`` where that is given.
 
     ``checkpoint_seconds`` is the time between two checkpoints within a run.
     """
 
     epochs: int
-    batch_size: int
     seed: int
     steps: int | None = None
     checkpoint_seconds: float = 30.0
@@ -63,7 +62,7 @@ class Schedule:
 
 def run(
     recipe: Recipe,
-    pixels: Tensor,
+    batches: Batches,
     schedule: Schedule,
     *,
     folder: Path,
@@ -72,15 +71,14 @@ def run(
     preview: Callable[[Path], None] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, float | int]:
-    """Trains on uint8 ``pixels`` ``(n, c, h, w)`` and gives back the figures of the last epoch.
+    """Trains on ``batches`` and gives back the figures of the last epoch.
 
     ``folder`` gets the checkpoint, ``log.jsonl`` (a line an epoch) and the pictures of ``preview``.
-    ``settings`` (JSON) must be equal when a run is resumed; the number of epochs may grow. A last
-    batch that is not full is left for the next epoch's order.
+    ``settings`` (JSON) must be equal when a run is resumed; the number of epochs may grow.
 
     Raises:
-        ModelError: fewer images than a batch, nothing to resume, a checkpoint of other settings, a
-            loss that is not finite any more, or another process that trains in ``folder``.
+        ModelError: nothing to resume, a checkpoint of other settings, a loss that is not finite any
+            more, or another process that trains in ``folder``.
     """
     with _alone(folder):
         # What a run left that was killed while it saved, and unless it goes on, all that it made.
@@ -90,12 +88,12 @@ def run(
         for pattern in patterns:
             for path in folder.glob(pattern):
                 path.unlink()
-        return _run(recipe, pixels, schedule, folder, settings, resume, preview, progress)
+        return _run(recipe, batches, schedule, folder, settings, resume, preview, progress)
 
 
 def _run(
     recipe: Recipe,
-    pixels: Tensor,
+    batches: Batches,
     schedule: Schedule,
     folder: Path,
     settings: Mapping[str, Any],
@@ -103,15 +101,8 @@ def _run(
     preview: Callable[[Path], None] | None,
     progress: Progress | None,
 ) -> dict[str, float | int]:
-    n = len(pixels)
-    steps_per_epoch = n // schedule.batch_size
-    if steps_per_epoch == 0:
-        raise ModelError(
-            f"training needs at least one batch of {schedule.batch_size} images, not {n}: lower "
-            "the batch size"
-        )
-    total = schedule.steps or schedule.epochs * steps_per_epoch
-    given = {**settings, "batch_size": schedule.batch_size, "seed": schedule.seed, "images": n}
+    total = schedule.steps or schedule.epochs * batches.per_epoch
+    given = {**settings, **batches.identity, "seed": schedule.seed}
     identity = json.loads(json.dumps(given))  # As a checkpoint gives it back: tuples are lists.
     done, lines = _resume(folder, recipe, identity) if resume else (0, [])
     if done > total:
@@ -120,31 +111,27 @@ def _run(
             "as many"
         )
     # A run that ended within an epoch left a line for that part of it.
-    lines = [line for line in lines if line["step"] % steps_per_epoch == 0 or done == total]
+    lines = [line for line in lines if line["step"] % batches.per_epoch == 0 or done == total]
 
-    device = next(recipe.network.parameters()).device
     recipe.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     recipe.network.train()
     saver = _Saver(folder, recipe, identity, schedule.checkpoint_seconds)
-    order, started, first = torch.empty(0, dtype=torch.int64), time.perf_counter(), done
+    started, first = time.perf_counter(), done
     # The first is there before the first step, so that any interruption can be resumed.
     saver.save(done, lines, force=not resume)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         while done < total:
-            epoch, index = divmod(done, steps_per_epoch)
+            epoch, index = divmod(done, batches.per_epoch)
             if index == 0:
                 recipe.start_epoch()
                 started, first = time.perf_counter(), done
-            if not len(order) or index == 0:
-                order = torch.from_numpy(_random(schedule.seed, 0, epoch).permutation(n))
-            rows = order[index * schedule.batch_size : (index + 1) * schedule.batch_size]
-            torch.manual_seed(int(_random(schedule.seed, 1, done).integers(2**63)))
-            recipe.step(_batch(pixels, rows, device), done)
+            torch.manual_seed(int(seeded(schedule.seed, 1, done).integers(2**63)))
+            recipe.step(batches.batch(done), done)
             done += 1
-            if index + 1 == steps_per_epoch or done == total:
+            if index + 1 == batches.per_epoch or done == total:
                 saver.refuse_divergence(done)
                 figures = recipe.figures()  # Waits for the GPU, which the clock has to.
-                speed = (done - first) * schedule.batch_size / (time.perf_counter() - started)
+                speed = (done - first) * batches.size / (time.perf_counter() - started)
                 line = {"epoch": epoch + 1, "step": done, **figures}
                 line["images_per_second"] = round(speed, 1)
                 lines.append(line)
@@ -155,23 +142,11 @@ def _run(
                     recipe.network.train()
             saver.save(done, lines, force=done == total)
             if progress is not None:
-                progress(done * schedule.batch_size, total * schedule.batch_size)
+                progress(done * batches.size, total * batches.size)
     recipe.network.eval()
     return {
         key: value for key, value in lines[-1].items() if key not in ("epoch", "images_per_second")
     }
-
-
-def _batch(pixels: Tensor, rows: Tensor, device: torch.device) -> Tensor:
-    batch = pixels[rows]
-    if device.type == "cuda":
-        batch = batch.pin_memory().to(device, non_blocking=True)
-    # Channels last is up to twice as fast, on processors too (measured on the convolutional VAE).
-    return batch.contiguous(memory_format=torch.channels_last).float().div_(255)
-
-
-def _random(seed: int, stream: int, index: int) -> np.random.Generator:
-    return np.random.default_rng([seed, stream, index])
 
 
 class _Saver:

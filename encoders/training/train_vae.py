@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,12 +11,13 @@ from torch import Tensor
 
 from latentmap.encoders import build
 from latentmap.encoders.native import save_model
-from latentmap.encoders.training.checkpoint import read_record
-from latentmap.encoders.training.loop import CHECKPOINT, Schedule, run
+from latentmap.encoders.training.batches import PixelBatches
+from latentmap.encoders.training.loop import Schedule, run
+from latentmap.encoders.training.runs import prepare_folder, training_record
 from latentmap.encoders.training.vae import VAERecipe
 from latentmap.encoders.vae import GaussianVAE
-from latentmap.errors import ModelError, OutputError
-from latentmap.files import refuse_existing, replace_atomic
+from latentmap.errors import ModelError
+from latentmap.files import replace_atomic
 from latentmap.frames import Frame
 from latentmap.images import ImageSource, OnError
 from latentmap.loading import load_all
@@ -63,11 +63,6 @@ class VAESettings:
             raise ModelError(f"training takes float32 or bfloat16, not {self.precision}")
 
 
-def working_folder(out: Path) -> Path:
-    """Where a training keeps its checkpoint, log and previews: beside the model file."""
-    return out.with_name(f"{out.name}.training")
-
-
 def train_vae(
     images: ImageSource,
     settings: VAESettings,
@@ -93,8 +88,7 @@ def train_vae(
         ModelError: the settings do not fit each other, the images or the run that is resumed.
         ImageError: an image cannot be read.
     """
-    folder = working_folder(out)
-    _check_free(out, folder, resume=resume, force=force)
+    folder = prepare_folder(out, resume=resume, force=force)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(settings.seed)
         model = build(settings.family, settings.config, name=out.stem, frame=frame)
@@ -109,11 +103,13 @@ def train_vae(
         autocast=torch.bfloat16 if settings.precision == "bfloat16" else None,
     )
     fixed = asdict(settings)
-    schedule = Schedule(*(fixed.pop(name) for name in ("epochs", "batch_size", "seed", "steps")))
+    batches = PixelBatches(
+        pixels, size=fixed.pop("batch_size"), seed=settings.seed, device=model.device
+    )
     figures = run(
         recipe,
-        pixels,
-        schedule,
+        batches,
+        Schedule(*(fixed.pop(name) for name in ("epochs", "seed", "steps"))),
         folder=folder,
         settings={**fixed, "frame": model.frame.to_json(), "data": images.fingerprint},
         resume=resume,
@@ -129,33 +125,18 @@ def train_vae(
         weights=model.network.state_dict(),
     )
     assert isinstance(trained, GaussianVAE)
-    training = {
-        **asdict(settings),
-        "data": images.fingerprint,
-        "images": len(pixels),
-        "skipped": [str(images.ids[position]) for position, _ in skipped],
-        "figures": figures,
-        "versions": {name: version(name) for name in ("latentmap", "torch")},
+    described = asdict(settings)
+    del described["config"]
+    training = training_record(
+        described,
+        figures,
+        data=images.fingerprint,
+        images=len(pixels),
+        skipped=[str(images.ids[position]) for position, _ in skipped],
         **(record or {}),
-    }
-    del training["config"]
+    )
     save_model(trained, out, training=training)
     return trained
-
-
-def _check_free(out: Path, folder: Path, *, resume: bool, force: bool) -> None:
-    if resume:
-        read_record(folder / CHECKPOINT)
-        return
-    refuse_existing(out, force=force)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
-    if (folder / CHECKPOINT).exists() and not force:
-        raise OutputError(
-            f"{folder} holds an earlier run: go on with --resume, or add --force to start again"
-        )
 
 
 @torch.no_grad()

@@ -13,8 +13,10 @@ from safetensors import safe_open
 
 from latentmap.encoders import load
 from latentmap.encoders.native import read_header
-from latentmap.encoders.training.loop import CHECKPOINT, LOG, Schedule, run
-from latentmap.encoders.training.train_vae import VAESettings, train_vae, working_folder
+from latentmap.encoders.training.batches import PixelBatches
+from latentmap.encoders.training.loop import CHECKPOINT, LOG, Schedule
+from latentmap.encoders.training.runs import working_folder
+from latentmap.encoders.training.train_vae import VAESettings, train_vae
 from latentmap.encoders.training.vae import VAERecipe
 from latentmap.encoders.vae import VAEModel
 from latentmap.errors import ModelError, OutputError
@@ -165,11 +167,11 @@ def test_killing_a_training_at_any_moment_loses_at_most_the_last_checkpoint(tmp_
 import torch
 torch.set_num_threads({torch.get_num_threads()})
 from pathlib import Path
-from latentmap.encoders.training import loop, train_vae as t
+from latentmap.encoders.training import loop, runs, train_vae as t
 from latentmap.images import open_images
 loop.Schedule.__init__.__defaults__ = (None, 0.0)
 out = Path({str(out)!r})
-started = (t.working_folder(out) / loop.CHECKPOINT).exists()
+started = (runs.working_folder(out) / loop.CHECKPOINT).exists()
 t.train_vae(
     open_images({str(images.path)!r}), t.{settings!r}, out=out, resume=started, force=not started,
     progress=lambda done, total: print(done, flush=True))
@@ -282,15 +284,9 @@ def test_resuming_needs_a_checkpoint_of_the_same_settings(tmp_path, images):
         train_vae(images, SETTINGS, out=out, resume=True)
 
 
-def test_fewer_images_than_a_batch_are_refused(tmp_path):
+def test_fewer_images_than_a_batch_are_refused():
     with pytest.raises(ModelError, match="at least one batch of 16 images, not 5: lower the batch"):
-        run(
-            VAERecipe(network_of(SETTINGS)),
-            torch.zeros(5, 1, 8, 8, dtype=torch.uint8),
-            Schedule(1, 16, 0),
-            folder=tmp_path,
-            settings={},
-        )
+        PixelBatches(torch.zeros(5, 1, 8, 8, dtype=torch.uint8), size=16, seed=0)
 
 
 @pytest.mark.parametrize(
