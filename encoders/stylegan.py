@@ -15,20 +15,21 @@ from torch import Tensor
 
 from latentmap.codes import Space
 from latentmap.encoders.building import build_network
+from latentmap.encoders.generator import GeneratorModel
 from latentmap.encoders.nets.stylegan1 import StyleGAN1
 from latentmap.encoders.nets.stylegan2 import StyleGAN2
 from latentmap.encoders.nets.stylegan_codes import broadcast_w, mix_styles, truncate
 from latentmap.encoders.nets.stylegan_synthesis import NoiseMode
 from latentmap.errors import ModelError
 from latentmap.frames import Frame
-from latentmap.model import PRECISIONS, Model, Precision
+from latentmap.model import PRECISIONS, Precision
 
 SpaceKind = Literal["w", "z", "w+"]
 SPACE_KINDS: tuple[SpaceKind, ...] = get_args(SpaceKind)
 NOISE_MODES: tuple[NoiseMode, ...] = get_args(NoiseMode)
 
 
-class StyleGANModel(Model):
+class StyleGANModel(GeneratorModel):
     """A StyleGAN generator. It has no encoder: an inversion network gives codes of images.
 
     A new model decodes codes in w with the noise maps that the network was saved with, which makes
@@ -142,12 +143,6 @@ class StyleGANModel(Model):
             second = in_w.sample(2 * n, seed=seed)[n:]
             ws = mix_styles(ws, broadcast_w(second, self.num_ws), mix_from)
         return truncate(ws, self.network.mapping.w_avg, truncation, truncation_cutoff).flatten(1)
-
-    def _encode(self, images: Tensor) -> Tensor:
-        raise ModelError(
-            f"{self.name} ({self.family}) only generates images: it has no encoder, so that images "
-            "have no codes in it"
-        )
 
     def _decode(self, codes: Tensor) -> Tensor:
         images = self.network.synthesis(

@@ -43,7 +43,8 @@ class Model(ABC):
     ``latentmap.testing.check_model`` tells whether a subclass keeps the contract.
 
     ``network`` holds all weights; ``config`` is what builds it again (JSON). Both, with the frame,
-    make the ``fingerprint``: a file's name or training record does not change it.
+    make the ``fingerprint``: a file's name or training record does not change it. ``space`` is
+    given where the codes are those of another model, such as the generator that is decoded with.
     """
 
     family: ClassVar[str]
@@ -58,6 +59,7 @@ class Model(ABC):
         image_shape: tuple[int, int, int],
         frame: Frame | None = None,
         space_kind: str = "z",
+        space: Space | None = None,
     ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.name = name
@@ -66,7 +68,7 @@ class Model(ABC):
         self.image_shape = image_shape
         self.frame = frame or Frame()
         self.fingerprint = model_digest(self.family, self.config, self.frame, network)
-        self.space = Space(space_kind, latent_dim, name, self.fingerprint)
+        self.space = space or Space(space_kind, latent_dim, name, self.fingerprint)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: images {self.image_shape}, {self.space}>"

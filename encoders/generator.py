@@ -1,0 +1,18 @@
+"""Generators: models that make images of codes and have no encoder."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from latentmap.errors import ModelError
+from latentmap.model import Model
+
+
+class GeneratorModel(Model):
+    """A decoder alone; an inversion network makes an encoder/decoder pair of it."""
+
+    def _encode(self, images: Tensor) -> Tensor:
+        raise ModelError(
+            f"{self.name} ({self.family}) only generates images: it has no encoder, so that images "
+            "have no codes in it"
+        )
