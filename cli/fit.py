@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -29,6 +30,7 @@ from latentmap.cli.options import (
 
 if TYPE_CHECKING:
     from latentmap.images import ImageSource
+    from latentmap.model import Model
     from latentmap.splits import Split
 
 
@@ -47,7 +49,25 @@ def _parse_sizes(
 @click.command()
 @click.option("--src", required=True, metavar="MODEL", help="The source: codes come from it.")
 @click.option("--dst", required=True, metavar="MODEL", help="The target: codes go to it.")
-@data_options
+@functools.partial(data_options, required=False)  # Samples can stand in place of images.
+@click.option(
+    "--samples",
+    "n_samples",
+    type=click.IntRange(min=10),
+    metavar="N",
+    help="Instead of --data: N images that one of the models makes; they are kept in the cache.",
+)
+@click.option(
+    "--sample-from",
+    type=click.Choice(("src", "dst")),
+    help="For --samples: which model makes them.  [default: the one that only generates, else dst]",
+)
+@click.option(
+    "--view",
+    metavar="BOX",
+    help="For --samples: the box top,left,bottom,right (0 to 1) of the made image that the other "
+    "model sees.  [default: by the frames of the two]",
+)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -94,6 +114,9 @@ def fit(
     src: str,
     dst: str,
     data: DataOptions,
+    n_samples: int | None,
+    sample_from: Literal["src", "dst"] | None,
+    view: str | None,
     out: Path | None,
     n_pairs: int | None,
     options: FitOptionsGiven,
@@ -110,6 +133,7 @@ def fit(
 ) -> None:
     """Fit a linear map from the codes of one model to those of another, and score it.
 
+    Without a data set, --samples takes images that a generator makes, whose codes are known.
     Images are encoded through the cache. The map is fitted on the split train (or --split val) and
     scored on the split test, with 95 % intervals over images; --limit holds for each of the two.
 
@@ -123,6 +147,7 @@ def fit(
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --method all
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip \\
           --curve 16,64,256,all --figure curve.png
+      latentmap fit --src svae.safetensors --dst stylegan.safetensors --samples 20000
     """
     from latentmap.cache import LatentCache
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
@@ -131,6 +156,7 @@ def fit(
     from latentmap.files import refuse_existing
     from latentmap.relocation import fit_training, score_models, training_pairs
 
+    _check_images(data, n_samples, sample_from, view)
     several = curve is not None or options.method == "all"
     _check_outputs(options, several, curve, out, figure, force)
     source, target = (load(reference, device=device) for reference in (src, dst))
@@ -138,7 +164,12 @@ def fit(
     if not several:
         refuse_existing(path, force=force)
     split = data.split or "train"
-    images = replace(data, split=None, limit=None).open()
+    if n_samples is None:
+        images = replace(data, split=None, limit=None).open()
+    else:
+        images, source, target = _sampled(
+            source, target, n_samples, sample_from=sample_from, view=view, seed=seed, cache=cache
+        )
     if data.limit is not None:
         # Before the split, a limit could leave no test images: CelebA's come last.
         images = _first_of_splits(images, (split, "test"), data.limit)
@@ -243,6 +274,59 @@ def fit(
         return
     click.echo(f"{path}: {linear_map}")
     click.echo(scores.table())
+
+
+def _check_images(
+    data: DataOptions, n_samples: int | None, sample_from: str | None, view: str | None
+) -> None:
+    """Either a data set or samples, and nothing of the one with the other."""
+    if (data.path is None) == (n_samples is None):
+        raise click.UsageError("give either images (--data) or a number of samples (--samples)")
+    if n_samples is None and (sample_from, view) != (None, None):
+        raise click.UsageError("--sample-from and --view are for --samples: leave them out")
+    of_data = (data.group_by, data.attributes, data.where)
+    if n_samples is not None and of_data != (None, None, None):
+        raise click.UsageError(
+            "--group-by, --attributes and --where choose images of a data set: leave them out with "
+            "--samples"
+        )
+
+
+def _sampled(
+    source: Model,
+    target: Model,
+    n: int,
+    *,
+    sample_from: Literal["src", "dst"] | None,
+    view: str | None,
+    seed: int,
+    cache: Path,
+) -> tuple[ImageSource, Model, Model]:
+    """The images that one of the models makes, and the two as they see those; says which made them.
+
+    Where a box is known that shows the other model what it sees, frames are relative to the image.
+    """
+    from latentmap.cli.output import warn
+    from latentmap.cli.progress import progress_bar
+    from latentmap.encoders.generator import GeneratorModel
+    from latentmap.frames import Frame
+    from latentmap.generated import generated_images
+
+    if sample_from is None:
+        only_source = isinstance(source, GeneratorModel) and not isinstance(target, GeneratorModel)
+        sample_from = "src" if only_source else "dst"
+    maker, other = (source, target) if sample_from == "src" else (target, source)
+    box = view or maker.views.get(other.fingerprint)
+    seen = f", of which {other.name} sees {box}" if box else ""
+    warn(f"{n} images are made by {maker.name} ({maker.space.kind}), seed {seed}{seen}")
+    if box is not None:
+        maker = maker.seen_through(Frame("full", maker.frame.resize))
+        other = other.seen_through(Frame(box, other.frame.resize))
+    with progress_bar("generating") as progress:
+        images = generated_images(
+            maker, n, seed=seed, folder=cache / "generated", notify=warn, progress=progress
+        )
+    return (images, maker, other) if sample_from == "src" else (images, other, maker)
 
 
 def _skipped(record: Mapping[str, Any]) -> list[str]:

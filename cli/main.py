@@ -37,6 +37,9 @@ COMMANDS = {
     "sample": _Entry("latentmap.cli.sample", "sample", "Images of random codes, or of given ones."),
     "encode": _Entry("latentmap.cli.encode", "encode", "Encode images with models into a cache."),
     "cache": _Entry("latentmap.cli.cache", "cache", "List, verify, remove or export cached codes."),
+    "frames": _Entry(
+        "latentmap.cli.frames", "frames", "Find what of one model's images another sees."
+    ),
     "fit": _Entry("latentmap.cli.fit", "fit", "Fit a map from one latent space to another."),
     "evaluate": _Entry("latentmap.cli.evaluate", "evaluate", "Score a map on images."),
     "apply": _Entry("latentmap.cli.apply", "apply", "Carry images or codes through a map."),

@@ -34,6 +34,7 @@ class NativeHeader:
     frame: Frame
     fingerprint: str
     training: dict[str, Any]
+    views: dict[str, str]
 
 
 def save_model(model: Model, path: Path, *, training: Mapping[str, Any]) -> None:
@@ -46,8 +47,23 @@ def save_model(model: Model, path: Path, *, training: Mapping[str, Any]) -> None
         "frame": model.frame.to_json(),
         "fingerprint": model.fingerprint,
         "training": dict(training),
+        "views": dict(model.views),
     }
     _FILE.write(path, model.network.state_dict(), header)
+
+
+def add_view(path: Path, other: Model, box: str) -> None:
+    """Writes into a model file which box of the model's images shows what another model sees; the
+    rest of the file stays as it is.
+
+    Raises:
+        ModelError: it is no model file.
+    """
+    header, weights = _FILE.read(path)
+    _parse(path, header)
+    views = {**header.get("views", {}), other.fingerprint: box}
+    described = {key: value for key, value in header.items() if key not in ("kind", "format")}
+    _FILE.write(path, weights, {**described, "views": views})
 
 
 def read_header(path: Path) -> NativeHeader:
@@ -81,6 +97,7 @@ def _parse(path: Path, header: dict[str, Any]) -> NativeHeader:
             Frame.from_json(header["frame"]),
             header["fingerprint"],
             header["training"],
+            {str(name): Frame(str(box)).name for name, box in header.get("views", {}).items()},
         )
-    except (KeyError, TypeError, ImageError) as error:
+    except (AttributeError, KeyError, TypeError, ImageError) as error:
         raise ModelError(f"{path} does not describe its model as it should: {error}") from None

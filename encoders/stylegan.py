@@ -64,6 +64,11 @@ class StyleGANModel(GeneratorModel):
         self._noise_generator: torch.Generator | None = None
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The noise, the class and the precision that images are made with."""
+        return {"noise": self.noise, "label": self.label, "precision": self.precision}
+
+    @property
     def num_ws(self) -> int:
         """The number of layers that take a w of their own."""
         return self.network.num_ws

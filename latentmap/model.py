@@ -6,6 +6,7 @@ d)`` float32.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -69,6 +70,8 @@ class Model(ABC):
         self.frame = frame or Frame()
         self.fingerprint = model_digest(self.family, self.config, self.frame, network)
         self.space = space or Space(space_kind, latent_dim, name, self.fingerprint)
+        # Fingerprints of other models -> the box of this model's images that shows what they see.
+        self.views: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: images {self.image_shape}, {self.space}>"
@@ -84,10 +87,24 @@ class Model(ABC):
         return self
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """What decides an image besides the weights and the code (JSON); here nothing."""
+        return {}
+
+    @property
     def view(self) -> View:
         """What the model wants to see of an image: frame, size and channels."""
         channels, height, width = self.image_shape
         return View(self.frame, (height, width), channels)
+
+    def seen_through(self, frame: Frame) -> Model:
+        """The same model for images that show another part of the picture: its frame is ``frame``.
+
+        Weights, space and fingerprint are shared: what the network does with an image stays.
+        """
+        other = copy.copy(self)
+        other.frame = frame
+        return other
 
     def encode(self, images: Tensor) -> Tensor:
         """Deterministic codes ``(n, d)`` of images in [0, 1]; for a VAE the posterior means.

@@ -2,7 +2,8 @@
 
 It keeps ids and digests of the original files, so that a pack and its folder are the same data. The
 file is HDF5: ``images`` (n, h, w, c) in one piece, ``ids``, ``digests`` (n, 16), ``splits`` where
-the originals had a partition, and a JSON ``record``.
+the originals had a partition, and a JSON ``record``. Images that a model made come with the
+``codes`` (n, d) that they were made from, and a JSON ``space``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.arrays import ArrayImages, map_dataset, open_h5
+from latentmap.codes import Space
 from latentmap.containers import Contents, Failures
 from latentmap.decoding import Scratch
 from latentmap.errors import ImageError
@@ -120,6 +122,10 @@ class PackedImages(ArrayImages):
                 self.ids = np.char.decode(file["ids"][:], "utf-8", "surrogateescape")
                 self._digests = file["digests"][:]
                 self.splits = np.char.decode(file["splits"][:]) if "splits" in file else None
+                self.codes: tuple[Space, np.ndarray] | None = None
+                if "codes" in file:
+                    space = Space(**json.loads(file["space"][()]))
+                    self.codes = (space, np.asarray(map_dataset(path, file["codes"])))
             except (KeyError, TypeError, ValueError) as error:
                 raise ImageError(f"{path} is a damaged pack ({error}): pack again") from error
         if not isinstance(self._pixels, np.memmap):

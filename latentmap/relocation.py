@@ -321,10 +321,11 @@ def relocate(
         ImageError: an image cannot be read, and ``on_error`` is ``stop`` or none can.
     """
     require_models(linear_map, source, target)
+    made = images.codes_in(source.space)
     parts = []
     for batch in images.batches([source.view], batch_size=_BATCH, on_error=on_error):
         originals = batch.images[0].float().div(255)
-        codes = source.encode(originals)
+        codes = source.encode(originals) if made is None else made.vectors[batch.positions]
         moved = target.decode(linear_map.apply(codes))
         parts.append((originals, source.decode(codes).cpu(), moved.cpu()))
     return Relocated(*(torch.cat(row) for row in zip(*parts, strict=True)))
@@ -342,16 +343,21 @@ def _pair_images(
 ) -> Pairs:
     with stage("reading images") as progress:
         images.examine(progress)
+    # A model's own samples have the codes that they were made of.
+    codes = [images.codes_in(model.space) for model in (source, target)]
+    missing = [model for model, made in zip((source, target), codes, strict=True) if made is None]
     with stage("encoding") as progress:
-        codes = cache.get_or_encode_all(
-            [source, target],
-            images,
-            precision=precision,
-            batch_size=batch_size,
-            on_error=on_error,
-            progress=progress,
+        encoded = iter(
+            cache.get_or_encode_all(
+                missing,
+                images,
+                precision=precision,
+                batch_size=batch_size,
+                on_error=on_error,
+                progress=progress,
+            )
         )
-    return pair(*codes)
+    return pair(*(next(encoded) if made is None else made for made in codes))
 
 
 def _contains(digests: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from latentmap.codes import ArrayRows, Codes, SelectedRows, Space
 from latentmap.containers import Container, Contents, Failures
 from latentmap.decoding import Scratch
 from latentmap.errors import ImageError
@@ -70,6 +71,25 @@ class ImageSource:
     def packed(self) -> Packed | None:
         """What was done to the images before, when they come from a pack."""
         return self._container.packed if isinstance(self._container, PackedImages) else None
+
+    def codes_in(self, space: Space) -> Codes | None:
+        """The codes that these images were made from, when a model made them from codes in
+        ``space``.
+        """
+        container = self._container
+        if not isinstance(container, PackedImages) or container.codes is None:
+            return None
+        made_in, vectors = container.codes
+        if not made_in.same_as(space):
+            return None
+        return Codes(
+            self.ids,
+            SelectedRows(ArrayRows(vectors), self._index),
+            space,
+            container.packed.view.frame,
+            self.fingerprint,
+            self.digests,
+        )
 
     @property
     def digests(self) -> np.ndarray:

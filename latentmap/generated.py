@@ -1,0 +1,139 @@
+"""Generated images: a model's samples as a source of images, with the codes that they were made of.
+
+They are rendered once, in parts, so that an interruption costs one part, and kept as a pack.
+
+Shapes: ``n`` images, ``d`` latent variables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentmap.arrays import ArrayImages
+from latentmap.errors import ImageError
+from latentmap.files import replace_atomic
+from latentmap.frames import Frame
+from latentmap.hdf5_output import create_hdf5
+from latentmap.locks import Notify, hold_lock
+from latentmap.model import Model
+from latentmap.packed import FORMAT, VERSION, Packed, PackedImages
+from latentmap.progress import Progress
+from latentmap.sampling import decode_all, sample_codes
+from latentmap.source import ImageSource
+
+_PART = 256  # Images that are lost at an interruption, at most.
+
+
+def generated_images(
+    model: Model,
+    n: int,
+    *,
+    seed: int,
+    folder: Path,
+    truncation: float = 1.0,
+    frame: Frame | None = None,
+    batch_size: int = 8,
+    notify: Notify | None = None,
+    progress: Progress | None = None,
+) -> ImageSource:
+    """``n`` images that ``model`` makes of codes from its prior, kept in ``folder``.
+
+    They are found again by the model's space and settings, ``seed``, ``n`` and ``truncation``;
+    ``codes_in`` of the result gives their codes. ``frame`` is what these pictures are said to show
+    of a whole one; by default what the model's images show.
+
+    Raises:
+        ImageError: ``n`` is below 2.
+        OutputError: the folder cannot be written.
+    """
+    if n < 2:
+        raise ImageError(f"at least 2 images must be generated, not {n}")
+    key = {
+        "fingerprint": model.space.fingerprint,
+        "space": model.space.kind,
+        "settings": model.settings,
+        "seed": seed,
+        "n": n,
+        "truncation": truncation,
+    }
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    path = folder / f"{name}.h5"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with hold_lock(
+            folder / f"{name}.lock", f"the samples of {model.name}", timeout=None, notify=notify
+        ):
+            if not path.exists():
+                _render(model, path, key, batch_size=batch_size, progress=progress)
+    container = PackedImages(path)
+    shown = replace(container.packed.view, frame=frame or model.frame)
+    container.packed = replace(container.packed, view=shown)
+    container.title = f"{n} samples of {model.name} (seed {seed})"
+    return ImageSource(container, np.arange(n))
+
+
+def _render(
+    model: Model,
+    path: Path,
+    key: Mapping[str, Any],
+    *,
+    batch_size: int,
+    progress: Progress | None,
+) -> None:
+    n, seed = key["n"], key["seed"]
+    options = {} if key["truncation"] == 1 else {"truncation": key["truncation"]}
+    codes = sample_codes(model.sample(n, seed=seed, **options), model, seed=seed)
+    parts = path.with_suffix(".parts")
+    parts.mkdir(exist_ok=True)
+    names = []
+    for start in range(0, n, _PART):
+        stop = min(start + _PART, n)
+        part = parts / f"{start:09}-{stop:09}.npy"
+        names.append(part)
+        if progress:
+            progress(start, n)
+        if not part.exists():
+            images = decode_all(model, codes.read(start, stop), batch_size=batch_size)
+            pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+            with replace_atomic(part) as temporary, temporary.open("wb") as file:
+                np.save(file, pixels)
+    _join(names, path, model, codes.ids, codes.vectors.numpy())
+    for part in names:
+        part.unlink()
+    parts.rmdir()
+
+
+def _join(
+    parts: list[Path], path: Path, model: Model, ids: np.ndarray, vectors: np.ndarray
+) -> None:
+    """One pack of all parts."""
+    channels, height, width = model.image_shape
+    packed = Packed(model.view, False, None, channels)
+    with replace_atomic(path) as temporary, create_hdf5(temporary) as (file, disk):
+        file.attrs["format"] = FORMAT
+        file.attrs["version"] = VERSION
+        file["record"] = json.dumps(packed.to_json(), sort_keys=True)
+        file["space"] = json.dumps(asdict(model.space))
+        file["codes"] = vectors
+        file["ids"] = np.char.encode(ids, "utf-8")
+        digests = np.empty((len(ids), 16), np.uint8)
+        images = file.create_dataset("images", (len(ids), height, width, channels), np.uint8)
+        start = 0
+        for part in parts:
+            pixels = np.load(part, allow_pickle=False)
+            stop = start + len(pixels)
+            images[start:stop] = pixels
+            digests[start:stop] = (
+                ArrayImages(pixels, str(part)).describe(np.arange(len(pixels))).digests
+            )
+            start = stop
+            disk.check()
+        file["digests"] = digests

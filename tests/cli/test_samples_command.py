@@ -1,0 +1,122 @@
+"""latentmap fit --samples and latentmap frames, run as a user runs them."""
+
+import json
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from latentmap.cli.main import main
+from latentmap.encoders import build, load
+from latentmap.encoders.native import save_model
+from latentmap.mapping.linear_map import LinearMap
+
+GAN = {
+    "image_shape": [1, 16, 16],
+    "latent_dim": 6,
+    "z_dim": 5,
+    "c_dim": 0,
+    "label": "none",
+    "embed_dim": 0,
+    "channels": [8, 8, 4],
+    "mapping_layers": 2,
+    "mapping_multiplier": 0.01,
+    "architecture": "skip",
+    "conv_clamp": None,
+}
+VAE = {"architecture": "dense", "image_shape": [1, 16, 16], "latent_dim": 20, "widths": [64]}
+FIT = ["fit", "--device", "cpu", "--cache", "codes", "--samples", "80"]
+
+
+@pytest.fixture(autouse=True)
+def workdir(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    save_model(build("stylegan2", GAN), tmp_path / "gan.safetensors", training={})
+    save_model(build("vae", VAE), tmp_path / "vae.safetensors", training={})
+    return tmp_path
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.mark.parametrize("words", [("vae", "gan"), ("gan", "vae")])
+def test_a_map_to_or_from_a_generator_needs_no_data(words, workdir):
+    src, dst = (f"{name}.safetensors" for name in words)
+    result = run(*FIT, "--src", src, "--dst", dst, "--json")
+    assert "80 images are made by gan (w), seed 0" in result.stderr
+    scores = json.loads(result.stdout)
+    assert scores["r2"] > 0.1
+    linear_map = LinearMap.load(workdir / f"{words[0]}-to-{words[1]}.safetensors")
+    spaces = {linear_map.source.kind, linear_map.target.kind}
+    assert spaces == {"z", "w"}
+    assert linear_map.n_pairs + scores["n_test"] <= 80
+
+
+def test_which_model_is_sampled_can_be_chosen(workdir):
+    save_model(build("vae", VAE), workdir / "other.safetensors", training={})
+    options = ["--src", "vae.safetensors", "--dst", "other.safetensors"]
+    assert "made by other" in run(*FIT, *options).stderr
+    assert "made by vae" in run(*FIT, *options, "--sample-from", "src", "--force").stderr
+    assert len(list((workdir / "codes" / "generated").glob("*.h5"))) == 2
+
+
+def test_the_other_model_may_see_a_box_of_the_images():
+    options = [*FIT, "--src", "vae.safetensors", "--dst", "gan.safetensors", "--json"]
+    whole = json.loads(run(*options).stdout)
+    part = json.loads(run(*options, "--view", "0,0,0.5,0.5", "--force").stdout)
+    assert whole["r_mse"] != part["r_mse"]
+    # The target's own images stay as they are.
+    assert whole["floor_mse"] == part["floor_mse"]
+
+
+def test_a_frame_is_estimated_and_used_from_then_on(workdir):
+    options = ["frames", "estimate", "--from", "gan.safetensors", "--to", "vae.safetensors"]
+    before = load("gan.safetensors").fingerprint
+    found = json.loads(run(*options, "--samples", "64", "--no-write", "--json").stdout)
+    assert found["written"] is None
+    assert load("gan.safetensors").views == {}
+    text = run(*options, "--samples", "64").stdout
+    assert "written into gan.safetensors" in text
+    (box,) = load("gan.safetensors").views.values()
+    assert [round(edge, 3) for edge in found["box"]] == [
+        round(float(edge), 3) for edge in box.split(",")
+    ]
+    assert load("gan.safetensors").fingerprint == before
+    result = run(*FIT, "--src", "vae.safetensors", "--dst", "gan.safetensors")
+    assert f"of which vae sees {box}" in result.stderr
+
+
+def test_a_view_outside_the_image_is_refused():
+    options = ["--src", "vae.safetensors", "--dst", "gan.safetensors", "--view", "0.5,0,1.5,1"]
+    line = run(*FIT, *options, code=1).stderr.splitlines()[-1]
+    assert "is not inside the picture" in line
+
+
+def test_a_generator_has_no_codes_of_other_images():
+    options = ["--src", "vae.safetensors", "--dst", "gan.safetensors", "--data", "digits"]
+    result = run("fit", "--device", "cpu", "--cache", "codes", *options, code=1)
+    assert "use images that it makes (--samples)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data", "digits"], "either images"),
+        (["--group-by", "gan.safetensors"], "choose images of a data set"),
+        (["--sample-from", "both"], "is not one of"),
+    ],
+)
+def test_wrong_usage(words, message):
+    models = ["--src", "vae.safetensors", "--dst", "gan.safetensors"]
+    assert message in run(*FIT, *models, *words, code=2).stderr
+
+
+def test_nothing_to_fit_on_is_wrong_usage():
+    models = ["--src", "vae.safetensors", "--dst", "gan.safetensors"]
+    assert "either images" in run("fit", *models, code=2).stderr
+    view = run("fit", *models, "--data", "digits", "--view", "0,0,1,1", code=2)
+    assert "are for --samples" in view.stderr

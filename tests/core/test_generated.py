@@ -1,0 +1,205 @@
+"""Images that a model makes: rendered once, kept with their codes, seen as any others."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from latentmap.cache import LatentCache
+from latentmap.errors import ImageError, SpaceError
+from latentmap.frames import CELEBA_BOX, Frame
+from latentmap.framing import estimate_box
+from latentmap.generated import generated_images
+from latentmap.images import open_images
+from latentmap.model import Model
+from latentmap.relocation import fit_models, relocate, score_models
+from latentmap.testing import LinearModel
+from latentmap.views import View
+
+
+def test_the_images_are_those_of_their_codes(tmp_path):
+    model = LinearModel()
+    images = generated_images(model, 300, seed=3, folder=tmp_path)
+    codes = images.codes_in(model.space)
+    torch.testing.assert_close(codes.vectors, model.sample(300, seed=3))
+    expected = (model.decode(codes) * 255).round().to(torch.uint8)
+    (batch,) = images.batches([model.view], batch_size=300)
+    assert torch.equal(batch.images[0], expected)
+    assert codes.ids.tolist() == images.ids.tolist()
+    assert np.array_equal(codes.digests, images.digests)
+
+
+def test_a_part_of_the_images_has_its_own_codes(tmp_path):
+    model = LinearModel()
+    images = generated_images(model, 50, seed=0, folder=tmp_path)
+    test = images.split("test")
+    assert 0 < len(test) < 50
+    torch.testing.assert_close(
+        test.codes_in(model.space).vectors,
+        model.sample(50, seed=0)[np.isin(images.ids, test.ids)],
+    )
+
+
+def test_codes_are_known_in_the_space_that_made_them_only(tmp_path):
+    images = generated_images(LinearModel(), 20, seed=0, folder=tmp_path)
+    assert images.codes_in(LinearModel(seed=1).space) is None
+    assert open_images("digits", limit=3).codes_in(LinearModel().space) is None
+
+
+class Counting(LinearModel):
+    """Counts the images that it makes; stops at some."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        super().__init__()
+        self.made = 0
+        self.stop_at = stop_at
+
+    def _decode(self, codes):
+        if self.stop_at is not None and self.made >= self.stop_at:
+            raise KeyboardInterrupt
+        self.made += len(codes)
+        return super()._decode(codes)
+
+
+def test_images_are_rendered_once_and_an_interruption_costs_a_part(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        generated_images(Counting(stop_at=600), 1000, seed=0, folder=tmp_path)
+    model = Counting()
+    images = generated_images(model, 1000, seed=0, folder=tmp_path)
+    assert model.made == 1000 - 512
+    again = generated_images(model, 1000, seed=0, folder=tmp_path)
+    assert model.made == 1000 - 512
+    assert again.fingerprint == images.fingerprint
+    assert [path.suffix for path in tmp_path.iterdir() if path.is_dir()] == []
+    other = generated_images(model, 1000, seed=1, folder=tmp_path)
+    assert other.fingerprint != images.fingerprint
+
+
+def test_progress_is_told(tmp_path):
+    seen: list[tuple[int, int]] = []
+    generated_images(
+        LinearModel(), 300, seed=0, folder=tmp_path, progress=lambda *s: seen.append(s)
+    )
+    assert seen == [(0, 300), (256, 300)]
+
+
+def test_one_image_is_refused(tmp_path):
+    with pytest.raises(ImageError, match="at least 2 images must be generated, not 1"):
+        generated_images(LinearModel(), 1, seed=0, folder=tmp_path)
+
+
+class Generator(LinearModel):
+    """A linear model whose encoder must not be used."""
+
+    def _encode(self, images):
+        raise AssertionError("images of a generator have their codes")
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_a_map_needs_no_encoder_on_the_side_that_makes_the_images(tmp_path, forward):
+    made, other = Generator(), LinearModel(seed=1)
+    images = generated_images(made, 400, seed=0, folder=tmp_path / "generated")
+    source, target = (other, made) if forward else (made, other)
+    cache = LatentCache(tmp_path)
+    linear_map = fit_models(source, target, images, cache=cache)
+    scores = score_models(linear_map, source, target, images.split("test"), cache=cache)
+    # Both models show the same images: the map between them is exact but for eight bits.
+    assert scores.r2.value > 0.999
+    assert scores.m_mse.value < 1e-5
+    shown = images.split("test").subset([0, 2])
+    if forward:
+        moved = relocate(linear_map, source, target, shown)
+    else:
+        moved = relocate(linear_map, source, target, shown)
+        torch.testing.assert_close(moved.reconstructions, moved.originals, atol=0.003, rtol=0)
+    torch.testing.assert_close(moved.relocated, moved.originals, atol=0.01, rtol=0)
+
+
+def test_another_frame_is_a_box_of_the_images(tmp_path):
+    model = LinearModel(image_shape=(1, 8, 8))
+    images = generated_images(model, 10, seed=0, folder=tmp_path)
+    corner = LinearModel(image_shape=(1, 4, 4)).seen_through(Frame("0,0,0.5,0.5"))
+    (batch,) = images.batches([model.view, corner.view], batch_size=10)
+    assert torch.equal(batch.images[1], batch.images[0][:, :, :4, :4])
+
+
+def test_a_frame_of_the_whole_picture_is_translated(tmp_path):
+    # The images show the upper half of the picture; the other model sees its upper quarter.
+    model = LinearModel(image_shape=(1, 8, 8), frame=Frame("0,0,0.5,1"))
+    images = generated_images(model, 10, seed=0, folder=tmp_path)
+    other = LinearModel(image_shape=(1, 4, 8), frame=Frame("0,0,0.25,1"))
+    (batch,) = images.batches([model.view, other.view], batch_size=10)
+    assert torch.equal(batch.images[1], batch.images[0][:, :, :4])
+    outside = LinearModel(image_shape=(1, 4, 8), frame=Frame("0.5,0,1,1"))
+    with pytest.raises(ImageError, match="does not contain"):
+        next(images.batches([outside.view], batch_size=10))
+
+
+def test_a_model_seen_through_another_frame_keeps_its_space():
+    model = LinearModel()
+    other = model.seen_through(Frame("0,0,0.5,0.5"))
+    assert other.view.frame.name == "0,0,0.5,0.5"
+    assert model.view.frame.name == "full"
+    assert other.space == model.space
+    with pytest.raises(SpaceError):
+        LinearModel(seed=1).space.require(other.space, "codes")
+
+
+class Subject(Model):
+    """Rebuilds pictures of one kind: what its directions, found in some examples, span."""
+
+    family = "subject-test"
+
+    def __init__(self, examples: torch.Tensor, d: int = 40) -> None:
+        flat = examples.flatten(1)
+        self.mean = flat.mean(0)
+        directions = torch.linalg.svd(flat - self.mean, full_matrices=False).Vh[:d]
+        network = torch.nn.Module()
+        network.register_parameter("directions", torch.nn.Parameter(directions))
+        super().__init__(network, name="subject", config={}, latent_dim=d, image_shape=(1, 16, 16))
+
+    def _encode(self, images):
+        return (images.flatten(1) - self.mean) @ self.network.directions.T
+
+    def _decode(self, codes):
+        images = codes @ self.network.directions + self.mean
+        return images.clamp(0, 1).reshape(-1, 1, 16, 16)
+
+
+def scene(n: int, seed: int) -> np.ndarray:
+    """Pictures of 32 pixels with forty blobs of random strength at fixed places, on noise."""
+    y, x = np.mgrid[:32, :32]
+    places = np.random.default_rng(99).uniform(8, 24, (40, 2))
+    shapes = np.array([np.exp(-((y - a) ** 2 + (x - b) ** 2) / 8) for a, b in places])
+    rng = np.random.default_rng(seed)
+    pictures = np.einsum("nk,khw->nhw", rng.uniform(0, 0.2, (n, len(shapes))), shapes)
+    texture = rng.uniform(0, 0.3, (n, 32, 32))
+    texture[:, 8:24, 8:24] *= 0.1  # The subject stands before a plain wall.
+    return (255 * np.clip(pictures + texture, 0, 1)).astype(np.uint8)[..., None]
+
+
+def test_the_frame_of_a_subject_is_found():
+    examples = torch.from_numpy(scene(300, 0)[:, 8:24, 8:24]).permute(0, 3, 1, 2) / 255
+    found = estimate_box(scene(96, 1), Subject(examples))
+    np.testing.assert_allclose(np.array(found.box) * 32, (8, 8, 24, 24), atol=0.3)
+    assert found.relation < found.relation_whole
+    assert found.frame_name.count(",") == 3
+
+
+def test_the_frame_of_faces_is_found_in_whole_pictures():
+    data = Path(__file__).resolve().parents[3] / "shared" / "data"
+    if not (data / "celeba_originals.zip").exists():
+        pytest.skip("needs the CelebA files, which are not part of the project")
+    small = View(Frame("celeba"), (16, 16), 1)
+    whole = open_images(data / "celeba_originals.zip", limit=1064)
+    (batch,) = whole.subset(range(64, 1064)).batches([small], batch_size=1000)
+    subject = Subject(batch.images[0] / 255, d=40)
+    pictures = np.stack([whole.read(i) for i in range(64)])
+    found = estimate_box(pictures, subject)
+    np.testing.assert_allclose(found.box, CELEBA_BOX, atol=0.03)
+
+
+def test_few_pictures_find_no_frame():
+    with pytest.raises(ImageError, match="at least 64 pictures are needed to find a frame, not 10"):
+        estimate_box(scene(10, 0), LinearModel(image_shape=(1, 16, 16)))
