@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from latentmap.encoders.nets.stylegan_layers import Derived, smooth
 from latentmap.encoders.nets.stylegan_mapping import Dense, MappingNetwork
-from latentmap.encoders.nets.stylegan_synthesis import SynthesisNetwork
+from latentmap.encoders.nets.stylegan_synthesis import Growth, SynthesisNetwork
 
 _BLUR = (0.25, 0.5, 0.25)
 
@@ -49,24 +50,25 @@ class Synthesis(SynthesisNetwork):
         for r, width in zip(self.resolutions, self.widths, strict=True):
             self.add_module(f"b{r}", Block(inputs, width, r, config["latent_dim"]))
             inputs = width
-        self.torgb = Convolution(self.widths[-1], self.colors, size=1, gain=1.0)
-        self.torgb.bias = nn.Parameter(torch.zeros(self.colors))
+        self.torgb = ToRGB(self.widths[-1], self.colors)
 
-    def _blocks(self) -> list[Block]:
+    def blocks(self) -> list[Block]:
+        """The blocks, from 4 pixels on."""
         return [self.get_submodule(f"b{r}") for r in self.resolutions]  # type: ignore[misc]
 
     def _stored(self) -> list[Tensor]:
-        epilogues = [e for block in self._blocks() for e in (block.epi0, block.epi1)]
+        epilogues = [e for block in self.blocks() for e in (block.epi0, block.epi1)]
         return [epilogue.noise_const for epilogue in epilogues]
 
-    def _run(self, ws: Tensor, maps: list[Tensor | None], dtype: torch.dtype) -> Tensor:
-        x: Tensor | None = None
-        for i, block in enumerate(self._blocks()):
-            layers = slice(2 * i, 2 * i + 2)
-            x = block(x, ws[:, layers], maps[layers], dtype)
-        assert x is not None
-        images = self.torgb(x) + self.torgb.bias[:, None, None]
-        return images.contiguous()  # type: ignore[no-any-return]
+    def _apply_block(self, growth: Growth, dtype: torch.dtype) -> Growth:
+        layers = slice(2 * growth.block, 2 * growth.block + 2)
+        block = self.blocks()[growth.block]
+        x = block(growth.x, growth.ws[:, layers], growth.maps[layers], dtype)
+        return replace(growth, block=growth.block + 1, x=x)
+
+    def _finish(self, growth: Growth) -> Tensor:
+        images: Tensor = self.torgb(growth.x)
+        return images.contiguous()
 
 
 class Block(nn.Module):
@@ -112,6 +114,18 @@ class Convolution(nn.Module):
 
     def _scale(self, weight: Tensor, dtype: torch.dtype) -> Tensor:
         return (weight * self.gain).to(dtype, memory_format=torch.channels_last)
+
+
+class ToRGB(Convolution):
+    """A 1x1 convolution to colours, with a bias."""
+
+    def __init__(self, inputs: int, colors: int) -> None:
+        super().__init__(inputs, colors, size=1, gain=1.0)
+        self.bias = nn.Parameter(torch.zeros(colors))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Colours float32 ``(n, colors, h, w)``."""
+        return super().forward(x) + self.bias[:, None, None]
 
 
 class UpConvolution(Convolution):

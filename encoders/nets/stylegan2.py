@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from latentmap.encoders.nets.stylegan_layers import upsample
 from latentmap.encoders.nets.stylegan_mapping import MappingNetwork
 from latentmap.encoders.nets.stylegan_modulation import Shortcut, StyledConv, ToRGB
-from latentmap.encoders.nets.stylegan_synthesis import SynthesisNetwork
+from latentmap.encoders.nets.stylegan_synthesis import Growth, SynthesisNetwork
 
 
 class StyleGAN2(nn.Module):
@@ -60,24 +61,28 @@ class Synthesis(SynthesisNetwork):
             self.add_module(f"b{r}", block)
             inputs = width
 
-    def _blocks(self) -> list[Block]:
+    def blocks(self) -> list[Block]:
+        """The blocks, from 4 pixels on."""
         return [self.get_submodule(f"b{r}") for r in self.resolutions]  # type: ignore[misc]
 
     def _stored(self) -> list[Tensor]:
-        return [layer.noise_const for block in self._blocks() for layer in block.layers()]
+        return [layer.noise_const for block in self.blocks() for layer in block.layers()]
 
-    def _run(self, ws: Tensor, maps: list[Tensor | None], dtype: torch.dtype) -> Tensor:
-        x: Tensor | None = None
-        images: Tensor | None = None
-        first = 0
-        for block in self._blocks():
-            x = block(x, ws[:, first:], maps[first:], dtype)
-            first += len(block.layers())
-            if block.torgb is not None:
-                colors = block.torgb(x, ws[:, first])
-                images = colors if images is None else upsample(images) + colors
-        assert images is not None
-        return images.contiguous()
+    def _apply_block(self, growth: Growth, dtype: torch.dtype) -> Growth:
+        block = self.blocks()[growth.block]
+        # ToRGB and the convolution that follows it share their w.
+        first = max(0, 2 * growth.block - 1)
+        x = block(growth.x, growth.ws[:, first:], growth.maps[first:], dtype)
+        colors = growth.colors
+        if block.torgb is not None:
+            colors = block.torgb(x, growth.ws[:, 2 * growth.block + 1])
+            if growth.colors is not None:
+                colors = upsample(growth.colors) + colors
+        return replace(growth, block=growth.block + 1, x=x, colors=colors)
+
+    def _finish(self, growth: Growth) -> Tensor:
+        assert growth.colors is not None
+        return growth.colors.contiguous()
 
 
 class Block(nn.Module):
@@ -128,5 +133,5 @@ class Block(nn.Module):
             x = self.const.to(dtype).expand(len(ws), -1, -1, -1)
             x = x.contiguous(memory_format=torch.channels_last)
             return self.conv1(x, ws[:, 0], maps[0])  # type: ignore[no-any-return]
-        result = self.conv1(self.conv0(x, ws[:, 0], maps[0]), ws[:, 1], maps[1])
+        result: Tensor = self.conv1(self.conv0(x, ws[:, 0], maps[0]), ws[:, 1], maps[1])
         return result if self.skip is None else result + self.skip(x)

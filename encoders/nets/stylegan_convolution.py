@@ -10,6 +10,7 @@ Shapes: activations ``(n, c, h, w)`` in channels-last memory, seen as ``(n, h, w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,11 +18,13 @@ import torch.nn.functional as functional
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Up to this many pixels the products are faster, measured with 512 channels.
+# Up to so many pixels products are faster, measured with 512 channels: pixels of one image for
+# ``convolve``, of all images for ``convolve_up``.
 _PATCHED = 8 * 8
-_STAMPED = 16 * 16
+_STAMPED = 32 * 32
 # Numbers of activations that a processor core keeps near while they are read again.
 _CACHED = 2**17
+# Stands for a style of zero, of which no gradient could be told.
 _TINY = 1e-20
 
 
@@ -40,21 +43,21 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """The cross-correlation of x with a weight ``(o, i, 3, 3)``, zeros around x."""
     if bias is not None or not _is_small(x, x.shape[2:].numel(), _PATCHED):
         return functional.conv2d(x, weight, bias, padding=1)
-    patches = _Gather.apply(functional.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)), 1)
-    y: Tensor = patches @ weight.permute(2, 3, 1, 0).flatten(0, 2)
+    patches = _gather(functional.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)), 1)
+    y = patches @ weight.permute(2, 3, 1, 0).flatten(0, 2)
     return y.permute(0, 3, 1, 2)
 
 
 def convolve_up(x: Tensor, weight: Tensor) -> Tensor:
     """The transposed convolution of stride 2 with a weight ``(i, o, 3, 3)``: size 2 h + 1."""
-    if not _is_small(x, x.shape[2:].numel(), _STAMPED):
+    if not _is_small(x, len(x) * x.shape[2:].numel(), _STAMPED):
         return functional.conv_transpose2d(x, weight, stride=2)
     stamps = x.permute(0, 2, 3, 1) @ weight.permute(0, 2, 3, 1).flatten(1)
-    y: Tensor = _Scatter.apply(stamps, 2)
+    y = _scatter(stamps, 2)
     return y.permute(0, 3, 1, 2)
 
 
-class ScaledConvolution(torch.autograd.Function):
+class _ScaledConvolution(torch.autograd.Function):
     """A convolution of one image whose weight is scaled by ``styles`` ``(1, i)`` over its inputs
     and ``scales`` ``(1, o)`` over its outputs, with gradients for all but the weight and bias.
 
@@ -73,7 +76,6 @@ class ScaledConvolution(torch.autograd.Function):
         bias: Tensor | None,
         up: bool,
     ) -> Tensor:
-        # Of a style of zero, no gradient could be told.
         styles = styles + _TINY * (styles == 0)
         factors = styles.t() * scales if up else scales.t() * styles
         scaled = weight * factors[:, :, None, None].to(x.dtype)
@@ -102,6 +104,12 @@ class ScaledConvolution(torch.autograd.Function):
         for_styles = _inner(inward, x, dtype=styles.dtype) / styles
         for_scales = _inner(gradient, y, bias, dtype=styles.dtype) / scales
         return inward, None, for_styles, for_scales, None, None
+
+
+# (x, weight, styles, scales, bias or None, up), as described above; the result is that of
+# ``convolve`` or ``convolve_up``.
+convolve_scaled: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor | None, bool], Tensor]
+convolve_scaled = _ScaledConvolution.apply
 
 
 def slabs(x: Tensor) -> list[slice]:
@@ -138,7 +146,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _Scatter.apply(gradient, ctx.stride), None
+        return _scatter(gradient, ctx.stride), None
 
 
 class _Scatter(torch.autograd.Function):
@@ -157,4 +165,8 @@ class _Scatter(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return _Gather.apply(gradient, ctx.stride), None
+        return _gather(gradient, ctx.stride), None
+
+
+_gather: Callable[[Tensor, int], Tensor] = _Gather.apply
+_scatter: Callable[[Tensor, int], Tensor] = _Scatter.apply

@@ -19,9 +19,9 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from latentmap.encoders.nets.stylegan_convolution import (
-    ScaledConvolution,
     arrange,
     convolve,
+    convolve_scaled,
     convolve_up,
     slabs,
 )
@@ -76,17 +76,19 @@ class StyledConv(nn.Module):
             styles = styles / styles.abs().amax(dim=1, keepdim=True)
         scales = self.gain * (styles.square() @ kernel.squares.t() + 1e-8).rsqrt()
         bias = (self.gain * self.bias).to(x.dtype)
-        if self._is_cheaper_on_weights(x):
-            y = self._scale_weights(x, kernel.weight, styles, scales, bias)
-        else:
-            y = self._scale_activations(x, kernel.weight, styles, scales, bias)
+        on_weights = self._is_cheaper_on_weights(x)
+        scale = self._scale_weights if on_weights else self._scale_activations
+        y = scale(x, kernel.weight, styles, scales, bias)
         if noise is not None:
             noise = (self.gain * self.noise_strength * noise).to(x.dtype)
-        return self._activate(y, noise)
+        # The gradient of a convolution with scaled weights needs what it gave.
+        return self._activate(y, noise, is_kept=on_weights and not self.up)
 
-    def _activate(self, y: Tensor, noise: Tensor | None) -> Tensor:
+    def _activate(self, y: Tensor, noise: Tensor | None, *, is_kept: bool) -> Tensor:
         if y.requires_grad:
-            y = functional.leaky_relu(y if noise is None else y + noise, 0.2)
+            if noise is not None:
+                y = y + noise if is_kept else y.add_(noise)
+            y = functional.leaky_relu(y, 0.2, inplace=noise is not None or not is_kept)
             return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
         for rows in slabs(y):
             part = y[:, :, rows]
@@ -100,9 +102,10 @@ class StyledConv(nn.Module):
     def _is_cheaper_on_weights(self, x: Tensor) -> bool:
         """Whether there are fewer weights than activations to scale, for a single image.
 
-        Never where the weight is trained: its gradient is cheaper through the activations.
+        Never where weight or bias are trained: the way over the weights has no gradient for them.
         """
-        if len(x) != 1 or (torch.is_grad_enabled() and self.weight.requires_grad):
+        trained = self.weight.requires_grad or self.bias.requires_grad
+        if len(x) != 1 or (torch.is_grad_enabled() and trained):
             return False
         return self.weight.numel() < x.numel() + len(self.weight) * self.noise_const.numel()
 
@@ -110,10 +113,8 @@ class StyledConv(nn.Module):
         self, x: Tensor, weight: Tensor, styles: Tensor, scales: Tensor, bias: Tensor
     ) -> Tensor:
         if self.up:
-            y = ScaledConvolution.apply(x, weight, styles, scales, None, True)
-            return smooth(y, _SMOOTH, bias)
-        y = ScaledConvolution.apply(x, weight, styles, scales, bias, False)
-        return y
+            return smooth(convolve_scaled(x, weight, styles, scales, None, True), _SMOOTH, bias)
+        return convolve_scaled(x, weight, styles, scales, bias, False)
 
     def _scale_activations(
         self, x: Tensor, weight: Tensor, styles: Tensor, scales: Tensor, bias: Tensor
@@ -148,7 +149,7 @@ class ToRGB(nn.Module):
         # As a product of matrices it has a weight for each image, and keeps the memory order.
         pixels = x.permute(0, 2, 3, 1).flatten(1, 2)
         colors = torch.baddbmm(self.bias.to(x.dtype), pixels, weights)
-        images = colors.to(styles.dtype).unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+        images: Tensor = colors.to(styles.dtype).unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
         return images if self.clamp is None else images.clamp(-self.clamp, self.clamp)
 
 

@@ -7,6 +7,7 @@ r)``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -17,8 +18,35 @@ from latentmap.encoders.nets.stylegan_codes import count_ws
 NoiseMode = Literal["const", "none", "random"]
 
 
+# Pixels of all images that a block takes together.
+_TOGETHER = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """Images on their way: the next block, the activations, the colours, the ws, and the noise
+    maps, each for one or for all images.
+    """
+
+    block: int
+    x: Tensor | None
+    colors: Tensor | None
+    ws: Tensor
+    maps: list[Tensor | None]
+
+    def rows(self, rows: slice) -> Growth:
+        """Some of the images."""
+        return Growth(
+            self.block,
+            None if self.x is None else self.x[rows],
+            None if self.colors is None else self.colors[rows],
+            self.ws[rows],
+            [x if x is None or len(x) == 1 else x[rows] for x in self.maps],
+        )
+
+
 class SynthesisNetwork(nn.Module):
-    """Images of ws, by blocks of twice the size each; a subclass gives ``_run`` and ``_stored``.
+    """Images of ws, by blocks of twice the size each; a subclass gives the blocks.
 
     ``config`` gives ``image_shape`` and ``channels``, the widths from 4 pixels to the full size.
     """
@@ -47,16 +75,25 @@ class SynthesisNetwork(nn.Module):
         in float32.
         """
         maps = [self._noise(stored, len(ws), noise, generator) for stored in self._stored()]
-        # On a CPU the activations of one image stay in the cache, those of a batch do not; but the
-        # gradient of the weights is best gathered at once.
-        trained = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
-        step = 1 if ws.device.type == "cpu" and not trained else len(ws)
-        images = []
-        for i in range(0, len(ws), step):
-            rows = slice(i, i + step)
-            chosen = [x if x is None or len(x) == 1 else x[rows] for x in maps]
-            images.append(self._run(ws[rows], chosen, dtype))
-        return torch.cat(images)
+        return self._grow(Growth(0, None, None, ws, maps), dtype)
+
+    def _grow(self, growth: Growth, dtype: torch.dtype) -> Tensor:
+        """The images of some ws, from a block on."""
+        on_cpu, trained = growth.ws.device.type == "cpu", self._is_trained()
+        while growth.block < len(self.resolutions):
+            # On a CPU many images serve to read the weights of the first blocks once, whereas in
+            # the last ones the activations of one image stay in the cache, those of many do not.
+            together = max(1, _TOGETHER // self.resolutions[growth.block] ** 2)
+            if on_cpu and len(growth.ws) > together and not trained:
+                starts = range(0, len(growth.ws), together)
+                parts = [growth.rows(slice(i, i + together)) for i in starts]
+                return torch.cat([self._grow(part, dtype) for part in parts])
+            growth = self._apply_block(growth, dtype)
+        return self._finish(growth)
+
+    def _is_trained(self) -> bool:
+        # The gradient of the weights is best gathered at once.
+        return torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
 
     def _noise(
         self, stored: Tensor, n: int, mode: NoiseMode, generator: torch.Generator | None
@@ -71,6 +108,10 @@ class SynthesisNetwork(nn.Module):
         """The stored noise maps ``(r, r)``, layer by layer."""
         raise NotImplementedError
 
-    def _run(self, ws: Tensor, maps: list[Tensor | None], dtype: torch.dtype) -> Tensor:
-        """The images of some ws, with the noise map of each layer."""
+    def _apply_block(self, growth: Growth, dtype: torch.dtype) -> Growth:
+        """One block further."""
+        raise NotImplementedError
+
+    def _finish(self, growth: Growth) -> Tensor:
+        """The images, after the last block."""
         raise NotImplementedError

@@ -5,10 +5,17 @@ import copy
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as functional
 
 from latentmap.encoders.nets.stylegan1 import StyleGAN1
 from latentmap.encoders.nets.stylegan2 import StyleGAN2
 from latentmap.encoders.nets.stylegan_codes import broadcast_w, count_ws, mix_styles, truncate
+from latentmap.encoders.nets.stylegan_convolution import (
+    arrange,
+    convolve,
+    convolve_scaled,
+    convolve_up,
+)
 from latentmap.errors import ModelError
 from tests.encoders.naive_stylegan import arrays, mapped, synthesized1, synthesized2
 
@@ -212,6 +219,18 @@ def test_gradients_in_every_weight_are_the_differences_of_the_images(generation)
     assert torch.autograd.gradcheck(images, weights, fast_mode=True)
 
 
+def test_a_bias_can_be_trained_alone():
+    network = network_of(2)
+    ws = codes_of(network, 1)
+    gradients = []
+    for also_weights in (False, True):
+        network.requires_grad_(also_weights)
+        bias = network.synthesis.b32.conv1.bias.requires_grad_()
+        (gradient,) = torch.autograd.grad(network.synthesis(ws).square().sum(), bias)
+        gradients.append(gradient)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_second_derivatives_of_trained_networks_are_the_differences_of_the_first(architecture):
     network, ws = small_double(2, architecture=architecture)
@@ -222,6 +241,49 @@ def test_second_derivatives_of_trained_networks_are_the_differences_of_the_first
 
     assert torch.autograd.gradcheck(images, ws.requires_grad_(), fast_mode=True)
     assert torch.autograd.gradgradcheck(images, ws, fast_mode=True)
+
+
+# Of few pixels and of many: the ways of the small ones and of the large ones.
+@pytest.mark.parametrize(("n", "side"), [(1, 4), (3, 8), (1, 9), (1, 32), (1, 33), (5, 16)])
+def test_every_way_to_convolve_is_that_of_torch(n, side):
+    x = torch.randn(n, 3, side, side + 1, generator=seeded()).double()
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    weight = torch.randn(5, 3, 3, 3, generator=seeded(1)).double()
+    ways = {
+        False: (convolve, functional.conv2d(x, weight, padding=1)),
+        True: (convolve_up, functional.conv_transpose2d(x, weight.transpose(0, 1), stride=2)),
+    }
+    for up, (way, expected) in ways.items():
+        y = way(x, arrange(weight, x[0, 0].numel(), up=up))
+        torch.testing.assert_close(y, expected)
+        target = torch.randn(y.shape, generator=seeded(2)).double()
+        gradients = [torch.autograd.grad((z * target).sum(), x)[0] for z in (y, expected)]
+        torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("side", [4, 33])
+@pytest.mark.parametrize("up", [False, True])
+def test_a_scaled_convolution_has_the_gradients_of_its_parts(up, side):
+    x, styles, scales = (
+        torch.randn(shape, generator=seeded(1)).double().requires_grad_()
+        for shape in ((1, 3, side, side), (1, 3), (1, 5))
+    )
+    weight = torch.randn(5, 3, 3, 3, generator=seeded(2)).double()
+    bias = None if up else torch.randn(5, generator=seeded(3)).double()
+    arranged = arrange(weight, side**2, up=up)
+    scaled = x * styles[:, :, None, None]
+    plain = convolve_up(scaled, arranged) if up else convolve(scaled, arranged)
+    plain = plain * scales[:, :, None, None] + (0 if bias is None else bias[:, None, None])
+    y = convolve_scaled(x, arranged, styles, scales, bias, up)
+    torch.testing.assert_close(y, plain)
+    target = torch.randn(y.shape, generator=seeded(4)).double()
+    parts = (x, styles, scales)
+    for gradient, expected in zip(
+        torch.autograd.grad((y * target).sum(), parts),
+        torch.autograd.grad((plain * target).sum(), parts),
+        strict=True,
+    ):
+        torch.testing.assert_close(gradient, expected)
 
 
 def test_a_style_of_zero_has_a_gradient():
