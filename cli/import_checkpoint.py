@@ -12,6 +12,8 @@ from latentmap.cli.options import force_option, frame_option, json_option, resiz
 if TYPE_CHECKING:
     from latentmap.encoders.checkpoints.importing import Checkpoint
 
+_WIDTH = 60  # Of the names of tensors, before their shapes.
+
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
@@ -47,7 +49,7 @@ def import_command(
       latentmap import ffhq.pkl --out ffhq.safetensors
       latentmap import --inspect ffhq.pkl
     """
-    from latentmap.cli.output import command_line, print_json
+    from latentmap.cli.output import command_line, print_json, printable
     from latentmap.encoders.checkpoints.importing import import_checkpoint, inspect_checkpoint
     from latentmap.encoders.native import save_model
     from latentmap.files import refuse_existing
@@ -63,6 +65,8 @@ def import_command(
             click.echo(_outline(checkpoint))
         return
     refuse_existing(out, force=force)
+    if out.exists() and file.exists() and out.samefile(file):
+        raise click.UsageError("--out is the checkpoint itself: give another path")
     default = Frame()
     model, record = import_checkpoint(
         file, frame=Frame(frame or default.name, resize or default.resize)
@@ -80,7 +84,7 @@ def import_command(
         )
         return
     height, width = model.image_shape[1:]
-    click.echo(f"{out}: {model.family}, {height}x{width} pixels, {model.space}")
+    click.echo(printable(f"{out}: {model.family}, {height}x{width} pixels, {model.space}"))
     for note in record["imported"]["notes"]:
         click.echo(f"  note: {note}", err=True)
 
@@ -103,7 +107,7 @@ def _outline(checkpoint: Checkpoint) -> str:
         if network["source_sha256"]:
             lines.append(f"  source text, not run: sha256 {network['source_sha256']}")
         lines += [f"  {name} = {value}" for name, value in network["arguments"].items()]
-        width = max(map(len, network["tensors"]), default=0)
+        width = min(_WIDTH, max(map(len, network["tensors"]), default=0))
         for name, shape in network["tensors"].items():
             lines.append(f"  {name:<{width}}  {'x'.join(map(str, shape)) or 'number'}")
     if found["options"]:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from latentmap.errors import LatentmapError
-from latentmap.files import write_atomic
+from latentmap.files import replace_atomic
 
 _KEY = "latentmap"
 
@@ -42,8 +42,11 @@ class TensorFile:
         """
         described = {"kind": self.kind, "format": self.format, **header}
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        # In memory first: safetensors reports a full disk as an error of its own kind.
-        write_atomic(path, save(plain, {_KEY: json.dumps(described)}))
+        with replace_atomic(path) as temporary:
+            try:
+                save_file(plain, temporary, {_KEY: json.dumps(described)})
+            except SafetensorError as error:  # A full disk, in words of its own.
+                raise OSError(str(error)) from error
 
     def read_header(self, path: Path) -> dict[str, Any]:
         """What the file says about itself; the tensors are not read."""

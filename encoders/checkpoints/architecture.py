@@ -14,7 +14,7 @@ from latentmap.errors import CheckpointError
 
 # Noise maps and random z are made where the file holds none, and a file may claim any size.
 # Published networks end at 1024 pixels, 512 numbers and 8 layers of the mapping.
-_LARGEST = 4096
+_LARGEST = 2048
 _WIDEST = 2**15
 _DEEPEST = 64
 

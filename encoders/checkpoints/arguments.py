@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from latentmap.encoders.checkpoints.descriptions import described
+from latentmap.encoders.checkpoints.descriptions import in_words
 from latentmap.errors import CheckpointError
 
 _LARGEST = 1e9
@@ -24,7 +24,7 @@ def positive(arguments: Mapping[str, Any], name: str, default: Default) -> float
         return default
     if not isinstance(value, float | int) or not 0 < value < _LARGEST:
         raise CheckpointError(
-            f"{name} is {described(value)!r}, not a positive number: the file is damaged"
+            f"{name} is {in_words(value)}, not a positive number: the file is damaged"
         )
     return float(value)
 
@@ -39,7 +39,7 @@ def check_fixed(arguments: Mapping[str, Any], fixed: Mapping[str, Any]) -> None:
         value = arguments.get(name, expected)
         if type(value) is not type(expected) or value != expected:
             raise CheckpointError(
-                f"the network was made with {name}={described(value)!r}: only {expected!r} is "
+                f"the network was made with {name}={in_words(value)}: only {expected!r} is "
                 "supported"
             )
 
@@ -53,6 +53,6 @@ def check_taps(arguments: Mapping[str, Any], name: str, expected: tuple[float, .
     taps = arguments.get(name)
     if taps is not None and (not isinstance(taps, list | tuple) or [*taps] != [*expected]):
         raise CheckpointError(
-            f"the network was made with {name}={described(taps)!r}: only "
+            f"the network was made with {name}={in_words(taps)}: only "
             f"{[*map(int, expected)]} is supported"
         )

@@ -21,7 +21,7 @@ from latentmap.errors import CheckpointError
 MULTIPLIER = 0.01
 
 _SAMPLES = 10_000
-_BATCH = 1000
+_BATCH = 2**20  # Numbers in a layer at a time.
 _STRENGTHS = ("noise_strength", "noise_weight")
 
 
@@ -101,8 +101,11 @@ def _assemble(
     notes: Sequence[str],
 ) -> Converted:
     # Without memory: a file may claim any width.
-    with torch.device("meta"):
-        network = build(config)
+    try:
+        with torch.device("meta"):
+            network = build(config)
+    except RuntimeError:  # So wide that the number of weights overflows.
+        raise CheckpointError("the generator is wider than any: the file is damaged") from None
     expected = network.state_dict()
     refuse_others(tensors.keys() - expected.keys())
     notes = list(notes)
@@ -179,12 +182,16 @@ def _mean_code(network: nn.Module, config: Mapping[str, Any]) -> Tensor:
     """The mean w of random z, and of random classes where there are some; summed in float64."""
     generator = torch.Generator().manual_seed(0)
     total = torch.zeros(config["latent_dim"], dtype=torch.float64)
-    for _ in range(_SAMPLES // _BATCH):
-        z = torch.randn(_BATCH, config["z_dim"], generator=generator)
+    widest = max(config["z_dim"], config["c_dim"], config["mapping_dim"], config["latent_dim"])
+    left = _SAMPLES
+    while left:
+        n = min(left, max(1, _BATCH // widest))
+        left -= n
+        z = torch.randn(n, config["z_dim"], generator=generator)
         labels = None
         if config["c_dim"]:
-            classes = torch.randint(config["c_dim"], (_BATCH,), generator=generator)
-            labels = nn.functional.one_hot(classes, config["c_dim"]).float()
+            classes = torch.randint(config["c_dim"], (n, 1), generator=generator)
+            labels = torch.zeros(n, config["c_dim"]).scatter_(1, classes, 1)
         with torch.no_grad():
             w: Tensor = network.mapping(z, labels)  # type: ignore[operator]
         total += w.double().sum(0)

@@ -19,13 +19,16 @@ from latentmap.encoders.checkpoints.torch_files import (
     read_nested_storage,
     read_zip,
 )
+from latentmap.encoders.checkpoints.values import Global
 from latentmap.errors import CheckpointError
 
 Container = Literal["pickle", "torch-zip", "torch-legacy"]
 # What pickles of protocols 0 and 1 begin with: they have no signature.
 _OLD_PICKLES = b"(]}cl"
 # Tensors that share a storage are read one by one: beyond the file's size this much may be shared.
-_SHARED = 64 * 2**20
+_SHARED = 16 * 2**20
+# A network of a thousand tensors needs some 300 KB each time that it is looked at.
+_WALK = 64 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +36,8 @@ class ForeignFile:
     """What a foreign file holds, inert; its tensors are still in the file.
 
     ``globals`` are the classes and functions that it refers to, ``unknown`` those among them that
-    stand for no data and were kept as names.
+    stand for no data and were kept as names. ``walk`` is the memory that looking for networks in
+    ``value`` may take: parts may be shared so often that their paths have no end.
     """
 
     path: Path
@@ -43,6 +47,7 @@ class ForeignFile:
     value: Any
     globals: tuple[str, ...]
     unknown: tuple[str, ...]
+    walk: Budget
 
 
 def open_foreign(path: Path) -> ForeignFile:
@@ -75,11 +80,15 @@ def _map(path: Path) -> memoryview:
 def _read(path: Path, data: memoryview) -> ForeignFile:
     budget = Budget()
     allowance = Budget(len(data) + _SHARED, "more numbers than its size allows")
-    names: dict[str, None] = {}
+    decoding = Budget(len(data), "more bytes in texts than its size allows")
+    names: dict[str, Global] = {}
+    innermost = Meanings(budget=budget, allowance=allowance, decoding=decoding)
     meanings = Meanings(
+        budget=budget,
         allowance=allowance,
+        decoding=decoding,
         read_storage=lambda stream: read_nested_storage(
-            stream, budget=budget, allowance=allowance, names=names
+            stream, budget=budget, meanings=innermost, names=names
         ),
     )
     container: Container
@@ -117,4 +126,5 @@ def _read(path: Path, data: memoryview) -> ForeignFile:
         value=value,
         globals=tuple(sorted(names)),
         unknown=tuple(sorted(name for name in names if not meanings.knows(name))),
+        walk=Budget(_WALK, "networks with more parts than any has"),
     )

@@ -17,6 +17,7 @@ from latentmap.encoders.checkpoints.assembly import (
     stylegan1,
     stylegan2,
 )
+from latentmap.encoders.checkpoints.budget import Budget
 from latentmap.encoders.checkpoints.conversion import Converted, Network, Recognised
 from latentmap.encoders.checkpoints.descriptions import shown
 from latentmap.encoders.checkpoints.foreign import ForeignFile
@@ -90,15 +91,17 @@ def recognise_genforce(file: ForeignFile) -> Recognised | None:
     """The networks of a file of genforce; None for another file."""
     models = named(file.value).get("models", file.value)
     networks = tuple(
-        network for name, value in candidates(models).items() if (network := _network(name, value))
+        network
+        for name, value in candidates(models, file.walk).items()
+        if (network := _network(name, value, file.walk))
     )
     if not any(network.kind in _KINDS.values() for network in networks):
         return None
     return Recognised(FORMAT, networks, partial(_convert, networks))
 
 
-def _network(name: str, value: Any) -> Network | None:
-    tensors = network_tensors(value)
+def _network(name: str, value: Any, walk: Budget) -> Network | None:
+    tensors = network_tensors(value, walk)
     if not tensors:
         return None
     # The discriminator's names are no others than a classifier's.

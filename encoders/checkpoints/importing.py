@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,14 +60,8 @@ def inspect_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: the file is missing, broken, or of no known format.
     """
     _refuse_native(path)
-    container: str = "hdf5"
-    unknown: tuple[str, ...] = ()
-    recognised = read_keras_split_vae(path)
-    if recognised is None:
-        file = open_foreign(path)
-        container, unknown = file.container, file.unknown
-        recognised = recognise(file)
-    return Checkpoint(path, path.stat().st_size, _digest(path), container, unknown, recognised)
+    with _named(path):
+        return _inspect(path)
 
 
 def import_checkpoint(path: Path, *, frame: Frame | None = None) -> tuple[Model, dict[str, Any]]:
@@ -78,7 +74,8 @@ def import_checkpoint(path: Path, *, frame: Frame | None = None) -> tuple[Model,
             can be converted.
     """
     checkpoint = inspect_checkpoint(path)
-    converted = checkpoint.recognised.convert()
+    with _named(path):
+        converted = checkpoint.recognised.convert()
     try:
         model = build(
             converted.family,
@@ -98,6 +95,28 @@ def import_checkpoint(path: Path, *, frame: Frame | None = None) -> tuple[Model,
         }
     }
     return model, record
+
+
+def _inspect(path: Path) -> Checkpoint:
+    container: str = "hdf5"
+    unknown: tuple[str, ...] = ()
+    recognised = read_keras_split_vae(path)
+    if recognised is None:
+        file = open_foreign(path)
+        container, unknown = file.container, file.unknown
+        recognised = recognise(file)
+    return Checkpoint(path, path.stat().st_size, _digest(path), container, unknown, recognised)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Puts the path before errors that do not have it."""
+    try:
+        yield
+    except CheckpointError as error:
+        if str(path) in str(error):
+            raise
+        raise CheckpointError(f"{path}: {error}") from None
 
 
 def _refuse_native(path: Path) -> None:

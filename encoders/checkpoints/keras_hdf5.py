@@ -7,6 +7,7 @@ memory than the file has bytes, and the names of the groups and arrays say enoug
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentmap.encoders.checkpoints.descriptions import shown
 from latentmap.encoders.checkpoints.values import TensorView
 from latentmap.errors import CheckpointError
 
+# A published Split-VAE has some 200 arrays, four groups deep.
+_LINKS = 5000
+_DEPTH = 8
+_PATH_LENGTH = 500
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -39,7 +45,9 @@ def read_keras_weights(path: Path) -> dict[str, dict[str, TensorView]] | None:
                 return None
         with h5py.File(path, "r", locking="best-effort") as file:
             return _layers(path, file) if "layer_names" in file.attrs else None
-    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
+    except CheckpointError:
+        raise
+    except (MemoryError, OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(
             f"{path} is no readable HDF5 file: it is missing, cut off or damaged ({reason}); get "
@@ -48,20 +56,10 @@ def read_keras_weights(path: Path) -> dict[str, dict[str, TensorView]] | None:
 
 
 def _layers(path: Path, file: Any) -> dict[str, dict[str, TensorView]]:
-    links: list[tuple[bytes, int]] = []
-    # Visits each group once, whatever circle the links make, and follows none that is not hard.
-    # Nothing in the call may raise: HDF5 is between it and here.
-    file.id.links.visit(lambda name, info: links.append((name, info.type)), info=True)
     layers: dict[str, dict[str, TensorView]] = {}
     size = room = path.stat().st_size
-    for encoded, kind in links:
-        name = encoded.decode()
-        if kind != h5py.h5l.TYPE_HARD:
-            raise _refusal(path, name, "a soft or an external link")
-        item = file[name]
-        if not isinstance(item, h5py.Dataset):
-            continue
-        offset, shape = _storage(path, name, item.id)
+    for name, dataset in _datasets(path, file):
+        offset, shape = _storage(path, name, dataset.id)
         # Hard links may name one array many times over.
         room -= _bytes(shape)
         if min(room, size - offset - _bytes(shape)) < 0:
@@ -73,6 +71,32 @@ def _layers(path: Path, file: Any) -> dict[str, dict[str, TensorView]]:
             shape, torch.float32, partial(_load, path, offset, shape)
         )
     return layers
+
+
+def _datasets(path: Path, file: Any) -> Iterator[tuple[str, Any]]:
+    """The arrays in the groups of the file, by name; links may make circles of groups, and a file
+    hold millions of them: both end at a bound.
+    """
+    waiting = [("", file)]
+    seen = 0
+    while waiting:
+        prefix, group = waiting.pop()
+        seen += len(group)
+        if seen > _LINKS or prefix.count("/") > _DEPTH or len(prefix) > _PATH_LENGTH:
+            raise CheckpointError(
+                f"{path} has more groups and arrays than a file of weights has: it is damaged, or "
+                "of another kind"
+            )
+        inner = []
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise _refusal(path, f"{prefix}{name}", "a soft or an external link")
+            item = group[name]
+            if isinstance(item, h5py.Dataset):
+                yield f"{prefix}{name}", item
+            elif isinstance(item, h5py.Group):
+                inner.append((f"{prefix}{name}/", item))
+        waiting += reversed(inner)
 
 
 def _storage(path: Path, name: str, dataset: Any) -> tuple[int, tuple[int, ...]]:
@@ -93,6 +117,11 @@ def _load(path: Path, offset: int, shape: tuple[int, ...]) -> Tensor:
     array = np.fromfile(path, "<f4", count=math.prod(shape), offset=offset)
     if array.nbytes != _bytes(shape):
         raise CheckpointError(f"{path} is cut off: get it again")
+    if not np.isfinite(array).all():
+        raise CheckpointError(
+            f"{path} holds weights that are not finite: the training has failed, take an earlier "
+            "file"
+        )
     return torch.from_numpy(array).reshape(shape)
 
 
@@ -103,5 +132,5 @@ def _bytes(shape: tuple[int, ...]) -> int:
 def _refusal(path: Path, name: str, what: str) -> CheckpointError:
     return CheckpointError(
         f"the weights in {path} must be float32 arrays, each in one piece in this file, but "
-        f"{name!r} is {what}: save them again with Keras's save_weights"
+        f"'{shown(name)}' is {what}: save them again with Keras's save_weights"
     )

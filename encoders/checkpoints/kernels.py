@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -13,6 +14,8 @@ from latentmap.errors import CheckpointError
 
 STYLEGAN2_TAPS = (1.0, 3.0, 3.0, 1.0)
 STYLEGAN1_TAPS = (1.0, 2.0, 1.0)
+# The largest files have a filter for each of 1024 channels.
+_LARGEST = 2**16
 
 
 def without_kernels(
@@ -42,7 +45,8 @@ def without_kernels(
 
 
 def _is_filter(view: TensorView, expected: Tensor, gain: float | None) -> bool:
-    if view.shape[-2:] != expected.shape:
+    plausible = view.dtype.is_floating_point and math.prod(view.shape) <= _LARGEST
+    if not plausible or view.shape[-2:] != expected.shape:
         return False
     kernel = view.load().double()
     total = kernel.sum((-2, -1), keepdim=True) if gain is None else gain

@@ -13,8 +13,14 @@ from typing import Any
 import torch
 
 from latentmap.encoders.checkpoints.budget import Budget
-from latentmap.encoders.checkpoints.pickle_machine import checked_key
-from latentmap.encoders.checkpoints.tensors import STORAGE_TYPES, ArrayType, Storage, unfilled
+from latentmap.encoders.checkpoints.pickle_machine import checked_key, checked_keys
+from latentmap.encoders.checkpoints.tensors import (
+    MAX_DIMENSIONS,
+    STORAGE_TYPES,
+    ArrayType,
+    Storage,
+    unfilled,
+)
 from latentmap.encoders.checkpoints.values import LongText, Record, TensorView
 from latentmap.errors import CheckpointError
 
@@ -26,27 +32,38 @@ ReadStorage = Callable[[memoryview], Storage]
 
 
 class Meanings:
-    """What names stand for in one file; ``allowance`` is how many bytes its tensors may take.
+    """What names stand for in one file.
 
-    ``read_storage`` reads the torch streams that pickled tensors hide; without it they are refused.
+    ``budget`` is for its objects; ``allowance`` is how many bytes its tensors may take, and
+    ``decoding`` how many may be made of texts that stand for bytes. ``read_storage`` reads the
+    torch streams that pickled tensors hide; without it they are refused.
     """
 
-    def __init__(self, *, allowance: Budget, read_storage: ReadStorage | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        budget: Budget,
+        allowance: Budget,
+        decoding: Budget,
+        read_storage: ReadStorage | None = None,
+    ) -> None:
+        self._budget = budget
         self._allowance = allowance
+        self._decoding = decoding
         self._read_storage = read_storage
         self._known: dict[str, Callable[[tuple[Any, ...]], Any]] = {
-            "_codecs.encode": _encode,
+            "_codecs.encode": self._encode,
             "__builtin__.bytes": _no_bytes,
-            "__builtin__.set": _set,
-            "builtins.set": _set,
-            "__builtin__.frozenset": _set,
-            "builtins.frozenset": _set,
-            "collections.OrderedDict": _ordered_dict,
+            "__builtin__.set": self._set,
+            "builtins.set": self._set,
+            "__builtin__.frozenset": self._set,
+            "builtins.frozenset": self._set,
+            "collections.OrderedDict": self._ordered_dict,
             "numpy.dtype": _array_type,
             "numpy.core.multiarray._reconstruct": _empty_array,
             "numpy._core.multiarray._reconstruct": _empty_array,
-            "numpy.core.multiarray.scalar": _scalar,
-            "numpy._core.multiarray.scalar": _scalar,
+            "numpy.core.multiarray.scalar": self._scalar,
+            "numpy._core.multiarray.scalar": self._scalar,
             "numpy.core.numeric._frombuffer": self._from_buffer,
             "numpy._core.numeric._frombuffer": self._from_buffer,
             "torch.Size": _size,
@@ -105,7 +122,7 @@ class Meanings:
         if kind.dtype is None:
             # Objects, texts and the like: no network keeps its weights in them.
             return TensorView((), torch.uint8, unfilled("an array of the file holds no numbers"))
-        return kind.view(_bytes(data), shape, fortran=fortran, allowance=self._allowance)
+        return kind.view(self._bytes(data), shape, fortran=fortran, allowance=self._allowance)
 
     def _from_buffer(self, args: tuple[Any, ...]) -> Any:
         data, kind, shape, order = args
@@ -114,7 +131,7 @@ class Meanings:
     def _storage(self, args: tuple[Any, ...]) -> Any:
         if self._read_storage is None:
             raise CheckpointError("a torch stream inside a torch stream, which no checkpoint needs")
-        return self._read_storage(_bytes(args[0]))
+        return self._read_storage(self._bytes(args[0]))
 
     def _tensor(self, args: tuple[Any, ...]) -> Any:
         storage, offset, shape, strides = args[:4]
@@ -129,30 +146,46 @@ class Meanings:
             return Record("torch.Tensor", args)
         return storage.view(offset, shape, strides, allowance=self._allowance, dtype=dtype)
 
+    def _bytes(self, value: Any) -> memoryview:
+        """Bytes, whatever the stream carried them as."""
+        if isinstance(value, str):  # Python 2 had one type for both.
+            self._decoding.spend(len(value))
+            return memoryview(value.encode("latin-1"))
+        return memoryview(value)
 
-def _bytes(value: Any) -> memoryview:
-    """Bytes, whatever the stream carried them as."""
-    if isinstance(value, str):  # Python 2 had one type for both.
-        return memoryview(value.encode("latin-1"))
-    return memoryview(value)
+    def _encode(self, args: tuple[Any, ...]) -> Any:
+        """Bytes that protocol 2 writes as a text of the same code points."""
+        text, encoding = args
+        if encoding not in ("latin1", "latin-1"):
+            raise ValueError(encoding)
+        if not isinstance(text, LongText):
+            return self._bytes(str(text))
+        self._decoding.spend(len(text.utf8))
+        decoded = bytearray()
+        # In pieces: the whole as text would be a third copy of a network. A piece may end in the
+        # middle of a character, which the decoder keeps for the next.
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        for start in range(0, len(text.utf8), _PIECE):
+            piece = text.utf8[start : start + _PIECE]
+            last = start + _PIECE >= len(text.utf8)
+            decoded += decoder.decode(bytes(piece), last).encode("latin-1")
+        return memoryview(decoded)
 
+    def _set(self, args: tuple[Any, ...]) -> Any:
+        members = args[0] if args else []
+        if type(members) not in (list, tuple):
+            raise TypeError(members)
+        return set(checked_keys(members, self._budget))
 
-def _encode(args: tuple[Any, ...]) -> Any:
-    """Bytes that protocol 2 writes as a text of the same code points."""
-    text, encoding = args
-    if encoding not in ("latin1", "latin-1"):
-        raise ValueError(encoding)
-    if not isinstance(text, LongText):
-        return memoryview(text.encode("latin-1"))
-    decoded = bytearray()
-    # In pieces: the whole as text would be a third copy of a network. A piece may end in the middle
-    # of a character, which the decoder keeps for the next.
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    for start in range(0, len(text.utf8), _PIECE):
-        piece = text.utf8[start : start + _PIECE]
-        last = start + _PIECE >= len(text.utf8)
-        decoded += decoder.decode(bytes(piece), last).encode("latin-1")
-    return memoryview(decoded)
+    def _ordered_dict(self, args: tuple[Any, ...]) -> Any:
+        pairs = args[0] if args else ()
+        return {checked_key(key, self._budget): value for key, value in pairs}
+
+    def _scalar(self, args: tuple[Any, ...]) -> Any:
+        kind, data = args
+        if kind.dtype is None:
+            return Record("numpy.generic", args)
+        return kind.scalar(self._bytes(data))
 
 
 def _no_bytes(args: tuple[Any, ...]) -> Any:
@@ -160,17 +193,6 @@ def _no_bytes(args: tuple[Any, ...]) -> Any:
     if args:
         raise ValueError(args)
     return memoryview(b"")
-
-
-def _set(args: tuple[Any, ...]) -> Any:
-    members = args[0] if args else []
-    if type(members) not in (list, tuple):
-        raise TypeError(members)
-    return set(map(checked_key, members))
-
-
-def _ordered_dict(args: tuple[Any, ...]) -> Any:
-    return {checked_key(key): value for key, value in (args[0] if args else ())}
 
 
 def _array_type(args: tuple[Any, ...]) -> Any:
@@ -181,14 +203,9 @@ def _empty_array(args: tuple[Any, ...]) -> Any:
     return TensorView((), torch.uint8, _EMPTY_ARRAY)
 
 
-def _scalar(args: tuple[Any, ...]) -> Any:
-    kind, data = args
-    if kind.dtype is None:
-        return Record("numpy.generic", args)
-    return kind.scalar(_bytes(data))
-
-
 def _size(args: tuple[Any, ...]) -> Any:
+    if len(args[0]) > MAX_DIMENSIONS:
+        raise ValueError(args)
     return tuple(args[0])
 
 

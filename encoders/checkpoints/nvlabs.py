@@ -12,8 +12,9 @@ from typing import Any
 
 from latentmap.encoders.checkpoints.arguments import positive
 from latentmap.encoders.checkpoints.assembly import MULTIPLIER, no_generator, stylegan2
+from latentmap.encoders.checkpoints.budget import Budget
 from latentmap.encoders.checkpoints.conversion import Converted, Network, Recognised
-from latentmap.encoders.checkpoints.descriptions import described, described_mapping, shown
+from latentmap.encoders.checkpoints.descriptions import described_mapping, in_words, shown
 from latentmap.encoders.checkpoints.foreign import ForeignFile
 from latentmap.encoders.checkpoints.kernels import STYLEGAN2_TAPS, without_kernels
 from latentmap.encoders.checkpoints.modules import (
@@ -43,22 +44,22 @@ _KINDS = {
 
 def recognise_nvlabs(file: ForeignFile) -> Recognised | None:
     """The networks of a file of NVIDIA's PyTorch repositories; None for another file."""
-    objects = candidates(file.value)
+    objects = candidates(file.value, file.walk)
     networks = tuple(
-        network for name, value in objects.items() if (network := _network(name, value))
+        network for name, value in objects.items() if (network := _network(name, value, file.walk))
     )
     if not any(network.kind in _KINDS.values() for network in networks):
         return None
     return Recognised(
         FORMAT,
         networks,
-        partial(_convert, networks, objects),
+        partial(_convert, networks, objects, file.walk),
         described_mapping(named(file.value).get("training_set_kwargs")),
     )
 
 
-def _network(name: str, value: Any) -> Network | None:
-    tensors = network_tensors(value)
+def _network(name: str, value: Any, walk: Budget) -> Network | None:
+    tensors = network_tensors(value, walk)
     if not tensors:
         return None
     return Network(
@@ -71,7 +72,7 @@ def _network(name: str, value: Any) -> Network | None:
     )
 
 
-def _convert(networks: tuple[Network, ...], objects: Mapping[str, Any]) -> Converted:
+def _convert(networks: tuple[Network, ...], objects: Mapping[str, Any], walk: Budget) -> Converted:
     generators = {
         network.name: network for network in networks if network.kind in (_STYLEGAN2, _STYLEGAN3)
     }
@@ -85,12 +86,12 @@ def _convert(networks: tuple[Network, ...], objects: Mapping[str, Any]) -> Conve
             "converted, because its synthesis is not supported yet"
         )
     notes = [f"the file holds no moving average G_ema: {name} was taken"] if name == "G" else []
-    return _convert_generator(generator, objects[name], notes)
+    return _convert_generator(generator, objects[name], notes, walk)
 
 
-def _convert_generator(generator: Network, value: Any, notes: list[str]) -> Converted:
+def _convert_generator(generator: Network, value: Any, notes: list[str], walk: Budget) -> Converted:
     tensors = without_kernels(generator.tensors, ".resample_filter", STYLEGAN2_TAPS, gain=1.0)
-    attributes = {path.removeprefix("module."): state for path, state in submodules(value)}
+    attributes = {path.removeprefix("module."): state for path, state in submodules(value, walk)}
     _check_activations(attributes)
     if not attributes:
         notes.append("the file does not say whether activations were clamped: they are not")
@@ -109,7 +110,7 @@ def _check_activations(attributes: Mapping[str, Mapping[str, Any]]) -> None:
         activation = state.get("activation", "lrelu")
         if styled and activation != "lrelu":
             raise CheckpointError(
-                f"the layer {shown(path)} has the activation {described(activation)!r}: only "
+                f"the layer {shown(path)} has the activation {in_words(activation)}: only "
                 "networks with lrelu are supported"
             )
 
@@ -117,18 +118,15 @@ def _check_activations(attributes: Mapping[str, Mapping[str, Any]]) -> None:
 def _clamp(attributes: Mapping[str, Mapping[str, Any]]) -> float | None:
     """The bound of the activations, which all layers of the published networks share."""
     clamps = {
-        path: state["conv_clamp"]
+        positive(state, "conv_clamp", None)
         for path, state in attributes.items()
         if path.startswith("synthesis.")
         and "conv_clamp" in state
         # The shortcut of a residual block has the argument too, and leaves it out.
         and not path.endswith(".skip.")
     }
-    first = next(iter(clamps), None)
-    if first is None:
-        return None
-    if any(clamp != clamps[first] for clamp in clamps.values()):
+    if len(clamps) > 1:
         raise CheckpointError(
             "the layers clamp their activations differently: this variant is not supported"
         )
-    return positive(attributes[first], "conv_clamp", None)
+    return next(iter(clamps), None)

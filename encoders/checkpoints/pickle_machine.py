@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from latentmap.encoders.checkpoints.budget import Budget
@@ -30,15 +30,18 @@ _SET = 240
 _CONTAINER = 160
 _RECORD = 200
 _MEMO = 120
+_VIEW = 200
 _CHARACTER = 4
 
 _LINE = 4096
+_NAME = 500
 # What Python 2 writes for a string; other escapes would be guesses.
 _QUOTED = re.compile(rb"""(['"])(?:[^\\]|\\[\\'"nrt]|\\x[0-9a-f]{2})*\1""")
 _INTEGER = 1024
 _LONG_TEXT = 64 * 1024
 _SHORT_STRING = 256
 _KEY_BITS = 64
+_KEY_PARTS = 8
 
 
 def _refuse_persistent(value: Any) -> Any:
@@ -68,7 +71,7 @@ class PickleMachine:
         self._persistent = persistent
         self.position = position
         self.protocol = 0
-        self.names: dict[str, None] = {}
+        self.names: dict[str, Global] = {}
         self._stack: list[Any] = []
         self._outer: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
@@ -137,10 +140,14 @@ class PickleMachine:
 
     def _push_name(self, module: str, attribute: str) -> None:
         name = f"{module}.{attribute}"
-        if name not in self.names:
-            self._budget.spend(_MEMO + _CHARACTER * len(name))
-            self.names[name] = None
-        self._push(Global(name))
+        if len(name) > _NAME:
+            raise CheckpointError(f"it names a class by {len(name)} characters")
+        self._budget.spend(_CHARACTER * len(name))
+        known = self.names.get(name)
+        if known is None:
+            self._budget.spend(_MEMO)
+            known = self.names[name] = Global(name)
+        self._push(known)
 
     def _apply(self, function: Any, args: Any) -> None:
         if type(args) is not tuple:
@@ -156,7 +163,6 @@ class PickleMachine:
     def _put_entries(self, target: Any, items: list[Any]) -> None:
         if len(items) % 2:
             raise CheckpointError("it puts a key without a value into a dictionary")
-        self._budget.spend(_CONTAINER * (len(items) // 2))
         if type(target) is Record:
             target.entries = entries = {} if target.entries is None else target.entries
         elif type(target) is dict:
@@ -164,7 +170,7 @@ class PickleMachine:
         else:
             raise CheckpointError(f"it puts entries into a value ({type(target).__name__})")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            entries[checked_key(key)] = value
+            entries[checked_key(key, self._budget)] = value
 
     def _put_members(self, target: Any, items: list[Any]) -> None:
         if type(target) is Record:
@@ -173,8 +179,7 @@ class PickleMachine:
         elif type(target) is list:
             target.extend(items)
         elif type(target) is set:
-            self._budget.spend(_CONTAINER * len(items))
-            target.update(map(checked_key, items))
+            target.update(checked_keys(items, self._budget))
         else:
             raise CheckpointError(f"it puts members into a value ({type(target).__name__})")
 
@@ -236,8 +241,9 @@ class PickleMachine:
             self._push(raw)
 
     def _unicode_line(self) -> None:
-        raw = self._line()
-        self._push_text(memoryview(raw), "raw-unicode-escape")
+        self._push_text(memoryview(self._line()), "raw-unicode-escape")
+        # Half of a surrogate pair could not be shown or digested: that is an error, as in UTF-8.
+        self._stack[-1].encode()
 
     def _unicode(self, size: int) -> None:
         raw = self._take(size)
@@ -285,8 +291,8 @@ class PickleMachine:
 
     def _frozenset(self) -> None:
         items = self._pop_mark()
-        self._budget.spend(_SET + _CONTAINER * len(items))
-        self._push(frozenset(map(checked_key, items)))
+        self._budget.spend(_SET)
+        self._push(frozenset(checked_keys(items, self._budget)))
 
     def _get(self, index: int) -> None:
         if index not in self._memo:
@@ -309,7 +315,7 @@ class PickleMachine:
         module = self._stack.pop()
         if type(module) is not str or type(attribute) is not str:
             raise CheckpointError("it names a class by something that is no text")
-        self._push_name(module[:_LINE], attribute[:_LINE])
+        self._push_name(module, attribute)
 
     def _reduce(self) -> None:
         args = self._stack.pop()
@@ -323,7 +329,7 @@ class PickleMachine:
         if type(kind) is not Global or type(args) is not tuple or type(keywords) is not dict:
             raise CheckpointError("it makes an object of something that is no class")
         self._budget.spend(_RECORD)
-        self._push(Record(kind.name, (*args, keywords)))
+        self._push(Record(kind.name, (args, keywords)))
 
     def _build(self) -> None:
         state = self._stack.pop()
@@ -346,14 +352,27 @@ class PickleMachine:
         )
 
 
-def checked_key(key: Any) -> Any:
-    """A key that may be hashed: nested tuples would overflow the stack of the interpreter."""
-    parts = key if type(key) is tuple else (key,)
-    for part in parts:
-        known = part is None or type(part) in (str, bytes, bool, float, Global, Record)
-        if not known and not (type(part) is int and part.bit_length() <= _KEY_BITS):
-            raise CheckpointError(f"it uses a {type(part).__name__} as the key of a dictionary")
-    return key
+def checked_key(key: Any, budget: Budget) -> Any:
+    """A key that may be hashed, the price of its place included.
+
+    A tuple stays one when it is a few texts: hashing nested ones would overflow the interpreter's
+    stack, and of numbers a file can choose thousands with one hash. Others become records, which
+    are equal to themselves alone.
+    """
+    budget.spend(_CONTAINER)
+    if key is None or type(key) in (str, bytes, bool, float, Global, Record):
+        return key
+    if type(key) is int and key.bit_length() <= _KEY_BITS:
+        return key
+    if type(key) is tuple:
+        plain = len(key) <= _KEY_PARTS and all(type(part) is str for part in key)
+        return key if plain else Record("builtins.tuple", (key,))
+    raise CheckpointError(f"it uses a {type(key).__name__} as the key of a dictionary")
+
+
+def checked_keys(keys: Sequence[Any], budget: Budget) -> Iterator[Any]:
+    """The members of a set, each as ``checked_key`` gives it."""
+    return (checked_key(key, budget) for key in keys)
 
 
 _U1, _U2, _U4, _U8 = (struct.Struct(f"<{code}") for code in "BHIQ")
@@ -379,6 +398,7 @@ def _memo_line(method: Callable[[PickleMachine, int], None]) -> _Opcode:
 
 
 def _push_bytes(machine: PickleMachine, size: int) -> None:
+    machine._budget.spend(_VIEW)
     machine._push(machine._take(size))
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from latentmap.encoders.checkpoints.assembly import refuse_others, stylegan2
+from latentmap.encoders.checkpoints.budget import Budget
 from latentmap.encoders.checkpoints.conversion import Converted, Network, Recognised
 from latentmap.encoders.checkpoints.descriptions import described_mapping
 from latentmap.encoders.checkpoints.foreign import ForeignFile
@@ -57,14 +58,14 @@ def recognise_rosinality(file: ForeignFile) -> Recognised | None:
     """The networks of a file around rosinality's generator; None for another file."""
     contents = named(file.value)
     if "state_dict" in contents:
-        tensors = network_tensors(contents["state_dict"])
+        tensors = network_tensors(contents["state_dict"], file.walk)
         networks = _parts(tensors, as_mapping(contents.get("opts")))
         options = contents.get("opts")
     else:
         networks = tuple(
             network
-            for name, value in candidates(file.value).items()
-            if (network := _network(name, value))
+            for name, value in candidates(file.value, file.walk).items()
+            if (network := _network(name, value, file.walk))
         )
         options = contents.get("args")
     if not any(_is_generator(network.tensors) for network in networks):
@@ -81,8 +82,8 @@ def _is_generator(tensors: Mapping[str, TensorView]) -> bool:
     return {"input.input", "style.1.weight", "conv1.conv.weight"} <= tensors.keys()
 
 
-def _network(name: str, value: Any) -> Network | None:
-    tensors = network_tensors(value)
+def _network(name: str, value: Any, walk: Budget) -> Network | None:
+    tensors = network_tensors(value, walk)
     if _is_generator(tensors):
         return Network(name, _GENERATOR, tensors, class_name(value))
     if "final_conv.0.weight" in tensors:

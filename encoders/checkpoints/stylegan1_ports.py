@@ -60,7 +60,7 @@ _COLOURS = re.compile(r"g_synthesis\.(?:torgb|to_rgb\.(\d{1,2}))\.(weight|bias)"
 
 def recognise_stylegan1_port(file: ForeignFile) -> Recognised | None:
     """The generator of a file of lernapparat's or huangzh13's port; None for another file."""
-    tensors = network_tensors(file.value)
+    tensors = network_tensors(file.value, file.walk)
     if not any(_START.fullmatch(name) for name in tensors):
         return None
     generator = Network("network", "StyleGAN1 generator", tensors, class_name(file.value))

@@ -20,7 +20,7 @@ from latentmap.encoders.checkpoints.assembly import (
     stylegan2,
 )
 from latentmap.encoders.checkpoints.conversion import Converted, Network, Recognised
-from latentmap.encoders.checkpoints.descriptions import described, described_mapping
+from latentmap.encoders.checkpoints.descriptions import described, described_mapping, shown
 from latentmap.encoders.checkpoints.foreign import ForeignFile
 from latentmap.encoders.checkpoints.kernels import STYLEGAN1_TAPS, STYLEGAN2_TAPS
 from latentmap.encoders.checkpoints.tensorflow_names import stylegan1_name, stylegan2_name
@@ -91,7 +91,7 @@ def _network(name: str, record: Any) -> Network:
         name,
         kind,
         variables,
-        str(described(attributes.get("build_func_name", record.name))),
+        shown(str(described(attributes.get("build_func_name", record.name)))),
         described_mapping(attributes.get("static_kwargs")),
         text_digest(attributes.get("build_module_src")),
     )

@@ -39,7 +39,8 @@ _ARRAY_TYPES: dict[str, torch.dtype] = {
     "u1": torch.uint8,
     "b1": torch.bool,
 }
-_MAX_DIMENSIONS = 16
+MAX_DIMENSIONS = 16
+_LARGEST = 2**48
 
 
 class Storage:
@@ -80,7 +81,7 @@ class Storage:
         wanted = dtype or self.dtype
         # Storages without a type count bytes.
         numel = self.numel * self.dtype.itemsize // wanted.itemsize
-        shape, strides = _integers(shape, "shape"), _integers(strides, "strides")
+        shape, strides = _shape(shape), _integers(strides, "strides")
         if len(shape) != len(strides):
             raise CheckpointError("a tensor of the file has a shape and strides of two lengths")
         (start,) = _integers((offset,), "offset")
@@ -133,7 +134,7 @@ class ArrayType:
         """
         assert self.dtype is not None
         dtype = self.dtype
-        shape = _integers(shape, "shape")
+        shape = _shape(shape)
         count = math.prod(shape)
         if count * dtype.itemsize != len(data):
             raise CheckpointError(f"an array of shape {shape} has {len(data)} bytes of data")
@@ -178,8 +179,16 @@ def _copy(
     return copied.view(dtype)
 
 
+def _shape(values: Any) -> tuple[int, ...]:
+    """A shape whose sides, those of no length aside, are no more than a tensor may have."""
+    shape = _integers(values, "shape")
+    if math.prod(max(side, 1) for side in shape) >= _LARGEST:
+        raise CheckpointError(f"a tensor of the file has the impossible shape {shape}")
+    return shape
+
+
 def _integers(values: Any, what: str) -> tuple[int, ...]:
-    good = type(values) in (tuple, list) and len(values) <= _MAX_DIMENSIONS
-    if not good or not all(type(value) is int and 0 <= value < 2**48 for value in values):
+    good = type(values) in (tuple, list) and len(values) <= MAX_DIMENSIONS
+    if not good or not all(type(value) is int and 0 <= value < _LARGEST for value in values):
         raise CheckpointError(f"a tensor of the file has no valid {what}")
     return tuple(values)

@@ -90,7 +90,7 @@ def _is_class(reference: Any) -> bool:
 
 
 def read_legacy(
-    data: memoryview, *, budget: Budget, meanings: Meanings, names: dict[str, None]
+    data: memoryview, *, budget: Budget, meanings: Meanings, names: dict[str, Global]
 ) -> Any:
     """The object in a stream of ``torch.save`` before 1.6: five pickles, then the numbers.
 
@@ -119,12 +119,11 @@ def read_legacy(
 
 
 def read_nested_storage(
-    data: memoryview, *, budget: Budget, allowance: Budget, names: dict[str, None]
+    data: memoryview, *, budget: Budget, meanings: Meanings, names: dict[str, Global]
 ) -> Storage:
-    """The storage in the torch stream that Python's pickle of a tensor hides; nothing may be nested
-    in it again.
+    """The storage in the torch stream that Python's pickle of a tensor hides; ``meanings`` are
+    those that refuse another stream in it.
     """
-    meanings = Meanings(allowance=allowance)
     value = read_legacy(data, budget=budget, meanings=meanings, names=names)
     if not isinstance(value, Storage):
         raise CheckpointError("a torch stream inside the file holds something else than a storage")
@@ -137,7 +136,7 @@ def read_zip(
     *,
     budget: Budget,
     meanings: Meanings,
-    names: dict[str, None],
+    names: dict[str, Global],
 ) -> tuple[Any, int]:
     """The object in a zip file of ``torch.save``, and the protocol of its pickle.
 
@@ -158,7 +157,7 @@ def read_zip(
     def find(key: str) -> memoryview:
         member = members.get(f"{prefix}data/{key}")
         if member is None:
-            raise CheckpointError(f"the file holds no tensor data {key!r}: it is damaged")
+            raise CheckpointError(f"the file holds no tensor data {key[:80]!r}: it is damaged")
         return _stored(member, data)
 
     machine = PickleMachine(
@@ -187,7 +186,8 @@ def check_directory(data: memoryview) -> None:
     # Archives of more than 4 GB have the list's size in a second place, which then counts.
     if end >= 20 and tail[end - 20 : end - 16] == b"PK\x06\x07":
         (place,) = struct.unpack_from("<Q", tail, end - 12)
-        if place + 56 > len(data):
+        # Readers differ in whether they look there, or right before.
+        if place != len(data) - len(tail) + end - 20 - 56:
             raise CheckpointError("it is a zip archive whose list of entries is damaged")
         sizes.append(struct.unpack_from("<Q", data, place + 40)[0])
     if max(sizes) > _MAX_DIRECTORY:
@@ -198,8 +198,8 @@ def _stored(member: zipfile.ZipInfo, data: memoryview) -> memoryview:
     """The bytes of a member, where they lie in the file."""
     if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
         raise CheckpointError(
-            f"{member.filename!r} is compressed or encrypted, which torch.save does not do: unpack "
-            "the archive and pack it again without compression"
+            f"{member.filename[:80]!r} is compressed or encrypted, which torch.save does not do: "
+            "unpack the archive and pack it again without compression"
         )
     header = data[member.header_offset : member.header_offset + 30]
     if bytes(header[:4]) != b"PK\x03\x04" or len(header) < 30:

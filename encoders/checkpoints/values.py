@@ -7,6 +7,7 @@ made with it is a ``Record``. Neither can be called, and nothing is imported.
 from __future__ import annotations
 
 import hashlib
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -74,7 +75,10 @@ def as_mapping(value: Any) -> Mapping[Any, Any]:
         return value
     if isinstance(value, Record):
         state = value.state if isinstance(value.state, dict) else {}
-        return {**state, **(value.entries or {})}
+        # Not copied: a file may refer to one object from a thousand places.
+        if state and value.entries:
+            return ChainMap(value.entries, state)
+        return value.entries or state
     return {}
 
 

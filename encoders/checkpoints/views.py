@@ -6,6 +6,7 @@ the network is put together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,8 @@ from torch import Tensor
 from latentmap.encoders.checkpoints.descriptions import shown
 from latentmap.encoders.checkpoints.values import TensorView
 from latentmap.errors import CheckpointError
+
+_LAYERS = 64
 
 Change = Callable[[TensorView], TensorView]
 # A foreign name to the native one and the change of layout; None where the network has no such
@@ -101,7 +104,7 @@ def without_batch(view: TensorView) -> TensorView:
 
 def flat(view: TensorView) -> TensorView:
     """The vector of a tensor whose other axes all have length one."""
-    length = max(view.shape, default=1)
+    length = math.prod(view.shape)
     if sum(side != 1 for side in view.shape) > 1:
         raise _LayoutError("a vector")
     return _changed(view, (length,), lambda tensor: tensor.reshape(length))
@@ -126,7 +129,9 @@ def average(view: TensorView) -> TensorView:
     """The mean code (w,) of one that is stored as such, or once for every layer as (n, w)."""
     if len(view.shape) == 1:
         return view
-    _, length = _axes(view, 2, "a vector or a matrix with a row for every layer")
+    rows, length = _axes(view, 2, "a vector or a matrix with a row for every layer")
+    if rows > _LAYERS:
+        raise _LayoutError(f"a matrix with a row for each of at most {_LAYERS} layers")
     return _changed(view, (length,), lambda tensor: tensor.double().mean(0))
 
 

@@ -136,7 +136,6 @@ REFUSED = {
     "entries of a number": (b"\x80\x02K\x01K\x02K\x03s.", "puts entries into a value"),
     "members of a number": (b"\x80\x02K\x01K\x02a.", "puts members into a value"),
     "a list as a key": (b"\x80\x02}]Ns.", "list as the key"),
-    "a nested tuple as a key": (b"\x80\x02})\x85\x85Ns.", "tuple as the key"),
     "a set of lists": (b"\x80\x04\x8f(]\x90.", "list as the key"),
     "a number too large for a key": (b"\x80\x02}\x8a\x0a" + b"\x01" * 10 + b"Ns.", "int as the key"),
     "a long memo index that is not there": (b"\x80\x02j\x00\x00\x00\x10.", "number 268435456"),

@@ -74,7 +74,7 @@ def test_a_network_that_claims_a_size_that_nobody_trains_is_refused_before_maps_
     one = torch.ones(1, 1, 3, 3)
     claimed = {f"synthesis.b{4 * 2**i}.conv1.weight": one for i in range(1, 30)}
     save({"G_ema": {**state, **claimed}}, tmp_path / "network")
-    with pytest.raises(CheckpointError, match="images of more than 4096 pixels"):
+    with pytest.raises(CheckpointError, match="images of more than 2048 pixels"):
         converted(tmp_path / "network")
 
 
@@ -130,7 +130,10 @@ def test_a_tensor_with_other_axes_than_its_name_promises_is_refused(tmp_path):
     [
         (lambda layer: layer.update(activation="relu"), "has the activation 'relu': only network"),
         (lambda layer: layer.update(conv_clamp=3.0), "layers clamp their activations differently"),
-        (lambda layer: layer["_modules"].update(more=layer), "within itself: the file is damaged"),
+        (
+            lambda layer: layer["_modules"].update(more=layer),
+            "within themselves: the file is damaged",
+        ),
     ],
 )
 def test_a_persistence_object_of_another_make_is_refused(tmp_path, change, message):

@@ -63,7 +63,7 @@ PLAIN: dict[str, object] = {
     "sets": {1, 2, 3},
     "frozen": frozenset({"a", "b"}),
     "ordered": collections.OrderedDict([("b", 1), ("a", 2)]),
-    "nested": {"list": [[], {}], 3: None, (1, "a"): "tuple key", 2.5: 1, None: 0},
+    "nested": {"list": [[], {}], 3: None, ("b", "a"): "tuple key", 2.5: 1, None: 0},
 }
 
 

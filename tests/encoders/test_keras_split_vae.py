@@ -367,11 +367,26 @@ def test_one_array_under_many_names_takes_no_more_memory_than_the_file(tmp_path)
         read_keras_split_vae(path)
 
 
-def test_groups_in_a_circle_are_visited_once(tmp_path):
+def test_groups_in_a_circle_are_refused(tmp_path):
     def change(file):
         file["model/circle"] = file["/"]
 
-    convert(write_with(tmp_path, change))
+    with pytest.raises(CheckpointError, match="more groups and arrays than a file of weights has"):
+        convert(write_with(tmp_path, change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.create_group("/".join("abcdefghij")),
+        lambda file: [file.create_group(f"model/{i}") for i in range(5001)],
+        lambda file: file.create_group("x" * 600),
+    ],
+    ids=["deep", "many", "long"],
+)
+def test_more_groups_than_weights_have_are_refused(tmp_path, change):
+    with pytest.raises(CheckpointError, match="more groups and arrays than a file of weights has"):
+        convert(write_with(tmp_path, change))
 
 
 @pytest.mark.parametrize("kept", [8, 100, 4000, -1])
