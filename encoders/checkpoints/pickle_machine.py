@@ -156,7 +156,10 @@ class PickleMachine:
         if type(function) is Global:
             self._push(self._meaning(function.name, args))
         elif type(function) is Record:
-            self._push(Record(f"{function.name}()"[:_SHORT_STRING], args))
+            # What a call gave, called again; the name is the same however often.
+            name = function.name if function.name.endswith("()") else f"{function.name}()"
+            self._budget.spend(_CHARACTER * len(name))
+            self._push(Record(name, args))
         else:
             raise CheckpointError(f"it calls a value ({type(function).__name__})")
 
@@ -164,7 +167,10 @@ class PickleMachine:
         if len(items) % 2:
             raise CheckpointError("it puts a key without a value into a dictionary")
         if type(target) is Record:
-            target.entries = entries = {} if target.entries is None else target.entries
+            if target.entries is None:
+                self._budget.spend(_SET)
+                target.entries = {}
+            entries = target.entries
         elif type(target) is dict:
             entries = target
         else:

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import zipfile
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -247,6 +248,65 @@ def unique_names(count: int = 100_000) -> bytes:
     return b"\x80\x02" + b"".join(name("module", str(i)) for i in range(count)) + b"."
 
 
+def repeated(first: bytes, call: bytes, times: int = 60_000) -> bytes:
+    """A stream that does one thing often with what it keeps in its memo."""
+    return b"\x80\x04" + first + call * times + b"."
+
+
+def numbers(n: int) -> bytes:
+    return b"]\x94(" + b"".join(b"J" + struct.pack("<i", i) for i in range(n)) + b"e"
+
+
+def colliding_keys(n: int = 50_000) -> bytes:
+    """Pairs of numbers that all have one hash as tuples (xxHash, turned around)."""
+    size, p1, p2, p5 = 2**64, 11400714785074694791, 14029467366897019727, 2870177450012600261
+    inverse = pow(p2, -1, size)
+    keys: list[tuple[int, int]] = []
+    first = 0
+    while len(keys) < n:
+        first += 1
+        mixed = (p5 + first * p2) % size
+        mixed = (mixed << 31 | mixed >> 33) % size * p1 % size
+        second = (12345 - mixed) * inverse % size
+        second -= size * (second > size // 2)
+        if abs(second) < 2**61 - 1:
+            keys.append((first, second))
+    items = b"".join(
+        b"J" + struct.pack("<i", a) + b"\x8a\x08" + struct.pack("<q", b) + b"\x86N" for a, b in keys
+    )
+    return b"\x80\x04}(" + items + b"u."
+
+
+def module(tensors: dict[str, Any], children: dict[str, Any], **attributes: Any) -> dict[str, Any]:
+    return {"_parameters": tensors, "_buffers": {}, "_modules": children, **attributes}
+
+
+def generator(**attributes: Any) -> dict[str, Any]:
+    """As much of a StyleGAN2 generator as it takes to be seen as one."""
+    layers = {"conv1": module({"weight": torch.ones(2)}, {}, **attributes)}
+    block = module({"const": torch.ones(2)}, layers)
+    return module({}, {"synthesis": module({}, {"b4": block})})
+
+
+def shared(value: Any, width: int = 200, depth: int = 3) -> Any:
+    """Lists of one list: small in a file, without end when they are written out."""
+    for _ in range(depth):
+        value = [value] * width
+    return value
+
+
+def hundred(network: Any) -> bytes:
+    return pickle.dumps({f"G{i}": network for i in range(100)})
+
+
+def many_tensors(n: int, **others: Any) -> dict[str, Any]:
+    return {**{f"a{i}": torch.ones(1) if i == 0 else 1.0 for i in range(n)}, **others}
+
+
+NDARRAY = name("numpy", "dtype") + text("u1") + b"\x85R\x94("
+FROM_BUFFER = name("numpy._core.numeric", "_frombuffer") + b"\x94"
+ENCODE = text("latin1") + b"\x86\x94" + name("_codecs", "encode") + b"\x94"
+
 # What would take memory far beyond the file's size. All tensors are loaded.
 BOMBS: dict[str, Callable[[], bytes]] = {
     "a memo index of 2^28": lambda: b"\x80\x02Nr\x00\x00\x00\x10.",
@@ -281,4 +341,44 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "a zip archive of entries, in its second place": crowded_zip64,
     "a zip archive that inflates": inflating_zip,
     "a storage that many tensors share": many_views,
+    "objects of one long tuple": lambda: repeated(
+        b"(" + b"N" * 300_000 + b"t\x94}\x94" + name("a", "b") + b"\x94", b"h\x02h\x00h\x01\x92"
+    ),
+    "dictionaries of one list": lambda: repeated(
+        b"]\x94(" + b"".join(b"J" + struct.pack("<i", i) + b"N\x86" for i in range(100_000))
+        + b"e\x85\x94" + name("collections", "OrderedDict") + b"\x94", b"h\x02h\x01R"
+    ),
+    "sets of one list": lambda: repeated(
+        numbers(300_000) + b"\x85\x94" + name("builtins", "set") + b"\x94", b"h\x02h\x01R"
+    ),
+    "sizes of one list": lambda: repeated(
+        numbers(300_000) + b"\x85\x94" + name("torch", "Size") + b"\x94", b"h\x02h\x01R"
+    ),
+    "bytes of one text": lambda: repeated(text("x" * 60_000) + ENCODE, b"h\x01h\x00R"),
+    "bytes of one long text": lambda: repeated(text("x" * 5_000_000) + ENCODE, b"h\x01h\x00R"),
+    "arrays of one text": lambda: repeated(
+        NDARRAY + text("x" * 60_000) + b"h\x00J" + struct.pack("<i", 60_000) + b"\x85" + text("C")
+        + b"t\x94" + FROM_BUFFER, b"h\x02h\x01R"
+    ),
+    "classes with long names": lambda: repeated(
+        text("\U0001f600" * 4096) + b"\x94" + text("\U0001f600" * 4096) + b"\x94", b"h\x00h\x01\x93"
+    ),
+    "classes with names": lambda: b"\x80\x04" + b"ca\nb\n" * 1_000_000 + b".",
+    "empty bytes": lambda: b"\x80\x04" + b"C\x00" * 1_000_000 + b".",
+    "calls of what calls gave": lambda: repeated(name("a", "\U0001f600" * 256) + b")R", b"2)R"),
+    "one long key": lambda: repeated(b"(" + b"N" * 300_000 + b"t\x940}", b"h\x00Ns"),
+    "keys with one hash": colliding_keys,
+    "options of shared lists": lambda: pickle.dumps(
+        {"G": generator(), "training_set_kwargs": {i: shared("x" * 300, depth=2) for i in range(200)}}
+    ),
+    "an activation of shared lists": lambda: pickle.dumps({"G": generator(activation=shared("x" * 300))}),
+    "a clamp of shared lists": lambda: pickle.dumps({"G": generator(conv_clamp=shared(0.0, 2, 60))}),
+    "networks that are one": lambda: hundred(many_tensors(19_000)),
+    "networks with one part": lambda: hundred(
+        module({}, {"\U0001f600" * 120: module(many_tensors(18_000), {})})
+    ),
+    "parts that are one": lambda: hundred(
+        module({}, {f"m{i}": part for part in [module({}, {})] for i in range(19_000)})
+    ),
+    "prefixes": lambda: hundred({"module." * 8500 + str(i): torch.ones(1) for i in range(10)}),
 }  # fmt: skip

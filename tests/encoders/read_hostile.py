@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from latentmap.encoders.checkpoints.foreign import open_foreign
+from latentmap.encoders.checkpoints.importing import inspect_checkpoint
 from latentmap.encoders.checkpoints.values import TensorView
 from latentmap.errors import CheckpointError
 from tests.encoders.hostile_corpus import BOMBS, INERT, REFUSED
@@ -68,6 +69,17 @@ def read(path: Path) -> str | None:
     return None
 
 
+def convert(path: Path) -> str | None:
+    """Describes a file and converts it; the message where it is refused."""
+    try:
+        checkpoint = inspect_checkpoint(path)
+        json.dumps(checkpoint.describe())
+        checkpoint.recognised.convert()
+    except CheckpointError as error:
+        return str(error)
+    return None
+
+
 def resident(field: str) -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field):
@@ -94,6 +106,7 @@ def main(folder: Path) -> None:
         watch.watching = True
         message = read(path)
         watch.watching = False
+        message = convert(path) or message
         report["bombs"][name] = {
             "file": path.stat().st_size,
             "memory": resident("VmHWM") - before,
