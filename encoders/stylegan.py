@@ -150,7 +150,7 @@ class StyleGANModel(GeneratorModel):
         return truncate(ws, self.network.mapping.w_avg, truncation, truncation_cutoff).flatten(1)
 
     def _decode(self, codes: Tensor) -> Tensor:
-        images = self.network.synthesis(
+        images: Tensor = self.network.synthesis(
             self._ws(codes),
             noise=self.noise,
             generator=self._noise_generator,
@@ -161,7 +161,8 @@ class StyleGANModel(GeneratorModel):
     def _ws(self, codes: Tensor) -> Tensor:
         """One w a layer, ``(n, num_ws, w_dim)``, of codes in this model's space."""
         if self.space.kind == "w+":
-            return codes.unflatten(1, (self.num_ws, -1))
+            ws: Tensor = codes.unflatten(1, (self.num_ws, -1))
+            return ws
         w = self._map(codes) if self.space.kind == "z" else codes
         return broadcast_w(w, self.num_ws)
 

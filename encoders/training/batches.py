@@ -47,7 +47,7 @@ class PixelBatches:
             )
         self.size = size
         self.per_epoch = len(pixels) // size
-        self.identity = {"batch_size": size, "images": len(pixels)}
+        self.identity: Mapping[str, Any] = {"batch_size": size, "images": len(pixels)}
         self._pixels = pixels
         self._seed = seed
         self._device = torch.device(device)
