@@ -27,7 +27,7 @@ class _Entry(NamedTuple):
 COMMANDS = {
     "demo": _Entry("latentmap.cli.demo", "demo", "The whole path on built-in images, in a minute."),
     "images": _Entry("latentmap.cli.images", "images", "Look at images, or pack them for speed."),
-    "train": _Entry("latentmap.cli.train", "train", "Train a VAE or a Split-VAE."),
+    "train": _Entry("latentmap.cli.train", "train", "Train a model on images."),
     "import": _Entry(
         "latentmap.cli.import_checkpoint",
         "import_command",

@@ -21,6 +21,7 @@ from latentmap.cli.options import (
     seed_option,
     size_option,
 )
+from latentmap.cli.train_gan import gan
 
 
 @click.group()
@@ -34,6 +35,9 @@ def train() -> None:
     Beside the file, a folder FILE.training keeps the checkpoint, the log (a JSON line an epoch) and
     a picture an epoch. A run that was stopped goes on with --resume and ends as if it had not been.
     """
+
+
+train.add_command(gan)
 
 
 def _parse_widths(

@@ -19,6 +19,7 @@ README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding=
 # What a command calls: options and parameters of one name have one default.
 CALLS = {
     "train vae": ("latentmap.encoders.training.train_vae:VAESettings",),
+    "train gan": ("latentmap.encoders.training.train_gan:GANSettings",),
     "sample": ("latentmap.encoders.sampling:draw_codes",),
     "encode": ("latentmap.cache:LatentCache.get_or_encode_all",),
     "fit": (
