@@ -20,6 +20,7 @@ README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding=
 CALLS = {
     "train vae": ("latentmap.encoders.training.train_vae:VAESettings",),
     "train gan": ("latentmap.encoders.training.train_gan:GANSettings",),
+    "train stylegan2": ("latentmap.encoders.training.train_stylegan2:StyleGAN2Settings",),
     "sample": ("latentmap.encoders.sampling:draw_codes",),
     "encode": ("latentmap.cache:LatentCache.get_or_encode_all",),
     "fit": (

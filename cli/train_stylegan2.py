@@ -1,0 +1,223 @@
+"""latentmap train stylegan2: from images to a generator with a w space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from latentmap.cli.options import (
+    DataOptions,
+    channels_option,
+    data_options,
+    device_option,
+    force_option,
+    frame_option,
+    json_option,
+    resize_option,
+    seed_option,
+    size_option,
+)
+
+# A test compares these with the library's own, which cannot be imported here without torch.
+AUGMENTATIONS = ("flip", "translate", "scale", "color", "cutout")
+
+
+def _parse_augmentations(
+    ctx: click.Context, parameter: click.Parameter, value: str
+) -> tuple[str, ...]:
+    names = () if value == "none" else tuple(value.split(","))
+    for name in names:
+        if name not in AUGMENTATIONS:
+            raise click.BadParameter(
+                f"{name!r} is none of {', '.join(AUGMENTATIONS)}: give some with commas, or none"
+            )
+    return names
+
+
+@click.command()
+@data_options
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The model file to write.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Passes over the images.",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Optimisation steps, instead of epochs.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=4),
+    default=16,
+    show_default=True,
+    metavar="N",
+    help="Images a step, a multiple of 4.",
+)
+@click.option(
+    "--latent-dim",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Variables of z, and of w.",
+)
+@click.option(
+    "--mapping-layers",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Layers from z to w.",
+)
+@click.option(
+    "--width",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Channels at the full size; they double at every halving.",
+)
+@click.option(
+    "--max-width",
+    type=click.IntRange(min=1),
+    default=128,
+    show_default=True,
+    help="The most channels of a layer.",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.0025,
+    show_default=True,
+    help="Of Adam, for both networks.",
+)
+@click.option(
+    "--r1",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    help="Weight of the gradient penalty on the discriminator; raise it where diversity falls, "
+    "lower it where pictures stay vague.",
+)
+@click.option(
+    "--path-weight",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Weight of the path length penalty on the generator, published as 2; it makes a step "
+    "slower.",
+)
+@click.option(
+    "--mixing",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of the images that mix the layers of two codes, published as 0.9; small images "
+    "become diverse sooner without.",
+)
+@click.option(
+    "--average",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10_000.0,
+    show_default=True,
+    metavar="N",
+    help="Images after which a weight counts half in the moving average that is the result.",
+)
+@click.option(
+    "--augment",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Probability of each augmentation.  [default: adapted, up to 0.8, to how sure the "
+    "discriminator is of real images]",
+)
+@click.option(
+    "--augmentations",
+    default="translate,scale,color",
+    show_default=True,
+    callback=_parse_augmentations,
+    metavar="NAMES",
+    help=f"Changes to the images that the discriminator sees: {', '.join(AUGMENTATIONS)}, with "
+    "commas, or none. Digits must not be flipped.",
+)
+@click.option("--resume", is_flag=True, help="Go on where an earlier run stopped.")
+@size_option
+@channels_option
+@frame_option
+@resize_option
+@device_option
+@click.option(
+    "--precision",
+    type=click.Choice(("float32", "bfloat16")),
+    default="float32",
+    show_default=True,
+    help="Arithmetic of the convolutions; bfloat16 is for GPUs, and for processors that have it.",
+)
+@seed_option
+@force_option
+@json_option
+def stylegan2(
+    data: DataOptions,
+    *,
+    out: Path,
+    size: tuple[int, int] | None,
+    channels: Literal[1, 3] | None,
+    frame: str | None,
+    resize: Any,
+    device: str,
+    resume: bool,
+    force: bool,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Train a StyleGAN 2 generator, with codes in w.
+
+    Images are square, of 8, 16, 32, 64, ... pixels; --size brings others to that.
+
+    \b
+    Examples:
+      latentmap train stylegan2 --data train-images-idx3-ubyte.gz --size 32 \\
+          --out stylegan.safetensors
+      latentmap train stylegan2 --data faces.zip --frame celeba --size 64 --epochs 60 \\
+          --augmentations flip,translate,color --out faces.safetensors
+    """
+    from latentmap.cli.output import command_line, print_json, warn
+    from latentmap.cli.progress import progress_bar
+    from latentmap.encoders.native import read_header
+    from latentmap.encoders.training.runs import working_folder
+    from latentmap.encoders.training.train_stylegan2 import StyleGAN2Settings, train_stylegan2
+
+    images = data.open()
+    view = images.view(frame=frame, resize=resize, size=size, channels=channels)
+    with progress_bar("reading") as loading, progress_bar("training") as progress:
+        model = train_stylegan2(
+            images,
+            StyleGAN2Settings((view.channels, *view.size), **settings),
+            out=out,
+            frame=view.frame,
+            device=device,
+            resume=resume,
+            force=force,
+            on_error=data.on_error,
+            record={
+                "command": command_line(),
+                "split": data.split,
+                "group_by": data.group_by and data.group_by.name,
+            },
+            loading=loading,
+            progress=progress,
+        )
+    skipped = read_header(out).training["skipped"]
+    for name in skipped:
+        warn(f"skipped {name}: it could not be read")
+    if as_json:
+        print_json({"model": str(out), "fingerprint": model.fingerprint, "skipped": skipped})
+    else:
+        click.echo(
+            f"{out}: {model.family} {model.fingerprint[:12]}; log and pictures in "
+            f"{working_folder(out)}"
+        )
