@@ -24,9 +24,9 @@ from latentmap.cli.options import (
 AUGMENTATIONS = ("flip", "translate", "scale", "color", "cutout")
 
 
-def _parse_augmentations(
-    ctx: click.Context, parameter: click.Parameter, value: str
-) -> tuple[str, ...]:
+def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(value, tuple):  # The default, which is that of the library.
+        return value
     names = () if value == "none" else tuple(value.split(","))
     for name in names:
         if name not in AUGMENTATIONS:
@@ -137,9 +137,9 @@ def _parse_augmentations(
 )
 @click.option(
     "--augmentations",
-    default="translate,scale,color",
+    type=_parse_augmentations,
+    default=("translate", "scale", "color"),
     show_default=True,
-    callback=_parse_augmentations,
     metavar="NAMES",
     help=f"Changes to the images that the discriminator sees: {', '.join(AUGMENTATIONS)}, with "
     "commas, or none. Digits must not be flipped.",
