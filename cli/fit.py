@@ -60,7 +60,7 @@ def _parse_sizes(
 @click.option(
     "--sample-from",
     type=click.Choice(("src", "dst")),
-    help="For --samples: which model makes them.  [default: the one that only generates, else dst]",
+    help="For --samples: which model makes them.  [default: the generator, else dst]",
 )
 @click.option(
     "--view",
@@ -309,11 +309,13 @@ def _sampled(
     from latentmap.cli.output import warn
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders.generator import GeneratorModel
+    from latentmap.encoders.inverted import InvertedModel
     from latentmap.frames import Frame
     from latentmap.generated import generated_images
 
     if sample_from is None:
-        only_source = isinstance(source, GeneratorModel) and not isinstance(target, GeneratorModel)
+        generators = (GeneratorModel, InvertedModel)
+        only_source = isinstance(source, generators) and not isinstance(target, generators)
         sample_from = "src" if only_source else "dst"
     maker, other = (source, target) if sample_from == "src" else (target, source)
     box = view or maker.views.get(other.fingerprint)

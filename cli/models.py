@@ -109,7 +109,9 @@ def _size(header: Any) -> str:
 def _describe(path: Path, header: Any) -> dict[str, Any]:
     from latentmap.encoders import SPACES
 
-    spaces = SPACES.get(header.family, ("z",))
+    # An inverted model is in one of its generator's spaces, and says in which.
+    own = header.config.get("space")
+    spaces = (own,) if own else SPACES.get(header.family, ("z",))
     return {
         "file": str(path),
         "family": header.family,

@@ -22,6 +22,7 @@ from latentmap.cli.options import (
     size_option,
 )
 from latentmap.cli.train_gan import gan
+from latentmap.cli.train_inversion import inversion
 from latentmap.cli.train_stylegan2 import stylegan2
 
 
@@ -40,6 +41,7 @@ def train() -> None:
 
 train.add_command(gan)
 train.add_command(stylegan2)
+train.add_command(inversion)
 
 
 def _parse_widths(

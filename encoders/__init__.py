@@ -23,6 +23,7 @@ __all__ = ["FAMILIES", "SPACES", "build", "load"]
 # Family name, as it stands in model files -> "module:Class".
 FAMILIES: dict[str, str] = {
     "gan": "latentmap.encoders.gan:GANModel",
+    "inverted": "latentmap.encoders.inverted:InvertedModel",
     "split-vae": "latentmap.encoders.split_vae:SplitVAEModel",
     "stylegan1": "latentmap.encoders.stylegan:StyleGAN1Model",
     "stylegan2": "latentmap.encoders.stylegan:StyleGAN2Model",

@@ -14,5 +14,5 @@ class GeneratorModel(Model):
     def _encode(self, images: Tensor) -> Tensor:
         raise ModelError(
             f"{self.name} ({self.family}) only generates images: it has no encoder, so images have "
-            "no codes in it; use images that it makes (--samples), or an inversion network"
+            "no codes in it; use images that it makes (--samples), or `latentmap train inversion`"
         )

@@ -60,6 +60,8 @@ def generated_images(
         "fingerprint": model.space.fingerprint,
         "space": model.space.kind,
         "settings": model.settings,
+        "frame": model.frame.to_json(),
+        "shape": model.image_shape,
         "seed": seed,
         "n": n,
         "truncation": truncation,

@@ -21,6 +21,7 @@ CALLS = {
     "train vae": ("latentmap.encoders.training.train_vae:VAESettings",),
     "train gan": ("latentmap.encoders.training.train_gan:GANSettings",),
     "train stylegan2": ("latentmap.encoders.training.train_stylegan2:StyleGAN2Settings",),
+    "train inversion": ("latentmap.encoders.training.train_inversion:InversionSettings",),
     "sample": ("latentmap.encoders.sampling:draw_codes",),
     "encode": ("latentmap.cache:LatentCache.get_or_encode_all",),
     "fit": (

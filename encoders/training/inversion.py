@@ -1,0 +1,180 @@
+"""The recipe of inversion networks: an endless stream of generated images, and their codes.
+
+Loss of a batch: the mean squared error of the codes in units of their mean variance, plus
+``image_weight`` times that of the images generated again, where it is above 0 (Asperti & Tonelli,
+arXiv 2207.06812, take the codes alone).
+
+Shapes: ``n`` images ``(n, c, h, w)`` in [0, 1], codes ``(n, d)``.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from latentmap.encoders.nets.inversion import InversionNetwork
+from latentmap.encoders.stylegan import StyleGANModel
+from latentmap.encoders.training.batches import seeded
+from latentmap.model import Model, Precision
+
+Schedule = Literal["one-cycle", "constant"]
+SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
+
+_WARM_UP = 0.1
+_CLIP = 1.0
+_MOMENTS_OF = 10_000
+# Streams of random numbers beside those of the loop.
+_CODES, _MOMENTS = 2, 3
+
+
+class CodeBatches:
+    """Codes drawn from a generator's prior, other ones at every step: nothing can be learnt by
+    heart.
+    """
+
+    def __init__(self, generator: Model, *, size: int, per_epoch: int, seed: int) -> None:
+        self.size = size
+        self.per_epoch = per_epoch
+        self.identity: Mapping[str, Any] = {
+            "batch_size": size,
+            "generator": generator.fingerprint,
+        }
+        self._generator = generator
+        self._seed = seed
+
+    def batch(self, step: int) -> Tensor:
+        """The codes of a step, ``(size, d)``."""
+        return self._generator.sample(self.size, seed=_draw(self._seed, _CODES, step))
+
+
+def fit_moments(network: InversionNetwork, generator: Model, *, seed: int) -> None:
+    """Gives a network the mean of the generator's codes, and the root of their mean variance."""
+    codes = generator.sample(_MOMENTS_OF, seed=_draw(seed, _MOMENTS, 0)).double()
+    network.mean.copy_(codes.mean(0))
+    network.scale.copy_(codes.var(0).mean().sqrt())
+
+
+class InversionRecipe:
+    """One optimisation step of an inversion network, and the figures of an epoch.
+
+    ``crop`` gives what the network sees of generated pictures. The schedule ``one-cycle`` is AdamW
+    with a learning rate that rises to ``learning_rate`` over the first tenth of ``steps`` and falls
+    to 0 as a cosine, and with gradients of at most length 1; ``constant`` is Adam.
+    ``average`` is the network whose weights are the moving averages, by the factor ``memory`` a
+    step; it is the result.
+    """
+
+    def __init__(
+        self,
+        network: InversionNetwork,
+        generator: Model,
+        *,
+        crop: Callable[[Tensor], Tensor],
+        steps: int,
+        learning_rate: float,
+        schedule: Schedule = "one-cycle",
+        image_weight: float = 0.0,
+        memory: float = 0.999,
+        precision: Precision = "float32",
+    ) -> None:
+        self.inversion = network.requires_grad_(True)
+        self.average = copy.deepcopy(network).requires_grad_(False)
+        self.network = nn.ModuleDict({"inversion": self.inversion, "average": self.average})
+        self.generator, self.crop = generator, crop
+        self.steps, self.learning_rate, self.schedule = steps, learning_rate, schedule
+        self.image_weight, self.memory, self.precision = image_weight, memory, precision
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "adam": torch.optim.AdamW(
+                network.parameters(),
+                lr=learning_rate,
+                weight_decay=0.01 if schedule == "one-cycle" else 0.0,
+            )
+        }
+        self.device = network.mean.device
+        self.state: dict[str, Tensor] = {}
+        self.start_epoch()
+
+    def start_epoch(self) -> None:
+        """Forgets the figures of the last epoch."""
+        for name in ("count", "code_sum", "image_sum"):
+            self.state[name] = torch.zeros((), device=self.device)
+
+    def step(self, codes: Tensor, index: int) -> None:
+        """One step on the images of codes ``(n, d)``; ``index`` counts the steps from 0."""
+        network, optimizer = self.inversion, self.optimizers["adam"]
+        images = self._render(codes)
+        with torch.autocast(
+            self.device.type,
+            getattr(torch, self.precision),
+            enabled=self.precision != "float32",
+        ):
+            found = network.normalized(images).float()
+        code_mse = (found - (codes - network.mean) / network.scale).square().mean()
+        loss = code_mse
+        if self.image_weight:
+            # Not decode, which stops gradients.
+            pictures = self.generator._decode(network.mean + network.scale * found)
+            image_mse = (self.crop(pictures) - images).square().mean()
+            loss = code_mse + self.image_weight * image_mse
+            self.state["image_sum"] += len(codes) * image_mse.detach()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.schedule == "one-cycle":
+            nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate * one_cycle(index, self.steps)
+        optimizer.step()
+        self._follow(index)
+        self.state["count"] += len(codes)
+        self.state["code_sum"] += len(codes) * code_mse.detach()
+
+    def diverged(self) -> bool:
+        """Whether the loss of this epoch is no number any more."""
+        return not bool(torch.isfinite(self.state["code_sum"] + self.state["image_sum"]))
+
+    def figures(self) -> dict[str, float | int]:
+        """Means of this epoch, of the network as it was at each step: R2 of the codes, and the mse
+        of the images where it counts.
+        """
+        count = self.state["count"]
+        figures = {"code_r2": 1 - float(self.state["code_sum"] / count)}
+        if self.image_weight:
+            figures["image_mse"] = float(self.state["image_sum"] / count)
+        return figures
+
+    def _render(self, codes: Tensor) -> Tensor:
+        generator = self.generator
+        if isinstance(generator, StyleGANModel):
+            # With noise of its own each, so that the network learns to overlook it.
+            generator = generator.variant(
+                noise="random", noise_seed=int(torch.randint(2**62, ())), precision=self.precision
+            )
+        return self.crop(generator.decode(codes))
+
+    @torch.no_grad()
+    def _follow(self, index: int) -> None:
+        # Early averages are short, or the first weights would weigh on.
+        memory = min(self.memory, (1 + index) / (10 + index))
+        for mean, now in zip(self.average.parameters(), self.inversion.parameters(), strict=True):
+            mean.lerp_(now, 1 - memory)
+
+
+def one_cycle(index: int, steps: int) -> float:
+    """The part of the highest learning rate that step ``index`` of ``steps`` has.
+
+    >>> [round(one_cycle(i, 20), 2) for i in (0, 1, 2, 10, 19)]
+    [0.5, 1.0, 1.0, 0.59, 0.01]
+    """
+    warm = max(1.0, _WARM_UP * steps)
+    if index < warm:
+        return (index + 1) / math.ceil(warm)
+    return (1 + math.cos(math.pi * (index - warm) / (steps - warm))) / 2
+
+
+def _draw(seed: int, stream: int, index: int) -> int:
+    return int(seeded(seed, stream, index).integers(2**63))

@@ -1,0 +1,203 @@
+"""Training an inversion network: from a generator to a native file of an encoder/decoder pair."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from latentmap.encoders.inverted import InvertedModel, in_space, invert, unwrap, view_shape
+from latentmap.encoders.native import save_model
+from latentmap.encoders.nets.inversion import (
+    ARCHITECTURES,
+    Architecture,
+    InversionNetwork,
+    default_network,
+)
+from latentmap.encoders.training.batches import seeded
+from latentmap.encoders.training.inversion import (
+    SCHEDULES,
+    CodeBatches,
+    InversionRecipe,
+    Schedule,
+    fit_moments,
+)
+from latentmap.encoders.training.inversion_figures import measure_generated, measure_real
+from latentmap.encoders.training.loop import Schedule as Length
+from latentmap.encoders.training.loop import run
+from latentmap.encoders.training.runs import prepare_folder, training_record
+from latentmap.errors import ModelError
+from latentmap.files import replace_atomic
+from latentmap.frames import Frame
+from latentmap.images import ImageSource, OnError
+from latentmap.model import Model
+from latentmap.progress import Progress
+from latentmap.report.figures import image_grid
+
+_EPOCH = 500  # Steps until there is a line in the log, and a picture.
+_PREVIEWS = 10
+# A stream of random numbers beside those of the training.
+_HELD_OUT = 4
+_LEARNING: dict[Architecture, tuple[Schedule, float]] = {
+    "residual": ("one-cycle", 2e-3),
+    "plain": ("constant", 1e-3),
+}
+
+
+@dataclass(frozen=True)
+class InversionSettings:
+    """What is trained, and how.
+
+    ``architecture`` and ``width``: see ``default_network``. ``space`` is that of the codes, by
+    default the generator's own. ``view`` is the box of the generated picture that the network sees,
+    named as a frame is. ``image_weight`` adds that many times the mse of the images generated again
+    to the mse of the codes, which counts in units of their variance.
+    ``learning_rate`` and ``schedule`` are, unless given, 2e-3 at its height (``one-cycle``) for the
+    residual network, 1e-3 (``constant``) for the plain one; with 1e-2 it was published. ``memory``
+    is that of the moving averages of the weights, 0 for none. ``held_out`` is the number of
+    generated images that the figures are of.
+    """
+
+    architecture: Architecture = "residual"
+    width: int | None = None
+    space: Literal["w", "z"] | None = None
+    view: str = "full"
+    image_weight: float = 0.0
+    steps: int = 5000
+    batch_size: int = 64
+    learning_rate: float | None = None
+    schedule: Schedule | None = None
+    memory: float = 0.999
+    precision: Literal["float32", "bfloat16"] = "float32"
+    held_out: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for what, value, choices in (
+            ("architecture", self.architecture, ARCHITECTURES),
+            ("schedule", self.schedule, (None, *SCHEDULES)),
+            ("space", self.space, (None, "w", "z")),
+            ("precision", self.precision, ("float32", "bfloat16")),
+        ):
+            if value not in choices:
+                names = ", ".join(choice for choice in choices if choice)
+                raise ModelError(f"unknown {what} {value!r}: choose one of {names}")
+        for name in ("width", "steps", "batch_size", "learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ModelError(f"{name.replace('_', ' ')} must be above 0, not {value}")
+        for name in ("image_weight", "seed"):
+            value = getattr(self, name)
+            if not value >= 0:
+                raise ModelError(f"{name.replace('_', ' ')} must not be below 0, but is {value}")
+        if not 0 <= self.memory < 1:
+            raise ModelError(f"memory must be from 0 to below 1, not {self.memory}")
+        if self.held_out < 2:
+            raise ModelError(f"held out must be at least 2 images, not {self.held_out}")
+        Frame(self.view)  # Refuses what is no box.
+
+
+def train_inversion(
+    generator: Model,
+    settings: InversionSettings,
+    *,
+    out: Path,
+    real: ImageSource | None = None,
+    resume: bool = False,
+    force: bool = False,
+    on_error: OnError = "stop",
+    record: dict[str, Any] | None = None,
+    progress: Progress | None = None,
+    measuring: Progress | None = None,
+) -> InvertedModel:
+    """Trains on the images of a generator, writes the native model file ``out``, and gives the
+    model.
+
+    It runs on the generator's device. The generator of an inverted model gets another network. The
+    training record of the file has the figures of images that were held out, ``held_out``, and
+    those of ``real`` images, ``real``, where these are given. A killed run goes on with
+    ``resume=True``. ``record`` is added to the training record.
+
+    Raises:
+        OutputError: ``out``, or a run towards it, exists, and neither ``resume`` nor ``force`` is
+            set.
+        ModelError: the settings do not fit the generator, or the run that is resumed.
+        ImageError: a real image cannot be read.
+    """
+    generator = unwrap(generator)
+    generator = in_space(generator, settings.space or generator.space.kind)
+    shape = view_shape(generator, settings.view)
+    network_config = default_network(
+        settings.architecture, shape, generator.latent_dim, width=settings.width
+    )
+    schedule, learning_rate = _LEARNING[settings.architecture]
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(settings.seed)
+        network = InversionNetwork(network_config, shape, generator.latent_dim)
+    fit_moments(network.to(generator.device), generator, seed=settings.seed)
+
+    def with_network(network: InversionNetwork) -> InvertedModel:
+        return invert(generator, network, network_config, view=settings.view, name=out.stem)
+
+    untrained = with_network(network)
+    if real is not None:
+        real.view_key(untrained.view)  # Refuses a pack that does not show it.
+    folder = prepare_folder(out, resume=resume, force=force)
+    recipe = InversionRecipe(
+        network,
+        generator,
+        crop=untrained.crop,
+        steps=settings.steps,
+        learning_rate=settings.learning_rate or learning_rate,
+        schedule=settings.schedule or schedule,
+        image_weight=settings.image_weight,
+        memory=settings.memory,
+        precision=settings.precision,
+    )
+    fixed = asdict(settings)
+    batches = CodeBatches(
+        generator, size=fixed.pop("batch_size"), per_epoch=_EPOCH, seed=fixed.pop("seed")
+    )
+    del fixed["held_out"]
+    if recipe.schedule == "constant":
+        del fixed["steps"]  # A run of another schedule cannot be made longer.
+    codes = generator.sample(_PREVIEWS, seed=settings.seed)
+    figures = run(
+        recipe,
+        batches,
+        Length(epochs=1, seed=settings.seed, steps=settings.steps),
+        folder=folder,
+        settings={**fixed, "space": generator.space.kind},
+        resume=resume,
+        preview=lambda path: _preview(with_network(recipe.average), codes, path),
+        progress=progress,
+    )
+    # A new object, because the fingerprint is that of the trained weights.
+    trained = with_network(recipe.average)
+    held_out_seed = int(seeded(settings.seed, _HELD_OUT, 0).integers(2**63))
+    held_out = measure_generated(trained, settings.held_out, seed=held_out_seed, progress=measuring)
+    measured: dict[str, Any] = {"held_out": asdict(held_out)}
+    if real is not None:
+        found = measure_real(
+            trained, real, generated=held_out, on_error=on_error, progress=measuring
+        )
+        measured["real"] = {**asdict(found), "data": real.fingerprint}
+    training = training_record(
+        {**asdict(settings), "learning_rate": recipe.learning_rate, "schedule": recipe.schedule},
+        figures,
+        **measured,
+        **(record or {}),
+    )
+    save_model(trained, out, training=training)
+    return trained
+
+
+def _preview(model: InvertedModel, codes: Tensor, path: Path) -> None:
+    images = model.decode(codes)
+    again = model.decode(model.encode(images))
+    rows = [("generated", images), ("generated again", again)]
+    with replace_atomic(path) as temporary:
+        image_grid([(label, row.cpu()) for label, row in rows]).save(temporary)
