@@ -302,16 +302,14 @@ def _sampled(
     seed: int,
     cache: Path,
 ) -> tuple[ImageSource, Model, Model]:
-    """The images that one of the models makes, and the two as they see those; says which made them.
-
-    Where a box is known that shows the other model what it sees, frames are relative to the image.
+    """The images that one of the models makes, and the two as they see those; says which made
+    them.
     """
     from latentmap.cli.output import warn
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders.generator import GeneratorModel
     from latentmap.encoders.inverted import InvertedModel
-    from latentmap.frames import Frame
-    from latentmap.generated import generated_images
+    from latentmap.generated import images_between
 
     if sample_from is None:
         generators = (GeneratorModel, InvertedModel)
@@ -321,12 +319,16 @@ def _sampled(
     box = view or maker.views.get(other.fingerprint)
     seen = f", of which {other.name} sees {box}" if box else ""
     warn(f"{n} images are made by {maker.name} ({maker.space.kind}), seed {seed}{seen}")
-    if box is not None:
-        maker = maker.seen_through(Frame("full", maker.frame.resize))
-        other = other.seen_through(Frame(box, other.frame.resize))
     with progress_bar("generating") as progress:
-        images = generated_images(
-            maker, n, seed=seed, folder=cache / "generated", notify=warn, progress=progress
+        images, maker, other = images_between(
+            maker,
+            other,
+            n,
+            seed=seed,
+            folder=cache / "generated",
+            view=view,
+            notify=warn,
+            progress=progress,
         )
     return (images, maker, other) if sample_from == "src" else (images, other, maker)
 

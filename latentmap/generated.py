@@ -82,6 +82,34 @@ def generated_images(
     return ImageSource(container, np.arange(n))
 
 
+def images_between(
+    maker: Model,
+    other: Model,
+    n: int,
+    *,
+    seed: int,
+    folder: Path,
+    view: str | None = None,
+    notify: Notify | None = None,
+    progress: Progress | None = None,
+) -> tuple[ImageSource, Model, Model]:
+    """``n`` images that ``maker`` makes, and both models as they see these.
+
+    ``view`` is the box of the images that ``other`` sees; by default the one that the maker's file
+    knows (see ``estimate_box``), else what follows from the frames of the two. Where there is such
+    a box, frames are relative to the image.
+
+    Raises:
+        ImageError: the box is not inside the image.
+    """
+    box = view or maker.views.get(other.fingerprint)
+    if box is not None:
+        maker = maker.seen_through(Frame("full", maker.frame.resize))
+        other = other.seen_through(Frame(box, other.frame.resize))
+    images = generated_images(maker, n, seed=seed, folder=folder, notify=notify, progress=progress)
+    return images, maker, other
+
+
 def _render(
     model: Model,
     path: Path,

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from latentmap.cache import LatentCache
 from latentmap.errors import MapError
+from latentmap.generated import images_between
 from latentmap.images import ImageSource, OnError
 from latentmap.mapping.fitting import FitOptions, fit
 from latentmap.mapping.linear_map import LinearMap
@@ -117,6 +118,41 @@ def training_pairs(
     }
     training = TrainingPairs(pairs, groups, record)
     return training if n_pairs is None else training.sample(n_pairs, seed=seed)
+
+
+def sample_pairs(
+    source: Model,
+    target: Model,
+    n: int,
+    *,
+    cache: LatentCache,
+    sample_from: Literal["source", "target"] = "target",
+    seed: int = 0,
+    view: str | None = None,
+    stage: Stage | None = None,
+) -> Pairs:
+    """The codes of ``n`` images that one of the two models makes, in both spaces: no data needed.
+
+    The maker's codes are those that the images were made of. ``view``: see ``images_between``. What
+    was made before, by the same generator and seed, is taken from ``cache``.
+
+    Raises:
+        ImageError, CacheError, PairError: as encoding and pairing raise them.
+    """
+    stage = stage or _silent
+    maker, other = (source, target) if sample_from == "source" else (target, source)
+    with stage("generating") as progress:
+        images, maker, other = images_between(
+            maker,
+            other,
+            n,
+            seed=seed,
+            folder=cache.path / "generated",
+            view=view,
+            progress=progress,
+        )
+    source, target = (maker, other) if sample_from == "source" else (other, maker)
+    return _pair_images(source, target, images, cache, "float32", None, "stop", stage)
 
 
 def fit_training(

@@ -13,7 +13,7 @@ from latentmap.framing import estimate_box
 from latentmap.generated import generated_images
 from latentmap.images import open_images
 from latentmap.model import Model
-from latentmap.relocation import fit_models, relocate, score_models
+from latentmap.relocation import fit_models, relocate, sample_pairs, score_models
 from latentmap.testing import LinearModel
 from latentmap.views import View
 
@@ -114,6 +114,20 @@ def test_a_map_needs_no_encoder_on_the_side_that_makes_the_images(tmp_path, forw
         moved = relocate(linear_map, source, target, shown)
         torch.testing.assert_close(moved.reconstructions, moved.originals, atol=0.003, rtol=0)
     torch.testing.assert_close(moved.relocated, moved.originals, atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("sample_from", ["source", "target"])
+def test_pairs_come_from_the_stream_of_either_model(tmp_path, sample_from):
+    source, target = LinearModel(name="a"), LinearModel(seed=1, name="b")
+    cache = LatentCache(tmp_path)
+    pairs = sample_pairs(source, target, 30, cache=cache, sample_from=sample_from, seed=5)
+    maker, made = (source, pairs.source) if sample_from == "source" else (target, pairs.target)
+    torch.testing.assert_close(made.vectors, maker.sample(30, seed=5))
+    torch.testing.assert_close(
+        target.decode(pairs.target), source.decode(pairs.source), atol=0.02, rtol=0
+    )
+    with pytest.raises(ImageError, match="is not inside the picture"):
+        sample_pairs(source, target, 30, cache=cache, view="0,0,2,1")
 
 
 def test_another_frame_is_a_box_of_the_images(tmp_path):
