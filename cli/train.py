@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from latentmap.cli.options import (
-    DataOptions,
-    channels_option,
-    data_options,
-    device_option,
-    force_option,
-    frame_option,
-    json_option,
-    resize_option,
-    seed_option,
-    size_option,
-)
+from latentmap.cli.options import DataOptions
 from latentmap.cli.train_gan import gan
 from latentmap.cli.train_inversion import inversion
 from latentmap.cli.train_stylegan2 import stylegan2
+from latentmap.cli.training import Command, parse_widths, train_on_images, training_options
+
+if TYPE_CHECKING:
+    from latentmap.images import View
 
 
 @click.group()
@@ -44,47 +36,10 @@ train.add_command(stylegan2)
 train.add_command(inversion)
 
 
-def _parse_widths(
-    ctx: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    parts = value.split(",")
-    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
-        raise click.BadParameter(f"{value!r} are no widths: give whole numbers such as 256,64,32")
-    return tuple(int(part) for part in parts)
-
-
-def _training_options(
-    beta: float, epochs: int
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _vae_options(beta: float) -> Callable[[Command], Command]:
     """The options that every VAE training has; the defaults that differ are arguments."""
     options = (
-        click.option(
-            "--out",
-            required=True,
-            type=click.Path(dir_okay=False, path_type=Path),
-            metavar="FILE",
-            help="The model file to write.",
-        ),
-        click.option(
-            "--epochs",
-            type=click.IntRange(min=1),
-            default=epochs,
-            show_default=True,
-            help="Passes over the images.",
-        ),
-        click.option(
-            "--steps", type=click.IntRange(min=1), help="Optimisation steps, instead of epochs."
-        ),
-        click.option(
-            "--batch-size",
-            type=click.IntRange(min=1),
-            default=100,
-            show_default=True,
-            metavar="N",
-            help="Images a step.",
-        ),
+        training_options(epochs=40, batch_size=100),
         click.option(
             "--learning-rate",
             type=click.FloatRange(min=0, min_open=True),
@@ -104,33 +59,16 @@ def _training_options(
             type=click.FloatRange(min=0, min_open=True),
             help="Fixes the balance of the loss.  [default: follows the error]",
         ),
-        click.option("--resume", is_flag=True, help="Go on where an earlier run stopped."),
-        size_option,
-        channels_option,
-        frame_option,
-        resize_option,
-        device_option,
-        click.option(
-            "--precision",
-            type=click.Choice(("float32", "bfloat16")),
-            default="float32",
-            show_default=True,
-            help="Arithmetic of the network; bfloat16 is for GPUs.",
-        ),
-        seed_option,
-        force_option,
-        json_option,
     )
 
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(command: Command) -> Command:
         return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
 
     return decorate
 
 
 @train.command()
-@data_options
-@_training_options(beta=1.0, epochs=40)
+@_vae_options(beta=1.0)
 @click.option(
     "--latent-dim",
     type=click.IntRange(min=1),
@@ -147,7 +85,8 @@ def _training_options(
 )
 @click.option(
     "--widths",
-    callback=_parse_widths,
+    type=parse_widths,
+    metavar="N,N,...",
     help="Width of each layer of the encoder.  [default: 128,256,512; dense 256,64,32]",
 )
 def vae(
@@ -175,8 +114,7 @@ def vae(
 
 
 @train.command("split-vae")
-@data_options
-@_training_options(beta=3.0, epochs=40)
+@_vae_options(beta=3.0)
 @click.option(
     "--latent-dim",
     type=click.IntRange(min=1),
@@ -216,51 +154,30 @@ def _train(
     family: str,
     config: dict[str, Any],
     *,
-    out: Path,
-    size: tuple[int, int] | None,
-    channels: Literal[1, 3] | None,
-    frame: str | None,
-    resize: Any,
-    device: str,
-    resume: bool,
-    force: bool,
-    as_json: bool,
-    **settings: Any,
+    epochs: int,
+    steps: int | None,
+    batch_size: int,
+    learning_rate: float,
+    beta: float,
+    gamma: float | None,
+    precision: Literal["float32", "bfloat16"],
+    seed: int,
+    **options: Any,
 ) -> None:
-    from latentmap.cli.output import command_line, print_json, warn
-    from latentmap.cli.progress import progress_bar
-    from latentmap.encoders.native import read_header
-    from latentmap.encoders.training.runs import working_folder
     from latentmap.encoders.training.train_vae import VAESettings, train_vae
 
-    images = data.open()
-    view = images.view(frame=frame, resize=resize, size=size, channels=channels)
-    config["image_shape"] = [view.channels, *view.size]
-    with progress_bar("reading") as loading, progress_bar("training") as progress:
-        model = train_vae(
-            images,
-            VAESettings(family, config, **settings),
-            out=out,
-            frame=view.frame,
-            device=device,
-            resume=resume,
-            force=force,
-            on_error=data.on_error,
-            record={
-                "command": command_line(),
-                "split": data.split,
-                "group_by": data.group_by and data.group_by.name,
-            },
-            loading=loading,
-            progress=progress,
+    def settings(view: View) -> VAESettings:
+        return VAESettings(
+            family,
+            {**config, "image_shape": [view.channels, *view.size]},
+            epochs=epochs,
+            steps=steps,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            beta=beta,
+            gamma=gamma,
+            precision=precision,
+            seed=seed,
         )
-    skipped = read_header(out).training["skipped"]
-    for name in skipped:
-        warn(f"skipped {name}: it could not be read")
-    if as_json:
-        print_json({"model": str(out), "fingerprint": model.fingerprint, "skipped": skipped})
-    else:
-        click.echo(
-            f"{out}: {model.family} {model.fingerprint[:12]}; log and pictures in "
-            f"{working_folder(out)}"
-        )
+
+    train_on_images(data, train_vae, settings, **options)

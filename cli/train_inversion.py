@@ -16,6 +16,7 @@ from latentmap.cli.options import (
     json_option,
     seed_option,
 )
+from latentmap.cli.training import model_out_option, resume_option, training_precision_option
 
 # A test compares these with the library's own lists, which cannot be imported here without torch.
 ARCHITECTURES = ("residual", "plain")
@@ -29,13 +30,7 @@ SCHEDULES = ("one-cycle", "constant")
     metavar="MODEL",
     help="The model file of the generator; of an inverted model, the generator in it is taken.",
 )
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="The model file to write: the generator and the network together.",
-)
+@model_out_option
 @click.option(
     "--space",
     type=click.Choice(("w", "z")),
@@ -112,15 +107,9 @@ SCHEDULES = ("one-cycle", "constant")
     help="Generated images that the figures are of.",
 )
 @functools.partial(data_options, required=False)
-@click.option("--resume", is_flag=True, help="Go on where an earlier run stopped.")
+@resume_option
 @device_option
-@click.option(
-    "--precision",
-    type=click.Choice(("float32", "bfloat16")),
-    default="float32",
-    show_default=True,
-    help="Arithmetic of the network, and of a StyleGAN in training.",
-)
+@training_precision_option
 @seed_option
 @force_option
 @json_option

@@ -7,18 +7,8 @@ from typing import Any, Literal
 
 import click
 
-from latentmap.cli.options import (
-    DataOptions,
-    channels_option,
-    data_options,
-    device_option,
-    force_option,
-    frame_option,
-    json_option,
-    resize_option,
-    seed_option,
-    size_option,
-)
+from latentmap.cli.options import DataOptions
+from latentmap.cli.training import train_on_images, training_options
 
 # A test compares these with the library's own, which cannot be imported here without torch.
 AUGMENTATIONS = ("flip", "translate", "scale", "color", "cutout")
@@ -37,30 +27,7 @@ def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 @click.command()
-@data_options
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="The model file to write.",
-)
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    default=10,
-    show_default=True,
-    help="Passes over the images.",
-)
-@click.option("--steps", type=click.IntRange(min=1), help="Optimisation steps, instead of epochs.")
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=4),
-    default=16,
-    show_default=True,
-    metavar="N",
-    help="Images a step, a multiple of 4.",
-)
+@training_options(epochs=10, batch_size=16, smallest_batch=4)
 @click.option(
     "--latent-dim",
     type=click.IntRange(min=1),
@@ -144,22 +111,6 @@ def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
     help=f"Changes to the images that the discriminator sees: {', '.join(AUGMENTATIONS)}, with "
     "commas, or none. Digits must not be flipped.",
 )
-@click.option("--resume", is_flag=True, help="Go on where an earlier run stopped.")
-@size_option
-@channels_option
-@frame_option
-@resize_option
-@device_option
-@click.option(
-    "--precision",
-    type=click.Choice(("float32", "bfloat16")),
-    default="float32",
-    show_default=True,
-    help="Arithmetic of the convolutions; bfloat16 is for GPUs, and for processors that have it.",
-)
-@seed_option
-@force_option
-@json_option
 def stylegan2(
     data: DataOptions,
     *,
@@ -185,39 +136,19 @@ def stylegan2(
       latentmap train stylegan2 --data faces.zip --frame celeba --size 64 --epochs 60 \\
           --augmentations flip,translate,color --out faces.safetensors
     """
-    from latentmap.cli.output import command_line, print_json, warn
-    from latentmap.cli.progress import progress_bar
-    from latentmap.encoders.native import read_header
-    from latentmap.encoders.training.runs import working_folder
     from latentmap.encoders.training.train_stylegan2 import StyleGAN2Settings, train_stylegan2
 
-    images = data.open()
-    view = images.view(frame=frame, resize=resize, size=size, channels=channels)
-    with progress_bar("reading") as loading, progress_bar("training") as progress:
-        model = train_stylegan2(
-            images,
-            StyleGAN2Settings((view.channels, *view.size), **settings),
-            out=out,
-            frame=view.frame,
-            device=device,
-            resume=resume,
-            force=force,
-            on_error=data.on_error,
-            record={
-                "command": command_line(),
-                "split": data.split,
-                "group_by": data.group_by and data.group_by.name,
-            },
-            loading=loading,
-            progress=progress,
-        )
-    skipped = read_header(out).training["skipped"]
-    for name in skipped:
-        warn(f"skipped {name}: it could not be read")
-    if as_json:
-        print_json({"model": str(out), "fingerprint": model.fingerprint, "skipped": skipped})
-    else:
-        click.echo(
-            f"{out}: {model.family} {model.fingerprint[:12]}; log and pictures in "
-            f"{working_folder(out)}"
-        )
+    train_on_images(
+        data,
+        train_stylegan2,
+        lambda view: StyleGAN2Settings((view.channels, *view.size), **settings),
+        out=out,
+        size=size,
+        channels=channels,
+        frame=frame,
+        resize=resize,
+        device=device,
+        resume=resume,
+        force=force,
+        as_json=as_json,
+    )
