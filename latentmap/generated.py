@@ -40,7 +40,7 @@ def generated_images(
     folder: Path,
     truncation: float = 1.0,
     frame: Frame | None = None,
-    batch_size: int = 8,
+    batch_size: int = 64,
     notify: Notify | None = None,
     progress: Progress | None = None,
 ) -> ImageSource:

@@ -43,10 +43,14 @@ class TensorFile:
         described = {"kind": self.kind, "format": self.format, **header}
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         with replace_atomic(path) as temporary:
+            # safetensors makes files that their owner alone can read; this is what a file would be.
+            temporary.touch()
+            mode = temporary.stat().st_mode
             try:
                 save_file(plain, temporary, {_KEY: json.dumps(described)})
             except SafetensorError as error:  # A full disk, in words of its own.
                 raise OSError(str(error)) from error
+            temporary.chmod(mode)
 
     def read_header(self, path: Path) -> dict[str, Any]:
         """What the file says about itself; the tensors are not read."""

@@ -18,8 +18,8 @@ from latentmap.encoders.nets.stylegan_codes import count_ws
 NoiseMode = Literal["const", "none", "random"]
 
 
-# Pixels of all images that a block takes together.
-_TOGETHER = 2048
+# Numbers in the activations of all images that a block takes together: 4 MB, a cache.
+_TOGETHER = 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,8 @@ class SynthesisNetwork(nn.Module):
         while growth.block < len(self.resolutions):
             # On a CPU many images serve to read the weights of the first blocks once, whereas in
             # the last ones the activations of one image stay in the cache, those of many do not.
-            together = max(1, _TOGETHER // self.resolutions[growth.block] ** 2)
+            size = self.widths[growth.block] * self.resolutions[growth.block] ** 2
+            together = max(1, _TOGETHER // size)
             if on_cpu and len(growth.ws) > together and not trained:
                 starts = range(0, len(growth.ws), together)
                 parts = [growth.rows(slice(i, i + together)) for i in starts]

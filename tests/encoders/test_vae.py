@@ -3,12 +3,13 @@ import json
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from latentmap import tensor_file
 from latentmap.encoders import FAMILIES, build, load
 from latentmap.encoders.native import read_header, save_model
-from latentmap.errors import ModelError
+from latentmap.errors import ModelError, OutputError
 from latentmap.frames import Frame
 from latentmap.testing import check_model
 
@@ -164,3 +165,24 @@ def test_the_table_of_families_names_classes_that_say_the_same():
     for family, target in FAMILIES.items():
         module, _, name = target.partition(":")
         assert getattr(importlib.import_module(module), name).family == family
+
+
+def test_a_model_file_has_the_permissions_of_any_new_file(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_one(path)
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_a_full_disk_is_one_clear_line_and_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"precious")
+
+    def full(*_):
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(tensor_file, "save_file", full)
+    with pytest.raises(OutputError, match=r"could not be written: .*No space left on device"):
+        save_one(path)
+    assert path.read_bytes() == b"precious"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.safetensors"]
