@@ -53,7 +53,7 @@ def _parse_sizes(
 @click.option(
     "--samples",
     "n_samples",
-    type=click.IntRange(min=10),
+    type=click.IntRange(min=50),
     metavar="N",
     help="Instead of --data: N images that one of the models makes; they are kept in the cache.",
 )
@@ -312,13 +312,18 @@ def _sampled(
     from latentmap.generated import images_between
 
     if sample_from is None:
-        generators = (GeneratorModel, InvertedModel)
-        only_source = isinstance(source, generators) and not isinstance(target, generators)
-        sample_from = "src" if only_source else "dst"
+        # What has no encoder must be the maker; after that, what is a generator at all.
+        for kinds in ((GeneratorModel,), (GeneratorModel, InvertedModel)):
+            if isinstance(source, kinds) != isinstance(target, kinds):
+                sample_from = "src" if isinstance(source, kinds) else "dst"
+                break
+        else:
+            sample_from = "dst"
     maker, other = (source, target) if sample_from == "src" else (target, source)
     box = view or maker.views.get(other.fingerprint)
     seen = f", of which {other.name} sees {box}" if box else ""
     warn(f"{n} images are made by {maker.name} ({maker.space.kind}), seed {seed}{seen}")
+    warn(f"{maker.name} takes part with the codes that they are made of: its own error is none")
     with progress_bar("generating") as progress:
         images, maker, other = images_between(
             maker,

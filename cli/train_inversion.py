@@ -144,6 +144,10 @@ def inversion(
     from latentmap.encoders.sampling import adjust
     from latentmap.encoders.training.train_inversion import InversionSettings, train_inversion
 
+    if data.path is None and data != DataOptions(None):
+        raise click.UsageError(
+            "options that choose images are for --data: leave them out, or give it"
+        )
     chosen = InversionSettings(**settings)
     with progress_bar("training") as progress, progress_bar("measuring") as measuring:
         model = train_inversion(

@@ -192,7 +192,11 @@ def view_frame(generator: Model, view: str) -> Frame:
 
 def unwrap(model: Model) -> Model:
     """The generator of an inverted model; any other model as it is."""
-    return model.generator if isinstance(model, InvertedModel) else model
+    if not isinstance(model, InvertedModel):
+        return model
+    if model.image_shape == model.generator.image_shape:
+        model.generator.views = dict(model.views)
+    return model.generator
 
 
 def in_space(generator: Model, space: str) -> Model:

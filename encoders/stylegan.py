@@ -7,7 +7,9 @@ layer, side by side.
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import torch
@@ -112,6 +114,10 @@ class StyleGANModel(GeneratorModel):
                     + (f"give 0 to {self.classes - 1}" if self.classes else "it takes none")
                 )
             other.label = label
+        if other.space.kind == "z" and other.label is not None:
+            # One z has another image in every class: to a map these are different spaces.
+            digest = hashlib.sha256(f"{self.fingerprint} class {other.label}".encode()).hexdigest()
+            other.space = replace(other.space, fingerprint=digest)
         if precision is not None:
             _require_choice("precision", precision, PRECISIONS)
             other.precision = precision

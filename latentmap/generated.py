@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 
 from latentmap.arrays import ArrayImages
-from latentmap.errors import ImageError
+from latentmap.errors import ImageError, OutputError
 from latentmap.files import replace_atomic
 from latentmap.frames import Frame
 from latentmap.hdf5_output import create_hdf5
@@ -29,7 +30,9 @@ from latentmap.progress import Progress
 from latentmap.sampling import decode_all, sample_codes
 from latentmap.source import ImageSource
 
-_PART = 256  # Images that are lost at an interruption, at most.
+# Images that are lost at an interruption, at most; fewer where they are large.
+_PART = 256
+_PART_NUMBERS = 2**24
 
 
 def generated_images(
@@ -46,7 +49,7 @@ def generated_images(
 ) -> ImageSource:
     """``n`` images that ``model`` makes of codes from its prior, kept in ``folder``.
 
-    They are found again by the model's space and settings, ``seed``, ``n`` and ``truncation``;
+    They are found again by the model, its space and settings, ``seed``, ``n`` and ``truncation``;
     ``codes_in`` of the result gives their codes. ``frame`` is what these pictures are said to show
     of a whole one; by default what the model's images show.
 
@@ -56,8 +59,13 @@ def generated_images(
     """
     if n < 2:
         raise ImageError(f"at least 2 images must be generated, not {n}")
+    if model.settings.get("noise") == "random":
+        raise ImageError(
+            f"{model.name} draws noise anew for every image, but only images that can be made again "
+            "are kept: take the noise const or none"
+        )
     key = {
-        "fingerprint": model.space.fingerprint,
+        "model": model.fingerprint,
         "space": model.space.kind,
         "settings": model.settings,
         "frame": model.frame.to_json(),
@@ -69,7 +77,10 @@ def generated_images(
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / f"{name}.h5"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
         with hold_lock(
             folder / f"{name}.lock", f"the samples of {model.name}", timeout=None, notify=notify
         ):
@@ -124,8 +135,9 @@ def _render(
     parts = path.with_suffix(".parts")
     parts.mkdir(exist_ok=True)
     names = []
-    for start in range(0, n, _PART):
-        stop = min(start + _PART, n)
+    step = max(1, min(_PART, _PART_NUMBERS // math.prod(model.image_shape)))
+    for start in range(0, n, step):
+        stop = min(start + step, n)
         part = parts / f"{start:09}-{stop:09}.npy"
         names.append(part)
         if progress:

@@ -317,6 +317,7 @@ def score_all_models(
     for linear_map in maps:
         require_models(linear_map, source, target)
     stage = stage or _silent
+    source, target = _as_fitted(maps[0], source, target)
     pairs = _pair_images(source, target, images, cache, precision, batch_size, on_error, stage)
     seen = np.zeros(len(pairs), dtype=bool)
     for linear_map in maps:
@@ -357,6 +358,7 @@ def relocate(
         ImageError: an image cannot be read, and ``on_error`` is ``stop`` or none can.
     """
     require_models(linear_map, source, target)
+    source, target = _as_fitted(linear_map, source, target)
     made = images.codes_in(source.space)
     parts = []
     for batch in images.batches([source.view], batch_size=_BATCH, on_error=on_error):
@@ -365,6 +367,16 @@ def relocate(
         moved = target.decode(linear_map.apply(codes))
         parts.append((originals, source.decode(codes).cpu(), moved.cpu()))
     return Relocated(*(torch.cat(row) for row in zip(*parts, strict=True)))
+
+
+def _as_fitted(linear_map: LinearMap, source: Model, target: Model) -> tuple[Model, Model]:
+    """The models as they saw images when the map was fitted: perhaps a box of what one of them
+    makes.
+    """
+    return (
+        source.seen_through(linear_map.source_frame),
+        target.seen_through(linear_map.target_frame),
+    )
 
 
 def _pair_images(

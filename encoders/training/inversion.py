@@ -43,6 +43,7 @@ class CodeBatches:
         self.identity: Mapping[str, Any] = {
             "batch_size": size,
             "generator": generator.fingerprint,
+            "generator_settings": generator.settings,
         }
         self._generator = generator
         self._seed = seed

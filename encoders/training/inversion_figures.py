@@ -5,11 +5,13 @@ Shapes: ``n`` images, ``d`` latent variables.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 
 from latentmap.encoders.inverted import InvertedModel
+from latentmap.errors import ImageError
 from latentmap.images import ImageSource, OnError
 from latentmap.progress import Progress
 
@@ -97,5 +99,8 @@ def measure_real(
         count += len(seen)
         if progress is not None:
             progress(batch.stop, len(images))
+    if not count:
+        raise ImageError(f"none of the {len(images)} images of {images.path} can be read")
     mse = total / count
-    return RealFigures(count, mse, mse / generated.image_mse)
+    exact = generated.image_mse == 0
+    return RealFigures(count, mse, math.inf if exact else mse / generated.image_mse)

@@ -143,6 +143,12 @@ def _run(
             saver.save(done, lines, force=done == total)
             if progress is not None:
                 progress(done * batches.size, total * batches.size)
+    if not lines or lines[-1]["step"] != done:
+        # Resumed at its end, where a run was killed within an epoch: the state tells the figures.
+        epoch = -(-done // batches.per_epoch)
+        lines.append({"epoch": epoch, "step": done, **recipe.figures(), "images_per_second": 0.0})
+        saver.save(done, lines, force=True)
+        _write_log(folder, lines)
     recipe.network.eval()
     return {
         key: value for key, value in lines[-1].items() if key not in ("epoch", "images_per_second")

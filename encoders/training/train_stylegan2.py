@@ -93,6 +93,11 @@ class StyleGAN2Settings:
                 f"the discriminator compares images in groups of {GROUP}: the batch size must be a "
                 f"multiple of it, not {self.batch_size}"
             )
+        if self.augment and not self.augmentations:
+            raise ModelError(
+                f"augment is {self.augment}, but there are no augmentations: name some, or leave it "
+                "out"
+            )
         for name in self.augmentations:
             if name not in AUGMENTATIONS:
                 raise ModelError(

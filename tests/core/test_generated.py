@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from latentmap.cache import LatentCache
-from latentmap.errors import ImageError, SpaceError
+from latentmap.errors import ImageError, OutputError, SpaceError
 from latentmap.frames import CELEBA_BOX, Frame
 from latentmap.framing import estimate_box
-from latentmap.generated import generated_images
+from latentmap.generated import generated_images, images_between
 from latentmap.images import open_images
 from latentmap.model import Model
 from latentmap.relocation import fit_models, relocate, sample_pairs, score_models
@@ -217,3 +217,49 @@ def test_the_frame_of_faces_is_found_in_whole_pictures():
 def test_few_pictures_find_no_frame():
     with pytest.raises(ImageError, match="at least 64 pictures are needed to find a frame, not 10"):
         estimate_box(scene(10, 0), LinearModel(image_shape=(1, 16, 16)))
+
+
+def test_two_models_with_one_space_have_images_of_their_own(tmp_path):
+    first = LinearModel(image_shape=(1, 8, 4))
+    second = LinearModel(image_shape=(1, 8, 4), seed=1)
+    second.space = first.space
+    one, other = (
+        generated_images(model, 10, seed=0, folder=tmp_path, frame=Frame()).fingerprint
+        for model in (first, second)
+    )
+    assert one != other
+
+
+def test_a_map_remembers_which_box_its_models_saw(tmp_path):
+    maker = LinearModel(image_shape=(1, 8, 8), name="maker")
+    other = LinearModel(3, image_shape=(1, 4, 4), name="other")
+    cache = LatentCache(tmp_path)
+    images, made, seeing = images_between(
+        maker, other, 300, seed=0, folder=tmp_path / "generated", view="0,0,0.5,0.5"
+    )
+    linear_map = fit_models(seeing, made, images, cache=cache)
+    test = images.split("test")
+    scores = score_models(linear_map, seeing, made, test, cache=cache)
+    again = score_models(linear_map, other, maker, test, cache=cache)
+    assert again.r_mse == scores.r_mse
+    assert again.m_mse == scores.m_mse
+    moved = relocate(linear_map, other, maker, test.subset([0]))
+    expected = (maker.decode(test.codes_in(maker.space).vectors[:1]) * 255).round() / 255
+    assert torch.equal(moved.originals, expected[:, :, :4, :4])
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"the folder .* cannot be made"):
+        generated_images(LinearModel(), 10, seed=0, folder=tmp_path / "file" / "generated")
+
+
+class Noisy(LinearModel):
+    @property
+    def settings(self):
+        return {"noise": "random"}
+
+
+def test_images_that_cannot_be_made_again_are_refused(tmp_path):
+    with pytest.raises(ImageError, match="draws noise anew"):
+        generated_images(Noisy(), 10, seed=0, folder=tmp_path)

@@ -175,6 +175,14 @@ def test_a_conditional_generator_asks_for_a_class():
     torch.testing.assert_close(in_z.decode(in_z.sample(2, seed=0)), model.decode(second))
 
 
+def test_z_of_two_classes_are_two_spaces_and_w_is_one():
+    model = made(config=CLASSES)
+    z = [model.variant(space="z", label=label).space for label in (0, 1, 1)]
+    assert not z[0].same_as(z[1])
+    assert z[1].same_as(z[2])
+    assert model.variant(label=0).space.same_as(model.variant(label=1).space)
+
+
 def test_a_generator_without_classes_takes_none():
     with pytest.raises(ModelError, match="gan has 0 classes, there is no class 0: it takes none"):
         made().variant(label=0)
