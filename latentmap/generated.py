@@ -61,8 +61,8 @@ def generated_images(
         raise ImageError(f"at least 2 images must be generated, not {n}")
     if model.settings.get("noise") == "random":
         raise ImageError(
-            f"{model.name} draws noise anew for every image, but only images that can be made again "
-            "are kept: take the noise const or none"
+            f"{model.name} draws noise anew for every image, but only images that can be made "
+            "again are kept: take the noise const or none"
         )
     key = {
         "model": model.fingerprint,

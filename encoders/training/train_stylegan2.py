@@ -95,8 +95,8 @@ class StyleGAN2Settings:
             )
         if self.augment and not self.augmentations:
             raise ModelError(
-                f"augment is {self.augment}, but there are no augmentations: name some, or leave it "
-                "out"
+                f"augment is {self.augment}, but there are no augmentations: name some, or leave "
+                "it out"
             )
         for name in self.augmentations:
             if name not in AUGMENTATIONS:
