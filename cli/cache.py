@@ -46,16 +46,21 @@ def ls(path: Path, as_json: bool) -> None:
     """
     from latentmap.cache import LatentCache
     from latentmap.cli.output import print_json, table
+    from latentmap.generated import kept_bytes
 
     entries = LatentCache(path).entries()
+    generated = kept_bytes(path / "generated")
     if as_json:
-        print_json({"cache": str(path), "entries": [_describe(entry) for entry in entries]})
+        described = [_describe(entry) for entry in entries]
+        print_json({"cache": str(path), "entries": described, "generated_bytes": generated})
         return
     header = ("entry", "model", "space", "dim", "precision", "images", "skipped", "size", "state")
     if entries:
         click.echo(table(header, [_row(entry) for entry in entries]))
     else:
         click.echo(f"{path} is empty")
+    if generated:
+        click.echo(f"beside them {generated / 2**20:.1f} MiB of images of `fit --samples`")
     for entry in entries:
         for repair in entry.manifest.repairs if entry.manifest else ():
             click.echo(f"entry {entry.id} was damaged and repaired: {repair}", err=True)
@@ -109,20 +114,42 @@ def verify(ctx: click.Context, path: Path, as_json: bool) -> None:
     help="All entries of a model: its name, or the beginning of its digest.",
 )
 @click.option("--all", "everything", is_flag=True, help="All entries.")
+@click.option(
+    "--generated",
+    is_flag=True,
+    help="The images of `latentmap fit --samples`, which can be made again.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rm(
-    path: Path, prefixes: tuple[str, ...], model: str | None, everything: bool, yes: bool
+    path: Path,
+    prefixes: tuple[str, ...],
+    model: str | None,
+    everything: bool,
+    generated: bool,
+    yes: bool,
 ) -> None:
     """Remove entries of a cache, and say how much that frees.
 
     \b
-    Example:
+    Examples:
       latentmap cache rm codes --entry 3f2a
+      latentmap cache rm codes --generated
     """
     from latentmap.cache import LatentCache
+    from latentmap.generated import kept_bytes, remove_kept
 
-    if not (prefixes or model or everything):
-        raise click.UsageError("say what to remove: --entry ID, --model NAME or --all")
+    named = bool(prefixes or model or everything)
+    if not (named or generated):
+        raise click.UsageError("say what to remove: --entry ID, --model NAME, --all or --generated")
+    if generated:
+        images = path / "generated"
+        if not yes:
+            size = kept_bytes(images) / 2**20
+            click.confirm(f"Remove {size:.1f} MiB of generated images of {path}?", abort=True)
+        freed = remove_kept(images)
+        click.echo(f"{path}: removed the generated images, which frees {freed / 2**20:.1f} MiB")
+    if not named:
+        return
     codes = LatentCache(path)
     doomed = _choose(codes, prefixes, model, everything)
     if not yes:

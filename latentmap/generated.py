@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -91,6 +92,27 @@ def generated_images(
     container.packed = replace(container.packed, view=shown)
     container.title = f"{n} samples of {model.name} (seed {seed})"
     return ImageSource(container, np.arange(n))
+
+
+def kept_bytes(folder: Path) -> int:
+    """How many bytes the generated images in ``folder`` take, unfinished ones included."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def remove_kept(folder: Path) -> int:
+    """Removes all generated images in ``folder``, and tells how many bytes that frees; they can be
+    made again.
+
+    Raises:
+        OutputError: a file cannot be removed.
+    """
+    freed = kept_bytes(folder)
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be removed: {error.strerror}") from error
+    return freed
 
 
 def images_between(

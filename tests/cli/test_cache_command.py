@@ -191,7 +191,7 @@ def test_rm_must_be_told_what(codes):
     fill(codes)
     result = run("rm", codes)
     assert result.exit_code == 2
-    assert "say what to remove: --entry ID, --model NAME or --all" in result.stderr
+    assert "say what to remove: --entry ID, --model NAME, --all or --generated" in result.stderr
 
 
 def test_export_writes_the_only_entry(codes, tmp_path):

@@ -120,3 +120,18 @@ def test_nothing_to_fit_on_is_wrong_usage():
     assert "either images" in run("fit", *models, code=2).stderr
     view = run("fit", *models, "--data", "digits", "--view", "0,0,1,1", code=2)
     assert "are for --samples" in view.stderr
+
+
+def test_the_images_are_listed_with_the_cache_and_can_be_removed(workdir):
+    run(*FIT, "--src", "vae.safetensors", "--dst", "gan.safetensors")
+    assert "MiB of images of `fit --samples`" in run("cache", "ls", "codes").stdout
+    assert json.loads(run("cache", "ls", "codes", "--json").stdout)["generated_bytes"] > 20_000
+    declined = CliRunner().invoke(main, ["cache", "rm", "codes", "--generated"], input="n\n")
+    assert declined.exit_code == 1
+    assert (workdir / "codes" / "generated").exists()
+    assert "frees" in run("cache", "rm", "codes", "--generated", "--yes").stdout
+    assert not (workdir / "codes" / "generated").exists()
+    assert json.loads(run("cache", "ls", "codes", "--json").stdout)["generated_bytes"] == 0
+    # The codes are still there, and the images are made again when they are wanted.
+    assert json.loads(run("cache", "ls", "codes", "--json").stdout)["entries"]
+    run(*FIT, "--src", "vae.safetensors", "--dst", "gan.safetensors", "--force")
