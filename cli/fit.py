@@ -154,7 +154,8 @@ def fit(
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
     from latentmap.files import refuse_existing
-    from latentmap.relocation import fit_training, score_models, training_pairs
+    from latentmap.pairing import training_pairs
+    from latentmap.relocation import fit_training, score_models
 
     _check_images(data, n_samples, sample_from, view)
     several = curve is not None or options.method == "all"
@@ -307,18 +308,10 @@ def _sampled(
     """
     from latentmap.cli.output import warn
     from latentmap.cli.progress import progress_bar
-    from latentmap.encoders.generator import GeneratorModel
-    from latentmap.encoders.inverted import InvertedModel
-    from latentmap.generated import images_between
+    from latentmap.generated import images_between, maker_of
 
     if sample_from is None:
-        # What has no encoder must be the maker; after that, what is a generator at all.
-        for kinds in ((GeneratorModel,), (GeneratorModel, InvertedModel)):
-            if isinstance(source, kinds) != isinstance(target, kinds):
-                sample_from = "src" if isinstance(source, kinds) else "dst"
-                break
-        else:
-            sample_from = "dst"
+        sample_from = "src" if maker_of(source, target) == "source" else "dst"
     maker, other = (source, target) if sample_from == "src" else (target, source)
     box = view or maker.views.get(other.fingerprint)
     seen = f", of which {other.name} sees {box}" if box else ""

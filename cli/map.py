@@ -216,7 +216,7 @@ def factors(
     from latentmap.files import refuse_existing
     from latentmap.mapping.linear_map import LinearMap
     from latentmap.mapping.spectrum import shared_factors, shared_rank
-    from latentmap.relocation import training_pairs
+    from latentmap.pairing import training_pairs
     from latentmap.report.factors import factors_figure
     from latentmap.report.figures import require_picture_suffix, save_figure
     from latentmap.scores import require_models

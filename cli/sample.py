@@ -21,6 +21,7 @@ from latentmap.cli.options import (
 SPACE_KINDS = ("w", "z", "w+")
 NOISE_MODES = ("const", "none", "random")
 _BATCH = 8
+_SAMPLES = 64
 
 
 @click.command()
@@ -30,10 +31,8 @@ _BATCH = 8
     "--samples",
     "n",
     type=click.IntRange(min=1),
-    default=64,
-    show_default=True,
     metavar="N",
-    help="How many codes are drawn.",
+    help="How many codes are drawn.  [default: 64]",
 )
 @click.option(
     "--codes",
@@ -99,7 +98,7 @@ _BATCH = 8
 @force_option
 def sample(
     reference: str,
-    n: int,
+    n: int | None,
     codes_in: Path | None,
     out: Path | None,
     codes_out: Path | None,
@@ -137,10 +136,10 @@ def sample(
     if out is None and codes_out is None:
         raise click.UsageError("say what to write: --out for a picture, --codes-out for codes")
     layered = truncation_cutoff is not None or mix_from is not None
-    if codes_in is not None and (truncation != 1 or layered):
+    if codes_in is not None and (n is not None or truncation != 1 or layered):
         raise click.UsageError(
-            "--truncation, --truncation-cutoff and --mix-from are for drawn codes: leave them out "
-            "with --codes"
+            "-n, --truncation, --truncation-cutoff and --mix-from are for drawn codes: leave them "
+            "out with --codes"
         )
     if layered and space not in (None, "w+"):
         raise click.UsageError(
@@ -166,7 +165,7 @@ def sample(
     else:
         codes = draw_codes(
             model,
-            n,
+            n or _SAMPLES,
             seed=seed,
             truncation=truncation,
             truncation_cutoff=truncation_cutoff,

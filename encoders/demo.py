@@ -14,7 +14,8 @@ from latentmap.encoders.vae import GaussianVAE
 from latentmap.errors import ModelError, OutputError
 from latentmap.files import write_atomic
 from latentmap.images import ImageSource, open_images
-from latentmap.relocation import Stage, fit_models, relocate, score_models
+from latentmap.pairing import Stage
+from latentmap.relocation import fit_models, relocate, score_models
 from latentmap.report.figures import relocation_grid, save_figure
 from latentmap.scores import FIGURES, Scores
 

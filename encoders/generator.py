@@ -11,6 +11,9 @@ from latentmap.model import Model
 class GeneratorModel(Model):
     """A decoder alone; an inversion network makes an encoder/decoder pair of it."""
 
+    can_encode = False
+    is_generator = True
+
     def _encode(self, images: Tensor) -> Tensor:
         raise ModelError(
             f"{self.name} ({self.family}) only generates images: it has no encoder, so images have "

@@ -38,6 +38,7 @@ class InvertedModel(Model):
     """
 
     family = "inverted"
+    is_generator = True
 
     def __init__(
         self,

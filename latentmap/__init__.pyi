@@ -8,8 +8,9 @@ from .images import ImageSource, open_images
 from .mapping.fitting import FitOptions, fit
 from .mapping.linear_map import LinearMap
 from .model import Model
+from .pairing import sample_pairs
 from .pairs import Pairs, pair
-from .relocation import fit_models, relocate, sample_pairs, score_models
+from .relocation import fit_models, relocate, score_models
 from .scores import Scores, evaluate
 
 __all__ = [

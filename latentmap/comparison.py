@@ -19,7 +19,8 @@ from latentmap.mapping.fitting import RIDGE_LIKE, FitOptions
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.solvers import SOLVERS, options_of
 from latentmap.model import Model
-from latentmap.relocation import Stage, TrainingPairs, fit_training, score_all_models
+from latentmap.pairing import Stage, TrainingPairs
+from latentmap.relocation import fit_training, score_all_models
 from latentmap.scores import Scores
 
 _CURVE_FIGURES = ("l_mse", "r2", "m_mse", "efficiency")

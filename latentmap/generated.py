@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -113,6 +113,15 @@ def remove_kept(folder: Path) -> int:
     except OSError as error:
         raise OutputError(f"{folder} cannot be removed: {error.strerror}") from error
     return freed
+
+
+def maker_of(source: Model, target: Model) -> Literal["source", "target"]:
+    """Which of two models makes images for both: what has no encoder must, after that what is a
+    generator; else the target does.
+    """
+    if source.can_encode != target.can_encode:
+        return "target" if source.can_encode else "source"
+    return "source" if source.is_generator and not target.is_generator else "target"
 
 
 def images_between(

@@ -49,6 +49,9 @@ class Model(ABC):
     """
 
     family: ClassVar[str]
+    # Whether images have codes in it, and whether it was made to make images.
+    can_encode: ClassVar[bool] = True
+    is_generator: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -35,8 +35,8 @@ _WALK = 64 * 2**20
 class ForeignFile:
     """What a foreign file holds, inert; its tensors are still in the file.
 
-    ``globals`` are the classes and functions that it refers to, ``unknown`` those among them that
-    stand for no data and were kept as names. ``walk`` is the memory that looking for networks in
+    ``unknown`` are the classes and functions that it refers to and that stand for no data: kept as
+    names. ``walk`` is the memory that looking for networks in
     ``value`` may take: parts may be shared so often that their paths have no end.
     """
 
@@ -45,7 +45,6 @@ class ForeignFile:
     container: Container
     protocol: int
     value: Any
-    globals: tuple[str, ...]
     unknown: tuple[str, ...]
     walk: Budget
 
@@ -124,7 +123,6 @@ def _read(path: Path, data: memoryview) -> ForeignFile:
         container=container,
         protocol=protocol,
         value=value,
-        globals=tuple(sorted(names)),
         unknown=tuple(sorted(name for name in names if not meanings.knows(name))),
         walk=Budget(_WALK, "networks with more parts than any has"),
     )

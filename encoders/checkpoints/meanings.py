@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from latentmap.encoders.checkpoints.budget import Budget
-from latentmap.encoders.checkpoints.pickle_machine import checked_key, checked_keys
+from latentmap.encoders.checkpoints.keys import checked_key, checked_keys
 from latentmap.encoders.checkpoints.tensors import (
     MAX_DIMENSIONS,
     STORAGE_TYPES,

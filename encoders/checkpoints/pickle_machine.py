@@ -10,10 +10,11 @@ from __future__ import annotations
 import codecs
 import re
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from latentmap.encoders.checkpoints.budget import Budget
+from latentmap.encoders.checkpoints.keys import checked_key, checked_keys
 from latentmap.encoders.checkpoints.values import Global, LongText, Record
 from latentmap.errors import CheckpointError
 
@@ -27,7 +28,6 @@ Persistent = Callable[[Any], Any]
 # What one opcode may cost: an object, its place on the stack and its place in a container.
 _OPCODE = 64
 _SET = 240
-_CONTAINER = 160
 _RECORD = 200
 _MEMO = 120
 _VIEW = 200
@@ -40,8 +40,6 @@ _QUOTED = re.compile(rb"""(['"])(?:[^\\]|\\[\\'"nrt]|\\x[0-9a-f]{2})*\1""")
 _INTEGER = 1024
 _LONG_TEXT = 64 * 1024
 _SHORT_STRING = 256
-_KEY_BITS = 64
-_KEY_PARTS = 8
 
 
 def _refuse_persistent(value: Any) -> Any:
@@ -62,14 +60,13 @@ class PickleMachine:
         meaning: Meaning,
         completion: Completion,
         persistent: Persistent = _refuse_persistent,
-        position: int = 0,
     ) -> None:
         self._data = data
         self._budget = budget
         self._meaning = meaning
         self._completion = completion
         self._persistent = persistent
-        self.position = position
+        self.position = 0
         self.protocol = 0
         self.names: dict[str, Global] = {}
         self._stack: list[Any] = []
@@ -84,8 +81,7 @@ class PickleMachine:
                 no checkpoint needs.
         """
         self._stack, self._outer, self._memo = [], [], {}
-        start = self.position
-        at = start
+        at = self.position
         try:
             while True:
                 at = self.position
@@ -356,29 +352,6 @@ class PickleMachine:
         raise CheckpointError(
             f"it uses opcode {self._data[self.position - 1]:#04x}, which no checkpoint needs"
         )
-
-
-def checked_key(key: Any, budget: Budget) -> Any:
-    """A key that may be hashed, the price of its place included.
-
-    A tuple stays one when it is a few texts: hashing nested ones would overflow the interpreter's
-    stack, and of numbers a file can choose thousands with one hash. Others become records, which
-    are equal to themselves alone.
-    """
-    budget.spend(_CONTAINER)
-    if key is None or type(key) in (str, bytes, bool, float, Global, Record):
-        return key
-    if type(key) is int and key.bit_length() <= _KEY_BITS:
-        return key
-    if type(key) is tuple:
-        plain = len(key) <= _KEY_PARTS and all(type(part) is str for part in key)
-        return key if plain else Record("builtins.tuple", (key,))
-    raise CheckpointError(f"it uses a {type(key).__name__} as the key of a dictionary")
-
-
-def checked_keys(keys: Sequence[Any], budget: Budget) -> Iterator[Any]:
-    """The members of a set, each as ``checked_key`` gives it."""
-    return (checked_key(key, budget) for key in keys)
 
 
 _U1, _U2, _U4, _U8 = (struct.Struct(f"<{code}") for code in "BHIQ")

@@ -135,6 +135,7 @@ def test_an_output_that_exists_stays(workdir):
     [
         ([MODEL], "say what to write"),
         ([MODEL, "--codes", "c.h5", "--truncation", "0.5", "--out", "g.png"], "drawn codes"),
+        ([MODEL, "--codes", "c.h5", "-n", "3", "--out", "g.png"], "drawn codes"),
         ([MODEL, "--mix-from", "1", "--space", "w", "--out", "g.png"], "a code of its own"),
         ([MODEL, "-n", "0", "--out", "g.png"], "not in the range"),
     ],

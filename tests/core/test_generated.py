@@ -10,10 +10,11 @@ from latentmap.cache import LatentCache
 from latentmap.errors import ImageError, OutputError, SpaceError
 from latentmap.frames import CELEBA_BOX, Frame
 from latentmap.framing import estimate_box
-from latentmap.generated import generated_images, images_between
+from latentmap.generated import generated_images, images_between, maker_of
 from latentmap.images import open_images
 from latentmap.model import Model
-from latentmap.relocation import fit_models, relocate, sample_pairs, score_models
+from latentmap.pairing import sample_pairs
+from latentmap.relocation import fit_models, relocate, score_models
 from latentmap.testing import LinearModel
 from latentmap.views import View
 
@@ -128,6 +129,30 @@ def test_pairs_come_from_the_stream_of_either_model(tmp_path, sample_from):
     )
     with pytest.raises(ImageError, match="is not inside the picture"):
         sample_pairs(source, target, 30, cache=cache, view="0,0,2,1")
+
+
+class Decoder(LinearModel):
+    can_encode = False
+    is_generator = True
+
+
+class Inverted(LinearModel):
+    is_generator = True
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "maker"),
+    [
+        (LinearModel, LinearModel, "target"),
+        (Decoder, LinearModel, "source"),
+        (LinearModel, Decoder, "target"),
+        (Decoder, Inverted, "source"),
+        (Inverted, LinearModel, "source"),
+        (Inverted, Inverted, "target"),
+    ],
+)
+def test_what_has_no_encoder_makes_the_images_and_after_that_a_generator(source, target, maker):
+    assert maker_of(source(), target()) == maker
 
 
 def test_another_frame_is_a_box_of_the_images(tmp_path):
