@@ -103,7 +103,7 @@ def _inspect(path: Path) -> Checkpoint:
     recognised = read_keras_split_vae(path)
     if recognised is None:
         file = open_foreign(path)
-        container = f"{file.container}, pickle protocol {file.protocol}"
+        container = f"{file.container}, protocol {file.protocol}"
         unknown = file.unknown
         recognised = recognise(file)
     return Checkpoint(path, path.stat().st_size, _digest(path), container, unknown, recognised)

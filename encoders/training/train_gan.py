@@ -17,6 +17,7 @@ from latentmap.encoders.training.batches import PixelBatches
 from latentmap.encoders.training.gan import GANRecipe
 from latentmap.encoders.training.loop import Schedule, run
 from latentmap.encoders.training.runs import prepare_folder, training_record
+from latentmap.encoders.training.settings import check_numbers, check_precision
 from latentmap.errors import ModelError
 from latentmap.files import replace_atomic
 from latentmap.frames import Frame
@@ -56,12 +57,8 @@ class GANSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        positive = {name: getattr(self, name) for name in ("epochs", "learning_rate")}
-        if self.steps is not None:
-            positive["steps"] = self.steps
-        for name, value in positive.items():
-            if not value > 0:
-                raise ModelError(f"{name.replace('_', ' ')} must be above 0, not {value}")
+        check_numbers(self, positive=("epochs", "learning_rate", "steps"), not_negative=("seed",))
+        check_precision(self.precision)
         for name in ("momentum", "dropout", "label_noise", "average_decay"):
             value = getattr(self, name)
             if not 0 <= value < 1:
@@ -72,10 +69,6 @@ class GANSettings:
             raise ModelError(
                 f"a GAN takes at least 2 images a step, which it compares, not {self.batch_size}"
             )
-        if self.seed < 0:
-            raise ModelError(f"seed must not be below 0, but is {self.seed}")
-        if self.precision not in ("float32", "bfloat16"):
-            raise ModelError(f"training takes float32 or bfloat16, not {self.precision}")
 
 
 def train_gan(

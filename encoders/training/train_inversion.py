@@ -29,6 +29,7 @@ from latentmap.encoders.training.inversion_figures import measure_generated, mea
 from latentmap.encoders.training.loop import Schedule as Length
 from latentmap.encoders.training.loop import run
 from latentmap.encoders.training.runs import prepare_folder, training_record
+from latentmap.encoders.training.settings import check_numbers
 from latentmap.errors import ModelError
 from latentmap.files import replace_atomic
 from latentmap.frames import Frame
@@ -85,14 +86,11 @@ class InversionSettings:
             if value not in choices:
                 names = ", ".join(choice for choice in choices if choice)
                 raise ModelError(f"unknown {what} {value!r}: choose one of {names}")
-        for name in ("width", "steps", "batch_size", "learning_rate"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ModelError(f"{name.replace('_', ' ')} must be above 0, not {value}")
-        for name in ("image_weight", "seed"):
-            value = getattr(self, name)
-            if not value >= 0:
-                raise ModelError(f"{name.replace('_', ' ')} must not be below 0, but is {value}")
+        check_numbers(
+            self,
+            positive=("width", "steps", "batch_size", "learning_rate"),
+            not_negative=("image_weight", "seed"),
+        )
         if not 0 <= self.memory < 1:
             raise ModelError(f"memory must be from 0 to below 1, not {self.memory}")
         if self.held_out < 2:

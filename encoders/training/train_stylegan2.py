@@ -18,6 +18,7 @@ from latentmap.encoders.training.augmentation import AUGMENTATIONS
 from latentmap.encoders.training.batches import PixelBatches
 from latentmap.encoders.training.loop import Schedule, run
 from latentmap.encoders.training.runs import prepare_folder, training_record
+from latentmap.encoders.training.settings import check_numbers, check_precision
 from latentmap.encoders.training.stylegan2 import Balance, Networks, StyleGAN2Recipe
 from latentmap.errors import ModelError
 from latentmap.files import replace_atomic
@@ -73,17 +74,13 @@ class StyleGAN2Settings:
                 f"a StyleGAN makes square images of 8, 16, 32, 64, ... pixels, not {height}x{width}"
                 f": give --size {_nearest(max(height, width))}"
             )
-        names = ("epochs", "batch_size", "latent_dim", "mapping_layers", "width", "max_width")
-        positive = {name: getattr(self, name) for name in (*names, "learning_rate", "average")}
-        if self.steps is not None:
-            positive["steps"] = self.steps
-        for name, value in positive.items():
-            if not value > 0:
-                raise ModelError(f"{name.replace('_', ' ')} must be above 0, not {value}")
-        for name in ("r1", "path_weight", "seed"):
-            value = getattr(self, name)
-            if not value >= 0:
-                raise ModelError(f"{name.replace('_', ' ')} must not be below 0, but is {value}")
+        sizes = ("batch_size", "latent_dim", "mapping_layers", "width", "max_width")
+        check_numbers(
+            self,
+            positive=("epochs", "steps", *sizes, "learning_rate", "average"),
+            not_negative=("r1", "path_weight", "seed"),
+        )
+        check_precision(self.precision)
         for name in ("mixing", "augment"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
@@ -103,8 +100,6 @@ class StyleGAN2Settings:
                 raise ModelError(
                     f"unknown augmentation {name!r}: choose of {', '.join(AUGMENTATIONS)}"
                 )
-        if self.precision not in ("float32", "bfloat16"):
-            raise ModelError(f"training takes float32 or bfloat16, not {self.precision}")
 
     @property
     def config(self) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from latentmap.encoders.native import save_model
 from latentmap.encoders.training.batches import PixelBatches
 from latentmap.encoders.training.loop import Schedule, run
 from latentmap.encoders.training.runs import prepare_folder, training_record
+from latentmap.encoders.training.settings import check_numbers, check_precision
 from latentmap.encoders.training.vae import VAERecipe
 from latentmap.encoders.vae import GaussianVAE
-from latentmap.errors import ModelError
 from latentmap.files import replace_atomic
 from latentmap.frames import Frame
 from latentmap.images import ImageSource, OnError
@@ -49,18 +49,12 @@ class VAESettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        positive = {name: getattr(self, name) for name in ("epochs", "batch_size", "learning_rate")}
-        for name in ("steps", "gamma"):
-            if getattr(self, name) is not None:
-                positive[name] = getattr(self, name)
-        for name, value in positive.items():
-            if not value > 0:
-                raise ModelError(f"{name.replace('_', ' ')} must be above 0, not {value}")
-        for name, value in {"beta": self.beta, "seed": self.seed}.items():
-            if not value >= 0:
-                raise ModelError(f"{name} must not be below 0, but is {value}")
-        if self.precision not in ("float32", "bfloat16"):
-            raise ModelError(f"training takes float32 or bfloat16, not {self.precision}")
+        check_numbers(
+            self,
+            positive=("epochs", "batch_size", "learning_rate", "steps", "gamma"),
+            not_negative=("beta", "seed"),
+        )
+        check_precision(self.precision)
 
 
 def train_vae(
