@@ -11,10 +11,9 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -34,6 +33,7 @@ from latentmap.source import ImageSource
 # Images that are lost at an interruption, at most; fewer where they are large.
 _PART = 256
 _PART_NUMBERS = 2**24
+_BATCH = 64
 
 
 def generated_images(
@@ -42,20 +42,16 @@ def generated_images(
     *,
     seed: int,
     folder: Path,
-    truncation: float = 1.0,
-    frame: Frame | None = None,
-    batch_size: int = 64,
     notify: Notify | None = None,
     progress: Progress | None = None,
 ) -> ImageSource:
     """``n`` images that ``model`` makes of codes from its prior, kept in ``folder``.
 
-    They are found again by the model, its space and settings, ``seed``, ``n`` and ``truncation``;
-    ``codes_in`` of the result gives their codes. ``frame`` is what these pictures are said to show
-    of a whole one; by default what the model's images show.
+    They are found again by the model, its space and settings, ``seed`` and ``n``; ``codes_in`` of
+    the result gives their codes.
 
     Raises:
-        ImageError: ``n`` is below 2.
+        ImageError: ``n`` is below 2, or the model draws its noise anew every time.
         OutputError: the folder cannot be written.
     """
     if n < 2:
@@ -70,10 +66,8 @@ def generated_images(
         "space": model.space.kind,
         "settings": model.settings,
         "frame": model.frame.to_json(),
-        "shape": model.image_shape,
         "seed": seed,
         "n": n,
-        "truncation": truncation,
     }
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / f"{name}.h5"
@@ -86,10 +80,8 @@ def generated_images(
             folder / f"{name}.lock", f"the samples of {model.name}", timeout=None, notify=notify
         ):
             if not path.exists():
-                _render(model, path, key, batch_size=batch_size, progress=progress)
+                _render(model, path, n, seed=seed, progress=progress)
     container = PackedImages(path)
-    shown = replace(container.packed.view, frame=frame or model.frame)
-    container.packed = replace(container.packed, view=shown)
     container.title = f"{n} samples of {model.name} (seed {seed})"
     return ImageSource(container, np.arange(n))
 
@@ -152,17 +144,8 @@ def images_between(
     return images, maker, other
 
 
-def _render(
-    model: Model,
-    path: Path,
-    key: Mapping[str, Any],
-    *,
-    batch_size: int,
-    progress: Progress | None,
-) -> None:
-    n, seed = key["n"], key["seed"]
-    options = {} if key["truncation"] == 1 else {"truncation": key["truncation"]}
-    codes = sample_codes(model.sample(n, seed=seed, **options), model, seed=seed)
+def _render(model: Model, path: Path, n: int, *, seed: int, progress: Progress | None) -> None:
+    codes = sample_codes(model.sample(n, seed=seed), model, seed=seed)
     parts = path.with_suffix(".parts")
     parts.mkdir(exist_ok=True)
     names = []
@@ -174,7 +157,7 @@ def _render(
         if progress:
             progress(start, n)
         if not part.exists():
-            images = decode_all(model, codes.read(start, stop), batch_size=batch_size)
+            images = decode_all(model, codes.read(start, stop), batch_size=_BATCH)
             pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
             with replace_atomic(part) as temporary, temporary.open("wb") as file:
                 np.save(file, pixels)

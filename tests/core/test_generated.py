@@ -249,7 +249,7 @@ def test_two_models_with_one_space_have_images_of_their_own(tmp_path):
     second = LinearModel(image_shape=(1, 8, 4), seed=1)
     second.space = first.space
     one, other = (
-        generated_images(model, 10, seed=0, folder=tmp_path, frame=Frame()).fingerprint
+        generated_images(model, 10, seed=0, folder=tmp_path).fingerprint
         for model in (first, second)
     )
     assert one != other
