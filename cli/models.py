@@ -14,13 +14,13 @@ from latentmap.cli.options import json_option
 @click.group(invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List the native model files of a folder, or describe one.
+    """List the bundled models and the model files of a folder, or describe one.
 
     \b
     Examples:
       latentmap models
       latentmap models list FOLDER
-      latentmap models show vae.safetensors
+      latentmap models show svae
     """
     if context.invoked_subcommand is None:
         context.invoke(list_models, folder=Path(), as_json=False)
@@ -32,55 +32,58 @@ def models(context: click.Context) -> None:
 )
 @json_option
 def list_models(folder: Path, as_json: bool) -> None:
-    """List the native model files of a folder.
+    """List the bundled models, which every command knows by name, and the model files of a folder.
 
     \b
     Example:
       latentmap models list runs
     """
     from latentmap.cli.output import print_json, table
+    from latentmap.encoders.bundled import bundled_models
     from latentmap.encoders.native import read_header
     from latentmap.errors import ModelError
 
-    found = []
+    found = [(name, path, read_header(path)) for name, path in bundled_models().items()]
     for path in sorted(folder.glob("[!.]*.safetensors")):
         try:
-            found.append((path, read_header(path)))
+            found.append((path.name, path, read_header(path)))
         except ModelError:
             continue  # A map, a checkpoint, or somebody else's file.
     if as_json:
-        print_json([_describe(path, header) for path, header in found])
-    elif found:
+        print_json([{"name": name, **_describe(path, header)} for name, path, header in found])
+    else:
         rows = [
             (
-                path.name,
+                name,
                 header.family,
                 header.config["latent_dim"],
                 _size(header),
                 header.fingerprint[:12],
             )
-            for path, header in found
+            for name, _, header in found
         ]
-        click.echo(table(("file", "family", "latent", "images", "fingerprint"), rows))
-    else:
-        click.echo(f"no native model files in {folder}: train one with `latentmap train`", err=True)
+        click.echo(table(("model", "family", "latent", "images", "fingerprint"), rows))
 
 
 @models.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("model")
 @json_option
-def show(file: Path, as_json: bool) -> None:
-    """Describe a model file: family, spaces, image size, frame, architecture, and how it was made.
+def show(model: str, as_json: bool) -> None:
+    """Describe a model: family, spaces, image size, frame, architecture, and how it was made.
 
     \b
-    Example:
+    Examples:
       latentmap models show vae.safetensors
+      latentmap models show svae
     """
     from latentmap.cli.output import print_json
+    from latentmap.encoders import find
     from latentmap.encoders.native import read_header
 
+    file = find(model)
     header = read_header(file)
     description = _describe(file, header)
+    card = file.with_suffix(".md")
     if as_json:
         print_json(description)
         return
@@ -93,6 +96,8 @@ def show(file: Path, as_json: bool) -> None:
         f"{header.frame.resize}"
     )
     click.echo(f"  fingerprint  {header.fingerprint}")
+    if card.exists():
+        click.echo(f"  card         {card}")
     click.echo("  network")
     for key, value in header.config.items():
         click.echo(f"    {key:<18} {json.dumps(value)}")

@@ -11,6 +11,7 @@ import click
 from latentmap.cli.options import DataOptions
 from latentmap.cli.train_gan import gan
 from latentmap.cli.train_inversion import inversion
+from latentmap.cli.train_recipe import recipe
 from latentmap.cli.train_stylegan2 import stylegan2
 from latentmap.cli.training import Command, parse_widths, train_on_images, training_options
 
@@ -18,13 +19,24 @@ if TYPE_CHECKING:
     from latentmap.images import View
 
 
-@click.group()
+class _Train(click.Group):
+    """A group in which ``--recipe NAME`` stands for ``recipe NAME``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        option, equals, name = args[0].partition("=") if args else ("", "", "")
+        if option == "--recipe":
+            args = ["recipe", *([name] if equals else []), *args[1:]]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Train)
 def train() -> None:
     """Train a model on images and write a native model file.
 
     \b
-    Example:
+    Examples:
       latentmap train vae --data faces.zip --split train --epochs 40 --out vae.safetensors
+      latentmap train recipe svae --data celeba64.zip --out svae.safetensors
 
     Beside the file, a folder FILE.training keeps the checkpoint, the log (a JSON line an epoch) and
     a picture an epoch. A run that was stopped goes on with --resume and ends as if it had not been.
@@ -34,6 +46,7 @@ def train() -> None:
 train.add_command(gan)
 train.add_command(stylegan2)
 train.add_command(inversion)
+train.add_command(recipe)
 
 
 def _vae_options(beta: float) -> Callable[[Command], Command]:

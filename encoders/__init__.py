@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from latentmap.model import Model
 
-__all__ = ["FAMILIES", "SPACES", "build", "load"]
+__all__ = ["FAMILIES", "SPACES", "build", "find", "load"]
 
 # Family name, as it stands in model files -> "module:Class".
 FAMILIES: dict[str, str] = {
@@ -52,16 +52,24 @@ def build(family: str, config: dict[str, Any], **attributes: Any) -> Model:
     return model
 
 
+def find(reference: str | Path) -> Path:
+    """The file that a reference stands for: a path, or else the name of a bundled model."""
+    from latentmap.encoders.bundled import bundled_models
+
+    path = Path(reference)
+    return path if path.is_file() else bundled_models().get(str(reference), path)
+
+
 def load(reference: str | Path, *, device: str | torch.device = "cpu") -> Model:
     """The model that a native file holds, in evaluation mode on ``device``; its name is that of the
-    file.
+    file. ``reference`` is a path, or the name of a bundled model.
 
     Raises:
         ModelError: the file is missing, cut off, damaged, or not a model of a known family.
     """
     from latentmap.encoders.native import read_model
 
-    path = Path(reference)
+    path = find(reference)
     header, weights = read_model(path)
     model = build(header.family, header.config, name=path.stem, frame=header.frame, weights=weights)
     if model.fingerprint != header.fingerprint:

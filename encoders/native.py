@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from latentmap.errors import ImageError, ModelError
@@ -21,7 +22,8 @@ _FILE = TensorFile(
     kind="model",
     format=1,
     error=ModelError,
-    advice="give the path of a model file that `latentmap train` or `latentmap import` made",
+    advice="give the path of a model file that `latentmap train` or `latentmap import` made, or "
+    "the name of a bundled model (`latentmap models`)",
 )
 
 
@@ -37,9 +39,13 @@ class NativeHeader:
     views: dict[str, str]
 
 
-def save_model(model: Model, path: Path, *, training: Mapping[str, Any]) -> None:
+def save_model(
+    model: Model, path: Path, *, training: Mapping[str, Any], half: bool = False
+) -> None:
     """Writes a model to a native file, whole or not at all; ``training`` is the record of how it
     was made.
+
+    ``half`` writes the weights in float16: of a model that ``halved`` made, without another loss.
     """
     header = {
         "family": model.family,
@@ -49,7 +55,13 @@ def save_model(model: Model, path: Path, *, training: Mapping[str, Any]) -> None
         "training": dict(training),
         "views": dict(model.views),
     }
-    _FILE.write(path, model.network.state_dict(), header)
+    weights = model.network.state_dict()
+    if half:
+        weights = {
+            name: tensor.half() if tensor.is_floating_point() else tensor
+            for name, tensor in weights.items()
+        }
+    _FILE.write(path, weights, header)
 
 
 def add_view(path: Path, other: Model, box: str) -> None:
@@ -76,13 +88,18 @@ def read_header(path: Path) -> NativeHeader:
 
 
 def read_model(path: Path) -> tuple[NativeHeader, dict[str, Tensor]]:
-    """What a native model file says about itself, and its weights by name, on the CPU.
+    """What a native model file says about itself, and its weights by name, on the CPU; what is
+    stored in float16 is computed with in float32.
 
     Raises:
         ModelError: the file is missing, cut off, or not a model file of latentmap.
     """
     header, weights = _FILE.read(path)
-    return _parse(path, header), weights
+    wide = {
+        name: tensor.float() if tensor.dtype == torch.float16 else tensor
+        for name, tensor in weights.items()
+    }
+    return _parse(path, header), wide
 
 
 def _parse(path: Path, header: dict[str, Any]) -> NativeHeader:

@@ -6,15 +6,16 @@ Shapes: ``n`` images, ``q`` target variables, images ``(n, c, h, w)`` in [0, 1].
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 from latentmap.errors import PairError, SpaceError
 from latentmap.images import ImageSource
+from latentmap.intervals import Estimate, interval, resample
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.model import Model
 from latentmap.pairs import Pairs
@@ -22,8 +23,6 @@ from latentmap.progress import Progress
 
 FIGURES = ("r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency")
 _BATCH = 64  # The decoders' inner images are what fills the memory.
-_LEVEL = 0.95
-_RESAMPLED_NUMBERS = 4_000_000  # Random numbers at a time: 32 MB.
 _MEANINGS = {
     "r_mse": "source reconstruction",
     "l_mse": "mapped code against target code",
@@ -42,14 +41,6 @@ _TITLES = {
     "baseline_mse": "  baseline",
     "efficiency": "efficiency",
 }
-
-
-class Estimate(NamedTuple):
-    """A figure with its 95 % interval; NaN where it is not defined."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,9 +261,9 @@ def _estimates(errors: ImageErrors, n_bootstrap: int, seed: int) -> dict[str, Es
     """The figures with their intervals, by name."""
     rows = np.stack([getattr(errors, row.name) for row in fields(errors) if row.name != "ids"])
     value = _figures(rows.mean(1))
-    resampled = np.stack([_figures(mean) for mean in _resample(rows, n_bootstrap, seed)])
+    resampled = np.stack([_figures(mean) for mean in resample(rows, n_bootstrap, seed)])
     return {
-        name: Estimate(float(number), *_interval(resampled[:, column]))
+        name: Estimate(float(number), *interval(resampled[:, column]))
         for column, (name, number) in enumerate(zip(FIGURES, value, strict=True))
     }
 
@@ -323,27 +314,6 @@ def _figures(means: np.ndarray) -> np.ndarray:
     # A target that shows images no better than their mean has no scale for an efficiency.
     efficiency = (baseline - relocation) / (baseline - floor) if baseline > floor else np.nan
     return np.array([reconstruction, code, r2, relocation, floor, baseline, efficiency])
-
-
-def _resample(errors: np.ndarray, n_bootstrap: int, seed: int) -> Iterator[np.ndarray]:
-    """Means over images of ``errors`` ``(k, n)`` in bootstrap resamplings, ``(k,)`` each."""
-    n = errors.shape[1]
-    generator = np.random.default_rng(seed)
-    step = max(1, _RESAMPLED_NUMBERS // n)
-    for start in range(0, n_bootstrap, step):
-        rounds = min(step, n_bootstrap - start)
-        # How often each image is drawn, for many rounds at once, as one count over (round, image).
-        drawn = generator.integers(0, n, (rounds, n)) + n * np.arange(rounds)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=rounds * n).reshape(rounds, n)
-        yield from counts @ errors.T / n
-
-
-def _interval(resampled: np.ndarray) -> tuple[float, float]:
-    finite = resampled[np.isfinite(resampled)]
-    if not len(finite):
-        return (math.nan, math.nan)
-    low, high = np.quantile(finite, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return (float(low), float(high))
 
 
 def _defined(number: float) -> float | None:

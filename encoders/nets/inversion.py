@@ -20,7 +20,7 @@ ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 # Images of this size and more are taken at half the size or less: codes decide what is large.
 _LARGE, _ENOUGH = 256, 128
 _GRID = 4
-_DENSE = 512
+_DENSE = 16
 _MOST = 8
 
 
@@ -70,7 +70,7 @@ def default_network(
     """The configuration of an inversion network that suits images of this shape.
 
     ``residual``: stages that halve the image down to 4 pixels; ``width`` channels, by default 32,
-    twice as many after each stage, up to 8 times as many.
+    twice as many after each stage, up to 8 times as many, and a dense layer of 16 times as many.
 
     ``plain``: the two networks of Asperti & Tonelli (arXiv 2207.06812): below 128 pixels the one
     for their GAN, 3 convolutions of 4x4 pixels, the first of 128 channels; from there on the one
@@ -82,7 +82,7 @@ def default_network(
         first = width or 32
         stages = max(0, math.ceil(math.log2(largest / _GRID)))
         widths = [first * min(_MOST, 2**i) for i in range(stages + 1)]
-        return {"architecture": architecture, "widths": widths, "dense": _DENSE}
+        return {"architecture": architecture, "widths": widths, "dense": _DENSE * first}
     large = max(image_shape[1:]) >= _ENOUGH
     layers, kernel = (6, 3) if large else (3, 4)
     first = width or (32 if large else 128)

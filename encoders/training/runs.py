@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from latentmap.encoders.training.checkpoint import read_record
-from latentmap.encoders.training.loop import CHECKPOINT
+from latentmap.encoders.training.loop import CHECKPOINT, LOG
 from latentmap.errors import OutputError
 from latentmap.files import refuse_existing
 
@@ -48,3 +49,17 @@ def training_record(
     """What a model file says of its training: settings, last figures, versions, and ``others``."""
     versions = {name: version(name) for name in ("latentmap", "torch")}
     return {**settings, "figures": dict(figures), "versions": versions, **others}
+
+
+def training_seconds(out: Path, *, batch_size: int) -> float:
+    """How long the training of a model file took, by its log; 0 where that is gone."""
+    try:
+        lines = (working_folder(out) / LOG).read_text().splitlines()
+    except OSError:
+        return 0.0
+    seconds, done = 0.0, 0
+    for line in map(json.loads, lines):
+        if line["images_per_second"]:
+            seconds += (line["step"] - done) * batch_size / line["images_per_second"]
+        done = line["step"]
+    return seconds

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +13,7 @@ from PIL import Image
 
 from latentmap.cli.main import main
 from latentmap.encoders import load
+from latentmap.encoders.bundled import bundled_models
 from latentmap.encoders.native import read_header
 
 DIGITS = ["--data", "digits", "--limit", "60"]
@@ -28,6 +30,12 @@ def run(*words, code=0):
     result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == code, result.output
     return result
+
+
+def files_here():
+    """The model files that are listed besides the bundled ones."""
+    listed = [Path(m["file"]) for m in json.loads(run("models", "list", "--json").stdout)]
+    return [str(path) for path in listed if path not in bundled_models().values()]
 
 
 def train(*words, out="vae.safetensors", code=0):
@@ -118,9 +126,7 @@ def test_models_are_listed_and_described(workdir):
     (workdir / "other.safetensors").write_bytes(b"not a model")
     listed = run("models").stdout
     assert "vae.safetensors" in listed and "other" not in listed
-    assert [m["file"] for m in json.loads(run("models", "list", "--json").stdout)] == [
-        "vae.safetensors"
-    ]
+    assert files_here() == ["vae.safetensors"]
     shown = run("models", "show", "vae.safetensors").stdout
     for part in ("vae", "z, 3 variables", "8x8 grey", "frame full", "fingerprint", "training"):
         assert part in shown
@@ -136,16 +142,20 @@ def test_listing_passes_over_hidden_files_and_models_that_do_not_say_their_size(
     (workdir / ".hidden.safetensors").write_bytes(whole)
     # Of the same length, so that the file stays readable.
     (workdir / "vague.safetensors").write_bytes(whole.replace(b"latent_dim", b"latent_din"))
-    assert [m["file"] for m in json.loads(run("models", "list", "--json").stdout)] == [
-        "vae.safetensors"
-    ]
+    assert files_here() == ["vae.safetensors"]
     assert "vague" not in run("models").stdout
     refused = run("models", "show", "vague.safetensors", code=1)
     assert "does not describe its model as it should: 'latent_dim'" in refused.stderr
 
 
-def test_an_empty_folder_of_models_says_so(workdir):
-    assert "no native model files in ." in run("models").stderr
+def test_bundled_models_are_listed_by_name_and_described(workdir):
+    listed = json.loads(run("models", "list", "--json").stdout)
+    names = {m["name"] for m in listed}
+    assert names == set(bundled_models())
+    for name in names:
+        assert name in run("models").stdout
+        shown = run("models", "show", name).stdout
+        assert "card" in shown and f"{name}.md" in shown
 
 
 def test_encoding_with_two_models_fills_a_cache_once(workdir):

@@ -1,0 +1,123 @@
+"""latentmap train recipe: a bundled model, made again from public data."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from latentmap.cli.options import device_option, force_option, json_option
+from latentmap.cli.training import model_out_option, resume_option
+
+if TYPE_CHECKING:
+    from latentmap.encoders.recipes import Recipe
+
+
+@click.command("recipe")
+@click.argument("reference", metavar="NAME")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="The images that the recipe names; its other files lie beside them.",
+)
+@model_out_option
+@resume_option
+@device_option
+@force_option
+@json_option
+@click.pass_context
+def recipe(
+    context: click.Context,
+    reference: str,
+    data: Path,
+    out: Path,
+    resume: bool,
+    device: str,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Train a bundled model again, by its recipe; NAME is its name, or a recipe file.
+
+    \b
+    Example:
+      latentmap train recipe svae --data celeba64.zip --out svae.safetensors
+
+    `latentmap train --recipe NAME` is the same. Each step is a command of `latentmap train` and is shown before it runs; what it makes is kept
+    beside the output. The weights are rounded to float16 at the end, and the figures are of the
+    rounded model: FILE.md and FILE.jpg beside it are its card.
+    """
+    from latentmap.cli.output import print_json
+    from latentmap.cli.progress import progress_bar
+    from latentmap.encoders import load
+    from latentmap.encoders.cards import card_picture, card_text, measure
+    from latentmap.encoders.halving import halved
+    from latentmap.encoders.native import read_header, save_model
+    from latentmap.encoders.recipes import read_recipe
+    from latentmap.files import refuse_existing, write_atomic
+    from latentmap.report.figures import save_figure
+
+    chosen = read_recipe(reference)
+    test = chosen.open_test(data)
+    if not resume:
+        refuse_existing(out, force=force)
+    made: list[Path] = []
+    for number, step in enumerate(chosen.steps, start=1):
+        path = out.with_name(f"{out.stem}-step-{number}.safetensors")
+        arguments = [*step, *_inputs(chosen, step, data, made), "--out", str(path)]
+        made.append(path)
+        if resume and path.exists():
+            continue
+        click.echo(f"latentmap train {shlex.join(arguments)}", err=True)
+        _run(context, [*arguments, "--device", device], path, resume=resume, force=force)
+    model = halved(load(made[-1], device=device))
+    model.name = chosen.name
+    with progress_bar("measuring") as progress:
+        held_out = measure(model, test, progress=progress)
+    record = {
+        **read_header(made[-1]).training,
+        "recipe": chosen.name,
+        "seconds": round(sum(map(_seconds, made))),
+        "held_out": held_out.to_json(),
+    }
+    save_model(model, out, training=record, half=True)
+    card = card_text(model, chosen, held_out, seconds=record["seconds"])
+    write_atomic(out.with_suffix(".md"), card.encode())
+    save_figure(card_picture(model), out.with_suffix(".jpg"))
+    if as_json:
+        print_json({"model": str(out), "fingerprint": model.fingerprint, **record})
+    else:
+        click.echo(card)
+
+
+def _inputs(chosen: Recipe, step: tuple[str, ...], data: Path, made: list[Path]) -> list[str]:
+    """What a step is made of: images, or the generator of the step before."""
+    return ["--generator", str(made[-1])] if step[0] == "inversion" else chosen.images(data)
+
+
+def _run(
+    context: click.Context, arguments: list[str], out: Path, *, resume: bool, force: bool
+) -> None:
+    """A command of `latentmap train`; one that was stopped goes on."""
+    from latentmap.encoders.training.runs import working_folder
+
+    group = context.parent and context.parent.command
+    assert isinstance(group, click.Group)
+    if resume and working_folder(out).exists():
+        arguments = [*arguments, "--resume"]
+    elif force:
+        arguments = [*arguments, "--force"]
+    with contextlib.redirect_stdout(sys.stderr):  # The result of the whole is that of the recipe.
+        group.commands[arguments[0]].main(arguments[1:], standalone_mode=False)
+
+
+def _seconds(path: Path) -> float:
+    from latentmap.encoders.native import read_header
+    from latentmap.encoders.training.runs import training_seconds
+
+    return training_seconds(path, batch_size=read_header(path).training["batch_size"])

@@ -1,0 +1,94 @@
+"""Recipes: how a model is trained from public data, as a file that ships with it.
+
+A recipe is JSON: ``about`` (what the model is), ``data`` (the name of the published file of
+images), ``terms`` (what may be done with these), ``group_by`` (optional: the table beside them that
+keeps people on one side of a split), ``options`` (what every training on them is given), ``steps``
+(the trainings, each as a command line of ``latentmap train``), ``test_data`` and
+``test_split`` (both optional: the images that the figures are of) and ``defects``.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from latentmap.encoders.bundled import FOLDER
+from latentmap.errors import ModelError
+from latentmap.images import ImageSource, open_images
+from latentmap.splits import Split
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a recipe file says; see the module."""
+
+    name: str
+    about: str
+    data: str
+    terms: str
+    defects: str
+    options: tuple[str, ...]
+    steps: tuple[tuple[str, ...], ...]
+    group_by: str | None = None
+    test_data: str | None = None
+    test_split: Split | None = None
+
+    def images(self, data: Path) -> list[str]:
+        """The arguments that give a training the images at ``data``, with the files beside them."""
+        arguments = ["--data", str(data), *self.options]
+        if self.group_by is not None:
+            arguments += ["--group-by", str(data.parent / self.group_by)]
+        return arguments
+
+    def open_test(self, data: Path) -> ImageSource:
+        """The images that the figures are of, which no training sees.
+
+        Raises:
+            ImageError: they are not beside ``data``.
+        """
+        return open_images(
+            data.parent / (self.test_data or data.name),
+            split=self.test_split,
+            group_by=None if self.group_by is None else data.parent / self.group_by,
+        )
+
+
+def bundled_recipes() -> dict[str, Path]:
+    """The recipe files that ship with the package, by name."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.json"))}
+
+
+def read_recipe(reference: str | Path) -> Recipe:
+    """The recipe of a bundled model, by name, or that of a file.
+
+    Raises:
+        ModelError: there is none, or it is no recipe.
+    """
+    known = bundled_recipes()
+    path = known.get(str(reference), Path(reference))
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(said["steps"], list) or not said["steps"]:
+            raise TypeError("steps must be a list of command lines")
+        return Recipe(
+            name=path.stem,
+            **{
+                **said,
+                "options": tuple(_words(said["options"])),
+                "steps": tuple(tuple(_words(step)) for step in said["steps"]),
+            },
+        )
+    except OSError:
+        raise ModelError(
+            f"there is no recipe {str(reference)!r}: give a file, or one of {', '.join(known)}"
+        ) from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} is no recipe as it should be: {error}") from None
+
+
+def _words(line: object) -> list[str]:
+    if not isinstance(line, str):
+        raise TypeError(f"{line!r} is no command line")
+    return shlex.split(line)

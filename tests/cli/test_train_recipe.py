@@ -1,0 +1,139 @@
+"""latentmap train recipe, run as a user runs it."""
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from latentmap.cli.main import main
+from latentmap.cli.train import train
+from latentmap.encoders import load
+from latentmap.encoders.bundled import bundled_models
+from latentmap.encoders.native import read_header
+from latentmap.encoders.recipes import bundled_recipes, read_recipe
+from latentmap.errors import ModelError
+from latentmap.images import open_images
+
+GAN = "--base 8 --widths 8,4 --discriminator-widths 4,8 --batch-size 20 --epochs 1 --latent-dim 4"
+
+
+@pytest.fixture(autouse=True)
+def workdir(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    digits = open_images("digits", limit=160)
+    np.save("digits.npy", np.stack([digits.read(i) for i in range(160)]))
+    return tmp_path
+
+
+def write(name="tiny", **changes):
+    said = {
+        "about": "A GAN of digits.",
+        "data": "digits.npy",
+        "terms": "Free.",
+        "options": "--split train",
+        "steps": [f"gan {GAN}", "inversion --width 4 --steps 3 --held-out 8 --batch-size 8"],
+        "test_split": "test",
+        "defects": "All.",
+        **changes,
+    }
+    Path(f"{name}.json").write_text(json.dumps(said))
+
+
+def run(*words, code=0):
+    words = ["train", "--recipe", *words, "--data", "digits.npy", "--device", "cpu"]
+    result = CliRunner().invoke(main, [*words, "--out", "made.safetensors"])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_a_recipe_makes_a_model_its_card_and_a_picture(workdir):
+    write()
+    result = run("tiny.json", "--json")
+    said = json.loads(result.stdout)
+    model = load("made.safetensors")
+    assert said["fingerprint"] == model.fingerprint
+    assert said["recipe"] == "tiny" and said["batch_size"] == 8
+    value, low, high = said["held_out"]["reconstruction"]
+    assert low < value < high
+    card = (workdir / "made.md").read_text()
+    assert "A GAN of digits." in card and f"latentmap train gan {GAN}" in card
+    assert f"{value:.5f} ({low:.5f}, {high:.5f})" in card
+    with Image.open("made.jpg") as picture:
+        assert picture.size == (6 * 8 + 5 * 4, 6 * 8 + 5 * 4)
+    assert read_header("made-step-1.safetensors").family == "gan"
+    assert "latentmap train inversion --width 4" in result.stderr
+
+
+def test_the_figures_are_those_of_the_test_images(workdir):
+    write()
+    run("tiny.json")
+    said = read_header("made.safetensors").training["held_out"]
+    test = open_images("digits.npy", split="test")
+    model = load("made.safetensors")
+    (batch,) = test.batches([model.view], batch_size=1000)
+    images = batch.images[0].float() / 255
+    error = (model.decode(model.encode(images)) - images).square().mean()
+    assert said["n"] == len(test)
+    assert said["reconstruction"][0] == pytest.approx(float(error), rel=1e-5)
+    assert said["baseline"][0] == pytest.approx(float(images.var(0, correction=0).mean()), rel=1e-5)
+
+
+def test_a_recipe_goes_on_where_it_stopped(workdir):
+    write()
+    run("tiny.json")
+    first = load("made.safetensors").fingerprint
+    step = (workdir / "made-step-1.safetensors").stat().st_mtime_ns
+    (workdir / "made.safetensors").unlink()
+    (workdir / "made-step-2.safetensors").unlink()
+    run("tiny.json", "--resume")
+    assert load("made.safetensors").fingerprint == first
+    assert (workdir / "made-step-1.safetensors").stat().st_mtime_ns == step
+
+
+@pytest.mark.parametrize("words", [("--recipe", "nix"), ("--recipe=nix",), ("recipe", "nix")])
+def test_the_option_and_the_command_are_the_same(words):
+    result = CliRunner().invoke(main, ["train", *words, "--data", "digits.npy", "--out", "x"])
+    assert "there is no recipe 'nix'" in result.stderr
+
+
+def test_what_exists_is_kept(workdir):
+    write()
+    (workdir / "made.safetensors").write_bytes(b"precious")
+    assert "made.safetensors exists" in run("tiny.json", code=1).stderr
+    assert (workdir / "made.safetensors").read_bytes() == b"precious"
+
+
+def test_an_unknown_recipe_names_the_known_ones(workdir):
+    refused = run("nix", code=1).stderr
+    assert "there is no recipe 'nix': give a file, or one of gan, mnist-gan" in refused
+
+
+@pytest.mark.parametrize("changes", [{"steps": 3}, {"steps": []}, {"wrong": 1}, {"options": None}])
+def test_a_file_that_is_no_recipe_is_refused(changes, workdir):
+    write(**changes)
+    with pytest.raises(ModelError, match=r"tiny.json is no recipe as it should be"):
+        read_recipe("tiny.json")
+
+
+@pytest.mark.parametrize("name", bundled_recipes())
+def test_every_bundled_recipe_has_steps_that_the_commands_take(name):
+    recipe = read_recipe(name)
+    for step in recipe.steps:
+        arguments = [*step[1:], *(["--generator", "x"] if step[0] == "inversion" else [])]
+        if step[0] != "inversion":
+            arguments += ["--data", "x", *recipe.options]
+        train.commands[step[0]].make_context(step[0], [*arguments, "--out", "x"])
+
+
+@pytest.mark.parametrize("name", bundled_models())
+def test_every_bundled_model_has_its_recipe_and_card(name):
+    path = bundled_models()[name]
+    recipe = read_recipe(name)
+    card = path.with_suffix(".md").read_text()
+    assert recipe.defects in card and all(shlex.join(step) in card for step in recipe.steps)
+    assert load(name).fingerprint in card
+    assert path.with_suffix(".jpg").exists()
