@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--data",
     required=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="PATH",
     help="The images that the recipe names; its other files lie beside them.",
 )
@@ -48,9 +48,10 @@ def recipe(
     Example:
       latentmap train recipe svae --data celeba64.zip --out svae.safetensors
 
-    `latentmap train --recipe NAME` is the same. Each step is a command of `latentmap train` and is shown before it runs; what it makes is kept
-    beside the output. The weights are rounded to float16 at the end, and the figures are of the
-    rounded model: FILE.md and FILE.jpg beside it are its card.
+    `latentmap train --recipe NAME` is the same. Each step is a command of `latentmap train` and is
+    shown before it runs; what it makes is kept beside the output. At the end the weights are
+    rounded to float16, and the figures are of the rounded model: FILE.md and FILE.jpg beside it are
+    its card.
     """
     from latentmap.cli.output import print_json
     from latentmap.cli.progress import progress_bar
