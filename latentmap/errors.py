@@ -7,6 +7,7 @@
     ├── SpaceError    (ValueError)  codes, or a map, of another space
     ├── PairError     (ValueError)  codes that do not belong together
     ├── MapError      (ValueError)  a map that cannot be fitted, read or applied
+    ├── SupportError  (ValueError)  a support set that cannot be built, read or found again
     ├── CacheError    (OSError)     a cache that is damaged, busy or cannot be written
     └── OutputError   (OSError)     an output that exists or cannot be written
 
@@ -41,6 +42,10 @@ class PairError(LatentmapError, ValueError):
 
 class MapError(LatentmapError, ValueError):
     """A map that cannot be fitted, read or applied."""
+
+
+class SupportError(LatentmapError, ValueError):
+    """A support set that cannot be built or read, or whose images are not in the data."""
 
 
 class CacheError(LatentmapError, OSError):

@@ -1,0 +1,212 @@
+"""Which images a map is fitted or scored on: those of a data set, or those that a model makes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import click
+
+from latentmap.cli.options import DataOptions
+
+if TYPE_CHECKING:
+    from latentmap.images import ImageSource
+    from latentmap.mapping.linear_map import LinearMap
+    from latentmap.model import Model
+    from latentmap.splits import Split
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """Images that one of two models makes, as asked for on the command line; ``n`` is None where
+    they are not.
+
+    ``view`` is the box of them that the other model sees, ``label`` the class of a conditional
+    generator.
+    """
+
+    n: int | None = None
+    made_by: Literal["src", "dst"] | None = None
+    label: int | None = None
+    view: str | None = None
+
+    def check(self, data: DataOptions) -> None:
+        """Refuses both, or neither, of a data set and samples, and what is of the other one.
+
+        Raises:
+            click.UsageError: that is so.
+        """
+        if (data.path is None) == (self.n is None):
+            raise click.UsageError("give either images (--data) or a number of samples (--samples)")
+        if self.n is None and self != SampleOptions():
+            names = {"--sample-from": self.made_by, "--class": self.label, "--view": self.view}
+            given = [name for name, value in names.items() if value is not None]
+            raise click.UsageError(f"{' and '.join(given)} are for --samples: leave them out")
+        of_data = (data.group_by, data.attributes, data.where)
+        if self.n is not None and of_data != (None, None, None):
+            raise click.UsageError(
+                "--group-by, --attributes and --where choose images of a data set: leave them out "
+                "with --samples"
+            )
+
+    def draw(
+        self, source: Model, target: Model, *, seed: int, cache: Path
+    ) -> tuple[ImageSource, Model, Model]:
+        """The images, and the two models as they see them; says which model made them.
+
+        Raises:
+            ImageError, ModelError: they cannot be made, or the other model cannot see them.
+        """
+        from latentmap.cli.progress import progress_bar
+        from latentmap.generated import images_between
+
+        made_by, maker, other = self._maker(source, target)
+        self._announce(maker, other, self.view or maker.views.get(other.fingerprint), seed)
+        with progress_bar("generating") as progress:
+            images, maker, other = images_between(
+                maker,
+                other,
+                self._count(),
+                seed=seed,
+                folder=cache / "generated",
+                view=self.view,
+                notify=_warn,
+                progress=progress,
+            )
+        return (images, maker, other) if made_by == "src" else (images, other, maker)
+
+    def open(
+        self,
+        data: DataOptions,
+        linear_map: LinearMap,
+        models: tuple[Model, Model],
+        *,
+        seed: int,
+        cache: Path,
+    ) -> ImageSource:
+        """The images of a data set, or those that one of the two models makes, for a map that is
+        there: it knows what the models see of an image. Says which model made them.
+
+        Raises:
+            SpaceError: the map does not belong to the models.
+            ImageError, ModelError: there are no such images, or the other model cannot see them.
+        """
+        if self.n is None:
+            return data.open()
+        from latentmap.cli.progress import progress_bar
+        from latentmap.generated import images_for
+        from latentmap.relocation import as_fitted
+        from latentmap.scores import require_models
+
+        require_models(linear_map, *models)
+        _, maker, other = self._maker(*as_fitted(linear_map, *models))
+        self._announce(maker, other, None, seed)
+        with progress_bar("generating") as progress:
+            images = images_for(
+                maker,
+                other,
+                self._count(),
+                seed=seed,
+                folder=cache / "generated",
+                notify=_warn,
+                progress=progress,
+            )
+        if data.split is not None:
+            images = images.split(data.split)
+        return images.subset(range(min(data.limit or len(images), len(images))))
+
+    def _count(self) -> int:
+        assert self.n is not None, "only where samples are asked for"
+        return self.n
+
+    def _maker(self, source: Model, target: Model) -> tuple[Literal["src", "dst"], Model, Model]:
+        from latentmap.encoders.sampling import adjust
+        from latentmap.generated import maker_of
+
+        made_by = self.made_by or ("src" if maker_of(source, target) == "source" else "dst")
+        maker, other = (source, target) if made_by == "src" else (target, source)
+        return made_by, adjust(maker, label=self.label), other
+
+    def _announce(self, maker: Model, other: Model, box: str | None, seed: int) -> None:
+        seen = f", of which {other.name} sees {box}" if box else ""
+        kind = maker.space.kind if self.label is None else f"{maker.space.kind}, class {self.label}"
+        _warn(f"{self.n} images are made by {maker.name} ({kind}), seed {seed}{seen}")
+        _warn(
+            f"{maker.name} takes part with the codes that they are made of: its own error is none"
+        )
+
+
+class_option = click.option(
+    "--class",
+    "label",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="For samples: the class, where the generator knows classes.",
+)
+
+
+def sample_options(command: Command, *, fewest: int, view: bool) -> Command:
+    """Adds the options of images that a model makes, at least ``fewest``; the command gets them as
+    ``samples: SampleOptions``. ``view`` tells whether their box can be chosen.
+    """
+
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any,
+        n_samples: int | None,
+        sample_from: Literal["src", "dst"] | None,
+        label: int | None,
+        view: str | None = None,
+        **given: Any,
+    ) -> Any:
+        samples = SampleOptions(n_samples, sample_from, label, view)
+        return command(*args, samples=samples, **given)
+
+    options = [
+        click.option(
+            "--samples",
+            "n_samples",
+            type=click.IntRange(min=fewest),
+            metavar="N",
+            help="Instead of --data: N images that one of the models makes; they are kept in the "
+            "cache.",
+        ),
+        click.option(
+            "--sample-from",
+            type=click.Choice(("src", "dst")),
+            help="For --samples: which model makes them.  [default: the generator, else dst]",
+        ),
+        class_option,
+    ]
+    if view:
+        options.append(
+            click.option(
+                "--view",
+                metavar="BOX",
+                help="For --samples: the box top,left,bottom,right (0 to 1) of the made image that "
+                "the other model sees.  [default: by the frames of the two]",
+            )
+        )
+    decorated: Any = wrapped
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]  # as in options.py
+
+
+def _warn(line: str) -> None:
+    from latentmap.cli.output import warn
+
+    warn(line)
+
+
+def first_of_splits(images: ImageSource, names: tuple[Split, ...], n: int) -> ImageSource:
+    """The first ``n`` images of each of some splits, in the order in which they stand."""
+    import numpy as np
+
+    parts = [np.flatnonzero(images.splits == name)[:n] for name in names]
+    return images.subset(np.unique(np.concatenate(parts)))

@@ -1,0 +1,266 @@
+"""latentmap support build: a few real images far apart in a model's latent space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from latentmap.cli.options import (
+    DataOptions,
+    batch_size_option,
+    cache_option,
+    data_options,
+    device_option,
+    force_option,
+    json_option,
+    precision_option,
+    seed_option,
+)
+
+if TYPE_CHECKING:
+    from latentmap.images import ImageSource
+
+# A test compares these with the library's own list, which cannot be imported here without torch.
+STRATEGIES = ("sectors", "random", "farthest", "kmeans", "doptimal", "leverage")
+_LEADING = 7
+
+
+def parse_threshold(
+    ctx: click.Context, parameter: click.Parameter, value: str
+) -> float | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    try:
+        threshold = float(value)
+    except ValueError:
+        threshold = -1.0
+    if not 0 <= threshold < float("inf"):
+        raise click.BadParameter(f"{value!r} is no threshold: give auto, or a number from 0 on")
+    return threshold
+
+
+def _parse_variables(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    parts = [part.strip() for part in value.split(",")]
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise click.BadParameter(f"{value!r} is no list of variables: give numbers such as 3,17,40")
+    return tuple(map(int, parts))
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@data_options
+@click.option(
+    "-k",
+    "k",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Leading variables, whose signs make the 2^K sectors.  [default: 7]",
+)
+@click.option(
+    "--threshold",
+    default="auto",
+    show_default=True,
+    callback=parse_threshold,
+    metavar="T|auto",
+    help="How far from the center a member of a sector lies along every leading variable; auto "
+    "balances how far apart sectors are with how many have members.",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Images in the set.  [default: the latent size, at least one a sector]",
+)
+@click.option(
+    "--strategy",
+    type=click.Choice(STRATEGIES),
+    default="sectors",
+    show_default=True,
+    help="How images are chosen.",
+)
+@click.option("--strict", is_flag=True, help="Leave a sector empty that has no members.")
+@click.option(
+    "--variables",
+    callback=_parse_variables,
+    metavar="I,J,...",
+    help="The leading variables, instead of finding those with the largest information gain.",
+)
+@click.option(
+    "--exclude",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A text file with the ids of images to leave out, one a line.",
+)
+@click.option("--with-images", is_flag=True, help="Keep the images in the file too.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="The support set, .h5.",
+)
+@seed_option
+@cache_option
+@device_option
+@precision_option
+@batch_size_option
+@json_option
+@force_option
+def build(
+    model: str,
+    data: DataOptions,
+    k: int | None,
+    threshold: float | Literal["auto"],
+    size: int | None,
+    strategy: Any,
+    strict: bool,
+    variables: tuple[int, ...] | None,
+    exclude: Path | None,
+    with_images: bool,
+    out: Path,
+    seed: int,
+    cache: Path,
+    device: str,
+    precision: Any,
+    batch_size: int | None,
+    as_json: bool,
+    force: bool,
+) -> None:
+    """Build a support set: a few real images far apart in a model's latent space.
+
+    Sectors are the sign combinations of the K variables with the largest information gain: bit i
+    of a sector's number is set where the i-th of them is above its center. One random image of each
+    sector is taken; a sector without members takes the image that reaches furthest into it
+    (relaxed). Then the most crowded sectors give one more each, up to the size. The other
+    strategies choose by the codes alone.
+
+    \b
+    Examples:
+      latentmap support build svae.safetensors --data faces.zip --out support.h5
+      latentmap support build svae.safetensors --data faces.zip --threshold 1 --strict --out far.h5
+      latentmap support build svae.safetensors --data faces.zip --strategy kmeans --out centers.h5
+    """
+    from latentmap.cache import LatentCache
+    from latentmap.cli.output import command_line, print_json, warn, warn_skipped
+    from latentmap.cli.progress import progress_bar
+    from latentmap.cli.support_text import built_text
+    from latentmap.encoders import load
+    from latentmap.files import refuse_existing
+    from latentmap.support.sectors import check_count, check_variables
+    from latentmap.support.selection import build_support_set
+    from latentmap.support.spread import measure_spread
+
+    if k is not None and variables is not None:
+        raise click.UsageError("--variables are the leading ones: leave out -k, which counts them")
+    if strategy != "sectors" and strict:
+        raise click.UsageError("--strict is about sectors: leave it out with another strategy")
+    if strategy != "sectors" and k is not None:
+        raise click.UsageError(
+            f"-k finds leading variables, which {strategy} does not use: leave it out, or give "
+            "--variables to have its images numbered by their sectors"
+        )
+    refuse_existing(out, force=force)
+    loaded = load(model, device=device)
+    leading = len(variables or ()) or (k or _LEADING if strategy == "sectors" else 0)
+    if k is None and variables is None:
+        leading = min(leading, loaded.latent_dim)
+    check_count(leading, loaded.latent_dim)
+    check_variables(variables or (), loaded.latent_dim)
+    images = data.open()
+    if exclude is not None:
+        images = _without(images, exclude)
+    check_count(leading, loaded.latent_dim, len(images))
+    with progress_bar("encoding") as progress:
+        codes = LatentCache(cache, notify=warn).get_or_encode(
+            loaded,
+            images,
+            precision=precision,
+            batch_size=batch_size,
+            on_error=data.on_error,
+            progress=progress,
+        )
+    warn_skipped(codes.skipped)
+    record: dict[str, Any] = {
+        "command": command_line(),
+        "reference": model,
+        "image_shape": list(loaded.image_shape),
+        "where": data.where,
+        "split": data.split,
+        "exclude": exclude and exclude.name,
+        "skipped": list(codes.skipped),
+    }
+    if variables is None and leading:
+        from latentmap.support.ordering import order_variables
+
+        with progress_bar("ordering variables", "decodes") as progress:
+            ordering = order_variables(
+                loaded, images, codes, leading=leading, seed=seed, progress=progress
+            )
+        variables = tuple(int(number) for number in ordering.order[:leading])
+        record["gain"] = [float(ordering.gain[variable]) for variable in variables]
+        record["confidence"] = ordering.confidence
+    with progress_bar("choosing") as progress:
+        support = build_support_set(
+            codes,
+            strategy=strategy,
+            variables=variables,
+            threshold=threshold,
+            size=size,
+            strict=strict,
+            seed=seed,
+            record=record,
+            progress=progress,
+        )
+    if with_images:
+        support = support.with_images(images)
+    spread = None
+    if len(support) > 1:
+        spread = measure_spread(support, images.subset(_readable(images, codes.ids)), seed=seed)
+        support = support.with_settings(spread=spread.to_json())
+    support.save(out)
+    if as_json:
+        print_json(support.to_json())
+        return
+    click.echo(built_text(support, spread, out))
+
+
+def _without(images: ImageSource, path: Path) -> ImageSource:
+    """The images whose ids, full or after the last slash, are not in a text file."""
+    import numpy as np
+
+    from latentmap.cli.output import warn
+    from latentmap.errors import SupportError
+    from latentmap.naming import base_name
+
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SupportError(f"{path} cannot be read as a list of ids ({error})") from error
+    given = {line.strip() for line in lines if line.strip()}
+    names = [str(name) for name in images.ids]
+    left_out = [name in given or base_name(name) in given for name in names]
+    unknown = given - set(names) - {base_name(name) for name in names}
+    if unknown:
+        warn(
+            f"{len(unknown)} of {len(given)} ids of {path} are not among the {len(images)} images "
+            f"({min(unknown)} is one)"
+        )
+    if all(left_out):
+        raise SupportError(
+            f"{path} excludes all {len(images)} images of {images.path}: nothing is left to choose "
+            "from"
+        )
+    return images.subset(np.flatnonzero(~np.array(left_out)))
+
+
+def _readable(images: ImageSource, ids: Any) -> Any:
+    """The positions of the images that have codes."""
+    import numpy as np
+
+    return np.flatnonzero(np.isin(images.ids, ids))

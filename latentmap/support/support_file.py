@@ -1,0 +1,115 @@
+"""The file of a support set: HDF5, every array in one piece, read with care.
+
+Shapes: ``n`` images, ``d`` latent variables, ``2^k`` sectors.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from latentmap.errors import SupportError
+from latentmap.files import replace_atomic
+from latentmap.hdf5_output import create_hdf5
+from latentmap.shards import pack_ids, unpack_ids
+
+_FORMAT = "latentmap-support"
+_SCHEMA = 1
+# The type of each array, and how many axes it has.
+_TYPES = {
+    "ids": ("S", 1),
+    "digests": ("|u1", 2),
+    "codes": ("<f4", 2),
+    "sector": ("<i8", 1),
+    "reach": ("<f8", 1),
+    "relaxed": ("|u1", 1),
+    "filled": ("|u1", 1),
+    "occupancy": ("<i8", 1),
+    "orthants": ("<i8", 1),
+    "images": ("|u1", 4),
+    "record": ("|u1", 1),
+}
+
+
+def write_support(path: Path, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
+    """Writes the arrays of a support set, by name, and its record as JSON.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    text = json.dumps(record, sort_keys=True).encode()
+    with replace_atomic(path) as temporary, create_hdf5(temporary) as (file, _):
+        file.attrs["format"] = _FORMAT
+        file.attrs["schema_version"] = _SCHEMA
+        for name, array in arrays.items():
+            stored = pack_ids(array) if name == "ids" else array.astype(_TYPES[name][0])
+            file.create_dataset(name, data=stored)
+        file.create_dataset("record", data=np.frombuffer(text, np.uint8))
+
+
+def read_support(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arrays of a support set, by name, and its record; ``images`` is None without pixels.
+
+    Raises:
+        SupportError: the file is missing, cut off, or holds no support set.
+    """
+    if not path.is_file():
+        raise SupportError(f"there is no file {path}: make one with `latentmap support build`")
+    try:
+        # Our own handle: HDF5 never looks at other files then, wherever names in it point.
+        with path.open("rb") as raw, h5py.File(raw, "r") as hdf5:
+            file: Any = hdf5
+            if file.attrs.get("format") != _FORMAT:
+                raise ValueError("it says that it is something else")
+            if file.attrs.get("schema_version") != _SCHEMA:
+                raise ValueError(f"its format is {file.attrs.get('schema_version')}, not {_SCHEMA}")
+            size = path.stat().st_size
+            arrays: dict[str, Any] = {
+                name: _read(file, name, size) for name in _TYPES if name != "images" or name in file
+            }
+        record: Any = json.loads(arrays.pop("record").tobytes())
+        arrays["ids"] = unpack_ids(arrays["ids"])
+        for name in ("relaxed", "filled"):
+            arrays[name] = arrays[name] != 0
+        arrays.setdefault("images", None)
+        _check(arrays)
+        if not isinstance(record, dict):
+            raise ValueError("its record is no object")
+    except (OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise SupportError(
+            f"{path} cannot be read as a support set ({error}): give a file of `latentmap support "
+            "build`"
+        ) from None
+    return arrays, record
+
+
+def _read(file: Any, name: str, size: int) -> np.ndarray:
+    """One array, after a look at whether the file is large enough to hold it."""
+    stored, axes = _TYPES[name]
+    dataset = file[name]
+    dtype = dataset.dtype
+    if len(dataset.shape) != axes or (dtype.kind != "S" if stored == "S" else dtype.str != stored):
+        raise ValueError(f"{name} has type {dtype} and shape {dataset.shape}")
+    offset = dataset.id.get_offset()
+    if offset is None or dataset.external or offset + dataset.nbytes > size:
+        raise ValueError(f"{name} is empty, or not in the file in one piece")
+    array: np.ndarray = dataset[...]
+    return array
+
+
+def _check(arrays: Mapping[str, Any]) -> None:
+    n, sectors = len(arrays["ids"]), len(arrays["occupancy"])
+    for name in ("digests", "codes", "sector", "reach", "relaxed", "filled", "images"):
+        if arrays[name] is not None and len(arrays[name]) != n:
+            raise ValueError(f"{name} has {len(arrays[name])} rows for {n} images")
+    if arrays["digests"].shape[1] != 16 or len(arrays["orthants"]) != sectors:
+        raise ValueError("digests or counts have another shape")
+    if arrays["sector"].min() < 0 or arrays["sector"].max() >= sectors:
+        raise ValueError(f"a sector is not among the {sectors}")
+    if not np.isfinite(arrays["codes"]).all() or np.isnan(arrays["reach"]).any():
+        raise ValueError("codes are not finite")

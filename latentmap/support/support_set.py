@@ -1,0 +1,232 @@
+"""SupportSet: a few images far apart in the latent space of a model, kept in a file.
+
+Shapes: ``n`` images, ``d`` latent variables, ``2^k`` sectors; pixels are uint8 ``(n, h, w, c)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentmap.codes import Codes, Space
+from latentmap.errors import SupportError
+from latentmap.frames import Frame
+from latentmap.images import ImageSource
+from latentmap.pairs import is_known
+from latentmap.support.support_file import read_support, write_support
+from latentmap.views import View
+
+_BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class SupportSet:
+    """Images chosen in ``space``, with what chose them; sorted by sector, the fill-up last.
+
+    ``ids`` ``(n,)``, ``digests`` ``(n, 16)`` of their contents, ``codes`` ``(n, d)`` float32.
+    ``sector`` ``(n,)`` is the number of the sector that an image stands for (see ``Sectors``; 0
+    where there are no leading variables), and ``reach`` ``(n,)`` how far its code reaches into it.
+    ``relaxed`` ``(n,)`` marks images that the strategy ``sectors`` took although they are no
+    members: their reach is not above the threshold. ``filled`` ``(n,)`` marks those of its fill-up,
+    beyond one of each sector.
+
+    ``occupancy`` ``(2^k,)`` counts the members of every sector among the ``n_candidates`` images
+    that could be chosen; ``orthants`` ``(2^k,)`` counts them at threshold 0, where every image is a
+    member of one. ``settings`` say what made the set. ``images`` are the pixels as the model sees
+    them, where the file holds them.
+    """
+
+    ids: np.ndarray
+    digests: np.ndarray
+    codes: np.ndarray
+    sector: np.ndarray
+    reach: np.ndarray
+    relaxed: np.ndarray
+    filled: np.ndarray
+    space: Space
+    frame: Frame
+    settings: Mapping[str, Any]
+    occupancy: np.ndarray
+    orthants: np.ndarray
+    n_candidates: int
+    images: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def threshold(self) -> float:
+        """What the reach of a member is above."""
+        return float(self.settings["threshold"])
+
+    @property
+    def member_codes(self) -> Codes:
+        """The codes of the images, as any other codes."""
+        return Codes.from_array(
+            self.ids,
+            self.codes,
+            space=self.space,
+            frame=self.frame,
+            data=str(self.settings["images"]),
+            digests=self.digests,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but codes and pixels."""
+        return {
+            "settings": dict(self.settings),
+            "space": asdict(self.space),
+            "frame": self.frame.to_json(),
+            "n": len(self),
+            "n_candidates": self.n_candidates,
+            "sectors": len(self.occupancy),
+            "occupied": int((self.occupancy > 0).sum()),
+            "occupancy": self.occupancy.tolist(),
+            "relaxed": int(self.relaxed.sum()),
+            "filled": int(self.filled.sum()),
+            "members": [
+                {
+                    "id": str(self.ids[i]),
+                    "sector": int(self.sector[i]),
+                    # Without leading variables there is no reach, written as infinite.
+                    "reach": float(self.reach[i]) if np.isfinite(self.reach[i]) else None,
+                    "relaxed": bool(self.relaxed[i]),
+                    "filled": bool(self.filled[i]),
+                }
+                for i in range(len(self))
+            ],
+        }
+
+    def take(self, index: np.ndarray) -> SupportSet:
+        """The images at ``index`` (positions or a mask)."""
+        rows = ("ids", "digests", "codes", "sector", "reach", "relaxed", "filled")
+        images = None if self.images is None else self.images[index]
+        return replace(self, images=images, **{name: getattr(self, name)[index] for name in rows})
+
+    def select_in(self, images: ImageSource) -> ImageSource:
+        """These images in a data set, in the order of the set, found by their contents.
+
+        Raises:
+            SupportError: the data set lacks some.
+        """
+        whole = np.dtype((np.void, 16))
+        have, asked = (
+            np.ascontiguousarray(digests).view(whole)[:, 0]
+            for digests in (images.digests, self.digests)
+        )
+        order = np.argsort(have, kind="stable")
+        place = np.minimum(np.searchsorted(have, asked, sorter=order), len(order) - 1)
+        positions = order[place]
+        missing = np.flatnonzero((have[positions] != asked) | ~is_known(self.digests))
+        if len(missing):
+            raise SupportError(
+                f"{len(missing)} of the {len(self)} images of the support set are not among the "
+                f"{len(images)} of {images.path} ({self.ids[missing[0]]} is the first): it is a "
+                "support set of other data; give the images that it was built from"
+            )
+        return images.subset(positions)
+
+    def view_of(self, images: ImageSource) -> View:
+        """What the model that it was built with sees of some images."""
+        shape = self.settings.get("image_shape")
+        if shape is None:
+            return images.view(frame=self.frame.name, resize=self.frame.resize)
+        return View(self.frame, (shape[1], shape[2]), shape[0])
+
+    def pixels_in(self, images: ImageSource) -> np.ndarray:
+        """These images in a data set as the model sees them, uint8 ``(n, h, w, c)``.
+
+        Raises:
+            SupportError: the data set lacks some.
+            ImageError: one cannot be read.
+        """
+        return read_pixels(self.select_in(images), self.view_of(images))
+
+    def with_images(self, images: ImageSource) -> SupportSet:
+        """This set with its pixels, out of the data set that it was built from.
+
+        Raises:
+            SupportError: the data set lacks some.
+            ImageError: one cannot be read.
+        """
+        return replace(self, images=self.pixels_in(images))
+
+    def with_settings(self, **more: Any) -> SupportSet:
+        """This set, which says more of what made it (JSON)."""
+        return replace(self, settings={**self.settings, **more})
+
+    def save(self, path: Path) -> None:
+        """Writes it to an HDF5 file, whole or not at all.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        record = {
+            "settings": dict(self.settings),
+            "space": asdict(self.space),
+            "frame": self.frame.to_json(),
+            "n_candidates": self.n_candidates,
+        }
+        if self.images is not None:
+            arrays["images"] = self.images
+        write_support(path, arrays, record)
+
+    @classmethod
+    def load(cls, path: Path) -> SupportSet:
+        """The support set in a file that ``save`` wrote.
+
+        Raises:
+            SupportError: the file is missing, cut off, or holds no support set.
+        """
+        arrays, record = read_support(path)
+        try:
+            return cls(
+                **arrays,
+                space=Space(**record["space"]),
+                frame=Frame.from_json(record["frame"]),
+                settings=_checked(record["settings"]),
+                n_candidates=int(record["n_candidates"]),
+            )
+        except (LookupError, TypeError, ValueError) as error:
+            raise SupportError(
+                f"{path} does not say what made its support set ({error}): build it again"
+            ) from None
+
+
+_ARRAYS = (
+    "ids",
+    "digests",
+    "codes",
+    "sector",
+    "reach",
+    "relaxed",
+    "filled",
+    "occupancy",
+    "orthants",
+)
+
+
+def read_pixels(images: ImageSource, view: View) -> np.ndarray:
+    """All images as a view sees them, uint8 ``(n, h, w, c)``, in memory.
+
+    Raises:
+        ImageError: one cannot be read.
+    """
+    parts = [
+        batch.images[0].permute(0, 2, 3, 1).numpy()
+        for batch in images.batches([view], batch_size=_BATCH)
+    ]
+    return np.ascontiguousarray(np.concatenate(parts))
+
+
+def _checked(settings: Any) -> dict[str, Any]:
+    """The settings, if those are there without which nothing can be said of a set."""
+    known: dict[str, Any] = {**settings}
+    float(known["threshold"])
+    str(known["strategy"]), list(known["variables"]), str(known["images"])
+    return known

@@ -1,0 +1,148 @@
+"""What comparing support sets found: figures with their intervals, and the answer in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from latentmap.intervals import Estimate
+from latentmap.support.selection import Strategy
+
+FIGURES = ("r2", "efficiency")
+
+
+@dataclass(frozen=True)
+class StrategyPoint:
+    """The maps from sets of ``size`` images that one strategy chose, ``draws`` times.
+
+    ``r2`` and ``efficiency`` are means over the draws, ``r2_gain`` and ``efficiency_gain`` how much
+    they are above those of random images, draw by draw; each with the 95 % interval of the mean
+    (Student's t). ``built`` says how the sets of ``sectors`` came about: ``k`` and ``threshold``,
+    and how many images are ``relaxed`` in a set.
+    """
+
+    strategy: Strategy
+    size: int
+    draws: int
+    r2: Estimate
+    efficiency: Estimate
+    r2_gain: Estimate
+    efficiency_gain: Estimate
+    built: Mapping[str, float]
+
+    def verdict(self, figure: str = "r2") -> str:
+        """``better`` or ``worse`` than random images, or ``no difference shown``."""
+        gain: Estimate = getattr(self, f"{figure}_gain")
+        return "better" if gain.low > 0 else "worse" if gain.high < 0 else "no difference shown"
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, each with ``_low`` and ``_high``."""
+        row: dict[str, Any] = {"strategy": self.strategy, "size": self.size, "draws": self.draws}
+        for name in (*FIGURES, *(f"{figure}_gain" for figure in FIGURES)):
+            value, low, high = getattr(self, name)
+            row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+        verdicts = {f"{figure}_verdict": self.verdict(figure) for figure in FIGURES}
+        return {**row, **verdicts, **self.built}
+
+
+@dataclass(frozen=True, eq=False)
+class SupportComparison:
+    """Strategies against random images, at several sizes.
+
+    ``r2`` is over ``n_test`` images, ``efficiency`` over ``n_images`` of them. ``all_r2`` and
+    ``all_efficiency`` are those of the map from all ``n_candidates`` images.
+    """
+
+    points: Sequence[StrategyPoint]
+    all_r2: float
+    all_efficiency: float
+    n_candidates: int
+    n_test: int
+    n_images: int
+    record: Mapping[str, Any]
+
+    @property
+    def sizes(self) -> list[int]:
+        return sorted({point.size for point in self.points})
+
+    @property
+    def strategies(self) -> list[Strategy]:
+        """In the order in which they were given; random is the first."""
+        return list(dict.fromkeys(point.strategy for point in self.points))
+
+    def point(self, strategy: Strategy, size: int) -> StrategyPoint:
+        """One strategy at one size."""
+        return next(p for p in self.points if (p.strategy, p.size) == (strategy, size))
+
+    def best(self, size: int) -> StrategyPoint:
+        """The strategy with the highest mean R2 at a size."""
+        return max((p for p in self.points if p.size == size), key=lambda point: point.r2.value)
+
+    def verdicts(self) -> list[str]:
+        """The answer in plain words: of each strategy over all sizes, then, size by size, of the
+        sectors and of the best strategy.
+        """
+        rivals = [name for name in self.strategies if name != "random"]
+        lines = [self._summary(strategy) for strategy in rivals]
+        for size in self.sizes:
+            best = self.best(size)
+            if "sectors" in rivals and best.strategy != "sectors":
+                lines.append(self._against_random(self.point("sectors", size)))
+            if best.strategy == "random":
+                lines.append(f"at {size}: no strategy has a higher R2 than random images")
+            else:
+                lines.append(f"{self._against_random(best)} (the best)")
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """All points, the verdicts and what made them."""
+        return {
+            "points": [point.to_json() for point in self.points],
+            "best": {str(size): self.best(size).strategy for size in self.sizes},
+            "verdicts": self.verdicts(),
+            "all_r2": self.all_r2,
+            "all_efficiency": self.all_efficiency,
+            "n_candidates": self.n_candidates,
+            "n_test": self.n_test,
+            "n_images": self.n_images,
+            "record": dict(self.record),
+        }
+
+    def _summary(self, strategy: Strategy) -> str:
+        parts = []
+        for figure, title in (("r2", "R2"), ("efficiency", "efficiency")):
+            mine = [p for p in self.points if p.strategy == strategy]
+            found: dict[str, list[str]] = {"better": [], "worse": [], "no difference shown": []}
+            for point in mine:
+                if math.isfinite(getattr(point, figure).value):
+                    found[point.verdict(figure)].append(str(point.size))
+            said = [f"{words} at {', '.join(at)}" for words, at in found.items() if at]
+            if said:
+                parts.append(f"{title} {', '.join(said)}")
+        return f"{strategy} against as many random images: {'; '.join(parts)}"
+
+    def _against_random(self, point: StrategyPoint) -> str:
+        other = self.point("random", point.size)
+        line = (
+            f"at {point.size}: {point.strategy} R2 {_spread(point.r2)} against random "
+            f"{_spread(other.r2)}: {_gain(point, 'r2')}"
+        )
+        if math.isfinite(point.efficiency.value):
+            line += f"; efficiency {_gain(point, 'efficiency')}"
+        return line
+
+
+def _spread(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} ± {estimate.high - estimate.value:.3f}"
+
+
+def _gain(point: StrategyPoint, figure: str) -> str:
+    value, low, high = getattr(point, f"{figure}_gain")
+    words = point.verdict(figure)
+    if words == "no difference shown":
+        return f"{words} ({value:.3f} [{low:.3f}, {high:.3f}])"
+    if words == "worse":
+        value, low, high = -value, -high, -low
+    return f"{words} by {value:.3f} [{low:.3f}, {high:.3f}]"

@@ -1,0 +1,123 @@
+"""latentmap support show, run as a user runs it."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from latentmap.cli.main import main
+from latentmap.support.support_set import SupportSet
+
+DATA = ("--data", "few.npy")
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(main, ["support", *map(str, words)], prog_name="latentmap")
+    assert result.exit_code == code, result.output
+    return result
+
+
+def refusal(*words, code=1) -> str:
+    lines = run("show", *words, code=code).stderr.splitlines()
+    assert code == 2 or len(lines) == 1
+    return lines[-1]
+
+
+@pytest.fixture
+def built(workdir):
+    build = ("build", "a.safetensors", *DATA, "--variables", "0,1,2", "--threshold", 0.05)
+    run(*build, "--size", 10, "--device", "cpu", "--out", "s.h5")
+    run(*build, "--size", 10, "--device", "cpu", "--out", "whole.h5", "--with-images")
+    rival = ("build", "a.safetensors", *DATA, "--strategy", "random", "--size", 10)
+    run(*rival, "--device", "cpu", "--out", "random.h5")
+    return workdir
+
+
+def test_the_table_and_the_figures_are_those_of_the_file(built):
+    lines = run("show", "s.h5").stdout.splitlines()
+    support = SupportSet.load(built / "s.h5")
+    assert lines[0].split() == ["sector", "signs", "members", "in", "the", "set"]
+    number, signs, members, chosen = lines[1].split()
+    assert int(members) == support.occupancy.max() == support.occupancy[int(number)]
+    assert signs == "".join("+" if int(number) >> bit & 1 else "-" for bit in range(3))
+    assert int(chosen) == (support.sector == int(number)).sum()
+    spread = support.settings["spread"]
+    (line,) = [line for line in lines if line.startswith("distance of members")]
+    assert f"{spread['support_mse']:.4f}" in line
+    assert any(line.startswith("threshold 0.05") and "chi-square" in line for line in lines)
+
+
+def test_json_has_the_figures(built):
+    found = json.loads(run("show", "s.h5", "--json").stdout)
+    support = SupportSet.load(built / "s.h5")
+    assert found["occupancy"] == support.occupancy.tolist()
+    assert found["support_mse_low"] < found["support_mse"] < found["support_mse_high"]
+    assert found["random_mse_low"] < found["random_mse"] < found["random_mse_high"]
+    assert found["at_threshold"]["threshold"] == 0.05
+    assert sum(found["by_side"]["counts"]) == 300
+    assert len(found["members"]) == 10
+
+
+def test_distances_are_measured_again_on_data_that_are_given(built):
+    stored = json.loads(run("show", "s.h5", "--json").stdout)
+    measured = json.loads(run("show", "s.h5", *DATA, "--json").stdout)
+    assert measured["support_mse"] == pytest.approx(stored["support_mse"])
+    assert measured["random_mse"] == pytest.approx(stored["random_mse"])
+
+
+def test_only_the_images_of_a_sector_are_listed(built):
+    support = SupportSet.load(built / "s.h5")
+    number = int(support.sector[support.filled][0])
+    lines = run("show", "s.h5", "--sector", number).stdout.splitlines()
+    assert lines[0].split()[:4] == ["image", "of", "sector", str(number)]
+    mine = support.ids[support.sector == number].tolist()
+    assert [line.split()[0] for line in lines[1 : len(mine) + 1]] == mine
+    assert lines[2].split()[2] == "filled"
+    found = json.loads(run("show", "s.h5", "--sector", number, "--json").stdout)
+    assert [one["id"] for one in found["members"]] == mine
+    assert "the sectors of s.h5 are 0 to 7" in refusal("s.h5", "--sector", 8, code=2)
+
+
+def test_the_grid_shows_the_images_from_the_file_or_from_the_data(built):
+    run("show", "whole.h5", "--grid", "whole.png")
+    run("show", "s.h5", *DATA, "--grid", "found.png")
+    one, other = (np.asarray(Image.open(built / name)) for name in ("whole.png", "found.png"))
+    assert np.array_equal(one, other)
+    image = SupportSet.load(built / "whole.h5").images[0, :, :, 0].repeat(8, 0).repeat(8, 1)
+    assert (one[24:88, 8:72, 0] == image).all()
+    assert "s.h5 holds no images: give the data" in refusal("s.h5", "--grid", "x.png", code=2)
+
+
+def test_a_sector_without_images_has_no_grid(built):
+    build = ("build", "a.safetensors", *DATA, "--variables", "0,1,2", "--threshold", 0.2)
+    run(*build, "--strict", "--device", "cpu", "--out", "strict.h5")
+    support = SupportSet.load(built / "strict.h5")
+    (empty, *_) = sorted(set(range(8)) - set(support.sector.tolist()))
+    message = refusal("strict.h5", *DATA, "--sector", empty, "--grid", "x.png")
+    assert f"strict.h5 has no image of sector {empty}" in message
+
+
+def test_the_occupancy_is_drawn(built):
+    run("show", "s.h5", "--occupancy", "o.png")
+    with Image.open(built / "o.png") as picture:
+        assert picture.width > 800
+    assert "o.png exists" in refusal("s.h5", "--occupancy", "o.png")
+    message = refusal("random.h5", "--occupancy", "r.png", code=2)
+    assert "built without leading variables, so it has no sectors" in message
+    assert "must end as a picture does" in refusal("s.h5", "--occupancy", "o.text")
+
+
+def test_a_rival_is_shown_without_sectors(built):
+    text = run("show", "random.h5").stdout
+    assert "10 images of 300, by random" in text
+    assert "signs" not in text
+    assert "relaxed" not in text
+    assert json.loads(run("show", "random.h5", "--json").stdout)["members"][0]["reach"] is None
+
+
+def test_other_data_and_other_files_are_refused(built):
+    assert "it is a support set of other data" in refusal("s.h5", "--data", "digits", "--limit", 20)
+    assert "there is no file none.h5" in refusal("none.h5")
+    assert "cannot be read as a support set" in refusal("a.safetensors")

@@ -1,0 +1,100 @@
+"""Distances between the images of all pairs, and how sure they are."""
+
+import numpy as np
+import pytest
+
+from latentmap.encoding import encode
+from latentmap.errors import SupportError
+from latentmap.images import open_images
+from latentmap.support.selection import build_support_set
+from latentmap.support.spread import Spread, mean_pair_distance, measure_spread, pair_distances
+from latentmap.testing import LinearModel
+
+
+def random_pixels(n, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, 3, 5, 1), dtype=np.uint8)
+
+
+def test_the_distance_is_the_mean_squared_error_in_0_to_1():
+    pixels = np.array([[[[0], [255]]], [[[255], [255]]], [[[0], [51]]]], dtype=np.uint8)
+    expected = np.array([[0, 0.5, 0.32], [0.5, 0, 0.82], [0.32, 0.82, 0]])
+    np.testing.assert_allclose(pair_distances(pixels), expected, atol=1e-6)
+
+
+def test_the_mean_is_over_pairs_of_different_images():
+    x = random_pixels(20).reshape(20, -1) / 255
+    pairs = [((x[i] - x[j]) ** 2).mean() for i in range(20) for j in range(i)]
+    estimate = mean_pair_distance(pair_distances(random_pixels(20)), seed=0)
+    assert estimate.value == pytest.approx(np.mean(pairs), rel=1e-5)
+    assert estimate.low < estimate.value < estimate.high
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says():
+    # Images of two pixels, uniform: the expected distance is twice the variance, 1/6.
+    hits = 0
+    for seed in range(200):
+        pixels = np.random.default_rng(seed).integers(0, 256, (60, 1, 2, 1), dtype=np.uint8)
+        _, low, high = mean_pair_distance(pair_distances(pixels), seed=seed)
+        hits += low <= 2 * (256**2 - 1) / 12 / 255**2 <= high
+    assert 0.88 <= hits / 200 <= 0.99
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "few.npy"
+    np.save(path, random_pixels(300)[:, :, :, 0])
+    images = open_images(path)
+    model = LinearModel(4, (1, 3, 5))
+    codes = encode(model, images)
+    support = build_support_set(
+        codes,
+        variables=(0, 1, 2),
+        threshold=1.2 * float(codes.vectors.std()),
+        size=12,
+        seed=0,
+        record={"image_shape": [1, 3, 5]},
+    )
+    return support, images
+
+
+def test_a_support_set_is_compared_with_random_images(built):
+    support, images = built
+    spread = measure_spread(support, images, seed=0)
+    pixels = random_pixels(300)
+    mine = pixels[[int(name) for name in support.ids]]
+    assert spread.support.value == pytest.approx(
+        mean_pair_distance(pair_distances(mine), seed=0)[0]
+    )
+    assert spread.random.value == pytest.approx(
+        mean_pair_distance(pair_distances(pixels), seed=0)[0]
+    )
+    assert spread.ratio.value == pytest.approx(spread.support.value / spread.random.value)
+    assert spread.ratio.low < spread.ratio.value < spread.ratio.high
+    own = mine[~support.filled & ~support.relaxed]
+    assert 2 <= len(own) < len(mine)
+    assert spread.occupied.value == pytest.approx(
+        mean_pair_distance(pair_distances(own), seed=0)[0]
+    )
+    assert spread.n_random == 300
+
+
+def test_images_that_are_in_the_set_are_not_read_again(built):
+    support, images = built
+    whole = support.with_images(images)
+    assert measure_spread(whole, images, seed=0).to_json() == pytest.approx(
+        measure_spread(support, images, seed=0).to_json()
+    )
+
+
+def test_json_gives_the_figures_back(built):
+    record = measure_spread(*built, seed=0).to_json()
+    assert record["support_mse_low"] < record["support_mse"] < record["support_mse_high"]
+    assert Spread.from_json(record).to_json() == record
+
+
+def test_one_image_has_no_distance(built):
+    support, images = built
+    with pytest.raises(
+        SupportError, match="a distance needs two images, but there are 1 in the su"
+    ):
+        measure_spread(support.take(np.array([0])), images, seed=0)

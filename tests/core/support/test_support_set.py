@@ -1,0 +1,168 @@
+"""A support set is found again in its data, and its file is read with care."""
+
+import json
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+
+from latentmap.encoding import encode
+from latentmap.errors import SupportError
+from latentmap.images import open_images
+from latentmap.support.selection import build_support_set
+from latentmap.support.support_set import SupportSet
+from latentmap.testing import LinearModel
+
+N = 200
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "few.npy"
+    pixels = np.random.default_rng(0).integers(0, 256, (N, 4, 4), dtype=np.uint8)
+    np.save(path, pixels)
+    return open_images(path)
+
+
+@pytest.fixture(scope="module")
+def support(data):
+    codes = encode(LinearModel(), data)
+    record = {"command": "latentmap x", "image_shape": [1, 4, 4]}
+    return build_support_set(codes, variables=(2, 0), threshold=0.3, size=10, seed=0, record=record)
+
+
+def test_a_file_gives_the_set_back(tmp_path, support, data):
+    whole = support.with_images(data)
+    whole.save(tmp_path / "s.h5")
+    read = SupportSet.load(tmp_path / "s.h5")
+    for name in ("ids", "digests", "codes", "sector", "reach", "relaxed", "filled", "images"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(whole, name))
+        assert getattr(read, name).dtype == getattr(whole, name).dtype
+    assert read.to_json() == json.loads(json.dumps(whole.to_json()))
+    assert (read.space, read.frame) == (support.space, support.frame)
+
+
+def test_pixels_are_in_the_file_only_when_they_are_asked_for(tmp_path, support):
+    support.save(tmp_path / "s.h5")
+    assert SupportSet.load(tmp_path / "s.h5").images is None
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert "images" not in file
+
+
+def test_ids_in_other_scripts_come_back(tmp_path, support):
+    names = np.array(["größer.png", *support.ids[1:]])
+    replace(support, ids=names).save(tmp_path / "s.h5")
+    assert SupportSet.load(tmp_path / "s.h5").ids.tolist() == names.tolist()
+
+
+def test_the_images_are_found_by_content_in_any_order_and_under_any_name(tmp_path, support, data):
+    order = np.random.default_rng(1).permutation(N)
+    np.save(tmp_path / "other.npy", np.stack([data.read(i)[:, :, 0] for i in order]))
+    found = support.select_in(open_images(tmp_path / "other.npy"))
+    assert np.array_equal(found.digests, support.digests)
+    assert [order[int(name)] for name in found.ids] == [int(name) for name in support.ids]
+
+
+def test_a_data_set_that_lacks_images_is_refused(support, data):
+    lacking = data.subset([i for i in range(N) if str(i) not in support.ids[:2].tolist()])
+    with pytest.raises(SupportError, match="2 of the 10 images of the support set are not among t"):
+        support.select_in(lacking)
+    with pytest.raises(SupportError, match="a support set of other data"):
+        support.select_in(open_images("digits", limit=20))
+
+
+def test_the_pixels_are_what_the_model_sees(support, data):
+    pixels = support.pixels_in(data)
+    assert pixels.shape == (10, 4, 4, 1)
+    np.testing.assert_array_equal(pixels[3], data.read(int(support.ids[3])))
+
+
+def test_the_codes_are_codes_of_the_space(support, data):
+    codes = support.member_codes
+    assert codes.space == support.space
+    expected = encode(LinearModel(), support.select_in(data)).vectors
+    np.testing.assert_allclose(codes.vectors.numpy(), expected.numpy(), atol=1e-5)
+
+
+def test_a_part_keeps_its_rows_together(support, data):
+    part = support.with_images(data).take(support.sector == 1)
+    assert len(part) == (support.sector == 1).sum() == len(part.images) == len(part.codes)
+
+
+def test_the_settings_say_what_made_it(support, data):
+    settings = support.settings
+    assert settings["variables"] == [2, 0]
+    assert settings["threshold"] == 0.3
+    assert settings["seed"] == 0
+    assert settings["images"] == data.fingerprint
+    assert settings["command"] == "latentmap x"
+    assert set(settings["versions"]) == {"latentmap", "numpy", "torch"}
+    assert support.n_candidates == N
+
+
+def test_other_files_are_refused(tmp_path, support):
+    with pytest.raises(SupportError, match=r"there is no file .*none\.h5: make one with"):
+        SupportSet.load(tmp_path / "none.h5")
+    (tmp_path / "text.h5").write_text("not HDF5")
+    with pytest.raises(SupportError, match=r"text.h5 cannot be read as a support set"):
+        SupportSet.load(tmp_path / "text.h5")
+    with h5py.File(tmp_path / "codes.h5", "w") as file:
+        file.attrs["format"] = "latentmap-codes"
+    with pytest.raises(SupportError, match="it says that it is something else"):
+        SupportSet.load(tmp_path / "codes.h5")
+    support.save(tmp_path / "s.h5")
+    whole = (tmp_path / "s.h5").read_bytes()
+    for length in (0, 100, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "cut.h5").write_bytes(whole[:length])
+        with pytest.raises(SupportError, match=r"cut\.h5 cannot be read as a support set"):
+            SupportSet.load(tmp_path / "cut.h5")
+
+
+def _replace(name, array):
+    def change(file):
+        del file[name]
+        file.create_dataset(name, data=array)
+
+    return change
+
+
+def _enormous(file):
+    del file["codes"]
+    file.create_dataset("codes", shape=(10, 1 << 40), dtype="<f4", chunks=(1, 1024))
+
+
+def _elsewhere(file):
+    del file["images"]
+    file["images"] = h5py.ExternalLink("/etc/passwd", "x")
+
+
+def _newer(file):
+    file.attrs["schema_version"] = 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_enormous, "codes is empty, or not in the file in one piece"),
+        (_elsewhere, "cannot be read as a support set"),
+        (_newer, "its format is 2, not 1"),
+        (_replace("codes", np.full((10, 4), np.nan, "<f4")), "codes are not finite"),
+        (_replace("codes", np.zeros((9, 4), "<f4")), "codes has 9 rows for 10 images"),
+        (_replace("codes", np.zeros((10, 4), "<f8")), "codes has type float64"),
+        (_replace("sector", np.full(10, 4, "<i8")), "a sector is not among the 4"),
+        (_replace("digests", np.zeros((10, 8), "|u1")), "digests or counts have another shape"),
+        (_replace("record", np.frombuffer(b"[1]", "|u1")), "its record is no object"),
+        (_replace("record", np.frombuffer(b"{}", "|u1")), "does not say what made its support set"),
+        (
+            _replace("record", np.frombuffer(b'{"settings": 3}', "|u1")),
+            "does not say what made its support set",
+        ),
+    ],
+)
+def test_a_file_with_something_wrong_is_refused(tmp_path, support, data, change, message):
+    support.with_images(data).save(tmp_path / "s.h5")
+    with h5py.File(tmp_path / "s.h5", "r+") as file:
+        change(file)
+    with pytest.raises(SupportError, match=message):
+        SupportSet.load(tmp_path / "s.h5")
