@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -105,14 +106,41 @@ class InvertedModel(Model):
         """Those of the generator."""
         return self.generator.settings
 
+    def variant(self, space: SpaceKind) -> InvertedModel:
+        """The same model with codes in another space of its StyleGAN generator.
+
+        In w+ the inversion network gives every layer its w; in other spaces than these two it gives
+        no codes of images.
+
+        Raises:
+            ModelError: the generator has no such space.
+        """
+        other = copy.copy(self)
+        other.generator = in_space(self.generator, space)
+        other.latent_dim = other.generator.latent_dim
+        other.space = other.generator.space
+        known = self.config["space"]
+        other.can_encode = space == known or (known, space) == ("w", "w+")
+        return other
+
+    @property
+    def parts(self) -> int:
+        """Those of the generator."""
+        return self.generator.parts
+
     def crop(self, pictures: Tensor) -> Tensor:
         """What the inversion network sees of generated pictures ``(n, c, h, w)``."""
         top, left, bottom, right = self.box
         return pictures[:, :, top:bottom, left:right]
 
     def _encode(self, images: Tensor) -> Tensor:
+        if not self.can_encode:
+            raise ModelError(
+                f"the inversion network in {self.name} gives codes in {self.config['space']}, not "
+                f"in {self.space.kind}: encode in {self.config['space']}, or search for codes"
+            )
         codes: Tensor = self.inversion(images)
-        return codes
+        return codes.repeat(1, self.latent_dim // codes.shape[1])
 
     def _decode(self, codes: Tensor) -> Tensor:
         return self.crop(self.generator._decode(codes))
@@ -200,15 +228,17 @@ def unwrap(model: Model) -> Model:
     return model.generator
 
 
-def in_space(generator: Model, space: str) -> Model:
-    """The generator with its codes in ``space``.
+def in_space(model: Model, space: str) -> Model:
+    """A generator, or an inverted model, with its codes in ``space``.
 
     Raises:
         ModelError: it has no such space.
     """
-    if space == generator.space.kind:
-        return generator
-    return adjust(generator, space=cast(SpaceKind, space))
+    if space == model.space.kind:
+        return model
+    if isinstance(model, InvertedModel):
+        return model.variant(cast(SpaceKind, space))
+    return adjust(model, space=cast(SpaceKind, space))
 
 
 def _split(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

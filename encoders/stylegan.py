@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from latentmap.clamping import clamp_to_unit
 from latentmap.codes import Space
 from latentmap.encoders.building import build_network
 from latentmap.encoders.generator import GeneratorModel
@@ -74,6 +75,11 @@ class StyleGANModel(GeneratorModel):
     def num_ws(self) -> int:
         """The number of layers that take a w of their own."""
         return self.network.num_ws
+
+    @property
+    def parts(self) -> int:
+        """One for each layer in w+, else one."""
+        return self.num_ws if self.space.kind == "w+" else 1
 
     def variant(
         self,
@@ -162,7 +168,7 @@ class StyleGANModel(GeneratorModel):
             generator=self._noise_generator,
             dtype=getattr(torch, self.precision),
         )
-        return (images * 0.5 + 0.5).clamp_(0, 1)
+        return clamp_to_unit(images * 0.5 + 0.5)
 
     def _ws(self, codes: Tensor) -> Tensor:
         """One w a layer, ``(n, num_ws, w_dim)``, of codes in this model's space."""

@@ -50,7 +50,7 @@ class Model(ABC):
 
     family: ClassVar[str]
     # Whether images have codes in it, and whether it was made to make images.
-    can_encode: ClassVar[bool] = True
+    can_encode: bool = True
     is_generator: ClassVar[bool] = False
 
     def __init__(
@@ -95,6 +95,11 @@ class Model(ABC):
         return {}
 
     @property
+    def parts(self) -> int:
+        """Of how many codes of one distribution a code consists, side by side."""
+        return 1
+
+    @property
     def view(self) -> View:
         """What the model wants to see of an image: frame, size and channels."""
         channels, height, width = self.image_shape
@@ -115,7 +120,7 @@ class Model(ABC):
         Raises:
             ModelError: wrong shape, type or range, or codes that are not finite.
         """
-        self._check_images(images)
+        self.check_images(images)
         with self._running():
             return self._checked_codes(self._encode(images.to(self.device)), len(images))
 
@@ -143,7 +148,7 @@ class Model(ABC):
         Raises:
             ModelError: as for ``encode``, or the model has no posterior.
         """
-        self._check_images(images)
+        self.check_images(images)
         with self._running():
             posterior = self._posterior(images.to(self.device))
             self._checked_codes(posterior.variance, len(images))
@@ -176,6 +181,20 @@ class Model(ABC):
             )
         _check_range(images, f"images decoded by {self.name}")
         return images
+
+    def decode_with_gradient(self, codes: Tensor) -> Tensor:
+        """Images ``(n, c, h, w)`` of codes ``(n, d)``, through which a loss has gradients in the
+        codes.
+
+        For searches, which call it often: besides their shape nothing of the codes is checked, and
+        nothing of the images, so that the caller need not wait for the device.
+
+        Raises:
+            ModelError: wrong shape.
+        """
+        self._check_shape(codes, "codes", (self.latent_dim,))
+        with self._running(gradients=True):
+            return self._decode(codes.to(self.device, torch.float32)).float()
 
     def sample(self, n: int, *, seed: int, truncation: float = 1.0) -> Tensor:
         """``n`` codes ``(n, d)`` drawn from the prior; one seed, the same codes on any device.
@@ -212,13 +231,15 @@ class Model(ABC):
         return codes * truncation
 
     @contextmanager
-    def _running(self, precision: Precision = "float32") -> Iterator[None]:
+    def _running(
+        self, precision: Precision = "float32", *, gradients: bool = False
+    ) -> Iterator[None]:
         if precision not in PRECISIONS:
             raise ModelError(
                 f"unknown precision {precision!r}: choose one of {', '.join(PRECISIONS)}"
             )
         with (
-            torch.no_grad(),
+            torch.set_grad_enabled(gradients),
             _exact_convolutions(self.device) if precision == "float32" else nullcontext(),
             torch.autocast(
                 self.device.type, getattr(torch, precision), enabled=precision != "float32"
@@ -226,7 +247,12 @@ class Model(ABC):
         ):
             yield
 
-    def _check_images(self, images: Tensor) -> None:
+    def check_images(self, images: Tensor) -> None:
+        """Refuses images that ``encode`` would refuse.
+
+        Raises:
+            ModelError: wrong shape, type or range.
+        """
         self._check_shape(images, "images", self.image_shape)
         if not images.is_floating_point():
             raise ModelError(

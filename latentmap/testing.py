@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from latentmap.clamping import clamp_to_unit
 from latentmap.codes import Codes, Space
 from latentmap.errors import LatentmapError, ModelError, SpaceError
 from latentmap.frames import Frame
@@ -61,7 +62,7 @@ class LinearModel(Model):
 
     def _decode(self, codes: Tensor) -> Tensor:
         images = 0.5 + self._step * codes @ self._pictures.T
-        return images.clamp(0, 1).reshape(-1, *self.image_shape)
+        return clamp_to_unit(images).reshape(-1, *self.image_shape)
 
     def _sample(self, n: int, generator: torch.Generator) -> Tensor:
         return 2 * torch.rand(n, self.latent_dim, generator=generator) - 1

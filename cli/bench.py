@@ -1,0 +1,245 @@
+"""latentmap bench: what a generator cannot make."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentmap.cli.options import (
+    DataOptions,
+    batch_size_option,
+    cache_option,
+    data_options,
+    device_option,
+    force_option,
+    json_option,
+    seed_option,
+)
+from latentmap.cli.report_option import add_to_report, check_report, report_option
+
+if TYPE_CHECKING:
+    from latentmap.expressiveness import Expressiveness
+    from latentmap.model import Model
+    from latentmap.report.parts import Section
+    from latentmap.targets import TargetName, TargetSet
+
+# A test compares these with the library's own list, which cannot be imported here without torch.
+METHODS = ("network", "search", "hybrid")
+
+
+@click.command()
+@click.argument("references", nargs=-1, required=True, metavar="MODEL...")
+@click.option(
+    "--target",
+    "target_texts",
+    multiple=True,
+    required=True,
+    metavar="SET",
+    help="What shall be reproduced: own:256 (images of the generator itself), support.h5, or "
+    "images as --data takes them, as faces.zip:256 for 256 random ones. Repeat it for several.",
+)
+@functools.partial(data_options, required=False)  # For support sets that hold no images.
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    type=click.Choice(METHODS),
+    help="How codes are found: by the inversion network, by search, or by a search that begins "
+    "with the network. Repeat it for several.  [default: network where there is one, and search]",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    metavar="N",
+    help="At most so many steps of a search.",
+)
+@click.option(
+    "--starts",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="From so many starts.",
+)
+@click.option(
+    "--encoder",
+    metavar="MODEL",
+    help="Groups the images of a data set by their codes in this model, to find where a generator "
+    "is blind, and measures coverage on these codes.",
+)
+@click.option(
+    "--map",
+    "map_path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="MAP",
+    help="Also decode codes that this map carries from --src.",
+)
+@click.option("--src", metavar="MODEL", help="For --map: the model that it comes from.")
+@report_option
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Write bench.json and the pictures here.",
+)
+@seed_option
+@cache_option
+@device_option
+@batch_size_option
+@json_option
+@force_option
+def bench(
+    references: tuple[str, ...],
+    target_texts: tuple[str, ...],
+    data: DataOptions,
+    methods: tuple[Any, ...],
+    steps: int,
+    starts: int,
+    encoder: str | None,
+    map_path: Path | None,
+    src: str | None,
+    report: Path | None,
+    out: Path | None,
+    seed: int,
+    cache: Path,
+    device: str,
+    batch_size: int | None,
+    as_json: bool,
+    force: bool,
+) -> None:
+    """Measure which images generators can reproduce: their own, those of a data set, a support set.
+
+    Errors have 95 % intervals over images; the ratio is to the error of the generator's own images.
+    These can be reproduced without any error, so they are the calibration of the search: where it
+    misses more than 5 % of their variance, what it says of other images is marked unreliable.
+
+    A sector, or a group of similar images (--encoder), is blind when it is at least 1.5 times as
+    bad as the rest, and too bad for chance. With --encoder, how bad an image is, is its error over
+    that of the encoder itself: some images are hard for any model.
+
+    \b
+    Examples:
+      latentmap bench gan.safetensors --target own:256 --target faces.zip:256 --split test
+      latentmap bench gan.safetensors vae.safetensors --target support.h5 --data faces.zip \\
+          --out bench
+      latentmap bench gan.safetensors --target faces.zip:1000 --encoder svae.safetensors
+    """
+    from latentmap.benchmark import OWN_IMAGES
+    from latentmap.benchmark import bench as measure
+    from latentmap.cli.bench_tables import errors_table, verdict
+    from latentmap.cli.output import command_line, print_json, warn_skipped
+    from latentmap.cli.progress import progress_bar
+    from latentmap.code_search import SearchSettings
+    from latentmap.encoders import load
+    from latentmap.mapping.linear_map import LinearMap
+    from latentmap.targets import TargetName
+
+    if (map_path is None) != (src is None):
+        raise click.UsageError("--map and --src belong together: give both, or neither")
+    names = [TargetName.parse(text) for text in target_texts]
+    own = [name.n for name in names if name.path is None]
+    if len(own) > 1:
+        raise click.UsageError("own images are one target: give --target own:N once")
+    if out is not None:
+        _check_folder(out, force=force)
+    check_report(report)
+    models = [load(reference, device=device) for reference in references]
+    targets = [_open(name, data, seed) for name in names if name.path is not None]
+    results = measure(
+        models,
+        targets,
+        own=(own and own[0]) or OWN_IMAGES,
+        methods=methods or None,
+        search=SearchSettings(steps=steps, starts=starts),
+        encoder=None if encoder is None else load(encoder, device=device),
+        mapped=None
+        if map_path is None or src is None
+        else (LinearMap.load(map_path), load(src, device=device)),
+        folder=cache / "generated",
+        seed=seed,
+        batch_size=batch_size,
+        on_error=data.on_error,
+        record={"command": command_line()},
+        stage=functools.partial(progress_bar, unit="steps"),
+    )
+    warn_skipped(list(dict.fromkeys(s for one in results for t in one.targets for s in t.skipped)))
+    found = {"generators": [result.to_json() for result in results]}
+    if out is not None:
+        _write(out, results, models, found)
+    add_to_report(report, lambda: _section(results, models))
+    if as_json:
+        print_json(found)
+        return
+    click.echo(errors_table(results))
+    for result in results:
+        click.echo()
+        click.echo("\n".join(verdict(result)))
+    if out is not None:
+        click.echo(f"\nbench.json and the pictures are in {out}")
+
+
+def _check_folder(out: Path, *, force: bool) -> None:
+    from latentmap.errors import OutputError
+    from latentmap.report.curves import require_plots
+
+    if out.exists() and any(out.iterdir()) and not force:
+        raise OutputError(f"{out} is not empty: choose another folder, or add --force")
+    if not out.absolute().parent.is_dir():
+        raise OutputError(f"the folder of {out} does not exist: make it first")
+    require_plots(out / "sectors.png")
+
+
+def _open(name: TargetName, data: DataOptions, seed: int) -> TargetSet:
+    """The images that a user names, out of --data where they are those of a support set."""
+    from latentmap.support.support_set import SupportSet
+    from latentmap.targets import TargetSet, holds_support
+
+    assert name.path is not None
+    if holds_support(Path(name.path)):
+        images = None
+        if data.path is not None:
+            whole = DataOptions(data.path, on_error=data.on_error)
+            images = whole.open()
+        return TargetSet.of_support(
+            SupportSet.load(Path(name.path)), images, n=name.n, name=name.title, seed=seed
+        )
+    images = replace(data, path=name.path).open()
+    return TargetSet.of_images(images, name.n, name=name.title, seed=seed)
+
+
+def _write(
+    out: Path, results: Sequence[Expressiveness], models: Sequence[Model], found: dict[str, Any]
+) -> None:
+    from latentmap.cli.output import json_text
+    from latentmap.files import write_atomic
+    from latentmap.report.bench import blind_figure, reproduction_figure, save_sector_map
+    from latentmap.report.figures import save_figure
+
+    out.mkdir(exist_ok=True)
+    write_atomic(out / "bench.json", json_text(found).encode())
+    for result, model in zip(results, models, strict=True):
+        for target in (result.own, *result.targets):
+            stem = f"{result.name}-{_file_name(target.name)}"
+            save_figure(reproduction_figure(target, model), out / f"{stem}.png")
+            if any(one.blind for one in target.sectors):
+                save_figure(blind_figure(target, model), out / f"{stem}-blind.png")
+            if target.sectors:
+                save_sector_map(target, out / f"{stem}-sectors.png", model=result.name)
+
+
+def _section(results: Sequence[Expressiveness], models: Sequence[Model]) -> Section:
+    from latentmap.report.bench_page import bench_section
+
+    return bench_section(results, models)
+
+
+def _file_name(target: str) -> str:
+    """A target set's name as a part of a file's name."""
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in target)

@@ -1,0 +1,199 @@
+"""latentmap invert: codes of any images in any model, by its encoder or by search."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from latentmap.cli.options import (
+    DataOptions,
+    batch_size_option,
+    data_options,
+    device_option,
+    force_option,
+    json_option,
+    seed_option,
+)
+from latentmap.cli.report_option import add_to_report, check_report, report_option
+from latentmap.cli.sample import SPACE_KINDS
+
+# A test compares these with the library's own lists, which cannot be imported here without torch.
+METHODS = ("network", "search", "hybrid")
+
+
+@click.command()
+@click.argument("reference", metavar="MODEL")
+@data_options
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="search",
+    show_default=True,
+    help="By the encoder (or inversion network), by search, or by a search that starts there.",
+)
+@click.option(
+    "--space",
+    type=click.Choice(SPACE_KINDS),
+    help="StyleGAN: the space that is searched.  [default: that of the model]",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    metavar="N",
+    help="At most so many steps from a start.",
+)
+@click.option(
+    "--starts",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Starts an image, of which the best is kept after a trial.",
+)
+@click.option(
+    "--perceptual",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="WEIGHT",
+    help="Add (1 - SSIM) times this to the squared error that a search makes small.",
+)
+@click.option(
+    "--prior",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="WEIGHT",
+    help="Add the code's squared distance from the prior's mean, about 1 for samples, times this.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The codes, .npz or .h5.",
+)
+@click.option(
+    "--grid",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PNG",
+    help="A picture of the images over their reconstructions.",
+)
+@click.option(
+    "-n",
+    "--images",
+    "n_images",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="How many images the picture shows.",
+)
+@report_option
+@seed_option
+@device_option
+@batch_size_option
+@json_option
+@force_option
+def invert(
+    reference: str,
+    data: DataOptions,
+    method: Any,
+    space: Any,
+    steps: int,
+    starts: int,
+    perceptual: float,
+    prior: float,
+    out: Path | None,
+    grid: Path | None,
+    n_images: int,
+    report: Path | None,
+    seed: int,
+    device: str,
+    batch_size: int | None,
+    as_json: bool,
+    force: bool,
+) -> None:
+    """Find codes whose images are nearest to given ones, in any model, generators included.
+
+    All images are in memory at once: choose some with --limit.
+
+    \b
+    Examples:
+      latentmap invert gan.safetensors --data faces.zip --limit 64 --out codes.h5 --grid grid.png
+      latentmap invert stylegan.safetensors --data faces.zip --limit 64 --space w+ --grid grid.png
+    """
+    from latentmap.cli.output import command_line, print_json, printable, warn_skipped
+    from latentmap.cli.progress import progress_bar
+    from latentmap.code_search import SearchSettings
+    from latentmap.encoders import load
+    from latentmap.encoders.inverted import in_space
+    from latentmap.export import export_codes, require_code_suffix
+    from latentmap.files import refuse_existing
+    from latentmap.inversion import invert_source, require_method
+    from latentmap.report.figures import image_grid, require_picture_suffix, save_figure
+    from latentmap.report.inversion_page import inversion_section
+    from latentmap.sampling import decode_all
+
+    if out is not None:
+        refuse_existing(out, force=force)
+        require_code_suffix(out)
+    if grid is not None:
+        refuse_existing(grid, force=force)
+        require_picture_suffix(grid)
+    check_report(report)
+    settings = SearchSettings(steps=steps, starts=starts, perceptual=perceptual, prior=prior)
+    model = load(reference, device=device)
+    if space is not None:
+        model = in_space(model, space)
+    require_method(model, method)
+    source = data.open()
+    started = time.perf_counter()
+    with progress_bar("inverting", "steps") as progress:
+        codes, images, inverted = invert_source(
+            model,
+            source,
+            method=method,
+            settings=settings,
+            seed=seed,
+            batch_size=batch_size,
+            on_error=data.on_error,
+            progress=progress,
+        )
+    seconds = time.perf_counter() - started
+    result: dict[str, Any] = {"model": reference, "space": codes.space.kind}
+    result |= {"data": source.fingerprint, "seconds": seconds, "skipped": list(codes.skipped)}
+    result |= inverted.to_json()
+    for name, entry in zip(codes.ids, result["images"], strict=True):
+        entry["id"] = str(name)
+    if out is not None:
+        made_by = {"command": command_line(), "seed": seed, "method": method}
+        made_by |= {"settings": result["settings"]}
+        export_codes(codes, out, provenance=made_by, force=force)
+        result["codes"] = str(out)
+    if grid is not None:
+        shown = images[:n_images]
+        rows = [
+            ("image", shown),
+            (f"{model.name}, {method}", decode_all(model, codes.read(0, len(shown)))),
+        ]
+        save_figure(image_grid(rows), grid)
+        result["picture"] = str(grid)
+    record = {"command": command_line(), "data": source.fingerprint}
+    add_to_report(report, lambda: inversion_section(model, images, inverted, record=record))
+    if as_json:
+        print_json(result)
+        return
+    worst = int(inverted.mse.argmax())
+    click.echo(
+        f"{len(codes)} images in {codes.space} by {method}: mse {inverted.mse.mean():.5f}, SSIM "
+        f"{inverted.ssim.mean():.4f}, {seconds / len(codes):.2f} s an image; the worst is "
+        f"{printable(str(codes.ids[worst]))} with mse {inverted.mse[worst]:.5f}"
+    )
+    for written in filter(None, (out, grid)):
+        click.echo(f"wrote {written}")
+    warn_skipped(codes.skipped)

@@ -1,0 +1,268 @@
+"""Running the benchmark: generators, target sets and methods, to what each reproduces.
+
+Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from latentmap.blindness import Cells, group_codes
+from latentmap.code_search import SearchSettings
+from latentmap.coverage import FEWEST, Coverage, measure_coverage
+from latentmap.errors import ImageError, ModelError, SpaceError
+from latentmap.expressiveness import MAPPED, Expressiveness, calibrate, score_target
+from latentmap.generated import generated_images, images_between
+from latentmap.images import OnError
+from latentmap.inversion import InversionMethod, require_method
+from latentmap.mapping.linear_map import LinearMap
+from latentmap.model import Model
+from latentmap.pairing import Stage, silent
+from latentmap.reproducing import BenchSettings, carry, encode_all, reproduce, see
+from latentmap.sampling import decode_all
+from latentmap.targets import TargetSet
+
+OWN_IMAGES = 256
+_BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """The codes of a target set in the encoder, for coverage, the cells that they are in, and the
+    encoder's own error of every image.
+    """
+
+    codes: Tensor
+    cells: Cells
+    mse: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Own:
+    """A generator's own images as it sees them, and their codes in the encoder."""
+
+    images: Tensor
+    ids: np.ndarray
+    encoded: Tensor | None
+
+
+def bench(
+    models: Sequence[Model],
+    targets: Sequence[TargetSet],
+    *,
+    own: int = OWN_IMAGES,
+    methods: Sequence[InversionMethod] | None = None,
+    search: SearchSettings | None = None,
+    encoder: Model | None = None,
+    mapped: tuple[LinearMap, Model] | None = None,
+    folder: Path,
+    seed: int = 0,
+    batch_size: int | None = None,
+    on_error: OnError = "stop",
+    record: Mapping[str, Any] | None = None,
+    stage: Stage | None = None,
+) -> list[Expressiveness]:
+    """How well each generator reproduces ``own`` images that it makes itself, and the target sets.
+
+    ``methods`` find the codes; by default the search, and the network where a model has one. With
+    an ``encoder``, the figures of coverage are measured on its codes, and images that are in no
+    sectors are grouped by these, so that errors are known by group; its own errors say which images
+    are hard for any model. ``mapped`` is a map into the
+    space of one of the models, and the model that it comes from: codes of the targets are carried
+    through it. Own images are kept in ``folder``; ``record`` goes into each result.
+
+    Raises:
+        ModelError: a model is given twice, or a method needs a network that it lacks.
+        SpaceError: the map belongs to none of the models, or does not come from its source.
+        ImageError: there are fewer than 2 own images, or images cannot be read or seen.
+    """
+    _check(models, targets, methods=methods, own=own, encoder=encoder, mapped=mapped)
+    settings = BenchSettings(
+        methods, search or SearchSettings(), seed, batch_size, on_error, stage or silent
+    )
+    groups = [_group(target, encoder, settings) for target in targets] if encoder else None
+    return [
+        _bench_one(model, targets, groups, own, encoder, mapped, folder, settings, record or {})
+        for model in models
+    ]
+
+
+def _check(
+    models: Sequence[Model],
+    targets: Sequence[TargetSet],
+    *,
+    methods: Sequence[InversionMethod] | None,
+    own: int,
+    encoder: Model | None,
+    mapped: tuple[LinearMap, Model] | None,
+) -> None:
+    """Everything that can be wrong, before any work."""
+    if own < 2:
+        raise ImageError(f"a generator must reproduce at least 2 own images, not {own}")
+    names = [target.name for target in targets]
+    if len(set(names)) < len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise ImageError(f"the target {twice} is given twice: give every target once")
+    known: dict[tuple[str, str], str] = {}
+    for model in models:
+        key = (model.fingerprint, model.space.kind)
+        if key in known:
+            raise ModelError(f"{known[key]} and {model.name} are one model: give each once")
+        known[key] = model.name
+        if methods is not None and "search" not in methods:
+            for method in methods:
+                require_method(model, method)
+    for seeing in (*models, *([] if encoder is None else [encoder])):
+        for target in targets:
+            target.seen_by(seeing)
+    if encoder is not None:
+        fewest = min([own, *(len(target.ids) for target in targets)])
+        if fewest < FEWEST:
+            raise ImageError(
+                f"coverage takes at least {FEWEST} own images and images of every target, not "
+                f"{fewest}: take more, or leave out the encoder"
+            )
+    if encoder is not None and not encoder.can_encode:
+        raise ModelError(
+            f"{encoder.name} ({encoder.family}) has no encoder to group images with: give a VAE, "
+            "or a generator with an inversion network"
+        )
+    if mapped is not None:
+        linear_map, source = mapped
+        if not linear_map.source.same_as(source.space):
+            raise SpaceError(
+                f"this map goes from {linear_map.source}: give that model with --src, not "
+                f"{source.name} ({source.space})"
+            )
+        if not any(linear_map.target.same_as(model.space) for model in models):
+            raise SpaceError(
+                f"this map goes to {linear_map.target}, which is the space of none of "
+                f"{', '.join(model.name for model in models)}: bench the model that it goes to"
+            )
+
+
+def _bench_one(
+    model: Model,
+    targets: Sequence[TargetSet],
+    groups: Sequence[_Groups] | None,
+    n_own: int,
+    encoder: Model | None,
+    mapped: tuple[LinearMap, Model] | None,
+    folder: Path,
+    settings: BenchSettings,
+    record: Mapping[str, Any],
+) -> Expressiveness:
+    methods = _methods(model, settings)
+    own = _own_images(model, n_own, encoder, folder, settings)
+    by_method = reproduce(model, own.images, methods, "own", settings, own=None)
+    results = []
+    for number, target in enumerate(targets):
+        images, kept, skipped = _read(target, model, settings)
+        found = reproduce(model, images, methods, target.name, settings, own=by_method)
+        if mapped is not None and mapped[0].target.same_as(model.space):
+            found[MAPPED] = carry(*mapped, model, images, target, kept, settings)
+        group = groups[number] if groups else None
+        sector, own_sector = None, None
+        if target.sector is not None:
+            sector = target.sector[kept]
+        elif group is not None:
+            sector = group.cells.number[kept]
+            if own.encoded is not None:
+                own_sector = group.cells.nearest(own.encoded)
+        results.append(
+            score_target(
+                target.name,
+                target.ids[kept],
+                images,
+                found,
+                seed=settings.seed,
+                sector=sector,
+                reference=None if group is None else group.mse[kept],
+                own_sector=own_sector,
+                variables=target.variables,
+                skipped=skipped,
+                coverage=_coverage(group, own, encoder, settings),
+            )
+        )
+    return Expressiveness(
+        name=model.name,
+        family=model.family,
+        space=model.space.kind,
+        fingerprint=model.fingerprint,
+        own=score_target("own", own.ids, own.images, by_method, seed=settings.seed),
+        targets=results,
+        calibration=calibrate(own.images, by_method),
+        record={
+            "seed": settings.seed,
+            "search": asdict(settings.search),
+            "targets": {target.name: target.images.fingerprint for target in targets},
+            "encoder": encoder and encoder.fingerprint,
+            **record,
+        },
+    )
+
+
+def _methods(model: Model, settings: BenchSettings) -> list[InversionMethod]:
+    """Those that are asked for and that the model has; without its network a hybrid is a search."""
+    if settings.methods is None:
+        return ["network", "search"] if model.can_encode else ["search"]
+    if model.can_encode:
+        return list(dict.fromkeys(settings.methods))
+    return ["search"]
+
+
+def _own_images(
+    model: Model, n: int, encoder: Model | None, folder: Path, settings: BenchSettings
+) -> _Own:
+    """``n`` images of the generator, the same every time."""
+    with settings.stage(f"generating with {model.name}") as progress:
+        if encoder is None:
+            images = generated_images(
+                model, n, seed=settings.seed, folder=folder, progress=progress
+            )
+            maker = model
+        else:
+            images, maker, encoder = images_between(
+                model, encoder, n, seed=settings.seed, folder=folder, progress=progress
+            )
+    seen, _, _ = see(images, maker, settings)
+    if encoder is None:
+        return _Own(seen, images.ids, None)
+    return _Own(seen, images.ids, encode_all(see(images, encoder, settings)[0], encoder))
+
+
+def _read(
+    target: TargetSet, model: Model, settings: BenchSettings
+) -> tuple[Tensor, np.ndarray, tuple[str, ...]]:
+    """The images of a target set as a model sees them, which they are, and what was skipped."""
+    images, kept, failed = see(target.images, target.seen_by(model), settings)
+    return images, kept, tuple(str(target.ids[position]) for position in failed)
+
+
+def _group(target: TargetSet, encoder: Model, settings: BenchSettings) -> _Groups:
+    """What the encoder makes of a target set; cells and errors have a place for every image."""
+    with settings.stage(f"grouping {target.name}") as progress:
+        seer = target.seen_by(encoder)
+        images, kept, _ = see(target.images, seer, settings)
+        codes = encode_all(images, encoder)
+        cells = group_codes(codes, seed=settings.seed)
+        made = decode_all(encoder, codes, batch_size=_BATCH, progress=progress)
+    number, mse = np.full(len(target.ids), -1), np.full(len(target.ids), np.nan)
+    number[kept] = cells.number
+    mse[kept] = (made - images).double().square().flatten(1).mean(1).numpy()
+    return _Groups(codes, Cells(number, cells.centers), mse)
+
+
+def _coverage(
+    group: _Groups | None, own: _Own, encoder: Model | None, settings: BenchSettings
+) -> Coverage | None:
+    if group is None or own.encoded is None or encoder is None:
+        return None
+    made_by = {"encoder": encoder.name, "encoder_fingerprint": encoder.fingerprint}
+    return measure_coverage(group.codes, own.encoded, seed=settings.seed, record=made_by)

@@ -1,0 +1,157 @@
+"""Where a generator is blind: groups of images that it reproduces worse than the others.
+
+Shapes: ``n`` images, ``m`` of the generator's own, ``d`` variables of the encoder, ``k`` groups.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentmap.intervals import Estimate, mean_estimate
+
+SIGNIFICANCE = 0.05
+EXCESS = 1.5
+# The squared error of rounding to 8 bits.
+_ROUNDING = 1 / 255**2 / 12
+_PERMUTATIONS = 9999
+_PERMUTED_NUMBERS = 4_000_000  # Errors at a time: 32 MB.
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Groups of codes: ``number`` ``(n,)`` of the group of each, and their centers ``(k, d)``."""
+
+    number: np.ndarray
+    centers: Tensor
+
+    def nearest(self, codes: Tensor) -> np.ndarray:
+        """The number of the group whose center is nearest to each code, ``(m,)``."""
+        return torch.cdist(codes.float(), self.centers).argmin(1).numpy()
+
+
+def group_codes(codes: Tensor, *, n_cells: int | None = None, seed: int) -> Cells:
+    """Groups of similar codes ``(n, d)`` by k-means; by default as many as the square root of
+    ``n``.
+    """
+    from sklearn.cluster import KMeans
+
+    n_cells = n_cells or max(2, round(math.sqrt(len(codes))))
+    distinct = len(torch.unique(codes, dim=0))
+    found = KMeans(min(n_cells, distinct), n_init=4, random_state=seed).fit(codes.numpy())
+    return Cells(found.labels_, torch.from_numpy(found.cluster_centers_).float())
+
+
+@dataclass(frozen=True, eq=False)
+class SectorErrors:
+    """The error in one sector, or group, of the images.
+
+    ``positions`` are its images, worst first, and ``mse`` their mean error. ``excess`` is how many
+    times as bad they are as all other images, and ``p_value`` the chance that as many images, drawn
+    from all, are as bad. The sector is ``blind`` when that is too small to be chance, all sectors
+    considered, the excess is at least ``EXCESS``, and the error is above that of all images.
+    ``own_share`` is the share of the generator's own images that lie there, beside the ``share`` of
+    these images; None where it is not known.
+    """
+
+    number: int
+    positions: np.ndarray
+    mse: Estimate
+    excess: float
+    share: float
+    own_share: float | None
+    p_value: float
+    blind: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, with the number of images in place of these."""
+        return {
+            "sector": self.number,
+            "n": len(self.positions),
+            "mse": self.mse.value,
+            "mse_low": self.mse.low,
+            "mse_high": self.mse.high,
+            "excess": self.excess,
+            "share": self.share,
+            "own_share": self.own_share,
+            "p_value": self.p_value,
+            "blind": self.blind,
+        }
+
+
+def errors_by_sector(
+    mse: np.ndarray,
+    sector: np.ndarray,
+    *,
+    reference: np.ndarray | None = None,
+    own_sector: np.ndarray | None = None,
+    seed: int,
+) -> list[SectorErrors]:
+    """The errors ``(n,)`` in each sector that has images, worst first.
+
+    Some images are harder than others for any model, such as those with many strokes. So how bad
+    one is, is its error over ``reference`` ``(n,)``, its error in another model; without one it is
+    the error itself. A sector of a few images has a wide scatter, and the worst of many sectors is
+    bad by chance alone. So a sector is compared with as many images drawn from all, and the level
+    of 5 % is that of any sector being taken for blind (Holm 1979). ``own_sector`` ``(m,)`` are the
+    sectors of the generator's own images.
+
+    Example:
+        >>> mse = np.array([0.1, 0.2] * 20 + [0.5, 0.6] * 3)
+        >>> worst, other = errors_by_sector(mse, np.arange(46) // 40, seed=0)
+        >>> worst.number, len(worst.positions), worst.blind, other.blind
+        (1, 6, True, False)
+    """
+    numbers, place = np.unique(sector, return_inverse=True)
+    counts = np.bincount(place)
+    bad = mse if reference is None else mse / np.maximum(reference, _ROUNDING)
+    means = np.bincount(place, bad) / counts
+    p_values = _chances(bad, counts, means, seed)
+    found = []
+    for index, (number, certain) in enumerate(zip(numbers, _holm(p_values), strict=True)):
+        mine = np.flatnonzero(place == index)
+        others = (bad.sum() - bad[mine].sum()) / max(len(bad) - len(mine), 1)
+        # Where there is nothing to compare with, or no error at all, nothing is worse.
+        excess = float(means[index] / others) if others > 0 else 1.0
+        found.append(
+            SectorErrors(
+                number=int(number),
+                positions=mine[np.argsort(-bad[mine], kind="stable")],
+                mse=mean_estimate(mse[mine], seed=seed),
+                excess=excess,
+                share=len(mine) / len(mse),
+                own_share=None if own_sector is None else float((own_sector == number).mean()),
+                p_value=float(p_values[index]),
+                blind=bool(certain and excess >= EXCESS and mse[mine].mean() > mse.mean()),
+            )
+        )
+    return sorted(found, key=lambda one: -one.excess)
+
+
+def _chances(bad: np.ndarray, counts: np.ndarray, means: np.ndarray, seed: int) -> np.ndarray:
+    """For each sector, the chance ``(k,)`` that so many of all images are so bad on average."""
+    generator = np.random.default_rng(seed)
+    starts = np.cumsum(counts) - counts
+    as_large = np.zeros(len(counts), dtype=np.int64)
+    step = max(1, _PERMUTED_NUMBERS // len(bad))
+    # Equal sums in another order are equal but for their rounding.
+    least = means * (1 - 1e-12)
+    for start in range(0, _PERMUTATIONS, step):
+        rounds = min(step, _PERMUTATIONS - start)
+        shuffled = generator.permuted(np.tile(bad, (rounds, 1)), axis=1)
+        as_large += (np.add.reduceat(shuffled, starts, axis=1) / counts >= least).sum(0)
+    return (1 + as_large) / (1 + _PERMUTATIONS)
+
+
+def _holm(p_values: np.ndarray) -> np.ndarray:
+    """Which hypotheses fall, ``(k,)``, so that one falls wrongly with a chance of 5 % at most."""
+    order = np.argsort(p_values, kind="stable")
+    falls = p_values[order] <= SIGNIFICANCE / np.arange(len(order), 0, -1)
+    result = np.zeros(len(order), dtype=bool)
+    result[order] = np.logical_and.accumulate(falls)
+    return result

@@ -1,0 +1,215 @@
+"""The search for the codes whose images are nearest to given ones, by gradients of the decoder.
+
+Adam on many images at once, each with its own state. An image that is done makes room for the next,
+so that the batch stays full, and what is found for one image does not depend on the others.
+
+Shapes: ``n`` images ``(n, c, h, w)`` in [0, 1], ``d`` latent variables; ``s`` searches, some for
+each image; ``b`` of them at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from latentmap.errors import ModelError
+from latentmap.model import Model
+from latentmap.progress import Progress
+from latentmap.search_starts import draw_samples, nearest_samples
+from latentmap.searches import Searches, new_searches, step_searches
+from latentmap.ssim import ssim
+
+# Images at a time, if they are small; of larger ones so many that they hold this many numbers.
+_BATCH, _NUMBERS = 64, 2**21
+# So many steps are made before it is asked which searches are done: to ask is to wait for the GPU.
+_STRIDE = 10
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How codes are searched for.
+
+    There are at most ``steps`` steps from a start; of ``starts`` starts all but the best are given
+    up after ``trial`` steps. ``rate`` is Adam's first step size, in standard deviations of the
+    prior. What is made small is the mean squared error, plus ``perceptual`` times (1 - SSIM), plus
+    ``prior`` times the squared Mahalanobis distance from the mean of the prior, divided by d (for a
+    standard normal prior the mean square of the code's variables; of the order of 1 for any).
+
+    Raises:
+        ModelError: a number is out of range.
+    """
+
+    steps: int = 500
+    starts: int = 4
+    trial: int = 50
+    rate: float = 0.1
+    perceptual: float = 0.0
+    prior: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "starts", "trial"):
+            if getattr(self, name) < 1:
+                raise ModelError(
+                    f"{name} of a search must be at least 1, not {getattr(self, name)}"
+                )
+        if not 0 < self.rate < math.inf:
+            raise ModelError(f"rate of a search must be above 0 and finite, not {self.rate}")
+        for name in ("perceptual", "prior"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ModelError(
+                    f"{name} of a search must be at least 0 and finite, not {getattr(self, name)}"
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search found: the best codes seen, ``(n, d)``.
+
+    ``steps`` ``(n,)`` counts the steps that an image took from all its starts; ``chosen`` ``(n,)``
+    is the start that the code came from, 0 the nearest (or the one that was given).
+    """
+
+    codes: Tensor
+    steps: Tensor
+    chosen: Tensor
+
+
+def search_codes(
+    model: Model,
+    images: Tensor,
+    *,
+    start: Tensor | None = None,
+    settings: SearchSettings | None = None,
+    seed: int,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> Found:
+    """Codes that ``model`` decodes to images near to the given ones.
+
+    The starts of an image are, after ``start`` ``(n, d)`` if that is given, those of the prior's
+    mean and of codes drawn from the prior whose images are nearest. One seed, one result for an
+    image, whatever else is searched for, up to the rounding of batches of other sizes. ``progress``
+    counts steps.
+
+    Raises:
+        ModelError: wrong shape, type or range.
+
+    Example:
+        >>> from latentmap.testing import LinearModel
+        >>> model = LinearModel()
+        >>> codes = model.sample(3, seed=1)
+        >>> found = search_codes(model, model.decode(codes), seed=0)
+        >>> bool((found.codes - codes).abs().max() < 0.05)
+        True
+    """
+    model.check_images(images)
+    settings = settings or SearchSettings()
+    n, batch = len(images), batch_size or search_batch_size(model)
+    samples = draw_samples(model, seed=seed)
+    count = settings.starts - (start is not None)
+    starts = nearest_samples(model, images, samples, count=count, batch_size=batch)
+    if start is not None:
+        starts = torch.cat([start.to(starts)[:, None], starts], dim=1)
+    count = starts.shape[1]
+    trial = min(settings.trial, settings.steps) if count > 1 else 0
+    tried = n * (count - 1) * trial
+    descent = _Descent(
+        model,
+        images,
+        settings,
+        samples=samples,
+        batch=batch,
+        total=tried + n * settings.steps,
+        progress=progress,
+    )
+    rate = settings.rate * float(samples.var(0).mean().sqrt())
+    searches = new_searches(starts.flatten(0, 1), rate)
+    descent.run(searches, torch.arange(n).repeat_interleave(count), limit=trial, done=0)
+    chosen = searches.loss.unflatten(0, (n, count)).argmin(1).cpu()
+    steps = searches.steps.unflatten(0, (n, count)).sum(1).cpu()
+    searches = searches.take(torch.arange(n) * count + chosen)
+    steps -= searches.steps.cpu()
+    descent.run(searches, torch.arange(n), limit=settings.steps, done=tried)
+    return Found(searches.best.cpu(), steps + searches.steps.cpu(), chosen)
+
+
+def search_batch_size(model: Model) -> int:
+    """How many images are searched for at a time: fewer, where they are large."""
+    return max(1, min(_BATCH, _NUMBERS // math.prod(model.image_shape)))
+
+
+class _Descent:
+    """Gradient steps of many searches, ``batch`` at a time.
+
+    ``samples`` are of the prior; ``total`` is the number of steps that ``progress`` shall hear of.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        images: Tensor,
+        settings: SearchSettings,
+        *,
+        samples: Tensor,
+        batch: int,
+        total: int,
+        progress: Progress | None,
+    ) -> None:
+        self._model = model
+        self._images = images
+        self._settings = settings
+        self._mean = samples.mean(0)
+        self._whiten = _whitening(samples, model.parts) if settings.prior else None
+        self._batch = batch
+        self._total = total
+        self._progress = progress
+
+    def run(self, searches: Searches, owners: Tensor, *, limit: int, done: int) -> None:
+        """Brings all searches, search ``i`` for the image ``owners[i]``, to their end, in place.
+
+        One that has made ``limit`` steps is at its end. ``done`` steps were made before by others.
+        """
+        waiting = searches.going(limit).cpu().nonzero()[:, 0]
+        rows = waiting[:0]
+        while len(rows) or len(waiting):
+            free = self._batch - len(rows)
+            rows, waiting = torch.cat([rows, waiting[:free]]), waiting[free:]
+            part = searches.take(rows)
+            targets = self._images[owners[rows]].to(self._model.device)
+            for _ in range(min(_STRIDE, limit)):
+                part = self._step(part, targets, limit)
+            searches.put(rows, part)
+            rows = rows[part.going(limit).cpu()]
+            if self._progress is not None:
+                # What a search does not need counts as done when it ends.
+                made = torch.where(searches.going(limit), searches.steps, limit)
+                self._progress(done + int(made.sum()), self._total)
+
+    def _step(self, part: Searches, targets: Tensor, limit: int) -> Searches:
+        codes = part.codes.detach().requires_grad_()
+        loss = self._loss(codes, targets)
+        (gradient,) = torch.autograd.grad(loss.sum(), codes)
+        return step_searches(part, loss.detach(), gradient, limit=limit)
+
+    def _loss(self, codes: Tensor, targets: Tensor) -> Tensor:
+        images = self._model.decode_with_gradient(codes)
+        loss = (images - targets).square().mean(dim=(1, 2, 3))
+        if self._settings.perceptual:
+            loss = loss + self._settings.perceptual * (1 - ssim(images, targets))
+        if self._whiten is not None:
+            parts = (codes - self._mean).unflatten(1, (-1, len(self._whiten))) @ self._whiten
+            loss = loss + self._settings.prior * parts.square().mean(dim=(1, 2))
+        return loss
+
+
+def _whitening(samples: Tensor, parts: int) -> Tensor:
+    """The symmetric inverse root of the covariance of samples, or of the parts they consist of."""
+    rows = samples.unflatten(1, (parts, -1)).flatten(0, 1).double()
+    values, vectors = torch.linalg.eigh(torch.cov(rows.t()))
+    # Directions without variance stay affordable.
+    values = values.clamp(min=1e-6 * float(values[-1]))
+    inverse: Tensor = (vectors * values.rsqrt()) @ vectors.t()
+    return inverse.to(samples)

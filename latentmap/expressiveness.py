@@ -1,0 +1,228 @@
+"""The benchmark of what a generator cannot make: how well it reproduces images, its own and others.
+
+Asperti & Tonelli, "Comparing the latent space of generative models" (arXiv 2207.06812), section on
+the expressiveness of StyleGAN. Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h,
+w)`` in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentmap.blindness import SectorErrors, errors_by_sector
+from latentmap.coverage import Coverage
+from latentmap.intervals import Estimate, interval, mean_estimate, resample
+from latentmap.inversion import InversionMethod
+
+# Of the own images' variance: what a search may miss and still be believed.
+CALIBRATED = 0.05
+MAPPED: Literal["mapped"] = "mapped"
+_N_BOOTSTRAP = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Reproduction:
+    """How well one method reproduces the images of a target set.
+
+    ``codes`` ``(n, d)``, and of every image ``mse``, in [0, 1], and ``ssim`` ``(n,)``. ``ratio`` is
+    the mean error over that of the generator's own images by the same method; None for these, and
+    for mapped codes.
+    """
+
+    method: InversionMethod | Literal["mapped"]
+    codes: Tensor
+    mse: np.ndarray
+    ssim: np.ndarray
+    mean_mse: Estimate
+    mean_ssim: Estimate
+    ratio: Estimate | None
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures, each with ``_low`` and ``_high``; ``mse_signed`` is the error of images in
+        [-1, 1], four times as large.
+        """
+        signed = Estimate(*(4 * number for number in self.mean_mse))
+        result = {
+            **_figure("mse", self.mean_mse),
+            **_figure("mse_signed", signed),
+            **_figure("ssim", self.mean_ssim),
+            "seconds": self.seconds,
+        }
+        return result if self.ratio is None else {**result, **_figure("ratio", self.ratio)}
+
+
+@dataclass(frozen=True, eq=False)
+class TargetScores:
+    """How well a generator reproduces one target set, by one or several methods.
+
+    ``images`` are the targets as the generator sees them, uint8 ``(n, c, h, w)``. ``mse`` ``(n,)``
+    is the least error of any method but mapped codes: the ``limit``, where a search is among them.
+    ``encoder_gap`` is what the network loses against the limit, ``map_gap`` what mapped codes lose
+    against those of the network; each is None where one of the two is missing.
+    """
+
+    name: str
+    ids: np.ndarray
+    images: Tensor
+    reproductions: Mapping[str, Reproduction]
+    mse: np.ndarray
+    limit: Estimate | None
+    encoder_gap: Estimate | None
+    map_gap: Estimate | None
+    sectors: Sequence[SectorErrors] = ()
+    variables: tuple[int, ...] = ()
+    coverage: Coverage | None = None
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def worst_first(self) -> np.ndarray:
+        """The positions of all images by their error, the worst first."""
+        return np.argsort(-self.mse, kind="stable")
+
+    @property
+    def best(self) -> Reproduction:
+        """The reproduction with the least mean error; not of mapped codes."""
+        return min(
+            (one for name, one in self.reproductions.items() if name != MAPPED),
+            key=lambda one: one.mean_mse.value,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, and the errors of every image, worst first."""
+        split = {"limit": self.limit, "encoder_gap": self.encoder_gap, "map_gap": self.map_gap}
+        figures: dict[str, Any] = {}
+        for name, estimate in split.items():
+            figures |= {name: None} if estimate is None else _figure(name, estimate)
+        return {
+            "target": self.name,
+            "n": len(self.ids),
+            "methods": {name: one.to_json() for name, one in self.reproductions.items()},
+            **figures,
+            "variables": list(self.variables),
+            "sectors": [
+                {**one.to_json(), "ids": self.ids[one.positions].tolist()} for one in self.sectors
+            ],
+            "coverage": None if self.coverage is None else self.coverage.to_json(),
+            "images": [
+                {
+                    "id": str(self.ids[i]),
+                    **{name: float(one.mse[i]) for name, one in self.reproductions.items()},
+                }
+                for i in self.worst_first
+            ],
+            "skipped": list(self.skipped),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Expressiveness:
+    """What one generator can and cannot make.
+
+    ``own`` are its own images, ``targets`` the others. ``calibration`` is the error of the search
+    on the own images, which can be reproduced without any, over their variance: where it is above
+    5 %, the search does not find codes that exist, and what it says of other images is not
+    ``reliable``. Both are None without a search.
+    """
+
+    name: str
+    family: str
+    space: str
+    fingerprint: str
+    own: TargetScores
+    targets: Sequence[TargetScores]
+    calibration: float | None
+    record: Mapping[str, Any]
+
+    @property
+    def reliable(self) -> bool | None:
+        """Whether the search can be believed on other images."""
+        return None if self.calibration is None else self.calibration <= CALIBRATED
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, with what made them."""
+        return {
+            "model": self.name,
+            "family": self.family,
+            "space": self.space,
+            "fingerprint": self.fingerprint,
+            "calibration": self.calibration,
+            "reliable": self.reliable,
+            "own": self.own.to_json(),
+            "targets": [target.to_json() for target in self.targets],
+            "record": dict(self.record),
+        }
+
+
+def score_target(
+    name: str,
+    ids: np.ndarray,
+    images: Tensor,
+    found: Mapping[str, Reproduction],
+    *,
+    seed: int,
+    sector: np.ndarray | None = None,
+    reference: np.ndarray | None = None,
+    own_sector: np.ndarray | None = None,
+    variables: tuple[int, ...] = (),
+    skipped: tuple[str, ...] = (),
+    coverage: Coverage | None = None,
+) -> TargetScores:
+    """The figures of a target set, and the split of its error."""
+    mse = np.min([one.mse for method, one in found.items() if method != MAPPED], axis=0)
+    searched = "search" in found or "hybrid" in found
+    network, carried = found.get("network"), found.get(MAPPED)
+    return TargetScores(
+        name=name,
+        ids=ids,
+        images=(images * 255).round().to(torch.uint8),
+        reproductions=found,
+        mse=mse,
+        limit=mean_estimate(mse, seed=seed) if searched else None,
+        encoder_gap=(mean_estimate(network.mse - mse, seed=seed) if searched and network else None),
+        map_gap=(
+            mean_estimate(carried.mse - network.mse, seed=seed) if carried and network else None
+        ),
+        sectors=(
+            []
+            if sector is None
+            else errors_by_sector(
+                mse, sector, reference=reference, own_sector=own_sector, seed=seed
+            )
+        ),
+        variables=variables,
+        coverage=coverage,
+        skipped=skipped,
+    )
+
+
+def calibrate(images: Tensor, found: Mapping[str, Reproduction]) -> float | None:
+    """The error of the best search on the own images over their variance."""
+    searches = [one for method, one in found.items() if method in ("search", "hybrid")]
+    if not searches:
+        return None
+    variance = float((images - images.mean(0)).double().square().mean())
+    return min(one.mean_mse.value for one in searches) / max(variance, 1e-12)
+
+
+def ratio_estimate(mse: np.ndarray, own: np.ndarray, *, seed: int) -> Estimate:
+    """The mean of errors ``(n,)`` over the mean of ``own`` errors ``(m,)``, both resampled."""
+    means = (
+        np.concatenate(list(resample(errors[None], _N_BOOTSTRAP, seed + number)))
+        for number, errors in enumerate((mse, own))
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        resampled = np.divide(*means)
+    value = mse.mean() / own.mean() if own.mean() > 0 else np.nan
+    return Estimate(float(value), *interval(resampled))
+
+
+def _figure(name: str, estimate: Estimate) -> dict[str, float]:
+    value, low, high = estimate
+    return {name: value, f"{name}_low": low, f"{name}_high": high}

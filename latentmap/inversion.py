@@ -1,0 +1,202 @@
+"""Inversion: a code for any image, by a model's encoder, by search, or by both.
+
+Shapes: ``n`` images ``(n, c, h, w)`` in [0, 1], ``d`` latent variables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentmap.code_search import SearchSettings, search_batch_size, search_codes
+from latentmap.codes import Codes
+from latentmap.errors import ImageError, ModelError
+from latentmap.images import ImageSource, OnError
+from latentmap.model import Model
+from latentmap.progress import Progress
+from latentmap.ssim import ssim
+
+InversionMethod = Literal["network", "search", "hybrid"]
+INVERSION_METHODS: tuple[InversionMethod, ...] = get_args(InversionMethod)
+
+_READ = 256  # Images that are read at a time.
+
+
+@dataclass(frozen=True, eq=False)
+class Inverted:
+    """Codes ``(n, d)`` of images, on the CPU, and how near their images come.
+
+    ``mse`` ``(n,)`` is the mean squared error of pixels in [0, 1], ``ssim`` ``(n,)`` the structural
+    similarity. ``steps`` ``(n,)`` is the number of steps that a search took from all starts, and
+    ``chosen`` ``(n,)`` the start that the code came from; both are 0 without a search.
+    """
+
+    codes: Tensor
+    mse: Tensor
+    ssim: Tensor
+    steps: Tensor
+    chosen: Tensor
+    method: InversionMethod
+    settings: SearchSettings | None
+    seed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The means and what made them; per image what is not the code."""
+        return {
+            "method": self.method,
+            "settings": None if self.settings is None else asdict(self.settings),
+            "seed": self.seed,
+            "n": len(self.codes),
+            "mse": float(self.mse.double().mean()),
+            "ssim": float(self.ssim.double().mean()),
+            "images": [
+                {"mse": mse, "ssim": ssim, "steps": steps, "start": start}
+                for mse, ssim, steps, start in zip(
+                    self.mse.tolist(),
+                    self.ssim.tolist(),
+                    self.steps.tolist(),
+                    self.chosen.tolist(),
+                    strict=True,
+                )
+            ],
+        }
+
+
+def invert_images(
+    model: Model,
+    images: Tensor,
+    *,
+    method: InversionMethod,
+    settings: SearchSettings | None = None,
+    seed: int,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> Inverted:
+    """Codes of images in the space of ``model``, and how near their images come.
+
+    ``network``: the model's encoder. ``search``: by gradients from several starts, see
+    ``search_codes``; any model can be searched. ``hybrid``: a search whose first start is the
+    encoder's code. ``progress`` counts the steps of a search, or else images.
+
+    Raises:
+        ModelError: wrong images, an unknown method, or one that needs an encoder which is not
+            there.
+
+    Example:
+        >>> from latentmap.testing import LinearModel
+        >>> model = LinearModel()
+        >>> images = model.decode(model.sample(3, seed=1))
+        >>> bool(invert_images(model, images, method="network", seed=0).mse.max() < 1e-10)
+        True
+    """
+    model.check_images(images)
+    require_method(model, method)
+    batch = batch_size or search_batch_size(model)
+    start, found = None, None
+    if method != "network":
+        settings = settings or SearchSettings()
+    if method != "search":
+        start = torch.cat([model.encode(part).cpu() for part in images.split(batch)])
+    if method != "network":
+        found = search_codes(
+            model,
+            images,
+            start=start,
+            settings=settings,
+            seed=seed,
+            batch_size=batch,
+            progress=progress,
+        )
+    none = torch.zeros(len(images), dtype=torch.long)
+    codes = start if found is None else found.codes
+    assert codes is not None, "every method gives codes"
+    mse, similarity = _compare(model, codes, images, batch, progress if found is None else None)
+    return Inverted(
+        codes,
+        mse,
+        similarity,
+        steps=none if found is None else found.steps,
+        chosen=none if found is None else found.chosen,
+        method=method,
+        settings=None if found is None else settings,
+        seed=seed,
+    )
+
+
+def invert_source(
+    model: Model,
+    source: ImageSource,
+    *,
+    method: InversionMethod,
+    settings: SearchSettings | None = None,
+    seed: int,
+    batch_size: int | None = None,
+    on_error: OnError = "stop",
+    progress: Progress | None = None,
+) -> tuple[Codes, Tensor, Inverted]:
+    """The codes of the images of a source with their ids, the images as the model sees them, and
+    what ``invert_images`` says of them; all in memory.
+
+    Raises:
+        ImageError: an image cannot be read and ``on_error`` is ``stop``, or none can be read.
+        ModelError: as for ``invert_images``.
+    """
+    require_method(model, method)
+    batches = list(source.batches([model.view], batch_size=_READ, on_error=on_error))
+    images = torch.cat([batch.images[0] for batch in batches]).float().div_(255)
+    kept = np.concatenate([batch.positions for batch in batches])
+    if len(kept) == 0:
+        raise ImageError(f"none of the {len(source)} images of {source.path} can be read")
+    inverted = invert_images(
+        model,
+        images,
+        method=method,
+        settings=settings,
+        seed=seed,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    codes = Codes.from_array(
+        source.ids[kept],
+        inverted.codes,
+        space=model.space,
+        frame=model.frame,
+        data=source.fingerprint,
+        digests=source.digests[kept],
+        skipped=[str(source.ids[at]) for batch in batches for at, _ in batch.failed],
+    )
+    return codes, images, inverted
+
+
+def require_method(model: Model, method: InversionMethod) -> None:
+    """Refuses a method that is unknown or that the model has no encoder for.
+
+    Raises:
+        ModelError: so it is.
+    """
+    if method not in INVERSION_METHODS:
+        raise ModelError(f"unknown method {method!r}: choose one of {', '.join(INVERSION_METHODS)}")
+    if method != "search" and not model.can_encode:
+        raise ModelError(
+            f"{model.name} ({model.family}) has no encoder for the method {method}: use search "
+            "(--method search), or give it one with `latentmap train inversion`"
+        )
+
+
+def _compare(
+    model: Model, codes: Tensor, images: Tensor, batch: int, progress: Progress | None
+) -> tuple[Tensor, Tensor]:
+    """The squared error and the similarity ``(n,)`` of images and what their codes decode to."""
+    errors, similarities = [], []
+    for first in range(0, len(codes), batch):
+        if progress is not None:
+            progress(first, len(codes))
+        decoded = model.decode(codes[first : first + batch])
+        shown = images[first : first + batch].to(decoded)
+        errors.append((decoded - shown).square().mean(dim=(1, 2, 3)).cpu())
+        similarities.append(ssim(decoded, shown).cpu())
+    return torch.cat(errors), torch.cat(similarities)

@@ -1,0 +1,154 @@
+"""Reproducing images: by every method, and from the codes of another model.
+
+Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentmap.code_search import SearchSettings
+from latentmap.errors import ImageError
+from latentmap.expressiveness import MAPPED, Reproduction, ratio_estimate
+from latentmap.images import ImageSource, OnError
+from latentmap.intervals import mean_estimate
+from latentmap.inversion import InversionMethod, invert_images
+from latentmap.mapping.linear_map import LinearMap
+from latentmap.model import Model
+from latentmap.pairing import Stage
+from latentmap.sampling import decode_all
+from latentmap.ssim import ssim
+from latentmap.targets import TargetSet
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """What holds for all generators and target sets."""
+
+    methods: Sequence[InversionMethod] | None
+    search: SearchSettings
+    seed: int
+    batch_size: int | None
+    on_error: OnError
+    stage: Stage
+
+
+def see(
+    images: ImageSource, model: Model, settings: BenchSettings
+) -> tuple[Tensor, np.ndarray, list[int]]:
+    """Images ``(n, c, h, w)`` in [0, 1] as a model sees them, their positions, and those of images
+    that cannot be read.
+    """
+    parts, positions, failed = [], [], []
+    for batch in images.batches([model.view], batch_size=_BATCH, on_error=settings.on_error):
+        parts.append(batch.images[0].float().div(255))
+        positions.append(batch.positions)
+        failed += [position for position, _ in batch.failed]
+    kept = np.concatenate(positions)
+    if len(kept) < 2:
+        raise ImageError(
+            f"only {len(kept)} of the {len(images)} images of {images.path} can be read, but a "
+            "target needs 2: repair them, or give others"
+        )
+    return torch.cat(parts).contiguous(), kept, failed
+
+
+def encode_all(images: Tensor, model: Model) -> Tensor:
+    """The codes of images ``(n, c, h, w)``, on the CPU."""
+    return torch.cat([model.encode(part).cpu() for part in images.split(_BATCH)])
+
+
+def reproduce(
+    model: Model,
+    images: Tensor,
+    methods: Sequence[InversionMethod],
+    name: str,
+    settings: BenchSettings,
+    *,
+    own: Mapping[str, Reproduction] | None,
+) -> dict[str, Reproduction]:
+    """What each method makes of some images, by its name; ``own`` is that of the own images."""
+    found: dict[str, Reproduction] = {}
+    for method in methods:
+        started = time.perf_counter()
+        with settings.stage(f"{model.name}: {method}, {name}") as progress:
+            inverted = invert_images(
+                model,
+                images,
+                method=method,
+                settings=settings.search,
+                seed=settings.seed,
+                batch_size=settings.batch_size,
+                progress=progress,
+            )
+        found[method] = _summary(
+            method,
+            inverted.codes.cpu(),
+            inverted.mse.double().cpu().numpy(),
+            inverted.ssim.double().cpu().numpy(),
+            own[method].mse if own else None,
+            settings,
+            time.perf_counter() - started,
+        )
+    return found
+
+
+def carry(
+    linear_map: LinearMap,
+    source: Model,
+    model: Model,
+    images: Tensor,
+    target: TargetSet,
+    kept: np.ndarray,
+    settings: BenchSettings,
+) -> Reproduction:
+    """The images from codes that another model has of them."""
+    started = time.perf_counter()
+    seen, readable, _ = see(target.images, target.seen_by(source), settings)
+    # What one model can read, so can the other.
+    assert np.array_equal(readable, kept)
+    moved = linear_map.apply(encode_all(seen, source)).float()
+    made = decode_all(model, moved, batch_size=settings.batch_size or _BATCH)
+    mse = (made - images).double().square().flatten(1).mean(1)
+    alike = torch.cat(
+        [ssim(*pair) for pair in zip(made.split(_BATCH), images.split(_BATCH), strict=True)]
+    )
+    return _summary(
+        MAPPED,
+        moved.cpu(),
+        mse.numpy(),
+        alike.double().numpy(),
+        None,
+        settings,
+        time.perf_counter() - started,
+    )
+
+
+def _summary(
+    method: InversionMethod | Literal["mapped"],
+    codes: Tensor,
+    mse: np.ndarray,
+    alike: np.ndarray,
+    own: np.ndarray | None,
+    settings: BenchSettings,
+    seconds: float,
+) -> Reproduction:
+    return Reproduction(
+        method=method,
+        codes=codes,
+        mse=mse,
+        ssim=alike,
+        mean_mse=mean_estimate(mse, seed=settings.seed),
+        mean_ssim=mean_estimate(alike, seed=settings.seed),
+        ratio=None if own is None else ratio_estimate(mse, own, seed=settings.seed),
+        seconds=seconds,
+    )

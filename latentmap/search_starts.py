@@ -1,0 +1,43 @@
+"""Where searches for codes start: where the prior's images are nearest to the given ones.
+
+Shapes: ``n`` images ``(n, c, h, w)`` in [0, 1], ``d`` latent variables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from latentmap.model import Model
+
+# Samples that tell the moments of the prior, and the first of them that are starts for all images.
+_SAMPLES, _CANDIDATES = 4096, 512
+
+
+def draw_samples(model: Model, *, seed: int) -> Tensor:
+    """Codes ``(4096, d)`` drawn from the prior: not those of ``sample``."""
+    # A hash, lest an image that was sampled with the same seed meet its own code among the starts.
+    # It has 32 bits, since torch looks at no more of a seed.
+    digest = hashlib.sha256(f"search {seed}".encode()).digest()
+    return model.sample(_SAMPLES, seed=int.from_bytes(digest[:4], "big"))
+
+
+def nearest_samples(
+    model: Model, images: Tensor, samples: Tensor, *, count: int, batch_size: int
+) -> Tensor:
+    """For each image the ``count`` codes ``(n, count, d)`` whose images are nearest to it.
+
+    They are taken from the mean of the samples and from the first 512 samples.
+    """
+    if count == 0:
+        return samples.new_empty(len(images), 0, samples.shape[1])
+    candidates = torch.cat([samples.mean(0, keepdim=True), samples[:_CANDIDATES]])
+    flat = images.flatten(1)
+    distances = []
+    for codes in candidates.split(batch_size):
+        decoded = model.decode(codes).flatten(1).to(flat)
+        distances.append(torch.cdist(flat, decoded))
+    nearest = torch.cat(distances, dim=1).topk(min(count, len(candidates)), largest=False).indices
+    return candidates[nearest.to(candidates.device)]

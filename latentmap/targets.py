@@ -1,0 +1,164 @@
+"""Target sets: the images that generators are asked to reproduce.
+
+They are a generator's own, those of a data set, or a support set. Shapes: ``n`` images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from latentmap.arrays import ArrayImages
+from latentmap.errors import ImageError, SupportError
+from latentmap.frames import Frame
+from latentmap.images import ImageSource
+from latentmap.model import Model
+from latentmap.support.support_set import SupportSet
+
+OWN = "own"
+
+
+@dataclass(frozen=True)
+class TargetName:
+    """A target set as a user names it: ``own:256``, ``faces.zip:256`` or ``support.h5``.
+
+    ``path`` is None for a generator's own images; ``n`` is None for all of the images.
+    """
+
+    text: str
+    path: str | None
+    n: int | None
+
+    @property
+    def title(self) -> str:
+        """The same without the folders."""
+        return self.text if self.path is None else Path(self.text).name
+
+    @classmethod
+    def parse(cls, text: str) -> TargetName:
+        """What a text names: the number is what stands after the last colon.
+
+        Raises:
+            ImageError: own images without their number, or a number of images below 2.
+        """
+        path, colon, number = text.rpartition(":")
+        if not colon or not number.lstrip("-").isdecimal():
+            path, n = text, None
+        else:
+            n = int(number)
+        if n is not None and n < 2:
+            raise ImageError(
+                f"the target {text!r} must have at least 2 images, not {n}: give a larger number"
+            )
+        if path != OWN:
+            return cls(text, path, n)
+        if n is None:
+            raise ImageError("say how many own images a generator shall reproduce, such as own:256")
+        return cls(text, None, n)
+
+
+@dataclass(frozen=True, eq=False)
+class TargetSet:
+    """The images of a data set or of a support set, with what is known of them.
+
+    ``ids`` ``(n,)`` are their names. ``sector`` ``(n,)`` and ``variables`` are those of a support
+    set (see ``Sectors``). ``shown`` is the frame that the images are cut to already, where they
+    come from the support set's file.
+    """
+
+    name: str
+    images: ImageSource
+    ids: np.ndarray
+    sector: np.ndarray | None = None
+    variables: tuple[int, ...] = ()
+    shown: Frame | None = None
+
+    @classmethod
+    def of_images(cls, images: ImageSource, n: int | None, *, name: str, seed: int) -> TargetSet:
+        """``n`` random images of a data set, or all of them.
+
+        Raises:
+            ImageError: there are fewer.
+        """
+        if n is None:
+            return cls(name, images, images.ids)
+        if n > len(images):
+            raise ImageError(
+                f"{name} asks for {n} images, but there are {len(images)}: give a smaller number"
+            )
+        chosen = np.random.default_rng(seed).choice(len(images), n, replace=False)
+        part = images.subset(np.sort(chosen))
+        return cls(name, part, part.ids)
+
+    @classmethod
+    def of_support(
+        cls,
+        support: SupportSet,
+        images: ImageSource | None,
+        *,
+        n: int | None = None,
+        name: str,
+        seed: int,
+    ) -> TargetSet:
+        """The images of a support set, or ``n`` random ones of it; out of the data set that it was
+        built from, or else as its file holds them.
+
+        Raises:
+            SupportError: it has fewer, the data set lacks some, or neither holds the images.
+        """
+        if n is not None:
+            if n > len(support):
+                raise SupportError(
+                    f"{name} asks for {n} images, but the support set has {len(support)}: give a "
+                    "smaller number"
+                )
+            chosen = np.random.default_rng(seed).choice(len(support), n, replace=False)
+            support = support.take(np.sort(chosen))
+        target = cls(
+            name,
+            _images_of(support, images, name),
+            support.ids,
+            support.sector,
+            tuple(support.settings["variables"]),
+        )
+        return target if images is not None else replace(target, shown=support.frame)
+
+    def seen_by(self, model: Model) -> Model:
+        """The model as it sees these images.
+
+        Raises:
+            ImageError: they are cut to a frame that is not the model's.
+        """
+        if self.shown is None:
+            return model
+        if model.frame.name != self.shown.name:
+            raise ImageError(
+                f"the images in {self.name} are cut to the frame {self.shown.name}, but "
+                f"{model.name} sees {model.frame.name}: give the data set that the support set was "
+                "built from (--data)"
+            )
+        return model.seen_through(Frame("full", model.frame.resize))
+
+
+def holds_support(path: Path) -> bool:
+    """Whether a file is a support set, sound or damaged, and no set of images."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(file.attrs.get("format") == "latentmap-support")
+    except OSError:
+        return False
+
+
+def _images_of(support: SupportSet, images: ImageSource | None, name: str) -> ImageSource:
+    if images is not None:
+        return support.select_in(images)
+    if support.images is None:
+        raise SupportError(
+            f"{name} holds no images, only which they are: give the data set that it was built "
+            "from (--data), or build it with --with-images"
+        )
+    return ImageSource(ArrayImages(support.images, name), np.arange(len(support)))

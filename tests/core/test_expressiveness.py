@@ -1,0 +1,253 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from latentmap.arrays import ArrayImages
+from latentmap.benchmark import bench
+from latentmap.code_search import SearchSettings
+from latentmap.codes import Codes
+from latentmap.errors import ImageError, ModelError, SpaceError
+from latentmap.expressiveness import ratio_estimate
+from latentmap.frames import Frame
+from latentmap.images import ImageSource
+from latentmap.mapping.fitting import fit
+from latentmap.pairs import pair
+from latentmap.ssim import ssim
+from latentmap.targets import TargetSet
+from latentmap.testing import LinearModel
+
+QUICK = SearchSettings(steps=60, starts=1)
+
+
+class Narrow(LinearModel):
+    """A generator that makes nothing of the last two of its variables."""
+
+    family = "narrow-test"
+
+    def _decode(self, codes):
+        return super()._decode(torch.cat([codes[:, :-2], 0 * codes[:, -2:]], dim=1))
+
+
+class NarrowGenerator(Narrow):
+    family = "narrow-generator-test"
+    can_encode = False
+
+
+def source_of(images):
+    pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return ImageSource(ArrayImages(pixels, "images"), np.arange(len(pixels)))
+
+
+def scene(*, n=90, odd=15):
+    """An encoder, a generator that lacks two of its variables, and a target set: images that the
+    generator can make, and then some that need the missing ones.
+    """
+    encoder = LinearModel(6, (1, 8, 8), name="encoder")
+    codes = encoder.sample(n, seed=1)
+    codes[:, :-2] *= 0.4
+    codes[:, -2:] = 0
+    codes[n - odd :, -2:] = 0.9
+    images = source_of(encoder.decode(codes))
+    return encoder, Narrow(6, (1, 8, 8), name="narrow"), TargetSet("set", images, images.ids)
+
+
+def run(tmp_path, models, targets, **options):
+    return bench(models, targets, own=20, search=QUICK, folder=tmp_path, **options)
+
+
+def test_a_model_reproduces_its_own_images_and_what_lies_in_its_span(tmp_path):
+    model, _, target = scene()
+    (result,) = run(tmp_path, [model], [target], methods=["network"])
+    for scores in (result.own, *result.targets):
+        (one,) = scores.reproductions.values()
+        assert one.mean_mse.value < 1e-5  # Pixels are whole numbers of 255.
+        assert one.mean_ssim.value > 0.99
+
+
+def test_the_figures_are_those_of_their_definitions(tmp_path):
+    _, model, target = scene()
+    (result,) = run(tmp_path, [model], [target], methods=["network"])
+    (scores,) = result.targets
+    one = scores.reproductions["network"]
+    images = scores.images.float() / 255
+    made = model.decode(model.encode(images))
+    mse = (images - made).square().flatten(1).mean(1).numpy()
+    assert one.mse == pytest.approx(mse, rel=1e-4, abs=1e-9)
+    assert one.ssim == pytest.approx(ssim(made, images).numpy(), abs=1e-5)
+    assert one.mean_mse.value == pytest.approx(mse.mean(), rel=1e-4)
+    assert one.mean_mse.low < one.mean_mse.value < one.mean_mse.high
+    own = result.own.reproductions["network"]
+    assert one.ratio.value == pytest.approx(mse.mean() / own.mse.mean(), rel=1e-4)
+    assert own.ratio is None
+    assert one.to_json()["mse_signed"] == pytest.approx(4 * one.mean_mse.value)
+    assert scores.ids[scores.worst_first[0]] == target.ids[mse.argmax()]
+    assert (scores.limit, scores.encoder_gap, scores.map_gap) == (None, None, None)
+
+
+def test_images_outside_the_range_of_a_generator_are_its_blind_group(tmp_path):
+    encoder, model, target = scene()
+    (result,) = run(tmp_path, [model], [target], methods=["network"], encoder=encoder)
+    (scores,) = result.targets
+    blind = [one for one in scores.sectors if one.blind]
+    found = np.concatenate([one.positions for one in blind])
+    assert set(found) <= set(range(75, 90))
+    assert len(found) >= 12
+    assert all(one.own_share == 0 for one in blind)
+    assert scores.sectors[: len(blind)] == blind
+
+
+def test_a_generator_of_everything_is_blind_nowhere(tmp_path):
+    encoder, _, target = scene()
+    whole = LinearModel(6, (1, 8, 8), seed=4, name="whole")
+    (result,) = run(tmp_path, [whole], [target], methods=["network"], encoder=encoder)
+    assert not any(one.blind for one in result.targets[0].sectors)
+
+
+def test_a_generator_that_lacks_something_covers_less(tmp_path):
+    encoder, narrow, _ = scene()
+    images = source_of(encoder.decode(encoder.sample(90, seed=8)))
+    target = TargetSet("set", images, images.ids)
+    whole = LinearModel(6, (1, 8, 8), seed=4, name="whole")
+    first, second = run(tmp_path, [narrow, whole], [target], methods=["network"], encoder=encoder)
+    assert first.targets[0].coverage.recall.value < second.targets[0].coverage.recall.value
+    assert first.targets[0].coverage.record["encoder"] == "encoder"
+
+
+def test_a_search_that_finds_the_own_images_is_reliable_and_gives_the_limit(tmp_path):
+    _, _, target = scene(n=20, odd=4)
+    model = NarrowGenerator(6, (1, 8, 8), name="narrow")
+    (result,) = bench([model], [target], own=20, search=SearchSettings(starts=2), folder=tmp_path)
+    assert list(result.own.reproductions) == ["search"]
+    assert result.calibration < 0.05
+    assert result.reliable
+    (scores,) = result.targets
+    assert scores.limit == scores.reproductions["search"].mean_mse
+    assert set(scores.worst_first[:4]) == {16, 17, 18, 19}
+    # The best that there is: the projection on what the generator can make.
+    exact = Narrow(6, (1, 8, 8)).encode(scores.images.float() / 255)
+    floor = (model.decode(exact) - scores.images / 255).square().flatten(1).mean(1).numpy()
+    assert scores.mse == pytest.approx(floor, abs=5e-4)
+
+
+def test_a_search_that_does_not_find_the_own_images_is_unreliable(tmp_path):
+    _, model, target = scene(n=10, odd=2)
+    (result,) = bench(
+        [model],
+        [target],
+        own=20,
+        methods=["search"],
+        search=SearchSettings(steps=20, starts=1, prior=100),  # All codes go to the mean.
+        folder=tmp_path,
+    )
+    assert result.calibration > 0.05
+    assert result.reliable is False
+    assert result.to_json()["reliable"] is False
+
+
+def test_without_a_search_there_is_no_calibration(tmp_path):
+    _, model, target = scene(n=10, odd=2)
+    (result,) = run(tmp_path, [model], [target], methods=["network"])
+    assert (result.calibration, result.reliable) == (None, None)
+
+
+def test_the_error_is_split_into_limit_encoder_gap_and_map_gap(tmp_path):
+    source, model, target = scene(n=30, odd=6)
+    images = source.decode(source.sample(60, seed=5))
+    names = [str(i) for i in range(60)]
+    pairs = pair(
+        Codes.from_array(names, source.encode(images), space=source.space),
+        Codes.from_array(names, model.encode(images), space=model.space),
+    )
+    shrinking = fit(pairs, penalty=60)
+    (result,) = run(
+        tmp_path, [model], [target], methods=["network", "search"], mapped=(shrinking, source)
+    )
+    (scores,) = result.targets
+    by = scores.reproductions
+    assert scores.mse == pytest.approx(np.minimum(by["network"].mse, by["search"].mse))
+    total = scores.limit.value + scores.encoder_gap.value + scores.map_gap.value
+    assert total == pytest.approx(by["mapped"].mean_mse.value)
+    # The network of an exact model is exact; a map with a large penalty is not.
+    assert scores.encoder_gap.value == pytest.approx(0, abs=1e-6)
+    assert scores.map_gap.low > 0
+    assert by["mapped"].ratio is None
+    assert "mapped" not in result.own.reproductions
+
+
+def test_errors_of_a_support_set_are_by_its_sectors(tmp_path):
+    _, model, target = scene(n=24, odd=8)
+    numbered = TargetSet("set", target.images, target.ids, np.arange(24) // 8, (3, 1))
+    (result,) = run(tmp_path, [model], [numbered], methods=["network"])
+    (scores,) = result.targets
+    assert [one.number for one in scores.sectors if one.blind] == [2]
+    assert scores.variables == (3, 1)
+    assert scores.sectors[0].own_share is None
+    assert set(scores.to_json()["sectors"][0]["ids"]) == set(target.ids[16:])
+
+
+def test_a_seed_gives_the_same_result_with_what_made_it(tmp_path):
+    encoder, model, target = scene(n=20, odd=4)
+
+    def once():
+        (result,) = run(
+            tmp_path, [model], [target], encoder=encoder, seed=3, record={"command": "x"}
+        )
+        found = json.loads(json.dumps(result.to_json()))
+        for scores in (found["own"], *found["targets"]):
+            for one in scores["methods"].values():
+                del one["seconds"]
+        return found
+
+    first = once()
+    assert once() == first
+    assert first["record"]["command"] == "x"
+    assert first["record"]["seed"] == 3
+    assert first["record"]["search"]["steps"] == 60
+    assert first["record"]["targets"] == {"set": target.images.fingerprint}
+    assert len(first["targets"][0]["images"]) == 20
+
+
+def test_a_ratio_of_errors_that_are_all_equal_has_no_width():
+    assert ratio_estimate(np.full(9, 0.6), np.full(5, 0.2), seed=0) == pytest.approx((3, 3, 3))
+    assert np.isnan(ratio_estimate(np.full(9, 0.6), np.zeros(5), seed=0).value)
+
+
+def test_what_is_wrong_is_said_before_any_work(tmp_path):
+    encoder, model, target = scene(n=10, odd=2)
+    generator = NarrowGenerator(6, (1, 8, 8), name="bare")
+    with pytest.raises(ModelError, match="narrow and narrow are one model: give each once"):
+        run(tmp_path, [model, model], [target])
+    with pytest.raises(ModelError, match=r"bare .* has no encoder for the method network"):
+        run(tmp_path, [model, generator], [target], methods=["network"])
+    with pytest.raises(ImageError, match="the target set is given twice"):
+        run(tmp_path, [model], [target, target])
+    with pytest.raises(ModelError, match=r"bare .* has no encoder to group images with"):
+        run(tmp_path, [model], [target], encoder=generator)
+    with pytest.raises(ImageError, match="at least 2 own images, not 1"):
+        bench([model], [target], own=1, folder=tmp_path)
+    with pytest.raises(ImageError, match=r"at least 6 own images .* not 5"):
+        bench([model], [target], own=5, encoder=encoder, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_map_of_other_spaces_is_refused(tmp_path):
+    encoder, model, target = scene(n=10, odd=2)
+    stranger = LinearModel(6, (1, 8, 8), seed=9, name="stranger")
+    ids = [str(i) for i in range(20)]
+    codes = [
+        Codes.from_array(ids, one.sample(20, seed=0), space=one.space) for one in (encoder, model)
+    ]
+    linear_map = fit(pair(*codes))
+    with pytest.raises(SpaceError, match="give that model with --src, not stranger"):
+        run(tmp_path, [model], [target], mapped=(linear_map, stranger))
+    with pytest.raises(SpaceError, match="the space of none of stranger"):
+        run(tmp_path, [stranger], [target], mapped=(linear_map, encoder))
+
+
+def test_images_that_are_cut_to_another_frame_are_refused(tmp_path):
+    _, model, target = scene(n=10, odd=2)
+    cut = TargetSet("set", target.images, target.ids, shown=Frame("0,0,0.5,0.5"))
+    with pytest.raises(ImageError, match=r"cut to the frame .* but narrow sees full: give"):
+        run(tmp_path, [model], [cut])
