@@ -1,17 +1,19 @@
 # On a machine with Python 3.10 or later and make, each target does its own set-up, once.
-#   make demo    the main path on built-in images (about a minute)
+#   make demo    the main commands on the bundled models (two minutes)
 #   make test    the tests
 #   make check   ruff, and mypy over all three folders
+#   make docs    the pages in docs/ as HTML, in build/docs
 # PYTHON=python3.12 chooses the interpreter, VENV=folder another environment.
 
 PYTHON = python3
 VENV = .venv
 RUN = $(VENV)/bin/python -m
 STAMP = $(VENV)/.latentmap-installed
+DOCS_STAMP = $(VENV)/.latentmap-docs-installed
 DEMO_ARGS =
 PYTEST_ARGS = -n 2
 
-.PHONY: demo test check format types pyright build clean
+.PHONY: demo test check docs format types pyright build clean
 
 demo: $(STAMP)
 	$(RUN) latentmap.cli demo $(DEMO_ARGS)
@@ -24,6 +26,10 @@ check: $(STAMP) types
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) mypy tests benchmarks conftest.py
+
+# A warning is an error, so that no link and no name leads nowhere.
+docs: $(DOCS_STAMP)
+	$(RUN) sphinx -q -W -b html -d build/doctrees docs build/docs
 
 format: $(STAMP)
 	$(RUN) ruff check --fix .
@@ -54,3 +60,7 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(RUN) pip install -c constraints.txt -e ".[dev,fast]"
 	touch $(STAMP)
+
+$(DOCS_STAMP): $(STAMP)
+	$(RUN) pip install -c constraints.txt -e ".[docs]"
+	touch $(DOCS_STAMP)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
     DataOptions,
@@ -16,6 +17,7 @@ from latentmap.cli.options import (
     data_options,
     device_option,
     force_option,
+    seed_option,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 @map_argument
 @src_override
 @dst_override
-@functools.partial(data_options, required=False)  # Codes can stand in place of images.
+@functools.partial(data_options, required=False)  # Samples or codes can stand in their place.
+@functools.partial(sample_options, fewest=1, view=False)
 @click.option(
     "--codes",
     "codes_in",
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="How many images the picture shows.",
 )
+@seed_option
 @cache_option
 @device_option
 @batch_size_option
@@ -65,10 +69,12 @@ def apply(
     src: str | None,
     dst: str | None,
     data: DataOptions,
+    samples: SampleOptions,
     codes_in: Path | None,
     out: Path | None,
     codes_out: Path | None,
     n_images: int,
+    seed: int,
     cache: Path,
     device: str,
     batch_size: int | None,
@@ -81,6 +87,7 @@ def apply(
       latentmap apply map.safetensors --data faces.zip --split test --out grid.png
       latentmap apply map.safetensors --data faces.zip --codes-out mapped.npz
       latentmap apply map.safetensors --codes codes.npz --codes-out mapped.npz
+      latentmap apply map.safetensors --samples 8 --out grid.png
     """
     from latentmap.cache import LatentCache
     from latentmap.cli.map_options import load_model_of
@@ -99,12 +106,14 @@ def apply(
 
     if out is None and codes_out is None:
         raise click.UsageError("say what to write: --out for a picture, --codes-out for codes")
-    if (codes_in is None) == (data.path is None):
-        raise click.UsageError("give either images (--data) or codes (--codes)")
-    if codes_in is not None and out is not None:
+    if (codes_in, data.path, samples.n).count(None) != 2:
+        raise click.UsageError("give either images (--data or --samples) or codes (--codes)")
+    if codes_in is None:
+        samples.check(data)
+    elif out is not None:
         raise click.UsageError("a picture (--out) is made of images: give --data, not --codes")
-    if codes_in is not None:
-        _refuse_choices_among_codes(data, src, dst)
+    else:
+        _refuse_choices_among_codes(data, samples, src, dst)
     if out is not None:
         refuse_existing(out, force=force)
         require_picture_suffix(out)
@@ -119,26 +128,31 @@ def apply(
         export_codes(mapped, codes_out, provenance=provenance, force=force)
         click.echo(f"{codes_out}: {len(mapped)} codes in {mapped.space}")
         return
-    images = data.open()
     skipped: dict[str, None] = {}
     source = load_model_of(linear_map, "source", given=src, map_path=map_path, device=device)
+    target = source  # For codes of a data set no target is needed.
+    if out is not None or samples.n is not None:
+        target = load_model_of(linear_map, "target", given=dst, map_path=map_path, device=device)
+    images = samples.open(data, linear_map, (source, target), seed=seed, cache=cache)
     if codes_out is not None:
-        with progress_bar("encoding") as progress:
-            encoded = LatentCache(cache, notify=warn).get_or_encode(
-                source,
-                images,
-                # Codes of another precision are not those that the map was fitted on.
-                precision=linear_map.record.get("precision", "float32"),
-                batch_size=batch_size,
-                on_error=data.on_error,
-                progress=progress,
-            )
+        # A model's own samples have the codes that they were made of.
+        encoded = images.codes_in(source.space)
+        if encoded is None:
+            with progress_bar("encoding") as progress:
+                encoded = LatentCache(cache, notify=warn).get_or_encode(
+                    source.seen_through(linear_map.source_frame),
+                    images,
+                    # Codes of another precision are not those that the map was fitted on.
+                    precision=linear_map.record.get("precision", "float32"),
+                    batch_size=batch_size,
+                    on_error=data.on_error,
+                    progress=progress,
+                )
         mapped = linear_map.apply(encoded)
         export_codes(mapped, codes_out, provenance=provenance, force=force)
         click.echo(f"{codes_out}: {len(mapped)} codes in {mapped.space}")
         skipped |= dict.fromkeys(encoded.skipped)
     if out is not None:
-        target = load_model_of(linear_map, "target", given=dst, map_path=map_path, device=device)
         chosen = images.subset(range(min(n_images, len(images))))
         shown = _readable(chosen, source.view) if data.on_error == "skip" else chosen
         moved = relocate(linear_map, source, target, shown)
@@ -156,9 +170,13 @@ def apply(
         warn(f"skipped {name}: it could not be read")
 
 
-def _refuse_choices_among_codes(data: DataOptions, src: str | None, dst: str | None) -> None:
+def _refuse_choices_among_codes(
+    data: DataOptions, samples: SampleOptions, src: str | None, dst: str | None
+) -> None:
     """With --codes nothing is chosen and no model is loaded: better said than left undone."""
     given = {
+        "--sample-from": samples.made_by,
+        "--class": samples.label,
         "--split": data.split,
         "--limit": data.limit,
         "--group-by": data.group_by,

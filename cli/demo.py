@@ -1,14 +1,50 @@
-"""latentmap demo: the whole path on built-in images."""
+"""latentmap demo: the main commands on the bundled models, one after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import contextlib
+import shlex
 from pathlib import Path
 
 import click
 
-from latentmap.progress import Progress
+_MARK = ".latentmap-demo"
+# What each step shows, and its command; {out} is the demo's folder, {n} the number of images.
+STEPS = (
+    (
+        "How do four models of faces relate?",
+        "compare vae svae gan stylegan --samples {n} --out {out}/report --force",
+    ),
+    (
+        "The linear map from a Split-VAE to StyleGAN's W, fitted on images that StyleGAN makes",
+        "fit --src svae --dst stylegan --samples {n} --out {out}/svae-to-stylegan.safetensors "
+        "--figure {out}/svae-to-stylegan.png --report {out}/report --force",
+    ),
+    (
+        "And back",
+        "fit --src stylegan --dst svae --samples {n} --out {out}/stylegan-to-svae.safetensors "
+        "--figure {out}/stylegan-to-svae.png --report {out}/report --force",
+    ),
+    (
+        "Faces of a GAN, with the codes that they are made of",
+        "sample gan -n {n} --images-out {out}/faces.h5 --force",
+    ),
+    (
+        "A support set: few of them, far apart in the space of the Split-VAE",
+        "support build svae --data {out}/faces.h5 -k 5 --size 32 --with-images "
+        "--out {out}/support.h5 --force",
+    ),
+    (
+        "What it looks like",
+        "support show {out}/support.h5 --grid {out}/support.png --report {out}/report --force",
+    ),
+    (
+        "Can StyleGAN make these? Its own images are the measure",
+        "bench stylegan --target own:32 --target {out}/support.h5 --steps 100 --starts 1 "
+        "--out {out}/bench --report {out}/report --force",
+    ),
+)
+_CACHED = {"compare", "fit", "support build", "bench"}
 
 
 @click.command()
@@ -17,42 +53,67 @@ from latentmap.progress import Progress
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("latentmap-demo"),
     show_default=True,
-    help="The demo's own folder; what is finished there is not done again.",
+    help="The demo's own folder.",
 )
-def demo(out: Path) -> None:
-    """Train two small models on handwritten digits, map between them, and score the maps.
+@click.option(
+    "--samples",
+    "n",
+    type=click.IntRange(min=200),
+    default=2000,
+    show_default=True,
+    metavar="N",
+    help="How many images the models make for each step.",
+)
+@click.pass_context
+def demo(context: click.Context, out: Path, n: int) -> None:
+    """Show the main commands on the models that ship with latentmap.
 
-    Takes about a minute on two cores and needs no download: the images are scikit-learn's.
+    Takes less than two minutes on two cores and needs no data: the images are those that models
+    make. Each command is shown before it runs, to be tried with other models and images.
 
     \b
     Example:
       latentmap demo --out latentmap-demo
     """
-    import torch
+    group = context.find_root().command
+    _claim(out)
+    for title, template in STEPS:
+        words = shlex.split(template.format(out=shlex.quote(str(out)), n=n))
+        if _name(words) in _CACHED:
+            words += ["--cache", str(out / "cache")]
+        click.secho(f"\n{title}", bold=True)
+        click.echo(f"$ latentmap {shlex.join(words)}\n")
+        with contextlib.suppress(click.exceptions.Exit):
+            group.main(words, prog_name="latentmap", standalone_mode=False)
+    click.secho("\nLook at", bold=True)
+    click.echo(f"  {out / 'report' / 'index.html'}   everything above on one page")
+    click.echo(f"  {out / 'svae-to-stylegan.png'}   original, Split-VAE, StyleGAN")
+    click.echo(f"  {out / 'support.png'}   the support set by sector")
+    click.echo(f"  {out / 'bench'}   images over their reproductions, worst first")
+    click.secho("Try next", bold=True)
+    click.echo("  latentmap models")
+    click.echo("  latentmap train vae --data YOUR_IMAGES --split train --out mine.safetensors")
+    click.echo("  latentmap import YOUR_CHECKPOINT --out theirs.safetensors")
+    click.echo("  latentmap compare mine.safetensors theirs.safetensors --data YOUR_IMAGES")
 
-    from latentmap.encoders.demo import run_demo
 
-    # Networks this small gain nothing from a second thread (57 s with one, 81 s with two), and on a
-    # busy machine threads that wait for each other made it seven minutes.
-    torch.set_num_threads(1)
-    result = run_demo(out, stage=_stage)
-    vae, mapping = out / "vae.safetensors", out / "vae-to-split-vae.safetensors"
-    click.echo(f"\n{result.table}\n")
-    click.echo("Figures (original, source reconstruction, relocated image):")
-    for picture in result.pictures:
-        click.echo(f"  {picture}")
-    click.echo(f"Tables: {out / 'results.md'}, {out / 'results.json'}")
-    click.echo("\nTry next:")
-    click.echo(f"  latentmap models show {vae}")
-    click.echo(f"  latentmap diagnose {vae} --data digits --split test")
-    click.echo(f"  latentmap apply {mapping} --data digits --split val --out grid.png")
-    click.echo("  latentmap train vae --data YOUR_IMAGES --split train --out vae.safetensors")
+def _name(words: list[str]) -> str:
+    """The command that words call."""
+    return " ".join(words[: 2 if words[0] == "support" else 1])
 
 
-@contextmanager
-def _stage(label: str) -> Iterator[Progress]:
-    from latentmap.cli.progress import progress_bar
+def _claim(out: Path) -> None:
+    """Makes the folder, or knows it again; nothing of anybody else's is ever written over."""
+    from latentmap.errors import OutputError
+    from latentmap.files import write_atomic
 
-    click.echo(f"{label} ...", err=True)
-    with progress_bar("  ") as progress:
-        yield progress
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        claimed = (out / _MARK).exists() or not any(out.iterdir())
+    except OSError as error:
+        raise OutputError(
+            f"{out} cannot be the demo's folder ({error.strerror}): choose another --out"
+        ) from None
+    if not claimed:
+        raise OutputError(f"{out} holds something else than a demo: choose another --out")
+    write_atomic(out / _MARK, b"")

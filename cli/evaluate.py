@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
     PRECISIONS,
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 @map_argument
 @src_override
 @dst_override
-@data_options
+@functools.partial(data_options, required=False)  # Samples can stand in place of images.
+@functools.partial(sample_options, fewest=2, view=False)
 @seed_option
 @cache_option
 @device_option
@@ -44,6 +47,7 @@ def evaluate(
     src: str | None,
     dst: str | None,
     data: DataOptions,
+    samples: SampleOptions,
     seed: int,
     cache: Path,
     device: str,
@@ -57,9 +61,13 @@ def evaluate(
     relocated images; beside it stand its floor (the target's own reconstruction) and its baseline
     (the mean image), and efficiency = (baseline - M_mse) / (baseline - floor).
 
+    Instead of a data set, --samples takes images that one of the models makes; another --seed than
+    that of the fit gives new ones.
+
     \b
-    Example:
+    Examples:
       latentmap evaluate vae-to-svae.safetensors --data faces.zip --split test
+      latentmap evaluate svae-to-stylegan.safetensors --samples 1000 --seed 1
     """
     from latentmap.cache import LatentCache
     from latentmap.cli.map_options import load_model_of
@@ -68,15 +76,17 @@ def evaluate(
     from latentmap.mapping.linear_map import LinearMap
     from latentmap.relocation import score_models
 
+    samples.check(data)
     linear_map = LinearMap.load(map_path)
-    _ask_for_groups(linear_map, data, map_path)
+    if samples.n is None:
+        _ask_for_groups(linear_map, data, map_path)
     source = load_model_of(linear_map, "source", given=src, map_path=map_path, device=device)
     target = load_model_of(linear_map, "target", given=dst, map_path=map_path, device=device)
     scores = score_models(
         linear_map,
         source,
         target,
-        data.open(),
+        samples.open(data, linear_map, (source, target), seed=seed, cache=cache),
         cache=LatentCache(cache, notify=warn),
         seed=seed,
         precision=precision or linear_map.record.get("precision", "float32"),

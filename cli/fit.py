@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import click
 
@@ -16,6 +16,8 @@ from latentmap.cli.fit_options import (
     fit_options,
     methods_table,
 )
+from latentmap.cli.fit_support import check_support, with_support
+from latentmap.cli.image_choice import SampleOptions, first_of_splits, sample_options
 from latentmap.cli.options import (
     DataOptions,
     batch_size_option,
@@ -27,11 +29,10 @@ from latentmap.cli.options import (
     precision_option,
     seed_option,
 )
+from latentmap.cli.report_option import add_to_report, check_report, report_option
 
-if TYPE_CHECKING:
-    from latentmap.images import ImageSource
-    from latentmap.model import Model
-    from latentmap.splits import Split
+_SAMPLES = 5000  # Where no images are asked for.
+_SHOWN = 10  # Images in a picture.
 
 
 def _parse_sizes(
@@ -50,23 +51,13 @@ def _parse_sizes(
 @click.option("--src", required=True, metavar="MODEL", help="The source: codes come from it.")
 @click.option("--dst", required=True, metavar="MODEL", help="The target: codes go to it.")
 @functools.partial(data_options, required=False)  # Samples can stand in place of images.
+@functools.partial(sample_options, fewest=50, view=True)
 @click.option(
-    "--samples",
-    "n_samples",
-    type=click.IntRange(min=50),
-    metavar="N",
-    help="Instead of --data: N images that one of the models makes; they are kept in the cache.",
-)
-@click.option(
-    "--sample-from",
-    type=click.Choice(("src", "dst")),
-    help="For --samples: which model makes them.  [default: the generator, else dst]",
-)
-@click.option(
-    "--view",
-    metavar="BOX",
-    help="For --samples: the box top,left,bottom,right (0 to 1) of the made image that the other "
-    "model sees.  [default: by the frames of the two]",
+    "--support",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Fit on the images of this support set, found in the data by their contents; --limit "
+    "holds for the images to score then.",
 )
 @click.option(
     "--out",
@@ -101,8 +92,10 @@ def _parse_sizes(
     "--figure",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="PNG",
-    help="For --curve: a picture of it.",
+    help="A picture: original, source reconstruction and relocated image of some images to score; "
+    "or the --curve.  [default: none, or MAP.png where neither --data nor --samples is given]",
 )
+@report_option
 @seed_option
 @cache_option
 @device_option
@@ -114,15 +107,15 @@ def fit(
     src: str,
     dst: str,
     data: DataOptions,
-    n_samples: int | None,
-    sample_from: Literal["src", "dst"] | None,
-    view: str | None,
+    samples: SampleOptions,
+    support: Path | None,
     out: Path | None,
     n_pairs: int | None,
     options: FitOptionsGiven,
     curve: tuple[int | None, ...] | None,
     draws: int,
     figure: Path | None,
+    report: Path | None,
     seed: int,
     cache: Path,
     device: str,
@@ -133,21 +126,24 @@ def fit(
 ) -> None:
     """Fit a linear map from the codes of one model to those of another, and score it.
 
-    Without a data set, --samples takes images that a generator makes, whose codes are known.
-    Images are encoded through the cache. The map is fitted on the split train (or --split val) and
-    scored on the split test, with 95 % intervals over images; --limit holds for each of the two.
+    Without a data set, images are taken that a generator makes, whose codes are known: --samples of
+    them, or 5,000. Images are encoded through the cache. The map is fitted on the split train (or
+    --split val, or the images of a --support set) and scored on the split test, without those that
+    it was fitted on, with 95 % intervals over images; --limit holds for each of the two.
 
     With --method all, a table compares all methods on the same pairs and images; with --curve, the
     scores stand against the number of pairs. Neither writes a map.
 
     \b
     Examples:
+      latentmap fit --src svae --dst stylegan
       latentmap fit --src vae.safetensors --dst svae.safetensors --data faces.zip
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --method procrustes
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --method all
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip \\
           --curve 16,64,256,all --figure curve.png
       latentmap fit --src svae.safetensors --dst stylegan.safetensors --samples 20000
+      latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --support support.h5
     """
     from latentmap.cache import LatentCache
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
@@ -155,26 +151,42 @@ def fit(
     from latentmap.encoders import load
     from latentmap.files import refuse_existing
     from latentmap.pairing import training_pairs
-    from latentmap.relocation import fit_training, score_models
+    from latentmap.relocation import fit_training, relocate, score_models
+    from latentmap.report.figures import relocation_grid, save_figure
+    from latentmap.report.fit_page import fit_section
 
-    _check_images(data, n_samples, sample_from, view)
     several = curve is not None or options.method == "all"
-    _check_outputs(options, several, curve, out, figure, force)
+    alone = data.path is None and samples.n is None
+    if alone:
+        samples = replace(samples, n=_SAMPLES)
+    samples.check(data)
+    check_support(support, data, samples, n_pairs, curve)
+    _check_outputs(options, several, curve, out, figure)
+    check_report(report)
     source, target = (load(reference, device=device) for reference in (src, dst))
     path = out or Path(f"{source.name}-to-{target.name}.safetensors")
-    if not several:
-        refuse_existing(path, force=force)
+    if alone and not several:
+        figure = figure or path.with_suffix(".png")
+    for output in (figure, None if several else path):
+        if output is not None:
+            refuse_existing(output, force=force)
     split = data.split or "train"
-    if n_samples is None:
+    if samples.n is None:
         images = replace(data, split=None, limit=None).open()
     else:
-        images, source, target = _sampled(
-            source, target, n_samples, sample_from=sample_from, view=view, seed=seed, cache=cache
-        )
-    if data.limit is not None:
+        images, source, target = samples.draw(source, target, seed=seed, cache=cache)
+    if data.limit is not None and support is None:
         # Before the split, a limit could leave no test images: CelebA's come last.
-        images = _first_of_splits(images, (split, "test"), data.limit)
+        images = first_of_splits(images, (split, "test"), data.limit)
     test = images.split("test")
+    made: dict[str, Any] = {
+        "command": command_line(),
+        "group_by": data.group_by and data.group_by.name,
+    }
+    members = None
+    if support is not None:
+        test = test if data.limit is None else first_of_splits(test, ("test",), data.limit)
+        images, members, made["support"] = with_support(support, images, test)
     codes = LatentCache(cache, notify=warn)
     training = training_pairs(
         source,
@@ -182,6 +194,7 @@ def fit(
         images,
         cache=codes,
         split=split,
+        chosen=members,
         n_pairs=n_pairs,
         seed=seed,
         precision=precision,
@@ -190,7 +203,6 @@ def fit(
         stage=progress_bar,
     )
     title = f"{source.name} to {target.name}"
-    made = {"command": command_line(), "group_by": data.group_by and data.group_by.name}
     if curve is not None:
         from latentmap.comparison import learning_curve
 
@@ -215,6 +227,9 @@ def fit(
             from latentmap.report.curves import save_curve
 
             save_curve(grown, figure, title=title)
+        from latentmap.report.fit_page import curve_section
+
+        add_to_report(report, lambda: curve_section(grown, source=source.name, target=target.name))
         warn_skipped(_skipped(grown.record))
         print_json(grown.to_json()) if as_json else click.echo(curve_table(grown))
         return
@@ -237,6 +252,9 @@ def fit(
         )
         for name, reason in compared.failed.items():
             warn(f"{name} has no map: {reason}")
+        from latentmap.report.fit_page import methods_section
+
+        add_to_report(report, lambda: methods_section(compared))
         warn_skipped(_skipped(compared.results[0].scores.record))
         if as_json:
             results = [result.to_json() for result in compared.results]
@@ -269,66 +287,27 @@ def fit(
     )
     # Last, so that the same command goes on after an interruption.
     linear_map.save(path)
+    if figure is not None or report is not None:
+        shown = test.subset(range(min(_SHOWN, len(test))))
+        moved = relocate(linear_map, source, target, shown, on_error=data.on_error)
+        if figure is not None:
+            grid = relocation_grid(
+                moved.originals,
+                moved.reconstructions,
+                moved.relocated,
+                source=source.name,
+                target=target.name,
+            )
+            save_figure(grid, figure)
+        add_to_report(report, lambda: fit_section(linear_map, scores, moved))
     warn_skipped(_skipped(scores.record))
     if as_json:
         print_json(scores.to_json())
         return
     click.echo(f"{path}: {linear_map}")
+    if figure is not None:
+        click.echo(f"{figure}: original, {source.name} reconstruction, relocated to {target.name}")
     click.echo(scores.table())
-
-
-def _check_images(
-    data: DataOptions, n_samples: int | None, sample_from: str | None, view: str | None
-) -> None:
-    """Either a data set or samples, and nothing of the one with the other."""
-    if (data.path is None) == (n_samples is None):
-        raise click.UsageError("give either images (--data) or a number of samples (--samples)")
-    if n_samples is None and (sample_from, view) != (None, None):
-        raise click.UsageError("--sample-from and --view are for --samples: leave them out")
-    of_data = (data.group_by, data.attributes, data.where)
-    if n_samples is not None and of_data != (None, None, None):
-        raise click.UsageError(
-            "--group-by, --attributes and --where choose images of a data set: leave them out with "
-            "--samples"
-        )
-
-
-def _sampled(
-    source: Model,
-    target: Model,
-    n: int,
-    *,
-    sample_from: Literal["src", "dst"] | None,
-    view: str | None,
-    seed: int,
-    cache: Path,
-) -> tuple[ImageSource, Model, Model]:
-    """The images that one of the models makes, and the two as they see those; says which made
-    them.
-    """
-    from latentmap.cli.output import warn
-    from latentmap.cli.progress import progress_bar
-    from latentmap.generated import images_between, maker_of
-
-    if sample_from is None:
-        sample_from = "src" if maker_of(source, target) == "source" else "dst"
-    maker, other = (source, target) if sample_from == "src" else (target, source)
-    box = view or maker.views.get(other.fingerprint)
-    seen = f", of which {other.name} sees {box}" if box else ""
-    warn(f"{n} images are made by {maker.name} ({maker.space.kind}), seed {seed}{seen}")
-    warn(f"{maker.name} takes part with the codes that they are made of: its own error is none")
-    with progress_bar("generating") as progress:
-        images, maker, other = images_between(
-            maker,
-            other,
-            n,
-            seed=seed,
-            folder=cache / "generated",
-            view=view,
-            notify=warn,
-            progress=progress,
-        )
-    return (images, maker, other) if sample_from == "src" else (images, other, maker)
 
 
 def _skipped(record: Mapping[str, Any]) -> list[str]:
@@ -342,28 +321,20 @@ def _check_outputs(
     curve: tuple[int | None, ...] | None,
     out: Path | None,
     figure: Path | None,
-    force: bool,
 ) -> None:
-    from latentmap.files import refuse_existing
-
     if several and out is not None:
         raise click.UsageError("--method all and --curve write no map: leave --out out")
     if options.refine and options.method == "all":
         raise click.UsageError("--refine is of ridge and least-squares: leave it out with all")
     if curve is not None and options.method == "all":
         raise click.UsageError("a curve is of one method: give another than all, or no --curve")
-    if figure is not None:
-        if curve is None:
-            raise click.UsageError("--figure is the picture of a --curve: give one")
+    if figure is not None and options.method == "all":
+        raise click.UsageError("--method all has no --figure: leave it out")
+    if figure is not None and curve is not None:
         from latentmap.report.curves import require_plots
 
-        refuse_existing(figure, force=force)
         require_plots(figure)
+    elif figure is not None:
+        from latentmap.report.figures import require_picture_suffix
 
-
-def _first_of_splits(images: ImageSource, names: tuple[Split, ...], n: int) -> ImageSource:
-    """The first ``n`` images of each of some splits, in the order in which they stand."""
-    import numpy as np
-
-    parts = [np.flatnonzero(images.splits == name)[:n] for name in names]
-    return images.subset(np.unique(np.concatenate(parts)))
+        require_picture_suffix(figure)

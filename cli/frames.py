@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from latentmap.cli.image_choice import class_option
 from latentmap.cli.options import device_option, json_option, seed_option
 
 
@@ -46,11 +47,19 @@ def frames() -> None:
     show_default=True,
     help="Whether the box is kept in the file of the first model, for `latentmap fit --samples`.",
 )
+@class_option
 @seed_option
 @device_option
 @json_option
 def estimate(
-    maker: Path, other: str, n: int, write: bool, seed: int, device: str, as_json: bool
+    maker: Path,
+    other: str,
+    n: int,
+    write: bool,
+    label: int | None,
+    seed: int,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Find the box of one model's images that shows what another model was trained to see.
 
@@ -67,10 +76,12 @@ def estimate(
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
     from latentmap.encoders.native import add_view
+    from latentmap.encoders.sampling import adjust
     from latentmap.framing import estimate_box
     from latentmap.sampling import decode_all
 
     source, target = (load(reference, device=device) for reference in (maker, other))
+    source = adjust(source, label=label)
     with progress_bar("generating") as progress:
         images = decode_all(source, source.sample(n, seed=seed), progress=progress)
     pictures = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()

@@ -25,7 +25,7 @@ class _Entry(NamedTuple):
 
 # In the order of use. Help for the group reads this table and imports no command.
 COMMANDS = {
-    "demo": _Entry("latentmap.cli.demo", "demo", "The whole path on built-in images, in a minute."),
+    "demo": _Entry("latentmap.cli.demo", "demo", "The main commands on the bundled models."),
     "images": _Entry("latentmap.cli.images", "images", "Look at images, or pack them for speed."),
     "train": _Entry("latentmap.cli.train", "train", "Train a model on images."),
     "import": _Entry(
@@ -45,6 +45,16 @@ COMMANDS = {
     "apply": _Entry("latentmap.cli.apply", "apply", "Carry images or codes through a map."),
     "map": _Entry(
         "latentmap.cli.map", "map_group", "Describe, compose and invert maps; shared factors."
+    ),
+    "compare": _Entry(
+        "latentmap.cli.compare", "compare", "Compare the spaces of several models."
+    ),
+    "invert": _Entry("latentmap.cli.invert", "invert", "Find codes of any images in any model."),
+    "support": _Entry(
+        "latentmap.cli.support", "support", "A few real images far apart in a latent space."
+    ),
+    "bench": _Entry(
+        "latentmap.cli.bench", "bench", "Measure which images a generator cannot make."
     ),
     "diagnose": _Entry("latentmap.cli.diagnose", "diagnose", "What a VAE's latent variables do."),
 }

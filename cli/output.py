@@ -22,7 +22,12 @@ def command_line() -> str:
 
 def print_json(result: Any) -> None:
     """One JSON object on stdout; a number that is not finite is null."""
-    click.echo(json.dumps(_finite(result), indent=2, allow_nan=False))
+    click.echo(json_text(result))
+
+
+def json_text(result: Any) -> str:
+    """The same as text, for a file."""
+    return json.dumps(_finite(result), indent=2, allow_nan=False)
 
 
 def warn(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,13 @@ SPACE_KINDS = ("w", "z", "w+")
 NOISE_MODES = ("const", "none", "random")
 _BATCH = 8
 _SAMPLES = 64
+
+
+def _require_number(ctx: click.Context, parameter: click.Parameter, value: float) -> float:
+    # A range lets nan through, which is neither below nor above anything.
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number from 0 on: give one such as 0.7")
+    return value
 
 
 @click.command()
@@ -54,8 +62,15 @@ _SAMPLES = 64
     help="The codes, .npz or .h5.",
 )
 @click.option(
+    "--images-out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The images with their codes, as a pack (.h5) that --data takes everywhere.",
+)
+@click.option(
     "--truncation",
     type=click.FloatRange(min=0),
+    callback=_require_number,
     default=1.0,
     show_default=True,
     metavar="PSI",
@@ -102,6 +117,7 @@ def sample(
     codes_in: Path | None,
     out: Path | None,
     codes_out: Path | None,
+    images_out: Path | None,
     truncation: float,
     truncation_cutoff: int | None,
     mix_from: int | None,
@@ -115,12 +131,13 @@ def sample(
     as_json: bool,
     force: bool,
 ) -> None:
-    """Draw codes from a model's prior, and show their images or keep the codes.
+    """Draw codes from a model's prior, and show their images or keep them, or the codes.
 
     \b
     Examples:
       latentmap sample stylegan.safetensors -n 64 --truncation 0.7 --out grid.png
       latentmap sample stylegan.safetensors -n 10000 --codes-out codes.h5
+      latentmap sample stylegan.safetensors -n 10000 --images-out images.h5
       latentmap sample stylegan.safetensors --codes codes.h5 --out again.png
     """
     from latentmap.cli.output import command_line, print_json
@@ -130,11 +147,19 @@ def sample(
     from latentmap.encoders.sampling import adjust, draw_codes
     from latentmap.export import export_codes, require_code_suffix
     from latentmap.files import refuse_existing
+    from latentmap.generated import pack_decoded
     from latentmap.report.figures import mosaic, require_picture_suffix, save_figure
     from latentmap.sampling import decode_all
 
-    if out is None and codes_out is None:
-        raise click.UsageError("say what to write: --out for a picture, --codes-out for codes")
+    if out is None and codes_out is None and images_out is None:
+        raise click.UsageError(
+            "say what to write: --out for a picture, --codes-out for codes, --images-out for images"
+        )
+    if images_out is not None and (images_out.suffix != ".h5" or noise == "random"):
+        raise click.UsageError(
+            "--images-out writes a pack, with the suffix .h5, of images that can be made again: "
+            "without --noise random"
+        )
     layered = truncation_cutoff is not None or mix_from is not None
     if codes_in is not None and (n is not None or truncation != 1 or layered):
         raise click.UsageError(
@@ -152,6 +177,8 @@ def sample(
     if codes_out is not None:
         refuse_existing(codes_out, force=force)
         require_code_suffix(codes_out)
+    if images_out is not None:
+        refuse_existing(images_out, force=force)
     model = adjust(
         load(reference, device=device),
         space="w+" if layered else space,
@@ -176,6 +203,10 @@ def sample(
         made_by = {"command": command_line(), "seed": seed, "truncation": truncation}
         export_codes(codes, codes_out, provenance=made_by, force=force)
         result["codes"] = str(codes_out)
+    if images_out is not None:
+        with progress_bar("decoding") as progress:
+            pack_decoded(model, codes, images_out, progress=progress)
+        result["images"] = str(images_out)
     if out is not None:
         started = time.perf_counter()
         with progress_bar("decoding") as progress:
@@ -188,5 +219,7 @@ def sample(
         return
     if codes_out is not None:
         click.echo(f"{codes_out}: {len(codes)} codes in {codes.space}")
+    if images_out is not None:
+        click.echo(f"{images_out}: {len(codes)} images of {model.name} with their codes")
     if out is not None:
         click.echo(f"{out}: {len(codes)} images of {model.name} in {result['seconds']:.1f} s")

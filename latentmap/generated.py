@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from latentmap.arrays import ArrayImages
+from latentmap.codes import Codes
 from latentmap.errors import ImageError, OutputError
 from latentmap.files import replace_atomic
 from latentmap.frames import Frame
@@ -80,7 +81,8 @@ def generated_images(
             folder / f"{name}.lock", f"the samples of {model.name}", timeout=None, notify=notify
         ):
             if not path.exists():
-                _render(model, path, n, seed=seed, progress=progress)
+                codes = sample_codes(model.sample(n, seed=seed), model, seed=seed)
+                pack_decoded(model, codes, path, progress=progress)
     container = PackedImages(path)
     container.title = f"{n} samples of {model.name} (seed {seed})"
     return ImageSource(container, np.arange(n))
@@ -134,19 +136,63 @@ def images_between(
     a box, frames are relative to the image.
 
     Raises:
-        ImageError: the box is not inside the image.
+        ImageError: the box is not inside the image; or there is none, and the frame of ``maker``
+            does not hold that of ``other``.
     """
     box = view or maker.views.get(other.fingerprint)
     if box is not None:
         maker = maker.seen_through(Frame("full", maker.frame.resize))
         other = other.seen_through(Frame(box, other.frame.resize))
-    images = generated_images(maker, n, seed=seed, folder=folder, notify=notify, progress=progress)
+    images = images_for(maker, other, n, seed=seed, folder=folder, notify=notify, progress=progress)
     return images, maker, other
 
 
-def _render(model: Model, path: Path, n: int, *, seed: int, progress: Progress | None) -> None:
-    codes = sample_codes(model.sample(n, seed=seed), model, seed=seed)
-    parts = path.with_suffix(".parts")
+def images_for(
+    maker: Model,
+    other: Model,
+    n: int,
+    *,
+    seed: int,
+    folder: Path,
+    notify: Notify | None = None,
+    progress: Progress | None = None,
+) -> ImageSource:
+    """``n`` images that ``maker`` makes, for two models whose frames say what they see of these.
+
+    Raises:
+        ImageError: the frame of ``maker`` does not hold that of ``other``.
+    """
+    try:
+        _packed_as(maker).translate(other.view)
+    except ImageError:
+        raise ImageError(
+            f"{maker.name} makes images in the frame {maker.frame.name}, which does not contain "
+            f"the frame of {other.name}, {other.frame.name}: fit with the box of them that "
+            f"{other.name} sees (--view 0,0,1,1 is all), or find it with `latentmap frames "
+            "estimate`"
+        ) from None
+    return generated_images(maker, n, seed=seed, folder=folder, notify=notify, progress=progress)
+
+
+def _packed_as(model: Model) -> Packed:
+    """What a pack of images that a model makes says of them."""
+    return Packed(model.view, False, None, model.image_shape[0])
+
+
+def pack_decoded(
+    model: Model, codes: Codes, path: Path, *, progress: Progress | None = None
+) -> None:
+    """Writes the images of codes, and the codes, to a pack at ``path``, whole or not at all.
+
+    What an interrupted call left beside it, of the same codes and model, is used again.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    n, vectors = len(codes), codes.vectors.numpy()
+    made_of = [model.fingerprint, json.dumps(model.settings, sort_keys=True)]
+    digest = hashlib.sha256(vectors.tobytes() + "".join(made_of).encode()).hexdigest()[:16]
+    parts = path.with_suffix(f".{digest}.parts")
     parts.mkdir(exist_ok=True)
     names = []
     step = max(1, min(_PART, _PART_NUMBERS // math.prod(model.image_shape)))
@@ -161,7 +207,7 @@ def _render(model: Model, path: Path, n: int, *, seed: int, progress: Progress |
             pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
             with replace_atomic(part) as temporary, temporary.open("wb") as file:
                 np.save(file, pixels)
-    _join(names, path, model, codes.ids, codes.vectors.numpy())
+    _join(names, path, model, codes.ids, vectors)
     for part in names:
         part.unlink()
     parts.rmdir()
@@ -172,7 +218,7 @@ def _join(
 ) -> None:
     """One pack of all parts."""
     channels, height, width = model.image_shape
-    packed = Packed(model.view, False, None, channels)
+    packed = _packed_as(model)
     with replace_atomic(path) as temporary, create_hdf5(temporary) as (file, disk):
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION

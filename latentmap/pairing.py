@@ -58,6 +58,7 @@ def training_pairs(
     *,
     cache: LatentCache,
     split: Split = "train",
+    chosen: ImageSource | None = None,
     n_pairs: int | None = None,
     seed: int = 0,
     precision: Precision = "float32",
@@ -65,22 +66,24 @@ def training_pairs(
     on_error: OnError = "stop",
     stage: Stage | None = None,
 ) -> TrainingPairs:
-    """The pairs of one split of some images.
+    """The pairs of one split of some images; or of the ``chosen`` ones, in whatever split they are.
 
     All images are encoded that ``cache`` lacks, so that the other splits can be scored next.
-    ``n_pairs`` takes that many random pairs of the split. ``record["fit_skipped"]`` are the images
-    of the split that could not be read.
+    ``n_pairs`` takes that many random pairs of these. ``record["fit_skipped"]`` are those that
+    could not be read.
 
     Raises:
         MapError: ``split`` is ``test``, which is kept for the scores.
         ImageError, CacheError, PairError: as encoding and pairing raise them.
     """
-    if split == "test":
+    fitted_split = split if chosen is None else None
+    if fitted_split == "test":
         raise MapError(
             "a map cannot be fitted on the split test: it is kept for the scores, which would "
             "otherwise be of images that the map has seen; choose train or val"
         )
-    chosen = images.split(split)
+    if chosen is None:
+        chosen = images.split(split)
     known = set(chosen.ids.tolist())
     pairs = pair_images(
         source, target, images, cache, precision, batch_size, on_error, stage or silent
@@ -92,7 +95,7 @@ def training_pairs(
         order = np.argsort(chosen.ids)
         groups = chosen.groups[order[np.searchsorted(chosen.ids, pairs.ids, sorter=order)]]
     record = {
-        "split": split,
+        "split": fitted_split,
         "seed": seed,
         "precision": precision,
         "images": images.fingerprint,

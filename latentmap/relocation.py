@@ -202,11 +202,11 @@ def score_all_models(
     for linear_map in maps:
         require_models(linear_map, source, target)
     stage = stage or silent
-    source, target = _as_fitted(maps[0], source, target)
+    source, target = as_fitted(maps[0], source, target)
     pairs = pair_images(source, target, images, cache, precision, batch_size, on_error, stage)
     seen = np.zeros(len(pairs), dtype=bool)
     for linear_map in maps:
-        seen |= _contains(linear_map.train_digests, pairs.digests)
+        seen |= contains(linear_map.train_digests, pairs.digests)
     unseen = np.flatnonzero(~seen)
     if not len(unseen):
         raise MapError(
@@ -243,7 +243,7 @@ def relocate(
         ImageError: an image cannot be read, and ``on_error`` is ``stop`` or none can.
     """
     require_models(linear_map, source, target)
-    source, target = _as_fitted(linear_map, source, target)
+    source, target = as_fitted(linear_map, source, target)
     made = images.codes_in(source.space)
     parts = []
     for batch in images.batches([source.view], batch_size=_BATCH, on_error=on_error):
@@ -254,7 +254,7 @@ def relocate(
     return Relocated(*(torch.cat(row) for row in zip(*parts, strict=True)))
 
 
-def _as_fitted(linear_map: LinearMap, source: Model, target: Model) -> tuple[Model, Model]:
+def as_fitted(linear_map: LinearMap, source: Model, target: Model) -> tuple[Model, Model]:
     """The models as they saw images when the map was fitted: perhaps a box of what one of them
     makes.
     """
@@ -264,7 +264,7 @@ def _as_fitted(linear_map: LinearMap, source: Model, target: Model) -> tuple[Mod
     )
 
 
-def _contains(digests: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def contains(digests: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Which of ``wanted`` ``(n, 16)`` are among ``digests``; what is not known is not, ``(n,)``."""
     whole = np.dtype((np.void, 16))
     have, asked = (np.ascontiguousarray(part).view(whole)[:, 0] for part in (digests, wanted))

@@ -23,7 +23,7 @@ from latentmap.progress import Progress
 
 FIGURES = ("r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency")
 _BATCH = 64  # The decoders' inner images are what fills the memory.
-_MEANINGS = {
+MEANINGS = {
     "r_mse": "source reconstruction",
     "l_mse": "mapped code against target code",
     "r2": "share of the target codes' variance that is predicted",
@@ -111,7 +111,7 @@ class Scores:
         lines = [f"{'':<12}{'value':>9}  {'95 % interval':>20}"]
         for name in FIGURES:
             value, low, high = (_digits(number) for number in getattr(self, name))
-            lines.append(f"{_TITLES[name]:<12}{value:>9}  {low:>9}  {high:>9}   {_MEANINGS[name]}")
+            lines.append(f"{_TITLES[name]:<12}{value:>9}  {low:>9}  {high:>9}   {MEANINGS[name]}")
         lines.append(f"fitted on {self.n_pairs} pairs, scored on {self.n_test} images")
         return "\n".join(lines)
 

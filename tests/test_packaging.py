@@ -38,6 +38,16 @@ def test_every_folder_with_modules_is_a_package():
             assert (module.parent / "__init__.py").exists(), f"{module.parent} has no __init__.py"
 
 
+def test_the_templates_of_the_report_are_installed():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    patterns = config["options.package_data"]["latentmap.report"].split(", ")
+    report = ROOT / "latentmap" / "report"
+    others = {path for path in report.rglob("*.*") if path.suffix not in (".py", ".pyc")}
+    assert others
+    assert {path for pattern in patterns for path in report.glob(pattern)} == others
+
+
 @pytest.mark.parametrize("package", listed())
 def test_every_package_is_imported_from_this_checkout(package):
     assert ROOT in Path(import_module(package).__file__ or "").resolve().parents

@@ -40,11 +40,7 @@ class PixelBatches:
     def __init__(
         self, pixels: Tensor, *, size: int, seed: int, device: str | torch.device = "cpu"
     ) -> None:
-        if len(pixels) < size:
-            raise ModelError(
-                f"training needs at least one batch of {size} images, not {len(pixels)}: lower the "
-                "batch size"
-            )
+        require_batch(len(pixels), size)
         self.size = size
         self.per_epoch = len(pixels) // size
         self.identity: Mapping[str, Any] = {"batch_size": size, "images": len(pixels)}
@@ -65,6 +61,18 @@ class PixelBatches:
         # Channels last is up to twice as fast, on processors too (measured on the convolutional
         # VAE).
         return batch.contiguous(memory_format=torch.channels_last).float().div_(255)
+
+
+def require_batch(n: int, size: int) -> None:
+    """Refuses ``n`` images that are no batch of ``size``.
+
+    Raises:
+        ModelError: there are fewer images than a batch.
+    """
+    if n < size:
+        raise ModelError(
+            f"training needs at least one batch of {size} images, not {n}: lower the batch size"
+        )
 
 
 def seeded(seed: int, stream: int, index: int) -> np.random.Generator:

@@ -13,7 +13,7 @@ from latentmap.encoders.building import build_network
 from latentmap.encoders.gan import GANModel
 from latentmap.encoders.native import save_model
 from latentmap.encoders.nets.dcgan import Discriminator
-from latentmap.encoders.training.batches import PixelBatches
+from latentmap.encoders.training.batches import PixelBatches, require_batch
 from latentmap.encoders.training.gan import GANRecipe
 from latentmap.encoders.training.loop import Schedule, run
 from latentmap.encoders.training.runs import prepare_folder, training_record
@@ -96,6 +96,7 @@ def train_gan(
         ModelError: the settings do not fit each other, the images or the run that is resumed.
         ImageError: an image cannot be read.
     """
+    require_batch(len(images), settings.batch_size)  # Before anything is written.
     folder = prepare_folder(out, resume=resume, force=force)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(settings.seed)

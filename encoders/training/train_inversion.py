@@ -123,7 +123,7 @@ def train_inversion(
         OutputError: ``out``, or a run towards it, exists, and neither ``resume`` nor ``force`` is
             set.
         ModelError: the settings do not fit the generator, or the run that is resumed.
-        ImageError: a real image cannot be read.
+        ImageError: a real image cannot be read; the model file is written, without their figures.
     """
     generator = unwrap(generator)
     generator = in_space(generator, settings.space or generator.space.kind)
@@ -177,19 +177,20 @@ def train_inversion(
     trained = with_network(recipe.average)
     held_out_seed = int(seeded(settings.seed, _HELD_OUT, 0).integers(2**63))
     held_out = measure_generated(trained, settings.held_out, seed=held_out_seed, progress=measuring)
-    measured: dict[str, Any] = {"held_out": asdict(held_out)}
+    training = training_record(
+        {**asdict(settings), "learning_rate": recipe.learning_rate, "schedule": recipe.schedule},
+        figures,
+        held_out=asdict(held_out),
+        **(record or {}),
+    )
+    # Before the real images are read, so that one that cannot be read loses no training.
+    save_model(trained, out, training=training)
     if real is not None:
         found = measure_real(
             trained, real, generated=held_out, on_error=on_error, progress=measuring
         )
-        measured["real"] = {**asdict(found), "data": real.fingerprint}
-    training = training_record(
-        {**asdict(settings), "learning_rate": recipe.learning_rate, "schedule": recipe.schedule},
-        figures,
-        **measured,
-        **(record or {}),
-    )
-    save_model(trained, out, training=training)
+        measured = {**asdict(found), "data": real.fingerprint}
+        save_model(trained, out, training={**training, "real": measured})
     return trained
 
 

@@ -15,7 +15,7 @@ from latentmap.encoders.nets.stylegan2 import StyleGAN2
 from latentmap.encoders.nets.stylegan2_discriminator import GROUP, Discriminator
 from latentmap.encoders.stylegan import StyleGAN2Model
 from latentmap.encoders.training.augmentation import AUGMENTATIONS
-from latentmap.encoders.training.batches import PixelBatches
+from latentmap.encoders.training.batches import PixelBatches, require_batch
 from latentmap.encoders.training.loop import Schedule, run
 from latentmap.encoders.training.runs import prepare_folder, training_record
 from latentmap.encoders.training.settings import check_numbers, check_precision
@@ -153,6 +153,7 @@ def train_stylegan2(
         ModelError: the settings do not fit the images or the run that is resumed.
         ImageError: an image cannot be read.
     """
+    require_batch(len(images), settings.batch_size)  # Before anything is written.
     folder = prepare_folder(out, resume=resume, force=force)
     config = settings.config
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from latentmap.encoders import build
 from latentmap.encoders.native import save_model
-from latentmap.encoders.training.batches import PixelBatches
+from latentmap.encoders.training.batches import PixelBatches, require_batch
 from latentmap.encoders.training.loop import Schedule, run
 from latentmap.encoders.training.runs import prepare_folder, training_record
 from latentmap.encoders.training.settings import check_numbers, check_precision
@@ -82,6 +82,7 @@ def train_vae(
         ModelError: the settings do not fit each other, the images or the run that is resumed.
         ImageError: an image cannot be read.
     """
+    require_batch(len(images), settings.batch_size)  # Before anything is written.
     folder = prepare_folder(out, resume=resume, force=force)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(settings.seed)

@@ -55,7 +55,7 @@ class Diagnosis:
 
     @property
     def law_deviation(self) -> Tensor:
-        """|mean s2 + Var - 1| of every variable; near 0 where training has settled."""
+        """``|mean s2 + Var - 1|`` of every variable; near 0 where training has settled."""
         return (self.posterior_variance + self.mean_variance - 1).abs()
 
     def to_json(self) -> dict[str, object]:

@@ -25,7 +25,7 @@ def require_plots(path: Path) -> None:
         import matplotlib  # noqa: F401
     except ImportError:
         raise OutputError(
-            'a figure of a curve needs matplotlib: pip install "latentmap[figures]"'
+            'this figure needs matplotlib: pip install "latentmap[figures]"'
         ) from None
 
 

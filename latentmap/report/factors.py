@@ -9,9 +9,7 @@ from latentmap.mapping.moments import Moments
 from latentmap.mapping.spectrum import SharedFactors
 from latentmap.model import Model
 from latentmap.report.figures import image_grid
-
-# Standard deviations along a factor, as the published traversals have them.
-_STEPS = (-2.25, -1.5, -0.75, 0.0, 0.75, 1.5, 2.25)
+from latentmap.report.traversals import STEPS
 
 
 def factors_figure(
@@ -22,7 +20,7 @@ def factors_figure(
 
     ``moments`` are those that the factors were found in.
     """
-    steps = torch.tensor(_STEPS, dtype=torch.float64)
+    steps = torch.tensor(STEPS, dtype=torch.float64)
     rows = []
     for k in range(min(n_factors, len(factors.share))):
         codes_x, codes_y = factors.traversal(k, steps, moments)

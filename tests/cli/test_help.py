@@ -30,8 +30,17 @@ CALLS = {
         "latentmap.mapping.fitting:FitOptions",
         "latentmap.comparison:learning_curve",
     ),
+    "compare": ("latentmap.comparing.models:compare_models",),
     "map factors": ("latentmap.mapping.spectrum:shared_rank",),
     "evaluate": ("latentmap.relocation:score_models",),
+    "support order": ("latentmap.support.ordering:order_variables",),
+    "support build": ("latentmap.support.selection:build_support_set",),
+    "support compare": (
+        "latentmap.support.comparing:compare_strategies",
+        "latentmap.mapping.fitting:FitOptions",
+    ),
+    "invert": ("latentmap.code_search:SearchSettings",),
+    "bench": ("latentmap.benchmark:bench", "latentmap.code_search:SearchSettings"),
     "images pack": ("latentmap.packing:pack_images",),
 }
 

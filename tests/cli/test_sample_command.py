@@ -9,11 +9,13 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
+from latentmap import generated
 from latentmap.cli.main import main
 from latentmap.cli.sample import NOISE_MODES, SPACE_KINDS
 from latentmap.code_files import read_codes
 from latentmap.encoders import build, load, stylegan
 from latentmap.encoders.native import save_model
+from latentmap.images import open_images
 
 CONFIG = {
     "image_shape": [3, 16, 16],
@@ -67,6 +69,43 @@ def test_a_grid_shows_what_the_codes_decode_to():
     torch.testing.assert_close(codes.vectors, model.sample(5, seed=3))
     expected = (model.decode(codes) * 255).round().to(torch.uint8)
     assert np.array_equal(picture[3:96:6, 100 + 3 : 196 : 6], expected[1].permute(1, 2, 0).numpy())
+
+
+def test_images_are_kept_with_their_codes_for_other_commands():
+    assert (
+        "i.h5: 5 images of gan with their codes"
+        in run(
+            MODEL, "-n", "5", "--seed", "3", "--truncation", "0.5", "--images-out", "i.h5"
+        ).stdout
+    )
+    model, images = load(MODEL), open_images("i.h5")
+    codes = images.codes_in(model.space)
+    assert codes is not None
+    torch.testing.assert_close(codes.vectors, model.sample(5, seed=3, truncation=0.5))
+    decoded = (model.decode(codes) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    assert all(np.array_equal(images.read(i), decoded[i]) for i in range(5))
+    assert not list(Path().glob("*.parts"))
+
+
+def test_images_of_other_codes_are_not_taken_for_those_that_a_stopped_run_left(monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(generated, "_join", stop)
+        run(MODEL, "-n", "2", "--images-out", "i.h5", code=130)
+    assert len(list(Path().glob("i.*.parts"))) == 1
+    run(MODEL, "-n", "2", "--seed", "9", "--images-out", "i.h5")
+    model, images = load(MODEL), open_images("i.h5")
+    decoded = (model.decode(model.sample(2, seed=9)) * 255).round().to(torch.uint8)
+    assert np.array_equal(images.read(1), decoded[1].permute(1, 2, 0).numpy())
+
+
+def test_images_cannot_be_kept_that_cannot_be_made_again():
+    for words in (("--images-out", "i.png"), ("--images-out", "i.h5", "--noise", "random")):
+        assert (
+            "--images-out writes a pack, with the suffix .h5" in run(MODEL, *words, code=2).stderr
+        )
 
 
 def test_codes_give_the_same_picture_again():
@@ -138,6 +177,8 @@ def test_an_output_that_exists_stays(workdir):
         ([MODEL, "--codes", "c.h5", "-n", "3", "--out", "g.png"], "drawn codes"),
         ([MODEL, "--mix-from", "1", "--space", "w", "--out", "g.png"], "a code of its own"),
         ([MODEL, "-n", "0", "--out", "g.png"], "not in the range"),
+        ([MODEL, "--truncation", "nan", "--out", "g.png"], "nan is no number from 0 on"),
+        ([MODEL, "--truncation", "inf", "--out", "g.png"], "inf is no number from 0 on"),
     ],
 )
 def test_wrong_usage(words, message):

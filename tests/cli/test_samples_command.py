@@ -1,14 +1,18 @@
 """latentmap fit --samples and latentmap frames, run as a user runs them."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 from latentmap.cli.main import main
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
+from latentmap.frames import Frame
 from latentmap.mapping.linear_map import LinearMap
 
 GAN = {
@@ -102,6 +106,64 @@ def test_a_generator_has_no_codes_of_other_images():
     assert "use images that it makes (--samples)" in result.stderr
 
 
+def test_a_map_is_scored_on_images_that_a_model_makes(workdir):
+    models = ["--src", "vae.safetensors", "--dst", "gan.safetensors", "--view", "0,0,0.5,0.5"]
+    fitted = json.loads(run(*FIT, *models, "--out", "m.safetensors", "--json").stdout)
+    evaluate = ["evaluate", "m.safetensors", "--device", "cpu", "--cache", "codes", "--json"]
+    same = run(*evaluate, "--samples", "80", "--split", "test")
+    assert "80 images are made by gan (w), seed 0" in same.stderr
+    # The map knows what box of them the other model sees.
+    assert json.loads(same.stdout)["m_mse"] == fitted["m_mse"]
+    every = json.loads(run(*evaluate, "--samples", "80").stdout)
+    assert every["record"]["n_left_out"] == fitted["n_pairs"]
+    new = json.loads(run(*evaluate, "--samples", "30", "--limit", "20", "--seed", "5").stdout)
+    assert (new["n_test"], new["record"]["n_left_out"]) == (20, 0)
+    other = run(*evaluate, "--samples", "30", "--sample-from", "src", code=1).stderr
+    assert "30 images are made by vae" in other
+    assert "frame 0,0,0.5,0.5, which does not contain the frame of gan, full" in other
+
+
+def test_images_that_a_model_makes_are_carried_through_a_map(workdir):
+    run(*FIT, "--src", "gan.safetensors", "--dst", "vae.safetensors", "--out", "m.safetensors")
+    apply = ["apply", "m.safetensors", "--device", "cpu", "--cache", "codes", "--samples", "9"]
+    text = run(*apply, "-n", "3", "--out", "grid.png", "--codes-out", "mapped.npz").stdout
+    assert "grid.png: 3 images, relocated from gan to vae" in text
+    mapped = np.load("mapped.npz")["codes"]
+    made = load("gan.safetensors").sample(9, seed=0)
+    expected = LinearMap.load(workdir / "m.safetensors").apply(made)
+    assert torch.allclose(torch.from_numpy(mapped), expected, atol=1e-5)
+    both = run(*apply, "--codes", "mapped.npz", "--codes-out", "again.npz", code=2).stderr
+    assert "either images (--data or --samples) or codes" in both
+
+
+def test_samples_of_one_class(workdir):
+    torch.manual_seed(0)
+    classes = GAN | {"c_dim": 3, "label": "embed", "embed_dim": 4}
+    save_model(build("stylegan2", classes), workdir / "classes.safetensors", training={})
+    models = ["--src", "vae.safetensors", "--dst", "classes.safetensors", "--out", "m.safetensors"]
+    assert "choose one of its classes, 0 to 2, with --class" in run(*FIT, *models, code=1).stderr
+    assert "there is no class 3" in run(*FIT, *models, "--class", "3", code=1).stderr
+    assert "made by classes (w, class 2)" in run(*FIT, *models, "--class", "2").stderr
+    other = run(*FIT, *models, "--class", "1", "--force")
+    assert other.stdout != run(*FIT, *models, "--class", "2", "--force").stdout
+    evaluate = ["evaluate", "m.safetensors", "--device", "cpu", "--cache", "codes"]
+    run(*evaluate, "--samples", "20", "--seed", "1", "--class", "2")
+    frames = ["frames", "estimate", "--from", "classes.safetensors", "--to", "vae.safetensors"]
+    run(*frames, "--samples", "64", "--class", "1")
+    only = run(*FIT, "--src", "vae.safetensors", "--dst", "gan.safetensors", "--class", "0", code=1)
+    assert "there is no class 0: it takes none" in only.stderr
+
+
+def test_frames_that_do_not_contain_each_other_ask_for_a_view(workdir):
+    upper = build("vae", VAE, frame=Frame("0,0,0.5,1"))
+    save_model(upper, workdir / "upper.safetensors", training={})
+    models = ["--src", "vae.safetensors", "--dst", "upper.safetensors"]
+    line = run(*FIT, *models, code=1).stderr.splitlines()[-1]
+    assert "makes images in the frame 0,0,0.5,1, which does not contain the frame of vae" in line
+    assert "fit with the box of them that vae sees (--view 0,0,1,1 is all)" in line
+    run(*FIT, *models, "--view", "0,0,1,1")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -115,11 +177,22 @@ def test_wrong_usage(words, message):
     assert message in run(*FIT, *models, *words, code=2).stderr
 
 
-def test_nothing_to_fit_on_is_wrong_usage():
+def test_two_models_are_enough(monkeypatch):
+    monkeypatch.setattr("latentmap.cli.fit._SAMPLES", 60)
+    result = run("fit", "--src", "vae.safetensors", "--dst", "gan.safetensors")
+    assert "60 images are made by gan" in result.stderr
+    assert LinearMap.load(Path("vae-to-gan.safetensors")).n_pairs < 60
+    assert "vae-to-gan.png: original, vae reconstruction, relocated to gan" in result.stdout
+    with Image.open("vae-to-gan.png") as picture:
+        assert picture.height == 3 * 100 - 4
+    again = run("fit", "--src", "vae.safetensors", "--dst", "gan.safetensors", code=1)
+    assert "vae-to-gan.png exists" in again.stderr
+
+
+def test_options_of_samples_are_not_for_a_data_set():
     models = ["--src", "vae.safetensors", "--dst", "gan.safetensors"]
-    assert "either images" in run("fit", *models, code=2).stderr
-    view = run("fit", *models, "--data", "digits", "--view", "0,0,1,1", code=2)
-    assert "are for --samples" in view.stderr
+    view = run("fit", *models, "--data", "digits", "--view", "0,0,1,1", "--class", "1", code=2)
+    assert "--class and --view are for --samples: leave them out" in view.stderr
 
 
 def test_the_images_are_listed_with_the_cache_and_can_be_removed(workdir):

@@ -352,6 +352,7 @@ def test_a_run_of_another_recipe_or_other_settings_is_not_resumed(tmp_path, imag
 def test_fewer_images_than_a_batch_are_refused(tmp_path, images):
     with pytest.raises(ModelError, match="at least one batch of 100 images, not 70: lower the"):
         train_gan(images, replace(SETTINGS, batch_size=100), out=tmp_path / "gan.safetensors")
+    assert not (tmp_path / "gan.safetensors.training").exists()
 
 
 @pytest.mark.parametrize(

@@ -530,6 +530,21 @@ def test_the_figures_of_real_images_are_in_the_file(tmp_path):
     assert (measured["images"], measured["data"]) == (3, real.fingerprint)
 
 
+def test_a_real_image_that_cannot_be_read_loses_no_training(tmp_path):
+    (tmp_path / "real").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "real" / name)
+    real = open_images(tmp_path / "real")
+    real.examine()
+    (tmp_path / "real" / "b.png").write_bytes(b"no image")
+    out = tmp_path / "pair.safetensors"
+    with pytest.raises(ImageError, match=r"b\.png"):
+        train_inversion(generator(), SETTINGS, out=out, real=real)
+    assert load(str(out)).family == "inverted"
+    training = read_header(out).training
+    assert "held_out" in training and "real" not in training
+
+
 def test_a_pack_that_does_not_show_the_view_is_refused_before_the_training(tmp_path):
     np.save(tmp_path / "real.npy", np.zeros((3, 8, 8, 3), np.uint8))
     images = open_images(tmp_path / "real.npy")

@@ -393,6 +393,7 @@ def test_a_run_of_other_settings_cannot_be_resumed(tmp_path, images):
 def test_fewer_images_than_a_batch_are_refused(tmp_path, images):
     with pytest.raises(ModelError, match="at least one batch of 32 images, not 22: lower the"):
         train_stylegan2(images, replace(SETTINGS, batch_size=32), out=tmp_path / "gan.safetensors")
+    assert not (tmp_path / "gan.safetensors.training").exists()
 
 
 def test_widths_double_at_every_halving_up_to_the_most():

@@ -1,0 +1,1 @@
+"""How several spaces relate: similarity indexes, maps between all pairs, ways round, layout."""

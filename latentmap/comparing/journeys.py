@@ -1,0 +1,145 @@
+"""What codes lose on their way: to another space, there and back, and by way of a third.
+
+Shapes: ``m`` spaces, ``n`` images, codes ``(n, d)``; rows of figures ``(..., n)`` float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+import torch
+
+from latentmap.codes import Codes
+from latentmap.intervals import Estimate, interval, resample
+from latentmap.mapping.linear_map import LinearMap
+from latentmap.progress import Progress
+
+_BLOCK = 2048  # Rows at a time.
+
+
+@dataclass(frozen=True, eq=False)
+class CodeErrors:
+    """What each image contributes: mean squares over variables.
+
+    ``spread`` ``(m, n)`` is the squared distance of a code from the mean code. ``missed`` ``(m, m,
+    n)`` is that of the code of the target from the mapped code of the source; on the diagonal is 0.
+    ``cycled`` ``(m, m, n)`` is the error in the source after there and back, ``composed`` ``(m, m,
+    m, n)`` that in the third space by way of the second.
+    """
+
+    spread: np.ndarray
+    missed: np.ndarray
+    cycled: np.ndarray
+    composed: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class CodeFigures:
+    """The figures of codes, by the numbers of the spaces.
+
+    ``cycle`` is the share of the source's variance that is lost there and back, ``composed_r2``
+    the R2 by way of another space, and ``lost_r2`` what the direct map has more.
+    """
+
+    l_mse: Mapping[tuple[int, int], Estimate]
+    r2: Mapping[tuple[int, int], Estimate]
+    cycle: Mapping[tuple[int, int], Estimate]
+    composed_r2: Mapping[tuple[int, int, int], Estimate]
+    lost_r2: Mapping[tuple[int, int, int], Estimate]
+
+
+def code_errors(
+    codes: Sequence[Codes],
+    maps: Mapping[tuple[int, int], LinearMap],
+    *,
+    progress: Progress | None = None,
+) -> CodeErrors:
+    """The errors of all maps, all ways there and back, and all ways by a third space.
+
+    ``codes`` are of the same images, in one order.
+    """
+    m, n = len(codes), len(codes[0])
+    means = [_mean(part) for part in codes]
+    spread = np.zeros((m, n))
+    missed, cycled = np.zeros((m, m, n)), np.zeros((m, m, n))
+    composed = np.zeros((m, m, m, n))
+    for start in range(0, n, _BLOCK):
+        stop = min(start + _BLOCK, n)
+        rows = [part.read(start, stop) for part in codes]
+        for i in range(m):
+            spread[i, start:stop] = (rows[i].double() - means[i]).square().mean(1)
+        for (i, j), linear_map in maps.items():
+            mapped = linear_map.apply(rows[i])
+            missed[i, j, start:stop] = _errors(rows[j], mapped)
+            for k in set(range(m)) - {j}:
+                onwards = _errors(rows[k], maps[j, k].apply(mapped))
+                if k == i:
+                    cycled[i, j, start:stop] = onwards
+                else:
+                    composed[i, j, k, start:stop] = onwards
+        if progress:
+            progress(stop, n)
+    for i, mean in enumerate(means):
+        # A constant variable varies by the rounding of its float32 codes alone.
+        rounding = (torch.finfo(torch.float32).eps * mean).square().mean()
+        if spread[i].mean() <= float(rounding):
+            spread[i] = 0
+    return CodeErrors(spread, missed, cycled, composed)
+
+
+def code_figures(errors: CodeErrors, *, seed: int, n_bootstrap: int = 1000) -> CodeFigures:
+    """The figures of all ways, with percentile intervals over resamplings of the images, the same
+    for all; ratios are formed inside each.
+    """
+    m = len(errors.spread)
+    pairs = list(permutations(range(m), 2))
+    triples = list(permutations(range(m), 3))
+    rows = np.concatenate(
+        [
+            errors.spread,
+            *(errors.missed[pair][None] for pair in pairs),
+            *(errors.cycled[pair][None] for pair in pairs),
+            *(errors.composed[triple][None] for triple in triples),
+        ]
+    )
+    means = np.stack([rows.mean(1), *resample(rows, n_bootstrap, seed)])
+    spread, missed, cycled, composed = np.split(
+        means, np.cumsum([m, len(pairs), len(pairs)]), axis=1
+    )
+
+    def share(lost: np.ndarray, space: int) -> np.ndarray:
+        total = spread[:, space]
+        nothing = np.full_like(total, np.nan)
+        shares: np.ndarray = np.divide(lost, total, out=nothing, where=total > 0)
+        return shares
+
+    r2 = {pair: 1 - share(missed[:, c], pair[1]) for c, pair in enumerate(pairs)}
+    by_way = {way: 1 - share(composed[:, c], way[2]) for c, way in enumerate(triples)}
+    return CodeFigures(
+        {pair: _estimate(missed[:, c]) for c, pair in enumerate(pairs)},
+        {pair: _estimate(values) for pair, values in r2.items()},
+        {pair: _estimate(share(cycled[:, c], pair[0])) for c, pair in enumerate(pairs)},
+        {way: _estimate(values) for way, values in by_way.items()},
+        {way: _estimate(r2[way[0], way[2]] - values) for way, values in by_way.items()},
+    )
+
+
+def _estimate(values: np.ndarray) -> Estimate:
+    """The first value, with the interval of the others."""
+    return Estimate(float(values[0]), *interval(values[1:]))
+
+
+def _errors(codes: torch.Tensor, others: torch.Tensor) -> np.ndarray:
+    errors: np.ndarray = (codes.double() - others).square().mean(1).numpy()
+    return errors
+
+
+def _mean(codes: Codes) -> torch.Tensor:
+    total = torch.zeros(codes.space.dim, dtype=torch.float64)
+    for block in codes.blocks():
+        total += block.sum(0, dtype=torch.float64)
+    total /= len(codes)
+    return total

@@ -1,0 +1,38 @@
+"""Which kind of relocation leads from one model to another (Asperti and Tonelli 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from latentmap.model import Model
+
+Kind = Literal[1, 2, 3]
+
+KINDS: dict[Kind, str] = {
+    1: "two trainings of one model",
+    2: "two models of one class",
+    3: "different learning objectives",
+}
+
+
+def kind_of_relocation(source: Model, target: Model) -> Kind:
+    """1 for two trainings of the same network, 2 for two models of one class, 3 for models with
+    different learning objectives.
+
+    Two objectives are told apart: to show images again that were encoded (VAEs), and to make new
+    ones (generators, with an inversion network or without).
+    """
+    if source.is_generator != target.is_generator:
+        return 3
+    same = (
+        source.family == target.family
+        and source.space.kind == target.space.kind
+        and _architecture(source.config) == _architecture(target.config)
+    )
+    return 1 if same else 2
+
+
+def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without what says which weights it is for."""
+    return {name: value for name, value in config.items() if not name.endswith("fingerprint")}

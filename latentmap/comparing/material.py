@@ -1,0 +1,97 @@
+"""What a comparison works on: the codes of two splits of some images in all spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from latentmap.cache import LatentCache
+from latentmap.codes import Codes
+from latentmap.comparing.indexes import FEWEST
+from latentmap.comparing.spaces import join
+from latentmap.errors import ModelError, PairError
+from latentmap.images import ImageSource, OnError
+from latentmap.model import Model, Precision
+from latentmap.pairing import Stage
+from latentmap.splits import Split
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The codes to fit on and to judge by, in every space, and the images that they are of."""
+
+    images: ImageSource
+    train: list[Codes]
+    test: list[Codes]
+
+    @classmethod
+    def of(
+        cls,
+        models: Sequence[Model],
+        images: ImageSource,
+        *,
+        split: Split,
+        cache: LatentCache,
+        precision: Precision,
+        batch_size: int | None,
+        on_error: OnError,
+        stage: Stage,
+    ) -> Material:
+        """The codes of one split, and of the split test; those that ``cache`` lacks are computed.
+
+        Raises:
+            ModelError: a model has no encoder.
+            PairError: fewer than 20 test images.
+            ImageError, CacheError: as encoding raises them.
+        """
+        fitted, judged = images.split(split).ids, images.split("test").ids
+        with stage("reading images") as progress:
+            images.examine(progress)
+        # A model's own samples have the codes that they were made of.
+        made = [images.codes_in(model.space) for model in models]
+        missing = [model for model, codes in zip(models, made, strict=True) if codes is None]
+        for model in missing:
+            if not model.can_encode:
+                raise ModelError(
+                    f"{model.name} has no encoder: give it one with `latentmap train inversion`, "
+                    "or compare on images that it makes (--samples)"
+                )
+        with stage("encoding") as progress:
+            encoded = iter(
+                cache.get_or_encode_all(
+                    missing,
+                    images,
+                    precision=precision,
+                    batch_size=batch_size,
+                    on_error=on_error,
+                    progress=progress,
+                )
+            )
+        spaces = join([next(encoded) if codes is None else codes for codes in made])
+        train, test = (
+            [codes.take(np.flatnonzero(np.isin(spaces[0].ids, ids))) for codes in spaces]
+            for ids in (fitted, judged)
+        )
+        if len(test[0]) < FEWEST:
+            raise PairError(
+                f"a comparison needs at least {FEWEST} images in the split test, not "
+                f"{len(test[0])}: give more images"
+            )
+        return cls(images, train, test)
+
+    def groups_of(self, codes: Codes) -> np.ndarray | None:
+        """The groups of the images of some codes, where they have some."""
+        if self.images.groups is None:
+            return None
+        groups: np.ndarray = self.images.groups[self._positions(codes)]
+        return groups
+
+    def images_of(self, codes: Codes) -> ImageSource:
+        """The images of some codes, row by row."""
+        return self.images.subset(self._positions(codes))
+
+    def _positions(self, codes: Codes) -> np.ndarray:
+        order = np.argsort(self.images.ids)
+        return np.asarray(order[np.searchsorted(self.images.ids, codes.ids, sorter=order)])

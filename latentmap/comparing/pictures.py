@@ -1,0 +1,171 @@
+"""The images of all maps: what they lose, some examples, and walks along shared factors.
+
+Shapes: ``m`` models, ``n`` images, ``k`` examples or factors, ``s`` steps, images ``(n, c, h, w)``
+in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentmap.codes import Codes
+from latentmap.intervals import Estimate, interval, resample
+from latentmap.mapping.linear_map import LinearMap
+from latentmap.mapping.spectrum import SharedFactors
+from latentmap.model import Model
+from latentmap.progress import Progress
+from latentmap.source import ImageSource
+
+_BATCH = 64  # The decoders' inner images are what fills the memory.
+STEPS = (-2.0, -1.0, 0.0, 1.0, 2.0)  # Of a walk, in standard deviations.
+
+Maps = Mapping[tuple[int, int], LinearMap]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFigures:
+    """The errors of images with their intervals, by the numbers of the models.
+
+    ``reconstruction`` is that of a model by itself, ``baseline`` that of the mean image as it sees
+    it; ``relocated`` and ``efficiency`` are of the map from one model to another.
+    """
+
+    reconstruction: Sequence[Estimate]
+    baseline: Sequence[Estimate]
+    relocated: Mapping[tuple[int, int], Estimate]
+    efficiency: Mapping[tuple[int, int], Estimate]
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Some images as each model sees them, as it reconstructs them, and after each map.
+
+    ``ids`` ``(k,)``; ``originals`` and ``reconstructions`` hold images of each model,
+    ``relocated[i, j]`` those of model ``j`` from mapped codes of model ``i``.
+    """
+
+    ids: np.ndarray
+    originals: Sequence[Tensor]
+    reconstructions: Sequence[Tensor]
+    relocated: Mapping[tuple[int, int], Tensor]
+
+
+def image_figures(
+    models: Sequence[Model],
+    codes: Sequence[Codes],
+    maps: Maps,
+    images: ImageSource,
+    *,
+    seed: int,
+    n_bootstrap: int = 1000,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> ImageFigures:
+    """What relocated images lose, beside floors and baselines; ``codes`` are those of ``images``,
+    row by row.
+
+    Every image is read twice, once for the mean image, and decoded once by each model for each
+    other one.
+    """
+    m, n = len(models), len(images)
+    step = batch_size or _BATCH
+    views = list(dict.fromkeys(model.view for model in models))
+    order = list(permutations(range(m), 2))
+    means = [torch.zeros(model.image_shape, dtype=torch.float64) for model in models]
+    for batch in images.batches(views, batch_size=step):
+        for model, mean in zip(models, means, strict=True):
+            mean += batch.images[views.index(model.view)].sum(0, dtype=torch.float64) / 255 / n
+        if progress:
+            progress(batch.stop, 2 * n)
+    rows = np.empty((2 * m + len(order), n))
+    for batch in images.batches(views, batch_size=step):
+        here = slice(batch.start, batch.stop)
+        read = [part.read(batch.start, batch.stop) for part in codes]
+        seen = [
+            batch.images[views.index(model.view)].to(model.device).float().div(255)
+            for model in models
+        ]
+        for i, model in enumerate(models):
+            rows[i, here] = _errors(seen[i], model.decode(read[i]))
+            rows[m + i, here] = _errors(seen[i], means[i].float().expand_as(seen[i]))
+        for row, (i, j) in enumerate(order, start=2 * m):
+            rows[row, here] = _errors(seen[j], models[j].decode(maps[i, j].apply(read[i])))
+        if progress:
+            progress(n + batch.stop, 2 * n)
+    resampled = np.stack([rows.mean(1), *resample(rows, n_bootstrap, seed)])
+    floors, baselines = resampled[:, :m], resampled[:, m : 2 * m]
+    relocated = {pair: resampled[:, 2 * m + c] for c, pair in enumerate(order)}
+    return ImageFigures(
+        [_estimate(floors[:, i]) for i in range(m)],
+        [_estimate(baselines[:, i]) for i in range(m)],
+        {pair: _estimate(values) for pair, values in relocated.items()},
+        {
+            (i, j): _estimate(_efficiency(values, floors[:, j], baselines[:, j]))
+            for (i, j), values in relocated.items()
+        },
+    )
+
+
+def examples_of(
+    models: Sequence[Model], codes: Sequence[Codes], maps: Maps, images: ImageSource
+) -> Examples:
+    """All images of a small source, which ``codes`` are the codes of, row by row."""
+    views = [model.view for model in models]
+    (batch,) = images.batches(views, batch_size=len(images))
+    vectors = [part.vectors for part in codes]
+    return Examples(
+        images.ids,
+        [seen.float().div(255) for seen in batch.images],
+        [model.decode(part).cpu() for model, part in zip(models, vectors, strict=True)],
+        {
+            (i, j): models[j].decode(linear_map.apply(vectors[i])).cpu()
+            for (i, j), linear_map in maps.items()
+        },
+    )
+
+
+def walk(
+    source: Model, target: Model, linear_map: LinearMap, factors: SharedFactors, *, count: int
+) -> tuple[Tensor, Tensor]:
+    """Images of both models ``(k, s, c, h, w)``, from -2 to 2 standard deviations along the
+    ``count`` leading factors that their spaces share.
+    """
+    moments = linear_map.require_moments("a walk along shared factors")
+    steps = torch.tensor(STEPS)
+    walked = [
+        factors.traversal(number, steps, moments)
+        for number in range(min(count, len(factors.share)))
+    ]
+    shown = []
+    for model, side in ((source, 0), (target, 1)):
+        codes = [pair[side].float() for pair in walked]
+        images = [model.decode(part).cpu() for part in codes]
+        shape = (0, len(STEPS), *model.image_shape)
+        shown.append(torch.stack(images) if images else torch.empty(shape))
+    return shown[0], shown[1]
+
+
+def _errors(images: Tensor, others: Tensor) -> np.ndarray:
+    """The mean squared error of each image."""
+    others = others.to(images.device)
+    errors: np.ndarray = (images - others).square().flatten(1).mean(1).double().cpu().numpy()
+    return errors
+
+
+def _efficiency(errors: np.ndarray, floors: np.ndarray, baselines: np.ndarray) -> np.ndarray:
+    # A target that shows images no better than their mean has no scale for an efficiency.
+    room = baselines - floors
+    nothing = np.full_like(room, np.nan)
+    efficiency: np.ndarray = np.divide(baselines - errors, room, out=nothing, where=room > 0)
+    return efficiency
+
+
+def _estimate(values: np.ndarray) -> Estimate:
+    """The first value, with the interval of the others."""
+    return Estimate(float(values[0]), *interval(values[1:]))

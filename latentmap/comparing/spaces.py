@@ -1,0 +1,96 @@
+"""The codes of the same images in several spaces, and the maps between all of these.
+
+Shapes: ``m`` spaces, ``n`` images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from importlib.metadata import version
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from latentmap.codes import Codes
+from latentmap.errors import PairError
+from latentmap.mapping.linear_map import LinearMap
+from latentmap.mapping.moments import JointMoments
+from latentmap.mapping.selection import generalised
+from latentmap.mapping.solvers import SOLVERS
+from latentmap.pairs import pair
+from latentmap.progress import Progress
+
+
+def join(spaces: Sequence[Codes]) -> list[Codes]:
+    """The codes of the images that all spaces have, in one order.
+
+    Raises:
+        PairError: there is no such image, an id has different contents, or an id stands twice.
+    """
+    first = spaces[0]
+    common = reduce(np.intersect1d, (codes.ids for codes in spaces[1:]), first.ids)
+    if not len(common):
+        for other in spaces[1:]:
+            pair(first, other)
+        raise PairError(
+            f"the codes in {', '.join(str(codes.space) for codes in spaces)} have no image that is "
+            "in all of them: encode the same images with all models"
+        )
+    shared = first.take(np.flatnonzero(np.isin(first.ids, common)))
+    pairs = [pair(shared, other) for other in spaces[1:]]
+    return [pairs[0].source, *(one.target for one in pairs)]
+
+
+def maps_between(
+    moments: JointMoments,
+    spaces: Sequence[Codes],
+    *,
+    references: Sequence[str],
+    record: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> dict[tuple[int, int], LinearMap]:
+    """The ridge maps between all spaces, by the numbers of source and target.
+
+    ``moments`` are those of the codes in ``spaces``. The penalty is chosen by generalised
+    cross-validation, which needs no more than these; leave-one-out would read all codes again for
+    every map.
+    """
+    maps = {}
+    order = list(permutations(range(len(spaces)), 2))
+    for done, (i, j) in enumerate(order):
+        between = moments.between(i, j)
+        selection = generalised(between)
+        penalty = selection.chosen["penalty"]
+        solution = SOLVERS["ridge"](between, penalty=penalty)
+        source, target = spaces[i], spaces[j]
+        maps[i, j] = LinearMap(
+            weight=solution.weight,
+            bias=solution.bias,
+            source=source.space,
+            target=target.space,
+            source_frame=source.frame,
+            target_frame=target.frame,
+            method="ridge",
+            settings={"penalty": penalty},
+            rank=solution.rank,
+            condition=solution.condition,
+            n_pairs=len(source),
+            train_digests=source.digests,
+            moments=between,
+            source_reference=references[i],
+            target_reference=references[j],
+            record={
+                "selection": [selection.to_json()],
+                "intercept": True,
+                "refined": False,
+                "moments": "exact",
+                "data": source.data,
+                "versions": {name: version(name) for name in ("latentmap", "numpy", "torch")},
+                **(record or {}),
+            },
+        )
+        if progress:
+            progress(done + 1, len(order))
+    return maps

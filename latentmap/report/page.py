@@ -1,0 +1,144 @@
+"""A report as one HTML page that needs nothing else: no file beside it and no network.
+
+The templates are in ``templates/``. The page's policy allows its own style and script, by their
+digests, and pictures inside it, nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from itertools import groupby
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from latentmap.report.colours import level_of, level_styles
+from latentmap.report.drawing import HEIGHT, WIDTH, draw_plane
+from latentmap.report.parts import Block, Cell, ImageRow, Measure, Report, Section, Table
+from latentmap.report.words import shown_number
+
+_SMALL = 48  # Images of fewer pixels keep their edges when they are enlarged.
+_DIGITS = 3  # Of the largest number of a column.
+_MOST_DECIMALS = 6
+_MOST_LISTED = 12  # Of a list in a record.
+
+
+def render(report: Report) -> str:
+    """The page of a report, as HTML.
+
+    Example:
+        >>> "<h1>Two spaces</h1>" in render(Report("Two spaces"))
+        True
+    """
+    style = f"{_template('page.css')}\n{level_styles()}\n"
+    script = _template("page.js")
+    environment = Environment(
+        loader=PackageLoader("latentmap.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"level": level_of, "number": shown_number, "record": _record_lines}
+    environment.globals |= {
+        "decimals_of": _decimals_of,
+        "draw_plane": draw_plane,
+        "plane_size": (WIDTH, HEIGHT),
+        "sort_key": _sort_key,
+        "is_number": _is_number,
+        "is_small": _is_small,
+    }
+    return environment.get_template("page.html").render(
+        report=report,
+        style=Markup(style),
+        script=Markup(script),
+        style_digest=_digest(style),
+        script_digest=_digest(script),
+        groups_of=_groups_of,
+        records=_records(report.sections),
+    )
+
+
+def _template(name: str) -> str:
+    return resources.files("latentmap.report").joinpath("templates", name).read_text("utf-8")
+
+
+def _digest(text: str) -> str:
+    """How a policy names the text of a style or script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
+
+
+def _groups_of(blocks: Sequence[Block]) -> Iterator[tuple[bool, list[Block]]]:
+    """Blocks that follow each other, tables alone and figures together, and which of both it is."""
+    for tables, group in groupby(blocks, key=lambda block: isinstance(block, Table)):
+        yield tables, list(group)
+
+
+def _is_small(row: ImageRow) -> bool:
+    return any(image.height < _SMALL for image in row.images)
+
+
+def _is_number(table: Table, column: int) -> bool:
+    """Whether a column holds numbers, which stand to the right."""
+    return any(_sort_key(row.cells[column]) is not None for row in table.rows)
+
+
+def _sort_key(cell: Cell) -> float | None:
+    """The number in a cell, None where there is none."""
+    if isinstance(cell, Measure):
+        return cell.value
+    return float(cell) if isinstance(cell, int | float) else None
+
+
+def _decimals_of(table: Table, column: int) -> int:
+    """As many as show three digits of the largest number of a column; none of whole numbers."""
+    cells = [row.cells[column] for row in table.rows]
+    numbers = [number for number in map(_sort_key, cells) if number]
+    if not numbers or all(isinstance(cell, int | str) or cell is None for cell in cells):
+        return 0
+    digits = _DIGITS - 1 - math.floor(math.log10(max(map(abs, numbers))))
+    return min(max(digits, 0), _MOST_DECIMALS)
+
+
+def _records(sections: Sequence[Section]) -> list[tuple[list[Section], Mapping[str, Any]]]:
+    """What made the sections, each record once with all sections that it made."""
+    records: list[tuple[list[Section], Mapping[str, Any]]] = []
+    for section in sections:
+        for made, record in records:
+            if record == section.record:
+                made.append(section)
+                break
+        else:
+            if section.record:
+                records.append(([section], section.record))
+    return records
+
+
+def _record_lines(record: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """What a record says, by name, in lines; what it has no value for is left out."""
+    lines = []
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            shown = [f"{key}: {_text(part)}" for key, part in value.items() if part is not None]
+        elif isinstance(value, list | tuple):
+            shown = [_text(value)] if value else []
+        else:
+            shown = [] if value is None else [_text(value)]
+        if shown:
+            lines.append((name.replace("_", " "), shown))
+    return lines
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_text(part)}" for key, part in value.items())
+    if isinstance(value, list | tuple):
+        if len(value) > _MOST_LISTED:
+            return f"{len(value)} entries, in report.json"
+        return ", ".join(map(_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,198 @@
+"""What a report consists of: sections of tables and figures, as plain values.
+
+Everything that is shown is in these, images included, so that the file of a report can be read
+again and drawn anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from latentmap.intervals import Estimate
+
+Better = Literal["", "high", "low"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number with its 95 % interval, None where not defined, and what is to be said of it."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+    @classmethod
+    def of(cls, estimate: Estimate, note: str = "") -> Measure:
+        """An estimate as it stands in a table."""
+        value, low, high = (defined(number) for number in estimate)
+        return cls(value, low, high, note)
+
+
+Cell = str | int | float | None | Measure
+
+
+@dataclass(frozen=True)
+class Column:
+    """The head of a column; ``meaning`` says what its numbers are, ``better`` which are good."""
+
+    title: str
+    meaning: str = ""
+    better: Better = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """The cells of a line; ``link`` is the id of the part of the page that shows it."""
+
+    cells: Sequence[Cell]
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that can be sorted by every column; ``note`` says how to read them."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    note: str = ""
+    kind: Literal["table"] = "table"
+
+
+@dataclass(frozen=True)
+class EmbeddedImage:
+    """A picture as a data URI, its size in pixels, and what it shows in words."""
+
+    uri: str
+    width: int
+    height: int
+    alternative: str
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """One or more pictures beside a label."""
+
+    label: str
+    images: Sequence[EmbeddedImage]
+
+
+@dataclass(frozen=True)
+class ImageRows:
+    """Rows of images one above the other, such as the three rows of a relocation.
+
+    ``heads`` stand above the pictures of a row, where a row has several.
+    """
+
+    id: str
+    title: str
+    rows: Sequence[ImageRow]
+    note: str = ""
+    heads: Sequence[str] = ()
+    kind: Literal["image rows"] = "image rows"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture that was drawn elsewhere."""
+
+    title: str
+    image: EmbeddedImage
+    note: str = ""
+    kind: Literal["picture"] = "picture"
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """One field of a heat map: in words in ``meaning``; ``link`` as that of a row."""
+
+    value: float | None
+    meaning: str
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A number for each pair of names, from 0 (dark) to 1 (light), as colours and as text.
+
+    ``cells`` has one row for each name that is the source and a field in it for each target; None
+    where there is none.
+    """
+
+    title: str
+    names: Sequence[str]
+    cells: Sequence[Sequence[HeatCell | None]]
+    note: str = ""
+    kind: Literal["heat map"] = "heat map"
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Names at positions ``(x, y)`` in a plane, whose distances mean something."""
+
+    title: str
+    names: Sequence[str]
+    positions: Sequence[Sequence[float]]
+    alternative: str
+    note: str = ""
+    kind: Literal["plane"] = "plane"
+
+
+Block = Table | ImageRows | Picture | HeatMap | Plane
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report with a title of its own.
+
+    A section with the ``id`` of another takes its place. ``text`` are paragraphs, ``record`` says
+    what made it.
+    """
+
+    id: str
+    title: str
+    text: Sequence[str] = ()
+    blocks: Sequence[Block] = ()
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Sections in the order in which they are shown.
+
+    Example:
+        >>> Report("Two spaces", [Section("scores", "Scores")]).to_json()["sections"][0]["id"]
+        'scores'
+    """
+
+    title: str
+    sections: Sequence[Section] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, images as data URIs; None for a number that is not finite."""
+        content: dict[str, Any] = _plain(asdict(self))
+        return content
+
+    def with_section(self, section: Section) -> Report:
+        """The same with a section more, or in place of that with its id."""
+        known = {one.id: one for one in self.sections}
+        return Report(self.title, list((known | {section.id: section}).values()))
+
+
+def defined(number: float) -> float | None:
+    """The number, or None where it is not finite."""
+    return float(number) if math.isfinite(number) else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return defined(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value

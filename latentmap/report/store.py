@@ -1,0 +1,105 @@
+"""The folder of a report: ``report.json``, and ``index.html`` drawn from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from latentmap.errors import CacheError, OutputError
+from latentmap.files import write_atomic
+from latentmap.locks import hold_lock
+from latentmap.report.page import render
+from latentmap.report.parts import Report, Section
+from latentmap.report.reading import report_from_json
+
+PAGE = "index.html"
+CONTENT = "report.json"
+TITLE = "latentmap report"  # Of a report that begins with the result of one command.
+_FORMAT = "latentmap report 1"
+_LOCK = ".report.lock"
+_PATIENCE = 60.0  # Seconds that another process may take to write.
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Writes a report into a folder, which is made where it is missing.
+
+    ``report.json`` comes first: the page can always be drawn again from it.
+
+    Raises:
+        OutputError: the folder holds something that is no report, or cannot be written.
+    """
+    require_report_folder(folder)
+    _make(folder)
+    _write(folder, report)
+
+
+def add_section(folder: Path, section: Section) -> None:
+    """Adds a section to the report in a folder, or puts it in the place of that with its id.
+
+    Without a report in it, the folder gets one. Several processes may add at the same time.
+
+    Raises:
+        OutputError: the folder holds something that is no report, or cannot be written.
+    """
+    require_report_folder(folder)
+    _make(folder)
+    try:
+        with hold_lock(folder / _LOCK, f"the report in {folder}", timeout=_PATIENCE):
+            known = read_report(folder) if (folder / CONTENT).exists() else Report(TITLE)
+            _write(folder, known.with_section(section))
+    except CacheError as error:
+        raise OutputError(str(error)) from error
+
+
+def read_report(folder: Path) -> Report:
+    """The report in a folder.
+
+    Raises:
+        OutputError: there is none, or it is damaged.
+    """
+    path = folder / CONTENT
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path} cannot be read as a report: {error}") from error
+    if not isinstance(content, dict) or content.pop("format", None) != _FORMAT:
+        raise OutputError(f"{path} is not a {_FORMAT}: choose another folder")
+    try:
+        return report_from_json(content)
+    except OutputError as error:
+        raise OutputError(f"{path} is damaged: {error}") from error
+
+
+def require_report_folder(folder: Path) -> None:
+    """Refuses a folder that no report can be written into, before any work is done.
+
+    Raises:
+        OutputError: it holds other files but no report, is a file, or its parent is missing.
+    """
+    if not folder.exists():
+        if not folder.absolute().parent.is_dir():
+            raise OutputError(f"the folder of {folder} does not exist: make it first")
+        return
+    if not folder.is_dir():
+        raise OutputError(f"{folder} is a file, but a report is a folder: choose another path")
+    if (folder / CONTENT).exists():
+        read_report(folder)
+    elif any(one.name != _LOCK for one in folder.iterdir()):
+        raise OutputError(
+            f"{folder} holds other files and no report: choose a new or an empty folder"
+        )
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
+
+
+def _write(folder: Path, report: Report) -> None:
+    content = {"format": _FORMAT, **report.to_json()}
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1)
+    page = render(report)
+    write_atomic(folder / CONTENT, text.encode())
+    write_atomic(folder / PAGE, page.encode())

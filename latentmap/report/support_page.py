@@ -1,0 +1,113 @@
+"""A support set as a section of a report."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from latentmap.report.embedding import embed_figure
+from latentmap.report.parts import Block, Column, Measure, Picture, Row, Section, Table
+from latentmap.report.support import sector_grid
+from latentmap.report.words import slug
+from latentmap.support.occupancy import Occupancy
+from latentmap.support.spread import Spread
+from latentmap.support.support_set import SupportSet
+
+
+def support_section(
+    support: SupportSet,
+    occupancies: list[Occupancy],
+    spread: Spread | None,
+    *,
+    name: str,
+    pixels: np.ndarray | None,
+) -> Section:
+    """A support set: how far apart its images are, how full its sectors, and the images by sector,
+    where their ``pixels`` are known.
+    """
+    settings = support.settings
+    text = [
+        f"{len(support)} images of {support.n_candidates:,}, far apart in {support.space}, by the "
+        f"strategy {settings['strategy']}."
+    ]
+    blocks: list[Block] = []
+    if spread is not None:
+        blocks.append(_distances(spread))
+    if settings["variables"]:
+        leading = ", ".join(map(str, settings["variables"]))
+        text.append(
+            f"A sector is one combination of signs of the leading variables ({leading}), beyond a "
+            f"threshold of {support.threshold:g}."
+        )
+        blocks += [_occupancies(occupancies), _sectors(support)]
+    if pixels is not None:
+        shown = embed_figure(
+            sector_grid(support, pixels),
+            f"The {len(support)} images of the support set, with the numbers of their sectors",
+        )
+        blocks.append(Picture("Images by sector", shown))
+    record = {**settings, "space": str(support.space), "fingerprint": support.space.fingerprint}
+    return Section(slug(f"support {name}"), f"Support set {name}", text, blocks, record)
+
+
+def _distances(spread: Spread) -> Table:
+    columns = [Column("between"), Column("mean squared distance"), Column("against random images")]
+    rows = [Row(["images of the set", Measure.of(spread.support), Measure.of(spread.ratio)])]
+    for title, one in (
+        ("one of each sector", spread.one_of_each),
+        ("occupied sectors", spread.occupied),
+        (f"{spread.n_random:,} random images", spread.random),
+    ):
+        if one is not None:
+            rows.append(Row([title, Measure.of(one), None]))
+    return Table("Distances between images", columns, rows, "Pixels are in [0, 1].")
+
+
+def _occupancies(occupancies: list[Occupancy]) -> Table:
+    columns = [
+        Column("threshold"),
+        Column("occupied", "sectors that have an image"),
+        Column("sectors"),
+        Column("fewest"),
+        Column("most"),
+        Column("expected", "images of a sector if variables were independent and normal"),
+        Column("chi-square / freedom", "about 1 where that holds"),
+        Column("p"),
+    ]
+    rows = [
+        Row(
+            [
+                f"{one.threshold:g}",
+                int((one.counts > 0).sum()),
+                len(one.counts),
+                int(one.counts.min()),
+                int(one.counts.max()),
+                float(one.expected),
+                None if one.test is None else float(one.test.excess),
+                "too few for a test" if one.test is None else one.test.p_text,
+            ]
+        )
+        for one in occupancies
+    ]
+    return Table("How full the sectors are", columns, rows)
+
+
+def _sectors(support: SupportSet) -> Table:
+    k = len(support.settings["variables"])
+    columns = [
+        Column("sector"),
+        Column("signs", "of the leading variables, the first at the left"),
+        Column("members", "images of the data in it"),
+        Column("in the set"),
+    ]
+    rows = [
+        Row(
+            [
+                number,
+                "".join("+" if number >> bit & 1 else "-" for bit in range(k)),
+                int(members),
+                int((support.sector == number).sum()),
+            ]
+        )
+        for number, members in enumerate(support.occupancy)
+    ]
+    return Table("Sectors", columns, rows)

@@ -1,0 +1,217 @@
+"""The report in a real browser: Debian's Chromium, driven by Playwright."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from latentmap.cache import LatentCache
+from latentmap.comparing.models import compare_models
+from latentmap.images import open_images
+from latentmap.report.comparison_page import comparison_report
+from latentmap.report.store import PAGE, write_report
+from latentmap.testing import LinearModel
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+api = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("browser")
+    models = [
+        LinearModel(seed=s, span_seed=s, latent_dim=3 + s, name=f"model-of-a-long-name-{s}")
+        for s in range(4)
+    ]
+    pixels = torch.rand(300, 4, 4, 1, generator=torch.manual_seed(0))
+    np.save(folder / "images.npy", (pixels * 255).round().to(torch.uint8).numpy())
+    result = compare_models(
+        models,
+        open_images(folder / "images.npy"),
+        cache=LatentCache(folder / "cache"),
+        permutations=9,
+        scored=20,
+    )
+    write_report(folder / "report", comparison_report(result))
+    return (folder / "report" / PAGE).as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with api.sync_playwright() as playwright:
+        # Without a sandbox of its own: in containers there is none to have.
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """A page with everything that it asked for and complained of."""
+
+    def __init__(self, browser, address, **options):
+        self.page = browser.new_page(**options)
+        self.requests, self.complaints = [], []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(address)
+
+
+@pytest.fixture
+def visit(browser, address):
+    visits = []
+
+    def begin(**options):
+        visits.append(Visit(browser, address, **options))
+        return visits[-1]
+
+    yield begin
+    for one in visits:
+        one.page.close()
+
+
+@pytest.fixture(scope="module")
+def still(browser, address):
+    """A visit for tests that leave the page as it is."""
+    one = Visit(browser, address)
+    one.page.wait_for_load_state("networkidle")
+    yield one
+    one.page.close()
+
+
+def values(page, column):
+    return page.eval_on_selector_all(
+        f"#maps .sortable tbody td:nth-child({column})",
+        "cells => cells.map(c => Number(c.dataset.value))",
+    )
+
+
+def test_nothing_is_asked_for_and_nothing_goes_wrong(still, address):
+    assert [url for url in still.requests if not url.startswith("data:")] == [address]
+    assert still.complaints == []
+
+
+def test_the_policy_stops_what_is_not_of_the_page(visit):
+    one = visit()
+    one.page.evaluate(
+        "() => { const image = new Image(); image.src = 'http://127.0.0.1:9/x.png';"
+        " document.body.append(image); }"
+    )
+    one.page.wait_for_timeout(200)
+    assert any("Content Security Policy" in text for text in one.complaints)
+
+
+def test_all_pictures_are_drawn_and_have_words(still):
+    page = still.page
+    pictures = page.eval_on_selector_all(
+        "img", "all => all.map(i => [i.alt, i.complete && i.naturalWidth > 0])"
+    )
+    assert len(pictures) == 12 * (3 + 2 * 3)
+    assert all(words and drawn for words, drawn in pictures)
+    assert page.get_attribute("svg", "aria-label")
+
+
+def test_a_table_is_sorted_by_the_keyboard(visit):
+    page = visit().page
+    head = page.locator("#maps .sortable th", has_text="R2")
+    head.locator("button").focus()
+    for key, direction in (("Enter", "ascending"), ("Space", "descending")):
+        page.keyboard.press(key)
+        assert head.get_attribute("aria-sort") == direction
+        found = values(page, 4)
+        assert found == sorted(found, reverse=direction == "descending")
+        assert len(set(found)) > 5
+    other = page.locator("#maps .sortable th", has_text="L_mse")
+    other.locator("button").click()
+    assert head.get_attribute("aria-sort") is None
+    assert other.get_attribute("aria-sort") == "ascending"
+    page.locator("#maps .sortable th button").nth(1).click()
+    names = page.eval_on_selector_all(
+        "#maps .sortable td:nth-child(2)", "cells => cells.map(c => c.innerText)"
+    )
+    assert names == sorted(names)
+
+
+def test_a_heat_map_is_one_stop_and_arrows_go_on(visit):
+    page = visit().page
+    links = page.locator("#spaces .heat-map a")
+    assert page.locator("#spaces .heat-map a[tabindex='0']").count() == 1
+    links.first.focus()
+    said = page.locator("#spaces .readout")
+    assert said.inner_text() == links.first.get_attribute("aria-label")
+    page.keyboard.press("ArrowRight")
+    assert said.inner_text() == links.nth(1).get_attribute("aria-label")
+    page.keyboard.press("ArrowDown")
+    focused = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert said.inner_text() == focused
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")  # There is no row above: it stays.
+    assert said.inner_text() == links.nth(1).get_attribute("aria-label")
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#pair-0-2")
+
+
+def test_the_first_tab_skips_to_the_content(visit):
+    page = visit().page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_theme_follows_the_system_and_the_button(visit, scheme):
+    page = visit(color_scheme=scheme).page
+
+    def is_dark():
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(int(part) for part in colour[4:-1].split(",")) < 3 * 128
+
+    assert is_dark() == (scheme == "dark")
+    page.click("#theme")
+    assert is_dark() == (scheme == "light")
+    page.emulate_media(media="print")
+    assert not is_dark()
+
+
+def test_the_page_is_never_wider_than_the_window(still):
+    page = still.page
+    for width in (390, 768, 1400):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_without_scripts_everything_can_be_read(browser, address):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address)
+    assert page.locator("#maps .sortable tbody tr").count() == 12
+    assert page.locator("#theme").is_hidden()
+    context.close()
+
+
+def test_contrast_of_text_is_enough(still):
+    page = still.page
+    ratio = """(names) => {
+        const of = (name) => {
+            const probe = document.createElement("span");
+            probe.style.setProperty("color", `var(${name})`);
+            document.body.append(probe);
+            const parts = getComputedStyle(probe).color.match(/[0-9.]+/g).slice(0, 3).map(Number);
+            probe.remove();
+            return parts
+                .map((p) => p / 255)
+                .map((p) => (p <= 0.04045 ? p / 12.92 : ((p + 0.055) / 1.055) ** 2.4))
+                .reduce((sum, p, i) => sum + p * [0.2126, 0.7152, 0.0722][i], 0);
+        };
+        const [high, low] = names.map(of).sort((a, b) => b - a);
+        return (high + 0.05) / (low + 0.05);
+    }"""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for text in ("--ink", "--soft", "--accent"):
+            for ground in ("--page", "--tint"):
+                assert page.evaluate(ratio, [text, ground]) >= 4.5, (scheme, text, ground)

@@ -1,0 +1,160 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from latentmap.cli.compare import METHODS
+from latentmap.cli.main import main
+from latentmap.encoders import build, load
+from latentmap.encoders.native import save_model
+from latentmap.mapping.solvers import SOLVERS
+
+MODELS = ["a.safetensors", "b.safetensors"]
+QUICK = ["--permutations", "9", "--device", "cpu"]
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def compare(*words, models=MODELS, data=("--data", "few.npy"), code=0):
+    return run("compare", *models, *data, *QUICK, *words, code=code)
+
+
+def error_of(result):
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def save_gan(path):
+    torch.manual_seed(5)
+    config = {"image_shape": [1, 8, 8], "latent_dim": 4, "base": 8, "widths": [8], "norm": "batch"}
+    save_model(build("gan", config), path, training={})
+
+
+def test_a_comparison_is_two_tables(workdir):
+    result = compare()
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[:4] == ["from", "to", "type", "R2"]
+    assert [line.split()[:3] for line in lines[1:3]] == [["a", "b", "2"], ["b", "a", "2"]]
+    assert "fitted on" in lines[3]
+    assert "PWCCA" in result.stdout
+    assert "of 9 random pairings are as alike" in result.stdout
+    assert "third model" not in result.stdout
+
+
+def test_three_models_have_ways_by_a_third(workdir):
+    torch.manual_seed(3)
+    config = load("a.safetensors").config
+    save_model(build("vae", config), workdir / "c.safetensors", training={})
+    result = compare(models=[*MODELS, "c.safetensors"])
+    assert "a way by a third model loses" in result.stdout
+    rows = [line.split()[:3] for line in result.stdout.splitlines()[1:7]]
+    assert ["a", "c", "1"] in rows
+
+
+def test_the_report_holds_what_json_prints(workdir):
+    result = compare("--json", "--out", "report", "--seed", "3")
+    printed = json.loads(result.stdout)
+    assert json.loads((workdir / "report" / "comparison.json").read_text()) == printed
+    assert printed["record"]["seed"] == 3
+    assert printed["record"]["command"]
+    assert [model["label"] for model in printed["models"]] == ["a", "b"]
+    assert printed["permutations"] == 9
+
+
+def test_a_report_is_a_page(workdir):
+    assert "written to report/index.html" in compare("--out", "report").stdout
+    assert "How 2 latent spaces relate" in (workdir / "report" / "index.html").read_text()
+
+
+def test_a_report_that_exists_is_kept_unless_forced(workdir):
+    compare("--out", "report", "--seed", "1")
+    before = (workdir / "report" / "comparison.json").read_text()
+    message = error_of(compare("--out", "report", code=1))
+    assert "report exists: choose another path, or add --force" in message
+    assert (workdir / "report" / "comparison.json").read_text() == before
+    compare("--out", "report", "--force")
+    assert (workdir / "report" / "comparison.json").read_text() != before
+
+
+def test_a_folder_of_other_files_is_never_a_report(workdir):
+    (workdir / "mine").mkdir()
+    (workdir / "mine" / "thesis.txt").write_text("precious")
+    message = error_of(compare("--out", "mine", "--force", code=1))
+    assert "mine holds other files and no report: choose a new or an empty folder" in message
+
+
+def test_a_file_is_no_report_folder(workdir):
+    (workdir / "report").write_text("precious")
+    message = error_of(compare("--out", "report", "--force", code=1))
+    assert "report is a file, but a report is a folder: choose another path" in message
+
+
+def test_a_limit_holds_for_each_split(workdir):
+    printed = json.loads(compare("--limit", "24", "--json").stdout)
+    assert (printed["n_fit"], printed["n_test"]) == (24, 24)
+
+
+def test_the_methods_of_fit_can_be_compared(workdir):
+    result = compare("--methods", "ridge,procrustes")
+    assert "R2 by method" in result.stdout
+    assert result.stdout.splitlines()[-3].split() == ["from", "to", "ridge", "procrustes"]
+    assert set(METHODS) == set(SOLVERS)
+
+
+def test_images_can_be_made_by_a_generator(workdir):
+    save_gan(workdir / "g.safetensors")
+    models = [*MODELS, "g.safetensors"]
+    result = compare("--json", models=models, data=("--samples", "300"))
+    assert "300 images are made by g (z), seed 0" in result.stderr
+    printed = json.loads(result.stdout)
+    assert printed["models"][2]["reconstruction_mse"] < 1e-5
+    assert printed["pairs"][1]["kind"] == 3
+    chosen = compare("--sample-from", "a.safetensors", data=("--samples", "300"))
+    assert "300 images are made by a (z)" in chosen.stderr
+
+
+def test_a_generator_without_an_encoder_needs_samples(workdir):
+    save_gan(workdir / "g.safetensors")
+    message = error_of(compare(models=["a.safetensors", "g.safetensors"], code=1))
+    assert "g has no encoder: give it one with `latentmap train inversion`" in message
+
+
+def test_one_model_twice_is_refused(workdir):
+    message = error_of(compare(models=[*MODELS, "a.safetensors"], code=1))
+    assert "a and a are one model" in message
+    assert "given twice: leave one out" in message
+
+
+@pytest.mark.parametrize(
+    ("words", "models", "data", "message"),
+    [
+        ([], MODELS[:1], ("--data", "few.npy"), "give at least two models to compare"),
+        ([], MODELS, (), "give either images (--data) or a number of samples (--samples)"),
+        (["--samples", "300"], MODELS, ("--data", "few.npy"), "give either images (--data) or"),
+        (["--sample-from", "a"], MODELS, ("--data", "few.npy"), "--sample-from is for --samples"),
+        (
+            ["--sample-from", "c"],
+            MODELS,
+            ("--samples", "300"),
+            "must be one of the models, not 'c'",
+        ),
+        (["--where", "x == 1"], MODELS, ("--samples", "300"), "leave them out with --samples"),
+        (["--methods", "magic"], MODELS, ("--data", "few.npy"), "'magic' is no method: choose"),
+    ],
+)
+def test_wrong_usage_is_said(workdir, words, models, data, message):
+    result = compare(*words, models=models, data=data, code=2)
+    assert message in " ".join(result.stderr.split())
+
+
+def test_too_few_images_are_refused(workdir):
+    np.save("tiny.npy", np.load("few.npy")[:40])
+    message = error_of(compare(data=("--data", "tiny.npy"), code=1))
+    assert "a comparison needs at least 20 images in the split test" in message

@@ -1,0 +1,238 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from latentmap.cache import LatentCache
+from latentmap.comparing.kinds import kind_of_relocation
+from latentmap.comparing.making import images_for_all, maker_among
+from latentmap.comparing.models import compare_models
+from latentmap.errors import ImageError, MapError, ModelError, PairError
+from latentmap.frames import Frame
+from latentmap.images import open_images
+from latentmap.relocation import score_models
+from latentmap.testing import LinearModel
+
+
+class Generator(LinearModel):
+    family = "generator-test"
+    is_generator = True
+
+
+class Silent(LinearModel):
+    family = "silent-test"
+    is_generator = True
+    can_encode = False
+
+
+def three(**changes):
+    return [
+        LinearModel(seed=seed, name=name, **changes)
+        for seed, name in ((1, "a"), (2, "b"), (3, "c"))
+    ]
+
+
+def pictures(folder, *, n=300, noise=0.0, channels=1, size=4):
+    """Images that all models with these channels can show, and noise that none can."""
+    model = LinearModel(image_shape=(channels, size, size))
+    shown = model.decode(model.sample(n, seed=3))
+    shown = shown + noise * torch.rand(shown.shape, generator=torch.manual_seed(4))
+    pixels = (shown.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    np.save(folder / "images.npy", pixels)
+    return open_images(folder / "images.npy")
+
+
+def compared(folder, models, images, **options):
+    options = {"permutations": 9, **options}
+    return compare_models(models, images, cache=LatentCache(folder / "cache"), **options)
+
+
+def test_models_that_show_the_same_differ_by_a_rotation(tmp_path):
+    images = pictures(tmp_path)
+    result = compared(tmp_path, three(), images)
+    assert list(result.pairs) == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
+    for pair in result.pairs.values():
+        assert pair.kind == 1
+        assert pair.r2.value == pytest.approx(1, abs=1e-5)
+        assert pair.efficiency.value == pytest.approx(1, abs=1e-3)
+        assert pair.cycle.value == pytest.approx(0, abs=1e-5)
+    for way in result.compositions:
+        assert way.lost_r2.value == pytest.approx(0, abs=1e-5)
+    for matrix in result.similarities.matrices.values():
+        assert matrix.value[0, 1] == pytest.approx(matrix.index.same, abs=2e-3)
+    assert [one.shared for one in result.similarities.variates] == [4, 4, 4]
+    assert result.layout.distances == pytest.approx(np.zeros((3, 3)), abs=5e-3)
+    assert (result.n_fit, result.n_test) == tuple(
+        (images.splits == s).sum() for s in ("train", "test")
+    )
+
+
+def test_scores_are_those_of_evaluate(tmp_path):
+    images = pictures(tmp_path, noise=0.02)
+    models = [*three(), LinearModel(latent_dim=3, seed=4, span_seed=5, name="d")]
+    result = compared(tmp_path, models, images)
+    for place in ((0, 1), (0, 3)):
+        pair = result.pairs[place]
+        scores = score_models(
+            pair.linear_map,
+            models[place[0]],
+            models[place[1]],
+            images.split("test"),
+            cache=LatentCache(tmp_path / "cache"),
+        )
+        for name in ("r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency"):
+            mine, theirs = getattr(pair, name), getattr(scores, name)
+            assert tuple(mine) == pytest.approx(tuple(theirs), rel=1e-5, nan_ok=True), name
+    assert result.pairs[0, 1].efficiency.value > 0.5
+    assert (result.pairs[0, 1].kind, result.pairs[0, 3].kind) == (1, 2)
+
+
+def test_images_and_indexes_can_be_of_fewer(tmp_path):
+    images = pictures(tmp_path)
+    result = compared(tmp_path, three(), images, scored=12, compared=22)
+    assert (result.n_scored, result.similarities.n) == (12, 22)
+    assert result.n_test > 22
+
+
+def test_examples_and_walks_are_there_for_every_pair(tmp_path):
+    models = [*three()[:2], LinearModel(image_shape=(3, 6, 6), name="colour")]
+    result = compared(tmp_path, models, pictures(tmp_path))
+    assert [part.shape for part in result.examples.originals] == [(10, 1, 4, 4)] * 2 + [
+        (10, 3, 6, 6)
+    ]
+    assert result.examples.relocated[0, 2].shape == (10, 3, 6, 6)
+    # What exact models show of these images is what they are.
+    assert torch.allclose(
+        result.examples.reconstructions[1], result.examples.originals[1], atol=0.01
+    )
+    assert torch.allclose(result.examples.relocated[0, 1], result.examples.originals[1], atol=0.01)
+    walk = result.pairs[0, 2]
+    assert walk.source_walk.shape == (3, 5, 1, 4, 4)
+    assert walk.target_walk.shape == (3, 5, 3, 6, 6)
+
+
+def test_grey_and_colour_models_see_the_images_as_they_are_trained_to(tmp_path):
+    models = [LinearModel(name="grey"), LinearModel(image_shape=(3, 4, 4), name="colour")]
+    result = compared(tmp_path, models, pictures(tmp_path, channels=3))
+    grey, colour = result.examples.originals
+    weights = torch.tensor([0.299, 0.587, 0.114])[None, :, None, None]
+    assert torch.allclose(grey, (colour * weights).sum(1, keepdim=True), atol=0.01)
+
+
+def test_methods_are_judged_by_their_codes(tmp_path):
+    models = [LinearModel(name="a"), Generator(seed=2, name="b")]
+    methods = ["ridge", "procrustes", "errors-in-variables"]
+    images = pictures(tmp_path, noise=0.3)
+    result = compared(tmp_path, models, images, methods=methods)
+    pair = result.pairs[0, 1]
+    assert [one.method for one in pair.methods] == methods
+    assert pair.methods[0].r2.value == pytest.approx(pair.r2.value, abs=1e-3)
+    with pytest.raises(MapError, match="unknown method 'magic': choose among least-squares, ridge"):
+        compared(tmp_path, models, images, methods=["magic"])
+
+
+def test_a_method_that_has_no_map_says_why(tmp_path, monkeypatch):
+    def refuse(*args, **options):
+        raise MapError("these codes cannot be")
+
+    monkeypatch.setattr("latentmap.comparing.methods.fit_training", refuse)
+    result = compared(tmp_path, three()[:2], pictures(tmp_path), methods=["pls"])
+    assert result.pairs[0, 1].failed == {"pls": "these codes cannot be"}
+
+
+def test_json_holds_all_of_it(tmp_path):
+    result = compared(tmp_path, three(), pictures(tmp_path), references=["a.st", "b.st", "c.st"])
+    read = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    assert [model["reference"] for model in read["models"]] == ["a.st", "b.st", "c.st"]
+    assert len(read["pairs"]) == len(read["compositions"]) == 6
+    assert set(read["similarities"]) == set(result.similarities.matrices)
+    assert read["pairs"][0]["r2_low"] <= read["pairs"][0]["r2"] <= read["pairs"][0]["r2_high"]
+    assert len(read["examples"]) == 10
+    assert read["record"]["versions"].keys() == {"latentmap", "numpy", "scipy", "torch"}
+
+
+def test_models_of_one_name_are_told_apart(tmp_path):
+    models = [LinearModel(seed=1, name="vae"), LinearModel(seed=2, name="vae")]
+    labels = [one.label for one in compared(tmp_path, models, pictures(tmp_path)).models]
+    assert labels == [f"vae {model.fingerprint[:6]}" for model in models]
+
+
+def test_one_seed_gives_the_same(tmp_path):
+    images = pictures(tmp_path, noise=0.3)
+    one, same = (compared(tmp_path, three(), images).to_json() for _ in range(2))
+    assert json.dumps(one) == json.dumps(same)
+
+
+def test_what_cannot_be_compared_is_refused_before_any_work(tmp_path):
+    images = pictures(tmp_path)
+    model = LinearModel(name="a")
+    with pytest.raises(ModelError, match="needs at least 2 models, not 1: give another"):
+        compared(tmp_path, [model], images)
+    twin = LinearModel(name="twin")
+    with pytest.raises(
+        ModelError, match=r"a and twin are one model .*, given twice: leave one out"
+    ):
+        compared(tmp_path, [model, twin], images)
+    with pytest.raises(ModelError, match="s has no encoder: give it one with"):
+        compared(tmp_path, [model, Silent(name="s")], images)
+    with pytest.raises(MapError, match="maps cannot be fitted on the split test"):
+        compared(tmp_path, three(), images, split="test")
+    assert not list((tmp_path / "cache").glob("entries/*"))
+
+
+def test_too_few_test_images_are_refused(tmp_path):
+    with pytest.raises(PairError, match="at least 20 images in the split test, not"):
+        compared(tmp_path, three(), pictures(tmp_path, n=60))
+
+
+def test_kinds_of_relocation():
+    one, other = LinearModel(seed=1), LinearModel(seed=2)
+    assert kind_of_relocation(one, other) == 1
+    assert kind_of_relocation(one, LinearModel(latent_dim=3)) == 2
+    assert kind_of_relocation(one, Generator()) == 3
+    assert kind_of_relocation(Generator(), Silent()) == 2
+    # Which weights an inversion network is for is no part of what it is.
+    one.config["generator_fingerprint"], other.config["generator_fingerprint"] = "1", "2"
+    assert kind_of_relocation(one, other) == 1
+
+
+def test_the_maker_is_what_has_no_encoder_else_the_first_generator():
+    plain, generator, silent = LinearModel(), Generator(), Silent()
+    assert maker_among([plain, generator]) == 1
+    assert maker_among([plain, generator, silent]) == 2
+    assert maker_among([plain, plain]) == 0
+    with pytest.raises(ModelError, match="x and y have no encoder, but only one model can make"):
+        maker_among([Silent(name="x"), plain, Silent(name="y")])
+
+
+def made(folder, models, maker, n=250):
+    return images_for_all(models, maker, n, seed=0, folder=folder / "generated")
+
+
+def test_models_are_compared_on_images_that_one_of_them_makes(tmp_path):
+    models = [
+        LinearModel(seed=1, name="a"),
+        Silent(seed=2, name="s"),
+        LinearModel(seed=3, name="c"),
+    ]
+    images, seen = made(tmp_path, models, 1)
+    assert [model.name for model in seen] == ["a", "s", "c"]
+    result = compared(tmp_path, seen, images)
+    assert all(pair.r2.value > 0.999 for pair in result.pairs.values())
+    # Its codes are known, so its own images are what it was asked for, up to their 255 steps.
+    assert result.models[1].reconstruction_mse.value < 1e-5
+
+
+def test_boxes_that_the_maker_knows_are_what_others_see(tmp_path):
+    plain, generator, third = (
+        LinearModel(name="a"),
+        Generator(seed=2, name="g"),
+        LinearModel(seed=3),
+    )
+    generator.views[plain.fingerprint] = "0,0,0.5,0.5"
+    _, seen = made(tmp_path, [plain, generator, third], 1)
+    assert [model.frame.name for model in seen] == ["0,0,0.5,0.5", "full", "full"]
+    framed = LinearModel(seed=4, name="framed", frame=Frame("celeba"))
+    with pytest.raises(ImageError, match="but not that of framed: find it with `latentmap frames"):
+        made(tmp_path, [plain, generator, framed], 1)

@@ -1,0 +1,179 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import pdist
+from scipy.stats import spearmanr
+
+from latentmap.comparing.indexes import (
+    INDEXES,
+    debiased_cka,
+    distance_correlation,
+    mutual_neighbours,
+)
+from latentmap.comparing.similarity import compare_codes
+from latentmap.errors import MapError, PairError
+from latentmap.mapping.gathering import MomentSums
+
+
+def normal(*shape, seed):
+    return torch.randn(*shape, generator=torch.manual_seed(seed))
+
+
+def spaces(n, *, seed, shared=True):
+    """Three spaces of the same images: two that share what they show, and one by itself."""
+    hidden = normal(n, 4, seed=seed)
+    way = normal(4, 6, seed=1000)
+    other = hidden if shared else normal(n, 4, seed=seed + 1)
+    return [
+        hidden @ way + 0.7 * normal(n, 6, seed=seed + 2),
+        other @ way.flip(1)[:, :5] + 0.7 * normal(n, 5, seed=seed + 3),
+        normal(n, 3, seed=seed + 4),
+    ]
+
+
+def fitted(parts):
+    sums = MomentSums([part.shape[1] for part in parts])
+    sums.update(parts)
+    return sums.moments()
+
+
+def compared(n=100, *, seed=0, permutations=19, shared=True, **options):
+    moments = fitted(spaces(400, seed=seed + 500, shared=shared))
+    parts = spaces(n, seed=seed, shared=shared)
+    return compare_codes(parts, moments, seed=seed, permutations=permutations, **options)
+
+
+def test_matrices_hold_the_indexes_of_every_two_spaces():
+    parts = spaces(100, seed=0)
+    found = compared().matrices
+    assert list(found) == list(INDEXES)
+    for i, j in ((0, 1), (1, 0), (0, 2), (2, 1)):
+        x, y = parts[i], parts[j]
+        assert found["cka"].value[i, j] == pytest.approx(debiased_cka(x, y), abs=1e-12)
+        assert found["neighbours"].value[i, j] == pytest.approx(mutual_neighbours(x, y), abs=1e-12)
+        expected = spearmanr(pdist(x.double()), pdist(y.double())).statistic
+        assert found["distances"].value[i, j] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_space_with_itself_is_the_same_and_has_no_null():
+    for matrix in compared().matrices.values():
+        for part in (matrix.value, matrix.low, matrix.high):
+            assert part.diagonal().tolist() == [matrix.index.same] * 3
+        assert np.isnan(matrix.p_value.diagonal()).all()
+
+
+def test_what_is_symmetric_has_symmetric_matrices():
+    for matrix in compared().matrices.values():
+        for part in (matrix.value, matrix.low, matrix.null_mean, matrix.p_value):
+            alike = np.allclose(part, part.T, equal_nan=True, atol=1e-12)
+            assert alike or not matrix.index.symmetric
+
+
+def test_intervals_are_within_bounds_and_hold_the_value():
+    for matrix in compared(40).matrices.values():
+        least, most = matrix.index.bounds
+        assert (matrix.low >= least).all()
+        assert (matrix.high <= most).all()
+        assert (matrix.low <= matrix.value).all()
+        assert (matrix.value <= matrix.high).all()
+
+
+def test_intervals_hold_the_value_of_many_images_as_often_as_they_promise():
+    many = spaces(3000, seed=7)
+    truth = {
+        "cka": debiased_cka(many[0], many[1]),
+        "distances": distance_correlation(many[0], many[1]),
+    }
+    held = dict.fromkeys(truth, 0)
+    for seed in range(40):
+        found = compared(60, seed=100 + 10 * seed, permutations=1).matrices
+        for name, value in truth.items():
+            held[name] += found[name].low[0, 1] <= value <= found[name].high[0, 1]
+    # 38 are expected; fewer than 33 have a chance of one in two hundred.
+    assert min(held.values()) >= 33
+
+
+def test_related_spaces_are_told_from_unrelated_ones():
+    for name, matrix in compared().matrices.items():
+        assert matrix.p_value[0, 1] == pytest.approx(1 / 20), name
+        assert matrix.p_value[0, 2] > 1 / 20 or matrix.p_value[1, 2] > 1 / 20, name
+
+
+def test_p_values_of_unrelated_spaces_are_small_as_seldom_as_they_promise():
+    small = dict.fromkeys(INDEXES, 0)
+    for seed in range(40):
+        found = compared(30, permutations=9, seed=20 * seed, shared=False).matrices
+        for name, matrix in found.items():
+            small[name] += matrix.p_value[0, 1] <= 0.1
+    # 4 of 40 are expected; more than 10 have a chance of one in a thousand.
+    assert max(small.values()) <= 10
+    assert sum(small.values()) > 0
+
+
+def test_the_null_of_neighbours_is_chance():
+    matrix = compared().matrices["neighbours"]
+    assert matrix.null_mean[0, 1] == pytest.approx(10 / 99, abs=0.01)
+    assert compared().matrices["cka"].null_mean[0, 1] == pytest.approx(0, abs=0.03)
+
+
+def test_images_of_one_group_are_left_out_together():
+    parts = spaces(50, seed=0)
+    repeated = [part.repeat(4, 1) + 0.01 * normal(200, part.shape[1], seed=9) for part in parts]
+    groups = np.tile(np.arange(50), 4)
+    moments = fitted(spaces(400, seed=500))
+    widths = []
+    for given in (None, groups):
+        found = compare_codes(repeated, moments, seed=0, groups=given, permutations=1)
+        matrix = found.matrices["cka"]
+        widths.append(matrix.high[0, 1] - matrix.low[0, 1])
+    # Four images of each person say little more than one.
+    assert widths[1] > 1.4 * widths[0]
+
+
+def test_shared_variates_are_those_above_chance():
+    hidden = normal(700, 3, seed=0)
+    x = torch.cat([hidden, normal(700, 4, seed=1)], 1) + 0.1 * normal(700, 7, seed=2)
+    y = torch.cat([hidden, normal(700, 2, seed=3)], 1) @ normal(5, 5, seed=4)
+    moments = fitted([x[:500], y[:500]])
+    found = compare_codes([x[500:], y[500:]], moments, seed=0)
+    (one,) = found.variates
+    assert (one.first, one.second, one.shared) == (0, 1, 3)
+    assert (one.correlations[:3] > 0.9).all()
+    assert (np.abs(one.correlations[3:]) < one.level).all()
+
+
+def test_a_space_that_does_not_vary_has_no_figures():
+    parts = [normal(40, 3, seed=0), torch.full((40, 2), 1.5)]
+    found = compare_codes(parts, fitted(parts), seed=0, permutations=3)
+    for name, matrix in found.matrices.items():
+        assert np.isnan(matrix.value[0, 1]), name
+        assert np.isnan(matrix.p_value[0, 1]), name
+        assert matrix.to_json()["value"] == [[matrix.index.same, None], [None, matrix.index.same]]
+    assert found.variates[0].shared == 0
+
+
+def test_one_seed_gives_the_same_and_json_takes_it():
+    one, same = compared(40), compared(40)
+    texts = [
+        json.dumps([part.to_json() for part in (*found.matrices.values(), *found.variates)])
+        for found in (one, same)
+    ]
+    assert texts[0] == texts[1]
+    described = one.matrices["procrustes"].to_json()
+    assert described["higher_is_alike"] is False
+    assert described["invariances"]["orthogonal"] is True
+
+
+def test_progress_ends_at_its_total():
+    seen = []
+    compared(30, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1][0] == seen[-1][1] == len(seen)
+
+
+def test_what_cannot_be_compared_is_refused():
+    with pytest.raises(PairError, match="20 or more, not of 19, 19, 19: give more test images"):
+        compared(19)
+    with pytest.raises(MapError, match="a null needs at least 1 permutation, not 0"):
+        compared(permutations=0)

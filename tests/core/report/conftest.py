@@ -1,0 +1,76 @@
+"""A comparison of three exact models, and a report with every kind of block."""
+
+import numpy as np
+import pytest
+import torch
+
+from latentmap.cache import LatentCache
+from latentmap.comparing.models import compare_models
+from latentmap.images import open_images
+from latentmap.report.embedding import image_strip
+from latentmap.report.parts import (
+    Column,
+    HeatCell,
+    HeatMap,
+    ImageRow,
+    ImageRows,
+    Measure,
+    Picture,
+    Plane,
+    Report,
+    Row,
+    Section,
+    Table,
+)
+from latentmap.testing import LinearModel
+
+
+@pytest.fixture(scope="session")
+def comparison(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("comparison")
+    models = [
+        LinearModel(seed=seed, span_seed=span, name=name, latent_dim=size)
+        for seed, span, size, name in ((1, 0, 4, "a"), (2, 0, 4, "b"), (3, 9, 3, "<c>"))
+    ]
+    pixels = torch.rand(300, 4, 4, 1, generator=torch.manual_seed(0))
+    np.save(folder / "images.npy", (pixels * 255).round().to(torch.uint8).numpy())
+    return compare_models(
+        models,
+        open_images(folder / "images.npy"),
+        cache=LatentCache(folder / "cache"),
+        permutations=9,
+        methods=("procrustes",),
+        record={"command": "latentmap compare a b '<c>'"},
+    )
+
+
+@pytest.fixture
+def report():
+    """One of everything, with text that would be taken for markup if it were not escaped."""
+    strip = image_strip(torch.rand(2, 3, 8, 8, generator=torch.manual_seed(1)), "two <images>")
+    heat = [
+        [None, HeatCell(0.25, "a to <b>: 0.25", "shown")],
+        [HeatCell(None, "undefined"), None],
+    ]
+    blocks = [
+        Table(
+            "Numbers",
+            [Column("name"), Column("value", '<meaning> & "more"', "high"), Column("count")],
+            [
+                Row(["b & c", Measure(0.0125, 0.011, 0.014, "p < 0.05"), 3], "shown"),
+                Row(["a", Measure(None), 10]),
+                Row(["<script>alert(1)</script>", -0.3, None]),
+            ],
+            "A note.",
+        ),
+        HeatMap("Heat", ["a", "<b>"], heat),
+        Plane("Plane", ["a", "<b>"], [[0.0, 0.0], [1.0, 0.5]], "two points"),
+        ImageRows("shown", "Rows", [ImageRow("left", [strip, strip])], heads=("x", "y")),
+        Picture("Alone", strip),
+    ]
+    record = {"command": "latentmap <x>", "seed": 0, "versions": {"torch": "2"}, "none": None}
+    sections = [
+        Section("first", "The <first>", ["Text & more."], blocks, record),
+        Section("second", "The second", record=record),
+    ]
+    return Report("A <report>", sections)

@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from latentmap.errors import OutputError
+from latentmap.report.parts import Measure, Report, Section
+from latentmap.report.reading import report_from_json
+
+
+def test_a_report_is_read_as_it_was_written(report):
+    assert report_from_json(json.loads(json.dumps(report.to_json()))).to_json() == report.to_json()
+
+
+def test_what_is_not_finite_is_none():
+    section = Section("a", "A", record={"penalty": float("inf"), "many": (1.0, float("nan"))})
+    assert Report("x", [section]).to_json()["sections"][0]["record"] == {
+        "penalty": None,
+        "many": [1.0, None],
+    }
+    assert Measure.of((float("nan"), 1, float("inf"))) == Measure(None, 1.0, None)
+
+
+def test_a_section_takes_the_place_of_that_with_its_id():
+    one, two, other = Section("a", "A"), Section("b", "B"), Section("a", "new")
+    assert Report("x", [one, two]).with_section(other).sections == [other, two]
+    assert Report("x", [one]).with_section(two).sections == [one, two]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r.pop("title"), r"report must be an object with title, sections"),
+        (lambda r: r.update(extra=1), r"report must be an object with title, sections"),
+        (lambda r: r.update(title=3), r"report.title must be str, not 3"),
+        (lambda r: r.update(sections={}), r"report.sections must be a list, not \{\}"),
+        (
+            lambda r: r["sections"][0]["blocks"][0].update(kind="other"),
+            r"report.sections\[0\].blocks\[0\] must be Table or ImageRows or .*, not ",
+        ),
+        (
+            lambda r: r["sections"][0]["blocks"][0]["columns"][0].update(better="more"),
+            r"columns\[0\].better must be one of '', 'high', 'low', not 'more'",
+        ),
+        (
+            lambda r: r["sections"][0]["blocks"][0]["rows"][0]["cells"].append(True),
+            r"cells\[3\] must be str or int or float or NoneType or Measure, not True",
+        ),
+        (lambda r: r["sections"][0].update(record=[]), r"record must be an object, not \[\]"),
+    ],
+)
+def test_what_is_no_report_is_refused_with_its_place(report, change, message):
+    content = json.loads(json.dumps(report.to_json()))
+    change(content)
+    with pytest.raises(OutputError, match=message):
+        report_from_json(content)

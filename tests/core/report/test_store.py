@@ -1,0 +1,91 @@
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from latentmap.errors import OutputError
+from latentmap.report import store
+from latentmap.report.page import render
+from latentmap.report.parts import Report, Section
+from latentmap.report.store import add_section, read_report, write_report
+
+
+def test_a_folder_holds_the_page_and_its_content(tmp_path, report):
+    folder = tmp_path / "report"
+    write_report(folder, report)
+    assert sorted(path.name for path in folder.iterdir()) == ["index.html", "report.json"]
+    assert read_report(folder).to_json() == report.to_json()
+    assert (folder / "index.html").read_text(encoding="utf-8") == render(read_report(folder))
+
+
+def test_sections_are_added_and_replaced(tmp_path):
+    folder = tmp_path / "report"
+    for section in (Section("a", "A"), Section("b", "B"), Section("a", "new")):
+        add_section(folder, section)
+    assert read_report(folder).title == "latentmap report"
+    assert [one.title for one in read_report(folder).sections] == ["new", "B"]
+    assert "new" in (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_all_who_add_at_the_same_time_do(tmp_path):
+    names = [f"s{number}" for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: add_section(tmp_path / "report", Section(name, name)), names))
+    assert sorted(one.id for one in read_report(tmp_path / "report").sections) == names
+
+
+def test_an_empty_folder_becomes_a_report(tmp_path):
+    write_report(tmp_path, Report("x"))
+    assert read_report(tmp_path).title == "x"
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    for call in (lambda: write_report(tmp_path, Report("x")), lambda: add_section(tmp_path, SOME)):
+        with pytest.raises(OutputError, match="holds other files and no report: choose a new or"):
+            call()
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+SOME = Section("a", "A")
+
+
+def test_other_json_is_no_report(tmp_path):
+    (tmp_path / "report.json").write_text('{"title": "mine"}')
+    with pytest.raises(OutputError, match="is not a latentmap report 1: choose another folder"):
+        add_section(tmp_path, SOME)
+    (tmp_path / "report.json").write_text("mine")
+    with pytest.raises(OutputError, match=r"report\.json cannot be read as a report"):
+        add_section(tmp_path, SOME)
+    (tmp_path / "report.json").write_text(json.dumps({"format": "latentmap report 1"}))
+    with pytest.raises(OutputError, match=r"report\.json is damaged: report must be an object"):
+        add_section(tmp_path, SOME)
+
+
+def test_a_file_and_a_missing_parent_are_refused(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(OutputError, match="is a file, but a report is a folder: choose another"):
+        write_report(tmp_path / "file", Report("x"))
+    with pytest.raises(OutputError, match=r"the folder of .* does not exist: make it first"):
+        write_report(tmp_path / "no" / "report", Report("x"))
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)
+    with pytest.raises(OutputError, match="cannot be made: Permission denied"):
+        write_report(tmp_path / "report", Report("x"))
+
+
+def test_waiting_for_another_process_has_an_end(tmp_path, monkeypatch):
+    from filelock import FileLock
+
+    monkeypatch.setattr(store, "_PATIENCE", 0.1)
+    write_report(tmp_path / "report", Report("x"))
+    with (
+        FileLock(tmp_path / "report" / ".report.lock"),
+        pytest.raises(OutputError, match="is still being written by another process"),
+    ):
+        add_section(tmp_path / "report", SOME)
