@@ -14,7 +14,9 @@ from click.testing import CliRunner
 
 from latentmap.cli.main import COMMANDS, main
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = "\n".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md")))
 
 # What a command calls: options and parameters of one name have one default.
 CALLS = {
@@ -90,8 +92,8 @@ def test_every_command_stands_in_the_readme(words):
 
 
 def examples() -> Iterator[str]:
-    """Every example of a command, in the README's shell blocks and in help."""
-    blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+    """Every example of a command, in the shell blocks of README and docs, and in help."""
+    blocks = re.findall(r"```sh\n(.*?)```", README + DOCS, flags=re.DOTALL)
     for text in (*blocks, *(command.help or "" for command in EVERY.values())):
         for line in text.replace("\\\n", " ").splitlines():
             example = line.partition("#")[0].strip()

@@ -1,0 +1,140 @@
+"""What docs/ shows works: commands and Python run, names and links lead somewhere.
+
+The tutorial's commands run one after the other on a small data set. A comment before a block, such
+as ``<!-- in the test: --epochs 1 -->``, gives options other values there, so that this is quick.
+"""
+
+import importlib
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+import latentmap
+from latentmap.cli.main import COMMANDS, main
+from latentmap.encoders import build
+from latentmap.errors import LatentmapError
+from latentmap.images import open_images
+from tests.encoders import nvlabs_writer
+from tests.encoders.foreign_writers import STYLEGAN2
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
+BLOCK = re.compile(r"(?:<!-- in the test: (?P<smaller>.*?) -->\n)?```sh\n(?P<lines>.*?)```", re.S)
+
+
+def blocks(page: str) -> Iterator[tuple[str, list[str]]]:
+    """The shell blocks of a page: the options for the test, and the lines."""
+    for found in BLOCK.finditer(page):
+        lines = found["lines"].replace("\\\n", " ").splitlines()
+        yield found["smaller"] or "", lines
+
+
+def commands(page: str) -> Iterator[list[str]]:
+    """The commands of a page as they run in the test, each as words."""
+    for smaller, lines in blocks(page):
+        values = iter(shlex.split(smaller))
+        others = dict(zip(values, values, strict=True))
+        commands = [words for line in lines if (words := shlex.split(line, comments=True))]
+        unused = others.keys() - {word for words in commands for word in words}
+        assert not unused, f"no command has {unused}"
+        for words in commands:
+            yield [
+                others.get(before, word)
+                for before, word in zip(["", *words[:-1]], words, strict=True)
+            ]
+
+
+def python(page: str) -> str:
+    """The Python blocks of a page, as one program."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", page, flags=re.S))
+
+
+def invoke(words: list[str]) -> None:
+    assert words[0] == "latentmap", words
+    result = CliRunner().invoke(main, words[1:], prog_name="latentmap")
+    assert result.exit_code == 0, f"{shlex.join(words)}\n{result.output}"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder, with what the tutorial starts from: images, and a foreign checkpoint."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LATENTMAP_CACHE", raising=False)
+    digits = open_images("digits", limit=700)
+    Path("images").mkdir()
+    for number in range(len(digits)):
+        pixels = digits.read(number).squeeze()
+        Image.fromarray(pixels).save(f"images/{number:05}.png")
+    torch.manual_seed(0)
+    config = {**STYLEGAN2, "image_shape": [1, 8, 8], "channels": [8, 8]}
+    weights = build("stylegan2", config).network.state_dict()
+    snapshot = {"G_ema": nvlabs_writer.generator(config, weights)}
+    nvlabs_writer.write(Path("network-snapshot.pkl"), snapshot)
+    return tmp_path
+
+
+def test_the_tutorial_runs_from_its_first_command_to_its_last(folder):
+    for words in commands(PAGES["tutorial"]):
+        invoke(words)
+    assert (folder / "report").is_dir()
+
+
+def test_the_adapter_of_the_page_about_own_models_keeps_the_contract(folder, capsys):
+    exec(python(PAGES["own_model"]), {"__name__": "own_model"})
+    assert "efficiency" in capsys.readouterr().out
+
+
+def test_the_first_example_of_the_python_page_runs(folder, capsys):
+    digits = ["--data", "images", "--epochs", "1", "--latent-dim", "3"]
+    dense = ["--architecture", "dense", "--widths", "8"]
+    invoke(["latentmap", "train", "vae", *digits, *dense, "--out", "vae.safetensors"])
+    invoke(["latentmap", "train", "vae", *digits, *dense, "--out", "svae.safetensors"])
+    exec(python(PAGES["python"]).replace("faces.zip", "images"), {"__name__": "example"})
+    assert "efficiency" in capsys.readouterr().out
+
+
+def test_the_reference_of_commands_is_made_of_all_of_them():
+    # In eval-rst: as a directive of MyST its output would be read as Markdown.
+    directive = ".. click:: latentmap.cli.main:main\n   :prog: latentmap\n   :nested: full\n"
+    assert f"```{{eval-rst}}\n{directive}```\n" in PAGES["commands"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_person_finds_every_command_on_a_page_that_is_not_made_by_a_program(name):
+    assert any(f"latentmap {name}" in page for page in PAGES.values())
+
+
+def documented() -> list[str]:
+    """Full names of what the Python page shows."""
+    return re.findall(r"^\.\. auto(?:function|class):: (\S+)", PAGES["python"], flags=re.M)
+
+
+@pytest.mark.parametrize("name", documented())
+def test_the_python_page_shows_what_exists_and_has_a_docstring(name):
+    module, _, attribute = name.rpartition(".")
+    assert getattr(importlib.import_module(module), attribute).__doc__
+
+
+def test_the_python_page_shows_every_public_name():
+    # The errors stand there as a module.
+    shown = {*documented(), f"latentmap.{LatentmapError.__name__}"}
+    assert {f"latentmap.{name}" for name in latentmap.__all__} <= shown
+    assert ".. automodule:: latentmap.errors\n" in PAGES["python"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_to_pages_and_sections_that_exist(name):
+    for target in re.findall(r"\]\(([^)]+)\)", PAGES[name]):
+        if target.startswith("https://"):
+            continue
+        page, _, section = target.partition("#")
+        text = PAGES[Path(page).stem] if page else PAGES[name]
+        headings = re.findall(r"^#+ (.*)", text, flags=re.M)
+        anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in headings}
+        assert not section or section in anchors, f"{name}: {target}"

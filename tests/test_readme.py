@@ -1,0 +1,31 @@
+"""What the README shows runs, on the bundled models, with fewer images."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.test_docs import commands, invoke, python
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LATENTMAP_CACHE", raising=False)
+    monkeypatch.setattr("latentmap.cli.fit._SAMPLES", 300)
+    return tmp_path
+
+
+def test_the_commands_run_one_after_the_other(folder):
+    ran = [words for words in commands(README) if words[0] == "latentmap"]
+    assert {words[1] for words in ran} >= {"demo", "fit", "compare", "support", "bench", "train"}
+    for words in ran:
+        invoke(words)
+    for name in ("latentmap-demo/report/index.html", "svae-to-stylegan.png", "report/index.html"):
+        assert (folder / name).exists()
+
+
+def test_the_python_runs(capsys):
+    exec(python(README).replace("5000", "300"), {"__name__": "readme"})
+    assert "efficiency" in capsys.readouterr().out
