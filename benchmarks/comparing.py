@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=15_000)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--width", type=int, default=32, help="of the Split-VAEs' first layer")
-    parser.add_argument("--scored", type=int, default=200)
+    parser.add_argument("--scored", type=int, default=128)
     arguments = parser.parse_args()
     models = six_models(arguments.size, arguments.width)
     seconds: dict[str, tuple[float, float]] = {}

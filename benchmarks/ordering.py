@@ -46,8 +46,9 @@ def main() -> None:
         same_set = set(raced.order[:leading]) == set(every.order[:leading])
         same_order = (raced.order[:leading] == every.order[:leading]).all()
         print(
-            f"race {seed:<6} {raced.decodes:9} decodes {fast:8.1f} s  {raced.saved:.1f} times fewer, "
-            f"{slow / fast:.1f} times faster; same {leading}: {same_set}, same order: {same_order}; "
+            f"race {seed:<6} {raced.decodes:9} decodes {fast:8.1f} s  "
+            f"{raced.saved:.1f} times fewer, {slow / fast:.1f} times faster; "
+            f"same {leading}: {same_set}, same order: {same_order}; "
             f"intervals that hold: {100 * held:.0f} %"
         )
 

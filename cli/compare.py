@@ -76,7 +76,7 @@ def _parse_methods(
 @click.option(
     "--scored",
     type=click.IntRange(min=2),
-    default=200,
+    default=128,
     show_default=True,
     metavar="N",
     help="How many random test images are decoded by every model.",

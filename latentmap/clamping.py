@@ -20,7 +20,7 @@ def clamp_to_unit(images: Tensor) -> Tensor:
         >>> x = torch.tensor([-2.0, 0.5], requires_grad=True)
         >>> (clamp_to_unit(x * 1) - torch.tensor([1.0, 0.5])).square().sum().backward()
         >>> x.grad
-        tensor([-2., 0.])
+        tensor([-2.,  0.])
     """
     return _clamp(images) if images.requires_grad else images.clamp_(0, 1)
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from latentmap.codes import Codes, Space
 from latentmap.errors import ModelError
+from latentmap.exactness import exact_convolutions
 from latentmap.frames import Frame
 from latentmap.images import View
 
@@ -240,7 +241,7 @@ class Model(ABC):
             )
         with (
             torch.set_grad_enabled(gradients),
-            _exact_convolutions(self.device) if precision == "float32" else nullcontext(),
+            exact_convolutions(self.device) if precision == "float32" else nullcontext(),
             torch.autocast(
                 self.device.type, getattr(torch, precision), enabled=precision != "float32"
             ),
@@ -279,22 +280,6 @@ class Model(ABC):
                 f"{self.name} gave codes that are not finite: its weights may be damaged"
             )
         return codes.float()
-
-
-def _exact_convolutions(device: torch.device) -> AbstractContextManager[None]:
-    """On CUDA, torch lets convolutions round float32 to TF32's ten bits; codes must not depend on
-    it.
-    """
-    if device.type != "cuda":
-        return nullcontext()
-    cudnn = torch.backends.cudnn
-    flags: AbstractContextManager[None] = cudnn.flags(
-        enabled=cudnn.enabled,
-        benchmark=cudnn.benchmark,
-        deterministic=cudnn.deterministic,
-        allow_tf32=False,
-    )
-    return flags
 
 
 def model_digest(family: str, config: Mapping[str, Any], frame: Frame, network: nn.Module) -> str:

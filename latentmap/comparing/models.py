@@ -60,7 +60,7 @@ def compare_models(
     cache: LatentCache,
     split: Split = "train",
     seed: int = 0,
-    scored: int = 200,
+    scored: int = 128,
     compared: int = 1000,
     permutations: int = 99,
     methods: Sequence[str] = (),
