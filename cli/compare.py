@@ -84,7 +84,7 @@ def _parse_methods(
 @click.option(
     "--compared",
     type=click.IntRange(min=20),
-    default=1000,
+    default=800,
     show_default=True,
     metavar="N",
     help="How many random test images the similarity indexes compare.",

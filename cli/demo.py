@@ -31,7 +31,7 @@ STEPS = (
     ),
     (
         "A support set: few of them, far apart in the space of the Split-VAE",
-        "support build svae --data {out}/faces.h5 -k 5 --size 32 --with-images "
+        "support build svae --data {out}/faces.h5 -k 4 --size 16 --with-images "
         "--out {out}/support.h5 --force",
     ),
     (
@@ -40,7 +40,7 @@ STEPS = (
     ),
     (
         "Can StyleGAN make these? Its own images are the measure",
-        "bench stylegan --target own:32 --target {out}/support.h5 --steps 100 --starts 1 "
+        "bench stylegan --target own:16 --target {out}/support.h5 --steps 80 --starts 1 "
         "--out {out}/bench --report {out}/report --force",
     ),
 )

@@ -46,9 +46,7 @@ COMMANDS = {
     "map": _Entry(
         "latentmap.cli.map", "map_group", "Describe, compose and invert maps; shared factors."
     ),
-    "compare": _Entry(
-        "latentmap.cli.compare", "compare", "Compare the spaces of several models."
-    ),
+    "compare": _Entry("latentmap.cli.compare", "compare", "Compare the spaces of several models."),
     "invert": _Entry("latentmap.cli.invert", "invert", "Find codes of any images in any model."),
     "support": _Entry(
         "latentmap.cli.support", "support", "A few real images far apart in a latent space."

@@ -82,6 +82,8 @@ def recipe(
         held_out = measure(model, test, progress=progress)
     record = {
         **read_header(made[-1]).training,
+        # In place of that of the last step, which names files of this machine.
+        "command": f"latentmap train recipe {chosen.name}",
         "recipe": chosen.name,
         "seconds": round(sum(map(_seconds, made))),
         "held_out": held_out.to_json(),

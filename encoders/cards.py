@@ -102,7 +102,7 @@ def card_text(model: Model, recipe: Recipe, held_out: HeldOut, *, seconds: float
             f"{'grey' if channels == 1 else 'colour'}, frame {model.frame.name}; "
             f"{model.latent_dim} variables in {model.space.kind}; {weights:,} weights in float16.",
             f"- Fingerprint `{model.fingerprint}`.",
-            f"- Trained in {seconds / 60:.0f} minutes on one processor core.",
+            f"- Trained in {seconds / 60:.0f} minutes, by the clock of its log.",
             f"- Data: {recipe.data}, options `{' '.join(recipe.options)}`. {recipe.terms}",
             "- Known defects: " + recipe.defects,
             "",

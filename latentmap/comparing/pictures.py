@@ -144,10 +144,10 @@ def walk(
     ]
     shown = []
     for model, side in ((source, 0), (target, 1)):
-        codes = [pair[side].float() for pair in walked]
-        images = [model.decode(part).cpu() for part in codes]
-        shape = (0, len(STEPS), *model.image_shape)
-        shown.append(torch.stack(images) if images else torch.empty(shape))
+        images = torch.empty(0, *model.image_shape)
+        if walked:
+            images = model.decode(torch.cat([pair[side].float() for pair in walked])).cpu()
+        shown.append(images.reshape(len(walked), len(STEPS), *model.image_shape))
     return shown[0], shown[1]
 
 

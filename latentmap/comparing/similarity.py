@@ -17,9 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import t as student
-from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
-    threadpool_limits,
-)
 from torch import Tensor
 
 from latentmap.comparing.indexes import FEWEST, INDEXES, RELATIONS, SimilarityIndex
@@ -139,12 +136,10 @@ def compare_codes(
     for name, relation in RELATIONS.items():
         matrices[name] = _summary(name, *_by_relation(codes, relation, kept, orders))
         steps.next()
-    # As in `shared_rank`: two threads wait for each other in work this small.
-    with threadpool_limits(1):
-        found, variates_of = _by_canonical_variates(codes, fitted, kept, orders, steps)
-        for name, parts in found.items():
-            matrices[name] = _summary(name, *parts)
-        matrices["procrustes"] = _summary("procrustes", *_by_procrustes(codes, kept, orders, steps))
+    found, variates_of = _by_canonical_variates(codes, fitted, kept, orders, steps)
+    for name, parts in found.items():
+        matrices[name] = _summary(name, *parts)
+    matrices["procrustes"] = _summary("procrustes", *_by_procrustes(codes, kept, orders, steps))
     ordered = {name: matrices[name] for name in INDEXES}
     return Similarities(ordered, variates_of, n, permutations)
 

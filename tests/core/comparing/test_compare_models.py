@@ -8,9 +8,11 @@ from latentmap.cache import LatentCache
 from latentmap.comparing.kinds import kind_of_relocation
 from latentmap.comparing.making import images_for_all, maker_among
 from latentmap.comparing.models import compare_models
+from latentmap.comparing.pictures import walk
 from latentmap.errors import ImageError, MapError, ModelError, PairError
 from latentmap.frames import Frame
 from latentmap.images import open_images
+from latentmap.mapping.spectrum import shared_factors
 from latentmap.relocation import score_models
 from latentmap.testing import LinearModel
 
@@ -110,6 +112,25 @@ def test_examples_and_walks_are_there_for_every_pair(tmp_path):
     walk = result.pairs[0, 2]
     assert walk.source_walk.shape == (3, 5, 1, 4, 4)
     assert walk.target_walk.shape == (3, 5, 3, 6, 6)
+
+
+def test_spaces_that_share_nothing_have_no_walk(tmp_path):
+    models = three()[:2]
+    pair = compared(tmp_path, models, pictures(tmp_path)).pairs[0, 1]
+    none = shared_factors(pair.linear_map.moments, torch.zeros(4, 4, dtype=torch.float64))
+    walks = walk(*models, pair.linear_map, none, count=3)
+    assert [one.shape for one in walks] == [(0, 5, 1, 4, 4)] * 2
+
+
+def test_a_walk_goes_through_the_mean_image(tmp_path):
+    images = pictures(tmp_path)
+    pair = compared(tmp_path, three(), images).pairs[0, 1]
+    (batch,) = images.split("train").batches([LinearModel().view], batch_size=300)
+    mean = batch.images[0].float().div(255).mean(0)
+    for images_of_walk in (pair.source_walk, pair.target_walk):
+        assert torch.allclose(images_of_walk[:, 2], mean.expand(3, 1, 4, 4), atol=1e-3)
+    # Models that show the same change in the same way along what they share.
+    assert torch.allclose(pair.source_walk, pair.target_walk, atol=1e-3)
 
 
 def test_grey_and_colour_models_see_the_images_as_they_are_trained_to(tmp_path):
