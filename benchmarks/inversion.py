@@ -101,7 +101,8 @@ def compare(
         )
         assert int(found.steps.sum()) == batch * settings.steps
 
-    bare(), searched()
+    bare()
+    searched()
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         times[0].append(clock(bare))

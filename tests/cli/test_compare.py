@@ -5,7 +5,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from latentmap.cli.compare import METHODS
+from latentmap.cli.fit_options import METHODS
 from latentmap.cli.main import main
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
