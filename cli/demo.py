@@ -13,7 +13,8 @@ _MARK = ".latentmap-demo"
 STEPS = (
     (
         "How do four models of faces relate?",
-        "compare vae svae gan stylegan --samples {n} --out {out}/report --force",
+        "compare vae svae gan stylegan --samples {n} --sample-from stylegan --out {out}/report "
+        "--force",
     ),
     (
         "The linear map from a Split-VAE to StyleGAN's W, fitted on images that StyleGAN makes",
@@ -59,7 +60,7 @@ _CACHED = {"compare", "fit", "support build", "bench"}
     "--samples",
     "n",
     type=click.IntRange(min=200),
-    default=2000,
+    default=1000,
     show_default=True,
     metavar="N",
     help="How many images the models make for each step.",
