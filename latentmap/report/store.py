@@ -84,10 +84,15 @@ def require_report_folder(folder: Path) -> None:
         raise OutputError(f"{folder} is a file, but a report is a folder: choose another path")
     if (folder / CONTENT).exists():
         read_report(folder)
-    elif any(one.name != _LOCK for one in folder.iterdir()):
+    elif any(folder.iterdir()) and not _is_begun(folder):
         raise OutputError(
             f"{folder} holds other files and no report: choose a new or an empty folder"
         )
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether somebody writes the first report into a folder now, or has just done so."""
+    return (folder / _LOCK).exists() or (folder / CONTENT).exists()
 
 
 def _make(folder: Path) -> None:
