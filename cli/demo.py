@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from pathlib import Path
 
@@ -84,8 +83,8 @@ def demo(context: click.Context, out: Path, n: int) -> None:
             words += ["--cache", str(out / "cache")]
         click.secho(f"\n{title}", bold=True)
         click.echo(f"$ latentmap {shlex.join(words)}\n")
-        with contextlib.suppress(click.exceptions.Exit):
-            group.main(words, prog_name="latentmap", standalone_mode=False)
+        with group.make_context("latentmap", words) as inner:
+            group.invoke(inner)
     click.secho("\nLook at", bold=True)
     click.echo(f"  {out / 'report' / 'index.html'}   everything above on one page")
     click.echo(f"  {out / 'svae-to-stylegan.png'}   original, Split-VAE, StyleGAN")

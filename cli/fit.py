@@ -149,7 +149,7 @@ def fit(
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
-    from latentmap.files import refuse_existing
+    from latentmap.files import refuse_equal, refuse_existing
     from latentmap.pairing import training_pairs
     from latentmap.relocation import fit_training, relocate, score_models
     from latentmap.report.figures import relocation_grid, save_figure
@@ -157,6 +157,8 @@ def fit(
 
     several = curve is not None or options.method == "all"
     alone = data.path is None and samples.n is None
+    if support is not None and alone:
+        raise click.UsageError("--support needs the images that it was built from: give --data")
     if alone:
         samples = replace(samples, n=_SAMPLES)
     samples.check(data)
@@ -167,6 +169,7 @@ def fit(
     path = out or Path(f"{source.name}-to-{target.name}.safetensors")
     if alone and not several:
         figure = figure or path.with_suffix(".png")
+    refuse_equal({"--out": path, "--figure": figure})
     for output in (figure, None if several else path):
         if output is not None:
             refuse_existing(output, force=force)

@@ -146,7 +146,7 @@ def sample(
     from latentmap.encoders import load
     from latentmap.encoders.sampling import adjust, draw_codes
     from latentmap.export import export_codes, require_code_suffix
-    from latentmap.files import refuse_existing
+    from latentmap.files import refuse_equal, refuse_existing
     from latentmap.generated import pack_decoded
     from latentmap.report.figures import mosaic, require_picture_suffix, save_figure
     from latentmap.sampling import decode_all
@@ -171,6 +171,7 @@ def sample(
             "--truncation-cutoff and --mix-from give every layer a code of its own: leave out "
             "--space, or give w+"
         )
+    refuse_equal({"--out": out, "--codes-out": codes_out, "--images-out": images_out})
     if out is not None:
         refuse_existing(out, force=force)
         require_picture_suffix(out)

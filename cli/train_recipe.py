@@ -65,8 +65,9 @@ def recipe(
 
     chosen = read_recipe(reference)
     test = chosen.open_test(data)
-    if not resume:
-        refuse_existing(out, force=force)
+    card, picture = out.with_suffix(".md"), out.with_suffix(".jpg")
+    for path in (out, card, picture):
+        refuse_existing(path, force=force)
     made: list[Path] = []
     for number, step in enumerate(chosen.steps, start=1):
         path = out.with_name(f"{out.stem}-step-{number}.safetensors")
@@ -89,13 +90,13 @@ def recipe(
         "held_out": held_out.to_json(),
     }
     save_model(model, out, training=record, half=True)
-    card = card_text(model, chosen, held_out, seconds=record["seconds"])
-    write_atomic(out.with_suffix(".md"), card.encode())
-    save_figure(card_picture(model), out.with_suffix(".jpg"))
+    text = card_text(model, chosen, held_out, seconds=record["seconds"], picture=picture.name)
+    write_atomic(card, text.encode())
+    save_figure(card_picture(model), picture)
     if as_json:
         print_json({"model": str(out), "fingerprint": model.fingerprint, **record})
     else:
-        click.echo(card)
+        click.echo(text)
 
 
 def _inputs(chosen: Recipe, step: tuple[str, ...], data: Path, made: list[Path]) -> list[str]:
@@ -116,7 +117,9 @@ def _run(
     elif force:
         arguments = [*arguments, "--force"]
     with contextlib.redirect_stdout(sys.stderr):  # The result of the whole is that of the recipe.
-        group.commands[arguments[0]].main(arguments[1:], standalone_mode=False)
+        command = group.commands[arguments[0]]
+        with command.make_context(command.name, arguments[1:], parent=context.parent) as inner:
+            command.invoke(inner)
 
 
 def _seconds(path: Path) -> float:

@@ -81,8 +81,12 @@ def measure(
     )
 
 
-def card_text(model: Model, recipe: Recipe, held_out: HeldOut, *, seconds: float) -> str:
-    """The card, in Markdown; ``seconds`` is the time that the training took."""
+def card_text(
+    model: Model, recipe: Recipe, held_out: HeldOut, *, seconds: float, picture: str
+) -> str:
+    """The card, in Markdown; ``seconds`` is the time that the training took, ``picture`` the name
+    of the file beside it that ``card_picture`` is in.
+    """
     weights = sum(tensor.numel() for tensor in model.network.state_dict().values())
     channels, height, width = model.image_shape
     rows = [
@@ -110,7 +114,7 @@ def card_text(model: Model, recipe: Recipe, held_out: HeldOut, *, seconds: float
             "|---|---|---|",
             *table,
             "",
-            f"![Images that {recipe.name} makes of random codes]({recipe.name}.jpg)",
+            f"![Images that {recipe.name} makes of random codes]({picture})",
             "",
             f"Made by `latentmap train recipe {recipe.name} --data {recipe.data} --out "
             f"{recipe.name}.safetensors`, which runs:",

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from latentmap.encoders.bundled import FOLDER
 from latentmap.errors import ModelError
 from latentmap.images import ImageSource, open_images
-from latentmap.splits import Split
+from latentmap.splits import SPLITS, Split
+
+# What a step may be: the trainings of `latentmap train`.
+TRAININGS = ("vae", "split-vae", "gan", "stylegan2", "inversion")
 
 
 @dataclass(frozen=True)
@@ -70,22 +73,34 @@ def read_recipe(reference: str | Path) -> Recipe:
     path = known.get(str(reference), Path(reference))
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(said["steps"], list) or not said["steps"]:
+        if not isinstance(said["steps"], list):
             raise TypeError("steps must be a list of command lines")
-        return Recipe(
-            name=path.stem,
-            **{
-                **said,
-                "options": tuple(_words(said["options"])),
-                "steps": tuple(tuple(_words(step)) for step in said["steps"]),
-            },
-        )
+        said["options"] = tuple(_words(said["options"]))
+        said["steps"] = tuple(tuple(_words(step)) for step in said["steps"])
+        recipe = Recipe(name=path.stem, **said)
+        _check(recipe)
+        return recipe
     except OSError:
         raise ModelError(
             f"there is no recipe {str(reference)!r}: give a file, or one of {', '.join(known)}"
         ) from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} is no recipe as it should be: {error}") from None
+
+
+def _check(recipe: Recipe) -> None:
+    """Refuses what would fail only when it is used, perhaps after hours of training."""
+    for field in fields(recipe):
+        value = getattr(recipe, field.name)
+        if not isinstance(value, str | tuple) and (value is not None or field.default is not None):
+            raise TypeError(f"{field.name} must be a text, not {value!r}")
+    if recipe.test_split not in (None, *SPLITS):
+        raise ValueError(f"test_split must be one of {', '.join(SPLITS)}")
+    for number, step in enumerate(recipe.steps, start=1):
+        if not step or step[0] not in TRAININGS:
+            raise ValueError(f"step {number} must begin with one of {', '.join(TRAININGS)}")
+    if not recipe.steps or recipe.steps[0][0] == "inversion":
+        raise ValueError("the first step must train on images: an inversion needs a generator")
 
 
 def _words(line: object) -> list[str]:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from latentmap.cli.demo import STEPS
 from latentmap.cli.main import main
+from latentmap.errors import ImageError
 
 
 def run(out: Path) -> Result:
@@ -65,3 +66,25 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     result = run(tmp_path / "file" / "demo")
     assert result.exit_code == 1
     assert "cannot be the demo's folder" in result.stderr
+
+
+def test_an_interruption_ends_it(tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("latentmap.comparing.making.images_for_all", stop)
+    result = run(tmp_path / "demo")
+    assert result.exit_code == 130
+    assert "Interrupted" in result.stderr
+    assert "And back" not in result.stdout and "Look at" not in result.stdout
+
+
+def test_a_step_that_fails_ends_it(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise ImageError("no images today")
+
+    monkeypatch.setattr("latentmap.comparing.making.images_for_all", fail)
+    result = run(tmp_path / "demo")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == "Error: no images today"
+    assert "Look at" not in result.stdout

@@ -101,6 +101,12 @@ def test_images_of_other_codes_are_not_taken_for_those_that_a_stopped_run_left(m
     assert np.array_equal(images.read(1), decoded[1].permute(1, 2, 0).numpy())
 
 
+def test_codes_and_images_do_not_go_into_one_file():
+    refused = refusal(MODEL, "--codes-out", "a.h5", "--images-out", "a.h5", "--force")
+    assert "--codes-out and --images-out are both a.h5" in refused
+    assert not Path("a.h5").exists()
+
+
 def test_images_cannot_be_kept_that_cannot_be_made_again():
     for words in (("--images-out", "i.png"), ("--images-out", "i.h5", "--noise", "random")):
         assert (

@@ -189,6 +189,12 @@ def test_two_models_are_enough(monkeypatch):
     assert "vae-to-gan.png exists" in again.stderr
 
 
+def test_a_support_set_is_found_in_a_data_set_only():
+    models = ["--src", "vae.safetensors", "--dst", "gan.safetensors"]
+    refused = run("fit", *models, "--support", "s.h5", code=2).stderr
+    assert "--support needs the images that it was built from: give --data" in refused
+
+
 def test_options_of_samples_are_not_for_a_data_set():
     models = ["--src", "vae.safetensors", "--dst", "gan.safetensors"]
     view = run("fit", *models, "--data", "digits", "--view", "0,0,1,1", "--class", "1", code=2)

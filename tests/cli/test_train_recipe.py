@@ -14,7 +14,7 @@ from latentmap.cli.train import train
 from latentmap.encoders import load
 from latentmap.encoders.bundled import bundled_models
 from latentmap.encoders.native import read_header
-from latentmap.encoders.recipes import bundled_recipes, read_recipe
+from latentmap.encoders.recipes import TRAININGS, bundled_recipes, read_recipe
 from latentmap.errors import ModelError
 from latentmap.images import open_images
 
@@ -60,7 +60,9 @@ def test_a_recipe_makes_a_model_its_card_and_a_picture(workdir):
     value, low, high = said["held_out"]["reconstruction"]
     assert low < value < high
     card = (workdir / "made.md").read_text()
-    assert "A GAN of digits." in card and f"latentmap train gan {GAN}" in card
+    assert (
+        "(made.jpg)" in card and "A GAN of digits." in card and f"latentmap train gan {GAN}" in card
+    )
     assert f"{value:.5f} ({low:.5f}, {high:.5f})" in card
     with Image.open("made.jpg") as picture:
         assert picture.size == (6 * 8 + 5 * 4, 6 * 8 + 5 * 4)
@@ -87,7 +89,8 @@ def test_a_recipe_goes_on_where_it_stopped(workdir):
     run("tiny.json")
     first = load("made.safetensors").fingerprint
     step = (workdir / "made-step-1.safetensors").stat().st_mtime_ns
-    (workdir / "made.safetensors").unlink()
+    for name in ("made.safetensors", "made.md", "made.jpg"):
+        (workdir / name).unlink()
     (workdir / "made-step-2.safetensors").unlink()
     run("tiny.json", "--resume")
     assert load("made.safetensors").fingerprint == first
@@ -100,11 +103,31 @@ def test_the_option_and_the_command_are_the_same(words):
     assert "there is no recipe 'nix'" in result.stderr
 
 
-def test_what_exists_is_kept(workdir):
+@pytest.mark.parametrize("words", [(), ("--resume",)])
+@pytest.mark.parametrize("name", ["made.safetensors", "made.md", "made.jpg"])
+def test_what_exists_is_kept(name, words, workdir):
     write()
-    (workdir / "made.safetensors").write_bytes(b"precious")
-    assert "made.safetensors exists" in run("tiny.json", code=1).stderr
-    assert (workdir / "made.safetensors").read_bytes() == b"precious"
+    (workdir / name).write_bytes(b"precious")
+    assert f"{name} exists" in run("tiny.json", *words, code=1).stderr
+    assert [path.name for path in workdir.glob("made*")] == [name]
+    assert (workdir / name).read_bytes() == b"precious"
+
+
+def test_an_interruption_in_a_step_ends_the_whole_and_says_how_to_go_on(workdir, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    write()
+    monkeypatch.setattr("latentmap.encoders.training.train_inversion.run", stop)
+    interrupted = run("tiny.json", code=130)
+    assert "Interrupted: what was finished is kept" in interrupted.stderr
+    assert not (workdir / "made.safetensors").exists()
+
+
+def test_a_step_that_is_wrong_usage_says_which_command_it_is(workdir):
+    write(steps=[f"gan {GAN} --colour blue"])
+    refused = run("tiny.json", code=2).stderr
+    assert "latentmap train gan" in refused and "No such option" in refused
 
 
 def test_an_unknown_recipe_names_the_known_ones(workdir):
@@ -112,11 +135,30 @@ def test_an_unknown_recipe_names_the_known_ones(workdir):
     assert "there is no recipe 'nix': give a file, or one of gan, mnist-gan" in refused
 
 
-@pytest.mark.parametrize("changes", [{"steps": 3}, {"steps": []}, {"wrong": 1}, {"options": None}])
-def test_a_file_that_is_no_recipe_is_refused(changes, workdir):
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"steps": 3}, "steps must be a list of command lines"),
+        ({"steps": []}, "the first step must train on images"),
+        ({"steps": ["inversion --width 4"]}, "the first step must train on images"),
+        ({"steps": ["foo --x 1"]}, "step 1 must begin with one of vae, split-vae, gan"),
+        ({"steps": [f"gan {GAN}", ""]}, "step 2 must begin with one of vae, split-vae, gan"),
+        ({"steps": [3]}, "3 is no command line"),
+        ({"wrong": 1}, "wrong"),
+        ({"options": None}, "None is no command line"),
+        ({"group_by": 3}, "group_by must be a text, not 3"),
+        ({"defects": None}, "defects must be a text, not None"),
+        ({"test_split": "half"}, "test_split must be one of train, val, test"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused(changes, reason, workdir):
     write(**changes)
-    with pytest.raises(ModelError, match=r"tiny.json is no recipe as it should be"):
+    with pytest.raises(ModelError, match=rf"tiny.json is no recipe as it should be: .*{reason}"):
         read_recipe("tiny.json")
+
+
+def test_a_step_may_be_every_training_there_is():
+    assert {*TRAININGS, "recipe"} == set(train.commands)
 
 
 @pytest.mark.parametrize("name", bundled_recipes())

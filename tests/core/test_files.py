@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from latentmap.errors import MapError, OutputError
-from latentmap.files import refuse_existing, replace_atomic, write_atomic
+from latentmap.files import refuse_equal, refuse_existing, replace_atomic, write_atomic
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -47,3 +49,10 @@ def test_an_output_that_exists_asks_for_force(tmp_path):
     refuse_existing(path, force=True)
     with pytest.raises(OutputError, match=r"the folder of .* does not exist: make it first"):
         refuse_existing(tmp_path / "no" / "map.safetensors", force=False)
+
+
+def test_one_path_cannot_be_two_outputs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refuse_equal({"--out": Path("a.png"), "--figure": Path("b.png"), "--grid": None, "-x": None})
+    with pytest.raises(OutputError, match=r"--out and --figure are both .*a\.png: give each"):
+        refuse_equal({"--out": Path("a.png"), "--figure": tmp_path / "a.png"})
