@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from latentmap.expressiveness import Expressiveness
     from latentmap.model import Model
     from latentmap.report.parts import Section
-    from latentmap.targets import TargetName, TargetSet
+    from latentmap.targets import TargetSet
 
 # A test compares these with the library's own list, which cannot be imported here without torch.
 METHODS = ("network", "search", "hybrid")
@@ -120,6 +121,9 @@ def bench(
     These can be reproduced without any error, so they are the calibration of the search: where it
     misses more than 5 % of their variance, what it says of other images is marked unreliable.
 
+    --split, --limit, --where and --group-by choose among the images of data sets; own images and
+    support sets are taken as they are.
+
     A sector, or a group of similar images (--encoder), is blind when it is at least 1.5 times as
     bad as the rest, and too bad for chance. With --encoder, how bad an image is, is its error over
     that of the encoder itself: some images are hard for any model.
@@ -134,12 +138,13 @@ def bench(
     from latentmap.benchmark import OWN_IMAGES
     from latentmap.benchmark import bench as measure
     from latentmap.cli.bench_tables import errors_table, verdict
-    from latentmap.cli.output import command_line, print_json, warn_skipped
+    from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
     from latentmap.code_search import SearchSettings
     from latentmap.encoders import load
+    from latentmap.files import refuse_equal
     from latentmap.mapping.linear_map import LinearMap
-    from latentmap.targets import TargetName
+    from latentmap.targets import TargetName, titles_of
 
     if (map_path is None) != (src is None):
         raise click.UsageError("--map and --src belong together: give both, or neither")
@@ -147,11 +152,17 @@ def bench(
     own = [name.n for name in names if name.path is None]
     if len(own) > 1:
         raise click.UsageError("own images are one target: give --target own:N once")
+    _check_data(data, [Path(name.path) for name in names if name.path is not None])
+    refuse_equal({"--out": out, "--report": report})
     if out is not None:
         _check_folder(out, force=force)
     check_report(report)
     models = [load(reference, device=device) for reference in references]
-    targets = [_open(name, data, seed) for name in names if name.path is not None]
+    targets = [
+        _open(name.path, name.n, title, data, seed)
+        for name, title in zip(names, titles_of(names), strict=True)
+        if name.path is not None
+    ]
     results = measure(
         models,
         targets,
@@ -170,6 +181,8 @@ def bench(
         stage=functools.partial(progress_bar, unit="steps"),
     )
     warn_skipped(list(dict.fromkeys(s for one in results for t in one.targets for s in t.skipped)))
+    for name, left_out in results[0].record["left_out"].items():
+        warn(f"{name} has no encoder: left out {', '.join(left_out)}")
     found = {"generators": [result.to_json() for result in results]}
     if out is not None:
         _write(out, results, models, found)
@@ -196,22 +209,42 @@ def _check_folder(out: Path, *, force: bool) -> None:
     require_plots(out / "sectors.png")
 
 
-def _open(name: TargetName, data: DataOptions, seed: int) -> TargetSet:
-    """The images that a user names, out of --data where they are those of a support set."""
-    from latentmap.support.support_set import SupportSet
-    from latentmap.targets import TargetSet, holds_support
+def _check_data(data: DataOptions, paths: Sequence[Path]) -> None:
+    """Refuses options about images that no target among ``paths`` has a use for."""
+    from latentmap.support.support_file import holds_support
 
-    assert name.path is not None
-    if holds_support(Path(name.path)):
-        images = None
-        if data.path is not None:
-            whole = DataOptions(data.path, on_error=data.on_error)
-            images = whole.open()
-        return TargetSet.of_support(
-            SupportSet.load(Path(name.path)), images, n=name.n, name=name.title, seed=seed
+    support_sets = [holds_support(path) for path in paths]
+    if data.path is not None and not any(support_sets):
+        raise click.UsageError(
+            "--data is where the images of a support set are: leave it out, or give a support set "
+            "as --target"
         )
-    images = replace(data, path=name.path).open()
-    return TargetSet.of_images(images, name.n, name=name.title, seed=seed)
+    choices = {
+        "--split": data.split,
+        "--limit": data.limit,
+        "--group-by": data.group_by,
+        "--attributes": data.attributes,
+        "--where": data.where,
+    }
+    given = [option for option, value in choices.items() if value is not None]
+    if given and all(support_sets):
+        raise click.UsageError(
+            f"{given[0]} chooses among the images of a data set: leave it out, or give a data set "
+            "as --target"
+        )
+
+
+def _open(path: str, n: int | None, title: str, data: DataOptions, seed: int) -> TargetSet:
+    """The images that a user names, out of --data where they are those of a support set."""
+    from latentmap.support.support_file import holds_support
+    from latentmap.support.support_set import SupportSet
+    from latentmap.targets import TargetSet
+
+    if not holds_support(Path(path)):
+        images = replace(data, path=path).open()
+        return TargetSet.of_images(images, n, name=title, seed=seed)
+    whole = None if data.path is None else DataOptions(data.path).open()
+    return TargetSet.of_support(SupportSet.load(Path(path)), whole, n=n, name=title, seed=seed)
 
 
 def _write(
@@ -224,14 +257,16 @@ def _write(
 
     out.mkdir(exist_ok=True)
     write_atomic(out / "bench.json", json_text(found).encode())
+    used: set[str] = set()
     for result, model in zip(results, models, strict=True):
         for target in (result.own, *result.targets):
-            stem = f"{result.name}-{_file_name(target.name)}"
-            save_figure(reproduction_figure(target, model), out / f"{stem}.png")
+            stem = f"{result.name}-{target.name}"
+            save_figure(reproduction_figure(target, model), out / _unused(stem, used))
             if any(one.blind for one in target.sectors):
-                save_figure(blind_figure(target, model), out / f"{stem}-blind.png")
+                save_figure(blind_figure(target, model), out / _unused(f"{stem}-blind", used))
             if target.sectors:
-                save_sector_map(target, out / f"{stem}-sectors.png", model=result.name)
+                path = out / _unused(f"{stem}-sectors", used)
+                save_sector_map(target, path, model=result.name)
 
 
 def _section(results: Sequence[Expressiveness], models: Sequence[Model]) -> Section:
@@ -240,6 +275,11 @@ def _section(results: Sequence[Expressiveness], models: Sequence[Model]) -> Sect
     return bench_section(results, models)
 
 
-def _file_name(target: str) -> str:
-    """A target set's name as a part of a file's name."""
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in target)
+def _unused(title: str, used: set[str]) -> str:
+    """The name of a picture's file, with a number where another picture has it; notes it."""
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in title)
+    numbered = (f"{plain}-{number}" for number in itertools.count(2))
+    # Some disks take letters of either case for the same.
+    stem = next(one for one in itertools.chain([plain], numbered) if one.casefold() not in used)
+    used.add(stem.casefold())
+    return f"{stem}.png"

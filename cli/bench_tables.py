@@ -60,6 +60,8 @@ def verdict(result: Expressiveness) -> list[str]:
 
 
 def _of_target(target: TargetScores, *, doubted: bool) -> list[str]:
+    from latentmap.coverage import FIGURES
+
     lines = []
     parts = {
         "generator limit": target.limit,
@@ -72,8 +74,7 @@ def _of_target(target: TargetScores, *, doubted: bool) -> list[str]:
     if shown:
         lines.append(f"  {target.name}: {', '.join(shown)}")
     if target.coverage is not None:
-        figures = ("precision", "recall", "density", "coverage")
-        values = (f"{name} {getattr(target.coverage, name).value:.3f}" for name in figures)
+        values = (f"{name} {getattr(target.coverage, name).value:.3f}" for name in FIGURES)
         lines.append(f"  {target.name}: {', '.join(values)}")
     if target.sectors:
         blind = [one for one in target.sectors if one.blind]
@@ -84,7 +85,7 @@ def _of_target(target: TargetScores, *, doubted: bool) -> list[str]:
         lines += _sectors_table(target).splitlines()
     worst, best = (
         [str(target.ids[i]) for i in part]
-        for part in (target.worst_first[:5], target.worst_first[:-6:-1])
+        for part in (target.worst_first[:_NAMED], target.worst_first[::-1][:_NAMED])
     )
     lines.append(f"  {target.name}: worst {', '.join(worst)}; best {', '.join(best)}")
     return lines

@@ -64,8 +64,8 @@ def _parse_methods(
     "--out",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Write a report into this folder: index.html, and its numbers in comparison.json.  "
-    "[default: none is written]",
+    help="Write a report into this folder: index.html, and its numbers in comparison.json; what "
+    "other commands added to it stays.  [default: none is written]",
 )
 @click.option(
     "--methods",
@@ -75,7 +75,7 @@ def _parse_methods(
 )
 @click.option(
     "--scored",
-    type=click.IntRange(min=2),
+    type=click.IntRange(min=20),
     default=128,
     show_default=True,
     metavar="N",
@@ -173,6 +173,9 @@ def compare(
         stage=progress_bar,
     )
     warn_skipped(result.record["skipped"])
+    for (name, reason), count in result.failures.items():
+        pairs = "" if count == len(result.pairs) else f" for {count} of {len(result.pairs)} pairs"
+        warn(f"{name} has no map{pairs}: {reason}")
     if out is not None:
         _write_report(result, out)
     if as_json:
@@ -229,16 +232,18 @@ def _refuse_report(out: Path, *, force: bool) -> None:
     from latentmap.files import refuse_existing
     from latentmap.report.store import require_report_folder
 
-    refuse_existing(out, force=force)
     require_report_folder(out)
+    if out.exists():
+        # Of a report that other commands began nothing is replaced.
+        refuse_existing(out / FIGURES, force=force)
 
 
 def _write_report(result: ModelComparison, out: Path) -> None:
     """The page, and all figures for programs beside it."""
     from latentmap.cli.output import json_text
     from latentmap.files import write_atomic
-    from latentmap.report.comparison_page import comparison_report
+    from latentmap.report.comparison_page import SECTIONS, comparison_report
     from latentmap.report.store import write_report
 
-    write_report(out, comparison_report(result))
+    write_report(out, comparison_report(result), replaces=SECTIONS)
     write_atomic(out / FIGURES, json_text(result.to_json()).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from typing import TYPE_CHECKING
 
 from latentmap.cli.output import table
@@ -17,7 +18,7 @@ def comparison_tables(result: ModelComparison) -> str:
     parts = [_pairs_table(result), _indexes_table(result)]
     if result.compositions:
         parts.append(_ways(result))
-    if any(pair.methods or pair.failed for pair in result.pairs.values()):
+    if result.methods:
         parts.append(_methods_table(result))
     return "\n\n".join(parts)
 
@@ -77,10 +78,10 @@ def _ways(result: ModelComparison) -> str:
     known = [way for way in result.compositions if math.isfinite(way.lost_r2.value)]
     if not known:
         return "ways by a third model: no R2 is defined"
-    known.sort(key=lambda way: way.lost_r2.value)
-    middle, worst = known[len(known) // 2], known[-1]
+    median = statistics.median(way.lost_r2.value for way in known)
+    worst = max(known, key=lambda way: way.lost_r2.value)
     return (
-        f"a way by a third model loses {middle.lost_r2.value:.3f} of R2 in the median, "
+        f"a way by a third model loses {median:.3f} of R2 in the median, "
         f"{_with_interval(worst.lost_r2)} at most: {names[worst.source]} to "
         f"{names[worst.target]} by {names[worst.by]}"
     )
@@ -89,19 +90,12 @@ def _ways(result: ModelComparison) -> str:
 def _methods_table(result: ModelComparison) -> str:
     """The R2 of each method, one line a pair."""
     names = [model.label for model in result.models]
-    methods = list(
-        dict.fromkeys(
-            name
-            for pair in result.pairs.values()
-            for name in (*(one.method for one in pair.methods), *pair.failed)
-        )
-    )
     rows = []
     for pair in result.pairs.values():
         found = {one.method: f"{one.r2.value:.3f}" for one in pair.methods}
-        cells = [found.get(name, "-") for name in methods]
+        cells = [found.get(name, "-") for name in result.methods]
         rows.append((names[pair.source], names[pair.target], *cells))
-    return f"R2 by method\n{table(('from', 'to', *methods), rows)}"
+    return f"R2 by method\n{table(('from', 'to', *result.methods), rows)}"
 
 
 def _with_interval(estimate: Estimate) -> str:

@@ -15,7 +15,8 @@ report_option = click.option(
     "--report",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Add the result, with its figures, to the report in this folder, or begin one.",
+    help="Add the result, with its figures, to the report in this folder, or begin one; the same "
+    "result made again takes its own place.",
 )
 
 
@@ -28,10 +29,12 @@ def check_report(folder: Path | None) -> None:
 
 
 def add_to_report(folder: Path | None, section: Callable[[], Section]) -> None:
-    """Adds a section, which is made only where a report is asked for, and says where it is."""
+    """Adds a section, which is made only where a report is asked for, and says where it is, and
+    whether it took the place of the same result.
+    """
     if folder is not None:
         from latentmap.cli.output import warn
         from latentmap.report.store import PAGE, add_section
 
-        add_section(folder, section())
-        warn(f"added to {folder / PAGE}")
+        replaced = add_section(folder, section())
+        warn(f"{'replaced in' if replaced else 'added to'} {folder / PAGE}")

@@ -95,7 +95,7 @@ def order(
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
-    from latentmap.files import refuse_existing
+    from latentmap.files import refuse_equal, refuse_existing
     from latentmap.report.curves import require_plots
     from latentmap.report.figures import require_picture_suffix, save_figure
     from latentmap.report.gains import save_gains
@@ -104,6 +104,7 @@ def order(
 
     if at is not None and traversals is None:
         raise click.UsageError("--at is where traversals start: add --traversals, or leave it out")
+    refuse_equal({"--figure": figure, "--traversals": traversals})
     for path, check in ((figure, require_plots), (traversals, require_picture_suffix)):
         if path is not None:
             refuse_existing(path, force=force)

@@ -72,13 +72,15 @@ def show(
       latentmap support show support.h5 --data faces.zip --grid images.png --occupancy sectors.png
       latentmap support show support.h5 --sector 102
     """
-    from latentmap.cli.output import print_json
+    from latentmap.cli.output import print_json, warn_skipped
     from latentmap.cli.support_text import shown_text
     from latentmap.errors import SupportError
+    from latentmap.files import refuse_equal
     from latentmap.support.occupancy import occupancy_of
     from latentmap.support.spread import Spread, measure_spread
     from latentmap.support.support_set import SupportSet
 
+    refuse_equal({"--grid": grid, "--occupancy": occupancy_out, "--report": report})
     support = SupportSet.load(file)
     if sector is not None and sector >= len(support.occupancy):
         raise click.UsageError(
@@ -89,7 +91,8 @@ def show(
     images = None if data.path is None else data.open()
     spread = None
     if images is not None:
-        spread = measure_spread(support, images, seed=seed)
+        spread = measure_spread(support, images, seed=seed, on_error=data.on_error)
+        warn_skipped(spread.skipped)
     elif "spread" in support.settings:
         spread = Spread.from_json(support.settings["spread"])
     occupancy = occupancy_of(support)

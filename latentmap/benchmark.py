@@ -24,12 +24,22 @@ from latentmap.inversion import InversionMethod, require_method
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.model import Model
 from latentmap.pairing import Stage, silent
-from latentmap.reproducing import BenchSettings, carry, encode_all, reproduce, see
+from latentmap.reproducing import (
+    BenchSettings,
+    carry,
+    encode_all,
+    methods_left_out,
+    methods_of,
+    reproduce,
+    see,
+    squared_errors,
+)
 from latentmap.sampling import decode_all
 from latentmap.targets import TargetSet
 
 OWN_IMAGES = 256
 _BATCH = 64
+_SHORT = 6  # Digits of a fingerprint that tell two models of one name apart.
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +83,11 @@ def bench(
     ``methods`` find the codes; by default the search, and the network where a model has one. With
     an ``encoder``, the figures of coverage are measured on its codes, and images that are in no
     sectors are grouped by these, so that errors are known by group; its own errors say which images
-    are hard for any model. ``mapped`` is a map into the
-    space of one of the models, and the model that it comes from: codes of the targets are carried
-    through it. Own images are kept in ``folder``; ``record`` goes into each result.
+    are hard for any model. ``mapped`` is a map into the space of one of the models, and the model
+    that it comes from: codes of the targets are carried through it. Own images are kept in
+    ``folder``; ``record`` goes into each result, and so do the methods that were ``left_out`` for
+    lack of a network, by the name of the result. Where models have one name, results have more in
+    theirs: the kind of the space, or some of the fingerprint.
 
     Raises:
         ModelError: a model is given twice, or a method needs a network that it lacks.
@@ -87,10 +99,38 @@ def bench(
         methods, search or SearchSettings(), seed, batch_size, on_error, stage or silent
     )
     groups = [_group(target, encoder, settings) for target in targets] if encoder else None
+    names = _names(models)
+    made_by = {
+        "seed": seed,
+        "search": asdict(settings.search),
+        "targets": {target.name: target.images.fingerprint for target in targets},
+        "encoder": encoder and encoder.fingerprint,
+        "left_out": {
+            name: left_out
+            for name, model in zip(names, models, strict=True)
+            if (left_out := methods_left_out(model, methods))
+        },
+        **(record or {}),
+    }
     return [
-        _bench_one(model, targets, groups, own, encoder, mapped, folder, settings, record or {})
-        for model in models
+        _bench_one(name, model, targets, groups, own, encoder, mapped, folder, settings, made_by)
+        for name, model in zip(names, models, strict=True)
     ]
+
+
+def _names(models: Sequence[Model]) -> list[str]:
+    """The names of the models, each with what tells it from others of the same name."""
+    names = []
+    for model in models:
+        alike = [one for one in models if one.name == model.name]
+        kinds = [one.space.kind for one in alike]
+        parts = [model.name]
+        if len(set(kinds)) > 1:
+            parts.append(model.space.kind)
+        if kinds.count(model.space.kind) > 1:
+            parts.append(model.fingerprint[:_SHORT])
+        names.append(" ".join(parts))
+    return names
 
 
 def _check(
@@ -148,6 +188,7 @@ def _check(
 
 
 def _bench_one(
+    name: str,
     model: Model,
     targets: Sequence[TargetSet],
     groups: Sequence[_Groups] | None,
@@ -158,7 +199,7 @@ def _bench_one(
     settings: BenchSettings,
     record: Mapping[str, Any],
 ) -> Expressiveness:
-    methods = _methods(model, settings)
+    methods = methods_of(model, settings.methods)
     own = _own_images(model, n_own, encoder, folder, settings)
     by_method = reproduce(model, own.images, methods, "own", settings, own=None)
     results = []
@@ -191,30 +232,15 @@ def _bench_one(
             )
         )
     return Expressiveness(
-        name=model.name,
+        name=name,
         family=model.family,
         space=model.space.kind,
         fingerprint=model.fingerprint,
         own=score_target("own", own.ids, own.images, by_method, seed=settings.seed),
         targets=results,
         calibration=calibrate(own.images, by_method),
-        record={
-            "seed": settings.seed,
-            "search": asdict(settings.search),
-            "targets": {target.name: target.images.fingerprint for target in targets},
-            "encoder": encoder and encoder.fingerprint,
-            **record,
-        },
+        record=record,
     )
-
-
-def _methods(model: Model, settings: BenchSettings) -> list[InversionMethod]:
-    """Those that are asked for and that the model has; without its network a hybrid is a search."""
-    if settings.methods is None:
-        return ["network", "search"] if model.can_encode else ["search"]
-    if model.can_encode:
-        return list(dict.fromkeys(settings.methods))
-    return ["search"]
 
 
 def _own_images(
@@ -255,7 +281,7 @@ def _group(target: TargetSet, encoder: Model, settings: BenchSettings) -> _Group
         made = decode_all(encoder, codes, batch_size=_BATCH, progress=progress)
     number, mse = np.full(len(target.ids), -1), np.full(len(target.ids), np.nan)
     number[kept] = cells.number
-    mse[kept] = (made - images).double().square().flatten(1).mean(1).numpy()
+    mse[kept] = squared_errors(made, images)
     return _Groups(codes, Cells(number, cells.centers), mse)
 
 

@@ -35,15 +35,13 @@ class Cells:
         return torch.cdist(codes.float(), self.centers).argmin(1).numpy()
 
 
-def group_codes(codes: Tensor, *, n_cells: int | None = None, seed: int) -> Cells:
-    """Groups of similar codes ``(n, d)`` by k-means; by default as many as the square root of
-    ``n``.
-    """
+def group_codes(codes: Tensor, *, seed: int) -> Cells:
+    """Groups of similar codes ``(n, d)`` by k-means, as many as the square root of ``n``."""
     from sklearn.cluster import KMeans
 
-    n_cells = n_cells or max(2, round(math.sqrt(len(codes))))
     distinct = len(torch.unique(codes, dim=0))
-    found = KMeans(min(n_cells, distinct), n_init=4, random_state=seed).fit(codes.numpy())
+    n_cells = min(max(2, round(math.sqrt(len(codes)))), distinct)
+    found = KMeans(n_cells, n_init=4, random_state=seed % 2**32).fit(codes.numpy())
     return Cells(found.labels_, torch.from_numpy(found.cluster_centers_).float())
 
 

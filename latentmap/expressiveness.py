@@ -125,10 +125,11 @@ class TargetScores:
 class Expressiveness:
     """What one generator can and cannot make.
 
-    ``own`` are its own images, ``targets`` the others. ``calibration`` is the error of the search
-    on the own images, which can be reproduced without any, over their variance: where it is above
-    5 %, the search does not find codes that exist, and what it says of other images is not
-    ``reliable``. Both are None without a search.
+    ``name`` is that of the model, with more where several models have it. ``own`` are its own
+    images, ``targets`` the others. ``calibration`` is the error of the search on the own images,
+    which can be reproduced without any, over their variance: where it is above 5 %, the search does
+    not find codes that exist, and what it says of other images is not ``reliable``. Both are None
+    without a search.
     """
 
     name: str

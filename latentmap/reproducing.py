@@ -42,6 +42,20 @@ class BenchSettings:
     stage: Stage
 
 
+def methods_of(model: Model, asked: Sequence[InversionMethod] | None) -> list[InversionMethod]:
+    """Those that are asked for and that the model has; without a network that is the search."""
+    if not model.can_encode:
+        return ["search"]
+    return list(dict.fromkeys(asked or ("network", "search")))
+
+
+def methods_left_out(
+    model: Model, asked: Sequence[InversionMethod] | None
+) -> list[InversionMethod]:
+    """The methods that are asked for and that the model lacks the network for."""
+    return [one for one in dict.fromkeys(asked or ()) if one not in methods_of(model, asked)]
+
+
 def see(
     images: ImageSource, model: Model, settings: BenchSettings
 ) -> tuple[Tensor, np.ndarray, list[int]]:
@@ -60,6 +74,11 @@ def see(
             "target needs 2: repair them, or give others"
         )
     return torch.cat(parts).contiguous(), kept, failed
+
+
+def squared_errors(made: Tensor, images: Tensor) -> np.ndarray:
+    """The mean squared error of each image, float64 ``(n,)``."""
+    return np.asarray((made - images).double().square().flatten(1).mean(1))
 
 
 def encode_all(images: Tensor, model: Model) -> Tensor:
@@ -118,14 +137,13 @@ def carry(
     assert np.array_equal(readable, kept)
     moved = linear_map.apply(encode_all(seen, source)).float()
     made = decode_all(model, moved, batch_size=settings.batch_size or _BATCH)
-    mse = (made - images).double().square().flatten(1).mean(1)
     alike = torch.cat(
         [ssim(*pair) for pair in zip(made.split(_BATCH), images.split(_BATCH), strict=True)]
     )
     return _summary(
         MAPPED,
         moved.cpu(),
-        mse.numpy(),
+        squared_errors(made, images),
         alike.double().numpy(),
         None,
         settings,

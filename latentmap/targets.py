@@ -5,6 +5,8 @@ They are a generator's own, those of a data set, or a support set. Shapes: ``n``
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,7 +46,7 @@ class TargetName:
             ImageError: own images without their number, or a number of images below 2.
         """
         path, colon, number = text.rpartition(":")
-        if not colon or not number.lstrip("-").isdecimal():
+        if not colon or not number.removeprefix("-").isdecimal():
             path, n = text, None
         else:
             n = int(number)
@@ -57,6 +59,12 @@ class TargetName:
         if n is None:
             raise ImageError("say how many own images a generator shall reproduce, such as own:256")
         return cls(text, None, n)
+
+
+def titles_of(names: Sequence[TargetName]) -> list[str]:
+    """What target sets are called: by their titles, but in full where several have one."""
+    counts = Counter(name.title for name in names)
+    return [name.title if counts[name.title] == 1 else name.text for name in names]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,17 +148,6 @@ class TargetSet:
                 "built from (--data)"
             )
         return model.seen_through(Frame("full", model.frame.resize))
-
-
-def holds_support(path: Path) -> bool:
-    """Whether a file is a support set, sound or damaged, and no set of images."""
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            return bool(file.attrs.get("format") == "latentmap-support")
-    except OSError:
-        return False
 
 
 def _images_of(support: SupportSet, images: ImageSource | None, name: str) -> ImageSource:

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from latentmap.codes import Codes
-from latentmap.intervals import Estimate, interval, resample
+from latentmap.comparing.estimates import estimate_of, resampled_means, shares
+from latentmap.intervals import Estimate
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.progress import Progress
 
@@ -62,15 +63,11 @@ def code_errors(
     ``codes`` are of the same images, in one order.
     """
     m, n = len(codes), len(codes[0])
-    means = [_mean(part) for part in codes]
-    spread = np.zeros((m, n))
     missed, cycled = np.zeros((m, m, n)), np.zeros((m, m, n))
     composed = np.zeros((m, m, m, n))
     for start in range(0, n, _BLOCK):
         stop = min(start + _BLOCK, n)
         rows = [part.read(start, stop) for part in codes]
-        for i in range(m):
-            spread[i, start:stop] = (rows[i].double() - means[i]).square().mean(1)
         for (i, j), linear_map in maps.items():
             mapped = linear_map.apply(rows[i])
             missed[i, j, start:stop] = _errors(rows[j], mapped)
@@ -82,15 +79,26 @@ def code_errors(
                     composed[i, j, k, start:stop] = onwards
         if progress:
             progress(stop, n)
-    for i, mean in enumerate(means):
-        # A constant variable varies by the rounding of its float32 codes alone.
-        rounding = (torch.finfo(torch.float32).eps * mean).square().mean()
-        if spread[i].mean() <= float(rounding):
-            spread[i] = 0
-    return CodeErrors(spread, missed, cycled, composed)
+    return CodeErrors(np.stack([spread_of(part) for part in codes]), missed, cycled, composed)
 
 
-def code_figures(errors: CodeErrors, *, seed: int, n_bootstrap: int = 1000) -> CodeFigures:
+def spread_of(codes: Codes) -> np.ndarray:
+    """The squared distance ``(n,)`` of each code from the mean code, mean over variables; exactly 0
+    where all codes are equal.
+    """
+    mean = torch.zeros(codes.space.dim, dtype=torch.float64)
+    for block in codes.blocks():
+        mean += block.sum(0, dtype=torch.float64)
+    mean /= len(codes)
+    spread = torch.cat([(block.double() - mean).square().mean(1) for block in codes.blocks()])
+    # Constant variables vary by the rounding of their float32 codes alone.
+    rounding = (torch.finfo(torch.float32).eps * mean).square().mean()
+    if spread.mean() <= rounding:
+        spread.zero_()
+    return spread.numpy()
+
+
+def code_figures(errors: CodeErrors, *, seed: int) -> CodeFigures:
     """The figures of all ways, with percentile intervals over resamplings of the images, the same
     for all; ratios are formed inside each.
     """
@@ -105,41 +113,23 @@ def code_figures(errors: CodeErrors, *, seed: int, n_bootstrap: int = 1000) -> C
             *(errors.composed[triple][None] for triple in triples),
         ]
     )
-    means = np.stack([rows.mean(1), *resample(rows, n_bootstrap, seed)])
+    means = resampled_means(rows, seed=seed)
     spread, missed, cycled, composed = np.split(
         means, np.cumsum([m, len(pairs), len(pairs)]), axis=1
     )
-
-    def share(lost: np.ndarray, space: int) -> np.ndarray:
-        total = spread[:, space]
-        nothing = np.full_like(total, np.nan)
-        shares: np.ndarray = np.divide(lost, total, out=nothing, where=total > 0)
-        return shares
-
-    r2 = {pair: 1 - share(missed[:, c], pair[1]) for c, pair in enumerate(pairs)}
-    by_way = {way: 1 - share(composed[:, c], way[2]) for c, way in enumerate(triples)}
+    r2 = {(i, j): 1 - shares(missed[:, c], spread[:, j]) for c, (i, j) in enumerate(pairs)}
+    by_way = {
+        (i, j, k): 1 - shares(composed[:, c], spread[:, k]) for c, (i, j, k) in enumerate(triples)
+    }
     return CodeFigures(
-        {pair: _estimate(missed[:, c]) for c, pair in enumerate(pairs)},
-        {pair: _estimate(values) for pair, values in r2.items()},
-        {pair: _estimate(share(cycled[:, c], pair[0])) for c, pair in enumerate(pairs)},
-        {way: _estimate(values) for way, values in by_way.items()},
-        {way: _estimate(r2[way[0], way[2]] - values) for way, values in by_way.items()},
+        {pair: estimate_of(missed[:, c]) for c, pair in enumerate(pairs)},
+        {pair: estimate_of(values) for pair, values in r2.items()},
+        {(i, j): estimate_of(shares(cycled[:, c], spread[:, i])) for c, (i, j) in enumerate(pairs)},
+        {way: estimate_of(values) for way, values in by_way.items()},
+        {(i, j, k): estimate_of(r2[i, k] - values) for (i, j, k), values in by_way.items()},
     )
-
-
-def _estimate(values: np.ndarray) -> Estimate:
-    """The first value, with the interval of the others."""
-    return Estimate(float(values[0]), *interval(values[1:]))
 
 
 def _errors(codes: torch.Tensor, others: torch.Tensor) -> np.ndarray:
     errors: np.ndarray = (codes.double() - others).square().mean(1).numpy()
     return errors
-
-
-def _mean(codes: Codes) -> torch.Tensor:
-    total = torch.zeros(codes.space.dim, dtype=torch.float64)
-    for block in codes.blocks():
-        total += block.sum(0, dtype=torch.float64)
-    total /= len(codes)
-    return total

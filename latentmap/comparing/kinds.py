@@ -21,7 +21,7 @@ def kind_of_relocation(source: Model, target: Model) -> Kind:
     different learning objectives.
 
     Two objectives are told apart: to show images again that were encoded (VAEs), and to make new
-    ones (generators, with an inversion network or without).
+    ones (GANs and StyleGANs, with an inversion network or without), which are all of one class.
     """
     if source.is_generator != target.is_generator:
         return 3

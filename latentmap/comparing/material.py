@@ -43,10 +43,16 @@ class Material:
 
         Raises:
             ModelError: a model has no encoder.
-            PairError: fewer than 20 test images.
+            PairError: fewer than 20 test images, or all of one group.
             ImageError, CacheError: as encoding raises them.
         """
-        fitted, judged = images.split(split).ids, images.split("test").ids
+        fitted, test_images = images.split(split).ids, images.split("test")
+        judged, groups = test_images.ids, test_images.groups
+        if groups is not None and len(np.unique(groups)) == 1:
+            raise PairError(
+                f"all {len(judged)} test images are of one group, and intervals need two or more: "
+                "give images of more groups, or leave out --group-by"
+            )
         with stage("reading images") as progress:
             images.examine(progress)
         # A model's own samples have the codes that they were made of.

@@ -5,7 +5,6 @@ Shapes: ``n`` images.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +13,16 @@ from typing import Any
 import numpy as np
 
 from latentmap.codes import Codes
+from latentmap.comparing.estimates import (
+    estimate_of,
+    estimate_to_json,
+    resampled_means,
+    shares,
+)
+from latentmap.comparing.journeys import spread_of
 from latentmap.errors import MapError, ModelError
 from latentmap.images import ImageSource
-from latentmap.intervals import Estimate, interval, resample
+from latentmap.intervals import Estimate
 from latentmap.mapping.fitting import FitOptions
 from latentmap.mapping.solvers import SOLVERS
 from latentmap.model import Model
@@ -38,13 +44,13 @@ class MethodFigures:
 
     def to_json(self) -> dict[str, Any]:
         """All of it; estimates with ``_low`` and ``_high``, None where not defined."""
-        result: dict[str, Any] = {"method": self.method, "settings": dict(self.settings)}
-        for name in ("l_mse", "r2"):
-            value, low, high = (
-                number if math.isfinite(number) else None for number in getattr(self, name)
-            )
-            result |= {name: value, f"{name}_low": low, f"{name}_high": high}
-        return result | {"seconds": self.seconds}
+        return {
+            "method": self.method,
+            "settings": dict(self.settings),
+            **estimate_to_json("l_mse", self.l_mse),
+            **estimate_to_json("r2", self.r2),
+            "seconds": self.seconds,
+        }
 
 
 def require_methods(methods: Sequence[str]) -> None:
@@ -71,7 +77,7 @@ def compare_methods_of_pair(
     those that have no map, why.
     """
     x, y = (codes.vectors for codes in test)
-    spread = (y.double() - y.double().mean(0)).square().mean(1).numpy()
+    spread = spread_of(test[1])
     found, failed = [], {}
     for method in methods:
         started = time.perf_counter()
@@ -84,16 +90,13 @@ def compare_methods_of_pair(
             continue
         seconds = time.perf_counter() - started
         missed = (y.double() - linear_map.apply(x)).square().mean(1).numpy()
-        rows = np.stack([missed, spread])
-        means = np.stack([rows.mean(1), *resample(rows, 1000, seed)])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            r2 = 1 - means[:, 0] / means[:, 1]
+        means = resampled_means(np.stack([missed, spread]), seed=seed)
         found.append(
             MethodFigures(
                 method,
                 dict(linear_map.settings),
-                Estimate(float(means[0, 0]), *interval(means[1:, 0])),
-                Estimate(float(r2[0]) if np.isfinite(r2[0]) else math.nan, *interval(r2[1:])),
+                estimate_of(means[:, 0]),
+                estimate_of(1 - shares(means[:, 0], means[:, 1])),
                 seconds,
             )
         )

@@ -15,6 +15,7 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 )
 
 from latentmap.cache import LatentCache
+from latentmap.comparing.indexes import FEWEST
 from latentmap.comparing.journeys import CodeFigures, code_errors, code_figures
 from latentmap.comparing.kinds import kind_of_relocation
 from latentmap.comparing.layout import lay_out
@@ -24,7 +25,7 @@ from latentmap.comparing.pictures import ImageFigures, Maps, examples_of, image_
 from latentmap.comparing.result import ComparedModel, Composition, ModelComparison, ModelPair
 from latentmap.comparing.similarity import compare_codes
 from latentmap.comparing.spaces import maps_between
-from latentmap.errors import MapError, ModelError
+from latentmap.errors import MapError, ModelError, PairError
 from latentmap.images import ImageSource, OnError
 from latentmap.mapping.gathering import moments_of_spaces
 from latentmap.mapping.spectrum import shared_factors
@@ -86,12 +87,15 @@ def compare_models(
 
     Raises:
         ModelError: fewer than two models, one model twice, or one without an encoder.
-        PairError: fewer than 20 test images.
+        PairError: fewer than 20 test images, ``scored`` or ``compared``, or all of one group.
         MapError: an unknown method, or ``split`` is ``test``.
         ImageError, CacheError: as encoding raises them.
     """
     require_different(models)
     require_methods(methods)
+    for what, number in (("scored", scored), ("compared", compared)):
+        if number < FEWEST:
+            raise PairError(f"at least {FEWEST} images can be {what}, not {number}: give more")
     if split == "test":
         raise MapError(
             "maps cannot be fitted on the split test: it is kept for the scores; choose train or "
@@ -128,12 +132,18 @@ def compare_models(
     with stage("scoring codes") as progress, threadpool_limits(1):
         ways = code_figures(code_errors(test, maps, progress=progress), seed=seed)
     some = _draw(len(test[0]), compared, seed)
+    groups = material.groups_of(test[0].take(some))
+    if groups is not None and len(np.unique(groups)) == 1:
+        raise PairError(
+            f"all {len(some)} compared images are of one group, and intervals need two or more: "
+            "compare more (--compared)"
+        )
     with stage("comparing spaces") as progress, threadpool_limits(1):
         similarities = compare_codes(
             [codes.take(some).vectors for codes in test],
             moments,
             seed=seed,
-            groups=material.groups_of(test[0].take(some)),
+            groups=groups,
             permutations=permutations,
             progress=progress,
         )
@@ -144,6 +154,7 @@ def compare_models(
             seen,
             maps,
             material.images_of(seen[0]),
+            n_test=len(test[0]),
             seed=seed,
             batch_size=batch_size,
             progress=progress,

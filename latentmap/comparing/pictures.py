@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from latentmap.codes import Codes
-from latentmap.intervals import Estimate, interval, resample
+from latentmap.comparing.estimates import estimate_of, resampled_means, shares
+from latentmap.intervals import Estimate
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.spectrum import SharedFactors
 from latentmap.model import Model
@@ -32,8 +33,8 @@ Maps = Mapping[tuple[int, int], LinearMap]
 class ImageFigures:
     """The errors of images with their intervals, by the numbers of the models.
 
-    ``reconstruction`` is that of a model by itself, ``baseline`` that of the mean image as it sees
-    it; ``relocated`` and ``efficiency`` are of the map from one model to another.
+    ``reconstruction`` is that of a model by itself, ``baseline`` that of the mean test image as it
+    sees it; ``relocated`` and ``efficiency`` are of the map from one model to another.
     """
 
     reconstruction: Sequence[Estimate]
@@ -62,13 +63,17 @@ def image_figures(
     maps: Maps,
     images: ImageSource,
     *,
+    n_test: int,
     seed: int,
-    n_bootstrap: int = 1000,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> ImageFigures:
     """What relocated images lose, beside floors and baselines; ``codes`` are those of ``images``,
-    row by row.
+    two or more random ones of the ``n_test`` test images, row by row.
+
+    The baseline is that of ``evaluate`` on all test images: the error of their mean. The mean of
+    ``n`` of them is nearer to these than that of all, so the error is taken times ``n / (n - 1)``
+    and ``(n_test - 1) / n_test``: right on average, and the same where all are scored.
 
     Every image is read twice, once for the mean image, and decoded once by each model for each
     other one.
@@ -98,15 +103,17 @@ def image_figures(
             rows[row, here] = _errors(seen[j], models[j].decode(maps[i, j].apply(read[i])))
         if progress:
             progress(n + batch.stop, 2 * n)
-    resampled = np.stack([rows.mean(1), *resample(rows, n_bootstrap, seed)])
+    rows[m : 2 * m] *= n / (n - 1) * (n_test - 1) / n_test
+    resampled = resampled_means(rows, seed=seed)
     floors, baselines = resampled[:, :m], resampled[:, m : 2 * m]
     relocated = {pair: resampled[:, 2 * m + c] for c, pair in enumerate(order)}
     return ImageFigures(
-        [_estimate(floors[:, i]) for i in range(m)],
-        [_estimate(baselines[:, i]) for i in range(m)],
-        {pair: _estimate(values) for pair, values in relocated.items()},
+        [estimate_of(floors[:, i]) for i in range(m)],
+        [estimate_of(baselines[:, i]) for i in range(m)],
+        {pair: estimate_of(values) for pair, values in relocated.items()},
+        # A target that shows images no better than their mean has no scale for an efficiency.
         {
-            (i, j): _estimate(_efficiency(values, floors[:, j], baselines[:, j]))
+            (i, j): estimate_of(shares(baselines[:, j] - values, (baselines - floors)[:, j]))
             for (i, j), values in relocated.items()
         },
     )
@@ -156,16 +163,3 @@ def _errors(images: Tensor, others: Tensor) -> np.ndarray:
     others = others.to(images.device)
     errors: np.ndarray = (images - others).square().flatten(1).mean(1).double().cpu().numpy()
     return errors
-
-
-def _efficiency(errors: np.ndarray, floors: np.ndarray, baselines: np.ndarray) -> np.ndarray:
-    # A target that shows images no better than their mean has no scale for an efficiency.
-    room = baselines - floors
-    nothing = np.full_like(room, np.nan)
-    efficiency: np.ndarray = np.divide(baselines - errors, room, out=nothing, where=room > 0)
-    return efficiency
-
-
-def _estimate(values: np.ndarray) -> Estimate:
-    """The first value, with the interval of the others."""
-    return Estimate(float(values[0]), *interval(values[1:]))

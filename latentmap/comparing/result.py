@@ -5,13 +5,15 @@ Shapes: ``m`` models.
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
 
+from latentmap.comparing.estimates import estimate_to_json
 from latentmap.comparing.kinds import KINDS, Kind
 from latentmap.comparing.layout import Layout
 from latentmap.comparing.methods import MethodFigures
@@ -37,8 +39,8 @@ PAIR_FIGURES = (
 class ComparedModel:
     """One of the models: ``label`` is its name, with some of its fingerprint where two have one.
 
-    ``reconstruction_mse`` is its own error on the scored images, ``baseline_mse`` that of their
-    mean.
+    ``reconstruction_mse`` is its own error on the scored images, ``baseline_mse`` that of the mean
+    of the test images.
     """
 
     label: str
@@ -63,8 +65,8 @@ class ComparedModel:
             "latent_dim": self.latent_dim,
             "image_shape": list(self.image_shape),
             "frame": dict(self.frame),
-            **_spread("reconstruction_mse", self.reconstruction_mse),
-            **_spread("baseline_mse", self.baseline_mse),
+            **estimate_to_json("reconstruction_mse", self.reconstruction_mse),
+            **estimate_to_json("baseline_mse", self.baseline_mse),
         }
 
 
@@ -100,7 +102,7 @@ class ModelPair:
         """All but tensors: each figure with ``_low`` and ``_high``, None where not defined."""
         result: dict[str, Any] = {"source": self.source, "target": self.target, "kind": self.kind}
         for name in PAIR_FIGURES:
-            result |= _spread(name, getattr(self, name))
+            result |= estimate_to_json(name, getattr(self, name))
         one = self.linear_map
         result["map"] = {
             "method": one.method,
@@ -129,7 +131,7 @@ class Composition:
     def to_json(self) -> dict[str, Any]:
         """Numbers of the models; estimates with ``_low`` and ``_high``."""
         head = {"source": self.source, "by": self.by, "target": self.target}
-        return head | _spread("r2", self.r2) | _spread("lost_r2", self.lost_r2)
+        return head | estimate_to_json("r2", self.r2) | estimate_to_json("lost_r2", self.lost_r2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +154,19 @@ class ModelComparison:
     n_test: int
     n_scored: int
     record: Mapping[str, Any]
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods that were asked for besides the maps by ridge."""
+        found = (
+            (*(one.method for one in pair.methods), *pair.failed) for pair in self.pairs.values()
+        )
+        return list(dict.fromkeys(chain.from_iterable(found)))
+
+    @property
+    def failures(self) -> Counter[tuple[str, str]]:
+        """Of how many pairs a method has no map for some reason, by method and reason."""
+        return Counter(failure for pair in self.pairs.values() for failure in pair.failed.items())
 
     def to_json(self) -> dict[str, Any]:
         """All but images.
@@ -186,8 +201,3 @@ class ModelComparison:
             "examples": self.examples.ids.tolist(),
             "record": dict(self.record),
         }
-
-
-def _spread(name: str, estimate: Estimate) -> dict[str, float | None]:
-    value, low, high = (number if math.isfinite(number) else None for number in estimate)
-    return {name: value, f"{name}_low": low, f"{name}_high": high}

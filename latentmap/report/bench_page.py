@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from latentmap.expressiveness import Expressiveness, TargetScores
+from latentmap.expressiveness import MAPPED, Expressiveness, TargetScores
 from latentmap.model import Model
 from latentmap.report.bench import reproduction_figure
 from latentmap.report.embedding import embed_figure
 from latentmap.report.parts import Block, Column, Measure, Picture, Row, Section, Table
+from latentmap.report.words import section_id
 
 _READING = (
     "How well generators reproduce images: their own, which they can by construction, and others. "
@@ -38,7 +40,25 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
         "models": {result.name: result.fingerprint for result in results},
     }
     text = [_READING, *(_calibration(result) for result in results)]
-    return Section("bench", "What the generators can make", text, blocks, record)
+    id = section_id("bench", {**results[0].record, "results": [_identity(one) for one in results]})
+    return Section(id, "What the generators can make", text, blocks, record)
+
+
+def _identity(result: Expressiveness) -> dict[str, Any]:
+    """What tells a result from others, beside its record."""
+    # Which map the mapped codes are of is not in a result: their error tells it from others.
+    targets = [
+        {
+            "name": target.name,
+            "n": len(target.ids),
+            "methods": list(target.reproductions),
+            "mapped": [
+                one.mean_mse.value for name, one in target.reproductions.items() if name == MAPPED
+            ],
+        }
+        for target in (result.own, *result.targets)
+    ]
+    return {"model": result.fingerprint, "space": result.space, "targets": targets}
 
 
 def _calibration(result: Expressiveness) -> str:

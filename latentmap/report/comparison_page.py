@@ -21,6 +21,9 @@ from latentmap.report.comparison_tables import (
 from latentmap.report.parts import Block, HeatCell, HeatMap, Plane, Report, Section
 from latentmap.report.words import pair_id, with_interval
 
+# The sections of a comparison: of a report that others add to, a new comparison replaces these.
+SECTIONS = ("models", "spaces", "maps", "pairs", "similarity", "ways", "methods")
+
 
 def comparison_report(result: ModelComparison) -> Report:
     """The comparison as a report of its own."""
@@ -53,7 +56,7 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
         ),
         section("ways", _title_of_ways(result), [_READING_OF_WAYS], _ways(result)),
     ]
-    if any(pair.methods or pair.failed for pair in result.pairs.values()):
+    if result.methods:
         text = [
             "The maps above are by ridge regression. Other methods, fitted on the same images and "
             "judged by the codes of the same others:"

@@ -24,7 +24,7 @@ def models_table(result: ModelComparison) -> Table:
         Column("variables", "in a code"),
         Column("images", "channels, height and width of the images that it sees"),
         Column("own error", "mean squared error of its reconstructions, pixels in [0, 1]", "low"),
-        Column("mean image", "error of the mean image, which needs no code"),
+        Column("mean image", "error of the mean test image, which needs no code"),
         Column("file"),
         Column("fingerprint", f"the first {_SHORT} digits; all of them stand at the end"),
     ]
@@ -176,20 +176,14 @@ def ways_table(result: ModelComparison) -> Table:
 
 def methods_table(result: ModelComparison) -> Table:
     """The R2 of each method for each pair."""
-    pairs = result.pairs.values()
-    methods = list(
-        dict.fromkeys(
-            name for pair in pairs for name in (*(one.method for one in pair.methods), *pair.failed)
-        )
-    )
     columns = [*_FROM_TO, Column("ridge", better="high")]
-    columns += [Column(name, better="high") for name in methods]
+    columns += [Column(name, better="high") for name in result.methods]
     rows = []
     for (i, j), pair in result.pairs.items():
         found = {one.method: Measure.of(one.r2) for one in pair.methods}
-        cells: list[Cell] = [found.get(name) for name in methods]
+        cells: list[Cell] = [found.get(name) for name in result.methods]
         rows.append(Row([*_names(result, i, j), Measure.of(pair.r2), *cells], pair_id(i, j)))
-    failures = sorted({f"{name}: {why}" for pair in pairs for name, why in pair.failed.items()})
+    failures = [f"{name}: {why}" for name, why in sorted(result.failures)]
     note = "R2 of held-out codes." + (f" No map by {'; '.join(failures)}." if failures else "")
     return Table("R2 by method", columns, rows, note)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
 from latentmap.comparison import Comparison, LearningCurve
 from latentmap.intervals import Estimate
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.relocation import Relocated
 from latentmap.report.embedding import image_strip
 from latentmap.report.parts import Column, ImageRow, ImageRows, Measure, Row, Section, Table
-from latentmap.report.words import slug
+from latentmap.report.words import section_id
 from latentmap.scores import FIGURES, MEANINGS, Scores
 
 _FIGURES = {
@@ -26,7 +30,7 @@ _OF_METHODS = ("r2", "l_mse", "m_mse", "efficiency")
 def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> Section:
     """A map: its scores, and the three rows of some relocated images."""
     source, target = linear_map.source.model, linear_map.target.model
-    id = slug(f"fit {source} {target}")
+    id = section_id(f"fit {source} {target}", {**_identity(linear_map), **scores.record})
     rows = [
         ("original", examples.originals, f"{len(examples.originals)} original images"),
         (f"by {source}", examples.reconstructions, f"the same, reconstructed by {source}"),
@@ -45,7 +49,8 @@ def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> S
         f"fitted on {scores.n_pairs:,} pairs and scored on {scores.n_test:,} images. "
         "Intervals are 95 % over images."
     )
-    return Section(id, f"Map from {source} to {target}", [text], [table, figure], scores.record)
+    title = f"Map from {source} to {target} by {linear_map.method}"
+    return Section(id, title, [text], [table, figure], scores.record)
 
 
 def methods_section(compared: Comparison) -> Section:
@@ -70,8 +75,10 @@ def methods_section(compared: Comparison) -> Section:
         f"{first.scores.baseline_mse.value:.4f}."
     ]
     text += [f"{name} has no map: {why}." for name, why in compared.failed.items()]
+    maps = [_identity(one.linear_map) for one in compared.results]
+    identity = {**first.scores.record, "maps": maps, "failed": compared.failed}
     return Section(
-        slug(f"methods {source} {target}"),
+        section_id(f"methods {source} {target}", identity),
         f"Methods from {source} to {target}",
         text,
         [Table("Methods", columns, rows)],
@@ -99,9 +106,21 @@ def curve_section(curve: LearningCurve, *, source: str, target: str) -> Section:
         f"{curve.baseline_mse:.4f}."
     )
     return Section(
-        slug(f"curve {source} {target}"),
-        f"Learning curve from {source} to {target}",
+        # The fingerprints of the models are not in a curve: its figures tell it from others.
+        section_id(f"curve {source} {target}", curve.to_json()),
+        f"Learning curve from {source} to {target} by {curve.method}",
         [text],
         [Table("Scores by number of pairs", columns, rows)],
         curve.record,
     )
+
+
+def _identity(linear_map: LinearMap) -> Mapping[str, Any]:
+    """What tells a map from others, beside the record of its scores."""
+    return {
+        "source": asdict(linear_map.source),
+        "target": asdict(linear_map.target),
+        "method": linear_map.method,
+        "settings": linear_map.settings,
+        "n_pairs": linear_map.n_pairs,
+    }

@@ -6,6 +6,7 @@ Shapes: ``n`` images ``(n, c, h, w)`` in [0, 1].
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from latentmap.inversion import Inverted
 from latentmap.model import Model
 from latentmap.report.embedding import image_strip
 from latentmap.report.parts import Column, ImageRow, ImageRows, Measure, Row, Section, Table
-from latentmap.report.words import slug
+from latentmap.report.words import section_id
 
 _SHOWN = 10
 
@@ -33,7 +34,10 @@ def inversion_section(
         Column("mse", "mean squared error, pixels in [0, 1]", "low"),
         Column("SSIM", "structural similarity", "high"),
     ]
-    id = slug(f"inversion {model.name}")
+    made = {**record, "model": model.fingerprint, "seed": inverted.seed}
+    settings = None if inverted.settings is None else asdict(inverted.settings)
+    identity = {**made, "space": model.space.kind, "method": inverted.method, "settings": settings}
+    id = section_id(f"inversion {model.name}", identity)
     found = model.decode(inverted.codes[:_SHOWN]).cpu()
     shown = ImageRows(
         f"{id}-images",
@@ -52,5 +56,5 @@ def inversion_section(
         f"Inversion in {model.name}",
         [text],
         [Table("Errors", columns, [Row(cells)]), shown],
-        {**record, "model": model.fingerprint, "seed": inverted.seed},
+        made,
     )

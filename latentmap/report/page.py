@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from latentmap.report.colours import level_of, level_styles
 from latentmap.report.drawing import HEIGHT, WIDTH, draw_plane
-from latentmap.report.parts import Block, Cell, ImageRow, Measure, Report, Section, Table
+from latentmap.report.parts import Block, Cell, ImageRow, Measure, Report, Section, Table, defined
 from latentmap.report.words import shown_number
 
 _SMALL = 48  # Images of fewer pixels keep their edges when they are enlarged.
@@ -89,10 +89,9 @@ def _is_number(table: Table, column: int) -> bool:
 
 
 def _sort_key(cell: Cell) -> float | None:
-    """The number in a cell, None where there is none."""
-    if isinstance(cell, Measure):
-        return cell.value
-    return float(cell) if isinstance(cell, int | float) else None
+    """The number in a cell, None where there is none, or it is not finite."""
+    number = cell.value if isinstance(cell, Measure) else cell
+    return defined(number) if isinstance(number, int | float) else None
 
 
 def _decimals_of(table: Table, column: int) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from latentmap.errors import CacheError, OutputError
@@ -20,35 +22,33 @@ _LOCK = ".report.lock"
 _PATIENCE = 60.0  # Seconds that another process may take to write.
 
 
-def write_report(folder: Path, report: Report) -> None:
-    """Writes a report into a folder, which is made where it is missing.
+def write_report(folder: Path, report: Report, *, replaces: Collection[str] = ()) -> None:
+    """Writes a report into a folder, before the sections that are there.
 
-    ``report.json`` comes first: the page can always be drawn again from it.
+    Those with an id of the report, or one of ``replaces``, go; those of others stay. Several
+    processes may write at the same time.
 
     Raises:
         OutputError: the folder holds something that is no report, or cannot be written.
     """
-    require_report_folder(folder)
-    _make(folder)
-    _write(folder, report)
+    with _held(folder) as known:
+        gone = {section.id for section in report.sections}.union(replaces)
+        others = [section for section in known.sections if section.id not in gone]
+        _write(folder, Report(report.title, [*report.sections, *others]))
 
 
-def add_section(folder: Path, section: Section) -> None:
-    """Adds a section to the report in a folder, or puts it in the place of that with its id.
+def add_section(folder: Path, section: Section) -> bool:
+    """Adds a section to the report in a folder, or puts it in the place of that with its id; tells
+    whether there was one.
 
     Without a report in it, the folder gets one. Several processes may add at the same time.
 
     Raises:
         OutputError: the folder holds something that is no report, or cannot be written.
     """
-    require_report_folder(folder)
-    _make(folder)
-    try:
-        with hold_lock(folder / _LOCK, f"the report in {folder}", timeout=_PATIENCE):
-            known = read_report(folder) if (folder / CONTENT).exists() else Report(TITLE)
-            _write(folder, known.with_section(section))
-    except CacheError as error:
-        raise OutputError(str(error)) from error
+    with _held(folder) as known:
+        _write(folder, known.with_section(section))
+    return any(one.id == section.id for one in known.sections)
 
 
 def read_report(folder: Path) -> Report:
@@ -95,14 +95,25 @@ def _is_begun(folder: Path) -> bool:
     return (folder / _LOCK).exists() or (folder / CONTENT).exists()
 
 
-def _make(folder: Path) -> None:
+@contextmanager
+def _held(folder: Path) -> Iterator[Report]:
+    """The report in a folder, which is made where it is missing, for this process alone to change;
+    an empty one where there is none.
+    """
+    require_report_folder(folder)
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    try:
+        with hold_lock(folder / _LOCK, f"the report in {folder}", timeout=_PATIENCE):
+            yield read_report(folder) if (folder / CONTENT).exists() else Report(TITLE)
+    except CacheError as error:
+        raise OutputError(str(error)) from error
 
 
 def _write(folder: Path, report: Report) -> None:
+    """``report.json`` comes first: the page can always be drawn again from it."""
     content = {"format": _FORMAT, **report.to_json()}
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1)
     page = render(report)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 
 from latentmap.report.embedding import embed_figure
 from latentmap.report.parts import Block, Column, Measure, Picture, Row, Section, Table
 from latentmap.report.support import sector_grid
-from latentmap.report.words import slug
+from latentmap.report.words import section_id
 from latentmap.support.occupancy import Occupancy
 from latentmap.support.spread import Spread
 from latentmap.support.support_set import SupportSet
+
+_MEMBERS = ("ids", "digests", "sector", "filled", "occupancy")
 
 
 def support_section(
@@ -46,7 +50,16 @@ def support_section(
         )
         blocks.append(Picture("Images by sector", shown))
     record = {**settings, "space": str(support.space), "fingerprint": support.space.fingerprint}
-    return Section(slug(f"support {name}"), f"Support set {name}", text, blocks, record)
+    # The members and what they stand for; how far apart they are can be measured again.
+    identity = {
+        "space": asdict(support.space),
+        "frame": support.frame.to_json(),
+        **{name: settings[name] for name in ("strategy", "variables", "threshold")},
+        **{name: getattr(support, name).tolist() for name in _MEMBERS},
+    }
+    return Section(
+        section_id(f"support {name}", identity), f"Support set {name}", text, blocks, record
+    )
 
 
 def _distances(spread: Spread) -> Table:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from latentmap.intervals import Estimate
+
+_DIGEST = 8
+_INCIDENTAL = {"command", "versions", "selection"}
 
 
 def with_interval(estimate: Estimate, decimals: int) -> str:
@@ -29,11 +37,24 @@ def pair_id(source: int, target: int) -> str:
     return f"pair-{source}-{target}"
 
 
-def slug(text: str) -> str:
-    """A text as an id on the page.
+def section_id(text: str, identity: Mapping[str, Any]) -> str:
+    """A text as the id of a section, with a short digest of what identifies the result in it.
+
+    A result that is made again has the same: the command, the versions, the errors by which a
+    setting was selected, and digits of numbers beyond the fourth do not count.
 
     Example:
-        >>> slug("fit a/b.c to d")
-        'fit-a-b-c-to-d'
+        >>> section_id("fit a/b.c d", {"seed": 0, "command": "latentmap fit"})
+        'fit-a-b-c-d-de7d7744'
     """
-    return "-".join("".join(c if c.isalnum() else " " for c in text).split())
+    words = "".join(c if c.isalnum() else " " for c in text).split()
+    content = json.dumps(_identifying(identity), sort_keys=True)
+    return "-".join([*words, hashlib.sha256(content.encode()).hexdigest()[:_DIGEST]])
+
+
+def _identifying(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _identifying(part) for k, part in value.items() if k not in _INCIDENTAL}
+    if isinstance(value, list | tuple):
+        return [_identifying(part) for part in value]
+    return f"{value:.4g}" if isinstance(value, float) else value

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.errors import SupportError
-from latentmap.images import ImageSource
+from latentmap.images import ImageSource, OnError
 from latentmap.intervals import Estimate, interval
 from latentmap.support.support_set import SupportSet, read_pixels
 
@@ -28,7 +28,7 @@ class Spread:
     ``support`` is between all images of a support set, ``one_of_each`` without its fill-up,
     ``occupied`` between those of them that are members of their sectors; each is None where that is
     the one before, or fewer than two images. ``random`` is between ``n_random`` random images of
-    the data; ``ratio`` is support to random.
+    the data, without those that were ``skipped``; ``ratio`` is support to random.
     """
 
     support: Estimate
@@ -37,6 +37,7 @@ class Spread:
     random: Estimate
     ratio: Estimate
     n_random: int
+    skipped: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """All figures, each with ``_low`` and ``_high``."""
@@ -47,7 +48,7 @@ class Spread:
             "random_mse": self.random,
             "ratio": self.ratio,
         }
-        result: dict[str, Any] = {"n_random": self.n_random}
+        result: dict[str, Any] = {"n_random": self.n_random, "skipped": list(self.skipped)}
         for name, estimate in named.items():
             value, low, high = estimate or (None, None, None)
             result |= {name: value, f"{name}_low": low, f"{name}_high": high}
@@ -75,34 +76,37 @@ class Spread:
             known("random_mse"),
             known("ratio"),
             int(record["n_random"]),
+            tuple(record.get("skipped", ())),
         )
 
 
 _ENDS = ("", "_low", "_high")
 
 
-def measure_spread(support: SupportSet, images: ImageSource, *, seed: int) -> Spread:
+def measure_spread(
+    support: SupportSet, images: ImageSource, *, seed: int, on_error: OnError = "stop"
+) -> Spread:
     """The distances between the images of a support set, and between 1,000 random ones of the data,
-    as its model sees them.
+    as its model sees them. ``on_error`` is about the random ones.
 
     Raises:
-        SupportError: the data set lacks images of the support set, or one of both has fewer than
-            two.
-        ImageError: an image cannot be read.
+        SupportError: the data set lacks images of the support set, or they cannot be read; or one
+            of both has fewer than two.
+        ImageError: a random image cannot be read and ``on_error`` is ``stop``.
     """
-    if min(len(support), len(images)) < 2:
-        raise SupportError(
-            f"a distance needs two images, but there are {len(support)} in the support set and "
-            f"{len(images)} in the data"
-        )
-    view = support.view_of(images)
+    _check_number(len(support), len(images))
+    # The set may hold its images; that these are of the same data is to be seen all the same.
+    support.select_in(images)
     pixels = support.images if support.images is not None else support.pixels_in(images)
     generator = np.random.default_rng(seed)
     drawn = generator.choice(len(images), min(RANDOM_IMAGES, len(images)), replace=False)
-    random = pair_distances(read_pixels(images.subset(np.sort(drawn)), view))
+    some, skipped = read_pixels(
+        images.subset(np.sort(drawn)), support.view_of(images), on_error=on_error
+    )
+    _check_number(len(support), len(some))
     distances = pair_distances(pixels)
     all_mean, all_rounds = _mean_with_rounds(distances, seed=seed)
-    random_mean, random_rounds = _mean_with_rounds(random, seed=seed + 1)
+    random_mean, random_rounds = _mean_with_rounds(pair_distances(some), seed=seed + 1)
 
     def of_part(kept: np.ndarray) -> Estimate | None:
         if kept.all() or kept.sum() < 2:
@@ -119,8 +123,17 @@ def measure_spread(support: SupportSet, images: ImageSource, *, seed: int) -> Sp
         of_part(~support.filled & ~support.relaxed) if support.relaxed.any() else None,
         Estimate(random_mean, *interval(random_rounds)),
         Estimate(ratio, *interval(ratios)),
-        len(drawn),
+        len(some),
+        skipped,
     )
+
+
+def _check_number(members: int, images: int) -> None:
+    if min(members, images) < 2:
+        raise SupportError(
+            f"a distance needs two images, but there are {members} in the support set and {images} "
+            "in the data that can be read: give more images"
+        )
 
 
 def pair_distances(pixels: np.ndarray) -> np.ndarray:

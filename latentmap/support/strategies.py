@@ -97,7 +97,7 @@ def choose_doptimal(codes: Codes, size: int, *, seed: int, progress: Progress | 
     M^-1 x``; a hundredth of the average ``x x'`` stands for the images that are not there yet.
     Then exchanges: the best image comes in and the least needed one goes out, while that helps
     (Mitchell, "An algorithm for the construction of D-optimal experimental designs", 1974, with
-    excursions of one image), at most ``size`` times.
+    excursions of one image), at most ``size`` times; none where all images are chosen.
     """
     x = _with_intercept(whitened(codes))
     design = _Design(x)
@@ -107,7 +107,7 @@ def choose_doptimal(codes: Codes, size: int, *, seed: int, progress: Progress | 
         if progress:
             progress(count + 1, 2 * size)
     design.refresh()
-    for count in range(size):
+    for count in range(size if size < len(x) else 0):
         before = design.log_det
         design.add(design.best())
         design.remove(design.least())

@@ -52,6 +52,15 @@ def write_support(path: Path, arrays: Mapping[str, np.ndarray], record: Mapping[
         file.create_dataset("record", data=np.frombuffer(text, np.uint8))
 
 
+def holds_support(path: Path) -> bool:
+    """Whether a file is a support set, sound or damaged, and no set of images."""
+    try:
+        with path.open("rb") as raw, h5py.File(raw, "r") as file:
+            return bool(file.attrs.get("format") == _FORMAT)
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
 def read_support(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The arrays of a support set, by name, and its record; ``images`` is None without pixels.
 

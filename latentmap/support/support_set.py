@@ -15,7 +15,7 @@ import numpy as np
 from latentmap.codes import Codes, Space
 from latentmap.errors import SupportError
 from latentmap.frames import Frame
-from latentmap.images import ImageSource
+from latentmap.images import ImageSource, OnError
 from latentmap.pairs import is_known
 from latentmap.support.support_file import read_support, write_support
 from latentmap.views import View
@@ -141,17 +141,23 @@ class SupportSet:
         """These images in a data set as the model sees them, uint8 ``(n, h, w, c)``.
 
         Raises:
-            SupportError: the data set lacks some.
-            ImageError: one cannot be read.
+            SupportError: the data set lacks some, or one cannot be read.
         """
-        return read_pixels(self.select_in(images), self.view_of(images))
+        view = self.view_of(images)
+        pixels, skipped = read_pixels(self.select_in(images), view, on_error="skip")
+        if skipped:
+            raise SupportError(
+                f"{len(skipped)} of the {len(self)} images of the support set cannot be read in "
+                f"{images.path} ({skipped[0]} is the first): none of them can be skipped; repair "
+                "them, or build the set again"
+            )
+        return pixels
 
     def with_images(self, images: ImageSource) -> SupportSet:
         """This set with its pixels, out of the data set that it was built from.
 
         Raises:
-            SupportError: the data set lacks some.
-            ImageError: one cannot be read.
+            SupportError: the data set lacks some, or one cannot be read.
         """
         return replace(self, images=self.pixels_in(images))
 
@@ -211,17 +217,19 @@ _ARRAYS = (
 )
 
 
-def read_pixels(images: ImageSource, view: View) -> np.ndarray:
-    """All images as a view sees them, uint8 ``(n, h, w, c)``, in memory.
+def read_pixels(
+    images: ImageSource, view: View, *, on_error: OnError = "stop"
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Images as a view sees them, uint8 ``(n, h, w, c)``, in memory, and the ids of skipped ones.
 
     Raises:
-        ImageError: one cannot be read.
+        ImageError: one cannot be read and ``on_error`` is ``stop``.
     """
-    parts = [
-        batch.images[0].permute(0, 2, 3, 1).numpy()
-        for batch in images.batches([view], batch_size=_BATCH)
-    ]
-    return np.ascontiguousarray(np.concatenate(parts))
+    parts, skipped = [], []
+    for batch in images.batches([view], batch_size=_BATCH, on_error=on_error):
+        parts.append(batch.images[0].permute(0, 2, 3, 1).numpy())
+        skipped += [str(images.ids[position]) for position, _ in batch.failed]
+    return np.ascontiguousarray(np.concatenate(parts)), tuple(skipped)
 
 
 def _checked(settings: Any) -> dict[str, Any]:

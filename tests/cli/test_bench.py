@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ from click.testing import CliRunner
 
 from latentmap.cache import LatentCache
 from latentmap.cli.bench import METHODS, bench
-from latentmap.encoders import load
+from latentmap.encoders import build, load
+from latentmap.encoders.native import save_model
 from latentmap.images import open_images
 from latentmap.inversion import INVERSION_METHODS
 from latentmap.support.selection import build_support_set
@@ -82,6 +84,55 @@ def test_json_and_pictures_are_written(workdir):
     assert "out is not empty: choose another folder, or add --force" in message
 
 
+def test_no_picture_takes_the_place_of_another(workdir):
+    for folder, model in (("m1", "a.safetensors"), ("m2", "b.safetensors")):
+        Path(folder).mkdir()
+        shutil.copy(model, f"{folder}/model.safetensors")
+    names = ("x.y.npy", "x-y.npy", "X.y.npy", "m1/x.y.npy")
+    for name in names:
+        np.save(name, np.load("few.npy")[:12])
+    printed = run(
+        *("m1/model.safetensors", "m2/model.safetensors", "--target", "own:8"),
+        *(word for name in names for word in ("--target", f"{name}:10")),
+        *("--method", "network", "--out", "out"),
+    )
+    rows = [line.split()[:3] for line in printed.splitlines()[1:11]]
+    models = list(dict.fromkeys(" ".join(row[:2]) for row in rows))
+    assert len(models) == 2
+    targets = ["own", "x.y.npy:10", "x-y.npy:10", "X.y.npy:10", "m1/x.y.npy:10"]
+    assert [row[2] for row in rows] == 2 * targets
+    assert all(f"{model}: not calibrated" in printed for model in models)
+    pictures = [path.name.casefold() for path in (workdir / "out").glob("*.png")]
+    assert len(set(pictures)) == 2 * 5
+
+
+def test_data_sets_of_one_name_are_both_reproduced(workdir):
+    for folder in ("one", "other"):
+        (workdir / folder).mkdir()
+        np.save(f"{folder}/x.npy", np.load("few.npy")[:12])
+    targets = ("--target", "one/x.npy:10", "--target", "other/x.npy:10")
+    printed = run("a.safetensors", *targets, "--method", "network", "--json")
+    (result,) = json.loads(printed)["generators"]
+    assert [one["target"] for one in result["targets"]] == ["one/x.npy:10", "other/x.npy:10"]
+    again = (*targets, "--target", "one/x.npy:10")
+    assert "one/x.npy:10 is given twice" in run("a.safetensors", *again, code=1)
+
+
+def test_groups_have_a_seed_of_any_size(workdir):
+    arguments = ("--target", "few.npy:12", "--target", "own:8", "--method", "network")
+    run("a.safetensors", *arguments, "--encoder", "b.safetensors", "--seed", 2**32 + 1)
+
+
+def test_a_method_without_its_network_is_left_out_and_said(workdir):
+    sizes = {"image_shape": [1, 8, 8], "latent_dim": 3, "base": 6, "widths": [4, 4]}
+    save_model(build("gan", {**sizes, "norm": "batch"}), Path("bare.safetensors"), training={})
+    methods = ("--method", "network", "--method", "search")
+    words = ("bare.safetensors", "a.safetensors", "--target", "own:4", *methods)
+    result = CliRunner().invoke(bench, [*words, *QUICK])
+    assert result.exit_code == 0, result.output
+    assert "bare has no encoder: left out network\n" in result.stderr
+
+
 def test_a_support_set_is_found_in_its_data_or_in_its_file(workdir):
     make_support()
     arguments = ("a.safetensors", "--target", "own:8", "--target", "support.h5")
@@ -117,6 +168,7 @@ def test_a_support_set_of_other_data_is_refused(workdir):
         ("nowhere.zip:5", "nowhere.zip"),
         ("own:0", "'own:0' must have at least 2 images, not 0"),
         ("own", "say how many own images"),
+        ("digits:--5", "digits:--5 does not exist"),
         ("few.npy:301", "asks for 301 images, but there are 300"),
     ],
 )
@@ -129,3 +181,23 @@ def test_wrong_usage_is_said(workdir):
     assert "own images are one target" in twice
     alone = run("a.safetensors", "--target", "own:5", "--src", "b.safetensors", code=2)
     assert "--map and --src belong together" in alone
+
+
+def test_options_that_no_target_has_a_use_for_are_refused(workdir):
+    make_support(with_images=True)
+    words = ("a.safetensors", "--target", "own:4", "--method", "network")
+    message = run(*words, "--target", "few.npy:8", "--data", "few.npy", code=2)
+    assert "--data is where the images of a support set are: leave it out, or give" in message
+    for more in (("--split", "test"), ("--limit", "9"), ("--where", "a == 1")):
+        message = run(*words, "--target", "support.h5", *more, code=2)
+        assert f"{more[0]} chooses among the images of a data set: leave it out, or" in message
+    assert "--limit chooses among" in run(*words, "--limit", "9", code=2)
+    both = ("--target", "support.h5", "--target", "few.npy:8", "--limit", "9")
+    printed = run(*words, *both, "--data", "few.npy", "--json")
+    assert [one["n"] for one in json.loads(printed)["generators"][0]["targets"]] == [12, 8]
+
+
+def test_pictures_and_a_report_are_not_put_into_one_folder(workdir):
+    words = ("a.safetensors", "--target", "own:4", "--out", "x", "--report", "x")
+    assert "--out and --report are both x: give each a path of its own" in run(*words, code=1)
+    assert not (workdir / "x").exists()

@@ -1,15 +1,21 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
+from latentmap.cli import compare_tables
 from latentmap.cli.fit_options import METHODS
 from latentmap.cli.main import main
+from latentmap.comparing.result import Composition
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
+from latentmap.errors import MapError
+from latentmap.intervals import Estimate
 from latentmap.mapping.solvers import SOLVERS
+from latentmap.relocation import fit_training
 
 MODELS = ["a.safetensors", "b.safetensors"]
 QUICK = ["--permutations", "9", "--device", "cpu"]
@@ -77,7 +83,7 @@ def test_a_report_that_exists_is_kept_unless_forced(workdir):
     compare("--out", "report", "--seed", "1")
     before = (workdir / "report" / "comparison.json").read_text()
     message = error_of(compare("--out", "report", code=1))
-    assert "report exists: choose another path, or add --force" in message
+    assert "report/comparison.json exists: choose another path, or add --force" in message
     assert (workdir / "report" / "comparison.json").read_text() == before
     compare("--out", "report", "--force")
     assert (workdir / "report" / "comparison.json").read_text() != before
@@ -106,6 +112,29 @@ def test_the_methods_of_fit_can_be_compared(workdir):
     assert "R2 by method" in result.stdout
     assert result.stdout.splitlines()[-3].split() == ["from", "to", "ridge", "procrustes"]
     assert set(METHODS) == set(SOLVERS)
+
+
+def test_a_method_that_has_no_map_is_said_once_with_the_reason(workdir, monkeypatch):
+    def refuse(training, source, images, *, options, **more):
+        if options.method == "pls" or source.name == "b":
+            raise MapError(f"{options.method} cannot be")
+        return fit_training(training, source, images, options=options, **more)
+
+    monkeypatch.setattr("latentmap.comparing.methods.fit_training", refuse)
+    result = compare("--methods", "pls,procrustes")
+    said = [line for line in result.stderr.splitlines() if "no map" in line]
+    assert said == [
+        "pls has no map: pls cannot be",
+        "procrustes has no map for 1 of 2 pairs: procrustes cannot be",
+    ]
+
+
+def test_the_median_way_is_between_the_two_in_the_middle():
+    lost = [Estimate(value, value, value) for value in (0.1, 0.2, 0.4, 0.8)]
+    ways = [Composition(0, 1, 2, one, one) for one in lost]
+    models = [SimpleNamespace(label=name) for name in "abc"]
+    shown = compare_tables._ways(SimpleNamespace(compositions=ways, models=models))
+    assert "loses 0.300 of R2 in the median, 0.800 (0.800, 0.800) at most" in shown
 
 
 def test_images_can_be_made_by_a_generator(workdir):

@@ -3,9 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from latentmap.cli.main import main
+from latentmap.encoders import build, load
+from latentmap.encoders.native import save_model
 from latentmap.report.store import read_report
 
 FIT = ["fit", "--src", "a.safetensors", "--dst", "b.safetensors", "--data", "few.npy"]
@@ -18,7 +21,12 @@ def run(*words, code=0):
 
 
 def sections():
-    return {one.id: one for one in read_report(Path("report")).sections}
+    """The sections of the report by their ids, without the digests in these."""
+    return {one.id.rpartition("-")[0]: one for one in read_report(Path("report")).sections}
+
+
+def ids():
+    return [one.id for one in read_report(Path("report")).sections]
 
 
 def test_fit_adds_its_scores_and_three_rows_of_images(workdir):
@@ -50,10 +58,88 @@ def test_fit_adds_all_methods_and_a_curve(workdir):
     assert curve.rows[0].cells[:2] == [20, 2]
 
 
-def test_a_second_run_takes_the_place_of_the_first(workdir):
+NETWORK = ["--method", "network"]
+INVERT = ["invert", "a.safetensors", *NETWORK, "--data", "few.npy", "--limit", "5"]
+BENCH = ["bench", "a.safetensors", *NETWORK, "--target", "own:4", "--target", "few.npy:4"]
+SMALL_GRID = ["--curve", "20,all", "--draws", "2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "change"),
+    [
+        (FIT, ["--seed", "7"]),
+        (FIT, ["--penalty", "3"]),
+        (FIT, ["--method", "procrustes"]),
+        (FIT, ["--limit", "20"]),
+        (FIT, ["--pairs", "50"]),
+        ([*FIT, *SMALL_GRID], ["--method", "procrustes"]),
+        ([*FIT, *SMALL_GRID], ["--dst", "c.safetensors"]),
+        ([*FIT, "--method", "all"], ["--rank", "1"]),
+        ([*FIT, "--method", "all"], ["--dst", "c.safetensors"]),
+        (INVERT, ["--limit", "6"]),
+        (INVERT, ["--method", "search", "--steps", "2", "--starts", "1"]),
+        (BENCH, ["--target", "few.npy:5"]),
+        (BENCH, ["--method", "search", "--steps", "2", "--starts", "1"]),
+        (BENCH, ["--seed", "1"]),
+    ],
+)
+def test_only_the_same_result_made_again_takes_its_own_place(workdir, words, change):
+    # Of the same name as another, in a folder of its own.
+    Path("other").mkdir()
+    torch.manual_seed(3)
+    other = build("vae", load("b.safetensors").config)
+    save_model(other, Path("other/b.safetensors"), training={})
+    change = ["other/b.safetensors" if word == "c.safetensors" else word for word in change]
+    assert "added to report" in run(*words).stderr
+    assert "added to report" in run(*words, *change, "--force").stderr
+    both = ids()
+    assert len(both) == len(set(both)) == 2
+    assert "replaced in report" in run(*words, "--force").stderr
+    assert ids() == both
+
+
+def test_a_bench_of_another_map_stands_beside_it(workdir):
+    for method in ("ridge", "procrustes"):
+        words = ["fit", "--src", "b.safetensors", "--dst", "a.safetensors", "--data", "few.npy"]
+        words += ["--method", method, "--out", f"{method}.safetensors"]
+        assert CliRunner().invoke(main, words).exit_code == 0
+        mapped = ["--map", f"{method}.safetensors", "--src", "b.safetensors"]
+        for verb in ("added to", "replaced in"):
+            assert f"{verb} report" in run(*BENCH, *mapped).stderr
+    assert len(ids()) == 2
+
+
+def test_support_sets_of_one_name_stand_beside_each_other(workdir):
+    for seed, verb in ((0, "added to"), (1, "added to"), (0, "replaced in")):
+        words = ["support", "build", "a.safetensors", "--data", "few.npy", "-k", "2", "--force"]
+        words += ["--size", "12", "--out", "support.h5", "--seed", seed]
+        assert CliRunner().invoke(main, list(map(str, words))).exit_code == 0
+        assert f"{verb} report" in run("support", "show", "support.h5").stderr
+    assert len(ids()) == 2
+
+
+def test_a_new_comparison_keeps_what_others_added(workdir):
+    words = ["compare", "a.safetensors", "b.safetensors", "--data", "few.npy", "--compared", "24"]
+    words += ["--permutations", "5", "--out", "report"]
+    # An empty folder will do.
+    Path("report").mkdir()
+    result = CliRunner().invoke(main, [*words, "--methods", "procrustes"])
+    assert result.exit_code == 0, result.output
     run(*FIT)
-    run(*FIT, "--seed", "7", "--force")
-    assert [section.record["seed"] for section in sections().values()] == [7]
+    assert ids()[-2] == "methods"
+    result = CliRunner().invoke(main, [*words, "--force"])
+    assert result.exit_code == 0, result.output
+    assert ids()[-2] == "ways"
+    assert ids()[-1].startswith("fit-a-b-")
+
+
+def test_a_comparison_goes_before_what_others_began(workdir):
+    run(*FIT)
+    words = ["compare", "a.safetensors", "b.safetensors", "--data", "few.npy", "--compared", "24"]
+    result = CliRunner().invoke(main, [*words, "--permutations", "5", "--out", "report"])
+    assert result.exit_code == 0, result.output
+    assert [ids()[0], len(ids())] == ["models", 7]
+    assert ids()[-1].startswith("fit-a-b-")
 
 
 def test_a_folder_of_something_else_is_refused_before_any_work(workdir):
@@ -66,13 +152,14 @@ def test_a_folder_of_something_else_is_refused_before_any_work(workdir):
 
 def test_a_comparison_begins_a_report_that_others_add_to(workdir):
     words = ["compare", "a.safetensors", "b.safetensors", "--data", "few.npy"]
-    words += ["--permutations", "5", "--scored", "10", "--compared", "24", "--out", "report"]
+    words += ["--permutations", "5", "--compared", "24", "--out", "report"]
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 0, result.output
     run(*FIT)
     report = read_report(Path("report"))
     assert report.title == "How 2 latent spaces relate"
-    assert [one.id for one in report.sections][-2:] == ["ways", "fit-a-b"]
+    assert report.sections[-2].id == "ways"
+    assert report.sections[-1].id.startswith("fit-a-b-")
     page = Path("report/index.html").read_text(encoding="utf-8")
     assert "Map from a to b" in page
     assert "Pair by pair" in page
@@ -129,13 +216,10 @@ def test_without_data_a_support_set_has_no_images(support):
 
 
 def test_invert_adds_images_over_what_is_made_of_their_codes(workdir):
-    result = run("invert", "a.safetensors", "--data", "few.npy", "--limit", "5", *NETWORK, "--json")
+    result = run(*INVERT, "--json")
     section = sections()["inversion-a"]
     table, figure = section.blocks
     assert table.rows[0].cells[0].value == pytest.approx(json.loads(result.stdout)["mse"])
     assert [row.label for row in figure.rows] == ["image", "by network"]
     assert {row.images[0].width for row in figure.rows} == {5 * 8}
     assert np.isfinite(table.rows[0].cells[1].value)
-
-
-NETWORK = ["--method", "network"]

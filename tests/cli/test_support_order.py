@@ -78,6 +78,8 @@ def test_outputs_are_checked_before_any_work(workdir, monkeypatch):
     assert "there.png exists" in refusal(*words, "--figure", "there.png")
     assert "there.png exists" in refusal(*words, "--traversals", "there.png")
     assert "must end as a picture does" in refusal(*words, "--figure", "gains.txt")
+    message = refusal(*words, "--figure", "one.png", "--traversals", "one.png")
+    assert "--figure and --traversals are both one.png" in message
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert "this figure needs matplotlib" in refusal(*words, "--figure", "gains.png")
     assert not (workdir / "latentmap-cache").exists()

@@ -117,7 +117,32 @@ def test_a_rival_is_shown_without_sectors(built):
     assert json.loads(run("show", "random.h5", "--json").stdout)["members"][0]["reach"] is None
 
 
+def test_one_path_is_not_given_to_two_outputs(built):
+    message = refusal("whole.h5", "--grid", "g.png", "--occupancy", "g.png")
+    assert "--grid and --occupancy are both g.png" in message
+    assert "--grid and --report are both r" in refusal("s.h5", "--grid", "r", "--report", "r")
+    assert not (built / "g.png").exists()
+
+
+def test_images_that_cannot_be_read_are_skipped_if_so_wished(workdir):
+    (workdir / "folder").mkdir()
+    for number, pixels in enumerate(np.load("few.npy")[:20, :, :, 0]):
+        Image.fromarray(pixels).save(workdir / "folder" / f"{number}.png")
+    (workdir / "folder" / "broken.png").write_bytes(b"nothing")
+    data = ("--data", "folder", "--on-error", "skip")
+    sparse = ("--strategy", "random", "--size", 6, "--device", "cpu", "--out", "s.h5")
+    run("build", "a.safetensors", *data, *sparse)
+    assert "broken.png" in refusal("s.h5", "--data", "folder")
+    shown = run("show", "s.h5", *data, "--grid", "g.png", "--json")
+    assert "skipped 1 images that could not be read: broken.png" in shown.stderr
+    found = json.loads(shown.stdout)
+    assert (found["n_random"], found["skipped"]) == (20, ["broken.png"])
+    assert (workdir / "g.png").exists()
+
+
 def test_other_data_and_other_files_are_refused(built):
     assert "it is a support set of other data" in refusal("s.h5", "--data", "digits", "--limit", 20)
+    held = refusal("whole.h5", "--data", "digits", "--limit", 20)
+    assert "it is a support set of other data" in held
     assert "there is no file none.h5" in refusal("none.h5")
     assert "cannot be read as a support set" in refusal("a.safetensors")

@@ -129,13 +129,19 @@ def test_a_seed_gives_the_same_and_blocks_change_little(monkeypatch):
 
 def test_codes_in_separate_clouds_are_grouped_by_cloud():
     generator = torch.Generator().manual_seed(0)
-    cloud = torch.arange(4).repeat_interleave(9)
-    codes = 20 * torch.eye(4)[cloud] + torch.randn(36, 4, generator=generator)
-    cells = group_codes(codes, n_cells=4, seed=0)
-    for number in range(4):
+    cloud = torch.arange(6).repeat_interleave(6)
+    codes = 20 * torch.eye(6)[cloud] + torch.randn(36, 6, generator=generator)
+    cells = group_codes(codes, seed=0)
+    assert len(cells.centers) == 6
+    for number in range(6):
         assert len(set(cells.number[cloud.numpy() == number])) == 1
     assert np.array_equal(cells.nearest(codes), cells.number)
-    assert len(group_codes(codes, seed=0).centers) == 6
+
+
+def test_groups_have_a_seed_of_any_size():
+    codes = torch.randn(30, 2, generator=torch.Generator().manual_seed(1))
+    large, small = (group_codes(codes, seed=seed).number for seed in (2**32 + 5, 5))
+    assert np.array_equal(large, small)
 
 
 def test_equal_codes_are_one_group():

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from latentmap.images import ImageSource
 from latentmap.mapping.fitting import fit
 from latentmap.pairs import pair
 from latentmap.ssim import ssim
-from latentmap.targets import TargetSet
+from latentmap.targets import TargetName, TargetSet, titles_of
 from latentmap.testing import LinearModel
 
 QUICK = SearchSettings(steps=60, starts=1)
@@ -207,6 +208,54 @@ def test_a_seed_gives_the_same_result_with_what_made_it(tmp_path):
     assert first["record"]["search"]["steps"] == 60
     assert first["record"]["targets"] == {"set": target.images.fingerprint}
     assert len(first["targets"][0]["images"]) == 20
+
+
+def test_models_of_one_name_are_told_apart(tmp_path):
+    target = scene(n=10, odd=2)[2]
+    models = [LinearModel(6, (1, 8, 8), seed=seed, name="one") for seed in (1, 2)]
+    other = LinearModel(6, (1, 8, 8), seed=3, name="other")
+    of_w = LinearModel(6, (1, 8, 8), seed=4, name="other")
+    of_w.space = replace(of_w.space, kind="w")
+    results = run(tmp_path, [*models, other, of_w], [target], methods=["network"])
+    digits = [model.fingerprint[:6] for model in models]
+    expected = [f"one {digits[0]}", f"one {digits[1]}", "other z", "other w"]
+    assert [result.name for result in results] == expected
+
+
+def test_methods_that_a_model_cannot_do_are_left_out_and_named(tmp_path):
+    target = scene(n=10, odd=2)[2]
+    bare = NarrowGenerator(6, (1, 8, 8), name="bare")
+    whole = LinearModel(6, (1, 8, 8), seed=4, name="whole")
+    results = run(tmp_path, [bare, whole], [target], methods=["network", "search", "hybrid"])
+    assert [list(one.own.reproductions) for one in results] == [
+        ["search"],
+        ["network", "search", "hybrid"],
+    ]
+    for result in results:
+        assert result.record["left_out"] == {"bare": ["network", "hybrid"]}
+    (by_default,) = run(tmp_path, [bare], [target])
+    assert by_default.record["left_out"] == {}
+
+
+def test_a_target_is_called_by_its_file_unless_two_have_one_name():
+    texts = ["own:8", "a/x.zip:10", "b/x.zip:10", "c/y.zip:10", "c/x.zip"]
+    names = [TargetName.parse(text) for text in texts]
+    assert titles_of(names) == ["own:8", "a/x.zip:10", "b/x.zip:10", "y.zip:10", "x.zip"]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "n"),
+    [
+        ("a/faces.zip:256", "a/faces.zip", 256),
+        ("own:8", None, 8),
+        ("few.h5:/images", "few.h5:/images", None),
+        ("digits:--5", "digits:--5", None),
+        ("digits:5-", "digits:5-", None),
+        ("digits:", "digits:", None),
+    ],
+)
+def test_a_number_stands_after_the_last_colon(text, path, n):
+    assert TargetName.parse(text) == TargetName(text, path, n)
 
 
 def test_a_ratio_of_errors_that_are_all_equal_has_no_width():

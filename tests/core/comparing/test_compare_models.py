@@ -5,15 +5,22 @@ import pytest
 import torch
 
 from latentmap.cache import LatentCache
+from latentmap.codes import Codes
 from latentmap.comparing.kinds import kind_of_relocation
 from latentmap.comparing.making import images_for_all, maker_among
+from latentmap.comparing.methods import compare_methods_of_pair
 from latentmap.comparing.models import compare_models
-from latentmap.comparing.pictures import walk
+from latentmap.comparing.pictures import image_figures, walk
+from latentmap.encoding import encode
 from latentmap.errors import ImageError, MapError, ModelError, PairError
 from latentmap.frames import Frame
 from latentmap.images import open_images
+from latentmap.mapping.fitting import fit
 from latentmap.mapping.spectrum import shared_factors
+from latentmap.pairing import TrainingPairs
+from latentmap.pairs import pair as paired
 from latentmap.relocation import score_models
+from latentmap.splits import split_by_hash
 from latentmap.testing import LinearModel
 
 
@@ -92,9 +99,28 @@ def test_scores_are_those_of_evaluate(tmp_path):
 
 def test_images_and_indexes_can_be_of_fewer(tmp_path):
     images = pictures(tmp_path)
-    result = compared(tmp_path, three(), images, scored=12, compared=22)
-    assert (result.n_scored, result.similarities.n) == (12, 22)
+    result = compared(tmp_path, three(), images, scored=20, compared=22)
+    assert (result.n_scored, result.similarities.n) == (20, 22)
     assert result.n_test > 22
+
+
+def test_the_baseline_of_some_images_is_on_average_that_of_all(tmp_path):
+    images = pictures(tmp_path, noise=0.3).subset(range(30))
+    models = three()[:2]
+    codes = [encode(model, images) for model in models]
+    maps = {(i, j): fit(paired(codes[i], codes[j])) for i, j in ((0, 1), (1, 0))}
+
+    def baseline(rows):
+        some = [part.take(rows) for part in codes]
+        figures = image_figures(models, some, maps, images.subset(rows), n_test=30, seed=0)
+        return figures.baseline[0].value
+
+    pixels = np.stack([images.read(i) for i in range(30)]) / 255
+    assert baseline(np.arange(30)) == pytest.approx(pixels.var(0).mean(), rel=1e-6)
+    generator = np.random.default_rng(0)
+    some = np.concatenate([generator.permutation(30).reshape(6, 5) for _ in range(10)])
+    mean = np.mean([baseline(np.sort(rows)) for rows in some])
+    assert mean == pytest.approx(pixels.var(0).mean(), rel=0.02)
 
 
 def test_examples_and_walks_are_there_for_every_pair(tmp_path):
@@ -160,6 +186,25 @@ def test_a_method_that_has_no_map_says_why(tmp_path, monkeypatch):
     monkeypatch.setattr("latentmap.comparing.methods.fit_training", refuse)
     result = compared(tmp_path, three()[:2], pictures(tmp_path), methods=["pls"])
     assert result.pairs[0, 1].failed == {"pls": "these codes cannot be"}
+    assert result.methods == ["pls"]
+    assert result.failures == {("pls", "these codes cannot be"): 2}
+
+
+def test_a_method_has_no_r2_for_codes_that_do_not_vary():
+    ids = np.array([f"{i:02}" for i in range(30)])
+    source = LinearModel()
+    spaces = [source.space, LinearModel(seed=2).space]
+    vectors = [np.random.default_rng(0).normal(size=(30, 4)), np.full((30, 4), 0.1)]
+    x, y = (
+        Codes.from_array(ids, v.astype(np.float32), space=s, frame=Frame("full"), data="")
+        for v, s in zip(vectors, spaces, strict=True)
+    )
+    training = TrainingPairs(paired(x, y), None, {})
+    (found,), failed = compare_methods_of_pair(
+        training, source, None, test=(x, y), methods=["least-squares"], seed=0
+    )
+    assert not failed
+    assert np.isnan(tuple(found.r2)).all()
 
 
 def test_json_holds_all_of_it(tmp_path):
@@ -197,6 +242,10 @@ def test_what_cannot_be_compared_is_refused_before_any_work(tmp_path):
         compared(tmp_path, [model, twin], images)
     with pytest.raises(ModelError, match="s has no encoder: give it one with"):
         compared(tmp_path, [model, Silent(name="s")], images)
+    with pytest.raises(PairError, match="at least 20 images can be scored, not 19: give more"):
+        compared(tmp_path, three(), images, scored=19)
+    with pytest.raises(PairError, match="at least 20 images can be compared, not 3: give more"):
+        compared(tmp_path, three(), images, compared=3)
     with pytest.raises(MapError, match="maps cannot be fitted on the split test"):
         compared(tmp_path, three(), images, split="test")
     assert not list((tmp_path / "cache").glob("entries/*"))
@@ -205,6 +254,27 @@ def test_what_cannot_be_compared_is_refused_before_any_work(tmp_path):
 def test_too_few_test_images_are_refused(tmp_path):
     with pytest.raises(PairError, match="at least 20 images in the split test, not"):
         compared(tmp_path, three(), pictures(tmp_path, n=60))
+
+
+def grouped(folder, *, alone=0):
+    """200 images to fit on and 100 to test, these of one group; some ``alone`` of another."""
+    images = pictures(folder)
+    names = np.array([f"group {i}" for i in range(40)])
+    splits = split_by_hash(names)
+    fitted, (judged, other) = names[splits == "train"][0], names[splits == "test"][:2]
+    images.groups = np.repeat([fitted, judged, other], [200, 100 - alone, alone])
+    return images
+
+
+def test_test_images_of_one_group_are_refused_before_any_work(tmp_path):
+    with pytest.raises(PairError, match="all 100 test images are of one group, and intervals need"):
+        compared(tmp_path, three(), grouped(tmp_path))
+    assert not list((tmp_path / "cache").glob("entries/*"))
+
+
+def test_compared_images_of_one_group_are_refused(tmp_path):
+    with pytest.raises(PairError, match=r"all 20 compared images are of one group, .*: compare mo"):
+        compared(tmp_path, three(), grouped(tmp_path, alone=1), compared=20)
 
 
 def test_kinds_of_relocation():

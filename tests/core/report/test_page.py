@@ -91,6 +91,8 @@ def cells(*values):
         ([Measure(0.5, 0.4, 0.6), Measure(None)], ["0.500 [0.400, 0.600]", "\N{EN DASH}"]),
         ([Measure(0.5, 0.4, 0.6, "p 0.1"), None], ["0.500 [0.400, 0.600] p 0.1", "\N{EN DASH}"]),
         (["text", None], ["text", "\N{EN DASH}"]),
+        ([0.5, float("nan"), float("inf")], ["0.500", "\N{EN DASH}", "\N{EN DASH}"]),
+        ([Measure(float("nan"), note="p 1"), 2], ["\N{EN DASH} p 1", "2.00"]),
     ],
 )
 def test_numbers_of_a_column_have_the_same_decimals(values, shown):

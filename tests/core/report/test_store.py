@@ -13,25 +13,43 @@ from latentmap.report.store import add_section, read_report, write_report
 def test_a_folder_holds_the_page_and_its_content(tmp_path, report):
     folder = tmp_path / "report"
     write_report(folder, report)
-    assert sorted(path.name for path in folder.iterdir()) == ["index.html", "report.json"]
+    shown = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    assert shown == ["index.html", "report.json"]
     assert read_report(folder).to_json() == report.to_json()
     assert (folder / "index.html").read_text(encoding="utf-8") == render(read_report(folder))
 
 
 def test_sections_are_added_and_replaced(tmp_path):
     folder = tmp_path / "report"
-    for section in (Section("a", "A"), Section("b", "B"), Section("a", "new")):
-        add_section(folder, section)
+    given = (Section("a", "A"), Section("b", "B"), Section("a", "new"))
+    assert [add_section(folder, section) for section in given] == [False, False, True]
     assert read_report(folder).title == "latentmap report"
     assert [one.title for one in read_report(folder).sections] == ["new", "B"]
     assert "new" in (folder / "index.html").read_text(encoding="utf-8")
 
 
+def test_a_report_is_written_before_the_sections_of_others(tmp_path):
+    folder = tmp_path / "report"
+    for name in ("other", "a", "old"):
+        add_section(folder, Section(name, name))
+    write_report(folder, Report("x", [Section("a", "new"), Section("b", "B")]), replaces=["old"])
+    assert read_report(folder).title == "x"
+    assert [one.title for one in read_report(folder).sections] == ["new", "B", "other"]
+
+
 def test_all_who_add_at_the_same_time_do(tmp_path):
     names = [f"s{number}" for number in range(8)]
+    folder = tmp_path / "report"
+
+    def add(name):
+        if name == "s3":
+            write_report(folder, Report("x", [Section(name, name)]))
+        else:
+            add_section(folder, Section(name, name))
+
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda name: add_section(tmp_path / "report", Section(name, name)), names))
-    assert sorted(one.id for one in read_report(tmp_path / "report").sections) == names
+        list(pool.map(add, names))
+    assert sorted(one.id for one in read_report(folder).sections) == names
 
 
 def test_an_empty_folder_becomes_a_report(tmp_path):
@@ -88,4 +106,4 @@ def test_waiting_for_another_process_has_an_end(tmp_path, monkeypatch):
         FileLock(tmp_path / "report" / ".report.lock"),
         pytest.raises(OutputError, match="is still being written by another process"),
     ):
-        add_section(tmp_path / "report", SOME)
+        write_report(tmp_path / "report", Report("y"))

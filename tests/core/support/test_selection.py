@@ -128,6 +128,17 @@ def test_every_strategy_can_take_all_images(strategy):
     assert sorted(numbers_of(support.ids)) == list(range(12))
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("size", [11, 12])
+def test_no_strategy_takes_an_image_twice_where_few_are_left(strategy, size):
+    vectors = gaussian(12).vectors.numpy().copy()
+    vectors[0] = 40  # So far out that a design would rather lose another image than this.
+    support = build_support_set(
+        codes_of(vectors), strategy=strategy, variables=(0,), size=size, seed=0
+    )
+    assert len(set(support.ids.tolist())) == len(support) == size
+
+
 def test_rivals_need_no_leading_variables():
     support = build_support_set(gaussian(), strategy="farthest", size=5, seed=0)
     assert support.settings["variables"] == []

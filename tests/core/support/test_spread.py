@@ -1,13 +1,17 @@
 """Distances between the images of all pairs, and how sure they are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from latentmap.encoding import encode
-from latentmap.errors import SupportError
+from latentmap.errors import ImageError, SupportError
 from latentmap.images import open_images
 from latentmap.support.selection import build_support_set
 from latentmap.support.spread import Spread, mean_pair_distance, measure_spread, pair_distances
+from latentmap.support.support_set import SupportSet
 from latentmap.testing import LinearModel
 
 
@@ -78,12 +82,51 @@ def test_a_support_set_is_compared_with_random_images(built):
     assert spread.n_random == 300
 
 
-def test_images_that_are_in_the_set_are_not_read_again(built):
+def test_images_that_are_in_the_set_are_not_read_again(built, monkeypatch):
+    support, images = built
+    read = measure_spread(support, images, seed=0)
+    whole = support.with_images(images)
+    monkeypatch.setattr(SupportSet, "pixels_in", None)
+    assert measure_spread(whole, images, seed=0).to_json() == read.to_json()
+
+
+def test_a_set_that_holds_its_images_is_still_refused_with_other_data(built):
     support, images = built
     whole = support.with_images(images)
-    assert measure_spread(whole, images, seed=0).to_json() == pytest.approx(
-        measure_spread(support, images, seed=0).to_json()
-    )
+    with pytest.raises(SupportError, match="it is a support set of other data"):
+        measure_spread(whole, open_images("digits", limit=30), seed=0)
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """A folder of 8 images that can be read, and one, the last, that cannot."""
+    pixels = random_pixels(9)
+    for number in range(8):
+        Image.fromarray(pixels[number, :, :, 0]).save(tmp_path / f"{number}.png")
+    sound = open_images(tmp_path)
+    codes = encode(LinearModel(4, (1, 3, 5)), sound)
+    support = build_support_set(codes, strategy="random", size=4, seed=0)
+    (tmp_path / "8.png").write_bytes(b"no picture")
+    return support, open_images(tmp_path), sound
+
+
+def test_random_images_that_cannot_be_read_are_skipped_if_so_wished(damaged):
+    support, images, sound = damaged
+    with pytest.raises(ImageError, match=r"8\.png.*skip it"):
+        measure_spread(support, images, seed=0)
+    spread = measure_spread(support, images, seed=0, on_error="skip")
+    assert (spread.n_random, spread.skipped) == (8, ("8.png",))
+    assert spread.random == measure_spread(support, sound, seed=0).random
+    assert Spread.from_json(spread.to_json()).skipped == spread.skipped
+
+
+def test_a_member_that_cannot_be_read_is_not_skipped(damaged):
+    support, images, _ = damaged
+    digests = support.digests.copy()
+    digests[0] = images.digests[8]
+    broken = replace(support, digests=digests)
+    with pytest.raises(SupportError, match=r"1 of the 4 images .* cannot be read .*\(8\.png is"):
+        measure_spread(broken, images, seed=0, on_error="skip")
 
 
 def test_json_gives_the_figures_back(built):
@@ -98,3 +141,11 @@ def test_one_image_has_no_distance(built):
         SupportError, match="a distance needs two images, but there are 1 in the su"
     ):
         measure_spread(support.take(np.array([0])), images, seed=0)
+
+
+def test_one_image_that_can_be_read_has_no_distance(damaged):
+    support, images, _ = damaged
+    twice = support.take(np.array([0, 0]))
+    pair = images.subset([int(support.ids[0].removesuffix(".png")), 8])
+    with pytest.raises(SupportError, match="2 in the support set and 1 in the data that can be"):
+        measure_spread(twice, pair, seed=0, on_error="skip")

@@ -11,6 +11,7 @@ from latentmap.encoding import encode
 from latentmap.errors import SupportError
 from latentmap.images import open_images
 from latentmap.support.selection import build_support_set
+from latentmap.support.support_file import holds_support
 from latentmap.support.support_set import SupportSet
 from latentmap.testing import LinearModel
 
@@ -62,6 +63,21 @@ def test_the_images_are_found_by_content_in_any_order_and_under_any_name(tmp_pat
     found = support.select_in(open_images(tmp_path / "other.npy"))
     assert np.array_equal(found.digests, support.digests)
     assert [order[int(name)] for name in found.ids] == [int(name) for name in support.ids]
+
+
+def test_a_support_set_is_known_by_its_file(tmp_path, support):
+    support.save(tmp_path / "s.h5")
+    assert holds_support(tmp_path / "s.h5")
+    with h5py.File(tmp_path / "s.h5", "r+") as file:
+        del file["codes"]
+    assert holds_support(tmp_path / "s.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file.attrs["format"] = "another"
+    with h5py.File(tmp_path / "many.h5", "w") as file:
+        file.attrs["format"] = ["latentmap-support", "another"]
+    (tmp_path / "text.h5").write_text("latentmap-support")
+    others = ("other.h5", "many.h5", "text.h5", "none.h5", ".")
+    assert not any(holds_support(tmp_path / name) for name in others)
 
 
 def test_a_data_set_that_lacks_images_is_refused(support, data):
