@@ -240,6 +240,9 @@ class _Design:
         solved = self._inverse @ x
         factor = 1 + sign * float(x @ solved)
         self._inverse -= sign * np.outer(solved, solved) / factor
-        # The products are float32 for speed; ``refresh`` brings the lost digits back.
-        self._variance -= sign * np.square(self._x @ solved.astype(np.float32)) / factor
+        # The products are float32 for speed; ``refresh`` brings the lost digits back. By torch:
+        # with AVX-512 the OpenBLAS of NumPy's wheels computes with unset memory beside a vector of
+        # five numbers, which changes no result, but now and then warns of an invalid value.
+        products = torch.mv(torch.from_numpy(self._x), torch.from_numpy(solved).float())
+        self._variance -= sign * np.square(products.numpy()) / factor
         self.log_det += np.log(factor)
