@@ -154,8 +154,8 @@ def _check_pictures(
     force: bool,
 ) -> None:
     from latentmap.files import refuse_existing
+    from latentmap.report.curves import require_plots
     from latentmap.report.figures import require_picture_suffix
-    from latentmap.report.support import require_matplotlib
 
     if grid is not None:
         if support.images is None and data.path is None:
@@ -172,4 +172,4 @@ def _check_pictures(
                 "--variables"
             )
         refuse_existing(occupancy_out, force=force)
-        require_matplotlib(occupancy_out)
+        require_plots(occupancy_out)

@@ -5,7 +5,7 @@ What ``fit`` does first, in one call each. ``pairs.py`` only joins codes, and kn
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from latentmap.cache import LatentCache
+from latentmap.codes import Codes
 from latentmap.errors import MapError
 from latentmap.generated import images_between, maker_of
 from latentmap.images import ImageSource, OnError
@@ -155,11 +156,39 @@ def pair_images(
     """The codes of all images in the spaces of both models; those that ``cache`` lacks are
     computed.
     """
+    return pair(
+        *encode_for_all(
+            [source, target],
+            images,
+            cache=cache,
+            precision=precision,
+            batch_size=batch_size,
+            on_error=on_error,
+            stage=stage,
+        )
+    )
+
+
+def encode_for_all(
+    models: Sequence[Model],
+    images: ImageSource,
+    *,
+    cache: LatentCache,
+    precision: Precision,
+    batch_size: int | None,
+    on_error: OnError,
+    stage: Stage,
+) -> list[Codes]:
+    """The codes of all images in the space of each model: those that they were made of, where the
+    model made them, else those in ``cache``, or computed now.
+
+    Raises:
+        ImageError, CacheError: as encoding raises them.
+    """
     with stage("reading images") as progress:
         images.examine(progress)
-    # A model's own samples have the codes that they were made of.
-    codes = [images.codes_in(model.space) for model in (source, target)]
-    missing = [model for model, made in zip((source, target), codes, strict=True) if made is None]
+    made = [images.codes_in(model.space) for model in models]
+    missing = [model for model, codes in zip(models, made, strict=True) if codes is None]
     with stage("encoding") as progress:
         encoded = iter(
             cache.get_or_encode_all(
@@ -171,7 +200,7 @@ def pair_images(
                 progress=progress,
             )
         )
-    return pair(*(next(encoded) if made is None else made for made in codes))
+    return [next(encoded) if codes is None else codes for codes in made]
 
 
 def silent(_: str) -> AbstractContextManager[Progress | None]:

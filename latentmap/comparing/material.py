@@ -14,7 +14,7 @@ from latentmap.comparing.spaces import join
 from latentmap.errors import ModelError, PairError
 from latentmap.images import ImageSource, OnError
 from latentmap.model import Model, Precision
-from latentmap.pairing import Stage
+from latentmap.pairing import Stage, encode_for_all
 from latentmap.splits import Split
 
 
@@ -53,29 +53,23 @@ class Material:
                 f"all {len(judged)} test images are of one group, and intervals need two or more: "
                 "give images of more groups, or leave out --group-by"
             )
-        with stage("reading images") as progress:
-            images.examine(progress)
-        # A model's own samples have the codes that they were made of.
-        made = [images.codes_in(model.space) for model in models]
-        missing = [model for model, codes in zip(models, made, strict=True) if codes is None]
-        for model in missing:
-            if not model.can_encode:
+        for model in models:
+            if not model.can_encode and images.codes_in(model.space) is None:
                 raise ModelError(
                     f"{model.name} has no encoder: give it one with `latentmap train inversion`, "
                     "or compare on images that it makes (--samples)"
                 )
-        with stage("encoding") as progress:
-            encoded = iter(
-                cache.get_or_encode_all(
-                    missing,
-                    images,
-                    precision=precision,
-                    batch_size=batch_size,
-                    on_error=on_error,
-                    progress=progress,
-                )
+        spaces = join(
+            encode_for_all(
+                models,
+                images,
+                cache=cache,
+                precision=precision,
+                batch_size=batch_size,
+                on_error=on_error,
+                stage=stage,
             )
-        spaces = join([next(encoded) if codes is None else codes for codes in made])
+        )
         train, test = (
             [codes.take(np.flatnonzero(np.isin(spaces[0].ids, ids))) for codes in spaces]
             for ids in (fitted, judged)

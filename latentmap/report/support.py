@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from latentmap.errors import OutputError
 from latentmap.files import replace_atomic
-from latentmap.report.figures import require_picture_suffix
 from latentmap.support.occupancy import Occupancy
 from latentmap.support.support_set import SupportSet
 
@@ -25,21 +23,6 @@ _FONT_SIZE = 12
 _MARGIN = 8
 _COLOURS = {"member": "black", "relaxed": "#c0392b", "fill-up": "#1f5fa8"}
 _MOST_BARS = 256  # More sectors are drawn as one outline.
-
-
-def require_matplotlib(path: Path) -> None:
-    """Refuses to draw an occupancy where matplotlib is missing, or the path is of no picture.
-
-    Raises:
-        OutputError: one of these is so.
-    """
-    require_picture_suffix(path)
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise OutputError(
-            'a figure of the occupancy needs matplotlib: pip install "latentmap[figures]"'
-        ) from None
 
 
 def sector_grid(support: SupportSet, pixels: np.ndarray) -> Image.Image:

@@ -108,3 +108,10 @@ def test_an_unknown_option_is_wrong_usage():
     result = CliRunner().invoke(main, ["--nonsense"])
     assert result.exit_code == 2
     assert "No such option" in result.stderr
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**63)])
+def test_a_seed_that_no_generator_takes_is_wrong_usage(seed):
+    result = CliRunner().invoke(main, ["fit", "--src", "vae", "--dst", "svae", "--seed", seed])
+    assert result.exit_code == 2
+    assert f"{seed} is not in the range" in result.stderr
