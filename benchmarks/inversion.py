@@ -20,8 +20,8 @@ from collections.abc import Callable
 
 import torch
 
-from latentmap.code_search import SearchSettings, search_codes
 from latentmap.encoders import load
+from latentmap.inversion.code_search import SearchSettings, search_codes
 from latentmap.model import Model
 
 

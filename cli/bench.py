@@ -24,10 +24,10 @@ from latentmap.cli.options import (
 from latentmap.cli.report_option import add_to_report, check_report, report_option
 
 if TYPE_CHECKING:
-    from latentmap.expressiveness import Expressiveness
+    from latentmap.expressiveness.result import Expressiveness
+    from latentmap.expressiveness.targets import TargetSet
     from latentmap.model import Model
     from latentmap.report.parts import Section
-    from latentmap.targets import TargetSet
 
 # A test compares these with the library's own list, which cannot be imported here without torch.
 METHODS = ("network", "search", "hybrid")
@@ -135,16 +135,16 @@ def bench(
           --out bench
       latentmap bench gan.safetensors --target faces.zip:1000 --encoder svae.safetensors
     """
-    from latentmap.benchmark import OWN_IMAGES
-    from latentmap.benchmark import bench as measure
     from latentmap.cli.bench_tables import errors_table, verdict
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
-    from latentmap.code_search import SearchSettings
     from latentmap.encoders import load
+    from latentmap.expressiveness.benchmark import OWN_IMAGES
+    from latentmap.expressiveness.benchmark import bench as measure
+    from latentmap.expressiveness.targets import TargetName, titles_of
     from latentmap.files import refuse_equal
+    from latentmap.inversion.code_search import SearchSettings
     from latentmap.mapping.linear_map import LinearMap
-    from latentmap.targets import TargetName, titles_of
 
     if (map_path is None) != (src is None):
         raise click.UsageError("--map and --src belong together: give both, or neither")
@@ -236,9 +236,9 @@ def _check_data(data: DataOptions, paths: Sequence[Path]) -> None:
 
 def _open(path: str, n: int | None, title: str, data: DataOptions, seed: int) -> TargetSet:
     """The images that a user names, out of --data where they are those of a support set."""
+    from latentmap.expressiveness.targets import TargetSet
     from latentmap.support.support_file import holds_support
     from latentmap.support.support_set import SupportSet
-    from latentmap.targets import TargetSet
 
     if not holds_support(Path(path)):
         images = replace(data, path=path).open()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from latentmap.cli.output import table
 
 if TYPE_CHECKING:
-    from latentmap.expressiveness import Expressiveness, TargetScores
+    from latentmap.expressiveness.result import Expressiveness, TargetScores
     from latentmap.intervals import Estimate
 
 _SECTORS = 5  # Sectors that are shown beside the blind ones; --json and the picture have all.
@@ -60,7 +60,7 @@ def verdict(result: Expressiveness) -> list[str]:
 
 
 def _of_target(target: TargetScores, *, doubted: bool) -> list[str]:
-    from latentmap.coverage import FIGURES
+    from latentmap.expressiveness.coverage import FIGURES
 
     lines = []
     parts = {

@@ -24,7 +24,7 @@ from latentmap.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from latentmap.comparing.result import ModelComparison
+    from latentmap.comparison.result import ModelComparison
     from latentmap.images import ImageSource
     from latentmap.model import Model
 
@@ -139,7 +139,7 @@ def compare(
     from latentmap.cli.compare_tables import comparison_tables
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
-    from latentmap.comparing.models import compare_models, require_different
+    from latentmap.comparison.models import compare_models, require_different
     from latentmap.encoders import load
 
     _check_usage(references, data, n_samples, sample_from)
@@ -210,7 +210,7 @@ def _sampled(
     """The images that one of the models makes, and all as they see those; says which made them."""
     from latentmap.cli.output import warn
     from latentmap.cli.progress import progress_bar
-    from latentmap.comparing.making import images_for_all, maker_among
+    from latentmap.comparison.making import images_for_all, maker_among
 
     maker = maker_among(models) if maker is None else maker
     making = models[maker]

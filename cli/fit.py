@@ -207,7 +207,7 @@ def fit(
     )
     title = f"{source.name} to {target.name}"
     if curve is not None:
-        from latentmap.comparison import learning_curve
+        from latentmap.several_maps import learning_curve
 
         sizes = [len(training.pairs) if size is None else size for size in curve]
         grown = learning_curve(
@@ -237,7 +237,7 @@ def fit(
         print_json(grown.to_json()) if as_json else click.echo(curve_table(grown))
         return
     if options.method == "all":
-        from latentmap.comparison import compare_methods
+        from latentmap.several_maps import compare_methods
 
         compared = compare_methods(
             training,

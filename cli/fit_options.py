@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from latentmap.comparison import Comparison, LearningCurve
     from latentmap.mapping.fitting import FitOptions
+    from latentmap.several_maps import LearningCurve, MethodComparison
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -170,7 +170,7 @@ def fit_options(command: Command) -> Command:
     return decorated  # type: ignore[no-any-return]  # as in options.py
 
 
-def methods_table(compared: Comparison, title: str) -> str:
+def methods_table(compared: MethodComparison, title: str) -> str:
     """One line a method."""
     from latentmap.cli.output import table
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from latentmap.expressiveness import TargetScores
+from latentmap.expressiveness.result import TargetScores
 from latentmap.files import replace_atomic
 from latentmap.model import Model
 from latentmap.report.figures import image_grid

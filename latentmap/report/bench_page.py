@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from latentmap.expressiveness import MAPPED, Expressiveness, TargetScores
+from latentmap.expressiveness.result import MAPPED, Expressiveness, TargetScores
 from latentmap.model import Model
 from latentmap.report.bench import reproduction_figure
 from latentmap.report.embedding import embed_figure

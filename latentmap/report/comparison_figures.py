@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latentmap.comparing.result import ModelComparison, ModelPair
+from latentmap.comparison.result import ModelComparison, ModelPair
 from latentmap.report.embedding import image_strip
 from latentmap.report.parts import ImageRow, ImageRows
 from latentmap.report.words import pair_id, with_interval

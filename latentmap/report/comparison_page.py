@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from latentmap.comparing.kinds import KINDS
-from latentmap.comparing.result import ModelComparison, ModelPair
+from latentmap.comparison.kinds import KINDS
+from latentmap.comparison.result import ModelComparison, ModelPair
 from latentmap.intervals import Estimate
 from latentmap.report.comparison_figures import factor_rows, relocation_rows
 from latentmap.report.comparison_tables import (

@@ -6,8 +6,8 @@ from itertools import combinations
 
 import numpy as np
 
-from latentmap.comparing.result import ModelComparison
-from latentmap.comparing.similarity import SimilarityMatrix
+from latentmap.comparison.result import ModelComparison
+from latentmap.comparison.similarity import SimilarityMatrix
 from latentmap.report.parts import Better, Cell, Column, Measure, Row, Table, defined
 from latentmap.report.words import pair_id, shown_number
 

@@ -6,10 +6,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from latentmap.comparison import LearningCurve
 from latentmap.errors import OutputError
 from latentmap.files import replace_atomic
 from latentmap.report.figures import require_picture_suffix
+from latentmap.several_maps import LearningCurve
 
 _PANELS = {"r2": "R2 of the codes", "efficiency": "efficiency of the images"}
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from latentmap.comparison import Comparison, LearningCurve
 from latentmap.intervals import Estimate
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.relocation import Relocated
@@ -14,6 +13,7 @@ from latentmap.report.embedding import image_strip
 from latentmap.report.parts import Column, ImageRow, ImageRows, Measure, Row, Section, Table
 from latentmap.report.words import section_id
 from latentmap.scores import FIGURES, MEANINGS, Scores
+from latentmap.several_maps import LearningCurve, MethodComparison
 
 _FIGURES = {
     "r_mse": Column("R_mse", MEANINGS["r_mse"]),
@@ -53,7 +53,7 @@ def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> S
     return Section(id, title, [text], [table, figure], scores.record)
 
 
-def methods_section(compared: Comparison) -> Section:
+def methods_section(compared: MethodComparison) -> Section:
     """All methods between two spaces, on the same pairs and images."""
     first = compared.results[0]
     source, target = first.linear_map.source.model, first.linear_map.target.model

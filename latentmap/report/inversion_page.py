@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from latentmap.intervals import mean_estimate
-from latentmap.inversion import Inverted
+from latentmap.inversion.inverting import Inverted
 from latentmap.model import Model
 from latentmap.report.embedding import image_strip
 from latentmap.report.parts import Column, ImageRow, ImageRows, Measure, Row, Section, Table

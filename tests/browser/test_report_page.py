@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from latentmap.cache import LatentCache
-from latentmap.comparing.models import compare_models
+from latentmap.comparison.models import compare_models
 from latentmap.images import open_images
 from latentmap.report.comparison_page import comparison_report
 from latentmap.report.store import PAGE, write_report

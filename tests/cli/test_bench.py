@@ -11,7 +11,7 @@ from latentmap.cli.bench import METHODS, bench
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
 from latentmap.images import open_images
-from latentmap.inversion import INVERSION_METHODS
+from latentmap.inversion.inverting import INVERSION_METHODS
 from latentmap.support.selection import build_support_set
 
 QUICK = ["--steps", "4", "--starts", "1", "--cache", "cache", "--device", "cpu"]

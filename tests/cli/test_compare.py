@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from latentmap.cli import compare_tables
 from latentmap.cli.fit_options import METHODS
 from latentmap.cli.main import main
-from latentmap.comparing.result import Composition
+from latentmap.comparison.result import Composition
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
 from latentmap.errors import MapError
@@ -120,7 +120,7 @@ def test_a_method_that_has_no_map_is_said_once_with_the_reason(workdir, monkeypa
             raise MapError(f"{options.method} cannot be")
         return fit_training(training, source, images, options=options, **more)
 
-    monkeypatch.setattr("latentmap.comparing.methods.fit_training", refuse)
+    monkeypatch.setattr("latentmap.comparison.methods.fit_training", refuse)
     result = compare("--methods", "pls,procrustes")
     said = [line for line in result.stderr.splitlines() if "no map" in line]
     assert said == [

@@ -72,7 +72,7 @@ def test_an_interruption_ends_it(tmp_path, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("latentmap.comparing.making.images_for_all", stop)
+    monkeypatch.setattr("latentmap.comparison.making.images_for_all", stop)
     result = run(tmp_path / "demo")
     assert result.exit_code == 130
     assert "Interrupted" in result.stderr
@@ -83,7 +83,7 @@ def test_a_step_that_fails_ends_it(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise ImageError("no images today")
 
-    monkeypatch.setattr("latentmap.comparing.making.images_for_all", fail)
+    monkeypatch.setattr("latentmap.comparison.making.images_for_all", fail)
     result = run(tmp_path / "demo")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1] == "Error: no images today"

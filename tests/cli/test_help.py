@@ -30,9 +30,9 @@ CALLS = {
         "latentmap.relocation:fit_models",
         "latentmap.relocation:score_models",
         "latentmap.mapping.fitting:FitOptions",
-        "latentmap.comparison:learning_curve",
+        "latentmap.several_maps:learning_curve",
     ),
-    "compare": ("latentmap.comparing.models:compare_models",),
+    "compare": ("latentmap.comparison.models:compare_models",),
     "map factors": ("latentmap.mapping.spectrum:shared_rank",),
     "evaluate": ("latentmap.relocation:score_models",),
     "support order": ("latentmap.support.ordering:order_variables",),
@@ -41,8 +41,11 @@ CALLS = {
         "latentmap.support.comparing:compare_strategies",
         "latentmap.mapping.fitting:FitOptions",
     ),
-    "invert": ("latentmap.code_search:SearchSettings",),
-    "bench": ("latentmap.benchmark:bench", "latentmap.code_search:SearchSettings"),
+    "invert": ("latentmap.inversion.code_search:SearchSettings",),
+    "bench": (
+        "latentmap.expressiveness.benchmark:bench",
+        "latentmap.inversion.code_search:SearchSettings",
+    ),
     "images pack": ("latentmap.packing:pack_images",),
 }
 

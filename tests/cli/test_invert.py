@@ -15,7 +15,7 @@ from latentmap.code_files import read_codes
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
 from latentmap.images import open_images
-from latentmap.inversion import INVERSION_METHODS
+from latentmap.inversion.inverting import INVERSION_METHODS
 
 GAN = {"image_shape": [1, 8, 8], "latent_dim": 4, "base": 6, "widths": [4, 4], "norm": "batch"}
 FAST = ("--steps", "20", "--starts", "2", "--limit", "3")

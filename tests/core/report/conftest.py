@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from latentmap.cache import LatentCache
-from latentmap.comparing.models import compare_models
+from latentmap.comparison.models import compare_models
 from latentmap.images import open_images
 from latentmap.report.embedding import image_strip
 from latentmap.report.parts import (

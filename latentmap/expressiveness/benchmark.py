@@ -13,18 +13,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from latentmap.blindness import Cells, group_codes
-from latentmap.code_search import SearchSettings
-from latentmap.coverage import FEWEST, Coverage, measure_coverage
 from latentmap.errors import ImageError, ModelError, SpaceError
-from latentmap.expressiveness import MAPPED, Expressiveness, calibrate, score_target
-from latentmap.generated import generated_images, images_between
-from latentmap.images import OnError
-from latentmap.inversion import InversionMethod, require_method
-from latentmap.mapping.linear_map import LinearMap
-from latentmap.model import Model
-from latentmap.pairing import Stage, silent
-from latentmap.reproducing import (
+from latentmap.expressiveness.blindness import Cells, group_codes
+from latentmap.expressiveness.coverage import FEWEST, Coverage, measure_coverage
+from latentmap.expressiveness.reproducing import (
     BenchSettings,
     carry,
     encode_all,
@@ -32,10 +24,16 @@ from latentmap.reproducing import (
     methods_of,
     reproduce,
     see,
-    squared_errors,
 )
-from latentmap.sampling import decode_all
-from latentmap.targets import TargetSet
+from latentmap.expressiveness.result import MAPPED, Expressiveness, calibrate, score_target
+from latentmap.expressiveness.targets import TargetSet
+from latentmap.generated import generated_images, images_between
+from latentmap.images import OnError
+from latentmap.inversion.code_search import SearchSettings
+from latentmap.inversion.inverting import InversionMethod, decoding_errors, require_method
+from latentmap.mapping.linear_map import LinearMap
+from latentmap.model import Model
+from latentmap.pairing import Stage, silent
 
 OWN_IMAGES = 256
 _BATCH = 64
@@ -278,10 +276,10 @@ def _group(target: TargetSet, encoder: Model, settings: BenchSettings) -> _Group
         images, kept, _ = see(target.images, seer, settings)
         codes = encode_all(images, encoder)
         cells = group_codes(codes, seed=settings.seed)
-        made = decode_all(encoder, codes, batch_size=_BATCH, progress=progress)
+        errors, _ = decoding_errors(encoder, codes, images, batch_size=_BATCH, progress=progress)
     number, mse = np.full(len(target.ids), -1), np.full(len(target.ids), np.nan)
     number[kept] = cells.number
-    mse[kept] = squared_errors(made, images)
+    mse[kept] = errors.double().numpy()
     return _Groups(codes, Cells(number, cells.centers), mse)
 
 

@@ -6,11 +6,11 @@ import torch
 
 from latentmap.cache import LatentCache
 from latentmap.codes import Codes
-from latentmap.comparing.kinds import kind_of_relocation
-from latentmap.comparing.making import images_for_all, maker_among
-from latentmap.comparing.methods import compare_methods_of_pair
-from latentmap.comparing.models import compare_models
-from latentmap.comparing.pictures import image_figures, walk
+from latentmap.comparison.kinds import kind_of_relocation
+from latentmap.comparison.making import images_for_all, maker_among
+from latentmap.comparison.methods import compare_methods_of_pair
+from latentmap.comparison.models import compare_models
+from latentmap.comparison.pictures import image_figures, walk
 from latentmap.encoding import encode
 from latentmap.errors import ImageError, MapError, ModelError, PairError
 from latentmap.frames import Frame
@@ -183,7 +183,7 @@ def test_a_method_that_has_no_map_says_why(tmp_path, monkeypatch):
     def refuse(*args, **options):
         raise MapError("these codes cannot be")
 
-    monkeypatch.setattr("latentmap.comparing.methods.fit_training", refuse)
+    monkeypatch.setattr("latentmap.comparison.methods.fit_training", refuse)
     result = compared(tmp_path, three()[:2], pictures(tmp_path), methods=["pls"])
     assert result.pairs[0, 1].failed == {"pls": "these codes cannot be"}
     assert result.methods == ["pls"]

@@ -6,13 +6,13 @@ import torch
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
-from latentmap.comparing.indexes import (
+from latentmap.comparison.indexes import (
     INDEXES,
     debiased_cka,
     distance_correlation,
     mutual_neighbours,
 )
-from latentmap.comparing.similarity import compare_codes
+from latentmap.comparison.similarity import compare_codes
 from latentmap.errors import MapError, PairError
 from latentmap.mapping.gathering import MomentSums
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentmap.blindness import SIGNIFICANCE, errors_by_sector, group_codes
+from latentmap.expressiveness.blindness import SIGNIFICANCE, errors_by_sector, group_codes
 
 
 def test_the_figures_of_a_sector_are_those_of_its_images():
@@ -97,7 +97,7 @@ def test_a_reference_without_error_divides_by_the_error_of_rounding():
 
 
 def test_a_blind_sector_is_found_by_chance_as_rarely_as_the_level_says(monkeypatch):
-    monkeypatch.setattr("latentmap.blindness._PERMUTATIONS", 999)
+    monkeypatch.setattr("latentmap.expressiveness.blindness._PERMUTATIONS", 999)
     rounds, wrong = 30, 0
     for seed in range(rounds):
         mse, sector = planted(times=1, seed=seed)
@@ -122,7 +122,7 @@ def test_a_seed_gives_the_same_and_blocks_change_little(monkeypatch):
     first = [one.to_json() for one in errors_by_sector(mse, sector, seed=3)]
     assert [one.to_json() for one in errors_by_sector(mse, sector, seed=3)] == first
     assert json.loads(json.dumps(first)) == first
-    monkeypatch.setattr("latentmap.blindness._PERMUTED_NUMBERS", 1000)
+    monkeypatch.setattr("latentmap.expressiveness.blindness._PERMUTED_NUMBERS", 1000)
     again = errors_by_sector(mse, sector, seed=3)
     assert [one.p_value for one in again] == pytest.approx([one["p_value"] for one in first])
 

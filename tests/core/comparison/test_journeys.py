@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from latentmap.codes import Codes, Space
-from latentmap.comparing.journeys import code_errors, code_figures
-from latentmap.comparing.spaces import maps_between
+from latentmap.comparison.journeys import code_errors, code_figures
+from latentmap.comparison.spaces import maps_between
 from latentmap.mapping.gathering import moments_of_spaces
 
 
@@ -100,7 +100,7 @@ def test_blocks_change_nothing(monkeypatch):
     spaces = scene(100)
     maps = maps_of(spaces)
     whole = code_errors(spaces, maps)
-    monkeypatch.setattr("latentmap.comparing.journeys._BLOCK", 33)
+    monkeypatch.setattr("latentmap.comparison.journeys._BLOCK", 33)
     seen = []
     parts = code_errors(spaces, maps, progress=lambda done, total: seen.append((done, total)))
     for name in ("spread", "missed", "cycled", "composed"):

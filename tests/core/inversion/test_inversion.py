@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from latentmap import code_search
-from latentmap.code_search import SearchSettings, search_codes
 from latentmap.errors import ImageError, ModelError
 from latentmap.images import open_images
-from latentmap.inversion import INVERSION_METHODS, invert_images, invert_source
-from latentmap.search_starts import draw_samples, nearest_samples
-from latentmap.searches import new_searches, step_searches
+from latentmap.inversion import code_search
+from latentmap.inversion.code_search import SearchSettings, search_codes
+from latentmap.inversion.inverting import INVERSION_METHODS, invert_images, invert_source
+from latentmap.inversion.searches import new_searches, step_searches
+from latentmap.inversion.starts import draw_samples, nearest_samples
 from latentmap.ssim import ssim
 from latentmap.testing import LinearModel
 

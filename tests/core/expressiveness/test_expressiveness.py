@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from latentmap.arrays import ArrayImages
-from latentmap.benchmark import bench
-from latentmap.code_search import SearchSettings
 from latentmap.codes import Codes
 from latentmap.errors import ImageError, ModelError, SpaceError
-from latentmap.expressiveness import ratio_estimate
+from latentmap.expressiveness.benchmark import bench
+from latentmap.expressiveness.result import ratio_estimate
+from latentmap.expressiveness.targets import TargetName, TargetSet, titles_of
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
+from latentmap.inversion.code_search import SearchSettings
 from latentmap.mapping.fitting import fit
 from latentmap.pairs import pair
 from latentmap.ssim import ssim
-from latentmap.targets import TargetName, TargetSet, titles_of
 from latentmap.testing import LinearModel
 
 QUICK = SearchSettings(steps=60, starts=1)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from latentmap.comparing.layout import lay_out
+from latentmap.comparison.layout import lay_out
 
 
 def between(positions):

@@ -19,8 +19,8 @@ import torch
 from scipy.stats import t as student
 from torch import Tensor
 
-from latentmap.comparing.indexes import FEWEST, INDEXES, RELATIONS, SimilarityIndex
-from latentmap.comparing.projections import (
+from latentmap.comparison.indexes import FEWEST, INDEXES, RELATIONS, SimilarityIndex
+from latentmap.comparison.projections import (
     canonical_directions,
     correlations,
     nearly_procrustes_distance_of,
@@ -28,7 +28,7 @@ from latentmap.comparing.projections import (
     procrustes_distance_of,
     standardised,
 )
-from latentmap.comparing.relations import Relation, cosines, unit_length
+from latentmap.comparison.relations import Relation, cosines, unit_length
 from latentmap.errors import MapError, PairError
 from latentmap.mapping.moments import JointMoments
 from latentmap.mapping.selection import assign_folds

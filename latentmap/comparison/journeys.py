@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from latentmap.codes import Codes
-from latentmap.comparing.estimates import estimate_of, resampled_means, shares
+from latentmap.comparison.estimates import estimate_of, resampled_means, shares
 from latentmap.intervals import Estimate
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.progress import Progress

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from latentmap.coverage import FIGURES, measure_coverage
 from latentmap.errors import ModelError
+from latentmap.expressiveness.coverage import FIGURES, measure_coverage
 
 
 def values(real, generated, **options):
@@ -65,7 +65,7 @@ def test_blocks_change_nothing(monkeypatch):
     generator = torch.Generator().manual_seed(1)
     real, generated = torch.randn(2, 40, 4, generator=generator)
     whole = values(real, generated)
-    monkeypatch.setattr("latentmap.coverage._NUMBERS", 7 * 40)
+    monkeypatch.setattr("latentmap.expressiveness.coverage._NUMBERS", 7 * 40)
     assert values(real, generated) == whole
 
 

@@ -49,7 +49,7 @@ class MethodResult:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class MethodComparison:
     """All methods on the same pairs and images; ``failed`` says of the others why they have no
     map.
     """
@@ -72,7 +72,7 @@ def compare_methods(
     on_error: OnError = "stop",
     record: Mapping[str, Any] | None = None,
     stage: Stage,
-) -> Comparison:
+) -> MethodComparison:
     """Every method of ``SOLVERS``, fitted on the training pairs and scored on the ``test`` images.
 
     ``options`` hold for those methods that take them: a given rank goes to all that have one, a
@@ -121,7 +121,7 @@ def compare_methods(
         MethodResult(linear_map, score, seconds)
         for (linear_map, seconds), score in zip(fitted, scores, strict=True)
     ]
-    return Comparison(results, failed)
+    return MethodComparison(results, failed)
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentmap.blindness import SectorErrors, errors_by_sector
-from latentmap.coverage import Coverage
+from latentmap.expressiveness.blindness import SectorErrors, errors_by_sector
+from latentmap.expressiveness.coverage import Coverage
 from latentmap.intervals import Estimate, interval, mean_estimate, resample
-from latentmap.inversion import InversionMethod
+from latentmap.inversion.inverting import InversionMethod
 
 # Of the own images' variance: what a search may miss and still be believed.
 CALIBRATED = 0.05

@@ -15,16 +15,16 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 )
 
 from latentmap.cache import LatentCache
-from latentmap.comparing.indexes import FEWEST
-from latentmap.comparing.journeys import CodeFigures, code_errors, code_figures
-from latentmap.comparing.kinds import kind_of_relocation
-from latentmap.comparing.layout import lay_out
-from latentmap.comparing.material import Material
-from latentmap.comparing.methods import compare_methods_of_pair, require_methods
-from latentmap.comparing.pictures import ImageFigures, Maps, examples_of, image_figures, walk
-from latentmap.comparing.result import ComparedModel, Composition, ModelComparison, ModelPair
-from latentmap.comparing.similarity import compare_codes
-from latentmap.comparing.spaces import maps_between
+from latentmap.comparison.indexes import FEWEST
+from latentmap.comparison.journeys import CodeFigures, code_errors, code_figures
+from latentmap.comparison.kinds import kind_of_relocation
+from latentmap.comparison.layout import lay_out
+from latentmap.comparison.material import Material
+from latentmap.comparison.methods import compare_methods_of_pair, require_methods
+from latentmap.comparison.pictures import ImageFigures, Maps, examples_of, image_figures, walk
+from latentmap.comparison.result import ComparedModel, Composition, ModelComparison, ModelPair
+from latentmap.comparison.similarity import compare_codes
+from latentmap.comparison.spaces import maps_between
 from latentmap.errors import MapError, ModelError, PairError
 from latentmap.images import ImageSource, OnError
 from latentmap.mapping.gathering import moments_of_spaces

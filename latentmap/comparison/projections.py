@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from latentmap.comparing.relations import centred
+from latentmap.comparison.relations import centred
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.solution import inverse_root
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from latentmap.cache import LatentCache
 from latentmap.codes import Codes
-from latentmap.comparing.indexes import FEWEST
-from latentmap.comparing.spaces import join
+from latentmap.comparison.indexes import FEWEST
+from latentmap.comparison.spaces import join
 from latentmap.errors import ModelError, PairError
 from latentmap.images import ImageSource, OnError
 from latentmap.model import Model, Precision

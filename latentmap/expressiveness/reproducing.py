@@ -14,18 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentmap.code_search import SearchSettings
 from latentmap.errors import ImageError
-from latentmap.expressiveness import MAPPED, Reproduction, ratio_estimate
+from latentmap.expressiveness.result import MAPPED, Reproduction, ratio_estimate
+from latentmap.expressiveness.targets import TargetSet
 from latentmap.images import ImageSource, OnError
 from latentmap.intervals import mean_estimate
-from latentmap.inversion import InversionMethod, invert_images
+from latentmap.inversion.code_search import SearchSettings
+from latentmap.inversion.inverting import InversionMethod, decoding_errors, invert_images
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.model import Model
 from latentmap.pairing import Stage
-from latentmap.sampling import decode_all
-from latentmap.ssim import ssim
-from latentmap.targets import TargetSet
 
 _BATCH = 64
 
@@ -76,11 +74,6 @@ def see(
     return torch.cat(parts).contiguous(), kept, failed
 
 
-def squared_errors(made: Tensor, images: Tensor) -> np.ndarray:
-    """The mean squared error of each image, float64 ``(n,)``."""
-    return np.asarray((made - images).double().square().flatten(1).mean(1))
-
-
 def encode_all(images: Tensor, model: Model) -> Tensor:
     """The codes of images ``(n, c, h, w)``, on the CPU."""
     return torch.cat([model.encode(part).cpu() for part in images.split(_BATCH)])
@@ -112,8 +105,8 @@ def reproduce(
         found[method] = _summary(
             method,
             inverted.codes.cpu(),
-            inverted.mse.double().cpu().numpy(),
-            inverted.ssim.double().cpu().numpy(),
+            inverted.mse,
+            inverted.ssim,
             own[method].mse if own else None,
             settings,
             time.perf_counter() - started,
@@ -136,15 +129,12 @@ def carry(
     # What one model can read, so can the other.
     assert np.array_equal(readable, kept)
     moved = linear_map.apply(encode_all(seen, source)).float()
-    made = decode_all(model, moved, batch_size=settings.batch_size or _BATCH)
-    alike = torch.cat(
-        [ssim(*pair) for pair in zip(made.split(_BATCH), images.split(_BATCH), strict=True)]
-    )
+    mse, alike = decoding_errors(model, moved, images, batch_size=settings.batch_size or _BATCH)
     return _summary(
         MAPPED,
         moved.cpu(),
-        squared_errors(made, images),
-        alike.double().numpy(),
+        mse,
+        alike,
         None,
         settings,
         time.perf_counter() - started,
@@ -154,12 +144,13 @@ def carry(
 def _summary(
     method: InversionMethod | Literal["mapped"],
     codes: Tensor,
-    mse: np.ndarray,
-    alike: np.ndarray,
+    errors: Tensor,
+    similarities: Tensor,
     own: np.ndarray | None,
     settings: BenchSettings,
     seconds: float,
 ) -> Reproduction:
+    mse, alike = errors.double().cpu().numpy(), similarities.double().cpu().numpy()
     return Reproduction(
         method=method,
         codes=codes,

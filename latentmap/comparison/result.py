@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
-from latentmap.comparing.estimates import estimate_to_json
-from latentmap.comparing.kinds import KINDS, Kind
-from latentmap.comparing.layout import Layout
-from latentmap.comparing.methods import MethodFigures
-from latentmap.comparing.pictures import Examples
-from latentmap.comparing.similarity import Similarities
+from latentmap.comparison.estimates import estimate_to_json
+from latentmap.comparison.kinds import KINDS, Kind
+from latentmap.comparison.layout import Layout
+from latentmap.comparison.methods import MethodFigures
+from latentmap.comparison.pictures import Examples
+from latentmap.comparison.similarity import Similarities
 from latentmap.intervals import Estimate
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.spectrum import SharedFactors

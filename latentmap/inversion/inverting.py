@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentmap.code_search import SearchSettings, search_batch_size, search_codes
 from latentmap.codes import Codes
 from latentmap.errors import ImageError, ModelError
 from latentmap.images import ImageSource, OnError
+from latentmap.inversion.code_search import SearchSettings, search_batch_size, search_codes
 from latentmap.model import Model
 from latentmap.progress import Progress
 from latentmap.ssim import ssim
@@ -114,7 +114,9 @@ def invert_images(
     none = torch.zeros(len(images), dtype=torch.long)
     codes = start if found is None else found.codes
     assert codes is not None, "every method gives codes"
-    mse, similarity = _compare(model, codes, images, batch, progress if found is None else None)
+    mse, similarity = decoding_errors(
+        model, codes, images, batch_size=batch, progress=progress if found is None else None
+    )
     return Inverted(
         codes,
         mse,
@@ -187,16 +189,23 @@ def require_method(model: Model, method: InversionMethod) -> None:
         )
 
 
-def _compare(
-    model: Model, codes: Tensor, images: Tensor, batch: int, progress: Progress | None
+def decoding_errors(
+    model: Model,
+    codes: Tensor,
+    images: Tensor,
+    *,
+    batch_size: int,
+    progress: Progress | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The squared error and the similarity ``(n,)`` of images and what their codes decode to."""
+    """The squared error and the SSIM ``(n,)`` of images and what their codes decode to, on the
+    CPU.
+    """
     errors, similarities = [], []
-    for first in range(0, len(codes), batch):
+    for first in range(0, len(codes), batch_size):
         if progress is not None:
             progress(first, len(codes))
-        decoded = model.decode(codes[first : first + batch])
-        shown = images[first : first + batch].to(decoded)
+        decoded = model.decode(codes[first : first + batch_size])
+        shown = images[first : first + batch_size].to(decoded)
         errors.append((decoded - shown).square().mean(dim=(1, 2, 3)).cpu())
         similarities.append(ssim(decoded, shown).cpu())
     return torch.cat(errors), torch.cat(similarities)

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from latentmap.codes import Codes
-from latentmap.comparing.estimates import (
+from latentmap.comparison.estimates import (
     estimate_of,
     estimate_to_json,
     resampled_means,
     shares,
 )
-from latentmap.comparing.journeys import spread_of
+from latentmap.comparison.journeys import spread_of
 from latentmap.errors import MapError, ModelError
 from latentmap.images import ImageSource
 from latentmap.intervals import Estimate

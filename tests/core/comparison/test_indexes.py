@@ -6,7 +6,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 from sklearn.neighbors import NearestNeighbors
 
-from latentmap.comparing.indexes import (
+from latentmap.comparison.indexes import (
     INDEXES,
     debiased_cka,
     distance_correlation,
@@ -14,7 +14,7 @@ from latentmap.comparing.indexes import (
     mutual_neighbours,
     procrustes_distance,
 )
-from latentmap.comparing.projections import (
+from latentmap.comparison.projections import (
     canonical_directions,
     nearly_procrustes_distance_of,
     procrustes_distance_of,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from latentmap.codes import Codes
-from latentmap.comparing.estimates import estimate_of, resampled_means, shares
+from latentmap.comparison.estimates import estimate_of, resampled_means, shares
 from latentmap.intervals import Estimate
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.spectrum import SharedFactors

@@ -14,13 +14,13 @@ from typing import Any
 
 from torch import Tensor
 
-from latentmap.comparing.projections import (
+from latentmap.comparison.projections import (
     CanonicalDirections,
     correlations,
     normalised,
     procrustes_distance_of,
 )
-from latentmap.comparing.relations import (
+from latentmap.comparison.relations import (
     CKA,
     DISTANCES,
     MUTUAL_NEIGHBOURS,

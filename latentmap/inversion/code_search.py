@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from latentmap.errors import ModelError
+from latentmap.inversion.searches import Searches, new_searches, step_searches
+from latentmap.inversion.starts import draw_samples, nearest_samples
 from latentmap.model import Model
 from latentmap.progress import Progress
-from latentmap.search_starts import draw_samples, nearest_samples
-from latentmap.searches import Searches, new_searches, step_searches
 from latentmap.ssim import ssim
 
 # Images at a time, if they are small; of larger ones so many that they hold this many numbers.

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from latentmap.codes import Codes, Space
-from latentmap.comparing.spaces import join, maps_between
+from latentmap.comparison.spaces import join, maps_between
 from latentmap.errors import PairError
 from latentmap.mapping.fitting import fit
 from latentmap.mapping.gathering import moments_of_spaces

@@ -1,0 +1,1 @@
+"""Codes of any image: by a model's encoder, by a gradient search, by both."""
