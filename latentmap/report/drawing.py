@@ -61,7 +61,7 @@ def draw_plane(plane: Plane) -> DrawnPlane:
         )
         for x, y in zip(xs, ys, strict=True)
     ]
-    scale = _round_length(width / 3 / factor)
+    scale = round_length(width / 3 / factor)
     return DrawnPlane(_with_labels(plane.names, dots), scale, scale * factor)
 
 
@@ -91,7 +91,7 @@ def _with_labels(names: Sequence[str], dots: Sequence[tuple[float, float]]) -> l
     return [placed[number] for number in range(len(dots))]
 
 
-def _round_length(length: float) -> float:
+def round_length(length: float) -> float:
     """The largest of 1, 2 and 5 times a power of ten that is not longer."""
     power = 10.0 ** math.floor(math.log10(length))
     return max(step * power for step in (1, 2, 5) if step * power <= length * (1 + 1e-9))

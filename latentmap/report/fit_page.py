@@ -10,7 +10,16 @@ from latentmap.intervals import Estimate
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.relocation import Relocated
 from latentmap.report.embedding import image_strip
-from latentmap.report.parts import Column, ImageRow, ImageRows, Measure, Row, Section, Table
+from latentmap.report.parts import (
+    Column,
+    Curve,
+    ImageRow,
+    ImageRows,
+    Measure,
+    Row,
+    Section,
+    Table,
+)
 from latentmap.report.words import section_id
 from latentmap.scores import FIGURES, MEANINGS, Scores
 from latentmap.several_maps import LearningCurve, MethodComparison
@@ -110,9 +119,25 @@ def curve_section(curve: LearningCurve, *, source: str, target: str) -> Section:
         section_id(f"curve {source} {target}", curve.to_json()),
         f"Learning curve from {source} to {target} by {curve.method}",
         [text],
-        [Table("Scores by number of pairs", columns, rows)],
+        [*_curves(curve), Table("Scores by number of pairs", columns, rows)],
         curve.record,
     )
+
+
+def _curves(curve: LearningCurve) -> list[Curve]:
+    """R2 and efficiency, where defined at every number of pairs."""
+    curves = []
+    for name, title in (("r2", "R2 of the codes"), ("efficiency", "Efficiency of the images")):
+        measures = [Measure.of(Estimate(*point.figures[name])) for point in curve.points]
+        if all(one.value is not None for one in measures):
+            first, last = curve.points[0], curve.points[-1]
+            text = (
+                f"{title}: {first.figures[name][0]:.3f} with {first.n_pairs:,} pairs, "
+                f"{last.figures[name][0]:.3f} with {last.n_pairs:,}"
+            )
+            at = [point.n_pairs for point in curve.points]
+            curves.append(Curve(title, "pairs", at, measures, text))
+    return curves
 
 
 def _identity(linear_map: LinearMap) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from latentmap.report import charts
 from latentmap.report.colours import level_of, level_styles
 from latentmap.report.drawing import HEIGHT, WIDTH, draw_plane
 from latentmap.report.parts import Block, Cell, ImageRow, Measure, Report, Section, Table, defined
@@ -47,6 +48,7 @@ def render(report: Report) -> str:
     environment.filters |= {"level": level_of, "number": shown_number, "record": _record_lines}
     environment.globals |= {
         "decimals_of": _decimals_of,
+        "charts": charts,
         "draw_plane": draw_plane,
         "plane_size": (WIDTH, HEIGHT),
         "sort_key": _sort_key,

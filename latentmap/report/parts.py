@@ -142,7 +142,38 @@ class Plane:
     kind: Literal["plane"] = "plane"
 
 
-Block = Table | ImageRows | Picture | HeatMap | Plane
+@dataclass(frozen=True)
+class Bars:
+    """How many there are of each of the numbers 0, 1, ...; ``expected`` is a line across them.
+
+    ``axis`` says what the numbers are.
+    """
+
+    title: str
+    axis: str
+    values: Sequence[int]
+    expected: float
+    alternative: str
+    note: str = ""
+    kind: Literal["bars"] = "bars"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A measure at each of the growing numbers ``at``, which are positive; ``axis`` says what they
+    are.
+    """
+
+    title: str
+    axis: str
+    at: Sequence[int]
+    measures: Sequence[Measure]
+    alternative: str
+    note: str = ""
+    kind: Literal["curve"] = "curve"
+
+
+Block = Table | ImageRows | Picture | HeatMap | Plane | Bars | Curve
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from latentmap.report.embedding import embed_figure
-from latentmap.report.parts import Block, Column, Measure, Picture, Row, Section, Table
+from latentmap.report.parts import Bars, Block, Column, Measure, Picture, Row, Section, Table
 from latentmap.report.support import sector_grid
 from latentmap.report.words import section_id
 from latentmap.support.occupancy import Occupancy
@@ -42,7 +42,7 @@ def support_section(
             f"A sector is one combination of signs of the leading variables ({leading}), beyond a "
             f"threshold of {support.threshold:g}."
         )
-        blocks += [_occupancies(occupancies), _sectors(support)]
+        blocks += [*map(_bars, occupancies), _occupancies(occupancies), _sectors(support)]
     if pixels is not None:
         shown = embed_figure(
             sector_grid(support, pixels),
@@ -73,6 +73,21 @@ def _distances(spread: Spread) -> Table:
         if one is not None:
             rows.append(Row([title, Measure.of(one), None]))
     return Table("Distances between images", columns, rows, "Pixels are in [0, 1].")
+
+
+def _bars(one: Occupancy) -> Bars:
+    occupied = int((one.counts > 0).sum())
+    reference = "independent and normal" if one.fitted else "distributed as the prior"
+    return Bars(
+        f"Images by sector at threshold {one.threshold:g}",
+        "sector",
+        one.counts.tolist(),
+        one.expected,
+        f"The images of {len(one.counts)} sectors: {occupied} have one or more, "
+        f"{int(one.counts.max())} at most, {one.expected:.3g} each are expected",
+        f"Dashed: {one.expected:.3g}, as many as would be if the leading variables were "
+        f"{reference}.",
+    )
 
 
 def _occupancies(occupancies: list[Occupancy]) -> Table:

@@ -54,8 +54,10 @@ def test_fit_adds_all_methods_and_a_curve(workdir):
     names = [row.cells[0] for row in methods.rows]
     assert {"ridge", "procrustes"} <= set(names)
     assert "selection" not in found["methods-a-b"].record
-    (curve,) = found["curve-a-b"].blocks
-    assert curve.rows[0].cells[:2] == [20, 2]
+    r2, table = found["curve-a-b"].blocks  # An efficiency is not defined between these two.
+    assert table.rows[0].cells[:2] == [20, 2]
+    assert r2.at == [row.cells[0] for row in table.rows]
+    assert r2.measures == [row.cells[2] for row in table.rows]
 
 
 NETWORK = ["--method", "network"]
@@ -199,11 +201,14 @@ def test_a_support_set_is_shown_with_its_sectors_and_images(support):
     titles = [block.title for block in section.blocks]
     assert titles == [
         "Distances between images",
+        f"Images by sector at threshold {section.record['threshold']:g}",
+        "Images by sector at threshold 0",
         "How full the sectors are",
         "Sectors",
         "Images by sector",
     ]
-    sectors = section.blocks[2]
+    bars, sectors = section.blocks[1], section.blocks[4]
+    assert bars.values == [row.cells[2] for row in sectors.rows]
     assert [row.cells[1] for row in sectors.rows] == ["--", "+-", "-+", "++"]
     assert sum(row.cells[3] for row in sectors.rows) == 12
 

@@ -9,7 +9,9 @@ from latentmap.comparison.models import compare_models
 from latentmap.images import open_images
 from latentmap.report.embedding import image_strip
 from latentmap.report.parts import (
+    Bars,
     Column,
+    Curve,
     HeatCell,
     HeatMap,
     ImageRow,
@@ -65,6 +67,8 @@ def report():
         ),
         HeatMap("Heat", ["a", "<b>"], heat),
         Plane("Plane", ["a", "<b>"], [[0.0, 0.0], [1.0, 0.5]], "two points"),
+        Bars("Bars", "<sector>", [3, 0, 5], 2.5, "three bars", "Dashed: 2.5."),
+        Curve("Curve", "pairs", [10, 100], [Measure(-0.5, -0.6, -0.4), Measure(0.5)], "a curve"),
         ImageRows("shown", "Rows", [ImageRow("left", [strip, strip])], heads=("x", "y")),
         Picture("Alone", strip),
     ]
