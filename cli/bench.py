@@ -121,8 +121,8 @@ def bench(
     These can be reproduced without any error, so they are the calibration of the search: where it
     misses more than 5 % of their variance, what it says of other images is marked unreliable.
 
-    --split, --limit, --where and --group-by choose among the images of data sets; own images and
-    support sets are taken as they are.
+    --split, --limit, --where, --attributes and --group-by choose among the images of data sets; own
+    images and support sets are taken as they are.
 
     A sector, or a group of similar images (--encoder), is blind when it is at least 1.5 times as
     bad as the rest, and too bad for chance. With --encoder, how bad an image is, is its error over

@@ -229,13 +229,22 @@ def _sampled(
 
 
 def _refuse_report(out: Path, *, force: bool) -> None:
+    from latentmap.errors import OutputError
     from latentmap.files import refuse_existing
-    from latentmap.report.store import require_report_folder
+    from latentmap.report.comparison_page import SECTIONS
+    from latentmap.report.store import begun_report, require_report_folder
 
     require_report_folder(out)
-    if out.exists():
-        # Of a report that other commands began nothing is replaced.
-        refuse_existing(out / FIGURES, force=force)
+    if not out.exists():
+        return
+    # Of a report that other commands began nothing is replaced.
+    refuse_existing(out / FIGURES, force=force)
+    shown = {section.id for section in begun_report(out).sections}
+    if not force and shown.intersection(SECTIONS):
+        raise OutputError(
+            f"the report in {out} has a comparison: choose another folder, or add --force to "
+            "replace it"
+        )
 
 
 def _write_report(result: ModelComparison, out: Path) -> None:

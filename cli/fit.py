@@ -169,7 +169,7 @@ def fit(
     path = out or Path(f"{source.name}-to-{target.name}.safetensors")
     if alone and not several:
         figure = figure or path.with_suffix(".png")
-    refuse_equal({"--out": path, "--figure": figure})
+    refuse_equal({"--out": path, "--figure": figure, "--report": report})
     for output in (figure, None if several else path):
         if output is not None:
             refuse_existing(output, force=force)

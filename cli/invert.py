@@ -132,13 +132,14 @@ def invert(
     from latentmap.encoders import load
     from latentmap.encoders.inverted import in_space
     from latentmap.export import export_codes, require_code_suffix
-    from latentmap.files import refuse_existing
+    from latentmap.files import refuse_equal, refuse_existing
     from latentmap.inversion.code_search import SearchSettings
     from latentmap.inversion.inverting import invert_source, require_method
     from latentmap.report.figures import image_grid, require_picture_suffix, save_figure
     from latentmap.report.inversion_page import inversion_section
     from latentmap.sampling import decode_all
 
+    refuse_equal({"--out": out, "--grid": grid, "--report": report})
     if out is not None:
         refuse_existing(out, force=force)
         require_code_suffix(out)

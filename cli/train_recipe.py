@@ -60,21 +60,25 @@ def recipe(
     from latentmap.encoders.halving import halved
     from latentmap.encoders.native import read_header, save_model
     from latentmap.encoders.recipes import read_recipe
-    from latentmap.files import refuse_existing, write_atomic
+    from latentmap.files import refuse_equal, refuse_existing, write_atomic
     from latentmap.report.figures import save_figure
 
     chosen = read_recipe(reference)
     test = chosen.open_test(data)
     card, picture = out.with_suffix(".md"), out.with_suffix(".jpg")
+    refuse_equal({"--out": out, "its card": card, "its picture": picture})
     for path in (out, card, picture):
         refuse_existing(path, force=force)
     made: list[Path] = []
+    plan: list[list[str]] = []
     for number, step in enumerate(chosen.steps, start=1):
         path = out.with_name(f"{out.stem}-step-{number}.safetensors")
-        arguments = [*step, *_inputs(chosen, step, data, made), "--out", str(path)]
+        plan.append([*step, *_inputs(chosen, step, data, made), "--out", str(path)])
         made.append(path)
-        if resume and path.exists():
-            continue
+    # A wrong option of a later step is found before an earlier one is trained for hours.
+    for arguments in plan:
+        _prepare(context, arguments)
+    for arguments, path in zip(plan, made, strict=True):
         click.echo(f"latentmap train {shlex.join(arguments)}", err=True)
         _run(context, [*arguments, "--device", device], path, resume=resume, force=force)
     model = halved(load(made[-1], device=device))
@@ -110,16 +114,23 @@ def _run(
     """A command of `latentmap train`; one that was stopped goes on."""
     from latentmap.encoders.training.runs import working_folder
 
-    group = context.parent and context.parent.command
-    assert isinstance(group, click.Group)
+    # A finished step is resumed as well, which takes no time: only so does it tell whether it is
+    # of this recipe.
     if resume and working_folder(out).exists():
         arguments = [*arguments, "--resume"]
     elif force:
         arguments = [*arguments, "--force"]
     with contextlib.redirect_stdout(sys.stderr):  # The result of the whole is that of the recipe.
-        command = group.commands[arguments[0]]
-        with command.make_context(command.name, arguments[1:], parent=context.parent) as inner:
-            command.invoke(inner)
+        with _prepare(context, arguments) as inner:
+            inner.command.invoke(inner)
+
+
+def _prepare(context: click.Context, arguments: list[str]) -> click.Context:
+    """A command of `latentmap train` and its parsed arguments."""
+    group = context.parent and context.parent.command
+    assert isinstance(group, click.Group)
+    command = group.commands[arguments[0]]
+    return command.make_context(command.name, arguments[1:], parent=context.parent)
 
 
 def _seconds(path: Path) -> float:

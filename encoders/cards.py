@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import quote
 
 import torch
 from PIL import Image
@@ -114,7 +115,7 @@ def card_text(
             "|---|---|---|",
             *table,
             "",
-            f"![Images that {recipe.name} makes of random codes]({picture})",
+            f"![Images that {recipe.name} makes of random codes]({quote(picture)})",
             "",
             f"Made by `latentmap train recipe {recipe.name} --data {recipe.data} --out "
             f"{recipe.name}.safetensors`, which runs:",

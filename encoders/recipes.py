@@ -101,6 +101,8 @@ def _check(recipe: Recipe) -> None:
             raise ValueError(f"step {number} must begin with one of {', '.join(TRAININGS)}")
     if not recipe.steps or recipe.steps[0][0] == "inversion":
         raise ValueError("the first step must train on images: an inversion needs a generator")
+    if recipe.steps[-1][0] in ("gan", "stylegan2"):
+        raise ValueError("the last step must give a model that encodes: add an inversion")
 
 
 def _words(line: object) -> list[str]:

@@ -71,7 +71,7 @@ def refuse_equal(paths: Mapping[str, Path | None]) -> None:
     for name, path in paths.items():
         if path is None:
             continue
-        first = known.setdefault(path.absolute(), name)
+        first = known.setdefault(path.resolve(), name)
         if first != name:
             raise OutputError(f"{first} and {name} are both {path}: give each a path of its own")
 

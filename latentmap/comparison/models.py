@@ -113,6 +113,13 @@ def compare_models(
         stage=stage,
     )
     train, test = material.train, material.test
+    some = _draw(len(test[0]), compared, seed)
+    groups = material.groups_of(test[0].take(some))
+    if groups is not None and len(np.unique(groups)) == 1:
+        raise PairError(
+            f"all {len(some)} compared images are of one group, and intervals need two or more: "
+            "compare more (--compared)"
+        )
     references = references or [model.name for model in models]
     made = {
         "split": split,
@@ -131,13 +138,6 @@ def compare_models(
         maps = maps_between(moments, train, references=references, record=made, progress=progress)
     with stage("scoring codes") as progress, threadpool_limits(1):
         ways = code_figures(code_errors(test, maps, progress=progress), seed=seed)
-    some = _draw(len(test[0]), compared, seed)
-    groups = material.groups_of(test[0].take(some))
-    if groups is not None and len(np.unique(groups)) == 1:
-        raise PairError(
-            f"all {len(some)} compared images are of one group, and intervals need two or more: "
-            "compare more (--compared)"
-        )
     with stage("comparing spaces") as progress, threadpool_limits(1):
         similarities = compare_codes(
             [codes.take(some).vectors for codes in test],

@@ -88,9 +88,8 @@ def assign_folds(n: int, *, folds: int, seed: int, groups: np.ndarray | None = N
         raise MapError(f"cross-validation needs at least 2 {what}, not {units}: give more {what}")
     if not 2 <= folds <= units:
         raise MapError(f"{units} {what} can be cut into 2 to {units} folds, not {folds}")
-    splitter: Any = (
-        KFold(folds, shuffle=True, random_state=seed) if groups is None else GroupKFold(folds)
-    )
+    shuffled = KFold(folds, shuffle=True, random_state=seed % 2**32)
+    splitter: Any = shuffled if groups is None else GroupKFold(folds)
     numbers = np.empty(n, dtype=np.int64)
     for number, (_, held) in enumerate(splitter.split(np.empty((n, 0)), groups=groups)):
         numbers[held] = number

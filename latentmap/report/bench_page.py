@@ -51,6 +51,7 @@ def _identity(result: Expressiveness) -> dict[str, Any]:
         {
             "name": target.name,
             "n": len(target.ids),
+            "sectors": [sorted(one.positions.tolist()) for one in target.sectors],
             "methods": list(target.reproductions),
             "mapped": [
                 one.mean_mse.value for name, one in target.reproductions.items() if name == MAPPED

@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from itertools import groupby
 from typing import Any
@@ -36,6 +38,7 @@ def render(report: Report) -> str:
         >>> "<h1>Two spaces</h1>" in render(Report("Two spaces"))
         True
     """
+    sections = _told_apart(report.sections)
     style = f"{_template('page.css')}\n{level_styles()}\n"
     script = _template("page.js")
     environment = Environment(
@@ -56,14 +59,27 @@ def render(report: Report) -> str:
         "is_small": _is_small,
     }
     return environment.get_template("page.html").render(
-        report=report,
+        title=report.title,
+        sections=sections,
         style=Markup(style),
         script=Markup(script),
         style_digest=_digest(style),
         script_digest=_digest(script),
         groups_of=_groups_of,
-        records=_records(report.sections),
+        records=_records(sections),
     )
+
+
+def _told_apart(sections: Sequence[Section]) -> list[Section]:
+    """Sections of one title, such as maps that differ in the seed alone, get numbers."""
+    seen = Counter[str]()
+    result = []
+    for section in sections:
+        seen[section.title] += 1
+        number = seen[section.title]
+        title = section.title if number == 1 else f"{section.title} ({number})"
+        result.append(replace(section, title=title))
+    return result
 
 
 def _template(name: str) -> str:

@@ -70,6 +70,15 @@ def read_report(folder: Path) -> Report:
         raise OutputError(f"{path} is damaged: {error}") from error
 
 
+def begun_report(folder: Path) -> Report:
+    """The report in a folder, or an empty one where there is none.
+
+    Raises:
+        OutputError: it is damaged.
+    """
+    return read_report(folder) if (folder / CONTENT).exists() else Report(TITLE)
+
+
 def require_report_folder(folder: Path) -> None:
     """Refuses a folder that no report can be written into, before any work is done.
 
@@ -107,7 +116,7 @@ def _held(folder: Path) -> Iterator[Report]:
         raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
     try:
         with hold_lock(folder / _LOCK, f"the report in {folder}", timeout=_PATIENCE):
-            yield read_report(folder) if (folder / CONTENT).exists() else Report(TITLE)
+            yield begun_report(folder)
     except CacheError as error:
         raise OutputError(str(error)) from error
 

@@ -10,7 +10,7 @@ from typing import Any
 from latentmap.intervals import Estimate
 
 _DIGEST = 8
-_INCIDENTAL = {"command", "versions", "selection"}
+_INCIDENTAL = {"command", "versions", "selection", "file"}
 
 
 def with_interval(estimate: Estimate, decimals: int) -> str:
@@ -40,8 +40,8 @@ def pair_id(source: int, target: int) -> str:
 def section_id(text: str, identity: Mapping[str, Any]) -> str:
     """A text as the id of a section, with a short digest of what identifies the result in it.
 
-    A result that is made again has the same: the command, the versions, the errors by which a
-    setting was selected, and digits of numbers beyond the fourth do not count.
+    A result that is made again has the same: the command, the versions, the path of a file, the
+    errors by which a setting was selected, and digits of numbers beyond the fourth do not count.
 
     Example:
         >>> section_id("fit a/b.c d", {"seed": 0, "command": "latentmap fit"})

@@ -89,6 +89,16 @@ def test_a_report_that_exists_is_kept_unless_forced(workdir):
     assert (workdir / "report" / "comparison.json").read_text() != before
 
 
+def test_a_comparison_on_the_page_alone_is_kept_too(workdir):
+    compare("--out", "report", "--seed", "1")
+    (workdir / "report" / "comparison.json").unlink()
+    before = (workdir / "report" / "report.json").read_text()
+    message = error_of(compare("--out", "report", code=1))
+    assert "the report in report has a comparison: choose another folder, or add --f" in message
+    assert (workdir / "report" / "report.json").read_text() == before
+    compare("--out", "report", "--force")
+
+
 def test_a_folder_of_other_files_is_never_a_report(workdir):
     (workdir / "mine").mkdir()
     (workdir / "mine" / "thesis.txt").write_text("precious")

@@ -101,6 +101,13 @@ def test_images_that_are_cached_are_not_encoded_again(workdir, monkeypatch):
     fit()
 
 
+@pytest.mark.parametrize("option", ["--out", "--figure"])
+def test_a_report_is_not_put_where_another_output_goes(option, workdir):
+    message = error_of(fit(option, "x.png", "--report", "x.png", code=1))
+    assert f"{option} and --report are both x.png: give each a path of its own" in message
+    assert not (workdir / "x.png").exists()
+
+
 def test_a_map_that_exists_is_kept_unless_forced(workdir):
     (workdir / "a-to-b.safetensors").write_bytes(b"precious")
     assert "a-to-b.safetensors exists: choose another path, or add --force" in error_of(fit(code=1))

@@ -104,6 +104,7 @@ def test_a_search_comes_nearer_than_the_encoder():
         (("--out", "codes.txt"), 1, "must end in .npz or .h5"),
         (("--grid", "grid.txt"), 1, "must end as a picture does"),
         (("--out", "few.npz"), 1, "exists"),
+        (("--grid", "x.png", "--report", "x.png"), 1, "--grid and --report are both x.png"),
     ],
 )
 def test_bad_input_is_refused_before_any_work(words, code, message):

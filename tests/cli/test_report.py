@@ -120,6 +120,23 @@ def test_support_sets_of_one_name_stand_beside_each_other(workdir):
     assert len(ids()) == 2
 
 
+def test_the_path_of_a_support_set_is_no_part_of_a_result(support):
+    for path, verb in (("support.h5", "added to"), (Path("support.h5").absolute(), "replaced in")):
+        assert f"{verb} report" in run(*FIT, "--support", path, "--force").stderr
+
+
+def test_a_bench_by_other_sectors_stands_beside_it(workdir):
+    for variables in ("0,1", "2,3"):
+        words = ["support", "build", "a.safetensors", "--data", "few.npy", "--force"]
+        # All images, so that nothing but the sectors differs.
+        words += ["--variables", variables, "--size", "40", "--out", "support.h5"]
+        words += ["--with-images", "--limit", "40"]
+        assert CliRunner().invoke(main, words).exit_code == 0
+        bench = ["bench", "a.safetensors", *NETWORK, "--target", "own:4", "--target", "support.h5"]
+        assert "added to report" in run(*bench).stderr
+    assert len(ids()) == 2
+
+
 def test_a_new_comparison_keeps_what_others_added(workdir):
     words = ["compare", "a.safetensors", "b.safetensors", "--data", "few.npy", "--compared", "24"]
     words += ["--permutations", "5", "--out", "report"]

@@ -88,13 +88,27 @@ def test_a_recipe_goes_on_where_it_stopped(workdir):
     write()
     run("tiny.json")
     first = load("made.safetensors").fingerprint
-    step = (workdir / "made-step-1.safetensors").stat().st_mtime_ns
+    step = load("made-step-1.safetensors").fingerprint
     for name in ("made.safetensors", "made.md", "made.jpg"):
         (workdir / name).unlink()
     (workdir / "made-step-2.safetensors").unlink()
     run("tiny.json", "--resume")
     assert load("made.safetensors").fingerprint == first
-    assert (workdir / "made-step-1.safetensors").stat().st_mtime_ns == step
+    assert load("made-step-1.safetensors").fingerprint == step
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_finished_step_of_another_recipe_is_not_gone_on_from(step, workdir):
+    write()
+    run("tiny.json")
+    steps = [f"gan {GAN}", "inversion --width 4 --steps 3 --held-out 8 --batch-size 8"]
+    steps[step - 1] += " --seed 9"
+    write(steps=steps)
+    refused = run("tiny.json", "--resume", "--force", code=1).stderr
+    assert f"made-step-{step}.safetensors.training" in refused
+    assert "is of a run with other settings" in refused
+    run("tiny.json", "--force")
+    assert read_header(f"made-step-{step}.safetensors").training["seed"] == 9
 
 
 @pytest.mark.parametrize("words", [("--recipe", "nix"), ("--recipe=nix",), ("recipe", "nix")])
@@ -125,9 +139,26 @@ def test_an_interruption_in_a_step_ends_the_whole_and_says_how_to_go_on(workdir,
 
 
 def test_a_step_that_is_wrong_usage_says_which_command_it_is(workdir):
-    write(steps=[f"gan {GAN} --colour blue"])
+    write(steps=[f"gan {GAN} --colour blue", "inversion"])
     refused = run("tiny.json", code=2).stderr
-    assert "latentmap train gan" in refused and "No such option" in refused
+    assert "train gan" in refused and "No such option" in refused
+
+
+def test_a_wrong_option_of_a_later_step_is_found_before_any_training(workdir):
+    write(steps=[f"gan {GAN}", "inversion --widht 4"])
+    refused = run("tiny.json", code=2).stderr
+    assert "Usage: main train inversion" in refused and "No such option" in refused
+    assert not list(workdir.glob("made*"))
+
+
+@pytest.mark.parametrize("suffix", [".md", ".jpg"])
+def test_a_model_is_not_written_where_its_card_goes(suffix, workdir):
+    write()
+    words = ["train", "recipe", "tiny.json", "--data", "digits.npy", "--out", f"made{suffix}"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 1
+    assert f"are both made{suffix}: give each a path of its own" in result.stderr
+    assert not list(workdir.glob("made*"))
 
 
 def test_an_unknown_recipe_names_the_known_ones(workdir):
@@ -144,6 +175,7 @@ def test_an_unknown_recipe_names_the_known_ones(workdir):
         ({"steps": ["foo --x 1"]}, "step 1 must begin with one of vae, split-vae, gan"),
         ({"steps": [f"gan {GAN}", ""]}, "step 2 must begin with one of vae, split-vae, gan"),
         ({"steps": [3]}, "3 is no command line"),
+        ({"steps": [f"gan {GAN}"]}, "the last step must give a model that encodes"),
         ({"wrong": 1}, "wrong"),
         ({"options": None}, "None is no command line"),
         ({"group_by": 3}, "group_by must be a text, not 3"),

@@ -56,3 +56,7 @@ def test_one_path_cannot_be_two_outputs(tmp_path, monkeypatch):
     refuse_equal({"--out": Path("a.png"), "--figure": Path("b.png"), "--grid": None, "-x": None})
     with pytest.raises(OutputError, match=r"--out and --figure are both .*a\.png: give each"):
         refuse_equal({"--out": Path("a.png"), "--figure": tmp_path / "a.png"})
+    (tmp_path / "link").symlink_to(tmp_path)
+    for other in ("folder/../a.png", "link/a.png"):
+        with pytest.raises(OutputError, match="are both"):
+            refuse_equal({"--out": Path("a.png"), "--figure": Path(other)})

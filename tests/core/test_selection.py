@@ -23,6 +23,11 @@ from latentmap.mapping.sparse import solve_sparse
 from latentmap.pairs import pair
 
 
+def test_a_large_seed_gives_folds():
+    large, small = (assign_folds(60, folds=5, seed=seed) for seed in (2**32 + 5, 5))
+    assert (large == small).all()
+
+
 def draw(n, p, q, *, noise=1.0, seed=0):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(n, p, generator=generator) * torch.logspace(0, -1.5, p) + 2

@@ -1,4 +1,5 @@
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -272,9 +273,16 @@ def test_test_images_of_one_group_are_refused_before_any_work(tmp_path):
     assert not list((tmp_path / "cache").glob("entries/*"))
 
 
-def test_compared_images_of_one_group_are_refused(tmp_path):
+def test_compared_images_of_one_group_are_refused_before_any_map(tmp_path):
+    begun = []
+
+    def stage(title):
+        begun.append(title)
+        return nullcontext()
+
     with pytest.raises(PairError, match=r"all 20 compared images are of one group, .*: compare mo"):
-        compared(tmp_path, three(), grouped(tmp_path, alone=1), compared=20)
+        compared(tmp_path, three(), grouped(tmp_path, alone=1), compared=20, stage=stage)
+    assert "gathering moments" not in begun
 
 
 def test_kinds_of_relocation():

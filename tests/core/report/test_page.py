@@ -113,6 +113,14 @@ def test_a_record_stands_once_with_all_that_it_made(page):
     assert [one.text for one in tree.findall(".//dl//code")] == ["latentmap <x>", "0", "torch: 2"]
 
 
+def test_sections_of_one_title_are_numbered_and_named_where_they_are_made():
+    sections = [Section(f"s{i}", "A map", record={"seed": i}) for i in range(3)]
+    page = render(Report("x", sections))
+    for place in ("<li>", "<h3>"):
+        for id, title in (("s0", "A map"), ("s1", "A map (2)"), ("s2", "A map (3)")):
+            assert f'{place}<a href="#{id}">{title}</a>' in page
+
+
 def test_long_lists_of_a_record_are_left_to_the_file():
     sections = [
         Section("a", "A", record={"few": [1.5, 2], "many": list(range(99)), "empty": []}),
@@ -121,7 +129,7 @@ def test_long_lists_of_a_record_are_left_to_the_file():
     tree = parse(render(Report("x", sections)))
     shown = [one.text for one in tree.findall(".//dl//code")]
     assert shown == ["1.5, 2", "99 entries, in report.json", "rows: x 1"]
-    made = [one.text for one in tree.find(".//section[@id='what-made-it']").findall("h3")]
+    made = [one.text for one in tree.find(".//section[@id='what-made-it']").findall("h3/a")]
     assert made == ["A", "B"]
 
 
