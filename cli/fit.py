@@ -232,7 +232,7 @@ def fit(
             save_curve(grown, figure, title=title)
         from latentmap.report.fit_page import curve_section
 
-        add_to_report(report, lambda: curve_section(grown, source=source.name, target=target.name))
+        add_to_report(report, lambda: curve_section(grown))
         warn_skipped(_skipped(grown.record))
         print_json(grown.to_json()) if as_json else click.echo(curve_table(grown))
         return

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from latentmap.cache import LatentCache
+from latentmap.codes import Space
 from latentmap.errors import MapError, ModelError
 from latentmap.images import ImageSource, OnError
 from latentmap.mapping.fitting import RIDGE_LIKE, FitOptions
@@ -139,8 +140,12 @@ class CurvePoint:
 
 @dataclass(frozen=True, eq=False)
 class LearningCurve:
-    """The scores against the number of pairs, with the bounds that hold at any number."""
+    """The scores against the number of pairs, with the bounds that hold at any number, of maps from
+    the space ``source`` to ``target``.
+    """
 
+    source: Space
+    target: Space
     method: str
     points: Sequence[CurvePoint]
     floor_mse: float
@@ -157,6 +162,8 @@ class LearningCurve:
                 row |= {name: value, f"{name}_low": low, f"{name}_high": high}
             points.append(row)
         return {
+            "source": asdict(self.source),
+            "target": asdict(self.target),
             "method": self.method,
             "n_test": self.n_test,
             "floor_mse": self.floor_mse,
@@ -231,7 +238,14 @@ def learning_curve(
     # Of the last map; what was chosen for it is not what was chosen for all.
     made = {name: value for name, value in scores[-1].record.items() if name != "selection"}
     return LearningCurve(
-        options.method, points, first.floor_mse.value, first.baseline_mse.value, first.n_test, made
+        source=source.space,
+        target=target.space,
+        method=options.method,
+        points=points,
+        floor_mse=first.floor_mse.value,
+        baseline_mse=first.baseline_mse.value,
+        n_test=first.n_test,
+        record=made,
     )
 
 

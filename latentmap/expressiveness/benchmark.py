@@ -103,6 +103,7 @@ def bench(
         "search": asdict(settings.search),
         "targets": {target.name: target.images.fingerprint for target in targets},
         "encoder": encoder and encoder.fingerprint,
+        "map": mapped and {**mapped[0].provenance, "digest": mapped[0].digest},
         "left_out": {
             name: left_out
             for name, model in zip(names, models, strict=True)

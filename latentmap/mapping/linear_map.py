@@ -5,6 +5,7 @@ Shapes: ``n`` codes, ``p`` source variables, ``q`` target variables.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -64,6 +65,23 @@ class LinearMap:
         ]
         fitted = ", ".join([self.method, *chosen, f"{self.n_pairs} pairs", f"rank {self.rank}"])
         return f"{self.source} to {self.target}: {fitted}"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of weight and bias, which tells the map from any other."""
+        numbers = torch.cat([self.weight, self.bias[None]]).double().contiguous().numpy()
+        return hashlib.sha256(numbers.tobytes()).hexdigest()
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Between which spaces it is, and what it was fitted by, as JSON has it."""
+        return {
+            "source": asdict(self.source),
+            "target": asdict(self.target),
+            "method": self.method,
+            "settings": dict(self.settings),
+            "n_pairs": self.n_pairs,
+        }
 
     @property
     def penalty(self) -> float | None:

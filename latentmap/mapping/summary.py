@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from latentmap.mapping.linear_map import LinearMap
@@ -23,12 +22,8 @@ def describe(linear_map: LinearMap) -> dict[str, Any]:
     """
     record = linear_map.record
     description: dict[str, Any] = {
-        "source": asdict(linear_map.source),
-        "target": asdict(linear_map.target),
-        "method": linear_map.method,
-        "settings": dict(linear_map.settings),
+        **linear_map.provenance,
         "figures": dict(linear_map.figures),
-        "n_pairs": linear_map.n_pairs,
         "rank": linear_map.rank,
         "condition": linear_map.condition,
         "selection": [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from latentmap.expressiveness.result import MAPPED, Expressiveness, TargetScores
+from latentmap.expressiveness.result import Expressiveness, TargetScores
 from latentmap.model import Model
 from latentmap.report.bench import reproduction_figure
 from latentmap.report.embedding import embed_figure
@@ -46,16 +46,12 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
 
 def _identity(result: Expressiveness) -> dict[str, Any]:
     """What tells a result from others, beside its record."""
-    # Which map the mapped codes are of is not in a result: their error tells it from others.
     targets = [
         {
             "name": target.name,
             "n": len(target.ids),
             "sectors": [sorted(one.positions.tolist()) for one in target.sectors],
             "methods": list(target.reproductions),
-            "mapped": [
-                one.mean_mse.value for name, one in target.reproductions.items() if name == MAPPED
-            ],
         }
         for target in (result.own, *result.targets)
     ]

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
-
 from latentmap.intervals import Estimate
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.relocation import Relocated
@@ -39,7 +35,7 @@ _OF_METHODS = ("r2", "l_mse", "m_mse", "efficiency")
 def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> Section:
     """A map: its scores, and the three rows of some relocated images."""
     source, target = linear_map.source.model, linear_map.target.model
-    id = section_id(f"fit {source} {target}", {**_identity(linear_map), **scores.record})
+    id = section_id(f"fit {source} {target}", {**linear_map.provenance, **scores.record})
     rows = [
         ("original", examples.originals, f"{len(examples.originals)} original images"),
         (f"by {source}", examples.reconstructions, f"the same, reconstructed by {source}"),
@@ -84,7 +80,7 @@ def methods_section(compared: MethodComparison) -> Section:
         f"{first.scores.baseline_mse.value:.4f}."
     ]
     text += [f"{name} has no map: {why}." for name, why in compared.failed.items()]
-    maps = [_identity(one.linear_map) for one in compared.results]
+    maps = [one.linear_map.provenance for one in compared.results]
     identity = {**first.scores.record, "maps": maps, "failed": compared.failed}
     return Section(
         section_id(f"methods {source} {target}", identity),
@@ -96,8 +92,9 @@ def methods_section(compared: MethodComparison) -> Section:
     )
 
 
-def curve_section(curve: LearningCurve, *, source: str, target: str) -> Section:
-    """The scores against the number of pairs; ``source`` and ``target`` are names of models."""
+def curve_section(curve: LearningCurve) -> Section:
+    """The scores against the number of pairs."""
+    source, target = curve.source.model, curve.target.model
     columns = [Column("pairs"), Column("draws"), *(_FIGURES[name] for name in _OF_METHODS)]
     rows = [
         Row(
@@ -115,7 +112,6 @@ def curve_section(curve: LearningCurve, *, source: str, target: str) -> Section:
         f"{curve.baseline_mse:.4f}."
     )
     return Section(
-        # The fingerprints of the models are not in a curve: its figures tell it from others.
         section_id(f"curve {source} {target}", curve.to_json()),
         f"Learning curve from {source} to {target} by {curve.method}",
         [text],
@@ -138,14 +134,3 @@ def _curves(curve: LearningCurve) -> list[Curve]:
             at = [point.n_pairs for point in curve.points]
             curves.append(Curve(title, "pairs", at, measures, text))
     return curves
-
-
-def _identity(linear_map: LinearMap) -> Mapping[str, Any]:
-    """What tells a map from others, beside the record of its scores."""
-    return {
-        "source": asdict(linear_map.source),
-        "target": asdict(linear_map.target),
-        "method": linear_map.method,
-        "settings": linear_map.settings,
-        "n_pairs": linear_map.n_pairs,
-    }

@@ -9,6 +9,7 @@ from PIL import Image
 
 from latentmap.cli.fit_options import CRITERIA, METHODS
 from latentmap.cli.main import main
+from latentmap.encoders import load
 from latentmap.mapping import selection
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.solvers import SOLVERS
@@ -76,7 +77,10 @@ def test_a_curve_is_a_table_json_and_a_picture(workdir):
     assert re.search(r"^ *8 +2 ", result.stdout, re.MULTILINE)
     with Image.open("curve.png") as picture:
         assert picture.width > 300
-    points = json.loads(fit("--curve", "8,all", "--json").stdout)["points"]
+    said = json.loads(fit("--curve", "8,all", "--json").stdout)
+    for end, path in (("source", "a"), ("target", "b")):
+        assert said[end]["fingerprint"] == load(f"{path}.safetensors").fingerprint
+    points = said["points"]
     assert (points[0]["n_pairs"], points[0]["draws"]) == (8, 5)
     assert points[0]["l_mse_low"] <= points[0]["l_mse"] <= points[0]["l_mse_high"]
     assert points[1]["draws"] == 1

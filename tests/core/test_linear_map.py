@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -119,6 +120,9 @@ def test_a_saved_map_is_the_same_map(tmp_path):
     assert loaded.source_frame == Frame("celeba")
     for name in ("method", "penalty", "rank", "condition", "n_pairs", "source_reference", "record"):
         assert getattr(loaded, name) == getattr(fitted, name)
+    assert loaded.provenance == fitted.provenance
+    assert loaded.digest == fitted.digest
+    assert loaded.digest != replace(fitted, bias=fitted.bias + 1e-9).digest
     assert (loaded.train_digests == fitted.train_digests).all()
     assert str(loaded) == str(fitted)
     assert str(fitted).endswith(", 60 pairs, rank 6")

@@ -174,6 +174,7 @@ def test_the_error_is_split_into_limit_encoder_gap_and_map_gap(tmp_path):
     assert scores.encoder_gap.value == pytest.approx(0, abs=1e-6)
     assert scores.map_gap.low > 0
     assert by["mapped"].ratio is None
+    assert result.record["map"] == {**shrinking.provenance, "digest": shrinking.digest}
     assert "mapped" not in result.own.reproductions
 
 

@@ -1,9 +1,11 @@
 import math
 
+from latentmap.codes import Space
 from latentmap.report.fit_page import curve_section
 from latentmap.report.parts import Curve, Measure
 from latentmap.several_maps import CurvePoint, LearningCurve
 
+SPACES = [Space("z", 4, name, name * 2) for name in "ab"]
 NAMES = ("l_mse", "r2", "m_mse", "efficiency")
 
 
@@ -14,11 +16,11 @@ def curve_of(**figures):
         values = {name: figures.get(name, (0.5, 0.5))[at] for name in NAMES}
         spread = {name: (value, value - 0.1, value + 0.1) for name, value in values.items()}
         points.append(CurvePoint(size, 3, spread))
-    return LearningCurve("ridge", points, 0.01, 0.05, 100, {})
+    return LearningCurve(*SPACES, "ridge", points, 0.01, 0.05, 100, {})
 
 
 def drawn(curve):
-    blocks = curve_section(curve, source="a", target="b").blocks
+    blocks = curve_section(curve).blocks
     return {block.title: block for block in blocks if isinstance(block, Curve)}
 
 
