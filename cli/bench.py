@@ -200,12 +200,12 @@ def bench(
 
 def _check_folder(out: Path, *, force: bool) -> None:
     from latentmap.errors import OutputError
+    from latentmap.files import require_parent
     from latentmap.report.curves import require_plots
 
+    require_parent(out)
     if out.exists() and any(out.iterdir()) and not force:
         raise OutputError(f"{out} is not empty: choose another folder, or add --force")
-    if not out.absolute().parent.is_dir():
-        raise OutputError(f"the folder of {out} does not exist: make it first")
     require_plots(out / "sectors.png")
 
 

@@ -91,7 +91,7 @@ def _parse_methods(
 )
 @click.option(
     "--permutations",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=19),  # With fewer, chance could never be below 5 %.
     default=99,
     show_default=True,
     metavar="N",

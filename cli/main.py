@@ -1,15 +1,21 @@
 """The command ``latentmap``: a group that loads a command when it is asked for.
 
-Here alone errors become messages: what latentmap refuses is one line on stderr and exit code 1,
-wrong usage is exit code 2, Ctrl-C is one line and 130. Anything else is a fault of ours and keeps
-its traceback.
+Here alone errors become messages: what latentmap or the operating system refuses is one line on
+stderr and exit code 1, wrong usage is exit code 2, Ctrl-C is one line and 130. Anything else is a
+fault of ours and keeps its traceback.
 """
 
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
-from typing import NamedTuple
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NamedTuple, NoReturn
 
 import click
 
@@ -86,19 +92,68 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except LatentmapError as error:
-            # Messages quote names out of files, which a terminal could take for commands.
-            line = printable(" ".join(str(error).splitlines()))
-            raise click.ClickException(line) from error
-        except KeyboardInterrupt:
-            click.echo(
-                "\nInterrupted: what was finished is kept; "
-                "run the same command again to go on (train: add --resume).",
-                err=True,
-            )
-            ctx.exit(130)
+        with _noting_interrupts() as interrupts:
+            try:
+                return super().invoke(ctx)
+            except (click.exceptions.Exit, click.ClickException):
+                raise
+            except KeyboardInterrupt:
+                _end(ctx)
+            except Exception as error:
+                if interrupts:
+                    _end(ctx)
+                if isinstance(error, LatentmapError):
+                    raise _failure(str(error)) from error
+                # A reader that has gone is left to click, which ends without a word.
+                if isinstance(error, OSError) and error.errno != errno.EPIPE:
+                    file = f"{error.filename}: " if error.filename else ""
+                    raise _failure(
+                        f"{file}{error.strerror or error}; check the path, the permissions and the "
+                        "space on the disk"
+                    ) from error
+                raise
+
+
+@contextmanager
+def _noting_interrupts() -> Iterator[list[int]]:
+    """Ctrl-C does what it always does, and is noted: an import that it stops may end in any error,
+    or in none.
+    """
+    noted: list[int] = []
+    known = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        signal.default_int_handler(number, frame)
+
+    # Elsewhere than in the main thread, or where somebody else takes care of it, it is left alone.
+    if (
+        known is not signal.default_int_handler
+        or threading.current_thread() is not threading.main_thread()
+    ):
+        yield noted
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, known)
+
+
+def _end(ctx: click.Context) -> NoReturn:
+    click.echo(
+        "\nInterrupted: what was finished is kept, nothing is half written; "
+        "run the same command again to go on (train: add --resume).",
+        err=True,
+    )
+    ctx.exit(130)
+
+
+def _failure(message: str) -> click.ClickException:
+    """A message in one line; it may quote names out of files, which a terminal could take for
+    commands.
+    """
+    return click.ClickException(printable(" ".join(message.splitlines())))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -164,7 +164,7 @@ def invert(map_path: Path, out: Path, force: bool) -> None:
 )
 @click.option(
     "--permutations",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=19),  # With fewer, chance could never be below 5 %.
     default=99,
     show_default=True,
     metavar="N",
@@ -210,6 +210,7 @@ def factors(
     from dataclasses import replace
 
     from latentmap.cache import LatentCache
+    from latentmap.cli.image_choice import first_of_splits
     from latentmap.cli.map_options import load_model_of
     from latentmap.cli.output import print_json, table, warn
     from latentmap.cli.progress import progress_bar
@@ -229,12 +230,16 @@ def factors(
     source = load_model_of(linear_map, "source", given=src, map_path=map_path, device=device)
     target = load_model_of(linear_map, "target", given=dst, map_path=map_path, device=device)
     require_models(linear_map, source, target)
+    split = data.split or "train"
+    images = replace(data, split=None, limit=None).open()
+    if data.limit is not None:
+        images = first_of_splits(images, (split,), data.limit)
     training = training_pairs(
         source,
         target,
-        replace(data, split=None).open(),
+        images,
         cache=LatentCache(cache, notify=warn),
-        split=data.split or "train",
+        split=split,
         seed=seed,
         precision=linear_map.record.get("precision", "float32"),
         on_error=data.on_error,

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from latentmap.encoders.building import build_network
 from latentmap.encoders.nets.inversion import InversionNetwork
+from latentmap.encoders.nets.stylegan_synthesis import NoiseMode
 from latentmap.encoders.sampling import adjust
-from latentmap.encoders.stylegan import SpaceKind
+from latentmap.encoders.stylegan import SpaceKind, StyleGANModel
 from latentmap.errors import ModelError
 from latentmap.frames import Frame
-from latentmap.model import Model
+from latentmap.model import Model, Precision
 
 _GENERATOR, _INVERSION = "generator.", "inversion."
 
@@ -106,22 +107,45 @@ class InvertedModel(Model):
         """Those of the generator."""
         return self.generator.settings
 
-    def variant(self, space: SpaceKind) -> InvertedModel:
-        """The same model with codes in another space of its StyleGAN generator.
+    def variant(
+        self,
+        *,
+        space: SpaceKind | None = None,
+        noise: NoiseMode | None = None,
+        noise_seed: int = 0,
+        label: int | None = None,
+        precision: Precision | None = None,
+    ) -> InvertedModel:
+        """The same model with other settings of its StyleGAN generator, see
+        ``StyleGANModel.variant``.
 
-        In w+ the inversion network gives every layer its w; in other spaces than these two it gives
-        no codes of images.
+        The inversion network knows the space that it was trained for, in z that of its class; in w+
+        it gives every layer its w. Elsewhere the model gives no codes of images.
 
         Raises:
-            ModelError: the generator has no such space.
+            ModelError: the generator has no such setting.
         """
         other = copy.copy(self)
-        other.generator = in_space(self.generator, space)
+        other.generator = adjust(
+            self.generator,
+            space=space,
+            noise=noise,
+            noise_seed=noise_seed,
+            label=label,
+            precision=precision,
+        )
         other.latent_dim = other.generator.latent_dim
         other.space = other.generator.space
-        known = self.config["space"]
-        other.can_encode = space == known or (known, space) == ("w", "w+")
+        known, now = self.config["space"], other.space.kind
+        same_class = label in (None, self.config["generator"]["class"])
+        other.can_encode = (known, now) == ("w", "w+") or (
+            known == now and (known != "z" or same_class)
+        )
         return other
+
+    def styles(self, n: int, **layers: Any) -> Tensor:
+        """Codes in w+ of samples whose layers differ, see ``StyleGANModel.styles``."""
+        return cast(StyleGANModel, self.generator).styles(n, **layers)
 
     @property
     def parts(self) -> int:
@@ -236,8 +260,6 @@ def in_space(model: Model, space: str) -> Model:
     """
     if space == model.space.kind:
         return model
-    if isinstance(model, InvertedModel):
-        return model.variant(cast(SpaceKind, space))
     return adjust(model, space=cast(SpaceKind, space))
 
 

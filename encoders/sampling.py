@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from latentmap.codes import Codes
 from latentmap.encoders.nets.stylegan_synthesis import NoiseMode
 from latentmap.encoders.stylegan import SpaceKind, StyleGANModel
 from latentmap.errors import ModelError
 from latentmap.model import Model, Precision
 from latentmap.sampling import sample_codes
+
+if TYPE_CHECKING:
+    from latentmap.encoders.inverted import InvertedModel  # Which imports this module.
 
 
 def adjust(
@@ -64,10 +69,12 @@ def draw_codes(
     return sample_codes(vectors, generator, seed=seed)
 
 
-def _require_stylegan(model: Model, what: str) -> StyleGANModel:
-    if not isinstance(model, StyleGANModel):
+def _require_stylegan(model: Model, what: str) -> StyleGANModel | InvertedModel:
+    """A StyleGAN, with or without an inversion network."""
+    generator = getattr(model, "generator", model)
+    if not isinstance(generator, StyleGANModel):
         raise ModelError(
-            f"{model.name} is a {model.family}: only a StyleGAN has a choice of {what}, leave it "
-            "out"
+            f"{model.name} is a model of the family {generator.family}: only a StyleGAN has a "
+            f"choice of {what}, leave it out"
         )
-    return model
+    return cast("StyleGANModel | InvertedModel", model)

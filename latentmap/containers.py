@@ -200,12 +200,16 @@ class FolderImages(EncodedImages):
         return None
 
 
+def _refuse(error: OSError) -> None:
+    raise ImageError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+
 def _walk(folder: Path) -> tuple[list[str], list[str]]:
     """Relative paths of images, and of other files; linked folders too, but not in circles."""
     images: list[str] = []
     others: list[str] = []
     seen = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
+    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         identity = os.stat(parent)  # noqa: PTH116  # os.walk gives strings
         if (identity.st_dev, identity.st_ino) in seen:
             folders.clear()

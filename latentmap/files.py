@@ -71,7 +71,7 @@ def refuse_equal(paths: Mapping[str, Path | None]) -> None:
     for name, path in paths.items():
         if path is None:
             continue
-        first = known.setdefault(path.resolve(), name)
+        first = known.setdefault(Path(os.path.realpath(path)), name)
         if first != name:
             raise OutputError(f"{first} and {name} are both {path}: give each a path of its own")
 
@@ -80,9 +80,27 @@ def refuse_existing(path: Path, *, force: bool) -> None:
     """Refuses an output path that cannot be used, before any work is done.
 
     Raises:
-        OutputError: the path exists and ``force`` is not set, or its folder is missing.
+        OutputError: the path exists and ``force`` is not set, or its folder is missing or cannot be
+            written.
     """
+    require_parent(path)
     if path.exists() and not force:
         raise OutputError(f"{path} exists: choose another path, or add --force to replace it")
-    if not path.absolute().parent.is_dir():
+
+
+def require_parent(path: Path) -> None:
+    """Refuses an output path whose folder cannot take it.
+
+    Raises:
+        OutputError: the folder is missing, or nothing can be written into it; or the path is no
+            UTF-8, by which safetensors could not read it again.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise OutputError(f"the name {path} is no UTF-8: choose another one") from None
+    folder = path.absolute().parent
+    if not folder.is_dir():
         raise OutputError(f"the folder of {path} does not exist: make it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"nothing can be written into the folder of {path}: choose another one")

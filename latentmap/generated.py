@@ -21,7 +21,7 @@ import torch
 from latentmap.arrays import ArrayImages
 from latentmap.codes import Codes
 from latentmap.errors import ImageError, OutputError
-from latentmap.files import replace_atomic
+from latentmap.files import replace_atomic, require_parent
 from latentmap.frames import Frame
 from latentmap.hdf5_output import create_hdf5
 from latentmap.locks import Notify, hold_lock
@@ -193,6 +193,7 @@ def pack_decoded(
     made_of = [model.fingerprint, json.dumps(model.settings, sort_keys=True)]
     digest = hashlib.sha256(vectors.tobytes() + "".join(made_of).encode()).hexdigest()[:16]
     parts = path.with_suffix(f".{digest}.parts")
+    require_parent(parts)
     parts.mkdir(exist_ok=True)
     names = []
     step = max(1, min(_PART, _PART_NUMBERS // math.prod(model.image_shape)))

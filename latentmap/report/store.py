@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from latentmap.errors import CacheError, OutputError
-from latentmap.files import write_atomic
+from latentmap.files import require_parent, write_atomic
 from latentmap.locks import hold_lock
 from latentmap.report.page import render
 from latentmap.report.parts import Report, Section
@@ -85,9 +85,8 @@ def require_report_folder(folder: Path) -> None:
     Raises:
         OutputError: it holds other files but no report, is a file, or its parent is missing.
     """
+    require_parent(folder)
     if not folder.exists():
-        if not folder.absolute().parent.is_dir():
-            raise OutputError(f"the folder of {folder} does not exist: make it first")
         return
     if not folder.is_dir():
         raise OutputError(f"{folder} is a file, but a report is a folder: choose another path")
@@ -126,5 +125,6 @@ def _write(folder: Path, report: Report) -> None:
     content = {"format": _FORMAT, **report.to_json()}
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1)
     page = render(report)
-    write_atomic(folder / CONTENT, text.encode())
-    write_atomic(folder / PAGE, page.encode())
+    # Names of files may hold bytes that are no UTF-8; the replacement is an escape of JSON, too.
+    write_atomic(folder / CONTENT, text.encode(errors="backslashreplace"))
+    write_atomic(folder / PAGE, page.encode(errors="backslashreplace"))

@@ -18,7 +18,7 @@ from latentmap.mapping.solvers import SOLVERS
 from latentmap.relocation import fit_training
 
 MODELS = ["a.safetensors", "b.safetensors"]
-QUICK = ["--permutations", "9", "--device", "cpu"]
+QUICK = ["--permutations", "19", "--device", "cpu"]
 
 
 def run(*words, code=0):
@@ -50,7 +50,7 @@ def test_a_comparison_is_two_tables(workdir):
     assert [line.split()[:3] for line in lines[1:3]] == [["a", "b", "2"], ["b", "a", "2"]]
     assert "fitted on" in lines[3]
     assert "PWCCA" in result.stdout
-    assert "of 9 random pairings are as alike" in result.stdout
+    assert "of 19 random pairings are as alike" in result.stdout
     assert "third model" not in result.stdout
 
 
@@ -71,7 +71,7 @@ def test_the_report_holds_what_json_prints(workdir):
     assert printed["record"]["seed"] == 3
     assert printed["record"]["command"]
     assert [model["label"] for model in printed["models"]] == ["a", "b"]
-    assert printed["permutations"] == 9
+    assert printed["permutations"] == 19
 
 
 def test_a_report_is_a_page(workdir):

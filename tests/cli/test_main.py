@@ -1,9 +1,12 @@
 """What a person meets at the command line: help, versions, one-line errors, exit codes."""
 
+import errno
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from types import SimpleNamespace
 
 import click
@@ -19,10 +22,14 @@ from latentmap.errors import ImageError, LatentmapError
 def run_raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> Result:
     """Runs ``latentmap fit`` with a fit that raises ``error``."""
 
-    @click.command()
     def fit() -> None:
         raise error
 
+    return run_as_fit(fit, monkeypatch)
+
+
+def run_as_fit(function: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> Result:
+    fit = click.command("fit")(function)
     fake = SimpleNamespace(fit=fit)
     monkeypatch.setattr(main_module, "importlib", SimpleNamespace(import_module=lambda _: fake))
     return CliRunner().invoke(main, ["fit"])
@@ -43,6 +50,19 @@ def test_every_class_of_our_tree_is_an_error_of_ours(monkeypatch):
 def test_any_other_exception_keeps_its_traceback(monkeypatch):
     result = run_raising(ZeroDivisionError("our fault"), monkeypatch)
     assert isinstance(result.exception, ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "/x/y: Permission denied; ch"),
+        (OSError(errno.ENOSPC, "No space left on device"), "Error: No space left on device; check"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(error, line, monkeypatch):
+    result = run_raising(error, monkeypatch)
+    assert result.exit_code == 1
+    assert line in result.stderr and result.stderr.count("\n") == 1
 
 
 def test_an_interruption_is_exit_code_130_and_says_how_to_go_on(monkeypatch):
@@ -78,6 +98,33 @@ main()
     assert process.returncode == 130
     assert "Traceback" not in stderr
     assert "Interrupted" in stderr
+
+
+def test_an_import_that_ctrl_c_broke_is_an_interruption(monkeypatch):
+    # What an import of many modules makes of it is up to them.
+    def broken() -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise ImportError("cannot load module more than once per process")
+
+    result = run_as_fit(broken, monkeypatch)
+    assert result.exit_code == 130
+    assert "Interrupted" in result.stderr and "ImportError" not in result.stderr
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_full_disk_behind_stdout_is_one_line():
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        ended = subprocess.run(
+            [sys.executable, "-m", "latentmap.cli", "models"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: No space left on device")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_the_version_is_that_of_the_package():

@@ -106,14 +106,19 @@ def test_maps_compose_and_invert(workdir):
 
 def test_factors_are_a_table_json_and_a_picture(workdir):
     fit("--out", "m.safetensors")
-    words = ("map", "factors", "m.safetensors", *DATA, "--permutations", "9", "--device", "cpu")
+    words = ("map", "factors", "m.safetensors", *DATA, "--permutations", "19", "--device", "cpu")
     result = run(*words, "--out", "factors.png", "-n", "2")
-    assert re.search(r"\d of 5 variables are shared, p = 0\.1 \(9 permutations\)", result.stdout)
+    assert re.search(r"\d of 5 variables are shared, p = 0\.05 \(19 permutations\)", result.stdout)
     assert "factors.png: 2 factors" in result.stdout
     with Image.open("factors.png") as picture:
         assert picture.height > 4 * 96
     found = json.loads(run(*words, "--json").stdout)
     assert len(found["shared"]["r2"]) == 4
+    # A limit is one of the split: a fifth of so few images is too few for a fold of each.
+    assert (
+        "cut into 2 to 20 folds, not 21"
+        in run(*words, "--split", "val", "--limit", "20", "--folds", "21", code=1).stderr
+    )
     assert len(found["factors"]["share"]) == 3
 
 

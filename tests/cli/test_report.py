@@ -139,7 +139,7 @@ def test_a_bench_by_other_sectors_stands_beside_it(workdir):
 
 def test_a_new_comparison_keeps_what_others_added(workdir):
     words = ["compare", "a.safetensors", "b.safetensors", "--data", "few.npy", "--compared", "24"]
-    words += ["--permutations", "5", "--out", "report"]
+    words += ["--permutations", "19", "--out", "report"]
     # An empty folder will do.
     Path("report").mkdir()
     result = CliRunner().invoke(main, [*words, "--methods", "procrustes"])
@@ -155,7 +155,7 @@ def test_a_new_comparison_keeps_what_others_added(workdir):
 def test_a_comparison_goes_before_what_others_began(workdir):
     run(*FIT)
     words = ["compare", "a.safetensors", "b.safetensors", "--data", "few.npy", "--compared", "24"]
-    result = CliRunner().invoke(main, [*words, "--permutations", "5", "--out", "report"])
+    result = CliRunner().invoke(main, [*words, "--permutations", "19", "--out", "report"])
     assert result.exit_code == 0, result.output
     assert [ids()[0], len(ids())] == ["models", 7]
     assert ids()[-1].startswith("fit-a-b-")
@@ -171,7 +171,7 @@ def test_a_folder_of_something_else_is_refused_before_any_work(workdir):
 
 def test_a_comparison_begins_a_report_that_others_add_to(workdir):
     words = ["compare", "a.safetensors", "b.safetensors", "--data", "few.npy"]
-    words += ["--permutations", "5", "--compared", "24", "--out", "report"]
+    words += ["--permutations", "19", "--compared", "24", "--out", "report"]
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 0, result.output
     run(*FIT)

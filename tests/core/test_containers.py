@@ -343,6 +343,16 @@ def test_what_cannot_be_opened_says_what_to_do(tmp_path, kind, message):
     assert "\n" not in str(raised.value)
 
 
+def test_a_folder_that_cannot_be_read_is_not_called_empty(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Root may read everything, so the answer of the system is given here.
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(ImageError, match="cannot be read: Permission denied"):
+        open_images(tmp_path)
+
+
 def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     path = write_zip(tmp_path / "a.zip", {"1.png": png()})
 

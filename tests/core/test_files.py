@@ -56,7 +56,21 @@ def test_one_path_cannot_be_two_outputs(tmp_path, monkeypatch):
     refuse_equal({"--out": Path("a.png"), "--figure": Path("b.png"), "--grid": None, "-x": None})
     with pytest.raises(OutputError, match=r"--out and --figure are both .*a\.png: give each"):
         refuse_equal({"--out": Path("a.png"), "--figure": tmp_path / "a.png"})
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    refuse_equal({"--out": tmp_path / "circle", "--figure": Path("a.png")})
     (tmp_path / "link").symlink_to(tmp_path)
     for other in ("folder/../a.png", "link/a.png"):
         with pytest.raises(OutputError, match="are both"):
             refuse_equal({"--out": Path("a.png"), "--figure": Path(other)})
+
+
+def test_a_folder_that_takes_nothing_is_refused_before_any_work(tmp_path, monkeypatch):
+    # Root may write anywhere, so the answer of the system is given here.
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(OutputError, match=r"nothing can be written into the folder of .*a\.png"):
+        refuse_existing(tmp_path / "a.png", force=False)
+
+
+def test_a_name_that_safetensors_could_not_read_again_is_refused(tmp_path):
+    with pytest.raises(OutputError, match="is no UTF-8: choose another one"):
+        refuse_existing(tmp_path / "a\udcff.safetensors", force=True)

@@ -148,6 +148,11 @@ def test_a_map_file_that_is_missing_or_cut_off_is_refused(tmp_path):
             LinearMap.load(path)
 
 
+def test_a_folder_is_no_map_file(tmp_path):
+    with pytest.raises(MapError, match="is a folder: give the path of a map file"):
+        LinearMap.load(tmp_path)
+
+
 def test_a_foreign_safetensors_file_is_refused(tmp_path):
     path = tmp_path / "foreign.safetensors"
     save_file({"weight": torch.zeros(2)}, path)

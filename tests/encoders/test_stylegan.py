@@ -5,7 +5,9 @@ import torch
 
 from latentmap.codes import Codes
 from latentmap.encoders import FAMILIES, SPACES, build, load
+from latentmap.encoders.inverted import invert
 from latentmap.encoders.native import save_model
+from latentmap.encoders.nets.inversion import InversionNetwork, default_network
 from latentmap.encoders.sampling import adjust, draw_codes
 from latentmap.encoders.stylegan import SPACE_KINDS, StyleGANModel
 from latentmap.errors import ModelError, SpaceError
@@ -237,6 +239,23 @@ def test_other_models_have_none_of_these_settings():
         adjust(model, space="w", noise="none")
     with pytest.raises(ModelError, match="only a StyleGAN has a choice of layers"):
         draw_codes(model, 1, seed=0, mix_from=1)
+
+
+def test_a_stylegan_with_an_inversion_network_has_the_same_settings(model):
+    config = default_network("residual", model.image_shape, model.latent_dim, width=4)
+    network = InversionNetwork(config, model.image_shape, model.latent_dim)
+    both = invert(model, network, config, name="gan")
+    codes = both.sample(2, seed=0)
+    for settings in ({"noise": "none"}, {"noise": "random", "noise_seed": 3}):
+        shown = adjust(both, **settings).decode(codes)
+        torch.testing.assert_close(shown, model.variant(**settings).decode(codes))
+    mixed = draw_codes(both, 2, seed=0, mix_from=2, truncation=0.5, truncation_cutoff=1)
+    assert mixed.space == model.variant(space="w+").space
+    expected = model.styles(2, seed=0, mix_from=2, truncation=0.5, truncation_cutoff=1)
+    torch.testing.assert_close(mixed.vectors, expected)
+    in_z = adjust(both, space="z")
+    assert in_z.space == model.variant(space="z").space and not in_z.can_encode
+    assert adjust(both, noise="none").can_encode and adjust(both, space="w+").can_encode
 
 
 def test_the_table_of_spaces_is_that_of_the_models():

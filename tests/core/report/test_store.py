@@ -10,6 +10,14 @@ from latentmap.report.parts import Report, Section
 from latentmap.report.store import add_section, read_report, write_report
 
 
+def test_names_that_are_no_utf8_are_written_as_escapes(tmp_path):
+    folder = tmp_path / "report"
+    section = Section("a", "A", ["bad\udcff.zip"], [], record={"command": "latentmap \udcff"})
+    add_section(folder, section)
+    assert read_report(folder).sections == [section]
+    assert "bad\\udcff.zip" in (folder / "index.html").read_text("utf-8")
+
+
 def test_a_folder_holds_the_page_and_its_content(tmp_path, report):
     folder = tmp_path / "report"
     write_report(folder, report)
