@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.fit_options import METHODS
-from latentmap.cli.image_choice import first_of_splits
+from latentmap.cli.image_choice import class_option, first_of_splits
 from latentmap.cli.options import (
     DataOptions,
     batch_size_option,
@@ -60,6 +60,7 @@ def _parse_methods(
     metavar="MODEL",
     help="For --samples: which of the models makes them.  [default: the first generator]",
 )
+@class_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -109,6 +110,7 @@ def compare(
     data: DataOptions,
     n_samples: int | None,
     sample_from: str | None,
+    label: int | None,
     out: Path | None,
     methods: tuple[str, ...],
     scored: int,
@@ -142,7 +144,7 @@ def compare(
     from latentmap.comparison.models import compare_models, require_different
     from latentmap.encoders import load
 
-    _check_usage(references, data, n_samples, sample_from)
+    _check_usage(references, data, n_samples, sample_from, label)
     if out is not None:
         _refuse_report(out, force=force)
     models = [load(reference, device=device) for reference in references]
@@ -152,7 +154,9 @@ def compare(
         images = replace(data, split=None, limit=None).open()
     else:
         maker = None if sample_from is None else references.index(sample_from)
-        images, models = _sampled(models, n_samples, maker=maker, seed=seed, cache=cache)
+        images, models = _sampled(
+            models, n_samples, maker=maker, label=label, seed=seed, cache=cache
+        )
     if data.limit is not None:
         images = first_of_splits(images, (split, "test"), data.limit)
     result = compare_models(
@@ -187,14 +191,19 @@ def compare(
 
 
 def _check_usage(
-    references: tuple[str, ...], data: DataOptions, n_samples: int | None, sample_from: str | None
+    references: tuple[str, ...],
+    data: DataOptions,
+    n_samples: int | None,
+    sample_from: str | None,
+    label: int | None,
 ) -> None:
     if len(references) < 2:
         raise click.UsageError("give at least two models to compare")
     if (data.path is None) == (n_samples is None):
         raise click.UsageError("give either images (--data) or a number of samples (--samples)")
-    if sample_from is not None and n_samples is None:
-        raise click.UsageError("--sample-from is for --samples: leave it out")
+    for name, value in (("--sample-from", sample_from), ("--class", label)):
+        if value is not None and n_samples is None:
+            raise click.UsageError(f"{name} is for --samples: leave it out")
     if sample_from is not None and sample_from not in references:
         raise click.UsageError(f"--sample-from must be one of the models, not {sample_from!r}")
     if n_samples is not None and (data.group_by, data.attributes, data.where) != (None,) * 3:
@@ -205,16 +214,19 @@ def _check_usage(
 
 
 def _sampled(
-    models: list[Model], n: int, *, maker: int | None, seed: int, cache: Path
+    models: list[Model], n: int, *, maker: int | None, label: int | None, seed: int, cache: Path
 ) -> tuple[ImageSource, list[Model]]:
     """The images that one of the models makes, and all as they see those; says which made them."""
     from latentmap.cli.output import warn
     from latentmap.cli.progress import progress_bar
     from latentmap.comparison.making import images_for_all, maker_among
+    from latentmap.encoders.sampling import adjust
 
     maker = maker_among(models) if maker is None else maker
-    making = models[maker]
-    warn(f"{n} images are made by {making.name} ({making.space.kind}), seed {seed}")
+    making = adjust(models[maker], label=label)
+    models = [making if number == maker else model for number, model in enumerate(models)]
+    kind = making.space.kind if label is None else f"{making.space.kind}, class {label}"
+    warn(f"{n} images are made by {making.name} ({kind}), seed {seed}")
     warn(f"{making.name} takes part with the codes that they are made of: its own error is none")
     with progress_bar("generating") as progress:
         return images_for_all(
