@@ -11,12 +11,14 @@ import click
 from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
+    DATA_CHOICES,
     DataOptions,
     batch_size_option,
     cache_option,
     data_options,
     device_option,
     force_option,
+    refuse_given,
     seed_option,
 )
 
@@ -64,7 +66,9 @@ if TYPE_CHECKING:
 @device_option
 @batch_size_option
 @force_option
+@click.pass_context
 def apply(
+    context: click.Context,
     map_path: Path,
     src: str | None,
     dst: str | None,
@@ -110,10 +114,19 @@ def apply(
         raise click.UsageError("give either images (--data or --samples) or codes (--codes)")
     if codes_in is None:
         samples.check(data)
+        if samples.n is None:
+            refuse_given(context, ["seed"], "without --samples")
+            if out is None:
+                refuse_given(context, ["dst"], "without --out, for codes need no target")
+        if codes_out is None:
+            refuse_given(context, ["batch_size"], "without --codes-out")
     elif out is not None:
         raise click.UsageError("a picture (--out) is made of images: give --data, not --codes")
     else:
-        _refuse_choices_among_codes(data, samples, src, dst)
+        of_images = (*DATA_CHOICES, "sample_from", "label", "src", "dst", "batch_size", "seed")
+        refuse_given(context, of_images, "with --codes, all mapped by no model")
+    if out is None:
+        refuse_given(context, ["n_images"], "without --out")
     if out is not None:
         refuse_existing(out, force=force)
         require_picture_suffix(out)
@@ -168,29 +181,6 @@ def apply(
         skipped |= dict.fromkeys(str(name) for name in chosen.ids if name not in shown.ids)
     for name in skipped:
         warn(f"skipped {name}: it could not be read")
-
-
-def _refuse_choices_among_codes(
-    data: DataOptions, samples: SampleOptions, src: str | None, dst: str | None
-) -> None:
-    """With --codes nothing is chosen and no model is loaded: better said than left undone."""
-    given = {
-        "--sample-from": samples.made_by,
-        "--class": samples.label,
-        "--split": data.split,
-        "--limit": data.limit,
-        "--group-by": data.group_by,
-        "--attributes": data.attributes,
-        "--where": data.where,
-        "--src": src,
-        "--dst": dst,
-    }
-    names = [name for name, value in given.items() if value is not None]
-    if names:
-        raise click.UsageError(
-            f"{', '.join(names)} cannot be used with --codes: all codes of the file are mapped, "
-            "without any model"
-        )
 
 
 def _readable(images: ImageSource, view: View) -> ImageSource:

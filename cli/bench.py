@@ -15,10 +15,12 @@ from latentmap.cli.options import (
     DataOptions,
     batch_size_option,
     cache_option,
+    class_option,
     data_options,
     device_option,
     force_option,
     json_option,
+    refuse_given,
     seed_option,
 )
 from latentmap.cli.report_option import add_to_report, check_report, report_option
@@ -90,13 +92,16 @@ METHODS = ("network", "search", "hybrid")
     metavar="FOLDER",
     help="Write bench.json and the pictures here.",
 )
+@class_option
 @seed_option
 @cache_option
 @device_option
 @batch_size_option
 @json_option
 @force_option
+@click.pass_context
 def bench(
+    context: click.Context,
     references: tuple[str, ...],
     target_texts: tuple[str, ...],
     data: DataOptions,
@@ -108,6 +113,7 @@ def bench(
     src: str | None,
     report: Path | None,
     out: Path | None,
+    label: int | None,
     seed: int,
     cache: Path,
     device: str,
@@ -139,6 +145,7 @@ def bench(
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
+    from latentmap.encoders.sampling import adjust
     from latentmap.expressiveness.benchmark import OWN_IMAGES
     from latentmap.expressiveness.benchmark import bench as measure
     from latentmap.expressiveness.targets import TargetName, titles_of
@@ -148,16 +155,19 @@ def bench(
 
     if (map_path is None) != (src is None):
         raise click.UsageError("--map and --src belong together: give both, or neither")
+    if set(methods) == {"network"}:
+        reason = "with no --method but network, which does not search"
+        refuse_given(context, ("steps", "starts"), reason)
     names = [TargetName.parse(text) for text in target_texts]
     own = [name.n for name in names if name.path is None]
     if len(own) > 1:
         raise click.UsageError("own images are one target: give --target own:N once")
-    _check_data(data, [Path(name.path) for name in names if name.path is not None])
+    _check_data(context, data, [Path(name.path) for name in names if name.path is not None])
     refuse_equal({"--out": out, "--report": report})
     if out is not None:
         _check_folder(out, force=force)
     check_report(report)
-    models = [load(reference, device=device) for reference in references]
+    models = [adjust(load(reference, device=device), label=label) for reference in references]
     targets = [
         _open(name.path, name.n, title, data, seed)
         for name, title in zip(names, titles_of(names), strict=True)
@@ -209,7 +219,7 @@ def _check_folder(out: Path, *, force: bool) -> None:
     require_plots(out / "sectors.png")
 
 
-def _check_data(data: DataOptions, paths: Sequence[Path]) -> None:
+def _check_data(context: click.Context, data: DataOptions, paths: Sequence[Path]) -> None:
     """Refuses options about images that no target among ``paths`` has a use for."""
     from latentmap.support.support_file import holds_support
 
@@ -219,19 +229,9 @@ def _check_data(data: DataOptions, paths: Sequence[Path]) -> None:
             "--data is where the images of a support set are: leave it out, or give a support set "
             "as --target"
         )
-    choices = {
-        "--split": data.split,
-        "--limit": data.limit,
-        "--group-by": data.group_by,
-        "--attributes": data.attributes,
-        "--where": data.where,
-    }
-    given = [option for option, value in choices.items() if value is not None]
-    if given and all(support_sets):
-        raise click.UsageError(
-            f"{given[0]} chooses among the images of a data set: leave it out, or give a data set "
-            "as --target"
-        )
+    if all(support_sets):
+        choices = ("split", "limit", "group_by", "attributes", "where")
+        refuse_given(context, choices, "where no --target is a data set")
 
 
 def _open(path: str, n: int | None, title: str, data: DataOptions, seed: int) -> TargetSet:

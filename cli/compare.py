@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.fit_options import METHODS
-from latentmap.cli.image_choice import class_option, first_of_splits
+from latentmap.cli.image_choice import first_of_splits
 from latentmap.cli.options import (
     DataOptions,
     batch_size_option,
     cache_option,
+    class_option,
     data_options,
     device_option,
     force_option,

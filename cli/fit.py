@@ -27,6 +27,7 @@ from latentmap.cli.options import (
     force_option,
     json_option,
     precision_option,
+    refuse_given,
     seed_option,
 )
 from latentmap.cli.report_option import add_to_report, check_report, report_option
@@ -103,7 +104,9 @@ def _parse_sizes(
 @batch_size_option
 @json_option
 @force_option
+@click.pass_context
 def fit(
+    context: click.Context,
     src: str,
     dst: str,
     data: DataOptions,
@@ -163,6 +166,9 @@ def fit(
         samples = replace(samples, n=_SAMPLES)
     samples.check(data)
     check_support(support, data, samples, n_pairs, curve)
+    if curve is None:
+        refuse_given(context, ["draws"], "without --curve")
+    options.check(context)
     _check_outputs(options, several, curve, out, figure)
     check_report(report)
     source, target = (load(reference, device=device) for reference in (src, dst))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from latentmap.cli.options import NumberRange, refuse_given
+
 if TYPE_CHECKING:
     from latentmap.mapping.fitting import FitOptions
     from latentmap.several_maps import LearningCurve, MethodComparison
@@ -49,6 +51,37 @@ class FitOptionsGiven:
     refine: bool
     moments: Literal["exact", "fast"]
     settings: dict[str, Any]
+
+    def check(self, context: click.Context) -> None:
+        """Refuses --select and --folds where there is nothing for them to choose.
+
+        Raises:
+            click.UsageError: so it is.
+        """
+        criteria = self._criteria()
+        if not criteria:
+            refuse_given(context, ("select", "folds"), "where no setting is left to choose")
+        if "kfold" not in criteria:
+            refuse_given(context, ["folds"], "where no setting is chosen by kfold")
+
+    def _criteria(self) -> set[str]:
+        """What chooses the settings that were not given, as ``fit`` does it."""
+        from latentmap.mapping.fitting import RIDGE_LIKE
+        from latentmap.mapping.solvers import options_of
+
+        found: set[str] = set()
+        for method in METHODS if self.method == "all" else (self.method,):
+            needed = {
+                name
+                for name, option in options_of(method).items()
+                if option.default is option.empty
+            }
+            free = needed - {*self.settings, "noise"}  # The noise is that of the source model.
+            if "penalty" in free:
+                found.add((self.select or "loo") if method in RIDGE_LIKE else "kfold")
+            if free - {"penalty"}:
+                found.add("kfold")
+        return found
 
     def to_library(self, *, method: str | None = None) -> FitOptions:
         """The same for the library, with another method if one is given."""
@@ -91,7 +124,7 @@ _OPTIONS = (
     ),
     click.option(
         "--penalty",
-        type=click.FloatRange(min=0),
+        type=NumberRange(min=0),
         metavar="NUMBER",
         help="The penalty of the method.  [default: chosen from the pairs]",
     ),
@@ -109,19 +142,19 @@ _OPTIONS = (
     ),
     click.option(
         "--whitening",
-        type=click.FloatRange(0, 1),
+        type=NumberRange(0, 1),
         metavar="SHARE",
         help="Of whitened-procrustes, from 0 (rotation) to 1 (full whitening).  [default: 0.5]",
     ),
     click.option(
         "--l1-ratio",
-        type=click.FloatRange(0, 1, min_open=True),
+        type=NumberRange(0, 1, min_open=True),
         metavar="SHARE",
         help="Of sparse: 1 is the lasso, less an elastic net.  [default: 1]",
     ),
     click.option(
         "--activity",
-        type=click.FloatRange(min=0),
+        type=NumberRange(min=0),
         metavar="NUMBER",
         help="Of published: the penalty of the mapped codes.  [default: 0.0001]",
     ),

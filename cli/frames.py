@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from latentmap.cli.image_choice import class_option
-from latentmap.cli.options import device_option, json_option, seed_option
+from latentmap.cli.options import class_option, device_option, json_option, seed_option
 
 
 @click.group()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from latentmap.cli.options import DataOptions
+from latentmap.cli.options import DataOptions, class_option
 
 if TYPE_CHECKING:
     from latentmap.images import ImageSource
@@ -139,15 +139,6 @@ class SampleOptions:
         _warn(
             f"{maker.name} takes part with the codes that they are made of: its own error is none"
         )
-
-
-class_option = click.option(
-    "--class",
-    "label",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="For samples: the class, where the generator knows classes.",
-)
 
 
 def sample_options(command: Command, *, fewest: int, view: bool) -> Command:

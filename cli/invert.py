@@ -10,11 +10,14 @@ import click
 
 from latentmap.cli.options import (
     DataOptions,
+    NumberRange,
     batch_size_option,
+    class_option,
     data_options,
     device_option,
     force_option,
     json_option,
+    refuse_given,
     seed_option,
 )
 from latentmap.cli.report_option import add_to_report, check_report, report_option
@@ -57,7 +60,7 @@ METHODS = ("network", "search", "hybrid")
 )
 @click.option(
     "--perceptual",
-    type=click.FloatRange(min=0),
+    type=NumberRange(min=0),
     default=0.0,
     show_default=True,
     metavar="WEIGHT",
@@ -65,7 +68,7 @@ METHODS = ("network", "search", "hybrid")
 )
 @click.option(
     "--prior",
-    type=click.FloatRange(min=0),
+    type=NumberRange(min=0),
     default=0.0,
     show_default=True,
     metavar="WEIGHT",
@@ -94,12 +97,15 @@ METHODS = ("network", "search", "hybrid")
     help="How many images the picture shows.",
 )
 @report_option
+@class_option
 @seed_option
 @device_option
 @batch_size_option
 @json_option
 @force_option
+@click.pass_context
 def invert(
+    context: click.Context,
     reference: str,
     data: DataOptions,
     method: Any,
@@ -112,6 +118,7 @@ def invert(
     grid: Path | None,
     n_images: int,
     report: Path | None,
+    label: int | None,
     seed: int,
     device: str,
     batch_size: int | None,
@@ -131,6 +138,7 @@ def invert(
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
     from latentmap.encoders.inverted import in_space
+    from latentmap.encoders.sampling import adjust
     from latentmap.export import export_codes, require_code_suffix
     from latentmap.files import refuse_equal, refuse_existing
     from latentmap.inversion.code_search import SearchSettings
@@ -139,6 +147,11 @@ def invert(
     from latentmap.report.inversion_page import inversion_section
     from latentmap.sampling import decode_all
 
+    if method == "network":
+        searching = ("steps", "starts", "perceptual", "prior")
+        refuse_given(context, searching, "with --method network, which does not search")
+    if grid is None:
+        refuse_given(context, ["n_images"], "without --grid")
     refuse_equal({"--out": out, "--grid": grid, "--report": report})
     if out is not None:
         refuse_existing(out, force=force)
@@ -148,7 +161,7 @@ def invert(
         require_picture_suffix(grid)
     check_report(report)
     settings = SearchSettings(steps=steps, starts=starts, perceptual=perceptual, prior=prior)
-    model = load(reference, device=device)
+    model = adjust(load(reference, device=device), label=label)
     if space is not None:
         model = in_space(model, space)
     require_method(model, method)

@@ -8,19 +8,22 @@
     --cache                                the folder of codes
     --json --force                         how results are printed, and replaced
 
+``refuse_given`` is for options that have no effect beside others, ``NumberRange`` for numbers.
 Nothing heavy is imported here: the values are checked again, and used, by the library.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from latentmap.images import ImageSource
@@ -74,6 +77,10 @@ class DataOptions:
         )
 
 
+# The parameters of ``data_options`` that choose among the images of --data.
+DATA_CHOICES = tuple(field.name for field in fields(DataOptions) if field.name != "path")
+
+
 def data_options(command: Command, *, required: bool = True) -> Command:
     """Adds the options that choose images; the command gets them as ``data: DataOptions``.
 
@@ -109,6 +116,41 @@ def _data_option(required: bool) -> Callable[[Command], Command]:
         help="Images: a folder, a .zip, MNIST's IDX file (.gz or not), .npy, .npz, "
         "file.h5:/dataset, a file of `latentmap images pack`, or the word digits.",
     )
+
+
+def refuse_given(context: click.Context, names: Sequence[str], reason: str) -> None:
+    """Refuses the parameters ``names`` of the command where the user gave them, at their default or
+    not: they have no effect, for this ``reason``.
+
+    Raises:
+        click.UsageError: some were given.
+    """
+    options = {parameter.name: "/".join(parameter.opts) for parameter in context.command.params}
+    # Apart from the question which are given, so that no misspelt name goes unnoticed.
+    asked = {name: options[name] for name in names}
+    given = [
+        option
+        for name, option in asked.items()
+        # A variable of the environment is for all commands, so it may be without effect.
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        has, them = ("has", "it") if len(given) == 1 else ("have", "them")
+        raise click.UsageError(f"{' and '.join(given)} {has} no effect {reason}: leave {them} out")
+
+
+class NumberRange(click.FloatRange):
+    """Numbers in a range, without infinity, and without nan, which no range keeps out: it is
+    neither below nor above anything.
+    """
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no finite number: give one such as 0.7", param, ctx)
+        return number
 
 
 def _parse_size(
@@ -231,6 +273,13 @@ batch_size_option = click.option(
     type=click.IntRange(min=1),
     metavar="N",
     help="Images at a time.  [default: chosen]",
+)
+class_option = click.option(
+    "--class",
+    "label",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Of samples: the class, where the generator knows classes.",
 )
 seed_option = click.option(
     "--seed",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,14 @@ from typing import Any
 import click
 
 from latentmap.cli.options import (
+    NumberRange,
     batch_size_option,
+    class_option,
     device_option,
     force_option,
     json_option,
     precision_option,
+    refuse_given,
     seed_option,
 )
 
@@ -23,13 +25,6 @@ SPACE_KINDS = ("w", "z", "w+")
 NOISE_MODES = ("const", "none", "random")
 _BATCH = 8
 _SAMPLES = 64
-
-
-def _require_number(ctx: click.Context, parameter: click.Parameter, value: float) -> float:
-    # A range lets nan through, which is neither below nor above anything.
-    if not math.isfinite(value):
-        raise click.BadParameter(f"{value} is no number from 0 on: give one such as 0.7")
-    return value
 
 
 @click.command()
@@ -69,8 +64,7 @@ def _require_number(ctx: click.Context, parameter: click.Parameter, value: float
 )
 @click.option(
     "--truncation",
-    type=click.FloatRange(min=0),
-    callback=_require_number,
+    type=NumberRange(min=0),
     default=1.0,
     show_default=True,
     metavar="PSI",
@@ -93,13 +87,7 @@ def _require_number(ctx: click.Context, parameter: click.Parameter, value: float
     type=click.Choice(SPACE_KINDS),
     help="StyleGAN: the space that codes are in.  [default: w]",
 )
-@click.option(
-    "--class",
-    "label",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="The class, where the generator knows classes.",
-)
+@class_option
 @click.option(
     "--noise",
     type=click.Choice(NOISE_MODES),
@@ -111,7 +99,9 @@ def _require_number(ctx: click.Context, parameter: click.Parameter, value: float
 @batch_size_option
 @json_option
 @force_option
+@click.pass_context
 def sample(
+    context: click.Context,
     reference: str,
     n: int | None,
     codes_in: Path | None,
@@ -161,11 +151,15 @@ def sample(
             "without --noise random"
         )
     layered = truncation_cutoff is not None or mix_from is not None
-    if codes_in is not None and (n is not None or truncation != 1 or layered):
-        raise click.UsageError(
-            "-n, --truncation, --truncation-cutoff and --mix-from are for drawn codes: leave them "
-            "out with --codes"
-        )
+    if codes_in is not None:
+        drawing = ["n", "truncation", "truncation_cutoff", "mix_from"]
+        if noise != "random":  # Which has the same seed.
+            drawing.append("seed")
+        refuse_given(context, drawing, "with --codes, for none are drawn")
+    if out is None:
+        refuse_given(context, ["batch_size"], "without --out")
+    if out is None and images_out is None:
+        refuse_given(context, ["noise"], "without --out or --images-out")
     if layered and space not in (None, "w+"):
         raise click.UsageError(
             "--truncation-cutoff and --mix-from give every layer a code of its own: leave out "

@@ -16,6 +16,7 @@ from latentmap.cli.options import (
     force_option,
     json_option,
     precision_option,
+    refuse_given,
     seed_option,
 )
 
@@ -112,7 +113,9 @@ def _parse_variables(
 @batch_size_option
 @json_option
 @force_option
+@click.pass_context
 def build(
+    context: click.Context,
     model: str,
     data: DataOptions,
     k: int | None,
@@ -158,13 +161,12 @@ def build(
 
     if k is not None and variables is not None:
         raise click.UsageError("--variables are the leading ones: leave out -k, which counts them")
-    if strategy != "sectors" and strict:
-        raise click.UsageError("--strict is about sectors: leave it out with another strategy")
-    if strategy != "sectors" and k is not None:
-        raise click.UsageError(
-            f"-k finds leading variables, which {strategy} does not use: leave it out, or give "
-            "--variables to have its images numbered by their sectors"
-        )
+    if strategy != "sectors":
+        rival = f"with --strategy {strategy}"
+        refuse_given(context, ["strict"], f"{rival}, which does not go by sectors")
+        if variables is None:
+            reason = f"{rival} unless --variables say what sectors its images are numbered by"
+            refuse_given(context, ("k", "threshold"), reason)
     refuse_existing(out, force=force)
     loaded = load(model, device=device)
     leading = len(variables or ()) or (k or _LEADING if strategy == "sectors" else 0)

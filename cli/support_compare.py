@@ -18,6 +18,7 @@ from latentmap.cli.options import (
     force_option,
     json_option,
     precision_option,
+    refuse_given,
     seed_option,
 )
 from latentmap.cli.support_build import STRATEGIES, parse_threshold
@@ -47,6 +48,9 @@ def _parse_strategies(
     unknown = [part for part in parts if part not in STRATEGIES]
     if unknown:
         raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(STRATEGIES)}")
+    if len(set(parts)) < len(parts):
+        twice = next(part for i, part in enumerate(parts) if part in parts[:i])
+        raise click.BadParameter(f"{twice} is given twice: give every strategy once")
     return parts
 
 
@@ -132,7 +136,9 @@ def _parse_strategies(
 @batch_size_option
 @json_option
 @force_option
+@click.pass_context
 def compare(
+    context: click.Context,
     src: str,
     dst: str,
     data: DataOptions,
@@ -178,6 +184,8 @@ def compare(
     from latentmap.support.ordering import order_variables
     from latentmap.support.sectors import check_count
 
+    if "sectors" not in strategies:
+        refuse_given(context, ("k", "threshold"), "where sectors are not among the --strategies")
     if figure is not None:
         refuse_existing(figure, force=force)
         require_plots(figure)

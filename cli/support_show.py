@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.options import (
+    DATA_CHOICES,
     DataOptions,
     data_options,
     force_option,
     json_option,
+    refuse_given,
     seed_option,
 )
 from latentmap.cli.report_option import add_to_report, check_report, report_option
@@ -50,7 +52,9 @@ if TYPE_CHECKING:
 @seed_option
 @json_option
 @force_option
+@click.pass_context
 def show(
+    context: click.Context,
     file: Path,
     data: DataOptions,
     grid: Path | None,
@@ -80,6 +84,8 @@ def show(
     from latentmap.support.spread import Spread, measure_spread
     from latentmap.support.support_set import SupportSet
 
+    if data.path is None:
+        refuse_given(context, (*DATA_CHOICES, "seed"), "without --data")
     refuse_equal({"--grid": grid, "--occupancy": occupancy_out, "--report": report})
     support = SupportSet.load(file)
     if sector is not None and sector >= len(support.occupancy):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from latentmap.cli.options import DataOptions
+from latentmap.cli.options import DataOptions, NumberRange
 from latentmap.cli.train_gan import gan
 from latentmap.cli.train_inversion import inversion
 from latentmap.cli.train_recipe import recipe
@@ -55,21 +55,21 @@ def _vae_options(beta: float) -> Callable[[Command], Command]:
         training_options(epochs=40, batch_size=100),
         click.option(
             "--learning-rate",
-            type=click.FloatRange(min=0, min_open=True),
+            type=NumberRange(min=0, min_open=True),
             default=1e-4,
             show_default=True,
             help="Of Adam.",
         ),
         click.option(
             "--beta",
-            type=click.FloatRange(min=0),
+            type=NumberRange(min=0),
             default=beta,
             show_default=True,
             help="Weight of the KL divergence.",
         ),
         click.option(
             "--gamma",
-            type=click.FloatRange(min=0, min_open=True),
+            type=NumberRange(min=0, min_open=True),
             help="Fixes the balance of the loss.  [default: follows the error]",
         ),
     )

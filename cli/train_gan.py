@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from latentmap.cli.options import DataOptions
+from latentmap.cli.options import DataOptions, NumberRange
 from latentmap.cli.training import parse_widths, train_on_images, training_options
 
 if TYPE_CHECKING:
     from latentmap.images import View
 
-_SHARE = click.FloatRange(min=0, max=1, max_open=True)
+_SHARE = NumberRange(min=0, max=1, max_open=True)
 
 
 @click.command()
@@ -57,7 +57,7 @@ _SHARE = click.FloatRange(min=0, max=1, max_open=True)
 )
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     default=2e-4,
     show_default=True,
     help="Of Adam, for both networks.",

@@ -10,6 +10,8 @@ import click
 
 from latentmap.cli.options import (
     DataOptions,
+    NumberRange,
+    class_option,
     data_options,
     device_option,
     force_option,
@@ -36,13 +38,7 @@ SCHEDULES = ("one-cycle", "constant")
     type=click.Choice(("w", "z")),
     help="The space that the network gives codes in.  [default: the generator's own]",
 )
-@click.option(
-    "--class",
-    "label",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="The class, where the generator knows classes.",
-)
+@class_option
 @click.option(
     "--view",
     default="full",
@@ -67,7 +63,7 @@ SCHEDULES = ("one-cycle", "constant")
 )
 @click.option(
     "--image-weight",
-    type=click.FloatRange(min=0),
+    type=NumberRange(min=0),
     default=0.0,
     show_default=True,
     help="Weight of the mse of the images generated again, beside 1 for that of the codes in units "
@@ -90,7 +86,7 @@ SCHEDULES = ("one-cycle", "constant")
 )
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     help="Of Adam; its height, where it changes.  [default: 0.002; plain 0.001]",
 )
 @click.option(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from latentmap.cli.options import DataOptions
+from latentmap.cli.options import DataOptions, NumberRange
 from latentmap.cli.training import train_on_images, training_options
 
 # A test compares these with the library's own, which cannot be imported here without torch.
@@ -58,14 +58,14 @@ def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
 )
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     default=0.0025,
     show_default=True,
     help="Of Adam, for both networks.",
 )
 @click.option(
     "--r1",
-    type=click.FloatRange(min=0),
+    type=NumberRange(min=0),
     default=10.0,
     show_default=True,
     help="Weight of the gradient penalty on the discriminator; raise it where diversity falls, "
@@ -73,7 +73,7 @@ def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
 )
 @click.option(
     "--path-weight",
-    type=click.FloatRange(min=0),
+    type=NumberRange(min=0),
     default=0.0,
     show_default=True,
     help="Weight of the path length penalty on the generator, published as 2; it makes a step "
@@ -81,7 +81,7 @@ def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
 )
 @click.option(
     "--mixing",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     default=0.0,
     show_default=True,
     help="Share of the images that mix the layers of two codes, published as 0.9; small images "
@@ -89,7 +89,7 @@ def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
 )
 @click.option(
     "--average",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     default=10_000.0,
     show_default=True,
     metavar="N",
@@ -97,7 +97,7 @@ def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
 )
 @click.option(
     "--augment",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     metavar="P",
     help="Probability of each augmentation.  [default: adapted, up to 0.8, to how sure the "
     "discriminator is of real images]",

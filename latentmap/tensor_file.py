@@ -66,7 +66,7 @@ class TensorFile:
         return self._read(path, tensors=True)
 
     def _read(self, path: Path, *, tensors: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        if path.is_dir():
+        if Path(path).is_dir():
             raise self.error(f"{path} is a folder: give the path of a {self.kind} file")
         try:
             with safe_open(path, framework="pt") as file:

@@ -14,11 +14,13 @@ from latentmap.images import open_images
 from latentmap.inversion.inverting import INVERSION_METHODS
 from latentmap.support.selection import build_support_set
 
-QUICK = ["--steps", "4", "--starts", "1", "--cache", "cache", "--device", "cpu"]
+SEARCH = ["--steps", "4", "--starts", "1"]
+PLACE = ["--cache", "cache", "--device", "cpu"]
 
 
 def run(*arguments, code=0):
-    result = CliRunner().invoke(bench, [*map(str, arguments), *QUICK])
+    search = [] if "network" in arguments else SEARCH
+    result = CliRunner().invoke(bench, [*map(str, arguments), *search, *PLACE])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         assert code == 1, result.exception
         return str(result.exception)
@@ -128,7 +130,7 @@ def test_a_method_without_its_network_is_left_out_and_said(workdir):
     save_model(build("gan", {**sizes, "norm": "batch"}), Path("bare.safetensors"), training={})
     methods = ("--method", "network", "--method", "search")
     words = ("bare.safetensors", "a.safetensors", "--target", "own:4", *methods)
-    result = CliRunner().invoke(bench, [*words, *QUICK])
+    result = CliRunner().invoke(bench, [*words, *SEARCH, *PLACE])
     assert result.exit_code == 0, result.output
     assert "bare has no encoder: left out network\n" in result.stderr
 
@@ -181,6 +183,9 @@ def test_wrong_usage_is_said(workdir):
     assert "own images are one target" in twice
     alone = run("a.safetensors", "--target", "own:5", "--src", "b.safetensors", code=2)
     assert "--map and --src belong together" in alone
+    network = ("missing.safetensors", "--target", "own:5", "--method", "network", *SEARCH)
+    assert "--steps and --starts have no effect with no --method but" in run(*network, code=2)
+    assert "missing" in run(*network, "--method", "hybrid", code=1)
 
 
 def test_options_that_no_target_has_a_use_for_are_refused(workdir):
@@ -190,8 +195,8 @@ def test_options_that_no_target_has_a_use_for_are_refused(workdir):
     assert "--data is where the images of a support set are: leave it out, or give" in message
     for more in (("--split", "test"), ("--limit", "9"), ("--where", "a == 1")):
         message = run(*words, "--target", "support.h5", *more, code=2)
-        assert f"{more[0]} chooses among the images of a data set: leave it out, or" in message
-    assert "--limit chooses among" in run(*words, "--limit", "9", code=2)
+        assert f"{more[0]} has no effect where no --target is a data set" in message
+    assert "--limit has no effect" in run(*words, "--limit", "9", code=2)
     both = ("--target", "support.h5", "--target", "few.npy:8", "--limit", "9")
     printed = run(*words, *both, "--data", "few.npy", "--json")
     assert [one["n"] for one in json.loads(printed)["generators"][0]["targets"]] == [12, 8]

@@ -352,13 +352,27 @@ def test_apply_refuses_choices_that_mean_nothing_among_codes(workdir):
     fit()
     Path("table.csv").write_text("file,n\n")
     chosen = ["--split", "test", "--limit", "3", "--group-by", "table.csv", "--where", "n == 1"]
-    chosen += ["--attributes", "table.csv", "--src", "a.safetensors", "--dst", "b.safetensors"]
+    chosen += ["--attributes", "table.csv", "--on-error", "skip", "--sample-from", "src"]
+    chosen += ["--class", "1", "--src", "a.safetensors", "--dst", "b.safetensors"]
+    chosen += ["--batch-size", "3", "--seed", "1"]
     words = ["apply", "a-to-b.safetensors", "--codes", "c.npz", "--codes-out", "o.npz"]
-    message = " ".join(run(*words, *chosen, code=2).stderr.split())
-    names = "--split, --limit, --group-by, --attributes, --where, --src, --dst"
-    assert f"{names} cannot be used with --codes: all codes of the file are mapped" in message
-    message = " ".join(run(*words, "--limit", "3", code=2).stderr.split())
-    assert "Error: --limit cannot be used with --codes" in message
+    message = run(*words, *chosen, code=2).stderr
+    assert all(f"{option} " in message for option in chosen if option.startswith("--"))
+    assert "have no effect with --codes, all mapped by no model: leave them out" in message
+    assert "Error: --limit has no effect" in run(*words, "--limit", "3", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--codes-out", "a.npz", "-n", "3"], "-n/--images has no effect without --out"),
+        (["--codes-out", "a.npz", "--dst", "b.safetensors"], "--dst has no effect without --out"),
+        (["--out", "g.png", "--seed", "3"], "--seed has no effect without --samples"),
+        (["--out", "g.png", "--batch-size", "3"], "--batch-size has no effect without --codes-out"),
+    ],
+)
+def test_apply_refuses_what_has_no_effect_before_any_work(workdir, words, message):
+    assert message in run("apply", "missing.safetensors", *DATA, *words, code=2).stderr
 
 
 def test_apply_refuses_a_wrong_suffix_before_any_work(workdir):

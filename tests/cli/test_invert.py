@@ -18,7 +18,8 @@ from latentmap.images import open_images
 from latentmap.inversion.inverting import INVERSION_METHODS
 
 GAN = {"image_shape": [1, 8, 8], "latent_dim": 4, "base": 6, "widths": [4, 4], "norm": "batch"}
-FAST = ("--steps", "20", "--starts", "2", "--limit", "3")
+SEARCH = ("--steps", "20", "--starts", "2")
+FAST = (*SEARCH, "--limit", "3")
 
 
 @pytest.fixture(autouse=True)
@@ -76,21 +77,21 @@ def test_a_picture_shows_images_over_their_reconstructions():
     assert np.array_equal(shown, open_images("few.npy").read(0)[:, :, 0])
 
 
+def invert_by(method):
+    search = () if method == "network" else SEARCH
+    words = ("--data", "few.npy", "--limit", "3", *search, "--method", method, "--json")
+    return json.loads(run("a.safetensors", *words).stdout)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_an_encoder_can_be_used_searched_or_both(method):
-    words = ("--data", "few.npy", *FAST, "--method", method, "--json")
-    found = json.loads(run("a.safetensors", *words).stdout)
+    found = invert_by(method)
     assert found["method"] == method
     assert (found["settings"] is None) == (method == "network")
 
 
 def test_a_search_comes_nearer_than_the_encoder():
-    errors = {
-        method: json.loads(
-            run("a.safetensors", "--data", "few.npy", *FAST, "--method", method, "--json").stdout
-        )["mse"]
-        for method in METHODS
-    }
+    errors = {method: invert_by(method)["mse"] for method in METHODS}
     assert errors["hybrid"] < errors["network"]
     assert errors["search"] < errors["network"]
 
@@ -101,6 +102,16 @@ def test_a_search_comes_nearer_than_the_encoder():
         (("--method", "network"), 1, "gan (gan) has no encoder for the method network: use sear"),
         (("--space", "w"), 1, "only a StyleGAN has a choice of space"),
         (("--steps", "0"), 2, "0 is not in the range x>=1"),
+        (("--perceptual", "nan"), 2, "nan is no finite number"),
+        (("--prior", "inf"), 2, "inf is no finite number"),
+        (("-n", "3"), 2, "-n/--images has no effect without --grid: leave it out"),
+        (("-n", "3", "--report", "r"), 2, "-n/--images has no effect without --grid"),
+        *(
+            (("--method", "network", *option), 2, f"{option[0]} has no effect with --method netw")
+            for option in zip(
+                ("--steps", "--starts", "--perceptual", "--prior"), "3310", strict=True
+            )
+        ),
         (("--out", "codes.txt"), 1, "must end in .npz or .h5"),
         (("--grid", "grid.txt"), 1, "must end as a picture does"),
         (("--out", "few.npz"), 1, "exists"),
@@ -129,3 +140,29 @@ def test_images_that_cannot_be_read_are_skipped_and_named():
     assert "bad.png" in run(*words, code=1).stderr
     result = run(*words, "--on-error", "skip")
     assert "skipped 1 images that could not be read: bad.png" in result.stderr
+
+
+def test_a_search_starts_from_samples_of_a_class():
+    config = {
+        "image_shape": [1, 8, 8],
+        "latent_dim": 6,
+        "z_dim": 6,
+        "c_dim": 3,
+        "label": "embed",
+        "embed_dim": 5,
+        "channels": [8, 8],
+        "mapping_layers": 2,
+        "mapping_multiplier": 0.01,
+        "architecture": "skip",
+        "conv_clamp": None,
+    }
+    save_model(build("stylegan2", config), Path("classes.safetensors"), training={})
+    words = ("classes.safetensors", "--data", "few.npy", *FAST)
+    assert "choose one of its classes, 0 to 2, with --class" in run(*words, code=1).stderr
+    assert "there is no class 3" in run(*words, "--class", "3", code=1).stderr
+    first, second = (run(*words, "--class", label, "--json").stdout for label in (1, 2))
+    assert json.loads(first)["mse"] != json.loads(second)["mse"]
+    bench = ["bench", "classes.safetensors", "--target", "own:4", *SEARCH, "--device", "cpu"]
+    assert CliRunner().invoke(main, [*bench, "--class", "1"]).exit_code == 0
+    refused = CliRunner().invoke(main, bench)
+    assert refused.exit_code == 1 and "with --class" in refused.stderr

@@ -40,13 +40,16 @@ def test_the_choices_are_those_of_the_library():
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_fits_a_map_that_can_be_shown(workdir, method):
     fit("--method", method, "--out", "m.safetensors")
-    assert LinearMap.load(workdir / "m.safetensors").method == method
+    linear_map = LinearMap.load(workdir / "m.safetensors")
+    assert linear_map.method == method
     shown = run("map", "show", "m.safetensors").stdout
     assert shown.startswith(f"m.safetensors: {method}\n")
     assert re.search(r"R2 +-?\d", shown)
     described = json.loads(run("map", "show", "m.safetensors", "--json").stdout)
     assert len(described["relevance"]) == 5
     assert len(described["explained_per_variable"]) == 3
+    by_folds = any(one["criterion"] == "kfold" for one in linear_map.record["selection"])
+    fit("--method", method, "--folds", "2", "--out", "n.safetensors", code=0 if by_folds else 2)
 
 
 def test_settings_reach_the_method(workdir):
@@ -61,8 +64,22 @@ def test_settings_reach_the_method(workdir):
     assert linear_map.record["refined"] is True
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--select", "kfold"],
+        ["--method", "reduced-rank", "--penalty", "1"],
+        ["--method", "reduced-rank", "--select", "gcv"],
+    ],
+)
+def test_folds_are_for_whatever_is_chosen_by_them(workdir, words):
+    fit(*words, "--folds", "2")
+    chosen = LinearMap.load(workdir / "a-to-b.safetensors").record["selection"]
+    assert chosen[-1]["criterion"] == "kfold"
+
+
 def test_all_methods_stand_in_one_table(workdir):
-    result = fit("--method", "all")
+    result = fit("--method", "all", "--folds", "2")
     for method in METHODS:
         assert re.search(rf"^{method} ", result.stdout, re.MULTILINE)
     assert "scored on" in result.stdout
@@ -135,6 +152,26 @@ def test_factors_are_a_table_json_and_a_picture(workdir):
         (["--method", "procrustes", "--refine"], 1, "can be refined, procrustes cannot"),
         (["--method", "pls", "--components", "9"], 1, "the number of components must be from 1 to"),
         (["--penalty", "-1"], 2, "-1"),
+        (["--penalty", "nan"], 2, "nan is no finite number: give one such as 0.7"),
+        (["--penalty", "inf"], 2, "inf is no finite number"),
+        (["--whitening", "nan"], 2, "nan is no finite number"),
+        (["--l1-ratio", "nan"], 2, "nan is no finite number"),
+        (["--activity", "inf"], 2, "inf is no finite number"),
+        (["--draws", "5"], 2, "--draws has no effect without --curve: leave it out"),
+        (["--folds", "5"], 2, "--folds has no effect where no setting is chosen by kfold"),
+        (["--select", "gcv", "--folds", "9"], 2, "--folds has no effect where no setting is"),
+        (["--method", "robust", "--folds", "9"], 2, "--folds has no effect where no setting is"),
+        (["--penalty", "1", "--select", "kfold"], 2, "--select has no effect where no setting is"),
+        (
+            ["--method", "procrustes", "--select", "kfold", "--folds", "9"],
+            2,
+            "--select and --folds have no effect where no setting is left to choose: leave them",
+        ),
+        (
+            ["--method", "errors-in-variables", "--folds", "9"],
+            2,
+            "--folds has no effect where no setting is left to choose",
+        ),
         (["--method", "all", "--out", "m.safetensors"], 2, "write no map"),
         (["--curve", "8,all", "--method", "all"], 2, "a curve is of one method"),
         (["--curve", "many"], 2, "'many' is no list of sizes"),

@@ -117,6 +117,7 @@ def test_images_cannot_be_kept_that_cannot_be_made_again():
 def test_codes_give_the_same_picture_again():
     run(MODEL, "-n", "4", "--truncation", "0.5", "--out", "one.png", "--codes-out", "codes.npz")
     run(MODEL, "--codes", "codes.npz", "--out", "two.png")
+    run(MODEL, "--codes", "codes.npz", "--noise", "random", "--seed", "5", "--out", "noisy.png")
     assert np.array_equal(np.asarray(Image.open("one.png")), np.asarray(Image.open("two.png")))
 
 
@@ -179,12 +180,23 @@ def test_an_output_that_exists_stays(workdir):
     ("words", "message"),
     [
         ([MODEL], "say what to write"),
-        ([MODEL, "--codes", "c.h5", "--truncation", "0.5", "--out", "g.png"], "drawn codes"),
-        ([MODEL, "--codes", "c.h5", "-n", "3", "--out", "g.png"], "drawn codes"),
+        *(
+            ([MODEL, "--codes", "c.h5", option, value, "--out", "g.png"], f"{option}{other} has no")
+            for option, other, value in (
+                ("-n", "/--samples", "3"),
+                ("--truncation", "", "1"),
+                ("--truncation-cutoff", "", "1"),
+                ("--mix-from", "", "1"),
+                ("--seed", "", "0"),
+            )
+        ),
+        ([MODEL, "--codes-out", "c.h5", "--batch-size", "3"], "--batch-size has no effect without"),
+        ([MODEL, "--images-out", "i.h5", "--batch-size", "3"], "--batch-size has no effect with"),
+        ([MODEL, "--codes-out", "c.h5", "--noise", "none"], "--noise has no effect without --out"),
         ([MODEL, "--mix-from", "1", "--space", "w", "--out", "g.png"], "a code of its own"),
         ([MODEL, "-n", "0", "--out", "g.png"], "not in the range"),
-        ([MODEL, "--truncation", "nan", "--out", "g.png"], "nan is no number from 0 on"),
-        ([MODEL, "--truncation", "inf", "--out", "g.png"], "inf is no number from 0 on"),
+        ([MODEL, "--truncation", "nan", "--out", "g.png"], "nan is no finite number"),
+        ([MODEL, "--truncation", "inf", "--out", "g.png"], "inf is no finite number"),
     ],
 )
 def test_wrong_usage(words, message):

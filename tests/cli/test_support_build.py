@@ -69,6 +69,12 @@ def test_the_chosen_threshold_is_shown_with_what_it_was_chosen_of(workdir):
     assert f"threshold {support.threshold:g}: the largest balance" in result.stdout
 
 
+def test_the_images_of_a_rival_are_numbered_by_sectors_of_any_threshold(workdir):
+    rival = ("--strategy", "random", "--variables", "0,1", "--threshold", 0.5, "--size", 20)
+    run(*MODEL, *rival, "--out", "s.h5")
+    assert SupportSet.load(workdir / "s.h5").threshold == 0.5
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES[1:])
 def test_rivals_choose_without_variables(workdir, strategy):
     run(*MODEL, "--strategy", strategy, "--size", 20, "--out", "s.h5")
@@ -128,8 +134,10 @@ def test_what_cannot_be_is_said_before_any_work(workdir):
 def test_wrong_usage_is_refused(workdir):
     assert "leave out -k" in refusal(*MODEL, "-k", 2, "--variables", "0,1", code=2)
     rival = (*MODEL, "--strategy", "random")
-    assert "--strict is about sectors" in refusal(*rival, "--strict", code=2)
-    assert "which random does not use" in refusal(*rival, "-k", 3, code=2)
+    assert "--strict has no effect with --strategy random" in refusal(*rival, "--strict", code=2)
+    for option in (("-k", 3), ("--threshold", 3)):
+        message = f"{option[0]} has no effect with --strategy random unless --variables say"
+        assert message in refusal(*rival, *option, code=2)
     for wrong in ("much", "-1", "nan", "inf"):
         assert f"'{wrong}' is no threshold" in refusal(*MODEL, "--threshold", wrong, code=2)
     assert "'1;2' is no list of variables" in refusal(*MODEL, "--variables", "1;2", code=2)

@@ -13,6 +13,7 @@ from latentmap.mapping.linear_map import LinearMap
 from latentmap.support.support_set import SupportSet
 
 MODELS = ["--src", "a.safetensors", "--dst", "b.safetensors", "--device", "cpu"]
+SECTORS = ["-k", "2"]
 BUILD = ["support", "build", "a.safetensors", "--data", "few.npy", "--device", "cpu"]
 
 
@@ -27,7 +28,7 @@ def compare(*words, code=0):
         "support",
         "compare",
         *MODELS,
-        *("--data", "few.npy", "--sizes", "12,30", "--draws", 2, "-k", 2),
+        *("--data", "few.npy", "--sizes", "12,30", "--draws", 2),
         *words,
         code=code,
     )
@@ -44,7 +45,7 @@ def error_of(result):
 
 
 def test_every_strategy_stands_beside_random_images_with_the_answer_in_words(workdir):
-    text = compare("--figure", "sets.png").stdout
+    text = compare(*SECTORS, "--figure", "sets.png").stdout
     for name in ("random", "sectors", "farthest", "kmeans", "doptimal", "leverage"):
         assert text.count(f"  {name}") >= 2
     assert "sectors against as many random images: R2 " in text
@@ -56,7 +57,8 @@ def test_every_strategy_stands_beside_random_images_with_the_answer_in_words(wor
 
 
 def test_one_json_object_has_all_figures_and_what_made_them(workdir):
-    found = json.loads(compare("--json", "--strategies", "sectors", "--in", "dst").stdout)
+    words = ["--json", "--strategies", "sectors", *SECTORS, "--in", "dst"]
+    found = json.loads(compare(*words).stdout)
     assert [(one["size"], one["strategy"]) for one in found["points"]] == [
         (12, "random"),
         (12, "sectors"),
@@ -88,6 +90,9 @@ def test_limit_holds_for_both_splits(workdir):
         (["--draws", "1"], "not in the range"),
         (["--method", "all"], "is not one of"),
         (["--threshold", "nan"], "is no threshold"),
+        (["--strategies", "kmeans,random,kmeans"], "kmeans is given twice"),
+        (["--strategies", "random", "--threshold", "1"], "--threshold has no effect where sectors"),
+        (["--strategies", "kmeans", *SECTORS], "-k has no effect where sectors are not among"),
     ],
 )
 def test_wrong_usage(workdir, words, message):
@@ -99,7 +104,10 @@ def test_wrong_usage(workdir, words, message):
     ("words", "message"),
     [
         (["-k", "6"], "there are 5 latent variables, fewer than 6 leading ones"),
-        (["--limit", "3", "--sizes", "2"], "2 leading variables have 4 sectors, more than the 3"),
+        (
+            [*SECTORS, "--limit", "3", "--sizes", "2"],
+            "2 leading variables have 4 sectors, more than the 3",
+        ),
         (["--sizes", "1000"], "training images, not 1000"),
         (["--figure", "few.npy"], "few.npy exists"),
         (["--figure", "sets.txt"], "must end as a picture does"),

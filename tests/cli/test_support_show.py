@@ -99,6 +99,23 @@ def test_a_sector_without_images_has_no_grid(built):
     assert f"strict.h5 has no image of sector {empty}" in message
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--limit", 3),
+        ("--split", "test"),
+        ("--where", "a == 1"),
+        ("--attributes", "s.h5"),
+        ("--group-by", "s.h5"),
+        ("--on-error", "stop"),
+        ("--seed", 0),
+    ],
+)
+def test_nothing_is_chosen_of_no_data(built, option):
+    message = refusal("s.h5", *option, code=2)
+    assert f"{option[0]} has no effect without --data: leave it out" in message
+
+
 def test_the_occupancy_is_drawn(built):
     run("show", "s.h5", "--occupancy", "o.png")
     with Image.open(built / "o.png") as picture:
