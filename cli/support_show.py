@@ -18,6 +18,8 @@ from latentmap.cli.options import (
 )
 from latentmap.cli.report_option import add_to_report, check_report, report_option
 
+_MOST_OTHERS = 240  # Of a sector in its picture.
+
 if TYPE_CHECKING:
     from latentmap.images import ImageSource
     from latentmap.report.parts import Section
@@ -46,7 +48,8 @@ if TYPE_CHECKING:
     "--sector",
     type=click.IntRange(min=0),
     metavar="NUMBER",
-    help="Only the images of this sector.",
+    help="Only the images of this sector, and which others of the data are members of it; with "
+    "--data the picture has these too, the first 240.",
 )
 @report_option
 @seed_option
@@ -74,7 +77,7 @@ def show(
     \b
     Examples:
       latentmap support show support.h5 --data faces.zip --grid images.png --occupancy sectors.png
-      latentmap support show support.h5 --sector 102
+      latentmap support show support.h5 --sector 102 --data faces.zip --grid sector.png
     """
     from latentmap.cli.output import print_json, warn_skipped
     from latentmap.cli.support_text import shown_text
@@ -108,7 +111,7 @@ def show(
         from latentmap.report.figures import save_figure
         from latentmap.report.support import sector_grid
 
-        if not len(shown):
+        if sector is not None and not len(shown):
             raise SupportError(
                 f"{file} has no image of sector {sector}: it has {len(support)} of others"
             )
@@ -116,7 +119,10 @@ def show(
         if pixels is None:
             assert images is not None, "checked with the other pictures"
             pixels = shown.pixels_in(images)
-        save_figure(sector_grid(shown, pixels), grid)
+        others = None
+        if sector is not None and images is not None:
+            others = shown.other_members_in(images, sector, most=_MOST_OTHERS)
+        save_figure(sector_grid(shown, pixels, others=others), grid)
     if occupancy_out is not None:
         from latentmap.report.support import save_occupancy
 
@@ -127,6 +133,8 @@ def show(
     )
     if as_json:
         result: dict[str, Any] = shown.to_json()
+        if sector is not None:
+            result["sector_members"] = support.members_of(sector).tolist()
         result |= {"at_threshold": occupancy.to_json(), "by_side": by_side.to_json()}
         result |= {"support_mse": None, "random_mse": None} | (spread.to_json() if spread else {})
         print_json(result)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from latentmap.cli.output import table
+from latentmap.cli.output import printable, table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from latentmap.support.support_set import SupportSet
 
 _ROWS = 16  # Sectors in the table: the most crowded; --json has all.
+_LISTED = 8
 
 
 def built_text(support: SupportSet, spread: Spread | None, path: Path) -> str:
@@ -85,6 +86,7 @@ def shown_text(
             for one in shown.to_json()["members"]
         ]
         lines.append(table((f"image of sector {sector}", "reach", ""), listed))
+        lines += _other_members(support, sector)
     lines.append(
         f"{len(support)} images of {support.n_candidates}, by {settings['strategy']}, seed "
         f"{settings['seed']}, in {support.space}"
@@ -98,6 +100,16 @@ def shown_text(
     if spread is not None:
         lines += _spread_lines(spread)
     return "\n".join(lines)
+
+
+def _other_members(support: SupportSet, sector: int) -> list[str]:
+    """The members of a sector that were not chosen, in a line."""
+    others = [one for one in support.members_of(sector).tolist() if one not in support.ids]
+    if not others:
+        return []
+    more = ", ... (all: --json)" if len(others) > _LISTED else ""
+    listed = printable(", ".join(others[:_LISTED]))
+    return [f"{len(others)} other members: {listed}{more}"]
 
 
 def _signs(number: int, k: int) -> str:

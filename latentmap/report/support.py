@@ -21,14 +21,23 @@ _GAP = 4
 _CAPTION = 16
 _FONT_SIZE = 12
 _MARGIN = 8
-_COLOURS = {"member": "black", "relaxed": "#c0392b", "fill-up": "#1f5fa8"}
+_COLOURS = {"member": "black", "relaxed": "#c0392b", "fill-up": "#1f5fa8", "not chosen": "#999999"}
 _MOST_BARS = 256  # More sectors are drawn as one outline.
 
 
-def sector_grid(support: SupportSet, pixels: np.ndarray) -> Image.Image:
+def sector_grid(
+    support: SupportSet, pixels: np.ndarray, *, others: np.ndarray | None = None
+) -> Image.Image:
     """The images of a support set with the numbers of their sectors, in order; relaxed ones and
-    those of the fill-up in another colour.
+    those of the fill-up in another colour. ``others`` are further members of the one sector that
+    all of them are of.
     """
+    kinds = ["fill-up" if f else "relaxed" if r else "member" for f, r in _marks(support)]
+    numbers = support.sector.tolist()
+    if others is not None:
+        pixels = np.concatenate([pixels, others])
+        kinds += ["not chosen"] * len(others)
+        numbers += numbers[:1] * len(others)
     _, height, width, _ = pixels.shape
     scale = max(1, -(-_READABLE // height))
     cell_height, cell_width = height * scale + _CAPTION + _GAP, max(width * scale + _GAP, 30)
@@ -40,13 +49,12 @@ def sector_grid(support: SupportSet, pixels: np.ndarray) -> Image.Image:
         "white",
     )
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(_FONT_SIZE)
-    kinds = ["fill-up" if f else "relaxed" if r else "member" for f, r in _marks(support)]
     left = float(_MARGIN)
     for kind, colour in _COLOURS.items():
         if kind in kinds:
             draw.text((left, _MARGIN), kind, fill=colour, font=font)
             left += draw.textlength(f"{kind}    ", font=font)
-    for place, (image, kind, sector) in enumerate(zip(pixels, kinds, support.sector, strict=True)):
+    for place, (image, kind, number) in enumerate(zip(pixels, kinds, numbers, strict=True)):
         x = _MARGIN + place % columns * cell_width
         y = _MARGIN + _CAPTION + place // columns * cell_height
         picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).convert("RGB")
@@ -54,7 +62,7 @@ def sector_grid(support: SupportSet, pixels: np.ndarray) -> Image.Image:
         canvas.paste(picture.resize(size, Image.Resampling.NEAREST), (x, y))
         draw.text(
             (x + width * scale / 2, y + height * scale + 1),
-            str(int(sector)),
+            str(number),
             fill=_COLOURS[kind],
             font=font,
             anchor="ma",

@@ -169,8 +169,12 @@ def reach_of(coordinates: np.ndarray, directions: np.ndarray) -> np.ndarray:
     return np.asarray((directions * coordinates).min(axis=1, initial=np.inf))
 
 
+def are_members(coordinates: np.ndarray, *, threshold: float) -> np.ndarray:
+    """Which of ``n`` coordinates ``(n, k)`` are members of the sectors that they lie in."""
+    return np.asarray(np.abs(coordinates).min(axis=1, initial=np.inf) > threshold)
+
+
 def members_of_each(coordinates: np.ndarray, *, threshold: float) -> np.ndarray:
     """How many of ``n`` coordinates ``(n, k)`` are members of each sector, ``(2^k,)``."""
-    own_reach = np.abs(coordinates).min(axis=1, initial=np.inf)
-    numbers = sector_numbers(coordinates)[own_reach > threshold]
+    numbers = sector_numbers(coordinates)[are_members(coordinates, threshold=threshold)]
     return np.bincount(numbers, minlength=2 ** coordinates.shape[1])

@@ -18,6 +18,7 @@ from latentmap.pairs import is_known
 from latentmap.progress import Progress
 from latentmap.support.sectors import (
     Sectors,
+    are_members,
     check_variables,
     check_varied,
     members_of_each,
@@ -123,6 +124,8 @@ def build_support_set(
         positions = RIVALS[strategy](candidates, size, seed=seed, progress=progress)
         chosen = _of_rival(positions, coordinates)
     members = candidates.take(chosen.positions)
+    # Without leading variables all images are in the one sector there is, which says nothing.
+    inside = are_members(coordinates, threshold=sectors.threshold) & bool(leading)
     return SupportSet(
         ids=members.ids,
         digests=members.digests,
@@ -136,6 +139,8 @@ def build_support_set(
         settings={**settings, **(record or {})},
         occupancy=members_of_each(coordinates, threshold=sectors.threshold),
         orthants=members_of_each(coordinates, threshold=0),
+        member_ids=candidates.ids[inside],
+        member_sectors=sector_numbers(coordinates[inside]),
         n_candidates=len(candidates),
     )
 

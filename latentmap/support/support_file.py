@@ -1,6 +1,6 @@
 """The file of a support set: HDF5, every array in one piece, read with care.
 
-Shapes: ``n`` images, ``d`` latent variables, ``2^k`` sectors.
+Shapes: ``n`` images, ``d`` latent variables, ``2^k`` sectors with ``m`` members.
 """
 
 from __future__ import annotations
@@ -31,9 +31,13 @@ _TYPES = {
     "filled": ("|u1", 1),
     "occupancy": ("<i8", 1),
     "orthants": ("<i8", 1),
+    "member_ids": ("S", 1),
+    "member_sectors": ("<i8", 1),
     "images": ("|u1", 4),
     "record": ("|u1", 1),
 }
+# An array without any row would have no place in the file.
+_OPTIONAL = ("member_ids", "member_sectors", "images")
 
 
 def write_support(path: Path, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
@@ -47,7 +51,10 @@ def write_support(path: Path, arrays: Mapping[str, np.ndarray], record: Mapping[
         file.attrs["format"] = _FORMAT
         file.attrs["schema_version"] = _SCHEMA
         for name, array in arrays.items():
-            stored = pack_ids(array) if name == "ids" else array.astype(_TYPES[name][0])
+            if name in _OPTIONAL and len(array) == 0:
+                continue
+            texts = _TYPES[name][0] == "S"
+            stored = pack_ids(array) if texts else array.astype(_TYPES[name][0])
             file.create_dataset(name, data=stored)
         file.create_dataset("record", data=np.frombuffer(text, np.uint8))
 
@@ -79,10 +86,15 @@ def read_support(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
                 raise ValueError(f"its format is {file.attrs.get('schema_version')}, not {_SCHEMA}")
             size = path.stat().st_size
             arrays: dict[str, Any] = {
-                name: _read(file, name, size) for name in _TYPES if name != "images" or name in file
+                name: _read(file, name, size)
+                for name in _TYPES
+                if name not in _OPTIONAL or name in file
             }
         record: Any = json.loads(arrays.pop("record").tobytes())
-        arrays["ids"] = unpack_ids(arrays["ids"])
+        arrays.setdefault("member_ids", np.array([], "S1"))
+        arrays.setdefault("member_sectors", np.array([], np.int64))
+        for name in ("ids", "member_ids"):
+            arrays[name] = unpack_ids(arrays[name])
         for name in ("relaxed", "filled"):
             arrays[name] = arrays[name] != 0
         arrays.setdefault("images", None)
@@ -118,6 +130,13 @@ def _check(arrays: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} has {len(arrays[name])} rows for {n} images")
     if arrays["digests"].shape[1] != 16 or len(arrays["orthants"]) != sectors:
         raise ValueError("digests or counts have another shape")
+    of_members = arrays["member_sectors"]
+    if len(of_members) != len(arrays["member_ids"]):
+        raise ValueError("members have another number of sectors")
+    if len(of_members) and not np.array_equal(
+        np.bincount(of_members, minlength=sectors), arrays["occupancy"]
+    ):
+        raise ValueError("the members of sectors are not as many as it counts")
     if arrays["sector"].min() < 0 or arrays["sector"].max() >= sectors:
         raise ValueError(f"a sector is not among the {sectors}")
     if not np.isfinite(arrays["codes"]).all() or np.isnan(arrays["reach"]).any():

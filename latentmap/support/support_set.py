@@ -36,8 +36,9 @@ class SupportSet:
 
     ``occupancy`` ``(2^k,)`` counts the members of every sector among the ``n_candidates`` images
     that could be chosen; ``orthants`` ``(2^k,)`` counts them at threshold 0, where every image is a
-    member of one. ``settings`` say what made the set. ``images`` are the pixels as the model sees
-    them, where the file holds them.
+    member of one. ``member_ids`` ``(m,)`` and ``member_sectors`` ``(m,)`` are all members, chosen
+    or not; none where there are no leading variables. ``settings`` say what made the set.
+    ``images`` are the pixels as the model sees them, where the file holds them.
     """
 
     ids: np.ndarray
@@ -53,6 +54,8 @@ class SupportSet:
     occupancy: np.ndarray
     orthants: np.ndarray
     n_candidates: int
+    member_ids: np.ndarray
+    member_sectors: np.ndarray
     images: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -100,6 +103,12 @@ class SupportSet:
                 for i in range(len(self))
             ],
         }
+
+    def members_of(self, sector: int) -> np.ndarray:
+        """The ids of all members of a sector: those that are in the set, then the others."""
+        members = self.member_ids[self.member_sectors == sector]
+        chosen = np.isin(members, self.ids)
+        return np.concatenate([members[chosen], members[~chosen]])
 
     def take(self, index: np.ndarray) -> SupportSet:
         """The images at ``index`` (positions or a mask)."""
@@ -152,6 +161,18 @@ class SupportSet:
                 "them, or build the set again"
             )
         return pixels
+
+    def other_members_in(self, images: ImageSource, sector: int, *, most: int) -> np.ndarray | None:
+        """Members of a sector that are not in the set, at most the first ``most``, in a data set as
+        the model sees them, uint8 ``(n, h, w, c)``; None where it has none that can be read.
+        """
+        inside = np.isin(images.ids, self.member_ids[self.member_sectors == sector])
+        positions = np.flatnonzero(inside & ~np.isin(images.ids, self.ids))[:most]
+        if len(positions) == 0:
+            return None
+        view = self.view_of(images)
+        pixels, _ = read_pixels(images.subset(positions), view, on_error="skip")
+        return pixels if len(pixels) else None
 
     def with_images(self, images: ImageSource) -> SupportSet:
         """This set with its pixels, out of the data set that it was built from.
@@ -214,6 +235,8 @@ _ARRAYS = (
     "filled",
     "occupancy",
     "orthants",
+    "member_ids",
+    "member_sectors",
 )
 
 

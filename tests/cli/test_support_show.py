@@ -80,6 +80,20 @@ def test_only_the_images_of_a_sector_are_listed(built):
     assert "the sectors of s.h5 are 0 to 7" in refusal("s.h5", "--sector", 8, code=2)
 
 
+def test_all_members_of_a_sector_are_listed_and_shown(built):
+    support = SupportSet.load(built / "s.h5")
+    number = int(support.occupancy.argmax())
+    listed = json.loads(run("show", "s.h5", "--sector", number, "--json").stdout)["sector_members"]
+    assert len(listed) == support.occupancy[number]
+    others = [one for one in listed if one not in support.ids]
+    text = run("show", "s.h5", "--sector", number).stdout
+    assert f"{len(others)} other members: {', '.join(others[:8])}" in text
+    run("show", "s.h5", *DATA, "--sector", number, "--grid", "all.png")
+    run("show", "whole.h5", "--sector", number, "--grid", "chosen.png")
+    with Image.open(built / "all.png") as more, Image.open(built / "chosen.png") as fewer:
+        assert more.width * more.height > fewer.width * fewer.height
+
+
 def test_the_grid_shows_the_images_from_the_file_or_from_the_data(built):
     run("show", "whole.h5", "--grid", "whole.png")
     run("show", "s.h5", *DATA, "--grid", "found.png")

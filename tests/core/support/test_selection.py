@@ -38,6 +38,8 @@ def test_every_occupied_sector_gives_one_member_and_an_empty_one_its_nearest():
     np.testing.assert_allclose(support.reach[1:], [0.2, -0.1, 2], atol=1e-6)
     assert support.occupancy.tolist() == [2, 0, 0, 1]
     assert support.orthants.tolist() == [2, 2, 0, 2]
+    members = [numbers_of(support.members_of(sector)) for sector in range(4)]
+    assert members == [[chosen[0], 1 - chosen[0]], [], [], [2]]
 
 
 def test_strict_leaves_a_sector_empty():

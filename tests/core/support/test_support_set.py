@@ -37,7 +37,8 @@ def test_a_file_gives_the_set_back(tmp_path, support, data):
     whole = support.with_images(data)
     whole.save(tmp_path / "s.h5")
     read = SupportSet.load(tmp_path / "s.h5")
-    for name in ("ids", "digests", "codes", "sector", "reach", "relaxed", "filled", "images"):
+    arrays = ("ids", "digests", "codes", "sector", "reach", "relaxed", "filled", "images")
+    for name in (*arrays, "member_ids", "member_sectors"):
         np.testing.assert_array_equal(getattr(read, name), getattr(whole, name))
         assert getattr(read, name).dtype == getattr(whole, name).dtype
     assert read.to_json() == json.loads(json.dumps(whole.to_json()))
@@ -99,6 +100,18 @@ def test_the_codes_are_codes_of_the_space(support, data):
     assert codes.space == support.space
     expected = encode(LinearModel(), support.select_in(data)).vectors
     np.testing.assert_allclose(codes.vectors.numpy(), expected.numpy(), atol=1e-5)
+
+
+def test_members_that_were_not_chosen_are_found_in_the_data(support, data):
+    sector = int(support.occupancy.argmax())
+    wanted = [one for one in support.members_of(sector) if one not in support.ids]
+    others = support.other_members_in(data, sector, most=100)
+    expected = [data.read(np.flatnonzero(data.ids == one)[0]) for one in sorted(wanted, key=int)]
+    assert len(wanted) > 2
+    np.testing.assert_array_equal(others, np.stack(expected))
+    assert len(support.other_members_in(data, sector, most=2)) == 2
+    alone = data.subset(np.flatnonzero(np.isin(data.ids, support.ids)))
+    assert support.other_members_in(alone, sector, most=100) is None
 
 
 def test_a_part_keeps_its_rows_together(support, data):
@@ -168,6 +181,8 @@ def _newer(file):
         (_replace("codes", np.zeros((10, 4), "<f8")), "codes has type float64"),
         (_replace("sector", np.full(10, 4, "<i8")), "a sector is not among the 4"),
         (_replace("digests", np.zeros((10, 8), "|u1")), "digests or counts have another shape"),
+        (_replace("member_sectors", np.zeros(3, "<i8")), "members have another number of sectors"),
+        (_replace("occupancy", np.zeros(4, "<i8")), "members of sectors are not as many as it cou"),
         (_replace("record", np.frombuffer(b"[1]", "|u1")), "its record is no object"),
         (_replace("record", np.frombuffer(b"{}", "|u1")), "does not say what made its support set"),
         (
