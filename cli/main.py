@@ -19,7 +19,7 @@ from typing import NamedTuple, NoReturn
 
 import click
 
-from latentmap.cli.output import printable
+from latentmap.cli.output import note_words, printable
 from latentmap.errors import LatentmapError
 
 
@@ -80,6 +80,10 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        note_words(ctx, args)
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -7,17 +7,23 @@ import math
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
+_WORDS = "latentmap.words"
 _NAMED = 5  # Images that a warning names; --json lists all.
 
 
+def note_words(context: click.Context, words: Sequence[str]) -> None:
+    """Keeps the words of a command line for ``command_line``."""
+    context.meta[_WORDS] = tuple(words)
+
+
 def command_line() -> str:
-    """The command as the user typed it, for the record of what made a result."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command that runs, as it is typed, for the record of what made a result."""
+    words = click.get_current_context().meta.get(_WORDS, sys.argv[1:])
+    return shlex.join(["latentmap", *words])
 
 
 def print_json(result: Any) -> None:

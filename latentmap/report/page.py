@@ -29,6 +29,7 @@ _SMALL = 48  # Images of fewer pixels keep their edges when they are enlarged.
 _DIGITS = 3  # Of the largest number of a column.
 _MOST_DECIMALS = 6
 _MOST_LISTED = 12  # Of a list in a record.
+_NOTHING: tuple[object, ...] = (None, [], ())  # Of this a record says nothing.
 
 
 def render(report: Report) -> str:
@@ -141,11 +142,9 @@ def _record_lines(record: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     lines = []
     for name, value in record.items():
         if isinstance(value, Mapping):
-            shown = [f"{key}: {_text(part)}" for key, part in value.items() if part is not None]
-        elif isinstance(value, list | tuple):
-            shown = [_text(value)] if value else []
+            shown = [f"{key}: {_text(part)}" for key, part in value.items() if part not in _NOTHING]
         else:
-            shown = [] if value is None else [_text(value)]
+            shown = [] if value in _NOTHING else [_text(value)]
         if shown:
             lines.append((name.replace("_", " "), shown))
     return lines

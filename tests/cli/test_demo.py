@@ -44,6 +44,11 @@ def test_the_report_holds_all_of_it(shown):
     described = json.loads((out / "report" / "report.json").read_text())
     kinds = [section["id"].partition("-")[0] for section in described["sections"]]
     assert kinds.count("fit") == 2 and {"support", "bench"} <= set(kinds)
+    # Each says its own command, which makes it again.
+    fits = [one for one in described["sections"] if one["id"].startswith("fit-")]
+    commands = {one["record"]["command"] for one in fits}
+    assert len(commands) == 2
+    assert all(one.startswith("latentmap fit --src s") for one in commands)
 
 
 def test_the_pictures_show_images(shown):
