@@ -67,7 +67,7 @@ class SupportSet:
         return float(self.settings["threshold"])
 
     @property
-    def member_codes(self) -> Codes:
+    def as_codes(self) -> Codes:
         """The codes of the images, as any other codes."""
         return Codes.from_array(
             self.ids,

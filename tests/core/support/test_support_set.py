@@ -96,7 +96,7 @@ def test_the_pixels_are_what_the_model_sees(support, data):
 
 
 def test_the_codes_are_codes_of_the_space(support, data):
-    codes = support.member_codes
+    codes = support.as_codes
     assert codes.space == support.space
     expected = encode(LinearModel(), support.select_in(data)).vectors
     np.testing.assert_allclose(codes.vectors.numpy(), expected.numpy(), atol=1e-5)
