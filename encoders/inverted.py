@@ -137,7 +137,7 @@ class InvertedModel(Model):
         other.latent_dim = other.generator.latent_dim
         other.space = other.generator.space
         known, now = self.config["space"], other.space.kind
-        same_class = label in (None, self.config["generator"]["class"])
+        same_class = getattr(other.generator, "label", None) == self.config["generator"]["class"]
         other.can_encode = (known, now) == ("w", "w+") or (
             known == now and (known != "z" or same_class)
         )

@@ -140,6 +140,7 @@ def build_support_set(
         occupancy=members_of_each(coordinates, threshold=sectors.threshold),
         orthants=members_of_each(coordinates, threshold=0),
         member_ids=candidates.ids[inside],
+        member_digests=candidates.digests[inside],
         member_sectors=sector_numbers(coordinates[inside]),
         n_candidates=len(candidates),
     )

@@ -32,12 +32,13 @@ _TYPES = {
     "occupancy": ("<i8", 1),
     "orthants": ("<i8", 1),
     "member_ids": ("S", 1),
+    "member_digests": ("|u1", 2),
     "member_sectors": ("<i8", 1),
     "images": ("|u1", 4),
     "record": ("|u1", 1),
 }
 # An array without any row would have no place in the file.
-_OPTIONAL = ("member_ids", "member_sectors", "images")
+_OPTIONAL = ("member_ids", "member_digests", "member_sectors", "images")
 
 
 def write_support(path: Path, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
@@ -92,6 +93,7 @@ def read_support(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             }
         record: Any = json.loads(arrays.pop("record").tobytes())
         arrays.setdefault("member_ids", np.array([], "S1"))
+        arrays.setdefault("member_digests", np.zeros((0, 16), np.uint8))
         arrays.setdefault("member_sectors", np.array([], np.int64))
         for name in ("ids", "member_ids"):
             arrays[name] = unpack_ids(arrays[name])
@@ -133,6 +135,8 @@ def _check(arrays: Mapping[str, Any]) -> None:
     of_members = arrays["member_sectors"]
     if len(of_members) != len(arrays["member_ids"]):
         raise ValueError("members have another number of sectors")
+    if arrays["member_digests"].shape != (len(of_members), 16):
+        raise ValueError("the digests of members have another shape")
     if len(of_members) and not np.array_equal(
         np.bincount(of_members, minlength=sectors), arrays["occupancy"]
     ):

@@ -36,8 +36,9 @@ class SupportSet:
 
     ``occupancy`` ``(2^k,)`` counts the members of every sector among the ``n_candidates`` images
     that could be chosen; ``orthants`` ``(2^k,)`` counts them at threshold 0, where every image is a
-    member of one. ``member_ids`` ``(m,)`` and ``member_sectors`` ``(m,)`` are all members, chosen
-    or not; none where there are no leading variables. ``settings`` say what made the set.
+    member of one. ``member_ids`` ``(m,)``, ``member_digests`` ``(m, 16)`` and ``member_sectors``
+    ``(m,)`` are all members, chosen or not; none where there are no leading variables.
+    ``settings`` say what made the set.
     ``images`` are the pixels as the model sees them, where the file holds them.
     """
 
@@ -55,6 +56,7 @@ class SupportSet:
     orthants: np.ndarray
     n_candidates: int
     member_ids: np.ndarray
+    member_digests: np.ndarray
     member_sectors: np.ndarray
     images: np.ndarray | None = None
 
@@ -122,15 +124,8 @@ class SupportSet:
         Raises:
             SupportError: the data set lacks some.
         """
-        whole = np.dtype((np.void, 16))
-        have, asked = (
-            np.ascontiguousarray(digests).view(whole)[:, 0]
-            for digests in (images.digests, self.digests)
-        )
-        order = np.argsort(have, kind="stable")
-        place = np.minimum(np.searchsorted(have, asked, sorter=order), len(order) - 1)
-        positions = order[place]
-        missing = np.flatnonzero((have[positions] != asked) | ~is_known(self.digests))
+        positions, found = _find(images, self.digests)
+        missing = np.flatnonzero(~found)
         if len(missing):
             raise SupportError(
                 f"{len(missing)} of the {len(self)} images of the support set are not among the "
@@ -164,10 +159,12 @@ class SupportSet:
 
     def other_members_in(self, images: ImageSource, sector: int, *, most: int) -> np.ndarray | None:
         """Members of a sector that are not in the set, at most the first ``most``, in a data set as
-        the model sees them, uint8 ``(n, h, w, c)``; None where it has none that can be read.
+        the model sees them, uint8 ``(n, h, w, c)``, found by their contents; None where it has none
+        that can be read.
         """
-        inside = np.isin(images.ids, self.member_ids[self.member_sectors == sector])
-        positions = np.flatnonzero(inside & ~np.isin(images.ids, self.ids))[:most]
+        wanted = (self.member_sectors == sector) & ~np.isin(self.member_ids, self.ids)
+        positions, found = _find(images, self.member_digests[wanted])
+        positions = positions[found][:most]
         if len(positions) == 0:
             return None
         view = self.view_of(images)
@@ -236,8 +233,23 @@ _ARRAYS = (
     "occupancy",
     "orthants",
     "member_ids",
+    "member_digests",
     "member_sectors",
 )
+
+
+def _find(images: ImageSource, digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The positions ``(k,)`` of images in a data set by the digests ``(k, 16)`` of their contents,
+    and which are there at all.
+    """
+    whole = np.dtype((np.void, 16))
+    have, asked = (
+        np.ascontiguousarray(each).view(whole)[:, 0] for each in (images.digests, digests)
+    )
+    order = np.argsort(have, kind="stable")
+    place = np.minimum(np.searchsorted(have, asked, sorter=order), len(order) - 1)
+    positions = order[place]
+    return positions, (have[positions] == asked) & is_known(digests)
 
 
 def read_pixels(

@@ -31,3 +31,24 @@ def workdir(tmp_path, monkeypatch):
     save_vae(tmp_path / "a.safetensors", seed=1, latent_dim=5)
     save_vae(tmp_path / "b.safetensors", seed=2, latent_dim=3)
     return tmp_path
+
+
+@pytest.fixture
+def conditional(workdir):
+    """The file of a tiny StyleGAN of random weights with three classes, in the current folder."""
+    torch.manual_seed(5)
+    config = {
+        "image_shape": [1, 8, 8],
+        "latent_dim": 12,
+        "z_dim": 10,
+        "c_dim": 3,
+        "label": "embed",
+        "embed_dim": 5,
+        "channels": [8, 8],
+        "mapping_layers": 2,
+        "mapping_multiplier": 0.01,
+        "architecture": "skip",
+        "conv_clamp": None,
+    }
+    save_model(build("stylegan2", config), workdir / "classes.safetensors", training={})
+    return "classes.safetensors"

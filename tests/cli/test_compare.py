@@ -159,26 +159,11 @@ def test_images_can_be_made_by_a_generator(workdir):
     assert "300 images are made by a (z)" in chosen.stderr
 
 
-def test_samples_may_be_of_one_class(workdir):
-    config = {
-        "image_shape": [1, 8, 8],
-        "latent_dim": 12,
-        "z_dim": 10,
-        "c_dim": 3,
-        "label": "embed",
-        "embed_dim": 5,
-        "channels": [8, 8],
-        "mapping_layers": 2,
-        "mapping_multiplier": 0.01,
-        "architecture": "skip",
-        "conv_clamp": None,
-    }
-    torch.manual_seed(5)
-    save_model(build("stylegan2", config), workdir / "g.safetensors", training={})
-    models, data = ["a.safetensors", "g.safetensors"], ("--samples", "300")
+def test_samples_may_be_of_one_class(conditional):
+    models, data = ["a.safetensors", conditional], ("--samples", "300")
     assert "choose one of its classes" in compare(models=models, data=data, code=1).stderr
     result = compare("--class", "2", models=models, data=data)
-    assert "300 images are made by g (w, class 2), seed 0" in result.stderr
+    assert "300 images are made by classes (w, class 2), seed 0" in result.stderr
     assert compare("--class", "1", models=models, data=data).stdout != result.stdout
 
 

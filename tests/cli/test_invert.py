@@ -142,27 +142,13 @@ def test_images_that_cannot_be_read_are_skipped_and_named():
     assert "skipped 1 images that could not be read: bad.png" in result.stderr
 
 
-def test_a_search_starts_from_samples_of_a_class():
-    config = {
-        "image_shape": [1, 8, 8],
-        "latent_dim": 6,
-        "z_dim": 6,
-        "c_dim": 3,
-        "label": "embed",
-        "embed_dim": 5,
-        "channels": [8, 8],
-        "mapping_layers": 2,
-        "mapping_multiplier": 0.01,
-        "architecture": "skip",
-        "conv_clamp": None,
-    }
-    save_model(build("stylegan2", config), Path("classes.safetensors"), training={})
-    words = ("classes.safetensors", "--data", "few.npy", *FAST)
+def test_a_search_starts_from_samples_of_a_class(conditional):
+    words = (conditional, "--data", "few.npy", *FAST)
     assert "choose one of its classes, 0 to 2, with --class" in run(*words, code=1).stderr
     assert "there is no class 3" in run(*words, "--class", "3", code=1).stderr
     first, second = (run(*words, "--class", label, "--json").stdout for label in (1, 2))
     assert json.loads(first)["mse"] != json.loads(second)["mse"]
-    bench = ["bench", "classes.safetensors", "--target", "own:4", *SEARCH, "--device", "cpu"]
+    bench = ["bench", conditional, "--target", "own:4", *SEARCH, "--device", "cpu"]
     assert CliRunner().invoke(main, [*bench, "--class", "1"]).exit_code == 0
     refused = CliRunner().invoke(main, bench)
     assert refused.exit_code == 1 and "with --class" in refused.stderr

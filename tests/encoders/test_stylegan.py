@@ -255,6 +255,14 @@ def test_a_stylegan_with_an_inversion_network_has_the_same_settings(model):
     torch.testing.assert_close(mixed.vectors, expected)
     in_z = adjust(both, space="z")
     assert in_z.space == model.variant(space="z").space and not in_z.can_encode
+    of_class = made(config=CLASSES).variant(space="z", label=1)
+    config = default_network("residual", of_class.image_shape, of_class.latent_dim, width=4)
+    network = InversionNetwork(config, of_class.image_shape, of_class.latent_dim)
+    in_class = invert(of_class, network, config, name="gan")
+    other_class = adjust(in_class, label=2)
+    assert in_class.can_encode and not other_class.can_encode
+    assert not adjust(other_class, noise="none").can_encode
+    assert adjust(other_class, label=1).can_encode
     assert adjust(both, noise="none").can_encode and adjust(both, space="w+").can_encode
 
 

@@ -38,7 +38,7 @@ def test_a_file_gives_the_set_back(tmp_path, support, data):
     whole.save(tmp_path / "s.h5")
     read = SupportSet.load(tmp_path / "s.h5")
     arrays = ("ids", "digests", "codes", "sector", "reach", "relaxed", "filled", "images")
-    for name in (*arrays, "member_ids", "member_sectors"):
+    for name in (*arrays, "member_ids", "member_digests", "member_sectors"):
         np.testing.assert_array_equal(getattr(read, name), getattr(whole, name))
         assert getattr(read, name).dtype == getattr(whole, name).dtype
     assert read.to_json() == json.loads(json.dumps(whole.to_json()))
@@ -110,8 +110,15 @@ def test_members_that_were_not_chosen_are_found_in_the_data(support, data):
     assert len(wanted) > 2
     np.testing.assert_array_equal(others, np.stack(expected))
     assert len(support.other_members_in(data, sector, most=2)) == 2
+    # By content, whatever the images are called and however they are sorted.
+    renamed = data.subset(np.arange(N)[::-1])
+    renamed.ids = data.ids
+    found = support.other_members_in(renamed, sector, most=100)
+    assert sorted(map(bytes, found)) == sorted(map(bytes, others))
     alone = data.subset(np.flatnonzero(np.isin(data.ids, support.ids)))
     assert support.other_members_in(alone, sector, most=100) is None
+    nobody = replace(support, member_sectors=np.zeros_like(support.member_sectors))
+    assert nobody.other_members_in(data, 3, most=100) is None
 
 
 def test_a_part_keeps_its_rows_together(support, data):
