@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from latentmap.cache import EntryKey, LatentCache
-from latentmap.comparison.models import compare_models
+from latentmap.comparison import compare_models
 from latentmap.encoders import build
 from latentmap.images import ImageSource, open_images
 from latentmap.model import Model

@@ -20,12 +20,11 @@ from pathlib import Path
 
 import torch
 
+from latentmap.cache.encoding import BATCH_SIZE, encode_batches
 from latentmap.encoders import build
-from latentmap.encoding import BATCH_SIZE, encode_batches
 from latentmap.frames import Frame
-from latentmap.images import ImageSource, View, load_all, open_images
+from latentmap.images import ImageSource, View, load_all, open_images, pack_images
 from latentmap.model import Model
-from latentmap.packing import pack_images
 
 
 def main() -> None:

@@ -30,7 +30,8 @@ from scipy.linalg import lstsq
 from sklearn.linear_model import LinearRegression, Ridge
 from torch import Tensor
 
-from latentmap.mapping.gathering import MomentPrecision, Targets, moments_of
+from latentmap.mapping import moments_of
+from latentmap.mapping.gathering import MomentPrecision, Targets
 from latentmap.mapping.regression import solve_ridge
 
 CASES = ("200000x150x512", "200000x512x512", "1000000x512x512")

@@ -21,10 +21,9 @@ import numpy as np
 import torch
 
 from latentmap.cache import EntryKey, LatentCache
-from latentmap.codes import Space
+from latentmap.codes import Space, pair
 from latentmap.frames import Frame
 from latentmap.mapping import fit
-from latentmap.pairs import pair
 
 
 def main() -> None:

@@ -24,9 +24,9 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from latentmap import decoding
 from latentmap.frames import Frame, crop_resize
 from latentmap.images import ImageSource, View, open_images
+from latentmap.images.opening import decoding
 
 SIZE = 64
 # As Pillow counts: left, top, right, bottom of the frame celeba in 218x178 pixels.

@@ -21,7 +21,8 @@ from collections.abc import Callable
 import torch
 
 from latentmap.encoders import load
-from latentmap.inversion.code_search import SearchSettings, search_codes
+from latentmap.inversion import SearchSettings
+from latentmap.inversion.code_search import search_codes
 from latentmap.model import Model
 
 

@@ -14,12 +14,12 @@ import time
 
 import torch
 
+from latentmap.cache import encode
 from latentmap.codes import Codes
 from latentmap.encoders import load
-from latentmap.encoding import encode
 from latentmap.images import ImageSource, open_images
 from latentmap.model import Model
-from latentmap.support.ordering import Ordering, order_variables
+from latentmap.support import Ordering, order_variables
 
 
 def main() -> None:

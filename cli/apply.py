@@ -97,16 +97,12 @@ def apply(
     from latentmap.cli.map_options import load_model_of
     from latentmap.cli.output import warn
     from latentmap.cli.progress import progress_bar
-    from latentmap.code_files import read_codes
-    from latentmap.export import export_codes, require_code_suffix
+    from latentmap.codes import export_codes, read_codes, require_code_suffix
     from latentmap.files import refuse_existing
-    from latentmap.mapping.linear_map import LinearMap
+    from latentmap.mapping import LinearMap
     from latentmap.relocation import relocate
-    from latentmap.report.figures import (
-        relocation_grid,
-        require_picture_suffix,
-        save_figure,
-    )
+    from latentmap.report import require_picture_suffix, save_figure
+    from latentmap.report.figures import relocation_grid
 
     if out is None and codes_out is None:
         raise click.UsageError("say what to write: --out for a picture, --codes-out for codes")

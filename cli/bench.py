@@ -26,10 +26,10 @@ from latentmap.cli.options import (
 from latentmap.cli.report_option import add_to_report, check_report, report_option
 
 if TYPE_CHECKING:
-    from latentmap.expressiveness.result import Expressiveness
+    from latentmap.expressiveness import Expressiveness
     from latentmap.expressiveness.targets import TargetSet
     from latentmap.model import Model
-    from latentmap.report.parts import Section
+    from latentmap.report import Section
 
 # A test compares these with the library's own list, which cannot be imported here without torch.
 METHODS = ("network", "search", "hybrid")
@@ -146,12 +146,12 @@ def bench(
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
     from latentmap.encoders.sampling import adjust
+    from latentmap.expressiveness import bench as measure
     from latentmap.expressiveness.benchmark import OWN_IMAGES
-    from latentmap.expressiveness.benchmark import bench as measure
     from latentmap.expressiveness.targets import TargetName, titles_of
     from latentmap.files import refuse_equal
-    from latentmap.inversion.code_search import SearchSettings
-    from latentmap.mapping.linear_map import LinearMap
+    from latentmap.inversion import SearchSettings
+    from latentmap.mapping import LinearMap
 
     if (map_path is None) != (src is None):
         raise click.UsageError("--map and --src belong together: give both, or neither")
@@ -211,7 +211,7 @@ def bench(
 def _check_folder(out: Path, *, force: bool) -> None:
     from latentmap.errors import OutputError
     from latentmap.files import require_parent
-    from latentmap.report.curves import require_plots
+    from latentmap.relocation.curves import require_plots
 
     require_parent(out)
     if out.exists() and any(out.iterdir()) and not force:
@@ -237,8 +237,8 @@ def _check_data(context: click.Context, data: DataOptions, paths: Sequence[Path]
 def _open(path: str, n: int | None, title: str, data: DataOptions, seed: int) -> TargetSet:
     """The images that a user names, out of --data where they are those of a support set."""
     from latentmap.expressiveness.targets import TargetSet
+    from latentmap.support import SupportSet
     from latentmap.support.support_file import holds_support
-    from latentmap.support.support_set import SupportSet
 
     if not holds_support(Path(path)):
         images = replace(data, path=path).open()
@@ -251,9 +251,9 @@ def _write(
     out: Path, results: Sequence[Expressiveness], models: Sequence[Model], found: dict[str, Any]
 ) -> None:
     from latentmap.cli.output import json_text
+    from latentmap.expressiveness.figures import blind_figure, reproduction_figure, save_sector_map
     from latentmap.files import write_atomic
-    from latentmap.report.bench import blind_figure, reproduction_figure, save_sector_map
-    from latentmap.report.figures import save_figure
+    from latentmap.report import save_figure
 
     out.mkdir(exist_ok=True)
     write_atomic(out / "bench.json", json_text(found).encode())
@@ -270,7 +270,7 @@ def _write(
 
 
 def _section(results: Sequence[Expressiveness], models: Sequence[Model]) -> Section:
-    from latentmap.report.bench_page import bench_section
+    from latentmap.expressiveness.section import bench_section
 
     return bench_section(results, models)
 

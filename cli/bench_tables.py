@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from latentmap.cli.output import table
 
 if TYPE_CHECKING:
-    from latentmap.expressiveness.result import Expressiveness, TargetScores
+    from latentmap.expressiveness import Expressiveness
+    from latentmap.expressiveness.result import TargetScores
     from latentmap.intervals import Estimate
 
 _SECTORS = 5  # Sectors that are shown beside the blind ones; --json and the picture have all.

@@ -11,7 +11,8 @@ import click
 from latentmap.cli.options import force_option, json_option
 
 if TYPE_CHECKING:
-    from latentmap.cache import Entry, LatentCache
+    from latentmap.cache import LatentCache
+    from latentmap.cache.latent_cache import Entry
 
 _cache_argument = click.argument(
     "path",
@@ -46,7 +47,7 @@ def ls(path: Path, as_json: bool) -> None:
     """
     from latentmap.cache import LatentCache
     from latentmap.cli.output import print_json, table
-    from latentmap.generated import kept_bytes
+    from latentmap.model.generated import kept_bytes
 
     entries = LatentCache(path).entries()
     generated = kept_bytes(path / "generated")
@@ -136,7 +137,7 @@ def rm(
       latentmap cache rm codes --generated
     """
     from latentmap.cache import LatentCache
-    from latentmap.generated import kept_bytes, remove_kept
+    from latentmap.model.generated import kept_bytes, remove_kept
 
     named = bool(prefixes or model or everything)
     if not (named or generated):

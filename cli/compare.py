@@ -25,7 +25,7 @@ from latentmap.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from latentmap.comparison.result import ModelComparison
+    from latentmap.comparison import ModelComparison
     from latentmap.images import ImageSource
     from latentmap.model import Model
 
@@ -142,7 +142,8 @@ def compare(
     from latentmap.cli.compare_tables import comparison_tables
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
-    from latentmap.comparison.models import compare_models, require_different
+    from latentmap.comparison import compare_models
+    from latentmap.comparison.models import require_different
     from latentmap.encoders import load
 
     _check_usage(references, data, n_samples, sample_from, label)
@@ -242,9 +243,9 @@ def _sampled(
 
 
 def _refuse_report(out: Path, *, force: bool) -> None:
+    from latentmap.comparison.section import SECTIONS
     from latentmap.errors import OutputError
     from latentmap.files import refuse_existing
-    from latentmap.report.comparison_page import SECTIONS
     from latentmap.report.store import begun_report, require_report_folder
 
     require_report_folder(out)
@@ -263,8 +264,8 @@ def _refuse_report(out: Path, *, force: bool) -> None:
 def _write_report(result: ModelComparison, out: Path) -> None:
     """The page, and all figures for programs beside it."""
     from latentmap.cli.output import json_text
+    from latentmap.comparison.section import SECTIONS, comparison_report
     from latentmap.files import write_atomic
-    from latentmap.report.comparison_page import SECTIONS, comparison_report
     from latentmap.report.store import write_report
 
     write_report(out, comparison_report(result), replaces=SECTIONS)

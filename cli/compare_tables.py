@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from latentmap.cli.output import table
 
 if TYPE_CHECKING:
-    from latentmap.comparison.result import ModelComparison
+    from latentmap.comparison import ModelComparison
     from latentmap.intervals import Estimate
 
 

@@ -22,7 +22,7 @@ from latentmap.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from latentmap.mapping.linear_map import LinearMap
+    from latentmap.mapping import LinearMap
 
 
 @click.command()
@@ -73,7 +73,7 @@ def evaluate(
     from latentmap.cli.map_options import load_model_of
     from latentmap.cli.output import print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
-    from latentmap.mapping.linear_map import LinearMap
+    from latentmap.mapping import LinearMap
     from latentmap.relocation import score_models
 
     samples.check(data)

@@ -153,10 +153,10 @@ def fit(
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
     from latentmap.files import refuse_equal, refuse_existing
-    from latentmap.pairing import training_pairs
-    from latentmap.relocation import fit_training, relocate, score_models
-    from latentmap.report.figures import relocation_grid, save_figure
-    from latentmap.report.fit_page import fit_section
+    from latentmap.relocation import fit_training, relocate, score_models, training_pairs
+    from latentmap.relocation.section import fit_section
+    from latentmap.report import save_figure
+    from latentmap.report.figures import relocation_grid
 
     several = curve is not None or options.method == "all"
     alone = data.path is None and samples.n is None
@@ -213,7 +213,7 @@ def fit(
     )
     title = f"{source.name} to {target.name}"
     if curve is not None:
-        from latentmap.several_maps import learning_curve
+        from latentmap.relocation.several_maps import learning_curve
 
         sizes = [len(training.pairs) if size is None else size for size in curve]
         grown = learning_curve(
@@ -233,17 +233,17 @@ def fit(
             stage=progress_bar,
         )
         if figure is not None:
-            from latentmap.report.curves import save_curve
+            from latentmap.relocation.curves import save_curve
 
             save_curve(grown, figure, title=title)
-        from latentmap.report.fit_page import curve_section
+        from latentmap.relocation.section import curve_section
 
         add_to_report(report, lambda: curve_section(grown))
         warn_skipped(_skipped(grown.record))
         print_json(grown.to_json()) if as_json else click.echo(curve_table(grown))
         return
     if options.method == "all":
-        from latentmap.several_maps import compare_methods
+        from latentmap.relocation.several_maps import compare_methods
 
         compared = compare_methods(
             training,
@@ -261,7 +261,7 @@ def fit(
         )
         for name, reason in compared.failed.items():
             warn(f"{name} has no map: {reason}")
-        from latentmap.report.fit_page import methods_section
+        from latentmap.relocation.section import methods_section
 
         add_to_report(report, lambda: methods_section(compared))
         warn_skipped(_skipped(compared.results[0].scores.record))
@@ -340,10 +340,10 @@ def _check_outputs(
     if figure is not None and options.method == "all":
         raise click.UsageError("--method all has no --figure: leave it out")
     if figure is not None and curve is not None:
-        from latentmap.report.curves import require_plots
+        from latentmap.relocation.curves import require_plots
 
         require_plots(figure)
     elif figure is not None:
-        from latentmap.report.figures import require_picture_suffix
+        from latentmap.report import require_picture_suffix
 
         require_picture_suffix(figure)

@@ -12,8 +12,8 @@ import click
 from latentmap.cli.options import NumberRange, refuse_given
 
 if TYPE_CHECKING:
-    from latentmap.mapping.fitting import FitOptions
-    from latentmap.several_maps import LearningCurve, MethodComparison
+    from latentmap.mapping import FitOptions
+    from latentmap.relocation.several_maps import LearningCurve, MethodComparison
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -85,7 +85,7 @@ class FitOptionsGiven:
 
     def to_library(self, *, method: str | None = None) -> FitOptions:
         """The same for the library, with another method if one is given."""
-        from latentmap.mapping.fitting import FitOptions
+        from latentmap.mapping import FitOptions
 
         return FitOptions(
             method=method or self.method,

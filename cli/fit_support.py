@@ -45,7 +45,7 @@ def with_support(
     import numpy as np
 
     from latentmap.cli.progress import progress_bar
-    from latentmap.support.support_set import SupportSet
+    from latentmap.support import SupportSet
 
     support = SupportSet.load(path)
     with progress_bar("reading images") as progress:

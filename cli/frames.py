@@ -76,8 +76,8 @@ def estimate(
     from latentmap.encoders import load
     from latentmap.encoders.native import add_view
     from latentmap.encoders.sampling import adjust
-    from latentmap.framing import estimate_box
-    from latentmap.sampling import decode_all
+    from latentmap.model import decode_all
+    from latentmap.model.framing import estimate_box
 
     source, target = (load(reference, device=device) for reference in (maker, other))
     source = adjust(source, label=label)

@@ -13,10 +13,9 @@ import click
 from latentmap.cli.options import DataOptions, class_option
 
 if TYPE_CHECKING:
-    from latentmap.images import ImageSource
-    from latentmap.mapping.linear_map import LinearMap
+    from latentmap.images import ImageSource, Split
+    from latentmap.mapping import LinearMap
     from latentmap.model import Model
-    from latentmap.splits import Split
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -63,7 +62,7 @@ class SampleOptions:
             ImageError, ModelError: they cannot be made, or the other model cannot see them.
         """
         from latentmap.cli.progress import progress_bar
-        from latentmap.generated import images_between
+        from latentmap.model import images_between
 
         made_by, maker, other = self._maker(source, target)
         self._announce(maker, other, self.view or maker.views.get(other.fingerprint), seed)
@@ -99,9 +98,9 @@ class SampleOptions:
         if self.n is None:
             return data.open()
         from latentmap.cli.progress import progress_bar
-        from latentmap.generated import images_for
-        from latentmap.relocation import as_fitted
-        from latentmap.scores import require_models
+        from latentmap.model.generated import images_for
+        from latentmap.relocation import require_models
+        from latentmap.relocation.relocating import as_fitted
 
         require_models(linear_map, *models)
         _, maker, other = self._maker(*as_fitted(linear_map, *models))
@@ -126,7 +125,7 @@ class SampleOptions:
 
     def _maker(self, source: Model, target: Model) -> tuple[Literal["src", "dst"], Model, Model]:
         from latentmap.encoders.sampling import adjust
-        from latentmap.generated import maker_of
+        from latentmap.model import maker_of
 
         made_by = self.made_by or ("src" if maker_of(source, target) == "source" else "dst")
         maker, other = (source, target) if made_by == "src" else (target, source)

@@ -59,7 +59,7 @@ def pack(
     """
     from latentmap.errors import OutputError
     from latentmap.files import refuse_existing
-    from latentmap.packing import pack_images
+    from latentmap.images import pack_images
 
     if out.suffix.lower() not in (".h5", ".hdf5"):
         raise OutputError(f"a pack is an HDF5 file: call it {out.with_suffix('.h5')}, not {out}")

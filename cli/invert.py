@@ -136,16 +136,16 @@ def invert(
     """
     from latentmap.cli.output import command_line, print_json, printable, warn_skipped
     from latentmap.cli.progress import progress_bar
+    from latentmap.codes import export_codes, require_code_suffix
     from latentmap.encoders import load
     from latentmap.encoders.inverted import in_space
     from latentmap.encoders.sampling import adjust
-    from latentmap.export import export_codes, require_code_suffix
     from latentmap.files import refuse_equal, refuse_existing
-    from latentmap.inversion.code_search import SearchSettings
+    from latentmap.inversion import SearchSettings
     from latentmap.inversion.inverting import invert_source, require_method
-    from latentmap.report.figures import image_grid, require_picture_suffix, save_figure
-    from latentmap.report.inversion_page import inversion_section
-    from latentmap.sampling import decode_all
+    from latentmap.inversion.section import inversion_section
+    from latentmap.model import decode_all
+    from latentmap.report import image_grid, require_picture_suffix, save_figure
 
     if method == "network":
         searching = ("steps", "starts", "perceptual", "prior")

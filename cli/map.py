@@ -54,7 +54,7 @@ def show(map_path: Path, as_json: bool) -> None:
       latentmap map show vae-to-svae.safetensors
     """
     from latentmap.cli.output import print_json
-    from latentmap.mapping.linear_map import LinearMap
+    from latentmap.mapping import LinearMap
     from latentmap.mapping.summary import describe
 
     linear_map = LinearMap.load(map_path)
@@ -105,7 +105,7 @@ def compose(first: Path, then: Path, out: Path, force: bool) -> None:
       latentmap map compose a-to-b.safetensors b-to-c.safetensors --out a-to-c.safetensors
     """
     from latentmap.files import refuse_existing
-    from latentmap.mapping.linear_map import LinearMap
+    from latentmap.mapping import LinearMap
 
     refuse_existing(out, force=force)
     one, two = LinearMap.load(first), LinearMap.load(then)
@@ -131,7 +131,7 @@ def invert(map_path: Path, out: Path, force: bool) -> None:
       latentmap map invert vae-to-svae.safetensors --out svae-to-vae.safetensors
     """
     from latentmap.files import refuse_existing
-    from latentmap.mapping.linear_map import LinearMap
+    from latentmap.mapping import LinearMap
 
     refuse_existing(out, force=force)
     inverse = LinearMap.load(map_path).invert()
@@ -215,12 +215,11 @@ def factors(
     from latentmap.cli.output import print_json, table, warn
     from latentmap.cli.progress import progress_bar
     from latentmap.files import refuse_existing
-    from latentmap.mapping.linear_map import LinearMap
-    from latentmap.mapping.spectrum import shared_factors, shared_rank
-    from latentmap.pairing import training_pairs
-    from latentmap.report.factors import factors_figure
-    from latentmap.report.figures import require_picture_suffix, save_figure
-    from latentmap.scores import require_models
+    from latentmap.mapping import LinearMap, shared_factors
+    from latentmap.mapping.spectrum import shared_rank
+    from latentmap.relocation import require_models, training_pairs
+    from latentmap.relocation.factors import factors_figure
+    from latentmap.report import require_picture_suffix, save_figure
 
     if out is not None:
         refuse_existing(out, force=force)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 if TYPE_CHECKING:
-    from latentmap.mapping.linear_map import LinearMap
+    from latentmap.mapping import LinearMap
     from latentmap.model import Model
 
 map_argument: Callable[..., Any] = click.argument(

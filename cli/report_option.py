@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from latentmap.report.parts import Section
+    from latentmap.report import Section
 
 report_option = click.option(
     "--report",

@@ -132,14 +132,13 @@ def sample(
     """
     from latentmap.cli.output import command_line, print_json
     from latentmap.cli.progress import progress_bar
-    from latentmap.code_files import read_codes
+    from latentmap.codes import export_codes, read_codes, require_code_suffix
     from latentmap.encoders import load
     from latentmap.encoders.sampling import adjust, draw_codes
-    from latentmap.export import export_codes, require_code_suffix
     from latentmap.files import refuse_equal, refuse_existing
-    from latentmap.generated import pack_decoded
-    from latentmap.report.figures import mosaic, require_picture_suffix, save_figure
-    from latentmap.sampling import decode_all
+    from latentmap.model import decode_all
+    from latentmap.model.generated import pack_decoded
+    from latentmap.report import mosaic, require_picture_suffix, save_figure
 
     if out is None and codes_out is None and images_out is None:
         raise click.UsageError(

@@ -155,8 +155,8 @@ def build(
     from latentmap.cli.support_text import built_text
     from latentmap.encoders import load
     from latentmap.files import refuse_existing
+    from latentmap.support import build_support_set
     from latentmap.support.sectors import check_count, check_variables
-    from latentmap.support.selection import build_support_set
     from latentmap.support.spread import measure_spread
 
     if k is not None and variables is not None:
@@ -198,7 +198,7 @@ def build(
         "skipped": list(codes.skipped),
     }
     if variables is None and leading:
-        from latentmap.support.ordering import order_variables
+        from latentmap.support import order_variables
 
         with progress_bar("ordering variables", "decodes") as progress:
             ordering = order_variables(
@@ -238,7 +238,7 @@ def _without(images: ImageSource, path: Path) -> ImageSource:
 
     from latentmap.cli.output import warn
     from latentmap.errors import SupportError
-    from latentmap.naming import base_name
+    from latentmap.images.naming import base_name
 
     try:
         lines = path.read_text("utf-8-sig").splitlines()

@@ -177,11 +177,11 @@ def compare(
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
     from latentmap.files import refuse_existing
-    from latentmap.mapping.fitting import FitOptions
-    from latentmap.pairing import training_pairs
-    from latentmap.report.curves import require_plots
-    from latentmap.support.comparing import check_sizes, compare_strategies
-    from latentmap.support.ordering import order_variables
+    from latentmap.mapping import FitOptions
+    from latentmap.relocation import training_pairs
+    from latentmap.relocation.curves import require_plots
+    from latentmap.support import compare_strategies, order_variables
+    from latentmap.support.comparing import check_sizes
     from latentmap.support.sectors import check_count
 
     if "sectors" not in strategies:
@@ -245,7 +245,7 @@ def compare(
     warn_skipped(compared.record["fit_skipped"])
     title = f"{source.name} to {target.name}, sets chosen in {model.name}"
     if figure is not None:
-        from latentmap.report.support_curves import save_support_curves
+        from latentmap.support.curves import save_support_curves
 
         save_support_curves(compared, figure, title=title)
     if as_json:

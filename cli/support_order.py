@@ -21,7 +21,7 @@ from latentmap.cli.options import (
 
 if TYPE_CHECKING:
     from latentmap.images import ImageSource
-    from latentmap.support.ordering import Ordering
+    from latentmap.support import Ordering
 
 _LEADING = 7
 _PICTURE = click.Path(dir_okay=False, path_type=Path)
@@ -96,11 +96,11 @@ def order(
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
     from latentmap.files import refuse_equal, refuse_existing
-    from latentmap.report.curves import require_plots
-    from latentmap.report.figures import require_picture_suffix, save_figure
-    from latentmap.report.gains import save_gains
-    from latentmap.report.traversals import traversals_figure
-    from latentmap.support.ordering import check_leading, order_variables
+    from latentmap.relocation.curves import require_plots
+    from latentmap.report import require_picture_suffix, save_figure
+    from latentmap.support import order_variables
+    from latentmap.support.gains import save_gains, traversals_figure
+    from latentmap.support.ordering import check_leading
 
     if at is not None and traversals is None:
         raise click.UsageError("--at is where traversals start: add --traversals, or leave it out")
@@ -153,7 +153,7 @@ def order(
 def _find(images: ImageSource, name: str) -> str:
     """The id of the image that is called ``name``, in full or after the last slash."""
     from latentmap.errors import ImageError
-    from latentmap.naming import base_name
+    from latentmap.images.naming import base_name
 
     found = [str(one) for one in images.ids if name in (str(one), base_name(str(one)))]
     if len(found) != 1:

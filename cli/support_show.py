@@ -22,10 +22,10 @@ _MOST_OTHERS = 240  # Of a sector in its picture.
 
 if TYPE_CHECKING:
     from latentmap.images import ImageSource
-    from latentmap.report.parts import Section
+    from latentmap.report import Section
+    from latentmap.support import SupportSet
     from latentmap.support.occupancy import Occupancy
     from latentmap.support.spread import Spread
-    from latentmap.support.support_set import SupportSet
 
 
 @click.command()
@@ -83,9 +83,9 @@ def show(
     from latentmap.cli.support_text import shown_text
     from latentmap.errors import SupportError
     from latentmap.files import refuse_equal
+    from latentmap.support import SupportSet
     from latentmap.support.occupancy import occupancy_of
     from latentmap.support.spread import Spread, measure_spread
-    from latentmap.support.support_set import SupportSet
 
     if data.path is None:
         refuse_given(context, (*DATA_CHOICES, "seed"), "without --data")
@@ -108,8 +108,8 @@ def show(
     by_side = occupancy_of(support, threshold=0)
     shown = support if sector is None else support.take(support.sector == sector)
     if grid is not None:
-        from latentmap.report.figures import save_figure
-        from latentmap.report.support import sector_grid
+        from latentmap.report import save_figure
+        from latentmap.support.figures import sector_grid
 
         if sector is not None and not len(shown):
             raise SupportError(
@@ -124,7 +124,7 @@ def show(
             others = shown.other_members_in(images, sector, most=_MOST_OTHERS)
         save_figure(sector_grid(shown, pixels, others=others), grid)
     if occupancy_out is not None:
-        from latentmap.report.support import save_occupancy
+        from latentmap.support.figures import save_occupancy
 
         panels = [occupancy] if support.threshold == 0 else [occupancy, by_side]
         save_occupancy(panels, occupancy_out, title=f"{file.stem}: {support.space}")
@@ -150,7 +150,7 @@ def _section(
     spread: Spread | None,
 ) -> Section:
     """The set for a report, with its images where they are known."""
-    from latentmap.report.support_page import support_section
+    from latentmap.support.section import support_section
 
     pixels = support.images
     if pixels is None and images is not None:
@@ -168,8 +168,8 @@ def _check_pictures(
     force: bool,
 ) -> None:
     from latentmap.files import refuse_existing
-    from latentmap.report.curves import require_plots
-    from latentmap.report.figures import require_picture_suffix
+    from latentmap.relocation.curves import require_plots
+    from latentmap.report import require_picture_suffix
 
     if grid is not None:
         if support.images is None and data.path is None:

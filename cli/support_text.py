@@ -9,9 +9,9 @@ from latentmap.cli.output import printable, table
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from latentmap.support import SupportSet
     from latentmap.support.occupancy import Occupancy
     from latentmap.support.spread import Spread
-    from latentmap.support.support_set import SupportSet
 
 _ROWS = 16  # Sectors in the table: the most crowded; --json has all.
 _LISTED = 8

@@ -62,7 +62,7 @@ def recipe(
     from latentmap.encoders.native import read_header, save_model
     from latentmap.encoders.recipes import read_recipe
     from latentmap.files import refuse_equal, refuse_existing, write_atomic
-    from latentmap.report.figures import save_figure
+    from latentmap.report import save_figure
 
     chosen = read_recipe(reference)
     test = chosen.open_test(data)

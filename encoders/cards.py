@@ -16,10 +16,9 @@ from PIL import Image
 from latentmap.encoders.recipes import Recipe
 from latentmap.images import ImageSource
 from latentmap.intervals import Estimate, mean_estimate
-from latentmap.model import Model
+from latentmap.model import Model, decode_all
 from latentmap.progress import Progress
-from latentmap.report.figures import mosaic
-from latentmap.sampling import decode_all
+from latentmap.report import mosaic
 
 _BATCH = 64
 _OWN = 1000  # Own images that the figures are of.

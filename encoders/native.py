@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from latentmap.errors import ImageError, ModelError
+from latentmap.files import TensorFile
 from latentmap.frames import Frame
 from latentmap.model import Model
-from latentmap.tensor_file import TensorFile
 
 _FILE = TensorFile(
     kind="model",

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from latentmap.encoders.bundled import FOLDER
 from latentmap.errors import ModelError
-from latentmap.images import ImageSource, open_images
-from latentmap.splits import SPLITS, Split
+from latentmap.images import SPLITS, ImageSource, Split, open_images
 
 # What a step may be: the trainings of `latentmap train`.
 TRAININGS = ("vae", "split-vae", "gan", "stylegan2", "inversion")

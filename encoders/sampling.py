@@ -8,8 +8,7 @@ from latentmap.codes import Codes
 from latentmap.encoders.nets.stylegan_synthesis import NoiseMode
 from latentmap.encoders.stylegan import SpaceKind, StyleGANModel
 from latentmap.errors import ModelError
-from latentmap.model import Model, Precision
-from latentmap.sampling import sample_codes
+from latentmap.model import Model, Precision, sample_codes
 
 if TYPE_CHECKING:
     from latentmap.encoders.inverted import InvertedModel  # Which imports this module.

@@ -15,7 +15,6 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from latentmap.clamping import clamp_to_unit
 from latentmap.codes import Space
 from latentmap.encoders.building import build_network
 from latentmap.encoders.generator import GeneratorModel
@@ -26,6 +25,7 @@ from latentmap.encoders.nets.stylegan_synthesis import NoiseMode
 from latentmap.errors import ModelError
 from latentmap.frames import Frame
 from latentmap.model import PRECISIONS, Precision
+from latentmap.model.clamping import clamp_to_unit
 
 SpaceKind = Literal["w", "z", "w+"]
 SPACE_KINDS: tuple[SpaceKind, ...] = get_args(SpaceKind)

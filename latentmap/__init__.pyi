@@ -1,17 +1,18 @@
-from .cache import LatentCache
-from .codes import Codes, Space
-from .encoding import encode
+from .cache import LatentCache, encode
+from .codes import Codes, Pairs, Space, pair
 from .errors import LatentmapError
 from .frames import Frame
-from .generated import generated_images
 from .images import ImageSource, open_images
-from .mapping.fitting import FitOptions, fit
-from .mapping.linear_map import LinearMap
-from .model import Model
-from .pairing import sample_pairs
-from .pairs import Pairs, pair
-from .relocation import fit_models, relocate, score_models
-from .scores import Scores, evaluate
+from .mapping import FitOptions, LinearMap, fit
+from .model import Model, generated_images
+from .relocation import (
+    Scores,
+    evaluate,
+    fit_models,
+    relocate,
+    sample_pairs,
+    score_models,
+)
 
 __all__ = [
     "Codes",

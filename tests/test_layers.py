@@ -1,4 +1,5 @@
-"""Imports point inwards: latentmap knows no model and no command, encoders know no command."""
+"""Imports point inwards and downwards: latentmap knows no model and no command, encoders know no
+command, and inside latentmap a wing knows only the wings below it."""
 
 import ast
 from pathlib import Path
@@ -11,6 +12,22 @@ FORBIDDEN = {
     "encoders": ("latentmap.cli",),
     "cli": (),
 }
+GROUND = ("errors", "frames", "intervals", "progress", "ssim")
+# From the ground up; the wings of one floor do not know each other.
+FLOORS = (
+    ("files",),
+    ("report",),
+    ("codes",),
+    ("images",),
+    ("mapping",),
+    ("model",),
+    ("cache",),
+    ("inversion", "diagnostics"),
+    ("relocation",),
+    ("support", "comparison"),
+    ("expressiveness",),
+)
+WINGS = [wing for floor in FLOORS for wing in floor]
 MODULES = [(folder, path) for folder in FORBIDDEN for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
@@ -57,3 +74,45 @@ def test_the_check_finds_an_outward_import(folder, source):
 
 def test_the_command_line_may_use_both():
     assert not outward("cli", "from latentmap.encoders import load")
+
+
+def upward(wing: str, source: str) -> set[str]:
+    """What a module of ``wing`` imports of the core that does not lie below it."""
+    below = {*GROUND}
+    for floor in FLOORS:
+        if wing in floor:
+            break
+        below |= {*floor}
+    known = {name.split(".")[1] for name in imports(source) if name.startswith("latentmap.")}
+    return (known & {*GROUND, *WINGS}) - {wing} - below
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_a_wing_imports_only_from_below(wing):
+    for path in (ROOT / "latentmap" / wing).rglob("*.py"):
+        assert not upward(wing, path.read_text(encoding="utf-8")), path.name
+
+
+@pytest.mark.parametrize("name", GROUND)
+def test_the_ground_knows_no_wing(name):
+    source = (ROOT / "latentmap" / f"{name}.py").read_text(encoding="utf-8")
+    assert not {part for part in imports(source) for wing in WINGS if f"latentmap.{wing}" in part}
+
+
+def test_every_wing_and_every_module_on_the_ground_has_its_place():
+    core = ROOT / "latentmap"
+    assert sorted(path.parent.name for path in core.glob("*/__init__.py")) == sorted(WINGS)
+    assert sorted(path.stem for path in core.glob("*.py")) == sorted([*GROUND, "__init__"])
+
+
+@pytest.mark.parametrize(
+    ("wing", "source"),
+    [
+        ("codes", "from latentmap.images import ImageSource"),
+        ("mapping", "def f():\n    from latentmap.model import Model"),
+        ("support", "from latentmap.comparison import compare_models"),
+        ("files", "import latentmap.report.store"),
+    ],
+)
+def test_the_check_finds_an_upward_import(wing, source):
+    assert upward(wing, source)

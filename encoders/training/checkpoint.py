@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from latentmap.errors import ModelError
-from latentmap.tensor_file import TensorFile
+from latentmap.files import TensorFile
 
 _FILE = TensorFile(
     kind="checkpoint",

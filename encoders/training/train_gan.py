@@ -21,10 +21,9 @@ from latentmap.encoders.training.settings import check_numbers, check_precision
 from latentmap.errors import ModelError
 from latentmap.files import replace_atomic
 from latentmap.frames import Frame
-from latentmap.images import ImageSource, OnError
-from latentmap.loading import load_all
+from latentmap.images import ImageSource, OnError, load_all
 from latentmap.progress import Progress
-from latentmap.report.figures import image_grid
+from latentmap.report import image_grid
 
 _COLUMNS = 10
 _ROWS = 4  # Of samples, in a preview.

@@ -36,7 +36,7 @@ from latentmap.frames import Frame
 from latentmap.images import ImageSource, OnError
 from latentmap.model import Model
 from latentmap.progress import Progress
-from latentmap.report.figures import image_grid
+from latentmap.report import image_grid
 
 _EPOCH = 500  # Steps until there is a line in the log, and a picture.
 _PREVIEWS = 10

@@ -23,10 +23,9 @@ from latentmap.encoders.training.stylegan2 import Balance, Networks, StyleGAN2Re
 from latentmap.errors import ModelError
 from latentmap.files import replace_atomic
 from latentmap.frames import Frame
-from latentmap.images import ImageSource, OnError
-from latentmap.loading import load_all
+from latentmap.images import ImageSource, OnError, load_all
 from latentmap.progress import Progress
-from latentmap.report.figures import mosaic
+from latentmap.report import mosaic
 
 _PREVIEWS = 64
 

@@ -19,10 +19,9 @@ from latentmap.encoders.training.vae import VAERecipe
 from latentmap.encoders.vae import GaussianVAE
 from latentmap.files import replace_atomic
 from latentmap.frames import Frame
-from latentmap.images import ImageSource, OnError
-from latentmap.loading import load_all
+from latentmap.images import ImageSource, OnError, load_all
 from latentmap.progress import Progress
-from latentmap.report.figures import image_grid
+from latentmap.report import image_grid
 
 _PREVIEWS = 10
 

@@ -15,7 +15,7 @@ import torch
 from latentmap.codes import Codes
 from latentmap.comparison.estimates import estimate_of, resampled_means, shares
 from latentmap.intervals import Estimate
-from latentmap.mapping.linear_map import LinearMap
+from latentmap.mapping import LinearMap
 from latentmap.progress import Progress
 
 _BLOCK = 2048  # Rows at a time.

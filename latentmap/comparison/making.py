@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from latentmap.errors import ImageError, ModelError
-from latentmap.generated import images_between
-from latentmap.locks import Notify
-from latentmap.model import Model
+from latentmap.files import Notify
+from latentmap.images import ImageSource
+from latentmap.model import Model, images_between
 from latentmap.progress import Progress
-from latentmap.source import ImageSource
 
 
 def maker_among(models: Sequence[Model]) -> int:

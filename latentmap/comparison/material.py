@@ -12,10 +12,10 @@ from latentmap.codes import Codes
 from latentmap.comparison.indexes import FEWEST
 from latentmap.comparison.spaces import join
 from latentmap.errors import ModelError, PairError
-from latentmap.images import ImageSource, OnError
+from latentmap.images import ImageSource, OnError, Split
 from latentmap.model import Model, Precision
-from latentmap.pairing import Stage, encode_for_all
-from latentmap.splits import Split
+from latentmap.relocation import Stage
+from latentmap.relocation.pairing import encode_for_all
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,21 +13,14 @@ from typing import Any
 import numpy as np
 
 from latentmap.codes import Codes
-from latentmap.comparison.estimates import (
-    estimate_of,
-    estimate_to_json,
-    resampled_means,
-    shares,
-)
+from latentmap.comparison.estimates import estimate_of, estimate_to_json, resampled_means, shares
 from latentmap.comparison.journeys import spread_of
 from latentmap.errors import MapError, ModelError
 from latentmap.images import ImageSource
 from latentmap.intervals import Estimate
-from latentmap.mapping.fitting import FitOptions
-from latentmap.mapping.solvers import SOLVERS
+from latentmap.mapping import SOLVERS, FitOptions
 from latentmap.model import Model
-from latentmap.pairing import TrainingPairs
-from latentmap.relocation import fit_training
+from latentmap.relocation import TrainingPairs, fit_training
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 )
 
 from latentmap.cache import LatentCache
+from latentmap.codes import pair
 from latentmap.comparison.indexes import FEWEST
 from latentmap.comparison.journeys import CodeFigures, code_errors, code_figures
 from latentmap.comparison.kinds import kind_of_relocation
@@ -26,13 +27,11 @@ from latentmap.comparison.result import ComparedModel, Composition, ModelCompari
 from latentmap.comparison.similarity import compare_codes
 from latentmap.comparison.spaces import maps_between
 from latentmap.errors import MapError, ModelError, PairError
-from latentmap.images import ImageSource, OnError
+from latentmap.images import ImageSource, OnError, Split
+from latentmap.mapping import shared_factors
 from latentmap.mapping.gathering import moments_of_spaces
-from latentmap.mapping.spectrum import shared_factors
 from latentmap.model import Model, Precision
-from latentmap.pairing import Stage, TrainingPairs, silent
-from latentmap.pairs import pair
-from latentmap.splits import Split
+from latentmap.relocation import Stage, TrainingPairs, silent
 
 _EXAMPLES = 10
 _FACTORS = 3  # That are walked along.

@@ -16,12 +16,11 @@ from torch import Tensor
 
 from latentmap.codes import Codes
 from latentmap.comparison.estimates import estimate_of, resampled_means, shares
+from latentmap.images import ImageSource
 from latentmap.intervals import Estimate
-from latentmap.mapping.linear_map import LinearMap
-from latentmap.mapping.spectrum import SharedFactors
+from latentmap.mapping import LinearMap, SharedFactors
 from latentmap.model import Model
 from latentmap.progress import Progress
-from latentmap.source import ImageSource
 
 _BATCH = 64  # The decoders' inner images are what fills the memory.
 STEPS = (-2.0, -1.0, 0.0, 1.0, 2.0)  # Of a walk, in standard deviations.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from latentmap.comparison.relations import centred
-from latentmap.mapping.moments import Moments
+from latentmap.mapping import Moments
 from latentmap.mapping.solution import inverse_root
 
 _ROUNDING = 1e-7  # Of scores of float32 codes, relative to their size.

@@ -20,8 +20,7 @@ from latentmap.comparison.methods import MethodFigures
 from latentmap.comparison.pictures import Examples
 from latentmap.comparison.similarity import Similarities
 from latentmap.intervals import Estimate
-from latentmap.mapping.linear_map import LinearMap
-from latentmap.mapping.spectrum import SharedFactors
+from latentmap.mapping import LinearMap, SharedFactors
 
 PAIR_FIGURES = (
     "r_mse",

@@ -13,13 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.codes import Codes
+from latentmap.codes import Codes, pair
 from latentmap.errors import PairError
-from latentmap.mapping.linear_map import LinearMap
+from latentmap.mapping import SOLVERS, LinearMap
 from latentmap.mapping.moments import JointMoments
 from latentmap.mapping.selection import generalised
-from latentmap.mapping.solvers import SOLVERS
-from latentmap.pairs import pair
 from latentmap.progress import Progress
 
 

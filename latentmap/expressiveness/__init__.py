@@ -1,1 +1,4 @@
 """What a generator cannot make: how well it reproduces images, its own and others."""
+
+from latentmap.expressiveness.benchmark import bench as bench
+from latentmap.expressiveness.result import Expressiveness as Expressiveness

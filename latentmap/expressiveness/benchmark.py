@@ -27,13 +27,12 @@ from latentmap.expressiveness.reproducing import (
 )
 from latentmap.expressiveness.result import MAPPED, Expressiveness, calibrate, score_target
 from latentmap.expressiveness.targets import TargetSet
-from latentmap.generated import generated_images, images_between
 from latentmap.images import OnError
-from latentmap.inversion.code_search import SearchSettings
-from latentmap.inversion.inverting import InversionMethod, decoding_errors, require_method
-from latentmap.mapping.linear_map import LinearMap
-from latentmap.model import Model
-from latentmap.pairing import Stage, silent
+from latentmap.inversion import InversionMethod, SearchSettings
+from latentmap.inversion.inverting import decoding_errors, require_method
+from latentmap.mapping import LinearMap
+from latentmap.model import Model, generated_images, images_between
+from latentmap.relocation import Stage, silent
 
 OWN_IMAGES = 256
 _BATCH = 64

@@ -19,11 +19,11 @@ from latentmap.expressiveness.result import MAPPED, Reproduction, ratio_estimate
 from latentmap.expressiveness.targets import TargetSet
 from latentmap.images import ImageSource, OnError
 from latentmap.intervals import mean_estimate
-from latentmap.inversion.code_search import SearchSettings
-from latentmap.inversion.inverting import InversionMethod, decoding_errors, invert_images
-from latentmap.mapping.linear_map import LinearMap
+from latentmap.inversion import InversionMethod, SearchSettings, invert_images
+from latentmap.inversion.inverting import decoding_errors
+from latentmap.mapping import LinearMap
 from latentmap.model import Model
-from latentmap.pairing import Stage
+from latentmap.relocation import Stage
 
 _BATCH = 64
 

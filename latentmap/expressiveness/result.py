@@ -18,7 +18,7 @@ from torch import Tensor
 from latentmap.expressiveness.blindness import SectorErrors, errors_by_sector
 from latentmap.expressiveness.coverage import Coverage
 from latentmap.intervals import Estimate, interval, mean_estimate, resample
-from latentmap.inversion.inverting import InversionMethod
+from latentmap.inversion import InversionMethod
 
 # Of the own images' variance: what a search may miss and still be believed.
 CALIBRATED = 0.05

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from latentmap.arrays import ArrayImages
 from latentmap.errors import ImageError, SupportError
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
+from latentmap.images.arrays import ArrayImages
 from latentmap.model import Model
-from latentmap.support.support_set import SupportSet
+from latentmap.support import SupportSet
 
 OWN = "own"
 

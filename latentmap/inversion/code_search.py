@@ -98,7 +98,7 @@ def search_codes(
         ModelError: wrong shape, type or range.
 
     Example:
-        >>> from latentmap.testing import LinearModel
+        >>> from latentmap.model.testing import LinearModel
         >>> model = LinearModel()
         >>> codes = model.sample(3, seed=1)
         >>> found = search_codes(model, model.decode(codes), seed=0)

@@ -87,7 +87,7 @@ def invert_images(
             there.
 
     Example:
-        >>> from latentmap.testing import LinearModel
+        >>> from latentmap.model.testing import LinearModel
         >>> model = LinearModel()
         >>> images = model.decode(model.sample(3, seed=1))
         >>> bool(invert_images(model, images, method="network", seed=0).mse.max() < 1e-10)

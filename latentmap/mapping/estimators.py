@@ -32,7 +32,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from latentmap.codes import ArrayRows, Codes, Space
+from latentmap.codes import Codes, Pairs, Space
+from latentmap.codes.codes import ArrayRows
 from latentmap.errors import MapError
 from latentmap.frames import Frame
 from latentmap.mapping.fitting import RIDGE_LIKE
@@ -41,7 +42,6 @@ from latentmap.mapping.moments import Moments
 from latentmap.mapping.selection import generalised
 from latentmap.mapping.solution import Solution
 from latentmap.mapping.solvers import FAMILIES, SOLVERS, largest_size
-from latentmap.pairs import Pairs
 
 if TYPE_CHECKING:
     from typing_extensions import Self

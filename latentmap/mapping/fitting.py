@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from latentmap.codes import Pairs
 from latentmap.errors import MapError
 from latentmap.mapping.gathering import MomentPrecision, moments_by_fold, moments_of_pairs
 from latentmap.mapping.linear_map import LinearMap
@@ -27,7 +28,6 @@ from latentmap.mapping.selection import (
 )
 from latentmap.mapping.solution import Solution, affine
 from latentmap.mapping.solvers import SOLVERS, options_of
-from latentmap.pairs import Pairs
 from latentmap.progress import Progress
 
 # Their penalty is that of ridge, whose leave-one-out errors have a closed form.
@@ -78,8 +78,8 @@ def fit(
     how the two models are called, ``record`` is what else the map's file is to say.
 
     Example:
-        >>> from latentmap.codes import Codes, Space
-        >>> from latentmap.pairs import pair
+        >>> from latentmap.codes.codes import Codes, Space
+        >>> from latentmap.codes.pairs import pair
         >>> x = torch.randn(50, 2, generator=torch.manual_seed(0))
         >>> ids = [str(i) for i in range(50)]
         >>> a = Codes.from_array(ids, x, space=Space("z", 2, "a", "aa"))

@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentmap.codes import Codes
+from latentmap.codes import Codes, Pairs
 from latentmap.errors import MapError
 from latentmap.mapping.moments import JointMoments, Moments
-from latentmap.pairs import Pairs
 from latentmap.progress import Progress
 
 # products: all products of the target variables with each other, which CCA, optimal transport and

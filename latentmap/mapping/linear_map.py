@@ -16,9 +16,9 @@ import torch
 
 from latentmap.codes import Codes, Rows, Space
 from latentmap.errors import ImageError, MapError, SpaceError
+from latentmap.files import TensorFile
 from latentmap.frames import Frame
 from latentmap.mapping.moments import Moments
-from latentmap.tensor_file import TensorFile
 
 _FILE = TensorFile(kind="map", format=2, error=MapError, advice="make one with `latentmap fit`")
 _MOMENTS = "moments."

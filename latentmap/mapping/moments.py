@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from latentmap.errors import MapError
-from latentmap.tensor_file import TensorFile
+from latentmap.files import TensorFile
 
 # Beyond this ratio of singular values float32 products are wrong in digits that a map needs.
 _FAST_CONDITION = 1e3

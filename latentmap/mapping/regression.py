@@ -14,13 +14,7 @@ from torch import Tensor
 
 from latentmap.errors import MapError
 from latentmap.mapping.moments import Moments
-from latentmap.mapping.solution import (
-    Solution,
-    affine,
-    condition_of,
-    require_penalty,
-    require_size,
-)
+from latentmap.mapping.solution import Solution, affine, condition_of, require_penalty, require_size
 
 
 def solve_ridge(moments: Moments, *, penalty: float) -> Solution:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from latentmap.codes import Pairs
 from latentmap.mapping.gathering import moments_of_pairs
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.regression import solve_ridge
 from latentmap.mapping.solution import Solution, affine
-from latentmap.pairs import Pairs
 
 _PASSES = 20
 _CONVERGED = 1e-3

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from sklearn.model_selection import GroupKFold, KFold
 
+from latentmap.codes import Pairs
 from latentmap.errors import MapError
 from latentmap.mapping.moments import Moments, merge_all
 from latentmap.mapping.solution import Solution
 from latentmap.mapping.solvers import FAMILIES, SOLVERS, largest_size
 from latentmap.mapping.sparse import NotConverged, largest_penalty
-from latentmap.pairs import Pairs
 from latentmap.progress import Progress
 
 Criterion = Literal["loo", "gcv", "kfold"]

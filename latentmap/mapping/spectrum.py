@@ -16,13 +16,13 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 )
 from torch import Tensor
 
+from latentmap.codes import Pairs
 from latentmap.errors import MapError
 from latentmap.mapping.gathering import moments_by_fold
 from latentmap.mapping.moments import Moments, merge_all
 from latentmap.mapping.selection import assign_folds
 from latentmap.mapping.solution import require_penalty
 from latentmap.mapping.sparse import standard_deviations
-from latentmap.pairs import Pairs
 from latentmap.progress import Progress
 
 _NOTHING = 1e-12  # Share of the target's variance below which a factor is rounding.

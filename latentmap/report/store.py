@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from latentmap.errors import CacheError, OutputError
-from latentmap.files import require_parent, write_atomic
-from latentmap.locks import hold_lock
+from latentmap.files import hold_lock, require_parent, write_atomic
 from latentmap.report.page import render
 from latentmap.report.parts import Report, Section
 from latentmap.report.reading import report_from_json

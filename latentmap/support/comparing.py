@@ -15,18 +15,18 @@ import numpy as np
 from scipy.stats import t as student
 
 from latentmap.cache import LatentCache
-from latentmap.codes import ArrayRows, Codes
+from latentmap.codes import Codes, Pairs
+from latentmap.codes.codes import ArrayRows
 from latentmap.errors import MapError, SupportError
 from latentmap.images import ImageSource, OnError
 from latentmap.intervals import Estimate
-from latentmap.mapping.fitting import FitOptions
+from latentmap.mapping import FitOptions, LinearMap
 from latentmap.mapping.gathering import moments_of_pairs
-from latentmap.mapping.linear_map import LinearMap
 from latentmap.model import Model
-from latentmap.pairing import Stage, TrainingPairs, pair_images
-from latentmap.pairs import Pairs
-from latentmap.relocation import contains, fit_training
-from latentmap.scores import evaluate_all
+from latentmap.relocation import Stage, TrainingPairs, fit_training
+from latentmap.relocation.pairing import pair_images
+from latentmap.relocation.relocating import contains
+from latentmap.relocation.scores import evaluate_all
 from latentmap.support.selection import STRATEGIES, Strategy, build_support_set
 from latentmap.support.verdicts import StrategyPoint, SupportComparison
 

@@ -12,9 +12,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from latentmap.codes import Codes
+from latentmap.codes import Codes, is_known
 from latentmap.errors import SupportError
-from latentmap.pairs import is_known
 from latentmap.progress import Progress
 from latentmap.support.sectors import (
     Sectors,
@@ -68,7 +67,7 @@ def build_support_set(
 
     ``record`` goes into the settings of the result.
 
-    >>> from latentmap.codes import Space
+    >>> from latentmap.codes.codes import Space
     >>> vectors = np.array([[1, 2], [-1, 2], [-2, -2], [0.5, -1], [3, -3]])
     >>> codes = Codes.from_array(list("abcde"), vectors, space=Space("z", 2, "vae", "0" * 64))
     >>> support = build_support_set(codes, variables=[0, 1], threshold=0.9, seed=0)

@@ -13,10 +13,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from latentmap.codes import pack_ids, unpack_ids
 from latentmap.errors import SupportError
-from latentmap.files import replace_atomic
-from latentmap.hdf5_output import create_hdf5
-from latentmap.shards import pack_ids, unpack_ids
+from latentmap.files import create_hdf5, replace_atomic
 
 _FORMAT = "latentmap-support"
 _SCHEMA = 1

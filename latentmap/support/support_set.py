@@ -12,13 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.codes import Codes, Space
+from latentmap.codes import Codes, Space, is_known
 from latentmap.errors import SupportError
 from latentmap.frames import Frame
-from latentmap.images import ImageSource, OnError
-from latentmap.pairs import is_known
+from latentmap.images import ImageSource, OnError, View
 from latentmap.support.support_file import read_support, write_support
-from latentmap.views import View
 
 _BATCH = 64
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from latentmap.cache import LatentCache
-from latentmap.comparison.models import compare_models
+from latentmap.comparison import compare_models
+from latentmap.comparison.section import comparison_report
 from latentmap.images import open_images
-from latentmap.report.comparison_page import comparison_report
+from latentmap.model.testing import LinearModel
 from latentmap.report.store import PAGE, write_report
-from latentmap.testing import LinearModel
 
 CHROMIUM = Path("/usr/bin/chromium")
 

@@ -12,7 +12,7 @@ from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
 from latentmap.images import open_images
 from latentmap.inversion.inverting import INVERSION_METHODS
-from latentmap.support.selection import build_support_set
+from latentmap.support import build_support_set
 
 SEARCH = ["--steps", "4", "--starts", "1"]
 PLACE = ["--cache", "cache", "--device", "cpu"]

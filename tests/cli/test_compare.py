@@ -14,7 +14,7 @@ from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
 from latentmap.errors import MapError
 from latentmap.intervals import Estimate
-from latentmap.mapping.solvers import SOLVERS
+from latentmap.mapping import SOLVERS
 from latentmap.relocation import fit_training
 
 MODELS = ["a.safetensors", "b.safetensors"]

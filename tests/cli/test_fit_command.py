@@ -13,7 +13,7 @@ from PIL import Image
 from latentmap.cli.main import main
 from latentmap.encoders import load
 from latentmap.images import open_images
-from latentmap.mapping.linear_map import LinearMap
+from latentmap.mapping import LinearMap
 
 DATA = ["--data", "few.npy"]
 
@@ -97,7 +97,7 @@ def test_the_split_test_is_kept_for_the_scores(workdir):
 
 def test_images_that_are_cached_are_not_encoded_again(workdir, monkeypatch):
     run("encode", "a.safetensors", "b.safetensors", *DATA, "--device", "cpu")
-    monkeypatch.setattr("latentmap.cache._encode_missing", None)
+    monkeypatch.setattr("latentmap.cache.latent_cache._encode_missing", None)
     fit()
 
 
@@ -291,7 +291,7 @@ def test_codes_that_are_mapped_already_are_not_mapped_again(workdir, suffix):
 
 def test_codes_of_images_are_encoded_as_the_map_was_fitted(workdir, monkeypatch):
     fit("--precision", "bfloat16")
-    monkeypatch.setattr("latentmap.cache._encode_missing", None)
+    monkeypatch.setattr("latentmap.cache.latent_cache._encode_missing", None)
     run("apply", "a-to-b.safetensors", *DATA, "--device", "cpu", "--codes-out", "mapped.npz")
 
 

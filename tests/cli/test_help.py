@@ -25,16 +25,16 @@ CALLS = {
     "train stylegan2": ("latentmap.encoders.training.train_stylegan2:StyleGAN2Settings",),
     "train inversion": ("latentmap.encoders.training.train_inversion:InversionSettings",),
     "sample": ("latentmap.encoders.sampling:draw_codes",),
-    "encode": ("latentmap.cache:LatentCache.get_or_encode_all",),
+    "encode": ("latentmap.cache.latent_cache:LatentCache.get_or_encode_all",),
     "fit": (
-        "latentmap.relocation:fit_models",
-        "latentmap.relocation:score_models",
+        "latentmap.relocation.relocating:fit_models",
+        "latentmap.relocation.relocating:score_models",
         "latentmap.mapping.fitting:FitOptions",
-        "latentmap.several_maps:learning_curve",
+        "latentmap.relocation.several_maps:learning_curve",
     ),
     "compare": ("latentmap.comparison.models:compare_models",),
     "map factors": ("latentmap.mapping.spectrum:shared_rank",),
-    "evaluate": ("latentmap.relocation:score_models",),
+    "evaluate": ("latentmap.relocation.relocating:score_models",),
     "support order": ("latentmap.support.ordering:order_variables",),
     "support build": ("latentmap.support.selection:build_support_set",),
     "support compare": (
@@ -46,7 +46,7 @@ CALLS = {
         "latentmap.expressiveness.benchmark:bench",
         "latentmap.inversion.code_search:SearchSettings",
     ),
-    "images pack": ("latentmap.packing:pack_images",),
+    "images pack": ("latentmap.images.packing:pack_images",),
 }
 
 

@@ -9,9 +9,8 @@ from PIL import Image
 from latentmap.cli import options
 from latentmap.cli.main import main
 from latentmap.frames import RESIZES
-from latentmap.images import open_images
+from latentmap.images import SPLITS, open_images
 from latentmap.model import PRECISIONS
-from latentmap.splits import SPLITS
 
 
 def run(*arguments):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from latentmap.cli.invert import METHODS
 from latentmap.cli.main import main
-from latentmap.code_files import read_codes
+from latentmap.codes import read_codes
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
 from latentmap.images import open_images

@@ -10,9 +10,7 @@ from PIL import Image
 from latentmap.cli.fit_options import CRITERIA, METHODS
 from latentmap.cli.main import main
 from latentmap.encoders import load
-from latentmap.mapping import selection
-from latentmap.mapping.linear_map import LinearMap
-from latentmap.mapping.solvers import SOLVERS
+from latentmap.mapping import SOLVERS, LinearMap, selection
 
 DATA = ["--data", "few.npy"]
 

@@ -9,13 +9,13 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from latentmap import generated
 from latentmap.cli.main import main
 from latentmap.cli.sample import NOISE_MODES, SPACE_KINDS
-from latentmap.code_files import read_codes
+from latentmap.codes import read_codes
 from latentmap.encoders import build, load, stylegan
 from latentmap.encoders.native import save_model
 from latentmap.images import open_images
+from latentmap.model.contract import generated
 
 CONFIG = {
     "image_shape": [3, 16, 16],

@@ -13,7 +13,7 @@ from latentmap.cli.main import main
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
 from latentmap.frames import Frame
-from latentmap.mapping.linear_map import LinearMap
+from latentmap.mapping import LinearMap
 
 GAN = {
     "image_shape": [1, 16, 16],

@@ -12,9 +12,9 @@ from latentmap.cli import support_build
 from latentmap.cli.main import main
 from latentmap.images import open_images
 from latentmap.model import Posterior
+from latentmap.model.testing import LinearModel
+from latentmap.support import SupportSet
 from latentmap.support.selection import STRATEGIES
-from latentmap.support.support_set import SupportSet
-from latentmap.testing import LinearModel
 
 MODEL = ("a.safetensors", "--data", "few.npy")
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 from latentmap.cli.main import main
 from latentmap.images import open_images
-from latentmap.mapping.linear_map import LinearMap
-from latentmap.support.support_set import SupportSet
+from latentmap.mapping import LinearMap
+from latentmap.support import SupportSet
 
 MODELS = ["--src", "a.safetensors", "--dst", "b.safetensors", "--device", "cpu"]
 SECTORS = ["-k", "2"]

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from latentmap.cli.main import main
-from latentmap.support.support_set import SupportSet
+from latentmap.support import SupportSet
 
 DATA = ("--data", "few.npy")
 

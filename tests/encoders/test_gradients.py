@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from latentmap.clamping import clamp_to_unit
 from latentmap.encoders import FAMILIES, build
 from latentmap.encoders.inverted import InvertedModel, in_space, invert
 from latentmap.encoders.nets.inversion import InversionNetwork, default_network
 from latentmap.errors import ModelError
+from latentmap.model.clamping import clamp_to_unit
 
 STYLEGAN = {
     "image_shape": [1, 16, 16],

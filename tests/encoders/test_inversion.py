@@ -31,10 +31,9 @@ from latentmap.encoders.training.runs import working_folder
 from latentmap.encoders.training.train_inversion import InversionSettings, train_inversion
 from latentmap.errors import ImageError, ModelError, OutputError
 from latentmap.frames import Frame
-from latentmap.images import View, open_images
-from latentmap.packing import pack_images
-from latentmap.report.figures import image_grid
-from latentmap.testing import LinearModel, check_model
+from latentmap.images import View, open_images, pack_images
+from latentmap.model.testing import LinearModel, check_model
+from latentmap.report import image_grid
 
 VAE = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [8]}
 STYLEGAN = {

@@ -14,8 +14,8 @@ from latentmap.encoders.native import save_model
 from latentmap.encoders.nets.split_vae import SplitVAE
 from latentmap.errors import CheckpointError, ModelError
 from latentmap.frames import Frame
-from latentmap.model import model_digest
-from latentmap.testing import check_model
+from latentmap.model.contract import model_digest
+from latentmap.model.testing import check_model
 from tests.encoders.keras_writer import split_vae, write_weights
 
 # 16 pixels; the second as for the published sizes: an encoder with fewer scales than the decoder

@@ -11,8 +11,8 @@ from latentmap.encoders.nets.inversion import InversionNetwork, default_network
 from latentmap.encoders.sampling import adjust, draw_codes
 from latentmap.encoders.stylegan import SPACE_KINDS, StyleGANModel
 from latentmap.errors import ModelError, SpaceError
-from latentmap.sampling import decode_all, sample_codes
-from latentmap.testing import LinearModel
+from latentmap.model import decode_all, sample_codes
+from latentmap.model.testing import LinearModel
 
 CONFIG = {
     "image_shape": [3, 16, 16],

@@ -21,7 +21,7 @@ from latentmap.encoders.training.vae import VAERecipe
 from latentmap.encoders.vae import VAEModel
 from latentmap.errors import ModelError, OutputError
 from latentmap.images import open_images
-from latentmap.testing import check_model
+from latentmap.model.testing import check_model
 
 DENSE = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [16]}
 CONV = {"architecture": "conv", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [4, 4]}
@@ -168,7 +168,7 @@ import torch
 torch.set_num_threads({torch.get_num_threads()})
 from pathlib import Path
 from latentmap.encoders.training import loop, runs, train_vae as t
-from latentmap.images import open_images
+from latentmap.images.opening import open_images
 loop.Schedule.__init__.__defaults__ = (None, 0.0)
 out = Path({str(out)!r})
 started = (runs.working_folder(out) / loop.CHECKPOINT).exists()

@@ -6,12 +6,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from latentmap import tensor_file
 from latentmap.encoders import FAMILIES, build, load
 from latentmap.encoders.native import read_header, save_model
 from latentmap.errors import ModelError, OutputError
+from latentmap.files.writing import tensor_file
 from latentmap.frames import Frame
-from latentmap.testing import check_model
+from latentmap.model.testing import check_model
 
 DENSE = {"architecture": "dense", "image_shape": [1, 28, 28], "latent_dim": 16, "widths": [64, 32]}
 CONV = {"architecture": "conv", "image_shape": [3, 20, 28], "latent_dim": 5, "widths": [4, 8, 8]}

@@ -5,24 +5,21 @@ import numpy as np
 import pytest
 import torch
 
-from latentmap.cache import LatentCache
+from latentmap.cache import LatentCache, encode
 from latentmap.codes import Codes
+from latentmap.codes import pair as paired
+from latentmap.comparison import compare_models
 from latentmap.comparison.kinds import kind_of_relocation
 from latentmap.comparison.making import images_for_all, maker_among
 from latentmap.comparison.methods import compare_methods_of_pair
-from latentmap.comparison.models import compare_models
 from latentmap.comparison.pictures import image_figures, walk
-from latentmap.encoding import encode
 from latentmap.errors import ImageError, MapError, ModelError, PairError
 from latentmap.frames import Frame
 from latentmap.images import open_images
-from latentmap.mapping.fitting import fit
-from latentmap.mapping.spectrum import shared_factors
-from latentmap.pairing import TrainingPairs
-from latentmap.pairs import pair as paired
-from latentmap.relocation import score_models
-from latentmap.splits import split_by_hash
-from latentmap.testing import LinearModel
+from latentmap.images.splits import split_by_hash
+from latentmap.mapping import fit, shared_factors
+from latentmap.model.testing import LinearModel
+from latentmap.relocation import TrainingPairs, score_models
 
 
 class Generator(LinearModel):

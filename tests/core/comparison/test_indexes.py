@@ -20,7 +20,7 @@ from latentmap.comparison.projections import (
     procrustes_distance_of,
 )
 from latentmap.errors import PairError
-from latentmap.mapping.gathering import moments_of
+from latentmap.mapping import moments_of
 
 
 def cca(x, y):

@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from latentmap.codes import Codes, Space
+from latentmap.codes import Codes, Space, pair
 from latentmap.comparison.spaces import join, maps_between
 from latentmap.errors import PairError
-from latentmap.mapping.fitting import fit
+from latentmap.mapping import fit
 from latentmap.mapping.gathering import moments_of_spaces
-from latentmap.pairs import pair
 
 
 def codes(name, ids, dim=2, digests=None):

@@ -5,19 +5,18 @@ import numpy as np
 import pytest
 import torch
 
-from latentmap.arrays import ArrayImages
-from latentmap.codes import Codes
+from latentmap.codes import Codes, pair
 from latentmap.errors import ImageError, ModelError, SpaceError
-from latentmap.expressiveness.benchmark import bench
+from latentmap.expressiveness import bench
 from latentmap.expressiveness.result import ratio_estimate
 from latentmap.expressiveness.targets import TargetName, TargetSet, titles_of
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
-from latentmap.inversion.code_search import SearchSettings
-from latentmap.mapping.fitting import fit
-from latentmap.pairs import pair
+from latentmap.images.arrays import ArrayImages
+from latentmap.inversion import SearchSettings
+from latentmap.mapping import fit
+from latentmap.model.testing import LinearModel
 from latentmap.ssim import ssim
-from latentmap.testing import LinearModel
 
 QUICK = SearchSettings(steps=60, starts=1)
 

@@ -6,13 +6,13 @@ import torch
 
 from latentmap.errors import ImageError, ModelError
 from latentmap.images import open_images
-from latentmap.inversion import code_search
-from latentmap.inversion.code_search import SearchSettings, search_codes
-from latentmap.inversion.inverting import INVERSION_METHODS, invert_images, invert_source
+from latentmap.inversion import SearchSettings, code_search, invert_images
+from latentmap.inversion.code_search import search_codes
+from latentmap.inversion.inverting import INVERSION_METHODS, invert_source
 from latentmap.inversion.searches import new_searches, step_searches
 from latentmap.inversion.starts import draw_samples, nearest_samples
+from latentmap.model.testing import LinearModel
 from latentmap.ssim import ssim
-from latentmap.testing import LinearModel
 
 SHORT = SearchSettings(steps=60, starts=2, trial=10)
 

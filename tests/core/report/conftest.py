@@ -1,49 +1,11 @@
-"""A comparison of three exact models, and a report with every kind of block."""
+"""A report with every kind of block."""
 
-import numpy as np
 import pytest
 import torch
 
-from latentmap.cache import LatentCache
-from latentmap.comparison.models import compare_models
-from latentmap.images import open_images
+from latentmap.report import Column, ImageRow, ImageRows, Measure, Picture, Row, Section, Table
 from latentmap.report.embedding import image_strip
-from latentmap.report.parts import (
-    Bars,
-    Column,
-    Curve,
-    HeatCell,
-    HeatMap,
-    ImageRow,
-    ImageRows,
-    Measure,
-    Picture,
-    Plane,
-    Report,
-    Row,
-    Section,
-    Table,
-)
-from latentmap.testing import LinearModel
-
-
-@pytest.fixture(scope="session")
-def comparison(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("comparison")
-    models = [
-        LinearModel(seed=seed, span_seed=span, name=name, latent_dim=size)
-        for seed, span, size, name in ((1, 0, 4, "a"), (2, 0, 4, "b"), (3, 9, 3, "<c>"))
-    ]
-    pixels = torch.rand(300, 4, 4, 1, generator=torch.manual_seed(0))
-    np.save(folder / "images.npy", (pixels * 255).round().to(torch.uint8).numpy())
-    return compare_models(
-        models,
-        open_images(folder / "images.npy"),
-        cache=LatentCache(folder / "cache"),
-        permutations=9,
-        methods=("procrustes",),
-        record={"command": "latentmap compare a b '<c>'"},
-    )
+from latentmap.report.parts import Bars, Curve, HeatCell, HeatMap, Plane, Report
 
 
 @pytest.fixture

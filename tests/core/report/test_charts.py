@@ -4,8 +4,9 @@ from itertools import pairwise
 
 import pytest
 
+from latentmap.report import Measure
 from latentmap.report.charts import BOTTOM, LEFT, RIGHT, TOP, WIDTH, draw_bars, draw_curve
-from latentmap.report.parts import Bars, Curve, Measure
+from latentmap.report.parts import Bars, Curve
 
 
 def bars(values, expected=1.0):

@@ -5,8 +5,9 @@ import re
 import html5lib
 import pytest
 
+from latentmap.report import Column, Measure, Row, Section, Table
 from latentmap.report.page import render
-from latentmap.report.parts import Column, Measure, Report, Row, Section, Table
+from latentmap.report.parts import Report
 
 
 def parse(page):

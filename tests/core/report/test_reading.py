@@ -3,7 +3,8 @@ import json
 import pytest
 
 from latentmap.errors import OutputError
-from latentmap.report.parts import Measure, Report, Section
+from latentmap.report import Measure, Section
+from latentmap.report.parts import Report
 from latentmap.report.reading import report_from_json
 
 

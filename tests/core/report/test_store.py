@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from latentmap.errors import OutputError
-from latentmap.report import store
+from latentmap.report import Section, store
 from latentmap.report.page import render
-from latentmap.report.parts import Report, Section
+from latentmap.report.parts import Report
 from latentmap.report.store import add_section, read_report, write_report
 
 

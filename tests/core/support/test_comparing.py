@@ -11,14 +11,13 @@ from latentmap.cache import LatentCache
 from latentmap.errors import MapError, SupportError
 from latentmap.images import open_images
 from latentmap.intervals import Estimate
-from latentmap.mapping.fitting import FitOptions
-from latentmap.pairing import silent, training_pairs
-from latentmap.relocation import fit_training, score_models
-from latentmap.report.support_curves import save_support_curves
-from latentmap.support.comparing import compare_strategies
-from latentmap.support.selection import STRATEGIES, build_support_set
+from latentmap.mapping import FitOptions
+from latentmap.model.testing import LinearModel
+from latentmap.relocation import fit_training, score_models, silent, training_pairs
+from latentmap.support import build_support_set, compare_strategies
+from latentmap.support.curves import save_support_curves
+from latentmap.support.selection import STRATEGIES
 from latentmap.support.verdicts import StrategyPoint, SupportComparison
-from latentmap.testing import LinearModel
 
 SHAPE = (1, 6, 6)
 

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from latentmap.codes import Codes, Space
+from latentmap.support import build_support_set
 from latentmap.support.occupancy import chi_square, occupancy_of
-from latentmap.support.selection import build_support_set
 
 
 def support_of(vectors, *, kind="z", k=3, threshold=0.5):

@@ -6,15 +6,14 @@ import pytest
 import torch
 from PIL import Image
 
+from latentmap.cache import encode
 from latentmap.codes import Codes, Space
-from latentmap.encoding import encode
 from latentmap.errors import SpaceError, SupportError
 from latentmap.images import open_images
-from latentmap.report.gains import save_gains
-from latentmap.report.traversals import traversals_figure
-from latentmap.support.ordering import order_variables
+from latentmap.model.testing import LinearModel
+from latentmap.support import order_variables
+from latentmap.support.gains import save_gains, traversals_figure
 from latentmap.support.race import CONFIDENCE, look_sizes
-from latentmap.testing import LinearModel
 
 SCALES = np.array([0.1, 0.9, 0.02, 0.5, 0.3, 0.7, 0.2, 0.4])
 

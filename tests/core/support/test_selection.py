@@ -7,7 +7,8 @@ import pytest
 
 from latentmap.codes import Codes, Space
 from latentmap.errors import SupportError
-from latentmap.support.selection import STRATEGIES, build_support_set
+from latentmap.support import build_support_set
+from latentmap.support.selection import STRATEGIES
 from latentmap.support.strategies import RIVALS, leverages, scaled
 
 

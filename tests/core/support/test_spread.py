@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentmap.encoding import encode
+from latentmap.cache import encode
 from latentmap.errors import ImageError, SupportError
 from latentmap.images import open_images
-from latentmap.support.selection import build_support_set
+from latentmap.model.testing import LinearModel
+from latentmap.support import SupportSet, build_support_set
 from latentmap.support.spread import Spread, mean_pair_distance, measure_spread, pair_distances
-from latentmap.support.support_set import SupportSet
-from latentmap.testing import LinearModel
 
 
 def random_pixels(n, seed=0):

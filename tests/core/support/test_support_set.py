@@ -7,13 +7,12 @@ import h5py
 import numpy as np
 import pytest
 
-from latentmap.encoding import encode
+from latentmap.cache import encode
 from latentmap.errors import SupportError
 from latentmap.images import open_images
-from latentmap.support.selection import build_support_set
+from latentmap.model.testing import LinearModel
+from latentmap.support import SupportSet, build_support_set
 from latentmap.support.support_file import holds_support
-from latentmap.support.support_set import SupportSet
-from latentmap.testing import LinearModel
 
 N = 200
 

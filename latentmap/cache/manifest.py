@@ -1,0 +1,202 @@
+"""The manifest of a cache entry: what was committed, and from what it was made.
+
+A manifest is JSON that carries the sha256 of its own content and is read only when it is, byte for
+byte, what would be written: a flipped bit is found even where the text still parses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from latentmap import __version__
+from latentmap.cache.shards import DamageError, ShardRecord
+from latentmap.codes import Space
+from latentmap.errors import CacheError, ImageError
+from latentmap.frames import Frame
+
+if TYPE_CHECKING:
+    from latentmap.images import ImageSource
+    from latentmap.model import Model
+
+MANIFEST = "manifest.json"
+_FORMAT = "latentmap-cache-entry"
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class EntryKey:
+    """What decides the codes of an entry; all of it is content, nothing is a name.
+
+    ``model`` is the fingerprint of the weights, ``space`` the kind of code, ``data`` the
+    fingerprint of the images, ``view`` what the model saw of them (frame, size, channels),
+    ``before`` what had been done to the pixels when they were packed, ``precision`` how the
+    network computed. Codes are stored as float32 whatever the precision was.
+    """
+
+    model: str
+    space: str
+    data: str
+    view: dict[str, Any]
+    before: dict[str, Any]
+    precision: str = "float32"
+
+    @classmethod
+    def of(cls, model: Model, images: ImageSource, *, precision: str = "float32") -> EntryKey:
+        """The key of the codes that ``model`` gives for ``images``."""
+        view = model.view
+        seen = {
+            "frame": view.frame.to_json(),
+            "size": list(view.size),
+            "channels": view.channels,
+        }
+        before = images.view_key(view)
+        return cls(model.fingerprint, model.space.kind, images.fingerprint, seen, before, precision)
+
+    @property
+    def id(self) -> str:
+        """The name of the entry's folder: 16 hex digits of the sha256 of the key."""
+        document = {"schema": _SCHEMA, **asdict(self)}
+        return hashlib.sha256(_canonical(document)).hexdigest()[:16]
+
+
+class Skipped(NamedTuple):
+    """An image that could not be read and has no row."""
+
+    position: int
+    id: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an entry holds: the first ``done`` of ``images`` images, in ``shards`` or ``skipped``.
+
+    ``repairs`` tells what was found damaged and made again; ``version`` is the library that began
+    the entry.
+    """
+
+    key: EntryKey
+    space: Space
+    frame: Frame
+    images: int
+    done: int = 0
+    shards: tuple[ShardRecord, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    repairs: tuple[str, ...] = ()
+    version: str = __version__
+
+    @property
+    def complete(self) -> bool:
+        return self.done == self.images
+
+    @property
+    def rows(self) -> int:
+        return sum(shard.rows for shard in self.shards)
+
+    def provenance(self) -> dict[str, Any]:
+        """What made the codes, as JSON, for files that have to explain themselves."""
+        return {
+            "key": asdict(self.key),
+            "space": asdict(self.space),
+            "frame": self.frame.to_json(),
+            "latentmap": self.version,
+        }
+
+    def cut(self, count: int) -> Manifest:
+        """This manifest with its first ``count`` shards, and what was skipped before the next."""
+        done = self.shards[count].start
+        skipped = tuple(skip for skip in self.skipped if skip.position < done)
+        return replace(self, done=done, shards=self.shards[:count], skipped=skipped)
+
+    def to_bytes(self) -> bytes:
+        """The file; the same manifest gives the same bytes."""
+        body = {
+            "format": _FORMAT,
+            "schema_version": _SCHEMA,
+            **self.provenance(),
+            "images": self.images,
+            "done": self.done,
+            "complete": self.complete,
+            "shards": [{"name": shard.name, **asdict(shard)} for shard in self.shards],
+            "skipped": [skip._asdict() for skip in self.skipped],
+            "repairs": list(self.repairs),
+        }
+        return _sealed(body)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Manifest:
+        """The manifest in a file.
+
+        Raises:
+            DamageError: the file is not what was written.
+            CacheError: it was written by a newer version of latentmap.
+        """
+        body = _unsealed(data)
+        if body.get("format") == _FORMAT and body.get("schema_version") != _SCHEMA:
+            raise CacheError(
+                f"its format is version {body.get('schema_version')} and this latentmap reads "
+                f"version {_SCHEMA}: update latentmap"
+            )
+        try:
+            manifest = cls(
+                key=EntryKey(**body["key"]),
+                space=Space(**body["space"]),
+                frame=Frame.from_json(body["frame"]),
+                images=body["images"],
+                done=body["done"],
+                shards=tuple(_record(shard) for shard in body["shards"]),
+                skipped=tuple(Skipped(**skip) for skip in body["skipped"]),
+                repairs=tuple(body["repairs"]),
+                version=body["latentmap"],
+            )
+            sound = manifest.to_bytes() == data and manifest._covers()
+        except (KeyError, TypeError, ValueError, ImageError) as error:
+            raise DamageError(
+                f"{MANIFEST} is not a manifest ({type(error).__name__}: {error})"
+            ) from error
+        if not sound:
+            raise DamageError(f"{MANIFEST} contradicts itself")
+        return manifest
+
+    def _covers(self) -> bool:
+        """Whether every position before ``done`` is in one shard or is skipped, and no other is."""
+        place = 0
+        for shard in self.shards:
+            if not (
+                place <= shard.start < shard.stop and 0 < shard.rows <= shard.stop - shard.start
+            ):
+                return False
+            place = shard.stop
+        counted = self.rows + len(self.skipped) == self.done
+        return place <= self.done <= self.images and counted
+
+
+def _record(document: dict[str, Any]) -> ShardRecord:
+    # The name follows from the positions, so that no manifest can point outside its folder.
+    return ShardRecord(**{name: value for name, value in document.items() if name != "name"})
+
+
+def _canonical(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _sealed(body: dict[str, Any]) -> bytes:
+    digest = hashlib.sha256(_canonical(body)).hexdigest()
+    return (json.dumps({**body, "sha256": digest}, sort_keys=True, indent=1) + "\n").encode()
+
+
+def _unsealed(data: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(data)
+        written = body.pop("sha256")
+        whole = _sealed(body) == data
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamageError(f"{MANIFEST} cannot be read ({type(error).__name__})") from error
+    if not whole:
+        raise DamageError(
+            f"{MANIFEST} is not as it was written (its sha256 {str(written)[:12]} differs)"
+        )
+    return dict(body)

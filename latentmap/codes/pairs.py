@@ -1,0 +1,155 @@
+"""Pairs: codes of the same images in two spaces, joined by what the images are, never by position.
+
+Shapes: ``n`` pairs, ``p`` source variables, ``q`` target variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from latentmap.codes.codes import Codes
+from latentmap.errors import PairError
+
+_NAMED = 3  # Examples that a message names.
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Codes of the same images in two spaces: row ``i`` of both is the image ``ids[i]``.
+
+    The rows may stay on disk; ``blocks`` reads them piece by piece, and ``take`` and ``sample``
+    only keep which rows are meant. ``dropped`` counts the images that one side alone has.
+    """
+
+    source: Codes
+    target: Codes
+    dropped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """The ids of the images, ``(n,)`` text."""
+        return self.source.ids
+
+    @property
+    def digests(self) -> np.ndarray:
+        """What the images are: ``(n, 16)`` uint8, zeros where the content is not known."""
+        return self.source.digests
+
+    def take(self, index: np.ndarray) -> Pairs:
+        """The pairs at ``index``, in that order; their rows stay where they are."""
+        source = self.source.take(index)
+        return Pairs(source, _like(source, self.target.take(index)), self.dropped)
+
+    def sample(self, n: int, *, seed: int) -> Pairs:
+        """``n`` random pairs, none twice, in the order in which they stand; see ``draw``."""
+        return self.take(self.draw(n, seed=seed))
+
+    def draw(self, n: int, *, seed: int) -> np.ndarray:
+        """The positions ``(n,)`` of random pairs, none twice, in order.
+
+        Raises:
+            PairError: there are fewer pairs than that.
+        """
+        if not 1 <= n <= len(self):
+            raise PairError(
+                f"{n} random pairs were asked for, but there are {len(self)}: "
+                f"ask for 1 to {len(self)}"
+            )
+        return np.sort(np.random.default_rng(seed).permutation(len(self))[:n])
+
+    def blocks(self, size: int = 8192) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """All pairs in order, ``size`` at a time: float32 source ``(k, p)``, target ``(k, q)``."""
+        return zip(self.source.blocks(size), self.target.blocks(size), strict=True)
+
+
+def pair(source: Codes, target: Codes) -> Pairs:
+    """Joins codes of two spaces by image: the same id, and the same content where it is known.
+
+    Images that only one side has are dropped and counted. The frames may differ: they show parts of
+    the same image.
+
+    Example:
+        >>> from latentmap.codes.codes import Codes, Space
+        >>> a, b = Space("z", 1, "a", "aa"), Space("z", 1, "b", "bb")
+        >>> source = Codes.from_array(["1", "2"], [[1], [2]], space=a)
+        >>> pairs = pair(source, Codes.from_array(["2"], [[7]], space=b))
+        >>> len(pairs), pairs.dropped
+        (1, 1)
+
+    Raises:
+        PairError: no image is on both sides, an id has different contents, or an id stands twice.
+    """
+    if np.array_equal(source.ids, target.ids):
+        _check_contents(source, target)
+        return Pairs(source, _like(source, target))
+    for codes in (source, target):
+        _check_unique(codes)
+    common = np.flatnonzero(np.isin(source.ids, target.ids))
+    if not len(common):
+        raise PairError(_no_common_image(source, target))
+    order = np.argsort(target.ids)
+    partner = order[np.searchsorted(target.ids, source.ids[common], sorter=order)]
+    left = source.take(common)
+    right = target.take(partner)
+    _check_contents(left, right)
+    return Pairs(left, _like(left, right), len(source) + len(target) - 2 * len(common))
+
+
+def _like(source: Codes, target: Codes) -> Codes:
+    """The target with the arrays of the source where they are equal, so that they are held once."""
+    digests = source.digests if np.array_equal(source.digests, target.digests) else target.digests
+    return replace(target, ids=source.ids, digests=digests)
+
+
+def _check_contents(source: Codes, target: Codes) -> None:
+    unequal = np.asarray((source.digests != target.digests).any(axis=1))
+    different = is_known(source.digests) & is_known(target.digests) & unequal
+    if different.any():
+        raise PairError(
+            f"{different.sum()} of {len(source)} images have the same id in both spaces but not "
+            "the same content "
+            f"({_examples(source.ids[different])}): encode the same images with both models"
+        )
+
+
+def _check_unique(codes: Codes) -> None:
+    names, counts = np.unique(codes.ids, return_counts=True)
+    if len(names) != len(codes):
+        raise PairError(
+            f"every image must have its own id, but the codes in {codes.space} have some twice "
+            f"({_examples(names[counts > 1])}): give the images other ids"
+        )
+
+
+def _no_common_image(source: Codes, target: Codes) -> str:
+    message = (
+        f"the {len(source)} codes in {source.space} ({_examples(source.ids)}) and the "
+        f"{len(target)} codes in "
+        f"{target.space} ({_examples(target.ids)}) have no image in common: "
+    )
+    same = {row.tobytes() for row in source.digests if row.any()} & {
+        row.tobytes() for row in target.digests
+    }
+    if same:
+        return (
+            message
+            + f"{len(same)} images are the same under other ids, so open the same --data for both"
+        )
+    return message + "encode the same images with both models"
+
+
+def is_known(digests: np.ndarray) -> np.ndarray:
+    """Which digests ``(n, 16)`` tell the content of an image: all but zeros, ``(n,)``."""
+    return np.asarray(digests.any(axis=1))
+
+
+def _examples(ids: np.ndarray) -> str:
+    names = ", ".join(str(name) for name in ids[:_NAMED])
+    return f"{names}, ..." if len(ids) > _NAMED else names

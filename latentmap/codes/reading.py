@@ -1,0 +1,111 @@
+"""Code files: codes that came out of a cache as one file, read again."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from latentmap.codes.codes import Codes, Space
+from latentmap.errors import SpaceError
+from latentmap.frames import Frame
+
+
+def read_codes(path: Path, *, space: Space, frame: Frame | None = None) -> Codes:
+    """The codes in a ``.npz`` or ``.h5`` file that holds ``ids`` and ``codes``, in memory.
+
+    A file that says in its ``provenance`` what made it must agree with ``space``, and knows its
+    frame and data; any other is taken to be in ``space``, seen in ``frame``. The images are known
+    by their ids alone.
+
+    Raises:
+        SpaceError: the file is missing, is no such file, its codes are in another space or not all
+            finite, or an id stands twice.
+    """
+    if path.suffix not in (".npz", ".h5"):
+        raise SpaceError(f"{path} must end in .npz or .h5: give a file of `cache export`")
+    try:
+        content = _read_npz(path) if path.suffix == ".npz" else _read_hdf5(path)
+        if content.ids.ndim != 1:
+            raise ValueError(f"ids of shape {content.ids.shape}")
+        made_by = json.loads(content.provenance)
+        made_in = Space(**made_by["space"]) if "space" in made_by else space
+        seen = Frame.from_json(made_by["frame"]) if "frame" in made_by else frame
+        data = str(made_by.get("data", ""))
+    except FileNotFoundError:
+        raise SpaceError(
+            f"there is no file {path}: write one with `latentmap cache export`"
+        ) from None
+    except (
+        OSError,
+        EOFError,
+        AttributeError,
+        LookupError,
+        ValueError,
+        TypeError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise SpaceError(
+            f"{path} cannot be read as ids and codes ({error}): "
+            "give a file of `latentmap cache export`"
+        ) from None
+    space.require(made_in, f"the codes in {path}")
+    _check(path, content, space)
+    return Codes.from_array(content.ids, content.vectors, space=space, frame=seen, data=data)
+
+
+@dataclass(frozen=True, eq=False)
+class _Content:
+    ids: np.ndarray
+    vectors: np.ndarray
+    provenance: str
+
+
+def _check(path: Path, content: _Content, space: Space) -> None:
+    ids, vectors = content.ids, content.vectors
+    if vectors.shape != (len(ids), space.dim):
+        raise SpaceError(
+            f"{path} must hold {len(ids)} codes of {space.dim} variables for {space}, "
+            f"not an array of shape {vectors.shape}"
+        )
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(bad):
+        raise SpaceError(
+            f"{path} must hold finite codes, but {len(bad)} of {len(ids)} are not, the first of "
+            f"{ids[bad[0]]}: make them again"
+        )
+    names, counts = np.unique(ids, return_counts=True)
+    if len(names) < len(ids):
+        most = counts.argmax()
+        raise SpaceError(
+            f"{path} must hold every id once, but {names[most]} stands there {counts[most]} times: "
+            "leave one code of each image"
+        )
+
+
+def _read_npz(path: Path) -> _Content:
+    # Opened here: numpy leaves a file open that it cannot make sense of.
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        provenance = str(file["provenance"]) if "provenance" in file else "{}"
+        return _Content(file["ids"].astype(np.str_), _as_float32(file["codes"]), provenance)
+
+
+def _read_hdf5(path: Path) -> _Content:
+    if not path.exists():
+        raise FileNotFoundError(path)
+    file: Any = h5py.File(path, "r")
+    with file:
+        ids = np.array([name.decode("utf-8") for name in file["ids"][...]], dtype=np.str_)
+        provenance = file.attrs.get("provenance", "{}")
+        return _Content(ids, _as_float32(file["codes"][...]), provenance)
+
+
+def _as_float32(vectors: np.ndarray) -> np.ndarray:
+    # What is too large becomes infinite, and is refused as that.
+    with np.errstate(over="ignore"):
+        return vectors.astype(np.float32)

@@ -1,0 +1,54 @@
+"""The images of two compared models: relocated ones, and walks along shared directions."""
+
+from __future__ import annotations
+
+from latentmap.comparison.result import ModelComparison, ModelPair
+from latentmap.report import ImageRow, ImageRows, with_interval
+from latentmap.report.embedding import image_strip
+from latentmap.report.words import pair_id
+
+
+def relocation_rows(result: ModelComparison, pair: ModelPair) -> ImageRows:
+    """The three rows: original, reconstruction by the source, image by the target."""
+    i, j = pair.source, pair.target
+    source, target = result.models[i].label, result.models[j].label
+    examples = result.examples
+    n = len(examples.ids)
+    rows = [
+        ("original", examples.originals[i], f"{n} original images as {source} sees them"),
+        (f"by {source}", examples.reconstructions[i], f"the same, reconstructed by {source}"),
+        (
+            f"by {target}",
+            examples.relocated[i, j],
+            f"the same, decoded by {target} from mapped codes of {source}",
+        ),
+    ]
+    return ImageRows(
+        pair_id(i, j),
+        f"{source} to {target}",
+        [ImageRow(label, [image_strip(images, text)]) for label, images, text in rows],
+        f"type {pair.kind}, R2 {with_interval(pair.r2, 2)}, "
+        f"efficiency {with_interval(pair.efficiency, 2)}",
+    )
+
+
+def factor_rows(result: ModelComparison, pair: ModelPair) -> ImageRows:
+    """Walks along the leading shared directions, source at the left, target at the right."""
+    source, target = result.models[pair.source].label, result.models[pair.target].label
+    share, correlation = pair.factors.share, pair.factors.correlation
+    rows = []
+    for number, walks in enumerate(zip(pair.source_walk, pair.target_walk, strict=True)):
+        images = [
+            image_strip(walk, f"{name} along shared direction {number + 1}")
+            for name, walk in zip((source, target), walks, strict=True)
+        ]
+        label = f"{100 * float(share[number]):.0f} %, r {float(correlation[number]):.2f}"
+        rows.append(ImageRow(label, images))
+    shown = "the share of the target's variance, and the correlation of both sides"
+    return ImageRows(
+        f"{pair_id(pair.source, pair.target)}-factors",
+        "Shared directions",
+        rows,
+        f"With each, {shown}." if rows else "There are none.",
+        (source, target),
+    )

@@ -1,0 +1,215 @@
+"""The comparison of several models as sections of a report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from latentmap.comparison.figures import factor_rows, relocation_rows
+from latentmap.comparison.kinds import KINDS
+from latentmap.comparison.result import ModelComparison, ModelPair
+from latentmap.comparison.tables import (
+    cycles_table,
+    indexes_table,
+    methods_table,
+    models_table,
+    pairs_table,
+    similarities_table,
+    ways_table,
+)
+from latentmap.intervals import Estimate
+from latentmap.report import Section, with_interval
+from latentmap.report.parts import Block, HeatCell, HeatMap, Plane, Report
+from latentmap.report.words import pair_id
+
+# The sections of a comparison: of a report that others add to, a new comparison replaces these.
+SECTIONS = ("models", "spaces", "maps", "pairs", "similarity", "ways", "methods")
+
+
+def comparison_report(result: ModelComparison) -> Report:
+    """The comparison as a report of its own."""
+    count = len(result.models)
+    return Report(f"How {count} latent spaces relate", comparison_sections(result))
+
+
+def comparison_sections(result: ModelComparison) -> list[Section]:
+    """What is known of the models and of the ways between them, in the order of reading."""
+    record = {
+        **result.record,
+        "models": {model.label: model.fingerprint for model in result.models},
+    }
+
+    def section(id: str, title: str, text: Sequence[str], blocks: Sequence[Block]) -> Section:
+        return Section(id, title, text, blocks, record)
+
+    sections = [
+        section("models", "The models", _overview(result), [models_table(result)]),
+        section("spaces", "A map of the spaces", _reading_of_spaces(result), _maps(result)),
+        section(
+            "maps", "All maps", _reading_of_maps(result), [_images(result), pairs_table(result)]
+        ),
+        section("pairs", "Pair by pair", [_READING_OF_PAIRS], _pairs(result)),
+        section(
+            "similarity",
+            "Similarity without a map",
+            [_READING_OF_INDEXES],
+            [similarities_table(result), indexes_table(result)],
+        ),
+        section("ways", _title_of_ways(result), [_READING_OF_WAYS], _ways(result)),
+    ]
+    if result.methods:
+        text = [
+            "The maps above are by ridge regression. Other methods, fitted on the same images and "
+            "judged by the codes of the same others:"
+        ]
+        sections.append(section("methods", "Other methods", text, [methods_table(result)]))
+    return sections
+
+
+_ROUNDING = 1e-5  # An image that is kept as 8 bits and made again differs by 1.3e-6.
+_READING_OF_PAIRS = (
+    "Each line of images at the left has the image as the source sees it, what the source makes of "
+    "its code, and what the target makes of the code that the map carries over. At the right, both "
+    "models walk along the directions that their spaces share, from -2 to 2 standard deviations: "
+    "the more alike the changes, the more the direction means the same in both."
+)
+_READING_OF_INDEXES = (
+    "These indexes compare how images lie to each other in two spaces and need no map. Under each "
+    "value stand its interval, the mean over random pairings of the images (null), and the share "
+    "of random pairings that are as alike (p)."
+)
+_READING_OF_WAYS = (
+    "If spaces held the same information in linear form, a way by a third space would lose "
+    "nothing, and a code would come back as it went. What is lost is what the space on the way "
+    "does not hold, or does not hold linearly."
+)
+
+
+def _overview(result: ModelComparison) -> list[str]:
+    return [
+        f"{len(result.models)} models of the same images. A linear map was fitted from each space "
+        f"to each other one on {result.n_fit:,} images, and judged on {result.n_test:,} images "
+        f"that no map was fitted on; images were decoded for {result.n_scored:,} of these, and the "
+        f"similarity indexes compare {result.similarities.n:,}. Intervals are 95 % over images.",
+        *(
+            f"{model.label} made the images, so their codes are known and its own error is none."
+            for model in result.models
+            if model.reconstruction_mse.value < _ROUNDING
+        ),
+    ]
+
+
+def _reading_of_spaces(result: ModelComparison) -> list[str]:
+    return [
+        "R2 is the share of the variance of the target's codes that the mapped codes of the source "
+        "predict, on held-out images: 1 where the target's code follows from the source's, 0 where "
+        "nothing does. It has a direction: a large space may know all of a small one, but not the "
+        "other way around.",
+        *_extremes(result),
+    ]
+
+
+def _extremes(result: ModelComparison) -> list[str]:
+    known = [pair for pair in result.pairs.values() if math.isfinite(pair.r2.value)]
+    if not known:
+        return []
+    best = max(known, key=lambda pair: pair.r2.value)
+    worst = min(known, key=lambda pair: pair.r2.value)
+    text = f"Best predicted: {_way(result, best)}, R2 {with_interval(best.r2, 2)}."
+    if worst is not best:
+        text += f" Worst: {_way(result, worst)}, R2 {with_interval(worst.r2, 2)}."
+    return [text]
+
+
+def _reading_of_maps(result: ModelComparison) -> list[str]:
+    kinds = sorted({pair.kind for pair in result.pairs.values()})
+    meanings = "; ".join(f"type {kind}: {KINDS[kind]}" for kind in kinds)
+    return [
+        "What a map loses in images lies between the floor, the target's own reconstruction error, "
+        "and the baseline, the error of the mean image. Efficiency says where: 1 is as good as the "
+        f"target itself, 0 no better than the mean image. Relocations are of {meanings}."
+    ]
+
+
+def _way(result: ModelComparison, pair: ModelPair) -> str:
+    return f"{result.models[pair.source].label} to {result.models[pair.target].label}"
+
+
+def _maps(result: ModelComparison) -> list[Block]:
+    distances, explained = result.layout.distances, result.layout.explained
+    names = [model.label for model in result.models]
+    between = [
+        f"{names[i]} and {names[j]} {distances[i, j]:.2f}"
+        for i in range(len(names))
+        for j in range(i)
+    ]
+    plane = Plane(
+        "Models by the distance of their spaces",
+        names,
+        result.layout.positions.tolist(),
+        f"Models as points in a plane. Distances: {', '.join(between)}.",
+        "The distance is sqrt(1 - R2) with the mean R2 of both directions: 0 where each space "
+        "follows from the other, 1 where neither does. The plane shows "
+        f"{100 * explained:.0f} % of the squared distances; its axes have no meaning.",
+    )
+    return [
+        _heat_map(result, "R2 of codes", "r2", "From the row to the column; lighter is better."),
+        plane,
+    ]
+
+
+def _images(result: ModelComparison) -> HeatMap:
+    return _heat_map(
+        result,
+        "Efficiency of relocated images",
+        "efficiency",
+        "From the row to the column; lighter is better.",
+    )
+
+
+def _heat_map(
+    result: ModelComparison, title: str, figure: str, note: str, *, kept: bool = False
+) -> HeatMap:
+    """A figure of all pairs; ``kept`` shows what it leaves of 1."""
+    names = [model.label for model in result.models]
+    cells: list[list[HeatCell | None]] = [[None] * len(names) for _ in names]
+    for (i, j), pair in result.pairs.items():
+        estimate: Estimate = getattr(pair, figure)
+        if kept:
+            estimate = Estimate(1 - estimate.value, 1 - estimate.high, 1 - estimate.low)
+        known = math.isfinite(estimate.value)
+        text = with_interval(estimate, 3) if known else "not defined"
+        cells[i][j] = HeatCell(
+            estimate.value if known else None,
+            f"{names[i]} to {names[j]}: {title} {text}",
+            pair_id(i, j),
+        )
+    return HeatMap(title, names, cells, note)
+
+
+def _pairs(result: ModelComparison) -> list[Block]:
+    blocks: list[Block] = []
+    for pair in result.pairs.values():
+        blocks += [relocation_rows(result, pair), factor_rows(result, pair)]
+    return blocks
+
+
+def _title_of_ways(result: ModelComparison) -> str:
+    return "There and back" + (", and by way of a third" if result.compositions else "")
+
+
+def _ways(result: ModelComparison) -> list[Block]:
+    blocks: list[Block] = [
+        _heat_map(
+            result,
+            "R2 of codes that come back",
+            "cycle",
+            "From the row to the column and back: the share of the variance of the row's codes "
+            "that returns; lighter is better.",
+            kept=True,
+        ),
+        cycles_table(result),
+    ]
+    if result.compositions:
+        blocks.append(ways_table(result))
+    return blocks

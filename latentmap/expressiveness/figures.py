@@ -1,0 +1,129 @@
+"""The figures of the benchmark: images over their reproductions, and errors by sector as a map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from latentmap.expressiveness.result import TargetScores
+from latentmap.files import replace_atomic
+from latentmap.model import Model, decode_all
+from latentmap.report import image_grid
+
+_COLUMNS = 8
+
+
+def reproduction_figure(target: TargetScores, model: Model, *, n: int = _COLUMNS) -> Image.Image:
+    """The ``n`` worst, then as many typical, then the ``n`` best images of a target set, each over
+    what the model makes of it by every method. Typical are those about the median error.
+
+    Raises:
+        ModelError: the codes are not of the model.
+    """
+    order = target.worst_first
+    n = min(n, len(order))
+    middle = (len(order) - n) // 2
+    kinds = {"worst": order[:n], "typical": order[middle : middle + n], "best": order[::-1][:n]}
+    rows = []
+    for kind, positions in kinds.items():
+        rows.append((f"{kind} of {target.name}", _images(target, positions)))
+        for method, one in target.reproductions.items():
+            made = decode_all(model, one.codes[torch.from_numpy(positions.copy())])
+            error = one.mse[positions].mean()
+            rows.append((f"by {method}, mse {error:.4f}", made))
+    return image_grid(rows)
+
+
+def blind_figure(target: TargetScores, model: Model, *, n: int = _COLUMNS) -> Image.Image:
+    """The worst images of every blind sector, each over its best reproduction; ``n`` at most.
+
+    Raises:
+        ImageError: there is no blind sector.
+    """
+    rows = []
+    for one in target.sectors:
+        if one.blind:
+            positions = one.positions[:n]
+            made = decode_all(model, target.best.codes[torch.from_numpy(positions.copy())])
+            rows.append(
+                (f"sector {one.number}, {one.excess:.1f} x rest", _images(target, positions))
+            )
+            rows.append((f"by {target.best.method}", made))
+    return image_grid(rows)
+
+
+def save_sector_map(target: TargetScores, path: Path, *, model: str) -> None:
+    """Draws the mean error in every sector: a map over the signs of the leading variables, those of
+    the first half of them across; bars where the groups have no signs. Blind sectors have a frame.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    axis: Any = figure.subplots()
+    if target.variables:
+        _draw_map(figure, axis, target)
+    else:
+        _draw_bars(axis, target)
+    axis.set_title(f"{model}: error by sector of {target.name}", fontsize=11)
+    with replace_atomic(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+
+
+def _draw_map(figure: Any, axis: Any, target: TargetScores) -> None:
+    k = len(target.variables)
+    across = (k + 1) // 2
+    error = np.full(2**k, np.nan)
+    for one in target.sectors:
+        error[one.number] = one.mse.value
+    shown = axis.imshow(error.reshape(2 ** (k - across), 2**across), cmap="viridis", aspect="auto")
+    figure.colorbar(shown, ax=axis, label="mse")
+    for one in target.sectors:
+        row, column = divmod(one.number, 2**across)
+        axis.text(column, row, str(one.number), ha="center", va="center", fontsize=7, color="white")
+        if one.blind:
+            axis.add_patch(_frame(column - 0.5, row - 0.5))
+    _label(axis.set_xticks, axis.set_xlabel, target.variables[:across])
+    _label(axis.set_yticks, axis.set_ylabel, target.variables[across:])
+
+
+def _label(set_ticks: Any, set_label: Any, variables: tuple[int, ...]) -> None:
+    """The signs of some variables, the first of them at the left."""
+    signs = [
+        "".join("+" if number >> bit & 1 else "-" for bit in range(len(variables)))
+        for number in range(2 ** len(variables))
+    ]
+    set_ticks(range(len(signs)), signs, fontsize=8, family="monospace")
+    set_label(f"signs of the variables {', '.join(map(str, variables))}" if variables else "")
+
+
+def _frame(left: float, top: float) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((left, top), 1, 1, fill=False, edgecolor="#d62728", linewidth=2.5)
+
+
+def _draw_bars(axis: Any, target: TargetScores) -> None:
+    places = range(len(target.sectors))
+    value = [one.mse.value for one in target.sectors]
+    reach = [
+        [one.mse.value - one.mse.low for one in target.sectors],
+        [one.mse.high - one.mse.value for one in target.sectors],
+    ]
+    colours = ["#d62728" if one.blind else "#1f5fa8" for one in target.sectors]
+    axis.bar(places, value, yerr=reach, color=colours, ecolor="#555555", capsize=2)
+    axis.axhline(target.mse.mean(), color="black", linewidth=0.8, linestyle="--")
+    labels = [f"{one.number}\nn={len(one.positions)}" for one in target.sectors]
+    axis.set_xticks(list(places), labels, fontsize=7)
+    axis.set_xlabel("group, by its excess over the rest (red: blind; dashed: mean of all images)")
+    axis.set_ylabel("mse")
+
+
+def _images(target: TargetScores, positions: np.ndarray) -> torch.Tensor:
+    return target.images[torch.from_numpy(positions.copy())].float().div(255)

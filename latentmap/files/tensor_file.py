@@ -1,0 +1,99 @@
+"""Files of tensors with a description: what models, maps and checkpoints are kept in.
+
+One safetensors file each; its metadata holds one key, ``latentmap``: JSON with ``kind``, ``format``
+(a version) and whatever that kind needs. Nothing in the file is executed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from latentmap.errors import LatentmapError
+from latentmap.files.writing import replace_atomic
+
+_KEY = "latentmap"
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """One kind of file: its name, its newest format, and how to speak of what is wrong with it.
+
+    ``error`` is raised with one line, ``advice`` says how to get such a file.
+    """
+
+    kind: str
+    format: int
+    error: type[LatentmapError]
+    advice: str
+
+    def write(self, path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+        """Writes the file, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        described = {"kind": self.kind, "format": self.format, **header}
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        with replace_atomic(path) as temporary:
+            # safetensors makes files that their owner alone can read; this is what a file would be.
+            temporary.touch()
+            mode = temporary.stat().st_mode
+            try:
+                save_file(plain, temporary, {_KEY: json.dumps(described)})
+            except SafetensorError as error:  # A full disk, in words of its own.
+                raise OSError(str(error)) from error
+            temporary.chmod(mode)
+
+    def read_header(self, path: Path) -> dict[str, Any]:
+        """What the file says about itself; the tensors are not read."""
+        return self._read(path, tensors=False)[0]
+
+    def read(self, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """What the file says about itself, and its tensors by name, on the CPU.
+
+        Raises:
+            LatentmapError: of this kind's own class: the file is missing, cut off, of another kind
+                or of a newer version.
+        """
+        return self._read(path, tensors=True)
+
+    def _read(self, path: Path, *, tensors: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        if Path(path).is_dir():
+            raise self.error(f"{path} is a folder: give the path of a {self.kind} file")
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                names = file.keys() if tensors else ()
+                content = {name: file.get_tensor(name) for name in names}
+        except FileNotFoundError:
+            raise self.error(f"there is no {self.kind} file {path}: {self.advice}") from None
+        except (SafetensorError, OSError) as error:
+            raise self.error(
+                f"{path} is no readable safetensors file: it is cut off or of another kind "
+                f"({error}); {self.advice}"
+            ) from None
+        try:
+            header = json.loads(metadata[_KEY])
+            kind, version = header["kind"], header["format"]
+            newer = version > self.format
+        except (KeyError, TypeError, json.JSONDecodeError):
+            raise self.error(
+                f"{path} is a safetensors file, but no {self.kind} of latentmap: {self.advice}"
+            ) from None
+        if kind != self.kind:
+            raise self.error(
+                f"{path} holds a {kind}, not a {self.kind}: give the path of a {self.kind} file"
+            )
+        if newer:
+            raise self.error(
+                f"{path} has format {version}, newer than {self.format}: update latentmap"
+            )
+        return header, content

@@ -1,0 +1,224 @@
+"""Images that lie ready as pixels: IDX files, npy and npz, HDF5 datasets, handwritten digits.
+
+Whatever the file holds is seen as uint8 ``(n, h, w, c)``: bytes as they are, floats in [0, 1]
+rounded. Files that can be mapped into memory are not read before their rows are wanted.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+
+from latentmap.errors import ImageError
+from latentmap.images.containers import Container, Contents, Failures
+from latentmap.images.decoding import Scratch, round_unit_floats
+from latentmap.images.naming import index_ids
+from latentmap.images.views import View
+
+_IDX_IMAGES = {b"\x00\x00\x08\x03": 3, b"\x00\x00\x08\x04": 4}
+
+
+class Pixels(Protocol):
+    """An array in memory, on disk, or a dataset of h5py."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def __getitem__(self, index: Any, /) -> np.ndarray: ...
+
+
+class ArrayImages(Container):
+    """Images that need no decoding; their ids are their positions.
+
+    ``pixels`` has shape ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)`` with ``c`` 1 or 3, and
+    holds uint8, or floats in [0, 1].
+    """
+
+    task_size = 256
+
+    def __init__(self, pixels: Pixels, title: str) -> None:
+        self.title = title
+        self._pixels = pixels
+        shape = pixels.shape
+        self._channels_first = len(shape) == 4 and shape[3] not in (1, 3) and shape[1] in (1, 3)
+        four = len(shape) == 4 and (self._channels_first or shape[3] in (1, 3))
+        if not (len(shape) == 3 or four) or 0 in shape:
+            raise ImageError(
+                f"{title} has shape {shape}: images need (n, h, w), (n, h, w, c) or (n, c, h, w) "
+                "with c 1 or 3, and at least one image"
+            )
+        if pixels.dtype != np.uint8 and pixels.dtype.kind != "f":
+            raise ImageError(f"{title} must hold uint8, or floats in [0, 1], not {pixels.dtype}")
+        self.ids = index_ids(shape[0])
+
+    def rows(self, index: np.ndarray) -> np.ndarray:
+        """Some images, uint8 ``(k, h, w, c)``; perhaps a view of the file, not to be written to."""
+        if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
+            rows = self._pixels[int(index[0]) : int(index[0]) + len(index)]
+        elif isinstance(self._pixels, np.ndarray):
+            rows = self._pixels[index]
+        else:
+            # h5py takes rising indexes only.
+            rising, places = np.unique(index, return_inverse=True)
+            rows = self._pixels[rising][places]
+        if rows.dtype != np.uint8:
+            try:
+                rows = round_unit_floats(rows)
+            except ImageError as error:
+                raise ImageError(f"{self.title}: {error}") from error
+        if rows.ndim == 3:
+            return rows[..., None]
+        return rows.transpose(0, 2, 3, 1) if self._channels_first else rows
+
+    def picture(self, position: int) -> np.ndarray:
+        picture: np.ndarray = np.array(self.rows(np.array([position]))[0])
+        return picture
+
+    def describe(self, index: np.ndarray) -> Contents:
+        rows = np.ascontiguousarray(self.rows(index))
+        height, width, channels = shape = rows.shape[1:]
+        # The shape belongs to the content; the file format does not.
+        head = hashlib.sha256(f"uint8 {height}x{width}x{channels}\n".encode())
+        size = height * width * channels
+        data = rows.reshape(-1).data
+        parts = []
+        for start in range(0, len(data), size):
+            digest = head.copy()
+            digest.update(data[start : start + size])
+            parts.append(digest.digest()[:16])
+        digests = np.frombuffer(b"".join(parts), np.uint8).reshape(-1, 16)
+        return Contents(digests, np.tile(np.array(shape, np.int64), (len(index), 1)))
+
+    def render(
+        self, index: np.ndarray, views: Sequence[View], outs: Sequence[np.ndarray], scratch: Scratch
+    ) -> Failures:
+        rows = self.rows(index)
+        for view, out in zip(views, outs, strict=True):
+            view.render(rows, out)
+        return []
+
+
+def open_idx(path: Path) -> ArrayImages:
+    """The images of an IDX file such as ``train-images-idx3-ubyte.gz``.
+
+    Raises:
+        ImageError: it is no IDX file of images, or is cut off.
+    """
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+    data: np.ndarray
+    if zipped:
+        try:
+            with gzip.open(path) as file:
+                data = np.frombuffer(file.read(), np.uint8)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ImageError(f"{path} is no gzip file, or is cut off: {error}") from error
+    else:
+        data = np.memmap(path, np.uint8, mode="r") if path.stat().st_size else np.empty(0, np.uint8)
+    magic = bytes(data[:4])
+    dims = _IDX_IMAGES.get(magic)
+    if dims is None:
+        labels = ": it holds labels" if magic == b"\x00\x00\x08\x01" else ""
+        raise ImageError(
+            f"{path} is no IDX file of images: it must begin with 00000803, "
+            f"not {magic.hex() or 'nothing'}{labels}"
+        )
+    start = 4 + 4 * dims
+    shape = struct.unpack(f">{dims}I", bytes(data[4:start])) if len(data) >= start else (0,) * dims
+    expected = int(np.prod(shape, dtype=np.float64))
+    if len(data) - start != expected:
+        raise ImageError(
+            f"{path} should hold {' x '.join(map(str, shape))} pixels, which is {expected} bytes, "
+            f"but holds {max(len(data) - start, 0)}: it is cut off or damaged"
+        )
+    return ArrayImages(data[start:].reshape(shape), str(path))
+
+
+def open_numpy(path: Path, key: str | None) -> ArrayImages:
+    """The images of a ``.npy`` file, or of one array of a ``.npz`` file.
+
+    Raises:
+        ImageError: the file is no such array, is cut off, or holds Python objects.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            return ArrayImages(np.load(path, mmap_mode="r", allow_pickle=False), str(path))
+        # numpy leaves a file open when it cannot read it.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            name = key or _only_name(path, list(arrays.files))
+            if name not in arrays.files:
+                raise ImageError(f"{path} has no array {name!r}: it has {', '.join(arrays.files)}")
+            return ArrayImages(arrays[name], f"{path}:/{name}")
+    except ImageError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise ImageError(f"{path} cannot be read as an array of numbers: {reason}") from error
+
+
+def open_hdf5(path: Path, name: str | None) -> ArrayImages:
+    """The images of one dataset of an HDF5 file.
+
+    Raises:
+        ImageError: the file or the dataset cannot be used.
+    """
+    file = open_h5(path)
+    names: list[str] = []
+    file.visititems(lambda key, item: names.append(key) if isinstance(item, h5py.Dataset) else None)
+    name = name or _only_name(path, names)
+    item = file.get(name)
+    if not isinstance(item, h5py.Dataset):
+        raise ImageError(f"{path} has no dataset {name!r}: it has {', '.join(names) or 'none'}")
+    return ArrayImages(map_dataset(path, item), f"{path}:/{name}")
+
+
+def open_h5(path: Path) -> Any:
+    """An HDF5 file to read.
+
+    Raises:
+        ImageError: it is none, or is cut off.
+    """
+    try:
+        return h5py.File(path, "r", locking="best-effort")
+    except (OSError, RuntimeError) as error:
+        raise ImageError(f"{path} is no HDF5 file, or is cut off: {error}") from error
+
+
+def map_dataset(path: Path, dataset: Any) -> Pixels:
+    """The dataset mapped into memory: rows are read by the page, without h5py's global lock.
+
+    Where chunks or filters forbid it, h5py's own dataset.
+    """
+    offset = dataset.id.get_offset()
+    if offset is None or dataset.external or dataset.is_virtual or 0 in dataset.shape:
+        return dataset  # type: ignore[no-any-return]  # h5py ships no types
+    return np.memmap(path, dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
+
+
+def digits() -> ArrayImages:
+    """scikit-learn's 1,797 handwritten digits, 8x8 grey, their 17 levels spread over 0 to 255."""
+    from sklearn.datasets import load_digits
+
+    levels = load_digits().images
+    return ArrayImages(np.floor(levels * 255 / 16 + 0.5).astype(np.uint8), "digits")
+
+
+def _only_name(path: Path, names: list[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    if "images" in names:
+        return "images"
+    listed = ", ".join(names) or "nothing"
+    raise ImageError(f"{path} holds {listed}: say which, as {path.name}:/NAME")

@@ -1,0 +1,71 @@
+"""All pixels of a source at once, for training."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from latentmap.errors import ImageError
+from latentmap.images.source import ImageSource, OnError
+from latentmap.images.views import View
+from latentmap.progress import Progress
+
+_BLOCK = 256
+
+
+def load_all(
+    source: ImageSource,
+    view: View,
+    *,
+    on_error: OnError = "stop",
+    progress: Progress | None = None,
+) -> tuple[torch.Tensor, np.ndarray, tuple[tuple[int, str], ...]]:
+    """All images of a source: uint8 ``(k, c, h, w)``, their positions, and those that failed.
+
+    A pack that holds the view as it is stays on disk, mapped into memory.
+
+    Raises:
+        ImageError: they would take more than half of the memory that is free; or an image cannot be
+            read and ``on_error`` is ``stop``.
+    """
+    mapped = source.mapped(view)
+    if mapped is not None:
+        return torch.from_numpy(mapped).permute(0, 3, 1, 2), np.arange(len(source)), ()
+    height, width = view.size
+    wanted = len(source) * height * width * view.channels
+    free = available_memory()
+    if wanted > free / 2:
+        raise ImageError(
+            f"{len(source)} images of {height}x{width}x{view.channels} take "
+            f"{wanted / 2**30:.1f} GiB, more than half of the free {free / 2**30:.1f} GiB: "
+            "pack them with `latentmap images pack` and give the pack"
+        )
+    pixels = np.empty((len(source), height, width, view.channels), np.uint8)
+    positions: list[np.ndarray] = []
+    failed: list[tuple[int, str]] = []
+    kept = 0
+    for batch in source.batches([view], batch_size=_BLOCK, on_error=on_error):
+        count = len(batch.positions)
+        pixels[kept : kept + count] = batch.images[0].permute(0, 2, 3, 1).numpy()
+        kept += count
+        positions.append(batch.positions)
+        failed.extend(batch.failed)
+        if progress is not None:
+            progress(batch.stop, len(source))
+    if not kept:
+        raise ImageError(f"none of the {len(source)} images of {source.path} can be read")
+    images = torch.from_numpy(pixels[:kept]).permute(0, 3, 1, 2)
+    return images, np.concatenate(positions), tuple(failed)
+
+
+def available_memory() -> int:
+    """Bytes of memory that are free for a program, or all there are where nobody says."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,100 @@
+"""Images: ``open_images`` finds them wherever they lie.
+
+What it gives is an ``ImageSource`` (source.py); models see images as ``View`` and ``Batch``
+(views.py); ``load_all`` takes them into memory (loading.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from latentmap.errors import ImageError
+from latentmap.images.archives import ZipImages
+from latentmap.images.arrays import digits, open_hdf5, open_idx, open_numpy
+from latentmap.images.attributes import select_where
+from latentmap.images.containers import Container, FolderImages
+from latentmap.images.decoding import SUFFIXES
+from latentmap.images.naming import locate_rows
+from latentmap.images.packed import PackedImages, is_pack
+from latentmap.images.source import ImageSource
+from latentmap.images.splits import Split, read_groups
+from latentmap.images.tables import read_table
+
+_SOURCES = "a folder, a .zip, an IDX file, .npy, .npz, file.h5:/dataset, a pack, or the word digits"
+_HDF5 = (".h5", ".hdf5", ".hdf")
+
+
+def open_images(
+    path: str | Path,
+    *,
+    split: Split | None = None,
+    limit: int | None = None,
+    group_by: str | Path | None = None,
+    attributes: str | Path | None = None,
+    where: str | None = None,
+) -> ImageSource:
+    """The images at a path, in the natural order of their ids.
+
+    ``path`` is a folder (searched deeply), a ``.zip``, an IDX file, ``.npy``, ``.npz``, an HDF5
+    dataset (``file.h5:/images``), a pack, or the word ``digits``. First ``where`` chooses by the
+    columns of the table ``attributes``, then ``split``, then ``limit`` keeps the first images.
+    ``group_by`` is a table of two columns: all images of one group are in one split.
+
+    Raises:
+        ImageError: there are no such images, or nothing is left of them.
+    """
+    if limit is not None and limit < 1:
+        raise ImageError(f"limit must be at least 1, not {limit}")
+    if (attributes is None) != (where is None):
+        raise ImageError("attributes and where belong together: a table, and what is asked of it")
+    try:
+        container = _open_container(path)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
+    source = ImageSource(container, np.arange(len(container.ids)))
+    if attributes is not None and where is not None:
+        table = read_table(Path(attributes))
+        rows = locate_rows(source.ids, table.names, table.title)
+        columns = {name: column[rows] for name, column in table.columns.items()}
+        chosen = np.flatnonzero(select_where(where, columns))
+        if not len(chosen):
+            raise ImageError(f"no image of {source.path} fulfils {where!r}: ask for less")
+        source = source.subset(chosen)
+    if group_by is not None:
+        source.groups = read_groups(source.ids, Path(group_by))
+    if split is not None:
+        source = source.split(split)
+    if limit is not None:
+        source = source.subset(np.arange(min(limit, len(source))))
+    return source
+
+
+def _open_container(path: str | Path) -> Container:
+    if str(path) == "digits":
+        return digits()
+    path, name = _split_name(Path(path))
+    if path.is_dir():
+        return FolderImages(path)
+    if not path.exists():
+        raise ImageError(f"{path} does not exist: give {_SOURCES}")
+    suffix = path.suffix.lower()
+    if suffix == ".zip":
+        return ZipImages(path)
+    if suffix in (".npy", ".npz"):
+        return open_numpy(path, name)
+    if suffix in _HDF5:
+        return PackedImages(path) if is_pack(path) else open_hdf5(path, name)
+    if suffix in (".idx", ".gz") or "ubyte" in path.name:
+        return open_idx(path)
+    one = "is one image" if suffix in SUFFIXES else "is of no kind that is known"
+    raise ImageError(f"{path} {one}: give {_SOURCES}")
+
+
+def _split_name(path: Path) -> tuple[Path, str | None]:
+    """``file.h5:/images`` as the file and the name in it."""
+    file, separator, name = str(path).rpartition(":/")
+    if separator and not path.exists() and Path(file).suffix.lower() in (*_HDF5, ".npz"):
+        return Path(file), name
+    return path, None

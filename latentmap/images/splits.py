@@ -1,0 +1,70 @@
+"""Splits: which images train, which validate and which test, the same each time.
+
+CelebA's own partition is taken where it lies beside the images. Elsewhere the sha256 of the id
+decides (80 %, 10 %, 10 %), so that no image changes sides when others are added; with groups the
+group decides, so that all images of a person are on one side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from latentmap.errors import ImageError
+from latentmap.images.naming import locate_rows
+from latentmap.images.tables import Table, read_table
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+PARTITION_FILE = "list_eval_partition.txt"
+
+
+def split_by_hash(names: np.ndarray) -> np.ndarray:
+    """The split of each name (an id, or a group), as strings ``(n,)``."""
+    unique, inverse = np.unique(names, return_inverse=True)
+    assigned = np.array([_split_of(str(name)) for name in unique], dtype="U5")
+    splits: np.ndarray = assigned[inverse]
+    return splits
+
+
+def split_by_partition(ids: np.ndarray, table: Table) -> np.ndarray:
+    """The split that CelebA's ``list_eval_partition.txt`` gives each image (0, 1, 2).
+
+    Raises:
+        ImageError: an image is missing, or a value is none of the three.
+    """
+    numbers = next(iter(table.columns.values()))[locate_rows(ids, table.names, table.title)]
+    if numbers.dtype.kind != "f" or not np.isin(numbers, (0, 1, 2)).all():
+        raise ImageError(f"{table.title} must give each image 0 (train), 1 (val) or 2 (test)")
+    splits: np.ndarray = np.array(SPLITS, dtype="U5")[numbers.astype(np.int64)]
+    return splits
+
+
+def read_groups(ids: np.ndarray, path: Path) -> np.ndarray:
+    """The group of each image, as strings, from a table of two columns such as ``file,identity``.
+
+    Raises:
+        ImageError: the file is no such table, or an image is missing in it.
+    """
+    table = read_table(path)
+    if len(table.columns) != 1:
+        raise ImageError(
+            f"{path} must have two columns, the image and its group, not {len(table.columns) + 1}"
+        )
+    groups = next(iter(table.columns.values()))[locate_rows(ids, table.names, table.title)]
+    if groups.dtype.kind == "f" and (groups == np.round(groups)).all():
+        groups = groups.astype(np.int64)
+    names: np.ndarray = groups.astype(np.str_)
+    return names
+
+
+def _split_of(name: str) -> Split:
+    # The first 8 bytes as a fraction of their range.
+    fraction = (
+        int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8], "big")
+        / 2**64
+    )
+    return "train" if fraction < 0.8 else "val" if fraction < 0.9 else "test"

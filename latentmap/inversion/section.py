@@ -1,0 +1,59 @@
+"""Inverted images as a section of a report.
+
+Shapes: ``n`` images ``(n, c, h, w)`` in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from latentmap.intervals import mean_estimate
+from latentmap.inversion.inverting import Inverted
+from latentmap.model import Model
+from latentmap.report import Column, ImageRow, ImageRows, Measure, Row, Section, Table, section_id
+from latentmap.report.embedding import image_strip
+
+_SHOWN = 10
+
+
+def inversion_section(
+    model: Model, images: torch.Tensor, inverted: Inverted, *, record: Mapping[str, Any]
+) -> Section:
+    """Codes that were found for ``images``: how near they come, and the first of them."""
+    errors = {"mse": inverted.mse, "SSIM": inverted.ssim}
+    cells = [
+        Measure.of(mean_estimate(part.double().numpy(), seed=inverted.seed))
+        for part in errors.values()
+    ]
+    columns = [
+        Column("mse", "mean squared error, pixels in [0, 1]", "low"),
+        Column("SSIM", "structural similarity", "high"),
+    ]
+    made = {**record, "model": model.fingerprint, "seed": inverted.seed}
+    settings = None if inverted.settings is None else asdict(inverted.settings)
+    identity = {**made, "space": model.space.kind, "method": inverted.method, "settings": settings}
+    id = section_id(f"inversion {model.name}", identity)
+    found = model.decode(inverted.codes[:_SHOWN]).cpu()
+    shown = ImageRows(
+        f"{id}-images",
+        f"Images and what {model.name} makes of their codes",
+        [
+            ImageRow("image", [image_strip(images[:_SHOWN], f"{len(found)} images")]),
+            ImageRow(
+                f"by {inverted.method}",
+                [image_strip(found, f"the same, decoded by {model.name} from found codes")],
+            ),
+        ],
+    )
+    text = f"Codes of {len(images):,} images in {model.space}, by {inverted.method}."
+    return Section(
+        id,
+        f"Inversion in {model.name}",
+        [text],
+        [Table("Errors", columns, [Row(cells)]), shown],
+        made,
+    )

@@ -1,0 +1,11 @@
+"""What a model is, what it makes of itself, and what of that another model sees."""
+
+from latentmap.model.contract import PRECISIONS as PRECISIONS
+from latentmap.model.contract import Model as Model
+from latentmap.model.contract import Posterior as Posterior
+from latentmap.model.contract import Precision as Precision
+from latentmap.model.generated import generated_images as generated_images
+from latentmap.model.generated import images_between as images_between
+from latentmap.model.generated import maker_of as maker_of
+from latentmap.model.sampling import decode_all as decode_all
+from latentmap.model.sampling import sample_codes as sample_codes

@@ -1,0 +1,305 @@
+"""Model: an encoder/decoder pair behind one contract, whatever network is inside.
+
+Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` float32 in [0, 1], codes ``(n,
+d)`` float32.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from latentmap.codes import Codes, Space
+from latentmap.errors import ModelError
+from latentmap.frames import Frame
+from latentmap.images import View
+from latentmap.model.exactness import exact_convolutions
+
+Precision = Literal["float32", "bfloat16", "float16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """The moments of the codes of some images: mean and variance, each ``(n, d)``."""
+
+    mean: Tensor
+    variance: Tensor
+
+
+class Model(ABC):
+    """The contract that every adapter keeps: shapes, ranges, device and finiteness are checked
+    here, once.
+
+    A subclass names its ``family`` and gives ``_posterior`` (or ``_encode``) and ``_decode``; these
+    get and give tensors on the model's device, in evaluation mode and without gradients.
+    ``latentmap.model.testing.check_model`` tells whether a subclass keeps the contract.
+
+    ``network`` holds all weights; ``config`` is what builds it again (JSON). Both, with the frame,
+    make the ``fingerprint``: a file's name or training record does not change it. ``space`` is
+    given where the codes are those of another model, such as the generator that is decoded with.
+    """
+
+    family: ClassVar[str]
+    # Whether images have codes in it, and whether it was made to make images.
+    can_encode: bool = True
+    is_generator: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        config: Mapping[str, Any],
+        latent_dim: int,
+        image_shape: tuple[int, int, int],
+        frame: Frame | None = None,
+        space_kind: str = "z",
+        space: Space | None = None,
+    ) -> None:
+        self.network = network.eval().requires_grad_(False)
+        self.name = name
+        self.config = dict(config)
+        self.latent_dim = latent_dim
+        self.image_shape = image_shape
+        self.frame = frame or Frame()
+        self.fingerprint = model_digest(self.family, self.config, self.frame, network)
+        self.space = space or Space(space_kind, latent_dim, name, self.fingerprint)
+        # Fingerprints of other models -> the box of this model's images that shows what they see.
+        self.views: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: images {self.image_shape}, {self.space}>"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.network.parameters()).device
+
+    def to(self, device: str | torch.device) -> Model:
+        """This model, with its weights moved to ``device``."""
+        self.network.to(device)
+        return self
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides an image besides the weights and the code (JSON); here nothing."""
+        return {}
+
+    @property
+    def parts(self) -> int:
+        """Of how many codes of one distribution a code consists, side by side."""
+        return 1
+
+    @property
+    def view(self) -> View:
+        """What the model wants to see of an image: frame, size and channels."""
+        channels, height, width = self.image_shape
+        return View(self.frame, (height, width), channels)
+
+    def seen_through(self, frame: Frame) -> Model:
+        """The same model for images that show another part of the picture: its frame is ``frame``.
+
+        Weights, space and fingerprint are shared: what the network does with an image stays.
+        """
+        other = copy.copy(self)
+        other.frame = frame
+        return other
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Deterministic codes ``(n, d)`` of images in [0, 1]; for a VAE the posterior means.
+
+        Raises:
+            ModelError: wrong shape, type or range, or codes that are not finite.
+        """
+        self.check_images(images)
+        with self._running():
+            return self._checked_codes(self._encode(images.to(self.device)), len(images))
+
+    def encode_pixels(self, pixels: Tensor, *, precision: Precision = "float32") -> Tensor:
+        """Codes ``(n, d)`` of uint8 images ``(n, c, h, w)``, converted on the model's device.
+
+        The result is float32 on the device, not yet checked for finiteness, so that the caller need
+        not wait for it.
+        """
+        self._check_shape(pixels, "images", self.image_shape)
+        if pixels.dtype != torch.uint8:
+            raise ModelError(
+                f"{self.name} takes pixels as uint8, not {pixels.dtype}: use encode for images in "
+                "[0, 1]"
+            )
+        with self._running(precision):
+            images = pixels.to(self.device, non_blocking=True).float().div_(255)
+            if self.device.type == "cuda":
+                images = images.contiguous(memory_format=torch.channels_last)
+            return self._encode(images).float()
+
+    def posterior(self, images: Tensor) -> Posterior:
+        """Mean and variance of the codes of images in [0, 1].
+
+        Raises:
+            ModelError: as for ``encode``, or the model has no posterior.
+        """
+        self.check_images(images)
+        with self._running():
+            posterior = self._posterior(images.to(self.device))
+            self._checked_codes(posterior.variance, len(images))
+            return Posterior(
+                self._checked_codes(posterior.mean, len(images)), posterior.variance.float()
+            )
+
+    def decode(self, codes: Tensor | Codes) -> Tensor:
+        """Images ``(n, c, h, w)`` in [0, 1] of codes ``(n, d)``.
+
+        Raises:
+            SpaceError: the codes say that they are in another space.
+            ModelError: wrong shape or type, codes that are not finite, or images outside [0, 1].
+        """
+        if isinstance(codes, Codes):
+            self.space.require(codes.space, f"codes for {self.name}")
+            codes = codes.vectors
+        self._check_shape(codes, "codes", (self.latent_dim,))
+        if not codes.is_floating_point() or not bool(torch.isfinite(codes).all()):
+            raise ModelError(
+                f"{self.name} decodes finite floating-point codes; these are {codes.dtype} or not "
+                "finite"
+            )
+        with self._running():
+            images = self._decode(codes.to(self.device, torch.float32)).float()
+        expected = (len(codes), *self.image_shape)
+        if images.shape != expected:
+            raise ModelError(
+                f"{self.name} must decode to shape {expected}, not {tuple(images.shape)}"
+            )
+        _check_range(images, f"images decoded by {self.name}")
+        return images
+
+    def decode_with_gradient(self, codes: Tensor) -> Tensor:
+        """Images ``(n, c, h, w)`` of codes ``(n, d)``, through which a loss has gradients in the
+        codes.
+
+        For searches, which call it often: besides their shape nothing of the codes is checked, and
+        nothing of the images, so that the caller need not wait for the device.
+
+        Raises:
+            ModelError: wrong shape.
+        """
+        self._check_shape(codes, "codes", (self.latent_dim,))
+        with self._running(gradients=True):
+            return self._decode(codes.to(self.device, torch.float32)).float()
+
+    def sample(self, n: int, *, seed: int, truncation: float = 1.0) -> Tensor:
+        """``n`` codes ``(n, d)`` drawn from the prior; one seed, the same codes on any device.
+
+        ``truncation`` below 1 draws them towards the mean of the prior by this factor: the images
+        become more typical, and less different from each other.
+        """
+        if n < 1:
+            raise ModelError(f"the number of samples must be at least 1, not {n}")
+        generator = torch.Generator().manual_seed(seed)
+        with self._running():
+            codes = self._sample(n, generator).to(self.device)
+            if truncation != 1:
+                codes = self._truncate(codes, truncation)
+            return self._checked_codes(codes, n)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        return self._posterior(images).mean
+
+    def _posterior(self, images: Tensor) -> Posterior:
+        raise ModelError(
+            f"{self.name} ({self.family}) has no posterior: its encoder gives one code an image"
+        )
+
+    @abstractmethod
+    def _decode(self, codes: Tensor) -> Tensor: ...
+
+    def _sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """The standard normal prior; made on the CPU, so that devices agree."""
+        return torch.randn(n, self.latent_dim, generator=generator)
+
+    def _truncate(self, codes: Tensor, truncation: float) -> Tensor:
+        """Codes drawn towards the mean of the prior, which is 0 for the standard normal."""
+        return codes * truncation
+
+    @contextmanager
+    def _running(
+        self, precision: Precision = "float32", *, gradients: bool = False
+    ) -> Iterator[None]:
+        if precision not in PRECISIONS:
+            raise ModelError(
+                f"unknown precision {precision!r}: choose one of {', '.join(PRECISIONS)}"
+            )
+        with (
+            torch.set_grad_enabled(gradients),
+            exact_convolutions(self.device) if precision == "float32" else nullcontext(),
+            torch.autocast(
+                self.device.type, getattr(torch, precision), enabled=precision != "float32"
+            ),
+        ):
+            yield
+
+    def check_images(self, images: Tensor) -> None:
+        """Refuses images that ``encode`` would refuse.
+
+        Raises:
+            ModelError: wrong shape, type or range.
+        """
+        self._check_shape(images, "images", self.image_shape)
+        if not images.is_floating_point():
+            raise ModelError(
+                f"{self.name} takes images as floats in [0, 1], not {images.dtype}: divide by 255 "
+                "first"
+            )
+        _check_range(images, f"images for {self.name}")
+
+    def _check_shape(self, tensor: Tensor, what: str, expected: tuple[int, ...]) -> None:
+        if tuple(tensor.shape[1:]) != expected or tensor.ndim != len(expected) + 1:
+            wanted = ", ".join(map(str, ("n", *expected)))
+            raise ModelError(
+                f"{self.name} takes {what} of shape ({wanted}), not {tuple(tensor.shape)}"
+            )
+
+    def _checked_codes(self, codes: Tensor, n: int) -> Tensor:
+        if codes.shape != (n, self.latent_dim):
+            raise ModelError(
+                f"{self.name} must give codes of shape {(n, self.latent_dim)}, not "
+                f"{tuple(codes.shape)}"
+            )
+        if not bool(torch.isfinite(codes).all()):
+            raise ModelError(
+                f"{self.name} gave codes that are not finite: its weights may be damaged"
+            )
+        return codes.float()
+
+
+def model_digest(family: str, config: Mapping[str, Any], frame: Frame, network: nn.Module) -> str:
+    """The sha256 (hex) of what decides a model's codes: family, configuration, frame, and every
+    tensor by name.
+    """
+    digest = hashlib.sha256()
+    head = {"family": family, "config": dict(config), "frame": frame.to_json()}
+    digest.update(json.dumps(head, sort_keys=True).encode())
+    for key, tensor in sorted(network.state_dict().items()):
+        flat = tensor.detach().cpu().contiguous()
+        digest.update(f"{key} {flat.dtype} {tuple(flat.shape)}".encode())
+        digest.update(flat.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _check_range(images: Tensor, what: str) -> None:
+    if images.numel() == 0:
+        return
+    low, high = (float(bound) for bound in images.aminmax())
+    # NaN fails both comparisons, so it is caught as well.
+    if not (low >= 0 and high <= 1):
+        raise ModelError(f"{what} must be in [0, 1], but they reach from {low:.4g} to {high:.4g}")

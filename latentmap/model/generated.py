@@ -1,0 +1,240 @@
+"""Generated images: a model's samples as a source of images, with the codes that they were made of.
+
+They are rendered once, in parts, so that an interruption costs one part, and kept as a pack.
+
+Shapes: ``n`` images, ``d`` latent variables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from latentmap.codes import Codes
+from latentmap.errors import ImageError, OutputError
+from latentmap.files import Notify, create_hdf5, hold_lock, replace_atomic, require_parent
+from latentmap.frames import Frame
+from latentmap.images import ImageSource
+from latentmap.images.arrays import ArrayImages
+from latentmap.images.packed import FORMAT, VERSION, Packed, PackedImages
+from latentmap.model.contract import Model
+from latentmap.model.sampling import decode_all, sample_codes
+from latentmap.progress import Progress
+
+# Images that are lost at an interruption, at most; fewer where they are large.
+_PART = 256
+_PART_NUMBERS = 2**24
+_BATCH = 64
+
+
+def generated_images(
+    model: Model,
+    n: int,
+    *,
+    seed: int,
+    folder: Path,
+    notify: Notify | None = None,
+    progress: Progress | None = None,
+) -> ImageSource:
+    """``n`` images that ``model`` makes of codes from its prior, kept in ``folder``.
+
+    They are found again by the model, its space and settings, ``seed`` and ``n``; ``codes_in`` of
+    the result gives their codes.
+
+    Raises:
+        ImageError: ``n`` is below 2, or the model draws its noise anew every time.
+        OutputError: the folder cannot be written.
+    """
+    if n < 2:
+        raise ImageError(f"at least 2 images must be generated, not {n}")
+    if model.settings.get("noise") == "random":
+        raise ImageError(
+            f"{model.name} draws noise anew for every image, but only images that can be made "
+            "again are kept: take the noise const or none"
+        )
+    key = {
+        "model": model.fingerprint,
+        "space": model.space.kind,
+        "settings": model.settings,
+        "frame": model.frame.to_json(),
+        "seed": seed,
+        "n": n,
+    }
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    path = folder / f"{name}.h5"
+    if not path.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
+        with hold_lock(
+            folder / f"{name}.lock", f"the samples of {model.name}", timeout=None, notify=notify
+        ):
+            if not path.exists():
+                codes = sample_codes(model.sample(n, seed=seed), model, seed=seed)
+                pack_decoded(model, codes, path, progress=progress)
+    container = PackedImages(path)
+    container.title = f"{n} samples of {model.name} (seed {seed})"
+    return ImageSource(container, np.arange(n))
+
+
+def kept_bytes(folder: Path) -> int:
+    """How many bytes the generated images in ``folder`` take, unfinished ones included."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def remove_kept(folder: Path) -> int:
+    """Removes all generated images in ``folder``, and tells how many bytes that frees; they can be
+    made again.
+
+    Raises:
+        OutputError: a file cannot be removed.
+    """
+    freed = kept_bytes(folder)
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be removed: {error.strerror}") from error
+    return freed
+
+
+def maker_of(source: Model, target: Model) -> Literal["source", "target"]:
+    """Which of two models makes images for both: what has no encoder must, after that what is a
+    generator; else the target does.
+    """
+    if source.can_encode != target.can_encode:
+        return "target" if source.can_encode else "source"
+    return "source" if source.is_generator and not target.is_generator else "target"
+
+
+def images_between(
+    maker: Model,
+    other: Model,
+    n: int,
+    *,
+    seed: int,
+    folder: Path,
+    view: str | None = None,
+    notify: Notify | None = None,
+    progress: Progress | None = None,
+) -> tuple[ImageSource, Model, Model]:
+    """``n`` images that ``maker`` makes, and both models as they see these.
+
+    ``view`` is the box of the images that ``other`` sees; by default the one that the maker's file
+    knows (see ``estimate_box``), else what follows from the frames of the two. Where there is such
+    a box, frames are relative to the image.
+
+    Raises:
+        ImageError: the box is not inside the image; or there is none, and the frame of ``maker``
+            does not hold that of ``other``.
+    """
+    box = view or maker.views.get(other.fingerprint)
+    if box is not None:
+        maker = maker.seen_through(Frame("full", maker.frame.resize))
+        other = other.seen_through(Frame(box, other.frame.resize))
+    images = images_for(maker, other, n, seed=seed, folder=folder, notify=notify, progress=progress)
+    return images, maker, other
+
+
+def images_for(
+    maker: Model,
+    other: Model,
+    n: int,
+    *,
+    seed: int,
+    folder: Path,
+    notify: Notify | None = None,
+    progress: Progress | None = None,
+) -> ImageSource:
+    """``n`` images that ``maker`` makes, for two models whose frames say what they see of these.
+
+    Raises:
+        ImageError: the frame of ``maker`` does not hold that of ``other``.
+    """
+    try:
+        _packed_as(maker).translate(other.view)
+    except ImageError:
+        raise ImageError(
+            f"{maker.name} makes images in the frame {maker.frame.name}, which does not contain "
+            f"the frame of {other.name}, {other.frame.name}: fit with the box of them that "
+            f"{other.name} sees (--view 0,0,1,1 is all), or find it with `latentmap frames "
+            "estimate`"
+        ) from None
+    return generated_images(maker, n, seed=seed, folder=folder, notify=notify, progress=progress)
+
+
+def _packed_as(model: Model) -> Packed:
+    """What a pack of images that a model makes says of them."""
+    return Packed(model.view, False, None, model.image_shape[0])
+
+
+def pack_decoded(
+    model: Model, codes: Codes, path: Path, *, progress: Progress | None = None
+) -> None:
+    """Writes the images of codes, and the codes, to a pack at ``path``, whole or not at all.
+
+    What an interrupted call left beside it, of the same codes and model, is used again.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    n, vectors = len(codes), codes.vectors.numpy()
+    made_of = [model.fingerprint, json.dumps(model.settings, sort_keys=True)]
+    digest = hashlib.sha256(vectors.tobytes() + "".join(made_of).encode()).hexdigest()[:16]
+    parts = path.with_suffix(f".{digest}.parts")
+    require_parent(parts)
+    parts.mkdir(exist_ok=True)
+    names = []
+    step = max(1, min(_PART, _PART_NUMBERS // math.prod(model.image_shape)))
+    for start in range(0, n, step):
+        stop = min(start + step, n)
+        part = parts / f"{start:09}-{stop:09}.npy"
+        names.append(part)
+        if progress:
+            progress(start, n)
+        if not part.exists():
+            images = decode_all(model, codes.read(start, stop), batch_size=_BATCH)
+            pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+            with replace_atomic(part) as temporary, temporary.open("wb") as file:
+                np.save(file, pixels)
+    _join(names, path, model, codes.ids, vectors)
+    for part in names:
+        part.unlink()
+    parts.rmdir()
+
+
+def _join(
+    parts: list[Path], path: Path, model: Model, ids: np.ndarray, vectors: np.ndarray
+) -> None:
+    """One pack of all parts."""
+    channels, height, width = model.image_shape
+    packed = _packed_as(model)
+    with replace_atomic(path) as temporary, create_hdf5(temporary) as (file, disk):
+        file.attrs["format"] = FORMAT
+        file.attrs["version"] = VERSION
+        file["record"] = json.dumps(packed.to_json(), sort_keys=True)
+        file["space"] = json.dumps(asdict(model.space))
+        file["codes"] = vectors
+        file["ids"] = np.char.encode(ids, "utf-8")
+        digests = np.empty((len(ids), 16), np.uint8)
+        images = file.create_dataset("images", (len(ids), height, width, channels), np.uint8)
+        start = 0
+        for part in parts:
+            pixels = np.load(part, allow_pickle=False)
+            stop = start + len(pixels)
+            images[start:stop] = pixels
+            digests[start:stop] = (
+                ArrayImages(pixels, str(part)).describe(np.arange(len(pixels))).digests
+            )
+            start = stop
+            disk.check()
+        file["digests"] = digests

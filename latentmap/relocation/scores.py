@@ -1,0 +1,326 @@
+"""Scores: what a map loses, beside what is lost without it, with intervals over images.
+
+Shapes: ``n`` images, ``q`` target variables, images ``(n, c, h, w)`` in [0, 1].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentmap.codes import Pairs
+from latentmap.errors import PairError, SpaceError
+from latentmap.images import ImageSource
+from latentmap.intervals import Estimate, interval, resample
+from latentmap.mapping import LinearMap
+from latentmap.model import Model
+from latentmap.progress import Progress
+
+FIGURES = ("r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency")
+_BATCH = 64  # The decoders' inner images are what fills the memory.
+MEANINGS = {
+    "r_mse": "source reconstruction",
+    "l_mse": "mapped code against target code",
+    "r2": "share of the target codes' variance that is predicted",
+    "m_mse": "relocated image",
+    "floor_mse": "floor of M_mse: target reconstruction",
+    "baseline_mse": "baseline of M_mse: the mean image",
+    "efficiency": "(baseline - M_mse) / (baseline - floor)",
+}
+_TITLES = {
+    "r_mse": "R_mse",
+    "l_mse": "L_mse",
+    "r2": "R2",
+    "m_mse": "M_mse",
+    "floor_mse": "  floor",
+    "baseline_mse": "  baseline",
+    "efficiency": "efficiency",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageErrors:
+    """What each scored image contributes, float64 ``(n,)`` each.
+
+    ``reconstruction``, ``relocation``, ``floor`` and ``baseline`` are means over pixels and
+    channels, ``code`` is the mean over target variables, ``code_variance`` the mean squared
+    distance of the target code from the mean code.
+    """
+
+    ids: np.ndarray
+    reconstruction: np.ndarray
+    code: np.ndarray
+    code_variance: np.ndarray
+    relocation: np.ndarray
+    floor: np.ndarray
+    baseline: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """How well a map relocates images, over ``n_test`` images; the map was fitted on ``n_pairs``.
+
+    All errors are means over images, pixels and channels in [0, 1]. ``r_mse``: image against its
+    reconstruction by the source. ``l_mse``: target code against mapped code, mean over variables.
+    ``r2``: the share of the variance of the target codes that is predicted, all variables together.
+    ``m_mse``: image, as the target sees it, against the target's image of the mapped code; it lies
+    between ``floor_mse``, the target's own reconstruction, and ``baseline_mse``, the mean of the
+    scored images. ``efficiency`` is (baseline - m) / (baseline - floor); NaN when the
+    target's floor is not below the baseline.
+
+    ``r2_per_variable`` is NaN for a variable that is constant. ``errors`` holds what each image
+    contributes.
+    """
+
+    r_mse: Estimate
+    l_mse: Estimate
+    r2: Estimate
+    m_mse: Estimate
+    floor_mse: Estimate
+    baseline_mse: Estimate
+    efficiency: Estimate
+    n_pairs: int
+    n_test: int
+    l_mse_per_variable: np.ndarray
+    r2_per_variable: np.ndarray
+    errors: ImageErrors
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, each with ``_low`` and ``_high``; None where one is not defined."""
+        result: dict[str, Any] = {}
+        for name in FIGURES:
+            estimate: Estimate = getattr(self, name)
+            result[name] = _defined(estimate.value)
+            result[f"{name}_low"] = _defined(estimate.low)
+            result[f"{name}_high"] = _defined(estimate.high)
+        result["n_pairs"] = self.n_pairs
+        result["n_test"] = self.n_test
+        result["l_mse_per_variable"] = [_defined(value) for value in self.l_mse_per_variable]
+        result["r2_per_variable"] = [_defined(value) for value in self.r2_per_variable]
+        result["record"] = dict(self.record)
+        return result
+
+    def table(self) -> str:
+        """The figures as aligned text, floor and baseline under the error that they bound."""
+        lines = [f"{'':<12}{'value':>9}  {'95 % interval':>20}"]
+        for name in FIGURES:
+            value, low, high = (_digits(number) for number in getattr(self, name))
+            lines.append(f"{_TITLES[name]:<12}{value:>9}  {low:>9}  {high:>9}   {MEANINGS[name]}")
+        lines.append(f"fitted on {self.n_pairs} pairs, scored on {self.n_test} images")
+        return "\n".join(lines)
+
+
+def evaluate(
+    linear_map: LinearMap,
+    pairs: Pairs,
+    source: Model,
+    target: Model,
+    images: ImageSource,
+    *,
+    seed: int = 0,
+    n_bootstrap: int = 1000,
+    batch_size: int | None = None,
+    record: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Scores:
+    """The scores of a map on some pairs and their images.
+
+    The codes are those of the pairs; images that are in no pair are not read. Images stream through
+    twice, once for their mean, so memory holds a few batches and a row of figures for each image.
+    Intervals are percentiles over ``n_bootstrap`` resamplings of the images, the same for all
+    figures; ratios are formed inside each resampling, with the mean image and the mean code held
+    fixed. ``record`` is added to that of the map, as are, as ``skipped``, the images that could not
+    be encoded.
+
+    Raises:
+        SpaceError: the map or the pairs do not belong to the models.
+        PairError: there are fewer than two pairs, or a pair whose image is not among the images.
+    """
+    return evaluate_all(
+        [linear_map],
+        pairs,
+        source,
+        target,
+        images,
+        seed=seed,
+        n_bootstrap=n_bootstrap,
+        batch_size=batch_size,
+        record=record,
+        progress=progress,
+    )[0]
+
+
+def evaluate_all(
+    maps: Sequence[LinearMap],
+    pairs: Pairs,
+    source: Model,
+    target: Model,
+    images: ImageSource,
+    *,
+    seed: int = 0,
+    n_bootstrap: int = 1000,
+    batch_size: int | None = None,
+    record: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> list[Scores]:
+    """The scores of several maps between the same spaces, as ``evaluate`` gives each.
+
+    What does not depend on the map (images, reconstructions, floor, baseline) is computed once, and
+    all maps meet the same resamplings.
+    """
+    for linear_map in maps:
+        require_models(linear_map, source, target)
+    source.space.require(pairs.source.space, "the source codes of these pairs")
+    target.space.require(pairs.target.space, "the target codes of these pairs")
+    if len(pairs) < 2:
+        raise PairError(f"scores need at least 2 images, not {len(pairs)}: give more test images")
+    pairs, images = _in_order_of(images, pairs)
+    step = batch_size or _BATCH
+    mean_image = torch.zeros(target.image_shape, dtype=torch.float64)
+    mean_code = torch.zeros(target.latent_dim, dtype=torch.float64)
+    total = 2 * len(images)
+    for batch in images.batches([target.view], batch_size=step):
+        mean_image += batch.images[0].sum(0, dtype=torch.float64) / 255
+        mean_code += pairs.target.read(batch.start, batch.stop).sum(0, dtype=torch.float64)
+        if progress:
+            progress(batch.stop, total)
+    mean_image /= len(images)
+    mean_code /= len(images)
+    shared, own = [], []
+    misses = torch.zeros(len(maps), target.latent_dim, dtype=torch.float64)
+    spread = torch.zeros_like(mean_code)
+    views = [source.view, target.view]
+    for batch in images.batches(views, batch_size=step):
+        x, y = (part.read(batch.start, batch.stop) for part in (pairs.source, pairs.target))
+        variance = (y.double() - mean_code).square()
+        spread += variance.sum(0)
+        # Images and what is decoded meet on the models' devices; only errors come back.
+        seen_by_source, seen_by_target = (
+            pixels.to(model.device).float().div(255)
+            for pixels, model in zip(batch.images, (source, target), strict=True)
+        )
+        shared.append(
+            torch.stack(
+                [
+                    _image_errors(seen_by_source, source.decode(x)),
+                    variance.mean(1),
+                    _image_errors(seen_by_target, target.decode(y)),
+                    _image_errors(seen_by_target, mean_image.float().expand_as(seen_by_target)),
+                ]
+            )
+        )
+        carried = []
+        for number, linear_map in enumerate(maps):
+            mapped = linear_map.apply(x)
+            miss = (y.double() - mapped).square()
+            misses[number] += miss.sum(0)
+            relocated = _image_errors(seen_by_target, target.decode(mapped))
+            carried.append(torch.stack([miss.mean(1), relocated]))
+        own.append(torch.stack(carried))
+        if progress:
+            progress(len(images) + batch.stop, total)
+    reconstruction, code_variance, floor, baseline = torch.cat(shared, 1).numpy()
+    of_maps = torch.cat(own, 2).numpy()
+    # A constant variable varies by the rounding of its float32 codes alone.
+    constant = spread <= len(images) * (torch.finfo(torch.float32).eps * mean_code).square()
+    if constant.all():
+        code_variance[:] = 0
+    scores = []
+    for linear_map, (code, relocation), missed in zip(maps, of_maps, misses, strict=True):
+        errors = ImageErrors(
+            pairs.ids, reconstruction, code, code_variance, relocation, floor, baseline
+        )
+        scores.append(
+            Scores(
+                **_estimates(errors, n_bootstrap, seed),
+                n_pairs=linear_map.n_pairs,
+                n_test=len(images),
+                l_mse_per_variable=(missed / len(images)).numpy(),
+                r2_per_variable=torch.where(constant, torch.nan, 1 - missed / spread).numpy(),
+                errors=errors,
+                record={
+                    **linear_map.record,
+                    "scored_data": images.fingerprint,
+                    "score_seed": seed,
+                    "n_bootstrap": n_bootstrap,
+                    "skipped": list(dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped))),
+                    **(record or {}),
+                },
+            )
+        )
+    return scores
+
+
+def _estimates(errors: ImageErrors, n_bootstrap: int, seed: int) -> dict[str, Estimate]:
+    """The figures with their intervals, by name."""
+    rows = np.stack([getattr(errors, row.name) for row in fields(errors) if row.name != "ids"])
+    value = _figures(rows.mean(1))
+    resampled = np.stack([_figures(mean) for mean in resample(rows, n_bootstrap, seed)])
+    return {
+        name: Estimate(float(number), *interval(resampled[:, column]))
+        for column, (name, number) in enumerate(zip(FIGURES, value, strict=True))
+    }
+
+
+def require_models(linear_map: LinearMap, source: Model, target: Model) -> None:
+    """Refuses models whose spaces are not those of a map.
+
+    Raises:
+        SpaceError: the map goes from, or to, another space.
+    """
+    if not linear_map.source.same_as(source.space):
+        raise SpaceError(
+            f"this map goes from {linear_map.source}: give that model with --src, not "
+            f"{source.name} ({source.space})"
+        )
+    if not linear_map.target.same_as(target.space):
+        raise SpaceError(
+            f"this map goes to {linear_map.target}: give that model with --dst, not "
+            f"{target.name} ({target.space})"
+        )
+
+
+def _in_order_of(images: ImageSource, pairs: Pairs) -> tuple[Pairs, ImageSource]:
+    """The pairs in the order of the images, and the images that they are."""
+    order = np.argsort(pairs.ids)
+    place = np.searchsorted(pairs.ids, images.ids, sorter=order)
+    row = order[np.minimum(place, len(order) - 1)]
+    positions = np.flatnonzero(pairs.ids[row] == images.ids)
+    if len(positions) != len(pairs):
+        missing = pairs.ids[~np.isin(pairs.ids, images.ids)]
+        raise PairError(
+            f"{len(missing)} of {len(pairs)} pairs have no image ({missing[0]} is the first): "
+            "score with the images that were encoded"
+        )
+    return pairs.take(row[positions]), images.subset(positions)
+
+
+def _image_errors(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """The mean squared error of each image, ``(n,)``."""
+    others = others.to(images.device)
+    return (images - others).square().flatten(1).mean(1, dtype=torch.float64).cpu()
+
+
+def _figures(means: np.ndarray) -> np.ndarray:
+    """The figures, in the order of ``FIGURES``, from means in the order of ``ImageErrors``."""
+    reconstruction, code, code_variance, relocation, floor, baseline = means
+    r2 = 1 - code / code_variance if code_variance > 0 else np.nan
+    # A target that shows images no better than their mean has no scale for an efficiency.
+    efficiency = (baseline - relocation) / (baseline - floor) if baseline > floor else np.nan
+    return np.array([reconstruction, code, r2, relocation, floor, baseline, efficiency])
+
+
+def _defined(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
+
+
+def _digits(number: float) -> str:
+    if not math.isfinite(number):
+        return "-"
+    return f"{number:.2e}" if 0 < abs(number) < 1e-3 else f"{number:.5f}"

@@ -1,0 +1,258 @@
+"""Several maps between the same two models: by all methods, and from ever more pairs.
+
+Shapes: ``n`` images.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from latentmap.cache import LatentCache
+from latentmap.codes import Space
+from latentmap.errors import MapError, ModelError
+from latentmap.images import ImageSource, OnError
+from latentmap.mapping import SOLVERS, FitOptions, LinearMap
+from latentmap.mapping.fitting import RIDGE_LIKE
+from latentmap.mapping.solvers import options_of
+from latentmap.model import Model
+from latentmap.relocation.pairing import Stage, TrainingPairs
+from latentmap.relocation.relocating import fit_training, score_all_models
+from latentmap.relocation.scores import Scores
+
+_CURVE_FIGURES = ("l_mse", "r2", "m_mse", "efficiency")
+
+
+@dataclass(frozen=True, eq=False)
+class MethodResult:
+    """A map by one method, what it scores, and how long fitting it took, selection included."""
+
+    linear_map: LinearMap
+    scores: Scores
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The method, its settings and its scores."""
+        one = self.linear_map
+        return {
+            "method": one.method,
+            "settings": dict(one.settings),
+            "figures": dict(one.figures),
+            "rank": one.rank,
+            "condition": one.condition,
+            "seconds": self.seconds,
+            **self.scores.to_json(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class MethodComparison:
+    """All methods on the same pairs and images; ``failed`` says of the others why they have no
+    map.
+    """
+
+    results: Sequence[MethodResult]
+    failed: dict[str, str]
+
+
+def compare_methods(
+    training: TrainingPairs,
+    source: Model,
+    target: Model,
+    images: ImageSource,
+    test: ImageSource,
+    *,
+    cache: LatentCache,
+    options: FitOptions | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+    on_error: OnError = "stop",
+    record: Mapping[str, Any] | None = None,
+    stage: Stage,
+) -> MethodComparison:
+    """Every method of ``SOLVERS``, fitted on the training pairs and scored on the ``test`` images.
+
+    ``options`` hold for those methods that take them: a given rank goes to all that have one, a
+    criterion to those whose penalty is that of ridge. ``record`` goes into each result.
+
+    Raises:
+        MapError: no method has a map.
+    """
+    options = options or FitOptions()
+    fitted, failed = [], {}
+    for method in SOLVERS:
+        own = {name: v for name, v in options.settings.items() if name in options_of(method)}
+        select = options.select if method in RIDGE_LIKE else None
+        how = replace(options, method=method, settings=own, select=select, refine=False)
+        started = time.perf_counter()
+        with stage(f"fitting {method}") as progress:
+            try:
+                linear_map = fit_training(
+                    training,
+                    source,
+                    images,
+                    options=how,
+                    seed=seed,
+                    record=record,
+                    progress=progress,
+                )
+            except (MapError, ModelError) as error:
+                failed[method] = str(error)
+                continue
+        fitted.append((linear_map, time.perf_counter() - started))
+    if not fitted:
+        raise MapError(f"no method has a map of these pairs: {next(iter(failed.values()))}")
+    scores = score_all_models(
+        [linear_map for linear_map, _ in fitted],
+        source,
+        target,
+        test,
+        cache=cache,
+        seed=seed,
+        precision=training.record["precision"],
+        batch_size=batch_size,
+        on_error=on_error,
+        stage=stage,
+    )
+    results = [
+        MethodResult(linear_map, score, seconds)
+        for (linear_map, seconds), score in zip(fitted, scores, strict=True)
+    ]
+    return MethodComparison(results, failed)
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The scores of maps from ``n_pairs`` pairs, ``draws`` times drawn.
+
+    For each figure the mean over the draws, and the range that holds 95 % of them; a single draw,
+    of all pairs, has the interval over images.
+    """
+
+    n_pairs: int
+    draws: int
+    figures: dict[str, tuple[float, float, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class LearningCurve:
+    """The scores against the number of pairs, with the bounds that hold at any number, of maps from
+    the space ``source`` to ``target``.
+    """
+
+    source: Space
+    target: Space
+    method: str
+    points: Sequence[CurvePoint]
+    floor_mse: float
+    baseline_mse: float
+    n_test: int
+    record: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """All points: each figure with ``_low`` and ``_high``."""
+        points = []
+        for point in self.points:
+            row: dict[str, Any] = {"n_pairs": point.n_pairs, "draws": point.draws}
+            for name, (value, low, high) in point.figures.items():
+                row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            points.append(row)
+        return {
+            "source": asdict(self.source),
+            "target": asdict(self.target),
+            "method": self.method,
+            "n_test": self.n_test,
+            "floor_mse": self.floor_mse,
+            "baseline_mse": self.baseline_mse,
+            "points": points,
+            "record": dict(self.record),
+        }
+
+
+def learning_curve(
+    training: TrainingPairs,
+    source: Model,
+    target: Model,
+    images: ImageSource,
+    test: ImageSource,
+    *,
+    sizes: Sequence[int],
+    draws: int = 5,
+    cache: LatentCache,
+    options: FitOptions | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+    on_error: OnError = "stop",
+    record: Mapping[str, Any] | None = None,
+    stage: Stage,
+) -> LearningCurve:
+    """Maps from random subsets of the training pairs, each size ``draws`` times, all scored on the
+    same images. ``record`` goes into the result.
+
+    Raises:
+        MapError: a size is below 2 or above the number of pairs, or a fit fails.
+    """
+    options = options or FitOptions()
+    every = len(training.pairs)
+    wrong = [size for size in sizes if not 2 <= size <= every]
+    if wrong or not sizes:
+        raise MapError(
+            f"a learning curve takes sizes from 2 to the {every} training pairs, not "
+            f"{', '.join(map(str, wrong)) or 'none'}"
+        )
+    plan = [
+        (size, draw) for size in sorted(set(sizes)) for draw in range(1 if size == every else draws)
+    ]
+    maps = []
+    with stage("fitting") as progress:
+        for done, (size, draw) in enumerate(plan):
+            part = training.sample(size, seed=seed + draw)
+            maps.append(
+                fit_training(part, source, images, options=options, seed=seed, record=record)
+            )
+            if progress:
+                progress(done + 1, len(plan))
+    scores = score_all_models(
+        maps,
+        source,
+        target,
+        test,
+        cache=cache,
+        seed=seed,
+        precision=training.record["precision"],
+        batch_size=batch_size,
+        on_error=on_error,
+        stage=stage,
+    )
+    points = []
+    for size in sorted(set(sizes)):
+        mine = [s for (n, _), s in zip(plan, scores, strict=True) if n == size]
+        points.append(
+            CurvePoint(size, len(mine), {f: _over_draws(mine, f) for f in _CURVE_FIGURES})
+        )
+    first = scores[0]
+    # Of the last map; what was chosen for it is not what was chosen for all.
+    made = {name: value for name, value in scores[-1].record.items() if name != "selection"}
+    return LearningCurve(
+        source=source.space,
+        target=target.space,
+        method=options.method,
+        points=points,
+        floor_mse=first.floor_mse.value,
+        baseline_mse=first.baseline_mse.value,
+        n_test=first.n_test,
+        record=made,
+    )
+
+
+def _over_draws(scores: Sequence[Scores], name: str) -> tuple[float, float, float]:
+    if len(scores) == 1:
+        value, low, high = getattr(scores[0], name)
+        return (value, low, high)
+    values = [getattr(one, name).value for one in scores]
+    low, high = np.quantile(values, [0.025, 0.975])
+    return (float(np.mean(values)), float(low), float(high))

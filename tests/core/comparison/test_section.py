@@ -1,0 +1,175 @@
+import json
+from dataclasses import replace
+
+import html5lib
+import pytest
+
+from latentmap.comparison.section import comparison_report, comparison_sections
+from latentmap.intervals import Estimate
+from latentmap.report import ImageRows, Measure, Table
+from latentmap.report.page import render
+from latentmap.report.parts import HeatMap, Plane
+from latentmap.report.reading import report_from_json
+
+
+@pytest.fixture(scope="module")
+def sections(comparison):
+    return {one.id: one for one in comparison_sections(comparison)}
+
+
+def blocks(section, kind):
+    return [block for block in section.blocks if isinstance(block, kind)]
+
+
+def test_the_sections_are_in_the_order_of_reading(sections):
+    assert list(sections) == [
+        "models",
+        "spaces",
+        "maps",
+        "pairs",
+        "similarity",
+        "ways",
+        "methods",
+    ]
+
+
+def test_the_page_is_valid_and_its_links_lead_somewhere(comparison):
+    report = comparison_report(comparison)
+    page = render(report_from_json(json.loads(json.dumps(report.to_json()))))
+    tree = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(page)
+    ids = [one.get("id") for one in tree.iter() if one.get("id")]
+    assert len(ids) == len(set(ids))
+    assert {one.get("href")[1:] for one in tree.findall(".//a")} <= set(ids)
+    assert all(one.get("alt") for one in tree.findall(".//img"))
+    assert "How 3 latent spaces relate" in page
+
+
+def test_every_ordered_pair_stands_in_the_table_with_its_figures(comparison, sections):
+    (table,) = blocks(sections["maps"], Table)
+    titles = [column.title for column in table.columns]
+    assert [row.cells[:2] for row in table.rows] == [
+        [comparison.models[i].label, comparison.models[j].label] for i, j in comparison.pairs
+    ]
+    for row, pair in zip(table.rows, comparison.pairs.values(), strict=True):
+        cells = dict(zip(titles, row.cells, strict=True))
+        assert cells["type"] == pair.kind
+        assert cells["R2"] == Measure.of(pair.r2)
+        assert cells["M_mse"] == Measure.of(pair.m_mse)
+        assert cells["efficiency"] == Measure.of(pair.efficiency)
+
+
+def test_heat_maps_have_the_figure_of_each_pair(comparison, sections):
+    (r2,) = blocks(sections["spaces"], HeatMap)
+    (back,) = blocks(sections["ways"], HeatMap)
+    for (i, j), pair in comparison.pairs.items():
+        cell = r2.cells[i][j]
+        assert (cell.value, cell.link) == (pair.r2.value, f"pair-{i}-{j}")
+        assert f"{comparison.models[i].label} to {comparison.models[j].label}" in cell.meaning
+        assert back.cells[i][j].value == 1 - pair.cycle.value
+    assert [r2.cells[i][i] for i in range(3)] == [None] * 3
+
+
+def test_the_interval_of_what_is_left_is_turned_around(comparison):
+    pairs = dict(comparison.pairs)
+    pairs[0, 1] = replace(pairs[0, 1], cycle=Estimate(0.25, 0.125, 0.5))
+    ways = comparison_sections(replace(comparison, pairs=pairs))[5]
+    (heat,) = blocks(ways, HeatMap)
+    assert heat.cells[0][1].meaning.endswith("0.750 [0.500, 0.875]")
+
+
+def test_a_figure_that_is_not_defined_is_said_to_be(comparison):
+    nothing = Estimate(float("nan"), float("nan"), float("nan"))
+    pairs = {place: replace(pair, r2=nothing) for place, pair in comparison.pairs.items()}
+    sections = comparison_sections(replace(comparison, pairs=pairs))
+    (heat,) = blocks(sections[1], HeatMap)
+    assert heat.cells[0][1].value is None
+    assert heat.cells[0][1].meaning.endswith("not defined")
+    assert not any("Best predicted" in text for text in sections[1].text)
+
+
+def test_the_best_and_the_worst_are_named(sections):
+    assert any(
+        "Best predicted: a to b, R2 1.00" in t or "Best predicted: b to a, R2 1.00" in t
+        for t in sections["spaces"].text
+    )
+
+
+def test_the_plane_has_every_model_and_says_the_distances(comparison, sections):
+    (plane,) = blocks(sections["spaces"], Plane)
+    assert plane.names == ["a", "b", "<c>"]
+    assert f"b and a {comparison.layout.distances[1, 0]:.2f}" in plane.alternative
+
+
+def test_each_pair_has_three_rows_and_its_shared_directions(comparison, sections):
+    figures = blocks(sections["pairs"], ImageRows)
+    assert [one.id for one in figures[::2]] == [f"pair-{i}-{j}" for i, j in comparison.pairs]
+    for rows, factors in zip(figures[::2], figures[1::2], strict=True):
+        assert len(rows.rows) == 3
+        assert {image.width for row in rows.rows for image in row.images} == {40}
+        assert len(factors.heads) == 2
+        assert all(len(row.images) == 2 for row in factors.rows)
+
+
+def test_similarities_stand_with_interval_and_null(comparison, sections):
+    table, indexes = blocks(sections["similarity"], Table)
+    titles = [column.title for column in table.columns]
+    cells = dict(zip(titles, table.rows[0].cells, strict=True))
+    cka = comparison.similarities.matrices["cka"]
+    assert cells["linear CKA"].value == cka.value[0, 1]
+    assert cells["linear CKA"].low == cka.low[0, 1]
+    assert "null" in cells["linear CKA"].note
+    pwcca = comparison.similarities.matrices["pwcca"]
+    assert cells["PWCCA →"].value == pwcca.value[0, 1]
+    assert cells["PWCCA ←"].value == pwcca.value[1, 0]
+    assert len(table.rows) == 3
+    assert len(indexes.rows) == len(comparison.similarities.matrices)
+    better = {column.title: column.better for column in table.columns}
+    assert (better["linear CKA"], better["Procrustes distance"]) == ("high", "low")
+
+
+def test_all_ways_by_a_third_are_there(comparison, sections):
+    (table,) = blocks(sections["ways"], Table)[1:]
+    assert len(table.rows) == len(comparison.compositions) == 6
+    way = comparison.compositions[0]
+    assert table.rows[0].cells[3:] == [
+        Measure.of(way.r2),
+        Measure.of(comparison.pairs[way.source, way.target].r2),
+        Measure.of(way.lost_r2),
+    ]
+
+
+def test_methods_stand_beside_ridge_or_say_why_not(comparison, sections):
+    (table,) = blocks(sections["methods"], Table)
+    assert [column.title for column in table.columns] == ["from", "to", "ridge", "procrustes"]
+    place, pair = next(iter(comparison.pairs.items()))
+    failed = replace(pair, methods=[], failed={"cca": "too few images"})
+    changed = replace(comparison, pairs={**comparison.pairs, place: failed})
+    (table,) = comparison_sections(changed)[-1].blocks
+    assert table.rows[0].cells[3:] == [None, None]
+    assert "No map by cca: too few images." in table.note
+
+
+def test_without_other_methods_there_is_no_section_of_them(comparison):
+    pairs = {place: replace(pair, methods=[]) for place, pair in comparison.pairs.items()}
+    assert comparison_sections(replace(comparison, pairs=pairs))[-1].id == "ways"
+
+
+def test_two_models_have_no_way_by_a_third(comparison):
+    ways = comparison_sections(replace(comparison, compositions=[]))[5]
+    assert ways.title == "There and back"
+    assert [block.title for block in blocks(ways, Table)] == ["There and back"]
+
+
+def test_a_model_that_made_the_images_is_named(comparison):
+    own = replace(comparison.models[1], reconstruction_mse=Estimate(1e-6, 1e-6, 1e-6))
+    models = [comparison.models[0], own, comparison.models[2]]
+    (overview, made) = comparison_sections(replace(comparison, models=models))[0].text
+    assert overview.startswith("3 models of the same images.")
+    assert made.startswith("b made the images")
+
+
+def test_every_section_says_what_made_it(comparison, sections):
+    for section in sections.values():
+        assert section.record["command"] == "latentmap compare a b '<c>'"
+        assert section.record["models"]["a"] == comparison.models[0].fingerprint
+        assert {"seed", "versions", "images"} <= set(section.record)

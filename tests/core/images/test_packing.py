@@ -1,0 +1,294 @@
+import json
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from latentmap.errors import ImageError, OutputError
+from latentmap.frames import Frame
+from latentmap.images import View, load_all, open_images, pack_images
+
+CELEBA = View(Frame("celeba"), (64, 64), 3)
+
+
+def write_images(folder, count=9, size=(178, 218), mode="RGB"):
+    folder.mkdir()
+    random = np.random.default_rng(len(folder.name))
+    for i in range(count):
+        pixels = random.integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+        Image.fromarray(pixels).convert(mode).save(folder / f"{i + 1}.png")
+    return folder
+
+
+def pixels_of(source, view):
+    return load_all(source, view)[0]
+
+
+def test_a_pack_stands_for_its_folder(tmp_path):
+    source = open_images(write_images(tmp_path / "a", 12))
+    seen = []
+    result = pack_images(
+        source, CELEBA, tmp_path / "a.h5", progress=lambda *done: seen.append(done)
+    )
+    assert (result.count, result.skipped, seen[-1]) == (12, (), (12, 12))
+    pack = open_images(tmp_path / "a.h5")
+    assert pack.ids.tolist() == source.ids.tolist()
+    assert np.array_equal(pack.digests, source.digests)
+    assert pack.fingerprint == source.fingerprint
+    assert (pack.channels, pack.image_size) == (3, (64, 64))
+    assert pack.splits.tolist() == source.splits.tolist()
+    assert torch.equal(pixels_of(pack, CELEBA), pixels_of(source, CELEBA))
+    assert pack.view_key(CELEBA) == {}
+    assert pack.view() == CELEBA
+    batches = list(pack.subset([5, 2, 9]).batches([CELEBA], batch_size=2))
+    assert torch.equal(
+        torch.cat([b.images[0] for b in batches]), pixels_of(source, CELEBA)[[5, 2, 9]]
+    )
+
+
+def test_parts_of_the_images_have_the_same_fingerprint_from_a_pack(tmp_path):
+    folder = write_images(tmp_path / "a", 12)
+    pack_images(open_images(folder), CELEBA, tmp_path / "a.h5")
+    for options in ({"limit": 5}, {"split": "train"}):
+        pack = open_images(tmp_path / "a.h5", **options)
+        assert pack.fingerprint == open_images(folder, **options).fingerprint
+
+
+def test_the_partition_of_the_originals_travels_with_the_pack(tmp_path):
+    folder = write_images(tmp_path / "a", 4)
+    (folder / "list_eval_partition.txt").write_text("1.png 2\n2.png 0\n3.png 1\n4.png 2\n")
+    (tmp_path / "elsewhere").mkdir()
+    pack_images(open_images(folder), CELEBA, tmp_path / "elsewhere" / "a.h5")
+    pack = open_images(tmp_path / "elsewhere" / "a.h5")
+    assert pack.splits.tolist() == ["test", "train", "val", "test"]
+    assert pack.split("test").ids.tolist() == ["1.png", "4.png"]
+
+
+def test_two_packs_of_the_same_images_have_the_same_bytes(tmp_path):
+    source = open_images(write_images(tmp_path / "a", 3))
+    for name in ("1.h5", "2.h5"):
+        pack_images(source, CELEBA, tmp_path / name)
+    assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("view", "frames"),
+    [
+        # Nothing but cut out: whatever is inside is exact, at any size and with any filter.
+        (View(Frame("full"), (218, 178), 3), ["full", "celeba", "center", "0.1,0.2,0.9,0.8"]),
+        (View(Frame("celeba"), (128, 128), 3), ["celeba", "0.3,0.3,0.7,0.7"]),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("resize", ["torch-bicubic", "pillow-lanczos"])
+def test_a_pack_that_only_cuts_gives_the_originals_pixels(tmp_path, view, frames, channels, resize):
+    source = open_images(write_images(tmp_path / "a", 3))
+    result = pack_images(source, view, tmp_path / "a.h5")
+    assert not result.packed.resized
+    pack = open_images(tmp_path / "a.h5")
+    for name in frames:
+        seen = View(Frame(name, resize), (32, 24), channels)
+        assert pack.view_key(seen) == {}
+        assert torch.equal(pixels_of(pack, seen), pixels_of(source, seen))
+
+
+def test_what_differs_from_the_originals_goes_into_the_key(tmp_path):
+    source = open_images(write_images(tmp_path / "a", 3))
+    result = pack_images(source, CELEBA, tmp_path / "a.h5")
+    assert result.packed.resized
+    pack = open_images(tmp_path / "a.h5")
+    for seen in (
+        View(Frame("celeba"), (32, 32), 3),
+        View(Frame("0.3,0.3,0.7,0.7"), (16, 16), 3),
+        View(Frame("celeba"), (64, 64), 1),
+    ):
+        assert pack.view_key(seen) == result.packed.to_json()
+        assert pixels_of(pack, seen).shape == (3, seen.channels, *seen.size)
+        assert json.loads(json.dumps(pack.view_key(seen))) == pack.view_key(seen)
+
+
+def test_half_of_a_pack_is_near_half_of_the_originals(tmp_path):
+    (tmp_path / "a").mkdir()
+    ramp = np.add.outer(np.arange(218), np.arange(178)).astype(np.uint8)[..., None]
+    Image.fromarray(np.repeat(ramp // 2, 3, axis=2)).save(tmp_path / "a" / "1.png")
+    source = open_images(tmp_path / "a")
+    pack_images(source, CELEBA, tmp_path / "a.h5")
+    seen = View(Frame("0.3,0.3,0.7,0.7"), (16, 16), 3)
+    difference = pixels_of(open_images(tmp_path / "a.h5"), seen).int() - pixels_of(source, seen)
+    assert difference.abs().max() <= 2
+
+
+def test_a_frame_that_the_pack_does_not_contain_is_refused(tmp_path):
+    source = open_images(write_images(tmp_path / "a", 2))
+    pack_images(source, CELEBA, tmp_path / "a.h5")
+    pack = open_images(tmp_path / "a.h5")
+    seen = View(Frame("full"), (64, 64), 3)
+    with pytest.raises(ImageError, match="shows frame 'celeba', which does not contain 'full'"):
+        pack.batches([seen], batch_size=4)
+    with pytest.raises(ImageError, match="which does not contain 'full'"):
+        pack.view_key(seen)
+
+
+def test_another_filter_than_the_packs_is_refused(tmp_path):
+    source = open_images(write_images(tmp_path / "a", 2))
+    pack_images(source, CELEBA, tmp_path / "a.h5")
+    seen = View(Frame("celeba", "pillow-box"), (64, 64), 3)
+    message = "resized with torch-bicubic, not pillow-box: .* pack them with --resize pillow-box"
+    with pytest.raises(ImageError, match=message):
+        load_all(open_images(tmp_path / "a.h5"), seen)
+
+
+def test_images_of_several_sizes_are_packed_at_one(tmp_path):
+    folder = write_images(tmp_path / "a", 2)
+    Image.new("RGB", (90, 80), (9, 8, 7)).save(folder / "3.png")
+    source = open_images(folder)
+    result = pack_images(source, View(Frame("center"), (40, 40), 3), tmp_path / "a.h5")
+    assert result.packed.original_size is None
+    pack = open_images(tmp_path / "a.h5")
+    assert pack.read(2).reshape(-1, 3).max(axis=0).tolist() == [9, 8, 7]
+    # Where the centre was depends on sizes that differ.
+    with pytest.raises(ImageError, match=r"does not contain '0.4,0.4,0.6,0.6'"):
+        pack.view_key(View(Frame("0.4,0.4,0.6,0.6"), (8, 8), 3))
+    pack_images(source, View(Frame("0.1,0.1,0.9,0.9"), (40, 40), 3), tmp_path / "b.h5")
+    key = open_images(tmp_path / "b.h5").view_key(View(Frame("0.4,0.4,0.6,0.6"), (8, 8), 3))
+    assert key["original_size"] is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "packed_channels", "seen_channels", "exact"),
+    [("L", 1, 3, True), ("L", 3, 1, False), ("RGB", 1, 3, False), ("RGB", 3, 1, False)],
+)
+def test_channels_are_exact_only_where_nothing_is_lost(
+    tmp_path, mode, packed_channels, seen_channels, exact
+):
+    source = open_images(write_images(tmp_path / "a", 3, mode=mode))
+    pack_images(source, View(Frame(), (50, 40), packed_channels), tmp_path / "a.h5")
+    pack = open_images(tmp_path / "a.h5")
+    seen = View(Frame(), (50, 40), seen_channels)
+    assert (pack.view_key(seen) == {}) == exact
+    if exact:
+        assert torch.equal(pixels_of(pack, seen), pixels_of(source, seen))
+
+
+def test_a_damaged_image_stops_the_packing_or_is_left_out(tmp_path):
+    folder = write_images(tmp_path / "a", 300, (20, 20))
+    good = pixels_of(open_images(folder), View(Frame(), (20, 20), 3))
+    for name in ("7.png", "290.png"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:100])
+    source = open_images(folder)
+    view = View(Frame(), (20, 20), 3)
+    with pytest.raises(ImageError, match=r"image '7.png'"):
+        pack_images(source, view, tmp_path / "a.h5")
+    assert not list(tmp_path.glob("*a*.h5*"))
+    result = pack_images(source, view, tmp_path / "a.h5", on_error="skip")
+    assert result.count == 298
+    assert ["7.png" in result.skipped[0], "290.png" in result.skipped[1]] == [True, True]
+    pack = open_images(tmp_path / "a.h5")
+    kept = np.delete(np.arange(300), [6, 289])
+    assert pack.ids.tolist() == source.ids[kept].tolist()
+    assert np.array_equal(pack.digests, source.digests[kept])
+    assert torch.equal(pixels_of(pack, view), good[kept])
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["a.h5"]
+
+
+def test_images_none_of_which_can_be_read_are_not_packed(tmp_path):
+    (tmp_path / "1.png").write_bytes(b"hello")
+    with pytest.raises(ImageError, match="none of the 1 images of"):
+        pack_images(open_images(tmp_path), CELEBA, tmp_path / "a.h5", on_error="skip")
+
+
+def test_a_pack_is_not_packed_again(tmp_path):
+    pack_images(open_images(write_images(tmp_path / "a", 1)), CELEBA, tmp_path / "a.h5")
+    with pytest.raises(ImageError, match="is a pack already: pack the original images"):
+        pack_images(open_images(tmp_path / "a.h5"), CELEBA, tmp_path / "b.h5")
+
+
+def test_all_of_a_pack_is_loaded_without_reading_it(tmp_path):
+    pack_images(open_images(write_images(tmp_path / "a", 6)), CELEBA, tmp_path / "a.h5")
+    before = (tmp_path / "a.h5").read_bytes()
+    pack = open_images(tmp_path / "a.h5")
+    pixels, positions, _ = load_all(pack, CELEBA)
+    assert isinstance(pack.mapped(CELEBA), np.memmap)
+    part = load_all(pack.subset(range(2, 5)), CELEBA)[0]
+    assert torch.equal(part, pixels[2:5])
+    assert positions.tolist() == list(range(6))
+    # Writing to the tensor is writing to memory.
+    pixels[0] = 7
+    assert (tmp_path / "a.h5").read_bytes() == before
+    assert pack.mapped(View(Frame("celeba"), (32, 32), 3)) is None
+    assert pack.subset([1, 3]).mapped(CELEBA) is None
+
+
+def test_a_pack_that_somebody_compressed_is_refused(tmp_path):
+    source = open_images(write_images(tmp_path / "a", 6))
+    pack_images(source, CELEBA, tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        pixels = file["images"][:]
+        del file["images"]
+        file.create_dataset("images", data=pixels, chunks=(2, 64, 64, 3), compression="gzip")
+    with pytest.raises(ImageError, match="whose images are not in one piece: pack again"):
+        open_images(tmp_path / "a.h5")
+
+
+def test_packs_that_are_damaged_or_of_another_version_are_refused(tmp_path):
+    pack_images(open_images(write_images(tmp_path / "a", 2)), CELEBA, tmp_path / "a.h5")
+    whole = (tmp_path / "a.h5").read_bytes()
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        del file["digests"]
+    with pytest.raises(ImageError, match=r"a.h5 is a damaged pack .*: pack again"):
+        open_images(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file.attrs["version"] = 9
+    with pytest.raises(ImageError, match="is a pack of version 9, this latentmap reads version 1"):
+        open_images(tmp_path / "a.h5")
+    (tmp_path / "a.h5").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ImageError, match="is no HDF5 file, or is cut off"):
+        open_images(tmp_path / "a.h5")
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from latentmap.errors import OutputError
+from latentmap.frames import Frame
+from latentmap.images.opening import View, open_images
+from latentmap.images.packing import pack_images
+source = open_images("digits")
+for limit in (470000, 100000, 5000, 100):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        pack_images(source, View(Frame(), (16, 16), 1), Path(sys.argv[1]))
+    except OutputError as error:
+        print(error)
+"""
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path):
+    path = tmp_path / "digits.h5"
+    path.write_bytes(b"earlier")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "digits.h5 could not be written: File too large; nothing was changed" in done.stdout
+    assert len(done.stdout.splitlines()) == 4
+    assert done.stderr == ""
+    assert path.read_bytes() == b"earlier"
+    assert [file.name for file in tmp_path.iterdir()] == ["digits.h5"]
+
+
+def test_a_missing_folder_is_an_output_error(tmp_path):
+    with pytest.raises(OutputError, match=r"a.h5 could not be written: .*nothing was changed"):
+        pack_images(open_images("digits"), View(Frame(), (8, 8), 1), tmp_path / "missing" / "a.h5")
+
+
+def test_mnist_is_packed_and_read_as_it_is(tmp_path, shared_data):
+    source = open_images(shared_data / "mnist" / "t10k-images-idx3-ubyte.gz")
+    pack_images(source, source.view(), tmp_path / "mnist.h5")
+    pack = open_images(tmp_path / "mnist.h5")
+    assert pack.fingerprint == source.fingerprint
+    assert torch.equal(pixels_of(pack, pack.view()), pixels_of(source, source.view()))

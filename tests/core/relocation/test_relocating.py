@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from latentmap.cache import LatentCache
+from latentmap.errors import ImageError, MapError, SpaceError
+from latentmap.images import ImageSource, open_images
+from latentmap.model.testing import LinearModel
+from latentmap.relocation import fit_models, relocate, score_models
+
+
+def scene(folder: Path, *, n: int = 200) -> tuple[LinearModel, LinearModel, ImageSource]:
+    """Two exact models that show the same images, and such images."""
+    source = LinearModel(seed=1, name="a")
+    target = LinearModel(seed=2, name="b")
+    shown = source.decode(source.sample(n, seed=3))
+    pixels = (shown * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    np.save(folder / "images.npy", pixels)
+    return source, target, open_images(folder / "images.npy")
+
+
+def test_from_two_models_and_images_to_a_map_its_scores_and_relocated_images(tmp_path):
+    source, target, images = scene(tmp_path)
+    cache = LatentCache(tmp_path / "cache")
+    linear_map = fit_models(source, target, images, cache=cache)
+    test = images.split("test")
+    scores = score_models(linear_map, source, target, test, cache=cache)
+    assert linear_map.n_pairs == (images.splits == "train").sum()
+    assert scores.n_test == len(test)
+    assert scores.efficiency.value == pytest.approx(1, abs=1e-3)
+    moved = relocate(linear_map, source, target, test.subset([0, 1, 2]))
+    (batch,) = test.subset([0, 1, 2]).batches([source.view], batch_size=3)
+    assert torch.equal(moved.originals, batch.images[0] / 255)
+    assert torch.allclose(moved.reconstructions, moved.originals, atol=0.01)
+    assert torch.allclose(moved.relocated, moved.originals, atol=0.01)
+
+
+def test_every_stage_is_announced(tmp_path):
+    source, target, images = scene(tmp_path)
+    stages = []
+
+    class Stage:
+        def __init__(self, label):
+            stages.append(label)
+
+        def __enter__(self):
+            return None
+
+        def __exit__(self, *error):
+            return None
+
+    cache = LatentCache(tmp_path / "cache")
+    linear_map = fit_models(source, target, images, cache=cache, stage=Stage)
+    score_models(linear_map, source, target, images, cache=cache, stage=Stage)
+    prepared = ["reading images", "encoding"]
+    assert stages == [*prepared, "fitting", *prepared, "scoring"]
+
+
+def test_a_copy_of_a_training_image_under_another_name_is_left_out(tmp_path):
+    source, target, images = scene(tmp_path)
+    cache = LatentCache(tmp_path / "cache")
+    linear_map = fit_models(source, target, images, cache=cache, n_pairs=30, seed=1)
+    pixels = np.stack([images.read(i) for i in range(len(images))])
+    np.save(tmp_path / "reversed.npy", pixels[::-1])
+    others = open_images(tmp_path / "reversed.npy")
+    scores = score_models(linear_map, source, target, others, cache=cache)
+    assert scores.record["n_left_out"] == 30
+    assert scores.n_test == 170
+
+
+def test_images_that_could_not_be_read_are_in_the_records(tmp_path):
+    source, target, images = scene(tmp_path)
+    (tmp_path / "faces").mkdir()
+    for i in range(len(images)):
+        Image.fromarray(images.read(i)[..., 0]).save(tmp_path / "faces" / f"{i:03}.png")
+    faces = open_images(tmp_path / "faces")
+    lost = {name: str(faces.split(name).ids[1]) for name in ("train", "test")}
+    for name in lost.values():
+        (tmp_path / "faces" / name).write_bytes(b"no image")
+    faces, cache = open_images(tmp_path / "faces"), LatentCache(tmp_path / "cache")
+    linear_map = fit_models(source, target, faces, cache=cache, on_error="skip")
+    assert linear_map.record["fit_skipped"] == [lost["train"]]
+    test = faces.split("test")
+    scores = score_models(linear_map, source, target, test, cache=cache, on_error="skip")
+    assert scores.record["skipped"] == [lost["test"]]
+    assert scores.n_test == len(test) - 1
+
+
+def test_the_split_test_is_kept_for_the_scores(tmp_path):
+    source, target, images = scene(tmp_path)
+    with pytest.raises(MapError, match="cannot be fitted on the split test"):
+        fit_models(source, target, images, cache=LatentCache(tmp_path / "c"), split="test")
+    with pytest.raises(ImageError, match="unknown split 'rest'"):
+        fit_models(source, target, images, cache=LatentCache(tmp_path / "c"), split="rest")
+
+
+def test_other_models_are_refused_before_any_work(tmp_path):
+    source, target, images = scene(tmp_path)
+    cache = LatentCache(tmp_path / "cache")
+    linear_map = fit_models(source, target, images, cache=cache)
+    empty = LatentCache(tmp_path / "empty")
+    with pytest.raises(SpaceError, match=r"goes from z of a .*--src, not b \(z of b"):
+        score_models(linear_map, target, source, images, cache=empty)
+    with pytest.raises(SpaceError, match=r"goes to z of b .*--dst, not a \(z of a"):
+        relocate(linear_map, source, source, images)
+    assert not (tmp_path / "empty").exists()

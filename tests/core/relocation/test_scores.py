@@ -1,0 +1,260 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from latentmap.codes import Codes, pair
+from latentmap.errors import PairError, SpaceError
+from latentmap.frames import Frame
+from latentmap.images import open_images
+from latentmap.mapping import fit
+from latentmap.model.testing import LinearModel
+from latentmap.relocation import evaluate
+from latentmap.relocation.scores import FIGURES
+
+
+def scene(folder: Path, *, n=60, noise=0.0, target_frame=None, target_shape=(1, 4, 4)):
+    """Two exact models, images that both can show, and the codes that were behind them."""
+    source = LinearModel(seed=1, name="a")
+    target = LinearModel(
+        seed=2, name="b", frame=target_frame, image_shape=target_shape, span_seed=0
+    )
+    codes = source.sample(n, seed=3)
+    shown = source.decode(codes)
+    shown = shown + noise * torch.rand(shown.shape, generator=torch.manual_seed(4))
+    pixels = (shown.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    np.save(folder / "images.npy", pixels)
+    images = open_images(folder / "images.npy")
+    return source, target, images
+
+
+def encoded(model, images):
+    (pixels,) = next(iter(images.batches([model.view], batch_size=len(images)))).images
+    return Codes.from_array(
+        images.ids,
+        model.encode_pixels(pixels),
+        space=model.space,
+        frame=model.frame,
+        data=images.fingerprint,
+        digests=images.digests,
+    )
+
+
+def paired(source, target, images):
+    return pair(encoded(source, images), encoded(target, images))
+
+
+def test_a_perfect_map_has_efficiency_one_and_meets_its_floor(tmp_path):
+    source, target, images = scene(tmp_path)
+    pairs = paired(source, target, images)
+    scores = evaluate(fit(pairs, method="least-squares"), pairs, source, target, images)
+    assert scores.floor_mse.value == pytest.approx(0, abs=1e-5)  # Pixels are whole numbers of 255.
+    assert scores.r_mse.value == pytest.approx(scores.floor_mse.value, rel=1e-2)
+    assert scores.m_mse.value == pytest.approx(scores.floor_mse.value, rel=1e-2)
+    assert scores.efficiency.value == pytest.approx(1, abs=1e-3)
+    assert scores.efficiency.low == pytest.approx(1, abs=1e-3)
+    assert scores.r2.value == pytest.approx(1, abs=1e-6)
+    assert scores.l_mse.value == pytest.approx(0, abs=1e-6)
+    assert (scores.n_pairs, scores.n_test) == (60, 60)
+
+
+def test_the_map_to_the_mean_code_explains_nothing(tmp_path):
+    source, target, images = scene(tmp_path)
+    pairs = paired(source, target, images)
+    scores = evaluate(fit(pairs, penalty=1e12), pairs, source, target, images)
+    assert scores.r2.value == pytest.approx(0, abs=1e-6)
+    # The decoder is linear, so the mean code shows the mean image.
+    assert scores.m_mse.value == pytest.approx(scores.baseline_mse.value, rel=1e-3)
+    assert scores.efficiency.value == pytest.approx(0, abs=1e-3)
+
+
+def test_the_figures_are_those_of_their_definitions(tmp_path):
+    source, target, images = scene(tmp_path, noise=0.05)
+    pairs = paired(source, target, images)
+    fitted = fit(pairs.take(np.arange(20)))
+    scores = evaluate(fitted, pairs, source, target, images, batch_size=7)
+    (pixels,) = next(iter(images.batches([source.view], batch_size=60))).images
+    x, z, y = pixels / 255, pairs.source.vectors, pairs.target.vectors
+    mapped = fitted.apply(z)
+    expected = {
+        "r_mse": (x - source.decode(z)).square().mean(),
+        "l_mse": (y - mapped).square().mean(),
+        "r2": 1 - (y - mapped).square().sum() / (y - y.mean(0)).square().sum(),
+        "m_mse": (x - target.decode(mapped)).square().mean(),
+        "floor_mse": (x - target.decode(y)).square().mean(),
+        "baseline_mse": (x - x.mean(0)).square().mean(),
+    }
+    for name, value in expected.items():
+        assert getattr(scores, name).value == pytest.approx(float(value), rel=1e-5)
+    saved = expected["baseline_mse"] - expected["m_mse"]
+    possible = expected["baseline_mse"] - expected["floor_mse"]
+    assert scores.efficiency.value == pytest.approx(float(saved / possible), rel=1e-4)
+    assert scores.l_mse_per_variable == pytest.approx((y - mapped).square().mean(0).numpy())
+    variance = (y - y.mean(0)).square().mean(0)
+    assert scores.r2_per_variable == pytest.approx(
+        (1 - (y - mapped).square().mean(0) / variance).numpy(), rel=1e-5
+    )
+    assert scores.errors.relocation.mean() == pytest.approx(scores.m_mse.value)
+    assert scores.errors.ids.tolist() == images.ids.tolist()
+    assert scores.n_pairs == 20
+
+
+def test_intervals_hold_the_value_and_follow_the_seed(tmp_path):
+    source, target, images = scene(tmp_path, noise=0.05)
+    pairs = paired(source, target, images)
+    fitted = fit(pairs)
+    scores = evaluate(fitted, pairs, source, target, images, seed=1)
+    for name in FIGURES:
+        value, low, high = getattr(scores, name)
+        assert low < value < high, name
+    same = evaluate(fitted, pairs, source, target, images, seed=1)
+    other = evaluate(fitted, pairs, source, target, images, seed=2)
+    assert same.m_mse == scores.m_mse
+    assert other.m_mse.value == scores.m_mse.value
+    assert other.m_mse.low != scores.m_mse.low
+
+
+def test_intervals_of_a_mean_are_those_of_the_normal_law(tmp_path):
+    source, target, images = scene(tmp_path, n=400, noise=0.05)
+    pairs = paired(source, target, images)
+    scores = evaluate(fit(pairs), pairs, source, target, images, n_bootstrap=4000)
+    errors = scores.errors.relocation
+    half = 1.96 * errors.std() / math.sqrt(len(errors))
+    assert scores.m_mse.low == pytest.approx(errors.mean() - half, abs=0.1 * half)
+    assert scores.m_mse.high == pytest.approx(errors.mean() + half, abs=0.1 * half)
+
+
+def test_images_without_a_pair_are_left_out(tmp_path):
+    source, target, images = scene(tmp_path, noise=0.05)
+    pairs = paired(source, target, images)
+    fitted = fit(pairs)
+    some = np.array([31, 4, 17, 8])
+    scores = evaluate(fitted, pairs.take(some), source, target, images)
+    alone = evaluate(
+        fitted, pairs.take(np.sort(some)), source, target, images.subset(np.sort(some))
+    )
+    assert scores.n_test == 4
+    assert scores.errors.ids.tolist() == ["4", "8", "17", "31"]
+    assert scores.m_mse == alone.m_mse
+
+
+def test_models_with_other_frames_and_sizes_see_the_same_images(tmp_path):
+    source, target, images = scene(
+        tmp_path, target_frame=Frame("0,0,1,0.5"), target_shape=(1, 4, 2)
+    )
+    pairs = paired(source, target, images)
+    scores = evaluate(fit(pairs), pairs, source, target, images)
+    assert scores.r_mse.value == pytest.approx(0, abs=1e-5)
+    (left,) = next(iter(images.batches([target.view], batch_size=60))).images
+    expected = (left / 255 - target.decode(pairs.target.vectors)).square().mean()
+    assert scores.floor_mse.value == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_constant_variable_has_no_r2_and_is_null_in_json(tmp_path):
+    source, target, images = scene(tmp_path)
+    pairs = paired(source, target, images)
+    y = pairs.target.vectors.clone()
+    y[:, 2] = 0.3
+    dead = Codes.from_array(pairs.ids, y, space=target.space, digests=pairs.digests)
+    pairs = pair(pairs.source, dead)
+    scores = evaluate(fit(pairs), pairs, source, target, images)
+    assert np.isnan(scores.r2_per_variable).tolist() == [False, False, True, False]
+    assert scores.to_json()["r2_per_variable"][2] is None
+    assert scores.r2.value > 0.99
+
+
+def test_images_that_are_all_alike_have_no_efficiency(tmp_path):
+    source, target, _ = scene(tmp_path)
+    np.save(tmp_path / "grey.npy", np.full((5, 4, 4, 1), 128, np.uint8))
+    images = open_images(tmp_path / "grey.npy")
+    pairs = paired(source, target, images)
+    scores = evaluate(fit(pairs), pairs, source, target, images)
+    record = scores.to_json()
+    assert record["baseline_mse"] == 0
+    assert record["r2"] is None
+    assert record["efficiency"] is None
+    assert record["efficiency_low"] is None
+    assert "-" in scores.table()
+
+
+def test_json_has_the_agreed_keys(tmp_path):
+    source, target, images = scene(tmp_path)
+    pairs = paired(source, target, images)
+    scores = evaluate(
+        fit(pairs, record={"command": "latentmap fit"}), pairs, source, target, images
+    )
+    record = json.loads(json.dumps(scores.to_json(), allow_nan=False))
+    figures = ["r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency"]
+    expected = [key for name in figures for key in (name, f"{name}_low", f"{name}_high")]
+    expected += ["n_pairs", "n_test", "l_mse_per_variable", "r2_per_variable", "record"]
+    assert list(record) == expected
+    assert record["record"]["command"] == "latentmap fit"
+    assert record["record"]["scored_data"] == images.fingerprint
+
+
+def test_the_table_has_floor_and_baseline_beside_the_error(tmp_path):
+    source, target, images = scene(tmp_path, noise=0.05)
+    pairs = paired(source, target, images)
+    lines = evaluate(fit(pairs), pairs, source, target, images).table().splitlines()
+    names = [line.split()[0] for line in lines[1:-1]]
+    assert names == ["R_mse", "L_mse", "R2", "M_mse", "floor", "baseline", "efficiency"]
+    assert "fitted on 60 pairs, scored on 60 images" in lines[-1]
+
+
+def test_progress_counts_both_passes(tmp_path):
+    source, target, images = scene(tmp_path)
+    pairs = paired(source, target, images)
+    seen = []
+    evaluate(
+        fit(pairs),
+        pairs,
+        source,
+        target,
+        images,
+        batch_size=40,
+        progress=lambda *call: seen.append(call),
+    )
+    assert seen == [(40, 120), (60, 120), (100, 120), (120, 120)]
+
+
+def test_a_map_of_other_models_is_refused(tmp_path):
+    source, target, images = scene(tmp_path)
+    pairs = paired(source, target, images)
+    fitted = fit(pairs)
+    with pytest.raises(SpaceError, match=r"this map goes from z of a .*--src, not b \(z of b"):
+        evaluate(fitted, pairs, target, source, images)
+    stranger = LinearModel(seed=9, name="c")
+    with pytest.raises(SpaceError, match=r"this map goes to z of b .*--dst, not c \(z of c"):
+        evaluate(fitted, pairs, source, stranger, images)
+    swapped = pair(pairs.target, pairs.source)
+    with pytest.raises(SpaceError, match="the source codes of these pairs must be in z of a"):
+        evaluate(fitted, swapped, source, target, images)
+
+
+def test_a_pair_without_its_image_is_refused(tmp_path):
+    source, target, images = scene(tmp_path)
+    pairs = paired(source, target, images)
+    with pytest.raises(PairError, match=r"1 of 60 pairs have no image \(59 is the first\)"):
+        evaluate(fit(pairs), pairs, source, target, images.subset(np.arange(59)))
+
+
+def test_one_image_is_too_few(tmp_path):
+    source, target, images = scene(tmp_path)
+    pairs = paired(source, target, images)
+    with pytest.raises(PairError, match="at least 2 images, not 1"):
+        evaluate(fit(pairs), pairs.take(np.array([0])), source, target, images)
+
+
+def test_a_target_that_is_no_better_than_the_mean_image_has_no_efficiency(tmp_path):
+    source, target, images = scene(tmp_path)
+    pairs = paired(source, target, images)
+    blind = Codes.from_array(
+        pairs.ids, pairs.target.vectors.flip(0), space=target.space, digests=pairs.digests
+    )
+    pairs = pair(pairs.source, blind)
+    scores = evaluate(fit(pairs), pairs, source, target, images)
+    assert scores.floor_mse.value > scores.baseline_mse.value
+    assert math.isnan(scores.efficiency.value)
