@@ -42,9 +42,11 @@ _SETTINGS = ("penalty", "rank", "components", "whitening", "l1_ratio", "activity
 
 @dataclass(frozen=True)
 class FitOptionsGiven:
-    """What the user asked for; a setting that is None was not given."""
+    """What the user asked for; a setting that is not among ``settings`` was not given. ``method``
+    is None where all are asked for.
+    """
 
-    method: str
+    method: str | None
     select: Literal["loo", "gcv", "kfold"] | None
     folds: int
     intercept: bool
@@ -70,7 +72,7 @@ class FitOptionsGiven:
         from latentmap.mapping.solvers import options_of
 
         found: set[str] = set()
-        for method in METHODS if self.method == "all" else (self.method,):
+        for method in METHODS if self.method is None else (self.method,):
             needed = {
                 name
                 for name, option in options_of(method).items()
@@ -83,12 +85,12 @@ class FitOptionsGiven:
                 found.add("kfold")
         return found
 
-    def to_library(self, *, method: str | None = None) -> FitOptions:
-        """The same for the library, with another method if one is given."""
+    def to_library(self) -> FitOptions:
+        """The same for the library."""
         from latentmap.mapping import FitOptions
 
         return FitOptions(
-            method=method or self.method,
+            method=self.method or "ridge",
             settings=self.settings,
             select=self.select,
             folds=self.folds,
@@ -98,15 +100,23 @@ class FitOptionsGiven:
         )
 
 
-_OPTIONS = (
+# Of one method; the others hold for all that have them.
+_OF_ONE = (
     click.option(
         "--method",
-        type=click.Choice((*METHODS, "all")),
+        type=click.Choice(METHODS),
         default="ridge",
         show_default=True,
         metavar="NAME",
-        help=f"How the map is fitted: {', '.join(METHODS)}; all compares them.",
+        help=f"How the map is fitted: {', '.join(METHODS)}.",
     ),
+    click.option(
+        "--refine",
+        is_flag=True,
+        help="One more pass over the pairs wins back digits (ridge, least-squares).",
+    ),
+)
+_SHARED = (
     click.option(
         "--select",
         type=click.Choice(CRITERIA),
@@ -170,11 +180,6 @@ _OPTIONS = (
         help="Whether the map may shift codes.",
     ),
     click.option(
-        "--refine",
-        is_flag=True,
-        help="One more pass over the pairs wins back digits (ridge, least-squares).",
-    ),
-    click.option(
         "--moments",
         type=click.Choice(("exact", "fast")),
         default="exact",
@@ -184,21 +189,25 @@ _OPTIONS = (
 )
 
 
-def fit_options(command: Command) -> Command:
-    """Adds the options of a fit; the command gets them as ``options: FitOptionsGiven``."""
+def fit_options(command: Command, *, every: bool = False) -> Command:
+    """Adds the options of a fit; the command gets them as ``options: FitOptionsGiven``. With
+    ``every`` method there is none to choose.
+    """
 
     @functools.wraps(command)
-    def wrapper(**given: Any) -> Any:
+    def wrapper(*args: Any, method: str | None = None, refine: bool = False, **given: Any) -> Any:
         settings = {name: given.pop(name) for name in _SETTINGS}
-        names = ("method", "select", "folds", "intercept", "refine", "moments")
+        names = ("select", "folds", "intercept", "moments")
         options = FitOptionsGiven(
+            method=method,
+            refine=refine,
             **{name: given.pop(name) for name in names},
             settings={name: value for name, value in settings.items() if value is not None},
         )
-        return command(options=options, **given)
+        return command(*args, options=options, **given)
 
     decorated: Any = wrapper
-    for option in reversed(_OPTIONS):
+    for option in reversed([*([] if every else _OF_ONE), *_SHARED]):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]  # as in options.py
 

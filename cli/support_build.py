@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from latentmap.cli.options import (
+    CoderOptions,
     DataOptions,
-    batch_size_option,
-    cache_option,
+    coder_options,
     data_options,
     device_option,
     force_option,
     json_option,
-    precision_option,
     refuse_given,
     seed_option,
 )
@@ -107,10 +106,8 @@ def _parse_variables(
     help="The support set, .h5.",
 )
 @seed_option
-@cache_option
+@coder_options
 @device_option
-@precision_option
-@batch_size_option
 @json_option
 @force_option
 @click.pass_context
@@ -128,10 +125,8 @@ def build(
     with_images: bool,
     out: Path,
     seed: int,
-    cache: Path,
+    coding: CoderOptions,
     device: str,
-    precision: Any,
-    batch_size: int | None,
     as_json: bool,
     force: bool,
 ) -> None:
@@ -149,9 +144,7 @@ def build(
       latentmap support build svae.safetensors --data faces.zip --threshold 1 --strict --out far.h5
       latentmap support build svae.safetensors --data faces.zip --strategy kmeans --out centers.h5
     """
-    from latentmap.cache import LatentCache
-    from latentmap.cli.output import command_line, print_json, warn, warn_skipped
-    from latentmap.cli.progress import progress_bar
+    from latentmap.cli.output import command_line, print_json, warn_skipped
     from latentmap.cli.support_text import built_text
     from latentmap.encoders import load
     from latentmap.files import refuse_existing
@@ -178,15 +171,8 @@ def build(
     if exclude is not None:
         images = _without(images, exclude)
     check_count(leading, loaded.latent_dim, len(images))
-    with progress_bar("encoding") as progress:
-        codes = LatentCache(cache, notify=warn).get_or_encode(
-            loaded,
-            images,
-            precision=precision,
-            batch_size=batch_size,
-            on_error=data.on_error,
-            progress=progress,
-        )
+    coder = coding.open(data)
+    (codes,) = coder.codes([loaded], images)
     warn_skipped(codes.skipped)
     record: dict[str, Any] = {
         "command": command_line(),
@@ -198,16 +184,16 @@ def build(
         "skipped": list(codes.skipped),
     }
     if variables is None and leading:
-        from latentmap.support import order_variables
+        from latentmap.support.ordering import order_by_gain
 
-        with progress_bar("ordering variables", "decodes") as progress:
-            ordering = order_variables(
+        with coder.stage("ordering variables", "decodes") as progress:
+            ordering = order_by_gain(
                 loaded, images, codes, leading=leading, seed=seed, progress=progress
             )
         variables = tuple(int(number) for number in ordering.order[:leading])
         record["gain"] = [float(ordering.gain[variable]) for variable in variables]
         record["confidence"] = ordering.confidence
-    with progress_bar("choosing") as progress:
+    with coder.stage("choosing") as progress:
         support = build_support_set(
             codes,
             strategy=strategy,

@@ -16,10 +16,8 @@ from latentmap.codes import Codes
 from latentmap.comparison.estimates import estimate_of, estimate_to_json, resampled_means, shares
 from latentmap.comparison.journeys import spread_of
 from latentmap.errors import MapError, ModelError
-from latentmap.images import ImageSource
 from latentmap.intervals import Estimate
 from latentmap.mapping import SOLVERS, FitOptions
-from latentmap.model import Model
 from latentmap.relocation import TrainingPairs, fit_training
 
 
@@ -59,8 +57,6 @@ def require_methods(methods: Sequence[str]) -> None:
 
 def compare_methods_of_pair(
     training: TrainingPairs,
-    source: Model,
-    images: ImageSource,
     *,
     test: tuple[Codes, Codes],
     methods: Sequence[str],
@@ -75,9 +71,7 @@ def compare_methods_of_pair(
     for method in methods:
         started = time.perf_counter()
         try:
-            linear_map = fit_training(
-                training, source, images, options=FitOptions(method), seed=seed
-            )
+            linear_map = fit_training(training, options=FitOptions(method), seed=seed)
         except (MapError, ModelError) as error:
             failed[method] = str(error)
             continue

@@ -1,4 +1,4 @@
-"""Figures made of images: labelled rows, such as the three rows of a relocation.
+"""Figures made of images: labelled rows of them.
 
 Shapes: ``n`` images in a row, images ``(n, c, h, w)`` in [0, 1] with 1 or 3 channels.
 """
@@ -73,29 +73,6 @@ def mosaic(images: torch.Tensor, *, scale: int | None = None) -> Image.Image:
     """
     columns = max(1, math.ceil(math.sqrt(len(images))))
     rows = [("", images[i : i + columns]) for i in range(0, len(images), columns)]
-    return image_grid(rows, scale=scale)
-
-
-def relocation_grid(
-    originals: torch.Tensor,
-    reconstructions: torch.Tensor,
-    relocated: torch.Tensor,
-    *,
-    source: str,
-    target: str,
-    scale: int | None = None,
-) -> Image.Image:
-    """The three rows of a relocation: original, reconstruction by the source, image by the target
-    from the mapped code.
-
-    ``source`` and ``target`` are the names of the two models; the three batches may differ in size
-    and channels.
-    """
-    rows = [
-        ("original", originals),
-        (f"{source} reconstruction", reconstructions),
-        (f"relocated to {target}", relocated),
-    ]
     return image_grid(rows, scale=scale)
 
 

@@ -1,5 +1,6 @@
 """Support sets: a few real images that are far apart in a latent space."""
 
+from latentmap.support.comparing import StrategyOptions as StrategyOptions
 from latentmap.support.comparing import compare_strategies as compare_strategies
 from latentmap.support.ordering import Ordering as Ordering
 from latentmap.support.ordering import order_variables as order_variables
