@@ -62,7 +62,7 @@ def see(
     """
     parts, positions, failed = [], [], []
     for batch in images.batches([model.view], batch_size=_BATCH, on_error=settings.on_error):
-        parts.append(batch.images[0].float().div(255))
+        parts.append(batch.floats(0))
         positions.append(batch.positions)
         failed += [position for position, _ in batch.failed]
     kept = np.concatenate(positions)

@@ -149,7 +149,7 @@ def invert_source(
     """
     require_method(model, method)
     batches = list(source.batches([model.view], batch_size=_READ, on_error=on_error))
-    images = torch.cat([batch.images[0] for batch in batches]).float().div_(255)
+    images = torch.cat([batch.floats(0) for batch in batches])
     kept = np.concatenate([batch.positions for batch in batches])
     if len(kept) == 0:
         raise ImageError(f"none of the {len(source)} images of {source.path} can be read")

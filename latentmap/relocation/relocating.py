@@ -85,7 +85,7 @@ def posterior_noise(model: Model, images: ImageSource) -> torch.Tensor:
     total = torch.zeros(model.latent_dim, dtype=torch.float64)
     seen = 0
     for batch in images.batches([model.view], batch_size=_BATCH, on_error="skip"):
-        variance = model.posterior(batch.images[0].float().div(255)).variance
+        variance = model.posterior(batch.floats(0)).variance
         total += variance.double().sum(0).cpu()
         seen += len(variance)
     return total / max(seen, 1)
@@ -245,7 +245,7 @@ def relocate(
     made = images.codes_in(source.space)
     parts = []
     for batch in images.batches([source.view], batch_size=_BATCH, on_error=on_error):
-        originals = batch.images[0].float().div(255)
+        originals = batch.floats(0)
         codes = source.encode(originals) if made is None else made.vectors[batch.positions]
         moved = target.decode(linear_map.apply(codes))
         parts.append((originals, source.decode(codes).cpu(), moved.cpu()))
