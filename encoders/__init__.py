@@ -8,6 +8,7 @@ if __name__ != "latentmap.encoders":
     )
 
 import importlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,10 @@ def build(family: str, config: dict[str, Any], **attributes: Any) -> Model:
             f"unknown model family {family!r}: this version knows {', '.join(FAMILIES)}"
         )
     module, _, name = FAMILIES[family].partition(":")
-    model: Model = getattr(importlib.import_module(module), name)(config, **attributes)
+    kind = getattr(importlib.import_module(module), name)
+    # A model that holds one of another family is handed what makes that.
+    make = partial(kind.assemble, build=build) if hasattr(kind, "assemble") else kind
+    model: Model = make(config, **attributes)
     return model
 
 

@@ -70,7 +70,7 @@ def see(images: ImageSource, model: Model, runs: Runs) -> tuple[Tensor, np.ndarr
     """
     parts, positions, failed = [], [], []
     for batch in images.batches([model.view], batch_size=_BATCH, on_error=runs.coder.on_error):
-        parts.append(batch.images[0].float().div(255))
+        parts.append(batch.floats(0))
         positions.append(batch.positions)
         failed += [position for position, _ in batch.failed]
     kept = np.concatenate(positions)

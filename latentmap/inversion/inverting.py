@@ -152,7 +152,7 @@ def invert_images(
     coder = Coder.of(coder)
     require_method(model, method)
     batches = list(images.batches([model.view], batch_size=_READ, on_error=coder.on_error))
-    pixels = torch.cat([batch.images[0] for batch in batches]).float().div_(255)
+    pixels = torch.cat([batch.floats(0) for batch in batches])
     kept = np.concatenate([batch.positions for batch in batches])
     if len(kept) == 0:
         raise ImageError(f"none of the {len(images)} images of {images.path} can be read")

@@ -89,7 +89,7 @@ def posterior_noise(model: Model, images: ImageSource) -> torch.Tensor:
     total = torch.zeros(model.latent_dim, dtype=torch.float64)
     seen = 0
     for batch in images.batches([model.view], batch_size=_BATCH, on_error="skip"):
-        variance = model.posterior(batch.images[0].float().div(255)).variance
+        variance = model.posterior(batch.floats(0)).variance
         total += variance.double().sum(0).cpu()
         seen += len(variance)
     return total / max(seen, 1)
@@ -190,7 +190,7 @@ def relocate(
         vectors = codes.read(batch.start, batch.stop)
         parts.append(
             (
-                batch.images[0].float().div(255),
+                batch.floats(0),
                 source.decode(vectors).cpu(),
                 target.decode(linear_map.apply(vectors)).cpu(),
             )

@@ -227,10 +227,8 @@ def measure(
         variance = (y.double() - mean_code).square()
         spread += variance.sum(0)
         # Images and what is decoded meet on the models' devices; only errors come back.
-        seen_by_source, seen_by_target = (
-            pixels.to(model.device).float().div(255)
-            for pixels, model in zip(batch.images, (source, target), strict=True)
-        )
+        seen_by_source = batch.floats(0, source.device)
+        seen_by_target = batch.floats(1, target.device)
         shared.append(
             torch.stack(
                 [

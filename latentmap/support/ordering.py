@@ -278,7 +278,7 @@ class _Meter:
         total = self.decodes + left
         gains = np.empty((len(rows), len(variables)))
         for batch in chosen.batches([self._model.view], batch_size=self.batch_size):
-            seen = batch.images[0].to(self._model.device).float().div(255)
+            seen = batch.floats(0, self._model.device)
             z = codes[batch.start : batch.stop]
             gains[order[batch.start : batch.stop]] = self._of_batch(seen, z, which, total)
         self._measured += len(rows)

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from latentmap.encoders import FAMILIES, build, load
 from latentmap.encoders.native import read_header, save_model
 from latentmap.errors import ModelError, OutputError
-from latentmap.files.writing import tensor_file
+from latentmap.files import tensor_file
 from latentmap.frames import Frame
 from latentmap.model.testing import check_model
 

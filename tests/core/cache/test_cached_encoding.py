@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentmap.cache import LatentCache, encode
-from latentmap.cache.latent_cache import encoding
+from latentmap.cache import LatentCache, encode, encoding
 from latentmap.codes.codes import ArrayRows
 from latentmap.errors import CacheError, ImageError
 from latentmap.frames import Frame

@@ -150,7 +150,7 @@ def test_a_walk_goes_through_the_mean_image(tmp_path):
     images = pictures(tmp_path)
     pair = compared(tmp_path, three(), images).pairs[0, 1]
     (batch,) = images.split("train").batches([LinearModel().view], batch_size=300)
-    mean = batch.images[0].float().div(255).mean(0)
+    mean = batch.floats(0).mean(0)
     for images_of_walk in (pair.source_walk, pair.target_walk):
         assert torch.allclose(images_of_walk[:, 2], mean.expand(3, 1, 4, 4), atol=1e-3)
     # Models that show the same change in the same way along what they share.

@@ -230,7 +230,7 @@ def test_the_frame_of_faces_is_found_in_whole_pictures():
     small = View(Frame("celeba"), (16, 16), 1)
     whole = open_images(data / "celeba_originals.zip", limit=1064)
     (batch,) = whole.subset(range(64, 1064)).batches([small], batch_size=1000)
-    subject = Subject(batch.images[0] / 255, d=40)
+    subject = Subject(batch.floats(0), d=40)
     pictures = np.stack([whole.read(i) for i in range(64)])
     found = estimate_box(pictures, subject)
     np.testing.assert_allclose(found.box, CELEBA_BOX, atol=0.03)

@@ -33,7 +33,7 @@ def test_from_two_models_and_images_to_a_map_its_scores_and_relocated_images(tmp
     assert scores.efficiency.value == pytest.approx(1, abs=1e-3)
     moved = relocate(linear_map, source, target, test.subset([0, 1, 2]))
     (batch,) = test.subset([0, 1, 2]).batches([source.view], batch_size=3)
-    assert torch.equal(moved.originals, batch.images[0] / 255)
+    assert torch.equal(moved.originals, batch.floats(0))
     assert torch.allclose(moved.reconstructions, moved.originals, atol=0.01)
     assert torch.allclose(moved.relocated, moved.originals, atol=0.01)
 
