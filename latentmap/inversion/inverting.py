@@ -42,14 +42,14 @@ class Inverted:
     steps: Tensor
     chosen: Tensor
     method: InversionMethod
-    settings: SearchSettings | None
+    search: SearchSettings | None
     seed: int
 
     def to_json(self) -> dict[str, Any]:
         """The means and what made them; per image what is not the code."""
         return {
             "method": self.method,
-            "settings": None if self.settings is None else asdict(self.settings),
+            "settings": None if self.search is None else asdict(self.search),
             "seed": self.seed,
             "n": len(self.codes),
             "mse": float(self.mse.double().mean()),
@@ -107,7 +107,7 @@ def invert_tensor(
             model,
             images,
             start=start,
-            settings=search,
+            search=search,
             seed=seed,
             batch_size=batch,
             progress=progress,
@@ -125,7 +125,7 @@ def invert_tensor(
         steps=none if found is None else found.steps,
         chosen=none if found is None else found.chosen,
         method=method,
-        settings=None if found is None else search,
+        search=None if found is None else search,
         seed=seed,
     )
 

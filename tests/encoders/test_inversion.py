@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from latentmap.cache import LatentCache
+from latentmap.cache import Coder, LatentCache
 from latentmap.codes import Codes
 from latentmap.encoders import FAMILIES, build, load
 from latentmap.encoders.boxes import box_frame, box_shape
@@ -290,7 +290,7 @@ def test_two_networks_of_a_generator_have_codes_of_their_own_in_a_cache(tmp_path
     cache = LatentCache(tmp_path / "cache")
     one, other = inverted(), inverted(architecture="plain")
     for model in (one, other):
-        codes = cache.get_or_encode(model, images)
+        (codes,) = Coder(cache).codes([model], images)
         stack = torch.stack([torch.from_numpy(images.read(i)) for i in range(4)])
         expected = model.encode(stack.permute(0, 3, 1, 2).float() / 255)
         torch.testing.assert_close(codes.vectors, expected, rtol=1e-4, atol=1e-5)
