@@ -47,7 +47,7 @@ def build_support_set(
     threshold: float | Literal["auto"] = "auto",
     size: int | None = None,
     strict: bool = False,
-    seed: int,
+    seed: int = 0,
     record: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> SupportSet:
