@@ -13,7 +13,7 @@ from latentmap.model.testing import LinearModel
 from latentmap.report import save_figure
 from latentmap.report.parts import Section
 from latentmap.report.store import add_section, read_report
-from latentmap.support import SupportSet, build_support_set
+from latentmap.support import SupportSet, choose_support_set
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def test_caches():
 
 
 def test_support_sets():
-    support = build_support_set(codes_of(LinearModel()), variables=[0])
+    support = choose_support_set(codes_of(LinearModel()), variables=[0])
     support.save("support.h5")
     assert SupportSet.load("support.h5").ids.tolist() == support.ids.tolist()
 
