@@ -237,7 +237,7 @@ class LatentCache:
             raise CacheError(
                 f"{entry} is not complete: encode its images again to go on, then export it"
             )
-        export_codes(codes, Path(path), provenance=manifest.provenance(), force=force)
+        export_codes(codes, path, provenance=manifest.provenance(), force=force)
         return codes
 
     @property

@@ -60,7 +60,7 @@ def compare_methods_of_pair(
     *,
     test: tuple[Codes, Codes],
     methods: Sequence[str],
-    seed: int,
+    seed: int = 0,
 ) -> tuple[list[MethodFigures], dict[str, str]]:
     """The figures of each method on the codes ``test`` of other images in both spaces, and for
     those that have no map, why.

@@ -63,7 +63,7 @@ def image_figures(
     images: ImageSource,
     *,
     n_test: int,
-    seed: int,
+    seed: int = 0,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> ImageFigures:

@@ -83,7 +83,7 @@ def search_codes(
     *,
     start: Tensor | None = None,
     search: SearchSettings | None = None,
-    seed: int,
+    seed: int = 0,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Found:

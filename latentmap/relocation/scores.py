@@ -291,7 +291,7 @@ def _estimates(errors: ImageErrors, n_bootstrap: int, seed: int) -> dict[str, Es
     """The figures with their intervals, by name."""
     rows = _rows(errors)
     value = _figures(rows.mean(1))
-    resampled = np.stack([_figures(mean) for mean in resample(rows, n_bootstrap, seed)])
+    resampled = np.stack([_figures(mean) for mean in resample(rows, n_bootstrap, seed=seed)])
     return {
         name: Estimate(float(number), *interval(resampled[:, column]))
         for column, (name, number) in enumerate(zip(FIGURES, value, strict=True))

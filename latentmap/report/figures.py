@@ -9,6 +9,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -76,7 +77,7 @@ def mosaic(images: torch.Tensor, *, scale: int | None = None) -> Image.Image:
     return image_grid(rows, scale=scale)
 
 
-def save_figure(figure: Image.Image, path: Path) -> None:
+def save_figure(figure: Image.Image, path: str | Path) -> None:
     """Writes a figure, whole or not at all; the suffix decides the format.
 
     Raises:
@@ -87,13 +88,23 @@ def save_figure(figure: Image.Image, path: Path) -> None:
         figure.save(temporary)
 
 
-def require_picture_suffix(path: Path) -> None:
+def save_plot(figure: Any, path: str | Path) -> None:
+    """Writes a figure of matplotlib, whole or not at all; the suffix decides the format.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with replace_atomic(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+
+
+def require_picture_suffix(path: str | Path) -> None:
     """Refuses an output path whose suffix is of no picture, before any work is done.
 
     Raises:
         OutputError: no format that can be written has this suffix.
     """
-    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+    if Image.registered_extensions().get(Path(path).suffix.lower()) not in Image.SAVE:
         raise OutputError(
             f"{path} must end as a picture does, such as .png: that decides the format"
         )

@@ -29,7 +29,7 @@ from latentmap.relocation.relocating import contains
 from latentmap.relocation.scores import measure
 from latentmap.support.ordering import order_by_gain
 from latentmap.support.sectors import check_count
-from latentmap.support.selection import STRATEGIES, Strategy, build_support_set
+from latentmap.support.selection import STRATEGIES, Strategy, choose_support_set
 from latentmap.support.verdicts import StrategyPoint, SupportComparison
 
 _LEVEL = 0.95
@@ -41,8 +41,8 @@ class StrategyOptions:
     ``draws`` times by other seeds; random sets are always among them.
 
     Sets are chosen by the codes of one ``space``. Sectors are those of ``variables`` (None: the
-    ``k`` with the largest information gain) at a ``threshold``, see ``build_support_set``. R2 is of
-    all test images, the efficiency, for which every map's images are decoded, of ``n_images``
+    ``k`` with the largest information gain) at a ``threshold``, see ``choose_support_set``. R2 is
+    of all test images, the efficiency, for which every map's images are decoded, of ``n_images``
     random ones.
     """
 
@@ -185,10 +185,10 @@ def _fitted(
     built: dict[tuple[Strategy, int], dict[str, float]] = {}
     with stage("choosing and fitting") as progress:
         for done, (strategy, size, draw) in enumerate(options.plan):
-            chosen = build_support_set(
+            chosen = choose_support_set(
                 codes,
                 strategy=strategy,
-                variables=variables if strategy == "sectors" else None,
+                variables=(variables or ()) if strategy == "sectors" else (),
                 threshold=options.threshold,
                 size=size,
                 seed=seed + draw,

@@ -14,7 +14,7 @@ from latentmap.intervals import Estimate
 from latentmap.mapping import FitOptions
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import fit_training, score_models, training_pairs
-from latentmap.support import StrategyOptions, build_support_set, compare_strategies
+from latentmap.support import StrategyOptions, choose_support_set, compare_strategies
 from latentmap.support.curves import save_support_curves
 from latentmap.support.selection import STRATEGIES
 from latentmap.support.verdicts import StrategyPoint, SupportComparison
@@ -76,8 +76,8 @@ def test_figures_are_those_of_the_scores_of_the_same_maps(tmp_path):
     for strategy in ("random", "kmeans"):
         scores = []
         for draw in range(2):
-            chosen = build_support_set(
-                training.pairs.source, strategy=strategy, size=20, seed=7 + draw
+            chosen = choose_support_set(
+                training.pairs.source, (), strategy=strategy, size=20, seed=7 + draw
             )
             rows = np.flatnonzero(np.isin(training.pairs.ids, chosen.ids))
             linear_map = fit_training(training.take(rows), options=options)
