@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentmap.cli.fit_options import METHODS
 from latentmap.cli.image_choice import first_of_splits
 from latentmap.cli.options import (
     DataOptions,
@@ -23,6 +22,8 @@ from latentmap.cli.options import (
     precision_option,
     seed_option,
 )
+from latentmap.errors import MapError
+from latentmap.mapping.methods import METHODS, find_method
 
 if TYPE_CHECKING:
     from latentmap.comparison import ModelComparison
@@ -39,10 +40,12 @@ def _parse_methods(
         return ()
     names = tuple(name.strip() for name in value.split(","))
     if names == ("all",):
-        return METHODS
+        return tuple(METHODS)
     for name in names:
-        if name not in METHODS:
-            raise click.BadParameter(f"{name!r} is no method: choose among {', '.join(METHODS)}")
+        try:
+            find_method(name)
+        except MapError as error:
+            raise click.BadParameter(str(error)) from None
     return names
 
 

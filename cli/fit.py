@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from latentmap.cli.fit_options import (
-    FitOptionsGiven,
+    check_choices,
     curve_table,
     fit_options,
     methods_table,
@@ -31,6 +31,7 @@ from latentmap.cli.options import (
     seed_option,
 )
 from latentmap.cli.report_option import add_to_report, check_report, report_option
+from latentmap.mapping.options import FitOptions
 
 _SAMPLES = 5000  # Where no images are asked for.
 _SHOWN = 10  # Images in a picture.
@@ -114,7 +115,7 @@ def fit(
     support: Path | None,
     out: Path | None,
     n_pairs: int | None,
-    options: FitOptionsGiven,
+    options: FitOptions,
     curve: tuple[int | None, ...] | None,
     draws: int,
     figure: Path | None,
@@ -168,7 +169,7 @@ def fit(
     check_support(support, data, samples, n_pairs, curve)
     if curve is None:
         refuse_given(context, ["draws"], "without --curve")
-    options.check(context)
+    check_choices(context, options)
     _check_outputs(options, several, curve, out, figure)
     check_report(report)
     source, target = (load(reference, device=device) for reference in (src, dst))
@@ -224,7 +225,7 @@ def fit(
             test,
             sizes=sizes,
             draws=draws,
-            options=options.to_library(),
+            options=options,
             cache=codes,
             seed=seed,
             batch_size=batch_size,
@@ -251,7 +252,7 @@ def fit(
             target,
             images,
             test,
-            options=options.to_library(method="ridge"),
+            options=options,
             cache=codes,
             seed=seed,
             batch_size=batch_size,
@@ -276,7 +277,7 @@ def fit(
             training,
             source,
             images,
-            options=options.to_library(),
+            options=options,
             seed=seed,
             references=(src, dst),
             record=made,
@@ -325,7 +326,7 @@ def _skipped(record: Mapping[str, Any]) -> list[str]:
 
 
 def _check_outputs(
-    options: FitOptionsGiven,
+    options: FitOptions,
     several: bool,
     curve: tuple[int | None, ...] | None,
     out: Path | None,

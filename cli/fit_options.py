@@ -4,98 +4,36 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from latentmap.cli.options import NumberRange, refuse_given
+from latentmap.mapping.methods import METHODS
+from latentmap.mapping.options import CRITERIA, FitOptions
 
 if TYPE_CHECKING:
-    from latentmap.mapping import FitOptions
     from latentmap.relocation.several_maps import LearningCurve, MethodComparison
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-# A test compares these with the library's own lists, which cannot be imported here without torch.
-METHODS = (
-    "least-squares",
-    "ridge",
-    "published",
-    "reduced-rank",
-    "procrustes",
-    "similarity",
-    "whitened-procrustes",
-    "permutation",
-    "cca",
-    "regularised-cca",
-    "pls",
-    "gaussian-ot",
-    "sparse",
-    "robust",
-    "errors-in-variables",
-)
-CRITERIA = ("loo", "gcv", "kfold")
-
 _SETTINGS = ("penalty", "rank", "components", "whitening", "l1_ratio", "activity", "signed")
 
 
-@dataclass(frozen=True)
-class FitOptionsGiven:
-    """What the user asked for; a setting that is None was not given."""
+def check_choices(context: click.Context, options: FitOptions) -> None:
+    """Refuses --select and --folds where there is nothing for them to choose.
 
-    method: str
-    select: Literal["loo", "gcv", "kfold"] | None
-    folds: int
-    intercept: bool
-    refine: bool
-    moments: Literal["exact", "fast"]
-    settings: dict[str, Any]
-
-    def check(self, context: click.Context) -> None:
-        """Refuses --select and --folds where there is nothing for them to choose.
-
-        Raises:
-            click.UsageError: so it is.
-        """
-        criteria = self._criteria()
-        if not criteria:
-            refuse_given(context, ("select", "folds"), "where no setting is left to choose")
-        if "kfold" not in criteria:
-            refuse_given(context, ["folds"], "where no setting is chosen by kfold")
-
-    def _criteria(self) -> set[str]:
-        """What chooses the settings that were not given, as ``fit`` does it."""
-        from latentmap.mapping.fitting import RIDGE_LIKE
-        from latentmap.mapping.solvers import options_of
-
-        found: set[str] = set()
-        for method in METHODS if self.method == "all" else (self.method,):
-            needed = {
-                name
-                for name, option in options_of(method).items()
-                if option.default is option.empty
-            }
-            free = needed - {*self.settings, "noise"}  # The noise is that of the source model.
-            if "penalty" in free:
-                found.add((self.select or "loo") if method in RIDGE_LIKE else "kfold")
-            if free - {"penalty"}:
-                found.add("kfold")
-        return found
-
-    def to_library(self, *, method: str | None = None) -> FitOptions:
-        """The same for the library, with another method if one is given."""
-        from latentmap.mapping import FitOptions
-
-        return FitOptions(
-            method=method or self.method,
-            settings=self.settings,
-            select=self.select,
-            folds=self.folds,
-            intercept=self.intercept,
-            refine=self.refine,
-            moments=self.moments,
-        )
+    Raises:
+        click.UsageError: so it is.
+    """
+    every = options.method == "all"
+    fits = [options.of(method) for method in METHODS.values()] if every else [options]
+    criteria = {criterion for fit in fits for criterion, _ in fit.choices}
+    if not criteria:
+        refuse_given(context, ("select", "folds"), "where no setting is left to choose")
+    if "kfold" not in criteria:
+        refuse_given(context, ["folds"], "where no setting is chosen by kfold")
 
 
 _OPTIONS = (
@@ -185,14 +123,13 @@ _OPTIONS = (
 
 
 def fit_options(command: Command) -> Command:
-    """Adds the options of a fit; the command gets them as ``options: FitOptionsGiven``."""
+    """Adds the options of a fit; the command gets them as ``options``. The method may be all."""
 
     @functools.wraps(command)
     def wrapper(**given: Any) -> Any:
         settings = {name: given.pop(name) for name in _SETTINGS}
-        names = ("method", "select", "folds", "intercept", "refine", "moments")
-        options = FitOptionsGiven(
-            **{name: given.pop(name) for name in names},
+        options = FitOptions(
+            **{one.name: given.pop(one.name) for one in fields(FitOptions) if one.name in given},
             settings={name: value for name, value in settings.items() if value is not None},
         )
         return command(options=options, **given)

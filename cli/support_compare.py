@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from latentmap.cli.fit_options import METHODS
 from latentmap.cli.options import (
     DataOptions,
     batch_size_option,
@@ -22,6 +21,7 @@ from latentmap.cli.options import (
     seed_option,
 )
 from latentmap.cli.support_build import STRATEGIES, parse_threshold
+from latentmap.mapping.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +108,7 @@ def _parse_strategies(
 )
 @click.option(
     "--method",
-    type=click.Choice(METHODS),
+    type=click.Choice(tuple(METHODS)),
     default="ridge",
     show_default=True,
     metavar="NAME",

@@ -21,15 +21,16 @@ from latentmap.comparison.journeys import CodeFigures, code_errors, code_figures
 from latentmap.comparison.kinds import kind_of_relocation
 from latentmap.comparison.layout import lay_out
 from latentmap.comparison.material import Material
-from latentmap.comparison.methods import compare_methods_of_pair, require_methods
+from latentmap.comparison.methods import compare_methods_of_pair
 from latentmap.comparison.pictures import ImageFigures, Maps, examples_of, image_figures, walk
 from latentmap.comparison.result import ComparedModel, Composition, ModelComparison, ModelPair
 from latentmap.comparison.similarity import compare_codes
 from latentmap.comparison.spaces import maps_between
 from latentmap.errors import MapError, ModelError, PairError
 from latentmap.images import ImageSource, OnError, Split
-from latentmap.mapping import shared_factors
+from latentmap.mapping import Method, shared_factors
 from latentmap.mapping.gathering import moments_of_spaces
+from latentmap.mapping.methods import find_method
 from latentmap.model import Model, Precision
 from latentmap.relocation import Stage, TrainingPairs, silent
 
@@ -66,7 +67,7 @@ def compare_models(
     scored: int = 128,
     compared: int = 800,
     permutations: int = 99,
-    methods: Sequence[str] = (),
+    methods: Sequence[str | Method] = (),
     precision: Precision = "float32",
     batch_size: int | None = None,
     on_error: OnError = "stop",
@@ -80,9 +81,9 @@ def compare_models(
     in its own frame, size and channels. Ridge maps are fitted on one split, from the moments of all
     spaces in one pass; everything is judged on the split test: codes on all images of it, decoded
     images on ``scored`` random ones, similarity indexes on ``compared``, with ``permutations``
-    random pairings as null. ``methods`` (names of ``SOLVERS``) are fitted besides, and judged by
-    their codes. ``references`` are how the models are called, ``record`` is what else the result is
-    to say.
+    random pairings as null. ``methods`` (names in ``METHODS``, or records of one's own) are fitted
+    besides, and judged by their codes. ``references`` are how the models are called, ``record`` is
+    what else the result is to say.
 
     Raises:
         ModelError: fewer than two models, one model twice, or one without an encoder.
@@ -91,7 +92,8 @@ def compare_models(
         ImageError, CacheError: as encoding raises them.
     """
     require_different(models)
-    require_methods(methods)
+    for method in methods:
+        find_method(method)
     for what, number in (("scored", scored), ("compared", compared)):
         if number < FEWEST:
             raise PairError(f"at least {FEWEST} images can be {what}, not {number}: give more")
@@ -195,7 +197,7 @@ def _pair(
     pictures: ImageFigures,
     *,
     place: tuple[int, int],
-    methods: Sequence[str],
+    methods: Sequence[str | Method],
     seed: int,
 ) -> ModelPair:
     """All that is known of the way from one model to another."""
