@@ -31,7 +31,8 @@ from sklearn.linear_model import LinearRegression, Ridge
 from torch import Tensor
 
 from latentmap.mapping import moments_of
-from latentmap.mapping.gathering import MomentPrecision, Targets
+from latentmap.mapping.moment_sums import Targets
+from latentmap.mapping.options import MomentPrecision
 from latentmap.mapping.regression import solve_ridge
 
 CASES = ("200000x150x512", "200000x512x512", "1000000x512x512")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentmap.cli.fit_options import METHODS
 from latentmap.cli.options import (
     CoderOptions,
     DataOptions,
@@ -21,6 +20,8 @@ from latentmap.cli.options import (
     seed_option,
 )
 from latentmap.cli.report_option import report_option
+from latentmap.errors import MapError
+from latentmap.mapping.methods import METHODS, find_method
 
 if TYPE_CHECKING:
     from latentmap.cache import Coder
@@ -35,10 +36,12 @@ def _parse_methods(
         return ()
     names = tuple(name.strip() for name in value.split(","))
     if names == ("all",):
-        return METHODS
+        return tuple(METHODS)
     for name in names:
-        if name not in METHODS:
-            raise click.BadParameter(f"{name!r} is no method: choose among {', '.join(METHODS)}")
+        try:
+            find_method(name)
+        except MapError as error:
+            raise click.BadParameter(str(error)) from None
     return names
 
 

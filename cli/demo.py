@@ -31,7 +31,7 @@ STEPS = (
     ),
     (
         "A support set: few of them, far apart in the space of the Split-VAE",
-        "support build svae --data {out}/faces.h5 -k 4 --size 16 --with-images "
+        "support build svae --data {out}/faces.h5 -k 4 --members 16 --with-images "
         "--out {out}/support.h5 --force",
     ),
     (

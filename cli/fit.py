@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from latentmap.cli.fit_options import FitOptionsGiven, fit_options
+from latentmap.cli.fit_options import check_choices, fit_options
 from latentmap.cli.fit_request import FitRequest, fit_request, skipped_of
 from latentmap.cli.options import force_option, json_option
 from latentmap.cli.report_option import add_to_report, check_report, report_option
+from latentmap.mapping.options import FitOptions
 
 _SHOWN = 10  # Images in a picture.
 
@@ -37,7 +38,7 @@ _SHOWN = 10  # Images in a picture.
 def fit(
     context: click.Context,
     request: FitRequest,
-    options: FitOptionsGiven,
+    options: FitOptions,
     out: Path | None,
     figure: Path | None,
     report: Path | None,
@@ -68,7 +69,7 @@ def fit(
     from latentmap.report import require_picture_suffix, save_figure
 
     request.check()
-    options.check(context)
+    check_choices(context, options)
     check_report(report)
     source, target = request.load()
     path = out or Path(f"{source.name}-to-{target.name}.safetensors")
@@ -82,7 +83,7 @@ def fit(
     with coder.stage("fitting", "pairs") as progress:
         linear_map = fit_training(
             training,
-            options=options.to_library(),
+            options=options,
             seed=request.seed,
             references=(request.src, request.dst),
             record=found.record,

@@ -4,107 +4,43 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from latentmap.cli.options import NumberRange, refuse_given
+from latentmap.mapping.methods import METHODS
+from latentmap.mapping.options import CRITERIA, FitOptions
 
 if TYPE_CHECKING:
-    from latentmap.mapping import FitOptions
     from latentmap.relocation.several_maps import LearningCurve, MethodComparison
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-# A test compares these with the library's own lists, which cannot be imported here without torch.
-METHODS = (
-    "least-squares",
-    "ridge",
-    "published",
-    "reduced-rank",
-    "procrustes",
-    "similarity",
-    "whitened-procrustes",
-    "permutation",
-    "cca",
-    "regularised-cca",
-    "pls",
-    "gaussian-ot",
-    "sparse",
-    "robust",
-    "errors-in-variables",
-)
-CRITERIA = ("loo", "gcv", "kfold")
-
 _SETTINGS = ("penalty", "rank", "components", "whitening", "l1_ratio", "activity", "signed")
 
 
-@dataclass(frozen=True)
-class FitOptionsGiven:
-    """What the user asked for; a setting that is not among ``settings`` was not given. ``method``
-    is None where all are asked for.
+def check_choices(context: click.Context, options: FitOptions, *, every: bool = False) -> None:
+    """Refuses --select and --folds where there is nothing for them to choose, for one method or for
+    ``every`` one.
+
+    Raises:
+        click.UsageError: so it is.
     """
-
-    method: str | None
-    select: Literal["loo", "gcv", "kfold"] | None
-    folds: int
-    intercept: bool
-    refine: bool
-    moments: Literal["exact", "fast"]
-    settings: dict[str, Any]
-
-    def check(self, context: click.Context) -> None:
-        """Refuses --select and --folds where there is nothing for them to choose.
-
-        Raises:
-            click.UsageError: so it is.
-        """
-        criteria = self._criteria()
-        if not criteria:
-            refuse_given(context, ("select", "folds"), "where no setting is left to choose")
-        if "kfold" not in criteria:
-            refuse_given(context, ["folds"], "where no setting is chosen by kfold")
-
-    def _criteria(self) -> set[str]:
-        """What chooses the settings that were not given, as ``fit`` does it."""
-        from latentmap.mapping.fitting import RIDGE_LIKE
-        from latentmap.mapping.solvers import options_of
-
-        found: set[str] = set()
-        for method in METHODS if self.method is None else (self.method,):
-            needed = {
-                name
-                for name, option in options_of(method).items()
-                if option.default is option.empty
-            }
-            free = needed - {*self.settings, "noise"}  # The noise is that of the source model.
-            if "penalty" in free:
-                found.add((self.select or "loo") if method in RIDGE_LIKE else "kfold")
-            if free - {"penalty"}:
-                found.add("kfold")
-        return found
-
-    def to_library(self) -> FitOptions:
-        """The same for the library."""
-        from latentmap.mapping import FitOptions
-
-        return FitOptions(
-            method=self.method or "ridge",
-            settings=self.settings,
-            select=self.select,
-            folds=self.folds,
-            intercept=self.intercept,
-            refine=self.refine,
-            moments=self.moments,
-        )
+    fits = [options.of(method) for method in METHODS.values()] if every else [options]
+    criteria = {criterion for fit in fits for criterion, _ in fit.choices}
+    if not criteria:
+        refuse_given(context, ("select", "folds"), "where no setting is left to choose")
+    if "kfold" not in criteria:
+        refuse_given(context, ["folds"], "where no setting is chosen by kfold")
 
 
 # Of one method; the others hold for all that have them.
 _OF_ONE = (
     click.option(
         "--method",
-        type=click.Choice(METHODS),
+        type=click.Choice(tuple(METHODS)),
         default="ridge",
         show_default=True,
         metavar="NAME",
@@ -190,18 +126,15 @@ _SHARED = (
 
 
 def fit_options(command: Command, *, every: bool = False) -> Command:
-    """Adds the options of a fit; the command gets them as ``options: FitOptionsGiven``. With
-    ``every`` method there is none to choose.
+    """Adds the options of a fit; the command gets them as ``options: FitOptions``. With ``every``
+    method there is none to choose.
     """
 
     @functools.wraps(command)
-    def wrapper(*args: Any, method: str | None = None, refine: bool = False, **given: Any) -> Any:
+    def wrapper(*args: Any, **given: Any) -> Any:
         settings = {name: given.pop(name) for name in _SETTINGS}
-        names = ("select", "folds", "intercept", "moments")
-        options = FitOptionsGiven(
-            method=method,
-            refine=refine,
-            **{name: given.pop(name) for name in names},
+        options = FitOptions(
+            **{one.name: given.pop(one.name) for one in fields(FitOptions) if one.name in given},
             settings={name: value for name, value in settings.items() if value is not None},
         )
         return command(*args, options=options, **given)

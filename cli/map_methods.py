@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from latentmap.cli.fit_options import FitOptionsGiven, fit_options
+from latentmap.cli.fit_options import check_choices, fit_options
 from latentmap.cli.fit_request import FitRequest, fit_request, skipped_of
 from latentmap.cli.options import force_option, json_option
 from latentmap.cli.report_option import add_to_report, check_report, report_option
+from latentmap.mapping.options import FitOptions
 
 
 @click.command()
@@ -22,7 +23,7 @@ from latentmap.cli.report_option import add_to_report, check_report, report_opti
 def methods(
     context: click.Context,
     request: FitRequest,
-    options: FitOptionsGiven,
+    options: FitOptions,
     report: Path | None,
     as_json: bool,
 ) -> None:
@@ -42,7 +43,7 @@ def methods(
     from latentmap.relocation.several_maps import compare_methods
 
     request.check()
-    options.check(context)
+    check_choices(context, options, every=True)
     check_report(report)
     source, target = request.load()
     found = request.open(source, target)
@@ -50,7 +51,7 @@ def methods(
         found.training,
         found.test,
         found.coder,
-        options=options.to_library(),
+        options=options,
         seed=request.seed,
         record=found.record,
     )
@@ -110,7 +111,7 @@ def curve(
     request: FitRequest,
     sizes: tuple[int | None, ...],
     draws: int,
-    options: FitOptionsGiven,
+    options: FitOptions,
     figure: Path | None,
     report: Path | None,
     as_json: bool,
@@ -132,7 +133,7 @@ def curve(
     from latentmap.relocation.several_maps import learning_curve
 
     request.check()
-    options.check(context)
+    check_choices(context, options)
     check_report(report)
     check_outputs({"--figure": figure}, force=force, report=report)
     if figure is not None:
@@ -145,7 +146,7 @@ def curve(
         found.coder,
         sizes=sizes,
         draws=draws,
-        options=options.to_library(),
+        options=options,
         seed=request.seed,
         record=found.record,
     )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from latentmap.cli.fit_options import METHODS
 from latentmap.cli.fit_request import dst_option, src_option
 from latentmap.cli.options import (
     CoderOptions,
@@ -21,6 +20,7 @@ from latentmap.cli.options import (
     seed_option,
 )
 from latentmap.cli.support_build import STRATEGIES, parse_threshold
+from latentmap.mapping.methods import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +110,7 @@ def _parse_strategies(
 )
 @click.option(
     "--method",
-    type=click.Choice(METHODS),
+    type=click.Choice(tuple(METHODS)),
     default="ridge",
     show_default=True,
     metavar="NAME",

@@ -8,6 +8,7 @@ import importlib
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from PIL import Image
 
 import latentmap
 from latentmap.cli.main import COMMANDS, main
+from latentmap.codes import Codes, Space, pair
 from latentmap.encoders import build
 from latentmap.errors import LatentmapError
 from latentmap.images import open_images
+from latentmap.mapping import METHODS
 from tests.encoders import nvlabs_writer
 from tests.encoders.foreign_writers import STYLEGAN2
 
@@ -97,6 +100,29 @@ def test_the_first_example_of_the_python_page_runs(folder, capsys):
     invoke(["latentmap", "train", "vae", *digits, *dense, "--out", "svae.safetensors"])
     exec(python(PAGES["python"]).replace("faces.zip", "images"), {"__name__": "example"})
     assert "efficiency" in capsys.readouterr().out
+
+
+def test_the_methods_of_the_page_are_those_of_the_table():
+    rows = re.findall(r"^\| (\S+) \| `(\w\S+)` \| (.*) \|$", PAGES["methods"], flags=re.M)
+    records = [(one.family, one.name, one.description) for one in METHODS.values()]
+    assert sorted(rows) == sorted(records)
+    assert [family for family, _ in groupby(rows, lambda row: row[0])] == list(
+        dict.fromkeys(family for family, _, _ in records)
+    )
+
+
+def test_the_programs_of_the_page_about_methods_run(capsys):
+    x = torch.randn(60, 4, generator=torch.manual_seed(0))
+    y = 2 * x[:, :3]
+    source, target = (
+        Codes.from_array(
+            [str(i) for i in range(60)], rows, space=Space("z", rows.shape[1], name, name)
+        )
+        for name, rows in (("a", x), ("b", y))
+    )
+    names = {"pairs": pair(source, target), "source_codes": x, "target_codes": y}
+    exec(python(PAGES["methods"]), names)
+    assert "diagonal, penalty 0.1, 60 pairs, rank 3" in capsys.readouterr().out
 
 
 def test_the_reference_of_commands_is_made_of_all_of_them():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import latentmap
+import latentmap.mapping
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"latentmap": "latentmap", "encoders": "latentmap.encoders", "cli": "latentmap.cli"}
@@ -63,16 +64,26 @@ def test_a_folder_refuses_to_be_imported_under_a_short_name(folder):
 
 
 def test_the_public_names_are_sorted_and_all_there():
-    assert latentmap.__all__ == sorted(latentmap.__all__)
-    for name in latentmap.__all__:
-        assert getattr(latentmap, name) is not None
+    for package in (latentmap, latentmap.mapping):
+        assert package.__all__ == sorted(package.__all__)
+        for name in package.__all__:
+            assert getattr(package, name) is not None
 
 
 def test_the_stub_lists_the_names_that_it_imports():
-    stub = (ROOT / "latentmap" / "__init__.pyi").read_text()
-    namespace: dict[str, list[str]] = {}
-    exec(stub[stub.index("__all__") :].split("__version__")[0], namespace)
-    assert namespace["__all__"] == latentmap.__all__
+    for package in (latentmap, latentmap.mapping):
+        stub = Path(package.__file__ or "").with_suffix(".pyi").read_text()
+        namespace: dict[str, list[str]] = {}
+        exec(stub[stub.index("__all__") :].split("__version__")[0], namespace)
+        assert sorted(namespace["__all__"]) == package.__all__
+
+
+def test_the_stubs_of_packages_are_installed():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    for stub in (ROOT / "latentmap").rglob("__init__.pyi"):
+        package = ".".join(stub.parent.relative_to(ROOT).parts)
+        assert "*.pyi" in config["options.package_data"][package].split(", ")
 
 
 def test_the_version_is_in_the_changelog_and_the_citation():

@@ -17,7 +17,8 @@ from latentmap.comparison.estimates import estimate_of, estimate_to_json, resamp
 from latentmap.comparison.journeys import spread_of
 from latentmap.errors import MapError, ModelError
 from latentmap.intervals import Estimate
-from latentmap.mapping import SOLVERS, FitOptions
+from latentmap.mapping import FitOptions, Method
+from latentmap.mapping.methods import find_method
 from latentmap.relocation import TrainingPairs, fit_training
 
 
@@ -44,22 +45,11 @@ class MethodFigures:
         }
 
 
-def require_methods(methods: Sequence[str]) -> None:
-    """Refuses names of no method.
-
-    Raises:
-        MapError: a name is not in ``SOLVERS``.
-    """
-    for method in methods:
-        if method not in SOLVERS:
-            raise MapError(f"unknown method {method!r}: choose among {', '.join(SOLVERS)}")
-
-
 def compare_methods_of_pair(
     training: TrainingPairs,
     *,
     test: tuple[Codes, Codes],
-    methods: Sequence[str],
+    methods: Sequence[str | Method],
     seed: int = 0,
 ) -> tuple[list[MethodFigures], dict[str, str]]:
     """The figures of each method on the codes ``test`` of other images in both spaces, and for
@@ -73,14 +63,14 @@ def compare_methods_of_pair(
         try:
             linear_map = fit_training(training, options=FitOptions(method), seed=seed)
         except (MapError, ModelError) as error:
-            failed[method] = str(error)
+            failed[find_method(method).name] = str(error)
             continue
         seconds = time.perf_counter() - started
         missed = (y.double() - linear_map.apply(x)).square().mean(1).numpy()
         means = resampled_means(np.stack([missed, spread]), seed=seed)
         found.append(
             MethodFigures(
-                method,
+                linear_map.method,
                 dict(linear_map.settings),
                 estimate_of(means[:, 0]),
                 estimate_of(1 - shares(means[:, 0], means[:, 1])),

@@ -22,15 +22,16 @@ from latentmap.comparison.journeys import CodeFigures, code_errors, code_figures
 from latentmap.comparison.kinds import kind_of_relocation
 from latentmap.comparison.layout import lay_out
 from latentmap.comparison.material import Material
-from latentmap.comparison.methods import compare_methods_of_pair, require_methods
+from latentmap.comparison.methods import compare_methods_of_pair
 from latentmap.comparison.pictures import ImageFigures, Maps, examples_of, image_figures, walk
 from latentmap.comparison.result import ComparedModel, Composition, ModelComparison, ModelPair
 from latentmap.comparison.similarity import compare_codes
 from latentmap.comparison.spaces import maps_between
 from latentmap.errors import MapError, ModelError, PairError
 from latentmap.images import ImageSource, Split
-from latentmap.mapping import shared_factors
+from latentmap.mapping import Method, shared_factors
 from latentmap.mapping.gathering import moments_of_spaces
+from latentmap.mapping.methods import find_method
 from latentmap.model import Model
 from latentmap.relocation import TrainingPairs
 
@@ -63,14 +64,14 @@ class CompareOptions:
 
     Maps are fitted on one ``split``; decoded images are judged on ``scored`` random test images,
     similarity indexes on ``compared``, with ``permutations`` random pairings as null. ``methods``
-    (names of ``SOLVERS``) are fitted besides ridge.
+    (names in ``METHODS``, or records of one's own) are fitted besides ridge.
     """
 
     split: Split = "train"
     scored: int = 128
     compared: int = 800
     permutations: int = 99
-    methods: Sequence[str] = ()
+    methods: Sequence[str | Method] = ()
 
     def check(self) -> None:
         """Refuses what cannot be compared, before any work is done.
@@ -79,7 +80,8 @@ class CompareOptions:
             PairError: fewer than 20 images are to be ``scored`` or ``compared``.
             MapError: an unknown method, or ``split`` is ``test``.
         """
-        require_methods(self.methods)
+        for method in self.methods:
+            find_method(method)
         for what, number in (("scored", self.scored), ("compared", self.compared)):
             if number < FEWEST:
                 raise PairError(f"at least {FEWEST} images can be {what}, not {number}: give more")
@@ -217,7 +219,9 @@ class _Found:
     pictures: ImageFigures
 
 
-def _pair(found: _Found, place: tuple[int, int], *, methods: Sequence[str], seed: int) -> ModelPair:
+def _pair(
+    found: _Found, place: tuple[int, int], *, methods: Sequence[str | Method], seed: int
+) -> ModelPair:
     """All that is known of the way from one model to another."""
     i, j = place
     models, material = found.models, found.material

@@ -15,8 +15,9 @@ import numpy as np
 
 from latentmap.codes import Codes, pair
 from latentmap.errors import PairError
-from latentmap.mapping import SOLVERS, LinearMap
+from latentmap.mapping import LinearMap
 from latentmap.mapping.moments import JointMoments
+from latentmap.mapping.regression import solve_ridge
 from latentmap.mapping.selection import generalised
 from latentmap.progress import Progress
 
@@ -61,7 +62,7 @@ def maps_between(
         between = moments.between(i, j)
         selection = generalised(between)
         penalty = selection.chosen["penalty"]
-        solution = SOLVERS["ridge"](between, penalty=penalty)
+        solution = solve_ridge(between, penalty=penalty)
         source, target = spaces[i], spaces[j]
         maps[i, j] = LinearMap(
             weight=solution.weight,

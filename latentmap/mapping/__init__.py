@@ -1,10 +1,8 @@
-"""Linear maps between spaces: one pass over the pairs, then everything in closed form."""
+"""Linear maps between spaces: one pass over the pairs, then everything in closed form.
 
-from latentmap.mapping.fitting import FitOptions as FitOptions
-from latentmap.mapping.fitting import fit as fit
-from latentmap.mapping.gathering import moments_of as moments_of
-from latentmap.mapping.linear_map import LinearMap as LinearMap
-from latentmap.mapping.moments import Moments as Moments
-from latentmap.mapping.solvers import SOLVERS as SOLVERS
-from latentmap.mapping.spectrum import SharedFactors as SharedFactors
-from latentmap.mapping.spectrum import shared_factors as shared_factors
+The names stand in ``__init__.pyi`` and are loaded when they are first used.
+"""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""scikit-learn estimators over the solvers, for pipelines and searches on plain arrays.
+"""scikit-learn estimators over the methods, for pipelines and searches on plain arrays.
 
 Shapes: ``n`` pairs, ``p`` source variables, ``q`` target variables. ``X`` is ``(n, p)``, ``y``
 ``(n, q)`` or ``(n,)``; everything is computed in float64. Moments are what an estimator learns
@@ -7,13 +7,14 @@ pair so many times.
 
 Fitted attributes: ``coef_`` ``(q, p)`` or ``(p,)``, ``intercept_`` ``(q,)`` or a number, ``rank_``
 and ``condition_`` as in ``Solution``, ``figures_`` what else the method found, and ``moments_``.
-Ranks and numbers of components beyond what the codes allow mean the largest possible.
+Ranks and numbers of components beyond what the codes allow mean the largest possible. The
+parameters of each are the settings of its method, and ``fit_intercept``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -36,12 +37,12 @@ from latentmap.codes import Codes, Pairs, Space
 from latentmap.codes.codes import ArrayRows
 from latentmap.errors import MapError
 from latentmap.frames import Frame
-from latentmap.mapping.fitting import RIDGE_LIKE
-from latentmap.mapping.gathering import Targets, moments_of
+from latentmap.mapping.gathering import moments_of
+from latentmap.mapping.methods import METHODS, Method
+from latentmap.mapping.moment_sums import Targets
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.selection import generalised
 from latentmap.mapping.solution import Solution
-from latentmap.mapping.solvers import FAMILIES, SOLVERS, largest_size
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -50,9 +51,6 @@ if TYPE_CHECKING:
 _INVERTED = 1e-10
 
 
-# Dataclasses write the __init__ that scikit-learn reads the parameters from; equality and text stay
-# scikit-learn's.
-@dataclass(eq=False, repr=False)
 class _Map(
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]  # scikit-learn has no types
     TransformerMixin,  # type: ignore[misc]
@@ -60,14 +58,34 @@ class _Map(
     MultiOutputMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
 ):
-    """What is common to all maps once they are fitted."""
+    """What is common to all maps once they are fitted.
 
-    _method: ClassVar[str]
-    _targets: ClassVar[Targets] = "squares"
-    # Maps that are no regressions need not explain a target that is one.
-    _poor_score: ClassVar[bool] = False
+    A class of a ``method`` has its settings as parameters; what it names besides are their defaults
+    here, and ``intercept=False`` is for methods that have none to choose.
+    """
 
-    fit_intercept: bool = field(default=True, kw_only=True)
+    _method: ClassVar[Method]
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *settings: Any, **named: Any) -> None: ...
+
+    def __init_subclass__(
+        cls, *, method: str | None = None, intercept: bool = True, **defaults: Any
+    ) -> None:
+        super().__init_subclass__()
+        if method is None:
+            return
+        cls._method = METHODS[method]
+        parameters = cls._method.settings | defaults
+        if intercept:
+            parameters["fit_intercept"] = field(default=True, kw_only=True)
+        for name, default in parameters.items():
+            setattr(cls, name, default)
+        cls.__annotations__ = dict.fromkeys(parameters, Any)
+        # It writes the __init__ that scikit-learn reads the parameters from; equality and text stay
+        # scikit-learn's.
+        dataclass(eq=False, repr=False)(cls)
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """The target codes ``(n, q)`` of source codes; ``(n,)`` after a fit with such a target."""
@@ -97,7 +115,8 @@ class _Map(
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.regressor_tags.poor_score = self._poor_score
+        # Maps that are no regressions need not explain a target that is one.
+        tags.regressor_tags.poor_score = self._method.family in ("orthogonal", "transport")
         return tags
 
     @property
@@ -124,17 +143,18 @@ class _Map(
         return _shared(rows), _shared(answers.reshape(len(rows), -1))
 
     def _moments(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> Moments:
-        return moments_of(x, y, weights=weights, targets=self._targets)
+        targets: Targets = "products" if "products" in self._method.needs else "squares"
+        return moments_of(x, y, weights=weights, targets=targets)
 
     def _solve(self, moments: Moments, **given: Any) -> Solution:
         settings = self._settings()
         used = moments if settings.pop("fit_intercept", True) else moments.about_zero()
-        if self._method in FAMILIES:
-            size, _ = FAMILIES[self._method]
-            settings[size] = min(settings[size], largest_size(self._method, moments))
-        if self._method in RIDGE_LIKE:
+        sizes = self._method.sizes
+        if sizes is not None:
+            settings[sizes.setting] = min(settings[sizes.setting], sizes.largest(moments))
+        if self._method.ridge_like:
             settings["penalty"] = self.penalty_ = _penalty(settings["penalty"], used)
-        return SOLVERS[self._method](used, **settings, **given)
+        return self._method.solve(used, **settings, **given)
 
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = self.get_params(deep=False)
@@ -182,14 +202,11 @@ class _MomentMap(_Map):
         return self._keep(moments, self._solve(moments))
 
 
-class LeastSquaresMap(_MomentMap):
+class LeastSquaresMap(_MomentMap, method="least-squares"):
     """Least squares: ``min |Yc - Xc W|^2``, the smallest map among equals."""
 
-    _method = "least-squares"
 
-
-@dataclass(eq=False, repr=False)
-class RidgeMap(_MomentMap):
+class RidgeMap(_MomentMap, method="ridge", penalty=None):
     """Ridge regression: ``min |Yc - Xc W|^2 + penalty |W|^2``.
 
     ``penalty=None`` chooses it by generalised cross-validation; ``penalty_`` is the one used.
@@ -200,136 +217,66 @@ class RidgeMap(_MomentMap):
         array([[2.]])
     """
 
-    _method = "ridge"
 
-    penalty: float | None = None
-
-
-class PublishedMap(_MomentMap):
+class PublishedMap(_MomentMap, method="published", intercept=False):
     """The objective of the published training, without intercept; see ``solve_published``."""
 
-    _method = "published"
 
-    def __init__(self, penalty: float = 1e-4, activity: float = 1e-4) -> None:
-        self.penalty, self.activity = penalty, activity
-
-
-@dataclass(eq=False, repr=False)
-class ReducedRankMap(_MomentMap):
+class ReducedRankMap(_MomentMap, method="reduced-rank", rank=2, penalty=None):
     """Ridge among the maps of at most ``rank``; ``penalty=None`` as in ``RidgeMap``."""
 
-    _method = "reduced-rank"
 
-    rank: int = 2
-    penalty: float | None = None
-
-
-class ProcrustesMap(_MomentMap):
+class ProcrustesMap(_MomentMap, method="procrustes"):
     """The orthogonal map nearest to the pairs: ``min |Yc - Xc W|``; see ``solve_procrustes``."""
 
-    _method = "procrustes"
-    _poor_score = True
 
-
-class SimilarityMap(_MomentMap):
+class SimilarityMap(_MomentMap, method="similarity"):
     """An orthogonal map times one scale, ``figures_["scale"]``: ``min |Yc - s Xc W|``."""
 
-    _method = "similarity"
-    _poor_score = True
 
-
-@dataclass(eq=False, repr=False)
-class WhitenedProcrustesMap(_MomentMap):
+class WhitenedProcrustesMap(_MomentMap, method="whitened-procrustes"):
     """Procrustes between codes that are whitened by ``whitening`` from 0 to 1."""
 
-    _method = "whitened-procrustes"
-    _targets = "products"
-    _poor_score = True
 
-    whitening: float = 0.5
-
-
-@dataclass(eq=False, repr=False)
-class PermutationMap(_MomentMap):
+class PermutationMap(_MomentMap, method="permutation"):
     """The matching of single variables, ``signed`` or not, with the smallest squared error."""
 
-    _method = "permutation"
-    _poor_score = True
 
-    signed: bool = True
-
-
-@dataclass(eq=False, repr=False)
-class CCAMap(_MomentMap):
-    """Least squares through the leading canonical ``components``; see ``cca_family``."""
-
-    _method = "regularised-cca"
-    _targets = "products"
-
-    components: int = 2
-    penalty: float = 0.0
+class CCAMap(_MomentMap, method="regularised-cca", components=2, penalty=0.0):
+    """Least squares through the leading canonical ``components``; see ``cca_maps``."""
 
 
-@dataclass(eq=False, repr=False)
-class PLSMap(_MomentMap):
-    """Partial least squares (PLS2) with so many ``components``; see ``pls_family``."""
-
-    _method = "pls"
-
-    components: int = 2
+class PLSMap(_MomentMap, method="pls", components=2):
+    """Partial least squares (PLS2) with so many ``components``; see ``pls_maps``."""
 
 
-class GaussianOTMap(_MomentMap):
+class GaussianOTMap(_MomentMap, method="gaussian-ot", intercept=False):
     """Optimal transport between the Gaussians of both codes; see ``solve_gaussian_ot``."""
 
-    _method = "gaussian-ot"
-    _targets = "products"
-    _poor_score = True
 
-    def __init__(self) -> None:
-        pass
-
-
-@dataclass(eq=False, repr=False)
-class SparseMap(_MomentMap):
+class SparseMap(_MomentMap, method="sparse", penalty=0.1):
     """Multi-task lasso or elastic net on standardised source codes; see ``solve_sparse``."""
 
-    _method = "sparse"
 
-    penalty: float = 0.1
-    l1_ratio: float = 1.0
-
-
-@dataclass(eq=False, repr=False)
-class ErrorsInVariablesMap(_MomentMap):
+class ErrorsInVariablesMap(_MomentMap, method="errors-in-variables", noise=None):
     """Ridge for source codes with ``noise`` of known variance ``(p,)``, None for no noise.
 
     ``codes`` are the ``means`` or ``samples`` of a posterior; see ``solve_errors_in_variables``.
     """
 
-    _method = "errors-in-variables"
-
-    noise: ArrayLike | None = None
-    penalty: float = 0.0
-    codes: Literal["means", "samples"] = "means"
-
     def _settings(self) -> dict[str, Any]:
         settings = super()._settings()
-        noise = np.zeros(self.n_features_in_) if self.noise is None else self.noise
+        given = settings["noise"]
+        noise = np.zeros(self.n_features_in_) if given is None else given
         return settings | {"noise": torch.tensor(np.asarray(noise, dtype=np.float64))}
 
 
-@dataclass(eq=False, repr=False)
-class RobustMap(_Map):
+class RobustMap(_Map, method="robust", penalty=None):
     """Ridge in which pairs that do not fit lose weight; ``penalty=None`` as in ``RidgeMap``.
 
     It weighs the pairs itself and reads them several times, so it has neither ``sample_weight`` nor
     ``partial_fit``.
     """
-
-    _method = "robust"
-
-    penalty: float | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fits the map of all pairs; ``X`` ``(n, p)``, ``y`` ``(n, q)`` or ``(n,)``."""

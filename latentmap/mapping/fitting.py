@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -12,12 +12,12 @@ import torch
 
 from latentmap.codes import Pairs
 from latentmap.errors import MapError
-from latentmap.mapping.gathering import MomentPrecision, moments_by_fold, moments_of_pairs
+from latentmap.mapping.gathering import moments_by_fold, moments_of_pairs
 from latentmap.mapping.linear_map import LinearMap
+from latentmap.mapping.methods import METHODS, Method, find_method
 from latentmap.mapping.moments import Moments, merge_all
+from latentmap.mapping.options import CRITERIA, FitOptions
 from latentmap.mapping.selection import (
-    CRITERIA,
-    Criterion,
     Selection,
     assign_folds,
     candidates_for,
@@ -27,55 +27,27 @@ from latentmap.mapping.selection import (
     solver_of,
 )
 from latentmap.mapping.solution import Solution, affine
-from latentmap.mapping.solvers import SOLVERS, options_of
 from latentmap.progress import Progress
-
-# Their penalty is that of ridge, whose leave-one-out errors have a closed form.
-RIDGE_LIKE = ("ridge", "reduced-rank", "robust")
-_REFINABLE = ("least-squares", "ridge")
-
-
-@dataclass(frozen=True)
-class FitOptions:
-    """How a map is fitted: the arguments of ``fit`` that do not depend on the pairs."""
-
-    method: str = "ridge"
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    select: Criterion | None = None
-    folds: int = 5
-    intercept: bool = True
-    refine: bool = False
-    moments: MomentPrecision = "exact"
 
 
 def fit(
     pairs: Pairs,
+    options: FitOptions | None = None,
     *,
-    method: str = "ridge",
-    penalty: float | None = None,
+    method: str | Method | None = None,
     settings: Mapping[str, Any] | None = None,
-    select: Criterion | None = None,
-    folds: int = 5,
     groups: np.ndarray | None = None,
-    intercept: bool = True,
-    refine: bool = False,
-    moments: MomentPrecision = "exact",
     seed: int = 0,
-    references: tuple[str, str] = ("", ""),
     record: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> LinearMap:
-    """The linear map from the source codes of some pairs to their target codes.
+    """The linear map from the source codes of some pairs to their target codes; by default ridge.
 
-    ``method`` is a name in ``SOLVERS``; ``settings`` are its options (``penalty`` may stand
-    outside). A penalty, a rank or a number of components that is not given is chosen by ``select``:
-    ``loo`` and ``gcv`` choose the penalty of ridge, reduced rank and robust maps, ``kfold`` (over
-    ``folds`` folds that keep the ``groups`` ``(n,)`` together) whatever a method needs; the default
-    is ``loo`` where there is a choice. A rank is chosen by ``kfold`` always. ``refine`` takes one
-    more pass, which wins back digits that ill-conditioned codes cost. Sums and solution are
-    float64, with ``moments="fast"`` the products float32; rows are read in blocks, so memory does
-    not grow with the number of pairs. ``references`` are
-    how the two models are called, ``record`` is what else the map's file is to say.
+    ``method`` and ``settings`` stand in place of those of the ``options``: ``fit(pairs,
+    method="pls")`` needs no more. Settings that are not given are chosen from the pairs, by folds
+    that keep the ``groups`` ``(n,)`` together, drawn by ``seed``. Sums and solution are float64;
+    rows are read in blocks, so memory does not grow with the number of pairs. ``record`` is what
+    else the map's file is to say.
 
     Example:
         >>> from latentmap.codes.codes import Codes, Space
@@ -92,30 +64,25 @@ def fit(
         MapError: an unknown method or setting, fewer than two pairs, a penalty that cannot be, or
             codes that are not finite.
     """
-    given = dict(settings or {}) if penalty is None else {**(settings or {}), "penalty": penalty}
-    free = _free_settings(method, given)
-    _check(pairs, method, select, refine, free)
-    criterion: Criterion = select or ("loo" if method in RIDGE_LIKE else "kfold")
-    parts: list[Moments] = []
-    if free and not (criterion != "kfold" and free == ["penalty"]):
-        count = min(folds, len(pairs) if groups is None else len(np.unique(groups)))
-        numbers = assign_folds(len(pairs), folds=count, seed=seed, groups=groups)
-        parts = moments_by_fold(pairs, numbers, precision=moments, progress=progress)
-        whole = merge_all(parts)
+    given: dict[str, Any] = {"method": method, "settings": settings}
+    given = {name: value for name, value in given.items() if value is not None}
+    options = replace(options or FitOptions(), **given)
+    _check(options, len(pairs))
+    folds = _folds(options, len(pairs), groups=groups, seed=seed)
+    parts = []
+    if folds is None:
+        gathered = moments_of_pairs(pairs, precision=options.moments, progress=progress)
     else:
-        whole = moments_of_pairs(pairs, precision=moments, progress=progress)
-    centred = whole
-    if not intercept:
-        whole, parts = whole.about_zero(), [part.about_zero() for part in parts]
-    selections = _select(pairs, whole, parts, method, criterion, given, free, progress)
-    chosen = given | {name: value for part in selections for name, value in part.chosen.items()}
-    if method == "robust":
-        solution = SOLVERS[method](whole, pairs=pairs, **chosen)
-    else:
-        solution = solver_of(method, whole, chosen)({})
-    if refine:
-        solution = refined(pairs, whole, solution, penalty=chosen.get("penalty", 0.0))
-    kept = {name: value for name, value in chosen.items() if not isinstance(value, torch.Tensor)}
+        parts = moments_by_fold(pairs, folds, precision=options.moments, progress=progress)
+        gathered = merge_all(parts)
+    used = gathered
+    if not options.intercept:
+        used, parts = gathered.about_zero(), [part.about_zero() for part in parts]
+    selections = _select(options, pairs, used, parts, progress)
+    chosen = dict(options.settings)
+    for selection in selections:
+        chosen |= selection.chosen
+    solution = _solve(options, pairs, used, chosen)
     return LinearMap(
         weight=solution.weight,
         bias=solution.bias,
@@ -123,25 +90,15 @@ def fit(
         target=pairs.target.space,
         source_frame=pairs.source.frame,
         target_frame=pairs.target.frame,
-        method=method,
-        settings=kept,
+        method=find_method(options.method).name,
+        settings={name: v for name, v in chosen.items() if not isinstance(v, torch.Tensor)},
         rank=solution.rank,
         condition=solution.condition,
         figures=solution.figures,
         n_pairs=len(pairs),
         train_digests=pairs.digests,
-        moments=centred,
-        source_reference=references[0],
-        target_reference=references[1],
-        record={
-            "selection": [part.to_json() for part in selections],
-            "intercept": intercept,
-            "refined": refine,
-            "moments": moments,
-            "data": pairs.source.data,
-            "versions": {name: version(name) for name in ("latentmap", "numpy", "torch")},
-            **(record or {}),
-        },
+        moments=gathered,
+        record={**_record(options, pairs, selections), **(record or {})},
     )
 
 
@@ -162,72 +119,97 @@ def refined(pairs: Pairs, moments: Moments, solution: Solution, *, penalty: floa
     return affine(moments, weight, rank=solution.rank, condition=solution.condition)
 
 
-def _free_settings(method: str, given: Mapping[str, Any]) -> list[str]:
-    """The settings of a method that have to be chosen."""
-    if method not in SOLVERS:
-        raise MapError(f"unknown method {method!r}: choose one of {', '.join(SOLVERS)}")
-    options = options_of(method)
-    for name in given:
-        if name not in options:
-            takes = f"it takes {', '.join(options)}" if options else "it has no settings"
-            raise MapError(f"the method {method} takes no {name}: {takes}")
-    if "noise" in options and "noise" not in given:
+def _check(options: FitOptions, n_pairs: int) -> None:
+    method = find_method(options.method)
+    for name in options.settings:
+        if name not in method.settings:
+            takes = ", ".join(method.settings)
+            takes = f"it takes {takes}" if takes else "it has no settings"
+            raise MapError(f"the method {method.name} takes no {name}: {takes}")
+    if "noise" in method.needs and "noise" not in options.settings:
         raise MapError(
-            f"the method {method} needs the noise of the source codes: the mean variance of each "
-            "variable, such as that of a VAE's posterior"
+            f"the method {method.name} needs the noise of the source codes: the mean variance of "
+            "each variable, such as that of a VAE's posterior"
         )
-    return [
-        name
-        for name, option in options.items()
-        if option.default is option.empty and name not in given
-    ]
+    if n_pairs < 2:
+        raise MapError(
+            f"a map needs at least 2 pairs, not {n_pairs}: give more images that both models encode"
+        )
+    if options.select is not None and options.select not in CRITERIA:
+        raise MapError(f"unknown criterion {options.select!r}: choose one of {', '.join(CRITERIA)}")
+    by_folds = any(criterion == "kfold" for criterion, _ in options.choices)
+    if by_folds and options.select in ("loo", "gcv") and not method.ridge_like:
+        kin = ", ".join(one.name for one in METHODS.values() if one.ridge_like)
+        raise MapError(
+            f"{options.select} chooses the penalty of {kin}: for {method.name} choose kfold"
+        )
+    if by_folds and "pairs" in method.needs:
+        raise MapError(
+            f"the penalty of {method.name} is chosen by loo or gcv, not by kfold"
+            if method.ridge_like
+            else f"kfold works on moments, and {method.name} needs the pairs: give its "
+            f"{' and its '.join(method.free)}"
+        )
+    if options.refine and not method.refinable:
+        can = " and ".join(one.name for one in METHODS.values() if one.refinable)
+        raise MapError(f"{can} can be refined, {method.name} cannot")
 
 
-def _check(
-    pairs: Pairs, method: str, select: Criterion | None, refine: bool, free: Sequence[str]
-) -> None:
-    if len(pairs) < 2:
-        raise MapError(
-            f"a map needs at least 2 pairs, not {len(pairs)}: give more images that both models "
-            "encode"
-        )
-    if select is not None and select not in CRITERIA:
-        raise MapError(f"unknown criterion {select!r}: choose one of {', '.join(CRITERIA)}")
-    if select in ("loo", "gcv") and free and method not in RIDGE_LIKE:
-        raise MapError(
-            f"{select} chooses the penalty of {', '.join(RIDGE_LIKE)}: for {method} choose kfold"
-        )
-    if select == "kfold" and method == "robust" and free:
-        raise MapError("the penalty of robust is chosen by loo or gcv, not by kfold")
-    if refine and method not in _REFINABLE:
-        raise MapError(f"{' and '.join(_REFINABLE)} can be refined, {method} cannot")
+def _folds(
+    options: FitOptions, n: int, *, groups: np.ndarray | None, seed: int
+) -> np.ndarray | None:
+    """The fold of each of ``n`` pairs; None where nothing is chosen by folds."""
+    if not any(criterion == "kfold" for criterion, _ in options.choices):
+        return None
+    most = n if groups is None else len(np.unique(groups))
+    return assign_folds(n, folds=min(options.folds, most), seed=seed, groups=groups)
 
 
 def _select(
+    options: FitOptions,
     pairs: Pairs,
     moments: Moments,
     parts: Sequence[Moments],
-    method: str,
-    criterion: Criterion,
-    given: Mapping[str, Any],
-    free: Sequence[str],
     progress: Progress | None,
 ) -> list[Selection]:
-    """What was tried for each free setting; the penalty of a reduced rank first, then its rank."""
+    """What was tried for the settings that were not given, one choice after the other."""
     selections = []
-    fixed = dict(given)
-    left = list(free)
-    if "penalty" in left and criterion == "loo":
-        selections.append(leave_one_out(pairs, moments, progress=progress))
-    elif "penalty" in left and criterion == "gcv":
-        selections.append(generalised(moments))
-    elif "penalty" in left and method == "reduced-rank":
-        tried = candidates_for("ridge", moments, {}, ["penalty"])
-        selections.append(k_fold("ridge", parts, tried, progress=progress))
-    if selections:
-        fixed |= selections[0].chosen
-        left.remove("penalty")
-    if left:
-        candidates = candidates_for(method, moments, fixed, left)
-        selections.append(k_fold(method, parts, candidates, fixed=fixed, progress=progress))
+    fixed = dict(options.settings)
+    for criterion, names in options.choices:
+        if criterion == "loo":
+            selection = leave_one_out(pairs, moments, progress=progress)
+        elif criterion == "gcv":
+            selection = generalised(moments)
+        else:
+            method, beside = find_method(options.method), fixed
+            if method.ridge_like and "penalty" in names:
+                method, beside = METHODS["ridge"], {}
+            tried = candidates_for(method, moments, beside, names)
+            selection = k_fold(method, parts, tried, fixed=beside, progress=progress)
+        selections.append(selection)
+        fixed |= selection.chosen
     return selections
+
+
+def _solve(
+    options: FitOptions, pairs: Pairs, moments: Moments, settings: Mapping[str, Any]
+) -> Solution:
+    method = find_method(options.method)
+    if "pairs" in method.needs:
+        solution = method.solve(moments, pairs=pairs, **settings)
+    else:
+        solution = solver_of(method, moments, settings)({})
+    if options.refine:
+        solution = refined(pairs, moments, solution, penalty=settings.get("penalty", 0.0))
+    return solution
+
+
+def _record(options: FitOptions, pairs: Pairs, selections: Sequence[Selection]) -> dict[str, Any]:
+    return {
+        "selection": [selection.to_json() for selection in selections],
+        "intercept": options.intercept,
+        "refined": options.refine,
+        "moments": options.moments,
+        "data": pairs.source.data,
+        "versions": {name: version(name) for name in ("latentmap", "numpy", "torch")},
+    }

@@ -14,14 +14,20 @@ from typing import Any, overload
 import numpy as np
 import torch
 
-from latentmap.codes import Codes, Rows, Space
+from latentmap.codes import Codes, Space
 from latentmap.errors import ImageError, MapError, SpaceError
 from latentmap.files import TensorFile
 from latentmap.frames import Frame
+from latentmap.mapping.mapped_rows import MappedRows
 from latentmap.mapping.moments import Moments
 
 _FILE = TensorFile(kind="map", format=2, error=MapError, advice="make one with `latentmap fit`")
 _MOMENTS = "moments."
+# What a file says of a map in JSON as it is.
+_PLAIN = (
+    *("method", "settings", "figures", "rank", "condition", "n_pairs"),
+    *("source_reference", "target_reference", "record"),
+)
 # Singular values below this share of the largest are rounding, and not inverted.
 _INVERTED = 1e-10
 
@@ -106,7 +112,7 @@ class LinearMap:
             self.source.require(codes.space, "codes for this map")
             return replace(
                 codes,
-                rows=_MappedRows(self, codes.rows),
+                rows=MappedRows(codes.rows, self.apply, self.target.dim),
                 space=self.target,
                 frame=self.target_frame,
             )
@@ -228,22 +234,18 @@ class LinearMap:
         }
         return {**shared, "made_of": [{"map": str(m), "record": dict(m.record)} for m in maps]}
 
-    def save(self, path: Path) -> None:
-        """Writes the map to a safetensors file, whole or not at all."""
+    def save(self, path: str | Path) -> None:
+        """Writes the map to a safetensors file, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         header = {
             "source": asdict(self.source),
             "target": asdict(self.target),
             "source_frame": self.source_frame.to_json(),
             "target_frame": self.target_frame.to_json(),
-            "method": self.method,
-            "settings": dict(self.settings),
-            "figures": dict(self.figures),
-            "rank": self.rank,
-            "condition": self.condition,
-            "n_pairs": self.n_pairs,
-            "source_reference": self.source_reference,
-            "target_reference": self.target_reference,
-            "record": dict(self.record),
+            **{name: getattr(self, name) for name in _PLAIN},
         }
         tensors = {
             "weight": self.weight,
@@ -252,16 +254,18 @@ class LinearMap:
         }
         if self.moments is not None:
             tensors |= {f"{_MOMENTS}{name}": part for name, part in self.moments.tensors().items()}
-        _FILE.write(path, tensors, header)
+        _FILE.write(Path(path), tensors, header)
 
     @classmethod
-    def load(cls, path: Path) -> LinearMap:
+    def load(cls, path: str | Path) -> LinearMap:
         """The map in a file that ``save`` wrote.
 
         Raises:
             MapError: the file is missing, cut off, or not a map of latentmap.
         """
-        header, tensors = _FILE.read(path)
+        header, tensors = _FILE.read(Path(path))
+        # Format 1 had a penalty alone, and no moments.
+        header = {"settings": {"penalty": header.get("penalty")}, "figures": {}, **header}
         moments = {
             name.removeprefix(_MOMENTS): part
             for name, part in tensors.items()
@@ -275,43 +279,12 @@ class LinearMap:
                 target=Space(**header["target"]),
                 source_frame=Frame.from_json(header["source_frame"]),
                 target_frame=Frame.from_json(header["target_frame"]),
-                method=header["method"],
-                # Format 1 had a penalty alone, and no moments.
-                settings=header.get("settings", {"penalty": header.get("penalty")}),
-                figures=header.get("figures", {}),
                 moments=Moments.from_tensors(moments) if moments else None,
-                rank=header["rank"],
-                condition=header["condition"],
-                n_pairs=header["n_pairs"],
                 train_digests=tensors["train_digests"].numpy(),
-                source_reference=header["source_reference"],
-                target_reference=header["target_reference"],
-                record=header["record"],
+                **{name: header[name] for name in _PLAIN},
             )
         except (KeyError, TypeError, ImageError) as error:
             raise MapError(
                 f"{path} does not describe its map as it should ({error}): make it again with "
                 "`latentmap fit`"
             ) from None
-
-
-@dataclass(frozen=True, eq=False)
-class _MappedRows:
-    """Rows of the source, mapped when they are read."""
-
-    linear_map: LinearMap
-    rows: Rows
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.rows.shape[0], self.linear_map.target.dim)
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        return self._mapped(self.rows.read(start, stop))
-
-    def take(self, index: np.ndarray) -> np.ndarray:
-        return self._mapped(self.rows.take(index))
-
-    def _mapped(self, rows: np.ndarray) -> np.ndarray:
-        codes = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
-        return self.linear_map.apply(codes).numpy()

@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from latentmap.errors import MapError
-from latentmap.files import TensorFile
 
 # Beyond this ratio of singular values float32 products are wrong in digits that a map needs.
 _FAST_CONDITION = 1e3
-_FILE = TensorFile(kind="moments", format=1, error=MapError, advice="make one with `Moments.save`")
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,15 +152,12 @@ class Moments:
         # What is left of an exact map is rounding, which may fall below zero.
         return spread.clamp(min=0) + self.n * missed.square()
 
-    def to(self, device: torch.device | str) -> Moments:
-        """These moments on another device."""
-        moved = {name: value.to(device) for name, value in self.tensors().items()}
-        return Moments.from_tensors(moved)
-
     def tensors(self) -> dict[str, Tensor]:
         """What a file holds of them, by name; ``from_tensors`` takes it back."""
         state = torch.tensor([self.n, self.centred, self.fast], dtype=torch.float64)
-        return {"state": state, **self._tensors()}
+        names = ("mean_x", "mean_y", "xx", "xy", "squares_y", "yy")
+        parts = {name: getattr(self, name) for name in names}
+        return {"state": state, **{name: part for name, part in parts.items() if part is not None}}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> Moments:
@@ -176,29 +170,6 @@ class Moments:
         names = ("mean_x", "mean_y", "xx", "xy", "squares_y")
         parts = {name: tensors[name] for name in names}
         return cls(n=n, **parts, yy=tensors.get("yy"), centred=bool(centred), fast=bool(fast))
-
-    def save(self, path: Path) -> None:
-        """Writes them to a safetensors file, whole or not at all."""
-        _FILE.write(path, self.tensors(), {})
-
-    @classmethod
-    def load(cls, path: Path) -> Moments:
-        """The moments in a file that ``save`` wrote.
-
-        Raises:
-            MapError: the file is missing, cut off, or holds no moments.
-        """
-        _, tensors = _FILE.read(path)
-        try:
-            return cls.from_tensors(tensors)
-        except (KeyError, ValueError) as error:
-            raise MapError(
-                f"{path} does not hold all moments ({error}): gather them again"
-            ) from None
-
-    def _tensors(self) -> dict[str, Tensor]:
-        names = ("mean_x", "mean_y", "xx", "xy", "squares_y", "yy")
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from latentmap.mapping.solution import (
 )
 
 
-def cca_family(moments: Moments, *, penalty: float = 0.0) -> Callable[[int], Solution]:
+def cca_maps(moments: Moments, *, penalty: float = 0.0) -> Callable[[int], Solution]:
     """The maps through canonical components, for every number of them.
 
     ``U S V'`` is the decomposition of ``(G + a I)^-1/2 C (H + b I)^-1/2`` (Hotelling 1936; with a
@@ -56,16 +56,16 @@ def cca_family(moments: Moments, *, penalty: float = 0.0) -> Callable[[int], Sol
 
 
 def solve_cca(moments: Moments, *, components: int) -> Solution:
-    """The map through the leading canonical components; see ``cca_family``."""
-    return cca_family(moments)(components)
+    """The map through the leading canonical components; see ``cca_maps``."""
+    return cca_maps(moments)(components)
 
 
 def solve_regularised_cca(moments: Moments, *, components: int, penalty: float) -> Solution:
-    """The map through the leading components of penalised CCA; see ``cca_family``."""
-    return cca_family(moments, penalty=penalty)(components)
+    """The map through the leading components of penalised CCA; see ``cca_maps``."""
+    return cca_maps(moments, penalty=penalty)(components)
 
 
-def pls_family(moments: Moments) -> Callable[[int], Solution]:
+def pls_maps(moments: Moments) -> Callable[[int], Solution]:
     """Partial least squares (PLS2) for every number of components.
 
     The kernel algorithm of Dayal and MacGregor (1997): each component is the direction of largest
@@ -107,8 +107,8 @@ def pls_family(moments: Moments) -> Callable[[int], Solution]:
 
 
 def solve_pls(moments: Moments, *, components: int) -> Solution:
-    """Partial least squares with so many components; see ``pls_family``."""
-    return pls_family(moments)(components)
+    """Partial least squares with so many components; see ``pls_maps``."""
+    return pls_maps(moments)(components)
 
 
 def _leading(matrix: torch.Tensor) -> torch.Tensor:

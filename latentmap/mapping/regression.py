@@ -61,7 +61,7 @@ def solve_published(moments: Moments, *, penalty: float = 1e-4, activity: float 
     return replace(solution, weight=solution.weight / stretch)
 
 
-def reduced_rank_family(moments: Moments, *, penalty: float) -> Callable[[int], Solution]:
+def reduced_rank_maps(moments: Moments, *, penalty: float) -> Callable[[int], Solution]:
     """Reduced-rank ridge for every rank: gives the solution of a rank when it is called.
 
     With the ridge map ``W`` and ``V`` the leading eigenvectors of ``C'W``, the best map of rank
@@ -82,8 +82,8 @@ def reduced_rank_family(moments: Moments, *, penalty: float) -> Callable[[int], 
 
 
 def solve_reduced_rank(moments: Moments, *, rank: int, penalty: float) -> Solution:
-    """Ridge regression among the maps of at most ``rank``; see ``reduced_rank_family``."""
-    return reduced_rank_family(moments, penalty=penalty)(rank)
+    """Ridge regression among the maps of at most ``rank``; see ``reduced_rank_maps``."""
+    return reduced_rank_maps(moments, penalty=penalty)(rank)
 
 
 def solve_errors_in_variables(

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,20 +20,16 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from latentmap.codes import Pairs
 from latentmap.errors import MapError
+from latentmap.mapping.methods import Method
 from latentmap.mapping.moments import Moments, merge_all
-from latentmap.mapping.solution import Solution
-from latentmap.mapping.solvers import FAMILIES, SOLVERS, largest_size
-from latentmap.mapping.sparse import NotConverged, largest_penalty
+from latentmap.mapping.options import Criterion
+from latentmap.mapping.solution import NotConverged, Solution
 from latentmap.progress import Progress
-
-Criterion = Literal["loo", "gcv", "kfold"]
-CRITERIA: tuple[Criterion, ...] = ("loo", "gcv", "kfold")
 
 # Fourteen decades about the mean eigenvalue of the source codes: from no penalty to no map.
 _DECADES = (-10.0, 4.0)
 _STEPS = 65
 _COARSE = 15  # Penalties, where each is tried with every size.
-_SPARSE = (0.0, -3.0, 13)  # Decades below the penalty that uses no variable, and their steps.
 _SIZES = 40
 # Rows at a time, and residuals at a time: 4 MB, which stay in the processor's cache. Several
 # penalties share one product, because many small ones wait for each other's threads (measured: 7
@@ -51,19 +48,21 @@ class Selection:
     """The mean squared errors (over pairs and target variables) of some candidates.
 
     ``candidates`` are settings such as ``{"penalty": 3.0}``, ``errors`` ``(m,)`` theirs by the
-    ``criterion``. Among equals the calmest is ``chosen``: the largest penalty, the smallest size.
+    ``criterion``. Among equals the calmest is ``chosen``: the smallest of the setting ``size``, the
+    largest penalty.
     """
 
     criterion: Criterion
     candidates: Sequence[Mapping[str, float]]
     errors: torch.Tensor
+    size: str = ""
 
     @property
     def chosen(self) -> Mapping[str, float]:
         """The candidate with the smallest error."""
         equal = self.errors <= self.errors.min() * (1 + 1e-10)
         among = [self.candidates[i] for i in equal.nonzero()[:, 0].tolist()]
-        return max(among, key=_calm)
+        return max(among, key=lambda one: (-one.get(self.size, 0), one.get("penalty", 0.0)))
 
     def to_json(self) -> dict[str, Any]:
         """What the record of a map says of it."""
@@ -108,24 +107,38 @@ def penalty_grid(moments: Moments, *, steps: int = _STEPS) -> torch.Tensor:
     return mean * torch.logspace(*_DECADES, steps, dtype=torch.float64)
 
 
+def ridge_penalties(moments: Moments, settings: Mapping[str, Any]) -> list[float]:
+    """What is tried for the penalty of ridge: ``penalty_grid``."""
+    return penalty_grid(moments).tolist()
+
+
+def cca_penalties(moments: Moments, settings: Mapping[str, Any]) -> list[float]:
+    """What is tried for the penalty of CCA: fewer, where each is tried with every size."""
+    return penalty_grid(moments, steps=_STEPS if "components" in settings else _COARSE).tolist()
+
+
 def candidates_for(
-    method: str, moments: Moments, fixed: Mapping[str, Any], free: Sequence[str]
+    method: Method, moments: Moments, fixed: Mapping[str, Any], free: Sequence[str]
 ) -> list[dict[str, float]]:
-    """What is tried for the settings of a method that were not given."""
-    sizes = (
-        [{}]
-        if method not in FAMILIES or FAMILIES[method][0] not in free
-        else [{FAMILIES[method][0]: int(size)} for size in size_grid(largest_size(method, moments))]
-    )
-    penalties: list[dict[str, float]] = [{}]
-    if "penalty" in free and method == "sparse":
-        top = largest_penalty(moments, l1_ratio=fixed.get("l1_ratio", 1.0))
-        start, stop, steps = _SPARSE
-        penalties = [{"penalty": float(top * 10**step)} for step in np.linspace(start, stop, steps)]
-    elif "penalty" in free:
-        grid = penalty_grid(moments, steps=_STEPS if sizes == [{}] else _COARSE)
-        penalties = [{"penalty": value} for value in grid.tolist()]
-    return [{**penalty, **size} for penalty in penalties for size in sizes]
+    """What is tried for the ``free`` settings of a method, beside the ``fixed`` ones.
+
+    Raises:
+        MapError: the method knows no candidates for one.
+    """
+    sizes = method.sizes
+    size = sizes.setting if sizes else ""
+    tried = []
+    for name in sorted(free, key=size.__eq__):  # The size varies fastest.
+        values: Sequence[float]
+        if name in method.candidates:
+            given = method.candidates[name]
+            values = given(moments, fixed) if callable(given) else given
+        elif sizes and name == size:
+            values = size_grid(sizes.largest(moments)).tolist()
+        else:
+            raise MapError(f"the method {method.name} knows no candidates for {name}: give it")
+        tried.append([(name, value) for value in values])
+    return [dict(combination) for combination in product(*tried)]
 
 
 def size_grid(limit: int) -> np.ndarray:
@@ -134,7 +147,7 @@ def size_grid(limit: int) -> np.ndarray:
 
 
 def k_fold(
-    method: str,
+    method: Method,
     folds: Sequence[Moments],
     candidates: Sequence[Mapping[str, float]],
     *,
@@ -163,23 +176,25 @@ def k_fold(
                 total[i] = torch.inf
             if progress:
                 progress(number * len(candidates) + i + 1, len(folds) * len(candidates))
-    n = sum(fold.n for fold in folds)
-    return Selection("kfold", list(candidates), total / (n * folds[0].q))
+    errors = total / (sum(fold.n for fold in folds) * folds[0].q)
+    size = method.sizes.setting if method.sizes else ""
+    return Selection("kfold", list(candidates), errors, size)
 
 
 def solver_of(
-    method: str, moments: Moments, fixed: Mapping[str, Any]
+    method: Method, moments: Moments, fixed: Mapping[str, Any]
 ) -> Callable[[Mapping[str, float]], Solution]:
     """A function from settings to the solution; what settings share is computed once."""
-    if method not in FAMILIES:
-        return lambda settings: SOLVERS[method](moments, **fixed, **settings)
-    name, make = FAMILIES[method]
-    family = cache(lambda **others: make(moments, **others))
+    sizes = method.sizes
+    if sizes is None:
+        return lambda settings: method.solve(moments, **fixed, **settings)
+    maps = cache(lambda **others: sizes.maps(moments, **others))
 
     def solve(settings: Mapping[str, float]) -> Solution:
         every = {**fixed, **settings}
-        size = int(every.pop(name))
-        return family(**every)(size)
+        size = int(every.pop(sizes.setting))
+        solution: Solution = maps(**every)(size)
+        return solution
 
     return solve
 
@@ -251,8 +266,3 @@ def leave_one_out(
             progress(seen, len(pairs))
     candidates = [{"penalty": value} for value in grid.tolist()]
     return Selection("loo", candidates, total / (moments.n * q))
-
-
-def _calm(candidate: Mapping[str, float]) -> tuple[float, float]:
-    size = candidate.get("rank", candidate.get("components", 0))
-    return (-size, candidate.get("penalty", 0.0))

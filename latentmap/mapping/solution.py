@@ -1,4 +1,4 @@
-"""Solution: what a solver gives back."""
+"""Solution: what the solving of a method gives back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from torch import Tensor
 
 from latentmap.errors import MapError
 from latentmap.mapping.moments import Moments, Spectrum
+
+
+class NotConverged(MapError):
+    """There is no solution with these settings; where they are candidates, others are chosen."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +15,17 @@ from torch import Tensor
 from latentmap.errors import MapError
 from latentmap.mapping.moments import Moments, spectrum_of
 from latentmap.mapping.regression import solve_least_squares
-from latentmap.mapping.solution import Solution, affine, condition_of, require_penalty
+from latentmap.mapping.solution import (
+    NotConverged,
+    Solution,
+    affine,
+    condition_of,
+    require_penalty,
+)
 
+_TRIED = (0.0, -3.0, 13)  # Decades below the penalty that uses no variable, and their steps.
 _STEPS = 1000
 _CONVERGED = 1e-5  # Of scikit-learn's duality gap, relative to the squares of the target codes.
-
-
-class NotConverged(MapError):
-    """A penalty too small for the coordinate descent to end."""
 
 
 def solve_sparse(moments: Moments, *, penalty: float, l1_ratio: float = 1.0) -> Solution:
@@ -64,6 +69,13 @@ def largest_penalty(moments: Moments, *, l1_ratio: float = 1.0) -> float:
     live = scale > 0
     rows = (moments.xy[live] / scale[live, None]).norm(dim=1)
     return float(rows.max()) / (moments.n * l1_ratio) if len(rows) else 1.0
+
+
+def sparse_penalties(moments: Moments, settings: Mapping[str, Any]) -> list[float]:
+    """What is tried for a penalty that was not given: from one that uses no variable downwards."""
+    top = largest_penalty(moments, l1_ratio=settings.get("l1_ratio", 1.0))
+    start, stop, steps = _TRIED
+    return [float(top * 10**step) for step in np.linspace(start, stop, steps)]
 
 
 def standard_deviations(moments: Moments) -> Tensor:

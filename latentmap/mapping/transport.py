@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from latentmap.codes import Codes
-from latentmap.mapping.gathering import MomentSums
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.solution import Solution, affine, condition_of, inverse_root
 
@@ -34,31 +32,3 @@ def solve_gaussian_ot(moments: Moments) -> Solution:
     stretch = signs * (y.values[:k] / x.values[:k]).sqrt()
     weight = (source * stretch) @ target.T
     return affine(moments, weight, rank=k, condition=condition_of(x.values[:k]))
-
-
-def moments_of_unpaired(source: Codes, target: Codes) -> Moments:
-    """The moments of two sets of codes that are of different images: no covariance between them.
-
-    The target's products are brought to the number of source codes.
-
-    Raises:
-        MapError: one set is empty, or a code is not finite.
-    """
-    x, y = _marginal(source), _marginal(target)
-    ratio = x.n / y.n
-    return Moments(
-        x.n,
-        x.mean_x,
-        y.mean_x,
-        x.xx,
-        x.xx.new_zeros(x.p, y.p),
-        y.xx.diagonal() * ratio,
-        y.xx * ratio,
-    )
-
-
-def _marginal(codes: Codes) -> Moments:
-    sums = MomentSums([codes.space.dim])
-    for block in codes.blocks():
-        sums.update([block])
-    return sums.moments().between(0, 0)

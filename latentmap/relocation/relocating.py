@@ -9,7 +9,7 @@ Shapes: ``n`` images, images ``(n, c, h, w)`` in [0, 1], codes ``(n, p)`` and ``
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from latentmap.codes import Codes, is_known
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
 from latentmap.mapping import FitOptions, LinearMap, fit
+from latentmap.mapping.methods import find_method
 from latentmap.model import Model
 from latentmap.progress import Progress
 from latentmap.relocation.pairing import TrainingPairs, training_pairs
@@ -52,9 +53,9 @@ def fit_training(
 ) -> LinearMap:
     """The map that some training pairs give; by default ridge.
 
-    ``errors-in-variables`` takes the noise from the posterior of the source, over at most 2,048 of
-    the images of the pairs. ``references`` are how the models are called; these and ``record`` go
-    into the map as they are.
+    A method that needs the noise of the source codes has it from the posterior of the source, over
+    at most 2,048 of the images of the pairs. ``references`` are how the models are called; these
+    and ``record`` go into the map as they are.
 
     Raises:
         MapError: as ``fit`` raises it.
@@ -62,26 +63,21 @@ def fit_training(
     """
     options = options or FitOptions()
     settings = dict(options.settings)
-    if options.method == "errors-in-variables" and "noise" not in settings:
+    if "noise" in find_method(options.method).needs and "noise" not in settings:
         images = training.images
         mine = images.subset(np.flatnonzero(np.isin(images.ids, training.pairs.ids)))
         few = mine.subset(np.arange(min(len(mine), _NOISE)))
         settings["noise"] = posterior_noise(training.source, few)
-    return fit(
+    linear_map = fit(
         training.pairs,
-        method=options.method,
+        options,
         settings=settings,
-        select=options.select,
-        folds=options.folds,
         groups=training.groups,
-        intercept=options.intercept,
-        refine=options.refine,
-        moments=options.moments,
         seed=seed,
-        references=references,
         record={**training.record, **(record or {})},
         progress=progress,
     )
+    return replace(linear_map, source_reference=references[0], target_reference=references[1])
 
 
 def posterior_noise(model: Model, images: ImageSource) -> torch.Tensor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,7 @@ from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Space
 from latentmap.errors import MapError, ModelError
 from latentmap.images import ImageSource
-from latentmap.mapping import SOLVERS, FitOptions, LinearMap
-from latentmap.mapping.fitting import RIDGE_LIKE
-from latentmap.mapping.solvers import options_of
+from latentmap.mapping import METHODS, FitOptions, LinearMap
 from latentmap.relocation.pairing import TrainingPairs
 from latentmap.relocation.relocating import fit_training, score_models
 from latentmap.relocation.scores import Scores
@@ -71,7 +69,7 @@ def compare_methods(
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
 ) -> MethodComparison:
-    """Every method of ``SOLVERS``, fitted on the training pairs and scored on the ``test`` images.
+    """Every method of ``METHODS``, fitted on the training pairs and scored on the ``test`` images.
 
     ``options`` hold for those methods that take them: a given rank goes to all that have one, a
     criterion to those whose penalty is that of ridge. ``record`` goes into each result.
@@ -82,18 +80,19 @@ def compare_methods(
     coder = Coder.of(coder)
     options = options or FitOptions()
     fitted, failed = [], {}
-    for method in SOLVERS:
-        own = {name: v for name, v in options.settings.items() if name in options_of(method)}
-        select = options.select if method in RIDGE_LIKE else None
-        how = replace(options, method=method, settings=own, select=select, refine=False)
+    for name, method in METHODS.items():
         started = time.perf_counter()
-        with coder.stage(f"fitting {method}") as progress:
+        with coder.stage(f"fitting {name}") as progress:
             try:
                 linear_map = fit_training(
-                    training, options=how, seed=seed, record=record, progress=progress
+                    training,
+                    options=options.of(method),
+                    seed=seed,
+                    record=record,
+                    progress=progress,
                 )
             except (MapError, ModelError) as error:
-                failed[method] = str(error)
+                failed[name] = str(error)
                 continue
         fitted.append((linear_map, time.perf_counter() - started))
     if not fitted:
@@ -203,7 +202,7 @@ def learning_curve(
     return LearningCurve(
         source=training.source.space,
         target=training.target.space,
-        method=options.method,
+        method=maps[-1].method,
         points=points,
         floor_mse=first.floor_mse.value,
         baseline_mse=first.baseline_mse.value,

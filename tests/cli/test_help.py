@@ -29,7 +29,7 @@ CALLS = {
     "fit": (
         "latentmap.relocation.relocating:fit_models",
         "latentmap.relocation.relocating:score_models",
-        "latentmap.mapping.fitting:FitOptions",
+        "latentmap.mapping.options:FitOptions",
         "latentmap.relocation.several_maps:learning_curve",
     ),
     "compare": ("latentmap.comparison.models:compare_models",),
@@ -39,7 +39,7 @@ CALLS = {
     "support build": ("latentmap.support.selection:build_support_set",),
     "support compare": (
         "latentmap.support.comparing:compare_strategies",
-        "latentmap.mapping.fitting:FitOptions",
+        "latentmap.mapping.options:FitOptions",
     ),
     "invert": ("latentmap.inversion.code_search:SearchSettings",),
     "bench": (

@@ -7,10 +7,11 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from latentmap.cli.fit_options import CRITERIA, METHODS
+from latentmap.cli.fit import fit as fit_command
 from latentmap.cli.main import main
 from latentmap.encoders import load
-from latentmap.mapping import SOLVERS, LinearMap, selection
+from latentmap.mapping import METHODS, LinearMap
+from latentmap.mapping.options import CRITERIA
 
 DATA = ["--data", "few.npy"]
 
@@ -31,8 +32,19 @@ def error_of(result):
 
 
 def test_the_choices_are_those_of_the_library():
-    assert tuple(SOLVERS) == METHODS
-    assert selection.CRITERIA == CRITERIA
+    options = {option.name: option for option in fit_command.params}
+    assert tuple(options["method"].type.choices) == (*METHODS, "all")
+    assert tuple(options["select"].type.choices) == CRITERIA
+
+
+@pytest.mark.parametrize(
+    "name", ["rank", "components", "whitening", "l1_ratio", "activity", "signed"]
+)
+def test_an_option_names_the_methods_that_take_it(name):
+    (option,) = (option for option in fit_command.params if option.name == name)
+    takes = [method for method in METHODS if name in METHODS[method].settings]
+    listed = " and ".join([", ".join(takes[:-1]), takes[-1]] if len(takes) > 1 else takes)
+    assert re.match(rf"Of {listed}\b[^-]", option.help), option.help
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -17,7 +17,7 @@ from latentmap.errors import ImageError, MapError, ModelError, PairError
 from latentmap.frames import Frame
 from latentmap.images import open_images
 from latentmap.images.splits import split_by_hash
-from latentmap.mapping import fit, shared_factors
+from latentmap.mapping import Method, affine, fit, shared_factors
 from latentmap.model.testing import LinearModel
 from latentmap.progress import silent
 from latentmap.relocation import TrainingPairs, score_models
@@ -169,13 +169,15 @@ def test_grey_and_colour_models_see_the_images_as_they_are_trained_to(tmp_path):
 
 def test_methods_are_judged_by_their_codes(tmp_path):
     models = [LinearModel(name="a"), Generator(seed=2, name="b")]
-    methods = ["ridge", "procrustes", "errors-in-variables"]
+    own = Method("mean-only", lambda moments: affine(moments, 0 * moments.xy, rank=0))
+    methods = ["ridge", "procrustes", "errors-in-variables", own]
     images = pictures(tmp_path, noise=0.3)
     result = compared(tmp_path, models, images, methods=methods)
     pair = result.pairs[0, 1]
-    assert [one.method for one in pair.methods] == methods
+    assert [one.method for one in pair.methods] == [*methods[:3], "mean-only"]
     assert pair.methods[0].r2.value == pytest.approx(pair.r2.value, abs=1e-3)
-    with pytest.raises(MapError, match="unknown method 'magic': choose among least-squares, ridge"):
+    assert pair.methods[3].r2.value == pytest.approx(0, abs=0.1)
+    with pytest.raises(MapError, match="unknown method 'magic': choose one of least-squares"):
         compared(tmp_path, models, images, methods=["magic"])
 
 

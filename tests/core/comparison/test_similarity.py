@@ -14,7 +14,7 @@ from latentmap.comparison.indexes import (
 )
 from latentmap.comparison.similarity import compare_codes
 from latentmap.errors import MapError, PairError
-from latentmap.mapping.gathering import MomentSums
+from latentmap.mapping.moment_sums import MomentSums
 
 
 def normal(*shape, seed):

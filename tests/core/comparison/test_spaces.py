@@ -5,7 +5,7 @@ import torch
 from latentmap.codes import Codes, Space, pair
 from latentmap.comparison.spaces import join, maps_between
 from latentmap.errors import PairError
-from latentmap.mapping import fit
+from latentmap.mapping import FitOptions, fit
 from latentmap.mapping.gathering import moments_of_spaces
 
 
@@ -50,7 +50,7 @@ def test_maps_are_those_of_fit_with_generalised_cross_validation():
     )
     assert list(maps) == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
     for (i, j), linear_map in maps.items():
-        expected = fit(pair(spaces[i], spaces[j]), select="gcv")
+        expected = fit(pair(spaces[i], spaces[j]), FitOptions(select="gcv"))
         assert linear_map.penalty == pytest.approx(expected.penalty)
         assert torch.allclose(linear_map.weight, expected.weight, atol=1e-10)
         assert torch.allclose(linear_map.bias, expected.bias, atol=1e-10)

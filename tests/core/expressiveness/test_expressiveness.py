@@ -160,7 +160,7 @@ def test_the_error_is_split_into_limit_encoder_gap_and_map_gap(tmp_path):
         Codes.from_array(names, source.encode(images), space=source.space),
         Codes.from_array(names, model.encode(images), space=model.space),
     )
-    shrinking = fit(pairs, penalty=60)
+    shrinking = fit(pairs, settings={"penalty": 60})
     (result,) = run(
         tmp_path, [model], [target], methods=["network", "search"], mapped=(shrinking, source)
     )

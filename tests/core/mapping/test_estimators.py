@@ -1,5 +1,3 @@
-import inspect
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from latentmap.errors import MapError
-from latentmap.mapping import SOLVERS, estimators, moments_of
+from latentmap.mapping import METHODS, estimators, moments_of
 from latentmap.mapping.estimators import (
     CCAMap,
     ErrorsInVariablesMap,
@@ -79,7 +77,7 @@ def name(estimator):
 def test_every_map_of_the_module_is_tested_here():
     public = {each for each in vars(estimators) if each.endswith("Map") and each[0] != "_"}
     assert public == {name(one) for one in MAPS}
-    assert {one._method for one in MAPS} | {"cca"} == set(SOLVERS)
+    assert {one._method.name for one in MAPS} | {"cca"} == set(METHODS)
 
 
 @pytest.mark.parametrize("estimator", MAPS, ids=name)
@@ -90,7 +88,7 @@ def test_a_map_keeps_every_contract_of_scikit_learn(estimator):
 
 @pytest.mark.parametrize("estimator", MAPS, ids=name)
 def test_parameters_are_those_that_the_solver_knows(estimator):
-    known = set(inspect.signature(SOLVERS[estimator._method]).parameters) | {"fit_intercept"}
+    known = set(estimator._method.settings) | {"fit_intercept"}
     assert set(estimator.get_params()) <= known
 
 

@@ -1,4 +1,6 @@
 import json
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,13 +9,11 @@ import torch
 from latentmap.codes import Codes, Space, pair
 from latentmap.errors import MapError
 from latentmap.frames import Frame
-from latentmap.mapping import SOLVERS, fit
+from latentmap.mapping import METHODS, FitOptions, LinearMap, Method, Solution, affine, fit
 from latentmap.mapping.fitting import refined
 from latentmap.mapping.gathering import moments_by_fold, moments_of_pairs
+from latentmap.mapping.regression import solve_ridge
 from latentmap.mapping.selection import assign_folds, generalised, k_fold, leave_one_out
-from latentmap.mapping.solvers import options_of
-
-METHODS = tuple(SOLVERS)
 
 
 def draw(n=120, p=6, q=4, *, decades=0.5, mean=1.0, noise=0.5, seed=0):
@@ -48,11 +48,7 @@ def test_every_method_chooses_what_it_needs_and_says_so(method):
     fitted = fit(pairs, method=method, settings=needed(method))
     assert fitted.method == method
     assert fitted.weight.shape == (6, 4)
-    free = {
-        name
-        for name, option in options_of(method).items()
-        if option.default is option.empty and name != "noise"
-    }
+    free = set(METHODS[method].free)
     assert set(fitted.settings) == free
     json.dumps([fitted.record, dict(fitted.settings), dict(fitted.figures)], allow_nan=False)
     names = [set(part["chosen"]) for part in fitted.record["selection"]]
@@ -76,7 +72,8 @@ def test_a_few_pairs_make_a_map_of_every_method(method, n):
 @pytest.mark.parametrize("method", METHODS)
 def test_without_intercept_no_map_has_a_bias(method):
     x, y = draw()
-    fitted = fit(pairs_of(x, y), method=method, settings=needed(method), intercept=False)
+    options = FitOptions(method, needed(method), intercept=False)
+    fitted = fit(pairs_of(x, y), options)
     assert (fitted.bias == 0).all()
     assert fitted.record["intercept"] is False
     assert fitted.moments.centred
@@ -91,10 +88,10 @@ def test_the_penalty_of_ridge_is_that_of_the_criterion():
         "gcv": generalised(moments),
     }
     for select, selection in expected.items():
-        fitted = fit(pairs, select=select)
+        fitted = fit(pairs, FitOptions(select=select))
         assert fitted.penalty == selection.chosen["penalty"]
         assert fitted.record["selection"] == [selection.to_json()]
-    zero = fit(pairs, intercept=False)
+    zero = fit(pairs, FitOptions(intercept=False))
     assert zero.penalty == leave_one_out(pairs, moments.about_zero()).chosen["penalty"]
 
 
@@ -102,15 +99,15 @@ def test_folds_choose_by_their_number_their_groups_and_the_seed():
     pairs = pairs_of(*draw())
     groups = np.arange(120) // 10
     cases = [
-        ({"folds": 3, "seed": 5}, assign_folds(120, folds=3, seed=5)),
-        ({"folds": 4, "groups": groups}, assign_folds(120, folds=4, seed=0, groups=groups)),
+        (3, {"seed": 5}, assign_folds(120, folds=3, seed=5)),
+        (4, {"groups": groups}, assign_folds(120, folds=4, seed=0, groups=groups)),
         # No more folds than groups.
-        ({"groups": groups // 4}, assign_folds(120, folds=3, seed=0, groups=groups // 4)),
+        (5, {"groups": groups // 4}, assign_folds(120, folds=3, seed=0, groups=groups // 4)),
     ]
-    for options, numbers in cases:
-        fitted = fit(pairs, select="kfold", **options)
+    for folds, others, numbers in cases:
+        fitted = fit(pairs, FitOptions(select="kfold", folds=folds), **others)
         (selection,) = fitted.record["selection"]
-        again = k_fold("ridge", moments_by_fold(pairs, numbers), selection["candidates"])
+        again = k_fold(METHODS["ridge"], moments_by_fold(pairs, numbers), selection["candidates"])
         np.testing.assert_allclose(selection["errors"], again.errors, rtol=1e-9)
         assert fitted.penalty == again.chosen["penalty"]
 
@@ -121,21 +118,26 @@ def test_a_reduced_rank_has_the_penalty_of_ridge_and_a_rank_by_folds(select):
     generator = torch.manual_seed(4)
     weight = torch.randn(8, 2, generator=generator) @ torch.randn(2, 6, generator=generator)
     pairs = pairs_of(x, x @ weight + torch.randn(300, 6, generator=generator))
-    fitted = fit(pairs, method="reduced-rank", select=select)
+    fitted = fit(pairs, FitOptions("reduced-rank", select=select))
     penalty, rank = fitted.record["selection"]
     assert fitted.penalty == penalty["chosen"]["penalty"]
     # The sums are those of the folds, so that their last digits differ.
-    assert fitted.penalty == pytest.approx(fit(pairs, select=select).penalty, rel=1e-9)
+    assert fitted.penalty == pytest.approx(fit(pairs, FitOptions(select=select)).penalty, rel=1e-9)
     assert rank["criterion"] == "kfold"
     assert fitted.settings["rank"] == rank["chosen"]["rank"] == 2
-    given = fit(pairs, method="reduced-rank", settings={"rank": 3}, select=select)
+    given = fit(pairs, FitOptions("reduced-rank", {"rank": 3}, select=select))
     assert given.settings["rank"] == 3
     assert len(given.record["selection"]) == 1
 
 
 def test_what_is_given_is_not_chosen():
     pairs = pairs_of(*draw())
-    for fitted in (fit(pairs, penalty=2), fit(pairs, settings={"penalty": 2})):
+    options = FitOptions("ridge", {"penalty": 2})
+    for fitted in (
+        fit(pairs, options),
+        fit(pairs, settings={"penalty": 2}),
+        fit(pairs, FitOptions("pls", {"components": 1}), method="ridge", settings={"penalty": 2}),
+    ):
         assert fitted.settings == {"penalty": 2}
         assert fitted.record["selection"] == []
     half = fit(pairs, method="regularised-cca", settings={"components": 2})
@@ -147,21 +149,21 @@ def test_what_is_given_is_not_chosen():
 
 def test_fast_moments_give_nearly_the_same_map():
     pairs = pairs_of(*draw(n=500))
-    exact, fast = fit(pairs, penalty=1.0), fit(pairs, penalty=1.0, moments="fast")
+    options = FitOptions(settings={"penalty": 1.0})
+    exact, fast = fit(pairs, options), fit(pairs, replace(options, moments="fast"))
     assert torch.allclose(fast.weight, exact.weight, atol=1e-4)
     assert not torch.equal(fast.weight, exact.weight)
     assert fast.record["moments"] == "fast"
     ill = pairs_of(*draw(n=500, decades=3.2))
     with pytest.raises(MapError, match="float32 products are unsafe"):
-        fit(ill, method="least-squares", moments="fast")
+        fit(ill, FitOptions("least-squares", moments="fast"))
 
 
 def test_a_map_knows_what_it_was_fitted_from():
     pairs = pairs_of(*draw())
-    fitted = fit(pairs, references=("a.safetensors", "svae"), record={"command": "latentmap fit"})
+    fitted = fit(pairs, record={"command": "latentmap fit"})
     assert (fitted.source, fitted.target) == (pairs.source.space, pairs.target.space)
     assert (fitted.source_frame, fitted.target_frame) == (Frame("celeba"), Frame())
-    assert (fitted.source_reference, fitted.target_reference) == ("a.safetensors", "svae")
     assert (fitted.n_pairs, fitted.rank) == (120, 6)
     assert fitted.record["command"] == "latentmap fit"
     assert fitted.record["refined"] is False
@@ -192,10 +194,12 @@ def by_qr(x, y, penalty):
 def test_four_decades_and_a_mean_ten_times_the_spread_keep_eight_digits(penalty):
     x, y = draw(n=5000, p=40, decades=4.0, mean=10.0, noise=0.1)
     expected = by_qr(x, y, penalty or 0.0)
-    method = "least-squares" if penalty is None else "ridge"
+    options = FitOptions("least-squares")
+    if penalty is not None:
+        options = FitOptions("ridge", {"penalty": penalty})
     errors = {}
     for refine in (False, True):
-        fitted = fit(pairs_of(x, y), method=method, penalty=penalty, refine=refine)
+        fitted = fit(pairs_of(x, y), replace(options, refine=refine))
         assert fitted.record["refined"] is refine
         errors[refine] = np.linalg.norm(fitted.weight.numpy() - expected) / np.linalg.norm(expected)
     assert errors[False] <= 1e-8
@@ -210,7 +214,7 @@ def test_refinement_wins_back_digits_of_a_spoiled_map(penalty, intercept):
     pairs = pairs_of(x, y)
     moments = moments_of_pairs(pairs)
     moments = moments if intercept else moments.about_zero()
-    solution = SOLVERS["ridge"](moments, penalty=penalty)
+    solution = solve_ridge(moments, penalty=penalty)
     noise = torch.randn(10, 4, generator=torch.manual_seed(1)).double()
     spoiled = type(solution)(
         solution.weight + 1e-4 * noise, solution.bias, solution.rank, solution.condition
@@ -220,6 +224,73 @@ def test_refinement_wins_back_digits_of_a_spoiled_map(penalty, intercept):
     assert torch.allclose(found.bias, solution.bias, rtol=1e-10, atol=1e-10)
 
 
+# A method of one's own.
+
+
+def solve_diagonal(moments, *, penalty):
+    """Each target variable from the source variable of the same number."""
+    weight = torch.zeros_like(moments.xy)
+    k = min(weight.shape)
+    weight[range(k), range(k)] = moments.xy.diagonal() / (moments.xx.diagonal()[:k] + penalty)
+    return affine(moments, weight, rank=k)
+
+
+def solve_mean(moments):
+    return Solution(torch.zeros_like(moments.xy), moments.mean_y, rank=0, condition=1.0)
+
+
+def test_a_method_of_ones_own_is_fitted_as_it_says(tmp_path):
+    x, y = torch.tensor([[1.0, 0.0], [3.0, 4.0]]), torch.tensor([[2.0, 1.0], [8.0, 3.0]])
+    pairs = pairs_of(x, y)
+    mean = Method("mean-only", solve_mean)
+    fitted = fit(pairs, method=mean)
+    assert (fitted.weight == 0).all()
+    assert fitted.bias.tolist() == [5.0, 2.0]
+    diagonal = Method("diagonal", solve_diagonal)
+    # Products 6 and 4 of codes about their means, whose squares are 2 and 8.
+    by_hand = [[6 / (2 + 1), 0.0], [0.0, 4 / (8 + 1)]]
+    for fitted in (
+        fit(pairs, method=diagonal, settings={"penalty": 1.0}),
+        fit(pairs, FitOptions(diagonal, {"penalty": 1.0})),
+    ):
+        np.testing.assert_allclose(fitted.weight, by_hand, rtol=1e-12)
+    fitted.save(str(tmp_path / "map.safetensors"))
+    loaded = LinearMap.load(str(tmp_path / "map.safetensors"))
+    assert (loaded.method, loaded.settings) == ("diagonal", {"penalty": 1.0})
+    assert torch.equal(loaded.weight, fitted.weight)
+
+
+def test_settings_of_ones_own_method_are_chosen_from_its_candidates_by_folds():
+    pairs = pairs_of(*draw(n=60))
+    for candidates in ([1e6, 0.5], lambda moments, settings: [moments.n * 1e6, 0.5]):
+        method = Method("diagonal", solve_diagonal, candidates={"penalty": candidates})
+        fitted = fit(pairs, method=method)
+        assert fitted.settings == {"penalty": 0.5}
+        (selection,) = fitted.record["selection"]
+        assert selection["criterion"] == "kfold"
+        assert [one["penalty"] for one in selection["candidates"]][1] == 0.5
+        again = k_fold(
+            method,
+            moments_by_fold(pairs, assign_folds(60, folds=5, seed=0)),
+            selection["candidates"],
+        )
+        np.testing.assert_allclose(selection["errors"], again.errors, rtol=1e-12)
+
+
+def test_settings_without_candidates_are_asked_for():
+    pairs = pairs_of(*draw(n=60))
+    with pytest.raises(MapError, match="the method diagonal knows no candidates for penalty"):
+        fit(pairs, method=Method("diagonal", solve_diagonal))
+
+    def solve_rows(moments, *, pairs, share):
+        return solve_mean(moments)
+
+    rows = Method("rows", solve_rows, needs=("pairs",))
+    with pytest.raises(MapError, match="and rows needs the pairs: give its share"):
+        fit(pairs, method=rows)
+    assert fit(pairs, method=rows, settings={"share": 0.5}).settings == {"share": 0.5}
+
+
 # What is refused.
 
 
@@ -227,15 +298,22 @@ def test_refinement_wins_back_digits_of_a_spoiled_map(penalty, intercept):
     ("options", "message"),
     [
         ({"method": "magic"}, "unknown method 'magic': choose one of least-squares, ridge, pub"),
+        (
+            {"method": "procustes"},
+            r"unknown method 'procustes' \(did you mean procrustes\?\): choose one of least",
+        ),
         ({"select": "aic"}, "unknown criterion 'aic': choose one of loo, gcv, kfold"),
         ({"settings": {"rank": 2}}, "the method ridge takes no rank: it takes penalty"),
         (
-            {"method": "procrustes", "penalty": 1.0},
+            {"method": "procrustes", "settings": {"penalty": 1.0}},
             "the method procrustes takes no penalty: it has no settings",
         ),
         ({"method": "robust", "settings": {"pairs": 1}}, "robust takes no pairs: it takes penalty"),
-        ({"penalty": -1.0}, "a penalty must be a number of at least 0, not -1"),
-        ({"penalty": float("nan")}, "a penalty must be a number of at least 0, not nan"),
+        ({"settings": {"penalty": -1.0}}, "a penalty must be a number of at least 0, not -1"),
+        (
+            {"settings": {"penalty": math.nan}},
+            "a penalty must be a number of at least 0, not nan",
+        ),
         (
             {"method": "pls", "select": "loo"},
             "loo chooses the penalty of ridge, reduced-rank, robust: for pls choose kfold",
@@ -263,7 +341,7 @@ def test_refinement_wins_back_digits_of_a_spoiled_map(penalty, intercept):
 )
 def test_what_cannot_be_fitted_is_refused(options, message):
     with pytest.raises(MapError, match=message):
-        fit(pairs_of(*draw()), **options)
+        fit(pairs_of(*draw()), FitOptions(**options))
 
 
 def test_one_pair_makes_no_map():
@@ -276,4 +354,4 @@ def test_a_code_that_is_not_finite_is_named():
     x[7, 2] = torch.nan
     for select in ("loo", "kfold"):
         with pytest.raises(MapError, match=r"the code of 7\.png in z of a .* NaN or infinite"):
-            fit(pairs_of(x, y), select=select)
+            fit(pairs_of(x, y), FitOptions(select=select))

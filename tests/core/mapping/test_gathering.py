@@ -10,12 +10,11 @@ from latentmap.codes import Codes, Space, pair
 from latentmap.errors import MapError
 from latentmap.mapping import moments_of
 from latentmap.mapping.gathering import (
-    MomentSums,
     moments_by_fold,
-    moments_by_group,
     moments_of_pairs,
     moments_of_spaces,
 )
+from latentmap.mapping.moment_sums import MomentSums
 from latentmap.mapping.moments import merge_all
 from latentmap.mapping.regression import solve_least_squares
 
@@ -251,16 +250,6 @@ def test_moments_of_folds_are_those_of_the_subsets():
 def test_an_empty_fold_is_refused():
     with pytest.raises(MapError, match="at least one pair"):
         moments_by_fold(pairs_of(*draw(n=4)), np.array([0, 0, 2, 2]))
-
-
-def test_moments_of_groups_are_those_of_the_subsets():
-    x, y = draw()
-    groups = np.array(["tree", "cat", "dog"])[np.random.default_rng(0).integers(0, 3, 500)]
-    found = moments_by_group(pairs_of(x, y), groups)
-    assert list(found) == ["cat", "dog", "tree"]
-    for name, moments in found.items():
-        assert moments.n == (groups == name).sum()
-        assert_close(parts(moments), exact(x[groups == name], y[groups == name]))
 
 
 def test_joint_moments_of_spaces_are_those_of_each_pair():

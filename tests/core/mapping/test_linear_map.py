@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from sklearn.linear_model import RidgeCV
 
 from latentmap.codes import Codes, Space, pair
 from latentmap.errors import MapError, OutputError, SpaceError
 from latentmap.frames import Frame
-from latentmap.mapping import SOLVERS, LinearMap, fit
+from latentmap.mapping import METHODS, LinearMap, fit
 from latentmap.mapping.gathering import moments_of_pairs
 from latentmap.mapping.selection import penalty_grid
 
@@ -36,12 +37,11 @@ def pairs_of(x, y):
 
 def test_a_map_says_what_it_was_fitted_from():
     pairs = pairs_of(*draw())
-    fitted = fit(pairs, references=("a.safetensors", "svae"), record={"command": "latentmap fit"})
+    fitted = fit(pairs, record={"command": "latentmap fit"})
     assert fitted.source is pairs.source.space
     assert fitted.target is pairs.target.space
     assert (fitted.source_frame, fitted.target_frame) == (Frame("celeba"), Frame())
     assert (fitted.method, fitted.n_pairs, fitted.rank) == ("ridge", 60, 6)
-    assert (fitted.source_reference, fitted.target_reference) == ("a.safetensors", "svae")
     assert fitted.record["selection"][0]["criterion"] == "loo"
     assert fitted.record["command"] == "latentmap fit"
     assert (fitted.train_digests == pairs.digests).all()
@@ -60,7 +60,7 @@ def test_the_default_is_scikit_learns_leave_one_out_ridge():
 
 
 def test_a_given_penalty_is_used_and_said():
-    fitted = fit(pairs_of(*draw()), penalty=2)
+    fitted = fit(pairs_of(*draw()), settings={"penalty": 2})
     assert fitted.penalty == 2
     assert fitted.record["selection"] == []
 
@@ -69,7 +69,7 @@ def test_a_given_penalty_is_used_and_said():
 @pytest.mark.parametrize(
     "method",
     sorted(
-        set(SOLVERS) - {"published", "permutation", "gaussian-ot", "sparse", "errors-in-variables"}
+        set(METHODS) - {"published", "permutation", "gaussian-ot", "sparse", "errors-in-variables"}
     ),
 )
 def test_every_method_recovers_a_rotation(method):
@@ -107,7 +107,8 @@ def test_codes_of_another_space_are_refused():
 
 def test_a_saved_map_is_the_same_map(tmp_path):
     x, y = draw()
-    fitted = fit(pairs_of(x, y), references=("a", "b"), record={"seed": 3, "text": "größer"})
+    fitted = fit(pairs_of(x, y), record={"seed": 3, "text": "größer"})
+    fitted = replace(fitted, source_reference="a", target_reference="b")
     path = tmp_path / "map.safetensors"
     fitted.save(path)
     loaded = LinearMap.load(path)
@@ -143,6 +144,17 @@ def test_a_map_file_that_is_missing_or_cut_off_is_refused(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(MapError, match="is cut off or of another kind"):
             LinearMap.load(path)
+
+
+def test_a_map_file_without_all_moments_is_refused(tmp_path):
+    path = tmp_path / "m.safetensors"
+    fit(pairs_of(*draw())).save(path)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    some = {name: part for name, part in load_file(path).items() if name != "moments.xy"}
+    save_file(some, path, metadata)
+    with pytest.raises(MapError, match=r"does not describe its map as it should \('xy'\)"):
+        LinearMap.load(path)
 
 
 def test_a_folder_is_no_map_file(tmp_path):
@@ -204,12 +216,12 @@ def test_two_pairs_make_a_map():
 @pytest.mark.parametrize("penalty", [-1.0, math.nan])
 def test_a_penalty_that_cannot_be_is_refused(penalty):
     with pytest.raises(MapError, match="a penalty must be a number of at least 0"):
-        fit(pairs_of(*draw()), penalty=penalty)
+        fit(pairs_of(*draw()), settings={"penalty": penalty})
 
 
 def test_a_penalty_for_a_method_without_one_is_refused():
     with pytest.raises(MapError, match="least-squares takes no penalty"):
-        fit(pairs_of(*draw()), method="least-squares", penalty=1.0)
+        fit(pairs_of(*draw()), method="least-squares", settings={"penalty": 1.0})
 
 
 def test_a_code_that_is_not_finite_is_named():

@@ -3,7 +3,7 @@ import torch
 
 from latentmap.errors import MapError
 from latentmap.mapping import Moments, moments_of
-from latentmap.mapping.gathering import MomentSums
+from latentmap.mapping.moment_sums import MomentSums
 from latentmap.mapping.moments import merge_all, spectrum_of
 
 
@@ -122,41 +122,16 @@ def test_the_squared_error_of_an_exact_map_is_never_below_zero():
 
 @pytest.mark.parametrize("targets", ["products", "squares"])
 @pytest.mark.parametrize("precision", ["exact", "fast"])
-def test_saved_moments_come_back_as_they_were(tmp_path, targets, precision):
+def test_moments_come_back_from_their_tensors_as_they_were(targets, precision):
     moments = moments_of(*draw(), targets=targets, precision=precision)
-    for number, kept in enumerate((moments, moments.about_zero())):
-        path = tmp_path / f"{number}.safetensors"
-        kept.save(path)
-        assert_same(Moments.load(path), kept, rtol=0)
-        assert_same(kept.to("cpu"), kept, rtol=0)
+    for kept in (moments, moments.about_zero()):
+        assert_same(Moments.from_tensors(kept.tensors()), kept, rtol=0)
 
 
-def test_a_weighted_number_of_pairs_survives_a_file(tmp_path):
+def test_a_weighted_number_of_pairs_survives():
     x, y = draw(n=3)
     moments = moments_of(x, y, weights=torch.tensor([0.1, 0.2, 0.4]))
-    moments.save(tmp_path / "m.safetensors")
-    assert Moments.load(tmp_path / "m.safetensors").n == moments.n
-
-
-def test_a_moments_file_that_is_missing_or_cut_off_is_refused(tmp_path):
-    path = tmp_path / "m.safetensors"
-    with pytest.raises(MapError, match="there is no moments file"):
-        Moments.load(path)
-    moments_of(*draw()).save(path)
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(
-        MapError, match=r"m\.safetensors is no readable safetensors file: it is cut"
-    ):
-        Moments.load(path)
-
-
-def test_a_moments_file_without_all_of_them_is_refused(tmp_path, monkeypatch):
-    moments = moments_of(*draw())
-    some = {name: part for name, part in moments.tensors().items() if name != "xy"}
-    monkeypatch.setattr(Moments, "tensors", lambda self: some)
-    moments.save(tmp_path / "m.safetensors")
-    with pytest.raises(MapError, match=r"does not hold all moments \('xy'\): gather them again"):
-        Moments.load(tmp_path / "m.safetensors")
+    assert Moments.from_tensors(moments.tensors()).n == moments.n
 
 
 def test_products_that_were_not_gathered_are_asked_for():

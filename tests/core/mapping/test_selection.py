@@ -6,7 +6,7 @@ from sklearn.linear_model import Ridge, RidgeCV
 
 from latentmap.codes import Codes, Space, pair
 from latentmap.errors import MapError
-from latentmap.mapping import SOLVERS, moments_of
+from latentmap.mapping import METHODS, moments_of
 from latentmap.mapping.gathering import moments_by_fold, moments_of_pairs
 from latentmap.mapping.selection import (
     Selection,
@@ -19,7 +19,6 @@ from latentmap.mapping.selection import (
     size_grid,
     solver_of,
 )
-from latentmap.mapping.solvers import FAMILIES
 from latentmap.mapping.sparse import solve_sparse
 
 
@@ -210,14 +209,14 @@ def test_errors_of_folds_are_those_of_refitting_on_the_rows(method, fixed, candi
     numbers = assign_folds(90, folds=4, seed=1)
     folds = moments_by_fold(pairs_of(x, y), numbers)
     folds = folds if intercept else [fold.about_zero() for fold in folds]
-    result = k_fold(method, folds, candidates, fixed=fixed)
+    result = k_fold(METHODS[method], folds, candidates, fixed=fixed)
     for candidate, error in zip(candidates, result.errors.tolist(), strict=True):
         total = 0.0
         for number in range(4):
             train, held = numbers != number, numbers == number
             moments = moments_of(x[train], y[train])
             moments = moments if intercept else moments.about_zero()
-            solution = SOLVERS[method](moments, **fixed, **candidate)
+            solution = METHODS[method].solve(moments, **fixed, **candidate)
             predicted = x[held].double() @ solution.weight + solution.bias
             total += float((y[held].double() - predicted).square().sum())
         assert error == pytest.approx(total / (90 * 4), rel=1e-8)
@@ -239,7 +238,7 @@ def test_errors_of_folds_are_those_of_scikit_learn():
             train, held = numbers != number, numbers == number
             predicted = model.fit(xd[train], yd[train]).predict(xd[held])
             total += np.square(yd[held] - predicted).sum()
-        error = float(k_fold(method, folds, [candidate]).errors[0])
+        error = float(k_fold(METHODS[method], folds, [candidate]).errors[0])
         assert error == pytest.approx(total / 180, rel=tolerance)
 
 
@@ -247,7 +246,7 @@ def test_k_folds_of_one_pair_are_leave_one_out():
     x, y = draw(12, 4, 2)
     pairs = pairs_of(x, y)
     candidates = [{"penalty": 0.5}, {"penalty": 5.0}]
-    folds = k_fold("ridge", moments_by_fold(pairs, np.arange(12)), candidates)
+    folds = k_fold(METHODS["ridge"], moments_by_fold(pairs, np.arange(12)), candidates)
     penalties = torch.tensor([0.5, 5.0], dtype=torch.float64)
     left = leave_one_out(pairs, moments_of_pairs(pairs), penalties=penalties)
     np.testing.assert_allclose(folds.errors, left.errors, rtol=1e-9)
@@ -255,14 +254,14 @@ def test_k_folds_of_one_pair_are_leave_one_out():
 
 def test_one_fold_is_refused():
     with pytest.raises(MapError, match="cross-validation needs at least 2 folds, not 1"):
-        k_fold("ridge", [moments_of(*draw(9, 2, 2))], [{"penalty": 1.0}])
+        k_fold(METHODS["ridge"], [moments_of(*draw(9, 2, 2))], [{"penalty": 1.0}])
 
 
 def test_progress_reaches_all_candidates_of_all_folds():
     folds = moments_by_fold(pairs_of(*draw(30, 3, 2)), np.arange(30) % 3)
     seen = []
     k_fold(
-        "cca",
+        METHODS["cca"],
         folds,
         [{"components": 1}, {"components": 2}],
         progress=lambda *call: seen.append(call),
@@ -321,12 +320,12 @@ def test_among_equals_the_smallest_size_and_then_the_largest_penalty_is_chosen()
         {"rank": 1, "penalty": 7.0},
     ]
     equal = torch.tensor([1.0, 1.0 + 1e-12, 1.0, 1.1], dtype=torch.float64)
-    selection = Selection("kfold", candidates, equal)
+    selection = Selection("kfold", candidates, equal, "rank")
     assert selection.chosen == {"rank": 2, "penalty": 5.0}
     better = torch.tensor([0.9, 1.0, 1.0, 1.1], dtype=torch.float64)
-    assert Selection("kfold", candidates, better).chosen == candidates[0]
+    assert Selection("kfold", candidates, better, "rank").chosen == candidates[0]
     components = [{"components": 4}, {"components": 2}]
-    assert Selection("kfold", components, torch.ones(2)).chosen == {"components": 2}
+    assert Selection("kfold", components, torch.ones(2), "components").chosen == {"components": 2}
 
 
 def test_a_selection_says_what_was_tried():
@@ -349,21 +348,21 @@ def test_sizes_go_from_one_to_the_limit():
 
 def test_candidates_are_all_free_settings_together():
     moments = moments_of(*draw(50, 6, 4))
-    both = candidates_for("regularised-cca", moments, {}, ["components", "penalty"])
+    both = candidates_for(METHODS["regularised-cca"], moments, {}, ["components", "penalty"])
     penalties = {candidate["penalty"] for candidate in both}
     assert {candidate["components"] for candidate in both} == {1, 2, 3, 4}
     assert len(both) == 4 * len(penalties) == 60
-    assert len(candidates_for("ridge", moments, {}, ["penalty"])) == 65
-    sizes = candidates_for("pls", moments, {}, ["components"])
+    assert len(candidates_for(METHODS["ridge"], moments, {}, ["penalty"])) == 65
+    sizes = candidates_for(METHODS["pls"], moments, {}, ["components"])
     assert sizes == [{"components": size} for size in range(1, 7)]
-    fixed = candidates_for("regularised-cca", moments, {"components": 2}, ["penalty"])
+    fixed = candidates_for(METHODS["regularised-cca"], moments, {"components": 2}, ["penalty"])
     assert all(list(candidate) == ["penalty"] for candidate in fixed)
 
 
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
 def test_sparse_candidates_start_where_no_variable_is_used(l1_ratio):
     moments = moments_of(*draw(50, 6, 4))
-    tried = candidates_for("sparse", moments, {"l1_ratio": l1_ratio}, ["penalty"])
+    tried = candidates_for(METHODS["sparse"], moments, {"l1_ratio": l1_ratio}, ["penalty"])
     ranks = [
         solve_sparse(moments, penalty=1.0001 * candidate["penalty"], l1_ratio=l1_ratio).rank
         for candidate in tried
@@ -373,14 +372,15 @@ def test_sparse_candidates_start_where_no_variable_is_used(l1_ratio):
     assert ranks[-1] == 6
 
 
-@pytest.mark.parametrize("method", FAMILIES)
-def test_sharing_what_candidates_share_changes_no_map(method):
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].sizes])
+def test_sharing_what_candidates_share_changes_no_map(name):
+    method = METHODS[name]
     moments = moments_of(*draw(50, 6, 4))
-    size = FAMILIES[method][0]
-    fixed = {"penalty": 2.0} if method in ("reduced-rank", "regularised-cca") else {}
+    size = method.sizes.setting
+    fixed = {"penalty": 2.0} if name in ("reduced-rank", "regularised-cca") else {}
     solve = solver_of(method, moments, fixed)
     for number in (3, 1, 2):
-        alone = SOLVERS[method](moments, **fixed, **{size: number})
+        alone = method.solve(moments, **fixed, **{size: number})
         assert torch.allclose(solve({size: number}).weight, alone.weight, rtol=1e-12)
 
 

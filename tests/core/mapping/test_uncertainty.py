@@ -4,15 +4,15 @@ import torch
 
 from latentmap.codes import Codes, Space, pair
 from latentmap.errors import MapError
-from latentmap.mapping import fit
+from latentmap.mapping import FitOptions, fit
 from latentmap.mapping.uncertainty import carry, predict
 
 
-def fitted(x, y, **options):
+def fitted(x, y, method="ridge", **options):
     ids = [str(i) for i in range(len(x))]
     a = Codes.from_array(ids, x, space=Space("z", x.shape[1], "a", "aa"))
     b = Codes.from_array(ids, y, space=Space("z", y.shape[1], "b", "bb"))
-    return fit(pair(a, b), **options)
+    return fit(pair(a, b), FitOptions(method, **options))
 
 
 def draw(n, weight, seed):
@@ -71,7 +71,7 @@ def test_an_exact_map_has_no_errors():
 def test_errors_of_a_direction_are_the_spread_over_repeated_draws():
     direction = torch.tensor([[1.0, -1.0, 0.5, 0.0]])
     carried = [
-        carry(fitted(*draw(60, WEIGHT, seed), method="ridge", penalty=5.0), direction)
+        carry(fitted(*draw(60, WEIGHT, seed), settings={"penalty": 5.0}), direction)
         for seed in range(200)
     ]
     seen = torch.stack([one.directions for one in carried]).std(0)

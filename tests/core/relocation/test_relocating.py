@@ -8,8 +8,16 @@ from PIL import Image
 from latentmap.cache import Coder, LatentCache
 from latentmap.errors import ImageError, MapError, SpaceError
 from latentmap.images import ImageSource, open_images
+from latentmap.mapping import FitOptions, Method, Solution
+from latentmap.model.contract import Posterior
 from latentmap.model.testing import LinearModel
-from latentmap.relocation import fit_models, relocate, score_models
+from latentmap.relocation import (
+    fit_models,
+    fit_training,
+    relocate,
+    score_models,
+    training_pairs,
+)
 
 
 def scene(folder: Path, *, n: int = 200) -> tuple[LinearModel, LinearModel, ImageSource]:
@@ -36,6 +44,25 @@ def test_from_two_models_and_images_to_a_map_its_scores_and_relocated_images(tmp
     assert torch.equal(moved.originals, batch.floats(0))
     assert torch.allclose(moved.reconstructions, moved.originals, atol=0.01)
     assert torch.allclose(moved.relocated, moved.originals, atol=0.01)
+
+
+def test_a_method_of_ones_own_has_the_noise_that_it_needs_from_the_source(tmp_path):
+    def solve_noise(moments, *, noise):
+        return Solution(torch.zeros_like(moments.xy), noise, 0, 1.0)
+
+    class Unsure(LinearModel):
+        def posterior(self, images):
+            mean = self.encode(images)
+            return Posterior(mean, torch.full_like(mean, 0.25))
+
+    _, target, images = scene(tmp_path)
+    source = Unsure(seed=1, name="a")
+    options = FitOptions(Method("noise-alone", solve_noise, needs=("noise",)))
+    training = training_pairs(source, target, images, tmp_path / "c")
+    linear_map = fit_training(training, options=options, references=("a.safetensors", "svae"))
+    assert linear_map.method == "noise-alone"
+    assert (linear_map.bias == 0.25).all()
+    assert (linear_map.source_reference, linear_map.target_reference) == ("a.safetensors", "svae")
 
 
 def test_every_stage_is_announced(tmp_path):

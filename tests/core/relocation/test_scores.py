@@ -70,7 +70,7 @@ def test_a_perfect_map_has_efficiency_one_and_meets_its_floor(tmp_path):
 def test_the_map_to_the_mean_code_explains_nothing(tmp_path):
     source, target, images = scene(tmp_path)
     pairs = paired(source, target, images)
-    scores = evaluate(fit(pairs, penalty=1e12), pairs, source, target, images)
+    scores = evaluate(fit(pairs, settings={"penalty": 1e12}), pairs, source, target, images)
     assert scores.r2.value == pytest.approx(0, abs=1e-6)
     # The decoder is linear, so the mean code shows the mean image.
     assert scores.m_mse.value == pytest.approx(scores.baseline_mse.value, rel=1e-3)

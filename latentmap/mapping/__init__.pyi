@@ -1,0 +1,22 @@
+from .fitting import fit
+from .gathering import moments_of
+from .linear_map import LinearMap
+from .methods import METHODS, Method
+from .moments import Moments
+from .options import FitOptions
+from .solution import Solution, affine
+from .spectrum import SharedFactors, shared_factors
+
+__all__ = [
+    "METHODS",
+    "FitOptions",
+    "LinearMap",
+    "Method",
+    "Moments",
+    "SharedFactors",
+    "Solution",
+    "affine",
+    "fit",
+    "moments_of",
+    "shared_factors",
+]
