@@ -44,7 +44,7 @@ def test_a_support_set_is_built_from_the_leading_variables(workdir):
     assert "distance of members" in result.stdout
     order = json.loads(
         CliRunner()
-        .invoke(main, ["support", "order", *MODEL, "--leading", "3", "--seed", "1", "--json"])
+        .invoke(main, ["support", "order", *MODEL, "-k", "3", "--seed", "1", "--json"])
         .stdout
     )
     assert support.settings["variables"] == order["leading"]
