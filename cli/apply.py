@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
@@ -25,7 +26,7 @@ from latentmap.cli.options import (
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @map_argument
 @src_override
 @dst_override
@@ -38,17 +39,15 @@ from latentmap.cli.options import (
     metavar="FILE",
     help="Codes instead of images: a .npz or .h5 file of `latentmap cache export`.",
 )
-@click.option(
+@output_option(
     "--figure",
-    type=click.Path(dir_okay=False, path_type=Path),
+    "A picture of three rows: original, source reconstruction, relocated image.",
     metavar="PNG",
-    help="A picture of three rows: original, source reconstruction, relocated image.",
 )
-@click.option(
+@output_option(
     "--codes-out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    "The mapped codes of all images, .npz or .h5.",
     metavar="FILE",
-    help="The mapped codes of all images, .npz or .h5.",
 )
 @click.option(
     "-n",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentmap.cli.declaring import OUTPUT, Command, option
 from latentmap.cli.options import (
     CoderOptions,
     DataOptions,
@@ -46,7 +47,7 @@ def _parse_methods(
     return parts
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("references", nargs=-1, required=True, metavar="MODEL...")
 @click.option(
     "--set",
@@ -96,8 +97,9 @@ def _parse_methods(
 )
 @click.option("--src", metavar="MODEL", help="For --map: the model that it comes from.")
 @report_option
-@click.option(
+@option(
     "--figures",
+    title=OUTPUT,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
     help="Draw images over their reproductions, and errors by sector, into this folder.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentmap.cli.declaring import IMAGES, Command, option
 from latentmap.cli.options import (
     CoderOptions,
     DataOptions,
@@ -45,18 +46,20 @@ def _parse_methods(
     return names
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("references", nargs=-1, required=True, metavar="MODEL MODEL ...")
 @functools.partial(data_options, required=False)  # Samples can stand in place of images.
-@click.option(
+@option(
     "--samples",
     "n_samples",
+    title=IMAGES,
     type=click.IntRange(min=200),
     metavar="N",
     help="Instead of --data: N images that one of the models makes; they are kept in the cache.",
 )
-@click.option(
+@option(
     "--sample-from",
+    title=IMAGES,
     metavar="MODEL",
     help="For --samples: which of the models makes them.  [default: the first generator]",
 )

@@ -79,7 +79,8 @@ class Command(click.Command):
         }
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            # Some versions of click list arguments too, which stand in the usage line.
+            if record is not None and isinstance(parameter, click.Option):
                 # What click itself adds is --help.
                 title = METHOD if {*parameter.opts}.isdisjoint(ctx.help_option_names) else RUNNING
                 rows[getattr(parameter, "title", title)].append(record)

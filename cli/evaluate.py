@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentmap.cli.declaring import Command
 from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from latentmap.mapping import LinearMap
 
 
-@click.command()
+@click.command(cls=Command)
 @map_argument
 @src_override
 @dst_override

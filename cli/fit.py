@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_options import check_choices, fit_options
 from latentmap.cli.fit_request import FitRequest, fit_request, skipped_of
 from latentmap.cli.options import force_option, json_option
@@ -15,21 +16,19 @@ from latentmap.mapping.options import FitOptions
 _SHOWN = 10  # Images in a picture.
 
 
-@click.command()
+@click.command(cls=Command)
 @fit_request
 @fit_options
-@click.option(
+@output_option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    "The map to write.  [default: SRC-to-DST.safetensors]",
     metavar="MAP",
-    help="The map to write.  [default: SRC-to-DST.safetensors]",
 )
-@click.option(
+@output_option(
     "--figure",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="PNG",
-    help="A picture: original, source reconstruction and relocated image of some images to score."
+    "A picture: original, source reconstruction and relocated image of some images to score."
     "  [default: none, or MAP.png where neither --data nor --samples is given]",
+    metavar="PNG",
 )
 @report_option
 @json_option

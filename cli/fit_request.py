@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from latentmap.cli.declaring import IMAGES, option
 from latentmap.cli.image_choice import DEFAULT_SAMPLES, SampleOptions, sample_options
 from latentmap.cli.options import (
     CoderOptions,
@@ -185,28 +186,28 @@ def fit_request(command: Command, *, pairs: bool = True) -> Command:
     if pairs:
         options += [_support_option, _pairs_option]
     decorated: Any = wrapped
-    for option in reversed([*options, seed_option, coder_options, device_option]):
-        decorated = option(decorated)
+    for add in reversed([*options, seed_option, coder_options, device_option]):
+        decorated = add(decorated)
     return decorated  # type: ignore[no-any-return]  # as in options.py
 
 
-src_option = click.option(
-    "--src", required=True, metavar="MODEL", help="The source: codes come from it."
-)
+src_option = option("--src", required=True, metavar="MODEL", help="The source: codes come from it.")
 dst_option = click.option(
     "--dst", required=True, metavar="MODEL", help="The target: codes go to it."
 )
-_support_option = click.option(
+_support_option = option(
     "--support",
+    title=IMAGES,
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Fit on the images of this support set, found in the data by their contents; --limit "
     "holds for the images to score then.",
 )
-_pairs_option = click.option(
+_pairs_option = option(
     "-n",
     "--pairs",
     "n_pairs",
+    title=IMAGES,
     type=click.IntRange(min=2),
     metavar="N",
     help="Fit on N random images of the split.  [default: all]",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from latentmap.cli.declaring import IMAGES, option
 from latentmap.cli.options import DataOptions, class_option
 
 if TYPE_CHECKING:
@@ -158,16 +159,18 @@ def sample_options(command: Command, *, fewest: int, view: bool) -> Command:
         return command(*args, samples=samples, **given)
 
     options = [
-        click.option(
+        option(
             "--samples",
             "n_samples",
+            title=IMAGES,
             type=click.IntRange(min=fewest),
             metavar="N",
             help="Instead of --data: N images that one of the models makes; they are kept in the "
             "cache.",
         ),
-        click.option(
+        option(
             "--sample-from",
+            title=IMAGES,
             type=click.Choice(("src", "dst")),
             help="For --samples: which model makes them.  [default: the generator, else dst]",
         ),
@@ -175,16 +178,17 @@ def sample_options(command: Command, *, fewest: int, view: bool) -> Command:
     ]
     if view:
         options.append(
-            click.option(
+            option(
                 "--view",
+                title=IMAGES,
                 metavar="BOX",
                 help="For --samples: the box top,left,bottom,right (0 to 1) of the made image that "
                 "the other model sees.  [default: by the frames of the two]",
             )
         )
     decorated: Any = wrapped
-    for option in reversed(options):
-        decorated = option(decorated)
+    for add in reversed(options):
+        decorated = add(decorated)
     return decorated  # type: ignore[no-any-return]  # as in options.py
 
 

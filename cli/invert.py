@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.options import (
     CoderOptions,
     DataOptions,
@@ -28,7 +29,7 @@ from latentmap.cli.sample import SPACE_KINDS
 METHODS = ("network", "search", "hybrid")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("reference", metavar="MODEL")
 @data_options
 @click.option(
@@ -75,17 +76,15 @@ METHODS = ("network", "search", "hybrid")
     metavar="WEIGHT",
     help="Add the code's squared distance from the prior's mean, about 1 for samples, times this.",
 )
-@click.option(
+@output_option(
     "--codes-out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    "The codes, .npz or .h5.",
     metavar="FILE",
-    help="The codes, .npz or .h5.",
 )
-@click.option(
+@output_option(
     "--figure",
-    type=click.Path(dir_okay=False, path_type=Path),
+    "A picture of the images over their reconstructions.",
     metavar="PNG",
-    help="A picture of the images over their reconstructions.",
 )
 @click.option(
     "-n",

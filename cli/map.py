@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from latentmap.cli.declaring import Group
 from latentmap.cli.map_factors import factors
 from latentmap.cli.map_methods import curve, methods
 from latentmap.cli.map_options import map_argument
@@ -22,7 +23,7 @@ _out_option = click.option(
 )
 
 
-@click.group("map")
+@click.group("map", cls=Group)
 def map_group() -> None:
     """Describe maps, compose them and turn them around; compare methods; show shared factors.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
     CoderOptions,
@@ -22,16 +23,15 @@ from latentmap.cli.options import (
 _LISTED = 8  # Factors that the table names.
 
 
-@click.command()
+@click.command(cls=Command)
 @map_argument
 @src_override
 @dst_override
 @data_options
-@click.option(
+@output_option(
     "--figure",
-    type=click.Path(dir_okay=False, path_type=Path),
+    "A picture: both models' images along each factor, side by side.",
     metavar="PNG",
-    help="A picture: both models' images along each factor, side by side.",
 )
 @click.option(
     "-n",

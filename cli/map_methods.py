@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_options import check_choices, fit_options
 from latentmap.cli.fit_request import FitRequest, fit_request, skipped_of
 from latentmap.cli.options import force_option, json_option
@@ -14,7 +15,7 @@ from latentmap.cli.report_option import add_to_report, check_report, report_opti
 from latentmap.mapping.options import FitOptions
 
 
-@click.command()
+@click.command(cls=Command)
 @fit_request
 @functools.partial(fit_options, every=True)
 @report_option
@@ -75,7 +76,7 @@ def _parse_pairs(
     return tuple(None if part == "all" else int(part) for part in parts)
 
 
-@click.command()
+@click.command(cls=Command)
 @functools.partial(fit_request, pairs=False)
 @click.option(
     "-n",
@@ -96,11 +97,10 @@ def _parse_pairs(
     help="How often each number of pairs is drawn.",
 )
 @fit_options
-@click.option(
+@output_option(
     "--figure",
-    type=click.Path(dir_okay=False, path_type=Path),
+    "A picture of the curves.",
     metavar="PNG",
-    help="A picture of the curves.",
 )
 @report_option
 @json_option

@@ -244,13 +244,15 @@ seed_option = option(
     title=RUNNING,
     type=click.IntRange(0, 2**63 - 1),
     default=0,
-    show_default=True,
+    show_default="0",
+    metavar="N",
     help="Makes random choices repeatable.",
 )
 cache_option = option(
     "--cache",
     title=RUNNING,
     type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
     default=DEFAULT_CACHE,
     show_default=True,
     envvar="LATENTMAP_CACHE",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.options import (
     CoderOptions,
     DataOptions,
@@ -51,7 +52,7 @@ def _parse_variables(
     return tuple(map(int, parts))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("model", metavar="MODEL")
 @data_options
 @click.option(
@@ -101,12 +102,11 @@ def _parse_variables(
     help="A text file with the ids of images to leave out, one a line.",
 )
 @click.option("--with-images", is_flag=True, help="Keep the images in the file too.")
-@click.option(
+@output_option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
+    "The support set, .h5.",
     metavar="FILE",
-    help="The support set, .h5.",
+    required=True,
 )
 @seed_option
 @coder_options

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_request import dst_option, src_option
 from latentmap.cli.options import (
     CoderOptions,
@@ -53,7 +54,7 @@ def _parse_strategies(
     return parts
 
 
-@click.command()
+@click.command(cls=Command)
 @src_option
 @dst_option
 @data_options
@@ -125,11 +126,10 @@ def _parse_strategies(
     metavar="N",
     help="Test images that every map relocates, for the efficiency; R2 is of all.",
 )
-@click.option(
+@output_option(
     "--figure",
-    type=click.Path(dir_okay=False, path_type=Path),
+    "A picture of R2 and efficiency against the size.",
     metavar="PNG",
-    help="A picture of R2 and efficiency against the size.",
 )
 @seed_option
 @coder_options

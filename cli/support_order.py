@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentmap.cli.declaring import OUTPUT, Command, option
 from latentmap.cli.options import (
     CoderOptions,
     DataOptions,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _LEADING = 7
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("model", metavar="MODEL")
 @data_options
 @click.option(
@@ -42,8 +43,9 @@ _LEADING = 7
     is_flag=True,
     help="Measure every variable on every image, instead of only as many as will tell.",
 )
-@click.option(
+@option(
     "--figures",
+    title=OUTPUT,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
     help="Draw gains.png, the gains as sorted bars, and traversals.png, images with each leading "

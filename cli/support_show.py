@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentmap.cli.declaring import OUTPUT, Command, option
 from latentmap.cli.options import (
     DATA_CHOICES,
     DataOptions,
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
     from latentmap.support.spread import Spread
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
 @lambda command: data_options(command, required=False)
-@click.option(
+@option(
     "--figures",
+    title=OUTPUT,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
     help="Draw images.png, the images by sector (needs --data, unless the file holds the images), "
