@@ -244,7 +244,7 @@ seed_option = option(
     title=RUNNING,
     type=click.IntRange(0, 2**63 - 1),
     default=0,
-    show_default="0",
+    show_default=True,
     metavar="N",
     help="Makes random choices repeatable.",
 )
