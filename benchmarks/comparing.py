@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from latentmap.cache import EntryKey, LatentCache
-from latentmap.comparison import compare_models
+from latentmap.cache import Coder, EntryKey, LatentCache
+from latentmap.comparison import CompareOptions, compare_models
 from latentmap.encoders import build
 from latentmap.images import ImageSource, open_images
 from latentmap.model import Model
@@ -41,7 +41,7 @@ def main() -> None:
     seconds: dict[str, tuple[float, float]] = {}
 
     @contextmanager
-    def stage(label: str) -> Iterator[None]:
+    def stage(label: str, unit: str = "images") -> Iterator[None]:
         started, used = time.perf_counter(), time.process_time()
         yield None
         seconds[label] = (time.perf_counter() - started, time.process_time() - used)
@@ -53,7 +53,12 @@ def main() -> None:
         write_codes(cache, models, images)
         print(f"{'stage':<28}{'seconds':>9}{'processor':>11}")
         started = time.perf_counter()
-        result = compare_models(models, images, cache=cache, scored=arguments.scored, stage=stage)
+        result = compare_models(
+            models,
+            images,
+            Coder(cache, stage=stage),
+            options=CompareOptions(scored=arguments.scored),
+        )
         whole = time.perf_counter() - started
     used = sum(part for _, part in seconds.values())
     print(f"{'all':<28}{whole:>9.1f}{used:>11.1f}   (allowed: {ALLOWED:.0f})")

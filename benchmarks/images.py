@@ -25,8 +25,7 @@ import numpy as np
 from PIL import Image
 
 from latentmap.frames import Frame, crop_resize
-from latentmap.images import ImageSource, View, open_images
-from latentmap.images.opening import decoding
+from latentmap.images import ImageSource, View, decoding, open_images
 
 SIZE = 64
 # As Pillow counts: left, top, right, bottom of the frame celeba in 218x178 pixels.

@@ -97,9 +97,7 @@ def compare(
             torch.autograd.grad(loss.sum(), leaf)
 
     def searched() -> None:
-        found = search_codes(
-            model, images, start=codes, settings=settings, seed=0, batch_size=batch
-        )
+        found = search_codes(model, images, start=codes, search=settings, seed=0, batch_size=batch)
         assert int(found.steps.sum()) == batch * settings.steps
 
     bare()

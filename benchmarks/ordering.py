@@ -19,7 +19,8 @@ from latentmap.codes import Codes
 from latentmap.encoders import load
 from latentmap.images import ImageSource, open_images
 from latentmap.model import Model
-from latentmap.support import Ordering, order_variables
+from latentmap.support import Ordering
+from latentmap.support.ordering import order_by_gain
 
 
 def main() -> None:
@@ -63,7 +64,7 @@ def timed(
     seed: int,
 ) -> tuple[Ordering, float]:
     started = time.perf_counter()
-    ordering = order_variables(
+    ordering = order_by_gain(
         model, images, codes, leading=leading, exhaustive=exhaustive, seed=seed
     )
     return ordering, time.perf_counter() - started

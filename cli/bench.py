@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.options import (
+    CoderOptions,
     DataOptions,
     batch_size_option,
     cache_option,
@@ -35,25 +36,34 @@ if TYPE_CHECKING:
 METHODS = ("network", "search", "hybrid")
 
 
+def _parse_methods(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, ...]:
+    parts = () if value is None else tuple(part.strip() for part in value.split(","))
+    for part in parts:
+        if part not in METHODS:
+            raise click.BadParameter(f"{part!r} is no method: choose among {', '.join(METHODS)}")
+    return parts
+
+
 @click.command()
 @click.argument("references", nargs=-1, required=True, metavar="MODEL...")
 @click.option(
-    "--target",
-    "target_texts",
+    "--set",
+    "set_texts",
     multiple=True,
     required=True,
-    metavar="SET",
+    metavar="IMAGES",
     help="What shall be reproduced: own:256 (images of the generator itself), support.h5, or "
     "images as --data takes them, as faces.zip:256 for 256 random ones. Repeat it for several.",
 )
 @functools.partial(data_options, required=False)  # For support sets that hold no images.
 @click.option(
-    "--method",
-    "methods",
-    multiple=True,
-    type=click.Choice(METHODS),
-    help="How codes are found: by the inversion network, by search, or by a search that begins "
-    "with the network. Repeat it for several.  [default: network where there is one, and search]",
+    "--methods",
+    callback=_parse_methods,
+    metavar="NAME,NAME,...",
+    help=f"How codes are found, of {', '.join(METHODS)} (a search that begins with the network).  "
+    "[default: network where there is one, and search]",
 )
 @click.option(
     "--steps",
@@ -87,10 +97,10 @@ METHODS = ("network", "search", "hybrid")
 @click.option("--src", metavar="MODEL", help="For --map: the model that it comes from.")
 @report_option
 @click.option(
-    "--out",
+    "--figures",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Write bench.json and the pictures here.",
+    help="Draw images over their reproductions, and errors by sector, into this folder.",
 )
 @class_option
 @seed_option
@@ -103,7 +113,7 @@ METHODS = ("network", "search", "hybrid")
 def bench(
     context: click.Context,
     references: tuple[str, ...],
-    target_texts: tuple[str, ...],
+    set_texts: tuple[str, ...],
     data: DataOptions,
     methods: tuple[Any, ...],
     steps: int,
@@ -112,7 +122,7 @@ def bench(
     map_path: Path | None,
     src: str | None,
     report: Path | None,
-    out: Path | None,
+    figures: Path | None,
     label: int | None,
     seed: int,
     cache: Path,
@@ -136,18 +146,17 @@ def bench(
 
     \b
     Examples:
-      latentmap bench gan.safetensors --target own:256 --target faces.zip:256 --split test
-      latentmap bench gan.safetensors vae.safetensors --target support.h5 --data faces.zip \\
-          --out bench
-      latentmap bench gan.safetensors --target faces.zip:1000 --encoder svae.safetensors
+      latentmap bench gan.safetensors --set own:256 --set faces.zip:256 --split test
+      latentmap bench gan.safetensors vae.safetensors --set support.h5 --data faces.zip \\
+          --figures bench
+      latentmap bench gan.safetensors --set faces.zip:1000 --encoder svae.safetensors
     """
     from latentmap.cli.bench_tables import errors_table, verdict
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
-    from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
     from latentmap.encoders.sampling import adjust
+    from latentmap.expressiveness import BenchOptions
     from latentmap.expressiveness import bench as measure
-    from latentmap.expressiveness.benchmark import OWN_IMAGES
     from latentmap.expressiveness.targets import TargetName, titles_of
     from latentmap.files import refuse_equal
     from latentmap.inversion import SearchSettings
@@ -156,56 +165,55 @@ def bench(
     if (map_path is None) != (src is None):
         raise click.UsageError("--map and --src belong together: give both, or neither")
     if set(methods) == {"network"}:
-        reason = "with no --method but network, which does not search"
+        reason = "with no --methods but network, which does not search"
         refuse_given(context, ("steps", "starts"), reason)
-    names = [TargetName.parse(text) for text in target_texts]
+    names = [TargetName.parse(text) for text in set_texts]
     own = [name.n for name in names if name.path is None]
     if len(own) > 1:
-        raise click.UsageError("own images are one target: give --target own:N once")
+        raise click.UsageError("own images are one set: give --set own:N once")
     _check_data(context, data, [Path(name.path) for name in names if name.path is not None])
-    refuse_equal({"--out": out, "--report": report})
-    if out is not None:
-        _check_folder(out, force=force)
+    refuse_equal({"--figures": figures, "--report": report})
+    if figures is not None:
+        _check_folder(figures, force=force)
     check_report(report)
     models = [adjust(load(reference, device=device), label=label) for reference in references]
-    targets = [
+    image_sets = [
         _open(name.path, name.n, title, data, seed)
         for name, title in zip(names, titles_of(names), strict=True)
         if name.path is not None
     ]
+    options = BenchOptions(
+        methods=methods or None, search=SearchSettings(steps=steps, starts=starts)
+    )
+    if own and own[0]:
+        options = replace(options, own=own[0])
     results = measure(
         models,
-        targets,
-        own=(own and own[0]) or OWN_IMAGES,
-        methods=methods or None,
-        search=SearchSettings(steps=steps, starts=starts),
+        image_sets,
+        CoderOptions(cache, None, batch_size).open(data),
+        options=options,
         encoder=None if encoder is None else load(encoder, device=device),
         mapped=None
         if map_path is None or src is None
         else (LinearMap.load(map_path), load(src, device=device)),
-        folder=cache / "generated",
         seed=seed,
-        batch_size=batch_size,
-        on_error=data.on_error,
         record={"command": command_line()},
-        stage=functools.partial(progress_bar, unit="steps"),
     )
     warn_skipped(list(dict.fromkeys(s for one in results for t in one.targets for s in t.skipped)))
     for name, left_out in results[0].record["left_out"].items():
         warn(f"{name} has no encoder: left out {', '.join(left_out)}")
-    found = {"generators": [result.to_json() for result in results]}
-    if out is not None:
-        _write(out, results, models, found)
+    if figures is not None:
+        _draw(figures, results, models)
     add_to_report(report, lambda: _section(results, models))
     if as_json:
-        print_json(found)
+        print_json({"generators": [result.to_json() for result in results]})
         return
     click.echo(errors_table(results))
     for result in results:
         click.echo()
         click.echo("\n".join(verdict(result)))
-    if out is not None:
-        click.echo(f"\nbench.json and the pictures are in {out}")
+    if figures is not None:
+        click.echo(f"\nthe pictures are in {figures}")
 
 
 def _check_folder(out: Path, *, force: bool) -> None:
@@ -220,18 +228,18 @@ def _check_folder(out: Path, *, force: bool) -> None:
 
 
 def _check_data(context: click.Context, data: DataOptions, paths: Sequence[Path]) -> None:
-    """Refuses options about images that no target among ``paths`` has a use for."""
+    """Refuses options about images that no set among ``paths`` has a use for."""
     from latentmap.support.support_file import holds_support
 
     support_sets = [holds_support(path) for path in paths]
     if data.path is not None and not any(support_sets):
         raise click.UsageError(
             "--data is where the images of a support set are: leave it out, or give a support set "
-            "as --target"
+            "as --set"
         )
     if all(support_sets):
         choices = ("split", "limit", "group_by", "attributes", "where")
-        refuse_given(context, choices, "where no --target is a data set")
+        refuse_given(context, choices, "where no --set is a data set")
 
 
 def _open(path: str, n: int | None, title: str, data: DataOptions, seed: int) -> TargetSet:
@@ -247,26 +255,21 @@ def _open(path: str, n: int | None, title: str, data: DataOptions, seed: int) ->
     return TargetSet.of_support(SupportSet.load(Path(path)), whole, n=n, name=title, seed=seed)
 
 
-def _write(
-    out: Path, results: Sequence[Expressiveness], models: Sequence[Model], found: dict[str, Any]
-) -> None:
-    from latentmap.cli.output import json_text
+def _draw(out: Path, results: Sequence[Expressiveness], models: Sequence[Model]) -> None:
     from latentmap.expressiveness.figures import blind_figure, reproduction_figure, save_sector_map
-    from latentmap.files import write_atomic
     from latentmap.report import save_figure
 
     out.mkdir(exist_ok=True)
-    write_atomic(out / "bench.json", json_text(found).encode())
     used: set[str] = set()
     for result, model in zip(results, models, strict=True):
-        for target in (result.own, *result.targets):
-            stem = f"{result.name}-{target.name}"
-            save_figure(reproduction_figure(target, model), out / _unused(stem, used))
-            if any(one.blind for one in target.sectors):
-                save_figure(blind_figure(target, model), out / _unused(f"{stem}-blind", used))
-            if target.sectors:
+        for scores in (result.own, *result.targets):
+            stem = f"{result.name}-{scores.name}"
+            save_figure(reproduction_figure(scores, model), out / _unused(stem, used))
+            if any(one.blind for one in scores.sectors):
+                save_figure(blind_figure(scores, model), out / _unused(f"{stem}-blind", used))
+            if scores.sectors:
                 path = out / _unused(f"{stem}-sectors", used)
-                save_sector_map(target, path, model=result.name)
+                save_sector_map(scores, path, model=result.name)
 
 
 def _section(results: Sequence[Expressiveness], models: Sequence[Model]) -> Section:

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from latentmap.cli.image_choice import first_of_splits
 from latentmap.cli.options import (
+    CoderOptions,
     DataOptions,
-    batch_size_option,
-    cache_option,
     class_option,
+    coder_options,
     data_options,
     device_option,
     force_option,
     json_option,
-    precision_option,
     seed_option,
 )
+from latentmap.cli.report_option import report_option
 from latentmap.errors import MapError
 from latentmap.mapping.methods import METHODS, find_method
 
 if TYPE_CHECKING:
-    from latentmap.comparison import ModelComparison
+    from latentmap.cache import Coder
     from latentmap.images import ImageSource
     from latentmap.model import Model
-
-FIGURES = "comparison.json"  # Beside the page.
 
 
 def _parse_methods(
@@ -66,20 +62,15 @@ def _parse_methods(
 )
 @class_option
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Write a report into this folder: index.html, and its numbers in comparison.json; what "
-    "other commands added to it stays.  [default: none is written]",
-)
-@click.option(
     "--methods",
     callback=_parse_methods,
     metavar="NAME,NAME,...",
     help="Fit these besides ridge, and compare them by their codes; `all` is all that fit has.",
 )
 @click.option(
-    "--scored",
+    "-n",
+    "--images",
+    "scored",
     type=click.IntRange(min=20),
     default=128,
     show_default=True,
@@ -87,7 +78,8 @@ def _parse_methods(
     help="How many random test images are decoded by every model.",
 )
 @click.option(
-    "--compared",
+    "--similarity-images",
+    "compared",
     type=click.IntRange(min=20),
     default=800,
     show_default=True,
@@ -102,11 +94,10 @@ def _parse_methods(
     metavar="N",
     help="Random pairings that tell what the indexes of unrelated spaces are.",
 )
+@report_option
 @seed_option
-@cache_option
+@coder_options
 @device_option
-@precision_option
-@batch_size_option
 @json_option
 @force_option
 def compare(
@@ -115,16 +106,14 @@ def compare(
     n_samples: int | None,
     sample_from: str | None,
     label: int | None,
-    out: Path | None,
     methods: tuple[str, ...],
     scored: int,
     compared: int,
     permutations: int,
+    report: Path | None,
     seed: int,
-    cache: Path,
+    coding: CoderOptions,
     device: str,
-    precision: Any,
-    batch_size: int | None,
     as_json: bool,
     force: bool,
 ) -> None:
@@ -138,61 +127,50 @@ def compare(
     \b
     Examples:
       latentmap compare vae.safetensors svae.safetensors gan.safetensors --data faces.zip
-      latentmap compare vae.safetensors svae.safetensors --data faces.zip --out report
-      latentmap compare svae.safetensors ffhq.safetensors --samples 20000 --out report
+      latentmap compare vae.safetensors svae.safetensors --data faces.zip --report report
+      latentmap compare svae.safetensors ffhq.safetensors --samples 20000 --report report
     """
-    from latentmap.cache import LatentCache
     from latentmap.cli.compare_tables import comparison_tables
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
-    from latentmap.cli.progress import progress_bar
-    from latentmap.comparison import compare_models
+    from latentmap.comparison import CompareOptions, compare_models
     from latentmap.comparison.models import require_different
+    from latentmap.comparison.section import SECTIONS, comparison_report
     from latentmap.encoders import load
+    from latentmap.report.store import write_report
 
     _check_usage(references, data, n_samples, sample_from, label)
-    if out is not None:
-        _refuse_report(out, force=force)
+    if report is not None:
+        _refuse_report(report, force=force)
     models = [load(reference, device=device) for reference in references]
     require_different(models)
-    split = data.split or "train"
+    coder = coding.open(data)
     if n_samples is None:
-        images = replace(data, split=None, limit=None).open()
+        images = data.open_to_fit()
     else:
         maker = None if sample_from is None else references.index(sample_from)
-        images, models = _sampled(
-            models, n_samples, maker=maker, label=label, seed=seed, cache=cache
-        )
-    if data.limit is not None:
-        images = first_of_splits(images, (split, "test"), data.limit)
+        images, models = _sampled(models, n_samples, coder, maker=maker, label=label, seed=seed)
+        images = data.limited(images)
     result = compare_models(
         models,
         images,
-        cache=LatentCache(cache, notify=warn),
-        split=split,
+        coder,
+        options=CompareOptions(data.fitted_split, scored, compared, permutations, methods),
         seed=seed,
-        scored=scored,
-        compared=compared,
-        permutations=permutations,
-        methods=methods,
-        precision=precision,
-        batch_size=batch_size,
-        on_error=data.on_error,
         references=references,
         record={"command": command_line(), "group_by": data.group_by and data.group_by.name},
-        stage=progress_bar,
     )
     warn_skipped(result.record["skipped"])
     for (name, reason), count in result.failures.items():
         pairs = "" if count == len(result.pairs) else f" for {count} of {len(result.pairs)} pairs"
         warn(f"{name} has no map{pairs}: {reason}")
-    if out is not None:
-        _write_report(result, out)
+    if report is not None:
+        write_report(report, comparison_report(result), replaces=SECTIONS)
     if as_json:
         print_json(result.to_json())
         return
     click.echo(comparison_tables(result))
-    if out is not None:
-        click.echo(f"written to {out / 'index.html'}")
+    if report is not None:
+        click.echo(f"written to {report / 'index.html'}")
 
 
 def _check_usage(
@@ -219,11 +197,16 @@ def _check_usage(
 
 
 def _sampled(
-    models: list[Model], n: int, *, maker: int | None, label: int | None, seed: int, cache: Path
+    models: list[Model],
+    n: int,
+    coder: Coder,
+    *,
+    maker: int | None,
+    label: int | None,
+    seed: int,
 ) -> tuple[ImageSource, list[Model]]:
     """The images that one of the models makes, and all as they see those; says which made them."""
     from latentmap.cli.output import warn
-    from latentmap.cli.progress import progress_bar
     from latentmap.comparison.making import images_for_all, maker_among
     from latentmap.encoders.sampling import adjust
 
@@ -233,43 +216,30 @@ def _sampled(
     kind = making.space.kind if label is None else f"{making.space.kind}, class {label}"
     warn(f"{n} images are made by {making.name} ({kind}), seed {seed}")
     warn(f"{making.name} takes part with the codes that they are made of: its own error is none")
-    with progress_bar("generating") as progress:
+    with coder.stage("generating") as progress:
         return images_for_all(
             models,
             maker,
             n,
             seed=seed,
-            folder=cache / "generated",
+            folder=coder.generated,
             notify=warn,
             progress=progress,
         )
 
 
-def _refuse_report(out: Path, *, force: bool) -> None:
+def _refuse_report(folder: Path, *, force: bool) -> None:
+    """Refuses a report that has a comparison already, before any work is done."""
     from latentmap.comparison.section import SECTIONS
     from latentmap.errors import OutputError
-    from latentmap.files import refuse_existing
     from latentmap.report.store import begun_report, require_report_folder
 
-    require_report_folder(out)
-    if not out.exists():
+    require_report_folder(folder)
+    if not folder.exists():
         return
-    # Of a report that other commands began nothing is replaced.
-    refuse_existing(out / FIGURES, force=force)
-    shown = {section.id for section in begun_report(out).sections}
+    shown = {section.id for section in begun_report(folder).sections}
     if not force and shown.intersection(SECTIONS):
         raise OutputError(
-            f"the report in {out} has a comparison: choose another folder, or add --force to "
+            f"the report in {folder} has a comparison: choose another folder, or add --force to "
             "replace it"
         )
-
-
-def _write_report(result: ModelComparison, out: Path) -> None:
-    """The page, and all figures for programs beside it."""
-    from latentmap.cli.output import json_text
-    from latentmap.comparison.section import SECTIONS, comparison_report
-    from latentmap.files import write_atomic
-    from latentmap.report.store import write_report
-
-    write_report(out, comparison_report(result), replaces=SECTIONS)
-    write_atomic(out / FIGURES, json_text(result.to_json()).encode())

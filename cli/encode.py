@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from latentmap.cli.options import (
+    CoderOptions,
     DataOptions,
     batch_size_option,
     data_options,
@@ -59,23 +61,13 @@ def encode(
     Example:
       latentmap encode vae.safetensors svae.safetensors --data faces.zip --out codes
     """
-    from latentmap.cache import LatentCache
     from latentmap.cli.output import print_json, warn
-    from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
 
     loaded = [load(reference, device=device) for reference in models]
     images = data.open()
-    with progress_bar("encoding") as progress:
-        results = LatentCache(cache, notify=warn).get_or_encode_all(
-            loaded,
-            images,
-            precision=precision,
-            batch_size=batch_size,
-            on_error=data.on_error,
-            workers=workers,
-            progress=progress,
-        )
+    coder = replace(CoderOptions(cache, precision, batch_size).open(data), workers=workers)
+    results = coder.codes(loaded, images)
     if as_json:
         print_json(
             {

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
-    PRECISIONS,
+    CoderOptions,
     DataOptions,
-    batch_size_option,
-    cache_option,
+    coder_options,
     data_options,
     device_option,
     json_option,
@@ -32,15 +31,8 @@ if TYPE_CHECKING:
 @functools.partial(data_options, required=False)  # Samples can stand in place of images.
 @functools.partial(sample_options, fewest=2, view=False)
 @seed_option
-@cache_option
+@functools.partial(coder_options, recorded=True)
 @device_option
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    help="Arithmetic of the network; codes are kept apart by it.  [default: as recorded in the "
-    "map]",
-)
-@batch_size_option
 @json_option
 def evaluate(
     map_path: Path,
@@ -49,10 +41,8 @@ def evaluate(
     data: DataOptions,
     samples: SampleOptions,
     seed: int,
-    cache: Path,
+    coding: CoderOptions,
     device: str,
-    precision: Any,
-    batch_size: int | None,
     as_json: bool,
 ) -> None:
     """Score a map on images, with 95 % intervals; those that it was fitted on are left out.
@@ -69,10 +59,8 @@ def evaluate(
       latentmap evaluate vae-to-svae.safetensors --data faces.zip --split test
       latentmap evaluate svae-to-stylegan.safetensors --samples 1000 --seed 1
     """
-    from latentmap.cache import LatentCache
-    from latentmap.cli.map_options import load_model_of
-    from latentmap.cli.output import print_json, warn, warn_skipped
-    from latentmap.cli.progress import progress_bar
+    from latentmap.cli.map_options import load_models_of
+    from latentmap.cli.output import print_json, warn_skipped
     from latentmap.mapping import LinearMap
     from latentmap.relocation import score_models
 
@@ -80,20 +68,10 @@ def evaluate(
     linear_map = LinearMap.load(map_path)
     if samples.n is None:
         _ask_for_groups(linear_map, data, map_path)
-    source = load_model_of(linear_map, "source", given=src, map_path=map_path, device=device)
-    target = load_model_of(linear_map, "target", given=dst, map_path=map_path, device=device)
-    scores = score_models(
-        linear_map,
-        source,
-        target,
-        samples.open(data, linear_map, (source, target), seed=seed, cache=cache),
-        cache=LatentCache(cache, notify=warn),
-        seed=seed,
-        precision=precision or linear_map.record.get("precision", "float32"),
-        batch_size=batch_size,
-        on_error=data.on_error,
-        stage=progress_bar,
-    )
+    models = load_models_of(linear_map, src=src, dst=dst, map_path=map_path, device=device)
+    coder = coding.open(data, recorded=linear_map.record.get("precision"))
+    images = samples.open(data, linear_map, models, coder, seed=seed)
+    (scores,) = score_models([linear_map], *models, images, coder, seed=seed)
     warn_skipped(scores.record["skipped"])
     if as_json:
         print_json(scores.to_json())

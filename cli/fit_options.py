@@ -21,13 +21,13 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _SETTINGS = ("penalty", "rank", "components", "whitening", "l1_ratio", "activity", "signed")
 
 
-def check_choices(context: click.Context, options: FitOptions) -> None:
-    """Refuses --select and --folds where there is nothing for them to choose.
+def check_choices(context: click.Context, options: FitOptions, *, every: bool = False) -> None:
+    """Refuses --select and --folds where there is nothing for them to choose, for ``every`` method
+    or the one of the options.
 
     Raises:
         click.UsageError: so it is.
     """
-    every = options.method == "all"
     fits = [options.of(method) for method in METHODS.values()] if every else [options]
     criteria = {criterion for fit in fits for criterion, _ in fit.choices}
     if not criteria:
@@ -36,15 +36,23 @@ def check_choices(context: click.Context, options: FitOptions) -> None:
         refuse_given(context, ["folds"], "where no setting is chosen by kfold")
 
 
-_OPTIONS = (
+# Of one method; the others hold for all that have them.
+_OF_ONE = (
     click.option(
         "--method",
-        type=click.Choice((*METHODS, "all")),
+        type=click.Choice(tuple(METHODS)),
         default="ridge",
         show_default=True,
         metavar="NAME",
-        help=f"How the map is fitted: {', '.join(METHODS)}; all compares them.",
+        help=f"How the map is fitted: {', '.join(METHODS)}.",
     ),
+    click.option(
+        "--refine",
+        is_flag=True,
+        help="One more pass over the pairs wins back digits (ridge, least-squares).",
+    ),
+)
+_SHARED = (
     click.option(
         "--select",
         type=click.Choice(CRITERIA),
@@ -108,11 +116,6 @@ _OPTIONS = (
         help="Whether the map may shift codes.",
     ),
     click.option(
-        "--refine",
-        is_flag=True,
-        help="One more pass over the pairs wins back digits (ridge, least-squares).",
-    ),
-    click.option(
         "--moments",
         type=click.Choice(("exact", "fast")),
         default="exact",
@@ -122,20 +125,22 @@ _OPTIONS = (
 )
 
 
-def fit_options(command: Command) -> Command:
-    """Adds the options of a fit; the command gets them as ``options``. The method may be all."""
+def fit_options(command: Command, *, every: bool = False) -> Command:
+    """Adds the options of a fit; the command gets them as ``options: FitOptions``. With ``every``
+    method there is none to choose.
+    """
 
     @functools.wraps(command)
-    def wrapper(**given: Any) -> Any:
+    def wrapper(*args: Any, **given: Any) -> Any:
         settings = {name: given.pop(name) for name in _SETTINGS}
         options = FitOptions(
             **{one.name: given.pop(one.name) for one in fields(FitOptions) if one.name in given},
             settings={name: value for name, value in settings.items() if value is not None},
         )
-        return command(options=options, **given)
+        return command(*args, options=options, **given)
 
     decorated: Any = wrapper
-    for option in reversed(_OPTIONS):
+    for option in reversed([*([] if every else _OF_ONE), *_SHARED]):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]  # as in options.py
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
@@ -13,11 +12,14 @@ import click
 from latentmap.cli.options import DataOptions, class_option
 
 if TYPE_CHECKING:
-    from latentmap.images import ImageSource, Split
+    from latentmap.cache import Coder
+    from latentmap.images import ImageSource
     from latentmap.mapping import LinearMap
     from latentmap.model import Model
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_SAMPLES = 5000  # Where no images are asked for.
 
 
 @dataclass(frozen=True)
@@ -54,25 +56,24 @@ class SampleOptions:
             )
 
     def draw(
-        self, source: Model, target: Model, *, seed: int, cache: Path
+        self, source: Model, target: Model, coder: Coder, *, seed: int
     ) -> tuple[ImageSource, Model, Model]:
         """The images, and the two models as they see them; says which model made them.
 
         Raises:
             ImageError, ModelError: they cannot be made, or the other model cannot see them.
         """
-        from latentmap.cli.progress import progress_bar
         from latentmap.model import images_between
 
         made_by, maker, other = self._maker(source, target)
         self._announce(maker, other, self.view or maker.views.get(other.fingerprint), seed)
-        with progress_bar("generating") as progress:
+        with coder.stage("generating") as progress:
             images, maker, other = images_between(
                 maker,
                 other,
                 self._count(),
                 seed=seed,
-                folder=cache / "generated",
+                folder=coder.generated,
                 view=self.view,
                 notify=_warn,
                 progress=progress,
@@ -84,9 +85,9 @@ class SampleOptions:
         data: DataOptions,
         linear_map: LinearMap,
         models: tuple[Model, Model],
+        coder: Coder,
         *,
         seed: int,
-        cache: Path,
     ) -> ImageSource:
         """The images of a data set, or those that one of the two models makes, for a map that is
         there: it knows what the models see of an image. Says which model made them.
@@ -97,7 +98,6 @@ class SampleOptions:
         """
         if self.n is None:
             return data.open()
-        from latentmap.cli.progress import progress_bar
         from latentmap.model.generated import images_for
         from latentmap.relocation import require_models
         from latentmap.relocation.relocating import as_fitted
@@ -105,13 +105,13 @@ class SampleOptions:
         require_models(linear_map, *models)
         _, maker, other = self._maker(*as_fitted(linear_map, *models))
         self._announce(maker, other, None, seed)
-        with progress_bar("generating") as progress:
+        with coder.stage("generating") as progress:
             images = images_for(
                 maker,
                 other,
                 self._count(),
                 seed=seed,
-                folder=cache / "generated",
+                folder=coder.generated,
                 notify=_warn,
                 progress=progress,
             )
@@ -192,11 +192,3 @@ def _warn(line: str) -> None:
     from latentmap.cli.output import warn
 
     warn(line)
-
-
-def first_of_splits(images: ImageSource, names: tuple[Split, ...], n: int) -> ImageSource:
-    """The first ``n`` images of each of some splits, in the order in which they stand."""
-    import numpy as np
-
-    parts = [np.flatnonzero(images.splits == name)[:n] for name in names]
-    return images.subset(np.unique(np.concatenate(parts)))

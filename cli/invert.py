@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from latentmap.cli.options import (
+    CoderOptions,
     DataOptions,
     NumberRange,
     batch_size_option,
@@ -75,13 +76,13 @@ METHODS = ("network", "search", "hybrid")
     help="Add the code's squared distance from the prior's mean, about 1 for samples, times this.",
 )
 @click.option(
-    "--out",
+    "--codes-out",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="The codes, .npz or .h5.",
 )
 @click.option(
-    "--grid",
+    "--figure",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="PNG",
     help="A picture of the images over their reconstructions.",
@@ -114,8 +115,8 @@ def invert(
     starts: int,
     perceptual: float,
     prior: float,
-    out: Path | None,
-    grid: Path | None,
+    codes_out: Path | None,
+    figure: Path | None,
     n_images: int,
     report: Path | None,
     label: int | None,
@@ -131,18 +132,22 @@ def invert(
 
     \b
     Examples:
-      latentmap invert gan.safetensors --data faces.zip --limit 64 --out codes.h5 --grid grid.png
-      latentmap invert stylegan.safetensors --data faces.zip --limit 64 --space w+ --grid grid.png
+      latentmap invert gan.safetensors --data faces.zip --limit 64 --codes-out codes.h5
+      latentmap invert stylegan.safetensors --data faces.zip --limit 64 --space w+ --figure grid.png
     """
-    from latentmap.cli.output import command_line, print_json, printable, warn_skipped
-    from latentmap.cli.progress import progress_bar
+    from latentmap.cli.output import (
+        check_outputs,
+        command_line,
+        print_json,
+        printable,
+        warn_skipped,
+    )
     from latentmap.codes import export_codes, require_code_suffix
     from latentmap.encoders import load
     from latentmap.encoders.inverted import in_space
     from latentmap.encoders.sampling import adjust
-    from latentmap.files import refuse_equal, refuse_existing
-    from latentmap.inversion import SearchSettings
-    from latentmap.inversion.inverting import invert_source, require_method
+    from latentmap.inversion import SearchSettings, invert_images
+    from latentmap.inversion.inverting import require_method
     from latentmap.inversion.section import inversion_section
     from latentmap.model import decode_all
     from latentmap.report import image_grid, require_picture_suffix, save_figure
@@ -150,53 +155,44 @@ def invert(
     if method == "network":
         searching = ("steps", "starts", "perceptual", "prior")
         refuse_given(context, searching, "with --method network, which does not search")
-    if grid is None:
-        refuse_given(context, ["n_images"], "without --grid")
-    refuse_equal({"--out": out, "--grid": grid, "--report": report})
-    if out is not None:
-        refuse_existing(out, force=force)
-        require_code_suffix(out)
-    if grid is not None:
-        refuse_existing(grid, force=force)
-        require_picture_suffix(grid)
+    if figure is None:
+        refuse_given(context, ["n_images"], "without --figure")
+    check_outputs({"--codes-out": codes_out, "--figure": figure}, force=force, report=report)
+    if codes_out is not None:
+        require_code_suffix(codes_out)
+    if figure is not None:
+        require_picture_suffix(figure)
     check_report(report)
-    settings = SearchSettings(steps=steps, starts=starts, perceptual=perceptual, prior=prior)
+    search = SearchSettings(steps=steps, starts=starts, perceptual=perceptual, prior=prior)
     model = adjust(load(reference, device=device), label=label)
     if space is not None:
         model = in_space(model, space)
     require_method(model, method)
     source = data.open()
+    coder = CoderOptions(batch_size=batch_size).open(data)
     started = time.perf_counter()
-    with progress_bar("inverting", "steps") as progress:
-        codes, images, inverted = invert_source(
-            model,
-            source,
-            method=method,
-            settings=settings,
-            seed=seed,
-            batch_size=batch_size,
-            on_error=data.on_error,
-            progress=progress,
-        )
+    codes, images, inverted = invert_images(
+        model, source, coder, method=method, search=search, seed=seed
+    )
     seconds = time.perf_counter() - started
     result: dict[str, Any] = {"model": reference, "space": codes.space.kind}
     result |= {"data": source.fingerprint, "seconds": seconds, "skipped": list(codes.skipped)}
     result |= inverted.to_json()
     for name, entry in zip(codes.ids, result["images"], strict=True):
         entry["id"] = str(name)
-    if out is not None:
+    if codes_out is not None:
         made_by = {"command": command_line(), "seed": seed, "method": method}
         made_by |= {"settings": result["settings"]}
-        export_codes(codes, out, provenance=made_by, force=force)
-        result["codes"] = str(out)
-    if grid is not None:
+        export_codes(codes, codes_out, provenance=made_by, force=force)
+        result["codes"] = str(codes_out)
+    if figure is not None:
         shown = images[:n_images]
         rows = [
             ("image", shown),
             (f"{model.name}, {method}", decode_all(model, codes.read(0, len(shown)))),
         ]
-        save_figure(image_grid(rows), grid)
-        result["picture"] = str(grid)
+        save_figure(image_grid(rows), figure)
+        result["picture"] = str(figure)
     record = {"command": command_line(), "data": source.fingerprint}
     add_to_report(report, lambda: inversion_section(model, images, inverted, record=record))
     if as_json:
@@ -208,6 +204,6 @@ def invert(
         f"{inverted.ssim.mean():.4f}, {seconds / len(codes):.2f} s an image; the worst is "
         f"{printable(str(codes.ids[worst]))} with mse {inverted.mse[worst]:.5f}"
     )
-    for written in filter(None, (out, grid)):
+    for written in filter(None, (codes_out, figure)):
         click.echo(f"wrote {written}")
     warn_skipped(codes.skipped)

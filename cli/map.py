@@ -6,18 +6,12 @@ from pathlib import Path
 
 import click
 
-from latentmap.cli.map_options import dst_override, map_argument, src_override
-from latentmap.cli.options import (
-    DataOptions,
-    cache_option,
-    data_options,
-    device_option,
-    force_option,
-    json_option,
-    seed_option,
-)
+from latentmap.cli.map_factors import factors
+from latentmap.cli.map_methods import curve, methods
+from latentmap.cli.map_options import map_argument
+from latentmap.cli.options import force_option, json_option
 
-_LISTED = 8  # Variables, or factors, that a table names.
+_LISTED = 8  # Variables that a line names.
 
 _out_option = click.option(
     "--out",
@@ -30,13 +24,19 @@ _out_option = click.option(
 
 @click.group("map")
 def map_group() -> None:
-    """Describe maps, compose and invert them, and show the factors that two spaces share.
+    """Describe maps, compose them and turn them around; compare methods; show shared factors.
 
     \b
     Examples:
       latentmap map show vae-to-svae.safetensors
-      latentmap map factors vae-to-svae.safetensors --data faces.zip --out factors.png
+      latentmap map methods --src svae --dst stylegan
+      latentmap map factors vae-to-svae.safetensors --data faces.zip --figure factors.png
     """
+
+
+map_group.add_command(methods)
+map_group.add_command(curve)
+map_group.add_command(factors)
 
 
 @map_group.command()
@@ -90,11 +90,12 @@ def show(map_path: Path, as_json: bool) -> None:
 
 
 @map_group.command()
-@click.argument("first", type=click.Path(path_type=Path))
-@click.argument("then", type=click.Path(path_type=Path))
+@click.argument("first", metavar="MAP", type=click.Path(path_type=Path))
+@click.argument("then", metavar="MAP", type=click.Path(path_type=Path))
 @_out_option
+@json_option
 @force_option
-def compose(first: Path, then: Path, out: Path, force: bool) -> None:
+def compose(first: Path, then: Path, out: Path, as_json: bool, force: bool) -> None:
     """Make one map of two: from A to B, then from B to C.
 
     Where the second leads back to the source of the first, the cycle error is printed: the share of
@@ -104,23 +105,32 @@ def compose(first: Path, then: Path, out: Path, force: bool) -> None:
     Example:
       latentmap map compose a-to-b.safetensors b-to-c.safetensors --out a-to-c.safetensors
     """
+    from latentmap.cli.output import print_json
     from latentmap.files import refuse_existing
     from latentmap.mapping import LinearMap
+    from latentmap.mapping.summary import describe
 
     refuse_existing(out, force=force)
     one, two = LinearMap.load(first), LinearMap.load(then)
     composed = one.compose(two)
     composed.save(out)
-    click.echo(f"{out}: {composed}")
+    cycle = None
     if one.source.same_as(two.target) and one.moments is not None:
-        click.echo(f"cycle error {one.cycle_error(two):.4g} of the source's variance")
+        cycle = one.cycle_error(two)
+    if as_json:
+        print_json({"file": str(out), **describe(composed), "cycle_error": cycle})
+        return
+    click.echo(f"{out}: {composed}")
+    if cycle is not None:
+        click.echo(f"cycle error {cycle:.4g} of the source's variance")
 
 
 @map_group.command()
 @map_argument
 @_out_option
+@json_option
 @force_option
-def invert(map_path: Path, out: Path, force: bool) -> None:
+def inverse(map_path: Path, out: Path, as_json: bool, force: bool) -> None:
     """Make the map back, by the pseudo-inverse, and say how much of the source comes back.
 
     A map that is fitted in the other direction predicts better; the inverse is the one that undoes
@@ -128,153 +138,22 @@ def invert(map_path: Path, out: Path, force: bool) -> None:
 
     \b
     Example:
-      latentmap map invert vae-to-svae.safetensors --out svae-to-vae.safetensors
+      latentmap map inverse vae-to-svae.safetensors --out svae-to-vae.safetensors
     """
+    from latentmap.cli.output import print_json
     from latentmap.files import refuse_existing
     from latentmap.mapping import LinearMap
+    from latentmap.mapping.summary import describe
 
     refuse_existing(out, force=force)
-    inverse = LinearMap.load(map_path).invert()
-    inverse.save(out)
-    click.echo(f"{out}: {inverse}")
-    if "kept_variance" in inverse.figures:
-        click.echo(f"there and back keeps {inverse.figures['kept_variance']:.4g} of the variance")
-
-
-@map_group.command()
-@map_argument
-@src_override
-@dst_override
-@data_options
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="PNG",
-    help="A picture: both models' images along each factor, side by side.",
-)
-@click.option(
-    "-n",
-    "--factors",
-    "n_factors",
-    type=click.IntRange(min=1),
-    default=4,
-    show_default=True,
-    metavar="N",
-    help="How many factors the picture shows.",
-)
-@click.option(
-    "--permutations",
-    type=click.IntRange(min=19),  # With fewer, chance could never be below 5 %.
-    default=99,
-    show_default=True,
-    metavar="N",
-    help="Random pairings that the number of shared factors is held against.",
-)
-@click.option(
-    "--folds",
-    type=click.IntRange(min=2),
-    default=5,
-    show_default=True,
-    metavar="K",
-    help="For the held-out curve; the groups of --group-by stay together.",
-)
-@seed_option
-@cache_option
-@device_option
-@json_option
-@force_option
-def factors(
-    map_path: Path,
-    src: str | None,
-    dst: str | None,
-    data: DataOptions,
-    out: Path | None,
-    n_factors: int,
-    permutations: int,
-    folds: int,
-    seed: int,
-    cache: Path,
-    device: str,
-    as_json: bool,
-    force: bool,
-) -> None:
-    """Show the factors that two spaces share: pairs of directions, one in each.
-
-    They are ordered by the share of the target's variance that they carry. How many there are is
-    judged on held-out pairs, against random pairings of the same codes.
-
-    \b
-    Example:
-      latentmap map factors vae-to-svae.safetensors --data faces.zip --out factors.png
-    """
-    from dataclasses import replace
-
-    from latentmap.cache import LatentCache
-    from latentmap.cli.image_choice import first_of_splits
-    from latentmap.cli.map_options import load_model_of
-    from latentmap.cli.output import print_json, table, warn
-    from latentmap.cli.progress import progress_bar
-    from latentmap.files import refuse_existing
-    from latentmap.mapping import LinearMap, shared_factors
-    from latentmap.mapping.spectrum import shared_rank
-    from latentmap.relocation import require_models, training_pairs
-    from latentmap.relocation.factors import factors_figure
-    from latentmap.report import require_picture_suffix, save_figure
-
-    if out is not None:
-        refuse_existing(out, force=force)
-        require_picture_suffix(out)
-    linear_map = LinearMap.load(map_path)
-    moments = linear_map.require_moments("the factors of a map")
-    source = load_model_of(linear_map, "source", given=src, map_path=map_path, device=device)
-    target = load_model_of(linear_map, "target", given=dst, map_path=map_path, device=device)
-    require_models(linear_map, source, target)
-    split = data.split or "train"
-    images = replace(data, split=None, limit=None).open()
-    if data.limit is not None:
-        images = first_of_splits(images, (split,), data.limit)
-    training = training_pairs(
-        source,
-        target,
-        images,
-        cache=LatentCache(cache, notify=warn),
-        split=split,
-        seed=seed,
-        precision=linear_map.record.get("precision", "float32"),
-        on_error=data.on_error,
-        stage=progress_bar,
-    )
-    with progress_bar("permuting", "rounds") as progress:
-        rank = shared_rank(
-            training.pairs,
-            folds=folds,
-            groups=training.groups,
-            penalty=linear_map.penalty or 0.0,
-            permutations=permutations,
-            seed=seed,
-            progress=progress,
-        )
-    found = shared_factors(moments, linear_map.weight)
-    if out is not None:
-        save_figure(factors_figure(found, moments, source, target, n_factors=n_factors), out)
+    back = LinearMap.load(map_path).invert()
+    back.save(out)
     if as_json:
-        print_json({"shared": rank.to_json(), "factors": found.to_json()})
+        print_json({"file": str(out), **describe(back)})
         return
-    rows = [
-        (
-            k + 1,
-            *(f"{float(part[k]):.4f}" for part in (found.share, found.source_share)),
-            f"{float(found.correlation[k]):.4f}",
-            f"{float(rank.gains[k]):.5f}",
-            f"{float(rank.p_values[k]):.3g}",
-        )
-        for k in range(min(_LISTED, len(found.share), len(rank.gains)))
-    ]
-    header = ("factor", "target share", "source share", "correlation", "held-out gain", "p")
-    click.echo(table(header, rows))
-    click.echo(str(rank))
-    if out is not None:
-        click.echo(f"{out}: {min(n_factors, len(found.share))} factors")
+    click.echo(f"{out}: {back}")
+    if "kept_variance" in back.figures:
+        click.echo(f"there and back keeps {back.figures['kept_variance']:.4g} of the variance")
 
 
 def _list_variables(title: str, values: list[float]) -> None:

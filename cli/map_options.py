@@ -59,3 +59,13 @@ def load_model_of(
             f"the {side} model that {map_path} names cannot be loaded: {error}; "
             f"or give another with {option}"
         ) from error
+
+
+def load_models_of(
+    linear_map: LinearMap, *, src: str | None, dst: str | None, map_path: Path, device: str
+) -> tuple[Model, Model]:
+    """The source and the target of a map, as ``load_model_of`` gives each."""
+    return (
+        load_model_of(linear_map, "source", given=src, map_path=map_path, device=device),
+        load_model_of(linear_map, "target", given=dst, map_path=map_path, device=device),
+    )

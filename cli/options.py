@@ -4,8 +4,8 @@
     --attributes --where --on-error
     --frame --resize --size --channels     what is seen of an image
     --device --precision --batch-size      where and how a network runs
+    --cache --precision --batch-size       ``coder_options``: how codes are had
     --seed                                 what makes random choices repeatable
-    --cache                                the folder of codes
     --json --force                         how results are printed, and replaced
 
 ``refuse_given`` is for options that have no effect beside others, ``NumberRange`` for numbers.
@@ -18,7 +18,7 @@ import functools
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -26,6 +26,7 @@ import click
 from click.core import ParameterSource
 
 if TYPE_CHECKING:
+    from latentmap.cache import Coder
     from latentmap.images import ImageSource
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -41,6 +42,7 @@ RESIZES = (
 )
 PRECISIONS = ("float32", "bfloat16", "float16")
 SPLITS = ("train", "val", "test")
+DEFAULT_CACHE = Path("latentmap-cache")
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,31 @@ class DataOptions:
             attributes=self.attributes,
             where=self.where,
         )
+
+    @property
+    def fitted_split(self) -> Literal["train", "val", "test"]:
+        """The split that something is fitted on."""
+        return self.split or "train"
+
+    def open_to_fit(self, *, scored: bool = True) -> ImageSource:
+        """The images of all splits; --limit holds for the split to fit on, and for that to score.
+
+        Raises:
+            ImageError: there are no such images.
+        """
+        images = replace(self, split=None, limit=None).open()
+        return self.limited(images, scored=scored)
+
+    def limited(self, images: ImageSource, *, scored: bool = True) -> ImageSource:
+        """The first --limit of the images to fit on, and of those to score.
+
+        Before the split, a limit could leave no test images: CelebA's come last.
+        """
+        if self.limit is None:
+            return images
+        if scored:
+            return images.first_of((self.fitted_split, "test"), self.limit)
+        return images.first_of((self.fitted_split,), self.limit)
 
 
 # The parameters of ``data_options`` that choose among the images of --data.
@@ -268,6 +295,12 @@ precision_option = click.option(
     show_default=True,
     help="Arithmetic of the network; codes are kept apart by it.",
 )
+recorded_precision_option = click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    help="Arithmetic of the network; codes are kept apart by it.  [default: as recorded in the "
+    "map]",
+)
 batch_size_option = click.option(
     "--batch-size",
     type=click.IntRange(min=1),
@@ -291,7 +324,7 @@ seed_option = click.option(
 cache_option = click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path("latentmap-cache"),
+    default=DEFAULT_CACHE,
     show_default=True,
     envvar="LATENTMAP_CACHE",
     show_envvar=True,
@@ -301,3 +334,51 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as one JSON object."
 )
 force_option = click.option("--force", is_flag=True, help="Replace an output that exists.")
+
+
+@dataclass(frozen=True)
+class CoderOptions:
+    """How codes are had, as given on the command line; ``precision`` is None where a map that is
+    there decides it.
+    """
+
+    cache: Path = DEFAULT_CACHE
+    precision: Any = None
+    batch_size: int | None = None
+
+    def open(self, data: DataOptions | None = None, *, recorded: Any = None) -> Coder:
+        """The coder, with bars for its stages and lines for what the cache has to say.
+
+        ``recorded`` is the precision of the codes that a map was fitted on.
+        """
+        from latentmap.cache import Coder, LatentCache
+        from latentmap.cli.output import warn
+        from latentmap.cli.progress import progress_bar
+
+        precision: Any = self.precision or recorded or PRECISIONS[0]
+        return Coder(
+            LatentCache(self.cache, notify=warn),
+            precision=precision,
+            batch_size=self.batch_size,
+            on_error="stop" if data is None else data.on_error,
+            stage=progress_bar,
+        )
+
+
+def coder_options(command: Command, *, recorded: bool = False) -> Command:
+    """Adds the options of how codes are had; the command gets them as ``coding: CoderOptions``.
+
+    ``recorded`` is for commands on a map, whose file says in which precision its codes were had.
+    """
+
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any, cache: Path, precision: Any, batch_size: int | None, **kwargs: Any
+    ) -> Any:
+        return command(*args, coding=CoderOptions(cache, precision, batch_size), **kwargs)
+
+    decorated: Any = wrapped
+    chosen = recorded_precision_option if recorded else precision_option
+    for option in (batch_size_option, chosen, cache_option):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]  # as above

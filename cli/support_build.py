@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from latentmap.cli.options import (
+    CoderOptions,
     DataOptions,
-    batch_size_option,
-    cache_option,
+    coder_options,
     data_options,
     device_option,
     force_option,
     json_option,
-    precision_option,
     refuse_given,
     seed_option,
 )
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 # A test compares these with the library's own list, which cannot be imported here without torch.
 STRATEGIES = ("sectors", "random", "farthest", "kmeans", "doptimal", "leverage")
-_LEADING = 7
 
 
 def parse_threshold(
@@ -107,10 +105,8 @@ def _parse_variables(
     help="The support set, .h5.",
 )
 @seed_option
-@cache_option
+@coder_options
 @device_option
-@precision_option
-@batch_size_option
 @json_option
 @force_option
 @click.pass_context
@@ -128,10 +124,8 @@ def build(
     with_images: bool,
     out: Path,
     seed: int,
-    cache: Path,
+    coding: CoderOptions,
     device: str,
-    precision: Any,
-    batch_size: int | None,
     as_json: bool,
     force: bool,
 ) -> None:
@@ -149,15 +143,12 @@ def build(
       latentmap support build svae.safetensors --data faces.zip --threshold 1 --strict --out far.h5
       latentmap support build svae.safetensors --data faces.zip --strategy kmeans --out centers.h5
     """
-    from latentmap.cache import LatentCache
-    from latentmap.cli.output import command_line, print_json, warn, warn_skipped
-    from latentmap.cli.progress import progress_bar
+    from latentmap.cli.output import command_line, print_json, warn_skipped
     from latentmap.cli.support_text import built_text
     from latentmap.encoders import load
     from latentmap.files import refuse_existing
-    from latentmap.support import build_support_set
-    from latentmap.support.sectors import check_count, check_variables
-    from latentmap.support.spread import measure_spread
+    from latentmap.support import SupportOptions, build_support_set
+    from latentmap.support.spread import Spread
 
     if k is not None and variables is not None:
         raise click.UsageError("--variables are the leading ones: leave out -k, which counts them")
@@ -168,26 +159,13 @@ def build(
             reason = f"{rival} unless --variables say what sectors its images are numbered by"
             refuse_given(context, ("k", "threshold"), reason)
     refuse_existing(out, force=force)
+    options = SupportOptions(strategy, k, variables, threshold, size, strict, with_images)
     loaded = load(model, device=device)
-    leading = len(variables or ()) or (k or _LEADING if strategy == "sectors" else 0)
-    if k is None and variables is None:
-        leading = min(leading, loaded.latent_dim)
-    check_count(leading, loaded.latent_dim)
-    check_variables(variables or (), loaded.latent_dim)
+    options.check(loaded.latent_dim)
     images = data.open()
     if exclude is not None:
         images = _without(images, exclude)
-    check_count(leading, loaded.latent_dim, len(images))
-    with progress_bar("encoding") as progress:
-        codes = LatentCache(cache, notify=warn).get_or_encode(
-            loaded,
-            images,
-            precision=precision,
-            batch_size=batch_size,
-            on_error=data.on_error,
-            progress=progress,
-        )
-    warn_skipped(codes.skipped)
+    options.check(loaded.latent_dim, len(images))
     record: dict[str, Any] = {
         "command": command_line(),
         "reference": model,
@@ -195,41 +173,16 @@ def build(
         "where": data.where,
         "split": data.split,
         "exclude": exclude and exclude.name,
-        "skipped": list(codes.skipped),
     }
-    if variables is None and leading:
-        from latentmap.support import order_variables
-
-        with progress_bar("ordering variables", "decodes") as progress:
-            ordering = order_variables(
-                loaded, images, codes, leading=leading, seed=seed, progress=progress
-            )
-        variables = tuple(int(number) for number in ordering.order[:leading])
-        record["gain"] = [float(ordering.gain[variable]) for variable in variables]
-        record["confidence"] = ordering.confidence
-    with progress_bar("choosing") as progress:
-        support = build_support_set(
-            codes,
-            strategy=strategy,
-            variables=variables,
-            threshold=threshold,
-            size=size,
-            strict=strict,
-            seed=seed,
-            record=record,
-            progress=progress,
-        )
-    if with_images:
-        support = support.with_images(images)
-    spread = None
-    if len(support) > 1:
-        spread = measure_spread(support, images.subset(_readable(images, codes.ids)), seed=seed)
-        support = support.with_settings(spread=spread.to_json())
+    coder = coding.open(data)
+    support = build_support_set(loaded, images, coder, options, seed=seed, record=record)
     support.save(out)
+    warn_skipped(support.settings["skipped"])
     if as_json:
         print_json(support.to_json())
         return
-    click.echo(built_text(support, spread, out))
+    spread = support.settings.get("spread")
+    click.echo(built_text(support, spread and Spread.from_json(spread), out))
 
 
 def _without(images: ImageSource, path: Path) -> ImageSource:
@@ -238,31 +191,22 @@ def _without(images: ImageSource, path: Path) -> ImageSource:
 
     from latentmap.cli.output import warn
     from latentmap.errors import SupportError
-    from latentmap.images.naming import base_name
+    from latentmap.images.naming import match_names
 
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SupportError(f"{path} cannot be read as a list of ids ({error})") from error
     given = {line.strip() for line in lines if line.strip()}
-    names = [str(name) for name in images.ids]
-    left_out = [name in given or base_name(name) in given for name in names]
-    unknown = given - set(names) - {base_name(name) for name in names}
+    left_out, unknown = match_names(images.ids, given)
     if unknown:
         warn(
             f"{len(unknown)} of {len(given)} ids of {path} are not among the {len(images)} images "
             f"({min(unknown)} is one)"
         )
-    if all(left_out):
+    if left_out.all():
         raise SupportError(
             f"{path} excludes all {len(images)} images of {images.path}: nothing is left to choose "
             "from"
         )
-    return images.subset(np.flatnonzero(~np.array(left_out)))
-
-
-def _readable(images: ImageSource, ids: Any) -> Any:
-    """The positions of the images that have codes."""
-    import numpy as np
-
-    return np.flatnonzero(np.isin(images.ids, ids))
+    return images.subset(np.flatnonzero(~left_out))

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from latentmap.cli.fit_request import dst_option, src_option
 from latentmap.cli.options import (
+    CoderOptions,
     DataOptions,
-    batch_size_option,
-    cache_option,
+    coder_options,
     data_options,
     device_option,
     force_option,
     json_option,
-    precision_option,
     refuse_given,
     seed_option,
 )
@@ -55,11 +54,13 @@ def _parse_strategies(
 
 
 @click.command()
-@click.option("--src", required=True, metavar="MODEL", help="The source: codes come from it.")
-@click.option("--dst", required=True, metavar="MODEL", help="The target: codes go to it.")
+@src_option
+@dst_option
 @data_options
 @click.option(
-    "--sizes",
+    "-n",
+    "--members",
+    "sizes",
     default="64,128,150,256,512",
     show_default=True,
     callback=_parse_sizes,
@@ -83,6 +84,7 @@ def _parse_strategies(
 )
 @click.option(
     "-k",
+    "--variables",
     "k",
     type=click.IntRange(min=1),
     default=7,
@@ -130,10 +132,8 @@ def _parse_strategies(
     help="A picture of R2 and efficiency against the size.",
 )
 @seed_option
-@cache_option
+@coder_options
 @device_option
-@precision_option
-@batch_size_option
 @json_option
 @force_option
 @click.pass_context
@@ -152,10 +152,8 @@ def compare(
     n_images: int,
     figure: Path | None,
     seed: int,
-    cache: Path,
+    coding: CoderOptions,
     device: str,
-    precision: Any,
-    batch_size: int | None,
     as_json: bool,
     force: bool,
 ) -> None:
@@ -169,78 +167,44 @@ def compare(
     Examples:
       latentmap support compare --src svae.safetensors --dst vae.safetensors --data faces.zip
       latentmap support compare --src vae.safetensors --dst svae.safetensors --data faces.zip \\
-          --in dst --sizes 128,256 --strategies sectors,doptimal --figure sets.png
+          --in dst --members 128,256 --strategies sectors,doptimal --figure sets.png
     """
-    from latentmap.cache import LatentCache
-    from latentmap.cli.image_choice import first_of_splits
-    from latentmap.cli.output import command_line, print_json, warn, warn_skipped
-    from latentmap.cli.progress import progress_bar
+    from latentmap.cli.output import check_outputs, command_line, print_json, warn_skipped
     from latentmap.encoders import load
-    from latentmap.files import refuse_existing
     from latentmap.mapping import FitOptions
     from latentmap.relocation import training_pairs
     from latentmap.relocation.curves import require_plots
-    from latentmap.support import compare_strategies, order_variables
-    from latentmap.support.comparing import check_sizes
-    from latentmap.support.sectors import check_count
+    from latentmap.support import StrategyOptions, compare_strategies
 
     if "sectors" not in strategies:
         refuse_given(context, ("k", "threshold"), "where sectors are not among the --strategies")
+    check_outputs({"--figure": figure}, force=force)
     if figure is not None:
-        refuse_existing(figure, force=force)
         require_plots(figure)
     source, target = (load(reference, device=device) for reference in (src, dst))
     model = source if chosen_in == "src" else target
-    split = data.split or "train"
-    images = replace(data, split=None, limit=None).open()
-    if data.limit is not None:
-        images = first_of_splits(images, (split, "test"), data.limit)
+    images = data.open_to_fit()
     test = images.split("test")
-    candidates = images.split(split)
-    check_sizes(sizes, len(candidates))
-    if "sectors" in strategies:
-        check_count(k, model.latent_dim, len(candidates))
-    codes = LatentCache(cache, notify=warn)
-    training = training_pairs(
-        source,
-        target,
-        images,
-        cache=codes,
-        split=split,
-        seed=seed,
-        precision=precision,
-        batch_size=batch_size,
-        on_error=data.on_error,
-        stage=progress_bar,
-    )
-    variables = None
-    if "sectors" in strategies:
-        chosen = training.pairs.source if chosen_in == "src" else training.pairs.target
-        with progress_bar("ordering variables", "decodes") as progress:
-            ordering = order_variables(
-                model, candidates, chosen, leading=k, seed=seed, progress=progress
-            )
-        variables = ordering.order[:k].tolist()
-    compared = compare_strategies(
-        training,
-        source,
-        target,
-        images,
-        test,
+    options = StrategyOptions(
         sizes=sizes,
         strategies=strategies,
         draws=draws,
         space="source" if chosen_in == "src" else "target",
-        variables=variables,
+        k=k,
         threshold=threshold,
         n_images=n_images,
-        cache=codes,
-        options=FitOptions(method=method),
+    )
+    options.check(model, len(images.split(data.fitted_split)))
+    coder = coding.open(data)
+    training = training_pairs(source, target, images, coder, split=data.fitted_split, seed=seed)
+    compared = compare_strategies(
+        training,
+        test,
+        coder,
+        options=options,
+        fitting=FitOptions(method=method),
         seed=seed,
-        batch_size=batch_size,
-        on_error=data.on_error,
         record={"command": command_line(), "group_by": data.group_by and data.group_by.name},
-        stage=progress_bar,
     )
     warn_skipped(compared.record["fit_skipped"])
     title = f"{source.name} to {target.name}, sets chosen in {model.name}"

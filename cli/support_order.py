@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.options import (
+    CoderOptions,
     DataOptions,
-    batch_size_option,
-    cache_option,
+    coder_options,
     data_options,
     device_option,
     force_option,
     json_option,
-    precision_option,
     seed_option,
 )
 
@@ -24,40 +23,40 @@ if TYPE_CHECKING:
     from latentmap.support import Ordering
 
 _LEADING = 7
-_PICTURE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.argument("model", metavar="MODEL")
 @data_options
 @click.option(
-    "--leading",
+    "-k",
+    "--variables",
+    "leading",
     type=click.IntRange(min=1),
     metavar="K",
-    help="How many variables, and their order, are to be sure.  [default: 7, or all of fewer]",
+    help="How many leading variables, and their order, are to be sure.  [default: 7, or all of "
+    "fewer]",
 )
 @click.option(
     "--exhaustive",
     is_flag=True,
     help="Measure every variable on every image, instead of only as many as will tell.",
 )
-@click.option("--figure", type=_PICTURE, metavar="PNG", help="The gains as sorted bars.")
 @click.option(
-    "--traversals",
-    type=_PICTURE,
-    metavar="PNG",
-    help="Images with each leading variable moved from -2.25 to 2.25 about its center.",
+    "--figures",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Draw gains.png, the gains as sorted bars, and traversals.png, images with each leading "
+    "variable moved from -2.25 to 2.25 about its center, into this folder.",
 )
 @click.option(
     "--at",
     metavar="ID",
-    help="The image whose code --traversals starts from.  [default: the mean code]",
+    help="For --figures: the image whose code the traversals start from.  [default: the mean code]",
 )
 @seed_option
-@cache_option
+@coder_options
 @device_option
-@precision_option
-@batch_size_option
 @json_option
 @force_option
 def order(
@@ -65,14 +64,11 @@ def order(
     data: DataOptions,
     leading: int | None,
     exhaustive: bool,
-    figure: Path | None,
-    traversals: Path | None,
+    figures: Path | None,
     at: str | None,
     seed: int,
-    cache: Path,
+    coding: CoderOptions,
     device: str,
-    precision: Any,
-    batch_size: int | None,
     as_json: bool,
     force: bool,
 ) -> None:
@@ -85,69 +81,50 @@ def order(
 
     \b
     Examples:
-      latentmap support order svae.safetensors --data faces.zip --figure gains.png
+      latentmap support order svae.safetensors --data faces.zip --figures gains
       latentmap support order svae.safetensors --data faces.zip --exhaustive --json
-      latentmap support order svae.safetensors --data faces.zip --traversals t.png --at 000042.jpg
+      latentmap support order svae.safetensors --data faces.zip --figures gains --at 000042.jpg
     """
     import torch
 
-    from latentmap.cache import LatentCache
-    from latentmap.cli.output import command_line, print_json, warn, warn_skipped
-    from latentmap.cli.progress import progress_bar
+    from latentmap.cli.output import check_figures, command_line, print_json, warn_skipped
     from latentmap.encoders import load
-    from latentmap.files import refuse_equal, refuse_existing
     from latentmap.relocation.curves import require_plots
-    from latentmap.report import require_picture_suffix, save_figure
+    from latentmap.report import save_figure
     from latentmap.support import order_variables
     from latentmap.support.gains import save_gains, traversals_figure
     from latentmap.support.ordering import check_leading
 
-    if at is not None and traversals is None:
-        raise click.UsageError("--at is where traversals start: add --traversals, or leave it out")
-    refuse_equal({"--figure": figure, "--traversals": traversals})
-    for path, check in ((figure, require_plots), (traversals, require_picture_suffix)):
-        if path is not None:
-            refuse_existing(path, force=force)
-            check(path)
+    if at is not None and figures is None:
+        raise click.UsageError("--at is where traversals start: add --figures, or leave it out")
+    pictures = check_figures(figures, ("gains", "traversals"), force=force)
+    if figures is not None:
+        require_plots(pictures["gains"])
     loaded = load(model, device=device)
     leading = leading or min(_LEADING, loaded.latent_dim)
     check_leading(loaded, leading)
     images = data.open()
     start = None if at is None else _find(images, at)
-    with progress_bar("encoding") as progress:
-        codes = LatentCache(cache, notify=warn).get_or_encode(
-            loaded,
-            images,
-            precision=precision,
-            batch_size=batch_size,
-            on_error=data.on_error,
-            progress=progress,
-        )
-    warn_skipped(codes.skipped)
-    with progress_bar("measuring", "decodes") as progress:
-        ordering = order_variables(
-            loaded,
-            images,
-            codes,
-            leading=leading,
-            exhaustive=exhaustive,
-            seed=seed,
-            batch_size=batch_size,
-            progress=progress,
-        )
-    if figure is not None:
-        save_gains(ordering, figure, title=f"information gain of {loaded.name}")
-    if traversals is not None:
-        code = torch.from_numpy(ordering.mean) if start is None else _code_of(codes, start)
-        save_figure(traversals_figure(loaded, ordering, code), traversals)
+    coder = coding.open(data)
+    ordering = order_variables(
+        loaded, images, coder, leading=leading, exhaustive=exhaustive, seed=seed
+    )
+    warn_skipped(ordering.skipped)
+    if figures is not None:
+        figures.mkdir(exist_ok=True)
+        save_gains(ordering, pictures["gains"], title=f"information gain of {loaded.name}")
+        code = torch.from_numpy(ordering.mean)
+        if start is not None:
+            (codes,) = coder.codes([loaded], images)
+            code = _code_of(codes, start)
+        save_figure(traversals_figure(loaded, ordering, code), pictures["traversals"])
     if as_json:
         made_by = {"command": command_line(), "reference": model}
         print_json({**ordering.to_json(), **made_by})
         return
     click.echo(_describe(ordering))
-    for path in (figure, traversals):
-        if path is not None:
-            click.echo(f"wrote {path}")
+    for path in pictures.values():
+        click.echo(f"wrote {path}")
 
 
 def _find(images: ImageSource, name: str) -> str:

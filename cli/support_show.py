@@ -21,6 +21,8 @@ from latentmap.cli.report_option import add_to_report, check_report, report_opti
 _MOST_OTHERS = 240  # Of a sector in its picture.
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from latentmap.images import ImageSource
     from latentmap.report import Section
     from latentmap.support import SupportSet
@@ -32,17 +34,11 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
 @lambda command: data_options(command, required=False)
 @click.option(
-    "--grid",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="PNG",
-    help="A picture of the images by sector; needs --data, unless the file holds the images.",
-)
-@click.option(
-    "--occupancy",
-    "occupancy_out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="PNG",
-    help="A picture of how many images every sector has, beside what the prior expects.",
+    "--figures",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Draw images.png, the images by sector (needs --data, unless the file holds the images), "
+    "and sectors.png, how many images every sector has beside what the prior expects.",
 )
 @click.option(
     "--sector",
@@ -60,8 +56,7 @@ def show(
     context: click.Context,
     file: Path,
     data: DataOptions,
-    grid: Path | None,
-    occupancy_out: Path | None,
+    figures: Path | None,
     sector: int | None,
     report: Path | None,
     seed: int,
@@ -76,26 +71,31 @@ def show(
 
     \b
     Examples:
-      latentmap support show support.h5 --data faces.zip --grid images.png --occupancy sectors.png
-      latentmap support show support.h5 --sector 102 --data faces.zip --grid sector.png
+      latentmap support show support.h5 --data faces.zip --figures pictures
+      latentmap support show support.h5 --sector 102 --data faces.zip --figures pictures
     """
-    from latentmap.cli.output import print_json, warn_skipped
+    from latentmap.cli.output import check_figures, print_json, warn_skipped
     from latentmap.cli.support_text import shown_text
     from latentmap.errors import SupportError
-    from latentmap.files import refuse_equal
+    from latentmap.relocation.curves import require_plots
     from latentmap.support import SupportSet
     from latentmap.support.occupancy import occupancy_of
     from latentmap.support.spread import Spread, measure_spread
 
     if data.path is None:
         refuse_given(context, (*DATA_CHOICES, "seed"), "without --data")
-    refuse_equal({"--grid": grid, "--occupancy": occupancy_out, "--report": report})
     support = SupportSet.load(file)
     if sector is not None and sector >= len(support.occupancy):
         raise click.UsageError(
             f"--sector {sector}: the sectors of {file} are 0 to {len(support.occupancy) - 1}"
         )
-    _check_pictures(support, data, grid, occupancy_out, file, force)
+    if sector is not None and not (support.sector == sector).any() and figures is not None:
+        raise SupportError(
+            f"{file} has no image of sector {sector}: it has {len(support)} of others"
+        )
+    pictures = check_figures(figures, _drawn(support, data, file, figures), force=force)
+    if "sectors" in pictures:
+        require_plots(pictures["sectors"])
     check_report(report)
     images = None if data.path is None else data.open()
     spread = None
@@ -104,42 +104,24 @@ def show(
         warn_skipped(spread.skipped)
     elif "spread" in support.settings:
         spread = Spread.from_json(support.settings["spread"])
-    occupancy = occupancy_of(support)
-    by_side = occupancy_of(support, threshold=0)
+    occupancies = [occupancy_of(support), occupancy_of(support, threshold=0)]
     shown = support if sector is None else support.take(support.sector == sector)
-    if grid is not None:
-        from latentmap.report import save_figure
-        from latentmap.support.figures import sector_grid
-
-        if sector is not None and not len(shown):
-            raise SupportError(
-                f"{file} has no image of sector {sector}: it has {len(support)} of others"
-            )
-        pixels = shown.images
-        if pixels is None:
-            assert images is not None, "checked with the other pictures"
-            pixels = shown.pixels_in(images)
-        others = None
-        if sector is not None and images is not None:
-            others = shown.other_members_in(images, sector, most=_MOST_OTHERS)
-        save_figure(sector_grid(shown, pixels, others=others), grid)
-    if occupancy_out is not None:
-        from latentmap.support.figures import save_occupancy
-
-        panels = [occupancy] if support.threshold == 0 else [occupancy, by_side]
-        save_occupancy(panels, occupancy_out, title=f"{file.stem}: {support.space}")
-    add_to_report(
-        report, lambda: _section(file.stem, support, images, [occupancy, by_side], spread)
-    )
+    if figures is not None:
+        figures.mkdir(exist_ok=True)
+        _draw(pictures, support, shown, images, sector, occupancies, title=file.stem)
+    add_to_report(report, lambda: _section(file.stem, support, images, occupancies, spread))
     if as_json:
         result: dict[str, Any] = shown.to_json()
         if sector is not None:
             result["sector_members"] = support.members_of(sector).tolist()
-        result |= {"at_threshold": occupancy.to_json(), "by_side": by_side.to_json()}
+        at_threshold, by_side = occupancies
+        result |= {"at_threshold": at_threshold.to_json(), "by_side": by_side.to_json()}
         result |= {"support_mse": None, "random_mse": None} | (spread.to_json() if spread else {})
         print_json(result)
         return
-    click.echo(shown_text(support, shown, sector, [occupancy, by_side], spread))
+    click.echo(shown_text(support, shown, sector, occupancies, spread))
+    for path in pictures.values():
+        click.echo(f"wrote {path}")
 
 
 def _section(
@@ -159,31 +141,41 @@ def _section(
     return support_section(support, panels, spread, name=name, pixels=pixels)
 
 
-def _check_pictures(
-    support: SupportSet,
-    data: DataOptions,
-    grid: Path | None,
-    occupancy_out: Path | None,
-    file: Path,
-    force: bool,
-) -> None:
-    from latentmap.files import refuse_existing
-    from latentmap.relocation.curves import require_plots
-    from latentmap.report import require_picture_suffix
+def _drawn(support: SupportSet, data: DataOptions, file: Path, figures: Path | None) -> list[str]:
+    """Which pictures there can be: of images that are known, of sectors where there are some."""
+    names = {
+        "images": support.images is not None or data.path is not None,
+        "sectors": bool(support.settings["variables"]),
+    }
+    if figures is not None and not names["images"]:
+        raise click.UsageError(
+            f"{file} holds no images: give the data that it was built from (--data), or build it "
+            "with --with-images"
+        )
+    return [name for name, there in names.items() if there]
 
-    if grid is not None:
-        if support.images is None and data.path is None:
-            raise click.UsageError(
-                f"{file} holds no images: give the data that it was built from (--data), or build "
-                "it with --with-images"
-            )
-        refuse_existing(grid, force=force)
-        require_picture_suffix(grid)
-    if occupancy_out is not None:
-        if not support.settings["variables"]:
-            raise click.UsageError(
-                f"{file} was built without leading variables, so it has no sectors: build it with "
-                "--variables"
-            )
-        refuse_existing(occupancy_out, force=force)
-        require_plots(occupancy_out)
+
+def _draw(
+    pictures: Mapping[str, Path],
+    support: SupportSet,
+    shown: SupportSet,
+    images: ImageSource | None,
+    sector: int | None,
+    occupancies: list[Occupancy],
+    *,
+    title: str,
+) -> None:
+    from latentmap.report import save_figure
+    from latentmap.support.figures import save_occupancy, sector_grid
+
+    pixels = shown.images
+    if pixels is None:
+        assert images is not None, "checked with the other pictures"
+        pixels = shown.pixels_in(images)
+    others = None
+    if sector is not None and images is not None:
+        others = shown.other_members_in(images, sector, most=_MOST_OTHERS)
+    save_figure(sector_grid(shown, pixels, others=others), pictures["images"])
+    if "sectors" in pictures:
+        panels = occupancies[: 1 + (support.threshold > 0)]
+        save_occupancy(panels, pictures["sectors"], title=f"{title}: {support.space}")

@@ -7,7 +7,9 @@ if __name__ != "latentmap.encoders":
         f"this folder is the package latentmap.encoders; it was imported as {__name__!r}"
     )
 
+import difflib
 import importlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,16 +50,33 @@ def build(family: str, config: dict[str, Any], **attributes: Any) -> Model:
             f"unknown model family {family!r}: this version knows {', '.join(FAMILIES)}"
         )
     module, _, name = FAMILIES[family].partition(":")
-    model: Model = getattr(importlib.import_module(module), name)(config, **attributes)
+    kind = getattr(importlib.import_module(module), name)
+    # A model that holds one of another family is handed what makes that.
+    make = partial(kind.assemble, build=build) if hasattr(kind, "assemble") else kind
+    model: Model = make(config, **attributes)
     return model
 
 
 def find(reference: str | Path) -> Path:
-    """The file that a reference stands for: a path, or else the name of a bundled model."""
+    """The file that a reference stands for: a path, or else the name of a bundled model.
+
+    Raises:
+        ModelError: it is neither; the message has the bundled names that are nearest to it.
+    """
     from latentmap.encoders.bundled import bundled_models
 
-    path = Path(reference)
-    return path if path.is_file() else bundled_models().get(str(reference), path)
+    path, bundled = Path(reference), bundled_models()
+    if not path.is_file() and str(reference) in bundled:
+        return bundled[str(reference)]
+    if not path.exists():
+        close = difflib.get_close_matches(str(reference), bundled)
+        raise ModelError(
+            f"there is no model file {path}: "
+            + (f"did you mean {' or '.join(close)}? Else " if close else "")
+            + "give the path of a model file that `latentmap train` or `latentmap import` made, or "
+            "the name of a bundled model (`latentmap models`)"
+        )
+    return path
 
 
 def load(reference: str | Path, *, device: str | torch.device = "cpu") -> Model:

@@ -60,7 +60,7 @@ def measure(
     total = len(images) + _OWN
     errors, seen = [], []
     for batch in images.batches([model.view], batch_size=_BATCH):
-        seen.append(batch.images[0].float().div(255))
+        seen.append(batch.floats(0))
         errors.append(_errors(model, seen[-1]))
         if progress is not None:
             progress(batch.stop, total)

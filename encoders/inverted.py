@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from latentmap.encoders.boxes import box_frame, box_shape
 from latentmap.encoders.building import build_network
 from latentmap.encoders.nets.inversion import InversionNetwork
 from latentmap.encoders.nets.stylegan_synthesis import NoiseMode
@@ -25,7 +27,8 @@ class InvertedModel(Model):
     """A generator of any family that is decoded with, and an inversion network that encodes.
 
     Its codes are in the generator's own space: what is drawn from the generator, or mapped to it,
-    is decoded here, and a map that was fitted with the one serves the other.
+    is decoded here, and a map that was fitted with the one serves the other. ``invert`` makes one,
+    ``assemble`` makes it again of what its file says.
 
     ``config``: ``generator`` (its ``family``, ``config``, ``frame`` and, where it knows classes,
     ``class``), ``generator_fingerprint``, ``network`` (see ``default_network``), ``space``,
@@ -33,10 +36,6 @@ class InvertedModel(Model):
     inversion network sees. Such a model shows this box alone, in both directions: its ``frame`` is
     that box of the generator's frame, its images are the box's pixels. For the whole picture,
     decode the codes with the generator.
-
-    Raises:
-        ModelError: ``config`` or the weights do not fit, or the inversion network was trained for
-            another generator.
     """
 
     family = "inverted"
@@ -44,63 +43,69 @@ class InvertedModel(Model):
 
     def __init__(
         self,
+        generator: Model,
+        inversion: InversionNetwork,
         config: Mapping[str, Any],
         *,
-        name: str | None = None,
+        name: str,
         frame: Frame | None = None,
-        weights: Mapping[str, Tensor] | None = None,
     ) -> None:
-        from latentmap.encoders import build  # Which knows this module by its table.
-
-        name = name or self.family
-        made, inverse = (None, None) if weights is None else _split(weights)
-        try:
-            inner = config["generator"]
-            if inner["family"] == self.family:
-                raise TypeError("its generator is such a model itself")
-            generator = build(
-                inner["family"],
-                inner["config"],
-                name=name,
-                frame=Frame.from_json(inner["frame"]),
-                weights=made,
-            )
-            generator = adjust(in_space(generator, config["space"]), label=inner["class"])
-            self.box = Frame(config["view"]).pixels(*generator.image_shape[1:])
-            shape = view_shape(generator, config["view"])
-            said = (tuple(config["image_shape"]), config["latent_dim"])
-        except (LookupError, TypeError, AttributeError) as error:
-            raise ModelError(
-                f"this is no {self.family} model: its configuration does not fit ({error!r})"
-            ) from None
-        if generator.fingerprint != config["generator_fingerprint"]:
-            raise ModelError(
-                f"the inversion network in {name} is for the generator "
-                f"{str(config['generator_fingerprint'])[:12]}, but is together with "
-                f"{generator.fingerprint[:12]}: train one for this generator with `latentmap train "
-                "inversion`"
-            )
-        if said != (shape, generator.latent_dim):
-            raise ModelError(
-                f"the generator in {name} makes images {shape} of {generator.latent_dim} "
-                f"variables, not {said[0]} of {said[1]}: the file is damaged, get it again"
-            )
-        self.generator = generator
-        self.inversion = build_network(
-            self.family,
-            lambda: InversionNetwork(config["network"], shape, generator.latent_dim),
-            inverse,
-        )
-        network = nn.ModuleDict({"generator": generator.network, "inversion": self.inversion})
+        self.generator, self.inversion = generator, inversion
+        self.box = Frame(config["view"]).pixels(*generator.image_shape[1:])
         super().__init__(
-            network,
+            nn.ModuleDict({"generator": generator.network, "inversion": inversion}),
             name=name,
             config=config,
             latent_dim=generator.latent_dim,
-            image_shape=shape,
-            frame=frame or view_frame(generator, config["view"]),
+            image_shape=box_shape(generator, config["view"]),
+            frame=frame or box_frame(generator, config["view"]),
             space=generator.space,
         )
+
+    @classmethod
+    def assemble(
+        cls,
+        config: Mapping[str, Any],
+        *,
+        build: Callable[..., Model],
+        weights: Mapping[str, Tensor],
+        name: str | None = None,
+        frame: Frame | None = None,
+    ) -> InvertedModel:
+        """The model that ``config`` describes, which may come from a file; ``build`` makes the
+        generator in it of a family and a configuration.
+
+        Raises:
+            ModelError: ``config`` or the weights do not fit, or the inversion network was trained
+                for another generator.
+        """
+        name = name or cls.family
+        said = _Description.of(config)
+        of_generator, of_inversion = _split(weights)
+        generator = build(
+            said.family, said.config, name=name, frame=said.frame, weights=of_generator
+        )
+        if generator.fingerprint != said.fingerprint:
+            raise ModelError(
+                f"the inversion network in {name} is for the generator "
+                f"{said.fingerprint[:12]}, but is together with "
+                f"{generator.fingerprint[:12]}: train one for this generator with `latentmap train "
+                "inversion`"
+            )
+        generator = adjust(in_space(generator, said.space), label=said.label)
+        shape = box_shape(generator, said.view)
+        if (said.image_shape, said.latent_dim) != (shape, generator.latent_dim):
+            raise ModelError(
+                f"the generator in {name} makes images {shape} of {generator.latent_dim} "
+                f"variables, not {said.image_shape} of {said.latent_dim}: the file is damaged, get "
+                "it again"
+            )
+        inversion = build_network(
+            cls.family,
+            lambda: InversionNetwork(said.network, shape, generator.latent_dim),
+            of_inversion,
+        )
+        return cls(generator, inversion, config, name=name, frame=frame)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -186,8 +191,12 @@ def invert(
 ) -> InvertedModel:
     """The generator, in the space that it is in now, and a network with its codes as one model.
 
-    The two networks are shared, not copied.
+    The weights of the two are shared, not copied; what is trained goes on being trained.
+
+    Raises:
+        ModelError: the generator is such a model itself, or the network is for another shape.
     """
+    made: Callable[..., Model] = type(generator)
     config = {
         "generator": {
             "family": generator.family,
@@ -199,57 +208,27 @@ def invert(
         "network": dict(network_config),
         "space": generator.space.kind,
         "view": view,
-        "image_shape": list(view_shape(generator, view)),
+        "image_shape": list(box_shape(generator, view)),
         "latent_dim": generator.latent_dim,
     }
     weights = {_GENERATOR + key: value for key, value in generator.network.state_dict().items()}
     weights |= {_INVERSION + key: value for key, value in network.state_dict().items()}
-    model = InvertedModel(config, name=name, weights=weights)
+    model = InvertedModel.assemble(
+        config, build=lambda _, own, **more: made(own, **more), weights=weights, name=name
+    )
     if model.image_shape == generator.image_shape:
         model.views = dict(generator.views)
     return model
 
 
-def view_shape(generator: Model, view: str) -> tuple[int, int, int]:
-    """Channels, height and width of a box of the generated pictures, in whole pixels."""
-    channels, height, width = generator.image_shape
-    top, left, bottom, right = Frame(view).pixels(height, width)
-    return (channels, bottom - top, right - left)
-
-
-def view_frame(generator: Model, view: str) -> Frame:
-    """The frame that shows a box of the generator's frame; exactly the pixels of ``view_shape``.
-
-    Raises:
-        ModelError: the generator's frame is another box of every picture.
-    """
-    outer = generator.frame
-    _, height, width = generator.image_shape
-    box = Frame(view).pixels(height, width)
-    if box == (0, 0, height, width):
-        return outer
-    if outer.name == "center":
-        raise ModelError(
-            f"{generator.name} has the frame center, another box of every picture, so that a view "
-            f"{view} of it is none: leave it out, or train the generator with top,left,bottom,right"
-        )
-    top, left, bottom, right = outer.box(height, width)
-    edges = (
-        top + (bottom - top) * box[0] / height,
-        left + (right - left) * box[1] / width,
-        top + (bottom - top) * box[2] / height,
-        left + (right - left) * box[3] / width,
-    )
-    return Frame(",".join(map(repr, edges)), outer.resize)
-
-
 def unwrap(model: Model) -> Model:
-    """The generator of an inverted model; any other model as it is."""
+    """The generator of an inverted model, a new one with its weights; any other model as it is."""
     if not isinstance(model, InvertedModel):
         return model
-    if model.image_shape == model.generator.image_shape:
-        model.generator.views = dict(model.views)
-    return model.generator
+    generator = copy.copy(model.generator)
+    if model.image_shape == generator.image_shape:
+        generator.views = dict(model.views)
+    return generator
 
 
 def in_space(model: Model, space: str) -> Model:
@@ -261,6 +240,52 @@ def in_space(model: Model, space: str) -> Model:
     if space == model.space.kind:
         return model
     return adjust(model, space=cast(SpaceKind, space))
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What the configuration of an inverted model says of its generator and of itself."""
+
+    family: str
+    config: dict[str, Any]
+    frame: Frame
+    label: int | None
+    fingerprint: str
+    network: Mapping[str, Any]
+    space: str
+    view: str
+    image_shape: tuple[int, ...]
+    latent_dim: int
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> _Description:
+        try:
+            inner = config["generator"]
+            said = cls(
+                inner["family"],
+                inner["config"],
+                Frame.from_json(inner["frame"]),
+                inner["class"],
+                config["generator_fingerprint"],
+                config["network"],
+                config["space"],
+                config["view"],
+                tuple(config["image_shape"]),
+                config["latent_dim"],
+            )
+            texts = (said.family, said.fingerprint, said.space, said.view)
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError(f"family, fingerprint, space and view are texts, not {texts}")
+            if not isinstance(said.label, int | None):
+                raise TypeError(f"the class is a number, not {said.label!r}")
+            if said.family == InvertedModel.family:
+                raise TypeError("its generator is such a model itself")
+        except (KeyError, TypeError) as error:
+            raise ModelError(
+                f"this is no {InvertedModel.family} model: its configuration does not fit "
+                f"({error!r})"
+            ) from None
+        return said
 
 
 def _split(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -40,7 +40,7 @@ class NativeHeader:
 
 
 def save_model(
-    model: Model, path: Path, *, training: Mapping[str, Any], half: bool = False
+    model: Model, path: str | Path, *, training: Mapping[str, Any], half: bool = False
 ) -> None:
     """Writes a model to a native file, whole or not at all; ``training`` is the record of how it
     was made.
@@ -64,7 +64,7 @@ def save_model(
     _FILE.write(path, weights, header)
 
 
-def add_view(path: Path, other: Model, box: str) -> None:
+def add_view(path: str | Path, other: Model, box: str) -> None:
     """Writes into a model file which box of the model's images shows what another model sees; the
     rest of the file stays as it is.
 
@@ -78,7 +78,7 @@ def add_view(path: Path, other: Model, box: str) -> None:
     _FILE.write(path, weights, {**described, "views": views})
 
 
-def read_header(path: Path) -> NativeHeader:
+def read_header(path: str | Path) -> NativeHeader:
     """What a native model file says about itself.
 
     Raises:
@@ -87,7 +87,7 @@ def read_header(path: Path) -> NativeHeader:
     return _parse(path, _FILE.read_header(path))
 
 
-def read_model(path: Path) -> tuple[NativeHeader, dict[str, Tensor]]:
+def read_model(path: str | Path) -> tuple[NativeHeader, dict[str, Tensor]]:
     """What a native model file says about itself, and its weights by name, on the CPU; what is
     stored in float16 is computed with in float32.
 
@@ -102,7 +102,7 @@ def read_model(path: Path) -> tuple[NativeHeader, dict[str, Tensor]]:
     return _parse(path, header), wide
 
 
-def _parse(path: Path, header: dict[str, Any]) -> NativeHeader:
+def _parse(path: str | Path, header: dict[str, Any]) -> NativeHeader:
     try:
         config = header["config"]
         # What every family has, and what is shown of a model that is not loaded.

@@ -37,19 +37,21 @@ class Recipe:
     test_data: str | None = None
     test_split: Split | None = None
 
-    def images(self, data: Path) -> list[str]:
+    def images(self, data: str | Path) -> list[str]:
         """The arguments that give a training the images at ``data``, with the files beside them."""
+        data = Path(data)
         arguments = ["--data", str(data), *self.options]
         if self.group_by is not None:
             arguments += ["--group-by", str(data.parent / self.group_by)]
         return arguments
 
-    def open_test(self, data: Path) -> ImageSource:
+    def open_test(self, data: str | Path) -> ImageSource:
         """The images that the figures are of, which no training sees.
 
         Raises:
             ImageError: they are not beside ``data``.
         """
+        data = Path(data)
         return open_images(
             data.parent / (self.test_data or data.name),
             split=self.test_split,

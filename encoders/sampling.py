@@ -42,7 +42,7 @@ def draw_codes(
     model: Model,
     n: int,
     *,
-    seed: int,
+    seed: int = 0,
     truncation: float = 1.0,
     truncation_cutoff: int | None = None,
     mix_from: int | None = None,

@@ -133,7 +133,7 @@ class StyleGANModel(GeneratorModel):
         self,
         n: int,
         *,
-        seed: int,
+        seed: int = 0,
         truncation: float = 1.0,
         truncation_cutoff: int | None = None,
         mix_from: int | None = None,

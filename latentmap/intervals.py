@@ -23,13 +23,13 @@ class Estimate(NamedTuple):
     high: float
 
 
-def mean_estimate(errors: np.ndarray, *, seed: int, n_bootstrap: int = 1000) -> Estimate:
+def mean_estimate(errors: np.ndarray, *, seed: int = 0, n_bootstrap: int = 1000) -> Estimate:
     """The mean of ``errors`` ``(n,)``, with the percentiles of its bootstrap resamplings."""
-    means = np.concatenate(list(resample(errors[None], n_bootstrap, seed)))
+    means = np.concatenate(list(resample(errors[None], n_bootstrap, seed=seed)))
     return Estimate(float(errors.mean()), *interval(means))
 
 
-def resample(errors: np.ndarray, n_bootstrap: int, seed: int) -> Iterator[np.ndarray]:
+def resample(errors: np.ndarray, n_bootstrap: int, *, seed: int = 0) -> Iterator[np.ndarray]:
     """Means over images of ``errors`` ``(k, n)`` in bootstrap resamplings, ``(k,)`` each."""
     n = errors.shape[1]
     generator = np.random.default_rng(seed)

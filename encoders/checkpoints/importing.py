@@ -53,18 +53,21 @@ class Checkpoint:
         }
 
 
-def inspect_checkpoint(path: Path) -> Checkpoint:
+def inspect_checkpoint(path: str | Path) -> Checkpoint:
     """What a foreign checkpoint holds, by its content; nothing in it is imported or called.
 
     Raises:
         CheckpointError: the file is missing, broken, or of no known format.
     """
+    path = Path(path)
     _refuse_native(path)
     with _named(path):
         return _inspect(path)
 
 
-def import_checkpoint(path: Path, *, frame: Frame | None = None) -> tuple[Model, dict[str, Any]]:
+def import_checkpoint(
+    path: str | Path, *, frame: Frame | None = None
+) -> tuple[Model, dict[str, Any]]:
     """The model in a foreign checkpoint, and the record of where it comes from (JSON).
 
     ``frame`` is what the model sees of an image, which no checkpoint says; by default all of it.
@@ -73,6 +76,7 @@ def import_checkpoint(path: Path, *, frame: Frame | None = None) -> tuple[Model,
         CheckpointError: the file is missing, broken, of no known format, or holds no network that
             can be converted.
     """
+    path = Path(path)
     checkpoint = inspect_checkpoint(path)
     with _named(path):
         converted = checkpoint.recognised.convert()

@@ -93,7 +93,7 @@ def measure_real(
     """
     total, count = 0.0, 0
     for batch in images.batches([model.view], batch_size=_BATCH, on_error=on_error):
-        seen = batch.images[0].to(model.device).float() / 255
+        seen = batch.floats(0, model.device)
         rebuilt = model.decode(model.encode(seen))
         total += float((rebuilt - seen).double().square().flatten(1).mean(1).sum())
         count += len(seen)

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from latentmap.encoders.inverted import InvertedModel, in_space, invert, unwrap, view_shape
+from latentmap.encoders.boxes import box_shape
+from latentmap.encoders.inverted import InvertedModel, in_space, invert, unwrap
 from latentmap.encoders.native import save_model
 from latentmap.encoders.nets.inversion import (
     ARCHITECTURES,
@@ -127,7 +128,7 @@ def train_inversion(
     """
     generator = unwrap(generator)
     generator = in_space(generator, settings.space or generator.space.kind)
-    shape = view_shape(generator, settings.view)
+    shape = box_shape(generator, settings.view)
     network_config = default_network(
         settings.architecture, shape, generator.latent_dim, width=settings.width
     )

@@ -83,12 +83,16 @@ def encode(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Codes:
-    """The codes of all images of a source, in memory.
+    """The codes of all images of a source, in memory: those that the model made them of, where it
+    did, else what its encoder gives.
 
     Raises:
         ImageError: an image cannot be read and ``on_error`` is ``stop``.
         ModelError: codes that are not finite.
     """
+    made = images.codes_in(model.space)
+    if made is not None:
+        return made
     vectors, positions, skipped = [], [], []
     for batch in encode_batches(
         [model],

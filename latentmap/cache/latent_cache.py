@@ -10,30 +10,24 @@ of immutable HDF5 shards and a manifest with their digests, which is the commit 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from latentmap.cache.covering import locate, select
-from latentmap.cache.encoding import BATCH_SIZE, encode_batches
 from latentmap.cache.entries import Known, find_damage, load_manifest, open_codes
 from latentmap.cache.entry_writer import EntryWriter
 from latentmap.cache.manifest import MANIFEST, EntryKey, Manifest
 from latentmap.cache.shards import DamageError
 from latentmap.cache.storage import Storage
 from latentmap.codes import Codes, Space, export_codes
-from latentmap.errors import CacheError, ImageError
+from latentmap.errors import CacheError
 from latentmap.files import Notify, hold_lock, lock_path
 from latentmap.frames import Frame
 from latentmap.progress import Progress
-
-if TYPE_CHECKING:
-    from latentmap.images import ImageSource, OnError
-    from latentmap.model import Model, Precision
 
 T = TypeVar("T")
 
@@ -140,94 +134,6 @@ class LatentCache:
             notify=self._notify,
         )
 
-    def get_or_encode(
-        self,
-        model: Model,
-        images: ImageSource,
-        *,
-        precision: Precision = "float32",
-        batch_size: int | None = None,
-        on_error: OnError = "stop",
-        workers: int | None = None,
-        progress: Progress | None = None,
-    ) -> Codes:
-        """The codes that ``model`` gives for ``images``; see ``get_or_encode_all``."""
-        (codes,) = self.get_or_encode_all(
-            [model],
-            images,
-            precision=precision,
-            batch_size=batch_size,
-            on_error=on_error,
-            workers=workers,
-            progress=progress,
-        )
-        return codes
-
-    def get_or_encode_all(
-        self,
-        models: Sequence[Model],
-        images: ImageSource,
-        *,
-        precision: Precision = "float32",
-        batch_size: int | None = None,
-        on_error: OnError = "stop",
-        workers: int | None = None,
-        progress: Progress | None = None,
-    ) -> tuple[Codes, ...]:
-        """The codes of ``images`` in the space of each model, in that order.
-
-        Codes that are not there are computed and kept, each image being read once for all models
-        that miss it. Work that was interrupted goes on where it was committed; a damaged entry is
-        made again from the damage on, which ``notify`` and the entry's ``repairs`` tell. While
-        another process writes an entry, this one waits and takes the result.
-
-        Raises:
-            CacheError: the cache cannot be read or written; committed codes are safe.
-            ImageError: an image cannot be read, now or when it was encoded, and ``on_error`` is
-                ``stop``.
-        """
-        keys = [EntryKey.of(model, images, precision=precision) for model in models]
-        wanted = {key.id: (key, model) for key, model in zip(keys, models, strict=True)}
-        found = {name: self._find_or_cover(key, images) for name, (key, _) in wanted.items()}
-        with ExitStack() as stack:
-            writers = {}
-            # In one order for everybody, so that two processes never wait for each other.
-            for name in sorted(name for name, codes in found.items() if codes is None):
-                key, model = wanted[name]
-                writer = self.writer(
-                    key,
-                    space=model.space,
-                    frame=model.frame,
-                    ids=images.ids,
-                    digests=images.digests,
-                )
-                writers[name] = stack.enter_context(writer)
-                if on_error == "stop":
-                    _refuse_skipped([skip.id for skip in writer.skipped])
-            missing = [
-                (writer, wanted[name][1]) for name, writer in writers.items() if not writer.complete
-            ]
-            if missing:
-                _encode_missing(
-                    missing,
-                    images,
-                    precision=precision,
-                    batch_size=batch_size,
-                    on_error=on_error,
-                    workers=workers,
-                    progress=progress,
-                )
-            finished = {name: writer.finish() for name, writer in writers.items()}
-        served = {name: codes for name, codes in found.items() if codes is not None} | finished
-        results = []
-        for key, model in zip(keys, models, strict=True):
-            codes = served[key.id]
-            if on_error == "stop":
-                _refuse_skipped(codes.skipped)
-            # The name is today's; the fingerprint is the same.
-            results.append(replace(codes, space=model.space))
-        return tuple(results)
-
     def entries(self) -> tuple[Entry, ...]:
         """All entries, in the order of their ids.
 
@@ -331,7 +237,7 @@ class LatentCache:
             raise CacheError(
                 f"{entry} is not complete: encode its images again to go on, then export it"
             )
-        export_codes(codes, Path(path), provenance=manifest.provenance(), force=force)
+        export_codes(codes, path, provenance=manifest.provenance(), force=force)
         return codes
 
     @property
@@ -355,16 +261,6 @@ class LatentCache:
             return Entry(name, 0, None)
         except CacheError as error:
             return Entry(name, size, None, str(error))
-
-    def _find_or_cover(self, key: EntryKey, images: ImageSource) -> Codes | None:
-        try:
-            codes = self.find(key)
-        except DamageError:
-            # The writer repairs it, and says so.
-            return None
-        if codes is None:
-            codes = self.find_covering(key, images.ids, images.digests)
-        return codes
 
     def _open(self, manifest: Manifest) -> Codes:
         folder = self._folder(manifest.key.id)
@@ -401,42 +297,4 @@ class LatentCache:
             f"entry {name} of {self.path} is damaged: {problem}; "
             "encode its images again to repair it, "
             f"or remove it with: latentmap cache rm {self.path} --entry {name}"
-        )
-
-
-def _encode_missing(
-    missing: Sequence[tuple[EntryWriter, Model]],
-    images: ImageSource,
-    *,
-    precision: Precision,
-    batch_size: int | None,
-    on_error: OnError,
-    workers: int | None,
-    progress: Progress | None,
-) -> None:
-    """Encodes from the first image that one of the writers misses."""
-    start = min(writer.done for writer, _ in missing)
-    if progress:
-        progress(start, len(images))
-    for batch in encode_batches(
-        [model for _, model in missing],
-        images,
-        start=start,
-        batch_size=batch_size or BATCH_SIZE,
-        precision=precision,
-        on_error=on_error,
-        workers=workers,
-    ):
-        for (writer, _), codes in zip(missing, batch.codes, strict=True):
-            writer.append(batch.positions, codes, stop=batch.stop, failed=batch.failed)
-        if progress:
-            progress(batch.stop, len(images))
-
-
-def _refuse_skipped(ids: Sequence[str]) -> None:
-    if ids:
-        others = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
-        raise ImageError(
-            f"{ids[0]}{others} could not be read when these images were encoded: "
-            "repair what is broken, or go on without it (--on-error skip)"
         )

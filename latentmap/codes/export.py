@@ -19,7 +19,9 @@ from latentmap.files import create_hdf5, refuse_existing, replace_atomic
 _BLOCK = 8192
 
 
-def export_codes(codes: Codes, path: Path, *, provenance: Mapping[str, Any], force: bool) -> None:
+def export_codes(
+    codes: Codes, path: str | Path, *, provenance: Mapping[str, Any], force: bool
+) -> None:
     """Writes ``ids`` and ``codes`` to ``path``, whole or not at all.
 
     ``.npz`` holds both as arrays, for which all codes are in memory at once. ``.h5`` holds both as
@@ -30,6 +32,7 @@ def export_codes(codes: Codes, path: Path, *, provenance: Mapping[str, Any], for
     Raises:
         OutputError: ``path`` exists without ``force``, has another suffix, or cannot be written.
     """
+    path = Path(path)
     refuse_existing(path, force=force)
     require_code_suffix(path)
     own = {"space": asdict(codes.space), "frame": codes.frame.to_json(), "data": codes.data}
@@ -42,13 +45,13 @@ def export_codes(codes: Codes, path: Path, *, provenance: Mapping[str, Any], for
             _write_hdf5(codes, temporary, record)
 
 
-def require_code_suffix(path: Path) -> None:
+def require_code_suffix(path: str | Path) -> None:
     """Refuses an output path for codes whose suffix is of no code file, before any work is done.
 
     Raises:
         OutputError: the suffix is neither ``.npz`` nor ``.h5``.
     """
-    if path.suffix not in (".npz", ".h5"):
+    if Path(path).suffix not in (".npz", ".h5"):
         raise OutputError(f"{path} must end in .npz or .h5: that decides the format")
 
 

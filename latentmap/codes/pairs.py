@@ -47,11 +47,11 @@ class Pairs:
         source = self.source.take(index)
         return Pairs(source, _like(source, self.target.take(index)), self.dropped)
 
-    def sample(self, n: int, *, seed: int) -> Pairs:
+    def sample(self, n: int, *, seed: int = 0) -> Pairs:
         """``n`` random pairs, none twice, in the order in which they stand; see ``draw``."""
         return self.take(self.draw(n, seed=seed))
 
-    def draw(self, n: int, *, seed: int) -> np.ndarray:
+    def draw(self, n: int, *, seed: int = 0) -> np.ndarray:
         """The positions ``(n,)`` of random pairs, none twice, in order.
 
         Raises:

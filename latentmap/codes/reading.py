@@ -16,7 +16,7 @@ from latentmap.errors import SpaceError
 from latentmap.frames import Frame
 
 
-def read_codes(path: Path, *, space: Space, frame: Frame | None = None) -> Codes:
+def read_codes(path: str | Path, *, space: Space, frame: Frame | None = None) -> Codes:
     """The codes in a ``.npz`` or ``.h5`` file that holds ``ids`` and ``codes``, in memory.
 
     A file that says in its ``provenance`` what made it must agree with ``space``, and knows its
@@ -27,6 +27,7 @@ def read_codes(path: Path, *, space: Space, frame: Frame | None = None) -> Codes
         SpaceError: the file is missing, is no such file, its codes are in another space or not all
             finite, or an id stands twice.
     """
+    path = Path(path)
     if path.suffix not in (".npz", ".h5"):
         raise SpaceError(f"{path} must end in .npz or .h5: give a file of `cache export`")
     try:

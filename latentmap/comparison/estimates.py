@@ -14,9 +14,9 @@ from latentmap.intervals import Estimate, interval, resample
 _N_BOOTSTRAP = 1000
 
 
-def resampled_means(rows: np.ndarray, *, seed: int) -> np.ndarray:
+def resampled_means(rows: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """The means ``(1 + b, k)`` of ``rows`` ``(k, n)``: of all images, and in each resampling."""
-    return np.stack([rows.mean(1), *resample(rows, _N_BOOTSTRAP, seed)])
+    return np.stack([rows.mean(1), *resample(rows, _N_BOOTSTRAP, seed=seed)])
 
 
 def shares(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:

@@ -98,7 +98,7 @@ def spread_of(codes: Codes) -> np.ndarray:
     return spread.numpy()
 
 
-def code_figures(errors: CodeErrors, *, seed: int) -> CodeFigures:
+def code_figures(errors: CodeErrors, *, seed: int = 0) -> CodeFigures:
     """The figures of all ways, with percentile intervals over resamplings of the images, the same
     for all; ratios are formed inside each.
     """

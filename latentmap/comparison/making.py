@@ -35,7 +35,7 @@ def images_for_all(
     maker: int,
     n: int,
     *,
-    seed: int,
+    seed: int = 0,
     folder: Path,
     notify: Notify | None = None,
     progress: Progress | None = None,

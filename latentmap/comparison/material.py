@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latentmap.cache import LatentCache
+from latentmap.cache import Coder
 from latentmap.codes import Codes
 from latentmap.comparison.indexes import FEWEST
 from latentmap.comparison.spaces import join
-from latentmap.errors import ModelError, PairError
-from latentmap.images import ImageSource, OnError, Split
-from latentmap.model import Model, Precision
-from latentmap.relocation import Stage
-from latentmap.relocation.pairing import encode_for_all
+from latentmap.errors import PairError
+from latentmap.images import ImageSource, Split
+from latentmap.model import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,15 +29,11 @@ class Material:
         cls,
         models: Sequence[Model],
         images: ImageSource,
+        coder: Coder,
         *,
         split: Split,
-        cache: LatentCache,
-        precision: Precision,
-        batch_size: int | None,
-        on_error: OnError,
-        stage: Stage,
     ) -> Material:
-        """The codes of one split, and of the split test; those that ``cache`` lacks are computed.
+        """The codes of one split, and of the split test.
 
         Raises:
             ModelError: a model has no encoder.
@@ -53,23 +47,7 @@ class Material:
                 f"all {len(judged)} test images are of one group, and intervals need two or more: "
                 "give images of more groups, or leave out --group-by"
             )
-        for model in models:
-            if not model.can_encode and images.codes_in(model.space) is None:
-                raise ModelError(
-                    f"{model.name} has no encoder: give it one with `latentmap train inversion`, "
-                    "or compare on images that it makes (--samples)"
-                )
-        spaces = join(
-            encode_for_all(
-                models,
-                images,
-                cache=cache,
-                precision=precision,
-                batch_size=batch_size,
-                on_error=on_error,
-                stage=stage,
-            )
-        )
+        spaces = join(coder.codes(models, images))
         train, test = (
             [codes.take(np.flatnonzero(np.isin(spaces[0].ids, ids))) for codes in spaces]
             for ids in (fitted, judged)

@@ -16,11 +16,9 @@ from latentmap.codes import Codes
 from latentmap.comparison.estimates import estimate_of, estimate_to_json, resampled_means, shares
 from latentmap.comparison.journeys import spread_of
 from latentmap.errors import MapError, ModelError
-from latentmap.images import ImageSource
 from latentmap.intervals import Estimate
 from latentmap.mapping import FitOptions, Method
 from latentmap.mapping.methods import find_method
-from latentmap.model import Model
 from latentmap.relocation import TrainingPairs, fit_training
 
 
@@ -49,12 +47,10 @@ class MethodFigures:
 
 def compare_methods_of_pair(
     training: TrainingPairs,
-    source: Model,
-    images: ImageSource,
     *,
     test: tuple[Codes, Codes],
     methods: Sequence[str | Method],
-    seed: int,
+    seed: int = 0,
 ) -> tuple[list[MethodFigures], dict[str, str]]:
     """The figures of each method on the codes ``test`` of other images in both spaces, and for
     those that have no map, why.
@@ -65,9 +61,7 @@ def compare_methods_of_pair(
     for method in methods:
         started = time.perf_counter()
         try:
-            linear_map = fit_training(
-                training, source, images, options=FitOptions(method), seed=seed
-            )
+            linear_map = fit_training(training, options=FitOptions(method), seed=seed)
         except (MapError, ModelError) as error:
             failed[find_method(method).name] = str(error)
             continue

@@ -6,6 +6,7 @@ Shapes: ``m`` models, ``n`` images.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -14,8 +15,8 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
     threadpool_limits,
 )
 
-from latentmap.cache import LatentCache
-from latentmap.codes import pair
+from latentmap.cache import Coder, CoderLike
+from latentmap.codes import Codes, pair
 from latentmap.comparison.indexes import FEWEST
 from latentmap.comparison.journeys import CodeFigures, code_errors, code_figures
 from latentmap.comparison.kinds import kind_of_relocation
@@ -27,12 +28,12 @@ from latentmap.comparison.result import ComparedModel, Composition, ModelCompari
 from latentmap.comparison.similarity import compare_codes
 from latentmap.comparison.spaces import maps_between
 from latentmap.errors import MapError, ModelError, PairError
-from latentmap.images import ImageSource, OnError, Split
+from latentmap.images import ImageSource, Split
 from latentmap.mapping import Method, shared_factors
 from latentmap.mapping.gathering import moments_of_spaces
 from latentmap.mapping.methods import find_method
-from latentmap.model import Model, Precision
-from latentmap.relocation import Stage, TrainingPairs, silent
+from latentmap.model import Model
+from latentmap.relocation import TrainingPairs
 
 _EXAMPLES = 10
 _FACTORS = 3  # That are walked along.
@@ -57,99 +58,101 @@ def require_different(models: Sequence[Model]) -> None:
         seen[model.fingerprint] = model.name
 
 
+@dataclass(frozen=True)
+class CompareOptions:
+    """What is compared, and on how many images.
+
+    Maps are fitted on one ``split``; decoded images are judged on ``scored`` random test images,
+    similarity indexes on ``compared``, with ``permutations`` random pairings as null. ``methods``
+    (names in ``METHODS``, or records of one's own) are fitted besides ridge.
+    """
+
+    split: Split = "train"
+    scored: int = 128
+    compared: int = 800
+    permutations: int = 99
+    methods: Sequence[str | Method] = ()
+
+    def check(self) -> None:
+        """Refuses what cannot be compared, before any work is done.
+
+        Raises:
+            PairError: fewer than 20 images are to be ``scored`` or ``compared``.
+            MapError: an unknown method, or ``split`` is ``test``.
+        """
+        for method in self.methods:
+            find_method(method)
+        for what, number in (("scored", self.scored), ("compared", self.compared)):
+            if number < FEWEST:
+                raise PairError(f"at least {FEWEST} images can be {what}, not {number}: give more")
+        if self.split == "test":
+            raise MapError(
+                "maps cannot be fitted on the split test: it is kept for the scores; choose train "
+                "or val"
+            )
+
+
 def compare_models(
     models: Sequence[Model],
     images: ImageSource,
+    coder: CoderLike,
     *,
-    cache: LatentCache,
-    split: Split = "train",
+    options: CompareOptions | None = None,
     seed: int = 0,
-    scored: int = 128,
-    compared: int = 800,
-    permutations: int = 99,
-    methods: Sequence[str | Method] = (),
-    precision: Precision = "float32",
-    batch_size: int | None = None,
-    on_error: OnError = "stop",
     references: Sequence[str] | None = None,
     record: Mapping[str, Any] | None = None,
-    stage: Stage | None = None,
 ) -> ModelComparison:
     """Maps between all models, what they lose, and how alike the spaces are without a map.
 
-    All images are encoded that ``cache`` lacks, each read once for all models; each model sees them
-    in its own frame, size and channels. Ridge maps are fitted on one split, from the moments of all
-    spaces in one pass; everything is judged on the split test: codes on all images of it, decoded
-    images on ``scored`` random ones, similarity indexes on ``compared``, with ``permutations``
-    random pairings as null. ``methods`` (names in ``METHODS``, or records of one's own) are fitted
-    besides, and judged by their codes. ``references`` are how the models are called, ``record`` is
-    what else the result is to say.
+    All images are encoded whose codes are missing, each read once for all models; each model sees
+    them in its own frame, size and channels. Ridge maps are fitted on one split, from the moments
+    of all spaces in one pass; everything is judged on the split test: codes on all images of it,
+    decoded images and similarity indexes on random ones. Other methods are judged by their codes.
+    ``references`` are how the models are called, ``record`` is what else the result is to say.
 
     Raises:
         ModelError: fewer than two models, one model twice, or one without an encoder.
-        PairError: fewer than 20 test images, ``scored`` or ``compared``, or all of one group.
-        MapError: an unknown method, or ``split`` is ``test``.
+        PairError: fewer than 20 test images, or all of one group; or as ``CompareOptions.check``.
+        MapError: as ``CompareOptions.check``.
         ImageError, CacheError: as encoding raises them.
     """
+    coder = Coder.of(coder)
+    options = options or CompareOptions()
     require_different(models)
-    for method in methods:
-        find_method(method)
-    for what, number in (("scored", scored), ("compared", compared)):
-        if number < FEWEST:
-            raise PairError(f"at least {FEWEST} images can be {what}, not {number}: give more")
-    if split == "test":
-        raise MapError(
-            "maps cannot be fitted on the split test: it is kept for the scores; choose train or "
-            "val"
-        )
-    stage = stage or silent
-    material = Material.of(
-        models,
-        images,
-        split=split,
-        cache=cache,
-        precision=precision,
-        batch_size=batch_size,
-        on_error=on_error,
-        stage=stage,
-    )
+    options.check()
+    material = Material.of(models, images, coder, split=options.split)
     train, test = material.train, material.test
-    some = _draw(len(test[0]), compared, seed)
-    groups = material.groups_of(test[0].take(some))
-    if groups is not None and len(np.unique(groups)) == 1:
-        raise PairError(
-            f"all {len(some)} compared images are of one group, and intervals need two or more: "
-            "compare more (--compared)"
-        )
     references = references or [model.name for model in models]
     made = {
-        "split": split,
+        "split": options.split,
         "seed": seed,
-        "precision": precision,
+        "precision": coder.precision,
         "images": images.fingerprint,
         "skipped": sorted({name for codes in train for name in codes.skipped}),
         "versions": {name: version(name) for name in ("latentmap", "numpy", "scipy", "torch")},
         **(record or {}),
     }
-    with stage("gathering moments") as progress:
+    compared = _compared(material, options, seed)
+    with coder.stage("gathering moments") as progress:
         moments = moments_of_spaces(train, progress=progress)
     # As in `shared_rank`: two threads wait for each other in work this small (measured, 30 maps on
     # two busy processors: 41 s of processor time with two, 0.5 s with one).
-    with stage("fitting") as progress, threadpool_limits(1):
+    with coder.stage("fitting") as progress, threadpool_limits(1):
         maps = maps_between(moments, train, references=references, record=made, progress=progress)
-    with stage("scoring codes") as progress, threadpool_limits(1):
+    with coder.stage("scoring codes") as progress, threadpool_limits(1):
         ways = code_figures(code_errors(test, maps, progress=progress), seed=seed)
-    with stage("comparing spaces") as progress, threadpool_limits(1):
+    with coder.stage("comparing spaces") as progress, threadpool_limits(1):
         similarities = compare_codes(
-            [codes.take(some).vectors for codes in test],
+            [codes.vectors for codes in compared],
             moments,
             seed=seed,
-            groups=groups,
-            permutations=permutations,
+            groups=material.groups_of(compared[0]),
+            permutations=options.permutations,
             progress=progress,
         )
-    seen = [codes.take(_draw(len(test[0]), scored, seed)) for codes in test]
-    with stage("scoring images") as progress:
+    scored = _draw(len(test[0]), options.scored, seed)
+    seen = [codes.take(scored) for codes in test]
+    with coder.stage("scoring images") as progress:
         pictures = image_figures(
             models,
             seen,
@@ -157,22 +160,18 @@ def compare_models(
             material.images_of(seen[0]),
             n_test=len(test[0]),
             seed=seed,
-            batch_size=batch_size,
+            batch_size=coder.batch_size,
             progress=progress,
         )
     few = [codes.take(np.arange(min(_EXAMPLES, len(codes)))) for codes in seen]
     examples = examples_of(models, few, maps, material.images_of(few[0]))
     pairs = {}
-    with stage("following shared factors") as progress:
+    with coder.stage("following shared factors") as progress:
         for done, place in enumerate(maps):
-            pairs[place] = _pair(
-                models, material, maps, ways, pictures, place=place, methods=methods, seed=seed
-            )
+            found = _Found(models, material, maps, ways, pictures)
+            pairs[place] = _pair(found, place, methods=options.methods, seed=seed)
             if progress:
                 progress(done + 1, len(maps))
-    r2 = np.eye(len(models))
-    for place, estimate in ways.r2.items():
-        r2[place] = estimate.value
     return ModelComparison(
         models=_described(models, references, pictures),
         pairs=pairs,
@@ -180,7 +179,7 @@ def compare_models(
             Composition(*way, ways.composed_r2[way], ways.lost_r2[way]) for way in ways.composed_r2
         ],
         similarities=similarities,
-        layout=lay_out(r2),
+        layout=lay_out(_r2_matrix(len(models), ways)),
         examples=examples,
         n_fit=len(train[0]),
         n_test=len(test[0]),
@@ -189,31 +188,58 @@ def compare_models(
     )
 
 
+def _compared(material: Material, options: CompareOptions, seed: int) -> list[Codes]:
+    """The codes of the random test images that the similarity indexes compare."""
+    some = _draw(len(material.test[0]), options.compared, seed)
+    compared = [codes.take(some) for codes in material.test]
+    groups = material.groups_of(compared[0])
+    if groups is not None and len(np.unique(groups)) == 1:
+        raise PairError(
+            f"all {len(some)} compared images are of one group, and intervals need two or more: "
+            "compare more (--compared)"
+        )
+    return compared
+
+
+def _r2_matrix(n: int, ways: CodeFigures) -> np.ndarray:
+    r2 = np.eye(n)
+    for place, estimate in ways.r2.items():
+        r2[place] = estimate.value
+    return r2
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What is known of all models before each pair of them is looked at."""
+
+    models: Sequence[Model]
+    material: Material
+    maps: Maps
+    ways: CodeFigures
+    pictures: ImageFigures
+
+
 def _pair(
-    models: Sequence[Model],
-    material: Material,
-    maps: Maps,
-    ways: CodeFigures,
-    pictures: ImageFigures,
-    *,
-    place: tuple[int, int],
-    methods: Sequence[str | Method],
-    seed: int,
+    found: _Found, place: tuple[int, int], *, methods: Sequence[str | Method], seed: int
 ) -> ModelPair:
     """All that is known of the way from one model to another."""
     i, j = place
-    linear_map = maps[place]
+    models, material = found.models, found.material
+    ways, pictures, linear_map = found.ways, found.pictures, found.maps[place]
     with threadpool_limits(1):
         factors = shared_factors(linear_map.require_moments("shared factors"), linear_map.weight)
     source_walk, target_walk = walk(models[i], models[j], linear_map, factors, count=_FACTORS)
     train = material.train
-    found, failed = compare_methods_of_pair(
-        TrainingPairs(pair(train[i], train[j]), material.groups_of(train[i]), {}),
+    training = TrainingPairs(
+        pair(train[i], train[j]),
         models[i],
+        models[j],
         material.images,
-        test=(material.test[i], material.test[j]),
-        methods=methods,
-        seed=seed,
+        material.groups_of(train[i]),
+        {},
+    )
+    others, failed = compare_methods_of_pair(
+        training, test=(material.test[i], material.test[j]), methods=methods, seed=seed
     )
     return ModelPair(
         source=i,
@@ -231,7 +257,7 @@ def _pair(
         factors=factors,
         source_walk=source_walk,
         target_walk=target_walk,
-        methods=found,
+        methods=others,
         failed=failed,
     )
 

@@ -63,7 +63,7 @@ def image_figures(
     images: ImageSource,
     *,
     n_test: int,
-    seed: int,
+    seed: int = 0,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> ImageFigures:
@@ -91,10 +91,7 @@ def image_figures(
     for batch in images.batches(views, batch_size=step):
         here = slice(batch.start, batch.stop)
         read = [part.read(batch.start, batch.stop) for part in codes]
-        seen = [
-            batch.images[views.index(model.view)].to(model.device).float().div(255)
-            for model in models
-        ]
+        seen = [batch.floats(views.index(model.view), model.device) for model in models]
         for i, model in enumerate(models):
             rows[i, here] = _errors(seen[i], model.decode(read[i]))
             rows[m + i, here] = _errors(seen[i], means[i].float().expand_as(seen[i]))
@@ -127,7 +124,7 @@ def examples_of(
     vectors = [part.vectors for part in codes]
     return Examples(
         images.ids,
-        [seen.float().div(255) for seen in batch.images],
+        [batch.floats(i) for i in range(len(models))],
         [model.decode(part).cpu() for model, part in zip(models, vectors, strict=True)],
         {
             (i, j): models[j].decode(linear_map.apply(vectors[i])).cpu()

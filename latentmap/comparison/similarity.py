@@ -102,7 +102,7 @@ def compare_codes(
     codes: Sequence[Tensor],
     fitted: JointMoments,
     *,
-    seed: int,
+    seed: int = 0,
     groups: np.ndarray | None = None,
     permutations: int = 99,
     progress: Progress | None = None,

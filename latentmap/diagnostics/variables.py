@@ -108,7 +108,7 @@ def diagnose(
             progress(batch.stop, len(images))
         if not len(batch.positions):
             continue
-        x = batch.images[0].float() / 255
+        x = batch.floats(0)
         posterior = model.posterior(x)
         decoded = model.decode(posterior.mean).cpu().double()
         x = x.double()

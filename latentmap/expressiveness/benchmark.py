@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from latentmap.cache import Coder, CoderLike
 from latentmap.errors import ImageError, ModelError, SpaceError
 from latentmap.expressiveness.blindness import Cells, group_codes
 from latentmap.expressiveness.coverage import FEWEST, Coverage, measure_coverage
 from latentmap.expressiveness.reproducing import (
-    BenchSettings,
+    BenchOptions,
+    Runs,
     carry,
     encode_all,
     methods_left_out,
@@ -27,14 +28,10 @@ from latentmap.expressiveness.reproducing import (
 )
 from latentmap.expressiveness.result import MAPPED, Expressiveness, calibrate, score_target
 from latentmap.expressiveness.targets import TargetSet
-from latentmap.images import OnError
-from latentmap.inversion import InversionMethod, SearchSettings
 from latentmap.inversion.inverting import decoding_errors, require_method
 from latentmap.mapping import LinearMap
 from latentmap.model import Model, generated_images, images_between
-from latentmap.relocation import Stage, silent
 
-OWN_IMAGES = 256
 _BATCH = 64
 _SHORT = 6  # Digits of a fingerprint that tell two models of one name apart.
 
@@ -62,56 +59,48 @@ class _Own:
 def bench(
     models: Sequence[Model],
     targets: Sequence[TargetSet],
+    coder: CoderLike,
     *,
-    own: int = OWN_IMAGES,
-    methods: Sequence[InversionMethod] | None = None,
-    search: SearchSettings | None = None,
+    options: BenchOptions | None = None,
     encoder: Model | None = None,
     mapped: tuple[LinearMap, Model] | None = None,
-    folder: Path,
     seed: int = 0,
-    batch_size: int | None = None,
-    on_error: OnError = "stop",
     record: Mapping[str, Any] | None = None,
-    stage: Stage | None = None,
 ) -> list[Expressiveness]:
-    """How well each generator reproduces ``own`` images that it makes itself, and the target sets.
+    """How well each generator reproduces images that it makes itself, and the target sets.
 
-    ``methods`` find the codes; by default the search, and the network where a model has one. With
-    an ``encoder``, the figures of coverage are measured on its codes, and images that are in no
-    sectors are grouped by these, so that errors are known by group; its own errors say which images
-    are hard for any model. ``mapped`` is a map into the space of one of the models, and the model
-    that it comes from: codes of the targets are carried through it. Own images are kept in
-    ``folder``; ``record`` goes into each result, and so do the methods that were ``left_out`` for
-    lack of a network, by the name of the result. Where models have one name, results have more in
-    theirs: the kind of the space, or some of the fingerprint.
+    With an ``encoder``, the figures of coverage are measured on its codes, and images that are in
+    no sectors are grouped by these, so that errors are known by group; its own errors say which
+    images are hard for any model. ``mapped`` is a map into the space of one of the models, and the
+    model that it comes from: codes of the targets are carried through it. Own images are kept in
+    the cache of ``coder``; ``record`` goes into each result, and so do the methods that were
+    ``left_out`` for lack of a network, by the name of the result. Where models have one name,
+    results have more in theirs: the kind of the space, or some of the fingerprint.
 
     Raises:
         ModelError: a model is given twice, or a method needs a network that it lacks.
         SpaceError: the map belongs to none of the models, or does not come from its source.
         ImageError: there are fewer than 2 own images, or images cannot be read or seen.
     """
-    _check(models, targets, methods=methods, own=own, encoder=encoder, mapped=mapped)
-    settings = BenchSettings(
-        methods, search or SearchSettings(), seed, batch_size, on_error, stage or silent
-    )
-    groups = [_group(target, encoder, settings) for target in targets] if encoder else None
+    runs = Runs(options or BenchOptions(), Coder.of(coder), seed, encoder, mapped)
+    _check(models, targets, runs)
+    groups = [_group(target, encoder, runs) for target in targets] if encoder else None
     names = _names(models)
     made_by = {
         "seed": seed,
-        "search": asdict(settings.search),
+        "search": asdict(runs.options.search),
         "targets": {target.name: target.images.fingerprint for target in targets},
         "encoder": encoder and encoder.fingerprint,
         "map": mapped and {**mapped[0].provenance, "digest": mapped[0].digest},
         "left_out": {
             name: left_out
             for name, model in zip(names, models, strict=True)
-            if (left_out := methods_left_out(model, methods))
+            if (left_out := methods_left_out(model, runs.options.methods))
         },
         **(record or {}),
     }
     return [
-        _bench_one(name, model, targets, groups, own, encoder, mapped, folder, settings, made_by)
+        _bench_one(name, model, targets, groups, runs, made_by)
         for name, model in zip(names, models, strict=True)
     ]
 
@@ -131,18 +120,11 @@ def _names(models: Sequence[Model]) -> list[str]:
     return names
 
 
-def _check(
-    models: Sequence[Model],
-    targets: Sequence[TargetSet],
-    *,
-    methods: Sequence[InversionMethod] | None,
-    own: int,
-    encoder: Model | None,
-    mapped: tuple[LinearMap, Model] | None,
-) -> None:
+def _check(models: Sequence[Model], targets: Sequence[TargetSet], runs: Runs) -> None:
     """Everything that can be wrong, before any work."""
-    if own < 2:
-        raise ImageError(f"a generator must reproduce at least 2 own images, not {own}")
+    options, encoder = runs.options, runs.encoder
+    if options.own < 2:
+        raise ImageError(f"a generator must reproduce at least 2 own images, not {options.own}")
     names = [target.name for target in targets]
     if len(set(names)) < len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])
@@ -153,36 +135,42 @@ def _check(
         if key in known:
             raise ModelError(f"{known[key]} and {model.name} are one model: give each once")
         known[key] = model.name
-        if methods is not None and "search" not in methods:
-            for method in methods:
+        if options.methods is not None and "search" not in options.methods:
+            for method in options.methods:
                 require_method(model, method)
     for seeing in (*models, *([] if encoder is None else [encoder])):
         for target in targets:
             target.seen_by(seeing)
     if encoder is not None:
-        fewest = min([own, *(len(target.ids) for target in targets)])
-        if fewest < FEWEST:
-            raise ImageError(
-                f"coverage takes at least {FEWEST} own images and images of every target, not "
-                f"{fewest}: take more, or leave out the encoder"
-            )
-    if encoder is not None and not encoder.can_encode:
+        _check_encoder(encoder, min([options.own, *(len(target.ids) for target in targets)]))
+    if runs.mapped is not None:
+        _check_map(*runs.mapped, models)
+
+
+def _check_encoder(encoder: Model, fewest: int) -> None:
+    if fewest < FEWEST:
+        raise ImageError(
+            f"coverage takes at least {FEWEST} own images and images of every target, not "
+            f"{fewest}: take more, or leave out the encoder"
+        )
+    if not encoder.can_encode:
         raise ModelError(
             f"{encoder.name} ({encoder.family}) has no encoder to group images with: give a VAE, "
             "or a generator with an inversion network"
         )
-    if mapped is not None:
-        linear_map, source = mapped
-        if not linear_map.source.same_as(source.space):
-            raise SpaceError(
-                f"this map goes from {linear_map.source}: give that model with --src, not "
-                f"{source.name} ({source.space})"
-            )
-        if not any(linear_map.target.same_as(model.space) for model in models):
-            raise SpaceError(
-                f"this map goes to {linear_map.target}, which is the space of none of "
-                f"{', '.join(model.name for model in models)}: bench the model that it goes to"
-            )
+
+
+def _check_map(linear_map: LinearMap, source: Model, models: Sequence[Model]) -> None:
+    if not linear_map.source.same_as(source.space):
+        raise SpaceError(
+            f"this map goes from {linear_map.source}: give that model with --src, not "
+            f"{source.name} ({source.space})"
+        )
+    if not any(linear_map.target.same_as(model.space) for model in models):
+        raise SpaceError(
+            f"this map goes to {linear_map.target}, which is the space of none of "
+            f"{', '.join(model.name for model in models)}: bench the model that it goes to"
+        )
 
 
 def _bench_one(
@@ -190,22 +178,18 @@ def _bench_one(
     model: Model,
     targets: Sequence[TargetSet],
     groups: Sequence[_Groups] | None,
-    n_own: int,
-    encoder: Model | None,
-    mapped: tuple[LinearMap, Model] | None,
-    folder: Path,
-    settings: BenchSettings,
+    runs: Runs,
     record: Mapping[str, Any],
 ) -> Expressiveness:
-    methods = methods_of(model, settings.methods)
-    own = _own_images(model, n_own, encoder, folder, settings)
-    by_method = reproduce(model, own.images, methods, "own", settings, own=None)
+    methods = methods_of(model, runs.options.methods)
+    own = _own_images(model, runs)
+    by_method = reproduce(model, own.images, methods, "own", runs, own=None)
     results = []
     for number, target in enumerate(targets):
-        images, kept, skipped = _read(target, model, settings)
-        found = reproduce(model, images, methods, target.name, settings, own=by_method)
-        if mapped is not None and mapped[0].target.same_as(model.space):
-            found[MAPPED] = carry(*mapped, model, images, target, kept, settings)
+        images, kept, skipped = _read(target, model, runs)
+        found = reproduce(model, images, methods, target.name, runs, own=by_method)
+        if runs.mapped is not None and runs.mapped[0].target.same_as(model.space):
+            found[MAPPED] = carry(*runs.mapped, model, images, target, kept, runs)
         group = groups[number] if groups else None
         sector, own_sector = None, None
         if target.sector is not None:
@@ -220,13 +204,13 @@ def _bench_one(
                 target.ids[kept],
                 images,
                 found,
-                seed=settings.seed,
+                seed=runs.seed,
                 sector=sector,
                 reference=None if group is None else group.mse[kept],
                 own_sector=own_sector,
                 variables=target.variables,
                 skipped=skipped,
-                coverage=_coverage(group, own, encoder, settings),
+                coverage=_coverage(group, own, runs),
             )
         )
     return Expressiveness(
@@ -234,48 +218,45 @@ def _bench_one(
         family=model.family,
         space=model.space.kind,
         fingerprint=model.fingerprint,
-        own=score_target("own", own.ids, own.images, by_method, seed=settings.seed),
+        own=score_target("own", own.ids, own.images, by_method, seed=runs.seed),
         targets=results,
         calibration=calibrate(own.images, by_method),
         record=record,
     )
 
 
-def _own_images(
-    model: Model, n: int, encoder: Model | None, folder: Path, settings: BenchSettings
-) -> _Own:
-    """``n`` images of the generator, the same every time."""
-    with settings.stage(f"generating with {model.name}") as progress:
+def _own_images(model: Model, runs: Runs) -> _Own:
+    """Images of the generator, the same every time."""
+    n, encoder, folder = runs.options.own, runs.encoder, runs.coder.generated
+    with runs.coder.stage(f"generating with {model.name}") as progress:
         if encoder is None:
-            images = generated_images(
-                model, n, seed=settings.seed, folder=folder, progress=progress
-            )
+            images = generated_images(model, n, seed=runs.seed, folder=folder, progress=progress)
             maker = model
         else:
             images, maker, encoder = images_between(
-                model, encoder, n, seed=settings.seed, folder=folder, progress=progress
+                model, encoder, n, seed=runs.seed, folder=folder, progress=progress
             )
-    seen, _, _ = see(images, maker, settings)
+    seen, _, _ = see(images, maker, runs)
     if encoder is None:
         return _Own(seen, images.ids, None)
-    return _Own(seen, images.ids, encode_all(see(images, encoder, settings)[0], encoder))
+    return _Own(seen, images.ids, encode_all(see(images, encoder, runs)[0], encoder))
 
 
 def _read(
-    target: TargetSet, model: Model, settings: BenchSettings
+    target: TargetSet, model: Model, runs: Runs
 ) -> tuple[Tensor, np.ndarray, tuple[str, ...]]:
     """The images of a target set as a model sees them, which they are, and what was skipped."""
-    images, kept, failed = see(target.images, target.seen_by(model), settings)
+    images, kept, failed = see(target.images, target.seen_by(model), runs)
     return images, kept, tuple(str(target.ids[position]) for position in failed)
 
 
-def _group(target: TargetSet, encoder: Model, settings: BenchSettings) -> _Groups:
+def _group(target: TargetSet, encoder: Model, runs: Runs) -> _Groups:
     """What the encoder makes of a target set; cells and errors have a place for every image."""
-    with settings.stage(f"grouping {target.name}") as progress:
+    with runs.coder.stage(f"grouping {target.name}") as progress:
         seer = target.seen_by(encoder)
-        images, kept, _ = see(target.images, seer, settings)
+        images, kept, _ = see(target.images, seer, runs)
         codes = encode_all(images, encoder)
-        cells = group_codes(codes, seed=settings.seed)
+        cells = group_codes(codes, seed=runs.seed)
         errors, _ = decoding_errors(encoder, codes, images, batch_size=_BATCH, progress=progress)
     number, mse = np.full(len(target.ids), -1), np.full(len(target.ids), np.nan)
     number[kept] = cells.number
@@ -283,10 +264,9 @@ def _group(target: TargetSet, encoder: Model, settings: BenchSettings) -> _Group
     return _Groups(codes, Cells(number, cells.centers), mse)
 
 
-def _coverage(
-    group: _Groups | None, own: _Own, encoder: Model | None, settings: BenchSettings
-) -> Coverage | None:
+def _coverage(group: _Groups | None, own: _Own, runs: Runs) -> Coverage | None:
+    encoder = runs.encoder
     if group is None or own.encoded is None or encoder is None:
         return None
     made_by = {"encoder": encoder.name, "encoder_fingerprint": encoder.fingerprint}
-    return measure_coverage(group.codes, own.encoded, seed=settings.seed, record=made_by)
+    return measure_coverage(group.codes, own.encoded, seed=runs.seed, record=made_by)

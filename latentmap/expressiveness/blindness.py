@@ -35,7 +35,7 @@ class Cells:
         return torch.cdist(codes.float(), self.centers).argmin(1).numpy()
 
 
-def group_codes(codes: Tensor, *, seed: int) -> Cells:
+def group_codes(codes: Tensor, *, seed: int = 0) -> Cells:
     """Groups of similar codes ``(n, d)`` by k-means, as many as the square root of ``n``."""
     from sklearn.cluster import KMeans
 
@@ -88,7 +88,7 @@ def errors_by_sector(
     *,
     reference: np.ndarray | None = None,
     own_sector: np.ndarray | None = None,
-    seed: int,
+    seed: int = 0,
 ) -> list[SectorErrors]:
     """The errors ``(n,)`` in each sector that has images, worst first.
 

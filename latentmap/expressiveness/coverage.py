@@ -59,7 +59,7 @@ def measure_coverage(
     *,
     k: int = 3,
     k_density: int = 5,
-    seed: int,
+    seed: int = 0,
     record: Mapping[str, Any] | None = None,
 ) -> Coverage:
     """The four figures of codes ``(n, d)`` of real and ``(m, d)`` of generated images.

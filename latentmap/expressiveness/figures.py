@@ -10,9 +10,8 @@ import torch
 from PIL import Image
 
 from latentmap.expressiveness.result import TargetScores
-from latentmap.files import replace_atomic
 from latentmap.model import Model, decode_all
-from latentmap.report import image_grid
+from latentmap.report import image_grid, save_plot
 
 _COLUMNS = 8
 
@@ -56,7 +55,7 @@ def blind_figure(target: TargetScores, model: Model, *, n: int = _COLUMNS) -> Im
     return image_grid(rows)
 
 
-def save_sector_map(target: TargetScores, path: Path, *, model: str) -> None:
+def save_sector_map(target: TargetScores, path: str | Path, *, model: str) -> None:
     """Draws the mean error in every sector: a map over the signs of the leading variables, those of
     the first half of them across; bars where the groups have no signs. Blind sectors have a frame.
 
@@ -72,8 +71,7 @@ def save_sector_map(target: TargetScores, path: Path, *, model: str) -> None:
     else:
         _draw_bars(axis, target)
     axis.set_title(f"{model}: error by sector of {target.name}", fontsize=11)
-    with replace_atomic(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save_plot(figure, path)
 
 
 def _draw_map(figure: Any, axis: Any, target: TargetScores) -> None:

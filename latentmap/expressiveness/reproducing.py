@@ -7,37 +7,47 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from latentmap.cache import Coder
 from latentmap.errors import ImageError
 from latentmap.expressiveness.result import MAPPED, Reproduction, ratio_estimate
 from latentmap.expressiveness.targets import TargetSet
-from latentmap.images import ImageSource, OnError
+from latentmap.images import ImageSource
 from latentmap.intervals import mean_estimate
-from latentmap.inversion import InversionMethod, SearchSettings, invert_images
+from latentmap.inversion import InversionMethod, SearchSettings, invert_tensor
 from latentmap.inversion.inverting import decoding_errors
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
-from latentmap.relocation import Stage
 
 _BATCH = 64
 
 
 @dataclass(frozen=True)
-class BenchSettings:
+class BenchOptions:
+    """What is measured of every generator: on how many ``own`` images, and by which ``methods``
+    codes are found; by default the search, and the network where a model has one.
+    """
+
+    own: int = 256
+    methods: Sequence[InversionMethod] | None = None
+    search: SearchSettings = field(default_factory=SearchSettings)
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
     """What holds for all generators and target sets."""
 
-    methods: Sequence[InversionMethod] | None
-    search: SearchSettings
+    options: BenchOptions
+    coder: Coder
     seed: int
-    batch_size: int | None
-    on_error: OnError
-    stage: Stage
+    encoder: Model | None
+    mapped: tuple[LinearMap, Model] | None
 
 
 def methods_of(model: Model, asked: Sequence[InversionMethod] | None) -> list[InversionMethod]:
@@ -54,15 +64,13 @@ def methods_left_out(
     return [one for one in dict.fromkeys(asked or ()) if one not in methods_of(model, asked)]
 
 
-def see(
-    images: ImageSource, model: Model, settings: BenchSettings
-) -> tuple[Tensor, np.ndarray, list[int]]:
+def see(images: ImageSource, model: Model, runs: Runs) -> tuple[Tensor, np.ndarray, list[int]]:
     """Images ``(n, c, h, w)`` in [0, 1] as a model sees them, their positions, and those of images
     that cannot be read.
     """
     parts, positions, failed = [], [], []
-    for batch in images.batches([model.view], batch_size=_BATCH, on_error=settings.on_error):
-        parts.append(batch.images[0].float().div(255))
+    for batch in images.batches([model.view], batch_size=_BATCH, on_error=runs.coder.on_error):
+        parts.append(batch.floats(0))
         positions.append(batch.positions)
         failed += [position for position, _ in batch.failed]
     kept = np.concatenate(positions)
@@ -84,7 +92,7 @@ def reproduce(
     images: Tensor,
     methods: Sequence[InversionMethod],
     name: str,
-    settings: BenchSettings,
+    runs: Runs,
     *,
     own: Mapping[str, Reproduction] | None,
 ) -> dict[str, Reproduction]:
@@ -92,14 +100,14 @@ def reproduce(
     found: dict[str, Reproduction] = {}
     for method in methods:
         started = time.perf_counter()
-        with settings.stage(f"{model.name}: {method}, {name}") as progress:
-            inverted = invert_images(
+        with runs.coder.stage(f"{model.name}: {method}, {name}", "steps") as progress:
+            inverted = invert_tensor(
                 model,
                 images,
                 method=method,
-                settings=settings.search,
-                seed=settings.seed,
-                batch_size=settings.batch_size,
+                search=runs.options.search,
+                seed=runs.seed,
+                batch_size=runs.coder.batch_size,
                 progress=progress,
             )
         found[method] = _summary(
@@ -108,7 +116,7 @@ def reproduce(
             inverted.mse,
             inverted.ssim,
             own[method].mse if own else None,
-            settings,
+            runs,
             time.perf_counter() - started,
         )
     return found
@@ -121,22 +129,22 @@ def carry(
     images: Tensor,
     target: TargetSet,
     kept: np.ndarray,
-    settings: BenchSettings,
+    runs: Runs,
 ) -> Reproduction:
     """The images from codes that another model has of them."""
     started = time.perf_counter()
-    seen, readable, _ = see(target.images, target.seen_by(source), settings)
+    seen, readable, _ = see(target.images, target.seen_by(source), runs)
     # What one model can read, so can the other.
     assert np.array_equal(readable, kept)
     moved = linear_map.apply(encode_all(seen, source)).float()
-    mse, alike = decoding_errors(model, moved, images, batch_size=settings.batch_size or _BATCH)
+    mse, alike = decoding_errors(model, moved, images, batch_size=runs.coder.batch_size or _BATCH)
     return _summary(
         MAPPED,
         moved.cpu(),
         mse,
         alike,
         None,
-        settings,
+        runs,
         time.perf_counter() - started,
     )
 
@@ -147,7 +155,7 @@ def _summary(
     errors: Tensor,
     similarities: Tensor,
     own: np.ndarray | None,
-    settings: BenchSettings,
+    runs: Runs,
     seconds: float,
 ) -> Reproduction:
     mse, alike = errors.double().cpu().numpy(), similarities.double().cpu().numpy()
@@ -156,8 +164,8 @@ def _summary(
         codes=codes,
         mse=mse,
         ssim=alike,
-        mean_mse=mean_estimate(mse, seed=settings.seed),
-        mean_ssim=mean_estimate(alike, seed=settings.seed),
-        ratio=None if own is None else ratio_estimate(mse, own, seed=settings.seed),
+        mean_mse=mean_estimate(mse, seed=runs.seed),
+        mean_ssim=mean_estimate(alike, seed=runs.seed),
+        ratio=None if own is None else ratio_estimate(mse, own, seed=runs.seed),
         seconds=seconds,
     )

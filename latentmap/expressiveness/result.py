@@ -167,7 +167,7 @@ def score_target(
     images: Tensor,
     found: Mapping[str, Reproduction],
     *,
-    seed: int,
+    seed: int = 0,
     sector: np.ndarray | None = None,
     reference: np.ndarray | None = None,
     own_sector: np.ndarray | None = None,
@@ -212,10 +212,10 @@ def calibrate(images: Tensor, found: Mapping[str, Reproduction]) -> float | None
     return min(one.mean_mse.value for one in searches) / max(variance, 1e-12)
 
 
-def ratio_estimate(mse: np.ndarray, own: np.ndarray, *, seed: int) -> Estimate:
+def ratio_estimate(mse: np.ndarray, own: np.ndarray, *, seed: int = 0) -> Estimate:
     """The mean of errors ``(n,)`` over the mean of ``own`` errors ``(m,)``, both resampled."""
     means = (
-        np.concatenate(list(resample(errors[None], _N_BOOTSTRAP, seed + number)))
+        np.concatenate(list(resample(errors[None], _N_BOOTSTRAP, seed=seed + number)))
         for number, errors in enumerate((mse, own))
     )
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -84,7 +84,9 @@ class TargetSet:
     shown: Frame | None = None
 
     @classmethod
-    def of_images(cls, images: ImageSource, n: int | None, *, name: str, seed: int) -> TargetSet:
+    def of_images(
+        cls, images: ImageSource, n: int | None, *, name: str, seed: int = 0
+    ) -> TargetSet:
         """``n`` random images of a data set, or all of them.
 
         Raises:
@@ -108,7 +110,7 @@ class TargetSet:
         *,
         n: int | None = None,
         name: str,
-        seed: int,
+        seed: int = 0,
     ) -> TargetSet:
         """The images of a support set, or ``n`` random ones of it; out of the data set that it was
         built from, or else as its file holds them.

@@ -34,7 +34,9 @@ class TensorFile:
     error: type[LatentmapError]
     advice: str
 
-    def write(self, path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    def write(
+        self, path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]
+    ) -> None:
         """Writes the file, whole or not at all.
 
         Raises:
@@ -52,11 +54,11 @@ class TensorFile:
                 raise OSError(str(error)) from error
             temporary.chmod(mode)
 
-    def read_header(self, path: Path) -> dict[str, Any]:
+    def read_header(self, path: str | Path) -> dict[str, Any]:
         """What the file says about itself; the tensors are not read."""
         return self._read(path, tensors=False)[0]
 
-    def read(self, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    def read(self, path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What the file says about itself, and its tensors by name, on the CPU.
 
         Raises:
@@ -65,7 +67,7 @@ class TensorFile:
         """
         return self._read(path, tensors=True)
 
-    def _read(self, path: Path, *, tensors: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    def _read(self, path: str | Path, *, tensors: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
         if Path(path).is_dir():
             raise self.error(f"{path} is a folder: give the path of a {self.kind} file")
         try:

@@ -12,7 +12,7 @@ from latentmap.errors import LatentmapError, OutputError
 
 
 @contextmanager
-def replace_atomic(path: Path) -> Iterator[Path]:
+def replace_atomic(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path that takes the place of ``path`` when the block ends well.
 
     Otherwise it is removed, and ``path`` is as it was.
@@ -20,6 +20,7 @@ def replace_atomic(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder is missing, or the file cannot be written.
     """
+    path = Path(path)
     # Keeps the suffix: some writers choose the format by it.
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
     try:
@@ -76,7 +77,7 @@ def refuse_equal(paths: Mapping[str, Path | None]) -> None:
             raise OutputError(f"{first} and {name} are both {path}: give each a path of its own")
 
 
-def refuse_existing(path: Path, *, force: bool) -> None:
+def refuse_existing(path: str | Path, *, force: bool) -> None:
     """Refuses an output path that cannot be used, before any work is done.
 
     Raises:
@@ -84,11 +85,11 @@ def refuse_existing(path: Path, *, force: bool) -> None:
             written.
     """
     require_parent(path)
-    if path.exists() and not force:
+    if Path(path).exists() and not force:
         raise OutputError(f"{path} exists: choose another path, or add --force to replace it")
 
 
-def require_parent(path: Path) -> None:
+def require_parent(path: str | Path) -> None:
     """Refuses an output path whose folder cannot take it.
 
     Raises:
@@ -99,7 +100,7 @@ def require_parent(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError:
         raise OutputError(f"the name {path} is no UTF-8: choose another one") from None
-    folder = path.absolute().parent
+    folder = Path(path).absolute().parent
     if not folder.is_dir():
         raise OutputError(f"the folder of {path} does not exist: make it first")
     if not os.access(folder, os.W_OK | os.X_OK):

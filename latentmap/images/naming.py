@@ -34,6 +34,15 @@ def base_name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
+def match_names(ids: np.ndarray, names: set[str]) -> tuple[np.ndarray, set[str]]:
+    """Which images are named, by full path or base name, as booleans ``(n,)``; and the names that
+    are of none.
+    """
+    full = [str(name) for name in ids]
+    found = [name in names or base_name(name) in names for name in full]
+    return np.array(found, dtype=np.bool_), names - set(full) - set(map(base_name, full))
+
+
 def locate_rows(ids: np.ndarray, names: list[str], table: str) -> np.ndarray:
     """For each image its row in a table that lists ``names``: by full path, else by base name.
 

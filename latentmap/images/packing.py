@@ -35,7 +35,7 @@ class PackResult:
 def pack_images(
     source: ImageSource,
     view: View,
-    path: Path,
+    path: str | Path,
     *,
     progress: Progress | None = None,
     on_error: OnError = "stop",
@@ -49,6 +49,7 @@ def pack_images(
         ImageError: an image cannot be read and ``on_error`` is ``stop``, or the source is a pack.
         OutputError: the file cannot be written.
     """
+    path = Path(path)
     if source.packed is not None:
         raise ImageError(f"{source.path} is a pack already: pack the original images")
     packed = _what_is_done(source, view)

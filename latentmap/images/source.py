@@ -227,6 +227,15 @@ class ImageSource:
             )
         return self.subset(chosen)
 
+    def first_of(self, splits: Sequence[Split], n: int) -> ImageSource:
+        """The first ``n`` images of each of some splits, in the order in which they stand.
+
+        Raises:
+            ImageError: there is none.
+        """
+        parts = [np.flatnonzero(self.splits == name)[:n] for name in splits]
+        return self.subset(np.unique(np.concatenate(parts)))
+
     def view(
         self,
         *,

@@ -45,6 +45,10 @@ class Batch:
     images: tuple[torch.Tensor, ...]
     failed: tuple[tuple[int, str], ...]
 
+    def floats(self, view: int, device: torch.device | None = None) -> torch.Tensor:
+        """The images of one view as float32 ``(k, c, h, w)`` in [0, 1], converted on ``device``."""
+        return self.images[view].to(device).float().div_(255)
+
 
 def to_channels(stack: np.ndarray, channels: int) -> np.ndarray:
     """Pictures ``(n, h, w, c)`` in 1 or 3 channels: grey by Pillow's weights (ITU-R 601-2)."""

@@ -82,8 +82,8 @@ def search_codes(
     images: Tensor,
     *,
     start: Tensor | None = None,
-    settings: SearchSettings | None = None,
-    seed: int,
+    search: SearchSettings | None = None,
+    seed: int = 0,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Found:
@@ -106,33 +106,33 @@ def search_codes(
         True
     """
     model.check_images(images)
-    settings = settings or SearchSettings()
+    search = search or SearchSettings()
     n, batch = len(images), batch_size or search_batch_size(model)
     samples = draw_samples(model, seed=seed)
-    count = settings.starts - (start is not None)
+    count = search.starts - (start is not None)
     starts = nearest_samples(model, images, samples, count=count, batch_size=batch)
     if start is not None:
         starts = torch.cat([start.to(starts)[:, None], starts], dim=1)
     count = starts.shape[1]
-    trial = min(settings.trial, settings.steps) if count > 1 else 0
+    trial = min(search.trial, search.steps) if count > 1 else 0
     tried = n * (count - 1) * trial
     descent = _Descent(
         model,
         images,
-        settings,
+        search,
         samples=samples,
         batch=batch,
-        total=tried + n * settings.steps,
+        total=tried + n * search.steps,
         progress=progress,
     )
-    rate = settings.rate * float(samples.var(0).mean().sqrt())
+    rate = search.rate * float(samples.var(0).mean().sqrt())
     searches = new_searches(starts.flatten(0, 1), rate)
     descent.run(searches, torch.arange(n).repeat_interleave(count), limit=trial, done=0)
     chosen = searches.loss.unflatten(0, (n, count)).argmin(1).cpu()
     steps = searches.steps.unflatten(0, (n, count)).sum(1).cpu()
     searches = searches.take(torch.arange(n) * count + chosen)
     steps -= searches.steps.cpu()
-    descent.run(searches, torch.arange(n), limit=settings.steps, done=tried)
+    descent.run(searches, torch.arange(n), limit=search.steps, done=tried)
     return Found(searches.best.cpu(), steps + searches.steps.cpu(), chosen)
 
 
@@ -151,7 +151,7 @@ class _Descent:
         self,
         model: Model,
         images: Tensor,
-        settings: SearchSettings,
+        search: SearchSettings,
         *,
         samples: Tensor,
         batch: int,
@@ -160,9 +160,9 @@ class _Descent:
     ) -> None:
         self._model = model
         self._images = images
-        self._settings = settings
+        self._search = search
         self._mean = samples.mean(0)
-        self._whiten = _whitening(samples, model.parts) if settings.prior else None
+        self._whiten = _whitening(samples, model.parts) if search.prior else None
         self._batch = batch
         self._total = total
         self._progress = progress
@@ -197,11 +197,11 @@ class _Descent:
     def _loss(self, codes: Tensor, targets: Tensor) -> Tensor:
         images = self._model.decode_with_gradient(codes)
         loss = (images - targets).square().mean(dim=(1, 2, 3))
-        if self._settings.perceptual:
-            loss = loss + self._settings.perceptual * (1 - ssim(images, targets))
+        if self._search.perceptual:
+            loss = loss + self._search.perceptual * (1 - ssim(images, targets))
         if self._whiten is not None:
             parts = (codes - self._mean).unflatten(1, (-1, len(self._whiten))) @ self._whiten
-            loss = loss + self._settings.prior * parts.square().mean(dim=(1, 2))
+            loss = loss + self._search.prior * parts.square().mean(dim=(1, 2))
         return loss
 
 

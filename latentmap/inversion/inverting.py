@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Codes
 from latentmap.errors import ImageError, ModelError
-from latentmap.images import ImageSource, OnError
+from latentmap.images import ImageSource
 from latentmap.inversion.code_search import SearchSettings, search_batch_size, search_codes
 from latentmap.model import Model
 from latentmap.progress import Progress
@@ -41,14 +42,14 @@ class Inverted:
     steps: Tensor
     chosen: Tensor
     method: InversionMethod
-    settings: SearchSettings | None
+    search: SearchSettings | None
     seed: int
 
     def to_json(self) -> dict[str, Any]:
         """The means and what made them; per image what is not the code."""
         return {
             "method": self.method,
-            "settings": None if self.settings is None else asdict(self.settings),
+            "settings": None if self.search is None else asdict(self.search),
             "seed": self.seed,
             "n": len(self.codes),
             "mse": float(self.mse.double().mean()),
@@ -66,13 +67,13 @@ class Inverted:
         }
 
 
-def invert_images(
+def invert_tensor(
     model: Model,
     images: Tensor,
     *,
     method: InversionMethod,
-    settings: SearchSettings | None = None,
-    seed: int,
+    search: SearchSettings | None = None,
+    seed: int = 0,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Inverted:
@@ -90,7 +91,7 @@ def invert_images(
         >>> from latentmap.model.testing import LinearModel
         >>> model = LinearModel()
         >>> images = model.decode(model.sample(3, seed=1))
-        >>> bool(invert_images(model, images, method="network", seed=0).mse.max() < 1e-10)
+        >>> bool(invert_tensor(model, images, method="network").mse.max() < 1e-10)
         True
     """
     model.check_images(images)
@@ -98,7 +99,7 @@ def invert_images(
     batch = batch_size or search_batch_size(model)
     start, found = None, None
     if method != "network":
-        settings = settings or SearchSettings()
+        search = search or SearchSettings()
     if method != "search":
         start = torch.cat([model.encode(part).cpu() for part in images.split(batch)])
     if method != "network":
@@ -106,7 +107,7 @@ def invert_images(
             model,
             images,
             start=start,
-            settings=settings,
+            search=search,
             seed=seed,
             batch_size=batch,
             progress=progress,
@@ -124,54 +125,57 @@ def invert_images(
         steps=none if found is None else found.steps,
         chosen=none if found is None else found.chosen,
         method=method,
-        settings=None if found is None else settings,
+        search=None if found is None else search,
         seed=seed,
     )
 
 
-def invert_source(
+def invert_images(
     model: Model,
-    source: ImageSource,
+    images: ImageSource,
+    coder: CoderLike,
     *,
-    method: InversionMethod,
-    settings: SearchSettings | None = None,
-    seed: int,
-    batch_size: int | None = None,
-    on_error: OnError = "stop",
-    progress: Progress | None = None,
+    method: InversionMethod = "search",
+    search: SearchSettings | None = None,
+    seed: int = 0,
 ) -> tuple[Codes, Tensor, Inverted]:
-    """The codes of the images of a source with their ids, the images as the model sees them, and
-    what ``invert_images`` says of them; all in memory.
+    """The codes of some images with their ids, the images as the model sees them, ``(n, c, h, w)``
+    in [0, 1], and what ``invert_tensor`` says of them; all in memory.
+
+    The codes that images were made of are not looked at: what is asked for is how well ``method``
+    finds them.
 
     Raises:
-        ImageError: an image cannot be read and ``on_error`` is ``stop``, or none can be read.
-        ModelError: as for ``invert_images``.
+        ImageError: an image cannot be read and the coder does not skip it, or none can be read.
+        ModelError: as for ``invert_tensor``.
     """
+    coder = Coder.of(coder)
     require_method(model, method)
-    batches = list(source.batches([model.view], batch_size=_READ, on_error=on_error))
-    images = torch.cat([batch.images[0] for batch in batches]).float().div_(255)
+    batches = list(images.batches([model.view], batch_size=_READ, on_error=coder.on_error))
+    pixels = torch.cat([batch.floats(0) for batch in batches])
     kept = np.concatenate([batch.positions for batch in batches])
     if len(kept) == 0:
-        raise ImageError(f"none of the {len(source)} images of {source.path} can be read")
-    inverted = invert_images(
-        model,
-        images,
-        method=method,
-        settings=settings,
-        seed=seed,
-        batch_size=batch_size,
-        progress=progress,
-    )
+        raise ImageError(f"none of the {len(images)} images of {images.path} can be read")
+    with coder.stage("inverting", "steps") as progress:
+        inverted = invert_tensor(
+            model,
+            pixels,
+            method=method,
+            search=search,
+            seed=seed,
+            batch_size=coder.batch_size,
+            progress=progress,
+        )
     codes = Codes.from_array(
-        source.ids[kept],
+        images.ids[kept],
         inverted.codes,
         space=model.space,
         frame=model.frame,
-        data=source.fingerprint,
-        digests=source.digests[kept],
-        skipped=[str(source.ids[at]) for batch in batches for at, _ in batch.failed],
+        data=images.fingerprint,
+        digests=images.digests[kept],
+        skipped=[str(images.ids[at]) for batch in batches for at, _ in batch.failed],
     )
-    return codes, images, inverted
+    return codes, pixels, inverted
 
 
 def require_method(model: Model, method: InversionMethod) -> None:

@@ -34,7 +34,7 @@ def inversion_section(
         Column("SSIM", "structural similarity", "high"),
     ]
     made = {**record, "model": model.fingerprint, "seed": inverted.seed}
-    settings = None if inverted.settings is None else asdict(inverted.settings)
+    settings = None if inverted.search is None else asdict(inverted.search)
     identity = {**made, "space": model.space.kind, "method": inverted.method, "settings": settings}
     id = section_id(f"inversion {model.name}", identity)
     found = model.decode(inverted.codes[:_SHOWN]).cpu()

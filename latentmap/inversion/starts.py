@@ -16,7 +16,7 @@ from latentmap.model import Model
 _SAMPLES, _CANDIDATES = 4096, 512
 
 
-def draw_samples(model: Model, *, seed: int) -> Tensor:
+def draw_samples(model: Model, *, seed: int = 0) -> Tensor:
     """Codes ``(4096, d)`` drawn from the prior: not those of ``sample``."""
     # A hash, lest an image that was sampled with the same seed meet its own code among the starts.
     # It has 32 bits, since torch looks at no more of a seed.

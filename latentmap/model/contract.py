@@ -197,7 +197,7 @@ class Model(ABC):
         with self._running(gradients=True):
             return self._decode(codes.to(self.device, torch.float32)).float()
 
-    def sample(self, n: int, *, seed: int, truncation: float = 1.0) -> Tensor:
+    def sample(self, n: int, *, seed: int = 0, truncation: float = 1.0) -> Tensor:
         """``n`` codes ``(n, d)`` drawn from the prior; one seed, the same codes on any device.
 
         ``truncation`` below 1 draws them towards the mean of the prior by this factor: the images

@@ -39,8 +39,8 @@ def generated_images(
     model: Model,
     n: int,
     *,
-    seed: int,
-    folder: Path,
+    seed: int = 0,
+    folder: str | Path,
     notify: Notify | None = None,
     progress: Progress | None = None,
 ) -> ImageSource:
@@ -69,6 +69,7 @@ def generated_images(
         "n": n,
     }
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    folder = Path(folder)
     path = folder / f"{name}.h5"
     if not path.exists():
         try:
@@ -86,12 +87,12 @@ def generated_images(
     return ImageSource(container, np.arange(n))
 
 
-def kept_bytes(folder: Path) -> int:
+def kept_bytes(folder: str | Path) -> int:
     """How many bytes the generated images in ``folder`` take, unfinished ones included."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
 
 
-def remove_kept(folder: Path) -> int:
+def remove_kept(folder: str | Path) -> int:
     """Removes all generated images in ``folder``, and tells how many bytes that frees; they can be
     made again.
 
@@ -100,7 +101,7 @@ def remove_kept(folder: Path) -> int:
     """
     freed = kept_bytes(folder)
     try:
-        if folder.exists():
+        if Path(folder).exists():
             shutil.rmtree(folder)
     except OSError as error:
         raise OutputError(f"{folder} cannot be removed: {error.strerror}") from error
@@ -121,8 +122,8 @@ def images_between(
     other: Model,
     n: int,
     *,
-    seed: int,
-    folder: Path,
+    seed: int = 0,
+    folder: str | Path,
     view: str | None = None,
     notify: Notify | None = None,
     progress: Progress | None = None,
@@ -150,8 +151,8 @@ def images_for(
     other: Model,
     n: int,
     *,
-    seed: int,
-    folder: Path,
+    seed: int = 0,
+    folder: str | Path,
     notify: Notify | None = None,
     progress: Progress | None = None,
 ) -> ImageSource:

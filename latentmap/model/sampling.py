@@ -13,7 +13,7 @@ from latentmap.model.contract import Model
 from latentmap.progress import Progress
 
 
-def sample_codes(vectors: Tensor, model: Model, *, seed: int) -> Codes:
+def sample_codes(vectors: Tensor, model: Model, *, seed: int = 0) -> Codes:
     """Sampled vectors ``(n, d)`` as codes of ``model``; their ids say the seed and the number.
 
     Example:

@@ -1,9 +1,7 @@
 """From two models and images to pairs, maps and scores."""
 
-from latentmap.relocation.pairing import Stage as Stage
 from latentmap.relocation.pairing import TrainingPairs as TrainingPairs
 from latentmap.relocation.pairing import sample_pairs as sample_pairs
-from latentmap.relocation.pairing import silent as silent
 from latentmap.relocation.pairing import training_pairs as training_pairs
 from latentmap.relocation.relocating import fit_models as fit_models
 from latentmap.relocation.relocating import fit_training as fit_training

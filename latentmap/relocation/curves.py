@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from latentmap.errors import OutputError
-from latentmap.files import replace_atomic
 from latentmap.relocation.several_maps import LearningCurve
-from latentmap.report import require_picture_suffix
+from latentmap.report import require_picture_suffix, save_plot
 
 _PANELS = {"r2": "R2 of the codes", "efficiency": "efficiency of the images"}
 
 
-def require_plots(path: Path) -> None:
+def require_plots(path: str | Path) -> None:
     """Refuses to draw where matplotlib is missing, or the path is of no picture, before any work.
 
     Raises:
@@ -29,7 +28,7 @@ def require_plots(path: Path) -> None:
         ) from None
 
 
-def save_curve(curve: LearningCurve, path: Path, *, title: str) -> None:
+def save_curve(curve: LearningCurve, path: str | Path, *, title: str) -> None:
     """Draws R2 and efficiency against the number of pairs, with the ranges of the draws.
 
     Raises:
@@ -55,5 +54,4 @@ def save_curve(curve: LearningCurve, path: Path, *, title: str) -> None:
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
     figure.suptitle(f"{title}, {curve.method}, scored on {curve.n_test} images", fontsize=11)
-    with replace_atomic(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save_plot(figure, path)

@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentmap.cache import LatentCache
-from latentmap.codes import is_known
+from latentmap.cache import Coder, CoderLike
+from latentmap.codes import Codes, is_known
 from latentmap.errors import MapError
-from latentmap.images import ImageSource, OnError, Split
+from latentmap.images import ImageSource, Split
 from latentmap.mapping import FitOptions, LinearMap, fit
 from latentmap.mapping.methods import find_method
-from latentmap.model import Model, Precision
+from latentmap.model import Model
 from latentmap.progress import Progress
-from latentmap.relocation.pairing import Stage, TrainingPairs, pair_images, silent, training_pairs
-from latentmap.relocation.scores import Scores, evaluate_all, require_models
+from latentmap.relocation.pairing import TrainingPairs, training_pairs
+from latentmap.relocation.scores import Scores, measure, require_models, scores_of
 
 _BATCH = 64  # Images at a time.
 _NOISE = 2048  # Images whose posterior variances stand for all.
@@ -32,17 +32,18 @@ _NOISE = 2048  # Images whose posterior variances stand for all.
 
 @dataclass(frozen=True, eq=False)
 class Relocated:
-    """Images before and after: as the source sees them, by the source, and by the target."""
+    """Images before and after: as the source sees them, by the source, and by the target;
+    ``skipped`` are those that could not be read.
+    """
 
     originals: torch.Tensor
     reconstructions: torch.Tensor
     relocated: torch.Tensor
+    skipped: tuple[str, ...] = ()
 
 
 def fit_training(
     training: TrainingPairs,
-    source: Model,
-    images: ImageSource,
     *,
     options: FitOptions | None = None,
     seed: int = 0,
@@ -50,11 +51,11 @@ def fit_training(
     record: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> LinearMap:
-    """The map that some training pairs give.
+    """The map that some training pairs give; by default ridge.
 
-    A method that needs the noise of the source codes has it from the posterior of the ``source``,
-    over at most 2,048 of the ``images`` that the pairs are of. ``references`` are how the two
-    models are called.
+    A method that needs the noise of the source codes has it from the posterior of the source, over
+    at most 2,048 of the images of the pairs. ``references`` are how the models are called; these
+    and ``record`` go into the map as they are.
 
     Raises:
         MapError: as ``fit`` raises it.
@@ -63,8 +64,10 @@ def fit_training(
     options = options or FitOptions()
     settings = dict(options.settings)
     if "noise" in find_method(options.method).needs and "noise" not in settings:
+        images = training.images
         mine = images.subset(np.flatnonzero(np.isin(images.ids, training.pairs.ids)))
-        settings["noise"] = posterior_noise(source, mine.subset(np.arange(min(len(mine), _NOISE))))
+        few = mine.subset(np.arange(min(len(mine), _NOISE)))
+        settings["noise"] = posterior_noise(training.source, few)
     linear_map = fit(
         training.pairs,
         options,
@@ -82,7 +85,7 @@ def posterior_noise(model: Model, images: ImageSource) -> torch.Tensor:
     total = torch.zeros(model.latent_dim, dtype=torch.float64)
     seen = 0
     for batch in images.batches([model.view], batch_size=_BATCH, on_error="skip"):
-        variance = model.posterior(batch.images[0].float().div(255)).variance
+        variance = model.posterior(batch.floats(0)).variance
         total += variance.double().sum(0).cpu()
         seen += len(variance)
     return total / max(seen, 1)
@@ -92,113 +95,52 @@ def fit_models(
     source: Model,
     target: Model,
     images: ImageSource,
+    coder: CoderLike,
     *,
-    cache: LatentCache,
     split: Split = "train",
     n_pairs: int | None = None,
     options: FitOptions | None = None,
     seed: int = 0,
-    precision: Precision = "float32",
-    batch_size: int | None = None,
-    on_error: OnError = "stop",
-    references: tuple[str, str] = ("", ""),
-    record: Mapping[str, Any] | None = None,
-    stage: Stage | None = None,
 ) -> LinearMap:
     """The map between two models, fitted on one split of some images; by default ridge.
 
-    It is ``training_pairs`` and then ``fit_training``. ``references`` and ``record`` go into the
-    map as they are.
+    It is ``training_pairs`` and then ``fit_training``.
 
     Raises:
         MapError, ImageError, CacheError, PairError: as these two raise them.
     """
-    stage = stage or silent
+    coder = Coder.of(coder)
     training = training_pairs(
-        source,
-        target,
-        images,
-        cache=cache,
-        split=split,
-        n_pairs=n_pairs,
-        seed=seed,
-        precision=precision,
-        batch_size=batch_size,
-        on_error=on_error,
-        stage=stage,
+        source, target, images, coder, split=split, n_pairs=n_pairs, seed=seed
     )
-    with stage("fitting") as progress:
-        return fit_training(
-            training,
-            source,
-            images,
-            options=options,
-            seed=seed,
-            references=references,
-            record=record,
-            progress=progress,
-        )
+    with coder.stage("fitting") as progress:
+        return fit_training(training, options=options, seed=seed, progress=progress)
 
 
 def score_models(
-    linear_map: LinearMap,
-    source: Model,
-    target: Model,
-    images: ImageSource,
-    *,
-    cache: LatentCache,
-    seed: int = 0,
-    precision: Precision = "float32",
-    batch_size: int | None = None,
-    on_error: OnError = "stop",
-    stage: Stage | None = None,
-) -> Scores:
-    """The scores of a map on all images that it was not fitted on.
-
-    An image is known by its content, so a copy under another name is left out as well;
-    ``record["n_left_out"]`` says how many were. Codes that ``cache`` lacks are computed.
-
-    Raises:
-        SpaceError: the map does not belong to the models.
-        MapError: it was fitted on every one of these images.
-        ImageError, CacheError, PairError: as encoding and pairing raise them.
-    """
-    return score_all_models(
-        [linear_map],
-        source,
-        target,
-        images,
-        cache=cache,
-        seed=seed,
-        precision=precision,
-        batch_size=batch_size,
-        on_error=on_error,
-        stage=stage,
-    )[0]
-
-
-def score_all_models(
     maps: Sequence[LinearMap],
     source: Model,
     target: Model,
     images: ImageSource,
+    coder: CoderLike,
     *,
-    cache: LatentCache,
     seed: int = 0,
-    precision: Precision = "float32",
-    batch_size: int | None = None,
-    on_error: OnError = "stop",
-    n_bootstrap: int = 1000,
-    stage: Stage | None = None,
 ) -> list[Scores]:
-    """The scores of several maps on all images that none of them was fitted on, each as
-    ``score_models`` gives it.
+    """The scores of maps between two models, each on all images that none of them was fitted on.
+
+    An image is known by its content, so a copy under another name is left out as well;
+    ``record["n_left_out"]`` says how many were.
+
+    Raises:
+        SpaceError: a map does not belong to the models.
+        MapError: every one of these images was fitted on.
+        ImageError, CacheError, PairError: as encoding and pairing raise them.
     """
     for linear_map in maps:
         require_models(linear_map, source, target)
-    stage = stage or silent
+    coder = Coder.of(coder)
     source, target = as_fitted(maps[0], source, target)
-    pairs = pair_images(source, target, images, cache, precision, batch_size, on_error, stage)
+    pairs = coder.pairs(source, target, images)
     seen = np.zeros(len(pairs), dtype=bool)
     for linear_map in maps:
         seen |= contains(linear_map.train_digests, pairs.digests)
@@ -208,45 +150,63 @@ def score_all_models(
             f"the map was fitted on every one of these {len(pairs)} images, so there is nothing to "
             "score it on: give other images, such as --split test"
         )
-    with stage("scoring") as progress:
-        return evaluate_all(
+    with coder.stage("scoring") as progress:
+        measured = measure(
             maps,
             pairs.take(unseen),
             source,
             target,
             images,
-            seed=seed,
-            n_bootstrap=n_bootstrap,
-            batch_size=batch_size,
-            record={"n_left_out": len(pairs) - len(unseen), "score_precision": precision},
+            batch_size=coder.batch_size,
             progress=progress,
         )
+    record = {"n_left_out": len(pairs) - len(unseen), "score_precision": coder.precision}
+    return [
+        scores_of(linear_map, found, seed=seed, record=record)
+        for linear_map, found in zip(maps, measured, strict=True)
+    ]
 
 
 def relocate(
-    linear_map: LinearMap,
-    source: Model,
-    target: Model,
-    images: ImageSource,
-    *,
-    on_error: OnError = "stop",
+    linear_map: LinearMap, source: Model, target: Model, images: ImageSource, coder: CoderLike
 ) -> Relocated:
     """A few images carried from one model to another; all of them are in memory.
 
     Raises:
         SpaceError: the map does not belong to the models.
-        ImageError: an image cannot be read, and ``on_error`` is ``stop`` or none can.
+        ImageError: an image cannot be read, and the coder does not skip it, or none can.
+        CacheError: as encoding raises it.
     """
     require_models(linear_map, source, target)
     source, target = as_fitted(linear_map, source, target)
-    made = images.codes_in(source.space)
+    (codes,) = Coder.of(coder).codes([source], images)
+    shown = images.subset(np.flatnonzero(np.isin(images.ids, codes.ids)))
     parts = []
-    for batch in images.batches([source.view], batch_size=_BATCH, on_error=on_error):
-        originals = batch.images[0].float().div(255)
-        codes = source.encode(originals) if made is None else made.vectors[batch.positions]
-        moved = target.decode(linear_map.apply(codes))
-        parts.append((originals, source.decode(codes).cpu(), moved.cpu()))
-    return Relocated(*(torch.cat(row) for row in zip(*parts, strict=True)))
+    for batch in shown.batches([source.view], batch_size=_BATCH):
+        vectors = codes.read(batch.start, batch.stop)
+        parts.append(
+            (
+                batch.floats(0),
+                source.decode(vectors).cpu(),
+                target.decode(linear_map.apply(vectors)).cpu(),
+            )
+        )
+    originals, rebuilt, moved = (torch.cat(row) for row in zip(*parts, strict=True))
+    return Relocated(originals, rebuilt, moved, codes.skipped)
+
+
+def map_images(
+    linear_map: LinearMap, source: Model, images: ImageSource, coder: CoderLike
+) -> Codes:
+    """The codes in the target space that a map gives for some images; no target is needed.
+
+    Raises:
+        SpaceError: the map does not go from the source.
+        ImageError, CacheError: as encoding raises them.
+    """
+    seeing = source.seen_through(linear_map.source_frame)
+    (codes,) = Coder.of(coder).codes([seeing], images)
+    return linear_map.apply(codes)
 
 
 def as_fitted(linear_map: LinearMap, source: Model, target: Model) -> tuple[Model, Model]:

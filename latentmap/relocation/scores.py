@@ -116,47 +116,25 @@ class Scores:
         return "\n".join(lines)
 
 
-def evaluate(
-    linear_map: LinearMap,
-    pairs: Pairs,
-    source: Model,
-    target: Model,
-    images: ImageSource,
-    *,
-    seed: int = 0,
-    n_bootstrap: int = 1000,
-    batch_size: int | None = None,
-    record: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-) -> Scores:
-    """The scores of a map on some pairs and their images.
-
-    The codes are those of the pairs; images that are in no pair are not read. Images stream through
-    twice, once for their mean, so memory holds a few batches and a row of figures for each image.
-    Intervals are percentiles over ``n_bootstrap`` resamplings of the images, the same for all
-    figures; ratios are formed inside each resampling, with the mean image and the mean code held
-    fixed. ``record`` is added to that of the map, as are, as ``skipped``, the images that could not
-    be encoded.
-
-    Raises:
-        SpaceError: the map or the pairs do not belong to the models.
-        PairError: there are fewer than two pairs, or a pair whose image is not among the images.
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a map gives on some images, before any statistics: the errors of every image, and the
+    means over images for each target variable, ``(q,)``. ``data`` is the fingerprint of the images,
+    ``skipped`` are those that could not be encoded.
     """
-    return evaluate_all(
-        [linear_map],
-        pairs,
-        source,
-        target,
-        images,
-        seed=seed,
-        n_bootstrap=n_bootstrap,
-        batch_size=batch_size,
-        record=record,
-        progress=progress,
-    )[0]
+
+    errors: ImageErrors
+    l_mse_per_variable: np.ndarray
+    r2_per_variable: np.ndarray
+    data: str
+    skipped: tuple[str, ...]
+
+    def figures(self) -> dict[str, float]:
+        """The figures of ``Scores`` without intervals, by name."""
+        return dict(zip(FIGURES, _figures(_rows(self.errors).mean(1)).tolist(), strict=True))
 
 
-def evaluate_all(
+def evaluate(
     maps: Sequence[LinearMap],
     pairs: Pairs,
     source: Model,
@@ -165,14 +143,72 @@ def evaluate_all(
     *,
     seed: int = 0,
     n_bootstrap: int = 1000,
-    batch_size: int | None = None,
-    record: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> list[Scores]:
-    """The scores of several maps between the same spaces, as ``evaluate`` gives each.
+    """The scores of maps between two spaces on some pairs and their images.
 
-    What does not depend on the map (images, reconstructions, floor, baseline) is computed once, and
-    all maps meet the same resamplings.
+    The codes are those of the pairs; images that are in no pair are not read. What does not depend
+    on the map (images, reconstructions, floor, baseline) is computed once, and all maps meet the
+    same resamplings. Intervals are percentiles over ``n_bootstrap`` resamplings of the images, the
+    same for all figures; ratios are formed inside each resampling, with the mean image and the mean
+    code held fixed. The record of each is that of its map and, as ``skipped``, the images that
+    could not be encoded.
+
+    Raises:
+        SpaceError: a map or the pairs do not belong to the models.
+        PairError: there are fewer than two pairs, or a pair whose image is not among the images.
+    """
+    measured = measure(maps, pairs, source, target, images, progress=progress)
+    return [
+        scores_of(linear_map, found, seed=seed, n_bootstrap=n_bootstrap)
+        for linear_map, found in zip(maps, measured, strict=True)
+    ]
+
+
+def scores_of(
+    linear_map: LinearMap,
+    measured: Measured,
+    *,
+    seed: int = 0,
+    n_bootstrap: int = 1000,
+    record: Mapping[str, Any] | None = None,
+) -> Scores:
+    """The figures of a map with their intervals; ``record`` is added to that of the map."""
+    return Scores(
+        **_estimates(measured.errors, n_bootstrap, seed),
+        n_pairs=linear_map.n_pairs,
+        n_test=len(measured.errors.ids),
+        l_mse_per_variable=measured.l_mse_per_variable,
+        r2_per_variable=measured.r2_per_variable,
+        errors=measured.errors,
+        record={
+            **linear_map.record,
+            "scored_data": measured.data,
+            "score_seed": seed,
+            "n_bootstrap": n_bootstrap,
+            "skipped": list(measured.skipped),
+            **(record or {}),
+        },
+    )
+
+
+def measure(
+    maps: Sequence[LinearMap],
+    pairs: Pairs,
+    source: Model,
+    target: Model,
+    images: ImageSource,
+    *,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> list[Measured]:
+    """What maps between two spaces give on some pairs and their images, without intervals.
+
+    Images stream through twice, once for their mean, so memory holds a few batches and a row of
+    figures for each image.
+
+    Raises:
+        SpaceError, PairError: as for ``evaluate``.
     """
     for linear_map in maps:
         require_models(linear_map, source, target)
@@ -182,29 +218,17 @@ def evaluate_all(
         raise PairError(f"scores need at least 2 images, not {len(pairs)}: give more test images")
     pairs, images = _in_order_of(images, pairs)
     step = batch_size or _BATCH
-    mean_image = torch.zeros(target.image_shape, dtype=torch.float64)
-    mean_code = torch.zeros(target.latent_dim, dtype=torch.float64)
-    total = 2 * len(images)
-    for batch in images.batches([target.view], batch_size=step):
-        mean_image += batch.images[0].sum(0, dtype=torch.float64) / 255
-        mean_code += pairs.target.read(batch.start, batch.stop).sum(0, dtype=torch.float64)
-        if progress:
-            progress(batch.stop, total)
-    mean_image /= len(images)
-    mean_code /= len(images)
+    mean_image, mean_code = _means(pairs, target, images, step, progress)
     shared, own = [], []
     misses = torch.zeros(len(maps), target.latent_dim, dtype=torch.float64)
     spread = torch.zeros_like(mean_code)
-    views = [source.view, target.view]
-    for batch in images.batches(views, batch_size=step):
+    for batch in images.batches([source.view, target.view], batch_size=step):
         x, y = (part.read(batch.start, batch.stop) for part in (pairs.source, pairs.target))
         variance = (y.double() - mean_code).square()
         spread += variance.sum(0)
         # Images and what is decoded meet on the models' devices; only errors come back.
-        seen_by_source, seen_by_target = (
-            pixels.to(model.device).float().div(255)
-            for pixels, model in zip(batch.images, (source, target), strict=True)
-        )
+        seen_by_source = batch.floats(0, source.device)
+        seen_by_target = batch.floats(1, target.device)
         shared.append(
             torch.stack(
                 [
@@ -224,44 +248,50 @@ def evaluate_all(
             carried.append(torch.stack([miss.mean(1), relocated]))
         own.append(torch.stack(carried))
         if progress:
-            progress(len(images) + batch.stop, total)
+            progress(len(images) + batch.stop, 2 * len(images))
     reconstruction, code_variance, floor, baseline = torch.cat(shared, 1).numpy()
-    of_maps = torch.cat(own, 2).numpy()
     # A constant variable varies by the rounding of its float32 codes alone.
     constant = spread <= len(images) * (torch.finfo(torch.float32).eps * mean_code).square()
     if constant.all():
         code_variance[:] = 0
-    scores = []
-    for linear_map, (code, relocation), missed in zip(maps, of_maps, misses, strict=True):
-        errors = ImageErrors(
-            pairs.ids, reconstruction, code, code_variance, relocation, floor, baseline
+    skipped = tuple(dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped)))
+    return [
+        Measured(
+            ImageErrors(
+                pairs.ids, reconstruction, code, code_variance, relocation, floor, baseline
+            ),
+            (missed / len(images)).numpy(),
+            torch.where(constant, torch.nan, 1 - missed / spread).numpy(),
+            images.fingerprint,
+            skipped,
         )
-        scores.append(
-            Scores(
-                **_estimates(errors, n_bootstrap, seed),
-                n_pairs=linear_map.n_pairs,
-                n_test=len(images),
-                l_mse_per_variable=(missed / len(images)).numpy(),
-                r2_per_variable=torch.where(constant, torch.nan, 1 - missed / spread).numpy(),
-                errors=errors,
-                record={
-                    **linear_map.record,
-                    "scored_data": images.fingerprint,
-                    "score_seed": seed,
-                    "n_bootstrap": n_bootstrap,
-                    "skipped": list(dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped))),
-                    **(record or {}),
-                },
-            )
-        )
-    return scores
+        for (code, relocation), missed in zip(torch.cat(own, 2).numpy(), misses, strict=True)
+    ]
+
+
+def _means(
+    pairs: Pairs, target: Model, images: ImageSource, step: int, progress: Progress | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The mean image ``(c, h, w)`` as the target sees it and its mean code ``(q,)``, float64."""
+    mean_image = torch.zeros(target.image_shape, dtype=torch.float64)
+    mean_code = torch.zeros(target.latent_dim, dtype=torch.float64)
+    for batch in images.batches([target.view], batch_size=step):
+        mean_image += batch.images[0].sum(0, dtype=torch.float64) / 255
+        mean_code += pairs.target.read(batch.start, batch.stop).sum(0, dtype=torch.float64)
+        if progress:
+            progress(batch.stop, 2 * len(images))
+    return mean_image / len(images), mean_code / len(images)
+
+
+def _rows(errors: ImageErrors) -> np.ndarray:
+    return np.stack([getattr(errors, row.name) for row in fields(errors) if row.name != "ids"])
 
 
 def _estimates(errors: ImageErrors, n_bootstrap: int, seed: int) -> dict[str, Estimate]:
     """The figures with their intervals, by name."""
-    rows = np.stack([getattr(errors, row.name) for row in fields(errors) if row.name != "ids"])
+    rows = _rows(errors)
     value = _figures(rows.mean(1))
-    resampled = np.stack([_figures(mean) for mean in resample(rows, n_bootstrap, seed)])
+    resampled = np.stack([_figures(mean) for mean in resample(rows, n_bootstrap, seed=seed)])
     return {
         name: Estimate(float(number), *interval(resampled[:, column]))
         for column, (name, number) in enumerate(zip(FIGURES, value, strict=True))

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from PIL import Image
+
 from latentmap.intervals import Estimate
 from latentmap.mapping import LinearMap
 from latentmap.relocation.relocating import Relocated
 from latentmap.relocation.scores import FIGURES, MEANINGS, Scores
 from latentmap.relocation.several_maps import LearningCurve, MethodComparison
-from latentmap.report import Column, ImageRow, ImageRows, Measure, Row, Section, Table, section_id
+from latentmap.report import (
+    Column,
+    ImageRow,
+    ImageRows,
+    Measure,
+    Row,
+    Section,
+    Table,
+    image_grid,
+    section_id,
+)
 from latentmap.report.embedding import image_strip
 from latentmap.report.parts import Curve
 
@@ -47,6 +59,19 @@ def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> S
     )
     title = f"Map from {source} to {target} by {linear_map.method}"
     return Section(id, title, [text], [table, figure], scores.record)
+
+
+def relocation_grid(moved: Relocated, source: str, target: str) -> Image.Image:
+    """The three rows of a relocation: original, reconstruction by the source, image by the target
+    from the mapped code. ``source`` and ``target`` are the names of the two models.
+    """
+    return image_grid(
+        [
+            ("original", moved.originals),
+            (f"{source} reconstruction", moved.reconstructions),
+            (f"relocated to {target}", moved.relocated),
+        ]
+    )
 
 
 def methods_section(compared: MethodComparison) -> Section:

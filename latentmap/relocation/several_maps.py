@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.cache import LatentCache
+from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Space
 from latentmap.errors import MapError, ModelError
-from latentmap.images import ImageSource, OnError
+from latentmap.images import ImageSource
 from latentmap.mapping import METHODS, FitOptions, LinearMap
-from latentmap.model import Model
-from latentmap.relocation.pairing import Stage, TrainingPairs
-from latentmap.relocation.relocating import fit_training, score_all_models
+from latentmap.relocation.pairing import TrainingPairs
+from latentmap.relocation.relocating import fit_training, score_models
 from latentmap.relocation.scores import Scores
 
 _CURVE_FIGURES = ("l_mse", "r2", "m_mse", "efficiency")
@@ -56,21 +55,19 @@ class MethodComparison:
     results: Sequence[MethodResult]
     failed: dict[str, str]
 
+    def to_json(self) -> dict[str, Any]:
+        """The results, and why methods have none."""
+        return {"results": [one.to_json() for one in self.results], "failed": self.failed}
+
 
 def compare_methods(
     training: TrainingPairs,
-    source: Model,
-    target: Model,
-    images: ImageSource,
     test: ImageSource,
+    coder: CoderLike,
     *,
-    cache: LatentCache,
     options: FitOptions | None = None,
     seed: int = 0,
-    batch_size: int | None = None,
-    on_error: OnError = "stop",
     record: Mapping[str, Any] | None = None,
-    stage: Stage,
 ) -> MethodComparison:
     """Every method of ``METHODS``, fitted on the training pairs and scored on the ``test`` images.
 
@@ -80,20 +77,16 @@ def compare_methods(
     Raises:
         MapError: no method has a map.
     """
+    coder = Coder.of(coder)
     options = options or FitOptions()
     fitted, failed = [], {}
     for name, method in METHODS.items():
+        how = options.of(method)
         started = time.perf_counter()
-        with stage(f"fitting {name}") as progress:
+        with coder.stage(f"fitting {name}") as progress:
             try:
                 linear_map = fit_training(
-                    training,
-                    source,
-                    images,
-                    options=options.of(method),
-                    seed=seed,
-                    record=record,
-                    progress=progress,
+                    training, options=how, seed=seed, record=record, progress=progress
                 )
             except (MapError, ModelError) as error:
                 failed[name] = str(error)
@@ -101,18 +94,8 @@ def compare_methods(
         fitted.append((linear_map, time.perf_counter() - started))
     if not fitted:
         raise MapError(f"no method has a map of these pairs: {next(iter(failed.values()))}")
-    scores = score_all_models(
-        [linear_map for linear_map, _ in fitted],
-        source,
-        target,
-        test,
-        cache=cache,
-        seed=seed,
-        precision=training.record["precision"],
-        batch_size=batch_size,
-        on_error=on_error,
-        stage=stage,
-    )
+    maps = [linear_map for linear_map, _ in fitted]
+    scores = score_models(maps, training.source, training.target, test, coder, seed=seed)
     results = [
         MethodResult(linear_map, score, seconds)
         for (linear_map, seconds), score in zip(fitted, scores, strict=True)
@@ -170,61 +153,42 @@ class LearningCurve:
 
 def learning_curve(
     training: TrainingPairs,
-    source: Model,
-    target: Model,
-    images: ImageSource,
     test: ImageSource,
+    coder: CoderLike,
     *,
-    sizes: Sequence[int],
+    sizes: Sequence[int | None],
     draws: int = 5,
-    cache: LatentCache,
     options: FitOptions | None = None,
     seed: int = 0,
-    batch_size: int | None = None,
-    on_error: OnError = "stop",
     record: Mapping[str, Any] | None = None,
-    stage: Stage,
 ) -> LearningCurve:
     """Maps from random subsets of the training pairs, each size ``draws`` times, all scored on the
-    same images. ``record`` goes into the result.
+    same images; a size of None is all pairs. ``record`` goes into the result.
 
     Raises:
         MapError: a size is below 2 or above the number of pairs, or a fit fails.
     """
+    coder = Coder.of(coder)
     options = options or FitOptions()
-    every = len(training.pairs)
+    every = len(training)
+    sizes = sorted({every if size is None else size for size in sizes})
     wrong = [size for size in sizes if not 2 <= size <= every]
     if wrong or not sizes:
         raise MapError(
             f"a learning curve takes sizes from 2 to the {every} training pairs, not "
             f"{', '.join(map(str, wrong)) or 'none'}"
         )
-    plan = [
-        (size, draw) for size in sorted(set(sizes)) for draw in range(1 if size == every else draws)
-    ]
+    plan = [(size, draw) for size in sizes for draw in range(1 if size == every else draws)]
     maps = []
-    with stage("fitting") as progress:
+    with coder.stage("fitting") as progress:
         for done, (size, draw) in enumerate(plan):
             part = training.sample(size, seed=seed + draw)
-            maps.append(
-                fit_training(part, source, images, options=options, seed=seed, record=record)
-            )
+            maps.append(fit_training(part, options=options, seed=seed, record=record))
             if progress:
                 progress(done + 1, len(plan))
-    scores = score_all_models(
-        maps,
-        source,
-        target,
-        test,
-        cache=cache,
-        seed=seed,
-        precision=training.record["precision"],
-        batch_size=batch_size,
-        on_error=on_error,
-        stage=stage,
-    )
+    scores = score_models(maps, training.source, training.target, test, coder, seed=seed)
     points = []
-    for size in sorted(set(sizes)):
+    for size in sizes:
         mine = [s for (n, _), s in zip(plan, scores, strict=True) if n == size]
         points.append(
             CurvePoint(size, len(mine), {f: _over_draws(mine, f) for f in _CURVE_FIGURES})
@@ -233,8 +197,8 @@ def learning_curve(
     # Of the last map; what was chosen for it is not what was chosen for all.
     made = {name: value for name, value in scores[-1].record.items() if name != "selection"}
     return LearningCurve(
-        source=source.space,
-        target=target.space,
+        source=training.source.space,
+        target=training.target.space,
         method=maps[-1].method,
         points=points,
         floor_mse=first.floor_mse.value,

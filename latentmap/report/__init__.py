@@ -4,6 +4,7 @@ from latentmap.report.figures import image_grid as image_grid
 from latentmap.report.figures import mosaic as mosaic
 from latentmap.report.figures import require_picture_suffix as require_picture_suffix
 from latentmap.report.figures import save_figure as save_figure
+from latentmap.report.figures import save_plot as save_plot
 from latentmap.report.parts import Column as Column
 from latentmap.report.parts import ImageRow as ImageRow
 from latentmap.report.parts import ImageRows as ImageRows

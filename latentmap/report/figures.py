@@ -1,4 +1,4 @@
-"""Figures made of images: labelled rows, such as the three rows of a relocation.
+"""Figures made of images: labelled rows of them.
 
 Shapes: ``n`` images in a row, images ``(n, c, h, w)`` in [0, 1] with 1 or 3 channels.
 """
@@ -9,6 +9,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -76,30 +77,7 @@ def mosaic(images: torch.Tensor, *, scale: int | None = None) -> Image.Image:
     return image_grid(rows, scale=scale)
 
 
-def relocation_grid(
-    originals: torch.Tensor,
-    reconstructions: torch.Tensor,
-    relocated: torch.Tensor,
-    *,
-    source: str,
-    target: str,
-    scale: int | None = None,
-) -> Image.Image:
-    """The three rows of a relocation: original, reconstruction by the source, image by the target
-    from the mapped code.
-
-    ``source`` and ``target`` are the names of the two models; the three batches may differ in size
-    and channels.
-    """
-    rows = [
-        ("original", originals),
-        (f"{source} reconstruction", reconstructions),
-        (f"relocated to {target}", relocated),
-    ]
-    return image_grid(rows, scale=scale)
-
-
-def save_figure(figure: Image.Image, path: Path) -> None:
+def save_figure(figure: Image.Image, path: str | Path) -> None:
     """Writes a figure, whole or not at all; the suffix decides the format.
 
     Raises:
@@ -110,13 +88,23 @@ def save_figure(figure: Image.Image, path: Path) -> None:
         figure.save(temporary)
 
 
-def require_picture_suffix(path: Path) -> None:
+def save_plot(figure: Any, path: str | Path) -> None:
+    """Writes a figure of matplotlib, whole or not at all; the suffix decides the format.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with replace_atomic(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+
+
+def require_picture_suffix(path: str | Path) -> None:
     """Refuses an output path whose suffix is of no picture, before any work is done.
 
     Raises:
         OutputError: no format that can be written has this suffix.
     """
-    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+    if Image.registered_extensions().get(Path(path).suffix.lower()) not in Image.SAVE:
         raise OutputError(
             f"{path} must end as a picture does, such as .png: that decides the format"
         )

@@ -21,7 +21,7 @@ _LOCK = ".report.lock"
 _PATIENCE = 60.0  # Seconds that another process may take to write.
 
 
-def write_report(folder: Path, report: Report, *, replaces: Collection[str] = ()) -> None:
+def write_report(folder: str | Path, report: Report, *, replaces: Collection[str] = ()) -> None:
     """Writes a report into a folder, before the sections that are there.
 
     Those with an id of the report, or one of ``replaces``, go; those of others stay. Several
@@ -30,13 +30,14 @@ def write_report(folder: Path, report: Report, *, replaces: Collection[str] = ()
     Raises:
         OutputError: the folder holds something that is no report, or cannot be written.
     """
+    folder = Path(folder)
     with _held(folder) as known:
         gone = {section.id for section in report.sections}.union(replaces)
         others = [section for section in known.sections if section.id not in gone]
         _write(folder, Report(report.title, [*report.sections, *others]))
 
 
-def add_section(folder: Path, section: Section) -> bool:
+def add_section(folder: str | Path, section: Section) -> bool:
     """Adds a section to the report in a folder, or puts it in the place of that with its id; tells
     whether there was one.
 
@@ -45,18 +46,19 @@ def add_section(folder: Path, section: Section) -> bool:
     Raises:
         OutputError: the folder holds something that is no report, or cannot be written.
     """
+    folder = Path(folder)
     with _held(folder) as known:
         _write(folder, known.with_section(section))
     return any(one.id == section.id for one in known.sections)
 
 
-def read_report(folder: Path) -> Report:
+def read_report(folder: str | Path) -> Report:
     """The report in a folder.
 
     Raises:
         OutputError: there is none, or it is damaged.
     """
-    path = folder / CONTENT
+    path = Path(folder) / CONTENT
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -8,96 +8,127 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import t as student
 
-from latentmap.cache import LatentCache
+from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Codes, Pairs
 from latentmap.codes.codes import ArrayRows
 from latentmap.errors import MapError, SupportError
-from latentmap.images import ImageSource, OnError
+from latentmap.images import ImageSource
 from latentmap.intervals import Estimate
 from latentmap.mapping import FitOptions, LinearMap
 from latentmap.mapping.gathering import moments_of_pairs
 from latentmap.model import Model
-from latentmap.relocation import Stage, TrainingPairs, fit_training
-from latentmap.relocation.pairing import pair_images
+from latentmap.progress import Stage
+from latentmap.relocation import TrainingPairs, fit_training
 from latentmap.relocation.relocating import contains
-from latentmap.relocation.scores import evaluate_all
-from latentmap.support.selection import STRATEGIES, Strategy, build_support_set
+from latentmap.relocation.scores import measure
+from latentmap.support.ordering import order_by_gain
+from latentmap.support.sectors import check_count
+from latentmap.support.selection import STRATEGIES, Strategy, choose_support_set
 from latentmap.support.verdicts import StrategyPoint, SupportComparison
 
 _LEVEL = 0.95
 
 
+@dataclass(frozen=True)
+class StrategyOptions:
+    """Which support sets are compared: of ``sizes`` images, by ``strategies``, each chosen
+    ``draws`` times by other seeds; random sets are always among them.
+
+    Sets are chosen by the codes of one ``space``. Sectors are those of ``variables`` (None: the
+    ``k`` with the largest information gain) at a ``threshold``, see ``choose_support_set``. R2 is
+    of all test images, the efficiency, for which every map's images are decoded, of ``n_images``
+    random ones.
+    """
+
+    sizes: Sequence[int]
+    strategies: Sequence[Strategy] = STRATEGIES
+    draws: int = 5
+    space: Literal["source", "target"] = "source"
+    k: int = 7
+    variables: Sequence[int] | None = None
+    threshold: float | Literal["auto"] = "auto"
+    n_images: int = 256
+
+    def check(self, model: Model, n: int) -> None:
+        """Refuses what cannot be compared with ``n`` candidates that ``model`` encodes, before any
+        work is done.
+
+        Raises:
+            MapError: a size is below 2 or above ``n``, or there is none.
+            SupportError: an unknown strategy, fewer than two draws, or too many leading variables.
+        """
+        wrong = [size for size in self.sizes if not 2 <= size <= n]
+        if wrong or not self.sizes:
+            raise MapError(
+                f"support sets are compared at sizes from 2 to the {n} training images, not "
+                f"{', '.join(map(str, wrong)) or 'none'}"
+            )
+        unknown = [name for name in self.strategies if name not in STRATEGIES]
+        if unknown:
+            raise SupportError(
+                f"unknown strategy {unknown[0]!r}: choose one of {', '.join(STRATEGIES)}"
+            )
+        if self.draws < 2:
+            raise SupportError(f"error bars need at least 2 draws, not {self.draws}")
+        if "sectors" in self.strategies and self.variables is None:
+            check_count(self.k, model.latent_dim, n)
+
+    @property
+    def plan(self) -> list[tuple[Strategy, int, int]]:
+        """Every set that is built: strategy, size, and number of the draw."""
+        names: list[Strategy] = list(dict.fromkeys(("random", *self.strategies)))
+        return [
+            (name, size, draw)
+            for size in sorted(set(self.sizes))
+            for name in names
+            for draw in range(self.draws)
+        ]
+
+
 def compare_strategies(
     training: TrainingPairs,
-    source: Model,
-    target: Model,
-    images: ImageSource,
     test: ImageSource,
+    coder: CoderLike,
     *,
-    sizes: Sequence[int],
-    strategies: Sequence[Strategy] = STRATEGIES,
-    draws: int = 5,
-    space: Literal["source", "target"] = "source",
-    variables: Sequence[int] | None = None,
-    threshold: float | Literal["auto"] = "auto",
-    n_images: int = 256,
-    cache: LatentCache,
-    options: FitOptions | None = None,
+    options: StrategyOptions,
+    fitting: FitOptions | None = None,
     seed: int = 0,
-    batch_size: int | None = None,
-    on_error: OnError = "stop",
     record: Mapping[str, Any] | None = None,
-    stage: Stage,
 ) -> SupportComparison:
-    """Maps from support sets of the training pairs, by every strategy and at every size, ``draws``
-    times with other seeds, all scored on the ``test`` images; random sets are always among them.
+    """Maps from support sets of the training pairs, by every strategy and at every size, all scored
+    on the ``test`` images.
 
-    Sets are chosen by the codes of one ``space``; ``variables``, ``threshold``: see
-    ``build_support_set``. R2 is of all test images, the efficiency, for which every map's images
-    are decoded, of ``n_images`` random ones. Test images that are among the training images are
-    left out. ``record`` goes into the result.
+    Test images that are among the training images are left out. ``record`` goes into the result.
 
     Raises:
-        SupportError: as ``build_support_set`` raises it, or fewer than two draws.
-        MapError: a size is below 2 or above the number of pairs, all test images are training
+        MapError, SupportError: as ``StrategyOptions.check``, or all test images are training
             images, or a fit fails.
+        ImageError, CacheError, PairError: as encoding and pairing raise them.
     """
-    check_sizes(sizes, len(training.pairs))
-    _check(strategies, draws)
+    coder = Coder.of(coder)
+    model = training.source if options.space == "source" else training.target
+    options.check(model, len(training))
     training = replace(training, pairs=_in_memory(training.pairs))
-    codes = training.pairs.source if space == "source" else training.pairs.target
-    names: list[Strategy] = list(dict.fromkeys(("random", *strategies)))
-    plan = [(name, n, draw) for n in sorted(set(sizes)) for name in names for draw in range(draws)]
-    row = {name: number for number, name in enumerate(codes.ids.tolist())}
-    maps: list[LinearMap] = []
-    built: dict[tuple[Strategy, int], dict[str, float]] = {}
-    with stage("choosing and fitting") as progress:
-        for done, (strategy, size, draw) in enumerate(plan):
-            chosen = build_support_set(
-                codes,
-                strategy=strategy,
-                variables=variables if strategy == "sectors" else None,
-                threshold=threshold,
-                size=size,
-                seed=seed + draw,
+    codes = training.pairs.source if options.space == "source" else training.pairs.target
+    variables = options.variables
+    if "sectors" in options.strategies and variables is None:
+        with coder.stage("ordering variables", "decodes") as progress:
+            images = training.images
+            candidates = images.subset(np.flatnonzero(np.isin(images.ids, codes.ids)))
+            ordering = order_by_gain(
+                model, candidates, codes, leading=options.k, seed=seed, progress=progress
             )
-            if strategy == "sectors":
-                made = built.setdefault((strategy, size), {"relaxed": 0.0})
-                made |= {name: chosen.settings[name] for name in ("k", "threshold")}
-                made["relaxed"] += float(chosen.relaxed.mean()) * len(chosen) / draws
-            part = training.take(np.array([row[name] for name in chosen.ids.tolist()]))
-            maps.append(fit_training(part, source, images, options=options, seed=seed))
-            if progress:
-                progress(done + 1, len(plan))
-    maps.append(fit_training(training, source, images, options=options, seed=seed))
-    precision = training.record["precision"]
-    scored = pair_images(source, target, test, cache, precision, batch_size, on_error, stage)
+        variables = ordering.order[: options.k].tolist()
+    maps, built = _fitted(training, codes, variables, options, fitting, seed, coder.stage)
+    with coder.stage("fitting") as progress:
+        maps.append(fit_training(training, options=fitting, seed=seed, progress=progress))
+    scored = coder.pairs(training.source, training.target, test)
     unseen = np.flatnonzero(~contains(training.pairs.digests, scored.digests))
     if len(unseen) < 2:
         raise MapError(
@@ -105,22 +136,20 @@ def compare_strategies(
             f"images {len(unseen)} are none: give other images"
         )
     r2 = _r2(maps, scored.take(unseen))
-    seen = np.random.default_rng(seed).permutation(unseen)[:n_images]
-    with stage("scoring") as progress:
-        scores = evaluate_all(
+    seen = np.random.default_rng(seed).permutation(unseen)[: options.n_images]
+    with coder.stage("scoring") as progress:
+        measured = measure(
             maps,
             scored.take(np.sort(seen)),
-            source,
-            target,
+            training.source,
+            training.target,
             test,
-            seed=seed,
-            n_bootstrap=1,  # The intervals are those over draws.
-            batch_size=batch_size,
+            batch_size=coder.batch_size,
             progress=progress,
         )
-    efficiency = np.array([one.efficiency.value for one in scores])
+    efficiency = np.array([one.figures()["efficiency"] for one in measured])
     return SupportComparison(
-        _points(plan, r2[:-1], efficiency[:-1], draws, built),
+        _points(options, r2[:-1], efficiency[:-1], built),
         float(r2[-1]),
         float(efficiency[-1]),
         len(codes),
@@ -134,35 +163,45 @@ def compare_strategies(
             "n_left_out": len(scored) - len(unseen),
             "built_in": str(codes.space),
             "variables": None if variables is None else [int(number) for number in variables],
-            "threshold": threshold,
+            "threshold": options.threshold,
             "seed": seed,
             **(record or {}),
         },
     )
 
 
-def check_sizes(sizes: Sequence[int], n: int) -> None:
-    """Refuses sizes that sets of ``n`` images cannot have.
-
-    Raises:
-        MapError: one is below 2 or above ``n``, or there is none.
-    """
-    wrong = [size for size in sizes if not 2 <= size <= n]
-    if wrong or not sizes:
-        raise MapError(
-            f"support sets are compared at sizes from 2 to the {n} training images, not "
-            f"{', '.join(map(str, wrong)) or 'none'}"
-        )
-
-
-def _check(strategies: Sequence[str], draws: int) -> None:
-    unknown = [name for name in strategies if name not in STRATEGIES]
-    if unknown:
-        raise SupportError(
-            f"unknown strategy {unknown[0]!r}: choose one of {', '.join(STRATEGIES)}"
-        )
-    if draws < 2:
-        raise SupportError(f"error bars need at least 2 draws, not {draws}")
+def _fitted(
+    training: TrainingPairs,
+    codes: Codes,
+    variables: Sequence[int] | None,
+    options: StrategyOptions,
+    fitting: FitOptions | None,
+    seed: int,
+    stage: Stage,
+) -> tuple[list[LinearMap], dict[tuple[Strategy, int], dict[str, float]]]:
+    """The maps of the plan, in its order, and how the sectors of each size were made."""
+    row = {name: number for number, name in enumerate(codes.ids.tolist())}
+    maps: list[LinearMap] = []
+    built: dict[tuple[Strategy, int], dict[str, float]] = {}
+    with stage("choosing and fitting") as progress:
+        for done, (strategy, size, draw) in enumerate(options.plan):
+            chosen = choose_support_set(
+                codes,
+                strategy=strategy,
+                variables=(variables or ()) if strategy == "sectors" else (),
+                threshold=options.threshold,
+                size=size,
+                seed=seed + draw,
+            )
+            if strategy == "sectors":
+                made = built.setdefault((strategy, size), {"relaxed": 0.0})
+                made |= {name: chosen.settings[name] for name in ("k", "threshold")}
+                made["relaxed"] += float(chosen.relaxed.mean()) * len(chosen) / options.draws
+            part = training.take(np.array([row[name] for name in chosen.ids.tolist()]))
+            maps.append(fit_training(part, options=fitting, seed=seed))
+            if progress:
+                progress(done + 1, len(options.plan))
+    return maps, built
 
 
 def _in_memory(pairs: Pairs) -> Pairs:
@@ -185,16 +224,15 @@ def _r2(maps: Sequence[LinearMap], pairs: Pairs) -> np.ndarray:
 
 
 def _points(
-    plan: Sequence[tuple[Strategy, int, int]],
+    options: StrategyOptions,
     r2: np.ndarray,
     efficiency: np.ndarray,
-    draws: int,
     built: Mapping[tuple[Strategy, int], Mapping[str, float]],
 ) -> list[StrategyPoint]:
     """One point for each strategy and size; the maps are in the order of the plan."""
     points = []
-    keys = [(name, size) for name, size, draw in plan if draw == 0]
-    figures = np.stack([r2, efficiency]).reshape(2, len(keys), draws)
+    keys = [(name, size) for name, size, draw in options.plan if draw == 0]
+    figures = np.stack([r2, efficiency]).reshape(2, len(keys), options.draws)
     for number, (name, size) in enumerate(keys):
         mine, others = figures[:, number], figures[:, keys.index(("random", size))]
         r2_mean, efficiency_mean, r2_gain, efficiency_gain = map(
@@ -204,7 +242,7 @@ def _points(
             StrategyPoint(
                 name,
                 size,
-                draws,
+                options.draws,
                 r2_mean,
                 efficiency_mean,
                 r2_gain,

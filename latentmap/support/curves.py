@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from latentmap.files import replace_atomic
 from latentmap.intervals import Estimate
+from latentmap.report import save_plot
 from latentmap.support.verdicts import SupportComparison
 
 _PANELS = {"r2": "R2 of the codes", "efficiency": "efficiency of the images"}
@@ -16,7 +16,7 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 _APART = 0.02  # Error bars of one size beside each other, as a share of the size.
 
 
-def save_support_curves(compared: SupportComparison, path: Path, *, title: str) -> None:
+def save_support_curves(compared: SupportComparison, path: str | Path, *, title: str) -> None:
     """Draws R2 and efficiency of every strategy against the size of the set, and below how much
     they are above those of random images, with 95 % intervals.
 
@@ -69,8 +69,7 @@ def save_support_curves(compared: SupportComparison, path: Path, *, title: str) 
     figure.suptitle(
         f"{title}, {method}, {draws} draws, scored on {compared.n_test} images", fontsize=11
     )
-    with replace_atomic(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save_plot(figure, path)
 
 
 def _draw(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from latentmap.files import replace_atomic
+from latentmap.report import save_plot
 from latentmap.support.occupancy import Occupancy
 from latentmap.support.support_set import SupportSet
 
@@ -70,7 +70,7 @@ def sector_grid(
     return canvas
 
 
-def save_occupancy(occupancies: list[Occupancy], path: Path, *, title: str) -> None:
+def save_occupancy(occupancies: list[Occupancy], path: str | Path, *, title: str) -> None:
     """Draws the members of every sector, a panel a threshold, with what is expected as a line.
 
     Raises:
@@ -101,8 +101,7 @@ def save_occupancy(occupancies: list[Occupancy], path: Path, *, title: str) -> N
         axis.set_title(_describe(occupancy), fontsize=10)
         axis.legend(fontsize=8, loc="upper right")
     figure.suptitle(title, fontsize=11)
-    with replace_atomic(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save_plot(figure, path)
 
 
 def _marks(support: SupportSet) -> list[tuple[bool, bool]]:

@@ -9,15 +9,14 @@ import torch
 from PIL import Image
 
 from latentmap.diagnostics.traversals import traverse
-from latentmap.files import replace_atomic
 from latentmap.model import Model
-from latentmap.report import image_grid
+from latentmap.report import image_grid, save_plot
 from latentmap.support.ordering import Ordering
 
 _NAMED = 100  # More variables than these have no room for their numbers.
 
 
-def save_gains(ordering: Ordering, path: Path, *, title: str) -> None:
+def save_gains(ordering: Ordering, path: str | Path, *, title: str) -> None:
     """Draws the gains in their order, with intervals; the leading variables stand out, and the
     inactive ones are only counted.
 
@@ -47,8 +46,7 @@ def save_gains(ordering: Ordering, path: Path, *, title: str) -> None:
     axis.grid(axis="y", alpha=0.3)
     axis.set_axisbelow(True)
     axis.set_title(f"{title}, {ordering.n_images} images, 95 % intervals", fontsize=11)
-    with replace_atomic(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    save_plot(figure, path)
 
 
 def traversals_figure(model: Model, ordering: Ordering, code: torch.Tensor) -> Image.Image:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Codes
 from latentmap.diagnostics import ACTIVE_VARIANCE
 from latentmap.errors import SupportError
@@ -97,11 +98,43 @@ class Ordering:
 def order_variables(
     model: Model,
     images: ImageSource,
+    coder: CoderLike,
+    *,
+    leading: int = 7,
+    exhaustive: bool = False,
+    seed: int = 0,
+) -> Ordering:
+    """The latent variables of ``model``, sorted by decreasing information gain on some images; see
+    ``order_by_gain``.
+
+    Raises:
+        SupportError: as there.
+        ImageError, CacheError, ModelError: as encoding raises them.
+    """
+    coder = Coder.of(coder)
+    check_leading(model, leading)
+    (codes,) = coder.codes([model], images)
+    with coder.stage("measuring", "decodes") as progress:
+        return order_by_gain(
+            model,
+            images,
+            codes,
+            leading=leading,
+            exhaustive=exhaustive,
+            seed=seed,
+            batch_size=coder.batch_size,
+            progress=progress,
+        )
+
+
+def order_by_gain(
+    model: Model,
+    images: ImageSource,
     codes: Codes,
     *,
     leading: int = 7,
     exhaustive: bool = False,
-    seed: int,
+    seed: int = 0,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Ordering:
@@ -245,7 +278,7 @@ class _Meter:
         total = self.decodes + left
         gains = np.empty((len(rows), len(variables)))
         for batch in chosen.batches([self._model.view], batch_size=self.batch_size):
-            seen = batch.images[0].to(self._model.device).float().div(255)
+            seen = batch.floats(0, self._model.device)
             z = codes[batch.start : batch.stop]
             gains[order[batch.start : batch.stop]] = self._of_batch(seen, z, which, total)
         self._measured += len(rows)

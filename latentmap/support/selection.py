@@ -1,18 +1,18 @@
-"""Building a support set: one image of each sector and the fill-up, or a rival strategy.
+"""Choosing a support set: one image of each sector and the fill-up, or a rival strategy.
 
 Shapes: ``n`` images, ``k`` leading variables, ``2^k`` sectors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from latentmap.codes import Codes, is_known
+from latentmap.codes import Codes, Space, is_known
 from latentmap.errors import SupportError
 from latentmap.progress import Progress
 from latentmap.support.sectors import (
@@ -39,16 +39,15 @@ def default_size(dim: int, k: int) -> int:
     return max(dim, 1 << k)
 
 
-def build_support_set(
+def choose_support_set(
     codes: Codes,
+    variables: Sequence[int],
     *,
     strategy: Strategy = "sectors",
-    variables: Sequence[int] | None = None,
     threshold: float | Literal["auto"] = "auto",
     size: int | None = None,
     strict: bool = False,
-    seed: int,
-    record: Mapping[str, Any] | None = None,
+    seed: int = 0,
     progress: Progress | None = None,
 ) -> SupportSet:
     """A support set of the images of some codes, chosen by ``strategy``.
@@ -65,12 +64,10 @@ def build_support_set(
     that reach furthest into their own sectors follow, relaxed too. With ``strict`` no image is
     relaxed, and the set may be smaller. No image is there twice, nor two with one content.
 
-    ``record`` goes into the settings of the result.
-
     >>> from latentmap.codes.codes import Space
     >>> vectors = np.array([[1, 2], [-1, 2], [-2, -2], [0.5, -1], [3, -3]])
     >>> codes = Codes.from_array(list("abcde"), vectors, space=Space("z", 2, "vae", "0" * 64))
-    >>> support = build_support_set(codes, variables=[0, 1], threshold=0.9, seed=0)
+    >>> support = choose_support_set(codes, [0, 1], threshold=0.9)
     >>> support.ids.tolist(), support.sector.tolist()
     (['c', 'e', 'b', 'a'], [0, 1, 2, 3])
 
@@ -78,24 +75,19 @@ def build_support_set(
         SupportError: more images are asked for than there are, the leading variables or the
             threshold cannot be used, the codes are constant, or the strategy is unknown.
     """
-    if strategy not in STRATEGIES:
-        raise SupportError(f"unknown strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}")
+    require_strategy(strategy)
     if strategy == "sectors" and not variables:
         raise SupportError("sectors need leading variables: give those that order_variables finds")
-    leading = tuple(int(variable) for variable in variables or ())
-    check_variables(leading, codes.space.dim)
     candidates = _distinct(codes)
-    if len(candidates) > 1:
-        check_varied(candidates)
-    if size is None:
-        size = min(default_size(codes.space.dim, len(leading)), len(candidates))
-    if not 1 <= size <= len(candidates):
-        raise SupportError(
-            f"a support set of {size} images cannot be chosen among {len(candidates)} different "
-            "ones: give more images, or another size"
-        )
-    leading = leading[: size.bit_length() - 1]
-    settings: dict[str, Any] = {
+    leading, size = _fitting(codes.space, variables, candidates, size)
+    sectors, thresholds = _sectors_of(candidates, leading, threshold)
+    coordinates = sectors.coordinates(candidates)
+    if strategy == "sectors":
+        chosen = _of_sectors(coordinates, sectors, size, strict=strict, seed=seed)
+    else:
+        positions = RIVALS[strategy](candidates, size, seed=seed, progress=progress)
+        chosen = _of_rival(positions, coordinates)
+    settings = {
         "strategy": strategy,
         "k": len(leading),
         "variables": list(leading),
@@ -105,26 +97,65 @@ def build_support_set(
         "images": codes.data,
         "model": codes.space.model,
         "versions": {name: version(name) for name in ("latentmap", "numpy", "torch")},
-    }
-    if leading and threshold == "auto":
-        choice = choose_threshold(candidates, leading)
-        settings["thresholds"] = choice.to_json()
-        threshold = choice.threshold
-    sectors = Sectors.of(candidates, leading, threshold=0 if threshold == "auto" else threshold)
-    settings |= {
+        **thresholds,
         "threshold": sectors.threshold,
         "center": sectors.center.tolist(),
         "unit": sectors.unit.tolist(),
     }
-    coordinates = sectors.coordinates(candidates)
-    if strategy == "sectors":
-        chosen = _of_sectors(coordinates, sectors, size, strict=strict, seed=seed)
-    else:
-        positions = RIVALS[strategy](candidates, size, seed=seed, progress=progress)
-        chosen = _of_rival(positions, coordinates)
+    return _set_of(candidates, chosen, sectors, coordinates, settings)
+
+
+def require_strategy(strategy: str) -> None:
+    """Refuses a strategy that is unknown.
+
+    Raises:
+        SupportError: so it is.
+    """
+    if strategy not in STRATEGIES:
+        raise SupportError(f"unknown strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}")
+
+
+def _fitting(
+    space: Space, variables: Sequence[int], candidates: Codes, size: int | None
+) -> tuple[tuple[int, ...], int]:
+    """The leading variables that a set of ``size`` images can have, and its size."""
+    leading = tuple(int(variable) for variable in variables)
+    check_variables(leading, space.dim)
+    if len(candidates) > 1:
+        check_varied(candidates)
+    if size is None:
+        size = min(default_size(space.dim, len(leading)), len(candidates))
+    if not 1 <= size <= len(candidates):
+        raise SupportError(
+            f"a support set of {size} images cannot be chosen among {len(candidates)} different "
+            "ones: give more images, or another size"
+        )
+    return leading[: size.bit_length() - 1], size
+
+
+def _sectors_of(
+    candidates: Codes, leading: tuple[int, ...], threshold: float | Literal["auto"]
+) -> tuple[Sectors, dict[str, Any]]:
+    """The sectors, and what their threshold was chosen of."""
+    thresholds: dict[str, Any] = {}
+    if leading and threshold == "auto":
+        choice = choose_threshold(candidates, leading)
+        thresholds["thresholds"] = choice.to_json()
+        threshold = choice.threshold
+    sectors = Sectors.of(candidates, leading, threshold=0 if threshold == "auto" else threshold)
+    return sectors, thresholds
+
+
+def _set_of(
+    candidates: Codes,
+    chosen: _Chosen,
+    sectors: Sectors,
+    coordinates: np.ndarray,
+    settings: dict[str, Any],
+) -> SupportSet:
     members = candidates.take(chosen.positions)
     # Without leading variables all images are in the one sector there is, which says nothing.
-    inside = are_members(coordinates, threshold=sectors.threshold) & bool(leading)
+    inside = are_members(coordinates, threshold=sectors.threshold) & bool(sectors.variables)
     return SupportSet(
         ids=members.ids,
         digests=members.digests,
@@ -133,9 +164,9 @@ def build_support_set(
         reach=reach_of(coordinates[chosen.positions], sectors.directions[chosen.sector]),
         relaxed=chosen.relaxed,
         filled=chosen.filled,
-        space=codes.space,
-        frame=codes.frame,
-        settings={**settings, **(record or {})},
+        space=candidates.space,
+        frame=candidates.frame,
+        settings=settings,
         occupancy=members_of_each(coordinates, threshold=sectors.threshold),
         orthants=members_of_each(coordinates, threshold=0),
         member_ids=candidates.ids[inside],

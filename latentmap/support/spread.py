@@ -84,7 +84,7 @@ _ENDS = ("", "_low", "_high")
 
 
 def measure_spread(
-    support: SupportSet, images: ImageSource, *, seed: int, on_error: OnError = "stop"
+    support: SupportSet, images: ImageSource, *, seed: int = 0, on_error: OnError = "stop"
 ) -> Spread:
     """The distances between the images of a support set, and between 1,000 random ones of the data,
     as its model sees them. ``on_error`` is about the random ones.
@@ -148,7 +148,7 @@ def pair_distances(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(distances)
 
 
-def mean_pair_distance(distances: np.ndarray, *, seed: int) -> Estimate:
+def mean_pair_distance(distances: np.ndarray, *, seed: int = 0) -> Estimate:
     """The mean over all pairs of two different images of ``distances`` ``(n, n)``.
 
     The interval is a bootstrap over images, not over pairs, which share images: an image that is

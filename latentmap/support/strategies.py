@@ -28,12 +28,16 @@ _LEAST_GAIN = 1e-6
 _BLOCK = 8192
 
 
-def choose_random(codes: Codes, size: int, *, seed: int, progress: Progress | None) -> np.ndarray:
+def choose_random(
+    codes: Codes, size: int, *, seed: int = 0, progress: Progress | None = None
+) -> np.ndarray:
     """``size`` random images."""
     return np.random.default_rng(seed).choice(len(codes), size, replace=False)
 
 
-def choose_farthest(codes: Codes, size: int, *, seed: int, progress: Progress | None) -> np.ndarray:
+def choose_farthest(
+    codes: Codes, size: int, *, seed: int = 0, progress: Progress | None = None
+) -> np.ndarray:
     """A random image, then again and again the one farthest from all that are chosen.
 
     Gonzalez, "Clustering to minimize the maximum intercluster distance" (1985): no image is
@@ -56,7 +60,9 @@ def choose_farthest(codes: Codes, size: int, *, seed: int, progress: Progress | 
     return chosen
 
 
-def choose_kmeans(codes: Codes, size: int, *, seed: int, progress: Progress | None) -> np.ndarray:
+def choose_kmeans(
+    codes: Codes, size: int, *, seed: int = 0, progress: Progress | None = None
+) -> np.ndarray:
     """The image nearest to each centre of ``size`` clusters (k-means of the ``scaled`` codes).
 
     Clusters are found in a random part of the images where there are more than 64 a centre. An
@@ -89,7 +95,9 @@ def choose_kmeans(codes: Codes, size: int, *, seed: int, progress: Progress | No
     return chosen
 
 
-def choose_doptimal(codes: Codes, size: int, *, seed: int, progress: Progress | None) -> np.ndarray:
+def choose_doptimal(
+    codes: Codes, size: int, *, seed: int = 0, progress: Progress | None = None
+) -> np.ndarray:
     """Images whose codes determine a linear map with intercept best: the largest log det of their
     information matrix ``sum x x'``, ``x = (1, z)``, that exchanges find.
 
@@ -118,7 +126,9 @@ def choose_doptimal(codes: Codes, size: int, *, seed: int, progress: Progress | 
     return design.chosen
 
 
-def choose_leverage(codes: Codes, size: int, *, seed: int, progress: Progress | None) -> np.ndarray:
+def choose_leverage(
+    codes: Codes, size: int, *, seed: int = 0, progress: Progress | None = None
+) -> np.ndarray:
     """Random images, each as likely as its leverage ``x' (X'X)^-1 x``, ``x = (1, z)``.
 
     Leverages come from the moments of all codes. The draw is without replacement (Gumbel's

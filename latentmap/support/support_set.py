@@ -181,7 +181,7 @@ class SupportSet:
         """This set, which says more of what made it (JSON)."""
         return replace(self, settings={**self.settings, **more})
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Writes it to an HDF5 file, whole or not at all.
 
         Raises:
@@ -196,16 +196,16 @@ class SupportSet:
         }
         if self.images is not None:
             arrays["images"] = self.images
-        write_support(path, arrays, record)
+        write_support(Path(path), arrays, record)
 
     @classmethod
-    def load(cls, path: Path) -> SupportSet:
+    def load(cls, path: str | Path) -> SupportSet:
         """The support set in a file that ``save`` wrote.
 
         Raises:
             SupportError: the file is missing, cut off, or holds no support set.
         """
-        arrays, record = read_support(path)
+        arrays, record = read_support(Path(path))
         try:
             return cls(
                 **arrays,

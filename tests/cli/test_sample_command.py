@@ -15,7 +15,7 @@ from latentmap.codes import read_codes
 from latentmap.encoders import build, load, stylegan
 from latentmap.encoders.native import save_model
 from latentmap.images import open_images
-from latentmap.model.contract import generated
+from latentmap.model import generated
 
 CONFIG = {
     "image_shape": [3, 16, 16],

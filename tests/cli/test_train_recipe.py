@@ -77,7 +77,7 @@ def test_the_figures_are_those_of_the_test_images(workdir):
     test = open_images("digits.npy", split="test")
     model = load("made.safetensors")
     (batch,) = test.batches([model.view], batch_size=1000)
-    images = batch.images[0].float() / 255
+    images = batch.floats(0)
     error = (model.decode(model.encode(images)) - images).square().mean()
     assert said["n"] == len(test)
     assert said["reconstruction"][0] == pytest.approx(float(error), rel=1e-5)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentmap.cache import LatentCache
-from latentmap.comparison import compare_models
+from latentmap.comparison import CompareOptions, compare_models
 from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
 
@@ -22,8 +21,7 @@ def comparison(tmp_path_factory):
     return compare_models(
         models,
         open_images(folder / "images.npy"),
-        cache=LatentCache(folder / "cache"),
-        permutations=9,
-        methods=("procrustes",),
+        folder / "cache",
+        options=CompareOptions(permutations=9, methods=("procrustes",)),
         record={"command": "latentmap compare a b '<c>'"},
     )

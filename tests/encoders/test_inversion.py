@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from latentmap.cache import LatentCache
+from latentmap.cache import Coder, LatentCache
 from latentmap.codes import Codes
 from latentmap.encoders import FAMILIES, build, load
-from latentmap.encoders.inverted import InvertedModel, invert, view_frame, view_shape
+from latentmap.encoders.boxes import box_frame, box_shape
+from latentmap.encoders.inverted import InvertedModel, invert, unwrap
 from latentmap.encoders.native import read_header, save_model
 from latentmap.encoders.nets.inversion import (
     ARCHITECTURES,
@@ -50,6 +51,7 @@ STYLEGAN = {
     "conv_clamp": None,
 }
 CLASSES = STYLEGAN | {"c_dim": 3, "label": "embed", "embed_dim": 4}
+INNER = {"family": "vae", "config": VAE, "frame": Frame().to_json(), "class": None}
 SETTINGS = InversionSettings(steps=12, batch_size=8, width=4, held_out=20, seed=3)
 
 
@@ -82,7 +84,7 @@ def generator(family="stylegan2", config=STYLEGAN, *, seed=0, noise=0.0, **attri
 
 def inverted(made=None, *, view="full", architecture="residual", name="pair"):
     made = made or generator()
-    shape = view_shape(made, view)
+    shape = box_shape(made, view)
     config = default_network(architecture, shape, made.latent_dim, width=4)
     with torch.random.fork_rng():
         torch.manual_seed(1)
@@ -288,7 +290,7 @@ def test_two_networks_of_a_generator_have_codes_of_their_own_in_a_cache(tmp_path
     cache = LatentCache(tmp_path / "cache")
     one, other = inverted(), inverted(architecture="plain")
     for model in (one, other):
-        codes = cache.get_or_encode(model, images)
+        (codes,) = Coder(cache).codes([model], images)
         stack = torch.stack([torch.from_numpy(images.read(i)) for i in range(4)])
         expected = model.encode(stack.permute(0, 3, 1, 2).float() / 255)
         torch.testing.assert_close(codes.vectors, expected, rtol=1e-4, atol=1e-5)
@@ -300,6 +302,29 @@ def test_a_model_of_the_whole_picture_knows_where_others_look():
     made.views = {"f" * 64: "0,0,0.5,0.5"}
     assert inverted(made).views == made.views
     assert inverted(made, view="0,0,1,0.5").views == {}
+
+
+def test_the_generator_of_a_model_comes_out_with_its_views_and_leaves_the_model_as_it_was():
+    model = inverted()
+    model.views = {"f" * 64: "0,0,0.5,0.5"}
+    taken = unwrap(model)
+    assert taken.views == model.views and model.generator.views == {}
+    assert taken.fingerprint == model.generator.fingerprint
+    assert unwrap(taken) is taken
+    with pytest.raises(ModelError, match="its generator is such a model itself"):
+        inverted(model)
+
+
+def test_a_network_that_becomes_part_of_a_model_goes_on_being_trained():
+    made = generator("vae", VAE)
+    config = default_network("residual", made.image_shape, made.latent_dim, width=4)
+    network = InversionNetwork(config, made.image_shape, made.latent_dim)
+    model = invert(made, network, config, name="pair")
+    assert network.training and all(weight.requires_grad for weight in network.parameters())
+    with torch.no_grad():
+        network.body[0].weight.fill_(0.5)
+    assert bool((model.inversion.body[0].weight == 0.5).all()), "the weights are not shared"
+    assert (model.space.model, made.space.model) == ("pair", "vae")
 
 
 def test_a_class_of_a_conditional_generator_stays():
@@ -318,7 +343,7 @@ def test_a_network_for_another_generator_is_refused():
     with pytest.raises(
         ModelError, match=r"is for the generator \w{12}, but is together with \w{12}"
     ):
-        InvertedModel(model.config, weights=weights)
+        build("inverted", model.config, weights=weights)
 
 
 @pytest.mark.parametrize(
@@ -326,7 +351,9 @@ def test_a_network_for_another_generator_is_refused():
     [
         ({"generator": {}}, "configuration does not fit"),
         ({"generator": None}, "configuration does not fit"),
-        ({"generator": {"family": "inverted"}}, "its generator is such a model itself"),
+        ({"generator": INNER | {"family": "inverted"}}, "its generator is such a model itself"),
+        ({"generator": INNER | {"family": ["vae"]}}, "family, .* are texts"),
+        ({"generator": INNER | {"class": "1"}}, "the class is a number, not '1'"),
         ({"latent_dim": 7}, r"makes images \(3, 8, 8\) of 6 variables, not \(3, 8, 8\) of 7"),
         ({"image_shape": [3, 4, 4]}, r"of 6 variables, not \(3, 4, 4\) of 6"),
         ({"space": "v"}, "unknown space 'v'"),
@@ -337,7 +364,7 @@ def test_a_network_for_another_generator_is_refused():
 def test_a_damaged_description_is_one_clear_line(change, message):
     model = inverted()
     with pytest.raises(ModelError, match=message) as caught:
-        InvertedModel(model.config | change, weights=model.network.state_dict())
+        build("inverted", model.config | change, weights=model.network.state_dict())
     assert "\n" not in str(caught.value)
 
 
@@ -345,7 +372,7 @@ def test_weights_of_neither_network_are_refused():
     model = inverted()
     weights = {**model.network.state_dict(), "other.weight": torch.zeros(1)}
     with pytest.raises(ModelError, match=r"other\.weight"):
-        InvertedModel(model.config, weights=weights)
+        build("inverted", model.config, weights=weights)
 
 
 def test_a_view_is_a_box_of_the_picture_in_both_directions(tmp_path):
@@ -374,9 +401,9 @@ def test_a_view_of_a_picture_shows_the_pixels_that_the_decoder_shows(tmp_path):
 
 def test_the_whole_picture_is_no_view():
     made = generator(frame=Frame("center"))
-    assert view_frame(made, "full") == made.frame
+    assert box_frame(made, "full") == made.frame
     with pytest.raises(ModelError, match=r"has the frame center, .* leave it out, or train"):
-        view_frame(made, "0,0,0.5,0.5")
+        box_frame(made, "0,0,0.5,0.5")
 
 
 def test_a_linear_generator_is_inverted(tmp_path):

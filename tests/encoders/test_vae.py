@@ -7,9 +7,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from latentmap.encoders import FAMILIES, build, load
-from latentmap.encoders.native import read_header, save_model
+from latentmap.encoders.native import add_view, read_header, save_model
 from latentmap.errors import ModelError, OutputError
-from latentmap.files.writing import tensor_file
+from latentmap.files import tensor_file
 from latentmap.frames import Frame
 from latentmap.model.testing import check_model
 
@@ -97,9 +97,24 @@ def save_one(path):
     return model
 
 
+def test_paths_are_taken_as_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = build_seeded("vae", DENSE)
+    save_model(model, "model.safetensors", training={})
+    add_view("model.safetensors", model, "0,0,1,1")
+    assert read_header("model.safetensors").views == {model.fingerprint: "0,0,1,1"}
+    assert load("model.safetensors").fingerprint == model.fingerprint
+
+
 def test_a_missing_model_file_is_one_clear_line(tmp_path):
     with pytest.raises(ModelError, match=r"there is no model file .*gone\.safetensors"):
         load(tmp_path / "gone.safetensors")
+
+
+def test_a_name_that_is_nearly_that_of_a_bundled_model_brings_it_to_mind(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=r"no model file svea: did you mean svae( or [\w-]+)*\? "):
+        load("svea")
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, 3000])

@@ -1,13 +1,13 @@
-"""LatentCache.get_or_encode: what is there is read, what is missing is encoded, once."""
+"""Coder.codes: what is there is read, what is missing is encoded, once."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from latentmap.cache import LatentCache, encode
-from latentmap.cache.latent_cache import encoding
+from latentmap.cache import Coder, LatentCache, encode, encoding
 from latentmap.codes.codes import ArrayRows
 from latentmap.errors import CacheError, ImageError
 from latentmap.frames import Frame
@@ -15,6 +15,11 @@ from latentmap.images import ImageSource, open_images
 from latentmap.model.testing import LinearModel
 
 SHAPE = (1, 8, 8)
+
+
+def encoded_by(cache, model, images, **options):
+    (codes,) = Coder(cache, **options).codes([model], images)
+    return codes
 
 
 def digits(n: int = 40) -> ImageSource:
@@ -51,10 +56,10 @@ def test_cached_codes_are_those_of_encode(tmp_path, encoded):
     cache, model, images = LatentCache(tmp_path), linear(), digits()
     expected = encode(model, images)
     encoded.clear()
-    same(cache.get_or_encode(model, images), expected)
+    same(encoded_by(cache, model, images), expected)
     assert encoded == {"linear": 40}
-    same(cache.get_or_encode(model, images), expected)
-    same(LatentCache(tmp_path).get_or_encode(linear(), digits()), expected)
+    same(encoded_by(cache, model, images), expected)
+    same(encoded_by(LatentCache(tmp_path), linear(), digits()), expected)
     assert encoded == {"linear": 40}
 
 
@@ -69,7 +74,7 @@ def test_several_models_come_in_their_order_and_images_are_read_once(tmp_path, m
         return real(self, views, **options)
 
     monkeypatch.setattr(ImageSource, "batches", counting)
-    results = cache.get_or_encode_all([*models, models[0]], images)
+    results = Coder(cache).codes([*models, models[0]], images)
     assert passes == [1]
     for model, codes in zip([*models, models[0]], results, strict=True):
         same(codes, encode(model, images))
@@ -78,34 +83,34 @@ def test_several_models_come_in_their_order_and_images_are_read_once(tmp_path, m
 def test_only_models_that_miss_are_run(tmp_path, encoded):
     cache, images = LatentCache(tmp_path), digits()
     models = [linear(seed, name=f"m{seed}") for seed in (0, 1)]
-    cache.get_or_encode(models[0], images)
-    cache.get_or_encode_all(models, images)
+    encoded_by(cache, models[0], images)
+    Coder(cache).codes(models, images)
     assert encoded == {"m0": 40, "m1": 40}
 
 
 def test_a_model_with_another_name_is_the_same_and_gets_its_name(tmp_path, encoded):
     cache, images = LatentCache(tmp_path), digits()
-    cache.get_or_encode(linear(name="old"), images)
-    codes = cache.get_or_encode(linear(name="new"), images)
+    encoded_by(cache, linear(name="old"), images)
+    codes = encoded_by(cache, linear(name="new"), images)
     assert codes.space.model == "new"
     assert encoded == {"old": 40}
 
 
 def test_another_frame_precision_or_data_is_encoded_anew(tmp_path, encoded):
     cache, images = LatentCache(tmp_path), digits()
-    cache.get_or_encode(linear(), images)
-    cache.get_or_encode(linear(name="frame", frame=Frame("0,0,0.5,0.5")), images)
-    cache.get_or_encode(linear(name="half"), images, precision="bfloat16")
-    cache.get_or_encode(linear(name="more"), digits(41))
+    encoded_by(cache, linear(), images)
+    encoded_by(cache, linear(name="frame", frame=Frame("0,0,0.5,0.5")), images)
+    encoded_by(cache, linear(name="half"), images, precision="bfloat16")
+    encoded_by(cache, linear(name="more"), digits(41))
     assert encoded == {"linear": 40, "frame": 40, "half": 40, "more": 41}
     assert len(cache.entries()) == 4
 
 
 def test_a_part_of_the_images_is_served_from_the_whole(tmp_path, encoded):
     cache, model = LatentCache(tmp_path), linear()
-    cache.get_or_encode(model, digits())
+    encoded_by(cache, model, digits())
     part = digits().subset([7, 3, 30])
-    codes = cache.get_or_encode(model, part)
+    codes = encoded_by(cache, model, part)
     assert encoded == {"linear": 40}
     same(codes, encode(model, part))
 
@@ -121,13 +126,15 @@ def test_work_that_was_stopped_goes_on_where_it_was_committed(tmp_path, encoded,
 
     monkeypatch.setattr(encoding, "_collect", stopping)
     with pytest.raises(KeyboardInterrupt):
-        LatentCache(tmp_path).get_or_encode_all(models, images, batch_size=8)
+        Coder(LatentCache(tmp_path), batch_size=8).codes(models, images)
     monkeypatch.setattr(encoding, "_collect", real)
     encoded.clear()
     calls = []
-    results = LatentCache(tmp_path).get_or_encode_all(
-        models, images, batch_size=8, progress=lambda done, total: calls.append((done, total))
+    progress = {"encoding": lambda done, total: calls.append((done, total))}
+    coder = Coder(
+        LatentCache(tmp_path), batch_size=8, stage=lambda label: nullcontext(progress.get(label))
     )
+    results = coder.codes(models, images)
     assert encoded == {"m0": 16, "m1": 16}
     assert calls == [(24, 40), (32, 40), (40, 40)]
     for model, codes in zip(models, results, strict=True):
@@ -146,9 +153,9 @@ def test_models_that_are_unequally_far_get_the_same_codes(tmp_path, monkeypatch)
 
         monkeypatch.setattr(encoding, "_collect", stopping)
         with pytest.raises(KeyboardInterrupt):
-            LatentCache(tmp_path).get_or_encode(model, images, batch_size=8)
+            encoded_by(LatentCache(tmp_path), model, images, batch_size=8)
     monkeypatch.setattr(encoding, "_collect", real)
-    results = LatentCache(tmp_path).get_or_encode_all(models, images, batch_size=7)
+    results = Coder(LatentCache(tmp_path), batch_size=7).codes(models, images)
     for model, codes in zip(models, results, strict=True):
         np.testing.assert_allclose(codes.vectors, encode(model, images).vectors, atol=1e-6)
 
@@ -156,14 +163,14 @@ def test_models_that_are_unequally_far_get_the_same_codes(tmp_path, monkeypatch)
 def test_a_damaged_entry_is_repaired_from_the_damage_on_and_said(tmp_path, encoded):
     model, images = linear(), digits()
     small = LatentCache(tmp_path, shard_bytes=8 * 4 * 4)
-    written = small.get_or_encode(model, images, batch_size=8)
+    written = encoded_by(small, model, images, batch_size=8)
     expected = replace(written, rows=ArrayRows(written.rows.read(0, 40)))
     shard = sorted(tmp_path.glob("entries/*/*.h5"))[2]
     data = shard.read_bytes()
     shard.write_bytes(data[:2100] + bytes([data[2100] ^ 4]) + data[2101:])
     encoded.clear()
     told: list[str] = []
-    repaired = LatentCache(tmp_path, notify=told.append).get_or_encode(model, images)
+    repaired = encoded_by(LatentCache(tmp_path, notify=told.append), model, images)
     same(repaired, expected)
     assert encoded == {"linear": 24}
     assert "shard-000000016-000000024.h5 is not as it was written" in told[0]
@@ -184,8 +191,8 @@ def test_a_broken_image_stops_the_run_and_keeps_the_others(tmp_path, encoded):
     (tmp_path / "images").mkdir()
     images, cache, model = broken_folder(tmp_path / "images"), LatentCache(tmp_path / "c"), linear()
     with pytest.raises(ImageError, match=r"4\.png"):
-        cache.get_or_encode(model, images, batch_size=2)
-    codes = cache.get_or_encode(model, images, batch_size=2, on_error="skip")
+        encoded_by(cache, model, images, batch_size=2)
+    codes = encoded_by(cache, model, images, batch_size=2, on_error="skip")
     assert codes.skipped == ("4.png",)
     assert codes.ids.tolist() == ["0.png", "1.png", "2.png", "3.png", "5.png"]
 
@@ -193,10 +200,10 @@ def test_a_broken_image_stops_the_run_and_keeps_the_others(tmp_path, encoded):
 def test_images_that_were_skipped_before_stop_a_run_that_must_not_skip(tmp_path, encoded):
     (tmp_path / "images").mkdir()
     images, cache, model = broken_folder(tmp_path / "images"), LatentCache(tmp_path / "c"), linear()
-    cache.get_or_encode(model, images, on_error="skip")
+    encoded_by(cache, model, images, on_error="skip")
     message = r"4\.png could not be read when .*: repair .* go on without it \(--on-error skip\)"
     with pytest.raises(ImageError, match=message):
-        cache.get_or_encode(model, images)
+        encoded_by(cache, model, images)
 
 
 def test_an_unfinished_entry_with_skipped_images_is_not_gone_on_with_when_it_must_not_skip(
@@ -213,22 +220,22 @@ def test_an_unfinished_entry_with_skipped_images_is_not_gone_on_with_when_it_mus
 
     monkeypatch.setattr(encoding, "_collect", stopping)
     with pytest.raises(KeyboardInterrupt):
-        cache.get_or_encode(model, images, batch_size=1, on_error="skip")
+        encoded_by(cache, model, images, batch_size=1, on_error="skip")
     encoded.clear()
     with pytest.raises(ImageError, match=r"4\.png could not be read when"):
-        cache.get_or_encode(model, images)
+        encoded_by(cache, model, images)
     assert encoded == {}
 
 
 def test_a_cache_that_is_a_file_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError, match=r"entry \w+ of .*file cannot be read: Not a directory"):
-        LatentCache(tmp_path / "file").get_or_encode(linear(), digits())
+        encoded_by(LatentCache(tmp_path / "file"), linear(), digits())
 
 
 def test_nothing_is_written_where_everything_is_there(tmp_path):
     cache, model = LatentCache(tmp_path), linear()
-    cache.get_or_encode(model, digits())
+    encoded_by(cache, model, digits())
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    LatentCache(tmp_path).get_or_encode(model, digits())
+    encoded_by(LatentCache(tmp_path), model, digits())
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before

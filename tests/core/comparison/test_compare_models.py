@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from latentmap.cache import LatentCache, encode
+from latentmap.cache import Coder, LatentCache, encode
 from latentmap.codes import Codes
 from latentmap.codes import pair as paired
-from latentmap.comparison import compare_models
+from latentmap.comparison import CompareOptions, compare_models
 from latentmap.comparison.kinds import kind_of_relocation
 from latentmap.comparison.making import images_for_all, maker_among
 from latentmap.comparison.methods import compare_methods_of_pair
@@ -19,6 +19,7 @@ from latentmap.images import open_images
 from latentmap.images.splits import split_by_hash
 from latentmap.mapping import Method, affine, fit, shared_factors
 from latentmap.model.testing import LinearModel
+from latentmap.progress import silent
 from latentmap.relocation import TrainingPairs, score_models
 
 
@@ -50,9 +51,10 @@ def pictures(folder, *, n=300, noise=0.0, channels=1, size=4):
     return open_images(folder / "images.npy")
 
 
-def compared(folder, models, images, **options):
-    options = {"permutations": 9, **options}
-    return compare_models(models, images, cache=LatentCache(folder / "cache"), **options)
+def compared(folder, models, images, *, stage=silent, references=None, **options):
+    coder = Coder(LatentCache(folder / "cache"), stage=stage)
+    chosen = CompareOptions(**{"permutations": 9, **options})
+    return compare_models(models, images, coder, options=chosen, references=references)
 
 
 def test_models_that_show_the_same_differ_by_a_rotation(tmp_path):
@@ -81,12 +83,12 @@ def test_scores_are_those_of_evaluate(tmp_path):
     result = compared(tmp_path, models, images)
     for place in ((0, 1), (0, 3)):
         pair = result.pairs[place]
-        scores = score_models(
-            pair.linear_map,
+        (scores,) = score_models(
+            [pair.linear_map],
             models[place[0]],
             models[place[1]],
             images.split("test"),
-            cache=LatentCache(tmp_path / "cache"),
+            tmp_path / "cache",
         )
         for name in ("r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency"):
             mine, theirs = getattr(pair, name), getattr(scores, name)
@@ -150,7 +152,7 @@ def test_a_walk_goes_through_the_mean_image(tmp_path):
     images = pictures(tmp_path)
     pair = compared(tmp_path, three(), images).pairs[0, 1]
     (batch,) = images.split("train").batches([LinearModel().view], batch_size=300)
-    mean = batch.images[0].float().div(255).mean(0)
+    mean = batch.floats(0).mean(0)
     for images_of_walk in (pair.source_walk, pair.target_walk):
         assert torch.allclose(images_of_walk[:, 2], mean.expand(3, 1, 4, 4), atol=1e-3)
     # Models that show the same change in the same way along what they share.
@@ -199,9 +201,9 @@ def test_a_method_has_no_r2_for_codes_that_do_not_vary():
         Codes.from_array(ids, v.astype(np.float32), space=s, frame=Frame("full"), data="")
         for v, s in zip(vectors, spaces, strict=True)
     )
-    training = TrainingPairs(paired(x, y), None, {})
+    training = TrainingPairs(paired(x, y), source, source, None, None, {})
     (found,), failed = compare_methods_of_pair(
-        training, source, None, test=(x, y), methods=["least-squares"], seed=0
+        training, test=(x, y), methods=["least-squares"], seed=0
     )
     assert not failed
     assert np.isnan(tuple(found.r2)).all()
@@ -275,7 +277,7 @@ def test_test_images_of_one_group_are_refused_before_any_work(tmp_path):
 def test_compared_images_of_one_group_are_refused_before_any_map(tmp_path):
     begun = []
 
-    def stage(title):
+    def stage(title, unit="images"):
         begun.append(title)
         return nullcontext()
 

@@ -7,7 +7,7 @@ import torch
 
 from latentmap.codes import Codes, pair
 from latentmap.errors import ImageError, ModelError, SpaceError
-from latentmap.expressiveness import bench
+from latentmap.expressiveness import BenchOptions, bench
 from latentmap.expressiveness.result import ratio_estimate
 from latentmap.expressiveness.targets import TargetName, TargetSet, titles_of
 from latentmap.frames import Frame
@@ -53,8 +53,9 @@ def scene(*, n=90, odd=15):
     return encoder, Narrow(6, (1, 8, 8), name="narrow"), TargetSet("set", images, images.ids)
 
 
-def run(tmp_path, models, targets, **options):
-    return bench(models, targets, own=20, search=QUICK, folder=tmp_path, **options)
+def run(tmp_path, models, targets, *, own=20, methods=None, search=QUICK, **given):
+    options = BenchOptions(own, methods, search)
+    return bench(models, targets, tmp_path, options=options, **given)
 
 
 def test_a_model_reproduces_its_own_images_and_what_lies_in_its_span(tmp_path):
@@ -118,7 +119,7 @@ def test_a_generator_that_lacks_something_covers_less(tmp_path):
 def test_a_search_that_finds_the_own_images_is_reliable_and_gives_the_limit(tmp_path):
     _, _, target = scene(n=20, odd=4)
     model = NarrowGenerator(6, (1, 8, 8), name="narrow")
-    (result,) = bench([model], [target], own=20, search=SearchSettings(starts=2), folder=tmp_path)
+    (result,) = run(tmp_path, [model], [target], search=SearchSettings(starts=2))
     assert list(result.own.reproductions) == ["search"]
     assert result.calibration < 0.05
     assert result.reliable
@@ -133,13 +134,12 @@ def test_a_search_that_finds_the_own_images_is_reliable_and_gives_the_limit(tmp_
 
 def test_a_search_that_does_not_find_the_own_images_is_unreliable(tmp_path):
     _, model, target = scene(n=10, odd=2)
-    (result,) = bench(
+    (result,) = run(
+        tmp_path,
         [model],
         [target],
-        own=20,
         methods=["search"],
         search=SearchSettings(steps=20, starts=1, prior=100),  # All codes go to the mean.
-        folder=tmp_path,
     )
     assert result.calibration > 0.05
     assert result.reliable is False
@@ -275,9 +275,9 @@ def test_what_is_wrong_is_said_before_any_work(tmp_path):
     with pytest.raises(ModelError, match=r"bare .* has no encoder to group images with"):
         run(tmp_path, [model], [target], encoder=generator)
     with pytest.raises(ImageError, match="at least 2 own images, not 1"):
-        bench([model], [target], own=1, folder=tmp_path)
+        run(tmp_path, [model], [target], own=1)
     with pytest.raises(ImageError, match=r"at least 6 own images .* not 5"):
-        bench([model], [target], own=5, encoder=encoder, folder=tmp_path)
+        run(tmp_path, [model], [target], own=5, encoder=encoder)
     assert not list(tmp_path.iterdir())
 
 

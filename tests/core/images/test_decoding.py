@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from latentmap.errors import ImageError
+from latentmap.images import decoding
 from latentmap.images.decoding import decode, picture_shape, plain_jpeg
-from latentmap.images.opening import decoding
 
 
 @pytest.fixture(params=["default", "fast"])

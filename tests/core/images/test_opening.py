@@ -10,8 +10,7 @@ from PIL import Image
 
 from latentmap.errors import ImageError
 from latentmap.frames import RESIZES, Frame, crop_resize
-from latentmap.images import Batch, View, load_all, open_images
-from latentmap.images.opening import decoding, loading
+from latentmap.images import Batch, View, decoding, load_all, loading, open_images
 
 FULL = View(Frame(), (10, 8), 3)
 

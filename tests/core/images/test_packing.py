@@ -255,7 +255,7 @@ import resource, sys
 from pathlib import Path
 from latentmap.errors import OutputError
 from latentmap.frames import Frame
-from latentmap.images.opening import View, open_images
+from latentmap.images import View, open_images
 from latentmap.images.packing import pack_images
 source = open_images("digits")
 for limit in (470000, 100000, 5000, 100):

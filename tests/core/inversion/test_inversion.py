@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from latentmap.cache import Coder, LatentCache
 from latentmap.errors import ImageError, ModelError
 from latentmap.images import open_images
-from latentmap.inversion import SearchSettings, code_search, invert_images
+from latentmap.inversion import SearchSettings, code_search, invert_images, invert_tensor
 from latentmap.inversion.code_search import search_codes
-from latentmap.inversion.inverting import INVERSION_METHODS, invert_source
+from latentmap.inversion.inverting import INVERSION_METHODS
 from latentmap.inversion.searches import new_searches, step_searches
 from latentmap.inversion.starts import draw_samples, nearest_samples
 from latentmap.model.testing import LinearModel
@@ -55,7 +56,7 @@ def test_what_is_outside_the_range_is_projected():
 def test_own_images_are_reproduced_by_a_curved_model():
     model = Curved()
     _, images = own(model)
-    inverted = invert_images(model, images, method="search", seed=0)
+    inverted = invert_tensor(model, images, method="search", seed=0)
     assert inverted.mse.max() < 1e-4
     torch.testing.assert_close(inverted.mse, error_of(model, inverted.codes, images))
     torch.testing.assert_close(inverted.ssim, ssim(model.decode(inverted.codes), images))
@@ -68,22 +69,22 @@ def test_the_best_code_seen_is_kept():
     samples = draw_samples(model, seed=0)
     starts = nearest_samples(model, images, samples, count=1, batch_size=64)[:, 0]
     settings = SearchSettings(steps=30, starts=1, rate=3.0)
-    found = search_codes(model, images, settings=settings, seed=0)
+    found = search_codes(model, images, search=settings, seed=0)
     assert (error_of(model, found.codes, images) <= error_of(model, starts, images)).all()
 
 
 def test_a_result_depends_on_the_seed_and_not_on_the_company():
     model = Curved()
     _, images = own(model, 7)
-    found = search_codes(model, images, settings=SHORT, seed=3)
-    again = search_codes(model, images, settings=SHORT, seed=3)
+    found = search_codes(model, images, search=SHORT, seed=3)
+    again = search_codes(model, images, search=SHORT, seed=3)
     assert torch.equal(found.codes, again.codes)
     order = torch.tensor([5, 0, 3])
-    some = search_codes(model, images[order], settings=SHORT, seed=3, batch_size=2)
+    some = search_codes(model, images[order], search=SHORT, seed=3, batch_size=2)
     torch.testing.assert_close(some.codes, found.codes[order], atol=1e-4, rtol=1e-4)
     assert torch.equal(some.steps, found.steps[order])
     assert torch.equal(some.chosen, found.chosen[order])
-    other = search_codes(model, images, settings=SHORT, seed=4)
+    other = search_codes(model, images, search=SHORT, seed=4)
     assert not torch.equal(found.codes, other.codes)
 
 
@@ -108,11 +109,9 @@ def test_the_starts_are_those_whose_images_are_nearest():
 def test_steps_are_counted_and_limited():
     model = Curved()
     images = torch.rand(5, *model.image_shape, generator=torch.Generator().manual_seed(0))
-    found = search_codes(model, images, settings=SearchSettings(steps=7, starts=3), seed=0)
+    found = search_codes(model, images, search=SearchSettings(steps=7, starts=3), seed=0)
     assert found.steps.tolist() == [21] * 5
-    found = search_codes(
-        model, images, settings=SearchSettings(steps=25, starts=3, trial=4), seed=0
-    )
+    found = search_codes(model, images, search=SearchSettings(steps=25, starts=3, trial=4), seed=0)
     assert found.steps.tolist() == [2 * 4 + 25] * 5
 
 
@@ -122,7 +121,7 @@ def test_an_image_that_is_done_makes_room(monkeypatch):
     codes, images = own(model, 9)
     model.decodes = 0
     settings = SearchSettings(steps=50, starts=1)
-    found = search_codes(model, images, start=codes, settings=settings, seed=0, batch_size=3)
+    found = search_codes(model, images, start=codes, search=settings, seed=0, batch_size=3)
     assert found.steps.tolist() == [1] * 9
     assert model.decodes == 9 * code_search._STRIDE
 
@@ -141,7 +140,7 @@ def test_only_full_batches_are_decoded():
 
     model.decode_with_gradient = spy
     settings = SearchSettings(steps=40, starts=1)
-    found = search_codes(model, images, start=codes, settings=settings, seed=0, batch_size=4)
+    found = search_codes(model, images, start=codes, search=settings, seed=0, batch_size=4)
     needed = int(found.steps.sum())
     assert (found.steps == 1).sum() == 8
     assert seen == sorted(seen, reverse=True)
@@ -151,11 +150,11 @@ def test_only_full_batches_are_decoded():
 def test_many_starts_are_no_worse_than_one():
     model = Curved(latent_dim=6)
     images = torch.rand(12, *model.image_shape, generator=torch.Generator().manual_seed(0))
-    one = invert_images(
-        model, images, method="search", settings=SearchSettings(starts=1, steps=80), seed=0
+    one = invert_tensor(
+        model, images, method="search", search=SearchSettings(starts=1, steps=80), seed=0
     )
-    many = invert_images(
-        model, images, method="search", settings=SearchSettings(starts=6, steps=80), seed=0
+    many = invert_tensor(
+        model, images, method="search", search=SearchSettings(starts=6, steps=80), seed=0
     )
     assert many.mse.mean() <= one.mse.mean() + 1e-6
     assert (many.chosen > 0).any()
@@ -165,12 +164,10 @@ def test_many_starts_are_no_worse_than_one():
 def test_a_hybrid_search_starts_at_the_code_of_the_encoder():
     model = LinearModel()
     codes, images = own(model)
-    network = invert_images(model, images, method="network", seed=0)
+    network = invert_tensor(model, images, method="network", seed=0)
     torch.testing.assert_close(network.codes, codes, atol=1e-5, rtol=0)
     assert network.steps.tolist() == [0] * len(images)
-    hybrid = invert_images(
-        model, images, method="hybrid", settings=SearchSettings(starts=1), seed=0
-    )
+    hybrid = invert_tensor(model, images, method="hybrid", search=SearchSettings(starts=1), seed=0)
     # The code is right, so that it is kept as it is, after the one step that shows it.
     assert torch.equal(hybrid.codes, network.codes)
     assert hybrid.steps.tolist() == [1] * len(images)
@@ -179,9 +176,9 @@ def test_a_hybrid_search_starts_at_the_code_of_the_encoder():
 def test_the_perceptual_term_gives_similar_images():
     model = Curved(latent_dim=3, image_shape=(1, 12, 12))
     images = torch.rand(6, *model.image_shape, generator=torch.Generator().manual_seed(0))
-    plain = invert_images(model, images, method="search", seed=0)
+    plain = invert_tensor(model, images, method="search", seed=0)
     settings = SearchSettings(perceptual=1.0)
-    seen = invert_images(model, images, method="search", settings=settings, seed=0)
+    seen = invert_tensor(model, images, method="search", search=settings, seed=0)
     assert seen.ssim.mean() > plain.ssim.mean()
     assert seen.mse.mean() > plain.mse.mean()
 
@@ -190,9 +187,7 @@ def test_the_prior_draws_codes_to_its_mean():
     model = LinearModel()
     images = model.decode(torch.full((1, 4), 0.9))
     norms = [
-        float(
-            search_codes(model, images, settings=SearchSettings(prior=weight), seed=0).codes.norm()
-        )
+        float(search_codes(model, images, search=SearchSettings(prior=weight), seed=0).codes.norm())
         for weight in (0.0, 1e-3, 10.0)
     ]
     assert norms[0] == pytest.approx(1.8, abs=0.03)
@@ -248,11 +243,11 @@ def test_progress_counts_steps_up_to_the_total():
     model = Curved()
     _, images = own(model, 5)
     told = []
-    invert_images(
+    invert_tensor(
         model,
         images,
         method="search",
-        settings=SHORT,
+        search=SHORT,
         seed=0,
         batch_size=2,
         progress=lambda done, total: told.append((done, total)),
@@ -265,13 +260,13 @@ def test_progress_counts_steps_up_to_the_total():
 def test_json_says_what_made_it():
     model = LinearModel()
     _, images = own(model, 3)
-    found = invert_images(model, images, method="search", settings=SHORT, seed=4).to_json()
+    found = invert_tensor(model, images, method="search", search=SHORT, seed=4).to_json()
     assert found["method"] == "search"
     assert found["seed"] == 4
     assert found["settings"]["steps"] == 60
     assert [set(entry) for entry in found["images"]] == [{"mse", "ssim", "steps", "start"}] * 3
     assert found["mse"] == pytest.approx(np.mean([entry["mse"] for entry in found["images"]]))
-    assert invert_images(model, images, method="network", seed=4).to_json()["settings"] is None
+    assert invert_tensor(model, images, method="network", seed=4).to_json()["settings"] is None
 
 
 def test_a_source_is_inverted_with_its_ids(tmp_path):
@@ -280,7 +275,7 @@ def test_a_source_is_inverted_with_its_ids(tmp_path):
     path = tmp_path / "images.npy"
     np.save(path, (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
     source = open_images(path)
-    codes, shown, inverted = invert_source(model, source, method="network", seed=0)
+    codes, shown, inverted = invert_images(model, source, tmp_path / "cache", method="network")
     assert codes.ids.tolist() == source.ids.tolist()
     assert np.array_equal(codes.digests, source.digests)
     torch.testing.assert_close(shown, images, atol=0.002, rtol=0)
@@ -289,18 +284,19 @@ def test_a_source_is_inverted_with_its_ids(tmp_path):
 
 def test_images_that_cannot_be_read_are_skipped(tmp_path):
     model = LinearModel()
+    coder = Coder(LatentCache(tmp_path / "cache"), on_error="skip")
     (tmp_path / "bad.png").write_bytes(b"no image")
     with pytest.raises(ImageError, match=r"none of the 1 images of .* can be read"):
-        invert_source(model, open_images(tmp_path), method="network", seed=0, on_error="skip")
+        invert_images(model, open_images(tmp_path), coder, method="network")
 
 
 def test_methods_that_are_not_there_are_refused():
     _, images = own(LinearModel())
     with pytest.raises(ModelError, match="unknown method 'best': choose one of network, search, h"):
-        invert_images(LinearModel(), images, method="best", seed=0)
+        invert_tensor(LinearModel(), images, method="best", seed=0)
     for method in set(INVERSION_METHODS) - {"search"}:
         with pytest.raises(ModelError, match=r"has no encoder for the method .*--method search"):
-            invert_images(Curved(), images, method=method, seed=0)
+            invert_tensor(Curved(), images, method=method, seed=0)
 
 
 @pytest.mark.parametrize(

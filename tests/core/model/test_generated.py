@@ -100,16 +100,16 @@ def test_a_map_needs_no_encoder_on_the_side_that_makes_the_images(tmp_path, forw
     images = generated_images(made, 400, seed=0, folder=tmp_path / "generated")
     source, target = (other, made) if forward else (made, other)
     cache = LatentCache(tmp_path)
-    linear_map = fit_models(source, target, images, cache=cache)
-    scores = score_models(linear_map, source, target, images.split("test"), cache=cache)
+    linear_map = fit_models(source, target, images, cache)
+    (scores,) = score_models([linear_map], source, target, images.split("test"), cache)
     # Both models show the same images: the map between them is exact but for eight bits.
     assert scores.r2.value > 0.999
     assert scores.m_mse.value < 1e-5
     shown = images.split("test").subset([0, 2])
     if forward:
-        moved = relocate(linear_map, source, target, shown)
+        moved = relocate(linear_map, source, target, shown, cache)
     else:
-        moved = relocate(linear_map, source, target, shown)
+        moved = relocate(linear_map, source, target, shown, cache)
         torch.testing.assert_close(moved.reconstructions, moved.originals, atol=0.003, rtol=0)
     torch.testing.assert_close(moved.relocated, moved.originals, atol=0.01, rtol=0)
 
@@ -118,14 +118,14 @@ def test_a_map_needs_no_encoder_on_the_side_that_makes_the_images(tmp_path, forw
 def test_pairs_come_from_the_stream_of_either_model(tmp_path, sample_from):
     source, target = LinearModel(name="a"), LinearModel(seed=1, name="b")
     cache = LatentCache(tmp_path)
-    pairs = sample_pairs(source, target, 30, cache=cache, sample_from=sample_from, seed=5)
+    pairs = sample_pairs(source, target, 30, cache, sample_from=sample_from, seed=5)
     maker, made = (source, pairs.source) if sample_from == "source" else (target, pairs.target)
     torch.testing.assert_close(made.vectors, maker.sample(30, seed=5))
     torch.testing.assert_close(
         target.decode(pairs.target), source.decode(pairs.source), atol=0.02, rtol=0
     )
     with pytest.raises(ImageError, match="is not inside the picture"):
-        sample_pairs(source, target, 30, cache=cache, view="0,0,2,1")
+        sample_pairs(source, target, 30, cache, view="0,0,2,1")
 
 
 class Decoder(LinearModel):
@@ -230,7 +230,7 @@ def test_the_frame_of_faces_is_found_in_whole_pictures():
     small = View(Frame("celeba"), (16, 16), 1)
     whole = open_images(data / "celeba_originals.zip", limit=1064)
     (batch,) = whole.subset(range(64, 1064)).batches([small], batch_size=1000)
-    subject = Subject(batch.images[0] / 255, d=40)
+    subject = Subject(batch.floats(0), d=40)
     pictures = np.stack([whole.read(i) for i in range(64)])
     found = estimate_box(pictures, subject)
     np.testing.assert_allclose(found.box, CELEBA_BOX, atol=0.03)
@@ -259,13 +259,13 @@ def test_a_map_remembers_which_box_its_models_saw(tmp_path):
     images, made, seeing = images_between(
         maker, other, 300, seed=0, folder=tmp_path / "generated", view="0,0,0.5,0.5"
     )
-    linear_map = fit_models(seeing, made, images, cache=cache)
+    linear_map = fit_models(seeing, made, images, cache)
     test = images.split("test")
-    scores = score_models(linear_map, seeing, made, test, cache=cache)
-    again = score_models(linear_map, other, maker, test, cache=cache)
+    (scores,) = score_models([linear_map], seeing, made, test, cache)
+    (again,) = score_models([linear_map], other, maker, test, cache)
     assert again.r_mse == scores.r_mse
     assert again.m_mse == scores.m_mse
-    moved = relocate(linear_map, other, maker, test.subset([0]))
+    moved = relocate(linear_map, other, maker, test.subset([0]), cache)
     expected = (maker.decode(test.codes_in(maker.space).vectors[:1]) * 255).round() / 255
     assert torch.equal(moved.originals, expected[:, :, :4, :4])
 

@@ -5,13 +5,19 @@ import pytest
 import torch
 from PIL import Image
 
-from latentmap.cache import LatentCache
+from latentmap.cache import Coder, LatentCache
 from latentmap.errors import ImageError, MapError, SpaceError
 from latentmap.images import ImageSource, open_images
 from latentmap.mapping import FitOptions, Method, Solution
 from latentmap.model.contract import Posterior
 from latentmap.model.testing import LinearModel
-from latentmap.relocation import fit_models, relocate, score_models
+from latentmap.relocation import (
+    fit_models,
+    fit_training,
+    relocate,
+    score_models,
+    training_pairs,
+)
 
 
 def scene(folder: Path, *, n: int = 200) -> tuple[LinearModel, LinearModel, ImageSource]:
@@ -27,15 +33,15 @@ def scene(folder: Path, *, n: int = 200) -> tuple[LinearModel, LinearModel, Imag
 def test_from_two_models_and_images_to_a_map_its_scores_and_relocated_images(tmp_path):
     source, target, images = scene(tmp_path)
     cache = LatentCache(tmp_path / "cache")
-    linear_map = fit_models(source, target, images, cache=cache)
+    linear_map = fit_models(source, target, images, cache)
     test = images.split("test")
-    scores = score_models(linear_map, source, target, test, cache=cache)
+    (scores,) = score_models([linear_map], source, target, test, cache)
     assert linear_map.n_pairs == (images.splits == "train").sum()
     assert scores.n_test == len(test)
     assert scores.efficiency.value == pytest.approx(1, abs=1e-3)
-    moved = relocate(linear_map, source, target, test.subset([0, 1, 2]))
+    moved = relocate(linear_map, source, target, test.subset([0, 1, 2]), cache)
     (batch,) = test.subset([0, 1, 2]).batches([source.view], batch_size=3)
-    assert torch.equal(moved.originals, batch.images[0] / 255)
+    assert torch.equal(moved.originals, batch.floats(0))
     assert torch.allclose(moved.reconstructions, moved.originals, atol=0.01)
     assert torch.allclose(moved.relocated, moved.originals, atol=0.01)
 
@@ -52,8 +58,8 @@ def test_a_method_of_ones_own_has_the_noise_that_it_needs_from_the_source(tmp_pa
     _, target, images = scene(tmp_path)
     source = Unsure(seed=1, name="a")
     options = FitOptions(Method("noise-alone", solve_noise, needs=("noise",)))
-    named = {"options": options, "references": ("a.safetensors", "svae")}
-    linear_map = fit_models(source, target, images, cache=LatentCache(tmp_path / "c"), **named)
+    training = training_pairs(source, target, images, LatentCache(tmp_path / "cache"))
+    linear_map = fit_training(training, options=options, references=("a.safetensors", "svae"))
     assert linear_map.method == "noise-alone"
     assert (linear_map.bias == 0.25).all()
     assert (linear_map.source_reference, linear_map.target_reference) == ("a.safetensors", "svae")
@@ -74,8 +80,8 @@ def test_every_stage_is_announced(tmp_path):
             return None
 
     cache = LatentCache(tmp_path / "cache")
-    linear_map = fit_models(source, target, images, cache=cache, stage=Stage)
-    score_models(linear_map, source, target, images, cache=cache, stage=Stage)
+    linear_map = fit_models(source, target, images, Coder(cache, stage=Stage))
+    score_models([linear_map], source, target, images, Coder(cache, stage=Stage))
     prepared = ["reading images", "encoding"]
     assert stages == [*prepared, "fitting", *prepared, "scoring"]
 
@@ -83,11 +89,11 @@ def test_every_stage_is_announced(tmp_path):
 def test_a_copy_of_a_training_image_under_another_name_is_left_out(tmp_path):
     source, target, images = scene(tmp_path)
     cache = LatentCache(tmp_path / "cache")
-    linear_map = fit_models(source, target, images, cache=cache, n_pairs=30, seed=1)
+    linear_map = fit_models(source, target, images, cache, n_pairs=30, seed=1)
     pixels = np.stack([images.read(i) for i in range(len(images))])
     np.save(tmp_path / "reversed.npy", pixels[::-1])
     others = open_images(tmp_path / "reversed.npy")
-    scores = score_models(linear_map, source, target, others, cache=cache)
+    (scores,) = score_models([linear_map], source, target, others, cache)
     assert scores.record["n_left_out"] == 30
     assert scores.n_test == 170
 
@@ -102,10 +108,10 @@ def test_images_that_could_not_be_read_are_in_the_records(tmp_path):
     for name in lost.values():
         (tmp_path / "faces" / name).write_bytes(b"no image")
     faces, cache = open_images(tmp_path / "faces"), LatentCache(tmp_path / "cache")
-    linear_map = fit_models(source, target, faces, cache=cache, on_error="skip")
+    linear_map = fit_models(source, target, faces, Coder(cache, on_error="skip"))
     assert linear_map.record["fit_skipped"] == [lost["train"]]
     test = faces.split("test")
-    scores = score_models(linear_map, source, target, test, cache=cache, on_error="skip")
+    (scores,) = score_models([linear_map], source, target, test, Coder(cache, on_error="skip"))
     assert scores.record["skipped"] == [lost["test"]]
     assert scores.n_test == len(test) - 1
 
@@ -113,18 +119,18 @@ def test_images_that_could_not_be_read_are_in_the_records(tmp_path):
 def test_the_split_test_is_kept_for_the_scores(tmp_path):
     source, target, images = scene(tmp_path)
     with pytest.raises(MapError, match="cannot be fitted on the split test"):
-        fit_models(source, target, images, cache=LatentCache(tmp_path / "c"), split="test")
+        fit_models(source, target, images, tmp_path / "c", split="test")
     with pytest.raises(ImageError, match="unknown split 'rest'"):
-        fit_models(source, target, images, cache=LatentCache(tmp_path / "c"), split="rest")
+        fit_models(source, target, images, tmp_path / "c", split="rest")
 
 
 def test_other_models_are_refused_before_any_work(tmp_path):
     source, target, images = scene(tmp_path)
     cache = LatentCache(tmp_path / "cache")
-    linear_map = fit_models(source, target, images, cache=cache)
+    linear_map = fit_models(source, target, images, cache)
     empty = LatentCache(tmp_path / "empty")
     with pytest.raises(SpaceError, match=r"goes from z of a .*--src, not b \(z of b"):
-        score_models(linear_map, target, source, images, cache=empty)
+        score_models([linear_map], target, source, images, empty)
     with pytest.raises(SpaceError, match=r"goes to z of b .*--dst, not a \(z of a"):
-        relocate(linear_map, source, source, images)
+        relocate(linear_map, source, source, images, cache)
     assert not (tmp_path / "empty").exists()

@@ -12,8 +12,14 @@ from latentmap.frames import Frame
 from latentmap.images import open_images
 from latentmap.mapping import fit
 from latentmap.model.testing import LinearModel
-from latentmap.relocation import evaluate
-from latentmap.relocation.scores import FIGURES
+from latentmap.relocation import evaluate as evaluate_maps
+from latentmap.relocation.scores import FIGURES, measure, scores_of
+
+
+def evaluate(linear_map, *what, **options):
+    """The scores of one map."""
+    (scores,) = evaluate_maps([linear_map], *what, **options)
+    return scores
 
 
 def scene(folder: Path, *, n=60, noise=0.0, target_frame=None, target_shape=(1, 4, 4)):
@@ -75,7 +81,8 @@ def test_the_figures_are_those_of_their_definitions(tmp_path):
     source, target, images = scene(tmp_path, noise=0.05)
     pairs = paired(source, target, images)
     fitted = fit(pairs.take(np.arange(20)))
-    scores = evaluate(fitted, pairs, source, target, images, batch_size=7)
+    (measured,) = measure([fitted], pairs, source, target, images, batch_size=7)
+    scores = scores_of(fitted, measured)
     (pixels,) = next(iter(images.batches([source.view], batch_size=60))).images
     x, z, y = pixels / 255, pairs.source.vectors, pairs.target.vectors
     mapped = fitted.apply(z)
@@ -208,8 +215,8 @@ def test_progress_counts_both_passes(tmp_path):
     source, target, images = scene(tmp_path)
     pairs = paired(source, target, images)
     seen = []
-    evaluate(
-        fit(pairs),
+    measure(
+        [fit(pairs)],
         pairs,
         source,
         target,

@@ -1,7 +1,10 @@
 import math
 
+import torch
+
 from latentmap.codes import Space
-from latentmap.relocation.section import curve_section
+from latentmap.relocation.relocating import Relocated
+from latentmap.relocation.section import curve_section, relocation_grid
 from latentmap.relocation.several_maps import CurvePoint, LearningCurve
 from latentmap.report import Measure
 from latentmap.report.parts import Curve
@@ -35,3 +38,10 @@ def test_a_learning_curve_is_drawn_for_codes_and_for_images():
 
 def test_an_efficiency_that_is_not_defined_everywhere_is_not_drawn():
     assert list(drawn(curve_of(efficiency=(math.nan, 0.8)))) == ["R2 of the codes"]
+
+
+def test_a_relocation_has_three_rows():
+    images = torch.rand(4, 3, 64, 64)
+    small = torch.rand(4, 1, 32, 32)
+    grid = relocation_grid(Relocated(images, images, small), "vae", "svae")
+    assert grid.size[1] == 3 * 128 + 2 * 4

@@ -5,7 +5,6 @@ from PIL import Image
 
 from latentmap.errors import ImageError, OutputError
 from latentmap.report import image_grid, save_figure
-from latentmap.report.figures import relocation_grid
 
 
 def test_every_image_stands_in_its_cell_with_its_own_colour():
@@ -41,13 +40,6 @@ def test_rows_of_other_sizes_channels_and_numbers_are_brought_to_one_cell():
     grid = image_grid(rows)
     assert grid.size[1] == 3 * 128 + 2 * 4
     assert grid.mode == "RGB"
-
-
-def test_a_relocation_has_three_rows():
-    images = torch.rand(4, 3, 64, 64)
-    small = torch.rand(4, 1, 32, 32)
-    grid = relocation_grid(images, images, small, source="vae", target="svae")
-    assert grid.size[1] == 3 * 128 + 2 * 4
 
 
 def test_values_outside_zero_and_one_are_clipped():

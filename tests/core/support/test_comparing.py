@@ -13,8 +13,8 @@ from latentmap.images import open_images
 from latentmap.intervals import Estimate
 from latentmap.mapping import FitOptions
 from latentmap.model.testing import LinearModel
-from latentmap.relocation import fit_training, score_models, silent, training_pairs
-from latentmap.support import build_support_set, compare_strategies
+from latentmap.relocation import fit_training, score_models, training_pairs
+from latentmap.support import StrategyOptions, choose_support_set, compare_strategies
 from latentmap.support.curves import save_support_curves
 from latentmap.support.selection import STRATEGIES
 from latentmap.support.verdicts import StrategyPoint, SupportComparison
@@ -35,22 +35,13 @@ def scene(folder, *, n=400, noise=0.0, span_seed=0):
     return source, target, open_images(folder / "images.npy")
 
 
-def compared(folder, models, *, sizes, **given):
+def compared(folder, models, *, sizes, seed=0, fitting=None, **given):
     source, target, images = models
-    cache = LatentCache(folder / "cache")
-    training = training_pairs(source, target, images, cache=cache)
     test = given.pop("test", None) or images.split("test")
+    training = training_pairs(source, target, images, folder / "cache")
+    options = StrategyOptions(sizes, variables=(0, 1), **given)
     found = compare_strategies(
-        training,
-        source,
-        target,
-        images,
-        test,
-        sizes=sizes,
-        variables=(0, 1),
-        cache=cache,
-        stage=silent,
-        **given,
+        training, test, folder / "cache", options=options, fitting=fitting, seed=seed
     )
     return training, found
 
@@ -77,7 +68,7 @@ def test_figures_are_those_of_the_scores_of_the_same_maps(tmp_path):
         strategies=("random", "kmeans"),
         draws=2,
         seed=7,
-        options=options,
+        fitting=options,
     )
     cache, test = LatentCache(tmp_path / "cache"), images.split("test")
     assert found.n_test == found.n_images == len(test)
@@ -85,12 +76,12 @@ def test_figures_are_those_of_the_scores_of_the_same_maps(tmp_path):
     for strategy in ("random", "kmeans"):
         scores = []
         for draw in range(2):
-            chosen = build_support_set(
-                training.pairs.source, strategy=strategy, size=20, seed=7 + draw
+            chosen = choose_support_set(
+                training.pairs.source, (), strategy=strategy, size=20, seed=7 + draw
             )
             rows = np.flatnonzero(np.isin(training.pairs.ids, chosen.ids))
-            linear_map = fit_training(training.take(rows), source, images, options=options)
-            scores.append(score_models(linear_map, source, target, test, cache=cache))
+            linear_map = fit_training(training.take(rows), options=options)
+            scores += score_models([linear_map], source, target, test, cache)
         expected[strategy] = {
             name: np.array([getattr(score, name).value for score in scores])
             for name in ("r2", "efficiency")
@@ -109,7 +100,7 @@ def test_a_planted_advantage_of_far_images_is_found(tmp_path):
     # A linear map under noise of one size everywhere: what D-optimal sets are made for.
     models = scene(tmp_path, n=1500, noise=0.15, span_seed=5)
     options = FitOptions(method="least-squares")
-    given = {"strategies": ("sectors", "doptimal"), "draws": 8, "options": options}
+    given = {"strategies": ("sectors", "doptimal"), "draws": 8, "fitting": options}
     _, found = compared(tmp_path, models, sizes=[10], **given)
     best = found.best(10)
     assert best.strategy == "doptimal"

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from latentmap.codes import Codes, Space
-from latentmap.support import build_support_set
+from latentmap.support import choose_support_set
 from latentmap.support.occupancy import chi_square, occupancy_of
 
 
@@ -13,7 +13,7 @@ def support_of(vectors, *, kind="z", k=3, threshold=0.5):
     vectors = np.asarray(vectors, dtype=np.float32)
     space = Space(kind, vectors.shape[1], "a", "aa")
     codes = Codes.from_array(np.arange(len(vectors)).astype(str), vectors, space=space)
-    return build_support_set(codes, variables=range(k), threshold=threshold, size=2**k, seed=0)
+    return choose_support_set(codes, variables=range(k), threshold=threshold, size=2**k, seed=0)
 
 
 def gaussian(n=3000, d=4, seed=0):

@@ -11,8 +11,8 @@ from latentmap.codes import Codes, Space
 from latentmap.errors import SpaceError, SupportError
 from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
-from latentmap.support import order_variables
 from latentmap.support.gains import save_gains, traversals_figure
+from latentmap.support.ordering import order_by_gain
 from latentmap.support.race import CONFIDENCE, look_sizes
 
 SCALES = np.array([0.1, 0.9, 0.02, 0.5, 0.3, 0.7, 0.2, 0.4])
@@ -50,7 +50,7 @@ def in_w(model):
 
 def test_the_gains_of_orthogonal_pictures_are_known(model, images):
     codes = encode(model, images)
-    result = order_variables(model, images, codes, exhaustive=True, seed=0)
+    result = order_by_gain(model, images, codes, exhaustive=True, seed=0)
     expected = known_gains(model, codes)
     np.testing.assert_allclose(result.gain, expected, rtol=1e-3, atol=1e-9)
     assert result.order.tolist() == np.argsort(-expected).tolist() == [1, 5, 3, 7, 4, 6, 0, 2]
@@ -62,7 +62,7 @@ def test_the_gains_of_orthogonal_pictures_are_known(model, images):
 
 def test_the_race_gives_the_order_of_all_decodes_for_fewer(model, images):
     codes = encode(model, images)
-    result = order_variables(model, images, codes, leading=5, seed=0)
+    result = order_by_gain(model, images, codes, leading=5, seed=0)
     # Here a gain follows from the code, so the first look tells them all apart.
     assert result.order.tolist() == [1, 5, 3, 7, 4, 6, 0, 2]
     np.testing.assert_allclose(result.gain, known_gains(model, codes), rtol=0.02, atol=1e-8)
@@ -79,7 +79,7 @@ def test_a_gain_is_the_one_of_its_definition_image_by_image(tmp_path):
     np.save(tmp_path / "noise.npy", pixels)
     images = open_images(tmp_path / "noise.npy")
     codes = encode(model, images)
-    result = order_variables(model, images, codes, leading=3, exhaustive=True, seed=0)
+    result = order_by_gain(model, images, codes, leading=3, exhaustive=True, seed=0)
     for variable in range(3):
         gains = []
         for row in range(20):
@@ -97,7 +97,7 @@ def test_without_a_prior_a_variable_is_set_to_its_mean(tmp_path):
     model = in_w(LinearModel(latent_dim=8, image_shape=(1, 8, 8)))
     images = make_images(tmp_path / "w.npy", model, mean=0.3, scales=SCALES * 0.7)
     codes = encode(model, images)
-    result = order_variables(model, images, codes, exhaustive=True, seed=0)
+    result = order_by_gain(model, images, codes, exhaustive=True, seed=0)
     mean = codes.vectors.double().mean(0)
     np.testing.assert_allclose(result.center, mean.numpy(), rtol=1e-6)
     np.testing.assert_allclose(result.gain, known_gains(model, codes, mean), rtol=1e-3, atol=1e-9)
@@ -108,7 +108,7 @@ def test_variables_that_do_nothing_leave_at_the_first_look(tmp_path, model):
     scales = np.where(np.arange(8) < 3, 0.8, 0.0)
     images = make_images(tmp_path / "few.npy", model, scales=scales)
     codes = encode(model, images)
-    result = order_variables(model, images, codes, leading=5, seed=0)
+    result = order_by_gain(model, images, codes, leading=5, seed=0)
     assert result.inactive == (3, 4, 5, 6, 7)
     assert set(result.order[:3].tolist()) == {0, 1, 2}
     assert result.images[3:].tolist() == [64] * 5
@@ -120,20 +120,20 @@ def test_a_variable_that_hardly_varies_but_matters_stays(tmp_path):
     images = make_images(tmp_path / "small.npy", model, scales=SCALES * 0.2)
     codes = encode(model, images)
     assert float(codes.vectors.var(0).max()) < 0.05
-    result = order_variables(model, images, codes, leading=4, seed=0)
+    result = order_by_gain(model, images, codes, leading=4, seed=0)
     assert result.order[:4].tolist() == [1, 5, 3, 7]
     assert not set(result.inactive) & {1, 5, 3, 7}
 
 
 def test_a_seed_repeats_and_the_order_of_images_does_not_matter(model, images):
     codes = encode(model, images)
-    first = order_variables(model, images, codes, leading=3, seed=5)
-    again = order_variables(model, images, codes, leading=3, seed=5)
-    other = order_variables(model, images, codes, leading=3, seed=6)
+    first = order_by_gain(model, images, codes, leading=3, seed=5)
+    again = order_by_gain(model, images, codes, leading=3, seed=5)
+    other = order_by_gain(model, images, codes, leading=3, seed=6)
     assert np.array_equal(first.gain, again.gain)
     assert not np.array_equal(first.gain, other.gain)
     shuffled = images.subset(np.random.default_rng(0).permutation(400))
-    mixed = order_variables(model, shuffled, codes, leading=3, seed=5)
+    mixed = order_by_gain(model, shuffled, codes, leading=3, seed=5)
     np.testing.assert_allclose(mixed.gain, first.gain, rtol=1e-6)
     assert np.array_equal(mixed.images, first.images)
 
@@ -142,8 +142,8 @@ def test_a_seed_repeats_and_the_order_of_images_does_not_matter(model, images):
 def test_the_batch_size_does_not_matter(tmp_path, model, batch_size):
     images = make_images(tmp_path / "ten.npy", model, n=10)
     codes = encode(model, images)
-    expected = order_variables(model, images, codes, seed=0)
-    result = order_variables(model, images, codes, seed=0, batch_size=batch_size)
+    expected = order_by_gain(model, images, codes, seed=0)
+    result = order_by_gain(model, images, codes, seed=0, batch_size=batch_size)
     np.testing.assert_allclose(result.gain, expected.gain, rtol=1e-5, atol=1e-9)
     assert result.decodes == 90
 
@@ -151,8 +151,8 @@ def test_the_batch_size_does_not_matter(tmp_path, model, batch_size):
 def test_images_without_codes_are_left_out(model, images):
     codes = encode(model, images)
     kept = np.arange(len(images)) % 4 != 0
-    result = order_variables(model, images, codes.take(kept), exhaustive=True, seed=0)
-    alone = order_variables(
+    result = order_by_gain(model, images, codes.take(kept), exhaustive=True, seed=0)
+    alone = order_by_gain(
         model, images.subset(np.flatnonzero(kept)), codes.take(kept), exhaustive=True, seed=0
     )
     assert result.n_images == 300
@@ -162,7 +162,7 @@ def test_images_without_codes_are_left_out(model, images):
 
 def test_progress_counts_decodes_and_never_passes_its_total(model, images):
     calls = []
-    result = order_variables(
+    result = order_by_gain(
         model, images, encode(model, images), seed=0, progress=lambda *call: calls.append(call)
     )
     assert calls[-1][0] == result.decodes
@@ -171,7 +171,7 @@ def test_progress_counts_decodes_and_never_passes_its_total(model, images):
 
 
 def test_json_names_the_variables_in_order(model, images):
-    result = order_variables(model, images, encode(model, images), leading=4, seed=9)
+    result = order_by_gain(model, images, encode(model, images), leading=4, seed=9)
     printed = json.loads(json.dumps(result.to_json(), allow_nan=False))
     assert printed["leading"] == [1, 5, 3, 7]
     assert [one["variable"] for one in printed["variables"]] == result.order.tolist()
@@ -184,30 +184,30 @@ def test_json_names_the_variables_in_order(model, images):
 def test_codes_of_another_model_are_refused(model, images):
     codes = encode(LinearModel(latent_dim=8, image_shape=(1, 8, 8), seed=3), images)
     with pytest.raises(SpaceError, match="codes for linear must be in"):
-        order_variables(model, images, codes, seed=0)
+        order_by_gain(model, images, codes, seed=0)
 
 
 @pytest.mark.parametrize("leading", [0, 9])
 def test_more_leading_variables_than_there_are_are_refused(model, images, leading):
     with pytest.raises(SupportError, match=f"1 to 8 of them can lead, not {leading}"):
-        order_variables(model, images, encode(model, images), leading=leading, seed=0)
+        order_by_gain(model, images, encode(model, images), leading=leading, seed=0)
 
 
 def test_an_encoder_that_returns_constants_is_refused(model, images):
     vectors = np.full((400, 8), 0.37, np.float32)
     codes = Codes.from_array(images.ids, vectors, space=model.space)
     with pytest.raises(SupportError, match="gives all 400 images the same code"):
-        order_variables(model, images, codes, seed=0)
+        order_by_gain(model, images, codes, seed=0)
 
 
 def test_no_images_with_codes_are_refused(model, images):
     stranger = Codes.from_array(["elsewhere"], np.zeros((1, 8), np.float32), space=model.space)
     with pytest.raises(SupportError, match="at least 2 images with codes, not 0"):
-        order_variables(model, images, stranger, seed=0)
+        order_by_gain(model, images, stranger, seed=0)
 
 
 def test_the_bar_figure_is_written(tmp_path, model, images):
-    result = order_variables(model, images, encode(model, images), leading=3, seed=0)
+    result = order_by_gain(model, images, encode(model, images), leading=3, seed=0)
     save_gains(result, tmp_path / "gains.png", title="gains")
     with Image.open(tmp_path / "gains.png") as read:
         pixels = np.asarray(read.convert("RGB")).reshape(-1, 3)
@@ -216,7 +216,7 @@ def test_the_bar_figure_is_written(tmp_path, model, images):
 
 
 def test_traversals_move_one_variable_and_leave_the_others(model, images):
-    result = order_variables(model, images, encode(model, images), leading=2, seed=0)
+    result = order_by_gain(model, images, encode(model, images), leading=2, seed=0)
     code = torch.full((8,), 0.1)
     grid = np.asarray(traversals_figure(model, result, code))
     cell = 96

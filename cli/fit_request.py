@@ -1,0 +1,218 @@
+"""What is fitted on what: two models, the images or samples that pair them, and how codes are had.
+
+``fit``, ``map methods`` and ``map curve`` share it: what they ask for differs, not what it is asked
+of.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from latentmap.cli.image_choice import DEFAULT_SAMPLES, SampleOptions, sample_options
+from latentmap.cli.options import (
+    CoderOptions,
+    DataOptions,
+    coder_options,
+    data_options,
+    device_option,
+    seed_option,
+)
+
+if TYPE_CHECKING:
+    from latentmap.cache import Coder
+    from latentmap.images import ImageSource
+    from latentmap.model import Model
+    from latentmap.relocation import TrainingPairs
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What there is to fit on, the images to score, and what is to be said of both."""
+
+    training: TrainingPairs
+    test: ImageSource
+    coder: Coder
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """Two models and what pairs them, as given on the command line."""
+
+    src: str
+    dst: str
+    data: DataOptions
+    samples: SampleOptions
+    support: Path | None
+    n_pairs: int | None
+    seed: int
+    device: str
+    coding: CoderOptions
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing but the models was given: samples stand in for images then."""
+        return self.data.path is None and self.samples.n is None
+
+    def check(self) -> None:
+        """Refuses what cannot be together.
+
+        Raises:
+            click.UsageError: that is so.
+        """
+        if self.support is not None:
+            if self.alone:
+                raise click.UsageError(
+                    "--support needs the images that it was built from: give --data"
+                )
+            given = {
+                "--samples": self.samples.n,
+                "--split": self.data.split,
+                "--pairs": self.n_pairs,
+            }
+            names = [name for name, value in given.items() if value is not None]
+            if names:
+                raise click.UsageError(
+                    f"{' and '.join(names)} cannot be used with --support, which says what the map "
+                    "is fitted on: leave one of them out"
+                )
+        self._samples.check(self.data)
+
+    def load(self) -> tuple[Model, Model]:
+        """The source and the target.
+
+        Raises:
+            ModelError: one cannot be loaded.
+        """
+        from latentmap.encoders import load
+
+        return load(self.src, device=self.device), load(self.dst, device=self.device)
+
+    def open(self, source: Model, target: Model) -> Fitted:
+        """The pairs to fit on, and the images to score.
+
+        Raises:
+            LatentmapError: the images or their codes are not to be had.
+        """
+        from latentmap.cli.output import command_line
+        from latentmap.relocation import training_pairs
+
+        coder = self.coding.open(self.data)
+        if self._samples.n is None:
+            images = replace(self.data, split=None, limit=None).open()
+        else:
+            images, source, target = self._samples.draw(source, target, coder, seed=self.seed)
+        record: dict[str, Any] = {
+            "command": command_line(),
+            "group_by": self.data.group_by and self.data.group_by.name,
+        }
+        if self.support is None:
+            images, members = self.data.limited(images), None
+            test = images.split("test")
+        else:
+            test = images.split("test")
+            if self.data.limit is not None:
+                test = test.first_of(["test"], self.data.limit)
+            images, members, record["support"] = self._members(images, test, coder)
+        training = training_pairs(
+            source,
+            target,
+            images,
+            coder,
+            split=self.data.fitted_split,
+            chosen=members,
+            n_pairs=self.n_pairs,
+            seed=self.seed,
+        )
+        return Fitted(training, test, coder, record)
+
+    @property
+    def _samples(self) -> SampleOptions:
+        return replace(self.samples, n=DEFAULT_SAMPLES) if self.alone else self.samples
+
+    def _members(
+        self, images: ImageSource, test: ImageSource, coder: Coder
+    ) -> tuple[ImageSource, ImageSource, dict[str, Any]]:
+        from latentmap.support import SupportSet
+        from latentmap.support.training import members_in
+
+        assert self.support is not None
+        support = SupportSet.load(self.support)
+        with coder.stage("reading images") as progress:
+            images.examine(progress)
+        images, members, record = members_in(support, images, test)
+        return images, members, {"file": str(self.support), **record}
+
+
+def fit_request(command: Command, *, pairs: bool = True) -> Command:
+    """Adds the options of what is fitted on what; the command gets them as ``request: FitRequest``.
+
+    Without ``pairs`` the command says itself how many pairs are taken: --pairs and --support are
+    left out.
+    """
+
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any,
+        src: str,
+        dst: str,
+        data: DataOptions,
+        samples: SampleOptions,
+        seed: int,
+        device: str,
+        coding: CoderOptions,
+        support: Path | None = None,
+        n_pairs: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        request = FitRequest(src, dst, data, samples, support, n_pairs, seed, device, coding)
+        return command(*args, request=request, **kwargs)
+
+    options: list[Callable[..., Any]] = [
+        src_option,
+        dst_option,
+        functools.partial(data_options, required=False),  # Samples can stand in place of images.
+        functools.partial(sample_options, fewest=50, view=True),
+    ]
+    if pairs:
+        options += [_support_option, _pairs_option]
+    decorated: Any = wrapped
+    for option in reversed([*options, seed_option, coder_options, device_option]):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]  # as in options.py
+
+
+src_option = click.option(
+    "--src", required=True, metavar="MODEL", help="The source: codes come from it."
+)
+dst_option = click.option(
+    "--dst", required=True, metavar="MODEL", help="The target: codes go to it."
+)
+_support_option = click.option(
+    "--support",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Fit on the images of this support set, found in the data by their contents; --limit "
+    "holds for the images to score then.",
+)
+_pairs_option = click.option(
+    "-n",
+    "--pairs",
+    "n_pairs",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Fit on N random images of the split.  [default: all]",
+)
+
+
+def skipped_of(record: Mapping[str, Any]) -> list[str]:
+    """The images that could not be read, of those to fit on and of those to score."""
+    return list(dict.fromkeys((*record["fit_skipped"], *record["skipped"])))

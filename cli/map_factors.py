@@ -1,0 +1,146 @@
+"""latentmap map factors: what two spaces share."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import click
+
+from latentmap.cli.map_options import dst_override, map_argument, src_override
+from latentmap.cli.options import (
+    CoderOptions,
+    DataOptions,
+    coder_options,
+    data_options,
+    device_option,
+    force_option,
+    json_option,
+    seed_option,
+)
+
+_LISTED = 8  # Factors that the table names.
+
+
+@click.command()
+@map_argument
+@src_override
+@dst_override
+@data_options
+@click.option(
+    "--figure",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PNG",
+    help="A picture: both models' images along each factor, side by side.",
+)
+@click.option(
+    "-n",
+    "--factors",
+    "n_factors",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="How many factors the picture shows.",
+)
+@click.option(
+    "--permutations",
+    type=click.IntRange(min=19),  # With fewer, chance could never be below 5 %.
+    default=99,
+    show_default=True,
+    metavar="N",
+    help="Random pairings that the number of shared factors is held against.",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(min=2),
+    default=5,
+    show_default=True,
+    metavar="K",
+    help="For the held-out curve; the groups of --group-by stay together.",
+)
+@seed_option
+@functools.partial(coder_options, recorded=True)
+@device_option
+@json_option
+@force_option
+def factors(
+    map_path: Path,
+    src: str | None,
+    dst: str | None,
+    data: DataOptions,
+    figure: Path | None,
+    n_factors: int,
+    permutations: int,
+    folds: int,
+    seed: int,
+    coding: CoderOptions,
+    device: str,
+    as_json: bool,
+    force: bool,
+) -> None:
+    """Show the factors that two spaces share: pairs of directions, one in each.
+
+    They are ordered by the share of the target's variance that they carry. How many there are is
+    judged on held-out pairs, against random pairings of the same codes.
+
+    \b
+    Example:
+      latentmap map factors vae-to-svae.safetensors --data faces.zip --figure factors.png
+    """
+    from latentmap.cli.map_options import load_models_of
+    from latentmap.cli.output import print_json, table
+    from latentmap.files import refuse_existing
+    from latentmap.mapping import LinearMap, shared_factors
+    from latentmap.mapping.spectrum import shared_rank
+    from latentmap.relocation import require_models, training_pairs
+    from latentmap.relocation.factors import factors_figure
+    from latentmap.report import require_picture_suffix, save_figure
+
+    if figure is not None:
+        refuse_existing(figure, force=force)
+        require_picture_suffix(figure)
+    linear_map = LinearMap.load(map_path)
+    moments = linear_map.require_moments("the factors of a map")
+    source, target = load_models_of(linear_map, src=src, dst=dst, map_path=map_path, device=device)
+    require_models(linear_map, source, target)
+    coder = coding.open(data, recorded=linear_map.record.get("precision"))
+    training = training_pairs(
+        source,
+        target,
+        data.open_to_fit(scored=False),
+        coder,
+        split=data.fitted_split,
+        seed=seed,
+    )
+    with coder.stage("permuting", "rounds") as progress:
+        rank = shared_rank(
+            training.pairs,
+            folds=folds,
+            groups=training.groups,
+            penalty=linear_map.penalty or 0.0,
+            permutations=permutations,
+            seed=seed,
+            progress=progress,
+        )
+    found = shared_factors(moments, linear_map.weight)
+    if figure is not None:
+        save_figure(factors_figure(found, moments, source, target, n_factors=n_factors), figure)
+    if as_json:
+        print_json({"shared": rank.to_json(), "factors": found.to_json()})
+        return
+    rows = [
+        (
+            k + 1,
+            *(f"{float(part[k]):.4f}" for part in (found.share, found.source_share)),
+            f"{float(found.correlation[k]):.4f}",
+            f"{float(rank.gains[k]):.5f}",
+            f"{float(rank.p_values[k]):.3g}",
+        )
+        for k in range(min(_LISTED, len(found.share), len(rank.gains)))
+    ]
+    header = ("factor", "target share", "source share", "correlation", "held-out gain", "p")
+    click.echo(table(header, rows))
+    click.echo(str(rank))
+    if figure is not None:
+        click.echo(f"{figure}: {min(n_factors, len(found.share))} factors")

@@ -1,0 +1,157 @@
+"""latentmap map methods, map curve: several maps between the same two models."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import click
+
+from latentmap.cli.fit_options import check_choices, fit_options
+from latentmap.cli.fit_request import FitRequest, fit_request, skipped_of
+from latentmap.cli.options import force_option, json_option
+from latentmap.cli.report_option import add_to_report, check_report, report_option
+from latentmap.mapping.options import FitOptions
+
+
+@click.command()
+@fit_request
+@functools.partial(fit_options, every=True)
+@report_option
+@json_option
+@click.pass_context
+def methods(
+    context: click.Context,
+    request: FitRequest,
+    options: FitOptions,
+    report: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare all methods of fitting a map, on the same pairs and the same images.
+
+    Takes what `latentmap fit` takes, and fits on the same pairs; no map is written. Settings hold
+    for the methods that have them.
+
+    \b
+    Examples:
+      latentmap map methods --src svae --dst stylegan
+      latentmap map methods --src a.safetensors --dst b.safetensors --data faces.zip --select kfold
+    """
+    from latentmap.cli.fit_options import methods_table
+    from latentmap.cli.output import print_json, warn, warn_skipped
+    from latentmap.relocation.section import methods_section
+    from latentmap.relocation.several_maps import compare_methods
+
+    request.check()
+    check_choices(context, options, every=True)
+    check_report(report)
+    source, target = request.load()
+    found = request.open(source, target)
+    compared = compare_methods(
+        found.training,
+        found.test,
+        found.coder,
+        options=options,
+        seed=request.seed,
+        record=found.record,
+    )
+    for name, reason in compared.failed.items():
+        warn(f"{name} has no map: {reason}")
+    add_to_report(report, lambda: methods_section(compared))
+    warn_skipped(skipped_of(compared.results[0].scores.record))
+    if as_json:
+        print_json(compared.to_json())
+    else:
+        click.echo(methods_table(compared, f"{source.name} to {target.name}"))
+
+
+def _parse_pairs(
+    ctx: click.Context, parameter: click.Parameter, value: str
+) -> tuple[int | None, ...]:
+    """Numbers of pairs; None stands for all."""
+    parts = [part.strip() for part in value.split(",")]
+    if not all(part == "all" or (part.isascii() and part.isdigit()) for part in parts):
+        raise click.BadParameter(f"{value!r} is no list of sizes: give numbers such as 16,64,all")
+    return tuple(None if part == "all" else int(part) for part in parts)
+
+
+@click.command()
+@functools.partial(fit_request, pairs=False)
+@click.option(
+    "-n",
+    "--pairs",
+    "sizes",
+    callback=_parse_pairs,
+    default="16,64,256,1024,all",
+    show_default=True,
+    metavar="N,N,...",
+    help="On how many random pairs maps are fitted; `all` is all of them.",
+)
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="How often each number of pairs is drawn.",
+)
+@fit_options
+@click.option(
+    "--figure",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PNG",
+    help="A picture of the curves.",
+)
+@report_option
+@json_option
+@force_option
+@click.pass_context
+def curve(
+    context: click.Context,
+    request: FitRequest,
+    sizes: tuple[int | None, ...],
+    draws: int,
+    options: FitOptions,
+    figure: Path | None,
+    report: Path | None,
+    as_json: bool,
+    force: bool,
+) -> None:
+    """Show how the scores of a map grow with the number of pairs that it is fitted on.
+
+    Takes what `latentmap fit` takes; no map is written. Ranges hold 95 % of the draws.
+
+    \b
+    Example:
+      latentmap map curve --src a.safetensors --dst b.safetensors --data faces.zip \\
+          --pairs 16,64,256,all --figure curve.png
+    """
+    from latentmap.cli.fit_options import curve_table
+    from latentmap.cli.output import check_outputs, print_json, warn_skipped
+    from latentmap.relocation.curves import require_plots, save_curve
+    from latentmap.relocation.section import curve_section
+    from latentmap.relocation.several_maps import learning_curve
+
+    request.check()
+    check_choices(context, options)
+    check_report(report)
+    check_outputs({"--figure": figure}, force=force, report=report)
+    if figure is not None:
+        require_plots(figure)
+    source, target = request.load()
+    found = request.open(source, target)
+    grown = learning_curve(
+        found.training,
+        found.test,
+        found.coder,
+        sizes=sizes,
+        draws=draws,
+        options=options,
+        seed=request.seed,
+        record=found.record,
+    )
+    if figure is not None:
+        save_curve(grown, figure, title=f"{source.name} to {target.name}")
+    add_to_report(report, lambda: curve_section(grown))
+    warn_skipped(skipped_of(grown.record))
+    print_json(grown.to_json()) if as_json else click.echo(curve_table(grown))
