@@ -20,7 +20,7 @@ from torch import nn
 
 from latentmap.encoders import build
 from latentmap.encoders.training.batches import PixelBatches
-from latentmap.encoders.training.loop import Schedule, run
+from latentmap.encoders.training.loop import Length, train_by
 from latentmap.encoders.training.vae import VAERecipe
 
 
@@ -90,10 +90,10 @@ def loop_speed(
             marks.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as folder:
-        run(
+        train_by(
             recipe,
             PixelBatches(pixels, size=arguments.batch_size, seed=0, device=arguments.device),
-            Schedule(1, 0, steps=arguments.steps + 2),
+            Length(1, 0, steps=arguments.steps + 2),
             folder=Path(folder),
             settings={},
             progress=progress,

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
+
+from latentmap.cli.declaring import Command
+from latentmap.cli.options import device_option, json_option, seed_option
 
 _MARK = ".latentmap-demo"
 # What each step shows, and its command; {out} is the demo's folder, {n} the number of images.
@@ -27,11 +35,11 @@ STEPS = (
     ),
     (
         "Faces of a GAN, with the codes that they are made of",
-        "sample gan -n {n} --images-out {out}/faces.h5 --force",
+        "sample gan -n {n} --out {out}/faces.h5 --force",
     ),
     (
         "A support set: few of them, far apart in the space of the Split-VAE",
-        "support build svae --data {out}/faces.h5 -k 4 --size 16 --with-images "
+        "support build svae --data {out}/faces.h5 -k 4 --members 16 --with-images "
         "--out {out}/support.h5 --force",
     ),
     (
@@ -44,28 +52,40 @@ STEPS = (
         "--out {out}/bench --report {out}/report --force",
     ),
 )
-_CACHED = {"compare", "fit", "support build", "bench"}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("latentmap-demo"),
     show_default=True,
+    metavar="FOLDER",
     help="The demo's own folder.",
 )
 @click.option(
+    "-n",
     "--samples",
-    "n",
+    "samples",
     type=click.IntRange(min=200),
     default=1000,
     show_default=True,
     metavar="N",
     help="How many images the models make for each step.",
 )
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="The folder where codes are kept.  [default: cache, in the demo's folder]",
+)
+@seed_option
+@device_option
+@json_option
 @click.pass_context
-def demo(context: click.Context, out: Path, n: int) -> None:
+def demo(
+    context: click.Context, /, out: Path, samples: int, cache: Path | None, as_json: bool, **_: Any
+) -> None:
     """Show the main commands on the models that ship with latentmap.
 
     Takes less than two minutes on two cores and needs no data: the images are those that models
@@ -75,31 +95,72 @@ def demo(context: click.Context, out: Path, n: int) -> None:
     Example:
       latentmap demo --out latentmap-demo
     """
-    group = context.find_root().command
+    from latentmap.cli.output import print_json
+
     _claim(out)
+    shared = _given(context) | {"cache": str(cache or out / "cache")}
+    results = []
     for title, template in STEPS:
-        words = shlex.split(template.format(out=shlex.quote(str(out)), n=n))
-        if _name(words) in _CACHED:
-            words += ["--cache", str(out / "cache")]
-        click.secho(f"\n{title}", bold=True)
-        click.echo(f"$ latentmap {shlex.join(words)}\n")
-        with group.make_context("latentmap", words) as inner:
-            group.invoke(inner)
+        words = shlex.split(template.format(out=shlex.quote(str(out)), n=samples))
+        words += _taken(context, words, shared)
+        click.secho(f"\n{title}", bold=True, err=as_json)
+        click.echo(f"$ latentmap {shlex.join(words)}\n", err=as_json)
+        if as_json:
+            said = _result(context, [*words, "--json"])
+            results.append({"command": f"latentmap {shlex.join(words)}", "result": said})
+        else:
+            _invoke(context, words)
+    if as_json:
+        print_json({"out": str(out), "steps": results})
+    else:
+        _say_what_is_next(out)
+
+
+def _given(context: click.Context) -> dict[str, str]:
+    """What the user gave for all steps."""
+    return {
+        name: str(context.params[name])
+        for name in ("seed", "device")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+
+
+def _taken(context: click.Context, words: list[str], shared: dict[str, str]) -> list[str]:
+    """The options of ``shared`` that the command has which ``words`` call."""
+    command: click.Command | None = context.find_root().command
+    for word in words:
+        if not isinstance(command, click.Group):
+            break
+        command = command.get_command(context, word)
+    assert command is not None
+    known = {parameter.name for parameter in command.params}
+    return [part for name in shared if name in known for part in (f"--{name}", shared[name])]
+
+
+def _invoke(context: click.Context, words: list[str]) -> None:
+    group = context.find_root().command
+    with group.make_context("latentmap", list(words)) as inner:
+        group.invoke(inner)
+
+
+def _result(context: click.Context, words: list[str]) -> Any:
+    """What a command prints as JSON."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        _invoke(context, words)
+    return json.loads(said.getvalue())
+
+
+def _say_what_is_next(out: Path) -> None:
     click.secho("\nLook at", bold=True)
     click.echo(f"  {out / 'report' / 'index.html'}   everything above on one page")
     click.echo(f"  {out / 'svae-to-stylegan.png'}   original, Split-VAE, StyleGAN")
     click.echo(f"  {out / 'support.png'}   the support set by sector")
     click.echo(f"  {out / 'bench'}   images over their reproductions, worst first")
     click.secho("Try next", bold=True)
-    click.echo("  latentmap models")
+    click.echo("  latentmap models list")
     click.echo("  latentmap train vae --data YOUR_IMAGES --split train --out mine.safetensors")
     click.echo("  latentmap import YOUR_CHECKPOINT --out theirs.safetensors")
     click.echo("  latentmap compare mine.safetensors theirs.safetensors --data YOUR_IMAGES")
-
-
-def _name(words: list[str]) -> str:
-    """The command that words call."""
-    return " ".join(words[: 2 if words[0] == "support" else 1])
 
 
 def _claim(out: Path) -> None:

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from latentmap.cli.options import DataOptions, data_options, device_option, json_option
+from latentmap.cli.declaring import Command
+from latentmap.cli.options import (
+    DataOptions,
+    batch_size_option,
+    data_options,
+    device_option,
+    json_option,
+    precision_option,
+)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("model", metavar="MODEL")
 @data_options
 @device_option
+@precision_option
+@batch_size_option
 @json_option
-def diagnose(model: str, data: DataOptions, device: str, as_json: bool) -> None:
+def diagnose(
+    model: str,
+    data: DataOptions,
+    *,
+    device: str,
+    precision: Any,
+    batch_size: int | None,
+    as_json: bool,
+) -> None:
     """Measure a VAE on images: active variables, the variance law, the variance loss.
 
     A variable is active when its posterior mean has a variance above 0.05. The law of a settled
@@ -30,7 +50,14 @@ def diagnose(model: str, data: DataOptions, device: str, as_json: bool) -> None:
     loaded = load(model, device=device)
     images = data.open()
     with progress_bar("measuring") as progress:
-        result = measure(loaded, images, on_error=data.on_error, progress=progress)
+        result = measure(
+            loaded,
+            images,
+            precision=precision,
+            batch_size=batch_size,
+            on_error=data.on_error,
+            progress=progress,
+        )
     warn_skipped(result.skipped)
     if as_json:
         print_json({"model": model, "data": images.fingerprint, **result.to_json()})

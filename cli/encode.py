@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import click
 
+from latentmap.cli.declaring import RUNNING, Command, option
 from latentmap.cli.options import (
     CoderOptions,
     DataOptions,
-    batch_size_option,
+    coder_options,
     data_options,
     device_option,
     json_option,
-    precision_option,
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @data_options
-@click.option(
-    "--out",
-    "--cache",
-    "cache",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("latentmap-cache"),
-    show_default=True,
-    envvar="LATENTMAP_CACHE",
-    show_envvar=True,
-    help="The folder where codes are kept.",
-)
+@coder_options
 @device_option
-@precision_option
-@batch_size_option
-@click.option(
+@option(
     "--workers",
+    title=RUNNING,
     type=click.IntRange(min=1),
     metavar="N",
     help="Threads that decode images.  [default: by the processors]",
@@ -46,10 +33,8 @@ from latentmap.cli.options import (
 def encode(
     models: tuple[str, ...],
     data: DataOptions,
-    cache: Path,
+    coding: CoderOptions,
     device: str,
-    precision: Any,
-    batch_size: int | None,
     workers: int | None,
     as_json: bool,
 ) -> None:
@@ -59,19 +44,19 @@ def encode(
 
     \b
     Example:
-      latentmap encode vae.safetensors svae.safetensors --data faces.zip --out codes
+      latentmap encode vae.safetensors svae.safetensors --data faces.zip --cache codes
     """
     from latentmap.cli.output import print_json, warn
     from latentmap.encoders import load
 
     loaded = [load(reference, device=device) for reference in models]
     images = data.open()
-    coder = replace(CoderOptions(cache, precision, batch_size).open(data), workers=workers)
+    coder = replace(coding.open(data), workers=workers)
     results = coder.codes(loaded, images)
     if as_json:
         print_json(
             {
-                "cache": str(cache),
+                "cache": str(coding.cache),
                 "data": images.fingerprint,
                 "codes": [
                     {
@@ -88,6 +73,6 @@ def encode(
         )
         return
     for codes in results:
-        click.echo(f"{cache}: {len(codes)} codes in {codes.space}")
+        click.echo(f"{coding.cache}: {len(codes)} codes in {codes.space}")
     for name in results[0].skipped:
         warn(f"skipped {name}: it could not be read")

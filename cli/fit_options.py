@@ -22,8 +22,8 @@ _SETTINGS = ("penalty", "rank", "components", "whitening", "l1_ratio", "activity
 
 
 def check_choices(context: click.Context, options: FitOptions, *, every: bool = False) -> None:
-    """Refuses --select and --folds where there is nothing for them to choose, for ``every`` method
-    or the one of the options.
+    """Refuses --select and --folds where there is nothing for them to choose, for one method or for
+    ``every`` one.
 
     Raises:
         click.UsageError: so it is.

@@ -6,22 +6,31 @@ from pathlib import Path
 
 import click
 
-from latentmap.cli.options import class_option, device_option, json_option, seed_option
+from latentmap.cli.declaring import Group
+from latentmap.cli.options import (
+    batch_size_option,
+    class_option,
+    device_option,
+    json_option,
+    seed_option,
+)
+
+_BATCH = 8
 
 
-@click.group()
+@click.group(cls=Group)
 def frames() -> None:
     """Bring models together that show the same things in different frames.
 
     \b
     Example:
-      latentmap frames estimate --from stylegan.safetensors --to vae.safetensors
+      latentmap frames estimate --src stylegan.safetensors --dst vae.safetensors
     """
 
 
 @frames.command()
 @click.option(
-    "--from",
+    "--src",
     "maker",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
@@ -29,11 +38,12 @@ def frames() -> None:
     help="The model with the wider frame: its images are looked at.",
 )
 @click.option(
-    "--to", "other", required=True, metavar="MODEL", help="The model that sees a part of them."
+    "--dst", "other", required=True, metavar="MODEL", help="The model that sees a part of them."
 )
 @click.option(
+    "-n",
     "--samples",
-    "n",
+    "samples",
     type=click.IntRange(min=64),
     default=256,
     show_default=True,
@@ -49,15 +59,17 @@ def frames() -> None:
 @class_option
 @seed_option
 @device_option
+@batch_size_option
 @json_option
 def estimate(
     maker: Path,
     other: str,
-    n: int,
+    samples: int,
     write: bool,
     label: int | None,
     seed: int,
     device: str,
+    batch_size: int | None,
     as_json: bool,
 ) -> None:
     """Find the box of one model's images that shows what another model was trained to see.
@@ -67,38 +79,30 @@ def estimate(
 
     \b
     Example:
-      latentmap frames estimate --from stylegan.safetensors --to vae.safetensors
+      latentmap frames estimate --src stylegan.safetensors --dst vae.safetensors
     """
-    import torch
-
     from latentmap.cli.output import print_json
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
     from latentmap.encoders.native import add_view
     from latentmap.encoders.sampling import adjust
-    from latentmap.model import decode_all
-    from latentmap.model.framing import estimate_box
+    from latentmap.model.framing import estimate_view
 
     source, target = (load(reference, device=device) for reference in (maker, other))
-    source = adjust(source, label=label)
-    with progress_bar("generating") as progress:
-        images = decode_all(source, source.sample(n, seed=seed), progress=progress)
-    pictures = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    with progress_bar("trying boxes", "boxes") as progress:
-        found = estimate_box(pictures, target, progress=progress)
+    with progress_bar("generating") as generating, progress_bar("trying boxes", "boxes") as trying:
+        found = estimate_view(
+            adjust(source, label=label),
+            target,
+            samples,
+            seed=seed,
+            batch_size=batch_size or _BATCH,
+            generating=generating,
+            trying=trying,
+        )
     if write:
         add_view(maker, target, found.frame_name)
     if as_json:
-        print_json(
-            {
-                "box": list(found.box),
-                "mse": found.mse,
-                "mse_whole": found.mse_whole,
-                "relation": found.relation,
-                "relation_whole": found.relation_whole,
-                "written": str(maker) if write else None,
-            }
-        )
+        print_json({**found.to_json(), "written": str(maker) if write else None})
         return
     click.echo(f"{target.name} sees the box {found.frame_name} of the images of {source.name}")
     click.echo(f"  its error there {found.mse:.5f}, in the largest box {found.mse_whole:.5f}")

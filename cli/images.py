@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, Literal
 
 import click
 
-from latentmap.cli import options
+from latentmap.cli.declaring import Group, output_option
+from latentmap.cli.options import (
+    SPLITS,
+    DataOptions,
+    data_options,
+    force_option,
+    json_option,
+)
 from latentmap.cli.output import print_json
 from latentmap.cli.progress import progress_bar
+from latentmap.cli.view_options import ViewOptions, view_options
 
 
-@click.group()
+@click.group(cls=Group)
 def images() -> None:
     """Look at images, or pack them for speed.
 
@@ -25,30 +32,12 @@ def images() -> None:
 
 
 @images.command()
-@options.data_options
-@options.frame_option
-@options.resize_option
-@options.size_option
-@options.channels_option
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE.h5",
-    help="The pack to write.",
-)
-@options.force_option
-@options.json_option
-def pack(
-    data: options.DataOptions,
-    frame: str | None,
-    resize: Any,
-    size: tuple[int, int] | None,
-    channels: Literal[1, 3] | None,
-    out: Path,
-    force: bool,
-    as_json: bool,
-) -> None:
+@data_options
+@view_options
+@output_option("--out", "The pack to write.", metavar="FILE.h5", required=True)
+@force_option
+@json_option
+def pack(data: DataOptions, view: ViewOptions, out: Path, force: bool, as_json: bool) -> None:
     """Decode images once into one file that every command takes as --data.
 
     Ids, digests and splits are those of the original images.
@@ -67,11 +56,9 @@ def pack(
     source = data.open()
     with progress_bar("reading") as progress:
         source.examine(progress)
-    view = source.view(
-        frame=frame, resize=resize, size=size, channels=None if channels is None else int(channels)
-    )
+    seen = view.of(source)
     with progress_bar("packing") as progress:
-        result = pack_images(source, view, out, progress=progress, on_error=data.on_error)
+        result = pack_images(source, seen, out, progress=progress, on_error=data.on_error)
     if as_json:
         record = {
             "path": str(out),
@@ -81,19 +68,19 @@ def pack(
         }
         print_json(record)
         return
-    height, width = view.size
-    colour = "grey" if view.channels == 1 else "RGB"
+    height, width = seen.size
+    colour = "grey" if seen.channels == 1 else "RGB"
     click.echo(
-        f"{out}: {result.count} images, {height}x{width} {colour}, frame {view.frame.name}"
-        + (f", resized with {view.frame.resize}" if result.packed.resized else "")
+        f"{out}: {result.count} images, {height}x{width} {colour}, frame {seen.frame.name}"
+        + (f", resized with {seen.frame.resize}" if result.packed.resized else "")
     )
     _list_skipped(result.skipped)
 
 
 @images.command()
-@options.data_options
-@options.json_option
-def show(data: options.DataOptions, as_json: bool) -> None:
+@data_options
+@json_option
+def show(data: DataOptions, as_json: bool) -> None:
     """Count images, their sizes, channels and splits, and tell their fingerprint.
 
     \b
@@ -115,7 +102,7 @@ def show(data: options.DataOptions, as_json: bool) -> None:
             for (height, width, channels), count in shapes.most_common()
         ],
         "unreadable": unreadable,
-        "splits": {name: splits[name] for name in options.SPLITS},
+        "splits": {name: splits[name] for name in SPLITS},
         "packed": source.packed and source.packed.to_json(),
         "first_ids": source.ids[:3].tolist(),
     }
@@ -129,7 +116,7 @@ def show(data: options.DataOptions, as_json: bool) -> None:
         click.echo(f"  and {len(shapes) - 5} other sizes")
     if unreadable:
         click.echo(f"  {unreadable} whose head cannot be read")
-    click.echo("  " + ", ".join(f"{name} {splits[name]}" for name in options.SPLITS))
+    click.echo("  " + ", ".join(f"{name} {splits[name]}" for name in SPLITS))
     if source.packed is not None:
         view = source.packed.view
         click.echo(f"  packed: frame {view.frame.name}, {view.frame.resize}")

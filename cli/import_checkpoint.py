@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentmap.cli.options import force_option, frame_option, json_option, resize_option
+from latentmap.cli.declaring import Command, output_option
+from latentmap.cli.options import force_option, json_option
+from latentmap.cli.view_options import frame_option, resize_option
 
 if TYPE_CHECKING:
     from latentmap.encoders.checkpoints.importing import Checkpoint
@@ -15,14 +17,9 @@ if TYPE_CHECKING:
 _WIDTH = 60  # Of the names of tensors, before their shapes.
 
 
-@click.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="MODEL",
-    help="The model file to write, .safetensors.",
-)
+@click.command("import", cls=Command)
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@output_option("--out", "The model file to write, .safetensors.", metavar="MODEL")
 @click.option("--inspect", is_flag=True, help="Only tell what is in the file.")
 @frame_option
 @resize_option

@@ -2,21 +2,18 @@
 
     --data --split --limit --group-by      ``data_options``: which images
     --attributes --where --on-error
-    --frame --resize --size --channels     what is seen of an image
-    --device --precision --batch-size      where and how a network runs
     --cache --precision --batch-size       ``coder_options``: how codes are had
-    --seed                                 what makes random choices repeatable
+    --device --seed                        where a network runs; what makes it repeatable
     --json --force                         how results are printed, and replaced
 
-``refuse_given`` is for options that have no effect beside others, ``NumberRange`` for numbers.
-Nothing heavy is imported here: the values are checked again, and used, by the library.
+Each carries its title in help (``latentmap.cli.declaring``). ``refuse_given`` is for options that
+have no effect beside others, ``NumberRange`` for numbers. Nothing heavy is imported here: the
+values are checked again, and used, by the library.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -25,6 +22,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 from click.core import ParameterSource
 
+from latentmap.cli.declaring import IMAGES, OUTPUT, RUNNING, option, together
+from latentmap.cli.device import resolve_device
+
 if TYPE_CHECKING:
     from latentmap.cache import Coder
     from latentmap.images import ImageSource
@@ -32,14 +32,6 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 # A test compares these with the library's own lists, which cannot be imported here without torch.
-RESIZES = (
-    "torch-bicubic",
-    "torch-bilinear",
-    "pillow-lanczos",
-    "pillow-bicubic",
-    "pillow-bilinear",
-    "pillow-box",
-)
 PRECISIONS = ("float32", "bfloat16", "float16")
 SPLITS = ("train", "val", "test")
 DEFAULT_CACHE = Path("latentmap-cache")
@@ -113,36 +105,16 @@ def data_options(command: Command, *, required: bool = True) -> Command:
 
     Unless ``required``, ``--data`` may be left out: its path is None then.
     """
-
-    @functools.wraps(command)
-    def wrapped(
-        *args: Any,
-        data: str | None,
-        split: Literal["train", "val", "test"] | None,
-        limit: int | None,
-        group_by: Path | None,
-        attributes: Path | None,
-        where: str | None,
-        on_error: Literal["stop", "skip"],
-        **kwargs: Any,
-    ) -> Any:
-        chosen = DataOptions(data, split, limit, group_by, attributes, where, on_error)
-        return command(*args, data=chosen, **kwargs)
-
-    decorated: Any = wrapped
-    for option in reversed((_data_option(required), *_DATA)):
-        decorated = option(decorated)
-    return decorated  # type: ignore[no-any-return]  # click's decorators keep the callable's type, untyped here
-
-
-def _data_option(required: bool) -> Callable[[Command], Command]:
-    return click.option(
+    path = option(
         "--data",
+        "path",
+        title=IMAGES,
         required=required,
         metavar="PATH",
         help="Images: a folder, a .zip, MNIST's IDX file (.gz or not), .npy, .npz, "
         "file.h5:/dataset, a file of `latentmap images pack`, or the word digits.",
     )
+    return together("data", DataOptions, path, *_DATA)(command)
 
 
 def refuse_given(context: click.Context, names: Sequence[str], reason: str) -> None:
@@ -180,75 +152,47 @@ class NumberRange(click.FloatRange):
         return number
 
 
-def _parse_size(
-    ctx: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    parts = value.lower().split("x")
-    good = all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts)
-    if len(parts) > 2 or not good:
-        raise click.BadParameter(f"{value!r} is no size: give one number, or height x width: 96x64")
-    return (int(parts[0]), int(parts[-1]))
-
-
-def _resolve_device(ctx: click.Context, _: click.Parameter, value: str) -> str:
-    if ctx.resilient_parsing or value == "cpu":
-        return value
-    import torch
-
-    if value == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    found = re.fullmatch(r"cuda(?::(0|[1-9][0-9]*))?", value)
-    if found is None:
-        raise click.BadParameter(f"{value!r} is no device: give auto, cpu, cuda or cuda:1")
-    if not torch.cuda.is_available():
-        raise click.BadParameter(
-            f"{value!r} is asked for, but torch sees no GPU here: use --device cpu"
-        )
-    last = torch.cuda.device_count() - 1
-    if int(found[1] or 0) > last:
-        raise click.BadParameter(
-            f"{value!r} is asked for, but the last GPU that torch sees is cuda:{last}"
-        )
-    return value
-
-
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 _DATA = (
-    click.option(
+    option(
         "--split",
+        title=IMAGES,
         type=click.Choice(SPLITS),
         help="Only this part: by CelebA's list_eval_partition.txt when it lies beside the images, "
         "else 80/10/10 by a hash of the id.",
     ),
-    click.option(
+    option(
         "--limit",
+        title=IMAGES,
         type=click.IntRange(min=1),
         metavar="N",
         help="Only the first N images of the choice.",
     ),
-    click.option(
+    option(
         "--group-by",
+        title=IMAGES,
         type=_FILE,
         metavar="FILE",
         help="A table file,group (such as an identity): images of one group stay "
         "on one side of a split.",
     ),
-    click.option(
+    option(
         "--attributes",
+        title=IMAGES,
         type=_FILE,
         metavar="FILE",
         help="A table of attributes for --where: CelebA's list_attr_celeba.txt, or csv.",
     ),
-    click.option(
+    option(
         "--where",
+        title=IMAGES,
         metavar="EXPRESSION",
         help='Only images with these attributes, such as "Wearing_Hat == -1 and Young == 1".',
     ),
-    click.option(
+    option(
         "--on-error",
+        title=IMAGES,
         type=click.Choice(("stop", "skip")),
         default="stop",
         show_default=True,
@@ -256,73 +200,56 @@ _DATA = (
     ),
 )
 
-frame_option = click.option(
-    "--frame",
-    metavar="FRAME",
-    help="What is seen of an image: full, center (the largest square), celeba, or "
-    "top,left,bottom,right from 0 to 1.  [default: full, or what a pack shows]",
-)
-resize_option = click.option(
-    "--resize",
-    type=click.Choice(RESIZES),
-    help="The filter that brings the frame to its size, antialiased.  [default: torch-bicubic, or "
-    "what made a pack]",
-)
-channels_option = click.option(
-    "--channels",
-    type=click.Choice(("1", "3")),
-    callback=lambda _, __, value: value and int(value),
-    help="1 for grey, 3 for colour.  [default: as the images are]",
-)
-size_option = click.option(
-    "--size",
-    callback=_parse_size,
-    metavar="N|HxW",
-    help="Height and width in pixels.  [default: as the images are]",
-)
-device_option = click.option(
+device_option = option(
     "--device",
+    title=RUNNING,
     default="auto",
     show_default=True,
-    callback=_resolve_device,
+    callback=resolve_device,
     metavar="DEVICE",
     help="Where networks run: cpu, cuda, cuda:1; auto is the GPU when there is one.",
 )
-precision_option = click.option(
+precision_option = option(
     "--precision",
+    title=RUNNING,
     type=click.Choice(PRECISIONS),
     default="float32",
     show_default=True,
     help="Arithmetic of the network; codes are kept apart by it.",
 )
-recorded_precision_option = click.option(
+recorded_precision_option = option(
     "--precision",
+    title=RUNNING,
     type=click.Choice(PRECISIONS),
     help="Arithmetic of the network; codes are kept apart by it.  [default: as recorded in the "
     "map]",
 )
-batch_size_option = click.option(
+batch_size_option = option(
     "--batch-size",
+    title=RUNNING,
     type=click.IntRange(min=1),
     metavar="N",
     help="Images at a time.  [default: chosen]",
 )
-class_option = click.option(
+class_option = option(
     "--class",
     "label",
+    title=IMAGES,
     type=click.IntRange(min=0),
     metavar="N",
     help="Of samples: the class, where the generator knows classes.",
 )
-seed_option = click.option(
+seed_option = option(
     "--seed",
+    title=RUNNING,
     type=click.IntRange(0, 2**63 - 1),
     default=0,
     show_default=True,
     help="Makes random choices repeatable.",
 )
-cache_option = click.option(
+cache_option = option(
     "--cache",
+    title=RUNNING,
     type=click.Path(file_okay=False, path_type=Path),
     default=DEFAULT_CACHE,
     show_default=True,
@@ -330,10 +257,14 @@ cache_option = click.option(
     show_envvar=True,
     help="The folder where codes are kept.",
 )
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print the result as one JSON object."
+json_option = option(
+    "--json",
+    "as_json",
+    title=OUTPUT,
+    is_flag=True,
+    help="Print the result as one JSON object.",
 )
-force_option = click.option("--force", is_flag=True, help="Replace an output that exists.")
+force_option = option("--force", title=OUTPUT, is_flag=True, help="Replace an output that exists.")
 
 
 @dataclass(frozen=True)
@@ -370,15 +301,5 @@ def coder_options(command: Command, *, recorded: bool = False) -> Command:
 
     ``recorded`` is for commands on a map, whose file says in which precision its codes were had.
     """
-
-    @functools.wraps(command)
-    def wrapped(
-        *args: Any, cache: Path, precision: Any, batch_size: int | None, **kwargs: Any
-    ) -> Any:
-        return command(*args, coding=CoderOptions(cache, precision, batch_size), **kwargs)
-
-    decorated: Any = wrapped
-    chosen = recorded_precision_option if recorded else precision_option
-    for option in (batch_size_option, chosen, cache_option):
-        decorated = option(decorated)
-    return decorated  # type: ignore[no-any-return]  # as above
+    precision = recorded_precision_option if recorded else precision_option
+    return together("coding", CoderOptions, cache_option, precision, batch_size_option)(command)

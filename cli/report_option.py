@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentmap.cli.declaring import OUTPUT, option
+
 if TYPE_CHECKING:
     from latentmap.report import Section
 
-report_option = click.option(
+report_option = option(
     "--report",
+    title=OUTPUT,
     type=click.Path(path_type=Path),
     metavar="FOLDER",
     help="Add the result, with its figures, to the report in this folder, or begin one; the same "

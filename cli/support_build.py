@@ -56,6 +56,7 @@ def _parse_variables(
 @data_options
 @click.option(
     "-k",
+    "--variables",
     "k",
     type=click.IntRange(min=1),
     metavar="K",
@@ -71,7 +72,9 @@ def _parse_variables(
     "balances how far apart sectors are with how many have members.",
 )
 @click.option(
-    "--size",
+    "-n",
+    "--members",
+    "size",
     type=click.IntRange(min=1),
     metavar="N",
     help="Images in the set.  [default: the latent size, at least one a sector]",
@@ -85,7 +88,8 @@ def _parse_variables(
 )
 @click.option("--strict", is_flag=True, help="Leave a sector empty that has no members.")
 @click.option(
-    "--variables",
+    "--leading",
+    "variables",
     callback=_parse_variables,
     metavar="I,J,...",
     help="The leading variables, instead of finding those with the largest information gain.",
@@ -151,12 +155,12 @@ def build(
     from latentmap.support.spread import Spread
 
     if k is not None and variables is not None:
-        raise click.UsageError("--variables are the leading ones: leave out -k, which counts them")
+        raise click.UsageError("--leading are the variables: leave out --variables, their number")
     if strategy != "sectors":
         rival = f"with --strategy {strategy}"
         refuse_given(context, ["strict"], f"{rival}, which does not go by sectors")
         if variables is None:
-            reason = f"{rival} unless --variables say what sectors its images are numbered by"
+            reason = f"{rival} unless --leading says what sectors its images are numbered by"
             refuse_given(context, ("k", "threshold"), reason)
     refuse_existing(out, force=force)
     options = SupportOptions(strategy, k, variables, threshold, size, strict, with_images)

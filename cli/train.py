@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from latentmap.cli.options import DataOptions, NumberRange
+from latentmap.cli.declaring import Group
+from latentmap.cli.options import DataOptions
 from latentmap.cli.train_gan import gan
 from latentmap.cli.train_inversion import inversion
 from latentmap.cli.train_recipe import recipe
 from latentmap.cli.train_stylegan2 import stylegan2
-from latentmap.cli.training import Command, parse_widths, train_on_images, training_options
+from latentmap.cli.training import train_images
+from latentmap.cli.training_options import (
+    RunOptions,
+    count_option,
+    latent_dim_option,
+    parse_widths,
+    rate_option,
+    several,
+    training_options,
+    weight_option,
+)
+from latentmap.cli.view_options import ViewOptions
 
 if TYPE_CHECKING:
+    from latentmap.encoders.training.train_vae import VAESettings
     from latentmap.images import View
 
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-class _Train(click.Group):
+
+class _Train(Group):
     """A group in which ``--recipe NAME`` stands for ``recipe NAME``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -49,46 +63,19 @@ train.add_command(inversion)
 train.add_command(recipe)
 
 
-def _vae_options(beta: float) -> Callable[[Command], Command]:
+def _vae_options(beta: float, latent_dim: int) -> Callable[[Decorated], Decorated]:
     """The options that every VAE training has; the defaults that differ are arguments."""
-    options = (
+    return several(
         training_options(epochs=40, batch_size=100),
-        click.option(
-            "--learning-rate",
-            type=NumberRange(min=0, min_open=True),
-            default=1e-4,
-            show_default=True,
-            help="Of Adam.",
-        ),
-        click.option(
-            "--beta",
-            type=NumberRange(min=0),
-            default=beta,
-            show_default=True,
-            help="Weight of the KL divergence.",
-        ),
-        click.option(
-            "--gamma",
-            type=NumberRange(min=0, min_open=True),
-            help="Fixes the balance of the loss.  [default: follows the error]",
-        ),
+        latent_dim_option(default=latent_dim),
+        rate_option("--learning-rate", default=1e-4, help="Of Adam."),
+        weight_option("--beta", default=beta, help="Weight of the KL divergence."),
+        rate_option("--gamma", help="Fixes the balance of the loss.  [default: follows the error]"),
     )
-
-    def decorate(command: Command) -> Command:
-        return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
-
-    return decorate
 
 
 @train.command()
-@_vae_options(beta=1.0)
-@click.option(
-    "--latent-dim",
-    type=click.IntRange(min=1),
-    default=64,
-    show_default=True,
-    help="Latent variables.",
-)
+@_vae_options(beta=1.0, latent_dim=64)
 @click.option(
     "--architecture",
     type=click.Choice(("conv", "dense")),
@@ -104,10 +91,13 @@ def _vae_options(beta: float) -> Callable[[Command], Command]:
 )
 def vae(
     data: DataOptions,
+    view: ViewOptions,
+    run: RunOptions,
+    *,
     architecture: str,
     widths: tuple[int, ...] | None,
     latent_dim: int,
-    **options: Any,
+    **settings: Any,
 ) -> None:
     """Train a variational autoencoder.
 
@@ -123,34 +113,24 @@ def vae(
         "latent_dim": latent_dim,
         "widths": list(widths or default),
     }
-    _train(data, "vae", config, **options)
+    train_images(data, view, run, _settings("vae", config, settings))
 
 
 @train.command("split-vae")
-@_vae_options(beta=3.0)
-@click.option(
-    "--latent-dim",
-    type=click.IntRange(min=1),
-    default=150,
-    show_default=True,
-    help="Latent variables.",
+@_vae_options(beta=3.0, latent_dim=150)
+@count_option(
+    "--width", default=64, help="Width of the first scale; it doubles at every further one."
 )
-@click.option(
-    "--width",
-    type=click.IntRange(min=1),
-    default=64,
-    show_default=True,
-    help="Width of the first scale; it doubles at every further one.",
-)
-@click.option(
-    "--embedding",
-    type=click.IntRange(min=1),
-    default=512,
-    show_default=True,
-    help="Width of the dense layer beside the code.",
-)
+@count_option("--embedding", default=512, help="Width of the dense layer beside the code.")
 def split_vae(
-    data: DataOptions, width: int, embedding: int, latent_dim: int, **options: Any
+    data: DataOptions,
+    view: ViewOptions,
+    run: RunOptions,
+    *,
+    width: int,
+    embedding: int,
+    latent_dim: int,
+    **settings: Any,
 ) -> None:
     """Train a Split-VAE: its decoder mixes two images by a mask.
 
@@ -159,38 +139,14 @@ def split_vae(
       latentmap train split-vae --data faces.zip --split train --out svae.safetensors
     """
     config = {"latent_dim": latent_dim, "width": width, "embedding": embedding}
-    _train(data, "split-vae", config, **options)
+    train_images(data, view, run, _settings("split-vae", config, settings))
 
 
-def _train(
-    data: DataOptions,
-    family: str,
-    config: dict[str, Any],
-    *,
-    epochs: int,
-    steps: int | None,
-    batch_size: int,
-    learning_rate: float,
-    beta: float,
-    gamma: float | None,
-    precision: Literal["float32", "bfloat16"],
-    seed: int,
-    **options: Any,
-) -> None:
-    from latentmap.encoders.training.train_vae import VAESettings, train_vae
+def _settings(
+    family: str, config: dict[str, Any], settings: dict[str, Any]
+) -> Callable[[View], VAESettings]:
+    from latentmap.encoders.training.train_vae import VAESettings
 
-    def settings(view: View) -> VAESettings:
-        return VAESettings(
-            family,
-            {**config, "image_shape": [view.channels, *view.size]},
-            epochs=epochs,
-            steps=steps,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            beta=beta,
-            gamma=gamma,
-            precision=precision,
-            seed=seed,
-        )
-
-    train_on_images(data, train_vae, settings, **options)
+    return lambda seen: VAESettings(
+        family, {**config, "image_shape": [seen.channels, *seen.size]}, **settings
+    )

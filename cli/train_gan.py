@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentmap.cli.options import DataOptions, NumberRange
-from latentmap.cli.training import parse_widths, train_on_images, training_options
+from latentmap.cli.declaring import Command
+from latentmap.cli.options import DataOptions
+from latentmap.cli.training import train_images
+from latentmap.cli.training_options import (
+    RunOptions,
+    count_option,
+    latent_dim_option,
+    parse_widths,
+    rate_option,
+    share_option,
+    training_options,
+)
+from latentmap.cli.view_options import ViewOptions
 
 if TYPE_CHECKING:
     from latentmap.images import View
 
-_SHARE = NumberRange(min=0, max=1, max_open=True)
 
-
-@click.command()
+@click.command(cls=Command)
 @training_options(epochs=10, batch_size=64, smallest_batch=2)
-@click.option(
-    "--latent-dim",
-    type=click.IntRange(min=1),
-    default=64,
-    show_default=True,
-    help="Latent variables.",
-)
-@click.option(
-    "--base",
-    type=click.IntRange(min=1),
-    default=128,
-    show_default=True,
-    help="Channels of the coarse grid that the generator begins with.",
+@latent_dim_option(default=64)
+@count_option(
+    "--base", default=128, help="Channels of the coarse grid that the generator begins with."
 )
 @click.option(
     "--widths",
@@ -55,58 +53,29 @@ _SHARE = NumberRange(min=0, max=1, max_open=True)
     show_default=True,
     help="Normalisation in both networks; none collapses easily.",
 )
-@click.option(
-    "--learning-rate",
-    type=NumberRange(min=0, min_open=True),
-    default=2e-4,
-    show_default=True,
-    help="Of Adam, for both networks.",
-)
-@click.option(
-    "--momentum",
-    type=_SHARE,
-    default=0.5,
-    show_default=True,
-    help="Of Adam: its first beta.",
-)
-@click.option(
-    "--dropout",
-    type=_SHARE,
-    default=0.2,
-    show_default=True,
-    help="Of the discriminator's last layer.",
-)
-@click.option(
+@rate_option("--learning-rate", default=2e-4, help="Of Adam, for both networks.")
+@share_option("--momentum", default=0.5, help="Of Adam: its first beta.")
+@share_option("--dropout", default=0.2, help="Of the discriminator's last layer.")
+@share_option(
     "--label-noise",
-    type=_SHARE,
     default=0.05,
-    show_default=True,
     help="How far the labels that the discriminator learns are from 0 and 1, at most.",
 )
-@click.option(
+@share_option(
     "--average-decay",
-    type=_SHARE,
     default=0.999,
-    show_default=True,
     help="The result averages the generator's weights over the last steps, with this decay a step; "
     "0 takes the last weights.",
 )
 def gan(
     data: DataOptions,
+    view: ViewOptions,
+    run: RunOptions,
     *,
     latent_dim: int,
     base: int,
     widths: tuple[int, ...],
     norm: str,
-    out: Path,
-    size: tuple[int, int] | None,
-    channels: Literal[1, 3] | None,
-    frame: str | None,
-    resize: Any,
-    device: str,
-    resume: bool,
-    force: bool,
-    as_json: bool,
     **settings: Any,
 ) -> None:
     """Train a generator against a discriminator (DCGAN).
@@ -121,11 +90,11 @@ def gan(
           --widths 256,128,64 --discriminator-widths 64,128,256 --out gan.safetensors
     """
     from latentmap.encoders.training.gan import COLLAPSED
-    from latentmap.encoders.training.train_gan import GANSettings, train_gan
+    from latentmap.encoders.training.train_gan import GANSettings
 
-    def make_settings(view: View) -> GANSettings:
+    def make_settings(seen: View) -> GANSettings:
         config = {
-            "image_shape": [view.channels, *view.size],
+            "image_shape": [seen.channels, *seen.size],
             "latent_dim": latent_dim,
             "base": base,
             "widths": list(widths),
@@ -133,8 +102,8 @@ def gan(
         }
         return GANSettings(config, **settings)
 
-    def remark(training: dict[str, Any]) -> str | None:
-        diversity = training["figures"]["diversity"]
+    def remark(figures: dict[str, Any]) -> str | None:
+        diversity = figures["diversity"]
         if diversity >= COLLAPSED:
             return None
         return (
@@ -142,18 +111,4 @@ def gan(
             "train longer, or start again with another --seed or --norm batch"
         )
 
-    train_on_images(
-        data,
-        train_gan,
-        make_settings,
-        out=out,
-        size=size,
-        channels=channels,
-        frame=frame,
-        resize=resize,
-        device=device,
-        resume=resume,
-        force=force,
-        as_json=as_json,
-        remark=remark,
-    )
+    train_images(data, view, run, make_settings, remark=remark)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
+from latentmap.cli.declaring import Command
 from latentmap.cli.options import DataOptions, NumberRange
-from latentmap.cli.training import train_on_images, training_options
+from latentmap.cli.training import train_images
+from latentmap.cli.training_options import (
+    RunOptions,
+    count_option,
+    rate_option,
+    training_options,
+    weight_option,
+)
+from latentmap.cli.view_options import ViewOptions
 
 # A test compares these with the library's own, which cannot be imported here without torch.
 AUGMENTATIONS = ("flip", "translate", "scale", "color", "cutout")
@@ -26,56 +34,24 @@ def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-@click.command()
+@click.command(cls=Command)
 @training_options(epochs=10, batch_size=16, smallest_batch=4)
-@click.option(
-    "--latent-dim",
-    type=click.IntRange(min=1),
-    default=64,
-    show_default=True,
-    help="Variables of z, and of w.",
+@count_option("--latent-dim", default=64, help="Variables of z, and of w.")
+@count_option("--mapping-layers", default=2, help="Layers from z to w.")
+@count_option(
+    "--width", default=16, help="Channels at the full size; they double at every halving."
 )
-@click.option(
-    "--mapping-layers",
-    type=click.IntRange(min=1),
-    default=2,
-    show_default=True,
-    help="Layers from z to w.",
-)
-@click.option(
-    "--width",
-    type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    help="Channels at the full size; they double at every halving.",
-)
-@click.option(
-    "--max-width",
-    type=click.IntRange(min=1),
-    default=128,
-    show_default=True,
-    help="The most channels of a layer.",
-)
-@click.option(
-    "--learning-rate",
-    type=NumberRange(min=0, min_open=True),
-    default=0.0025,
-    show_default=True,
-    help="Of Adam, for both networks.",
-)
-@click.option(
+@count_option("--max-width", default=128, help="The most channels of a layer.")
+@rate_option("--learning-rate", default=0.0025, help="Of Adam, for both networks.")
+@weight_option(
     "--r1",
-    type=NumberRange(min=0),
     default=10.0,
-    show_default=True,
     help="Weight of the gradient penalty on the discriminator; raise it where diversity falls, "
     "lower it where pictures stay vague.",
 )
-@click.option(
+@weight_option(
     "--path-weight",
-    type=NumberRange(min=0),
     default=0.0,
-    show_default=True,
     help="Weight of the path length penalty on the generator, published as 2; it makes a step "
     "slower.",
 )
@@ -87,11 +63,9 @@ def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
     help="Share of the images that mix the layers of two codes, published as 0.9; small images "
     "become diverse sooner without.",
 )
-@click.option(
+@rate_option(
     "--average",
-    type=NumberRange(min=0, min_open=True),
     default=10_000.0,
-    show_default=True,
     metavar="N",
     help="Images after which a weight counts half in the moving average that is the result.",
 )
@@ -111,20 +85,7 @@ def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
     help=f"Changes to the images that the discriminator sees: {', '.join(AUGMENTATIONS)}, with "
     "commas, or none. Digits must not be flipped.",
 )
-def stylegan2(
-    data: DataOptions,
-    *,
-    out: Path,
-    size: tuple[int, int] | None,
-    channels: Literal[1, 3] | None,
-    frame: str | None,
-    resize: Any,
-    device: str,
-    resume: bool,
-    force: bool,
-    as_json: bool,
-    **settings: Any,
-) -> None:
+def stylegan2(data: DataOptions, view: ViewOptions, run: RunOptions, **settings: Any) -> None:
     """Train a StyleGAN 2 generator, with codes in w.
 
     Images are square, of 8, 16, 32, 64, ... pixels; --size brings others to that.
@@ -136,19 +97,8 @@ def stylegan2(
       latentmap train stylegan2 --data faces.zip --frame celeba --size 64 --epochs 60 \\
           --augmentations flip,translate,color --out faces.safetensors
     """
-    from latentmap.encoders.training.train_stylegan2 import StyleGAN2Settings, train_stylegan2
+    from latentmap.encoders.training.train_stylegan2 import StyleGAN2Settings
 
-    train_on_images(
-        data,
-        train_stylegan2,
-        lambda view: StyleGAN2Settings((view.channels, *view.size), **settings),
-        out=out,
-        size=size,
-        channels=channels,
-        frame=frame,
-        resize=resize,
-        device=device,
-        resume=resume,
-        force=force,
-        as_json=as_json,
+    train_images(
+        data, view, run, lambda seen: StyleGAN2Settings((seen.channels, *seen.size), **settings)
     )

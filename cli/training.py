@@ -1,165 +1,120 @@
-"""What commands that train on images share: their options, and the way from these to a model."""
+"""What the commands of ``latentmap train`` do: from their options to a model, and to what is said
+of it.
+"""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from latentmap.cli.options import (
-    DataOptions,
-    channels_option,
-    data_options,
-    device_option,
-    force_option,
-    frame_option,
-    json_option,
-    resize_option,
-    seed_option,
-    size_option,
-)
+from latentmap.cli.options import DataOptions
+from latentmap.cli.training_options import RunOptions
+from latentmap.cli.view_options import ViewOptions
 
 if TYPE_CHECKING:
+    from latentmap.encoders.training.on_images import Settings
+    from latentmap.encoders.training.runs import Run
     from latentmap.images import View
     from latentmap.model import Model
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-model_out_option = click.option(
-    "--out",
-    required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="The model file to write.",
-)
-resume_option = click.option("--resume", is_flag=True, help="Go on where an earlier run stopped.")
-training_precision_option = click.option(
-    "--precision",
-    type=click.Choice(("float32", "bfloat16")),
-    default="float32",
-    show_default=True,
-    help="Arithmetic of the network; bfloat16 is for GPUs, and processors that have it.",
-)
+    from latentmap.progress import Progress
 
 
-def training_options(
-    *, epochs: int, batch_size: int, smallest_batch: int = 1
-) -> Callable[[Command], Command]:
-    """Adds the options of every training on images; the defaults that differ are arguments."""
-    options = (
-        data_options,
-        model_out_option,
-        click.option(
-            "--epochs",
-            type=click.IntRange(min=1),
-            default=epochs,
-            show_default=True,
-            help="Passes over the images.",
-        ),
-        click.option(
-            "--steps", type=click.IntRange(min=1), help="Optimisation steps, instead of epochs."
-        ),
-        click.option(
-            "--batch-size",
-            type=click.IntRange(min=smallest_batch),
-            default=batch_size,
-            show_default=True,
-            metavar="N",
-            help="Images a step.",
-        ),
-        resume_option,
-        size_option,
-        channels_option,
-        frame_option,
-        resize_option,
-        device_option,
-        training_precision_option,
-        seed_option,
-        force_option,
-        json_option,
-    )
+class Told(NamedTuple):
+    """What is said of a training: figures for ``--json``, lines for people, and warnings."""
 
-    def decorate(command: Command) -> Command:
-        return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
-
-    return decorate
+    figures: Mapping[str, Any]
+    lines: Sequence[str]
+    warnings: Sequence[str] = ()
 
 
-def parse_widths(value: str | tuple[int, ...]) -> tuple[int, ...]:
-    """Widths of layers such as ``256,64,32``."""
-    if isinstance(value, tuple):  # A default, which is that of the library.
-        return value
-    parts = value.split(",")
-    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
-        raise click.BadParameter(f"{value!r} are no widths: give whole numbers such as 256,64,32")
-    return tuple(int(part) for part in parts)
-
-
-def train_on_images(
+def carry_out(
+    options: RunOptions,
     data: DataOptions,
-    train: Callable[..., Model],
-    make_settings: Callable[[View], Any],
+    train: Callable[[Run, Progress, Progress], Model],
+    tell: Callable[[Model, dict[str, Any]], Told],
     *,
-    out: Path,
-    size: tuple[int, int] | None,
-    channels: Literal[1, 3] | None,
-    frame: str | None,
-    resize: Any,
-    device: str,
-    resume: bool,
-    force: bool,
-    as_json: bool,
-    remark: Callable[[dict[str, Any]], str | None] = lambda training: None,
+    beside: str,
+    **record: Any,
 ) -> None:
-    """Trains what ``make_settings`` describes for a view of the images, and tells of the result.
+    """Trains, and tells of the result.
 
-    ``train`` is called as ``train_vae`` is. ``remark`` makes a warning of the training record.
+    ``train`` gets two callbacks of progress, the first for what is done ``beside`` the training;
+    ``tell`` gets the model and the training record of its file, to which ``record`` is added.
     """
     from latentmap.cli.output import command_line, print_json, warn
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders.native import read_header
+    from latentmap.encoders.training.runs import Run
+
+    run = Run(
+        options.out,
+        resume=options.resume,
+        force=options.force,
+        on_error=data.on_error,
+        record={"command": command_line(), **record},
+    )
+    with progress_bar(beside) as first, progress_bar("training") as progress:
+        model = train(run, first, progress)
+    told = tell(model, read_header(options.out).training)
+    for warning in told.warnings:
+        warn(warning)
+    if options.as_json:
+        known = {"model": str(options.out), "fingerprint": model.fingerprint}
+        print_json({**known, **told.figures})
+    else:
+        click.echo("\n".join(told.lines))
+
+
+def train_images(
+    data: DataOptions,
+    view: ViewOptions,
+    run: RunOptions,
+    make_settings: Callable[[View], Settings],
+    *,
+    remark: Callable[[dict[str, Any]], str | None] = lambda figures: None,
+) -> None:
+    """Trains what ``make_settings`` describes for a view of the images, and tells of the result.
+
+    ``remark`` makes a warning of the last figures.
+    """
+    from latentmap.encoders.training.on_images import train_on_images
     from latentmap.encoders.training.runs import working_folder
 
     images = data.open()
-    view = images.view(frame=frame, resize=resize, size=size, channels=channels)
-    with progress_bar("reading") as loading, progress_bar("training") as progress:
-        model = train(
+    seen = view.of(images)
+
+    def train(goal: Run, loading: Progress, progress: Progress) -> Model:
+        return train_on_images(
             images,
-            make_settings(view),
-            out=out,
-            frame=view.frame,
-            device=device,
-            resume=resume,
-            force=force,
-            on_error=data.on_error,
-            record={
-                "command": command_line(),
-                "split": data.split,
-                "group_by": data.group_by and data.group_by.name,
-            },
+            make_settings(seen),
+            goal,
+            frame=seen.frame,
+            device=run.device,
             loading=loading,
             progress=progress,
         )
-    training = read_header(out).training
-    for name in training["skipped"]:
-        warn(f"skipped {name}: it could not be read")
-    warning = remark(training)
-    if warning:
-        warn(warning)
-    if as_json:
-        print_json(
-            {
-                "model": str(out),
-                "fingerprint": model.fingerprint,
-                "figures": training["figures"],
-                "skipped": training["skipped"],
-            }
+
+    def tell(model: Model, training: dict[str, Any]) -> Told:
+        figures, skipped = training["figures"], training["skipped"]
+        warnings = [f"skipped {name}: it could not be read" for name in skipped]
+        remarked = remark(figures)
+        return Told(
+            {"figures": figures, "skipped": skipped},
+            [
+                f"{run.out}: {model.family} {model.fingerprint[:12]}; log and pictures in "
+                f"{working_folder(run.out)}"
+            ],
+            [*warnings, remarked] if remarked else warnings,
         )
-    else:
-        click.echo(
-            f"{out}: {model.family} {model.fingerprint[:12]}; log and pictures in "
-            f"{working_folder(out)}"
-        )
+
+    carry_out(
+        run,
+        data,
+        train,
+        tell,
+        beside="reading",
+        split=data.split,
+        group_by=data.group_by and data.group_by.name,
+    )

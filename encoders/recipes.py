@@ -13,6 +13,7 @@ import json
 import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 from latentmap.encoders.bundled import FOLDER
 from latentmap.errors import ModelError
@@ -20,6 +21,13 @@ from latentmap.images import SPLITS, ImageSource, Split, open_images
 
 # What a step may be: the trainings of `latentmap train`.
 TRAININGS = ("vae", "split-vae", "gan", "stylegan2", "inversion")
+
+
+class Step(NamedTuple):
+    """A command line of ``latentmap train``, and the model file that it writes."""
+
+    arguments: tuple[str, ...]
+    out: Path
 
 
 @dataclass(frozen=True)
@@ -37,13 +45,21 @@ class Recipe:
     test_data: str | None = None
     test_split: Split | None = None
 
-    def images(self, data: str | Path) -> list[str]:
-        """The arguments that give a training the images at ``data``, with the files beside them."""
-        data = Path(data)
-        arguments = ["--data", str(data), *self.options]
+    def plan(self, data: str | Path, out: str | Path) -> list[Step]:
+        """The trainings on the images at ``data``, with the files beside them, that lead to the
+        model file ``out``, each with a file of its own beside it.
+        """
+        data, out = Path(data), Path(out)
+        images = ["--data", str(data), *self.options]
         if self.group_by is not None:
-            arguments += ["--group-by", str(data.parent / self.group_by)]
-        return arguments
+            images += ["--group-by", str(data.parent / self.group_by)]
+        plan: list[Step] = []
+        for number, step in enumerate(self.steps, start=1):
+            # An inversion learns from the generator of the step before.
+            given = ["--generator", str(plan[-1].out)] if step[0] == "inversion" else images
+            path = out.with_name(f"{out.stem}-step-{number}.safetensors")
+            plan.append(Step((*step, *given, "--out", str(path)), path))
+        return plan
 
     def open_test(self, data: str | Path) -> ImageSource:
         """The images that the figures are of, which no training sees.

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from latentmap.encoders.inverted import InvertedModel
 from latentmap.encoders.nets.inversion import InversionNetwork
 from latentmap.encoders.stylegan import StyleGANModel
 from latentmap.encoders.training.batches import seeded
@@ -61,9 +62,9 @@ def fit_moments(network: InversionNetwork, generator: Model, *, seed: int) -> No
 
 
 class InversionRecipe:
-    """One optimisation step of an inversion network, and the figures of an epoch.
+    """One optimisation step of the inversion network of ``pair``, and the figures of an epoch.
 
-    ``crop`` gives what the network sees of generated pictures. The schedule ``one-cycle`` is AdamW
+    The schedule ``one-cycle`` is AdamW
     with a learning rate that rises to ``learning_rate`` over the first tenth of ``steps`` and falls
     to 0 as a cosine, and with gradients of at most length 1; ``constant`` is Adam.
     ``average`` is the network whose weights are the moving averages, by the factor ``memory`` a
@@ -72,10 +73,8 @@ class InversionRecipe:
 
     def __init__(
         self,
-        network: InversionNetwork,
-        generator: Model,
+        pair: InvertedModel,
         *,
-        crop: Callable[[Tensor], Tensor],
         steps: int,
         learning_rate: float,
         schedule: Schedule = "one-cycle",
@@ -83,10 +82,11 @@ class InversionRecipe:
         memory: float = 0.999,
         precision: Precision = "float32",
     ) -> None:
-        self.inversion = network.requires_grad_(True)
+        network = pair.inversion.requires_grad_(True)
+        self.inversion = network
         self.average = copy.deepcopy(network).requires_grad_(False)
         self.network = nn.ModuleDict({"inversion": self.inversion, "average": self.average})
-        self.generator, self.crop = generator, crop
+        self.generator, self.crop = pair.generator, pair.crop
         self.steps, self.learning_rate, self.schedule = steps, learning_rate, schedule
         self.image_weight, self.memory, self.precision = image_weight, memory, precision
         self.optimizers: dict[str, torch.optim.Optimizer] = {

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import torch
 from filelock import FileLock, Timeout
+from PIL import Image
 from torch import Tensor
 
 from latentmap.encoders.training.batches import Batches, seeded
@@ -27,7 +28,7 @@ from latentmap.encoders.training.checkpoint import (
     save_checkpoint,
 )
 from latentmap.errors import ModelError
-from latentmap.files import write_atomic
+from latentmap.files import replace_atomic, write_atomic
 from latentmap.progress import Progress
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -48,7 +49,7 @@ class Recipe(Stateful, Protocol):
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Length:
     """How long to train: so many epochs, or ``steps`` where that is given.
 
     ``checkpoint_seconds`` is the time between two checkpoints within a run.
@@ -60,99 +61,134 @@ class Schedule:
     checkpoint_seconds: float = 30.0
 
 
-def run(
+def train_by(
     recipe: Recipe,
     batches: Batches,
-    schedule: Schedule,
+    length: Length,
     *,
     folder: Path,
     settings: Mapping[str, Any],
     resume: bool = False,
-    preview: Callable[[Path], None] | None = None,
+    draw: Callable[[], Image.Image] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, float | int]:
     """Trains on ``batches`` and gives back the figures of the last epoch.
 
-    ``folder`` gets the checkpoint, ``log.jsonl`` (a line an epoch) and the pictures of ``preview``.
-    ``settings`` (JSON) must be equal when a run is resumed; the number of epochs may grow.
+    ``folder`` gets the checkpoint, ``log.jsonl`` (a line an epoch) and a picture an epoch, where
+    ``draw`` gives one. ``settings`` (JSON) must be equal when a run is resumed; the number of
+    epochs may grow.
 
     Raises:
         ModelError: nothing to resume, a checkpoint of other settings, a loss that is not finite any
             more, or another process that trains in ``folder``.
     """
+    total = length.steps or length.epochs * batches.per_epoch
+    given = {**settings, **batches.identity, "seed": length.seed}
+    identity = json.loads(json.dumps(given))  # As a checkpoint gives it back: tuples are lists.
     with _alone(folder):
-        # What a run left that was killed while it saved, and unless it goes on, all that it made.
-        patterns = [f".{Path(CHECKPOINT).stem}.*.tmp*"]
-        if not resume:
-            patterns += [CHECKPOINT, LOG, PREVIEW.format("*")]
-        for pattern in patterns:
-            for path in folder.glob(pattern):
-                path.unlink()
-        return _run(recipe, batches, schedule, folder, settings, resume, preview, progress)
+        _clear(folder, resume=resume)
+        done, lines = _resume(folder, recipe, identity) if resume else (0, [])
+        if done > total:
+            raise ModelError(
+                f"the run in {folder} has {done} steps already, more than {total}: ask for at "
+                "least as many"
+            )
+        # A run that ended within an epoch left a line for that part of it.
+        kept = [line for line in lines if line["step"] % batches.per_epoch == 0 or done == total]
+        log = _Log(folder, recipe, draw, kept)
+        saver = _Saver(folder, recipe, identity, length.checkpoint_seconds)
+        recipe.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        recipe.network.train()
+        # The first is there before the first step, so that any interruption can be resumed.
+        saver.save(done, log.lines, force=not resume)
+        _take_steps(recipe, batches, range(done, total), length.seed, log, saver, progress)
+        if not log.lines or log.lines[-1]["step"] != total:
+            # Resumed at its end, where a run was killed within an epoch: the state tells the
+            # figures.
+            log.add(-(-total // batches.per_epoch), total, recipe.figures(), speed=0.0)
+            saver.save(total, log.lines, force=True)
+            log.write()
+        recipe.network.eval()
+    unasked = ("epoch", "images_per_second")
+    return {key: value for key, value in log.lines[-1].items() if key not in unasked}
 
 
-def _run(
+def _take_steps(
     recipe: Recipe,
     batches: Batches,
-    schedule: Schedule,
-    folder: Path,
-    settings: Mapping[str, Any],
-    resume: bool,
-    preview: Callable[[Path], None] | None,
+    steps: range,
+    seed: int,
+    log: _Log,
+    saver: _Saver,
     progress: Progress | None,
-) -> dict[str, float | int]:
-    total = schedule.steps or schedule.epochs * batches.per_epoch
-    given = {**settings, **batches.identity, "seed": schedule.seed}
-    identity = json.loads(json.dumps(given))  # As a checkpoint gives it back: tuples are lists.
-    done, lines = _resume(folder, recipe, identity) if resume else (0, [])
-    if done > total:
-        raise ModelError(
-            f"the run in {folder} has {done} steps already, more than {total}: ask for at least "
-            "as many"
-        )
-    # A run that ended within an epoch left a line for that part of it.
-    lines = [line for line in lines if line["step"] % batches.per_epoch == 0 or done == total]
-
-    recipe.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    recipe.network.train()
-    saver = _Saver(folder, recipe, identity, schedule.checkpoint_seconds)
-    started, first = time.perf_counter(), done
-    # The first is there before the first step, so that any interruption can be resumed.
-    saver.save(done, lines, force=not resume)
+) -> None:
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        while done < total:
-            epoch, index = divmod(done, batches.per_epoch)
+        for step in steps:
+            epoch, index = divmod(step, batches.per_epoch)
             if index == 0:
                 recipe.start_epoch()
-                started, first = time.perf_counter(), done
-            torch.manual_seed(int(seeded(schedule.seed, 1, done).integers(2**63)))
-            recipe.step(batches.batch(done), done)
-            done += 1
-            if index + 1 == batches.per_epoch or done == total:
-                saver.refuse_divergence(done)
-                figures = recipe.figures()  # Waits for the GPU, which the clock has to.
-                speed = (done - first) * batches.size / (time.perf_counter() - started)
-                line = {"epoch": epoch + 1, "step": done, **figures}
-                line["images_per_second"] = round(speed, 1)
-                lines.append(line)
-                _write_log(folder, lines)
-                if preview is not None:
-                    recipe.network.eval()
-                    preview(folder / PREVIEW.format(f"{epoch + 1:04d}"))
-                    recipe.network.train()
-            saver.save(done, lines, force=done == total)
+            if index == 0 or step == steps.start:
+                log.start(step)
+            torch.manual_seed(int(seeded(seed, 1, step).integers(2**63)))
+            recipe.step(batches.batch(step), step)
+            last = step + 1 == steps.stop
+            if last or index + 1 == batches.per_epoch:
+                saver.refuse_divergence(step + 1)
+                log.end(epoch + 1, step + 1, batches.size)
+            saver.save(step + 1, log.lines, force=last)
             if progress is not None:
-                progress(done * batches.size, total * batches.size)
-    if not lines or lines[-1]["step"] != done:
-        # Resumed at its end, where a run was killed within an epoch: the state tells the figures.
-        epoch = -(-done // batches.per_epoch)
-        lines.append({"epoch": epoch, "step": done, **recipe.figures(), "images_per_second": 0.0})
-        saver.save(done, lines, force=True)
-        _write_log(folder, lines)
-    recipe.network.eval()
-    return {
-        key: value for key, value in lines[-1].items() if key not in ("epoch", "images_per_second")
-    }
+                progress((step + 1) * batches.size, steps.stop * batches.size)
+
+
+def _clear(folder: Path, *, resume: bool) -> None:
+    """Removes what a run left that was killed while it saved, and unless it goes on, all that it
+    made.
+    """
+    patterns = [f".{Path(CHECKPOINT).stem}.*.tmp*"]
+    if not resume:
+        patterns += [CHECKPOINT, LOG, PREVIEW.format("*")]
+    for pattern in patterns:
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
+class _Log:
+    """The lines of a run, one an epoch, and the pictures beside them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        draw: Callable[[], Image.Image] | None,
+        lines: list[dict[str, Any]],
+    ) -> None:
+        self.folder, self.recipe, self.draw, self.lines = folder, recipe, draw, lines
+
+    def start(self, step: int) -> None:
+        """The clock of an epoch, or of what is left of it, starts before ``step``."""
+        self.started, self.first = time.perf_counter(), step
+
+    def end(self, epoch: int, done: int, size: int) -> None:
+        """Adds the line of an epoch that ends after ``done`` steps, and its picture."""
+        figures = self.recipe.figures()  # Waits for the GPU, which the clock has to.
+        seconds = time.perf_counter() - self.started
+        self.add(epoch, done, figures, speed=(done - self.first) * size / seconds)
+        self.write()
+        if self.draw is not None:
+            network = self.recipe.network
+            network.eval()
+            with replace_atomic(self.folder / PREVIEW.format(f"{epoch:04d}")) as temporary:
+                self.draw().save(temporary)
+            network.train()
+
+    def add(
+        self, epoch: int, done: int, figures: Mapping[str, float | int], *, speed: float
+    ) -> None:
+        line = {"epoch": epoch, "step": done, **figures, "images_per_second": round(speed, 1)}
+        self.lines.append(line)
+
+    def write(self) -> None:
+        _write_log(self.folder, self.lines)
 
 
 class _Saver:

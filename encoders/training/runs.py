@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,31 +13,54 @@ from latentmap.encoders.training.checkpoint import read_record
 from latentmap.encoders.training.loop import CHECKPOINT, LOG
 from latentmap.errors import OutputError
 from latentmap.files import refuse_existing
+from latentmap.images import OnError
 
 
-def working_folder(out: Path) -> Path:
+@dataclass(frozen=True)
+class Run:
+    """Where a training leads, and how it begins.
+
+    ``out`` is the model file that it writes. ``resume`` goes on with the run towards it that was
+    stopped, ``force`` begins again in place of what is there. ``on_error`` says what happens at an
+    image that cannot be read, ``record`` (JSON) is added to the training record of the file.
+    """
+
+    out: str | Path
+    resume: bool = False
+    force: bool = False
+    on_error: OnError = "stop"
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """The model file."""
+        return Path(self.out)
+
+
+def working_folder(out: str | Path) -> Path:
     """Where a training keeps its checkpoint, log and previews: beside the model file."""
-    return out.with_name(f"{out.name}.training")
+    path = Path(out)
+    return path.with_name(f"{path.name}.training")
 
 
-def prepare_folder(out: Path, *, resume: bool, force: bool) -> Path:
-    """The working folder of a run that may start, or go on, towards the model file ``out``.
+def prepare_folder(run: Run) -> Path:
+    """The working folder of a run that may start, or go on.
 
     Raises:
-        OutputError: ``out``, or a run towards it, exists, and neither ``resume`` nor ``force`` is
-            set.
+        OutputError: its output, or a run towards it, exists, and neither ``resume`` nor ``force``
+            is set.
         ModelError: there is no run to resume.
     """
-    folder = working_folder(out)
-    if resume:
+    folder = working_folder(run.out)
+    if run.resume:
         read_record(folder / CHECKPOINT)
         return folder
-    refuse_existing(out, force=force)
+    refuse_existing(run.path, force=run.force)
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
-    if (folder / CHECKPOINT).exists() and not force:
+    if (folder / CHECKPOINT).exists() and not run.force:
         raise OutputError(
             f"{folder} holds an earlier run: go on with --resume, or add --force to start again"
         )
@@ -51,7 +75,7 @@ def training_record(
     return {**settings, "figures": dict(figures), "versions": versions, **others}
 
 
-def training_seconds(out: Path, *, batch_size: int) -> float:
+def training_seconds(out: str | Path, *, batch_size: int) -> float:
     """How long the training of a model file took, by its log; 0 where that is gone."""
     try:
         lines = (working_folder(out) / LOG).read_text().splitlines()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import torch
+
 from latentmap.errors import ModelError
 
 
@@ -33,3 +35,8 @@ def check_precision(precision: str) -> None:
     """
     if precision not in ("float32", "bfloat16"):
         raise ModelError(f"training takes float32 or bfloat16, not {precision}")
+
+
+def autocast(precision: str) -> torch.dtype | None:
+    """The type that a recipe casts to, None for float32."""
+    return torch.bfloat16 if precision == "bfloat16" else None

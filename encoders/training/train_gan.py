@@ -1,28 +1,25 @@
-"""Training a GAN from images to a native model file, which holds its generator alone."""
+"""Training a GAN on images: the settings, and the course that they start.
+
+The model is the generator with averaged weights; the discriminator stays in the run's checkpoint.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from latentmap.encoders.building import build_network
 from latentmap.encoders.gan import GANModel
-from latentmap.encoders.native import save_model
 from latentmap.encoders.nets.dcgan import Discriminator
-from latentmap.encoders.training.batches import PixelBatches, require_batch
 from latentmap.encoders.training.gan import GANRecipe
-from latentmap.encoders.training.loop import Schedule, run
-from latentmap.encoders.training.runs import prepare_folder, training_record
-from latentmap.encoders.training.settings import check_numbers, check_precision
+from latentmap.encoders.training.on_images import Course
+from latentmap.encoders.training.settings import autocast, check_numbers, check_precision
 from latentmap.errors import ModelError
-from latentmap.files import replace_atomic
-from latentmap.frames import Frame
-from latentmap.images import ImageSource, OnError, load_all
-from latentmap.progress import Progress
+from latentmap.model import Model
 from latentmap.report import image_grid
 
 _COLUMNS = 10
@@ -42,6 +39,7 @@ class GANSettings:
     MNIST collapsed within 300 steps, and was still collapsed after 600.
     """
 
+    family: ClassVar[str] = "gan"
     config: dict[str, Any]
     epochs: int = 10
     steps: int | None = None
@@ -69,103 +67,38 @@ class GANSettings:
                 f"a GAN takes at least 2 images a step, which it compares, not {self.batch_size}"
             )
 
-
-def train_gan(
-    images: ImageSource,
-    settings: GANSettings,
-    *,
-    out: Path,
-    frame: Frame | None = None,
-    device: str | torch.device = "cpu",
-    resume: bool = False,
-    force: bool = False,
-    on_error: OnError = "stop",
-    record: dict[str, Any] | None = None,
-    loading: Progress | None = None,
-    progress: Progress | None = None,
-) -> GANModel:
-    """Trains on all images of a source, writes the native model file ``out``, and gives the model.
-
-    The file holds the averaged generator; the discriminator stays in the checkpoint of the run. A
-    killed run goes on with ``resume=True``. ``record`` is added to the training record of the file.
-
-    Raises:
-        OutputError: ``out``, or a run towards it, exists, and neither ``resume`` nor ``force`` is
-            set.
-        ModelError: the settings do not fit each other, the images or the run that is resumed.
-        ImageError: an image cannot be read.
-    """
-    require_batch(len(images), settings.batch_size)  # Before anything is written.
-    folder = prepare_folder(out, resume=resume, force=force)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(settings.seed)
-        model = GANModel(settings.config, name=out.stem, frame=frame)
+    def start(self, model: Model) -> Course:
+        """The course of a generator with fresh weights, against a fresh discriminator."""
+        assert isinstance(model, GANModel)
         discriminator = build_network(
             "GAN discriminator",
             lambda: Discriminator(
                 model.image_shape,
-                widths=settings.discriminator_widths,
-                dropout=settings.dropout,
-                norm=settings.config["norm"],
+                widths=self.discriminator_widths,
+                dropout=self.dropout,
+                norm=self.config["norm"],
             ),
             None,
         )
-    model.to(device)
-    pixels, _, skipped = load_all(images, model.view, on_error=on_error, progress=loading)
-    recipe = GANRecipe(
-        model.network.requires_grad_(True),
-        discriminator.to(device),
-        latent_dim=model.latent_dim,
-        learning_rate=settings.learning_rate,
-        momentum=settings.momentum,
-        label_noise=settings.label_noise,
-        average_decay=settings.average_decay,
-        autocast=torch.bfloat16 if settings.precision == "bfloat16" else None,
-    )
-    fixed = asdict(settings)
-    batches = PixelBatches(
-        pixels, size=fixed.pop("batch_size"), seed=settings.seed, device=model.device
-    )
-    # The same codes all along, so that the pictures show how their images change.
-    codes = model.sample(_ROWS * _COLUMNS, seed=0)
-    figures = run(
-        recipe,
-        batches,
-        Schedule(*(fixed.pop(name) for name in ("epochs", "seed", "steps"))),
-        folder=folder,
-        settings={
-            "family": model.family,
-            **fixed,
-            "frame": model.frame.to_json(),
-            "data": images.fingerprint,
-        },
-        resume=resume,
-        preview=lambda path: _preview(recipe, pixels[:_COLUMNS], codes, path),
-        progress=progress,
-    )
-    trained = GANModel(
-        settings.config,
-        name=out.stem,
-        frame=model.frame,
-        weights=recipe.average.state_dict(),
-    )
-    described = asdict(settings)
-    del described["config"]
-    training = training_record(
-        described,
-        figures,
-        data=images.fingerprint,
-        images=len(pixels),
-        skipped=[str(images.ids[position]) for position, _ in skipped],
-        **(record or {}),
-    )
-    save_model(trained, out, training=training)
-    return trained
+        recipe = GANRecipe(
+            model.network.requires_grad_(True),
+            discriminator.to(model.device),
+            latent_dim=model.latent_dim,
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            label_noise=self.label_noise,
+            average_decay=self.average_decay,
+            autocast=autocast(self.precision),
+        )
+        # The same codes all along, so that the pictures show how their images change.
+        codes = model.sample(_ROWS * _COLUMNS, seed=0)
+        return Course(
+            recipe, recipe.average, lambda pixels: _draw(recipe, pixels[:_COLUMNS], codes)
+        )
 
 
 @torch.no_grad()
-def _preview(recipe: GANRecipe, pixels: Tensor, codes: Tensor, path: Path) -> None:
+def _draw(recipe: GANRecipe, pixels: Tensor, codes: Tensor) -> Image.Image:
     rows = [("data", pixels.float() / 255)]
     rows += [("sampled", part.cpu()) for part in recipe.average(codes).split(_COLUMNS)]
-    with replace_atomic(path) as temporary:
-        image_grid(rows).save(temporary)
+    return image_grid(rows)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-import torch
+from PIL import Image
 from torch import Tensor
 
 from latentmap.encoders.boxes import box_shape
@@ -27,14 +26,13 @@ from latentmap.encoders.training.inversion import (
     fit_moments,
 )
 from latentmap.encoders.training.inversion_figures import measure_generated, measure_real
-from latentmap.encoders.training.loop import Schedule as Length
-from latentmap.encoders.training.loop import run
-from latentmap.encoders.training.runs import prepare_folder, training_record
+from latentmap.encoders.training.loop import Length, train_by
+from latentmap.encoders.training.on_images import seeded_weights
+from latentmap.encoders.training.runs import Run, prepare_folder, training_record
 from latentmap.encoders.training.settings import check_numbers
 from latentmap.errors import ModelError
-from latentmap.files import replace_atomic
 from latentmap.frames import Frame
-from latentmap.images import ImageSource, OnError
+from latentmap.images import ImageSource
 from latentmap.model import Model
 from latentmap.progress import Progress
 from latentmap.report import image_grid
@@ -102,53 +100,86 @@ class InversionSettings:
 def train_inversion(
     generator: Model,
     settings: InversionSettings,
+    run: Run,
     *,
-    out: Path,
     real: ImageSource | None = None,
-    resume: bool = False,
-    force: bool = False,
-    on_error: OnError = "stop",
-    record: dict[str, Any] | None = None,
     progress: Progress | None = None,
     measuring: Progress | None = None,
 ) -> InvertedModel:
-    """Trains on the images of a generator, writes the native model file ``out``, and gives the
+    """Trains on the images of a generator, writes the native model file ``run.out``, and gives the
     model.
 
     It runs on the generator's device. The generator of an inverted model gets another network. The
     training record of the file has the figures of images that were held out, ``held_out``, and
-    those of ``real`` images, ``real``, where these are given. A killed run goes on with
-    ``resume=True``. ``record`` is added to the training record.
+    those of ``real`` images, ``real``, where these are given. A run that was killed goes on with
+    ``resume``. ``progress`` counts the images that are learned from, ``measuring`` those of the
+    figures.
 
     Raises:
-        OutputError: ``out``, or a run towards it, exists, and neither ``resume`` nor ``force`` is
-            set.
+        OutputError: the output, or a run towards it, exists, and neither ``resume`` nor ``force``
+            is set.
         ModelError: the settings do not fit the generator, or the run that is resumed.
         ImageError: a real image cannot be read; the model file is written, without their figures.
     """
     generator = unwrap(generator)
     generator = in_space(generator, settings.space or generator.space.kind)
-    shape = box_shape(generator, settings.view)
-    network_config = default_network(
-        settings.architecture, shape, generator.latent_dim, width=settings.width
-    )
-    schedule, learning_rate = _LEARNING[settings.architecture]
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(settings.seed)
-        network = InversionNetwork(network_config, shape, generator.latent_dim)
-    fit_moments(network.to(generator.device), generator, seed=settings.seed)
+    network, config = _fresh_network(generator, settings)
 
     def with_network(network: InversionNetwork) -> InvertedModel:
-        return invert(generator, network, network_config, view=settings.view, name=out.stem)
+        return invert(generator, network, config, view=settings.view, name=run.path.stem)
 
     untrained = with_network(network)
     if real is not None:
         real.view_key(untrained.view)  # Refuses a pack that does not show it.
-    folder = prepare_folder(out, resume=resume, force=force)
-    recipe = InversionRecipe(
-        network,
-        generator,
-        crop=untrained.crop,
+    recipe = _recipe(untrained, settings)
+    codes = generator.sample(_PREVIEWS, seed=settings.seed)
+    figures = train_by(
+        recipe,
+        CodeBatches(generator, size=settings.batch_size, per_epoch=_EPOCH, seed=settings.seed),
+        Length(epochs=1, seed=settings.seed, steps=settings.steps),
+        folder=prepare_folder(run),
+        settings={**_fixed(settings, recipe), "space": generator.space.kind},
+        resume=run.resume,
+        draw=lambda: _draw(with_network(recipe.average), codes),
+        progress=progress,
+    )
+    # A new object, because the fingerprint is that of the trained weights.
+    trained = with_network(recipe.average)
+    held_out_seed = int(seeded(settings.seed, _HELD_OUT, 0).integers(2**63))
+    held_out = measure_generated(trained, settings.held_out, seed=held_out_seed, progress=measuring)
+    known = {"learning_rate": recipe.learning_rate, "schedule": recipe.schedule}
+    training = training_record(
+        {**asdict(settings), **known}, figures, held_out=asdict(held_out), **run.record
+    )
+    # Before the real images are read, so that one that cannot be read loses no training.
+    save_model(trained, run.path, training=training)
+    if real is not None:
+        found = measure_real(
+            trained, real, generated=held_out, on_error=run.on_error, progress=measuring
+        )
+        training["real"] = {**asdict(found), "data": real.fingerprint}
+        save_model(trained, run.path, training=training)
+    return trained
+
+
+def _fresh_network(
+    generator: Model, settings: InversionSettings
+) -> tuple[InversionNetwork, dict[str, Any]]:
+    """A network with fresh weights that knows the moments of the codes, and its configuration."""
+    shape = box_shape(generator, settings.view)
+    config = default_network(
+        settings.architecture, shape, generator.latent_dim, width=settings.width
+    )
+    with seeded_weights(settings.seed):
+        network = InversionNetwork(config, shape, generator.latent_dim)
+    fit_moments(network.to(generator.device), generator, seed=settings.seed)
+    return network, config
+
+
+def _recipe(untrained: InvertedModel, settings: InversionSettings) -> InversionRecipe:
+    schedule, learning_rate = _LEARNING[settings.architecture]
+    return InversionRecipe(
+        untrained,
         steps=settings.steps,
         learning_rate=settings.learning_rate or learning_rate,
         schedule=settings.schedule or schedule,
@@ -156,48 +187,20 @@ def train_inversion(
         memory=settings.memory,
         precision=settings.precision,
     )
+
+
+def _fixed(settings: InversionSettings, recipe: InversionRecipe) -> dict[str, Any]:
+    """What a run that goes on has in common with its beginning, beside what the batches say."""
     fixed = asdict(settings)
-    batches = CodeBatches(
-        generator, size=fixed.pop("batch_size"), per_epoch=_EPOCH, seed=fixed.pop("seed")
-    )
-    del fixed["held_out"]
+    for name in ("batch_size", "seed", "held_out"):
+        del fixed[name]
     if recipe.schedule == "constant":
         del fixed["steps"]  # A run of another schedule cannot be made longer.
-    codes = generator.sample(_PREVIEWS, seed=settings.seed)
-    figures = run(
-        recipe,
-        batches,
-        Length(epochs=1, seed=settings.seed, steps=settings.steps),
-        folder=folder,
-        settings={**fixed, "space": generator.space.kind},
-        resume=resume,
-        preview=lambda path: _preview(with_network(recipe.average), codes, path),
-        progress=progress,
-    )
-    # A new object, because the fingerprint is that of the trained weights.
-    trained = with_network(recipe.average)
-    held_out_seed = int(seeded(settings.seed, _HELD_OUT, 0).integers(2**63))
-    held_out = measure_generated(trained, settings.held_out, seed=held_out_seed, progress=measuring)
-    training = training_record(
-        {**asdict(settings), "learning_rate": recipe.learning_rate, "schedule": recipe.schedule},
-        figures,
-        held_out=asdict(held_out),
-        **(record or {}),
-    )
-    # Before the real images are read, so that one that cannot be read loses no training.
-    save_model(trained, out, training=training)
-    if real is not None:
-        found = measure_real(
-            trained, real, generated=held_out, on_error=on_error, progress=measuring
-        )
-        measured = {**asdict(found), "data": real.fingerprint}
-        save_model(trained, out, training={**training, "real": measured})
-    return trained
+    return fixed
 
 
-def _preview(model: InvertedModel, codes: Tensor, path: Path) -> None:
+def _draw(model: InvertedModel, codes: Tensor) -> Image.Image:
     images = model.decode(codes)
     again = model.decode(model.encode(images))
     rows = [("generated", images), ("generated again", again)]
-    with replace_atomic(path) as temporary:
-        image_grid([(label, row.cpu()) for label, row in rows]).save(temporary)
+    return image_grid([(label, row.cpu()) for label, row in rows])

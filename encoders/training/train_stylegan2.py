@@ -1,30 +1,26 @@
-"""Training a StyleGAN 2 from images to a native model file."""
+"""Training a StyleGAN 2 on images: the settings, and the course that they start.
+
+The model is the moving average of the generator; the discriminator stays in the run's checkpoint.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import torch
+from PIL import Image
 
-from latentmap.encoders import build
-from latentmap.encoders.native import save_model
 from latentmap.encoders.nets.stylegan2 import StyleGAN2
 from latentmap.encoders.nets.stylegan2_discriminator import GROUP, Discriminator
 from latentmap.encoders.stylegan import StyleGAN2Model
 from latentmap.encoders.training.augmentation import AUGMENTATIONS
-from latentmap.encoders.training.batches import PixelBatches, require_batch
-from latentmap.encoders.training.loop import Schedule, run
-from latentmap.encoders.training.runs import prepare_folder, training_record
+from latentmap.encoders.training.on_images import Course
 from latentmap.encoders.training.settings import check_numbers, check_precision
 from latentmap.encoders.training.stylegan2 import Balance, Networks, StyleGAN2Recipe
 from latentmap.errors import ModelError
-from latentmap.files import replace_atomic
-from latentmap.frames import Frame
-from latentmap.images import ImageSource, OnError, load_all
-from latentmap.progress import Progress
+from latentmap.model import Model
 from latentmap.report import mosaic
 
 _PREVIEWS = 64
@@ -48,6 +44,7 @@ class StyleGAN2Settings:
     for R1 itself, they were of many shapes by then.
     """
 
+    family: ClassVar[str] = "stylegan2"
     image_shape: tuple[int, int, int]
     epochs: int = 10
     steps: int | None = None
@@ -119,105 +116,31 @@ class StyleGAN2Settings:
             "conv_clamp": None,
         }
 
-    @property
-    def balance(self) -> Balance:
-        """The weights of the recipe."""
-        return Balance(
-            self.r1, self.path_weight, self.mixing, self.average, self.augment, self.augmentations
-        )
-
-
-def train_stylegan2(
-    images: ImageSource,
-    settings: StyleGAN2Settings,
-    *,
-    out: Path,
-    frame: Frame | None = None,
-    device: str | torch.device = "cpu",
-    resume: bool = False,
-    force: bool = False,
-    on_error: OnError = "stop",
-    record: dict[str, Any] | None = None,
-    loading: Progress | None = None,
-    progress: Progress | None = None,
-) -> StyleGAN2Model:
-    """Trains on all images of a source, writes the native model file ``out``, and gives the model.
-
-    The model is the moving average of the generator; the discriminator stays in the checkpoint. A
-    killed run goes on with ``resume=True``. ``record`` is added to the training record of the file.
-
-    Raises:
-        OutputError: ``out``, or a run towards it, exists, and neither ``resume`` nor ``force`` is
-            set.
-        ModelError: the settings do not fit the images or the run that is resumed.
-        ImageError: an image cannot be read.
-    """
-    require_batch(len(images), settings.batch_size)  # Before anything is written.
-    folder = prepare_folder(out, resume=resume, force=force)
-    config = settings.config
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(settings.seed)
-        model = build("stylegan2", config, name=out.stem, frame=frame)
+    def start(self, model: Model) -> Course:
+        """The course of a fresh generator, which becomes the average of another one that is trained
+        against a fresh discriminator.
+        """
         assert isinstance(model, StyleGAN2Model)
         assert isinstance(model.network, StyleGAN2)
-        discriminator = Discriminator(settings.image_shape, config["channels"])
-        networks = Networks(StyleGAN2(config), model.network, discriminator)
-    model.to(device)
-    networks.to(device)
-    pixels, _, skipped = load_all(images, model.view, on_error=on_error, progress=loading)
-    recipe = StyleGAN2Recipe(
-        networks,
-        settings.balance,
-        learning_rate=settings.learning_rate,
-        dtype=getattr(torch, settings.precision),
-    )
-    fixed = asdict(settings)
-    batches = PixelBatches(
-        pixels, size=fixed.pop("batch_size"), seed=settings.seed, device=model.device
-    )
-    figures = run(
-        recipe,
-        batches,
-        Schedule(*(fixed.pop(name) for name in ("epochs", "seed", "steps"))),
-        folder=folder,
-        settings={
-            **fixed,
-            "recipe": "stylegan2",
-            "frame": model.frame.to_json(),
-            "data": images.fingerprint,
-        },
-        resume=resume,
-        preview=lambda path: _preview(model, path),
-        progress=progress,
-    )
-    # A new object, because the fingerprint is that of the trained weights.
-    trained = build(
-        "stylegan2",
-        config,
-        name=out.stem,
-        frame=model.frame,
-        weights=model.network.state_dict(),
-    )
-    assert isinstance(trained, StyleGAN2Model)
-    described = asdict(settings)
-    training = training_record(
-        described,
-        figures,
-        data=images.fingerprint,
-        images=len(pixels),
-        skipped=[str(images.ids[position]) for position, _ in skipped],
-        **(record or {}),
-    )
-    save_model(trained, out, training=training)
-    return trained
+        discriminator = Discriminator(self.image_shape, self.config["channels"])
+        networks = Networks(StyleGAN2(self.config), model.network, discriminator)
+        balance = Balance(
+            self.r1, self.path_weight, self.mixing, self.average, self.augment, self.augmentations
+        )
+        recipe = StyleGAN2Recipe(
+            networks.to(model.device),
+            balance,
+            learning_rate=self.learning_rate,
+            dtype=getattr(torch, self.precision),
+        )
+
+        def draw(_: torch.Tensor) -> Image.Image:
+            samples = model.decode(model.sample(_PREVIEWS, seed=0))
+            return mosaic(samples.cpu(), scale=1)
+
+        return Course(recipe, model.network, draw)
 
 
 def _nearest(side: int) -> int:
     """The power of two, 8 or more, that is nearest to a side by ratio."""
     return max(8, 1 << round(math.log2(side)))
-
-
-def _preview(model: StyleGAN2Model, path: Path) -> None:
-    samples = model.decode(model.sample(_PREVIEWS, seed=0))
-    with replace_atomic(path) as temporary:
-        mosaic(samples.cpu(), scale=1).save(temporary)

@@ -5,3 +5,5 @@ from latentmap.cache.coder import CoderLike as CoderLike
 from latentmap.cache.encoding import encode as encode
 from latentmap.cache.latent_cache import LatentCache as LatentCache
 from latentmap.cache.manifest import EntryKey as EntryKey
+from latentmap.cache.upkeep import Entries as Entries
+from latentmap.cache.upkeep import Entry as Entry

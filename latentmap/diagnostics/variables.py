@@ -14,11 +14,12 @@ from torch import Tensor
 
 from latentmap.errors import ImageError
 from latentmap.images import ImageSource, OnError
-from latentmap.model import Model
+from latentmap.model import Model, Precision
 from latentmap.progress import Progress
 
 # A variable is active when its posterior mean varies by more than this over the data.
 ACTIVE_VARIANCE = 0.05
+_BATCH = 256
 _SMALLEST_VARIANCE = torch.finfo(torch.float32).tiny
 
 
@@ -85,11 +86,14 @@ def diagnose(
     model: Model,
     images: ImageSource,
     *,
-    batch_size: int = 256,
+    precision: Precision = "float32",
+    batch_size: int | None = None,
     on_error: OnError = "stop",
     progress: Progress | None = None,
 ) -> Diagnosis:
     """The figures of a VAE over all images of a source; sums in float64.
+
+    ``precision`` is the arithmetic of the encoder, ``batch_size`` chosen where it is None.
 
     A posterior variance below the smallest normal float32 (1.2e-38), as one that underflowed to 0,
     has the logarithm of that number, so that its divergence stays finite: about 43.
@@ -102,14 +106,14 @@ def diagnose(
     pixels = torch.zeros(4, *model.image_shape, dtype=torch.float64)
     squared = 0.0
     skipped: list[str] = []
-    for batch in images.batches([model.view], batch_size=batch_size, on_error=on_error):
+    for batch in images.batches([model.view], batch_size=batch_size or _BATCH, on_error=on_error):
         skipped += [str(images.ids[position]) for position, _ in batch.failed]
         if progress is not None:
             progress(batch.stop, len(images))
         if not len(batch.positions):
             continue
         x = batch.floats(0)
-        posterior = model.posterior(x)
+        posterior = model.posterior(x, precision=precision)
         decoded = model.decode(posterior.mean).cpu().double()
         x = x.double()
         mean, variance = posterior.mean.cpu().double(), posterior.variance.cpu().double()

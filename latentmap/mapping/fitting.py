@@ -169,7 +169,7 @@ def _select(
     parts: Sequence[Moments],
     progress: Progress | None,
 ) -> tuple[dict[str, Any], list[Selection]]:
-    """All settings, and what was tried for those that were not given, one choice after the other."""
+    """All settings, and what was tried for those that were not given, choice by choice."""
     selections = []
     settings = dict(options.settings)
     for criterion, names in options.choices:

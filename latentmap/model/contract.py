@@ -143,14 +143,14 @@ class Model(ABC):
                 images = images.contiguous(memory_format=torch.channels_last)
             return self._encode(images).float()
 
-    def posterior(self, images: Tensor) -> Posterior:
+    def posterior(self, images: Tensor, *, precision: Precision = "float32") -> Posterior:
         """Mean and variance of the codes of images in [0, 1].
 
         Raises:
             ModelError: as for ``encode``, or the model has no posterior.
         """
         self.check_images(images)
-        with self._running():
+        with self._running(precision):
             posterior = self._posterior(images.to(self.device))
             self._checked_codes(posterior.variance, len(images))
             return Posterior(

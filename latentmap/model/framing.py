@@ -13,8 +13,9 @@ Shapes: ``n`` pictures, uint8 ``(n, h, w, c)``; a box is (top, left, bottom, rig
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from latentmap.errors import ImageError
 from latentmap.frames import Box, Frame
 from latentmap.images import View
 from latentmap.model.contract import Model
+from latentmap.model.sampling import decode_all
 from latentmap.progress import Progress
 
 _SIZES = np.linspace(1, 0.4, 7)
@@ -51,6 +53,32 @@ class Framing:
     def frame_name(self) -> str:
         """The box as it stands in options and frames: ``top,left,bottom,right``."""
         return ",".join(f"{edge:.4f}" for edge in self.box)
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures."""
+        return {**asdict(self), "box": list(self.box)}
+
+
+def estimate_view(
+    maker: Model,
+    other: Model,
+    samples: int,
+    *,
+    seed: int = 0,
+    batch_size: int = 8,
+    generating: Progress | None = None,
+    trying: Progress | None = None,
+) -> Framing:
+    """The box of the images of ``maker``, of which it makes so many, that ``other`` sees; see
+    ``estimate_box``.
+
+    Raises:
+        ImageError: there are fewer than 64 samples.
+    """
+    codes = maker.sample(samples, seed=seed)
+    images = decode_all(maker, codes, batch_size=batch_size, progress=generating)
+    pictures = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return estimate_box(pictures, other, progress=trying)
 
 
 def estimate_box(

@@ -81,12 +81,15 @@ def compare_methods(
     options = options or FitOptions()
     fitted, failed = [], {}
     for name, method in METHODS.items():
-        how = options.of(method)
         started = time.perf_counter()
         with coder.stage(f"fitting {name}") as progress:
             try:
                 linear_map = fit_training(
-                    training, options=how, seed=seed, record=record, progress=progress
+                    training,
+                    options=options.of(method),
+                    seed=seed,
+                    record=record,
+                    progress=progress,
                 )
             except (MapError, ModelError) as error:
                 failed[name] = str(error)

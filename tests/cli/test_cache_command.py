@@ -1,4 +1,4 @@
-"""latentmap cache: ls, verify, rm and export, as a person meets them."""
+"""latentmap cache: list, show, verify, rm and export, as a person meets them."""
 
 import json
 import re
@@ -49,9 +49,9 @@ def codes(tmp_path: Path) -> Path:
     return tmp_path / "codes"
 
 
-def test_ls_shows_each_entry(codes):
+def test_list_shows_each_entry(codes):
     whole, half = fill(codes), fill(codes, "gan", stop=8)
-    lines = run("ls", codes).output.splitlines()
+    lines = run("list", "--cache", codes).output.splitlines()
     assert lines[0].split()[:5] == ["entry", "model", "space", "dim", "precision"]
     rows = {line.split()[0]: line.split()[1:] for line in lines[1:]}
     assert rows[whole][:6] == ["vae", "z", "3", "float32", "12/12", "1"]
@@ -60,28 +60,28 @@ def test_ls_shows_each_entry(codes):
     assert rows[half][-1] == "unfinished"
 
 
-def test_ls_shows_what_is_damaged_and_what_is_empty(codes):
+def test_list_shows_what_is_damaged_and_what_is_empty(codes):
     name = fill(codes)
     (codes / "entries" / name / "manifest.json").write_text("{}")
     (codes / "entries" / ("0" * 16)).mkdir()
-    result = run("ls", codes)
+    result = run("list", "--cache", codes)
     assert result.exit_code == 0
     assert [line.split()[-1] for line in result.stdout.splitlines()[1:]] in (["empty", "damaged"],)
     assert f"entry {name} of {codes} is damaged: manifest.json" in result.stderr
 
 
-def test_ls_tells_of_repairs(codes):
+def test_list_tells_of_repairs(codes):
     name = fill(codes)
     shard = spoil(codes, name)
     fill(codes)
-    result = run("ls", codes)
+    result = run("list", "--cache", codes)
     assert f"entry {name} was damaged and repaired: {shard} is not as it was" in result.stderr
-    assert run("verify", codes).exit_code == 0
+    assert run("verify", "--cache", codes).exit_code == 0
 
 
-def test_ls_as_json_holds_what_made_the_codes(codes):
+def test_list_as_json_holds_what_made_the_codes(codes):
     name = fill(codes)
-    result = json.loads(run("ls", codes, "--json").stdout)
+    result = json.loads(run("list", "--cache", codes, "--json").stdout)
     (entry,) = result["entries"]
     assert entry["entry"] == name
     assert (entry["state"], entry["images"], entry["done"]) == ("complete", 12, 12)
@@ -93,17 +93,17 @@ def test_ls_as_json_holds_what_made_the_codes(codes):
 def test_without_an_argument_it_is_the_cache_in_this_folder(tmp_path, monkeypatch):
     fill(tmp_path / "latentmap-cache")
     monkeypatch.chdir(tmp_path)
-    assert "complete" in run("ls").stdout
+    assert "complete" in run("list").stdout
     monkeypatch.setenv("LATENTMAP_CACHE", str(tmp_path / "elsewhere"))
-    assert "elsewhere is not a cache" in run("ls").stderr
+    assert "elsewhere is not a cache" in run("list").stderr
 
 
 @pytest.mark.parametrize(
-    "words", [["ls"], ["verify"], ["rm", "--all"], ["export", "--out", "x.h5"]]
+    "words", [["list"], ["verify"], ["rm", "--all"], ["export", "--out", "x.h5"]]
 )
 def test_a_folder_that_is_no_cache_is_one_line(tmp_path, words, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = run(*words, tmp_path)
+    result = run(*words, "--cache", tmp_path)
     assert result.exit_code == 1
     assert result.stderr == (
         f"Error: {tmp_path} is not a cache (it has no folder 'entries'): "
@@ -113,113 +113,145 @@ def test_a_folder_that_is_no_cache_is_one_line(tmp_path, words, monkeypatch):
 
 def test_an_empty_cache_is_said_to_be_empty(codes):
     (codes / "entries").mkdir(parents=True)
-    assert run("ls", codes).stdout == f"{codes} is empty\n"
+    assert run("list", "--cache", codes).stdout == f"{codes} is empty\n"
 
 
 def test_verify_is_content_with_what_is_right(codes):
     fill(codes)
-    result = run("verify", codes)
+    result = run("verify", "--cache", codes)
     assert result.exit_code == 0
     assert "KiB in 1 entry are right" in result.stdout
-    assert json.loads(run("verify", codes, "--json").stdout)["problems"] == []
+    assert json.loads(run("verify", "--cache", codes, "--json").stdout)["problems"] == []
 
 
 def test_verify_names_every_file_that_is_wrong_and_exits_with_1(codes):
     names = fill(codes), fill(codes, "gan")
     shard = spoil(codes, names[0])
     (codes / "entries" / names[1] / "manifest.json").write_text("")
-    result = run("verify", codes)
+    result = run("verify", "--cache", codes)
     assert result.exit_code == 1
     lines = sorted(result.stdout.splitlines(), key=lambda line: names.index(line.split()[1]))
     assert f"entry {names[0]} of {codes} is damaged: {shard} is not as it was written" in lines[0]
-    assert f"latentmap cache rm {codes} --entry {names[0]}" in lines[0]
+    assert f"latentmap cache rm {names[0]} --cache {codes}" in lines[0]
     assert f"entry {names[1]} of {codes} is damaged: manifest.json" in lines[1]
-    result = run("verify", codes, "--json")
+    result = run("verify", "--cache", codes, "--json")
     assert result.exit_code == 1
     assert len(json.loads(result.stdout)["problems"]) == 2
 
 
 def test_rm_removes_what_is_chosen_and_says_how_much(codes):
     names = fill(codes), fill(codes, "gan"), fill(codes, "gan2")
-    result = run("rm", codes, "--entry", names[0][:6], "--yes")
+    result = run("rm", "--cache", codes, names[0][:6], "--yes")
     assert result.exit_code == 0
     assert f"{codes}: removed 1 entry, which frees" in result.stdout
-    assert {entry.id for entry in LatentCache(codes).entries()} == set(names[1:])
-    assert run("rm", codes, "--model", "gan", "--yes").exit_code == 0
-    assert [entry.id for entry in LatentCache(codes).entries()] == [names[2]]
-    assert run("rm", codes, "--model", b"gan2".hex(), "--yes").exit_code == 0
-    assert run("ls", codes).stdout == f"{codes} is empty\n"
+    assert {entry.id for entry in LatentCache(codes).entries.all()} == set(names[1:])
+    assert run("rm", "--cache", codes, "--model", "gan", "--yes").exit_code == 0
+    assert [entry.id for entry in LatentCache(codes).entries.all()] == [names[2]]
+    assert run("rm", "--cache", codes, "--model", b"gan2".hex(), "--yes").exit_code == 0
+    assert run("list", "--cache", codes).stdout == f"{codes} is empty\n"
 
 
 def test_rm_all_removes_damaged_and_empty_entries_too(codes):
     fill(codes)
     (codes / "entries" / fill(codes, "gan") / "manifest.json").write_text("")
     (codes / "entries" / ("0" * 16)).mkdir()
-    assert run("rm", codes, "--all", "--yes").exit_code == 0
-    assert run("ls", codes).stdout == f"{codes} is empty\n"
+    assert run("rm", "--cache", codes, "--all", "--yes").exit_code == 0
+    assert run("list", "--cache", codes).stdout == f"{codes} is empty\n"
 
 
 def test_rm_asks_and_takes_no_for_an_answer(codes):
     name = fill(codes)
-    result = run("rm", codes, "--all", input="n\n")
+    result = run("rm", "--cache", codes, "--all", input="n\n")
     assert result.exit_code == 1
     assert f"{name} (vae, 12 images)" in result.output
     assert "Remove 1 entry (" in result.output
-    assert len(LatentCache(codes).entries()) == 1
-    run("rm", codes, "--all", input="y\n")
-    assert len(LatentCache(codes).entries()) == 0
+    assert len(LatentCache(codes).entries.all()) == 1
+    run("rm", "--cache", codes, "--all", input="y\n")
+    assert len(LatentCache(codes).entries.all()) == 0
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--entry", "xyz"], "no entry begins with 'xyz' in"),
-        (["--entry", ""], "several entries begin with '' in"),
+        (["xyz"], "no entry begins with 'xyz' in"),
+        ([""], "several entries begin with '' in"),
         (["--model", "wgan"], "no entry of model 'wgan' in .*: its models are gan, vae"),
     ],
 )
 def test_rm_names_what_there_is_when_nothing_fits(codes, words, message):
     fill(codes)
     fill(codes, "gan")
-    result = run("rm", codes, *words, "--yes")
+    result = run("rm", "--cache", codes, *words, "--yes")
     assert result.exit_code == 1
     assert re.search(message, result.stderr)
-    assert len(LatentCache(codes).entries()) == 2
+    assert len(LatentCache(codes).entries.all()) == 2
 
 
 def test_rm_must_be_told_what(codes):
     fill(codes)
-    result = run("rm", codes)
+    result = run("rm", "--cache", codes)
     assert result.exit_code == 2
-    assert "say what to remove: --entry ID, --model NAME, --all or --generated" in result.stderr
+    assert "say what to remove: ENTRY, --model NAME, --all or --generated" in result.stderr
 
 
 def test_export_writes_the_only_entry(codes, tmp_path):
     fill(codes)
     out = tmp_path / "codes.npz"
-    result = run("export", codes, "--out", out)
+    result = run("export", "--cache", codes, "--out", out)
     assert result.exit_code == 0
     assert result.stdout.startswith(f"{out}: 11 codes in z of vae (3-d, ")
     with np.load(out) as arrays:
         np.testing.assert_array_equal(arrays["codes"], np.delete(CODES, 5, axis=0))
         np.testing.assert_array_equal(arrays["ids"], np.delete(IDS, 5))
-    result = run("export", codes, "--out", out)
+    result = run("export", "--cache", codes, "--out", out)
     assert result.exit_code == 1
     assert "add --force to replace it" in result.stderr
-    assert run("export", codes, "--out", out, "--force").exit_code == 0
+    assert run("export", "--cache", codes, "--out", out, "--force").exit_code == 0
 
 
 def test_export_of_one_of_several_must_be_told_which(codes, tmp_path):
     names = fill(codes), fill(codes, "gan")
     out = tmp_path / "codes.h5"
-    result = run("export", codes, "--out", out)
+    result = run("export", "--cache", codes, "--out", out)
     assert result.exit_code == 1
     assert f"{names[0]} (vae, 12 images)" in result.stderr
     assert f"{names[1]} (gan, 12 images)" in result.stderr
     assert not out.exists()
-    assert run("export", codes, "--out", out, "--entry", names[1][:8]).exit_code == 0
+    assert run("export", "--cache", codes, "--out", out, names[1][:8]).exit_code == 0
 
 
-@pytest.mark.parametrize("words", [["ls"], ["verify"], ["rm"], ["export"]])
+def test_show_tells_what_made_one_entry(codes):
+    names = fill(codes), fill(codes, "gan", stop=8)
+    described = json.loads(run("show", names[1][:6], "--cache", codes, "--json").stdout)
+    assert (
+        described
+        == json.loads(run("list", "--cache", codes, "--json").stdout)["entries"][
+            sorted(names).index(names[1])
+        ]
+    )
+    text = run("show", names[1], "--cache", codes).stdout
+    assert "state      unfinished" in text and '"model": "gan"' in text
+    assert "no entry begins with 'x'" in run("show", "x", "--cache", codes).stderr
+
+
+def test_json_tells_what_was_removed_and_exported(codes, tmp_path):
+    name, out = fill(codes), tmp_path / "codes.npz"
+    exported = json.loads(run("export", "--cache", codes, "--out", out, "--json").stdout)
+    assert (exported["codes"], exported["n"], exported["dim"]) == (str(out), 11, DIM)
+    size = json.loads(run("show", name, "--cache", codes, "--json").stdout)["bytes"]
+    removed = json.loads(run("rm", name, "--cache", codes, "--json", input="y\n").stdout)
+    assert removed == {"cache": str(codes), "entries": [name], "bytes": size}
+
+
+def test_rm_removes_nothing_unless_all_that_is_named_is_there(codes):
+    name = fill(codes)
+    assert run("rm", name, "xyz", "--generated", "--cache", codes, "--yes").exit_code == 1
+    refused = run("rm", name, "--all", "--cache", codes, "--yes")
+    assert refused.exit_code == 2
+    assert "--all is all entries: name none beside it" in refused.stderr
+    assert [entry.id for entry in LatentCache(codes).entries.all()] == [name]
+
+
+@pytest.mark.parametrize("words", [["list"], ["show"], ["verify"], ["rm"], ["export"]])
 def test_every_command_shows_an_example(words):
     assert "latentmap cache " + words[0] in run(*words, "--help").output

@@ -58,6 +58,19 @@ def test_the_pictures_show_images(shown):
             assert len(picture.convert("L").getcolors(2**16) or []) > 50
 
 
+def test_its_options_reach_the_steps_that_have_them_and_json_holds_what_they_say(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("latentmap.cli.demo.STEPS", STEPS[3:4])
+    words = ["demo", "--out", str(tmp_path / "d"), "-n", "200", "--seed", "3", "--json"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    (step,) = json.loads(result.stdout)["steps"]
+    assert step["command"].endswith("--seed 3")
+    assert (step["result"]["model"], step["result"]["n"]) == ("gan", 200)
+    assert f"$ {step['command']}" in result.stderr
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     result = run(tmp_path)

@@ -104,7 +104,7 @@ def test_an_imported_model_is_described_and_sampled(pickled):
     assert "also z and w+" in shown
     assert 'architecture       "skip"' in shown
     assert found["fingerprint"] in shown
-    run("sample", "gan.safetensors", "-n", "4", "--out", "grid.png", "--device", "cpu")
+    run("sample", "gan.safetensors", "-n", "4", "--figure", "grid.png", "--device", "cpu")
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal(workdir):

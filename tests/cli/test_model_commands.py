@@ -161,7 +161,7 @@ def test_bundled_models_are_listed_by_name_and_described(workdir):
 def test_encoding_with_two_models_fills_a_cache_once(workdir):
     train("--epochs", "1")
     train("--epochs", "1", "--seed", "1", out="b.safetensors")
-    words = ["encode", "vae.safetensors", "b.safetensors", *DIGITS, "--out", "codes", "--json"]
+    words = ["encode", "vae.safetensors", "b.safetensors", *DIGITS, "--cache", "codes", "--json"]
     result = json.loads(run(*words).stdout)
     assert [(c["model"], c["n"], c["dim"]) for c in result["codes"]] == [
         ("vae.safetensors", 60, 3),
@@ -178,7 +178,7 @@ def test_encoding_lists_what_it_skipped(workdir):
         Image.new("L", (8, 8)).save(f"faces/{name}.png")
     (workdir / "faces" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     train("--epochs", "1")
-    words = ["encode", "vae.safetensors", "--data", "faces", "--out", "codes"]
+    words = ["encode", "vae.safetensors", "--data", "faces", "--cache", "codes"]
     assert "b.png" in run(*words, code=1).stderr
     result = run(*words, "--on-error", "skip")
     assert "skipped b.png" in result.stderr and "2 codes" in result.stdout
@@ -190,6 +190,17 @@ def test_diagnosing_prints_the_figures():
     assert (result["n"], len(result["variables"])) == (60, 3)
     text = run("diagnose", "vae.safetensors", *DIGITS).stdout
     assert f"active variables       {result['active_variables']} of 3" in text
+
+
+def test_diagnosing_depends_on_the_precision_and_not_on_the_batches():
+    train("--epochs", "1")
+
+    def variances(*words):
+        found = json.loads(run("diagnose", "vae.safetensors", *DIGITS, *words, "--json").stdout)
+        return [variable["mean_variance"] for variable in found["variables"]]
+
+    assert variances("--batch-size", "7") == pytest.approx(variances(), rel=1e-4)
+    assert variances("--precision", "bfloat16") != pytest.approx(variances(), rel=1e-4)
 
 
 def test_diagnosing_lists_what_it_skipped(workdir):
@@ -210,7 +221,7 @@ def test_ctrl_c_ends_a_training_with_one_line_and_it_can_be_resumed(workdir):
     words = ["train", "vae", *DIGITS, *TINY, "--out", "v.safetensors", "--epochs", "100000"]
     program = f"""
 from latentmap.encoders.training import loop
-loop.Schedule.__init__.__defaults__ = (None, 0.0)
+loop.Length.__init__.__defaults__ = (None, 0.0)
 from latentmap.cli.main import main
 main({words!r})
 """

@@ -58,7 +58,7 @@ def refusal(*words) -> str:
 
 
 def test_a_grid_shows_what_the_codes_decode_to():
-    result = run(MODEL, "-n", "5", "--seed", "3", "--out", "grid.png", "--codes-out", "codes.h5")
+    result = run(MODEL, "-n", "5", "--seed", "3", "--figure", "grid.png", "--codes-out", "codes.h5")
     assert "codes.h5: 5 codes in w of gan" in result.stdout
     assert "grid.png: 5 images of gan in" in result.stdout
     # Three columns and two rows of 16 pixels, six times as large, with 4 pixels between them.
@@ -74,9 +74,7 @@ def test_a_grid_shows_what_the_codes_decode_to():
 def test_images_are_kept_with_their_codes_for_other_commands():
     assert (
         "i.h5: 5 images of gan with their codes"
-        in run(
-            MODEL, "-n", "5", "--seed", "3", "--truncation", "0.5", "--images-out", "i.h5"
-        ).stdout
+        in run(MODEL, "-n", "5", "--seed", "3", "--truncation", "0.5", "--out", "i.h5").stdout
     )
     model, images = load(MODEL), open_images("i.h5")
     codes = images.codes_in(model.space)
@@ -93,40 +91,38 @@ def test_images_of_other_codes_are_not_taken_for_those_that_a_stopped_run_left(m
 
     with monkeypatch.context() as patch:
         patch.setattr(generated, "_join", stop)
-        run(MODEL, "-n", "2", "--images-out", "i.h5", code=130)
+        run(MODEL, "-n", "2", "--out", "i.h5", code=130)
     assert len(list(Path().glob("i.*.parts"))) == 1
-    run(MODEL, "-n", "2", "--seed", "9", "--images-out", "i.h5")
+    run(MODEL, "-n", "2", "--seed", "9", "--out", "i.h5")
     model, images = load(MODEL), open_images("i.h5")
     decoded = (model.decode(model.sample(2, seed=9)) * 255).round().to(torch.uint8)
     assert np.array_equal(images.read(1), decoded[1].permute(1, 2, 0).numpy())
 
 
 def test_codes_and_images_do_not_go_into_one_file():
-    refused = refusal(MODEL, "--codes-out", "a.h5", "--images-out", "a.h5", "--force")
-    assert "--codes-out and --images-out are both a.h5" in refused
+    refused = refusal(MODEL, "--codes-out", "a.h5", "--out", "a.h5", "--force")
+    assert "--out and --codes-out are both a.h5" in refused
     assert not Path("a.h5").exists()
 
 
 def test_images_cannot_be_kept_that_cannot_be_made_again():
-    for words in (("--images-out", "i.png"), ("--images-out", "i.h5", "--noise", "random")):
-        assert (
-            "--images-out writes a pack, with the suffix .h5" in run(MODEL, *words, code=2).stderr
-        )
+    for words in (("--out", "i.png"), ("--out", "i.h5", "--noise", "random")):
+        assert "--out writes a pack, with the suffix .h5" in run(MODEL, *words, code=2).stderr
 
 
 def test_codes_give_the_same_picture_again():
-    run(MODEL, "-n", "4", "--truncation", "0.5", "--out", "one.png", "--codes-out", "codes.npz")
-    run(MODEL, "--codes", "codes.npz", "--out", "two.png")
-    run(MODEL, "--codes", "codes.npz", "--noise", "random", "--seed", "5", "--out", "noisy.png")
+    run(MODEL, "-n", "4", "--truncation", "0.5", "--figure", "one.png", "--codes-out", "codes.npz")
+    run(MODEL, "--codes", "codes.npz", "--figure", "two.png")
+    run(MODEL, "--codes", "codes.npz", "--noise", "random", "--seed", "5", "--figure", "noisy.png")
     assert np.array_equal(np.asarray(Image.open("one.png")), np.asarray(Image.open("two.png")))
 
 
 @pytest.mark.parametrize("space", SPACE_KINDS)
 def test_codes_of_one_space_are_refused_in_the_others(space):
     run(MODEL, "-n", "2", "--space", space, "--codes-out", "codes.h5")
-    run(MODEL, "--space", space, "--codes", "codes.h5", "--out", "right.png")
+    run(MODEL, "--space", space, "--codes", "codes.h5", "--figure", "right.png")
     for other in set(SPACE_KINDS) - {space}:
-        line = refusal(MODEL, "--space", other, "--codes", "codes.h5", "--out", "wrong.png")
+        line = refusal(MODEL, "--space", other, "--codes", "codes.h5", "--figure", "wrong.png")
         assert f"must be in {other} of gan" in line
         assert f"choose the space {space} of this model" in line
     with pytest.raises(FileNotFoundError):
@@ -137,11 +133,11 @@ def test_mixed_codes_are_in_w_plus():
     options = ["-n", "2", "--mix-from", "2", "--truncation", "0.7", "--truncation-cutoff", "3"]
     found = json.loads(run(MODEL, *options, "--codes-out", "codes.h5", "--json").stdout)
     assert found == {"model": MODEL, "space": "w+", "n": 2, "codes": "codes.h5"}
-    run(MODEL, "--space", "w+", "--codes", "codes.h5", "--out", "mixed.png")
+    run(MODEL, "--space", "w+", "--codes", "codes.h5", "--figure", "mixed.png")
 
 
 def test_json_tells_the_picture_and_the_time():
-    found = json.loads(run(MODEL, "-n", "2", "--out", "grid.png", "--json").stdout)
+    found = json.loads(run(MODEL, "-n", "2", "--figure", "grid.png", "--json").stdout)
     assert found["picture"] == "grid.png"
     assert found["seconds"] > 0
 
@@ -149,7 +145,7 @@ def test_json_tells_the_picture_and_the_time():
 def test_noise_and_precision_change_the_picture():
     pictures = []
     for options in ([], ["--noise", "none"], ["--noise", "random"], ["--precision", "bfloat16"]):
-        run(MODEL, "-n", "1", *options, "--out", "grid.png", "--force")
+        run(MODEL, "-n", "1", *options, "--figure", "grid.png", "--force")
         pictures.append(np.asarray(Image.open("grid.png")).astype(int))
     # A fresh network's noise has no strength.
     assert np.array_equal(pictures[0], pictures[1])
@@ -157,23 +153,23 @@ def test_noise_and_precision_change_the_picture():
 
 
 def test_a_class_is_given_where_there_are_classes():
-    assert "--class" in refusal("classes.safetensors", "-n", "1", "--out", "grid.png")
-    run("classes.safetensors", "-n", "1", "--class", "2", "--out", "grid.png")
-    assert "no class 3" in refusal("classes.safetensors", "--class", "3", "--out", "other.png")
+    assert "--class" in refusal("classes.safetensors", "-n", "1", "--figure", "grid.png")
+    run("classes.safetensors", "-n", "1", "--class", "2", "--figure", "grid.png")
+    assert "no class 3" in refusal("classes.safetensors", "--class", "3", "--figure", "other.png")
 
 
 def test_a_vae_is_sampled_too():
-    run("vae.safetensors", "-n", "3", "--truncation", "0.5", "--out", "grid.png")
-    line = refusal("vae.safetensors", "--space", "z", "--noise", "none", "--out", "other.png")
+    run("vae.safetensors", "-n", "3", "--truncation", "0.5", "--figure", "grid.png")
+    line = refusal("vae.safetensors", "--space", "z", "--noise", "none", "--figure", "other.png")
     assert "only a StyleGAN has a choice of space and noise" in line
 
 
 def test_an_output_that_exists_stays(workdir):
     (workdir / "grid.png").write_bytes(b"precious")
-    assert "exists" in refusal(MODEL, "--out", "grid.png")
+    assert "exists" in refusal(MODEL, "--figure", "grid.png")
     assert (workdir / "grid.png").read_bytes() == b"precious"
     assert "must end in .npz or .h5" in refusal(MODEL, "--codes-out", "codes.txt")
-    assert "must end as a picture does" in refusal(MODEL, "--out", "grid.doc")
+    assert "must end as a picture does" in refusal(MODEL, "--figure", "grid.doc")
 
 
 @pytest.mark.parametrize(
@@ -181,7 +177,10 @@ def test_an_output_that_exists_stays(workdir):
     [
         ([MODEL], "say what to write"),
         *(
-            ([MODEL, "--codes", "c.h5", option, value, "--out", "g.png"], f"{option}{other} has no")
+            (
+                [MODEL, "--codes", "c.h5", option, value, "--figure", "g.png"],
+                f"{option}{other} has no",
+            )
             for option, other, value in (
                 ("-n", "/--samples", "3"),
                 ("--truncation", "", "1"),
@@ -191,12 +190,12 @@ def test_an_output_that_exists_stays(workdir):
             )
         ),
         ([MODEL, "--codes-out", "c.h5", "--batch-size", "3"], "--batch-size has no effect without"),
-        ([MODEL, "--images-out", "i.h5", "--batch-size", "3"], "--batch-size has no effect with"),
+        ([MODEL, "--out", "i.h5", "--batch-size", "3"], "--batch-size has no effect with"),
         ([MODEL, "--codes-out", "c.h5", "--noise", "none"], "--noise has no effect without --out"),
-        ([MODEL, "--mix-from", "1", "--space", "w", "--out", "g.png"], "a code of its own"),
-        ([MODEL, "-n", "0", "--out", "g.png"], "not in the range"),
-        ([MODEL, "--truncation", "nan", "--out", "g.png"], "nan is no finite number"),
-        ([MODEL, "--truncation", "inf", "--out", "g.png"], "inf is no finite number"),
+        ([MODEL, "--mix-from", "1", "--space", "w", "--figure", "g.png"], "a code of its own"),
+        ([MODEL, "-n", "0", "--figure", "g.png"], "not in the range"),
+        ([MODEL, "--truncation", "nan", "--figure", "g.png"], "nan is no finite number"),
+        ([MODEL, "--truncation", "inf", "--figure", "g.png"], "inf is no finite number"),
     ],
 )
 def test_wrong_usage(words, message):

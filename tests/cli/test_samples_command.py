@@ -78,7 +78,7 @@ def test_the_other_model_may_see_a_box_of_the_images():
 
 
 def test_a_frame_is_estimated_and_used_from_then_on(workdir):
-    options = ["frames", "estimate", "--from", "gan.safetensors", "--to", "vae.safetensors"]
+    options = ["frames", "estimate", "--src", "gan.safetensors", "--dst", "vae.safetensors"]
     before = load("gan.safetensors").fingerprint
     found = json.loads(run(*options, "--samples", "64", "--no-write", "--json").stdout)
     assert found["written"] is None
@@ -148,7 +148,7 @@ def test_samples_of_one_class(workdir):
     assert other.stdout != run(*FIT, *models, "--class", "2", "--force").stdout
     evaluate = ["evaluate", "m.safetensors", "--device", "cpu", "--cache", "codes"]
     run(*evaluate, "--samples", "20", "--seed", "1", "--class", "2")
-    frames = ["frames", "estimate", "--from", "classes.safetensors", "--to", "vae.safetensors"]
+    frames = ["frames", "estimate", "--src", "classes.safetensors", "--dst", "vae.safetensors"]
     run(*frames, "--samples", "64", "--class", "1")
     only = run(*FIT, "--src", "vae.safetensors", "--dst", "gan.safetensors", "--class", "0", code=1)
     assert "there is no class 0: it takes none" in only.stderr
@@ -203,14 +203,22 @@ def test_options_of_samples_are_not_for_a_data_set():
 
 def test_the_images_are_listed_with_the_cache_and_can_be_removed(workdir):
     run(*FIT, "--src", "vae.safetensors", "--dst", "gan.safetensors")
-    assert "MiB of images of `fit --samples`" in run("cache", "ls", "codes").stdout
-    assert json.loads(run("cache", "ls", "codes", "--json").stdout)["generated_bytes"] > 20_000
-    declined = CliRunner().invoke(main, ["cache", "rm", "codes", "--generated"], input="n\n")
+    assert "MiB of images of `fit --samples`" in run("cache", "list", "--cache", "codes").stdout
+    assert (
+        json.loads(run("cache", "list", "--cache", "codes", "--json").stdout)["generated_bytes"]
+        > 20_000
+    )
+    declined = CliRunner().invoke(
+        main, ["cache", "rm", "--cache", "codes", "--generated"], input="n\n"
+    )
     assert declined.exit_code == 1
     assert (workdir / "codes" / "generated").exists()
-    assert "frees" in run("cache", "rm", "codes", "--generated", "--yes").stdout
+    assert "frees" in run("cache", "rm", "--cache", "codes", "--generated", "--yes").stdout
     assert not (workdir / "codes" / "generated").exists()
-    assert json.loads(run("cache", "ls", "codes", "--json").stdout)["generated_bytes"] == 0
+    assert (
+        json.loads(run("cache", "list", "--cache", "codes", "--json").stdout)["generated_bytes"]
+        == 0
+    )
     # The codes are still there, and the images are made again when they are wanted.
-    assert json.loads(run("cache", "ls", "codes", "--json").stdout)["entries"]
+    assert json.loads(run("cache", "list", "--cache", "codes", "--json").stdout)["entries"]
     run(*FIT, "--src", "vae.safetensors", "--dst", "gan.safetensors", "--force")

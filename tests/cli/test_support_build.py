@@ -44,7 +44,7 @@ def test_a_support_set_is_built_from_the_leading_variables(workdir):
     assert "distance of members" in result.stdout
     order = json.loads(
         CliRunner()
-        .invoke(main, ["support", "order", *MODEL, "--leading", "3", "--seed", "1", "--json"])
+        .invoke(main, ["support", "order", *MODEL, "-k", "3", "--seed", "1", "--json"])
         .stdout
     )
     assert support.settings["variables"] == order["leading"]
@@ -59,7 +59,7 @@ def test_the_default_is_7_variables_or_all_of_a_smaller_space(workdir):
 
 
 def test_the_chosen_threshold_is_shown_with_what_it_was_chosen_of(workdir):
-    result = run(*MODEL, "--variables", "0,3", "--out", "s.h5")
+    result = run(*MODEL, "--leading", "0,3", "--out", "s.h5")
     support = SupportSet.load(workdir / "s.h5")
     assert result.stdout.splitlines()[0].split() == [
         *("threshold", "sectors", "occupied", "members", "spread", "balance")
@@ -70,14 +70,14 @@ def test_the_chosen_threshold_is_shown_with_what_it_was_chosen_of(workdir):
 
 
 def test_the_images_of_a_rival_are_numbered_by_sectors_of_any_threshold(workdir):
-    rival = ("--strategy", "random", "--variables", "0,1", "--threshold", 0.5, "--size", 20)
+    rival = ("--strategy", "random", "--leading", "0,1", "--threshold", 0.5, "--members", 20)
     run(*MODEL, *rival, "--out", "s.h5")
     assert SupportSet.load(workdir / "s.h5").threshold == 0.5
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES[1:])
 def test_rivals_choose_without_variables(workdir, strategy):
-    run(*MODEL, "--strategy", strategy, "--size", 20, "--out", "s.h5")
+    run(*MODEL, "--strategy", strategy, "--members", 20, "--out", "s.h5")
     support = SupportSet.load(workdir / "s.h5")
     assert len(support) == 20
     assert support.settings["strategy"] == strategy
@@ -89,7 +89,7 @@ def test_strategies_are_those_of_the_library():
 
 
 def test_images_are_kept_as_the_model_sees_them(workdir):
-    run(*MODEL, "--variables", "1,2", "--with-images", "--out", "s.h5")
+    run(*MODEL, "--leading", "1,2", "--with-images", "--out", "s.h5")
     support = SupportSet.load(workdir / "s.h5")
     assert support.images.shape == (5, 8, 8, 1)
     np.testing.assert_array_equal(support.images, support.pixels_in(open_images("few.npy")))
@@ -97,7 +97,7 @@ def test_images_are_kept_as_the_model_sees_them(workdir):
 
 def test_excluded_images_are_left_out_and_unknown_ids_are_counted(workdir):
     (workdir / "ids.txt").write_text("\n".join(map(str, range(250))) + "\n\nnobody.png\n")
-    result = run(*MODEL, "--variables", "1,2", "--exclude", "ids.txt", "--out", "s.h5")
+    result = run(*MODEL, "--leading", "1,2", "--exclude", "ids.txt", "--out", "s.h5")
     support = SupportSet.load(workdir / "s.h5")
     assert support.n_candidates == 50
     assert min(int(name) for name in support.ids) >= 250
@@ -109,7 +109,7 @@ def test_attributes_choose_the_images(workdir):
     rows = "\n".join(f"{i},{1 if i % 3 else -1}" for i in range(300))
     (workdir / "hats.csv").write_text(f"file,hat\n{rows}\n")
     where = ("--attributes", "hats.csv", "--where", "hat == -1")
-    run(*MODEL, "--variables", "1,2", *where, "--out", "s.h5")
+    run(*MODEL, "--leading", "1,2", *where, "--out", "s.h5")
     support = SupportSet.load(workdir / "s.h5")
     assert support.n_candidates == 100
     assert all(int(name) % 3 == 0 for name in support.ids)
@@ -121,7 +121,7 @@ def test_attributes_choose_the_images(workdir):
 def test_what_cannot_be_is_said_before_any_work(workdir):
     assert "there are 5 latent variables, fewer than 6 leading ones" in refusal(*MODEL, "-k", 6)
     assert "32 sectors, more than the 20 images" in refusal(*MODEL, "-k", 5, "--limit", 20)
-    assert "there is no variable 5" in refusal(*MODEL, "--variables", "1,5")
+    assert "there is no variable 5" in refusal(*MODEL, "--leading", "1,5")
     (workdir / "all.txt").write_text("\n".join(map(str, range(300))))
     message = refusal(*MODEL, "--exclude", "all.txt")
     assert "all.txt excludes all 300 images of few.npy" in message
@@ -132,22 +132,22 @@ def test_what_cannot_be_is_said_before_any_work(workdir):
 
 
 def test_wrong_usage_is_refused(workdir):
-    assert "leave out -k" in refusal(*MODEL, "-k", 2, "--variables", "0,1", code=2)
+    assert "leave out --variables" in refusal(*MODEL, "-k", 2, "--leading", "0,1", code=2)
     rival = (*MODEL, "--strategy", "random")
     assert "--strict has no effect with --strategy random" in refusal(*rival, "--strict", code=2)
-    for option in (("-k", 3), ("--threshold", 3)):
-        message = f"{option[0]} has no effect with --strategy random unless --variables say"
+    for name, *option in (("-k/--variables", "-k", 3), ("--threshold", "--threshold", 3)):
+        message = f"{name} has no effect with --strategy random unless --leading says"
         assert message in refusal(*rival, *option, code=2)
     for wrong in ("much", "-1", "nan", "inf"):
         assert f"'{wrong}' is no threshold" in refusal(*MODEL, "--threshold", wrong, code=2)
-    assert "'1;2' is no list of variables" in refusal(*MODEL, "--variables", "1;2", code=2)
+    assert "'1;2' is no list of variables" in refusal(*MODEL, "--leading", "1;2", code=2)
 
 
 def test_an_output_that_exists_is_kept_without_force(workdir):
     (workdir / "refused.h5").write_text("mine")
-    assert "refused.h5 exists" in refusal(*MODEL, "--variables", "0")
+    assert "refused.h5 exists" in refusal(*MODEL, "--leading", "0")
     assert (workdir / "refused.h5").read_text() == "mine"
-    run(*MODEL, "--variables", "0,1", "--out", "refused.h5", "--force")
+    run(*MODEL, "--leading", "0,1", "--out", "refused.h5", "--force")
     assert len(SupportSet.load(workdir / "refused.h5")) == 5
 
 
@@ -159,7 +159,7 @@ class Constant(LinearModel):
         return Posterior(torch.full_like(own.mean, 0.5), own.variance)
 
 
-@pytest.mark.parametrize("how", [(), ("--variables", "0,1"), ("--strategy", "kmeans")])
+@pytest.mark.parametrize("how", [(), ("--leading", "0,1"), ("--strategy", "kmeans")])
 def test_an_encoder_that_gives_one_code_is_refused(workdir, monkeypatch, how):
     model = Constant(4, (1, 8, 8))
     monkeypatch.setattr("latentmap.encoders.load", lambda reference, device: model)

@@ -49,7 +49,7 @@ def test_training_leaves_a_generator_that_says_how_it_was_made():
 def test_a_generator_is_trained_at_the_size_that_is_asked_for_and_sampled():
     train("--steps", 2, "--size", 12, "--norm", "none", "--precision", "bfloat16")
     assert load(OUT).image_shape == (1, 12, 12)
-    sampled = CliRunner().invoke(main, ["sample", OUT, "-n", "4", "--out", "grid.png"])
+    sampled = CliRunner().invoke(main, ["sample", OUT, "-n", "4", "--figure", "grid.png"])
     assert sampled.exit_code == 0, sampled.output
 
 

@@ -132,7 +132,7 @@ def test_an_interruption_in_a_step_ends_the_whole_and_says_how_to_go_on(workdir,
         raise KeyboardInterrupt
 
     write()
-    monkeypatch.setattr("latentmap.encoders.training.train_inversion.run", stop)
+    monkeypatch.setattr("latentmap.encoders.training.train_inversion.train_by", stop)
     interrupted = run("tiny.json", code=130)
     assert "Interrupted: what was finished is kept" in interrupted.stderr
     assert not (workdir / "made.safetensors").exists()

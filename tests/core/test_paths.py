@@ -44,7 +44,7 @@ def test_caches():
     model = LinearModel(4, (1, 8, 8))
     cache = LatentCache("cache")
     cache.get_or_encode(model, open_images("digits", limit=5))
-    assert len(cache.export("codes.npz")) == 5
+    assert len(cache.entries.export("codes.npz")) == 5
 
 
 def test_support_sets():

@@ -14,10 +14,11 @@ from latentmap.encoders.gan import GANModel
 from latentmap.encoders.native import read_header, save_model
 from latentmap.encoders.nets.dcgan import Discriminator, Generator
 from latentmap.encoders.training.gan import COLLAPSED, GANRecipe
-from latentmap.encoders.training.loop import CHECKPOINT, LOG, Schedule
-from latentmap.encoders.training.runs import working_folder
-from latentmap.encoders.training.train_gan import GANSettings, train_gan
-from latentmap.encoders.training.train_vae import VAESettings, train_vae
+from latentmap.encoders.training.loop import CHECKPOINT, LOG, Length
+from latentmap.encoders.training.on_images import train_on_images
+from latentmap.encoders.training.runs import Run, working_folder
+from latentmap.encoders.training.train_gan import GANSettings
+from latentmap.encoders.training.train_vae import VAESettings
 from latentmap.errors import ModelError
 from latentmap.frames import Frame
 from latentmap.images import open_images
@@ -253,8 +254,8 @@ def test_training_moves_the_generated_images_to_the_data(tmp_path):
         learning_rate=2e-3,
         average_decay=0.9,
     )
-    model = train_gan(
-        open_images(tmp_path / "halves.npy"), settings, out=tmp_path / "gan.safetensors"
+    model = train_on_images(
+        open_images(tmp_path / "halves.npy"), settings, Run(tmp_path / "gan.safetensors")
     )
     samples = model.decode(model.sample(200, seed=0))
     left, right = samples[..., :4].mean((1, 2, 3)), samples[..., 4:].mean((1, 2, 3))
@@ -266,7 +267,7 @@ def test_training_moves_the_generated_images_to_the_data(tmp_path):
 def test_training_leaves_a_model_log_and_pictures(tmp_path, images):
     out = tmp_path / "gan.safetensors"
     state = torch.get_rng_state()
-    model = train_gan(images, SETTINGS, out=out, record={"command": "train"})
+    model = train_on_images(images, SETTINGS, Run(out, record={"command": "train"}))
     assert torch.equal(torch.get_rng_state(), state), "the caller's random state was changed"
     loaded = load(out)
     assert loaded.fingerprint == model.fingerprint
@@ -284,7 +285,7 @@ def test_training_leaves_a_model_log_and_pictures(tmp_path, images):
 
 def test_the_file_holds_the_averaged_generator_alone(tmp_path, images):
     out = tmp_path / "gan.safetensors"
-    train_gan(images, SETTINGS, out=out)
+    train_on_images(images, SETTINGS, Run(out))
     checkpoint = tensors_of(working_folder(out) / CHECKPOINT)
     kept = tensors_of(out)
     assert {f"network.average.{key}" for key in kept} == {
@@ -297,7 +298,7 @@ def test_the_file_holds_the_averaged_generator_alone(tmp_path, images):
 def test_the_same_seed_trains_the_same_model_and_another_seed_another(tmp_path, images):
     def fingerprint(name, seed):
         settings = replace(SETTINGS, epochs=1, seed=seed)
-        return train_gan(images, settings, out=tmp_path / f"{name}.safetensors").fingerprint
+        return train_on_images(images, settings, Run(tmp_path / f"{name}.safetensors")).fingerprint
 
     assert fingerprint("a", 1) == fingerprint("b", 1) != fingerprint("c", 2)
 
@@ -315,16 +316,16 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
 ):
     settings = replace(SETTINGS, **change)
     whole, out = tmp_path / "whole.safetensors", tmp_path / "resumed.safetensors"
-    train_gan(images, settings, out=whole)
+    train_on_images(images, settings, Run(whole))
 
     def stop(done, total):
         if done == stop_after * settings.batch_size:
             raise StopHereError
 
-    monkeypatch.setattr(Schedule.__init__, "__defaults__", (None, 0.0))
+    monkeypatch.setattr(Length.__init__, "__defaults__", (None, 0.0))
     with pytest.raises(StopHereError):
-        train_gan(images, settings, out=out, progress=stop)
-    train_gan(images, settings, out=out, resume=True)
+        train_on_images(images, settings, Run(out), progress=stop)
+    train_on_images(images, settings, Run(out, resume=True))
     first, second = (tensors_of(working_folder(path) / CHECKPOINT) for path in (whole, out))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
@@ -334,24 +335,28 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
 
 def test_a_training_that_diverges_stops(tmp_path, images):
     with pytest.raises(ModelError, match=r"diverged before step 4 .* lower learning rate"):
-        train_gan(images, replace(SETTINGS, learning_rate=1e30), out=tmp_path / "wild.safetensors")
+        train_on_images(
+            images, replace(SETTINGS, learning_rate=1e30), Run(tmp_path / "wild.safetensors")
+        )
 
 
 def test_a_run_of_another_recipe_or_other_settings_is_not_resumed(tmp_path, images):
     out = tmp_path / "gan.safetensors"
-    train_gan(images, replace(SETTINGS, epochs=1), out=out)
+    train_on_images(images, replace(SETTINGS, epochs=1), Run(out))
     with pytest.raises(ModelError, match=r"other settings: label_noise was 0\.05, not 0\.1$"):
-        train_gan(images, replace(SETTINGS, label_noise=0.1), out=out, resume=True)
+        train_on_images(images, replace(SETTINGS, label_noise=0.1), Run(out, resume=True))
     vae = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [4]}
     other = tmp_path / "vae.safetensors"
-    train_vae(images, VAESettings("vae", vae, epochs=1, batch_size=16), out=other)
+    train_on_images(images, VAESettings("vae", vae, epochs=1, batch_size=16), Run(other))
     with pytest.raises(ModelError, match=r"other settings: .*family was 'vae', not 'gan'"):
-        train_gan(images, SETTINGS, out=other, resume=True)
+        train_on_images(images, SETTINGS, Run(other, resume=True))
 
 
 def test_fewer_images_than_a_batch_are_refused(tmp_path, images):
     with pytest.raises(ModelError, match="at least one batch of 100 images, not 70: lower the"):
-        train_gan(images, replace(SETTINGS, batch_size=100), out=tmp_path / "gan.safetensors")
+        train_on_images(
+            images, replace(SETTINGS, batch_size=100), Run(tmp_path / "gan.safetensors")
+        )
     assert not (tmp_path / "gan.safetensors.training").exists()
 
 
@@ -377,6 +382,6 @@ def test_settings_that_make_no_sense_are_refused(change, message):
 
 def test_a_discriminator_without_layers_is_refused(tmp_path, images):
     with pytest.raises(ModelError, match="this is no GAN discriminator"):
-        train_gan(
-            images, replace(SETTINGS, discriminator_widths=()), out=tmp_path / "gan.safetensors"
+        train_on_images(
+            images, replace(SETTINGS, discriminator_widths=()), Run(tmp_path / "gan.safetensors")
         )

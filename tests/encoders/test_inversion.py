@@ -27,8 +27,8 @@ from latentmap.encoders.training.inversion import (
     one_cycle,
 )
 from latentmap.encoders.training.inversion_figures import measure_generated, measure_real
-from latentmap.encoders.training.loop import CHECKPOINT, LOG, Schedule
-from latentmap.encoders.training.runs import working_folder
+from latentmap.encoders.training.loop import CHECKPOINT, LOG, Length
+from latentmap.encoders.training.runs import Run, working_folder
 from latentmap.encoders.training.train_inversion import InversionSettings, train_inversion
 from latentmap.errors import ImageError, ModelError, OutputError
 from latentmap.frames import Frame
@@ -95,8 +95,7 @@ def inverted(made=None, *, view="full", architecture="residual", name="pair"):
 
 def recipe_of(made, **options):
     model = inverted(made)
-    options = {"crop": model.crop, "steps": 10, "learning_rate": 1e-3, **options}
-    return InversionRecipe(model.inversion, made, **options)
+    return InversionRecipe(model, **{"steps": 10, "learning_rate": 1e-3, **options})
 
 
 def tensors_of(path):
@@ -294,7 +293,7 @@ def test_two_networks_of_a_generator_have_codes_of_their_own_in_a_cache(tmp_path
         stack = torch.stack([torch.from_numpy(images.read(i)) for i in range(4)])
         expected = model.encode(stack.permute(0, 3, 1, 2).float() / 255)
         torch.testing.assert_close(codes.vectors, expected, rtol=1e-4, atol=1e-5)
-    assert len(cache.entries()) == 2
+    assert len(cache.entries.all()) == 2
 
 
 def test_a_model_of_the_whole_picture_knows_where_others_look():
@@ -411,7 +410,7 @@ def test_a_linear_generator_is_inverted(tmp_path):
         width=16, steps=400, batch_size=64, learning_rate=1e-2, held_out=500, memory=0.98
     )
     out = tmp_path / "pair.safetensors"
-    model = train_inversion(Linear({"latent_dim": 4, "image_shape": [1, 4, 4]}), settings, out=out)
+    model = train_inversion(Linear({"latent_dim": 4, "image_shape": [1, 4, 4]}), settings, Run(out))
     held_out = read_header(out).training["held_out"]
     assert held_out["code_r2"] > 0.99 and held_out["code_r2_mean"] > 0.99
     assert held_out["image_mse"] < 0.01 * held_out["image_variance"]
@@ -425,7 +424,7 @@ def test_training_leaves_a_model_a_log_and_pictures(tmp_path, monkeypatch):
     out = tmp_path / "pair.safetensors"
     state = torch.get_rng_state()
     made = generator()
-    model = train_inversion(made, SETTINGS, out=out, record={"command": "this"})
+    model = train_inversion(made, SETTINGS, Run(out, record={"command": "this"}))
     assert torch.equal(torch.get_rng_state(), state), "the caller's random state was changed"
     check_model(model)
     assert load(out).fingerprint == model.fingerprint
@@ -447,15 +446,15 @@ def test_training_leaves_a_model_a_log_and_pictures(tmp_path, monkeypatch):
 def test_only_what_is_seen_is_learnt(tmp_path):
     made = generator()
     settings = replace(SETTINGS, view="0,0,0.5,1", space="z", architecture="plain")
-    model = train_inversion(made, settings, out=tmp_path / "pair.safetensors")
+    model = train_inversion(made, settings, Run(tmp_path / "pair.safetensors"))
     assert (model.image_shape, model.space.kind, model.latent_dim) == ((3, 4, 8), "z", 5)
 
 
 def test_a_trained_model_gives_its_generator_for_another_network(tmp_path):
     made = generator()
-    first = train_inversion(made, SETTINGS, out=tmp_path / "first.safetensors")
+    first = train_inversion(made, SETTINGS, Run(tmp_path / "first.safetensors"))
     settings = replace(SETTINGS, architecture="plain")
-    second = train_inversion(first, settings, out=tmp_path / "second.safetensors")
+    second = train_inversion(first, settings, Run(tmp_path / "second.safetensors"))
     assert second.config["generator"]["family"] == "stylegan2"
     assert second.space.same_as(made.space)
 
@@ -475,17 +474,17 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
     settings, made = replace(SETTINGS, **change), generator(noise=0.5)
     monkeypatch.setattr("latentmap.encoders.training.train_inversion._EPOCH", 5)
     whole = tmp_path / "whole.safetensors"
-    train_inversion(made, settings, out=whole)
+    train_inversion(made, settings, Run(whole))
 
     def stop(done, total):
         if done == stop_after * settings.batch_size:
             raise StopHereError
 
-    monkeypatch.setattr(Schedule.__init__, "__defaults__", (None, 0.0))
+    monkeypatch.setattr(Length.__init__, "__defaults__", (None, 0.0))
     out = tmp_path / "resumed.safetensors"
     with pytest.raises(StopHereError):
-        train_inversion(made, settings, out=out, progress=stop)
-    train_inversion(made, settings, out=out, resume=True)
+        train_inversion(made, settings, Run(out), progress=stop)
+    train_inversion(made, settings, Run(out, resume=True))
     first, second = (tensors_of(working_folder(path) / CHECKPOINT) for path in (whole, out))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
@@ -495,27 +494,27 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
 
 def test_a_run_goes_on_with_its_own_generator_and_settings_only(tmp_path):
     out = tmp_path / "pair.safetensors"
-    train_inversion(generator(), SETTINGS, out=out)
+    train_inversion(generator(), SETTINGS, Run(out))
     with pytest.raises(ModelError, match=r"other settings: generator was '\w+', not '\w+'"):
-        train_inversion(generator(seed=8), SETTINGS, out=out, resume=True)
+        train_inversion(generator(seed=8), SETTINGS, Run(out, resume=True))
     with pytest.raises(ModelError, match="other settings: steps was 12, not 13"):
-        train_inversion(generator(), replace(SETTINGS, steps=13), out=out, resume=True)
+        train_inversion(generator(), replace(SETTINGS, steps=13), Run(out, resume=True))
     with pytest.raises(OutputError, match=r"exists: .* --force"):
-        train_inversion(generator(), SETTINGS, out=out)
+        train_inversion(generator(), SETTINGS, Run(out))
 
 
 def test_a_run_of_constant_learning_rate_can_be_made_longer(tmp_path):
     settings = replace(SETTINGS, schedule="constant")
     whole, out = tmp_path / "whole.safetensors", tmp_path / "longer.safetensors"
-    train_inversion(generator(), settings, out=whole)
-    train_inversion(generator(), replace(settings, steps=5), out=out)
-    train_inversion(generator(), settings, out=out, resume=True)
+    train_inversion(generator(), settings, Run(whole))
+    train_inversion(generator(), replace(settings, steps=5), Run(out))
+    train_inversion(generator(), settings, Run(out, resume=True))
     assert load(whole).fingerprint == load(out).fingerprint
 
 
 def test_bfloat16_trains_too(tmp_path):
     settings = replace(SETTINGS, precision="bfloat16", image_weight=0.1)
-    check_model(train_inversion(generator(), settings, out=tmp_path / "pair.safetensors"))
+    check_model(train_inversion(generator(), settings, Run(tmp_path / "pair.safetensors")))
 
 
 def test_figures_are_those_of_the_definitions():
@@ -551,7 +550,7 @@ def test_the_figures_of_real_images_are_in_the_file(tmp_path):
     np.save(tmp_path / "real.npy", np.zeros((3, 8, 8, 3), np.uint8))
     real = open_images(tmp_path / "real.npy")
     out = tmp_path / "pair.safetensors"
-    train_inversion(generator(), SETTINGS, out=out, real=real)
+    train_inversion(generator(), SETTINGS, Run(out), real=real)
     measured = read_header(out).training["real"]
     assert (measured["images"], measured["data"]) == (3, real.fingerprint)
 
@@ -565,7 +564,7 @@ def test_a_real_image_that_cannot_be_read_loses_no_training(tmp_path):
     (tmp_path / "real" / "b.png").write_bytes(b"no image")
     out = tmp_path / "pair.safetensors"
     with pytest.raises(ImageError, match=r"b\.png"):
-        train_inversion(generator(), SETTINGS, out=out, real=real)
+        train_inversion(generator(), SETTINGS, Run(out), real=real)
     assert load(str(out)).family == "inverted"
     training = read_header(out).training
     assert "held_out" in training and "real" not in training
@@ -577,7 +576,7 @@ def test_a_pack_that_does_not_show_the_view_is_refused_before_the_training(tmp_p
     pack_images(images, View(Frame("0,0,0.5,0.5"), (4, 4), 3), tmp_path / "pack.h5")
     real = open_images(tmp_path / "pack.h5")
     with pytest.raises(ImageError, match="pack"):
-        train_inversion(generator(), SETTINGS, out=tmp_path / "pair.safetensors", real=real)
+        train_inversion(generator(), SETTINGS, Run(tmp_path / "pair.safetensors"), real=real)
     assert not (tmp_path / "pair.safetensors.training").exists()
 
 
@@ -611,5 +610,5 @@ def test_a_view_outside_the_picture_is_refused():
 def test_a_generator_without_w_is_said_so(tmp_path):
     with pytest.raises(ModelError, match="only a StyleGAN has a choice of space"):
         settings = replace(SETTINGS, space="w")
-        train_inversion(generator("vae", VAE), settings, out=tmp_path / "pair.safetensors")
+        train_inversion(generator("vae", VAE), settings, Run(tmp_path / "pair.safetensors"))
     assert not any(tmp_path.iterdir())

@@ -15,8 +15,9 @@ from latentmap.encoders.nets.stylegan2 import StyleGAN2
 from latentmap.encoders.nets.stylegan2_discriminator import Discriminator, batch_deviation
 from latentmap.encoders.training import augmentation
 from latentmap.encoders.training.augmentation import AUGMENTATIONS, MOST, adapt, augment
-from latentmap.encoders.training.loop import CHECKPOINT, LOG, Schedule
-from latentmap.encoders.training.runs import working_folder
+from latentmap.encoders.training.loop import CHECKPOINT, LOG, Length
+from latentmap.encoders.training.on_images import train_on_images
+from latentmap.encoders.training.runs import Run, working_folder
 from latentmap.encoders.training.stylegan2 import (
     Balance,
     Networks,
@@ -24,10 +25,7 @@ from latentmap.encoders.training.stylegan2 import (
     gradient_penalty,
     path_lengths,
 )
-from latentmap.encoders.training.train_stylegan2 import (
-    StyleGAN2Settings,
-    train_stylegan2,
-)
+from latentmap.encoders.training.train_stylegan2 import StyleGAN2Settings
 from latentmap.errors import ModelError
 from latentmap.images import open_images
 from tests.encoders.naive_stylegan import SMOOTH, arrays, conv, dense, filtered, leaky
@@ -331,7 +329,7 @@ def test_the_recipe_adapts_every_fourth_step(monkeypatch):
 def test_training_leaves_a_generator_its_log_and_pictures(tmp_path, images):
     out = tmp_path / "gan.safetensors"
     state = torch.get_rng_state()
-    model = train_stylegan2(images, SETTINGS, out=out)
+    model = train_on_images(images, SETTINGS, Run(out))
     assert torch.equal(torch.get_rng_state(), state), "the caller's random state was changed"
     assert load(out).fingerprint == model.fingerprint
     assert (model.space.kind, model.image_shape) == ("w", (1, 8, 8))
@@ -357,16 +355,16 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
     tmp_path, images, monkeypatch, settings
 ):
     whole, out = tmp_path / "whole.safetensors", tmp_path / "resumed.safetensors"
-    train_stylegan2(images, settings, out=whole)
+    train_on_images(images, settings, Run(whole))
 
     def stop(done, total):
         if done == 6 * settings.batch_size:
             raise StopHereError
 
-    monkeypatch.setattr(Schedule.__init__, "__defaults__", (None, 0.0))
+    monkeypatch.setattr(Length.__init__, "__defaults__", (None, 0.0))
     with pytest.raises(StopHereError):
-        train_stylegan2(images, settings, out=out, progress=stop)
-    train_stylegan2(images, settings, out=out, resume=True)
+        train_on_images(images, settings, Run(out), progress=stop)
+    train_on_images(images, settings, Run(out, resume=True))
     files = []
     for path in (whole, out):
         with safe_open(working_folder(path) / CHECKPOINT, framework="pt") as file:
@@ -378,21 +376,21 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
 
 def test_a_training_that_diverges_stops(tmp_path, images):
     with pytest.raises(ModelError, match=r"diverged before step 5"):
-        train_stylegan2(
-            images, replace(SETTINGS, learning_rate=1e30), out=tmp_path / "wild.safetensors"
+        train_on_images(
+            images, replace(SETTINGS, learning_rate=1e30), Run(tmp_path / "wild.safetensors")
         )
 
 
 def test_a_run_of_other_settings_cannot_be_resumed(tmp_path, images):
     out = tmp_path / "gan.safetensors"
-    train_stylegan2(images, replace(SETTINGS, steps=1), out=out)
+    train_on_images(images, replace(SETTINGS, steps=1), Run(out))
     with pytest.raises(ModelError, match=r"other settings: r1 was 10.0, not 3.0"):
-        train_stylegan2(images, replace(SETTINGS, r1=3.0), out=out, resume=True)
+        train_on_images(images, replace(SETTINGS, r1=3.0), Run(out, resume=True))
 
 
 def test_fewer_images_than_a_batch_are_refused(tmp_path, images):
     with pytest.raises(ModelError, match="at least one batch of 32 images, not 22: lower the"):
-        train_stylegan2(images, replace(SETTINGS, batch_size=32), out=tmp_path / "gan.safetensors")
+        train_on_images(images, replace(SETTINGS, batch_size=32), Run(tmp_path / "gan.safetensors"))
     assert not (tmp_path / "gan.safetensors.training").exists()
 
 

@@ -14,9 +14,10 @@ from safetensors import safe_open
 from latentmap.encoders import load
 from latentmap.encoders.native import read_header
 from latentmap.encoders.training.batches import PixelBatches
-from latentmap.encoders.training.loop import CHECKPOINT, LOG, Schedule
-from latentmap.encoders.training.runs import working_folder
-from latentmap.encoders.training.train_vae import VAESettings, train_vae
+from latentmap.encoders.training.loop import CHECKPOINT, LOG, Length
+from latentmap.encoders.training.on_images import train_on_images
+from latentmap.encoders.training.runs import Run, working_folder
+from latentmap.encoders.training.train_vae import VAESettings
 from latentmap.encoders.training.vae import VAERecipe
 from latentmap.encoders.vae import VAEModel
 from latentmap.errors import ModelError, OutputError
@@ -93,7 +94,7 @@ def test_active_variables_are_those_whose_mean_varies():
 def test_training_lowers_the_loss_and_leaves_a_model_log_and_pictures(tmp_path, images):
     out = tmp_path / "vae.safetensors"
     state = torch.get_rng_state()
-    model = train_vae(images, replace(SETTINGS, epochs=6), out=out)
+    model = train_on_images(images, replace(SETTINGS, epochs=6), Run(out))
     assert torch.equal(torch.get_rng_state(), state), "the caller's random state was changed"
     check_model(model)
     assert load(out).fingerprint == model.fingerprint
@@ -109,7 +110,7 @@ def test_training_lowers_the_loss_and_leaves_a_model_log_and_pictures(tmp_path, 
 def test_the_same_seed_trains_the_same_model_and_another_seed_another(tmp_path, images):
     def fingerprint(name, seed):
         settings = replace(SETTINGS, epochs=1, seed=seed)
-        return train_vae(images, settings, out=tmp_path / f"{name}.safetensors").fingerprint
+        return train_on_images(images, settings, Run(tmp_path / f"{name}.safetensors")).fingerprint
 
     assert fingerprint("a", 1) == fingerprint("b", 1) != fingerprint("c", 2)
 
@@ -127,19 +128,19 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
 ):
     settings = replace(SETTINGS, family=family, config=config)
     whole = tmp_path / "whole.safetensors"
-    train_vae(images, settings, out=whole)
+    train_on_images(images, settings, Run(whole))
 
     def stop(done, total):
         if done == stop_after * settings.batch_size:
             raise StopHereError
 
-    monkeypatch.setattr(Schedule, "checkpoint_seconds", 0.0)
-    monkeypatch.setattr(Schedule.__init__, "__defaults__", (None, 0.0))
+    monkeypatch.setattr(Length, "checkpoint_seconds", 0.0)
+    monkeypatch.setattr(Length.__init__, "__defaults__", (None, 0.0))
     out = tmp_path / "resumed.safetensors"
     with pytest.raises(StopHereError):
-        train_vae(images, settings, out=out, progress=stop)
+        train_on_images(images, settings, Run(out), progress=stop)
     assert not out.exists()
-    train_vae(images, settings, out=out, resume=True)
+    train_on_images(images, settings, Run(out, resume=True))
     first, second = (tensors_of(working_folder(path) / CHECKPOINT) for path in (whole, out))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
@@ -149,31 +150,32 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
 
 def test_a_run_can_be_made_longer(tmp_path, images):
     whole, out = tmp_path / "whole.safetensors", tmp_path / "longer.safetensors"
-    train_vae(images, SETTINGS, out=whole)
-    train_vae(images, replace(SETTINGS, steps=6), out=out)
+    train_on_images(images, SETTINGS, Run(whole))
+    train_on_images(images, replace(SETTINGS, steps=6), Run(out))
     assert [line["step"] for line in log_of(working_folder(out))] == [4, 6]
-    train_vae(images, SETTINGS, out=out, resume=True)
+    train_on_images(images, SETTINGS, Run(out, resume=True))
     assert load(whole).fingerprint == load(out).fingerprint
     assert log_of(working_folder(whole)) == log_of(working_folder(out))
     with pytest.raises(ModelError, match="has 12 steps already, more than 4: ask for at least"):
-        train_vae(images, replace(SETTINGS, epochs=1), out=out, resume=True)
+        train_on_images(images, replace(SETTINGS, epochs=1), Run(out, resume=True))
 
 
 def test_killing_a_training_at_any_moment_loses_at_most_the_last_checkpoint(tmp_path, images):
     whole, out = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
     settings = replace(SETTINGS, epochs=25)
-    train_vae(images, settings, out=whole)
+    train_on_images(images, settings, Run(whole))
     program = f"""
 import torch
 torch.set_num_threads({torch.get_num_threads()})
 from pathlib import Path
-from latentmap.encoders.training import loop, runs, train_vae as t
+from latentmap.encoders.training import loop, on_images, runs, train_vae as t
 from latentmap.images.opening import open_images
-loop.Schedule.__init__.__defaults__ = (None, 0.0)
+loop.Length.__init__.__defaults__ = (None, 0.0)
 out = Path({str(out)!r})
 started = (runs.working_folder(out) / loop.CHECKPOINT).exists()
-t.train_vae(
-    open_images({str(images.path)!r}), t.{settings!r}, out=out, resume=started, force=not started,
+on_images.train_on_images(
+    open_images({str(images.path)!r}), t.{settings!r},
+    runs.Run(out, resume=started, force=not started),
     progress=lambda done, total: print(done, flush=True))
 """
     delays = iter([0.0, 0.05, 0.2])
@@ -198,17 +200,17 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_can_be_resumed(tmp_p
         raise StopHereError
 
     whole, out = tmp_path / "whole.safetensors", tmp_path / "early.safetensors"
-    train_vae(images, SETTINGS, out=whole)
+    train_on_images(images, SETTINGS, Run(whole))
     with pytest.raises(StopHereError):
-        train_vae(images, SETTINGS, out=out, progress=stop)
-    train_vae(images, SETTINGS, out=out, resume=True)
+        train_on_images(images, SETTINGS, Run(out), progress=stop)
+    train_on_images(images, SETTINGS, Run(out, resume=True))
     assert load(whole).fingerprint == load(out).fingerprint
 
 
 def test_a_training_that_diverges_stops_and_keeps_its_last_good_checkpoint(tmp_path, images):
     out = tmp_path / "wild.safetensors"
     with pytest.raises(ModelError, match=r"diverged before step 4 .* lower learning rate"):
-        train_vae(images, replace(SETTINGS, learning_rate=1e30), out=out)
+        train_on_images(images, replace(SETTINGS, learning_rate=1e30), Run(out))
     tensors = tensors_of(working_folder(out) / CHECKPOINT)
     assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
     assert not out.exists()
@@ -219,28 +221,28 @@ def test_two_trainings_cannot_spoil_each_other(tmp_path, images):
 
     def another(done, total):
         with pytest.raises(ModelError, match="another process is training in"):
-            train_vae(images, SETTINGS, out=out, resume=True)
+            train_on_images(images, SETTINGS, Run(out, resume=True))
         with pytest.raises(ModelError, match="another process is training in"):
-            train_vae(images, SETTINGS, out=out, force=True)
+            train_on_images(images, SETTINGS, Run(out, force=True))
         assert (working_folder(out) / CHECKPOINT).exists()
 
-    train_vae(images, replace(SETTINGS, steps=1), out=out, progress=another)
+    train_on_images(images, replace(SETTINGS, steps=1), Run(out), progress=another)
 
 
 def test_starting_again_leaves_nothing_of_the_earlier_run(tmp_path, images):
     out = tmp_path / "vae.safetensors"
-    train_vae(images, SETTINGS, out=out)
-    train_vae(images, replace(SETTINGS, epochs=1), out=out, force=True)
+    train_on_images(images, SETTINGS, Run(out))
+    train_on_images(images, replace(SETTINGS, epochs=1), Run(out, force=True))
     assert [path.name for path in working_folder(out).glob("epoch-*")] == ["epoch-0001.png"]
     assert len(log_of(working_folder(out))) == 1
 
 
 def test_what_a_killed_run_half_saved_is_removed(tmp_path, images):
     out = tmp_path / "vae.safetensors"
-    train_vae(images, replace(SETTINGS, epochs=1), out=out)
+    train_on_images(images, replace(SETTINGS, epochs=1), Run(out))
     half = working_folder(out) / ".checkpoint.0123abcd.tmp.safetensors"
     half.write_bytes(b"half")
-    train_vae(images, replace(SETTINGS, epochs=2), out=out, resume=True)
+    train_on_images(images, replace(SETTINGS, epochs=2), Run(out, resume=True))
     assert not half.exists()
 
 
@@ -248,40 +250,40 @@ def test_a_working_folder_that_cannot_be_made_is_one_clear_line(tmp_path, images
     out = tmp_path / "vae.safetensors"
     working_folder(out).touch()
     with pytest.raises(OutputError, match=r"the folder .*vae\.safetensors\.training cannot be"):
-        train_vae(images, SETTINGS, out=out)
+        train_on_images(images, SETTINGS, Run(out))
 
 
 def test_settings_from_python_may_use_tuples(tmp_path, images):
     out = tmp_path / "vae.safetensors"
     config = {**CONV, "widths": (4, 4), "image_shape": (1, 8, 8)}
-    train_vae(images, replace(SETTINGS, config=config, epochs=1), out=out)
-    train_vae(images, replace(SETTINGS, config=config, epochs=2), out=out, resume=True)
+    train_on_images(images, replace(SETTINGS, config=config, epochs=1), Run(out))
+    train_on_images(images, replace(SETTINGS, config=config, epochs=2), Run(out, resume=True))
 
 
 def test_an_output_or_an_earlier_run_is_not_overwritten(tmp_path, images):
     out = tmp_path / "vae.safetensors"
-    train_vae(images, replace(SETTINGS, epochs=1), out=out)
+    train_on_images(images, replace(SETTINGS, epochs=1), Run(out))
     with pytest.raises(OutputError, match=r"vae.safetensors exists: .* --force"):
-        train_vae(images, SETTINGS, out=out)
+        train_on_images(images, SETTINGS, Run(out))
     out.unlink()
     with pytest.raises(OutputError, match="holds an earlier run: go on with --resume"):
-        train_vae(images, SETTINGS, out=out)
-    train_vae(images, replace(SETTINGS, epochs=1), out=out, force=True)
+        train_on_images(images, SETTINGS, Run(out))
+    train_on_images(images, replace(SETTINGS, epochs=1), Run(out, force=True))
 
 
 def test_resuming_needs_a_checkpoint_of_the_same_settings(tmp_path, images):
     out = tmp_path / "vae.safetensors"
     with pytest.raises(ModelError, match=r"there is no checkpoint file .*: start without --resume"):
-        train_vae(images, SETTINGS, out=out, resume=True)
-    train_vae(images, replace(SETTINGS, epochs=1), out=out)
+        train_on_images(images, SETTINGS, Run(out, resume=True))
+    train_on_images(images, replace(SETTINGS, epochs=1), Run(out))
     with pytest.raises(ModelError, match=r"other settings: beta was 1.0, not 2.0, seed was 7, not"):
-        train_vae(images, replace(SETTINGS, beta=2.0, seed=8), out=out, resume=True)
+        train_on_images(images, replace(SETTINGS, beta=2.0, seed=8), Run(out, resume=True))
     checkpoint = working_folder(out) / CHECKPOINT
     checkpoint.write_bytes(checkpoint.read_bytes()[:50])
     with pytest.raises(
         ModelError, match=r"is cut off or of another kind .*; start without --resume"
     ):
-        train_vae(images, SETTINGS, out=out, resume=True)
+        train_on_images(images, SETTINGS, Run(out, resume=True))
 
 
 def test_fewer_images_than_a_batch_are_refused():

@@ -58,7 +58,7 @@ class Work:
     def look(self) -> bool:
         """Whether all rows are there; raises when a reported one is missing or wrong."""
         cache = self.cache()
-        entries = cache.entries() if (self.folder / "entries").is_dir() else ()
+        entries = cache.entries.all() if (self.folder / "entries").is_dir() else ()
         done = entries[0].manifest.done if entries and entries[0].manifest else 0
         assert done >= self.committed, f"{done} rows are there, {self.committed} were committed"
         if done:

@@ -130,8 +130,8 @@ def files(folder: Path) -> dict[str, bytes]:
 def committed(folder: Path) -> int:
     """How many images are committed, after a look whether exactly those are served, and right."""
     cache = cache_at(folder)
-    entries = cache.entries() if (folder / "entries").is_dir() else ()
-    assert not entries or cache.verify() == []
+    entries = cache.entries.all() if (folder / "entries").is_dir() else ()
+    assert not entries or cache.entries.verify() == []
     manifests = [entry.manifest for entry in entries if entry.manifest]
     done = manifests[0].done if manifests else 0
     good, more = GOOD[GOOD < done], GOOD[GOOD <= done]
@@ -231,7 +231,7 @@ def repaired(root: Path, whole: dict[str, bytes]) -> Run:
         try:
             codes = cache_at(folder).find(KEY)
         except CacheError:
-            assert cache_at(folder).verify()
+            assert cache_at(folder).entries.verify()
         else:
             assert codes is None or np.array_equal(codes.rows.read(0, N), CODES[GOOD])
         done: list[int] = []
@@ -249,7 +249,7 @@ def removed(root: Path, whole: dict[str, bytes]) -> Run:
     lay_out(root, whole)
     recorder = Recorder(root)
     cache = cache_at(root, recorder)
-    cache.remove(cache.entry())
+    cache.entries.remove(cache.entries.named())
     assert files(root) == {}
 
     def check(folder: Path, least: int) -> None:
@@ -475,11 +475,11 @@ def test_a_removal_that_fails_at_any_step_can_be_tried_again(memory, whole):
         cache = cache_at(folder, storage)
         if storage.at <= 8:
             with pytest.raises(CacheError, match=f"entry {KEY.id} of .* cannot be removed: Input"):
-                cache.remove(cache.entry())
+                cache.entries.remove(cache.entries.named())
         if (folder / "entries" / KEY.id).exists():
             assert committed(folder) in (0, N)
             cache = cache_at(folder)
-            cache.remove(cache.entry())
+            cache.entries.remove(cache.entries.named())
         assert files(folder) == {}
 
 
@@ -499,7 +499,7 @@ def test_ctrl_c_at_any_step_keeps_what_was_appended(memory, whole):
 def expect_damage(folder: Path, what: str) -> None:
     """The cache in ``folder`` has a changed file: that must be told, and nothing wrong served."""
     cache = cache_at(folder)
-    assert len(cache.verify()) == 1, f"{what} was not reported"
+    assert len(cache.entries.verify()) == 1, f"{what} was not reported"
     with pytest.raises(CacheError, match=f"entry {KEY.id} of .* is damaged"):
         cache.find(KEY)
     assert cache.find_covering(PART, IDS[GOOD[:3]], DIGESTS[GOOD[:3]]) is None
@@ -547,7 +547,7 @@ def test_shards_that_are_missing_or_changed_places_are_reported(memory, whole):
     for number, content in enumerate(contents):
         folder = memory / str(number)
         lay_out(folder, content)
-        assert cache_at(folder).verify()
+        assert cache_at(folder).entries.verify()
         with pytest.raises(CacheError, match="is damaged: shard"):
             cache_at(folder).find(KEY)
 

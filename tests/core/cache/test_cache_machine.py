@@ -152,14 +152,14 @@ class CacheMachine(RuleBasedStateMachine):
     @rule()
     def remove(self) -> None:
         self.storage = MortalStorage()
-        for entry in self.cache().entries():
-            self.cache().remove(entry)
+        for entry in self.cache().entries.all():
+            self.cache().entries.remove(entry)
         self.committed, self.damaged = 0, None
         assert not list((self.folder / "entries").iterdir())
 
     def shards(self) -> list[Path]:
         """The shards that the manifest names."""
-        entries = self.cache().entries()
+        entries = self.cache().entries.all()
         manifest = entries[0].manifest if entries else None
         records = manifest.shards if manifest and self.damaged is None else ()
         return [self.folder / "entries" / KEY.id / record.name for record in records]
@@ -168,13 +168,13 @@ class CacheMachine(RuleBasedStateMachine):
     def what_is_served_is_right(self) -> None:
         cache = self.cache()
         if self.damaged is not None:
-            assert cache.verify()
+            assert cache.entries.verify()
             with pytest.raises(CacheError, match="damaged"):
                 if cache.find(KEY) is None:
                     raise CacheError("damaged, and not complete anyhow")
             assert cache.find_covering(PART, IDS[:1], DIGESTS[:1]) is None
             return
-        assert cache.verify() == []
+        assert cache.entries.verify() == []
         if self.committed:
             codes = cache.find_covering(PART, IDS[: self.committed], DIGESTS[: self.committed])
             assert codes is not None

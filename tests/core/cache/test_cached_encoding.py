@@ -103,7 +103,7 @@ def test_another_frame_precision_or_data_is_encoded_anew(tmp_path, encoded):
     encoded_by(cache, linear(name="half"), images, precision="bfloat16")
     encoded_by(cache, linear(name="more"), digits(41))
     assert encoded == {"linear": 40, "frame": 40, "half": 40, "more": 41}
-    assert len(cache.entries()) == 4
+    assert len(cache.entries.all()) == 4
 
 
 def test_a_part_of_the_images_is_served_from_the_whole(tmp_path, encoded):
@@ -174,7 +174,7 @@ def test_a_damaged_entry_is_repaired_from_the_damage_on_and_said(tmp_path, encod
     same(repaired, expected)
     assert encoded == {"linear": 24}
     assert "shard-000000016-000000024.h5 is not as it was written" in told[0]
-    assert LatentCache(tmp_path).verify() == []
+    assert LatentCache(tmp_path).entries.verify() == []
 
 
 def broken_folder(folder) -> ImageSource:

@@ -143,9 +143,9 @@ def test_an_error_before_the_first_image_leaves_no_manifest(tmp_path):
     cache = LatentCache(tmp_path)
     with pytest.raises(ZeroDivisionError), Images(3).writer(cache):
         1 / 0  # noqa: B018
-    assert [entry.manifest for entry in cache.entries()] == [None]
+    assert [entry.manifest for entry in cache.entries.all()] == [None]
     assert cache.find(KEY) is None
-    assert cache.verify() == []
+    assert cache.entries.verify() == []
 
 
 def test_no_images_are_no_codes(tmp_path):
@@ -172,7 +172,7 @@ def test_images_that_cannot_be_read_have_no_row(tmp_path):
     keep = np.array([2, 3, 4, 5, 6, 8, 9])
     np.testing.assert_array_equal(codes.ids, images.ids[keep])
     np.testing.assert_array_equal(codes.vectors.numpy(), images.codes[keep])
-    (entry,) = cache.entries()
+    (entry,) = cache.entries.all()
     assert entry.manifest is not None
     assert entry.manifest.skipped[2] == (7, "7.jpg", "broken")
 
@@ -273,9 +273,9 @@ def test_a_writer_that_waits_too_long_says_so(tmp_path):
         other = images.writer(LatentCache(tmp_path), timeout=0.1)
         with pytest.raises(CacheError, match=r"still being written by another process after 0.1 s"):
             other.__enter__()
-        (entry,) = LatentCache(tmp_path).entries()
+        (entry,) = LatentCache(tmp_path).entries.all()
         with pytest.raises(CacheError, match="still being written by another process after 0 s"):
-            LatentCache(tmp_path).remove(entry, timeout=0)
+            LatentCache(tmp_path).entries.remove(entry, timeout=0)
 
 
 def test_leftovers_are_removed_by_the_next_writer(tmp_path):
@@ -305,7 +305,7 @@ def test_a_damaged_shard_is_named_and_made_again_with_all_after_it(tmp_path):
     flip(shards_of(cache)[1], 20000)
     with pytest.raises(CacheError, match=f"entry {KEY.id} of .* damaged: shard-000000008-.*rm"):
         LatentCache(tmp_path).find(KEY)
-    (problem,) = cache.verify()
+    (problem,) = cache.entries.verify()
     assert "shard-000000008-000000016.h5 is not as it was written" in problem
     told: list[str] = []
     with images.writer(LatentCache(tmp_path, notify=told.append)) as writer:
@@ -316,8 +316,8 @@ def test_a_damaged_shard_is_named_and_made_again_with_all_after_it(tmp_path):
     (line,) = told
     assert f"entry {KEY.id} was damaged: shard-000000008" in line
     assert "22 images from position 8 on are encoded again" in line
-    assert cache.verify() == []
-    (entry,) = cache.entries()
+    assert cache.entries.verify() == []
+    (entry,) = cache.entries.all()
     assert entry.manifest is not None
     assert entry.manifest.repairs == (line.partition("was damaged: ")[2],)
 
@@ -339,22 +339,22 @@ def test_a_damaged_manifest_is_named_and_the_entry_begun_again(tmp_path):
     flip(manifest, 8 * (manifest.stat().st_size // 2))
     with pytest.raises(CacheError, match=r"is damaged: manifest.json"):
         cache.find(KEY)
-    (entry,) = cache.entries()
+    (entry,) = cache.entries.all()
     assert "is damaged" in entry.problem
-    assert cache.verify() == [entry.problem]
+    assert cache.entries.verify() == [entry.problem]
     assert str(entry) == f"{KEY.id} (damaged)"
     with images.writer(cache) as writer:
         assert writer.done == 0
         images.encode(writer)
         images.check(writer.finish())
-    assert cache.verify() == []
+    assert cache.entries.verify() == []
 
 
 def test_the_manifest_of_another_entry_is_damage(tmp_path):
     cache = LatentCache(tmp_path)
     Images(5).fill(cache)
     shutil.move(tmp_path / "entries" / KEY.id, tmp_path / "entries" / ("0" * 16))
-    (problem,) = cache.verify()
+    (problem,) = cache.entries.verify()
     assert f"manifest.json is the one of entry {KEY.id}" in problem
 
 
@@ -452,11 +452,11 @@ def test_removing_an_entry_removes_its_files_and_no_other(tmp_path):
     cache, images = small_shards(tmp_path), Images(30)
     images.fill(cache)
     images.fill(cache, replace(KEY, data="e" * 64))
-    doomed = cache.entry(KEY.id)
+    doomed = cache.entries.named(KEY.id)
     assert doomed.size == sum(
         path.stat().st_size for path in (tmp_path / "entries" / KEY.id).iterdir()
     )
-    cache.remove(doomed)
+    cache.entries.remove(doomed)
     assert cache.find(KEY) is None
     assert not (tmp_path / "entries" / KEY.id).exists()
     images.check(cache.find(replace(KEY, data="e" * 64)))
@@ -465,22 +465,22 @@ def test_removing_an_entry_removes_its_files_and_no_other(tmp_path):
 def test_an_entry_is_named_by_the_beginning_of_its_id(tmp_path):
     cache = LatentCache(tmp_path)
     with pytest.raises(CacheError, match=r"is not a cache .it has no folder 'entries'."):
-        cache.entry("")
+        cache.entries.named("")
     Images(3).fill(cache)
-    assert cache.entry(KEY.id[:3]).id == cache.entry("").id == KEY.id
+    assert cache.entries.named(KEY.id[:3]).id == cache.entries.named("").id == KEY.id
     message = rf"no entry begins with 'x' .*{KEY.id} \(tiny, 3 images\)"
     with pytest.raises(CacheError, match=message):
-        cache.entry("x")
+        cache.entries.named("x")
     Images(3).fill(cache, replace(KEY, data="e" * 64))
     message = r"several entries begin with '' .*: name one of \w+ .*, \w+"
     with pytest.raises(CacheError, match=message):
-        cache.entry("")
+        cache.entries.named("")
 
 
 def test_verify_tells_how_far_it_is(tmp_path):
     cache, calls = small_shards(tmp_path), []
     Images(30).fill(cache)
-    cache.verify(lambda done, total: calls.append((done, total)))
+    cache.entries.verify(lambda done, total: calls.append((done, total)))
     sizes = [path.stat().st_size for path in shards_of(cache)]
     assert calls == [(sum(sizes[: count + 1]), sum(sizes)) for count in range(4)]
 
@@ -489,7 +489,7 @@ def test_an_entry_that_disappears_while_it_is_listed_is_empty(tmp_path, monkeypa
     cache = LatentCache(tmp_path)
     (tmp_path / "entries").mkdir()
     monkeypatch.setattr(cache, "_names", lambda: [KEY.id])
-    (entry,) = cache.entries()
+    (entry,) = cache.entries.all()
     assert (entry.size, entry.manifest, str(entry)) == (0, None, f"{KEY.id} (empty)")
 
 
@@ -501,7 +501,7 @@ def test_a_shard_that_the_disk_does_not_give_is_an_error_but_no_damage(tmp_path)
     path.mkdir()
     with pytest.raises(CacheError, match=f"entry {KEY.id} of .* cannot be read: Is a directory"):
         cache.find(KEY)
-    (problem,) = cache.verify()
+    (problem,) = cache.entries.verify()
     assert "is damaged: shard-000000000-000000008.h5 cannot be read (Is a directory)" in problem
     with pytest.raises(CacheError, match=r"cannot be written \(Is a directory\)"):
         images.writer(cache).__enter__()
@@ -517,23 +517,23 @@ def test_a_file_where_the_cache_should_be_is_refused(tmp_path):
 def test_an_export_holds_ids_and_codes(tmp_path):
     cache, images = small_shards(tmp_path / "codes"), Images(30)
     images.fill(cache)
-    cache.export(tmp_path / "codes.npz")
+    cache.entries.export(tmp_path / "codes.npz")
     with np.load(tmp_path / "codes.npz") as arrays:
         assert sorted(arrays) == ["codes", "ids", "provenance"]
         assert json.loads(str(arrays["provenance"]))["key"]["data"] == "d" * 64
         np.testing.assert_array_equal(arrays["codes"], images.codes)
         np.testing.assert_array_equal(arrays["ids"], images.ids)
-    cache.export(tmp_path / "codes.h5", prefix=KEY.id[:4])
+    cache.entries.export(tmp_path / "codes.h5", prefix=KEY.id[:4])
     with h5py.File(tmp_path / "codes.h5") as file:
         np.testing.assert_array_equal(file["codes"][...], images.codes)
         assert file["codes"].chunks is None
         assert file["ids"].asstr()[...].tolist() == images.ids.tolist()
         assert json.loads(file.attrs["provenance"])["key"]["data"] == "d" * 64
     with pytest.raises(OutputError, match="add --force to replace"):
-        cache.export(tmp_path / "codes.h5")
-    cache.export(tmp_path / "codes.h5", force=True)
+        cache.entries.export(tmp_path / "codes.h5")
+    cache.entries.export(tmp_path / "codes.h5", force=True)
     with pytest.raises(OutputError, match=r"must end in .npz or .h5"):
-        cache.export(tmp_path / "codes.csv")
+        cache.entries.export(tmp_path / "codes.csv")
 
 
 def test_only_whole_entries_are_exported(tmp_path):
@@ -541,9 +541,9 @@ def test_only_whole_entries_are_exported(tmp_path):
     with images.writer(cache) as writer:
         images.encode(writer, stop=8)
     with pytest.raises(CacheError, match="is not complete: encode its images again"):
-        cache.export(tmp_path / "codes.npz")
+        cache.entries.export(tmp_path / "codes.npz")
     (manifest,) = cache.path.glob("entries/*/manifest.json")
     flip(manifest, 100)
     with pytest.raises(CacheError, match="is damaged"):
-        cache.export(tmp_path / "codes.npz")
+        cache.entries.export(tmp_path / "codes.npz")
     assert not (tmp_path / "codes.npz").exists()

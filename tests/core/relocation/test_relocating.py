@@ -58,7 +58,7 @@ def test_a_method_of_ones_own_has_the_noise_that_it_needs_from_the_source(tmp_pa
     _, target, images = scene(tmp_path)
     source = Unsure(seed=1, name="a")
     options = FitOptions(Method("noise-alone", solve_noise, needs=("noise",)))
-    training = training_pairs(source, target, images, LatentCache(tmp_path / "cache"))
+    training = training_pairs(source, target, images, tmp_path / "c")
     linear_map = fit_training(training, options=options, references=("a.safetensors", "svae"))
     assert linear_map.method == "noise-alone"
     assert (linear_map.bias == 0.25).all()

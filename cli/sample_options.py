@@ -1,0 +1,131 @@
+"""The options of ``latentmap sample``: which codes are decoded, and what is written of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from latentmap.cli.declaring import output_option, together
+from latentmap.cli.options import (
+    NumberRange,
+    force_option,
+    seed_option,
+)
+
+if TYPE_CHECKING:
+    from latentmap.codes import Codes
+    from latentmap.model import Model
+
+_SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Which codes are decoded, as given on the command line: ``codes`` of a file, or drawn ones."""
+
+    n: int | None
+    codes: Path | None
+    truncation: float
+    truncation_cutoff: int | None
+    mix_from: int | None
+    seed: int
+
+    @property
+    def layered(self) -> bool:
+        """Whether layers get codes of their own."""
+        return self.truncation_cutoff is not None or self.mix_from is not None
+
+    def of(self, model: Model) -> Codes:
+        """The codes, in the space of a model."""
+        from latentmap.codes import read_codes
+        from latentmap.encoders.sampling import draw_codes
+
+        if self.codes is not None:
+            return read_codes(self.codes, space=model.space, frame=model.frame)
+        return draw_codes(
+            model,
+            self.n or _SAMPLES,
+            seed=self.seed,
+            truncation=self.truncation,
+            truncation_cutoff=self.truncation_cutoff,
+            mix_from=self.mix_from,
+        )
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is written, as given on the command line."""
+
+    out: Path | None
+    figure: Path | None
+    codes_out: Path | None
+    force: bool
+
+    def check(self) -> None:
+        """Refuses what cannot be written, before any work is done."""
+        from latentmap.codes import require_code_suffix
+        from latentmap.files import refuse_equal, refuse_existing
+        from latentmap.report import require_picture_suffix
+
+        refuse_equal({"--out": self.out, "--figure": self.figure, "--codes-out": self.codes_out})
+        for path in (self.out, self.figure, self.codes_out):
+            if path is not None:
+                refuse_existing(path, force=self.force)
+        if self.figure is not None:
+            require_picture_suffix(self.figure)
+        if self.codes_out is not None:
+            require_code_suffix(self.codes_out)
+
+
+drawing_options = together(
+    "drawing",
+    Drawing,
+    click.option(
+        "-n",
+        "--samples",
+        "n",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="How many codes are drawn.  [default: 64]",
+    ),
+    click.option(
+        "--codes",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Decode these codes instead of drawn ones: a .npz or .h5 file of this model's codes.",
+    ),
+    click.option(
+        "--truncation",
+        type=NumberRange(min=0),
+        default=1.0,
+        show_default=True,
+        metavar="PSI",
+        help="Below 1, codes are drawn towards the mean: more typical images, less different.",
+    ),
+    click.option(
+        "--truncation-cutoff",
+        type=click.IntRange(min=0),
+        metavar="LAYER",
+        help="StyleGAN: truncate only the layers before this one; the codes are in w+ then.",
+    ),
+    click.option(
+        "--mix-from",
+        type=click.IntRange(min=0),
+        metavar="LAYER",
+        help="StyleGAN: layers from this one on take a second sample; the codes are in w+ then.",
+    ),
+    seed_option,
+)
+output_options = together(
+    "outputs",
+    Outputs,
+    output_option(
+        "--out", "The images with their codes, as a pack (.h5) that --data takes everywhere."
+    ),
+    output_option("--figure", "One picture of all images."),
+    output_option("--codes-out", "The codes, .npz or .h5."),
+    force_option,
+)

@@ -1,0 +1,115 @@
+"""The options that the commands of ``latentmap train`` share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from latentmap.cli.declaring import OUTPUT, RUNNING, option, output_option, together
+from latentmap.cli.options import (
+    NumberRange,
+    data_options,
+    device_option,
+    force_option,
+    json_option,
+    seed_option,
+)
+from latentmap.cli.view_options import view_options
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where a training leads and how it begins, as given on the command line."""
+
+    out: Path
+    resume: bool
+    force: bool
+    as_json: bool
+    device: str
+
+
+run_options = together(
+    "run",
+    RunOptions,
+    output_option("--out", "The model file to write.", required=True),
+    option("--resume", title=OUTPUT, is_flag=True, help="Go on where an earlier run stopped."),
+    force_option,
+    json_option,
+    device_option,
+)
+training_precision_option = option(
+    "--precision",
+    title=RUNNING,
+    type=click.Choice(("float32", "bfloat16")),
+    default="float32",
+    show_default=True,
+    help="Arithmetic of the network; bfloat16 is for GPUs, and processors that have it.",
+)
+
+# Numbers of things, of which there is one at least; sizes of steps, and shares of a whole.
+count_option = functools.partial(
+    click.option, type=click.IntRange(min=1), show_default=True, metavar="N"
+)
+rate_option = functools.partial(
+    click.option, type=NumberRange(min=0, min_open=True), show_default=True
+)
+weight_option = functools.partial(click.option, type=NumberRange(min=0), show_default=True)
+share_option = functools.partial(
+    click.option, type=NumberRange(min=0, max=1, max_open=True), show_default=True
+)
+latent_dim_option = functools.partial(count_option, "--latent-dim", help="Latent variables.")
+
+
+def several(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """One decorator for several, the first of which comes first in help."""
+
+    def decorate(command: Command) -> Command:
+        return functools.reduce(lambda inner, add: add(inner), reversed(options), command)
+
+    return decorate
+
+
+def batch_size_option(default: int, *, smallest: int = 1) -> Callable[[Command], Command]:
+    """The images of a step of training."""
+    return option(
+        "--batch-size",
+        title=RUNNING,
+        type=click.IntRange(min=smallest),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help="Images a step.",
+    )
+
+
+def training_options(
+    *, epochs: int, batch_size: int, smallest_batch: int = 1
+) -> Callable[[Command], Command]:
+    """Adds the options of every training on images; the defaults that differ are arguments."""
+    return several(
+        data_options,
+        view_options,
+        count_option("--epochs", default=epochs, help="Passes over the images."),
+        count_option("--steps", help="Optimisation steps, instead of epochs."),
+        run_options,
+        batch_size_option(batch_size, smallest=smallest_batch),
+        training_precision_option,
+        seed_option,
+    )
+
+
+def parse_widths(value: str | tuple[int, ...]) -> tuple[int, ...]:
+    """Widths of layers such as ``256,64,32``."""
+    if isinstance(value, tuple):  # A default, which is that of the library.
+        return value
+    parts = value.split(",")
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise click.BadParameter(f"{value!r} are no widths: give whole numbers such as 256,64,32")
+    return tuple(int(part) for part in parts)

@@ -1,0 +1,90 @@
+"""The options that say what is seen of an image: ``--frame --resize --size --channels``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from latentmap.cli.declaring import IMAGES, option, together
+
+if TYPE_CHECKING:
+    from latentmap.images import ImageSource, View
+
+# A test compares these with the library's own list, which cannot be imported here without torch.
+RESIZES = (
+    "torch-bicubic",
+    "torch-bilinear",
+    "pillow-lanczos",
+    "pillow-bicubic",
+    "pillow-bilinear",
+    "pillow-box",
+)
+
+
+def _parse_size(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    parts = value.lower().split("x")
+    good = all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts)
+    if len(parts) > 2 or not good:
+        raise click.BadParameter(f"{value!r} is no size: give one number, or height x width: 96x64")
+    return (int(parts[0]), int(parts[-1]))
+
+
+frame_option = option(
+    "--frame",
+    title=IMAGES,
+    metavar="FRAME",
+    help="What is seen of an image: full, center (the largest square), celeba, or "
+    "top,left,bottom,right from 0 to 1.  [default: full, or what a pack shows]",
+)
+resize_option = option(
+    "--resize",
+    title=IMAGES,
+    type=click.Choice(RESIZES),
+    help="The filter that brings the frame to its size, antialiased.  [default: torch-bicubic, or "
+    "what made a pack]",
+)
+channels_option = option(
+    "--channels",
+    title=IMAGES,
+    type=click.Choice(("1", "3")),
+    callback=lambda _, __, value: value and int(value),
+    help="1 for grey, 3 for colour.  [default: as the images are]",
+)
+size_option = option(
+    "--size",
+    title=IMAGES,
+    callback=_parse_size,
+    metavar="N|HxW",
+    help="Height and width in pixels.  [default: as the images are]",
+)
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """What of images is wanted, as given on the command line; None is what they show themselves."""
+
+    frame: str | None
+    resize: Any
+    size: tuple[int, int] | None
+    channels: Literal[1, 3] | None
+
+    def of(self, images: ImageSource) -> View:
+        """The view of these images.
+
+        Raises:
+            ImageError: they cannot be seen so.
+        """
+        return images.view(
+            frame=self.frame, resize=self.resize, size=self.size, channels=self.channels
+        )
+
+
+view_options = together(
+    "view", ViewOptions, size_option, channels_option, frame_option, resize_option
+)

@@ -1,0 +1,135 @@
+"""Training a model on images, from their first reading to its native file, for every family.
+
+Pixels are uint8 ``(n, c, h, w)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from latentmap.encoders import build
+from latentmap.encoders.native import save_model
+from latentmap.encoders.training.batches import PixelBatches, require_batch
+from latentmap.encoders.training.loop import Length, Recipe, train_by
+from latentmap.encoders.training.runs import Run, prepare_folder, training_record
+from latentmap.frames import Frame
+from latentmap.images import ImageSource, load_all
+from latentmap.model import Model
+from latentmap.progress import Progress
+
+
+@dataclass(frozen=True)
+class Course:
+    """A training that can begin: the recipe that it follows, the network of the model that comes
+    out of it, and how the picture of an epoch is drawn, given the pixels of the data.
+    """
+
+    recipe: Recipe
+    result: nn.Module
+    draw: Callable[[Tensor], Image.Image]
+
+
+class Settings(Protocol):
+    """What is trained, and how: a frozen dataclass for each kind of model.
+
+    ``config`` is what a model of ``family`` is built from. ``steps`` takes the place of ``epochs``.
+    ``start`` gives the course of a model with fresh weights; what more it needs at random is drawn
+    from torch's generator.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def family(self) -> str: ...
+    @property
+    def config(self) -> dict[str, Any]: ...
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def steps(self) -> int | None: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+
+    def start(self, model: Model) -> Course: ...
+
+
+def train_on_images(
+    images: ImageSource,
+    settings: Settings,
+    run: Run,
+    *,
+    frame: Frame | None = None,
+    device: str | torch.device = "cpu",
+    loading: Progress | None = None,
+    progress: Progress | None = None,
+) -> Model:
+    """Trains on all images of a source, in ``frame``, writes the native model file ``run.out``, and
+    gives the model.
+
+    ``loading`` counts the images that are read, ``progress`` those that are learned from. A run
+    that was killed goes on with ``resume``, and ends as if it had not been.
+
+    Raises:
+        OutputError: the output, or a run towards it, exists, and neither ``resume`` nor ``force``
+            is set.
+        ModelError: the settings do not fit each other, the images or the run that is resumed.
+        ImageError: an image cannot be read.
+    """
+    require_batch(len(images), settings.batch_size)  # Before anything is written.
+    folder = prepare_folder(run)
+    family, config = settings.family, settings.config
+    with seeded_weights(settings.seed):
+        model = build(family, config, name=run.path.stem, frame=frame).to(device)
+        course = settings.start(model)
+    pixels, _, skipped = load_all(images, model.view, on_error=run.on_error, progress=loading)
+    described = asdict(settings)
+    figures = train_by(
+        course.recipe,
+        PixelBatches(pixels, size=settings.batch_size, seed=settings.seed, device=model.device),
+        Length(settings.epochs, settings.seed, settings.steps),
+        folder=folder,
+        settings={
+            "family": family,
+            **{name: value for name, value in described.items() if name not in _LENGTH},
+            "frame": model.frame.to_json(),
+            "data": images.fingerprint,
+        },
+        resume=run.resume,
+        draw=lambda: course.draw(pixels),
+        progress=progress,
+    )
+    described.pop("config", None)  # Which the file has beside the record.
+    training = training_record(
+        described,
+        figures,
+        data=images.fingerprint,
+        images=len(pixels),
+        skipped=[str(images.ids[position]) for position, _ in skipped],
+        **run.record,
+    )
+    # A new object, because the fingerprint is that of the trained weights.
+    weights = course.result.state_dict()
+    trained = build(family, config, name=model.name, frame=model.frame, weights=weights)
+    save_model(trained, run.path, training=training)
+    return trained
+
+
+# What the loop is told on its own.
+_LENGTH = ("batch_size", "epochs", "seed", "steps")
+
+
+@contextmanager
+def seeded_weights(seed: int) -> Iterator[None]:
+    """Within it, torch draws weights from ``seed``; afterwards as if nothing had been drawn."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
