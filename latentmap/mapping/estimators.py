@@ -153,12 +153,13 @@ class _Map(
         if sizes is not None:
             settings[sizes.setting] = min(settings[sizes.setting], sizes.largest(moments))
         if self._method.ridge_like:
-            settings["penalty"] = self.penalty_ = _penalty(settings["penalty"], used)
+            if settings["penalty"] is None:
+                settings |= generalised(used).chosen
+            self.penalty_ = settings["penalty"]
         return self._method.solve(used, **settings, **given)
 
     def _settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = self.get_params(deep=False)
-        return settings
+        return dict(self.get_params(deep=False))
 
     def _keep(self, moments: Moments, solution: Solution) -> Self:
         self.moments_ = moments
@@ -266,8 +267,7 @@ class ErrorsInVariablesMap(_MomentMap, method="errors-in-variables", noise=None)
 
     def _settings(self) -> dict[str, Any]:
         settings = super()._settings()
-        given = settings["noise"]
-        noise = np.zeros(self.n_features_in_) if given is None else given
+        noise = np.zeros(self.n_features_in_) if settings["noise"] is None else settings["noise"]
         return settings | {"noise": torch.tensor(np.asarray(noise, dtype=np.float64))}
 
 
@@ -284,12 +284,6 @@ class RobustMap(_Map, method="robust", penalty=None):
         moments = self._moments(x, answers)
         pairs = Pairs(_codes(x, "source"), _codes(answers, "target"))
         return self._keep(moments, self._solve(moments, pairs=pairs))
-
-
-def _penalty(given: float | None, moments: Moments) -> float:
-    if given is not None:
-        return given
-    return generalised(moments).chosen["penalty"]
 
 
 def _shared(array: np.ndarray) -> np.ndarray:

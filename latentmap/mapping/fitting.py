@@ -12,7 +12,7 @@ import torch
 
 from latentmap.codes import Pairs
 from latentmap.errors import MapError
-from latentmap.mapping.gathering import moments_by_fold, moments_of_pairs
+from latentmap.mapping.gathering import moments_by_fold
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.methods import METHODS, Method, find_method
 from latentmap.mapping.moments import Moments, merge_all
@@ -50,8 +50,7 @@ def fit(
     else the map's file is to say.
 
     Example:
-        >>> from latentmap.codes.codes import Codes, Space
-        >>> from latentmap.codes.pairs import pair
+        >>> from latentmap.codes import Codes, Space, pair
         >>> x = torch.randn(50, 2, generator=torch.manual_seed(0))
         >>> ids = [str(i) for i in range(50)]
         >>> a = Codes.from_array(ids, x, space=Space("z", 2, "a", "aa"))
@@ -68,21 +67,12 @@ def fit(
     given = {name: value for name, value in given.items() if value is not None}
     options = replace(options or FitOptions(), **given)
     _check(options, len(pairs))
-    folds = _folds(options, len(pairs), groups=groups, seed=seed)
-    parts = []
-    if folds is None:
-        gathered = moments_of_pairs(pairs, precision=options.moments, progress=progress)
-    else:
-        parts = moments_by_fold(pairs, folds, precision=options.moments, progress=progress)
-        gathered = merge_all(parts)
-    used = gathered
+    parts = _gather(options, pairs, groups=groups, seed=seed, progress=progress)
+    gathered = used = merge_all(parts)
     if not options.intercept:
         used, parts = gathered.about_zero(), [part.about_zero() for part in parts]
-    selections = _select(options, pairs, used, parts, progress)
-    chosen = dict(options.settings)
-    for selection in selections:
-        chosen |= selection.chosen
-    solution = _solve(options, pairs, used, chosen)
+    settings, selections = _select(options, pairs, used, parts, progress)
+    solution = _solve(options, pairs, used, settings)
     return LinearMap(
         weight=solution.weight,
         bias=solution.bias,
@@ -91,7 +81,7 @@ def fit(
         source_frame=pairs.source.frame,
         target_frame=pairs.target.frame,
         method=find_method(options.method).name,
-        settings={name: v for name, v in chosen.items() if not isinstance(v, torch.Tensor)},
+        settings={name: v for name, v in settings.items() if not isinstance(v, torch.Tensor)},
         rank=solution.rank,
         condition=solution.condition,
         figures=solution.figures,
@@ -155,14 +145,21 @@ def _check(options: FitOptions, n_pairs: int) -> None:
         raise MapError(f"{can} can be refined, {method.name} cannot")
 
 
-def _folds(
-    options: FitOptions, n: int, *, groups: np.ndarray | None, seed: int
-) -> np.ndarray | None:
-    """The fold of each of ``n`` pairs; None where nothing is chosen by folds."""
-    if not any(criterion == "kfold" for criterion, _ in options.choices):
-        return None
-    most = n if groups is None else len(np.unique(groups))
-    return assign_folds(n, folds=min(options.folds, most), seed=seed, groups=groups)
+def _gather(
+    options: FitOptions,
+    pairs: Pairs,
+    *,
+    groups: np.ndarray | None,
+    seed: int,
+    progress: Progress | None,
+) -> list[Moments]:
+    """The moments of each fold of the pairs; of all as one where nothing is chosen by folds."""
+    n = len(pairs)
+    numbers = np.zeros(n, dtype=np.int64)
+    if any(criterion == "kfold" for criterion, _ in options.choices):
+        most = n if groups is None else len(np.unique(groups))
+        numbers = assign_folds(n, folds=min(options.folds, most), seed=seed, groups=groups)
+    return moments_by_fold(pairs, numbers, precision=options.moments, progress=progress)
 
 
 def _select(
@@ -171,24 +168,24 @@ def _select(
     moments: Moments,
     parts: Sequence[Moments],
     progress: Progress | None,
-) -> list[Selection]:
-    """What was tried for the settings that were not given, one choice after the other."""
+) -> tuple[dict[str, Any], list[Selection]]:
+    """All settings, and what was tried for those that were not given, choice by choice."""
     selections = []
-    fixed = dict(options.settings)
+    settings = dict(options.settings)
     for criterion, names in options.choices:
         if criterion == "loo":
             selection = leave_one_out(pairs, moments, progress=progress)
         elif criterion == "gcv":
             selection = generalised(moments)
         else:
-            method, beside = find_method(options.method), fixed
+            method, beside = find_method(options.method), settings
             if method.ridge_like and "penalty" in names:
                 method, beside = METHODS["ridge"], {}
             tried = candidates_for(method, moments, beside, names)
             selection = k_fold(method, parts, tried, fixed=beside, progress=progress)
         selections.append(selection)
-        fixed |= selection.chosen
-    return selections
+        settings |= selection.chosen
+    return settings, selections
 
 
 def _solve(
