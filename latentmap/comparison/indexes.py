@@ -1,9 +1,12 @@
 """Indexes of how alike two spaces are, without a map from one to the other.
 
-All compare codes of the same images, row by row. What an index does not see is declared in
-``INDEXES``, and tested.
+All compare codes of the same images, row by row; ``compare_codes`` computes them. What an index
+does not see is declared in ``INDEXES``, and tested.
 
-Shapes: ``n`` images, codes ``(n, p)`` and ``(n, q)``.
+CKA is that of Kornblith et al. (2019) with the unbiased estimates of HSIC (Song et al. 2012); the
+Procrustes distance is the metric of Williams et al. (2021), whose square is scipy's disparity;
+mutual neighbours are those of Huh et al. (2024), the correlation of distances that of Kriegeskorte
+et al. (2008).
 """
 
 from __future__ import annotations
@@ -12,23 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
-from latentmap.comparison.projections import (
-    CanonicalDirections,
-    correlations,
-    normalised,
-    procrustes_distance_of,
-)
-from latentmap.comparison.relations import (
-    CKA,
-    DISTANCES,
-    MUTUAL_NEIGHBOURS,
-    Relation,
-    cosines,
-    relation_of,
-)
-from latentmap.errors import PairError
+from latentmap.comparison.relations import CKA, DISTANCES, MUTUAL_NEIGHBOURS, Relation
 
 
 @dataclass(frozen=True)
@@ -129,72 +116,3 @@ RELATIONS: dict[str, Relation] = {
     "distances": DISTANCES,
 }
 FEWEST = 20  # Images of which an index says anything.
-
-
-def debiased_cka(x: Tensor, y: Tensor) -> float:
-    """Linear CKA from the unbiased estimates of HSIC (Kornblith et al. 2019; Song et al. 2012).
-
-    Example:
-        >>> import torch
-        >>> x = torch.randn(50, 3, generator=torch.manual_seed(0))
-        >>> round(debiased_cka(x, 2 * x.flip(1) + 1), 6)
-        1.0
-
-    Raises:
-        PairError: the codes are not of the same images, or of fewer than 20.
-    """
-    return _by_relation(x, y, CKA)
-
-
-def mutual_neighbours(x: Tensor, y: Tensor) -> float:
-    """The share of the ten nearest images that are the same in both spaces (Huh et al. 2024).
-
-    Raises:
-        PairError: as for ``debiased_cka``.
-    """
-    return _by_relation(x, y, MUTUAL_NEIGHBOURS)
-
-
-def distance_correlation(x: Tensor, y: Tensor) -> float:
-    """Spearman's correlation of the distances of all pairs of images (Kriegeskorte et al. 2008).
-
-    Raises:
-        PairError: as for ``debiased_cka``.
-    """
-    return _by_relation(x, y, DISTANCES)
-
-
-def procrustes_distance(x: Tensor, y: Tensor) -> float:
-    """The root of what the best rotation and scale leave of the variance of normalised codes, from
-    0 to 1: a metric (Williams et al. 2021), whose square is scipy's disparity.
-
-    Raises:
-        PairError: as for ``debiased_cka``.
-    """
-    _require_rows(x, y)
-    return procrustes_distance_of(normalised(x).T @ normalised(y))
-
-
-def held_out_correlations(x: Tensor, y: Tensor, directions: CanonicalDirections) -> Tensor:
-    """The correlations ``(k,)`` of the scores of codes along canonical directions that were fitted
-    on others; NaN for a score that does not vary.
-
-    Raises:
-        PairError: as for ``debiased_cka``.
-    """
-    _require_rows(x, y)
-    return correlations(x.double() @ directions.left, y.double() @ directions.right)
-
-
-def _by_relation(x: Tensor, y: Tensor, relation: Relation) -> float:
-    _require_rows(x, y)
-    one, other = (relation_of(codes, relation)[None] for codes in (x, y))
-    return float(cosines(one, other))
-
-
-def _require_rows(x: Tensor, y: Tensor) -> None:
-    if len(x) != len(y) or len(x) < FEWEST:
-        raise PairError(
-            f"a similarity index compares codes of the same images, {FEWEST} or more, not of "
-            f"{len(x)} and {len(y)}: encode the same images with both models"
-        )

@@ -114,8 +114,3 @@ def unit_length(relations: Tensor) -> Tensor:
 def cosines(relations: Tensor, others: Tensor) -> Tensor:
     """The cosines ``(m, m)``, float64, of relations ``(m, n, n)`` of unit length with others."""
     return (relations.flatten(1) @ others.flatten(1).T).double()
-
-
-def relation_of(codes: Tensor, relation: Relation) -> Tensor:
-    """The relation of some codes, of unit length."""
-    return unit_length(relation.relate(relation.prepare(codes))[None])[0]

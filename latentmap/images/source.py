@@ -37,8 +37,8 @@ class ImageSource:
 
     >>> from latentmap.images.opening import open_images
     >>> source = open_images("digits", limit=3)
-    >>> len(source), source.channels, source.image_size
-    (3, 1, (8, 8))
+    >>> len(source), source.channels, source.read(0).shape
+    (3, 1, (8, 8, 1))
     """
 
     def __init__(
@@ -120,12 +120,6 @@ class ImageSource:
                 "choose 1 or 3 channels (--channels)"
             )
         return 1 if len(grey) else 3
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """Height and width of the first image."""
-        height, width, _ = self.read(0).shape
-        return (height, width)
 
     @property
     def shapes(self) -> np.ndarray:

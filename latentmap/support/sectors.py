@@ -77,25 +77,6 @@ class Sectors:
         """``t``: the leading variables about their centers in their units, float64 ``(n, k)``."""
         return np.asarray((leading_values(codes, self.variables) - self.center) / self.unit)
 
-    def numbers(self, codes: Codes) -> np.ndarray:
-        """The number of the sector on whose side each code lies, member or not, ``(n,)``."""
-        return sector_numbers(self.coordinates(codes))
-
-    def reach(self, codes: Codes, numbers: np.ndarray | None = None) -> np.ndarray:
-        """How far each code reaches into its sector, or into that of ``numbers``, ``(n,)``.
-
-        Below zero where a code lies on another side; infinite where there are no leading variables.
-        """
-        coordinates = self.coordinates(codes)
-        if numbers is None:
-            numbers = sector_numbers(coordinates)
-        return reach_of(coordinates, self.directions[numbers])
-
-    def occupancy(self, codes: Codes) -> np.ndarray:
-        """How many codes are members of each sector, ``(2^k,)``."""
-        coordinates = self.coordinates(codes)
-        return members_of_each(coordinates, threshold=self.threshold)
-
 
 def check_variables(variables: Sequence[int], dim: int) -> None:
     """Refuses leading variables that cannot be those of a space of ``dim`` variables.

@@ -6,21 +6,20 @@ from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 from sklearn.neighbors import NearestNeighbors
 
-from latentmap.comparison.indexes import (
-    INDEXES,
+from latentmap.comparison.indexes import INDEXES
+from latentmap.comparison.projections import (
+    canonical_directions,
+    nearly_procrustes_distance_of,
+    procrustes_distance_of,
+)
+from latentmap.mapping import moments_of
+from tests.core.comparison.two_spaces import (
     debiased_cka,
     distance_correlation,
     held_out_correlations,
     mutual_neighbours,
     procrustes_distance,
 )
-from latentmap.comparison.projections import (
-    canonical_directions,
-    nearly_procrustes_distance_of,
-    procrustes_distance_of,
-)
-from latentmap.errors import PairError
-from latentmap.mapping import moments_of
 
 
 def cca(x, y):
@@ -216,11 +215,3 @@ def test_projection_weights_are_those_of_the_formula():
 def test_a_space_that_does_not_vary_is_like_nothing(name):
     x = torch.full((30, 4), 3.7)
     assert np.isnan(VALUES[name](x, normal(30, 3, seed=0)))
-
-
-@pytest.mark.parametrize("name", ["cka", "neighbours", "distances", "procrustes"])
-def test_codes_of_other_images_are_refused(name):
-    with pytest.raises(PairError, match="of the same images, 20 or more, not of 30 and 29"):
-        VALUES[name](normal(30, 3, seed=0), normal(29, 3, seed=0))
-    with pytest.raises(PairError, match="20 or more, not of 19 and 19"):
-        VALUES[name](normal(19, 3, seed=0), normal(19, 3, seed=0))

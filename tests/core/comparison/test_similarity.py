@@ -6,15 +6,11 @@ import torch
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
-from latentmap.comparison.indexes import (
-    INDEXES,
-    debiased_cka,
-    distance_correlation,
-    mutual_neighbours,
-)
+from latentmap.comparison.indexes import INDEXES
 from latentmap.comparison.similarity import compare_codes
 from latentmap.errors import MapError, PairError
 from latentmap.mapping.moment_sums import MomentSums
+from tests.core.comparison.two_spaces import debiased_cka, distance_correlation, mutual_neighbours
 
 
 def normal(*shape, seed):

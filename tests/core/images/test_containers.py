@@ -149,7 +149,7 @@ def test_idx_files_are_read_zipped_or_not(tmp_path, name):
 
 def test_mnist_is_read(shared_data):
     source = open_images(shared_data / "mnist" / "t10k-images-idx3-ubyte.gz")
-    assert (len(source), source.channels, source.image_size) == (10000, 1, (28, 28))
+    assert (len(source), source.channels, source.read(0).shape) == (10000, 1, (28, 28, 1))
     assert len(np.unique(source.digests, axis=0)) == 10000
 
 
@@ -303,7 +303,7 @@ def test_an_hdf5_file_without_datasets_says_so(tmp_path):
 
 def test_digits_are_there_when_asked_for():
     source = open_images("digits")
-    assert (len(source), source.channels, source.image_size) == (1797, 1, (8, 8))
+    assert (len(source), source.channels, source.read(0).shape) == (1797, 1, (8, 8, 1))
     levels = np.unique(np.stack([source.read(i) for i in range(len(source))]))
     assert levels.tolist() == [round(level * 255 / 16) for level in range(17)]
 

@@ -65,7 +65,7 @@ def test_channels_and_size_are_those_of_the_images(tmp_path):
     grey = open_images(write_images(tmp_path / "grey", 3, mode="L"))
     colour = open_images(write_images(tmp_path / "colour", 3))
     assert (grey.channels, colour.channels) == (1, 3)
-    assert grey.image_size == (20, 16)
+    assert grey.read(0).shape == (20, 16, 1)
     assert grey.shapes.tolist() == [[20, 16, 1]] * 3
 
 

@@ -39,7 +39,7 @@ def test_a_pack_stands_for_its_folder(tmp_path):
     assert pack.ids.tolist() == source.ids.tolist()
     assert np.array_equal(pack.digests, source.digests)
     assert pack.fingerprint == source.fingerprint
-    assert (pack.channels, pack.image_size) == (3, (64, 64))
+    assert (pack.channels, pack.read(0).shape) == (3, (64, 64, 3))
     assert pack.splits.tolist() == source.splits.tolist()
     assert torch.equal(pixels_of(pack, CELEBA), pixels_of(source, CELEBA))
     assert pack.view_key(CELEBA) == {}

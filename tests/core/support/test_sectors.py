@@ -5,7 +5,13 @@ import pytest
 
 from latentmap.codes import Codes, Space
 from latentmap.errors import SupportError
-from latentmap.support.sectors import Sectors, check_count
+from latentmap.support.sectors import (
+    Sectors,
+    check_count,
+    members_of_each,
+    reach_of,
+    sector_numbers,
+)
 from latentmap.support.thresholds import choose_threshold
 
 
@@ -15,6 +21,20 @@ def codes_of(vectors, *, kind="z"):
     return Codes.from_array(names, vectors, space=Space(kind, vectors.shape[1], "a", "aa"))
 
 
+def numbers(sectors, codes):
+    return sector_numbers(sectors.coordinates(codes))
+
+
+def reach(sectors, codes, others=None):
+    chosen = numbers(sectors, codes) if others is None else np.array(others)
+    return reach_of(sectors.coordinates(codes), sectors.directions[chosen])
+
+
+def occupancy(codes, variables, threshold):
+    sectors = Sectors.of(codes, variables, threshold=threshold)
+    return members_of_each(sectors.coordinates(codes), threshold=threshold)
+
+
 def gaussian(n=4000, d=4, *, kind="z", seed=0):
     return codes_of(np.random.default_rng(seed).standard_normal((n, d)), kind=kind)
 
@@ -22,26 +42,26 @@ def gaussian(n=4000, d=4, *, kind="z", seed=0):
 def test_bit_i_is_set_where_the_ith_leading_variable_is_above_its_center():
     codes = codes_of([[9, 1, 1], [9, -1, 1], [9, 1, -1], [9, -1, -1]])
     sectors = Sectors.of(codes, (2, 1), threshold=0.5)
-    assert sectors.numbers(codes).tolist() == [3, 1, 2, 0]
+    assert numbers(sectors, codes).tolist() == [3, 1, 2, 0]
     assert sectors.directions.tolist() == [[-1, -1], [1, -1], [-1, 1], [1, 1]]
 
 
 def test_the_reach_is_the_least_distance_along_the_directions_of_a_sector():
     codes = codes_of([[2.0, 0.5], [-1.0, 3.0]])
     sectors = Sectors.of(codes, (0, 1), threshold=0.75)
-    assert sectors.reach(codes).tolist() == [0.5, 1.0]
-    assert sectors.reach(codes, np.array([3, 3])).tolist() == [0.5, -1.0]
-    assert sectors.occupancy(codes).tolist() == [0, 0, 1, 0]
+    assert reach(sectors, codes).tolist() == [0.5, 1.0]
+    assert reach(sectors, codes, [3, 3]).tolist() == [0.5, -1.0]
+    assert occupancy(codes, (0, 1), 0.75).tolist() == [0, 0, 1, 0]
 
 
 def test_a_code_on_the_threshold_is_no_member():
     codes = codes_of([[0.5, 0.5], [-0.5, 2.0], [0.75, 0.75]])
-    assert Sectors.of(codes, (0, 1), threshold=0.5).occupancy(codes).tolist() == [0, 0, 0, 1]
+    assert occupancy(codes, (0, 1), 0.5).tolist() == [0, 0, 0, 1]
 
 
 def test_every_code_is_in_one_sector_at_threshold_zero_and_in_fewer_beyond():
     codes = gaussian()
-    counts = [Sectors.of(codes, range(3), threshold=t).occupancy(codes) for t in (0, 0.5, 1)]
+    counts = [occupancy(codes, range(3), t) for t in (0, 0.5, 1)]
     assert counts[0].sum() == len(codes)
     assert (counts[0] >= counts[1]).all()
     assert (counts[1] >= counts[2]).all()
@@ -56,22 +76,22 @@ def test_members_are_counted_as_one_by_one():
             expected[number] += all(
                 d * z[v] > 0.3 for d, v in zip(directions, sectors.variables, strict=True)
             )
-    assert sectors.occupancy(codes).tolist() == expected.tolist()
+    assert occupancy(codes, sectors.variables, 0.3).tolist() == expected.tolist()
 
 
 def test_a_space_without_prior_has_sectors_about_the_mean_in_standard_deviations():
     codes = gaussian(kind="w")
     moved = codes_of(codes.vectors.numpy() * [1, 5, 0.1, 2] + [0, 7, -3, 100], kind="w")
     own, other = (Sectors.of(c, (1, 3), threshold=0.5) for c in (codes, moved))
-    assert own.numbers(codes).tolist() == other.numbers(moved).tolist()
-    np.testing.assert_allclose(own.reach(codes), other.reach(moved), atol=1e-4)
+    assert numbers(own, codes).tolist() == numbers(other, moved).tolist()
+    np.testing.assert_allclose(reach(own, codes), reach(other, moved), atol=1e-4)
 
 
 def test_no_leading_variables_make_one_sector_that_has_all():
     codes = gaussian(10)
     sectors = Sectors.of(codes, (), threshold=1)
-    assert sectors.occupancy(codes).tolist() == [10]
-    assert sectors.numbers(codes).tolist() == [0] * 10
+    assert occupancy(codes, (), 1).tolist() == [10]
+    assert numbers(sectors, codes).tolist() == [0] * 10
 
 
 @pytest.mark.parametrize(
@@ -113,7 +133,7 @@ def test_the_chosen_threshold_has_the_largest_share_of_sectors_times_their_sprea
     best = max(choice.candidates, key=lambda one: one.balance)
     assert choice.threshold == best.threshold
     assert 0 < choice.threshold < 1.5
-    occupied = Sectors.of(codes, range(6), threshold=choice.threshold).occupancy(codes) > 0
+    occupied = occupancy(codes, range(6), choice.threshold) > 0
     assert best.occupied == occupied.sum()
     assert best.balance == pytest.approx(best.spread * best.occupied / 64)
 
@@ -122,9 +142,9 @@ def test_the_spread_of_a_threshold_is_that_of_random_members_of_its_sectors():
     codes = gaussian(800, 3)
     (candidate,) = (c for c in choose_threshold(codes, range(3)).candidates if c.threshold == 0.8)
     sectors = Sectors.of(codes, range(3), threshold=0.8)
-    z, numbers = codes.vectors.numpy().astype(float), sectors.numbers(codes)
-    members = sectors.reach(codes) > 0.8
-    groups = [z[members & (numbers == number)] for number in range(8)]
+    z, own = codes.vectors.numpy().astype(float), numbers(sectors, codes)
+    members = reach(sectors, codes) > 0.8
+    groups = [z[members & (own == number)] for number in range(8)]
     between = np.mean(
         [
             np.square(a[:, None] - b[None]).sum(-1).mean()
