@@ -12,9 +12,7 @@ import click
 
 from latentmap.cli.fit_options import (
     FitOptionsGiven,
-    curve_table,
     fit_options,
-    methods_table,
 )
 from latentmap.cli.fit_support import check_support, with_support
 from latentmap.cli.image_choice import SampleOptions, first_of_splits, sample_options
@@ -240,7 +238,7 @@ def fit(
 
         add_to_report(report, lambda: curve_section(grown))
         warn_skipped(_skipped(grown.record))
-        print_json(grown.to_json()) if as_json else click.echo(curve_table(grown))
+        print_json(grown.to_json()) if as_json else click.echo(grown)
         return
     if options.method == "all":
         from latentmap.relocation.several_maps import compare_methods
@@ -269,7 +267,7 @@ def fit(
             results = [result.to_json() for result in compared.results]
             print_json({"results": results, "failed": compared.failed})
         else:
-            click.echo(methods_table(compared, title))
+            click.echo(compared)
         return
     with progress_bar("fitting", "pairs") as progress:
         linear_map = fit_training(
@@ -316,7 +314,7 @@ def fit(
     click.echo(f"{path}: {linear_map}")
     if figure is not None:
         click.echo(f"{figure}: original, {source.name} reconstruction, relocated to {target.name}")
-    click.echo(scores.table())
+    click.echo(scores)
 
 
 def _skipped(record: Mapping[str, Any]) -> list[str]:

@@ -134,7 +134,7 @@ def invert(
       latentmap invert gan.safetensors --data faces.zip --limit 64 --out codes.h5 --grid grid.png
       latentmap invert stylegan.safetensors --data faces.zip --limit 64 --space w+ --grid grid.png
     """
-    from latentmap.cli.output import command_line, print_json, printable, warn_skipped
+    from latentmap.cli.output import command_line, print_json, warn_skipped
     from latentmap.cli.progress import progress_bar
     from latentmap.codes import export_codes, require_code_suffix
     from latentmap.encoders import load
@@ -145,6 +145,7 @@ def invert(
     from latentmap.inversion.inverting import invert_source, require_method
     from latentmap.inversion.section import inversion_section
     from latentmap.model import decode_all
+    from latentmap.printing import printable
     from latentmap.report import image_grid, require_picture_suffix, save_figure
 
     if method == "network":

@@ -17,8 +17,6 @@ from latentmap.cli.options import (
     seed_option,
 )
 
-_LISTED = 8  # Variables, or factors, that a table names.
-
 _out_option = click.option(
     "--out",
     required=True,
@@ -56,37 +54,14 @@ def show(map_path: Path, as_json: bool) -> None:
     from latentmap.cli.output import print_json
     from latentmap.mapping import LinearMap
     from latentmap.mapping.summary import describe
+    from latentmap.report import as_text
 
     linear_map = LinearMap.load(map_path)
-    description = describe(linear_map)
     if as_json:
-        print_json({"file": str(map_path), **description})
+        print_json({"file": str(map_path), **describe(linear_map)})
         return
     click.echo(f"{map_path}: {linear_map.method}")
-    for name in ("source", "target"):
-        space = getattr(linear_map, name)
-        reference = getattr(linear_map, f"{name}_reference")
-        click.echo(f"  {name:<12} {space}{f', {reference}' if reference else ''}")
-    chosen = ", ".join(f"{name} {_short(value)}" for name, value in linear_map.settings.items())
-    facts = {
-        "settings": chosen or "-",
-        "chosen by": ", ".join(part["criterion"] for part in description["selection"]) or "-",
-        "pairs": linear_map.n_pairs,
-        "rank": linear_map.rank,
-        "condition": f"{linear_map.condition:.4g}",
-        **{name.replace("_", " "): _short(value) for name, value in linear_map.figures.items()},
-    }
-    for name, value in facts.items():
-        click.echo(f"  {name:<12} {value}")
-    if "explained" in description:
-        click.echo(f"  {'R2':<12} {_short(description['explained'])} over the pairs of the fit")
-        click.echo(f"  {'eff. rank':<12} {_short(description['effective_rank'])}")
-        _list_variables("R2 of target variables", description["explained_per_variable"])
-        _list_variables("lost without source variables", description["relevance"])
-    for part in linear_map.record.get("made_of", ()):
-        click.echo(f"  made of      {part['map']}")
-    if "command" in linear_map.record:
-        click.echo(f"  command      {linear_map.record['command']}")
+    click.echo(as_text([one.without("method") for one in linear_map.tables()]))
 
 
 @map_group.command()
@@ -212,14 +187,15 @@ def factors(
     from latentmap.cache import LatentCache
     from latentmap.cli.image_choice import first_of_splits
     from latentmap.cli.map_options import load_model_of
-    from latentmap.cli.output import print_json, table, warn
+    from latentmap.cli.output import print_json, warn
     from latentmap.cli.progress import progress_bar
     from latentmap.files import refuse_existing
     from latentmap.mapping import LinearMap, shared_factors
     from latentmap.mapping.spectrum import shared_rank
+    from latentmap.mapping.tables import factors_table
     from latentmap.relocation import require_models, training_pairs
     from latentmap.relocation.factors import factors_figure
-    from latentmap.report import require_picture_suffix, save_figure
+    from latentmap.report import as_text, require_picture_suffix, save_figure
 
     if out is not None:
         refuse_existing(out, force=force)
@@ -260,34 +236,6 @@ def factors(
     if as_json:
         print_json({"shared": rank.to_json(), "factors": found.to_json()})
         return
-    rows = [
-        (
-            k + 1,
-            *(f"{float(part[k]):.4f}" for part in (found.share, found.source_share)),
-            f"{float(found.correlation[k]):.4f}",
-            f"{float(rank.gains[k]):.5f}",
-            f"{float(rank.p_values[k]):.3g}",
-        )
-        for k in range(min(_LISTED, len(found.share), len(rank.gains)))
-    ]
-    header = ("factor", "target share", "source share", "correlation", "held-out gain", "p")
-    click.echo(table(header, rows))
-    click.echo(str(rank))
+    click.echo(as_text([factors_table(found, rank)]))
     if out is not None:
         click.echo(f"{out}: {min(n_factors, len(found.share))} factors")
-
-
-def _list_variables(title: str, values: list[float]) -> None:
-    """The variables with the largest values and the median, in one line."""
-    import statistics
-
-    order = sorted(
-        (i for i, value in enumerate(values) if value == value), key=lambda i: -values[i]
-    )
-    named = ", ".join(f"{i}: {_short(values[i])}" for i in order[:_LISTED])
-    middle = statistics.median(values[i] for i in order) if order else float("nan")
-    click.echo(f"  {title}: {named}; median {_short(middle)}")
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

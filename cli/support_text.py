@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from latentmap.cli.output import printable, table
+from latentmap.cli.output import table
+from latentmap.printing import printable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,9 @@ import numpy as np
 
 from latentmap.comparison.result import ModelComparison
 from latentmap.comparison.similarity import SimilarityMatrix
+from latentmap.intervals import defined
 from latentmap.report import Column, Measure, Row, Table
-from latentmap.report.parts import Better, Cell, defined
+from latentmap.report.parts import Better, Cell
 from latentmap.report.words import pair_id, shown_number
 
 _FROM_TO = (Column("from"), Column("to"))

@@ -16,6 +16,7 @@ from latentmap.cache import LatentCache
 from latentmap.codes import Space
 from latentmap.errors import MapError, ModelError
 from latentmap.images import ImageSource, OnError
+from latentmap.intervals import Estimate
 from latentmap.mapping import SOLVERS, FitOptions, LinearMap
 from latentmap.mapping.fitting import RIDGE_LIKE
 from latentmap.mapping.solvers import options_of
@@ -23,6 +24,7 @@ from latentmap.model import Model
 from latentmap.relocation.pairing import Stage, TrainingPairs
 from latentmap.relocation.relocating import fit_training, score_all_models
 from latentmap.relocation.scores import Scores
+from latentmap.report import Shown, Table, with_interval
 
 _CURVE_FIGURES = ("l_mse", "r2", "m_mse", "efficiency")
 
@@ -50,13 +52,24 @@ class MethodResult:
 
 
 @dataclass(frozen=True, eq=False)
-class MethodComparison:
+class MethodComparison(Shown):
     """All methods on the same pairs and images; ``failed`` says of the others why they have no
     map.
     """
 
     results: Sequence[MethodResult]
     failed: dict[str, str]
+
+    def __repr__(self) -> str:
+        best = max(self.results, key=lambda one: one.scores.r2.value)
+        r2 = with_interval(best.scores.r2, 3)
+        name = best.linear_map.method
+        return f"<MethodComparison: {len(self.results)} methods, {name} with an R2 of {r2}>"
+
+    def tables(self) -> list[Table]:
+        from latentmap.relocation.tables import methods_table
+
+        return [methods_table(self).bare("L_mse", "M_mse")]
 
 
 def compare_methods(
@@ -135,11 +148,11 @@ class CurvePoint:
 
     n_pairs: int
     draws: int
-    figures: dict[str, tuple[float, float, float]]
+    figures: dict[str, Estimate]
 
 
 @dataclass(frozen=True, eq=False)
-class LearningCurve:
+class LearningCurve(Shown):
     """The scores against the number of pairs, with the bounds that hold at any number, of maps from
     the space ``source`` to ``target``.
     """
@@ -153,13 +166,22 @@ class LearningCurve:
     n_test: int
     record: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        sizes = ", ".join(str(point.n_pairs) for point in self.points)
+        return f"<LearningCurve of {self.method} with {sizes} pairs>"
+
+    def tables(self) -> list[Table]:
+        from latentmap.relocation.tables import curve_table
+
+        return [curve_table(self)]
+
     def to_json(self) -> dict[str, Any]:
         """All points: each figure with ``_low`` and ``_high``."""
         points = []
         for point in self.points:
             row: dict[str, Any] = {"n_pairs": point.n_pairs, "draws": point.draws}
-            for name, (value, low, high) in point.figures.items():
-                row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            for name, estimate in point.figures.items():
+                row |= estimate.to_json(name)
             points.append(row)
         return {
             "source": asdict(self.source),
@@ -249,10 +271,10 @@ def learning_curve(
     )
 
 
-def _over_draws(scores: Sequence[Scores], name: str) -> tuple[float, float, float]:
+def _over_draws(scores: Sequence[Scores], name: str) -> Estimate:
     if len(scores) == 1:
-        value, low, high = getattr(scores[0], name)
-        return (value, low, high)
+        alone: Estimate = getattr(scores[0], name)
+        return alone
     values = [getattr(one, name).value for one in scores]
     low, high = np.quantile(values, [0.025, 0.975])
-    return (float(np.mean(values)), float(low), float(high))
+    return Estimate(float(np.mean(values)), float(low), float(high))

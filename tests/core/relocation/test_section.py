@@ -1,6 +1,7 @@
 import math
 
 from latentmap.codes import Space
+from latentmap.intervals import Estimate
 from latentmap.relocation.section import curve_section
 from latentmap.relocation.several_maps import CurvePoint, LearningCurve
 from latentmap.report import Measure
@@ -15,7 +16,7 @@ def curve_of(**figures):
     points = []
     for at, size in enumerate((16, 256)):
         values = {name: figures.get(name, (0.5, 0.5))[at] for name in NAMES}
-        spread = {name: (value, value - 0.1, value + 0.1) for name, value in values.items()}
+        spread = {name: Estimate(v, v - 0.1, v + 0.1) for name, v in values.items()}
         points.append(CurvePoint(size, 3, spread))
     return LearningCurve(*SPACES, "ridge", points, 0.01, 0.05, 100, {})
 
