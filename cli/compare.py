@@ -139,7 +139,6 @@ def compare(
       latentmap compare svae.safetensors ffhq.safetensors --samples 20000 --out report
     """
     from latentmap.cache import LatentCache
-    from latentmap.cli.compare_tables import comparison_tables
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
     from latentmap.comparison import compare_models
@@ -187,7 +186,7 @@ def compare(
     if as_json:
         print_json(result.to_json())
         return
-    click.echo(comparison_tables(result))
+    click.echo(result)
     if out is not None:
         click.echo(f"written to {out / 'index.html'}")
 
