@@ -152,12 +152,13 @@ def build(
     from latentmap.cache import LatentCache
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
-    from latentmap.cli.support_text import built_text
     from latentmap.encoders import load
     from latentmap.files import refuse_existing
+    from latentmap.report import as_text
     from latentmap.support import build_support_set
     from latentmap.support.sectors import check_count, check_variables
     from latentmap.support.spread import measure_spread
+    from latentmap.support.tables import built_tables
 
     if k is not None and variables is not None:
         raise click.UsageError("--variables are the leading ones: leave out -k, which counts them")
@@ -229,7 +230,8 @@ def build(
     if as_json:
         print_json(support.to_json())
         return
-    click.echo(built_text(support, spread, out))
+    click.echo(f"{out}: {support.summary}")
+    click.echo(as_text(built_tables(support, spread)))
 
 
 def _without(images: ImageSource, path: Path) -> ImageSource:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from latentmap.images import ImageSource
     from latentmap.report import Section
     from latentmap.support import SupportSet
-    from latentmap.support.occupancy import Occupancy
     from latentmap.support.spread import Spread
 
 
@@ -80,12 +79,13 @@ def show(
       latentmap support show support.h5 --sector 102 --data faces.zip --grid sector.png
     """
     from latentmap.cli.output import print_json, warn_skipped
-    from latentmap.cli.support_text import shown_text
     from latentmap.errors import SupportError
     from latentmap.files import refuse_equal
+    from latentmap.report import as_text
     from latentmap.support import SupportSet
-    from latentmap.support.occupancy import occupancy_of
+    from latentmap.support.occupancy import occupancies_of, occupancy_of
     from latentmap.support.spread import Spread, measure_spread
+    from latentmap.support.tables import set_tables
 
     if data.path is None:
         refuse_given(context, (*DATA_CHOICES, "seed"), "without --data")
@@ -104,8 +104,6 @@ def show(
         warn_skipped(spread.skipped)
     elif "spread" in support.settings:
         spread = Spread.from_json(support.settings["spread"])
-    occupancy = occupancy_of(support)
-    by_side = occupancy_of(support, threshold=0)
     shown = support if sector is None else support.take(support.sector == sector)
     if grid is not None:
         from latentmap.report import save_figure
@@ -126,27 +124,25 @@ def show(
     if occupancy_out is not None:
         from latentmap.support.figures import save_occupancy
 
-        panels = [occupancy] if support.threshold == 0 else [occupancy, by_side]
-        save_occupancy(panels, occupancy_out, title=f"{file.stem}: {support.space}")
-    add_to_report(
-        report, lambda: _section(file.stem, support, images, [occupancy, by_side], spread)
-    )
+        title = f"{file.stem}: {support.space}"
+        save_occupancy(occupancies_of(support), occupancy_out, title=title)
+    add_to_report(report, lambda: _section(file.stem, support, images, spread))
     if as_json:
         result: dict[str, Any] = shown.to_json()
         if sector is not None:
             result["sector_members"] = support.members_of(sector).tolist()
-        result |= {"at_threshold": occupancy.to_json(), "by_side": by_side.to_json()}
+        for name, threshold in (("at_threshold", None), ("by_side", 0.0)):
+            result[name] = occupancy_of(support, threshold=threshold).to_json()
         result |= {"support_mse": None, "random_mse": None} | (spread.to_json() if spread else {})
         print_json(result)
         return
-    click.echo(shown_text(support, shown, sector, [occupancy, by_side], spread))
+    click.echo(as_text(set_tables(support, spread, sector=sector)))
 
 
 def _section(
     name: str,
     support: SupportSet,
     images: ImageSource | None,
-    occupancies: list[Occupancy],
     spread: Spread | None,
 ) -> Section:
     """The set for a report, with its images where they are known."""
@@ -155,8 +151,7 @@ def _section(
     pixels = support.images
     if pixels is None and images is not None:
         pixels = support.pixels_in(images)
-    panels = occupancies[: 1 + (support.threshold > 0)]
-    return support_section(support, panels, spread, name=name, pixels=pixels)
+    return support_section(support, spread, name=name, pixels=pixels)
 
 
 def _check_pictures(
