@@ -153,16 +153,17 @@ def bench(
           --figures bench
       latentmap bench gan.safetensors --set faces.zip:1000 --encoder svae.safetensors
     """
-    from latentmap.cli.bench_tables import errors_table, verdict
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.encoders import load
     from latentmap.encoders.sampling import adjust
     from latentmap.expressiveness import BenchOptions
     from latentmap.expressiveness import bench as measure
+    from latentmap.expressiveness.tables import bench_tables
     from latentmap.expressiveness.targets import TargetName, titles_of
     from latentmap.files import refuse_equal
     from latentmap.inversion import SearchSettings
     from latentmap.mapping import LinearMap
+    from latentmap.report import as_text
 
     if (map_path is None) != (src is None):
         raise click.UsageError("--map and --src belong together: give both, or neither")
@@ -210,10 +211,7 @@ def bench(
     if as_json:
         print_json({"generators": [result.to_json() for result in results]})
         return
-    click.echo(errors_table(results))
-    for result in results:
-        click.echo()
-        click.echo("\n".join(verdict(result)))
+    click.echo(as_text(bench_tables(results)))
     if figures is not None:
         click.echo(f"\nthe pictures are in {figures}")
 

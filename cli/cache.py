@@ -79,7 +79,8 @@ def show(entry: str, cache: Path, as_json: bool) -> None:
       latentmap cache show 3f2a --cache codes
     """
     from latentmap.cache import Entries
-    from latentmap.cli.output import print_json, printable
+    from latentmap.cli.output import print_json
+    from latentmap.printing import printable
 
     found = Entries(cache).named(entry)
     described = found.to_json()

@@ -133,7 +133,6 @@ def compare(
       latentmap compare vae.safetensors svae.safetensors --data faces.zip --report report
       latentmap compare svae.safetensors ffhq.safetensors --samples 20000 --report report
     """
-    from latentmap.cli.compare_tables import comparison_tables
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.comparison import CompareOptions, compare_models
     from latentmap.comparison.models import require_different
@@ -171,7 +170,7 @@ def compare(
     if as_json:
         print_json(result.to_json())
         return
-    click.echo(comparison_tables(result))
+    click.echo(result)
     if report is not None:
         click.echo(f"written to {report / 'index.html'}")
 

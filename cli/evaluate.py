@@ -80,7 +80,7 @@ def evaluate(
     left_out = scores.record["n_left_out"]
     if left_out:
         click.echo(f"left out {left_out} images that the map was fitted on", err=True)
-    click.echo(scores.table())
+    click.echo(scores)
 
 
 def _ask_for_groups(linear_map: LinearMap, data: DataOptions, map_path: Path) -> None:

@@ -107,4 +107,4 @@ def fit(
     click.echo(f"{path}: {linear_map}")
     if figure is not None:
         click.echo(f"{figure}: original, {source.name} reconstruction, relocated to {target.name}")
-    click.echo(scores.table())
+    click.echo(scores)

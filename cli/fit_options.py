@@ -1,20 +1,17 @@
-"""How a map is fitted: the options of `latentmap fit`, and the tables that compare maps."""
+"""How a map is fitted: the options of `latentmap fit`."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from latentmap.cli.options import NumberRange, refuse_given
 from latentmap.mapping.methods import METHODS
 from latentmap.mapping.options import CRITERIA, FitOptions
-
-if TYPE_CHECKING:
-    from latentmap.relocation.several_maps import LearningCurve, MethodComparison
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -143,57 +140,3 @@ def fit_options(command: Command, *, every: bool = False) -> Command:
     for option in reversed([*([] if every else _OF_ONE), *_SHARED]):
         decorated = option(decorated)
     return decorated  # type: ignore[no-any-return]  # as in options.py
-
-
-def methods_table(compared: MethodComparison, title: str) -> str:
-    """One line a method."""
-    from latentmap.cli.output import table
-
-    header = ("method", "L_mse", "R2", "M_mse", "efficiency", "rank", "condition", "seconds")
-    rows = []
-    for result in compared.results:
-        scores, one = result.scores, result.linear_map
-        values = (scores.l_mse, scores.r2, scores.m_mse, scores.efficiency)
-        chosen = ", ".join(
-            f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
-            for name, value in one.settings.items()
-        )
-        rows.append(
-            (
-                one.method,
-                *(f"{estimate.value:.4g}" for estimate in values),
-                one.rank,
-                f"{one.condition:.3g}",
-                f"{result.seconds:.2f}",
-                chosen,
-            )
-        )
-    first = compared.results[0].scores
-    bounds = (
-        f"{title}: fitted on {first.n_pairs} pairs, scored on {first.n_test} images; M_mse: floor "
-        f"{first.floor_mse.value:.4g}, baseline {first.baseline_mse.value:.4g}"
-    )
-    return f"{table((*header, 'settings'), rows)}\n{bounds}"
-
-
-def curve_table(curve: LearningCurve) -> str:
-    """One line a number of pairs."""
-    from latentmap.cli.output import table
-
-    rows = [
-        (
-            point.n_pairs,
-            point.draws,
-            *(
-                f"{value:.4g} ({low:.4g}, {high:.4g})"
-                for value, low, high in point.figures.values()
-            ),
-        )
-        for point in curve.points
-    ]
-    header = ("pairs", "draws", "L_mse", "R2", "M_mse", "efficiency")
-    bounds = (
-        f"{curve.method}, scored on {curve.n_test} images; M_mse: floor {curve.floor_mse:.4g}, "
-        f"baseline {curve.baseline_mse:.4g}; ranges hold 95 % of the draws"
-    )
-    return f"{table(header, rows)}\n{bounds}"

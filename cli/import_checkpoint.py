@@ -46,11 +46,12 @@ def import_command(
       latentmap import ffhq.pkl --out ffhq.safetensors
       latentmap import --inspect ffhq.pkl
     """
-    from latentmap.cli.output import command_line, print_json, printable
+    from latentmap.cli.output import command_line, print_json
     from latentmap.encoders.checkpoints.importing import import_checkpoint, inspect_checkpoint
     from latentmap.encoders.native import save_model
     from latentmap.files import refuse_existing
     from latentmap.frames import Frame
+    from latentmap.printing import printable
 
     if inspect == (out is not None):
         raise click.UsageError("give either --out, for the model file to write, or --inspect")
@@ -88,7 +89,7 @@ def import_command(
 
 def _outline(checkpoint: Checkpoint) -> str:
     """What is in the file, for people."""
-    from latentmap.cli.output import printable
+    from latentmap.printing import printable
 
     found = checkpoint.describe()
     lines = [

@@ -138,7 +138,6 @@ def invert(
         check_outputs,
         command_line,
         print_json,
-        printable,
         warn_skipped,
     )
     from latentmap.codes import export_codes, require_code_suffix
@@ -149,6 +148,7 @@ def invert(
     from latentmap.inversion.inverting import require_method
     from latentmap.inversion.section import inversion_section
     from latentmap.model import decode_all
+    from latentmap.printing import printable
     from latentmap.report import image_grid, require_picture_suffix, save_figure
 
     if method == "network":

@@ -19,8 +19,9 @@ from typing import NamedTuple, NoReturn
 
 import click
 
-from latentmap.cli.output import note_words, printable
+from latentmap.cli.output import note_words
 from latentmap.errors import LatentmapError
+from latentmap.printing import printable
 
 
 class _Entry(NamedTuple):

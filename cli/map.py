@@ -57,37 +57,14 @@ def show(map_path: Path, as_json: bool) -> None:
     from latentmap.cli.output import print_json
     from latentmap.mapping import LinearMap
     from latentmap.mapping.summary import describe
+    from latentmap.report import as_text
 
     linear_map = LinearMap.load(map_path)
-    description = describe(linear_map)
     if as_json:
-        print_json({"file": str(map_path), **description})
+        print_json({"file": str(map_path), **describe(linear_map)})
         return
     click.echo(f"{map_path}: {linear_map.method}")
-    for name in ("source", "target"):
-        space = getattr(linear_map, name)
-        reference = getattr(linear_map, f"{name}_reference")
-        click.echo(f"  {name:<12} {space}{f', {reference}' if reference else ''}")
-    chosen = ", ".join(f"{name} {_short(value)}" for name, value in linear_map.settings.items())
-    facts = {
-        "settings": chosen or "-",
-        "chosen by": ", ".join(part["criterion"] for part in description["selection"]) or "-",
-        "pairs": linear_map.n_pairs,
-        "rank": linear_map.rank,
-        "condition": f"{linear_map.condition:.4g}",
-        **{name.replace("_", " "): _short(value) for name, value in linear_map.figures.items()},
-    }
-    for name, value in facts.items():
-        click.echo(f"  {name:<12} {value}")
-    if "explained" in description:
-        click.echo(f"  {'R2':<12} {_short(description['explained'])} over the pairs of the fit")
-        click.echo(f"  {'eff. rank':<12} {_short(description['effective_rank'])}")
-        _list_variables("R2 of target variables", description["explained_per_variable"])
-        _list_variables("lost without source variables", description["relevance"])
-    for part in linear_map.record.get("made_of", ()):
-        click.echo(f"  made of      {part['map']}")
-    if "command" in linear_map.record:
-        click.echo(f"  command      {linear_map.record['command']}")
+    click.echo(as_text([one.without("method") for one in linear_map.tables()]))
 
 
 @map_group.command()

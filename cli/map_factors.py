@@ -20,8 +20,6 @@ from latentmap.cli.options import (
     seed_option,
 )
 
-_LISTED = 8  # Factors that the table names.
-
 
 @click.command(cls=Command)
 @map_argument
@@ -89,13 +87,14 @@ def factors(
       latentmap map factors vae-to-svae.safetensors --data faces.zip --figure factors.png
     """
     from latentmap.cli.map_options import load_models_of
-    from latentmap.cli.output import print_json, table
+    from latentmap.cli.output import print_json
     from latentmap.files import refuse_existing
     from latentmap.mapping import LinearMap, shared_factors
     from latentmap.mapping.spectrum import shared_rank
+    from latentmap.mapping.tables import factors_table
     from latentmap.relocation import require_models, training_pairs
     from latentmap.relocation.factors import factors_figure
-    from latentmap.report import require_picture_suffix, save_figure
+    from latentmap.report import as_text, require_picture_suffix, save_figure
 
     if figure is not None:
         refuse_existing(figure, force=force)
@@ -129,18 +128,6 @@ def factors(
     if as_json:
         print_json({"shared": rank.to_json(), "factors": found.to_json()})
         return
-    rows = [
-        (
-            k + 1,
-            *(f"{float(part[k]):.4f}" for part in (found.share, found.source_share)),
-            f"{float(found.correlation[k]):.4f}",
-            f"{float(rank.gains[k]):.5f}",
-            f"{float(rank.p_values[k]):.3g}",
-        )
-        for k in range(min(_LISTED, len(found.share), len(rank.gains)))
-    ]
-    header = ("factor", "target share", "source share", "correlation", "held-out gain", "p")
-    click.echo(table(header, rows))
-    click.echo(str(rank))
+    click.echo(as_text([factors_table(found, rank)]))
     if figure is not None:
         click.echo(f"{figure}: {min(n_factors, len(found.share))} factors")

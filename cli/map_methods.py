@@ -38,7 +38,6 @@ def methods(
       latentmap map methods --src svae --dst stylegan
       latentmap map methods --src a.safetensors --dst b.safetensors --data faces.zip --select kfold
     """
-    from latentmap.cli.fit_options import methods_table
     from latentmap.cli.output import print_json, warn, warn_skipped
     from latentmap.relocation.section import methods_section
     from latentmap.relocation.several_maps import compare_methods
@@ -63,7 +62,7 @@ def methods(
     if as_json:
         print_json(compared.to_json())
     else:
-        click.echo(methods_table(compared, f"{source.name} to {target.name}"))
+        click.echo(compared)
 
 
 def _parse_pairs(
@@ -126,7 +125,6 @@ def curve(
       latentmap map curve --src a.safetensors --dst b.safetensors --data faces.zip \\
           --pairs 16,64,256,all --figure curve.png
     """
-    from latentmap.cli.fit_options import curve_table
     from latentmap.cli.output import check_outputs, print_json, warn_skipped
     from latentmap.relocation.curves import require_plots, save_curve
     from latentmap.relocation.section import curve_section
@@ -154,4 +152,4 @@ def curve(
         save_curve(grown, figure, title=f"{source.name} to {target.name}")
     add_to_report(report, lambda: curve_section(grown))
     warn_skipped(skipped_of(grown.record))
-    print_json(grown.to_json()) if as_json else click.echo(curve_table(grown))
+    print_json(grown.to_json()) if as_json else click.echo(grown)

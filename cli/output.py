@@ -85,13 +85,6 @@ def check_figures(folder: Path | None, names: Sequence[str], *, force: bool) -> 
     return paths
 
 
-def printable(text: str) -> str:
-    """A text of somebody else's file in one line that a terminal cannot take for commands."""
-    return "".join(
-        part if part.isprintable() else part.encode("unicode_escape").decode() for part in text
-    )
-
-
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns aligned under their names; numbers to the right."""
     cells = [list(header), *([str(cell) for cell in row] for row in rows)]

@@ -148,11 +148,12 @@ def build(
       latentmap support build svae.safetensors --data faces.zip --strategy kmeans --out centers.h5
     """
     from latentmap.cli.output import command_line, print_json, warn_skipped
-    from latentmap.cli.support_text import built_text
     from latentmap.encoders import load
     from latentmap.files import refuse_existing
+    from latentmap.report import as_text
     from latentmap.support import SupportOptions, build_support_set
     from latentmap.support.spread import Spread
+    from latentmap.support.tables import built_tables
 
     if k is not None and variables is not None:
         raise click.UsageError("--leading are the variables: leave out --variables, their number")
@@ -186,7 +187,8 @@ def build(
         print_json(support.to_json())
         return
     spread = support.settings.get("spread")
-    click.echo(built_text(support, spread and Spread.from_json(spread), out))
+    click.echo(f"{out}: {support.summary}")
+    click.echo(as_text(built_tables(support, spread and Spread.from_json(spread))))
 
 
 def _without(images: ImageSource, path: Path) -> ImageSource:

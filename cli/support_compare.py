@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
@@ -22,12 +22,6 @@ from latentmap.cli.options import (
 )
 from latentmap.cli.support_build import STRATEGIES, parse_threshold
 from latentmap.mapping.methods import METHODS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from latentmap.intervals import Estimate
-    from latentmap.support.verdicts import SupportComparison
 
 
 def _parse_sizes(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
@@ -215,45 +209,5 @@ def compare(
     if as_json:
         print_json(compared.to_json())
         return
-    click.echo(_describe(compared, title))
-
-
-def _describe(compared: SupportComparison, title: str) -> str:
-    from latentmap.cli.output import table
-
-    rows = []
-    for point in compared.points:
-        cells = [_with_error(point.r2), _with_error(point.efficiency)]
-        gains = [_with_error(point.r2_gain), _with_error(point.efficiency_gain)]
-        if point.strategy == "random":
-            gains = ["", ""]
-        best = " *" if compared.best(point.size) is point else ""
-        rows.append((point.size, point.strategy + best, *cells, *gains, _built(point.built)))
-    header = ("images", "strategy", "R2", "efficiency", "R2 - random", "eff. - random", "sectors")
-    rivals = sum(point.strategy != "random" for point in compared.points)
-    lines = [
-        table(header, rows),
-        f"{title}: {compared.record['method']}, scored on {compared.n_test} images (efficiency: "
-        f"{compared.n_images}); ± is half the 95 % interval over {compared.points[0].draws} draws, "
-        "* the highest R2 at a size",
-        f"all {compared.n_candidates} images: R2 {compared.all_r2:.3f}, efficiency "
-        f"{compared.all_efficiency:.3f}",
-        "",
-        *compared.verdicts(),
-    ]
-    if rivals > 1:
-        lines.append(
-            f"({rivals} comparisons with random images, each at 95 %: about one in twenty would "
-            "differ by chance alone)"
-        )
-    return "\n".join(lines)
-
-
-def _with_error(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} ± {estimate.high - estimate.value:.3f}"
-
-
-def _built(built: Mapping[str, float]) -> str:
-    if not built:
-        return ""
-    return f"2^{built['k']:.0f} at {built['threshold']:g}, {built['relaxed']:.0f} relaxed"
+    click.echo(f"{title}: {compared.record['method']}")
+    click.echo(compared)

@@ -21,7 +21,6 @@ from latentmap.cli.options import (
 
 if TYPE_CHECKING:
     from latentmap.images import ImageSource
-    from latentmap.support import Ordering
 
 _LEADING = 7
 
@@ -124,7 +123,7 @@ def order(
         made_by = {"command": command_line(), "reference": model}
         print_json({**ordering.to_json(), **made_by})
         return
-    click.echo(_describe(ordering))
+    click.echo(ordering)
     for path in pictures.values():
         click.echo(f"wrote {path}")
 
@@ -153,32 +152,3 @@ def _code_of(codes: Any, name: str) -> Any:
     if not len(row):
         raise ImageError(f"{name} could not be read, so it has no code: start from another image")
     return codes.take(row).vectors[0]
-
-
-def _describe(ordering: Ordering) -> str:
-    from latentmap.cli.output import table
-
-    rows = [
-        (
-            int(i),
-            f"{ordering.gain[i]:.6f}",
-            f"{ordering.low[i]:.6f}",
-            f"{ordering.high[i]:.6f}",
-            int(ordering.images[i]),
-        )
-        for i in ordering.order
-        if i not in ordering.inactive
-    ]
-    dim, leading = len(ordering.order), ordering.leading
-    lines = [
-        table(("variable", "gain", "95 % from", "to", "images"), rows),
-        f"inactive    {len(ordering.inactive)} of {dim} variables",
-        f"images      {ordering.n_images}",
-        f"decodes     {ordering.decodes} of {ordering.exhaustive_decodes} "
-        f"({ordering.saved:.1f} times fewer)",
-        f"how sure    the first {leading} and their order are what all decodes give: "
-        f"{100 * ordering.confidence:.0f} %",
-    ]
-    for a, b in ordering.ties:
-        lines.append(f"a tie       {a} and {b} could change places on other images")
-    return "\n".join(lines)

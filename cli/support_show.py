@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from latentmap.images import ImageSource
     from latentmap.report import Section
     from latentmap.support import SupportSet
-    from latentmap.support.occupancy import Occupancy
     from latentmap.support.spread import Spread
 
 
@@ -77,12 +76,13 @@ def show(
       latentmap support show support.h5 --sector 102 --data faces.zip --figures pictures
     """
     from latentmap.cli.output import check_figures, print_json, warn_skipped
-    from latentmap.cli.support_text import shown_text
     from latentmap.errors import SupportError
     from latentmap.relocation.curves import require_plots
+    from latentmap.report import as_text
     from latentmap.support import SupportSet
     from latentmap.support.occupancy import occupancy_of
     from latentmap.support.spread import Spread, measure_spread
+    from latentmap.support.tables import set_tables
 
     if data.path is None:
         refuse_given(context, (*DATA_CHOICES, "seed"), "without --data")
@@ -106,22 +106,21 @@ def show(
         warn_skipped(spread.skipped)
     elif "spread" in support.settings:
         spread = Spread.from_json(support.settings["spread"])
-    occupancies = [occupancy_of(support), occupancy_of(support, threshold=0)]
     shown = support if sector is None else support.take(support.sector == sector)
     if figures is not None:
         figures.mkdir(exist_ok=True)
-        _draw(pictures, support, shown, images, sector, occupancies, title=file.stem)
-    add_to_report(report, lambda: _section(file.stem, support, images, occupancies, spread))
+        _draw(pictures, support, shown, images, sector, title=file.stem)
+    add_to_report(report, lambda: _section(file.stem, support, images, spread))
     if as_json:
         result: dict[str, Any] = shown.to_json()
         if sector is not None:
             result["sector_members"] = support.members_of(sector).tolist()
-        at_threshold, by_side = occupancies
-        result |= {"at_threshold": at_threshold.to_json(), "by_side": by_side.to_json()}
+        for name, threshold in (("at_threshold", None), ("by_side", 0.0)):
+            result[name] = occupancy_of(support, threshold=threshold).to_json()
         result |= {"support_mse": None, "random_mse": None} | (spread.to_json() if spread else {})
         print_json(result)
         return
-    click.echo(shown_text(support, shown, sector, occupancies, spread))
+    click.echo(as_text(set_tables(support, spread, sector=sector)))
     for path in pictures.values():
         click.echo(f"wrote {path}")
 
@@ -130,7 +129,6 @@ def _section(
     name: str,
     support: SupportSet,
     images: ImageSource | None,
-    occupancies: list[Occupancy],
     spread: Spread | None,
 ) -> Section:
     """The set for a report, with its images where they are known."""
@@ -139,8 +137,7 @@ def _section(
     pixels = support.images
     if pixels is None and images is not None:
         pixels = support.pixels_in(images)
-    panels = occupancies[: 1 + (support.threshold > 0)]
-    return support_section(support, panels, spread, name=name, pixels=pixels)
+    return support_section(support, spread, name=name, pixels=pixels)
 
 
 def _drawn(support: SupportSet, data: DataOptions, file: Path, figures: Path | None) -> list[str]:
@@ -163,12 +160,12 @@ def _draw(
     shown: SupportSet,
     images: ImageSource | None,
     sector: int | None,
-    occupancies: list[Occupancy],
     *,
     title: str,
 ) -> None:
     from latentmap.report import save_figure
     from latentmap.support.figures import save_occupancy, sector_grid
+    from latentmap.support.occupancy import occupancies_of
 
     pixels = shown.images
     if pixels is None:
@@ -179,5 +176,6 @@ def _draw(
         others = shown.other_members_in(images, sector, most=_MOST_OTHERS)
     save_figure(sector_grid(shown, pixels, others=others), pictures["images"])
     if "sectors" in pictures:
-        panels = occupancies[: 1 + (support.threshold > 0)]
-        save_occupancy(panels, pictures["sectors"], title=f"{title}: {support.space}")
+        save_occupancy(
+            occupancies_of(support), pictures["sectors"], title=f"{title}: {support.space}"
+        )

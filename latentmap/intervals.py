@@ -6,8 +6,8 @@ Shapes: ``n`` images, ``k`` quantities.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,31 @@ class Estimate(NamedTuple):
     value: float
     low: float
     high: float
+
+    def to_json(self, name: str) -> dict[str, float | None]:
+        """The three numbers by a name, with ``_low`` and ``_high``; None where not defined.
+
+        Example:
+            >>> Estimate(0.5, 0.25, math.nan).to_json("r2")
+            {'r2': 0.5, 'r2_low': 0.25, 'r2_high': None}
+        """
+        names = (name, f"{name}_low", f"{name}_high")
+        return dict(zip(names, map(defined, self), strict=True))
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any], name: str) -> Estimate:
+        """What ``to_json`` gave.
+
+        Raises:
+            KeyError: one of the numbers is missing.
+        """
+        numbers = (record[name], record[f"{name}_low"], record[f"{name}_high"])
+        return cls(*(math.nan if number is None else float(number) for number in numbers))
+
+
+def defined(number: float) -> float | None:
+    """The number, or None where it is not finite."""
+    return float(number) if math.isfinite(number) else None
 
 
 def mean_estimate(errors: np.ndarray, *, seed: int = 0, n_bootstrap: int = 1000) -> Estimate:

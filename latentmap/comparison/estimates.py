@@ -5,8 +5,6 @@ Shapes: ``k`` quantities, ``n`` images, ``b`` bootstrap resamplings (1000).
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from latentmap.intervals import Estimate, interval, resample
@@ -29,9 +27,3 @@ def shares(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
 def estimate_of(values: np.ndarray) -> Estimate:
     """The first of ``(1 + b,)`` values, with the interval of the others."""
     return Estimate(float(values[0]), *interval(values[1:]))
-
-
-def estimate_to_json(name: str, estimate: Estimate) -> dict[str, float | None]:
-    """An estimate by its name, with ``_low`` and ``_high``; None where it is not defined."""
-    value, low, high = (number if math.isfinite(number) else None for number in estimate)
-    return {name: value, f"{name}_low": low, f"{name}_high": high}

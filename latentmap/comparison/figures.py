@@ -27,8 +27,8 @@ def relocation_rows(result: ModelComparison, pair: ModelPair) -> ImageRows:
         pair_id(i, j),
         f"{source} to {target}",
         [ImageRow(label, [image_strip(images, text)]) for label, images, text in rows],
-        f"type {pair.kind}, R2 {with_interval(pair.r2, 2)}, "
-        f"efficiency {with_interval(pair.efficiency, 2)}",
+        f"type {pair.kind}, R2 {with_interval(pair.figures.r2, 2)}, "
+        f"efficiency {with_interval(pair.figures.efficiency, 2)}",
     )
 
 

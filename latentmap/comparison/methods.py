@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.codes import Codes
-from latentmap.comparison.estimates import estimate_of, estimate_to_json, resampled_means, shares
+from latentmap.comparison.estimates import estimate_of, resampled_means, shares
 from latentmap.comparison.journeys import spread_of
 from latentmap.errors import MapError, ModelError
 from latentmap.intervals import Estimate
@@ -39,8 +39,8 @@ class MethodFigures:
         return {
             "method": self.method,
             "settings": dict(self.settings),
-            **estimate_to_json("l_mse", self.l_mse),
-            **estimate_to_json("r2", self.r2),
+            **self.l_mse.to_json("l_mse"),
+            **self.r2.to_json("r2"),
             "seconds": self.seconds,
         }
 

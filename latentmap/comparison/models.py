@@ -34,6 +34,7 @@ from latentmap.mapping.gathering import moments_of_spaces
 from latentmap.mapping.methods import find_method
 from latentmap.model import Model
 from latentmap.relocation import TrainingPairs
+from latentmap.relocation.scores import Figures
 
 _EXAMPLES = 10
 _FACTORS = 3  # That are walked along.
@@ -246,13 +247,15 @@ def _pair(
         target=j,
         kind=kind_of_relocation(models[i], models[j]),
         linear_map=linear_map,
-        r_mse=pictures.reconstruction[i],
-        l_mse=ways.l_mse[place],
-        r2=ways.r2[place],
-        m_mse=pictures.relocated[place],
-        floor_mse=pictures.reconstruction[j],
-        baseline_mse=pictures.baseline[j],
-        efficiency=pictures.efficiency[place],
+        figures=Figures(
+            r_mse=pictures.reconstruction[i],
+            l_mse=ways.l_mse[place],
+            r2=ways.r2[place],
+            m_mse=pictures.relocated[place],
+            floor_mse=pictures.reconstruction[j],
+            baseline_mse=pictures.baseline[j],
+            efficiency=pictures.efficiency[place],
+        ),
         cycle=ways.cycle[place],
         factors=factors,
         source_walk=source_walk,

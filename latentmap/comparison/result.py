@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from latentmap.comparison.estimates import estimate_to_json
 from latentmap.comparison.kinds import KINDS, Kind
 from latentmap.comparison.layout import Layout
 from latentmap.comparison.methods import MethodFigures
@@ -21,17 +20,8 @@ from latentmap.comparison.pictures import Examples
 from latentmap.comparison.similarity import Similarities
 from latentmap.intervals import Estimate
 from latentmap.mapping import LinearMap, SharedFactors
-
-PAIR_FIGURES = (
-    "r_mse",
-    "l_mse",
-    "r2",
-    "m_mse",
-    "floor_mse",
-    "baseline_mse",
-    "efficiency",
-    "cycle",
-)
+from latentmap.relocation.scores import Figures
+from latentmap.report import Shown, Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +54,8 @@ class ComparedModel:
             "latent_dim": self.latent_dim,
             "image_shape": list(self.image_shape),
             "frame": dict(self.frame),
-            **estimate_to_json("reconstruction_mse", self.reconstruction_mse),
-            **estimate_to_json("baseline_mse", self.baseline_mse),
+            **self.reconstruction_mse.to_json("reconstruction_mse"),
+            **self.baseline_mse.to_json("baseline_mse"),
         }
 
 
@@ -73,23 +63,17 @@ class ComparedModel:
 class ModelPair:
     """What leads from model ``source`` to model ``target``, by their numbers.
 
-    The figures are those of ``Scores``; ``cycle`` is the share of the source's variance that is
-    lost on the way there and back. ``source_walk`` and ``target_walk`` ``(k, s, c, h, w)`` are
-    images along the leading ``factors``; ``methods`` are other maps, where they were asked for, and
-    ``failed`` says of the others why they have none.
+    ``cycle`` is the share of the source's variance that is lost on the way there and back.
+    ``source_walk`` and ``target_walk`` ``(k, s, c, h, w)`` are images along the leading
+    ``factors``; ``methods`` are other maps, where they were asked for, and ``failed`` says of the
+    others why they have none.
     """
 
     source: int
     target: int
     kind: Kind
     linear_map: LinearMap
-    r_mse: Estimate
-    l_mse: Estimate
-    r2: Estimate
-    m_mse: Estimate
-    floor_mse: Estimate
-    baseline_mse: Estimate
-    efficiency: Estimate
+    figures: Figures
     cycle: Estimate
     factors: SharedFactors
     source_walk: torch.Tensor
@@ -99,20 +83,23 @@ class ModelPair:
 
     def to_json(self) -> dict[str, Any]:
         """All but tensors: each figure with ``_low`` and ``_high``, None where not defined."""
-        result: dict[str, Any] = {"source": self.source, "target": self.target, "kind": self.kind}
-        for name in PAIR_FIGURES:
-            result |= estimate_to_json(name, getattr(self, name))
         one = self.linear_map
-        result["map"] = {
-            "method": one.method,
-            "settings": dict(one.settings),
-            "rank": one.rank,
-            "condition": one.condition,
+        return {
+            "source": self.source,
+            "target": self.target,
+            "kind": self.kind,
+            **self.figures.to_json(),
+            **self.cycle.to_json("cycle"),
+            "map": {
+                "method": one.method,
+                "settings": dict(one.settings),
+                "rank": one.rank,
+                "condition": one.condition,
+            },
+            "factors": self.factors.to_json(),
+            "methods": [method.to_json() for method in self.methods],
+            "failed": dict(self.failed),
         }
-        result["factors"] = self.factors.to_json()
-        result["methods"] = [method.to_json() for method in self.methods]
-        result["failed"] = dict(self.failed)
-        return result
 
 
 @dataclass(frozen=True)
@@ -130,11 +117,11 @@ class Composition:
     def to_json(self) -> dict[str, Any]:
         """Numbers of the models; estimates with ``_low`` and ``_high``."""
         head = {"source": self.source, "by": self.by, "target": self.target}
-        return head | estimate_to_json("r2", self.r2) | estimate_to_json("lost_r2", self.lost_r2)
+        return {**head, **self.r2.to_json("r2"), **self.lost_r2.to_json("lost_r2")}
 
 
 @dataclass(frozen=True, eq=False)
-class ModelComparison:
+class ModelComparison(Shown):
     """How the spaces of several models relate.
 
     ``pairs`` holds all ordered pairs of models, by their numbers; ``compositions`` all ways by a
@@ -153,6 +140,15 @@ class ModelComparison:
     n_test: int
     n_scored: int
     record: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        names = ", ".join(model.label for model in self.models)
+        return f"<ModelComparison of {names}: {len(self.pairs)} maps from {self.n_fit} images>"
+
+    def tables(self) -> list[Table]:
+        from latentmap.comparison.tables import short_tables
+
+        return short_tables(self)
 
     @property
     def methods(self) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from latentmap.comparison.figures import factor_rows, relocation_rows
 from latentmap.comparison.kinds import KINDS
@@ -46,7 +46,10 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
         section("models", "The models", _overview(result), [models_table(result)]),
         section("spaces", "A map of the spaces", _reading_of_spaces(result), _maps(result)),
         section(
-            "maps", "All maps", _reading_of_maps(result), [_images(result), pairs_table(result)]
+            "maps",
+            "All maps",
+            _reading_of_maps(result),
+            [_images(result), pairs_table(result).without("cycle")],
         ),
         section("pairs", "Pair by pair", [_READING_OF_PAIRS], _pairs(result)),
         section(
@@ -66,6 +69,7 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
     return sections
 
 
+_LIGHTER = "From the row to the column; lighter is better."
 _ROUNDING = 1e-5  # An image that is kept as 8 bits and made again differs by 1.3e-6.
 _READING_OF_PAIRS = (
     "Each line of images at the left has the image as the source sees it, what the source makes of "
@@ -110,14 +114,14 @@ def _reading_of_spaces(result: ModelComparison) -> list[str]:
 
 
 def _extremes(result: ModelComparison) -> list[str]:
-    known = [pair for pair in result.pairs.values() if math.isfinite(pair.r2.value)]
+    known = [pair for pair in result.pairs.values() if math.isfinite(pair.figures.r2.value)]
     if not known:
         return []
-    best = max(known, key=lambda pair: pair.r2.value)
-    worst = min(known, key=lambda pair: pair.r2.value)
-    text = f"Best predicted: {_way(result, best)}, R2 {with_interval(best.r2, 2)}."
+    best = max(known, key=lambda pair: pair.figures.r2.value)
+    worst = min(known, key=lambda pair: pair.figures.r2.value)
+    text = f"Best predicted: {_way(result, best)}, R2 {with_interval(best.figures.r2, 2)}."
     if worst is not best:
-        text += f" Worst: {_way(result, worst)}, R2 {with_interval(worst.r2, 2)}."
+        text += f" Worst: {_way(result, worst)}, R2 {with_interval(worst.figures.r2, 2)}."
     return [text]
 
 
@@ -127,7 +131,8 @@ def _reading_of_maps(result: ModelComparison) -> list[str]:
     return [
         "What a map loses in images lies between the floor, the target's own reconstruction error, "
         "and the baseline, the error of the mean image. Efficiency says where: 1 is as good as the "
-        f"target itself, 0 no better than the mean image. Relocations are of {meanings}."
+        f"target itself, 0 no better than the mean image. Relocations are of {meanings}. Click on "
+        "the head of a table to sort it."
     ]
 
 
@@ -153,30 +158,24 @@ def _maps(result: ModelComparison) -> list[Block]:
         f"{100 * explained:.0f} % of the squared distances; its axes have no meaning.",
     )
     return [
-        _heat_map(result, "R2 of codes", "r2", "From the row to the column; lighter is better."),
+        _heat_map(result, "R2 of codes", _LIGHTER, lambda pair: pair.figures.r2),
         plane,
     ]
 
 
 def _images(result: ModelComparison) -> HeatMap:
-    return _heat_map(
-        result,
-        "Efficiency of relocated images",
-        "efficiency",
-        "From the row to the column; lighter is better.",
-    )
+    title = "Efficiency of relocated images"
+    return _heat_map(result, title, _LIGHTER, lambda pair: pair.figures.efficiency)
 
 
 def _heat_map(
-    result: ModelComparison, title: str, figure: str, note: str, *, kept: bool = False
+    result: ModelComparison, title: str, note: str, figure: Callable[[ModelPair], Estimate]
 ) -> HeatMap:
-    """A figure of all pairs; ``kept`` shows what it leaves of 1."""
+    """A figure of all pairs."""
     names = [model.label for model in result.models]
     cells: list[list[HeatCell | None]] = [[None] * len(names) for _ in names]
     for (i, j), pair in result.pairs.items():
-        estimate: Estimate = getattr(pair, figure)
-        if kept:
-            estimate = Estimate(1 - estimate.value, 1 - estimate.high, 1 - estimate.low)
+        estimate = figure(pair)
         known = math.isfinite(estimate.value)
         text = with_interval(estimate, 3) if known else "not defined"
         cells[i][j] = HeatCell(
@@ -203,10 +202,9 @@ def _ways(result: ModelComparison) -> list[Block]:
         _heat_map(
             result,
             "R2 of codes that come back",
-            "cycle",
             "From the row to the column and back: the share of the variance of the row's codes "
             "that returns; lighter is better.",
-            kept=True,
+            lambda pair: Estimate(1 - pair.cycle.value, 1 - pair.cycle.high, 1 - pair.cycle.low),
         ),
         cycles_table(result),
     ]

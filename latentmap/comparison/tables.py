@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
 from latentmap.comparison.result import ModelComparison
 from latentmap.comparison.similarity import SimilarityMatrix
-from latentmap.report import Column, Measure, Row, Table
-from latentmap.report.parts import Better, Cell, defined
+from latentmap.intervals import defined
+from latentmap.relocation.tables import COLUMNS
+from latentmap.report import Column, Measure, Row, Table, with_interval
+from latentmap.report.parts import Better, Cell
 from latentmap.report.words import pair_id, shown_number
 
 _FROM_TO = (Column("from"), Column("to"))
+_CYCLE = Column("cycle", "share of the variance of the codes that is lost there and back", "low", 3)
+_CHANCE = 0.05
+_WORST = 3  # Ways that a terminal shows.
 _SHORT = 12  # Digits of a fingerprint.
 
 
@@ -24,8 +32,10 @@ def models_table(result: ModelComparison) -> Table:
         Column("space"),
         Column("variables", "in a code"),
         Column("images", "channels, height and width of the images that it sees"),
-        Column("own error", "mean squared error of its reconstructions, pixels in [0, 1]", "low"),
-        Column("mean image", "error of the mean test image, which needs no code"),
+        Column(
+            "own error", "mean squared error of its reconstructions, pixels in [0, 1]", "low", 5
+        ),
+        Column("mean image", "error of the mean test image, which needs no code", decimals=5),
         Column("file"),
         Column("fingerprint", f"the first {_SHORT} digits; all of them stand at the end"),
     ]
@@ -48,37 +58,51 @@ def models_table(result: ModelComparison) -> Table:
     return Table("Models", columns, rows)
 
 
-def pairs_table(result: ModelComparison) -> Table:
-    """All figures of all maps."""
-    columns = [
-        *_FROM_TO,
-        Column("type"),
-        Column("R2", "share of the variance of the target's codes that is predicted", "high"),
-        Column("L_mse", "squared error of mapped codes, mean over variables", "low"),
-        Column("R_mse", "error of the source's own reconstructions"),
-        Column("M_mse", "error of relocated images", "low"),
-        Column("floor", "error of the target's own reconstructions"),
-        Column("baseline", "error of the mean image"),
-        Column("efficiency", "(baseline - M_mse) / (baseline - floor)", "high"),
+def short_tables(result: ModelComparison) -> list[Table]:
+    """What fits into a terminal: most figures without interval, and of the ways the worst."""
+    pairs = pairs_table(result).without("R_mse")
+    tables = [
+        pairs.bare("L_mse", "M_mse", "floor", "baseline", "cycle"),
+        similarities_table(result, short=True),
     ]
+    if result.compositions:
+        tables.append(ways_table(result, most=_WORST))
+    if result.methods:
+        methods = methods_table(result)
+        tables.append(methods.bare(*(column.title for column in methods.columns)))
+    return tables
+
+
+def pairs_table(result: ModelComparison) -> Table:
+    """All figures of all maps, one line a pair, source by source."""
     figures = ("r2", "l_mse", "r_mse", "m_mse", "floor_mse", "baseline_mse", "efficiency")
+    columns = [*_FROM_TO, Column("type"), *(COLUMNS[figure] for figure in figures), _CYCLE]
     rows = []
     for (i, j), pair in result.pairs.items():
-        measures = [Measure.of(getattr(pair, figure)) for figure in figures]
-        rows.append(Row([*_names(result, i, j), pair.kind, *measures], pair_id(i, j)))
-    note = "Click on a head to sort. Numbers in brackets are 95 % intervals."
+        measures = [Measure.of(getattr(pair.figures, figure)) for figure in figures]
+        cells = [*_names(result, i, j), pair.kind, *measures, Measure.of(pair.cycle)]
+        rows.append(Row(cells, pair_id(i, j)))
+    note = (
+        f"fitted on {result.n_fit:,} images, judged on {result.n_test:,} others; images on "
+        f"{result.n_scored:,} of them; in brackets 95 % intervals"
+    )
     return Table("All ordered pairs", columns, rows, note)
 
 
-def similarities_table(result: ModelComparison) -> Table:
-    """All indexes for each two models; one that has a direction stands there twice."""
+def similarities_table(result: ModelComparison, *, short: bool = False) -> Table:
+    """All indexes for each two models; one that has a direction stands there twice.
+
+    A ``short`` one has the direction from the first of them alone, and says of chance only where an
+    index is not above it.
+    """
     matrices = result.similarities.matrices
     columns = [Column("between"), Column("and")]
     for matrix in matrices.values():
         index = matrix.index
         better: Better = "high" if index.higher_is_alike else "low"
-        titles = [index.title] if index.symmetric else [f"{index.title} →", f"{index.title} ←"]
-        columns += [Column(title, better=better) for title in titles]
+        both = [f"{index.title} →", f"{index.title} ←"]
+        titles = [index.title] if short or index.symmetric else both
+        columns += [Column(title, "", better, 3) for title in titles]
     columns.append(
         Column("shared variates", "leading canonical correlations above those of random pairings")
     )
@@ -87,28 +111,32 @@ def similarities_table(result: ModelComparison) -> Table:
     for i, j in combinations(range(len(result.models)), 2):
         cells: list[Cell] = [*_names(result, i, j)]
         for matrix in matrices.values():
-            cells.append(_index_cell(matrix, i, j))
-            if not matrix.index.symmetric:
-                cells.append(_index_cell(matrix, j, i))
+            cells.append(_index_cell(matrix, i, j, short=short))
+            if not (short or matrix.index.symmetric):
+                cells.append(_index_cell(matrix, j, i, short=False))
         cells.append(shared[i, j].shared)
         rows.append(Row(cells, pair_id(i, j)))
-    note = (
-        f"On {result.similarities.n:,} images, with {result.similarities.permutations} random "
-        "pairings."
+    said = (
+        f"n.s.: more than {100 * _CHANCE:.0f} % of {result.similarities.permutations} random "
+        "pairings are as alike"
+        if short
+        else f"with {result.similarities.permutations} random pairings"
     )
+    note = f"on {result.similarities.n:,} images; {said}"
     return Table("Indexes between all models", columns, rows, note)
 
 
-def _index_cell(matrix: SimilarityMatrix, i: int, j: int) -> Measure:
+def _index_cell(matrix: SimilarityMatrix, i: int, j: int, *, short: bool) -> Measure:
     value, low, high = (
         defined(float(one[i, j])) for one in (matrix.value, matrix.low, matrix.high)
     )
     null, p_value = float(matrix.null_mean[i, j]), float(matrix.p_value[i, j])
-    note = (
-        f"null {shown_number(null, 2)}, p {p_value:.2g}"
-        if np.isfinite([null, p_value]).all()
-        else ""
-    )
+    if short:
+        note = "" if p_value <= _CHANCE else "n.s."
+    elif np.isfinite([null, p_value]).all():
+        note = f"null {shown_number(null, 2)}, p {p_value:.2g}"
+    else:
+        note = ""
     return Measure(value, low, high, note)
 
 
@@ -135,11 +163,7 @@ def indexes_table(result: ModelComparison) -> Table:
 
 def cycles_table(result: ModelComparison) -> Table:
     """What is lost there and back."""
-    columns = [
-        Column("from"),
-        Column("by"),
-        Column("lost", "share of the variance of the codes that does not come back", "low"),
-    ]
+    columns = [Column("from"), Column("by"), replace(_CYCLE, title="lost")]
     rows = [
         Row([*_names(result, i, j), Measure.of(pair.cycle)], pair_id(i, j))
         for (i, j), pair in result.pairs.items()
@@ -147,17 +171,19 @@ def cycles_table(result: ModelComparison) -> Table:
     return Table("There and back", columns, rows)
 
 
-def ways_table(result: ModelComparison) -> Table:
-    """All ways by a third model."""
+def ways_table(result: ModelComparison, *, most: int | None = None) -> Table:
+    """All ways by a third model, or the ``most`` that lose most."""
     names = [model.label for model in result.models]
     columns = [
         Column("from"),
         Column("by"),
         Column("to"),
-        Column("R2", "of the codes that come by the third space", "high"),
-        Column("direct R2", "of the codes that come by the direct map", "high"),
-        Column("lost", "how much more R2 the direct map has", "low"),
+        Column("R2", "of the codes that come by the third space", "high", 4),
+        Column("direct R2", "of the codes that come by the direct map", "high", 4),
+        Column("lost", "how much more R2 the direct map has", "low", 4),
     ]
+    known = [way for way in result.compositions if math.isfinite(way.lost_r2.value)]
+    worst_first = sorted(known, key=lambda way: -way.lost_r2.value)
     rows = [
         Row(
             [
@@ -165,25 +191,34 @@ def ways_table(result: ModelComparison) -> Table:
                 names[way.by],
                 names[way.target],
                 Measure.of(way.r2),
-                Measure.of(result.pairs[way.source, way.target].r2),
+                Measure.of(result.pairs[way.source, way.target].figures.r2),
                 Measure.of(way.lost_r2),
             ],
             pair_id(way.source, way.target),
         )
-        for way in result.compositions
+        for way in (result.compositions if most is None else worst_first[:most])
     ]
-    return Table("By way of a third", columns, rows)
+    note = "ways by a third model: no R2 is defined"
+    if known:
+        median = statistics.median(way.lost_r2.value for way in known)
+        worst = worst_first[0]
+        note = (
+            f"a way by a third model loses {shown_number(median, 3)} of R2 in the median, "
+            f"{with_interval(worst.lost_r2, 3)} at most: {names[worst.source]} to "
+            f"{names[worst.target]} by {names[worst.by]}"
+        )
+    return Table("By way of a third", columns, rows, note)
 
 
 def methods_table(result: ModelComparison) -> Table:
     """The R2 of each method for each pair."""
-    columns = [*_FROM_TO, Column("ridge", better="high")]
-    columns += [Column(name, better="high") for name in result.methods]
+    others = [name for name in result.methods if name != "ridge"]
+    columns = [*_FROM_TO, *(Column(name, "", "high", 4) for name in ("ridge", *others))]
     rows = []
     for (i, j), pair in result.pairs.items():
         found = {one.method: Measure.of(one.r2) for one in pair.methods}
-        cells: list[Cell] = [found.get(name) for name in result.methods]
-        rows.append(Row([*_names(result, i, j), Measure.of(pair.r2), *cells], pair_id(i, j)))
+        cells: list[Cell] = [Measure.of(pair.figures.r2), *(found.get(name) for name in others)]
+        rows.append(Row([*_names(result, i, j), *cells], pair_id(i, j)))
     failures = [f"{name}: {why}" for name, why in sorted(result.failures)]
     note = "R2 of held-out codes." + (f" No map by {'; '.join(failures)}." if failures else "")
     return Table("R2 by method", columns, rows, note)

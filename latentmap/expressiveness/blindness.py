@@ -71,9 +71,7 @@ class SectorErrors:
         return {
             "sector": self.number,
             "n": len(self.positions),
-            "mse": self.mse.value,
-            "mse_low": self.mse.low,
-            "mse_high": self.mse.high,
+            **self.mse.to_json("mse"),
             "excess": self.excess,
             "share": self.share,
             "own_share": self.own_share,

@@ -48,8 +48,7 @@ class Coverage:
         """All figures, each with ``_low`` and ``_high``."""
         result: dict[str, Any] = {"n_real": self.n_real, "n_generated": self.n_generated}
         for name in FIGURES:
-            value, low, high = getattr(self, name)
-            result |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            result |= getattr(self, name).to_json(name)
         return {**result, "record": dict(self.record)}
 
 

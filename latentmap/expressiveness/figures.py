@@ -12,6 +12,7 @@ from PIL import Image
 from latentmap.expressiveness.result import TargetScores
 from latentmap.model import Model, decode_all
 from latentmap.report import image_grid, save_plot
+from latentmap.support.sectors import signs_of
 
 _COLUMNS = 8
 
@@ -93,10 +94,7 @@ def _draw_map(figure: Any, axis: Any, target: TargetScores) -> None:
 
 def _label(set_ticks: Any, set_label: Any, variables: tuple[int, ...]) -> None:
     """The signs of some variables, the first of them at the left."""
-    signs = [
-        "".join("+" if number >> bit & 1 else "-" for bit in range(len(variables)))
-        for number in range(2 ** len(variables))
-    ]
+    signs = [signs_of(number, len(variables)) for number in range(2 ** len(variables))]
     set_ticks(range(len(signs)), signs, fontsize=8, family="monospace")
     set_label(f"signs of the variables {', '.join(map(str, variables))}" if variables else "")
 

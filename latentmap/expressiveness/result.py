@@ -19,6 +19,7 @@ from latentmap.expressiveness.blindness import SectorErrors, errors_by_sector
 from latentmap.expressiveness.coverage import Coverage
 from latentmap.intervals import Estimate, interval, mean_estimate, resample
 from latentmap.inversion import InversionMethod
+from latentmap.report import Shown, Table
 
 # Of the own images' variance: what a search may miss and still be believed.
 CALIBRATED = 0.05
@@ -49,13 +50,13 @@ class Reproduction:
         [-1, 1], four times as large.
         """
         signed = Estimate(*(4 * number for number in self.mean_mse))
-        result = {
-            **_figure("mse", self.mean_mse),
-            **_figure("mse_signed", signed),
-            **_figure("ssim", self.mean_ssim),
+        result: dict[str, Any] = {
+            **self.mean_mse.to_json("mse"),
+            **signed.to_json("mse_signed"),
+            **self.mean_ssim.to_json("ssim"),
             "seconds": self.seconds,
         }
-        return result if self.ratio is None else {**result, **_figure("ratio", self.ratio)}
+        return result if self.ratio is None else {**result, **self.ratio.to_json("ratio")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +100,7 @@ class TargetScores:
         split = {"limit": self.limit, "encoder_gap": self.encoder_gap, "map_gap": self.map_gap}
         figures: dict[str, Any] = {}
         for name, estimate in split.items():
-            figures |= {name: None} if estimate is None else _figure(name, estimate)
+            figures |= {name: None} if estimate is None else estimate.to_json(name)
         return {
             "target": self.name,
             "n": len(self.ids),
@@ -122,7 +123,7 @@ class TargetScores:
 
 
 @dataclass(frozen=True, eq=False)
-class Expressiveness:
+class Expressiveness(Shown):
     """What one generator can and cannot make.
 
     ``name`` is that of the model, with more where several models have it. ``own`` are its own
@@ -140,6 +141,15 @@ class Expressiveness:
     targets: Sequence[TargetScores]
     calibration: float | None
     record: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        names = ", ".join(target.name for target in (self.own, *self.targets))
+        return f"<Expressiveness of {self.name}: {names}>"
+
+    def tables(self) -> list[Table]:
+        from latentmap.expressiveness.tables import bench_tables
+
+        return bench_tables([self])
 
     @property
     def reliable(self) -> bool | None:
@@ -222,8 +232,3 @@ def ratio_estimate(mse: np.ndarray, own: np.ndarray, *, seed: int = 0) -> Estima
         resampled = np.divide(*means)
     value = mse.mean() / own.mean() if own.mean() > 0 else np.nan
     return Estimate(float(value), *interval(resampled))
-
-
-def _figure(name: str, estimate: Estimate) -> dict[str, float]:
-    value, low, high = estimate
-    return {name: value, f"{name}_low": low, f"{name}_high": high}

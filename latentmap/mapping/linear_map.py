@@ -20,6 +20,7 @@ from latentmap.files import TensorFile
 from latentmap.frames import Frame
 from latentmap.mapping.mapped_rows import MappedRows
 from latentmap.mapping.moments import Moments
+from latentmap.report import Shown, Table
 
 _FILE = TensorFile(kind="map", format=2, error=MapError, advice="make one with `latentmap fit`")
 _MOMENTS = "moments."
@@ -33,7 +34,7 @@ _INVERTED = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
-class LinearMap:
+class LinearMap(Shown):
     """The affine map ``y = x W + b`` from the codes of one space to those of another.
 
     ``weight`` ``(p, q)`` and ``bias`` ``(q,)`` are float64. ``source`` and ``target`` are the
@@ -63,14 +64,26 @@ class LinearMap:
     record: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        chosen = [
+        parts = (self.method, self.chosen, f"{self.n_pairs} pairs", f"rank {self.rank}")
+        return f"{self.source} to {self.target}: {', '.join(filter(None, parts))}"
+
+    def __repr__(self) -> str:
+        return f"<LinearMap from {self}>"
+
+    def tables(self) -> list[Table]:
+        from latentmap.mapping.tables import map_table
+
+        return [map_table(self)]
+
+    @property
+    def chosen(self) -> str:
+        """The settings of the method, in words."""
+        return ", ".join(
             f"{name.replace('_', ' ')} {value:.4g}"
             if isinstance(value, float)
             else f"{name} {value}"
             for name, value in self.settings.items()
-        ]
-        fitted = ", ".join([self.method, *chosen, f"{self.n_pairs} pairs", f"rank {self.rank}"])
-        return f"{self.source} to {self.target}: {fitted}"
+        )
 
     @property
     def digest(self) -> str:

@@ -40,7 +40,7 @@ def save_curve(curve: LearningCurve, path: str | Path, *, title: str) -> None:
     panels = {
         name: label
         for name, label in _PANELS.items()
-        if all(math.isfinite(point.figures[name][0]) for point in curve.points)
+        if all(math.isfinite(point.figures[name].value) for point in curve.points)
     }
     figure = Figure(figsize=(4.5 * max(len(panels), 1), 3.8), layout="constrained")
     axes: Any = figure.subplots(1, max(len(panels), 1), squeeze=False)[0]

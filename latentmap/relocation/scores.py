@@ -5,7 +5,6 @@ Shapes: ``n`` images, ``q`` target variables, images ``(n, c, h, w)`` in [0, 1].
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -16,31 +15,45 @@ import torch
 from latentmap.codes import Pairs
 from latentmap.errors import PairError, SpaceError
 from latentmap.images import ImageSource
-from latentmap.intervals import Estimate, interval, resample
+from latentmap.intervals import Estimate, defined, interval, resample
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
 from latentmap.progress import Progress
+from latentmap.report import Shown, Table, with_interval
 
-FIGURES = ("r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency")
 _BATCH = 64  # The decoders' inner images are what fills the memory.
-MEANINGS = {
-    "r_mse": "source reconstruction",
-    "l_mse": "mapped code against target code",
-    "r2": "share of the target codes' variance that is predicted",
-    "m_mse": "relocated image",
-    "floor_mse": "floor of M_mse: target reconstruction",
-    "baseline_mse": "baseline of M_mse: the mean image",
-    "efficiency": "(baseline - M_mse) / (baseline - floor)",
-}
-_TITLES = {
-    "r_mse": "R_mse",
-    "l_mse": "L_mse",
-    "r2": "R2",
-    "m_mse": "M_mse",
-    "floor_mse": "  floor",
-    "baseline_mse": "  baseline",
-    "efficiency": "efficiency",
-}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How well a map relocates images, each with its interval.
+
+    All errors are means over images, pixels and channels in [0, 1]. ``r_mse``: image against its
+    reconstruction by the source. ``l_mse``: target code against mapped code, mean over variables.
+    ``r2``: the share of the variance of the target codes that is predicted, all variables together.
+    ``m_mse``: image, as the target sees it, against the target's image of the mapped code; it lies
+    between ``floor_mse``, the target's own reconstruction, and ``baseline_mse``, the mean of the
+    scored images. ``efficiency`` is (baseline - m) / (baseline - floor); NaN when the target's
+    floor is not below the baseline.
+    """
+
+    r_mse: Estimate
+    l_mse: Estimate
+    r2: Estimate
+    m_mse: Estimate
+    floor_mse: Estimate
+    baseline_mse: Estimate
+    efficiency: Estimate
+
+    def to_json(self) -> dict[str, Any]:
+        """Each with ``_low`` and ``_high``; None where one is not defined."""
+        result: dict[str, Any] = {}
+        for name in FIGURES:
+            result |= getattr(self, name).to_json(name)
+        return result
+
+
+FIGURES = tuple(one.name for one in fields(Figures))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,28 +75,13 @@ class ImageErrors:
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
-    """How well a map relocates images, over ``n_test`` images; the map was fitted on ``n_pairs``.
-
-    All errors are means over images, pixels and channels in [0, 1]. ``r_mse``: image against its
-    reconstruction by the source. ``l_mse``: target code against mapped code, mean over variables.
-    ``r2``: the share of the variance of the target codes that is predicted, all variables together.
-    ``m_mse``: image, as the target sees it, against the target's image of the mapped code; it lies
-    between ``floor_mse``, the target's own reconstruction, and ``baseline_mse``, the mean of the
-    scored images. ``efficiency`` is (baseline - m) / (baseline - floor); NaN when the
-    target's floor is not below the baseline.
+class Scores(Figures, Shown):
+    """The figures of a map over ``n_test`` images; the map was fitted on ``n_pairs``.
 
     ``r2_per_variable`` is NaN for a variable that is constant. ``errors`` holds what each image
     contributes.
     """
 
-    r_mse: Estimate
-    l_mse: Estimate
-    r2: Estimate
-    m_mse: Estimate
-    floor_mse: Estimate
-    baseline_mse: Estimate
-    efficiency: Estimate
     n_pairs: int
     n_test: int
     l_mse_per_variable: np.ndarray
@@ -91,29 +89,25 @@ class Scores:
     errors: ImageErrors
     record: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        r2, efficiency = (with_interval(one, 3) for one in (self.r2, self.efficiency))
+        return f"<Scores: R2 {r2}, efficiency {efficiency}, on {self.n_test} images>"
+
+    def tables(self) -> list[Table]:
+        from latentmap.relocation.tables import scores_table
+
+        return [scores_table(self)]
+
     def to_json(self) -> dict[str, Any]:
         """All figures, each with ``_low`` and ``_high``; None where one is not defined."""
-        result: dict[str, Any] = {}
-        for name in FIGURES:
-            estimate: Estimate = getattr(self, name)
-            result[name] = _defined(estimate.value)
-            result[f"{name}_low"] = _defined(estimate.low)
-            result[f"{name}_high"] = _defined(estimate.high)
-        result["n_pairs"] = self.n_pairs
-        result["n_test"] = self.n_test
-        result["l_mse_per_variable"] = [_defined(value) for value in self.l_mse_per_variable]
-        result["r2_per_variable"] = [_defined(value) for value in self.r2_per_variable]
-        result["record"] = dict(self.record)
-        return result
-
-    def table(self) -> str:
-        """The figures as aligned text, floor and baseline under the error that they bound."""
-        lines = [f"{'':<12}{'value':>9}  {'95 % interval':>20}"]
-        for name in FIGURES:
-            value, low, high = (_digits(number) for number in getattr(self, name))
-            lines.append(f"{_TITLES[name]:<12}{value:>9}  {low:>9}  {high:>9}   {MEANINGS[name]}")
-        lines.append(f"fitted on {self.n_pairs} pairs, scored on {self.n_test} images")
-        return "\n".join(lines)
+        return {
+            **super().to_json(),
+            "n_pairs": self.n_pairs,
+            "n_test": self.n_test,
+            "l_mse_per_variable": [defined(value) for value in self.l_mse_per_variable],
+            "r2_per_variable": [defined(value) for value in self.r2_per_variable],
+            "record": dict(self.record),
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -344,13 +338,3 @@ def _figures(means: np.ndarray) -> np.ndarray:
     # A target that shows images no better than their mean has no scale for an efficiency.
     efficiency = (baseline - relocation) / (baseline - floor) if baseline > floor else np.nan
     return np.array([reconstruction, code, r2, relocation, floor, baseline, efficiency])
-
-
-def _defined(number: float) -> float | None:
-    return float(number) if math.isfinite(number) else None
-
-
-def _digits(number: float) -> str:
-    if not math.isfinite(number):
-        return "-"
-    return f"{number:.2e}" if 0 < abs(number) < 1e-3 else f"{number:.5f}"

@@ -16,10 +16,12 @@ from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Space
 from latentmap.errors import MapError, ModelError
 from latentmap.images import ImageSource
+from latentmap.intervals import Estimate
 from latentmap.mapping import METHODS, FitOptions, LinearMap
 from latentmap.relocation.pairing import TrainingPairs
 from latentmap.relocation.relocating import fit_training, score_models
 from latentmap.relocation.scores import Scores
+from latentmap.report import Shown, Table, with_interval
 
 _CURVE_FIGURES = ("l_mse", "r2", "m_mse", "efficiency")
 
@@ -47,13 +49,24 @@ class MethodResult:
 
 
 @dataclass(frozen=True, eq=False)
-class MethodComparison:
+class MethodComparison(Shown):
     """All methods on the same pairs and images; ``failed`` says of the others why they have no
     map.
     """
 
     results: Sequence[MethodResult]
     failed: dict[str, str]
+
+    def __repr__(self) -> str:
+        best = max(self.results, key=lambda one: one.scores.r2.value)
+        r2 = with_interval(best.scores.r2, 3)
+        name = best.linear_map.method
+        return f"<MethodComparison: {len(self.results)} methods, {name} with an R2 of {r2}>"
+
+    def tables(self) -> list[Table]:
+        from latentmap.relocation.tables import methods_table
+
+        return [methods_table(self).bare("L_mse", "M_mse")]
 
     def to_json(self) -> dict[str, Any]:
         """The results, and why methods have none."""
@@ -116,11 +129,11 @@ class CurvePoint:
 
     n_pairs: int
     draws: int
-    figures: dict[str, tuple[float, float, float]]
+    figures: dict[str, Estimate]
 
 
 @dataclass(frozen=True, eq=False)
-class LearningCurve:
+class LearningCurve(Shown):
     """The scores against the number of pairs, with the bounds that hold at any number, of maps from
     the space ``source`` to ``target``.
     """
@@ -134,13 +147,22 @@ class LearningCurve:
     n_test: int
     record: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        sizes = ", ".join(str(point.n_pairs) for point in self.points)
+        return f"<LearningCurve of {self.method} with {sizes} pairs>"
+
+    def tables(self) -> list[Table]:
+        from latentmap.relocation.tables import curve_table
+
+        return [curve_table(self)]
+
     def to_json(self) -> dict[str, Any]:
         """All points: each figure with ``_low`` and ``_high``."""
         points = []
         for point in self.points:
             row: dict[str, Any] = {"n_pairs": point.n_pairs, "draws": point.draws}
-            for name, (value, low, high) in point.figures.items():
-                row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            for name, estimate in point.figures.items():
+                row |= estimate.to_json(name)
             points.append(row)
         return {
             "source": asdict(self.source),
@@ -211,10 +233,10 @@ def learning_curve(
     )
 
 
-def _over_draws(scores: Sequence[Scores], name: str) -> tuple[float, float, float]:
+def _over_draws(scores: Sequence[Scores], name: str) -> Estimate:
     if len(scores) == 1:
-        value, low, high = getattr(scores[0], name)
-        return (value, low, high)
+        alone: Estimate = getattr(scores[0], name)
+        return alone
     values = [getattr(one, name).value for one in scores]
     low, high = np.quantile(values, [0.025, 0.975])
-    return (float(np.mean(values)), float(low), float(high))
+    return Estimate(float(np.mean(values)), float(low), float(high))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib import resources
 from itertools import groupby
 from typing import Any
@@ -20,14 +20,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from latentmap.report import charts
+from latentmap.report.cells import cell_texts, decimals_of, is_number, number_in
 from latentmap.report.colours import level_of, level_styles
 from latentmap.report.drawing import HEIGHT, WIDTH, draw_plane
-from latentmap.report.parts import Block, Cell, ImageRow, Measure, Report, Section, Table, defined
+from latentmap.report.parts import Block, ImageRow, Report, Section, Table
 from latentmap.report.words import shown_number
 
 _SMALL = 48  # Images of fewer pixels keep their edges when they are enlarged.
-_DIGITS = 3  # Of the largest number of a column.
-_MOST_DECIMALS = 6
 _MOST_LISTED = 12  # Of a list in a record.
 _NOTHING: tuple[object, ...] = (None, [], ())  # Of this a record says nothing.
 
@@ -42,6 +41,35 @@ def render(report: Report) -> str:
     sections = _told_apart(report.sections)
     style = f"{_template('page.css')}\n{level_styles()}\n"
     script = _template("page.js")
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=report.title,
+            sections=sections,
+            style=Markup(style),
+            script=Markup(script),
+            style_digest=_digest(style),
+            script_digest=_digest(script),
+            groups_of=_groups_of,
+            records=_records(sections),
+        )
+    )
+
+
+def as_html(blocks: Sequence[Block]) -> str:
+    """Blocks as a piece of HTML without style or script, for a notebook.
+
+    Example:
+        >>> "<table" in as_html([Table("Nothing", [], [])])
+        True
+    """
+    digest = hashlib.sha256(repr(blocks).encode(errors="backslashreplace")).hexdigest()
+    return _environment().get_template("piece.html").render(blocks=blocks, id=digest[:12])
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("latentmap.report"),
         autoescape=True,
@@ -51,24 +79,16 @@ def render(report: Report) -> str:
     )
     environment.filters |= {"level": level_of, "number": shown_number, "record": _record_lines}
     environment.globals |= {
-        "decimals_of": _decimals_of,
+        "cell_texts": cell_texts,
+        "decimals_of": decimals_of,
         "charts": charts,
         "draw_plane": draw_plane,
         "plane_size": (WIDTH, HEIGHT),
-        "sort_key": _sort_key,
-        "is_number": _is_number,
+        "number_in": number_in,
+        "is_number": is_number,
         "is_small": _is_small,
     }
-    return environment.get_template("page.html").render(
-        title=report.title,
-        sections=sections,
-        style=Markup(style),
-        script=Markup(script),
-        style_digest=_digest(style),
-        script_digest=_digest(script),
-        groups_of=_groups_of,
-        records=_records(sections),
-    )
+    return environment
 
 
 def _told_apart(sections: Sequence[Section]) -> list[Section]:
@@ -100,27 +120,6 @@ def _groups_of(blocks: Sequence[Block]) -> Iterator[tuple[bool, list[Block]]]:
 
 def _is_small(row: ImageRow) -> bool:
     return any(image.height < _SMALL for image in row.images)
-
-
-def _is_number(table: Table, column: int) -> bool:
-    """Whether a column holds numbers, which stand to the right."""
-    return any(_sort_key(row.cells[column]) is not None for row in table.rows)
-
-
-def _sort_key(cell: Cell) -> float | None:
-    """The number in a cell, None where there is none, or it is not finite."""
-    number = cell.value if isinstance(cell, Measure) else cell
-    return defined(number) if isinstance(number, int | float) else None
-
-
-def _decimals_of(table: Table, column: int) -> int:
-    """As many as show three digits of the largest number of a column; none of whole numbers."""
-    cells = [row.cells[column] for row in table.rows]
-    numbers = [number for number in map(_sort_key, cells) if number]
-    if not numbers or all(isinstance(cell, int | str) or cell is None for cell in cells):
-        return 0
-    digits = _DIGITS - 1 - math.floor(math.log10(max(map(abs, numbers))))
-    return min(max(digits, 0), _MOST_DECIMALS)
 
 
 def _records(sections: Sequence[Section]) -> list[tuple[list[Section], Mapping[str, Any]]]:

@@ -6,12 +6,11 @@ again and drawn anew.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, TypeVar
 
-from latentmap.intervals import Estimate
+from latentmap.intervals import Estimate, defined
 
 Better = Literal["", "high", "low"]
 
@@ -37,11 +36,17 @@ Cell = str | int | float | None | Measure
 
 @dataclass(frozen=True)
 class Column:
-    """The head of a column; ``meaning`` says what its numbers are, ``better`` which are good."""
+    """The head of a column; ``meaning`` says what its numbers are, ``better`` which are good, and
+    ``decimals`` how many they have at least.
+    """
 
     title: str
     meaning: str = ""
     better: Better = ""
+    decimals: int = 0
+
+
+_Head = TypeVar("_Head", bound=str | Column)
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,45 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that can be sorted by every column; ``note`` says how to read them."""
+    """Rows that can be sorted by every column; ``note`` says how to read them.
+
+    One that is ``upright`` has one row, and shows its columns below each other.
+    """
 
     title: str
     columns: Sequence[Column]
     rows: Sequence[Row]
     note: str = ""
+    upright: bool = False
     kind: Literal["table"] = "table"
+
+    @classmethod
+    def of_one(cls, title: str, cells: Mapping[_Head, Cell], note: str = "") -> Table:
+        """What is to be said of one thing, by the titles of the columns; what is None is not."""
+        known = {column: cell for column, cell in cells.items() if cell is not None}
+        columns = [Column(one) if isinstance(one, str) else one for one in known]
+        return cls(title, columns, [Row(list(known.values()))], note, upright=True)
+
+    def without(self, *titles: str) -> Table:
+        """The same without some columns."""
+        kept = [i for i, column in enumerate(self.columns) if column.title not in titles]
+        rows = [Row([row.cells[i] for i in kept], row.link) for row in self.rows]
+        return replace(self, columns=[self.columns[i] for i in kept], rows=rows)
+
+    def bare(self, *titles: str) -> Table:
+        """The same without the intervals of some columns."""
+        chosen = {i for i, column in enumerate(self.columns) if column.title in titles}
+        rows = [
+            Row(
+                [
+                    cell.value if i in chosen and isinstance(cell, Measure) else cell
+                    for i, cell in enumerate(row.cells)
+                ],
+                row.link,
+            )
+            for row in self.rows
+        ]
+        return replace(self, rows=rows)
 
 
 @dataclass(frozen=True)
@@ -212,11 +249,6 @@ class Report:
         """The same with a section more, or in place of that with its id."""
         known = {one.id: one for one in self.sections}
         return Report(self.title, list((known | {section.id: section}).values()))
-
-
-def defined(number: float) -> float | None:
-    """The number, or None where it is not finite."""
-    return float(number) if math.isfinite(number) else None
 
 
 def _plain(value: Any) -> Any:

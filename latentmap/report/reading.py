@@ -10,6 +10,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from latentmap.errors import OutputError
 from latentmap.report.parts import Report
 
+_NEW = {"decimals", "upright"}  # Fields that reports of earlier versions lack.
+
 
 def report_from_json(value: object) -> Report:
     """What ``Report.to_json`` gave.
@@ -49,10 +51,12 @@ def _read(kind: Any, value: Any, where: str) -> Any:
 
 def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
     names = [one.name for one in fields(kind)]
-    if not isinstance(value, dict) or set(value) != set(names):
+    if not isinstance(value, dict) or set(names) != set(value) | (_NEW & set(names)):
         raise _unexpected(where, f"an object with {', '.join(names)}", value)
     hints = get_type_hints(kind)
-    return kind(**{name: _read(hints[name], value[name], f"{where}.{name}") for name in names})
+    return kind(
+        **{name: _read(hints[name], part, f"{where}.{name}") for name, part in value.items()}
+    )
 
 
 def _read_one_of(kinds: Sequence[Any], value: Any, where: str) -> Any:

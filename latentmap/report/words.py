@@ -10,6 +10,8 @@ from typing import Any
 from latentmap.intervals import Estimate
 
 _DIGEST = 8
+_MOST_DECIMALS = 6
+_LARGE = 1e6
 _INCIDENTAL = {"command", "versions", "selection", "file"}
 
 
@@ -20,13 +22,28 @@ def with_interval(estimate: Estimate, decimals: int) -> str:
         >>> with_interval(Estimate(0.5, 0.4, 0.61), 2)
         '0.50 [0.40, 0.61]'
     """
-    value, low, high = (shown_number(number, decimals) for number in estimate)
-    return f"{value} [{low}, {high}]"
+    value, low, high = estimate
+    return f"{shown_number(value, decimals)} {shown_interval(low, high, decimals)}"
+
+
+def shown_interval(low: float, high: float, decimals: int) -> str:
+    """An interval, in the one way in which they are written."""
+    return f"[{shown_number(low, decimals)}, {shown_number(high, decimals)}]"
 
 
 def shown_number(value: float, decimals: int) -> str:
-    """A number with a true minus sign; without one where it is rounded to nothing."""
-    text = f"{value:.{decimals}f}"
+    """A number with a true minus sign; without one where it is rounded to nothing.
+
+    Numbers of more than six digits before the point, or that begin later than six after it, are in
+    powers of ten.
+
+    Example:
+        >>> shown_number(0.25, 1), shown_number(1.5e9, 0), shown_number(0.00001234, 7)
+        ('0.2', '1.50e+09', '1.23e-05')
+    """
+    tiny = decimals > _MOST_DECIMALS and value != 0
+    large = isinstance(value, float) and abs(value) >= _LARGE
+    text = f"{value:.2e}" if tiny or large else f"{value:.{decimals}f}"
     if text.strip("-0.") == "":
         text = text.lstrip("-")
     return text.replace("-", "\N{MINUS SIGN}")

@@ -85,6 +85,12 @@ def occupancy_of(support: SupportSet, *, threshold: float | None = None) -> Occu
     return _compare(counts, 0.0 if at_zero else support.threshold, k, support.n_candidates, fitted)
 
 
+def occupancies_of(support: SupportSet) -> list[Occupancy]:
+    """That of a support set at its threshold, and by sides alone where this is another."""
+    others = [occupancy_of(support, threshold=0)] if support.threshold > 0 else []
+    return [occupancy_of(support), *others]
+
+
 def _compare(counts: np.ndarray, threshold: float, k: int, n: int, fitted: bool) -> Occupancy:
     from scipy.stats import norm
 

@@ -20,6 +20,7 @@ from latentmap.errors import SupportError
 from latentmap.images import ImageSource
 from latentmap.model import Model
 from latentmap.progress import Progress
+from latentmap.report import Shown, Table
 from latentmap.support.race import CONFIDENCE, Controls, Race
 
 _BATCH = 64  # The decoders' inner images are what fills the memory.
@@ -27,7 +28,7 @@ _ROUNDING = 16 * float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, eq=False)
-class Ordering:
+class Ordering(Shown):
     """The latent variables of a model by what an image loses without each of them.
 
     The gain of variable i is the mean over images x of mse(x, dec(z with z_i = center_i)) - mse(x,
@@ -63,6 +64,15 @@ class Ordering:
     inactive: tuple[int, ...] = ()
     skipped: tuple[str, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        first = ", ".join(map(str, self.order[: self.leading]))
+        return f"<Ordering of {len(self.order)} variables: {first} lead>"
+
+    def tables(self) -> list[Table]:
+        from latentmap.support.tables import gains_table, ordering_table
+
+        return [gains_table(self), ordering_table(self)]
 
     @property
     def saved(self) -> float:

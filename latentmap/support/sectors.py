@@ -159,3 +159,13 @@ def members_of_each(coordinates: np.ndarray, *, threshold: float) -> np.ndarray:
     """How many of ``n`` coordinates ``(n, k)`` are members of each sector, ``(2^k,)``."""
     numbers = sector_numbers(coordinates)[are_members(coordinates, threshold=threshold)]
     return np.bincount(numbers, minlength=2 ** coordinates.shape[1])
+
+
+def signs_of(number: int, k: int) -> str:
+    """The signs of the ``k`` leading variables in a sector, the first at the left.
+
+    Example:
+        >>> signs_of(6, 3)
+        '-++'
+    """
+    return "".join("+" if number >> bit & 1 else "-" for bit in range(k))

@@ -50,8 +50,8 @@ class Spread:
         }
         result: dict[str, Any] = {"n_random": self.n_random, "skipped": list(self.skipped)}
         for name, estimate in named.items():
-            value, low, high = estimate or (None, None, None)
-            result |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            names = (name, f"{name}_low", f"{name}_high")
+            result |= dict.fromkeys(names) if estimate is None else estimate.to_json(name)
         return result
 
     @classmethod
@@ -63,24 +63,17 @@ class Spread:
         """
 
         def estimate(name: str) -> Estimate | None:
-            value = record[name]
-            return None if value is None else Estimate(*(record[name + e] for e in _ENDS))
-
-        def known(name: str) -> Estimate:
-            return estimate(name) or Estimate(math.nan, math.nan, math.nan)
+            return None if record[name] is None else Estimate.from_json(record, name)
 
         return cls(
-            known("support_mse"),
+            Estimate.from_json(record, "support_mse"),
             estimate("one_of_each_mse"),
             estimate("occupied_mse"),
-            known("random_mse"),
-            known("ratio"),
+            Estimate.from_json(record, "random_mse"),
+            Estimate.from_json(record, "ratio"),
             int(record["n_random"]),
             tuple(record.get("skipped", ())),
         )
-
-
-_ENDS = ("", "_low", "_high")
 
 
 def measure_spread(

@@ -16,13 +16,14 @@ from latentmap.codes import Codes, Space, is_known
 from latentmap.errors import SupportError
 from latentmap.frames import Frame
 from latentmap.images import ImageSource, OnError, View
+from latentmap.report import Shown, Table
 from latentmap.support.support_file import read_support, write_support
 
 _BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
-class SupportSet:
+class SupportSet(Shown):
     """Images chosen in ``space``, with what chose them; sorted by sector, the fill-up last.
 
     ``ids`` ``(n,)``, ``digests`` ``(n, 16)`` of their contents, ``codes`` ``(n, d)`` float32.
@@ -60,6 +61,22 @@ class SupportSet:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"<SupportSet: {self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """How many images of how many, how they were chosen, and in which space."""
+        strategy = self.settings["strategy"]
+        return f"{len(self)} images of {self.n_candidates:,}, by {strategy}, in {self.space}"
+
+    def tables(self) -> list[Table]:
+        from latentmap.support.spread import Spread
+        from latentmap.support.tables import set_tables
+
+        kept = self.settings.get("spread")
+        return set_tables(self, None if kept is None else Spread.from_json(kept))
 
     @property
     def threshold(self) -> float:

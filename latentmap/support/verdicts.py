@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from latentmap.intervals import Estimate
+from latentmap.report import Shown, Table
 from latentmap.support.selection import Strategy
 
 FIGURES = ("r2", "efficiency")
@@ -41,14 +42,13 @@ class StrategyPoint:
         """All figures, each with ``_low`` and ``_high``."""
         row: dict[str, Any] = {"strategy": self.strategy, "size": self.size, "draws": self.draws}
         for name in (*FIGURES, *(f"{figure}_gain" for figure in FIGURES)):
-            value, low, high = getattr(self, name)
-            row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            row |= getattr(self, name).to_json(name)
         verdicts = {f"{figure}_verdict": self.verdict(figure) for figure in FIGURES}
         return {**row, **verdicts, **self.built}
 
 
 @dataclass(frozen=True, eq=False)
-class SupportComparison:
+class SupportComparison(Shown):
     """Strategies against random images, at several sizes.
 
     ``r2`` is over ``n_test`` images, ``efficiency`` over ``n_images`` of them. ``all_r2`` and
@@ -62,6 +62,15 @@ class SupportComparison:
     n_test: int
     n_images: int
     record: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(map(str, self.sizes))
+        return f"<SupportComparison of {', '.join(self.strategies)} at {sizes} images>"
+
+    def tables(self) -> list[Table]:
+        from latentmap.support.tables import strategies_table
+
+        return [strategies_table(self)]
 
     @property
     def sizes(self) -> list[int]:

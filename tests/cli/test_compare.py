@@ -6,9 +6,9 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from latentmap.cli import compare_tables
 from latentmap.cli.main import main
 from latentmap.comparison.result import Composition
+from latentmap.comparison.tables import ways_table
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
 from latentmap.errors import MapError
@@ -44,9 +44,9 @@ def save_gan(path):
 def test_a_comparison_is_two_tables(workdir):
     result = compare()
     lines = result.stdout.splitlines()
-    assert lines[0].split()[:4] == ["from", "to", "type", "R2"]
-    assert [line.split()[:3] for line in lines[1:3]] == [["a", "b", "2"], ["b", "a", "2"]]
-    assert "fitted on" in lines[3]
+    assert lines[1].split()[:4] == ["from", "to", "type", "R2"]
+    assert [line.split()[:3] for line in lines[2:4]] == [["a", "b", "2"], ["b", "a", "2"]]
+    assert "fitted on" in lines[4]
     assert "PWCCA" in result.stdout
     assert "of 19 random pairings are as alike" in result.stdout
     assert "third model" not in result.stdout
@@ -58,7 +58,7 @@ def test_three_models_have_ways_by_a_third(workdir):
     save_model(build("vae", config), workdir / "c.safetensors", training={})
     result = compare(models=[*MODELS, "c.safetensors"])
     assert "a way by a third model loses" in result.stdout
-    rows = [line.split()[:3] for line in result.stdout.splitlines()[1:7]]
+    rows = [line.split()[:3] for line in result.stdout.splitlines()[2:8]]
     assert ["a", "c", "1"] in rows
 
 
@@ -140,8 +140,10 @@ def test_the_median_way_is_between_the_two_in_the_middle():
     lost = [Estimate(value, value, value) for value in (0.1, 0.2, 0.4, 0.8)]
     ways = [Composition(0, 1, 2, one, one) for one in lost]
     models = [SimpleNamespace(label=name) for name in "abc"]
-    shown = compare_tables._ways(SimpleNamespace(compositions=ways, models=models))
-    assert "loses 0.300 of R2 in the median, 0.800 (0.800, 0.800) at most" in shown
+    direct = SimpleNamespace(figures=SimpleNamespace(r2=lost[0]))
+    found = SimpleNamespace(compositions=ways, models=models, pairs={(0, 2): direct})
+    shown = ways_table(found).note
+    assert "loses 0.300 of R2 in the median, 0.800 [0.800, 0.800] at most" in shown
 
 
 def test_images_can_be_made_by_a_generator(workdir):

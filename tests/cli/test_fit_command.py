@@ -51,7 +51,7 @@ def test_fit_writes_a_map_and_prints_its_scores(workdir):
     assert linear_map.record["split"] == "train"
     assert set(linear_map.record["versions"]) == {"latentmap", "numpy", "torch"}
     assert result.stdout.startswith("a-to-b.safetensors: z of a (5-d")
-    assert re.search(r"M_mse +0\.\d+ +0\.\d+ +0\.\d+ +relocated image", result.stdout)
+    assert re.search(r"M_mse +0\.\d+ \[0\.\d+, 0\.\d+\] +relocated image", result.stdout)
     assert f"scored on {(splits() == 'test').sum()} images" in result.stdout
 
 

@@ -38,15 +38,16 @@ def built(workdir):
 def test_the_table_and_the_figures_are_those_of_the_file(built):
     lines = run("show", "s.h5").stdout.splitlines()
     support = SupportSet.load(built / "s.h5")
-    assert lines[0].split() == ["sector", "signs", "members", "in", "the", "set"]
-    number, signs, members, chosen = lines[1].split()
+    assert lines[1].split() == ["sector", "signs", "members", "in", "the", "set"]
+    number, signs, members, chosen = lines[2].split()
     assert int(members) == support.occupancy.max() == support.occupancy[int(number)]
     assert signs == "".join("+" if int(number) >> bit & 1 else "-" for bit in range(3))
     assert int(chosen) == (support.sector == int(number)).sum()
     spread = support.settings["spread"]
-    (line,) = [line for line in lines if line.startswith("distance of members")]
+    (line,) = [line for line in lines if line.startswith("images of the set")]
     assert f"{spread['support_mse']:.4f}" in line
-    assert any(line.startswith("threshold 0.05") and "chi-square" in line for line in lines)
+    (head,) = [number for number, line in enumerate(lines) if "chi-square" in line]
+    assert lines[head + 1].startswith("0.05 ")
 
 
 def test_json_has_the_figures(built):
@@ -71,10 +72,10 @@ def test_only_the_images_of_a_sector_are_listed(built):
     support = SupportSet.load(built / "s.h5")
     number = int(support.sector[support.filled][0])
     lines = run("show", "s.h5", "--sector", number).stdout.splitlines()
-    assert lines[0].split()[:4] == ["image", "of", "sector", str(number)]
+    assert lines[1].split()[:4] == ["image", "of", "sector", str(number)]
     mine = support.ids[support.sector == number].tolist()
-    assert [line.split()[0] for line in lines[1 : len(mine) + 1]] == mine
-    assert lines[2].split()[2] == "filled"
+    assert [line.split()[0] for line in lines[2 : len(mine) + 2]] == mine
+    assert lines[3].split()[2] == "filled"
     found = json.loads(run("show", "s.h5", "--sector", number, "--json").stdout)
     assert [one["id"] for one in found["members"]] == mine
     assert "the sectors of s.h5 are 0 to 7" in refusal("s.h5", "--sector", 8, code=2)

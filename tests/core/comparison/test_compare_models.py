@@ -63,8 +63,8 @@ def test_models_that_show_the_same_differ_by_a_rotation(tmp_path):
     assert list(result.pairs) == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
     for pair in result.pairs.values():
         assert pair.kind == 1
-        assert pair.r2.value == pytest.approx(1, abs=1e-5)
-        assert pair.efficiency.value == pytest.approx(1, abs=1e-3)
+        assert pair.figures.r2.value == pytest.approx(1, abs=1e-5)
+        assert pair.figures.efficiency.value == pytest.approx(1, abs=1e-3)
         assert pair.cycle.value == pytest.approx(0, abs=1e-5)
     for way in result.compositions:
         assert way.lost_r2.value == pytest.approx(0, abs=1e-5)
@@ -93,7 +93,7 @@ def test_scores_are_those_of_evaluate(tmp_path):
         for name in ("r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency"):
             mine, theirs = getattr(pair, name), getattr(scores, name)
             assert tuple(mine) == pytest.approx(tuple(theirs), rel=1e-5, nan_ok=True), name
-    assert result.pairs[0, 1].efficiency.value > 0.5
+    assert result.pairs[0, 1].figures.efficiency.value > 0.5
     assert (result.pairs[0, 1].kind, result.pairs[0, 3].kind) == (1, 2)
 
 
@@ -175,7 +175,7 @@ def test_methods_are_judged_by_their_codes(tmp_path):
     result = compared(tmp_path, models, images, methods=methods)
     pair = result.pairs[0, 1]
     assert [one.method for one in pair.methods] == [*methods[:3], "mean-only"]
-    assert pair.methods[0].r2.value == pytest.approx(pair.r2.value, abs=1e-3)
+    assert pair.methods[0].r2.value == pytest.approx(pair.figures.r2.value, abs=1e-3)
     assert pair.methods[3].r2.value == pytest.approx(0, abs=0.1)
     with pytest.raises(MapError, match="unknown method 'magic': choose one of least-squares"):
         compared(tmp_path, models, images, methods=["magic"])
@@ -319,7 +319,7 @@ def test_models_are_compared_on_images_that_one_of_them_makes(tmp_path):
     images, seen = made(tmp_path, models, 1)
     assert [model.name for model in seen] == ["a", "s", "c"]
     result = compared(tmp_path, seen, images)
-    assert all(pair.r2.value > 0.999 for pair in result.pairs.values())
+    assert all(pair.figures.r2.value > 0.999 for pair in result.pairs.values())
     # Its codes are known, so its own images are what it was asked for, up to their 255 steps.
     assert result.models[1].reconstruction_mse.value < 1e-5
 

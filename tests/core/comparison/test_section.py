@@ -53,9 +53,9 @@ def test_every_ordered_pair_stands_in_the_table_with_its_figures(comparison, sec
     for row, pair in zip(table.rows, comparison.pairs.values(), strict=True):
         cells = dict(zip(titles, row.cells, strict=True))
         assert cells["type"] == pair.kind
-        assert cells["R2"] == Measure.of(pair.r2)
-        assert cells["M_mse"] == Measure.of(pair.m_mse)
-        assert cells["efficiency"] == Measure.of(pair.efficiency)
+        assert cells["R2"] == Measure.of(pair.figures.r2)
+        assert cells["M_mse"] == Measure.of(pair.figures.m_mse)
+        assert cells["efficiency"] == Measure.of(pair.figures.efficiency)
 
 
 def test_heat_maps_have_the_figure_of_each_pair(comparison, sections):
@@ -63,7 +63,7 @@ def test_heat_maps_have_the_figure_of_each_pair(comparison, sections):
     (back,) = blocks(sections["ways"], HeatMap)
     for (i, j), pair in comparison.pairs.items():
         cell = r2.cells[i][j]
-        assert (cell.value, cell.link) == (pair.r2.value, f"pair-{i}-{j}")
+        assert (cell.value, cell.link) == (pair.figures.r2.value, f"pair-{i}-{j}")
         assert f"{comparison.models[i].label} to {comparison.models[j].label}" in cell.meaning
         assert back.cells[i][j].value == 1 - pair.cycle.value
     assert [r2.cells[i][i] for i in range(3)] == [None] * 3
@@ -79,7 +79,10 @@ def test_the_interval_of_what_is_left_is_turned_around(comparison):
 
 def test_a_figure_that_is_not_defined_is_said_to_be(comparison):
     nothing = Estimate(float("nan"), float("nan"), float("nan"))
-    pairs = {place: replace(pair, r2=nothing) for place, pair in comparison.pairs.items()}
+    pairs = {
+        place: replace(pair, figures=replace(pair.figures, r2=nothing))
+        for place, pair in comparison.pairs.items()
+    }
     sections = comparison_sections(replace(comparison, pairs=pairs))
     (heat,) = blocks(sections[1], HeatMap)
     assert heat.cells[0][1].value is None
@@ -133,7 +136,7 @@ def test_all_ways_by_a_third_are_there(comparison, sections):
     way = comparison.compositions[0]
     assert table.rows[0].cells[3:] == [
         Measure.of(way.r2),
-        Measure.of(comparison.pairs[way.source, way.target].r2),
+        Measure.of(comparison.pairs[way.source, way.target].figures.r2),
         Measure.of(way.lost_r2),
     ]
 

@@ -3,6 +3,7 @@ import math
 import torch
 
 from latentmap.codes import Space
+from latentmap.intervals import Estimate
 from latentmap.relocation.relocating import Relocated
 from latentmap.relocation.section import curve_section, relocation_grid
 from latentmap.relocation.several_maps import CurvePoint, LearningCurve
@@ -18,7 +19,7 @@ def curve_of(**figures):
     points = []
     for at, size in enumerate((16, 256)):
         values = {name: figures.get(name, (0.5, 0.5))[at] for name in NAMES}
-        spread = {name: (value, value - 0.1, value + 0.1) for name, value in values.items()}
+        spread = {name: Estimate(v, v - 0.1, v + 0.1) for name, v in values.items()}
         points.append(CurvePoint(size, 3, spread))
     return LearningCurve(*SPACES, "ridge", points, 0.01, 0.05, 100, {})
 

@@ -1,0 +1,153 @@
+"""The tables of the benchmark: errors, what they are made of, coverage, sectors, extremes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from latentmap.expressiveness.coverage import FIGURES
+from latentmap.expressiveness.result import Expressiveness, TargetScores
+from latentmap.intervals import Estimate
+from latentmap.report import Cell, Column, Measure, Row, Table
+from latentmap.support.sectors import signs_of
+
+_SECTORS = 5  # That a terminal shows of a target beside the blind ones.
+_NAMED = 5  # Images.
+_HEAD = (Column("model"), Column("target"))
+
+
+def bench_tables(results: Sequence[Expressiveness]) -> list[Table]:
+    """What is known of all generators, as it fits into a terminal."""
+    calibrations = "\n".join(map(calibration, results))
+    tables = [
+        replace(errors_table(results), note=calibrations),
+        _parts_table(results),
+        _coverage_table(results),
+        sectors_table(results, most=_SECTORS),
+        _extremes_table(results),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def calibration(result: Expressiveness) -> str:
+    """Whether the search in a generator can be believed, in words."""
+    if result.calibration is None:
+        return (
+            f"{result.name}: not calibrated, for lack of a search; as it was not searched, its "
+            "limit is not known"
+        )
+    trust = "reliable" if result.reliable else "UNRELIABLE on others, take more steps or starts"
+    return (
+        f"{result.name}: the search misses {result.calibration:.1%} of the variance of own images: "
+        f"{trust}"
+    )
+
+
+def errors_table(results: Sequence[Expressiveness]) -> Table:
+    """The errors of all generators on all target sets, by every method."""
+    columns = [
+        *_HEAD,
+        Column("method"),
+        Column("n"),
+        Column("mse", "pixels in [0, 1]", "low", 5),
+        Column("SSIM", "structural similarity", "high", 3),
+        Column("x own", "error over that of the generator's own images", "low", 2),
+        Column("in [-1, 1]", "the mse of pixels in [-1, 1]", "low", 4),
+    ]
+    rows = []
+    for result in results:
+        for target in (result.own, *result.targets):
+            for name, one in target.reproductions.items():
+                doubted = result.reliable is False and name in ("search", "hybrid")
+                note = "unreliable" if doubted and target is not result.own else ""
+                cells: list[Cell] = [result.name, target.name, name, len(target.ids)]
+                measures = [Measure.of(one.mean_mse, note), Measure.of(one.mean_ssim)]
+                signed = 4 * one.mean_mse.value
+                rows.append(Row([*cells, *measures, _measure(one.ratio), signed]))
+    return Table("Errors", columns, rows)
+
+
+def sectors_table(results: Sequence[Expressiveness], *, most: int | None = None) -> Table:
+    """The errors in the sectors of all target sets; the blind ones and the ``most`` worst."""
+    columns = [
+        *_HEAD,
+        Column("sector"),
+        Column("n"),
+        Column("mse", "", "low", 5),
+        Column("x rest", "error over that of all other images", "low", 2),
+        Column("p", "chance that as many random images are as bad", decimals=4),
+        Column("blind", "too bad to be chance, and at least 1.5 times the rest"),
+        Column("share", "of these images", decimals=3),
+        Column("of own", "share of the generator's own images", decimals=3),
+        Column("signs", "of the leading variables, the first at the left"),
+    ]
+    rows, notes = [], []
+    for result, target in _others(results):
+        for place, one in enumerate(target.sectors):
+            if most is None or place < most or one.blind:
+                cells = [
+                    *(one.number, len(one.positions), Measure.of(one.mse), one.excess),
+                    *(one.p_value, "blind" if one.blind else "", one.share, one.own_share),
+                ]
+                signs = signs_of(one.number, len(target.variables))
+                rows.append(Row([result.name, target.name, *cells, signs]))
+        if target.sectors:
+            notes.append(_blindness(result, target))
+    return Table("Sectors, or groups of similar images", columns, rows, "\n".join(notes))
+
+
+def _blindness(result: Expressiveness, target: TargetScores) -> str:
+    """In how many sectors a generator is blind, in words."""
+    blind = sum(one.blind for one in target.sectors)
+    # Without a search it is not known whether the generator is, or its network.
+    unreliable = " (unreliable)" if result.reliable is False else ""
+    doubt = " for the network" if target.limit is None else unreliable
+    said = f"{blind} of {len(target.sectors)} sectors are blind{doubt}"
+    return f"{result.name}, {target.name}: {said}"
+
+
+def _parts_table(results: Sequence[Expressiveness]) -> Table:
+    """What of an error is the generator's, its network's, and the map's."""
+    columns = [
+        *_HEAD,
+        Column("generator limit", "error of the best code that was found", "low", 5),
+        Column("encoder gap", "what the network loses against it", "low", 5),
+        Column("map gap", "what mapped codes lose against the network", "low", 5),
+    ]
+    rows = []
+    for result, target in _others(results):
+        parts = (target.limit, target.encoder_gap, target.map_gap)
+        if any(parts):
+            rows.append(Row([result.name, target.name, *map(_measure, parts)]))
+    return Table("What the errors are made of", columns, rows)
+
+
+def _coverage_table(results: Sequence[Expressiveness]) -> Table:
+    columns = [*_HEAD, *(Column(name, "", "high", 3) for name in FIGURES)]
+    rows = [
+        Row([result.name, target.name, *(getattr(target.coverage, name).value for name in FIGURES)])
+        for result, target in _others(results)
+        if target.coverage is not None
+    ]
+    return Table("Coverage", columns, rows)
+
+
+def _extremes_table(results: Sequence[Expressiveness]) -> Table:
+    """The images that a generator reproduces worst and best."""
+    rows = []
+    for result, target in _others(results):
+        order = target.worst_first
+        named = [", ".join(map(str, target.ids[part[:_NAMED]])) for part in (order, order[::-1])]
+        rows.append(Row([result.name, target.name, *named]))
+    return Table("Images", [*_HEAD, Column("worst"), Column("best")], rows)
+
+
+def _others(results: Sequence[Expressiveness]) -> Iterator[tuple[Expressiveness, TargetScores]]:
+    """Every generator with every target but its own images."""
+    for result in results:
+        for target in result.targets:
+            yield result, target
+
+
+def _measure(estimate: Estimate | None) -> Measure | None:
+    return None if estimate is None else Measure.of(estimate)

@@ -1,0 +1,72 @@
+"""The tables of a map: what it is and explains, and the factors that its spaces share."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from latentmap.mapping.linear_map import LinearMap
+from latentmap.mapping.spectrum import SharedFactors, SharedRank
+from latentmap.mapping.summary import describe
+from latentmap.report import Cell, Column, Row, Table
+
+_LISTED = 8  # Variables, or factors, that a table names.
+
+
+def map_table(linear_map: LinearMap) -> Table:
+    """Its spaces, how it was fitted, and what it explains over the pairs of the fit."""
+    description = describe(linear_map)
+    record = linear_map.record
+    cells: dict[str | Column, Cell] = {
+        **{name: _end(linear_map, name) for name in ("source", "target")},
+        "method": linear_map.method,
+        "settings": linear_map.chosen or None,
+        "chosen by": ", ".join(part["criterion"] for part in description["selection"]) or None,
+        "pairs": linear_map.n_pairs,
+        "rank": linear_map.rank,
+        "condition": linear_map.condition,
+        **{name.replace("_", " "): value for name, value in linear_map.figures.items()},
+    }
+    note = ""
+    if "explained" in description:
+        note = "R2, the effective rank and what stands of variables are over the pairs of the fit"
+        cells |= {
+            Column("R2", decimals=4): description["explained"],
+            "effective rank": description["effective_rank"],
+            "R2 of target variables": _largest(description["explained_per_variable"]),
+            "lost without source variables": _largest(description["relevance"]),
+        }
+    made_of = "; ".join(part["map"] for part in record.get("made_of", ()))
+    cells |= {"made of": made_of or None, "command": record.get("command")}
+    return Table.of_one("Map", cells, note)
+
+
+def factors_table(factors: SharedFactors, rank: SharedRank) -> Table:
+    """The leading factors that two spaces share, and how many there are."""
+    columns = [
+        Column("factor"),
+        Column("target share", "of the target's variance", "high", 4),
+        Column("source share", "of the source's variance", decimals=4),
+        Column("correlation", "of the predicted with the true target score", "high", 4),
+        Column("held-out gain", "of R2", "high", 5),
+        Column("p", "how often random pairings gain as much", decimals=3),
+    ]
+    parts = (factors.share, factors.source_share, factors.correlation, rank.gains, rank.p_values)
+    shown = min(_LISTED, len(factors.share), len(rank.gains))
+    rows = [Row([k + 1, *(float(part[k]) for part in parts)]) for k in range(shown)]
+    return Table("Shared factors", columns, rows, str(rank))
+
+
+def _end(linear_map: LinearMap, name: str) -> str:
+    """One of the two spaces, and how its model was called."""
+    space, reference = getattr(linear_map, name), getattr(linear_map, f"{name}_reference")
+    return f"{space}, {reference}" if reference else str(space)
+
+
+def _largest(values: Sequence[float]) -> str:
+    """The variables with the largest values, and the median."""
+    order = sorted((i for i, one in enumerate(values) if one == one), key=lambda i: -values[i])
+    named = ", ".join(f"{i}: {values[i]:.4g}" for i in order[:_LISTED])
+    middle = statistics.median(values[i] for i in order) if order else math.nan
+    return f"{named}; median {middle:.4g}"
