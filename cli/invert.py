@@ -12,7 +12,6 @@ from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.options import (
     CoderOptions,
     DataOptions,
-    NumberRange,
     batch_size_option,
     class_option,
     data_options,
@@ -24,9 +23,7 @@ from latentmap.cli.options import (
 )
 from latentmap.cli.report_option import add_to_report, check_report, report_option
 from latentmap.cli.sample import SPACE_KINDS
-
-# A test compares these with the library's own lists, which cannot be imported here without torch.
-METHODS = ("network", "search", "hybrid")
+from latentmap.cli.search_options import METHODS, WeightedSearchOptions, weighted_search_options
 
 
 @click.command(cls=Command)
@@ -44,38 +41,7 @@ METHODS = ("network", "search", "hybrid")
     type=click.Choice(SPACE_KINDS),
     help="StyleGAN: the space that is searched.  [default: that of the model]",
 )
-@click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    default=500,
-    show_default=True,
-    metavar="N",
-    help="At most so many steps from a start.",
-)
-@click.option(
-    "--starts",
-    type=click.IntRange(min=1),
-    default=4,
-    show_default=True,
-    metavar="N",
-    help="Starts an image, of which the best is kept after a trial.",
-)
-@click.option(
-    "--perceptual",
-    type=NumberRange(min=0),
-    default=0.0,
-    show_default=True,
-    metavar="WEIGHT",
-    help="Add (1 - SSIM) times this to the squared error that a search makes small.",
-)
-@click.option(
-    "--prior",
-    type=NumberRange(min=0),
-    default=0.0,
-    show_default=True,
-    metavar="WEIGHT",
-    help="Add the code's squared distance from the prior's mean, about 1 for samples, times this.",
-)
+@weighted_search_options
 @output_option(
     "--codes-out",
     "The codes, .npz or .h5.",
@@ -110,10 +76,7 @@ def invert(
     data: DataOptions,
     method: Any,
     space: Any,
-    steps: int,
-    starts: int,
-    perceptual: float,
-    prior: float,
+    search: WeightedSearchOptions,
     codes_out: Path | None,
     figure: Path | None,
     n_images: int,
@@ -144,7 +107,7 @@ def invert(
     from latentmap.encoders import load
     from latentmap.encoders.inverted import in_space
     from latentmap.encoders.sampling import adjust
-    from latentmap.inversion import SearchSettings, invert_images
+    from latentmap.inversion import invert_images
     from latentmap.inversion.inverting import require_method
     from latentmap.inversion.section import inversion_section
     from latentmap.model import decode_all
@@ -162,7 +125,6 @@ def invert(
     if figure is not None:
         require_picture_suffix(figure)
     check_report(report)
-    search = SearchSettings(steps=steps, starts=starts, perceptual=perceptual, prior=prior)
     model = adjust(load(reference, device=device), label=label)
     if space is not None:
         model = in_space(model, space)
@@ -171,7 +133,7 @@ def invert(
     coder = CoderOptions(batch_size=batch_size).open(data)
     started = time.perf_counter()
     codes, images, inverted = invert_images(
-        model, source, coder, method=method, search=search, seed=seed
+        model, source, coder, method=method, search=search.to_library(), seed=seed
     )
     seconds = time.perf_counter() - started
     result: dict[str, Any] = {"model": reference, "space": codes.space.kind}

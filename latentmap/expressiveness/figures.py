@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,46 @@ import numpy as np
 import torch
 from PIL import Image
 
-from latentmap.expressiveness.result import TargetScores
+from latentmap.expressiveness.result import Expressiveness, TargetScores
 from latentmap.model import Model, decode_all
-from latentmap.report import image_grid, save_plot
+from latentmap.report import image_grid, save_figure, save_plot
 from latentmap.support.sectors import signs_of
 
 _COLUMNS = 8
+
+
+def save_pictures(
+    results: Sequence[Expressiveness], models: Sequence[Model], folder: str | Path
+) -> None:
+    """Draws, for every generator and every set, images over their reproductions, those of blind
+    sectors, and the errors by sector; ``models`` are those that the results are of.
+
+    Raises:
+        OutputError: the folder or a picture in it cannot be written.
+    """
+    folder = Path(folder)
+    folder.mkdir(exist_ok=True)
+    used: set[str] = set()
+    for result, model in zip(results, models, strict=True):
+        for scores in (result.own, *result.targets):
+            stem = f"{result.name}-{scores.name}"
+            save_figure(reproduction_figure(scores, model), folder / _unused(stem, used))
+            if any(one.blind for one in scores.sectors):
+                picture = blind_figure(scores, model)
+                save_figure(picture, folder / _unused(f"{stem}-blind", used))
+            if scores.sectors:
+                path = folder / _unused(f"{stem}-sectors", used)
+                save_sector_map(scores, path, model=result.name)
+
+
+def _unused(title: str, used: set[str]) -> str:
+    """The name of a picture's file, with a number where another picture has it; notes it."""
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in title)
+    numbered = (f"{plain}-{number}" for number in itertools.count(2))
+    # Some disks take letters of either case for the same.
+    stem = next(one for one in itertools.chain([plain], numbered) if one.casefold() not in used)
+    used.add(stem.casefold())
+    return f"{stem}.png"
 
 
 def reproduction_figure(target: TargetScores, model: Model, *, n: int = _COLUMNS) -> Image.Image:

@@ -1,0 +1,75 @@
+"""The image sets of ``latentmap bench``: own images, data sets and support sets, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from latentmap.cli.options import DataOptions, refuse_given
+
+if TYPE_CHECKING:
+    from latentmap.expressiveness.targets import TargetName, TargetSet
+
+
+@dataclass(frozen=True)
+class AskedSets:
+    """The sets that generators are asked to reproduce; ``own`` is the number of own images, None
+    where it is not said.
+    """
+
+    names: Sequence[TargetName]
+    data: DataOptions
+    own: int | None
+
+    @classmethod
+    def parse(cls, context: click.Context, texts: Sequence[str], data: DataOptions) -> AskedSets:
+        """What texts such as own:256, faces.zip:256 and support.h5 name.
+
+        Raises:
+            click.UsageError: own images twice, or options about images that no set has a use for.
+            ImageError: a text names no set.
+        """
+        from latentmap.expressiveness.targets import TargetName
+        from latentmap.support.support_file import holds_support
+
+        names = [TargetName.parse(text) for text in texts]
+        own = [name.n for name in names if name.path is None]
+        if len(own) > 1:
+            raise click.UsageError("own images are one set: give --set own:N once")
+        support_sets = [holds_support(Path(one.path)) for one in names if one.path is not None]
+        if data.path is not None and not any(support_sets):
+            raise click.UsageError(
+                "--data is where the images of a support set are: leave it out, or give a support "
+                "set as --set"
+            )
+        if all(support_sets):
+            choices = ("split", "limit", "group_by", "attributes", "where")
+            refuse_given(context, choices, "where no --set is a data set")
+        return cls(names, data, own[0] if own else None)
+
+    def open(self, *, seed: int) -> list[TargetSet]:
+        """The sets but for own images; support sets out of --data where it is given.
+
+        Raises:
+            LatentmapError: images are not to be had.
+        """
+        from latentmap.expressiveness.targets import TargetSet, titles_of
+        from latentmap.support import SupportSet
+        from latentmap.support.support_file import holds_support
+
+        whole = None if self.data.path is None else DataOptions(self.data.path).open()
+        opened = []
+        for name, title in zip(self.names, titles_of(self.names), strict=True):
+            if name.path is None:
+                continue
+            if holds_support(Path(name.path)):
+                support = SupportSet.load(Path(name.path))
+                opened.append(TargetSet.of_support(support, whole, n=name.n, name=title, seed=seed))
+            else:
+                images = replace(self.data, path=name.path).open()
+                opened.append(TargetSet.of_images(images, name.n, name=title, seed=seed))
+        return opened

@@ -1,0 +1,81 @@
+"""How codes of any image are searched for: what ``bench`` and ``invert`` share."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from latentmap.cli.declaring import together
+from latentmap.cli.options import NumberRange
+
+if TYPE_CHECKING:
+    from latentmap.inversion import SearchSettings
+
+# A test compares these with the library's own list, which cannot be imported here without torch.
+METHODS = ("network", "search", "hybrid")
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """The settings of a search, as given on the command line."""
+
+    steps: int
+    starts: int
+
+    def to_library(self) -> SearchSettings:
+        """The same for the library."""
+        from latentmap.inversion import SearchSettings
+
+        return SearchSettings(**asdict(self))
+
+
+@dataclass(frozen=True)
+class WeightedSearchOptions(SearchOptions):
+    """The same with the weights of what a search may make small besides."""
+
+    perceptual: float
+    prior: float
+
+
+_STEPS = click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    metavar="N",
+    help="At most so many steps from a start.",
+)
+_STARTS = click.option(
+    "--starts",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Starts an image, of which the best is kept after a trial.",
+)
+search_options = together("search", SearchOptions, _STEPS, _STARTS)
+weighted_search_options = together(
+    "search",
+    WeightedSearchOptions,
+    _STEPS,
+    _STARTS,
+    click.option(
+        "--perceptual",
+        type=NumberRange(min=0),
+        default=0.0,
+        show_default=True,
+        metavar="WEIGHT",
+        help="Add (1 - SSIM) times this to the squared error that a search makes small.",
+    ),
+    click.option(
+        "--prior",
+        type=NumberRange(min=0),
+        default=0.0,
+        show_default=True,
+        metavar="WEIGHT",
+        help="Add the code's squared distance from the prior's mean, about 1 for samples, times "
+        "this.",
+    ),
+)
