@@ -33,6 +33,20 @@ class _Pending:
     since: float = field(default_factory=time.monotonic)
 
 
+@dataclass(frozen=True, eq=False)
+class Access:
+    """How a cache meets its disk: ``storage`` is the disk, a shard is closed when it has
+    ``shard_bytes`` or is ``shard_seconds`` old, ``known`` are the files whose bytes were checked,
+    and ``notify`` gets a line when damage is repaired, or another process is waited for.
+    """
+
+    storage: Storage
+    shard_bytes: int
+    shard_seconds: float
+    notify: Notify | None
+    known: Known = field(default_factory=set)
+
+
 class EntryWriter:
     """Writes the codes of one entry, in the order of its images; made by ``LatentCache.writer``.
 
@@ -46,26 +60,18 @@ class EntryWriter:
         self,
         folder: Path,
         blank: Manifest,
+        access: Access,
         *,
         ids: np.ndarray,
         digests: np.ndarray,
-        storage: Storage,
-        shard_bytes: int,
-        shard_seconds: float,
-        known: Known,
         timeout: float | None,
-        notify: Notify | None,
     ) -> None:
         self._folder = folder
         self._manifest = blank
+        self._access = access
         self._ids = ids
         self._digests = digests
-        self._storage = storage
-        self._shard_bytes = shard_bytes
-        self._shard_seconds = shard_seconds
-        self._known = known
         self._timeout = timeout
-        self._notify = notify
         self._stack = ExitStack()
         self._failed = False
         self._published = False
@@ -89,10 +95,12 @@ class EntryWriter:
     def __enter__(self) -> EntryWriter:
         with ExitStack() as stack, self._saving():
             lock = lock_path(self._folder)
-            self._storage.make_folder(lock.parent)
+            self._access.storage.make_folder(lock.parent)
             what = f"entry {self._folder.name} of {lock.parents[1]}"
-            stack.enter_context(hold_lock(lock, what, timeout=self._timeout, notify=self._notify))
-            self._storage.make_folder(self._folder)
+            stack.enter_context(
+                hold_lock(lock, what, timeout=self._timeout, notify=self._access.notify)
+            )
+            self._access.storage.make_folder(self._folder)
             self._resume()
             self._stack = stack.pop_all()
         return self
@@ -148,8 +156,8 @@ class EntryWriter:
         ]
         pending.size += pending.codes[-1].nbytes
         pending.stop = stop
-        old = time.monotonic() - pending.since >= self._shard_seconds
-        if old or pending.size >= self._shard_bytes:
+        old = time.monotonic() - pending.since >= self._access.shard_seconds
+        if old or pending.size >= self._access.shard_bytes:
             self._commit()
 
     def finish(self) -> Codes:
@@ -165,7 +173,7 @@ class EntryWriter:
             )
         if not self.complete:
             self._commit()
-        return open_codes(self._folder, self._manifest, checksum=False, known=self._known)
+        return open_codes(self._folder, self._manifest, checksum=False, known=self._access.known)
 
     def _resume(self) -> None:
         """Takes over what is committed and right, and removes everything else from the folder."""
@@ -177,7 +185,7 @@ class EntryWriter:
         except DamageError as error:
             manifest, note = blank, f"{error}; all images are encoded again"
         for count, shard in enumerate(manifest.shards):
-            if problem := find_damage(self._folder, shard, known=self._known):
+            if problem := find_damage(self._folder, shard, known=self._access.known):
                 lost = manifest.done - shard.start
                 note = f"{problem}; {lost} images from position {shard.start} on are encoded again"
                 manifest = manifest.cut(count)
@@ -188,14 +196,14 @@ class EntryWriter:
         self._pending = _Pending(manifest.done)
         if note:
             # Before the files go: no manifest may name a file that is not there.
-            self._storage.publish(self._folder / MANIFEST, manifest.to_bytes())
+            self._access.storage.publish(self._folder / MANIFEST, manifest.to_bytes())
             self._published = True
-            if self._notify:
-                self._notify(f"entry {self._folder.name} was damaged: {note}")
+            if self._access.notify:
+                self._access.notify(f"entry {self._folder.name} was damaged: {note}")
         keep = {MANIFEST, *(shard.name for shard in manifest.shards)}
         for path in sorted(self._folder.iterdir()):
             if path.name not in keep:
-                self._storage.unlink(path)
+                self._access.storage.unlink(path)
 
     def _commit(self) -> None:
         """Makes what was appended durable: first the shard, then the manifest that names it."""
@@ -207,7 +215,7 @@ class EntryWriter:
             )
             if any(map(len, self._pending.positions)):
                 manifest = replace(manifest, shards=(*manifest.shards, self._publish_shard()))
-            self._storage.publish(self._folder / MANIFEST, manifest.to_bytes())
+            self._access.storage.publish(self._folder / MANIFEST, manifest.to_bytes())
         self._manifest = manifest
         self._published = True
         self._pending = _Pending(manifest.done)
@@ -226,7 +234,7 @@ class EntryWriter:
             stop=self._pending.stop,
             provenance=self._manifest.provenance(),
         )
-        self._storage.publish(self._folder / record.name, image)
+        self._access.storage.publish(self._folder / record.name, image)
         return record
 
     @contextmanager

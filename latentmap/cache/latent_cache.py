@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from latentmap.cache.covering import locate, select
-from latentmap.cache.entries import Known, open_codes
-from latentmap.cache.entry_writer import EntryWriter
+from latentmap.cache.entries import open_codes
+from latentmap.cache.entry_writer import Access, EntryWriter
 from latentmap.cache.manifest import EntryKey, Manifest
 from latentmap.cache.storage import Storage
 from latentmap.cache.upkeep import Entries
@@ -51,10 +51,7 @@ class LatentCache:
         self.path = Path(path)
         self.entries = Entries(path, storage=storage)
         self.checksums = checksums
-        self._shard_bytes = shard_bytes
-        self._shard_seconds = shard_seconds
-        self._notify = notify
-        self._known: Known = set()
+        self._access = Access(self.entries.storage, shard_bytes, shard_seconds, notify)
 
     def find(self, key: EntryKey) -> Codes | None:
         """The codes with this key, still on disk; None unless all images were committed.
@@ -102,19 +99,15 @@ class LatentCache:
         return EntryWriter(
             self.entries.folder(key.id),
             Manifest(key, space, frame, len(ids)),
+            self._access,
             ids=ids,
             digests=digests,
-            storage=self.entries.storage,
-            shard_bytes=self._shard_bytes,
-            shard_seconds=self._shard_seconds,
-            known=self._known,
             timeout=timeout,
-            notify=self._notify,
         )
 
     def _open(self, manifest: Manifest) -> Codes:
         folder = self.entries.folder(manifest.key.id)
-        return open_codes(folder, manifest, checksum=self.checksums, known=self._known)
+        return open_codes(folder, manifest, checksum=self.checksums, known=self._access.known)
 
     def _cover(
         self, manifest: Manifest, key: EntryKey, ids: np.ndarray, digests: np.ndarray
@@ -124,6 +117,6 @@ class LatentCache:
         folder = self.entries.folder(manifest.key.id)
         # Most entries do not cover: what they are is read first, and every byte only of the one
         # that does.
-        candidate = open_codes(folder, manifest, checksum=False, known=self._known)
+        candidate = open_codes(folder, manifest, checksum=False, known=self._access.known)
         index = locate(candidate, ids, digests)
         return None if index is None else select(self._open(manifest), index, data=key.data)

@@ -124,15 +124,7 @@ def compare_models(
     material = Material.of(models, images, coder, split=options.split)
     train, test = material.train, material.test
     references = references or [model.name for model in models]
-    made = {
-        "split": options.split,
-        "seed": seed,
-        "precision": coder.precision,
-        "images": images.fingerprint,
-        "skipped": sorted({name for codes in train for name in codes.skipped}),
-        "versions": {name: version(name) for name in ("latentmap", "numpy", "scipy", "torch")},
-        **(record or {}),
-    }
+    made = _record(options, coder, material, seed) | dict(record or {})
     compared = _compared(material, options, seed)
     with coder.stage("gathering moments") as progress:
         moments = moments_of_spaces(train, progress=progress)
@@ -153,40 +145,65 @@ def compare_models(
         )
     scored = _draw(len(test[0]), options.scored, seed)
     seen = [codes.take(scored) for codes in test]
-    with coder.stage("scoring images") as progress:
-        pictures = image_figures(
-            models,
-            seen,
-            maps,
-            material.images_of(seen[0]),
-            n_test=len(test[0]),
-            seed=seed,
-            batch_size=coder.batch_size,
-            progress=progress,
-        )
+    found = _Found(
+        models, material, maps, ways, _pictures(models, material, maps, seen, seed, coder)
+    )
     few = [codes.take(np.arange(min(_EXAMPLES, len(codes)))) for codes in seen]
-    examples = examples_of(models, few, maps, material.images_of(few[0]))
     pairs = {}
     with coder.stage("following shared factors") as progress:
         for done, place in enumerate(maps):
-            found = _Found(models, material, maps, ways, pictures)
             pairs[place] = _pair(found, place, methods=options.methods, seed=seed)
             if progress:
                 progress(done + 1, len(maps))
     return ModelComparison(
-        models=_described(models, references, pictures),
+        models=_described(models, references, found.pictures),
         pairs=pairs,
-        compositions=[
-            Composition(*way, ways.composed_r2[way], ways.lost_r2[way]) for way in ways.composed_r2
-        ],
+        compositions=_compositions(ways),
         similarities=similarities,
         layout=lay_out(_r2_matrix(len(models), ways)),
-        examples=examples,
+        examples=examples_of(models, few, maps, material.images_of(few[0])),
         n_fit=len(train[0]),
         n_test=len(test[0]),
         n_scored=len(seen[0]),
         record=made,
     )
+
+
+def _record(options: CompareOptions, coder: Coder, material: Material, seed: int) -> dict[str, Any]:
+    return {
+        "split": options.split,
+        "seed": seed,
+        "precision": coder.precision,
+        "images": material.images.fingerprint,
+        "skipped": sorted({name for codes in material.train for name in codes.skipped}),
+        "versions": {name: version(name) for name in ("latentmap", "numpy", "scipy", "torch")},
+    }
+
+
+def _pictures(
+    models: Sequence[Model],
+    material: Material,
+    maps: Maps,
+    seen: Sequence[Codes],
+    seed: int,
+    coder: Coder,
+) -> ImageFigures:
+    """The figures of the decoded images, of which ``seen`` are the codes."""
+    with coder.stage("scoring images") as progress:
+        return image_figures(
+            models,
+            seen,
+            maps,
+            material.images_of(seen[0]),
+            n_test=len(material.test[0]),
+            seed=seed,
+            batch_size=coder.batch_size,
+            progress=progress,
+        )
+
+
+def _compositions(ways: CodeFigures) -> list[Composition]:
+    return [Composition(*way, ways.composed_r2[way], ways.lost_r2[way]) for way in ways.composed_r2]
 
 
 def _compared(material: Material, options: CompareOptions, seed: int) -> list[Codes]:
@@ -197,7 +214,7 @@ def _compared(material: Material, options: CompareOptions, seed: int) -> list[Co
     if groups is not None and len(np.unique(groups)) == 1:
         raise PairError(
             f"all {len(some)} compared images are of one group, and intervals need two or more: "
-            "compare more (--compared)"
+            "compare more (--similarity-images)"
         )
     return compared
 

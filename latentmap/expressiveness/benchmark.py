@@ -26,7 +26,13 @@ from latentmap.expressiveness.reproducing import (
     reproduce,
     see,
 )
-from latentmap.expressiveness.result import MAPPED, Expressiveness, calibrate, score_target
+from latentmap.expressiveness.result import (
+    MAPPED,
+    Expressiveness,
+    Grouping,
+    calibrate,
+    score_target,
+)
 from latentmap.expressiveness.targets import TargetSet
 from latentmap.inversion.inverting import decoding_errors, require_method
 from latentmap.mapping import LinearMap
@@ -191,13 +197,6 @@ def _bench_one(
         if runs.mapped is not None and runs.mapped[0].target.same_as(model.space):
             found[MAPPED] = carry(*runs.mapped, model, images, target, kept, runs)
         group = groups[number] if groups else None
-        sector, own_sector = None, None
-        if target.sector is not None:
-            sector = target.sector[kept]
-        elif group is not None:
-            sector = group.cells.number[kept]
-            if own.encoded is not None:
-                own_sector = group.cells.nearest(own.encoded)
         results.append(
             score_target(
                 target.name,
@@ -205,10 +204,7 @@ def _bench_one(
                 images,
                 found,
                 seed=runs.seed,
-                sector=sector,
-                reference=None if group is None else group.mse[kept],
-                own_sector=own_sector,
-                variables=target.variables,
+                grouping=_grouping(target, kept, group, own),
                 skipped=skipped,
                 coverage=_coverage(group, own, runs),
             )
@@ -223,6 +219,19 @@ def _bench_one(
         calibration=calibrate(own.images, by_method),
         record=record,
     )
+
+
+def _grouping(
+    target: TargetSet, kept: np.ndarray, group: _Groups | None, own: _Own
+) -> Grouping | None:
+    """The sectors of a support set, or else the cells that the encoder makes of the images."""
+    reference = None if group is None else group.mse[kept]
+    if target.sector is not None:
+        return Grouping(target.sector[kept], reference, variables=target.variables)
+    if group is None:
+        return None
+    own_sector = None if own.encoded is None else group.cells.nearest(own.encoded)
+    return Grouping(group.cells.number[kept], reference, own_sector)
 
 
 def _own_images(model: Model, runs: Runs) -> _Own:

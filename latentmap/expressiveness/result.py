@@ -171,6 +171,26 @@ class Expressiveness(Shown):
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """The sectors or groups ``(n,)`` that the images of a set are in; see ``errors_by_sector``."""
+
+    sector: np.ndarray
+    reference: np.ndarray | None = None
+    own_sector: np.ndarray | None = None
+    variables: tuple[int, ...] = ()
+
+    def errors(self, mse: np.ndarray, *, seed: int) -> list[SectorErrors]:
+        """The errors ``(n,)`` in each sector, worst first."""
+        return errors_by_sector(
+            mse,
+            self.sector,
+            reference=self.reference,
+            own_sector=self.own_sector,
+            seed=seed,
+        )
+
+
 def score_target(
     name: str,
     ids: np.ndarray,
@@ -178,10 +198,7 @@ def score_target(
     found: Mapping[str, Reproduction],
     *,
     seed: int = 0,
-    sector: np.ndarray | None = None,
-    reference: np.ndarray | None = None,
-    own_sector: np.ndarray | None = None,
-    variables: tuple[int, ...] = (),
+    grouping: Grouping | None = None,
     skipped: tuple[str, ...] = (),
     coverage: Coverage | None = None,
 ) -> TargetScores:
@@ -200,14 +217,8 @@ def score_target(
         map_gap=(
             mean_estimate(carried.mse - network.mse, seed=seed) if carried and network else None
         ),
-        sectors=(
-            []
-            if sector is None
-            else errors_by_sector(
-                mse, sector, reference=reference, own_sector=own_sector, seed=seed
-            )
-        ),
-        variables=variables,
+        sectors=[] if grouping is None else grouping.errors(mse, seed=seed),
+        variables=() if grouping is None else grouping.variables,
         coverage=coverage,
         skipped=skipped,
     )

@@ -1,5 +1,6 @@
 """From two models and images to pairs, maps and scores."""
 
+from latentmap.relocation.measuring import require_models as require_models
 from latentmap.relocation.pairing import TrainingPairs as TrainingPairs
 from latentmap.relocation.pairing import sample_pairs as sample_pairs
 from latentmap.relocation.pairing import training_pairs as training_pairs
@@ -9,4 +10,3 @@ from latentmap.relocation.relocating import relocate as relocate
 from latentmap.relocation.relocating import score_models as score_models
 from latentmap.relocation.scores import Scores as Scores
 from latentmap.relocation.scores import evaluate as evaluate
-from latentmap.relocation.scores import require_models as require_models

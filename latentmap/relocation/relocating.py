@@ -23,8 +23,9 @@ from latentmap.mapping import FitOptions, LinearMap, fit
 from latentmap.mapping.methods import find_method
 from latentmap.model import Model
 from latentmap.progress import Progress
+from latentmap.relocation.measuring import measure, require_models
 from latentmap.relocation.pairing import TrainingPairs, training_pairs
-from latentmap.relocation.scores import Scores, measure, require_models, scores_of
+from latentmap.relocation.scores import Scores, scores_of
 
 _BATCH = 64  # Images at a time.
 _NOISE = 2048  # Images whose posterior variances stand for all.

@@ -10,18 +10,15 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
-import torch
 
 from latentmap.codes import Pairs
-from latentmap.errors import PairError, SpaceError
 from latentmap.images import ImageSource
 from latentmap.intervals import Estimate, defined, interval, resample
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
 from latentmap.progress import Progress
+from latentmap.relocation.measuring import ImageErrors, Measured, measure
 from latentmap.report import Shown, Table, with_interval
-
-_BATCH = 64  # The decoders' inner images are what fills the memory.
 
 
 @dataclass(frozen=True)
@@ -54,24 +51,6 @@ class Figures:
 
 
 FIGURES = tuple(one.name for one in fields(Figures))
-
-
-@dataclass(frozen=True, eq=False)
-class ImageErrors:
-    """What each scored image contributes, float64 ``(n,)`` each.
-
-    ``reconstruction``, ``relocation``, ``floor`` and ``baseline`` are means over pixels and
-    channels, ``code`` is the mean over target variables, ``code_variance`` the mean squared
-    distance of the target code from the mean code.
-    """
-
-    ids: np.ndarray
-    reconstruction: np.ndarray
-    code: np.ndarray
-    code_variance: np.ndarray
-    relocation: np.ndarray
-    floor: np.ndarray
-    baseline: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,24 +89,6 @@ class Scores(Figures, Shown):
         }
 
 
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """What a map gives on some images, before any statistics: the errors of every image, and the
-    means over images for each target variable, ``(q,)``. ``data`` is the fingerprint of the images,
-    ``skipped`` are those that could not be encoded.
-    """
-
-    errors: ImageErrors
-    l_mse_per_variable: np.ndarray
-    r2_per_variable: np.ndarray
-    data: str
-    skipped: tuple[str, ...]
-
-    def figures(self) -> dict[str, float]:
-        """The figures of ``Scores`` without intervals, by name."""
-        return dict(zip(FIGURES, _figures(_rows(self.errors).mean(1)).tolist(), strict=True))
-
-
 def evaluate(
     maps: Sequence[LinearMap],
     pairs: Pairs,
@@ -141,16 +102,13 @@ def evaluate(
 ) -> list[Scores]:
     """The scores of maps between two spaces on some pairs and their images.
 
-    The codes are those of the pairs; images that are in no pair are not read. What does not depend
-    on the map (images, reconstructions, floor, baseline) is computed once, and all maps meet the
-    same resamplings. Intervals are percentiles over ``n_bootstrap`` resamplings of the images, the
-    same for all figures; ratios are formed inside each resampling, with the mean image and the mean
-    code held fixed. The record of each is that of its map and, as ``skipped``, the images that
-    could not be encoded.
+    The codes are those of the pairs; see ``measure``. All maps meet the same resamplings. Intervals
+    are percentiles over ``n_bootstrap`` resamplings of the images, the same for all figures; ratios
+    are formed inside each resampling, with the mean image and the mean code held fixed. The record
+    of each is that of its map and, as ``skipped``, the images that could not be encoded.
 
     Raises:
-        SpaceError: a map or the pairs do not belong to the models.
-        PairError: there are fewer than two pairs, or a pair whose image is not among the images.
+        SpaceError, PairError: as ``measure`` raises them.
     """
     measured = measure(maps, pairs, source, target, images, progress=progress)
     return [
@@ -186,149 +144,20 @@ def scores_of(
     )
 
 
-def measure(
-    maps: Sequence[LinearMap],
-    pairs: Pairs,
-    source: Model,
-    target: Model,
-    images: ImageSource,
-    *,
-    batch_size: int | None = None,
-    progress: Progress | None = None,
-) -> list[Measured]:
-    """What maps between two spaces give on some pairs and their images, without intervals.
-
-    Images stream through twice, once for their mean, so memory holds a few batches and a row of
-    figures for each image.
-
-    Raises:
-        SpaceError, PairError: as for ``evaluate``.
-    """
-    for linear_map in maps:
-        require_models(linear_map, source, target)
-    source.space.require(pairs.source.space, "the source codes of these pairs")
-    target.space.require(pairs.target.space, "the target codes of these pairs")
-    if len(pairs) < 2:
-        raise PairError(f"scores need at least 2 images, not {len(pairs)}: give more test images")
-    pairs, images = _in_order_of(images, pairs)
-    step = batch_size or _BATCH
-    mean_image, mean_code = _means(pairs, target, images, step, progress)
-    shared, own = [], []
-    misses = torch.zeros(len(maps), target.latent_dim, dtype=torch.float64)
-    spread = torch.zeros_like(mean_code)
-    for batch in images.batches([source.view, target.view], batch_size=step):
-        x, y = (part.read(batch.start, batch.stop) for part in (pairs.source, pairs.target))
-        variance = (y.double() - mean_code).square()
-        spread += variance.sum(0)
-        # Images and what is decoded meet on the models' devices; only errors come back.
-        seen_by_source = batch.floats(0, source.device)
-        seen_by_target = batch.floats(1, target.device)
-        shared.append(
-            torch.stack(
-                [
-                    _image_errors(seen_by_source, source.decode(x)),
-                    variance.mean(1),
-                    _image_errors(seen_by_target, target.decode(y)),
-                    _image_errors(seen_by_target, mean_image.float().expand_as(seen_by_target)),
-                ]
-            )
-        )
-        carried = []
-        for number, linear_map in enumerate(maps):
-            mapped = linear_map.apply(x)
-            miss = (y.double() - mapped).square()
-            misses[number] += miss.sum(0)
-            relocated = _image_errors(seen_by_target, target.decode(mapped))
-            carried.append(torch.stack([miss.mean(1), relocated]))
-        own.append(torch.stack(carried))
-        if progress:
-            progress(len(images) + batch.stop, 2 * len(images))
-    reconstruction, code_variance, floor, baseline = torch.cat(shared, 1).numpy()
-    # A constant variable varies by the rounding of its float32 codes alone.
-    constant = spread <= len(images) * (torch.finfo(torch.float32).eps * mean_code).square()
-    if constant.all():
-        code_variance[:] = 0
-    skipped = tuple(dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped)))
-    return [
-        Measured(
-            ImageErrors(
-                pairs.ids, reconstruction, code, code_variance, relocation, floor, baseline
-            ),
-            (missed / len(images)).numpy(),
-            torch.where(constant, torch.nan, 1 - missed / spread).numpy(),
-            images.fingerprint,
-            skipped,
-        )
-        for (code, relocation), missed in zip(torch.cat(own, 2).numpy(), misses, strict=True)
-    ]
-
-
-def _means(
-    pairs: Pairs, target: Model, images: ImageSource, step: int, progress: Progress | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The mean image ``(c, h, w)`` as the target sees it and its mean code ``(q,)``, float64."""
-    mean_image = torch.zeros(target.image_shape, dtype=torch.float64)
-    mean_code = torch.zeros(target.latent_dim, dtype=torch.float64)
-    for batch in images.batches([target.view], batch_size=step):
-        mean_image += batch.images[0].sum(0, dtype=torch.float64) / 255
-        mean_code += pairs.target.read(batch.start, batch.stop).sum(0, dtype=torch.float64)
-        if progress:
-            progress(batch.stop, 2 * len(images))
-    return mean_image / len(images), mean_code / len(images)
-
-
-def _rows(errors: ImageErrors) -> np.ndarray:
-    return np.stack([getattr(errors, row.name) for row in fields(errors) if row.name != "ids"])
+def figures_of(errors: ImageErrors) -> dict[str, float]:
+    """The figures of some images without intervals, by name."""
+    return dict(zip(FIGURES, _figures(errors.rows().mean(1)).tolist(), strict=True))
 
 
 def _estimates(errors: ImageErrors, n_bootstrap: int, seed: int) -> dict[str, Estimate]:
     """The figures with their intervals, by name."""
-    rows = _rows(errors)
+    rows = errors.rows()
     value = _figures(rows.mean(1))
     resampled = np.stack([_figures(mean) for mean in resample(rows, n_bootstrap, seed=seed)])
     return {
         name: Estimate(float(number), *interval(resampled[:, column]))
         for column, (name, number) in enumerate(zip(FIGURES, value, strict=True))
     }
-
-
-def require_models(linear_map: LinearMap, source: Model, target: Model) -> None:
-    """Refuses models whose spaces are not those of a map.
-
-    Raises:
-        SpaceError: the map goes from, or to, another space.
-    """
-    if not linear_map.source.same_as(source.space):
-        raise SpaceError(
-            f"this map goes from {linear_map.source}: give that model with --src, not "
-            f"{source.name} ({source.space})"
-        )
-    if not linear_map.target.same_as(target.space):
-        raise SpaceError(
-            f"this map goes to {linear_map.target}: give that model with --dst, not "
-            f"{target.name} ({target.space})"
-        )
-
-
-def _in_order_of(images: ImageSource, pairs: Pairs) -> tuple[Pairs, ImageSource]:
-    """The pairs in the order of the images, and the images that they are."""
-    order = np.argsort(pairs.ids)
-    place = np.searchsorted(pairs.ids, images.ids, sorter=order)
-    row = order[np.minimum(place, len(order) - 1)]
-    positions = np.flatnonzero(pairs.ids[row] == images.ids)
-    if len(positions) != len(pairs):
-        missing = pairs.ids[~np.isin(pairs.ids, images.ids)]
-        raise PairError(
-            f"{len(missing)} of {len(pairs)} pairs have no image ({missing[0]} is the first): "
-            "score with the images that were encoded"
-        )
-    return pairs.take(row[positions]), images.subset(positions)
-
-
-def _image_errors(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """The mean squared error of each image, ``(n,)``."""
-    others = others.to(images.device)
-    return (images - others).square().flatten(1).mean(1, dtype=torch.float64).cpu()
 
 
 def _figures(means: np.ndarray) -> np.ndarray:

@@ -25,8 +25,9 @@ from latentmap.mapping.gathering import moments_of_pairs
 from latentmap.model import Model
 from latentmap.progress import Stage
 from latentmap.relocation import TrainingPairs, fit_training
+from latentmap.relocation.measuring import measure
 from latentmap.relocation.relocating import contains
-from latentmap.relocation.scores import measure
+from latentmap.relocation.scores import figures_of
 from latentmap.support.ordering import order_by_gain
 from latentmap.support.sectors import check_count
 from latentmap.support.selection import STRATEGIES, Strategy, choose_support_set
@@ -147,7 +148,7 @@ def compare_strategies(
             batch_size=coder.batch_size,
             progress=progress,
         )
-    efficiency = np.array([one.figures()["efficiency"] for one in measured])
+    efficiency = np.array([figures_of(one.errors)["efficiency"] for one in measured])
     return SupportComparison(
         _points(options, r2[:-1], efficiency[:-1], built),
         float(r2[-1]),

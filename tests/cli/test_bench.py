@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from latentmap.cache import LatentCache
-from latentmap.cli.bench import METHODS, bench
+from latentmap.cli.search_options import METHODS, bench
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
 from latentmap.images import open_images

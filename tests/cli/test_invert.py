@@ -9,8 +9,8 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from latentmap.cli.invert import METHODS
 from latentmap.cli.main import main
+from latentmap.cli.search_options import METHODS
 from latentmap.codes import read_codes
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model

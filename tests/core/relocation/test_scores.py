@@ -13,7 +13,8 @@ from latentmap.images import open_images
 from latentmap.mapping import fit
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import evaluate as evaluate_maps
-from latentmap.relocation.scores import FIGURES, measure, scores_of
+from latentmap.relocation.measuring import measure
+from latentmap.relocation.scores import FIGURES, scores_of
 
 
 def evaluate(linear_map, *what, **options):

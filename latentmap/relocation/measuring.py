@@ -1,0 +1,211 @@
+"""Measuring what maps lose on images: image by image, before any statistics.
+
+Shapes: ``n`` images, ``q`` target variables, images ``(n, c, h, w)`` in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+
+from latentmap.codes import Pairs
+from latentmap.errors import PairError, SpaceError
+from latentmap.images import ImageSource
+from latentmap.mapping import LinearMap
+from latentmap.model import Model
+from latentmap.progress import Progress
+
+_BATCH = 64  # The decoders' inner images are what fills the memory.
+
+
+@dataclass(frozen=True, eq=False)
+class ImageErrors:
+    """What each scored image contributes, float64 ``(n,)`` each.
+
+    ``reconstruction``, ``relocation``, ``floor`` and ``baseline`` are means over pixels and
+    channels, ``code`` is the mean over target variables, ``code_variance`` the mean squared
+    distance of the target code from the mean code.
+    """
+
+    ids: np.ndarray
+    reconstruction: np.ndarray
+    code: np.ndarray
+    code_variance: np.ndarray
+    relocation: np.ndarray
+    floor: np.ndarray
+    baseline: np.ndarray
+
+    def rows(self) -> np.ndarray:
+        """All but the ids, in this order, ``(6, n)``."""
+        return np.stack([getattr(self, row.name) for row in fields(self) if row.name != "ids"])
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a map gives on some images, before any statistics: the errors of every image, and the
+    means over images for each target variable, ``(q,)``. ``data`` is the fingerprint of the images,
+    ``skipped`` are those that could not be encoded.
+    """
+
+    errors: ImageErrors
+    l_mse_per_variable: np.ndarray
+    r2_per_variable: np.ndarray
+    data: str
+    skipped: tuple[str, ...]
+
+
+def measure(
+    maps: Sequence[LinearMap],
+    pairs: Pairs,
+    source: Model,
+    target: Model,
+    images: ImageSource,
+    *,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> list[Measured]:
+    """What maps between two spaces give on some pairs and their images.
+
+    What does not depend on the map (images, reconstructions, floor, baseline) is computed once.
+    Images stream through twice, once for their mean, so memory holds a few batches and a row of
+    figures for each image; images that are in no pair are not read.
+
+    Raises:
+        SpaceError: a map or the pairs do not belong to the models.
+        PairError: there are fewer than two pairs, or a pair whose image is not among the images.
+    """
+    for linear_map in maps:
+        require_models(linear_map, source, target)
+    source.space.require(pairs.source.space, "the source codes of these pairs")
+    target.space.require(pairs.target.space, "the target codes of these pairs")
+    if len(pairs) < 2:
+        raise PairError(f"scores need at least 2 images, not {len(pairs)}: give more test images")
+    pairs, images = _in_order_of(images, pairs)
+    n, step = len(images), batch_size or _BATCH
+    mean_image, mean_code = _means(pairs, target, images, step, progress)
+    parts = []
+    for batch in images.batches([source.view, target.view], batch_size=step):
+        x, y = (part.read(batch.start, batch.stop) for part in (pairs.source, pairs.target))
+        # Images and what is decoded meet on the models' devices; only errors come back.
+        originals = batch.floats(0, source.device)
+        seen = batch.floats(1, target.device)
+        mapped = [linear_map.apply(x) for linear_map in maps]
+        misses = torch.stack([(y.double() - one).square() for one in mapped])
+        variance = (y.double() - mean_code).square()
+        shared = [
+            _image_errors(originals, source.decode(x)),
+            variance.mean(1),
+            _image_errors(seen, target.decode(y)),
+            _image_errors(seen, mean_image.float().expand_as(seen)),
+        ]
+        relocated = [_image_errors(seen, target.decode(one)) for one in mapped]
+        parts.append(
+            _Part(
+                torch.stack(shared),
+                torch.stack([misses.mean(2), torch.stack(relocated)], 1),
+                variance.sum(0),
+                misses.sum(1),
+            )
+        )
+        if progress:
+            progress(n + batch.stop, 2 * n)
+    return _joined(parts, pairs, images, mean_code)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What a batch of ``k`` images gives: ``shared`` ``(4, k)`` of any map, ``own`` ``(m, 2, k)``
+    of each map, and sums over images ``spread`` ``(q,)`` and ``misses`` ``(m, q)``.
+    """
+
+    shared: torch.Tensor
+    own: torch.Tensor
+    spread: torch.Tensor
+    misses: torch.Tensor
+
+
+def _joined(
+    parts: Sequence[_Part], pairs: Pairs, images: ImageSource, mean_code: torch.Tensor
+) -> list[Measured]:
+    reconstruction, code_variance, floor, baseline = torch.cat(
+        [part.shared for part in parts], 1
+    ).numpy()
+    spread = torch.zeros_like(mean_code)
+    misses = torch.zeros_like(parts[0].misses)
+    for part in parts:
+        spread += part.spread
+        misses += part.misses
+    # A constant variable varies by the rounding of its float32 codes alone.
+    constant = spread <= len(images) * (torch.finfo(torch.float32).eps * mean_code).square()
+    if constant.all():
+        code_variance[:] = 0
+    skipped = tuple(dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped)))
+    own = torch.cat([part.own for part in parts], 2).numpy()
+    return [
+        Measured(
+            ImageErrors(
+                pairs.ids, reconstruction, code, code_variance, relocation, floor, baseline
+            ),
+            (missed / len(images)).numpy(),
+            torch.where(constant, torch.nan, 1 - missed / spread).numpy(),
+            images.fingerprint,
+            skipped,
+        )
+        for (code, relocation), missed in zip(own, misses, strict=True)
+    ]
+
+
+def _means(
+    pairs: Pairs, target: Model, images: ImageSource, step: int, progress: Progress | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The mean image ``(c, h, w)`` as the target sees it and its mean code ``(q,)``, float64."""
+    mean_image = torch.zeros(target.image_shape, dtype=torch.float64)
+    mean_code = torch.zeros(target.latent_dim, dtype=torch.float64)
+    for batch in images.batches([target.view], batch_size=step):
+        mean_image += batch.images[0].sum(0, dtype=torch.float64) / 255
+        mean_code += pairs.target.read(batch.start, batch.stop).sum(0, dtype=torch.float64)
+        if progress:
+            progress(batch.stop, 2 * len(images))
+    return mean_image / len(images), mean_code / len(images)
+
+
+def require_models(linear_map: LinearMap, source: Model, target: Model) -> None:
+    """Refuses models whose spaces are not those of a map.
+
+    Raises:
+        SpaceError: the map goes from, or to, another space.
+    """
+    if not linear_map.source.same_as(source.space):
+        raise SpaceError(
+            f"this map goes from {linear_map.source}: give that model with --src, not "
+            f"{source.name} ({source.space})"
+        )
+    if not linear_map.target.same_as(target.space):
+        raise SpaceError(
+            f"this map goes to {linear_map.target}: give that model with --dst, not "
+            f"{target.name} ({target.space})"
+        )
+
+
+def _in_order_of(images: ImageSource, pairs: Pairs) -> tuple[Pairs, ImageSource]:
+    """The pairs in the order of the images, and the images that they are."""
+    order = np.argsort(pairs.ids)
+    place = np.searchsorted(pairs.ids, images.ids, sorter=order)
+    row = order[np.minimum(place, len(order) - 1)]
+    positions = np.flatnonzero(pairs.ids[row] == images.ids)
+    if len(positions) != len(pairs):
+        missing = pairs.ids[~np.isin(pairs.ids, images.ids)]
+        raise PairError(
+            f"{len(missing)} of {len(pairs)} pairs have no image ({missing[0]} is the first): "
+            "score with the images that were encoded"
+        )
+    return pairs.take(row[positions]), images.subset(positions)
+
+
+def _image_errors(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """The mean squared error of each image, ``(n,)``."""
+    others = others.to(images.device)
+    return (images - others).square().flatten(1).mean(1, dtype=torch.float64).cpu()
