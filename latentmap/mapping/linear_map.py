@@ -279,11 +279,8 @@ class LinearMap(Shown):
         header, tensors = _FILE.read(Path(path))
         # Format 1 had a penalty alone, and no moments.
         header = {"settings": {"penalty": header.get("penalty")}, "figures": {}, **header}
-        moments = {
-            name.removeprefix(_MOMENTS): part
-            for name, part in tensors.items()
-            if name.startswith(_MOMENTS)
-        }
+        names = [name for name in tensors if name.startswith(_MOMENTS)]
+        moments = {name.removeprefix(_MOMENTS): tensors[name] for name in names}
         try:
             return cls(
                 weight=tensors["weight"],
