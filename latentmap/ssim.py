@@ -36,26 +36,28 @@ def ssim(images: Tensor, others: Tensor) -> Tensor:
             f"{tuple(images.shape)} and {tuple(others.shape)}"
         )
     size = min(_WINDOW, *(side - 1 + side % 2 for side in images.shape[2:]))
-    # Taken from a value near to both, so that variances are no differences of large numbers.
-    shift = others.detach().mean(dim=(2, 3), keepdim=True)
-    x, y = images - shift, others - shift
-    maps = torch.stack([x, y, x * x + y * y, x * y])
-    # As products with matrices, which processors do far faster than narrow convolutions.
-    maps = _windows(images.shape[2], size, maps) @ maps @ _windows(images.shape[3], size, maps).t()
-    mean_x, mean_y, squares, product = maps
-    covariance = product - mean_x * mean_y
-    variances = squares - mean_x.square() - mean_y.square()
-    mean_x, mean_y = mean_x + shift, mean_y + shift
-    luminance = (2 * mean_x * mean_y + _C1) / (mean_x.square() + mean_y.square() + _C1)
+    # A variance is a small difference of large sums; it is divided by one that may be near _C2, so
+    # that float32 would lose half of its digits where an image is flat.
+    x, y = images.double(), others.double()
+    rows, columns = (_windows(side, size, x.device) for side in images.shape[2:])
+
+    def windowed(pixels: Tensor) -> Tensor:
+        # As products with matrices, which processors do far faster than narrow convolutions.
+        return rows @ pixels @ columns.t()
+
+    mean_x, mean_y = windowed(x), windowed(y)
+    means, mean_squares = mean_x * mean_y, mean_x.square() + mean_y.square()
+    covariance = windowed(x * y) - means
+    variances = windowed(x * x + y * y) - mean_squares
+    luminance = (2 * means + _C1) / (mean_squares + _C1)
     structure = (2 * covariance + _C2) / (variances + _C2)
-    similarity: Tensor = (luminance * structure).mean(dim=(1, 2, 3))
-    return similarity
+    return (luminance * structure).mean(dim=(1, 2, 3)).to(images.dtype)
 
 
-def _windows(pixels: int, size: int, like: Tensor) -> Tensor:
+def _windows(pixels: int, size: int, device: torch.device) -> Tensor:
     """A row ``(pixels - size + 1, pixels)`` for each place of the window: the Gaussian there."""
-    starts = torch.arange(pixels - size + 1, dtype=torch.float64, device=like.device)[:, None]
-    places = torch.arange(pixels, device=like.device) - starts
+    starts = torch.arange(pixels - size + 1, dtype=torch.float64, device=device)[:, None]
+    places = torch.arange(pixels, device=device) - starts
     weights = torch.exp((places - (size - 1) / 2).square() / (-2 * _SIGMA**2))
     weights = weights * ((places >= 0) & (places < size))
-    return (weights / weights.sum(dim=1, keepdim=True)).to(like.dtype)
+    return weights / weights.sum(dim=1, keepdim=True)
