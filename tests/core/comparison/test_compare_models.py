@@ -91,7 +91,7 @@ def test_scores_are_those_of_evaluate(tmp_path):
             tmp_path / "cache",
         )
         for name in ("r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency"):
-            mine, theirs = getattr(pair, name), getattr(scores, name)
+            mine, theirs = getattr(pair.figures, name), getattr(scores, name)
             assert tuple(mine) == pytest.approx(tuple(theirs), rel=1e-5, nan_ok=True), name
     assert result.pairs[0, 1].figures.efficiency.value > 0.5
     assert (result.pairs[0, 1].kind, result.pairs[0, 3].kind) == (1, 2)
