@@ -18,6 +18,7 @@ from latentmap.cli.options import (
 
 if TYPE_CHECKING:
     from latentmap.cache import Entry
+    from latentmap.report import Cell
 
 
 @click.group(cls=Group)
@@ -47,8 +48,9 @@ def list_entries(cache: Path, as_json: bool) -> None:
       latentmap cache list --cache codes
     """
     from latentmap.cache import Entries
-    from latentmap.cli.output import print_json, table
+    from latentmap.cli.output import print_json
     from latentmap.model.generated import kept_bytes
+    from latentmap.report import Table, as_text
 
     entries = Entries(cache).all()
     generated = kept_bytes(cache / "generated")
@@ -56,9 +58,9 @@ def list_entries(cache: Path, as_json: bool) -> None:
         described = [entry.to_json() for entry in entries]
         print_json({"cache": str(cache), "entries": described, "generated_bytes": generated})
         return
-    header = ("entry", "model", "space", "dim", "precision", "images", "skipped", "size", "state")
+    titles = ("entry", "model", "space", "dim", "precision", "images", "skipped", "size", "state")
     if entries:
-        click.echo(table(header, [_row(entry) for entry in entries]))
+        click.echo(as_text([Table.listed("Entries", titles, list(map(_cells, entries)))]))
     else:
         click.echo(f"{cache} is empty")
     if generated:
@@ -161,12 +163,12 @@ def _warn_of(entry: Entry) -> None:
         warn(entry.problem)
 
 
-def _row(entry: Entry) -> tuple[object, ...]:
+def _cells(entry: Entry) -> list[Cell]:
     size, state = size_text([entry]), entry.state
     if entry.manifest is None:
-        return (entry.id, "", "", "", "", "", "", size, state)
+        return [entry.id, "", "", "", "", "", "", size, state]
     manifest = entry.manifest
     images = f"{manifest.done}/{manifest.images}"
     space, precision = manifest.space, manifest.key.precision
     skipped = len(manifest.skipped)
-    return (entry.id, space.model, space.kind, space.dim, precision, images, skipped, size, state)
+    return [entry.id, space.model, space.kind, space.dim, precision, images, skipped, size, state]

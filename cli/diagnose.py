@@ -42,7 +42,7 @@ def diagnose(
     Example:
       latentmap diagnose vae.safetensors --data t10k-images-idx3-ubyte.gz
     """
-    from latentmap.cli.output import print_json, table, warn_skipped
+    from latentmap.cli.output import print_json, warn_skipped
     from latentmap.cli.progress import progress_bar
     from latentmap.diagnostics import diagnose as measure
     from latentmap.encoders import load
@@ -62,19 +62,4 @@ def diagnose(
     if as_json:
         print_json({"model": model, "data": images.fingerprint, **result.to_json()})
         return
-    rows = [
-        (number, f"{variance:.4f}", f"{posterior:.4f}", f"{kl:.4f}")
-        for number, (variance, posterior, kl) in enumerate(
-            zip(result.mean_variance, result.posterior_variance, result.kl, strict=True)
-        )
-    ]
-    click.echo(table(("variable", "Var mean", "mean s2", "KL"), rows))
-    click.echo(f"images                 {result.n}")
-    click.echo(f"active variables       {result.active} of {len(result.kl)}")
-    click.echo(
-        f"|mean s2 + Var - 1|    {result.law_deviation.mean():.4f} on average, "
-        f"{result.law_deviation.max():.4f} at most"
-    )
-    click.echo(f"mse                    {result.mse:.5f}")
-    click.echo(f"variance loss          {result.variance_loss:.5f}")
-    click.echo(f"KL                     {result.kl.sum():.3f}")
+    click.echo(result)

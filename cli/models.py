@@ -47,24 +47,26 @@ def list_models(folder: Path, as_json: bool) -> None:
     Example:
       latentmap models list runs
     """
-    from latentmap.cli.output import print_json, table
+    from latentmap.cli.output import print_json
     from latentmap.encoders.listing import list_models as find_models
+    from latentmap.report import Table, as_text
 
     found = find_models(folder)
     if as_json:
         print_json([{"name": file.name, **file.to_json()} for file in found])
         return
     rows = [
-        (
+        [
             file.name,
             file.header.family,
             file.header.config["latent_dim"],
             _size(file),
             file.header.fingerprint[:12],
-        )
+        ]
         for file in found
     ]
-    click.echo(table(("model", "family", "latent", "images", "fingerprint"), rows))
+    titles = ("model", "family", "latent", "images", "fingerprint")
+    click.echo(as_text([Table.listed("Models", titles, rows)]))
 
 
 @models.command()

@@ -1,4 +1,4 @@
-"""What commands print: one JSON object for machines, aligned tables for people."""
+"""What commands print besides tables: one JSON object for machines, warnings for people."""
 
 from __future__ import annotations
 
@@ -83,23 +83,6 @@ def check_figures(folder: Path | None, names: Sequence[str], *, force: bool) -> 
     if folder.exists():
         check_outputs(paths, force=force)
     return paths
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns aligned under their names; numbers to the right."""
-    cells = [list(header), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    right = [
-        bool(rows) and all(isinstance(row[c], int | float) for row in rows)
-        for c in range(len(header))
-    ]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in cells
-    )
 
 
 def _finite(value: Any) -> Any:

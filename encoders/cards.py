@@ -18,7 +18,7 @@ from latentmap.images import ImageSource
 from latentmap.intervals import Estimate, mean_estimate
 from latentmap.model import Model, decode_all
 from latentmap.progress import Progress
-from latentmap.report import mosaic
+from latentmap.report import mosaic, with_interval
 
 _BATCH = 64
 _OWN = 1000  # Own images that the figures are of.
@@ -95,7 +95,7 @@ def card_text(
         ("reconstruction of its own images", held_out.n_own, held_out.own),
         ("the mean of these in place of each", held_out.n_own, held_out.own_baseline),
     ]
-    table = [f"| {what} | {n} | {_digits(estimate)} |" for what, n, estimate in rows]
+    table = [f"| {what} | {n} | {with_interval(estimate, 5)} |" for what, n, estimate in rows]
     return "\n".join(
         [
             f"# {recipe.name}",
@@ -110,7 +110,7 @@ def card_text(
             f"- Data: {recipe.data}, options `{' '.join(recipe.options)}`. {recipe.terms}",
             "- Known defects: " + recipe.defects,
             "",
-            "| mean squared error, pixels in [0, 1] | images | value (95 % interval) |",
+            "| mean squared error, pixels in [0, 1] | images | value [95 % interval] |",
             "|---|---|---|",
             *table,
             "",
@@ -144,8 +144,3 @@ def _baseline(parts: list[torch.Tensor]) -> list[torch.Tensor]:
 
 def _estimate(errors: list[torch.Tensor], seed: int) -> Estimate:
     return mean_estimate(torch.cat(errors).numpy(), seed=seed)
-
-
-def _digits(estimate: Estimate) -> str:
-    value, low, high = (f"{number:.5f}" for number in estimate)
-    return f"{value} ({low}, {high})"

@@ -14,6 +14,9 @@ import torch
 
 from latentmap.errors import SpaceError
 from latentmap.frames import Frame
+from latentmap.report import Cell, Shown, Table
+
+_NAMED = 3  # Images.
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class SelectedRows:
 
 
 @dataclass(frozen=True, eq=False)
-class Codes:
+class Codes(Shown):
     """The codes of some images in one space: float32, all finite, row ``i`` is the code of image
     ``ids[i]``.
 
@@ -130,6 +133,19 @@ class Codes:
                 f"{(len(self.ids), 16)}, "
                 f"not {self.rows.shape} and {self.digests.shape}"
             )
+
+    def __repr__(self) -> str:
+        return f"<Codes of {len(self)} images in {self.space}>"
+
+    def tables(self) -> list[Table]:
+        cells: dict[str, Cell] = {
+            "images": len(self),
+            "such as": ", ".join(map(str, self.ids[:_NAMED])) or None,
+            "space": str(self.space),
+            "frame": self.frame.name,
+            "skipped": len(self.skipped) or None,
+        }
+        return [Table.of_one("Codes", cells)]
 
     @classmethod
     def from_array(

@@ -13,12 +13,13 @@ import torch
 
 from latentmap.codes.codes import Codes
 from latentmap.errors import PairError
+from latentmap.report import Cell, Shown, Table
 
 _NAMED = 3  # Examples that a message names.
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class Pairs(Shown):
     """Codes of the same images in two spaces: row ``i`` of both is the image ``ids[i]``.
 
     The rows may stay on disk; ``blocks`` reads them piece by piece, and ``take`` and ``sample``
@@ -31,6 +32,19 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def __repr__(self) -> str:
+        return f"<Pairs of {len(self)} codes in {self.source.space} and in {self.target.space}>"
+
+    def tables(self) -> list[Table]:
+        cells: dict[str, Cell] = {
+            "pairs": len(self),
+            "such as": _examples(self.ids) or None,
+            "source": str(self.source.space),
+            "target": str(self.target.space),
+            "dropped": self.dropped or None,
+        }
+        return [Table.of_one("Pairs", cells)]
 
     @property
     def ids(self) -> np.ndarray:

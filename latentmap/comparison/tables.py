@@ -178,9 +178,9 @@ def ways_table(result: ModelComparison, *, most: int | None = None) -> Table:
         Column("from"),
         Column("by"),
         Column("to"),
-        Column("R2", "of the codes that come by the third space", "high", 4),
-        Column("direct R2", "of the codes that come by the direct map", "high", 4),
-        Column("lost", "how much more R2 the direct map has", "low", 4),
+        Column("R2", "of the codes that come by the third space", "high", 3),
+        Column("direct R2", "of the codes that come by the direct map", "high", 3),
+        Column("lost", "how much more R2 the direct map has", "low", 3),
     ]
     known = [way for way in result.compositions if math.isfinite(way.lost_r2.value)]
     worst_first = sorted(known, key=lambda way: -way.lost_r2.value)
@@ -213,7 +213,7 @@ def ways_table(result: ModelComparison, *, most: int | None = None) -> Table:
 def methods_table(result: ModelComparison) -> Table:
     """The R2 of each method for each pair."""
     others = [name for name in result.methods if name != "ridge"]
-    columns = [*_FROM_TO, *(Column(name, "", "high", 4) for name in ("ridge", *others))]
+    columns = [*_FROM_TO, *(Column(name, "", "high", 3) for name in ("ridge", *others))]
     rows = []
     for (i, j), pair in result.pairs.items():
         found = {one.method: Measure.of(one.r2) for one in pair.methods}

@@ -16,6 +16,7 @@ from latentmap.errors import ImageError
 from latentmap.images import ImageSource, OnError
 from latentmap.model import Model, Precision
 from latentmap.progress import Progress
+from latentmap.report import Cell, Column, Row, Shown, Table
 
 # A variable is active when its posterior mean varies by more than this over the data.
 ACTIVE_VARIANCE = 0.05
@@ -31,7 +32,7 @@ def kl_divergence(mean: Tensor, variance: Tensor, log_variance: Tensor) -> Tenso
 
 
 @dataclass(frozen=True, eq=False)
-class Diagnosis:
+class Diagnosis(Shown):
     """Figures of a VAE over some images.
 
     ``mean_variance`` is Var over the data of each posterior mean, ``posterior_variance`` the mean
@@ -48,6 +49,34 @@ class Diagnosis:
     posterior_variance: Tensor
     kl: Tensor
     skipped: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        active = f"{self.active} of {len(self.kl)} variables are active"
+        return f"<Diagnosis on {self.n} images: {active}, mse {self.mse:.5f}>"
+
+    def tables(self) -> list[Table]:
+        parts = (self.mean_variance, self.posterior_variance, self.kl)
+        columns = [
+            Column("variable"),
+            Column("Var mean", "variance of the posterior means", decimals=4),
+            Column("mean s2", "mean of the posterior variances", decimals=4),
+            Column("KL", "divergence from the prior", decimals=4),
+        ]
+        rows = [
+            Row([number, *values])
+            for number, values in enumerate(zip(*(part.tolist() for part in parts), strict=True))
+        ]
+        deviation = self.law_deviation
+        cells: dict[str | Column, Cell] = {
+            "images": self.n,
+            "active variables": f"{self.active} of {len(self.kl)}",
+            Column("|mean s2 + Var - 1|", decimals=4): float(deviation.mean()),
+            Column("largest of these", decimals=4): float(deviation.max()),
+            Column("mse", decimals=5): self.mse,
+            Column("variance loss", decimals=5): self.variance_loss,
+            Column("KL", decimals=3): float(self.kl.sum()),
+        }
+        return [Table("Variables", columns, rows), Table.of_one("All variables", cells)]
 
     @property
     def active(self) -> int:

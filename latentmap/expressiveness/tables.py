@@ -20,10 +20,10 @@ def bench_tables(results: Sequence[Expressiveness]) -> list[Table]:
     """What is known of all generators, as it fits into a terminal."""
     calibrations = "\n".join(map(calibration, results))
     tables = [
-        replace(errors_table(results), note=calibrations),
+        replace(errors_table(results), note=calibrations).bare("SSIM"),
         _parts_table(results),
         _coverage_table(results),
-        sectors_table(results, most=_SECTORS),
+        sectors_table(results, most=_SECTORS).bare("mse"),
         _extremes_table(results),
     ]
     return [table for table in tables if table.rows]

@@ -25,11 +25,13 @@ from latentmap.images.splits import PARTITION_FILE, SPLITS, Split, split_by_hash
 from latentmap.images.tables import parse_table
 from latentmap.images.views import Batch, View
 from latentmap.progress import Progress
+from latentmap.report import Cell, Shown, Table
 
 OnError = Literal["stop", "skip"]
+_NAMED = 3
 
 
-class ImageSource:
+class ImageSource(Shown):
     """Some images of a container, in order, with what is known of them.
 
     Made by ``open_images``; ``subset`` and ``split`` give parts. Contents are read when they are
@@ -61,6 +63,17 @@ class ImageSource:
 
     def __repr__(self) -> str:
         return f"<{len(self)} images of {self.path}>"
+
+    def tables(self) -> list[Table]:
+        """What is known of the images without reading them."""
+        cells: dict[str, Cell] = {
+            "images": len(self),
+            "of": self.path,
+            "such as": ", ".join(map(str, self.ids[:_NAMED])) or None,
+            "groups": None if self.groups is None else len(np.unique(self.groups)),
+            "packed": None if self.packed is None else f"frame {self.packed.view.frame.name}",
+        }
+        return [Table.of_one("Images", cells)]
 
     @property
     def packed(self) -> Packed | None:

@@ -19,13 +19,16 @@ import torch
 from torch import Tensor, nn
 
 from latentmap.codes import Codes, Space
-from latentmap.errors import ModelError
+from latentmap.errors import LatentmapError, ModelError
 from latentmap.frames import Frame
 from latentmap.images import View
 from latentmap.model.exactness import exact_convolutions
+from latentmap.report import Picture
 
 Precision = Literal["float32", "bfloat16", "float16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+_SHOWN = 8  # Images in a notebook,
+_SHOWN_PIXELS = 2**18  # or fewer large ones, which take their time.
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +82,20 @@ class Model(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: images {self.image_shape}, {self.space}>"
+
+    def _repr_html_(self) -> str | None:
+        """Images of a few random codes, for a notebook; None where there is no code to draw."""
+        from latentmap.report.embedding import image_strip
+        from latentmap.report.page import as_html
+
+        height, width = self.image_shape[1:]
+        n = min(max(_SHOWN_PIXELS // (height * width), 1), _SHOWN)
+        try:
+            images = self.decode(self.sample(n, seed=0))
+        except LatentmapError:
+            return None
+        shown = image_strip(images, f"Images that {self.name} makes of random codes")
+        return as_html([Picture(self.name, shown, str(self))])
 
     @property
     def device(self) -> torch.device:

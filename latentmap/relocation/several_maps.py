@@ -66,7 +66,7 @@ class MethodComparison(Shown):
     def tables(self) -> list[Table]:
         from latentmap.relocation.tables import methods_table
 
-        return [methods_table(self).bare("L_mse", "M_mse")]
+        return [methods_table(self).bare("R2", "L_mse", "M_mse", "efficiency")]
 
     def to_json(self) -> dict[str, Any]:
         """The results, and why methods have none."""

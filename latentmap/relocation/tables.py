@@ -10,11 +10,11 @@ from latentmap.report import Column, Measure, Row, Table
 COLUMNS = {
     "r_mse": Column("R_mse", "source reconstruction", decimals=5),
     "l_mse": Column("L_mse", "mapped code against target code", "low", 4),
-    "r2": Column("R2", "share of the target codes' variance that is predicted", "high", 4),
+    "r2": Column("R2", "share of the target codes' variance that is predicted", "high", 3),
     "m_mse": Column("M_mse", "relocated image", "low", 5),
     "floor_mse": Column("floor", "floor of M_mse: target reconstruction", decimals=5),
     "baseline_mse": Column("baseline", "baseline of M_mse: the mean image", decimals=5),
-    "efficiency": Column("efficiency", "(baseline - M_mse) / (baseline - floor)", "high", 4),
+    "efficiency": Column("efficiency", "(baseline - M_mse) / (baseline - floor)", "high", 3),
 }
 _OF_SEVERAL = ("r2", "l_mse", "m_mse", "efficiency")
 
@@ -22,7 +22,10 @@ _OF_SEVERAL = ("r2", "l_mse", "m_mse", "efficiency")
 def scores_table(scores: Scores) -> Table:
     """The figures of a map, floor and baseline under the error that they bound."""
     cells = {COLUMNS[name]: Measure.of(getattr(scores, name)) for name in FIGURES}
-    note = f"fitted on {scores.n_pairs:,} pairs, scored on {scores.n_test:,} images"
+    note = (
+        f"fitted on {scores.n_pairs:,} pairs, scored on {scores.n_test:,} images; in brackets 95 % "
+        "intervals"
+    )
     return Table.of_one("Scores", cells, note)
 
 

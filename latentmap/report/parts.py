@@ -78,6 +78,11 @@ class Table:
         columns = [Column(one) if isinstance(one, str) else one for one in known]
         return cls(title, columns, [Row(list(known.values()))], note, upright=True)
 
+    @classmethod
+    def listed(cls, title: str, titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
+        """Rows of cells under the titles of their columns."""
+        return cls(title, [Column(one) for one in titles], [Row(cells) for cells in rows])
+
     def without(self, *titles: str) -> Table:
         """The same without some columns."""
         kept = [i for i, column in enumerate(self.columns) if column.title not in titles]

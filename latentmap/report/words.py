@@ -41,9 +41,9 @@ def shown_number(value: float, decimals: int) -> str:
         >>> shown_number(0.25, 1), shown_number(1.5e9, 0), shown_number(0.00001234, 7)
         ('0.2', '1.50e+09', '1.23e-05')
     """
-    tiny = decimals > _MOST_DECIMALS and value != 0
+    tiny = decimals > _MOST_DECIMALS
     large = isinstance(value, float) and abs(value) >= _LARGE
-    text = f"{value:.2e}" if tiny or large else f"{value:.{decimals}f}"
+    text = f"{value:.2e}" if value and (tiny or large) else f"{value:.{0 if tiny else decimals}f}"
     if text.strip("-0.") == "":
         text = text.lstrip("-")
     return text.replace("-", "\N{MINUS SIGN}")

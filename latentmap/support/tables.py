@@ -5,6 +5,7 @@ strategies compare.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,8 +39,8 @@ def set_tables(
 
 
 def built_tables(support: SupportSet, spread: Spread | None) -> list[Table]:
-    """What was built, with the thresholds that were tried where one was chosen."""
-    tables = [support_table(support)]
+    """How a set was built, with the thresholds that were tried where one was chosen."""
+    tables = [replace(support_table(support), note="")]
     if "thresholds" in support.settings:
         tables.insert(0, _thresholds_table(support))
     if spread is not None:
@@ -48,14 +49,9 @@ def built_tables(support: SupportSet, spread: Spread | None) -> list[Table]:
 
 
 def support_table(support: SupportSet) -> Table:
-    """What a support set is, and how it was chosen."""
+    """How the images of a support set were chosen."""
     settings = support.settings
-    cells: dict[str, Cell] = {
-        "images": f"{len(support)} of {support.n_candidates:,}",
-        "space": str(support.space),
-        "strategy": settings["strategy"],
-        "seed": settings["seed"],
-    }
+    cells: dict[str, Cell] = {"seed": settings.get("seed")}
     if settings["variables"]:
         occupied = int((support.occupancy > 0).sum())
         cells |= {
@@ -65,7 +61,7 @@ def support_table(support: SupportSet) -> Table:
         }
     if settings["strategy"] == "sectors":
         cells |= {"relaxed": int(support.relaxed.sum()), "filled up": int(support.filled.sum())}
-    return Table.of_one("Support set", cells)
+    return Table.of_one("Support set", cells, support.summary)
 
 
 def sectors_table(support: SupportSet, *, most: int | None = None) -> Table:

@@ -63,7 +63,7 @@ def test_a_recipe_makes_a_model_its_card_and_a_picture(workdir):
     assert (
         "(made.jpg)" in card and "A GAN of digits." in card and f"latentmap train gan {GAN}" in card
     )
-    assert f"{value:.5f} ({low:.5f}, {high:.5f})" in card
+    assert f"{value:.5f} [{low:.5f}, {high:.5f}]" in card
     with Image.open("made.jpg") as picture:
         assert picture.size == (6 * 8 + 5 * 4, 6 * 8 + 5 * 4)
     assert read_header("made-step-1.safetensors").family == "gan"

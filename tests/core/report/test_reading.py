@@ -12,6 +12,15 @@ def test_a_report_is_read_as_it_was_written(report):
     assert report_from_json(json.loads(json.dumps(report.to_json()))).to_json() == report.to_json()
 
 
+def test_a_report_of_an_earlier_version_is_read_too(report):
+    content = json.loads(json.dumps(report.to_json()))
+    for block in content["sections"][0]["blocks"]:
+        block.pop("upright", None)
+        for column in block.get("columns", ()):
+            del column["decimals"]
+    assert report_from_json(content).to_json() == report.to_json()
+
+
 def test_what_is_not_finite_is_none():
     section = Section("a", "A", record={"penalty": float("inf"), "many": (1.0, float("nan"))})
     assert Report("x", [section]).to_json()["sections"][0]["record"] == {
