@@ -99,17 +99,18 @@ class SampleOptions:
         """
         if self.n is None:
             return data.open()
-        from latentmap.model.generated import images_for
+        from latentmap.model import generated_images
+        from latentmap.model.generated import require_shown
         from latentmap.relocation import require_models
         from latentmap.relocation.relocating import as_fitted
 
         require_models(linear_map, *models)
         _, maker, other = self._maker(*as_fitted(linear_map, *models))
         self._announce(maker, other, None, seed)
+        require_shown(maker, other)
         with coder.stage("generating") as progress:
-            images = images_for(
+            images = generated_images(
                 maker,
-                other,
                 self._count(),
                 seed=seed,
                 folder=coder.generated,

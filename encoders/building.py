@@ -1,16 +1,55 @@
-"""Building a family's network from a configuration that may come from a file."""
+"""Models whose network is built from a configuration that may come from a file."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from latentmap.errors import ModelError
+from latentmap.frames import Frame
+from latentmap.model import Model
 
 Network = TypeVar("Network", bound=nn.Module)
+
+
+class BuiltModel(Model):
+    """A model of one network; a subclass gives it in ``_network``.
+
+    ``config`` has ``image_shape`` and ``latent_dim``, and whatever the network needs; ``weights``
+    take the place of random ones.
+
+    Raises:
+        ModelError: the configuration, or the weights, do not fit.
+    """
+
+    space_kind: ClassVar[str] = "z"
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        *,
+        name: str | None = None,
+        frame: Frame | None = None,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        network = build_network(self.family, lambda: self._network(config), weights)
+        channels, height, width = config["image_shape"]
+        super().__init__(
+            network,
+            name=name or self.family,
+            config=config,
+            latent_dim=int(config["latent_dim"]),
+            image_shape=(channels, height, width),
+            frame=frame,
+            space_kind=self.space_kind,
+        )
+
+    @abstractmethod
+    def _network(self, config: Mapping[str, Any]) -> nn.Module: ...
 
 
 def build_network(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from latentmap.encoders.building import BuiltModel
 from latentmap.errors import ModelError
-from latentmap.model import Model
 
 
-class GeneratorModel(Model):
+class GeneratorModel(BuiltModel):
     """A decoder alone; an inversion network makes an encoder/decoder pair of it."""
 
     can_encode = False

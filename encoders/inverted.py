@@ -290,11 +290,10 @@ class _Description:
 
 def _split(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The weights of the generator and of the inversion network, by their own names."""
-    generator, inversion = {}, {}
-    for key, value in weights.items():
-        if key.startswith(_GENERATOR):
-            generator[key[len(_GENERATOR) :]] = value
-        else:
-            # A name of neither stays as it is, and fits nothing.
-            inversion[key.removeprefix(_INVERSION)] = value
-    return generator, inversion
+    generator = {key: value for key, value in weights.items() if key.startswith(_GENERATOR)}
+    # A name of neither stays as it is, and fits nothing.
+    inversion = {key: value for key, value in weights.items() if key not in generator}
+    return (
+        {key.removeprefix(_GENERATOR): value for key, value in generator.items()},
+        {key.removeprefix(_INVERSION): value for key, value in inversion.items()},
+    )

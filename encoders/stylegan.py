@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from latentmap.codes import Space
-from latentmap.encoders.building import build_network
 from latentmap.encoders.generator import GeneratorModel
 from latentmap.encoders.nets.stylegan1 import StyleGAN1
 from latentmap.encoders.nets.stylegan2 import StyleGAN2
@@ -40,6 +39,7 @@ class StyleGANModel(GeneratorModel):
     """
 
     network: StyleGAN1 | StyleGAN2
+    space_kind = "w"
 
     def __init__(
         self,
@@ -49,17 +49,7 @@ class StyleGANModel(GeneratorModel):
         frame: Frame | None = None,
         weights: Mapping[str, Tensor] | None = None,
     ) -> None:
-        network = build_network(self.family, lambda: self._network(config), weights)
-        channels, height, width = config["image_shape"]
-        super().__init__(
-            network,
-            name=name or self.family,
-            config=config,
-            latent_dim=config["latent_dim"],
-            image_shape=(channels, height, width),
-            frame=frame,
-            space_kind="w",
-        )
+        super().__init__(config, name=name, frame=frame, weights=weights)
         self.classes = int(config["c_dim"])
         self.label: int | None = None
         self.noise: NoiseMode = "const"
@@ -207,18 +197,13 @@ class StyleGANModel(GeneratorModel):
         ws = codes.unflatten(1, (-1, int(self.config["latent_dim"])))
         return truncate(ws, self.network.mapping.w_avg, truncation).flatten(1)
 
-    @classmethod
-    def _network(cls, config: Mapping[str, Any]) -> StyleGAN1 | StyleGAN2:
-        raise NotImplementedError
-
 
 class StyleGAN1Model(StyleGANModel):
     """A StyleGAN 1 generator; ``config``: see ``latentmap.encoders.nets.stylegan1``."""
 
     family = "stylegan1"
 
-    @classmethod
-    def _network(cls, config: Mapping[str, Any]) -> StyleGAN1:
+    def _network(self, config: Mapping[str, Any]) -> StyleGAN1:
         return StyleGAN1(config)
 
 
@@ -227,8 +212,7 @@ class StyleGAN2Model(StyleGANModel):
 
     family = "stylegan2"
 
-    @classmethod
-    def _network(cls, config: Mapping[str, Any]) -> StyleGAN2:
+    def _network(self, config: Mapping[str, Any]) -> StyleGAN2:
         return StyleGAN2(config)
 
 

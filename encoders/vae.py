@@ -7,40 +7,17 @@ from typing import Any
 
 from torch import Tensor
 
-from latentmap.encoders.building import build_network
+from latentmap.encoders.building import BuiltModel
 from latentmap.encoders.nets.conv_vae import ConvVAE
 from latentmap.encoders.nets.dense_vae import DenseVAE
 from latentmap.encoders.nets.gaussian import GaussianNetwork
-from latentmap.frames import Frame
-from latentmap.model import Model, Posterior
+from latentmap.model import Posterior
 
 
-class GaussianVAE(Model):
+class GaussianVAE(BuiltModel):
     """What VAEs share: a network that gives posterior moments, and images from codes."""
 
     network: GaussianNetwork
-
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        *,
-        name: str | None = None,
-        frame: Frame | None = None,
-        weights: Mapping[str, Tensor] | None = None,
-    ) -> None:
-        network = build_network(self.family, lambda: self._network(config), weights)
-        channels, height, width = config["image_shape"]
-        super().__init__(
-            network,
-            name=name or self.family,
-            config=config,
-            latent_dim=int(config["latent_dim"]),
-            image_shape=(channels, height, width),
-            frame=frame,
-        )
-
-    def _network(self, config: Mapping[str, Any]) -> GaussianNetwork:
-        raise NotImplementedError
 
     def _posterior(self, images: Tensor) -> Posterior:
         mean, log_variance = self.network.encode(images)

@@ -23,6 +23,14 @@ from latentmap.codes import Codes, unpack_ids
 Known = set[tuple[Identity, str]]
 
 
+def lock_path(folder: Path) -> Path:
+    """The lock file of the entry in ``folder``; outside of it, so that it outlives the entry.
+
+    A lock file that is removed while another process waits for it would let both in.
+    """
+    return folder.parents[1] / "locks" / f"{folder.name}.lock"
+
+
 def load_manifest(folder: Path) -> Manifest | None:
     """What was committed to an entry; None when nothing was.
 

@@ -12,13 +12,13 @@ from types import TracebackType
 
 import numpy as np
 
-from latentmap.cache.entries import Known, find_damage, load_manifest, open_codes
+from latentmap.cache.entries import Known, find_damage, load_manifest, lock_path, open_codes
 from latentmap.cache.manifest import MANIFEST, Manifest, Skipped
 from latentmap.cache.shards import DamageError, ShardContent, ShardRecord, pack_shard
 from latentmap.cache.storage import Storage
 from latentmap.codes import Codes
 from latentmap.errors import CacheError
-from latentmap.files import Notify, hold_lock, lock_path
+from latentmap.files import Notify, hold_lock
 
 
 @dataclass

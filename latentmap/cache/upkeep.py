@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from latentmap.cache.entries import find_damage, load_manifest, open_codes
+from latentmap.cache.entries import find_damage, load_manifest, lock_path, open_codes
 from latentmap.cache.manifest import MANIFEST, Manifest
 from latentmap.cache.shards import DamageError
 from latentmap.cache.storage import Storage
 from latentmap.codes import Codes, export_codes
 from latentmap.errors import CacheError
-from latentmap.files import hold_lock, lock_path
+from latentmap.files import hold_lock
 from latentmap.progress import Progress
 
 T = TypeVar("T")

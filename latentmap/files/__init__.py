@@ -3,7 +3,6 @@
 from latentmap.files.hdf5_output import create_hdf5 as create_hdf5
 from latentmap.files.locks import Notify as Notify
 from latentmap.files.locks import hold_lock as hold_lock
-from latentmap.files.locks import lock_path as lock_path
 from latentmap.files.tensor_file import TensorFile as TensorFile
 from latentmap.files.writing import fsync_folder as fsync_folder
 from latentmap.files.writing import refuse_equal as refuse_equal

@@ -13,14 +13,6 @@ from latentmap.errors import CacheError
 Notify = Callable[[str], None]
 
 
-def lock_path(folder: Path) -> Path:
-    """The lock file of the entry in ``folder``; outside of it, so that it outlives the entry.
-
-    A lock file that is removed while another process waits for it would let both in.
-    """
-    return folder.parents[1] / "locks" / f"{folder.name}.lock"
-
-
 @contextmanager
 def hold_lock(
     path: Path, what: str, *, timeout: float | None, notify: Notify | None = None

@@ -57,7 +57,7 @@ def pack_images(
     skipped: list[str] = []
     kept = 0
     with replace_atomic(path) as temporary:
-        with _new_pack(temporary, packed, len(source)) as (file, disk):
+        with new_pack(temporary, packed, len(source)) as (file, disk):
             for batch in source.batches([view], batch_size=_BLOCK, on_error=on_error):
                 pixels = batch.images[0].permute(0, 2, 3, 1).numpy()
                 file["images"][kept : kept + len(pixels)] = pixels
@@ -93,7 +93,8 @@ def _what_is_done(source: ImageSource, view: View) -> Packed:
 
 
 @contextmanager
-def _new_pack(path: Path, packed: Packed, count: int) -> Iterator[tuple[h5py.File, SafeFile]]:
+def new_pack(path: Path, packed: Packed, count: int) -> Iterator[tuple[h5py.File, SafeFile]]:
+    """A pack to be written, with its head and room for ``count`` images; and the file under it."""
     with create_hdf5(path) as (file, disk):
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
@@ -116,7 +117,7 @@ def _close_up(path: Path, packed: Packed, source: ImageSource, positions: np.nda
     path.rename(longer)
     count = len(positions)
     try:
-        with h5py.File(longer) as old, _new_pack(path, packed, count) as (file, disk):
+        with h5py.File(longer) as old, new_pack(path, packed, count) as (file, disk):
             for start in range(0, count, _BLOCK):
                 stop = min(start + _BLOCK, count)
                 file["images"][start:stop] = old["images"][start:stop]

@@ -6,24 +6,23 @@ Pictures are uint8 ``(h, w, c)``; batches ``(n, c, h, w)``; ``c`` is 1 (grey) or
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from latentmap.codes import Codes, Space
 from latentmap.codes.codes import ArrayRows, SelectedRows
 from latentmap.errors import ImageError
 from latentmap.frames import Frame, Resize
-from latentmap.images.containers import Container, Contents, Failures
-from latentmap.images.decoding import Scratch
+from latentmap.images.batching import batches_of
+from latentmap.images.containers import Container, Contents
 from latentmap.images.packed import Packed, PackedImages
 from latentmap.images.prefetch import default_workers, in_order
 from latentmap.images.splits import PARTITION_FILE, SPLITS, Split, split_by_hash, split_by_partition
 from latentmap.images.tables import parse_table
-from latentmap.images.views import Batch, View
+from latentmap.images.views import Batch, View, native_size
 from latentmap.progress import Progress
 from latentmap.report import Cell, Shown, Table
 
@@ -157,11 +156,9 @@ class ImageSource(Shown):
             splits = self._container.splits
             return None if splits is None else splits[self._index]
         text = self._container.companion(PARTITION_FILE)
-        return (
-            None
-            if text is None
-            else split_by_partition(self.ids, parse_table(text, PARTITION_FILE))
-        )
+        if text is None:
+            return None
+        return split_by_partition(self.ids, parse_table(text, PARTITION_FILE))
 
     def mapped(self, view: View) -> np.ndarray | None:
         """All images as a view sees them, ``(n, h, w, c)`` on disk, if they lie there like that."""
@@ -264,23 +261,11 @@ class ImageSource(Shown):
         seen = Frame(frame or default.name, resize or default.resize)
         if own is not None and seen == own.frame:
             return View(seen, size or own.size, channels or own.channels)
-        return View(seen, size or self._native_size(seen), channels or self.channels)
-
-    def _native_size(self, frame: Frame) -> tuple[int, int]:
-        sizes: dict[tuple[int, int], int] = {}
-        originals, firsts = np.unique(self.shapes[:, :2], axis=0, return_index=True)
-        for (height, width), first in zip(originals.tolist(), firsts.tolist(), strict=True):
-            if height:
-                top, left, bottom, right = frame.pixels(height, width)
-                sizes.setdefault((bottom - top, right - left), first)
-        if len(sizes) != 1:
-            examples = ", ".join(
-                f"{height}x{width} ({self.ids[first]})"
-                for (height, width), first in list(sizes.items())[:3]
-            )
-            found = f"have several sizes, such as {examples}" if sizes else "cannot be read"
-            raise ImageError(f"the images of {self.path} {found}: say which size is wanted")
-        return next(iter(sizes))
+        return View(
+            seen,
+            size or native_size(seen, self.shapes, self.ids, self.path),
+            channels or self.channels,
+        )
 
     def view_key(self, view: View) -> dict[str, Any]:
         """What changed the pixels of a view before; empty when they are the original files'.
@@ -317,60 +302,12 @@ class ImageSource(Shown):
             )
         for view in views:
             self.view_key(view)
-        return self._batches(list(views), batch_size, start, on_error, workers or default_workers())
-
-    def _batches(
-        self, views: list[View], batch_size: int, start: int, on_error: OnError, workers: int
-    ) -> Iterator[Batch]:
-        container = self._container
-        tasks_a_batch = -(-batch_size // container.task_size)
-        # Scratch memory moves from task to task, never between two at once.
-        scratches = [Scratch() for _ in range(workers)]
-
-        def render(part: np.ndarray, outs: list[np.ndarray]) -> Failures:
-            scratch = scratches.pop()
-            try:
-                return container.render(part, views, outs, scratch)
-            finally:
-                scratches.append(scratch)
-
-        begun: list[tuple[int, int, list[np.ndarray]]] = []
-
-        def tasks() -> Iterator[Callable[[], Failures]]:
-            for first in range(start, len(self), batch_size):
-                last = min(first + batch_size, len(self))
-                outs = [
-                    np.empty((last - first, *view.size, view.channels), np.uint8) for view in views
-                ]
-                begun.append((first, last, outs))
-                for low in range(0, last - first, container.task_size):
-                    high = min(low + container.task_size, last - first)
-                    part = self._index[first + low : first + high]
-                    yield partial(render, part, [out[low:high] for out in outs])
-
-        ahead = 2 * max(workers, tasks_a_batch)
-        failed: list[tuple[int, str]] = []
-        done = start
-        for failures in in_order(tasks(), workers=workers, ahead=ahead):
-            first, last, outs = begun[0]
-            for place, message in failures:
-                if on_error == "stop":
-                    raise ImageError(
-                        f"{message}; repair it, remove it, or skip it (--on-error skip)"
-                    )
-                failed.append((done + place, message))
-            done = min(done + container.task_size, last)
-            if done == last:
-                begun.pop(0)
-                yield _batch(first, last, outs, failed)
-                failed = []
-
-
-def _batch(start: int, stop: int, outs: list[np.ndarray], failed: list[tuple[int, str]]) -> Batch:
-    positions = np.arange(start, stop)
-    if failed:
-        kept = np.isin(positions, [position for position, _ in failed], invert=True)
-        positions = positions[kept]
-        outs = [out[kept] for out in outs]
-    images = tuple(torch.from_numpy(out).permute(0, 3, 1, 2) for out in outs)
-    return Batch(start, stop, positions, images, tuple(failed))
+        return batches_of(
+            self._container,
+            self._index,
+            list(views),
+            batch_size=batch_size,
+            start=start,
+            skip=on_error == "skip",
+            workers=workers or default_workers(),
+        )

@@ -50,6 +50,27 @@ class Batch:
         return self.images[view].to(device).float().div_(255)
 
 
+def native_size(frame: Frame, shapes: np.ndarray, ids: np.ndarray, title: str) -> tuple[int, int]:
+    """The size of what a frame shows of images with ``shapes`` ``(n, 3)``, without any filter.
+
+    Raises:
+        ImageError: it differs from image to image; the message has some ``ids`` ``(n,)``.
+    """
+    sizes: dict[tuple[int, int], int] = {}
+    originals, firsts = np.unique(shapes[:, :2], axis=0, return_index=True)
+    for (height, width), first in zip(originals.tolist(), firsts.tolist(), strict=True):
+        if height:
+            top, left, bottom, right = frame.pixels(height, width)
+            sizes.setdefault((bottom - top, right - left), first)
+    if len(sizes) != 1:
+        examples = ", ".join(
+            f"{height}x{width} ({ids[first]})" for (height, width), first in list(sizes.items())[:3]
+        )
+        found = f"have several sizes, such as {examples}" if sizes else "cannot be read"
+        raise ImageError(f"the images of {title} {found}: say which size is wanted")
+    return next(iter(sizes))
+
+
 def to_channels(stack: np.ndarray, channels: int) -> np.ndarray:
     """Pictures ``(n, h, w, c)`` in 1 or 3 channels: grey by Pillow's weights (ITU-R 601-2)."""
     if stack.shape[3] == channels:

@@ -7,8 +7,6 @@ d)`` float32.
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -22,6 +20,7 @@ from latentmap.codes import Codes, Space
 from latentmap.errors import LatentmapError, ModelError
 from latentmap.frames import Frame
 from latentmap.images import View
+from latentmap.model.digests import model_digest
 from latentmap.model.exactness import exact_convolutions
 from latentmap.report import Picture
 
@@ -297,20 +296,6 @@ class Model(ABC):
                 f"{self.name} gave codes that are not finite: its weights may be damaged"
             )
         return codes.float()
-
-
-def model_digest(family: str, config: Mapping[str, Any], frame: Frame, network: nn.Module) -> str:
-    """The sha256 (hex) of what decides a model's codes: family, configuration, frame, and every
-    tensor by name.
-    """
-    digest = hashlib.sha256()
-    head = {"family": family, "config": dict(config), "frame": frame.to_json()}
-    digest.update(json.dumps(head, sort_keys=True).encode())
-    for key, tensor in sorted(network.state_dict().items()):
-        flat = tensor.detach().cpu().contiguous()
-        digest.update(f"{key} {flat.dtype} {tuple(flat.shape)}".encode())
-        digest.update(flat.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _check_range(images: Tensor, what: str) -> None:

@@ -20,11 +20,12 @@ import torch
 
 from latentmap.codes import Codes
 from latentmap.errors import ImageError, OutputError
-from latentmap.files import Notify, create_hdf5, hold_lock, replace_atomic, require_parent
+from latentmap.files import Notify, hold_lock, replace_atomic, require_parent
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
 from latentmap.images.arrays import ArrayImages
-from latentmap.images.packed import FORMAT, VERSION, Packed, PackedImages
+from latentmap.images.packed import Packed, PackedImages
+from latentmap.images.packing import new_pack
 from latentmap.model.contract import Model
 from latentmap.model.sampling import decode_all, sample_codes
 from latentmap.progress import Progress
@@ -142,21 +143,13 @@ def images_between(
     if box is not None:
         maker = maker.seen_through(Frame("full", maker.frame.resize))
         other = other.seen_through(Frame(box, other.frame.resize))
-    images = images_for(maker, other, n, seed=seed, folder=folder, notify=notify, progress=progress)
+    require_shown(maker, other)
+    images = generated_images(maker, n, seed=seed, folder=folder, notify=notify, progress=progress)
     return images, maker, other
 
 
-def images_for(
-    maker: Model,
-    other: Model,
-    n: int,
-    *,
-    seed: int = 0,
-    folder: str | Path,
-    notify: Notify | None = None,
-    progress: Progress | None = None,
-) -> ImageSource:
-    """``n`` images that ``maker`` makes, for two models whose frames say what they see of these.
+def require_shown(maker: Model, other: Model) -> None:
+    """Refuses images that ``maker`` makes for a model that cannot see them, by their frames.
 
     Raises:
         ImageError: the frame of ``maker`` does not hold that of ``other``.
@@ -170,7 +163,6 @@ def images_for(
             f"{other.name} sees (--view 0,0,1,1 is all), or find it with `latentmap frames "
             "estimate`"
         ) from None
-    return generated_images(maker, n, seed=seed, folder=folder, notify=notify, progress=progress)
 
 
 def _packed_as(model: Model) -> Packed:
@@ -217,22 +209,17 @@ def _join(
     parts: list[Path], path: Path, model: Model, ids: np.ndarray, vectors: np.ndarray
 ) -> None:
     """One pack of all parts."""
-    channels, height, width = model.image_shape
     packed = _packed_as(model)
-    with replace_atomic(path) as temporary, create_hdf5(temporary) as (file, disk):
-        file.attrs["format"] = FORMAT
-        file.attrs["version"] = VERSION
-        file["record"] = json.dumps(packed.to_json(), sort_keys=True)
+    with replace_atomic(path) as temporary, new_pack(temporary, packed, len(ids)) as (file, disk):
         file["space"] = json.dumps(asdict(model.space))
         file["codes"] = vectors
         file["ids"] = np.char.encode(ids, "utf-8")
         digests = np.empty((len(ids), 16), np.uint8)
-        images = file.create_dataset("images", (len(ids), height, width, channels), np.uint8)
         start = 0
         for part in parts:
             pixels = np.load(part, allow_pickle=False)
             stop = start + len(pixels)
-            images[start:stop] = pixels
+            file["images"][start:stop] = pixels
             digests[start:stop] = (
                 ArrayImages(pixels, str(part)).describe(np.arange(len(pixels))).digests
             )

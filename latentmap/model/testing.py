@@ -98,6 +98,13 @@ def check_model(model: Model, *, seed: int = 0) -> None:
         torch.allclose(codes, single, atol=1e-4, rtol=1e-4),
         "a code depends on the other images of its batch",
     )
+    _check_posterior(model, images, codes)
+    _check_pixels(model, codes, images)
+    _check_samples(model, seed)
+    _check_refusals(model, codes, images)
+
+
+def _check_posterior(model: Model, images: Tensor, codes: Tensor) -> None:
     try:
         posterior = model.posterior(images)
     except ModelError as error:
@@ -107,6 +114,9 @@ def check_model(model: Model, *, seed: int = 0) -> None:
             torch.allclose(posterior.mean, codes, atol=1e-5), "posterior means are not the codes"
         )
         _require(bool((posterior.variance > 0).all()), "posterior variances are not positive")
+
+
+def _check_pixels(model: Model, codes: Tensor, images: Tensor) -> None:
     decoded = model.decode(codes)
     _require(decoded.shape == images.shape, f"decoded images have shape {tuple(decoded.shape)}")
     pixels = (255 * decoded).round().to(torch.uint8)
@@ -116,6 +126,9 @@ def check_model(model: Model, *, seed: int = 0) -> None:
         torch.allclose(from_pixels, from_floats, atol=1e-4, rtol=1e-4),
         "uint8 pixels give other codes than floats",
     )
+
+
+def _check_samples(model: Model, seed: int) -> None:
     samples = model.sample(2, seed=seed)
     _require(
         torch.equal(samples, model.sample(2, seed=seed)),
@@ -123,6 +136,9 @@ def check_model(model: Model, *, seed: int = 0) -> None:
     )
     _require(not torch.equal(samples, model.sample(2, seed=seed + 1)), "sampling ignores its seed")
     model.decode(samples)
+
+
+def _check_refusals(model: Model, codes: Tensor, images: Tensor) -> None:
     foreign = Space(model.space.kind, model.latent_dim, "another model", "0" * 64)
     stranger = Codes.from_array(["a"], codes[:1].cpu(), space=foreign)
     _require(

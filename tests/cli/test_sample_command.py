@@ -90,7 +90,7 @@ def test_images_of_other_codes_are_not_taken_for_those_that_a_stopped_run_left(m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(generated, "create_hdf5", stop)
+        patch.setattr(generated, "new_pack", stop)
         run(MODEL, "-n", "2", "--out", "i.h5", code=130)
     assert len(list(Path().glob("i.*.parts"))) == 1
     run(MODEL, "-n", "2", "--seed", "9", "--out", "i.h5")

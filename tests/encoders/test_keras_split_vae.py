@@ -14,7 +14,7 @@ from latentmap.encoders.native import save_model
 from latentmap.encoders.nets.split_vae import SplitVAE
 from latentmap.errors import CheckpointError, ModelError
 from latentmap.frames import Frame
-from latentmap.model.contract import model_digest
+from latentmap.model.digests import model_digest
 from latentmap.model.testing import check_model
 from tests.encoders.keras_writer import split_vae, write_weights
 

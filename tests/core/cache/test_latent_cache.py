@@ -488,7 +488,7 @@ def test_verify_tells_how_far_it_is(tmp_path):
 def test_an_entry_that_disappears_while_it_is_listed_is_empty(tmp_path, monkeypatch):
     cache = LatentCache(tmp_path)
     (tmp_path / "entries").mkdir()
-    monkeypatch.setattr(cache, "_names", lambda: [KEY.id])
+    monkeypatch.setattr(cache.entries, "names", lambda: [KEY.id])
     (entry,) = cache.entries.all()
     assert (entry.size, entry.manifest, str(entry)) == (0, None, f"{KEY.id} (empty)")
 
