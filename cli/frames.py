@@ -89,16 +89,14 @@ def estimate(
     from latentmap.model.framing import estimate_view
 
     source, target = (load(reference, device=device) for reference in (maker, other))
-    with progress_bar("generating") as generating, progress_bar("trying boxes", "boxes") as trying:
-        found = estimate_view(
-            adjust(source, label=label),
-            target,
-            samples,
-            seed=seed,
-            batch_size=batch_size or _BATCH,
-            generating=generating,
-            trying=trying,
-        )
+    found = estimate_view(
+        adjust(source, label=label),
+        target,
+        samples,
+        seed=seed,
+        batch_size=batch_size or _BATCH,
+        stage=progress_bar,
+    )
     if write:
         add_view(maker, target, found.frame_name)
     if as_json:

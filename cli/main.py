@@ -171,7 +171,7 @@ def main() -> None:
       latentmap train vae --data IMAGES --split train --out a.safetensors
       latentmap train split-vae --data IMAGES --split train --out b.safetensors
       latentmap fit --src a.safetensors --dst b.safetensors --data IMAGES --out map.safetensors
-      latentmap apply map.safetensors --data IMAGES --out grid.png
+      latentmap apply map.safetensors --data IMAGES --figure grid.png
 
     Each command has its own --help with an example.
     """

@@ -23,7 +23,6 @@ from latentmap.cli.training_options import (
 if TYPE_CHECKING:
     from latentmap.encoders.training.runs import Run
     from latentmap.model import Model
-    from latentmap.progress import Progress
 
 # A test compares these with the library's own lists, which cannot be imported here without torch.
 ARCHITECTURES = ("residual", "plain")
@@ -118,14 +117,12 @@ def inversion(
         )
     chosen = InversionSettings(**settings)
 
-    def train(goal: Run, measuring: Progress, progress: Progress) -> Model:
+    def train(goal: Run) -> Model:
         return train_inversion(
             adjust(unwrap(load(generator, device=run.device)), label=label),
             chosen,
             goal,
             real=None if data.path is None else data.open(),
-            progress=progress,
-            measuring=measuring,
         )
 
     def tell(model: Model, training: dict[str, Any]) -> Told:
@@ -133,7 +130,7 @@ def inversion(
         lines = [f"{run.out}: {model}", *_lines(held_out, real)]
         return Told({"space": model.space.kind, "held_out": held_out, "real": real}, lines)
 
-    carry_out(run, data, train, tell, beside="measuring")
+    carry_out(run, data, train, tell)
 
 
 def _lines(held_out: dict[str, Any], real: dict[str, Any] | None) -> list[str]:

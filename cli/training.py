@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from latentmap.encoders.training.runs import Run
     from latentmap.images import View
     from latentmap.model import Model
-    from latentmap.progress import Progress
 
 
 class Told(NamedTuple):
@@ -32,15 +31,12 @@ class Told(NamedTuple):
 def carry_out(
     options: RunOptions,
     data: DataOptions,
-    train: Callable[[Run, Progress, Progress], Model],
+    train: Callable[[Run], Model],
     tell: Callable[[Model, dict[str, Any]], Told],
-    *,
-    beside: str,
     **record: Any,
 ) -> None:
     """Trains, and tells of the result.
 
-    ``train`` gets two callbacks of progress, the first for what is done ``beside`` the training;
     ``tell`` gets the model and the training record of its file, to which ``record`` is added.
     """
     from latentmap.cli.output import command_line, print_json, warn
@@ -54,9 +50,9 @@ def carry_out(
         force=options.force,
         on_error=data.on_error,
         record={"command": command_line(), **record},
+        stage=progress_bar,
     )
-    with progress_bar(beside) as first, progress_bar("training") as progress:
-        model = train(run, first, progress)
+    model = train(run)
     told = tell(model, read_header(options.out).training)
     for warning in told.warnings:
         warn(warning)
@@ -85,16 +81,9 @@ def train_images(
     images = data.open()
     seen = view.of(images)
 
-    def train(goal: Run, loading: Progress, progress: Progress) -> Model:
-        return train_on_images(
-            images,
-            make_settings(seen),
-            goal,
-            frame=seen.frame,
-            device=run.device,
-            loading=loading,
-            progress=progress,
-        )
+    def train(goal: Run) -> Model:
+        settings = make_settings(seen)
+        return train_on_images(images, settings, goal, frame=seen.frame, device=run.device)
 
     def tell(model: Model, training: dict[str, Any]) -> Told:
         figures, skipped = training["figures"], training["skipped"]
@@ -114,7 +103,6 @@ def train_images(
         data,
         train,
         tell,
-        beside="reading",
         split=data.split,
         group_by=data.group_by and data.group_by.name,
     )

@@ -22,7 +22,6 @@ from latentmap.encoders.training.runs import Run, prepare_folder, training_recor
 from latentmap.frames import Frame
 from latentmap.images import ImageSource, load_all
 from latentmap.model import Model
-from latentmap.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -69,14 +68,9 @@ def train_on_images(
     *,
     frame: Frame | None = None,
     device: str | torch.device = "cpu",
-    loading: Progress | None = None,
-    progress: Progress | None = None,
 ) -> Model:
     """Trains on all images of a source, in ``frame``, writes the native model file ``run.out``, and
-    gives the model.
-
-    ``loading`` counts the images that are read, ``progress`` those that are learned from. A run
-    that was killed goes on with ``resume``, and ends as if it had not been.
+    gives the model. A run that was killed goes on with ``resume``, and ends as if it had not been.
 
     Raises:
         OutputError: the output, or a run towards it, exists, and neither ``resume`` nor ``force``
@@ -90,23 +84,25 @@ def train_on_images(
     with seeded_weights(settings.seed):
         model = build(family, config, name=run.path.stem, frame=frame).to(device)
         course = settings.start(model)
-    pixels, _, skipped = load_all(images, model.view, on_error=run.on_error, progress=loading)
+    with run.stage("reading") as progress:
+        pixels, _, skipped = load_all(images, model.view, on_error=run.on_error, progress=progress)
     described = asdict(settings)
-    figures = train_by(
-        course.recipe,
-        PixelBatches(pixels, size=settings.batch_size, seed=settings.seed, device=model.device),
-        Length(settings.epochs, settings.seed, settings.steps),
-        folder=folder,
-        settings={
-            "family": family,
-            **{name: value for name, value in described.items() if name not in _LENGTH},
-            "frame": model.frame.to_json(),
-            "data": images.fingerprint,
-        },
-        resume=run.resume,
-        draw=lambda: course.draw(pixels),
-        progress=progress,
-    )
+    with run.stage("training") as progress:
+        figures = train_by(
+            course.recipe,
+            PixelBatches(pixels, size=settings.batch_size, seed=settings.seed, device=model.device),
+            Length(settings.epochs, settings.seed, settings.steps),
+            folder=folder,
+            settings={
+                "family": family,
+                **{name: value for name, value in described.items() if name not in _LENGTH},
+                "frame": model.frame.to_json(),
+                "data": images.fingerprint,
+            },
+            resume=run.resume,
+            draw=lambda: course.draw(pixels),
+            progress=progress,
+        )
     described.pop("config", None)  # Which the file has beside the record.
     training = training_record(
         described,

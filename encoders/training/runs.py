@@ -14,6 +14,7 @@ from latentmap.encoders.training.loop import CHECKPOINT, LOG
 from latentmap.errors import OutputError
 from latentmap.files import refuse_existing
 from latentmap.images import OnError
+from latentmap.progress import Stage, silent
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Run:
     ``out`` is the model file that it writes. ``resume`` goes on with the run towards it that was
     stopped, ``force`` begins again in place of what is there. ``on_error`` says what happens at an
     image that cannot be read, ``record`` (JSON) is added to the training record of the file.
+    ``stage`` is called with what is done next, and gives the progress for it.
     """
 
     out: str | Path
@@ -30,6 +32,7 @@ class Run:
     force: bool = False
     on_error: OnError = "stop"
     record: Mapping[str, Any] = field(default_factory=dict)
+    stage: Stage = silent
 
     @property
     def path(self) -> Path:

@@ -34,7 +34,6 @@ from latentmap.errors import ModelError
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
 from latentmap.model import Model
-from latentmap.progress import Progress
 from latentmap.report import image_grid
 
 _EPOCH = 500  # Steps until there is a line in the log, and a picture.
@@ -103,8 +102,6 @@ def train_inversion(
     run: Run,
     *,
     real: ImageSource | None = None,
-    progress: Progress | None = None,
-    measuring: Progress | None = None,
 ) -> InvertedModel:
     """Trains on the images of a generator, writes the native model file ``run.out``, and gives the
     model.
@@ -112,8 +109,7 @@ def train_inversion(
     It runs on the generator's device. The generator of an inverted model gets another network. The
     training record of the file has the figures of images that were held out, ``held_out``, and
     those of ``real`` images, ``real``, where these are given. A run that was killed goes on with
-    ``resume``. ``progress`` counts the images that are learned from, ``measuring`` those of the
-    figures.
+    ``resume``.
 
     Raises:
         OutputError: the output, or a run towards it, exists, and neither ``resume`` nor ``force``
@@ -133,33 +129,46 @@ def train_inversion(
         real.view_key(untrained.view)  # Refuses a pack that does not show it.
     recipe = _recipe(untrained, settings)
     codes = generator.sample(_PREVIEWS, seed=settings.seed)
-    figures = train_by(
-        recipe,
-        CodeBatches(generator, size=settings.batch_size, per_epoch=_EPOCH, seed=settings.seed),
-        Length(epochs=1, seed=settings.seed, steps=settings.steps),
-        folder=prepare_folder(run),
-        settings={**_fixed(settings, recipe), "space": generator.space.kind},
-        resume=run.resume,
-        draw=lambda: _draw(with_network(recipe.average), codes),
-        progress=progress,
-    )
+    with run.stage("training") as progress:
+        figures = train_by(
+            recipe,
+            CodeBatches(generator, size=settings.batch_size, per_epoch=_EPOCH, seed=settings.seed),
+            Length(epochs=1, seed=settings.seed, steps=settings.steps),
+            folder=prepare_folder(run),
+            settings={**_fixed(settings, recipe), "space": generator.space.kind},
+            resume=run.resume,
+            draw=lambda: _draw(with_network(recipe.average), codes),
+            progress=progress,
+        )
     # A new object, because the fingerprint is that of the trained weights.
     trained = with_network(recipe.average)
-    held_out_seed = int(seeded(settings.seed, _HELD_OUT, 0).integers(2**63))
-    held_out = measure_generated(trained, settings.held_out, seed=held_out_seed, progress=measuring)
     known = {"learning_rate": recipe.learning_rate, "schedule": recipe.schedule}
-    training = training_record(
-        {**asdict(settings), **known}, figures, held_out=asdict(held_out), **run.record
-    )
+    training = training_record({**asdict(settings), **known}, figures, **run.record)
+    _measure_and_save(trained, training, settings, run, real)
+    return trained
+
+
+def _measure_and_save(
+    trained: InvertedModel,
+    training: dict[str, Any],
+    settings: InversionSettings,
+    run: Run,
+    real: ImageSource | None,
+) -> None:
+    """Writes the model with its training record, to which the figures are added."""
+    seed = int(seeded(settings.seed, _HELD_OUT, 0).integers(2**63))
+    with run.stage("measuring") as progress:
+        held_out = measure_generated(trained, settings.held_out, seed=seed, progress=progress)
+    training["held_out"] = asdict(held_out)
     # Before the real images are read, so that one that cannot be read loses no training.
     save_model(trained, run.path, training=training)
     if real is not None:
-        found = measure_real(
-            trained, real, generated=held_out, on_error=run.on_error, progress=measuring
-        )
+        with run.stage("measuring real images") as progress:
+            found = measure_real(
+                trained, real, generated=held_out, on_error=run.on_error, progress=progress
+            )
         training["real"] = {**asdict(found), "data": real.fingerprint}
         save_model(trained, run.path, training=training)
-    return trained
 
 
 def _fresh_network(

@@ -26,7 +26,7 @@ from latentmap.frames import Box, Frame
 from latentmap.images import View
 from latentmap.model.contract import Model
 from latentmap.model.sampling import decode_all
-from latentmap.progress import Progress
+from latentmap.progress import Progress, Stage, silent
 
 _SIZES = np.linspace(1, 0.4, 7)
 _PLACES = np.linspace(0, 1, 5)
@@ -66,8 +66,7 @@ def estimate_view(
     *,
     seed: int = 0,
     batch_size: int = 8,
-    generating: Progress | None = None,
-    trying: Progress | None = None,
+    stage: Stage = silent,
 ) -> Framing:
     """The box of the images of ``maker``, of which it makes so many, that ``other`` sees; see
     ``estimate_box``.
@@ -76,9 +75,11 @@ def estimate_view(
         ImageError: there are fewer than 64 samples.
     """
     codes = maker.sample(samples, seed=seed)
-    images = decode_all(maker, codes, batch_size=batch_size, progress=generating)
+    with stage("generating") as progress:
+        images = decode_all(maker, codes, batch_size=batch_size, progress=progress)
     pictures = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    return estimate_box(pictures, other, progress=trying)
+    with stage("trying boxes", "boxes") as progress:
+        return estimate_box(pictures, other, progress=progress)
 
 
 def estimate_box(

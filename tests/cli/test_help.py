@@ -25,7 +25,7 @@ CALLS = {
     "train stylegan2": ("latentmap.encoders.training.train_stylegan2:StyleGAN2Settings",),
     "train inversion": ("latentmap.encoders.training.train_inversion:InversionSettings",),
     "sample": ("latentmap.encoders.sampling:draw_codes",),
-    "encode": ("latentmap.cache.latent_cache:LatentCache.get_or_encode_all",),
+    "encode": ("latentmap.cache.coder:Coder",),
     "fit": (
         "latentmap.relocation.relocating:fit_models",
         "latentmap.relocation.relocating:score_models",

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from latentmap.cache import LatentCache
+from latentmap.cache import Coder, LatentCache
 from latentmap.codes import Codes, export_codes, read_codes
 from latentmap.images import open_images, pack_images
 from latentmap.model import generated_images
@@ -43,7 +43,7 @@ def test_packs_and_generated_images():
 def test_caches():
     model = LinearModel(4, (1, 8, 8))
     cache = LatentCache("cache")
-    cache.get_or_encode(model, open_images("digits", limit=5))
+    Coder.of(cache).codes([model], open_images("digits", limit=5))
     assert len(cache.entries.export("codes.npz")) == 5
 
 

@@ -22,6 +22,7 @@ from latentmap.encoders.training.train_vae import VAESettings
 from latentmap.errors import ModelError
 from latentmap.frames import Frame
 from latentmap.images import open_images
+from tests.encoders.stages import during
 
 CONFIG = {"image_shape": [1, 8, 8], "latent_dim": 3, "base": 6, "widths": [4, 4], "norm": "batch"}
 SETTINGS = GANSettings(
@@ -324,7 +325,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
 
     monkeypatch.setattr(Length.__init__, "__defaults__", (None, 0.0))
     with pytest.raises(StopHereError):
-        train_on_images(images, settings, Run(out), progress=stop)
+        train_on_images(images, settings, Run(out, stage=during("training", stop)))
     train_on_images(images, settings, Run(out, resume=True))
     first, second = (tensors_of(working_folder(path) / CHECKPOINT) for path in (whole, out))
     assert first.keys() == second.keys()

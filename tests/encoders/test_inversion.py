@@ -35,6 +35,7 @@ from latentmap.frames import Frame
 from latentmap.images import View, open_images, pack_images
 from latentmap.model.testing import LinearModel, check_model
 from latentmap.report import image_grid
+from tests.encoders.stages import during
 
 VAE = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [8]}
 STYLEGAN = {
@@ -483,7 +484,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
     monkeypatch.setattr(Length.__init__, "__defaults__", (None, 0.0))
     out = tmp_path / "resumed.safetensors"
     with pytest.raises(StopHereError):
-        train_inversion(made, settings, Run(out), progress=stop)
+        train_inversion(made, settings, Run(out, stage=during("training", stop)))
     train_inversion(made, settings, Run(out, resume=True))
     first, second = (tensors_of(working_folder(path) / CHECKPOINT) for path in (whole, out))
     assert first.keys() == second.keys()

@@ -29,6 +29,7 @@ from latentmap.encoders.training.train_stylegan2 import StyleGAN2Settings
 from latentmap.errors import ModelError
 from latentmap.images import open_images
 from tests.encoders.naive_stylegan import SMOOTH, arrays, conv, dense, filtered, leaky
+from tests.encoders.stages import during
 
 SETTINGS = StyleGAN2Settings(
     (1, 8, 8),
@@ -364,7 +365,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
 
     monkeypatch.setattr(Length.__init__, "__defaults__", (None, 0.0))
     with pytest.raises(StopHereError):
-        train_on_images(images, settings, Run(out), progress=stop)
+        train_on_images(images, settings, Run(out, stage=during("training", stop)))
     train_on_images(images, settings, Run(out, resume=True))
     files = []
     for path in (whole, out):

@@ -23,6 +23,7 @@ from latentmap.encoders.vae import VAEModel
 from latentmap.errors import ModelError, OutputError
 from latentmap.images import open_images
 from latentmap.model.testing import check_model
+from tests.encoders.stages import during
 
 DENSE = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [16]}
 CONV = {"architecture": "conv", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [4, 4]}
@@ -138,7 +139,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
     monkeypatch.setattr(Length.__init__, "__defaults__", (None, 0.0))
     out = tmp_path / "resumed.safetensors"
     with pytest.raises(StopHereError):
-        train_on_images(images, settings, Run(out), progress=stop)
+        train_on_images(images, settings, Run(out, stage=during("training", stop)))
     assert not out.exists()
     train_on_images(images, settings, Run(out, resume=True))
     first, second = (tensors_of(working_folder(path) / CHECKPOINT) for path in (whole, out))
@@ -170,13 +171,16 @@ torch.set_num_threads({torch.get_num_threads()})
 from pathlib import Path
 from latentmap.encoders.training import loop, on_images, runs, train_vae as t
 from latentmap.images.opening import open_images
+from contextlib import nullcontext
 loop.Length.__init__.__defaults__ = (None, 0.0)
 out = Path({str(out)!r})
 started = (runs.working_folder(out) / loop.CHECKPOINT).exists()
 on_images.train_on_images(
     open_images({str(images.path)!r}), t.{settings!r},
-    runs.Run(out, resume=started, force=not started),
-    progress=lambda done, total: print(done, flush=True))
+    runs.Run(
+        out, resume=started, force=not started,
+        stage=lambda label, unit="images": nullcontext(
+            (lambda done, total: print(done, flush=True)) if label == "training" else None)))
 """
     delays = iter([0.0, 0.05, 0.2])
     kills = 0
@@ -202,7 +206,7 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_can_be_resumed(tmp_p
     whole, out = tmp_path / "whole.safetensors", tmp_path / "early.safetensors"
     train_on_images(images, SETTINGS, Run(whole))
     with pytest.raises(StopHereError):
-        train_on_images(images, SETTINGS, Run(out), progress=stop)
+        train_on_images(images, SETTINGS, Run(out, stage=during("training", stop)))
     train_on_images(images, SETTINGS, Run(out, resume=True))
     assert load(whole).fingerprint == load(out).fingerprint
 
@@ -226,7 +230,7 @@ def test_two_trainings_cannot_spoil_each_other(tmp_path, images):
             train_on_images(images, SETTINGS, Run(out, force=True))
         assert (working_folder(out) / CHECKPOINT).exists()
 
-    train_on_images(images, replace(SETTINGS, steps=1), Run(out), progress=another)
+    train_on_images(images, replace(SETTINGS, steps=1), Run(out, stage=during("training", another)))
 
 
 def test_starting_again_leaves_nothing_of_the_earlier_run(tmp_path, images):
