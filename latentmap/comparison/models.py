@@ -196,7 +196,7 @@ def _compared(material: Material, options: CompareOptions, seed: int) -> list[Co
     if groups is not None and len(np.unique(groups)) == 1:
         raise PairError(
             f"all {len(some)} compared images are of one group, and intervals need two or more: "
-            "compare more (--compared)"
+            "compare more (--similarity-images)"
         )
     return compared
 
