@@ -20,7 +20,7 @@ _MARK = ".latentmap-demo"
 STEPS = (
     (
         "How do four models of faces relate?",
-        "compare vae svae gan stylegan --samples {n} --sample-from stylegan --out {out}/report "
+        "compare vae svae gan stylegan --samples {n} --sample-from stylegan --report {out}/report "
         "--force",
     ),
     (
@@ -44,12 +44,12 @@ STEPS = (
     ),
     (
         "What it looks like",
-        "support show {out}/support.h5 --grid {out}/support.png --report {out}/report --force",
+        "support show {out}/support.h5 --figures {out}/support --report {out}/report --force",
     ),
     (
         "Can StyleGAN make these? Its own images are the measure",
-        "bench stylegan --target own:16 --target {out}/support.h5 --steps 80 --starts 1 "
-        "--out {out}/bench --report {out}/report --force",
+        "bench stylegan --set own:16 --set {out}/support.h5 --steps 80 --starts 1 "
+        "--figures {out}/bench --report {out}/report --force",
     ),
 )
 
@@ -154,7 +154,7 @@ def _say_what_is_next(out: Path) -> None:
     click.secho("\nLook at", bold=True)
     click.echo(f"  {out / 'report' / 'index.html'}   everything above on one page")
     click.echo(f"  {out / 'svae-to-stylegan.png'}   original, Split-VAE, StyleGAN")
-    click.echo(f"  {out / 'support.png'}   the support set by sector")
+    click.echo(f"  {out / 'support' / 'images.png'}   the support set by sector")
     click.echo(f"  {out / 'bench'}   images over their reproductions, worst first")
     click.secho("Try next", bold=True)
     click.echo("  latentmap models list")

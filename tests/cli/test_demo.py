@@ -53,7 +53,7 @@ def test_the_report_holds_all_of_it(shown):
 
 def test_the_pictures_show_images(shown):
     out, _ = shown
-    for name in ("svae-to-stylegan.png", "stylegan-to-svae.png", "support.png"):
+    for name in ("svae-to-stylegan.png", "stylegan-to-svae.png", "support/images.png"):
         with Image.open(out / name) as picture:
             assert len(picture.convert("L").getcolors(2**16) or []) > 50
 

@@ -48,7 +48,10 @@ CALLS = {
     "map factors": ("latentmap.mapping.spectrum:shared_rank",),
     "evaluate": ("latentmap.relocation.relocating:score_models",),
     "support order": ("latentmap.support.ordering:order_variables",),
-    "support build": ("latentmap.support.selection:build_support_set",),
+    "support build": (
+        "latentmap.support.building:SupportOptions",
+        "latentmap.support.building:build_support_set",
+    ),
     "support compare": (
         "latentmap.cache.coder:Coder",
         "latentmap.support.comparing:StrategyOptions",
