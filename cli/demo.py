@@ -154,7 +154,7 @@ def _say_what_is_next(out: Path) -> None:
     click.secho("\nLook at", bold=True)
     click.echo(f"  {out / 'report' / 'index.html'}   everything above on one page")
     click.echo(f"  {out / 'svae-to-stylegan.png'}   original, Split-VAE, StyleGAN")
-    click.echo(f"  {out / 'support'}   the support set by sector")
+    click.echo(f"  {out / 'support' / 'images.png'}   the support set by sector")
     click.echo(f"  {out / 'bench'}   images over their reproductions, worst first")
     click.secho("Try next", bold=True)
     click.echo("  latentmap models list")

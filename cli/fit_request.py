@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from latentmap.cli import image_choice
 from latentmap.cli.declaring import IMAGES, option
-from latentmap.cli.image_choice import DEFAULT_SAMPLES, SampleOptions, sample_options
+from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.options import (
     CoderOptions,
     DataOptions,
@@ -137,7 +138,7 @@ class FitRequest:
 
     @property
     def _samples(self) -> SampleOptions:
-        return replace(self.samples, n=DEFAULT_SAMPLES) if self.alone else self.samples
+        return replace(self.samples, n=image_choice.DEFAULT_SAMPLES) if self.alone else self.samples
 
     def _members(
         self, images: ImageSource, test: ImageSource, coder: Coder

@@ -68,16 +68,20 @@ def check_outputs(
             refuse_existing(path, force=force)
 
 
-def check_figures(folder: Path | None, names: Sequence[str], *, force: bool) -> dict[str, Path]:
+def check_figures(
+    folder: Path | None, names: Sequence[str], *, force: bool, report: Path | None = None
+) -> dict[str, Path]:
     """The paths of the pictures that go into a folder, by name; none without a folder.
 
     Raises:
-        OutputError: the folder cannot be made, or a picture in it exists and is not to be replaced.
+        OutputError: the folder cannot be made, or is that of a ``report``, or a picture in it
+            exists and is not to be replaced.
     """
-    from latentmap.files import require_parent
+    from latentmap.files import refuse_equal, require_parent
 
     if folder is None:
         return {}
+    refuse_equal({"--figures": folder, "--report": report})
     require_parent(folder)
     paths = {name: folder / f"{name}.png" for name in names}
     if folder.exists():

@@ -95,7 +95,8 @@ def show(
         raise SupportError(
             f"{file} has no image of sector {sector}: it has {len(support)} of others"
         )
-    pictures = check_figures(figures, _drawn(support, data, file, figures), force=force)
+    drawn = _drawn(support, data, file, figures)
+    pictures = check_figures(figures, drawn, force=force, report=report)
     if "sectors" in pictures:
         require_plots(pictures["sectors"])
     check_report(report)

@@ -13,7 +13,7 @@ README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding=
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LATENTMAP_CACHE", raising=False)
-    monkeypatch.setattr("latentmap.cli.fit._SAMPLES", 300)
+    monkeypatch.setattr("latentmap.cli.image_choice.DEFAULT_SAMPLES", 300)
     return tmp_path
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from latentmap.cache import LatentCache
-from latentmap.cli.search_options import METHODS, bench
+from latentmap.cache import Coder
+from latentmap.cli.bench import bench
+from latentmap.cli.search_options import METHODS
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
 from latentmap.images import open_images
@@ -30,7 +31,7 @@ def run(*arguments, code=0):
 
 def make_support(*, with_images=False, variables=(0, 1)):
     images = open_images("few.npy")
-    codes = LatentCache("cache").get_or_encode(load("a.safetensors"), images)
+    (codes,) = Coder.of("cache").codes([load("a.safetensors")], images)
     support = choose_support_set(codes, variables=variables, threshold=0.0, size=12, seed=0)
     if with_images:
         support = support.with_images(images)
@@ -42,7 +43,7 @@ def test_the_choices_are_those_of_the_library():
 
 
 def test_a_table_has_every_model_target_and_method(workdir):
-    output = run("a.safetensors", "b.safetensors", "--target", "own:12", "--target", "few.npy:10")
+    output = run("a.safetensors", "b.safetensors", "--set", "own:12", "--set", "few.npy:10")
     rows = [line.split()[:4] for line in output.splitlines()[2:10]]
     assert rows == [
         [model, target, method, n]
@@ -58,31 +59,29 @@ def test_a_table_has_every_model_target_and_method(workdir):
 def test_an_encoder_groups_images_and_measures_coverage(workdir):
     output = run(
         "a.safetensors",
-        *("--target", "own:12", "--target", "few.npy:16", "--encoder", "b.safetensors"),
-        *("--method", "network"),
+        *("--set", "own:12", "--set", "few.npy:16", "--encoder", "b.safetensors"),
+        *("--methods", "network"),
     )
     assert "of 4 sectors are blind for the network" in output
     assert "precision" in output
     assert "not calibrated, for lack of a search" in output
 
 
-def test_json_and_pictures_are_written(workdir):
+def test_json_is_printed_and_pictures_are_written(workdir):
     printed = run(
         "a.safetensors",
-        *("--target", "few.npy:10", "--target", "own:8", "--method", "network"),
-        *("--encoder", "b.safetensors", "--out", "out", "--json"),
+        *("--set", "few.npy:10", "--set", "own:8", "--methods", "network"),
+        *("--encoder", "b.safetensors", "--figures", "out", "--json"),
     )
     (result,) = json.loads(printed)["generators"]
-    assert json.loads((workdir / "out" / "bench.json").read_text()) == {"generators": [result]}
     assert (result["own"]["n"], result["targets"][0]["n"]) == (8, 10)
     assert result["record"]["command"]
     assert {path.name for path in (workdir / "out").iterdir()} >= {
         "a-own.png",
         "a-few-npy-10.png",
         "a-few-npy-10-sectors.png",
-        "bench.json",
     }
-    message = run("a.safetensors", "--target", "few.npy:10", "--out", "out", code=1)
+    message = run("a.safetensors", "--set", "few.npy:10", "--figures", "out", code=1)
     assert "out is not empty: choose another folder, or add --force" in message
 
 
@@ -94,9 +93,9 @@ def test_no_picture_takes_the_place_of_another(workdir):
     for name in names:
         np.save(name, np.load("few.npy")[:12])
     printed = run(
-        *("m1/model.safetensors", "m2/model.safetensors", "--target", "own:8"),
-        *(word for name in names for word in ("--target", f"{name}:10")),
-        *("--method", "network", "--out", "out"),
+        *("m1/model.safetensors", "m2/model.safetensors", "--set", "own:8"),
+        *(word for name in names for word in ("--set", f"{name}:10")),
+        *("--methods", "network", "--figures", "out"),
     )
     rows = [line.split()[:3] for line in printed.splitlines()[2:12]]
     models = list(dict.fromkeys(" ".join(row[:2]) for row in rows))
@@ -112,24 +111,24 @@ def test_data_sets_of_one_name_are_both_reproduced(workdir):
     for folder in ("one", "other"):
         (workdir / folder).mkdir()
         np.save(f"{folder}/x.npy", np.load("few.npy")[:12])
-    targets = ("--target", "one/x.npy:10", "--target", "other/x.npy:10")
-    printed = run("a.safetensors", *targets, "--method", "network", "--json")
+    targets = ("--set", "one/x.npy:10", "--set", "other/x.npy:10")
+    printed = run("a.safetensors", *targets, "--methods", "network", "--json")
     (result,) = json.loads(printed)["generators"]
     assert [one["target"] for one in result["targets"]] == ["one/x.npy:10", "other/x.npy:10"]
-    again = (*targets, "--target", "one/x.npy:10")
+    again = (*targets, "--set", "one/x.npy:10")
     assert "one/x.npy:10 is given twice" in run("a.safetensors", *again, code=1)
 
 
 def test_groups_have_a_seed_of_any_size(workdir):
-    arguments = ("--target", "few.npy:12", "--target", "own:8", "--method", "network")
+    arguments = ("--set", "few.npy:12", "--set", "own:8", "--methods", "network")
     run("a.safetensors", *arguments, "--encoder", "b.safetensors", "--seed", 2**32 + 1)
 
 
 def test_a_method_without_its_network_is_left_out_and_said(workdir):
     sizes = {"image_shape": [1, 8, 8], "latent_dim": 3, "base": 6, "widths": [4, 4]}
     save_model(build("gan", {**sizes, "norm": "batch"}), Path("bare.safetensors"), training={})
-    methods = ("--method", "network", "--method", "search")
-    words = ("bare.safetensors", "a.safetensors", "--target", "own:4", *methods)
+    methods = ("--methods", "network,search")
+    words = ("bare.safetensors", "a.safetensors", "--set", "own:4", *methods)
     result = CliRunner().invoke(bench, [*words, *SEARCH, *PLACE])
     assert result.exit_code == 0, result.output
     assert "bare has no encoder: left out network\n" in result.stderr
@@ -137,22 +136,22 @@ def test_a_method_without_its_network_is_left_out_and_said(workdir):
 
 def test_a_support_set_is_found_in_its_data_or_in_its_file(workdir):
     make_support()
-    arguments = ("a.safetensors", "--target", "own:8", "--target", "support.h5")
-    printed = run(*arguments, "--data", "few.npy", "--method", "network", "--json")
+    arguments = ("a.safetensors", "--set", "own:8", "--set", "support.h5")
+    printed = run(*arguments, "--data", "few.npy", "--methods", "network", "--json")
     (one,) = json.loads(printed)["generators"][0]["targets"]
     assert (one["target"], one["n"], len(one["sectors"])) == ("support.h5", 12, 4)
     assert one["variables"] == [0, 1]
     assert "holds no images" in run(*arguments, code=1)
     make_support(with_images=True)
-    printed = run(*arguments, "--method", "network", "--json")
+    printed = run(*arguments, "--methods", "network", "--json")
     (other,) = json.loads(printed)["generators"][0]["targets"]
     assert other["methods"]["network"]["mse"] == pytest.approx(one["methods"]["network"]["mse"])
 
 
 def test_the_sectors_of_a_support_set_are_drawn_as_a_map(workdir):
     make_support(with_images=True, variables=(0, 1, 2))
-    arguments = ("--target", "own:8", "--target", "support.h5:9", "--method", "network")
-    output = run("a.safetensors", *arguments, "--out", "out")
+    arguments = ("--set", "own:8", "--set", "support.h5:9", "--methods", "network")
+    output = run("a.safetensors", *arguments, "--figures", "out")
     assert (workdir / "out" / "a-support-h5-9-sectors.png").stat().st_size > 5000
     assert "+" in output
 
@@ -160,7 +159,7 @@ def test_the_sectors_of_a_support_set_are_drawn_as_a_map(workdir):
 def test_a_support_set_of_other_data_is_refused(workdir):
     make_support()
     np.save("other.npy", np.load("few.npy")[:, ::-1])
-    arguments = ("--target", "support.h5", "--data", "other.npy")
+    arguments = ("--set", "support.h5", "--data", "other.npy")
     assert "a support set of other data" in run("a.safetensors", *arguments, code=1)
 
 
@@ -175,34 +174,34 @@ def test_a_support_set_of_other_data_is_refused(workdir):
     ],
 )
 def test_a_target_that_cannot_be_is_refused(workdir, target, message):
-    assert message in run("a.safetensors", "--target", target, code=1)
+    assert message in run("a.safetensors", "--set", target, code=1)
 
 
 def test_wrong_usage_is_said(workdir):
-    twice = run("a.safetensors", "--target", "own:5", "--target", "own:6", code=2)
-    assert "own images are one target" in twice
-    alone = run("a.safetensors", "--target", "own:5", "--src", "b.safetensors", code=2)
+    twice = run("a.safetensors", "--set", "own:5", "--set", "own:6", code=2)
+    assert "own images are one set" in twice
+    alone = run("a.safetensors", "--set", "own:5", "--src", "b.safetensors", code=2)
     assert "--map and --src belong together" in alone
-    network = ("missing.safetensors", "--target", "own:5", "--method", "network", *SEARCH)
-    assert "--steps and --starts have no effect with no --method but" in run(*network, code=2)
-    assert "missing" in run(*network, "--method", "hybrid", code=1)
+    network = ("missing.safetensors", "--set", "own:5", "--methods", "network", *SEARCH)
+    assert "--steps and --starts have no effect with no --methods but" in run(*network, code=2)
+    assert "missing" in run(*network, "--methods", "network,hybrid", code=1)
 
 
 def test_options_that_no_target_has_a_use_for_are_refused(workdir):
     make_support(with_images=True)
-    words = ("a.safetensors", "--target", "own:4", "--method", "network")
-    message = run(*words, "--target", "few.npy:8", "--data", "few.npy", code=2)
+    words = ("a.safetensors", "--set", "own:4", "--methods", "network")
+    message = run(*words, "--set", "few.npy:8", "--data", "few.npy", code=2)
     assert "--data is where the images of a support set are: leave it out, or give" in message
     for more in (("--split", "test"), ("--limit", "9"), ("--where", "a == 1")):
-        message = run(*words, "--target", "support.h5", *more, code=2)
-        assert f"{more[0]} has no effect where no --target is a data set" in message
+        message = run(*words, "--set", "support.h5", *more, code=2)
+        assert f"{more[0]} has no effect where no --set is a data set" in message
     assert "--limit has no effect" in run(*words, "--limit", "9", code=2)
-    both = ("--target", "support.h5", "--target", "few.npy:8", "--limit", "9")
+    both = ("--set", "support.h5", "--set", "few.npy:8", "--limit", "9")
     printed = run(*words, *both, "--data", "few.npy", "--json")
     assert [one["n"] for one in json.loads(printed)["generators"][0]["targets"]] == [12, 8]
 
 
 def test_pictures_and_a_report_are_not_put_into_one_folder(workdir):
-    words = ("a.safetensors", "--target", "own:4", "--out", "x", "--report", "x")
-    assert "--out and --report are both x: give each a path of its own" in run(*words, code=1)
+    words = ("a.safetensors", "--set", "own:4", "--figures", "x", "--report", "x")
+    assert "--figures and --report are both x: give each a path of its own" in run(*words, code=1)
     assert not (workdir / "x").exists()

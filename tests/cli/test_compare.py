@@ -62,10 +62,9 @@ def test_three_models_have_ways_by_a_third(workdir):
     assert ["a", "c", "1"] in rows
 
 
-def test_the_report_holds_what_json_prints(workdir):
-    result = compare("--json", "--out", "report", "--seed", "3")
-    printed = json.loads(result.stdout)
-    assert json.loads((workdir / "report" / "comparison.json").read_text()) == printed
+def test_json_is_one_object_with_what_made_it(workdir):
+    printed = json.loads(compare("--json", "--report", "report", "--seed", "3").stdout)
+    assert (workdir / "report" / "index.html").exists()
     assert printed["record"]["seed"] == 3
     assert printed["record"]["command"]
     assert [model["label"] for model in printed["models"]] == ["a", "b"]
@@ -73,40 +72,30 @@ def test_the_report_holds_what_json_prints(workdir):
 
 
 def test_a_report_is_a_page(workdir):
-    assert "written to report/index.html" in compare("--out", "report").stdout
+    assert "written to report/index.html" in compare("--report", "report").stdout
     assert "How 2 latent spaces relate" in (workdir / "report" / "index.html").read_text()
 
 
 def test_a_report_that_exists_is_kept_unless_forced(workdir):
-    compare("--out", "report", "--seed", "1")
-    before = (workdir / "report" / "comparison.json").read_text()
-    message = error_of(compare("--out", "report", code=1))
-    assert "report/comparison.json exists: choose another path, or add --force" in message
-    assert (workdir / "report" / "comparison.json").read_text() == before
-    compare("--out", "report", "--force")
-    assert (workdir / "report" / "comparison.json").read_text() != before
-
-
-def test_a_comparison_on_the_page_alone_is_kept_too(workdir):
-    compare("--out", "report", "--seed", "1")
-    (workdir / "report" / "comparison.json").unlink()
+    compare("--report", "report", "--seed", "1")
     before = (workdir / "report" / "report.json").read_text()
-    message = error_of(compare("--out", "report", code=1))
+    message = error_of(compare("--report", "report", code=1))
     assert "the report in report has a comparison: choose another folder, or add --f" in message
     assert (workdir / "report" / "report.json").read_text() == before
-    compare("--out", "report", "--force")
+    compare("--report", "report", "--force")
+    assert (workdir / "report" / "report.json").read_text() != before
 
 
 def test_a_folder_of_other_files_is_never_a_report(workdir):
     (workdir / "mine").mkdir()
     (workdir / "mine" / "thesis.txt").write_text("precious")
-    message = error_of(compare("--out", "mine", "--force", code=1))
+    message = error_of(compare("--report", "mine", "--force", code=1))
     assert "mine holds other files and no report: choose a new or an empty folder" in message
 
 
 def test_a_file_is_no_report_folder(workdir):
     (workdir / "report").write_text("precious")
-    message = error_of(compare("--out", "report", "--force", code=1))
+    message = error_of(compare("--report", "report", "--force", code=1))
     assert "report is a file, but a report is a folder: choose another path" in message
 
 
@@ -122,10 +111,10 @@ def test_the_methods_of_fit_can_be_compared(workdir):
 
 
 def test_a_method_that_has_no_map_is_said_once_with_the_reason(workdir, monkeypatch):
-    def refuse(training, source, images, *, options, **more):
-        if options.method == "pls" or source.name == "b":
+    def refuse(training, *, options, **more):
+        if options.method == "pls" or training.source.name == "b":
             raise MapError(f"{options.method} cannot be")
-        return fit_training(training, source, images, options=options, **more)
+        return fit_training(training, options=options, **more)
 
     monkeypatch.setattr("latentmap.comparison.methods.fit_training", refuse)
     result = compare("--methods", "pls,procrustes")

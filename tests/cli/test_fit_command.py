@@ -14,6 +14,7 @@ from latentmap.cli.main import main
 from latentmap.encoders import load
 from latentmap.images import open_images
 from latentmap.mapping import LinearMap
+from latentmap.model import Model
 
 DATA = ["--data", "few.npy"]
 
@@ -97,7 +98,7 @@ def test_the_split_test_is_kept_for_the_scores(workdir):
 
 def test_images_that_are_cached_are_not_encoded_again(workdir, monkeypatch):
     run("encode", "a.safetensors", "b.safetensors", *DATA, "--device", "cpu")
-    monkeypatch.setattr("latentmap.cache.latent_cache._encode_missing", None)
+    monkeypatch.setattr(Model, "encode_pixels", None)
     fit()
 
 
@@ -221,7 +222,9 @@ def test_a_map_whose_source_is_another_model_is_one_clear_line(workdir):
     message = error_of(run(*words, "--src", "b.safetensors", code=1))
     assert "this map goes from z of a" in message
     assert "give that model with --src, not b (z of b" in message
-    message = error_of(run("apply", *words[1:], "--src", "b.safetensors", "--out", "g.png", code=1))
+    message = error_of(
+        run("apply", *words[1:], "--src", "b.safetensors", "--figure", "g.png", code=1)
+    )
     assert "this map goes from z of a" in message
 
 
@@ -251,7 +254,7 @@ def test_a_map_without_references_asks_for_the_models(workdir):
 
 def test_apply_draws_three_rows(workdir):
     fit()
-    run("apply", "a-to-b.safetensors", *DATA, "--device", "cpu", "--out", "grid.png", "-n", "4")
+    run("apply", "a-to-b.safetensors", *DATA, "--device", "cpu", "--figure", "grid.png", "-n", "4")
     with Image.open("grid.png") as grid:
         assert grid.height == 3 * 96 + 2 * 4
         assert grid.width > 4 * 100
@@ -291,7 +294,7 @@ def test_codes_that_are_mapped_already_are_not_mapped_again(workdir, suffix):
 
 def test_codes_of_images_are_encoded_as_the_map_was_fitted(workdir, monkeypatch):
     fit("--precision", "bfloat16")
-    monkeypatch.setattr("latentmap.cache.latent_cache._encode_missing", None)
+    monkeypatch.setattr(Model, "encode_pixels", None)
     run("apply", "a-to-b.safetensors", *DATA, "--device", "cpu", "--codes-out", "mapped.npz")
 
 
@@ -327,25 +330,29 @@ def test_the_picture_says_how_many_images_it_shows_and_which_it_could_not_read(w
         Image.new("L", (8, 8), 40 * number).save(folder / f"{number}.png")
     (folder / "1.png").write_bytes(b"no picture")
     words = ["apply", "a-to-b.safetensors", "--data", "images", "--device", "cpu", "-n", "3"]
-    result = run(*words, "--on-error", "skip", "--out", "grid.png", "--codes-out", "mapped.npz")
+    result = run(*words, "--on-error", "skip", "--figure", "grid.png", "--codes-out", "mapped.npz")
     assert "mapped.npz: 4 codes in z of b" in result.stdout
     assert "grid.png: 2 images, relocated from a to b" in result.stdout
-    assert error_of(result) == "skipped 1.png: it could not be read"
-    result = run(*words, "--on-error", "skip", "--out", "grid2.png")
+    assert error_of(result) == "skipped 1 images that could not be read: 1.png"
+    result = run(*words, "--on-error", "skip", "--figure", "grid2.png")
     assert "grid2.png: 2 images" in result.stdout
-    assert error_of(result) == "skipped 1.png: it could not be read"
-    assert "1.png" in error_of(run(*words, "--out", "grid3.png", code=1))
+    assert error_of(result) == "skipped 1 images that could not be read: 1.png"
+    assert "1.png" in error_of(run(*words, "--figure", "grid3.png", code=1))
+    outputs = ["--figure", "grid4.png", "--codes-out", "mapped.h5"]
+    found = json.loads(run(*words, "--on-error", "skip", *outputs, "--json").stdout)
+    assert (found["images"], found["n"], found["skipped"]) == (2, 4, ["1.png"])
+    assert (found["picture"], found["codes"], found["space"]["dim"]) == (*outputs[1::2], 3)
 
 
 def test_apply_asks_for_what_it_needs(workdir):
     fit()
     words = ["apply", "a-to-b.safetensors"]
     assert "say what to write" in run(*words, *DATA, code=2).stderr
-    assert "give either images" in run(*words, "--out", "g.png", code=2).stderr
+    assert "give either images" in run(*words, "--figure", "g.png", code=2).stderr
     both = [*DATA, "--codes", "c.npz", "--codes-out", "o.npz"]
     assert "give either images" in run(*words, *both, code=2).stderr
-    picture = ["--codes", "c.npz", "--out", "g.png"]
-    assert "a picture (--out) is made of images" in run(*words, *picture, code=2).stderr
+    picture = ["--codes", "c.npz", "--figure", "g.png"]
+    assert "a picture (--figure) is made of images" in run(*words, *picture, code=2).stderr
 
 
 def test_apply_refuses_choices_that_mean_nothing_among_codes(workdir):
@@ -354,7 +361,7 @@ def test_apply_refuses_choices_that_mean_nothing_among_codes(workdir):
     chosen = ["--split", "test", "--limit", "3", "--group-by", "table.csv", "--where", "n == 1"]
     chosen += ["--attributes", "table.csv", "--on-error", "skip", "--sample-from", "src"]
     chosen += ["--class", "1", "--src", "a.safetensors", "--dst", "b.safetensors"]
-    chosen += ["--batch-size", "3", "--seed", "1"]
+    chosen += ["--batch-size", "3", "--precision", "float16", "--seed", "1"]
     words = ["apply", "a-to-b.safetensors", "--codes", "c.npz", "--codes-out", "o.npz"]
     message = run(*words, *chosen, code=2).stderr
     assert all(f"{option} " in message for option in chosen if option.startswith("--"))
@@ -365,10 +372,12 @@ def test_apply_refuses_choices_that_mean_nothing_among_codes(workdir):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--codes-out", "a.npz", "-n", "3"], "-n/--images has no effect without --out"),
-        (["--codes-out", "a.npz", "--dst", "b.safetensors"], "--dst has no effect without --out"),
-        (["--out", "g.png", "--seed", "3"], "--seed has no effect without --samples"),
-        (["--out", "g.png", "--batch-size", "3"], "--batch-size has no effect without --codes-out"),
+        (["--codes-out", "a.npz", "-n", "3"], "-n/--images has no effect without --figure"),
+        (
+            ["--codes-out", "a.npz", "--dst", "b.safetensors"],
+            "--dst has no effect without --figure",
+        ),
+        (["--figure", "g.png", "--seed", "3"], "--seed has no effect without --samples"),
     ],
 )
 def test_apply_refuses_what_has_no_effect_before_any_work(workdir, words, message):
@@ -377,7 +386,7 @@ def test_apply_refuses_what_has_no_effect_before_any_work(workdir, words, messag
 
 def test_apply_refuses_a_wrong_suffix_before_any_work(workdir):
     words = ["apply", "missing.safetensors", *DATA]
-    message = error_of(run(*words, "--out", "grid.foo", code=1))
+    message = error_of(run(*words, "--figure", "grid.foo", code=1))
     assert "grid.foo must end as a picture does, such as .png" in message
     message = error_of(run(*words, "--codes-out", "mapped.foo", code=1))
     assert "mapped.foo must end in .npz or .h5" in message
@@ -386,14 +395,19 @@ def test_apply_refuses_a_wrong_suffix_before_any_work(workdir):
 def test_apply_keeps_an_output_that_exists(workdir):
     fit()
     Path("grid.png").write_bytes(b"precious")
-    message = error_of(run("apply", "a-to-b.safetensors", *DATA, "--out", "grid.png", code=1))
+    message = error_of(run("apply", "a-to-b.safetensors", *DATA, "--figure", "grid.png", code=1))
     assert "grid.png exists: choose another path, or add --force" in message
     assert Path("grid.png").read_bytes() == b"precious"
 
 
 @pytest.mark.parametrize("command", ["evaluate", "apply"])
 def test_a_map_that_is_no_map_is_one_clear_line(workdir, command):
-    words = [command, "a.safetensors", *DATA, *(["--out", "g.png"] if command == "apply" else [])]
+    words = [
+        command,
+        "a.safetensors",
+        *DATA,
+        *(["--figure", "g.png"] if command == "apply" else []),
+    ]
     assert "a.safetensors holds a model, not a map" in error_of(run(*words, code=1))
     words[1] = "missing.safetensors"
     assert "there is no map file missing.safetensors" in error_of(run(*words, code=1))

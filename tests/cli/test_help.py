@@ -27,21 +27,41 @@ CALLS = {
     "sample": ("latentmap.encoders.sampling:draw_codes",),
     "encode": ("latentmap.cache.coder:Coder",),
     "fit": (
+        "latentmap.cache.coder:Coder",
         "latentmap.relocation.relocating:fit_models",
         "latentmap.relocation.relocating:score_models",
         "latentmap.mapping.options:FitOptions",
+    ),
+    "compare": (
+        "latentmap.cache.coder:Coder",
+        "latentmap.comparison.models:CompareOptions",
+        "latentmap.comparison.models:compare_models",
+    ),
+    "map methods": (
+        "latentmap.mapping.options:FitOptions",
+        "latentmap.relocation.several_maps:compare_methods",
+    ),
+    "map curve": (
+        "latentmap.mapping.options:FitOptions",
         "latentmap.relocation.several_maps:learning_curve",
     ),
-    "compare": ("latentmap.comparison.models:compare_models",),
     "map factors": ("latentmap.mapping.spectrum:shared_rank",),
     "evaluate": ("latentmap.relocation.relocating:score_models",),
     "support order": ("latentmap.support.ordering:order_variables",),
-    "support build": ("latentmap.support.selection:build_support_set",),
+    "support build": (
+        "latentmap.support.building:SupportOptions",
+        "latentmap.support.building:build_support_set",
+    ),
     "support compare": (
+        "latentmap.cache.coder:Coder",
+        "latentmap.support.comparing:StrategyOptions",
         "latentmap.support.comparing:compare_strategies",
         "latentmap.mapping.options:FitOptions",
     ),
-    "invert": ("latentmap.inversion.code_search:SearchSettings",),
+    "invert": (
+        "latentmap.inversion.code_search:SearchSettings",
+        "latentmap.inversion.inverting:invert_images",
+    ),
     "bench": (
         "latentmap.expressiveness.benchmark:bench",
         "latentmap.inversion.code_search:SearchSettings",

@@ -39,7 +39,7 @@ def test_the_methods_are_those_of_the_library():
 
 
 def test_codes_are_written_with_their_ids_and_what_made_them():
-    result = run("gan.safetensors", "--data", "few.npy", *FAST, "--out", "codes.h5")
+    result = run("gan.safetensors", "--data", "few.npy", *FAST, "--codes-out", "codes.h5")
     assert "3 images in z of gan" in result.stdout
     assert "wrote codes.h5" in result.stdout
     model = load("gan.safetensors")
@@ -51,7 +51,7 @@ def test_codes_are_written_with_their_ids_and_what_made_them():
 
 def test_json_gives_every_image_and_the_errors_of_the_codes():
     words = ("gan.safetensors", "--data", "few.npy", *FAST, "--seed", "5", "--json")
-    found = json.loads(run(*words, "--out", "codes.npz").stdout)
+    found = json.loads(run(*words, "--codes-out", "codes.npz").stdout)
     assert found["method"] == "search"
     assert found["seed"] == 5
     assert found["settings"]["steps"] == 20
@@ -69,7 +69,7 @@ def test_json_gives_every_image_and_the_errors_of_the_codes():
 
 def test_a_picture_shows_images_over_their_reconstructions():
     run("a.safetensors", "--data", "few.npy", "--limit", "5", "--method", "network", "-n", "2",
-        "--grid", "grid.png")  # fmt: skip
+        "--figure", "grid.png")  # fmt: skip
     picture = np.asarray(Image.open("grid.png"))
     # Two rows and two columns of 8 pixels, twelve times as large, beside the labels.
     assert picture.shape[0] == 2 * 96 + 4
@@ -104,18 +104,18 @@ def test_a_search_comes_nearer_than_the_encoder():
         (("--steps", "0"), 2, "0 is not in the range x>=1"),
         (("--perceptual", "nan"), 2, "nan is no finite number"),
         (("--prior", "inf"), 2, "inf is no finite number"),
-        (("-n", "3"), 2, "-n/--images has no effect without --grid: leave it out"),
-        (("-n", "3", "--report", "r"), 2, "-n/--images has no effect without --grid"),
+        (("-n", "3"), 2, "-n/--images has no effect without --figure: leave it out"),
+        (("-n", "3", "--report", "r"), 2, "-n/--images has no effect without --figure"),
         *(
             (("--method", "network", *option), 2, f"{option[0]} has no effect with --method netw")
             for option in zip(
                 ("--steps", "--starts", "--perceptual", "--prior"), "3310", strict=True
             )
         ),
-        (("--out", "codes.txt"), 1, "must end in .npz or .h5"),
-        (("--grid", "grid.txt"), 1, "must end as a picture does"),
-        (("--out", "few.npz"), 1, "exists"),
-        (("--grid", "x.png", "--report", "x.png"), 1, "--grid and --report are both x.png"),
+        (("--codes-out", "codes.txt"), 1, "must end in .npz or .h5"),
+        (("--figure", "grid.txt"), 1, "must end as a picture does"),
+        (("--codes-out", "few.npz"), 1, "exists"),
+        (("--figure", "x.png", "--report", "x.png"), 1, "--figure and --report are both x.png"),
     ],
 )
 def test_bad_input_is_refused_before_any_work(words, code, message):
@@ -126,7 +126,7 @@ def test_bad_input_is_refused_before_any_work(words, code, message):
 
 
 def test_a_file_is_replaced_only_by_force():
-    words = ("a.safetensors", "--data", "few.npy", *FAST, "--out", "codes.h5")
+    words = ("a.safetensors", "--data", "few.npy", *FAST, "--codes-out", "codes.h5")
     run(*words)
     assert "codes.h5" in run(*words, code=1).stderr
     run(*words, "--force")
@@ -148,7 +148,7 @@ def test_a_search_starts_from_samples_of_a_class(conditional):
     assert "there is no class 3" in run(*words, "--class", "3", code=1).stderr
     first, second = (run(*words, "--class", label, "--json").stdout for label in (1, 2))
     assert json.loads(first)["mse"] != json.loads(second)["mse"]
-    bench = ["bench", conditional, "--target", "own:4", *SEARCH, "--device", "cpu"]
+    bench = ["bench", conditional, "--set", "own:4", *SEARCH, "--device", "cpu"]
     assert CliRunner().invoke(main, [*bench, "--class", "1"]).exit_code == 0
     refused = CliRunner().invoke(main, bench)
     assert refused.exit_code == 1 and "with --class" in refused.stderr

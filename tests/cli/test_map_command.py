@@ -22,9 +22,13 @@ def run(*words, code=0):
     return result
 
 
-def fit(*words, src="a", dst="b", code=0):
+def fit(*words, command=("fit",), src="a", dst="b", code=0):
     models = ["--src", f"{src}.safetensors", "--dst", f"{dst}.safetensors", "--device", "cpu"]
-    return run("fit", *models, *DATA, *words, code=code)
+    return run(*command, *models, *DATA, *words, code=code)
+
+
+MAP_METHODS = ("map", "methods")
+MAP_CURVE = ("map", "curve")
 
 
 def error_of(result):
@@ -89,22 +93,23 @@ def test_folds_are_for_whatever_is_chosen_by_them(workdir, words):
 
 
 def test_all_methods_stand_in_one_table(workdir):
-    result = fit("--method", "all", "--folds", "2")
+    result = fit("--folds", "2", command=MAP_METHODS)
     for method in METHODS:
         assert re.search(rf"^{method} ", result.stdout, re.MULTILINE)
     assert "scored on" in result.stdout
     assert not list(workdir.glob("*-to-*"))
-    results = json.loads(fit("--method", "all", "--json").stdout)["results"]
+    results = json.loads(fit("--json", command=MAP_METHODS).stdout)["results"]
     assert [one["method"] for one in results] == list(METHODS)
     assert all(one["l_mse"] > 0 and one["seconds"] >= 0 for one in results)
 
 
 def test_a_curve_is_a_table_json_and_a_picture(workdir):
-    result = fit("--curve", "8,16,all", "--draws", "2", "--figure", "curve.png")
+    words = ("--pairs", "8,16,all", "--draws", "2", "--figure", "curve.png")
+    result = fit(*words, command=MAP_CURVE)
     assert re.search(r"^ *8 +2 ", result.stdout, re.MULTILINE)
     with Image.open("curve.png") as picture:
         assert picture.width > 300
-    said = json.loads(fit("--curve", "8,all", "--json").stdout)
+    said = json.loads(fit("-n", "8,all", "--json", command=MAP_CURVE).stdout)
     for end, path in (("source", "a"), ("target", "b")):
         assert said[end]["fingerprint"] == load(f"{path}.safetensors").fingerprint
     points = said["points"]
@@ -122,11 +127,19 @@ def test_maps_compose_and_invert(workdir):
     first, then, both = (LinearMap.load(workdir / f"{n}.safetensors") for n in ("ab", "ba", "aa"))
     codes = torch.randn(4, 5, generator=torch.manual_seed(0))
     assert torch.allclose(both.apply(codes), then.apply(first.apply(codes)), atol=1e-5)
-    result = run("map", "invert", "ab.safetensors", "--out", "back.safetensors")
+    result = run("map", "inverse", "ab.safetensors", "--out", "back.safetensors")
     assert re.search(r"there and back keeps 0\.\d+ of the variance", result.stdout)
     back = LinearMap.load(workdir / "back.safetensors")
     mapped = first.apply(codes)
     assert torch.allclose(first.apply(back.apply(mapped)), mapped, atol=1e-4)
+    described = json.loads(
+        run(
+            "map", "inverse", "ab.safetensors", "--out", "back.safetensors", "--json", "--force"
+        ).stdout
+    )
+    assert (described["file"], described["source"]["dim"]) == ("back.safetensors", 3)
+    words = ("ab.safetensors", "ba.safetensors", "--out", "aa.safetensors", "--force")
+    assert 0 < json.loads(run("map", "compose", *words, "--json").stdout)["cycle_error"] < 1
     assert "made of" in run("map", "show", "aa.safetensors").stdout
     run("evaluate", "aa.safetensors", "--dst", "a.safetensors", *DATA, "--split", "test")
 
@@ -134,7 +147,7 @@ def test_maps_compose_and_invert(workdir):
 def test_factors_are_a_table_json_and_a_picture(workdir):
     fit("--out", "m.safetensors")
     words = ("map", "factors", "m.safetensors", *DATA, "--permutations", "19", "--device", "cpu")
-    result = run(*words, "--out", "factors.png", "-n", "2")
+    result = run(*words, "--figure", "factors.png", "-n", "2")
     assert re.search(r"\d of 5 variables are shared, p = 0\.05 \(19 permutations\)", result.stdout)
     assert "factors.png: 2 factors" in result.stdout
     with Image.open("factors.png") as picture:
@@ -167,7 +180,6 @@ def test_factors_are_a_table_json_and_a_picture(workdir):
         (["--whitening", "nan"], 2, "nan is no finite number"),
         (["--l1-ratio", "nan"], 2, "nan is no finite number"),
         (["--activity", "inf"], 2, "inf is no finite number"),
-        (["--draws", "5"], 2, "--draws has no effect without --curve: leave it out"),
         (["--folds", "5"], 2, "--folds has no effect where no setting is chosen by kfold"),
         (["--select", "gcv", "--folds", "9"], 2, "--folds has no effect where no setting is"),
         (["--method", "robust", "--folds", "9"], 2, "--folds has no effect where no setting is"),
@@ -182,28 +194,39 @@ def test_factors_are_a_table_json_and_a_picture(workdir):
             2,
             "--folds has no effect where no setting is left to choose",
         ),
-        (["--method", "all", "--out", "m.safetensors"], 2, "write no map"),
-        (["--curve", "8,all", "--method", "all"], 2, "a curve is of one method"),
-        (["--curve", "many"], 2, "'many' is no list of sizes"),
-        (["--curve", "1"], 1, "a learning curve takes sizes from 2 to the"),
-        (["--method", "all", "--figure", "c.png"], 2, "--method all has no --figure"),
         (["--figure", "c.txt"], 1, "must end as a picture does"),
-        (["--method", "all", "--refine"], 2, "leave it out with all"),
-        (["--curve", "8", "--figure", "c.txt"], 1, "must end as a picture does"),
     ],
 )
 def test_wrong_usage_is_one_clear_line(workdir, words, code, message):
     assert message in error_of(fit(*words, code=code))
 
 
+@pytest.mark.parametrize(
+    ("command", "words", "code", "message"),
+    [
+        (MAP_METHODS, ["--out", "m.safetensors"], 2, "No such option '--out'"),
+        (MAP_METHODS, ["--figure", "c.png"], 2, "No such option '--figure'"),
+        (MAP_METHODS, ["--refine"], 2, "No such option '--refine'"),
+        (MAP_CURVE, ["--method", "all"], 2, "'all' is not one of 'least-squares', 'ridge'"),
+        (MAP_CURVE, ["--folds", "5"], 2, "--folds has no effect where no setting is chosen by"),
+        (MAP_CURVE, ["--pairs", "many"], 2, "'many' is no list of sizes"),
+        (MAP_CURVE, ["--pairs", "1"], 1, "a learning curve takes sizes from 2 to the"),
+        (MAP_CURVE, ["--pairs", "8", "--figure", "c.txt"], 1, "must end as a picture does"),
+        (MAP_CURVE, ["--figure", "few.npy"], 1, "few.npy exists"),
+    ],
+)
+def test_wrong_usage_of_several_maps_is_one_clear_line(workdir, command, words, code, message):
+    assert message in error_of(fit(*words, command=command, code=code))
+
+
 def test_maps_that_do_not_meet_are_refused(workdir):
     fit("--out", "ab.safetensors")
     words = ("map", "compose", "ab.safetensors", "ab.safetensors", "--out", "x.safetensors")
     assert "maps can be composed where one ends" in error_of(run(*words, code=1))
-    run("map", "invert", "ab.safetensors", "--out", "back.safetensors")
+    run("map", "inverse", "ab.safetensors", "--out", "back.safetensors")
     words = ("map", "factors", "back.safetensors", *DATA)
     assert "needs the moments of the pairs" in error_of(run(*words, code=1))
-    words = ("map", "invert", "ab.safetensors", "--out", "back.safetensors")
+    words = ("map", "inverse", "ab.safetensors", "--out", "back.safetensors")
     assert "back.safetensors exists" in error_of(run(*words, code=1))
     words = ("map", "factors", "ab.safetensors", *DATA, "--dst", "a.safetensors")
     assert "this map goes to" in error_of(run(*words, code=1))
@@ -216,13 +239,13 @@ def test_comparisons_skip_what_cannot_be_read_and_say_what_made_them(workdir):
     for i, image in enumerate(pixels[:80]):
         Image.fromarray(image.squeeze()).save(folder / f"{i}.png")
     (folder / "broken.png").write_bytes(b"no picture")
-    words = ["fit", "--src", "a.safetensors", "--dst", "b.safetensors", "--data", "faces"]
+    words = ["--src", "a.safetensors", "--dst", "b.safetensors", "--data", "faces"]
     words += ["--device", "cpu", "--on-error", "skip", "--json"]
-    result = run(*words, "--method", "all")
+    result = run(*MAP_METHODS, *words)
     assert "skipped 1 images" in result.stderr
     results = json.loads(result.stdout)["results"]
     assert all(one["record"]["command"] for one in results)
-    result = run(*words, "--curve", "8,16", "--draws", "2")
+    result = run(*MAP_CURVE, *words, "--pairs", "8,16", "--draws", "2")
     assert "skipped 1 images" in result.stderr
     record = json.loads(result.stdout)["record"]
     assert record["fit_skipped"] + record["skipped"] == ["broken.png"]

@@ -11,7 +11,10 @@ from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
 from latentmap.report.store import read_report
 
-FIT = ["fit", "--src", "a.safetensors", "--dst", "b.safetensors", "--data", "few.npy"]
+ON = ["--src", "a.safetensors", "--dst", "b.safetensors", "--data", "few.npy"]
+FIT = ["fit", *ON]
+METHODS = ["map", "methods", *ON]
+CURVE = ["map", "curve", *ON, "--pairs", "20,all", "--draws", "2"]
 
 
 def run(*words, code=0):
@@ -45,9 +48,9 @@ def test_fit_adds_its_scores_and_three_rows_of_images(workdir):
     assert section.record["scored_data"] == scores["record"]["scored_data"]
 
 
-def test_fit_adds_all_methods_and_a_curve(workdir):
-    run(*FIT, "--method", "all")
-    run(*FIT, "--curve", "20,all", "--draws", "2")
+def test_map_adds_all_methods_and_a_curve(workdir):
+    run(*METHODS)
+    run(*CURVE)
     found = sections()
     assert list(found) == ["methods-a-b", "curve-a-b"]
     (methods,) = found["methods-a-b"].blocks
@@ -60,10 +63,11 @@ def test_fit_adds_all_methods_and_a_curve(workdir):
     assert r2.measures == [row.cells[2] for row in table.rows]
 
 
-NETWORK = ["--method", "network"]
-INVERT = ["invert", "a.safetensors", *NETWORK, "--data", "few.npy", "--limit", "5"]
-BENCH = ["bench", "a.safetensors", *NETWORK, "--target", "own:4", "--target", "few.npy:4"]
-SMALL_GRID = ["--curve", "20,all", "--draws", "2"]
+INVERT = ["invert", "a.safetensors", "--method", "network", "--data", "few.npy", "--limit", "5"]
+BENCH = ["bench", "a.safetensors", "--methods", "network", "--set", "own:4"]
+BENCH_FEW = [*BENCH, "--set", "few.npy:4"]
+COMPARE = ["compare", "a.safetensors", "b.safetensors", "--data", "few.npy"]
+COMPARE += ["--similarity-images", "24", "--permutations", "19", "--report", "report"]
 
 
 @pytest.mark.parametrize(
@@ -74,15 +78,15 @@ SMALL_GRID = ["--curve", "20,all", "--draws", "2"]
         (FIT, ["--method", "procrustes"]),
         (FIT, ["--limit", "20"]),
         (FIT, ["--pairs", "50"]),
-        ([*FIT, *SMALL_GRID], ["--method", "procrustes"]),
-        ([*FIT, *SMALL_GRID], ["--dst", "c.safetensors"]),
-        ([*FIT, "--method", "all"], ["--rank", "1"]),
-        ([*FIT, "--method", "all"], ["--dst", "c.safetensors"]),
+        (CURVE, ["--method", "procrustes"]),
+        (CURVE, ["--dst", "c.safetensors"]),
+        (METHODS, ["--rank", "1"]),
+        (METHODS, ["--dst", "c.safetensors"]),
         (INVERT, ["--limit", "6"]),
         (INVERT, ["--method", "search", "--steps", "2", "--starts", "1"]),
-        (BENCH, ["--target", "few.npy:5"]),
-        (BENCH, ["--method", "search", "--steps", "2", "--starts", "1"]),
-        (BENCH, ["--seed", "1"]),
+        (BENCH_FEW, ["--set", "few.npy:5"]),
+        (BENCH_FEW, ["--methods", "search", "--steps", "2", "--starts", "1"]),
+        (BENCH_FEW, ["--seed", "1"]),
     ],
 )
 def test_only_the_same_result_made_again_takes_its_own_place(workdir, words, change):
@@ -93,10 +97,11 @@ def test_only_the_same_result_made_again_takes_its_own_place(workdir, words, cha
     save_model(other, Path("other/b.safetensors"), training={})
     change = ["other/b.safetensors" if word == "c.safetensors" else word for word in change]
     assert "added to report" in run(*words).stderr
-    assert "added to report" in run(*words, *change, "--force").stderr
+    force = ["--force"] if words == FIT else []
+    assert "added to report" in run(*words, *change, *force).stderr
     both = ids()
     assert len(both) == len(set(both)) == 2
-    assert "replaced in report" in run(*words, "--force").stderr
+    assert "replaced in report" in run(*words, *force).stderr
     assert ids() == both
 
 
@@ -107,7 +112,7 @@ def test_a_bench_of_another_map_stands_beside_it(workdir):
         assert CliRunner().invoke(main, words).exit_code == 0
         mapped = ["--map", f"{method}.safetensors", "--src", "b.safetensors"]
         for verb in ("added to", "replaced in"):
-            assert f"{verb} report" in run(*BENCH, *mapped).stderr
+            assert f"{verb} report" in run(*BENCH_FEW, *mapped).stderr
     assert len(ids()) == 2
 
 
@@ -132,21 +137,18 @@ def test_a_bench_by_other_sectors_stands_beside_it(workdir):
         words += ["--variables", variables, "--size", "40", "--out", "support.h5"]
         words += ["--with-images", "--limit", "40"]
         assert CliRunner().invoke(main, words).exit_code == 0
-        bench = ["bench", "a.safetensors", *NETWORK, "--target", "own:4", "--target", "support.h5"]
-        assert "added to report" in run(*bench).stderr
+        assert "added to report" in run(*BENCH, "--set", "support.h5").stderr
     assert len(ids()) == 2
 
 
 def test_a_new_comparison_keeps_what_others_added(workdir):
-    words = ["compare", "a.safetensors", "b.safetensors", "--data", "few.npy", "--compared", "24"]
-    words += ["--permutations", "19", "--out", "report"]
     # An empty folder will do.
     Path("report").mkdir()
-    result = CliRunner().invoke(main, [*words, "--methods", "procrustes"])
+    result = CliRunner().invoke(main, [*COMPARE, "--methods", "procrustes"])
     assert result.exit_code == 0, result.output
     run(*FIT)
     assert ids()[-2] == "methods"
-    result = CliRunner().invoke(main, [*words, "--force"])
+    result = CliRunner().invoke(main, [*COMPARE, "--force"])
     assert result.exit_code == 0, result.output
     assert ids()[-2] == "ways"
     assert ids()[-1].startswith("fit-a-b-")
@@ -154,8 +156,7 @@ def test_a_new_comparison_keeps_what_others_added(workdir):
 
 def test_a_comparison_goes_before_what_others_began(workdir):
     run(*FIT)
-    words = ["compare", "a.safetensors", "b.safetensors", "--data", "few.npy", "--compared", "24"]
-    result = CliRunner().invoke(main, [*words, "--permutations", "19", "--out", "report"])
+    result = CliRunner().invoke(main, COMPARE)
     assert result.exit_code == 0, result.output
     assert [ids()[0], len(ids())] == ["models", 7]
     assert ids()[-1].startswith("fit-a-b-")
@@ -170,9 +171,7 @@ def test_a_folder_of_something_else_is_refused_before_any_work(workdir):
 
 
 def test_a_comparison_begins_a_report_that_others_add_to(workdir):
-    words = ["compare", "a.safetensors", "b.safetensors", "--data", "few.npy"]
-    words += ["--permutations", "19", "--compared", "24", "--out", "report"]
-    result = CliRunner().invoke(main, words)
+    result = CliRunner().invoke(main, COMPARE)
     assert result.exit_code == 0, result.output
     run(*FIT)
     report = read_report(Path("report"))
@@ -185,8 +184,8 @@ def test_a_comparison_begins_a_report_that_others_add_to(workdir):
 
 
 def test_bench_adds_errors_and_images(workdir):
-    words = ["bench", "a.safetensors", "--method", "network", "--encoder", "b.safetensors"]
-    run(*words, "--target", "own:6", "--target", "few.npy:24")
+    words = ["bench", "a.safetensors", "--methods", "network", "--encoder", "b.safetensors"]
+    run(*words, "--set", "own:6", "--set", "few.npy:24")
     section = sections()["bench"]
     errors, groups, *figures = section.blocks
     assert [row.cells[1] for row in errors.rows] == ["own", "few.npy:24"]
@@ -198,8 +197,8 @@ def test_bench_adds_errors_and_images(workdir):
 
 
 def test_a_calibrated_bench_says_whether_it_can_be_believed(workdir):
-    words = ["bench", "a.safetensors", "--method", "search", "--steps", "3", "--starts", "1"]
-    run(*words, "--target", "own:4", "--target", "few.npy:4")
+    words = ["bench", "a.safetensors", "--methods", "search", "--steps", "3", "--starts", "1"]
+    run(*words, "--set", "own:4", "--set", "few.npy:4")
     section = sections()["bench"]
     assert any("misses" in text and "own images" in text for text in section.text)
     assert len(section.blocks) == 3

@@ -103,7 +103,7 @@ def test_a_view_outside_the_image_is_refused():
 def test_a_generator_has_no_codes_of_other_images():
     options = ["--src", "vae.safetensors", "--dst", "gan.safetensors", "--data", "digits"]
     result = run("fit", "--device", "cpu", "--cache", "codes", *options, code=1)
-    assert "use images that it makes (--samples)" in result.stderr
+    assert "take images that it makes itself (--samples)" in result.stderr
 
 
 def test_a_map_is_scored_on_images_that_a_model_makes(workdir):
@@ -126,7 +126,7 @@ def test_a_map_is_scored_on_images_that_a_model_makes(workdir):
 def test_images_that_a_model_makes_are_carried_through_a_map(workdir):
     run(*FIT, "--src", "gan.safetensors", "--dst", "vae.safetensors", "--out", "m.safetensors")
     apply = ["apply", "m.safetensors", "--device", "cpu", "--cache", "codes", "--samples", "9"]
-    text = run(*apply, "-n", "3", "--out", "grid.png", "--codes-out", "mapped.npz").stdout
+    text = run(*apply, "-n", "3", "--figure", "grid.png", "--codes-out", "mapped.npz").stdout
     assert "grid.png: 3 images, relocated from gan to vae" in text
     mapped = np.load("mapped.npz")["codes"]
     made = load("gan.safetensors").sample(9, seed=0)
@@ -178,13 +178,14 @@ def test_wrong_usage(words, message):
 
 
 def test_two_models_are_enough(monkeypatch):
-    monkeypatch.setattr("latentmap.cli.fit._SAMPLES", 60)
+    monkeypatch.setattr("latentmap.cli.image_choice.DEFAULT_SAMPLES", 60)
     result = run("fit", "--src", "vae.safetensors", "--dst", "gan.safetensors")
     assert "60 images are made by gan" in result.stderr
     assert LinearMap.load(Path("vae-to-gan.safetensors")).n_pairs < 60
     assert "vae-to-gan.png: original, vae reconstruction, relocated to gan" in result.stdout
     with Image.open("vae-to-gan.png") as picture:
         assert picture.height == 3 * 100 - 4
+    Path("vae-to-gan.safetensors").unlink()
     again = run("fit", "--src", "vae.safetensors", "--dst", "gan.safetensors", code=1)
     assert "vae-to-gan.png exists" in again.stderr
 

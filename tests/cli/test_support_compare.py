@@ -28,7 +28,7 @@ def compare(*words, code=0):
         "support",
         "compare",
         *MODELS,
-        *("--data", "few.npy", "--sizes", "12,30", "--draws", 2),
+        *("--data", "few.npy", "-n", "12,30", "--draws", 2),
         *words,
         code=code,
     )
@@ -76,7 +76,7 @@ def test_one_json_object_has_all_figures_and_what_made_them(workdir):
 
 
 def test_limit_holds_for_both_splits(workdir):
-    words = ["--json", "--limit", 20, "--sizes", "12", "--strategies", "kmeans"]
+    words = ["--json", "--limit", 20, "--members", "12", "--strategies", "kmeans"]
     found = json.loads(compare(*words).stdout)
     assert (found["n_candidates"], found["n_test"]) == (20, 20)
 
@@ -84,15 +84,18 @@ def test_limit_holds_for_both_splits(workdir):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--sizes", "12,many"], "is no list of sizes"),
-        (["--sizes", "1"], "give numbers from 2 on"),
+        (["--members", "12,many"], "is no list of sizes"),
+        (["--members", "1"], "give numbers from 2 on"),
         (["--strategies", "best"], "'best' is none of sectors, random"),
         (["--draws", "1"], "not in the range"),
         (["--method", "all"], "is not one of"),
         (["--threshold", "nan"], "is no threshold"),
         (["--strategies", "kmeans,random,kmeans"], "kmeans is given twice"),
         (["--strategies", "random", "--threshold", "1"], "--threshold has no effect where sectors"),
-        (["--strategies", "kmeans", *SECTORS], "-k has no effect where sectors are not among"),
+        (
+            ["--strategies", "kmeans", *SECTORS],
+            "-k/--variables has no effect where sectors are not among",
+        ),
     ],
 )
 def test_wrong_usage(workdir, words, message):
@@ -105,10 +108,10 @@ def test_wrong_usage(workdir, words, message):
     [
         (["-k", "6"], "there are 5 latent variables, fewer than 6 leading ones"),
         (
-            [*SECTORS, "--limit", "3", "--sizes", "2"],
+            [*SECTORS, "--limit", "3", "--members", "2"],
             "2 leading variables have 4 sectors, more than the 3",
         ),
-        (["--sizes", "1000"], "training images, not 1000"),
+        (["--members", "1000"], "training images, not 1000"),
         (["--figure", "few.npy"], "few.npy exists"),
         (["--figure", "sets.txt"], "must end as a picture does"),
     ],
@@ -153,7 +156,7 @@ def test_a_support_set_of_other_data_is_refused(workdir):
 
 @pytest.mark.parametrize(
     "words",
-    [["--split", "val"], ["--pairs", "20"], ["--curve", "10,all"]],
+    [["--split", "val"], ["--pairs", "20"]],
 )
 def test_a_support_set_alone_says_what_a_map_is_fitted_on(workdir, words):
     message = fit("--support", "support.h5", *words, code=2).stderr
@@ -167,5 +170,6 @@ def test_samples_cannot_be_those_of_a_support_set(workdir):
 
 def test_all_methods_are_compared_on_a_support_set(workdir):
     run(*BUILD, "-k", 2, "--size", 40, "--out", "support.h5")
-    results = json.loads(fit("--support", "support.h5", "--method", "all", "--json").stdout)
+    words = [*MODELS, "--data", "few.npy", "--support", "support.h5", "--json"]
+    results = json.loads(run("map", "methods", *words).stdout)
     assert {one["n_pairs"] for one in results["results"]} == {40}

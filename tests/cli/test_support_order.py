@@ -30,7 +30,7 @@ def picture(path):
 
 
 def test_the_table_is_sorted_and_says_how_sure_it_is(workdir):
-    result = run("a.safetensors", "--data", "few.npy", "--leading", 2)
+    result = run("a.safetensors", "--data", "few.npy", "-k", 2)
     lines = result.stdout.splitlines()
     assert lines[1].split() == ["variable", "gain", "images"]
     rows = [re.findall(r"-?[\d.]+", line) for line in lines[2 : lines.index("")]]
@@ -62,13 +62,13 @@ def test_all_decodes_give_the_order_of_the_gains(workdir):
 
 
 def test_figures_are_written(workdir):
-    words = ("a.safetensors", "--data", "few.npy", "--leading", 3)
-    result = run(*words, "--figure", "gains.png", "--traversals", "mean.png")
-    assert "wrote gains.png" in result.stdout
-    assert "wrote mean.png" in result.stdout
-    assert picture("gains.png").shape[1] > 500
-    run(*words, "--traversals", "one.png", "--at", "17")
-    mean, one = picture("mean.png"), picture("one.png")
+    words = ("a.safetensors", "--data", "few.npy", "--variables", 3)
+    result = run(*words, "--figures", "mean")
+    assert "wrote mean/gains.png" in result.stdout
+    assert "wrote mean/traversals.png" in result.stdout
+    assert picture("mean/gains.png").shape[1] > 500
+    run(*words, "--figures", "one", "--at", "17")
+    mean, one = picture("mean/traversals.png"), picture("one/traversals.png")
     assert mean.shape == one.shape
     assert mean.shape[0] == 3 * 96 + 2 * 4
     assert not np.array_equal(mean, one)
@@ -76,23 +76,27 @@ def test_figures_are_written(workdir):
 
 def test_outputs_are_checked_before_any_work(workdir, monkeypatch):
     words = ("a.safetensors", "--data", "few.npy")
-    (workdir / "there.png").write_bytes(b"")
-    assert "there.png exists" in refusal(*words, "--figure", "there.png")
-    assert "there.png exists" in refusal(*words, "--traversals", "there.png")
-    assert "must end as a picture does" in refusal(*words, "--figure", "gains.txt")
-    message = refusal(*words, "--figure", "one.png", "--traversals", "one.png")
-    assert "--figure and --traversals are both one.png" in message
+    for name in ("gains", "traversals"):
+        (workdir / name).mkdir()
+        (workdir / name / f"{name}.png").write_bytes(b"precious")
+        assert f"{name}/{name}.png exists" in refusal(*words, "--figures", name)
+        assert [path.name for path in (workdir / name).iterdir()] == [f"{name}.png"]
+    assert "the folder of nowhere/figures does not exist" in refusal(
+        *words, "--figures", "nowhere/figures"
+    )
+    assert "'few.npy' is a file" in refusal(*words, "--figures", "few.npy", code=2)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert "this figure needs matplotlib" in refusal(*words, "--figure", "gains.png")
+    assert "this figure needs matplotlib" in refusal(*words, "--figures", "figures")
+    assert not (workdir / "figures").exists()
     assert not (workdir / "latentmap-cache").exists()
 
 
 def test_bad_requests_are_refused_before_any_work(workdir):
     words = ("a.safetensors", "--data", "few.npy")
-    message = refusal(*words, "--leading", 6)
+    message = refusal(*words, "-k", 6)
     assert "a has 5 latent variables, so 1 to 5 of them can lead, not 6" in message
     assert "--at is where traversals start" in refusal(*words, "--at", "0", code=2)
-    message = refusal(*words, "--traversals", "t.png", "--at", "nobody")
+    message = refusal(*words, "--figures", "t", "--at", "nobody")
     assert "none of the 300 images of few.npy is called 'nobody'" in message
     assert not (workdir / "latentmap-cache").exists()
 
@@ -104,7 +108,7 @@ def test_a_traversal_cannot_start_at_an_image_that_could_not_be_read(workdir):
         pixels = np.random.default_rng(number).integers(0, 256, (8, 8), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
     (folder / "broken.png").write_bytes(b"nothing")
-    words = ("a.safetensors", "--data", "folder", "--on-error", "skip", "--traversals", "t.png")
+    words = ("a.safetensors", "--data", "folder", "--on-error", "skip", "--figures", "t")
     result = run(*words, "--at", "broken.png", code=1)
     assert "broken.png could not be read, so it has no code" in result.stderr
 

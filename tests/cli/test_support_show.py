@@ -89,20 +89,24 @@ def test_all_members_of_a_sector_are_listed_and_shown(built):
     others = [one for one in listed if one not in support.ids]
     text = run("show", "s.h5", "--sector", number).stdout
     assert f"{len(others)} other members: {', '.join(others[:8])}" in text
-    run("show", "s.h5", *DATA, "--sector", number, "--grid", "all.png")
-    run("show", "whole.h5", "--sector", number, "--grid", "chosen.png")
-    with Image.open(built / "all.png") as more, Image.open(built / "chosen.png") as fewer:
+    run("show", "s.h5", *DATA, "--sector", number, "--figures", "all")
+    run("show", "whole.h5", "--sector", number, "--figures", "chosen")
+    paths = [built / name / "images.png" for name in ("all", "chosen")]
+    with Image.open(paths[0]) as more, Image.open(paths[1]) as fewer:
         assert more.width * more.height > fewer.width * fewer.height
 
 
 def test_the_grid_shows_the_images_from_the_file_or_from_the_data(built):
-    run("show", "whole.h5", "--grid", "whole.png")
-    run("show", "s.h5", *DATA, "--grid", "found.png")
-    one, other = (np.asarray(Image.open(built / name)) for name in ("whole.png", "found.png"))
+    assert "wrote whole/images.png" in run("show", "whole.h5", "--figures", "whole").stdout
+    run("show", "s.h5", *DATA, "--figures", "found")
+    one, other = (
+        np.asarray(Image.open(built / name / "images.png")) for name in ("whole", "found")
+    )
     assert np.array_equal(one, other)
     image = SupportSet.load(built / "whole.h5").images[0, :, :, 0].repeat(8, 0).repeat(8, 1)
     assert (one[24:88, 8:72, 0] == image).all()
-    assert "s.h5 holds no images: give the data" in refusal("s.h5", "--grid", "x.png", code=2)
+    assert "s.h5 holds no images: give the data" in refusal("s.h5", "--figures", "x", code=2)
+    assert not (built / "x").exists()
 
 
 def test_a_sector_without_images_has_no_grid(built):
@@ -110,7 +114,7 @@ def test_a_sector_without_images_has_no_grid(built):
     run(*build, "--strict", "--device", "cpu", "--out", "strict.h5")
     support = SupportSet.load(built / "strict.h5")
     (empty, *_) = sorted(set(range(8)) - set(support.sector.tolist()))
-    message = refusal("strict.h5", *DATA, "--sector", empty, "--grid", "x.png")
+    message = refusal("strict.h5", *DATA, "--sector", empty, "--figures", "x")
     assert f"strict.h5 has no image of sector {empty}" in message
 
 
@@ -132,13 +136,13 @@ def test_nothing_is_chosen_of_no_data(built, option):
 
 
 def test_the_occupancy_is_drawn(built):
-    run("show", "s.h5", "--occupancy", "o.png")
-    with Image.open(built / "o.png") as picture:
+    words = ("whole.h5", "--figures", "pictures")
+    assert "wrote pictures/sectors.png" in run("show", *words).stdout
+    with Image.open(built / "pictures" / "sectors.png") as picture:
         assert picture.width > 800
-    assert "o.png exists" in refusal("s.h5", "--occupancy", "o.png")
-    message = refusal("random.h5", "--occupancy", "r.png", code=2)
-    assert "built without leading variables, so it has no sectors" in message
-    assert "must end as a picture does" in refusal("s.h5", "--occupancy", "o.text")
+    (built / "pictures" / "images.png").unlink()
+    assert "pictures/sectors.png exists" in refusal(*words)
+    run("show", *words, "--force")
 
 
 def test_a_rival_is_shown_without_sectors(built):
@@ -147,13 +151,14 @@ def test_a_rival_is_shown_without_sectors(built):
     assert "signs" not in text
     assert "relaxed" not in text
     assert json.loads(run("show", "random.h5", "--json").stdout)["members"][0]["reach"] is None
+    run("show", "random.h5", *DATA, "--figures", "pictures")
+    assert [path.name for path in (built / "pictures").iterdir()] == ["images.png"]
 
 
-def test_one_path_is_not_given_to_two_outputs(built):
-    message = refusal("whole.h5", "--grid", "g.png", "--occupancy", "g.png")
-    assert "--grid and --occupancy are both g.png" in message
-    assert "--grid and --report are both r" in refusal("s.h5", "--grid", "r", "--report", "r")
-    assert not (built / "g.png").exists()
+def test_pictures_and_a_report_are_not_put_into_one_folder(built):
+    message = refusal("whole.h5", "--figures", "r", "--report", "r")
+    assert "--figures and --report are both r" in message
+    assert not (built / "r").exists()
 
 
 def test_images_that_cannot_be_read_are_skipped_if_so_wished(workdir):
@@ -165,11 +170,11 @@ def test_images_that_cannot_be_read_are_skipped_if_so_wished(workdir):
     sparse = ("--strategy", "random", "--size", 6, "--device", "cpu", "--out", "s.h5")
     run("build", "a.safetensors", *data, *sparse)
     assert "broken.png" in refusal("s.h5", "--data", "folder")
-    shown = run("show", "s.h5", *data, "--grid", "g.png", "--json")
+    shown = run("show", "s.h5", *data, "--figures", "g", "--json")
     assert "skipped 1 images that could not be read: broken.png" in shown.stderr
     found = json.loads(shown.stdout)
     assert (found["n_random"], found["skipped"]) == (20, ["broken.png"])
-    assert (workdir / "g.png").exists()
+    assert (workdir / "g" / "images.png").exists()
 
 
 def test_other_data_and_other_files_are_refused(built):
