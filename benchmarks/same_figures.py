@@ -32,22 +32,21 @@ from safetensors.numpy import load_file
 # What each result is called, and its command, in this order: some take what others wrote. They run
 # in one empty folder, where data/ is the folder --shared and cache/ holds the codes.
 COMMANDS = {
-    "sample": "sample gan -n 400 --images-out faces.h5 {cpu} {seed} --json",
-    "sample-digits": "sample mnist-gan -n 400 --images-out digits.h5 {cpu} {seed} --json",
+    "sample": "sample gan -n 400 --out faces.h5 {cpu} {seed} --json",
+    "sample-digits": "sample mnist-gan -n 400 --out digits.h5 {cpu} {seed} --json",
     "sample-w": "sample stylegan -n 32 --truncation 0.7 --codes-out w.npz {cpu} {seed} --json",
     "images-pack": "images pack --data digits --size 16 --out pack.h5 --json",
-    "frames": "frames estimate --from mnist-stylegan --to mnist-vae --samples 64 --no-write "
+    "frames": "frames estimate --src mnist-stylegan --dst mnist-vae --samples 64 --no-write "
     "{cpu} {seed} --json",
-    "encode": "encode svae vae --data faces.h5 --out cache {cpu} --json",
-    "cache-ls": "cache ls cache --json",
+    "encode": "encode svae vae --data faces.h5 --cache cache {cpu} --json",
+    "cache-ls": "cache list --cache cache --json",
     "fit": "fit --src svae --dst stylegan --samples 600 --out there.safetensors {all}",
     "fit-back": "fit --src stylegan --dst svae --samples 600 --out back.safetensors {all}",
     "fit-procrustes": "fit --src svae --dst stylegan --samples 600 --method procrustes "
     "--out procrustes.safetensors {all}",
-    "fit-curve": "fit --src svae --dst stylegan --samples 600 --curve 64,256,all --draws 2 {all}",
+    "fit-curve": "map curve --src svae --dst stylegan --samples 600 --pairs 64,256,all --draws 2 {all}",
     "fit-data": "fit --src svae --dst vae --data faces.h5 --out data.safetensors {all}",
-    "fit-all": "fit --src mnist-vae --dst mnist-svae --data digits.h5 --limit 200 --method all "
-    "{all}",
+    "fit-all": "map methods --src mnist-vae --dst mnist-svae --data digits.h5 --limit 200 {all}",
     "evaluate": "evaluate data.safetensors --data faces.h5 --split test {all}",
     "evaluate-samples": "evaluate there.safetensors --samples 40 {all_but_seed} --seed 1",
     "apply": "apply data.safetensors --data faces.h5 --codes-out mapped.npz {cpu} --cache cache",
@@ -55,29 +54,29 @@ COMMANDS = {
     "map-show": "map show there.safetensors --json",
     "map-compose": "map compose there.safetensors back.safetensors --out cycle.safetensors",
     "map-compose-show": "map show cycle.safetensors --json",
-    "map-invert": "map invert there.safetensors --out inverse.safetensors",
+    "map-invert": "map inverse there.safetensors --out inverse.safetensors",
     "map-invert-show": "map show inverse.safetensors --json",
     "map-factors": "map factors data.safetensors --data faces.h5 --permutations 19 {all}",
     "compare": "compare vae svae gan stylegan --samples 300 --sample-from stylegan --methods "
-    "procrustes,cca --scored 20 --compared 20 --permutations 19 --out report {all}",
-    "support-order": "support order mnist-svae --data digits.h5 --leading 3 --limit 60 {all}",
-    "support-build": "support build mnist-svae --data digits.h5 -k 3 --size 16 --limit 200 "
+    "procrustes,cca --images 20 --similarity-images 20 --permutations 19 {all}",
+    "support-order": "support order mnist-svae --data digits.h5 --variables 3 --limit 60 {all}",
+    "support-build": "support build mnist-svae --data digits.h5 -k 3 --members 16 --limit 200 "
     "--with-images --out support.h5 {all}",
-    "support-build-given": "support build svae --data faces.h5 --variables 3,17,40 --strict "
-    "--threshold auto --size 24 --out given.h5 {all}",
+    "support-build-given": "support build svae --data faces.h5 --leading 3,17,40 --strict "
+    "--threshold auto --members 24 --out given.h5 {all}",
     "support-show": "support show support.h5 --data digits.h5 {seed} --json",
     "support-compare": "support compare --src mnist-vae --dst mnist-svae --data digits.h5 "
-    "--sizes 24,48 --draws 2 -k 3 --images 16 {all}",
+    "--members 24,48 --draws 2 -k 3 --images 16 {all}",
     "fit-support": "fit --src svae --dst vae --data faces.h5 --support given.h5 "
     "--out by-support.safetensors {all}",
-    "bench": "bench mnist-gan mnist-stylegan --target own:6 --target support.h5 "
-    "--target digits.h5:24 --steps 20 --starts 1 --encoder mnist-svae {all}",
-    "bench-map": "bench stylegan --target own:6 --target faces.h5:6 --method hybrid --steps 10 "
+    "bench": "bench mnist-gan mnist-stylegan --set own:6 --set support.h5 "
+    "--set digits.h5:24 --steps 20 --starts 1 --encoder mnist-svae {all}",
+    "bench-map": "bench stylegan --set own:6 --set faces.h5:6 --methods hybrid --steps 10 "
     "--starts 1 --map there.safetensors --src svae {all}",
-    "invert-network": "invert gan --data faces.h5 --limit 16 --method network --out network.npz "
+    "invert-network": "invert gan --data faces.h5 --limit 16 --method network --codes-out network.npz "
     "{cpu} {seed} --json",
     "invert-search": "invert stylegan --data faces.h5 --limit 4 --steps 10 --starts 2 --space w+ "
-    "--perceptual 0.1 --prior 0.01 --out search.npz {cpu} {seed} --json",
+    "--perceptual 0.1 --prior 0.01 --codes-out search.npz {cpu} {seed} --json",
     "diagnose": "diagnose svae --data faces.h5 --limit 200 {cpu} --json",
     "train-vae": "train vae --data digits.h5 --limit 64 --steps 4 --batch-size 16 --widths 8,16 "
     "--latent-dim 8 --out new-vae.safetensors {cpu} {seed} --json",
@@ -94,7 +93,7 @@ COMMANDS = {
     "--out mnist.safetensors {all}",
     "mnist-evaluate": "evaluate mnist.safetensors --data {mnist} --split val --limit 200 {all}",
     "mnist-compare": "compare mnist-vae mnist-svae mnist-vae-b --data {mnist} --limit 200 "
-    "--scored 40 --compared 100 --permutations 19 {all}",
+    "--images 40 --similarity-images 100 --permutations 19 {all}",
     "celeba-fit": "fit --src vae --dst svae --data {celeba} --limit 150 --group-by "
     "{celeba_groups} --out celeba.safetensors {all}",
     "celeba-evaluate": "evaluate celeba.safetensors --data {celeba} --split test --group-by "
