@@ -1,6 +1,6 @@
 """How the latent spaces of generative models of images relate, and how to carry codes between them.
 
-    from latentmap import LatentCache, fit_models, open_images, score_models
+    from latentmap import fit_models, open_images, score_models
     from latentmap.encoders import load
 
 The names stand in ``__init__.pyi`` and are loaded when they are first used: importing the package

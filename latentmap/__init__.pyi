@@ -1,9 +1,10 @@
-from .cache import LatentCache, encode
+from .cache import Coder, LatentCache, encode
 from .codes import Codes, Pairs, Space, pair
+from .comparison import compare_models
 from .errors import LatentmapError
 from .frames import Frame
 from .images import ImageSource, open_images
-from .mapping import FitOptions, LinearMap, fit
+from .mapping import FitOptions, LinearMap, Method, fit
 from .model import Model, generated_images
 from .relocation import (
     Scores,
@@ -13,8 +14,10 @@ from .relocation import (
     sample_pairs,
     score_models,
 )
+from .support import build_support_set
 
 __all__ = [
+    "Coder",
     "Codes",
     "FitOptions",
     "Frame",
@@ -22,10 +25,13 @@ __all__ = [
     "LatentCache",
     "LatentmapError",
     "LinearMap",
+    "Method",
     "Model",
     "Pairs",
     "Scores",
     "Space",
+    "build_support_set",
+    "compare_models",
     "encode",
     "evaluate",
     "fit",
