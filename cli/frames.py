@@ -84,7 +84,7 @@ def estimate(
     from latentmap.cli.output import print_json
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders import load
-    from latentmap.encoders.native import add_view
+    from latentmap.encoders.native import add_box
     from latentmap.encoders.sampling import adjust
     from latentmap.model.framing import estimate_view
 
@@ -98,7 +98,7 @@ def estimate(
         stage=progress_bar,
     )
     if write:
-        add_view(maker, target, found.frame_name)
+        add_box(maker, target, found.frame_name)
     if as_json:
         print_json({**found.to_json(), "written": str(maker) if write else None})
         return

@@ -67,7 +67,7 @@ class SampleOptions:
         from latentmap.model import images_between
 
         made_by, maker, other = self._maker(source, target)
-        self._announce(maker, other, self.view or maker.views.get(other.fingerprint), seed)
+        self._announce(maker, other, self.view or maker.boxes.get(other.fingerprint), seed)
         with coder.stage("generating") as progress:
             images, maker, other = images_between(
                 maker,
@@ -75,7 +75,7 @@ class SampleOptions:
                 self._count(),
                 seed=seed,
                 folder=coder.generated,
-                view=self.view,
+                box=self.view,
                 notify=_warn,
                 progress=progress,
             )

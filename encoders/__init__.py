@@ -96,5 +96,5 @@ def load(reference: str | Path, *, device: str | torch.device = "cpu") -> Model:
             f"the weights in {path} are not those that were saved: the file is damaged, get it "
             "again"
         )
-    model.views = header.views
+    model.boxes = header.boxes
     return model.to(device)

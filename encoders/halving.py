@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from latentmap.encoders import build
-from latentmap.encoders.inverted import InvertedModel, in_space, invert
+from latentmap.encoders.inverted import InvertedModel, add_inversion, in_space
 from latentmap.encoders.sampling import adjust
 from latentmap.errors import ModelError
 from latentmap.model import Model
@@ -29,11 +29,11 @@ def halved(model: Model) -> Model:
     if isinstance(model, InvertedModel):
         described = model.config["generator"]
         generator = in_space(halved(model.generator), model.config["space"])
-        other: Model = invert(
+        other: Model = add_inversion(
             adjust(generator, label=described["class"]),
             _rounded_network(model.inversion, model.name),
             model.config["network"],
-            view=model.config["view"],
+            box=model.config["view"],
             name=model.name,
         )
     else:
@@ -41,7 +41,7 @@ def halved(model: Model) -> Model:
         other = build(
             model.family, model.config, name=model.name, frame=model.frame, weights=weights
         )
-    other.views = dict(model.views)
+    other.boxes = dict(model.boxes)
     return other.to(model.device)
 
 

@@ -27,8 +27,8 @@ class InvertedModel(Model):
     """A generator of any family that is decoded with, and an inversion network that encodes.
 
     Its codes are in the generator's own space: what is drawn from the generator, or mapped to it,
-    is decoded here, and a map that was fitted with the one serves the other. ``invert`` makes one,
-    ``assemble`` makes it again of what its file says.
+    is decoded here, and a map that was fitted with the one serves the other. ``add_inversion``
+    makes one, ``assemble`` makes it again of what its file says.
 
     ``config``: ``generator`` (its ``family``, ``config``, ``frame`` and, where it knows classes,
     ``class``), ``generator_fingerprint``, ``network`` (see ``default_network``), ``space``,
@@ -51,7 +51,7 @@ class InvertedModel(Model):
         frame: Frame | None = None,
     ) -> None:
         self.generator, self.inversion = generator, inversion
-        self.box = Frame(config["view"]).pixels(*generator.image_shape[1:])
+        self._box = Frame(config["view"]).pixels(*generator.image_shape[1:])
         super().__init__(
             nn.ModuleDict({"generator": generator.network, "inversion": inversion}),
             name=name,
@@ -108,9 +108,9 @@ class InvertedModel(Model):
         return cls(generator, inversion, config, name=name, frame=frame)
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def rendering(self) -> dict[str, Any]:
         """Those of the generator."""
-        return self.generator.settings
+        return self.generator.rendering
 
     def variant(
         self,
@@ -159,7 +159,7 @@ class InvertedModel(Model):
 
     def crop(self, pictures: Tensor) -> Tensor:
         """What the inversion network sees of generated pictures ``(n, c, h, w)``."""
-        top, left, bottom, right = self.box
+        top, left, bottom, right = self._box
         return pictures[:, :, top:bottom, left:right]
 
     def _encode(self, images: Tensor) -> Tensor:
@@ -181,12 +181,12 @@ class InvertedModel(Model):
         return self.generator._truncate(codes, truncation)
 
 
-def invert(
+def add_inversion(
     generator: Model,
     network: InversionNetwork,
     network_config: Mapping[str, Any],
     *,
-    view: str = "full",
+    box: str = "full",
     name: str,
 ) -> InvertedModel:
     """The generator, in the space that it is in now, and a network with its codes as one model.
@@ -207,8 +207,8 @@ def invert(
         "generator_fingerprint": generator.fingerprint,
         "network": dict(network_config),
         "space": generator.space.kind,
-        "view": view,
-        "image_shape": list(box_shape(generator, view)),
+        "view": box,
+        "image_shape": list(box_shape(generator, box)),
         "latent_dim": generator.latent_dim,
     }
     weights = {_GENERATOR + key: value for key, value in generator.network.state_dict().items()}
@@ -217,7 +217,7 @@ def invert(
         config, build=lambda _, own, **more: made(own, **more), weights=weights, name=name
     )
     if model.image_shape == generator.image_shape:
-        model.views = dict(generator.views)
+        model.boxes = dict(generator.boxes)
     return model
 
 
@@ -227,7 +227,7 @@ def unwrap(model: Model) -> Model:
         return model
     generator = copy.copy(model.generator)
     if model.image_shape == generator.image_shape:
-        generator.views = dict(model.views)
+        generator.boxes = dict(model.boxes)
     return generator
 
 

@@ -36,7 +36,7 @@ class NativeHeader:
     frame: Frame
     fingerprint: str
     training: dict[str, Any]
-    views: dict[str, str]
+    boxes: dict[str, str]
 
 
 def save_model(
@@ -53,7 +53,7 @@ def save_model(
         "frame": model.frame.to_json(),
         "fingerprint": model.fingerprint,
         "training": dict(training),
-        "views": dict(model.views),
+        "views": dict(model.boxes),
     }
     weights = model.network.state_dict()
     if half:
@@ -64,7 +64,7 @@ def save_model(
     _FILE.write(path, weights, header)
 
 
-def add_view(path: str | Path, other: Model, box: str) -> None:
+def add_box(path: str | Path, other: Model, box: str) -> None:
     """Writes into a model file which box of the model's images shows what another model sees; the
     rest of the file stays as it is.
 
@@ -73,9 +73,9 @@ def add_view(path: str | Path, other: Model, box: str) -> None:
     """
     header, weights = _FILE.read(path)
     _parse(path, header)
-    views = {**header.get("views", {}), other.fingerprint: box}
+    boxes = {**header.get("views", {}), other.fingerprint: box}
     described = {key: value for key, value in header.items() if key not in ("kind", "format")}
-    _FILE.write(path, weights, {**described, "views": views})
+    _FILE.write(path, weights, {**described, "views": boxes})
 
 
 def read_header(path: str | Path) -> NativeHeader:

@@ -57,7 +57,7 @@ class StyleGANModel(GeneratorModel):
         self._noise_generator: torch.Generator | None = None
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def rendering(self) -> dict[str, Any]:
         """The noise, the class and the precision that images are made with."""
         return {"noise": self.noise, "label": self.label, "precision": self.precision}
 

@@ -44,7 +44,7 @@ class CodeBatches:
         self.identity: Mapping[str, Any] = {
             "batch_size": size,
             "generator": generator.fingerprint,
-            "generator_settings": generator.settings,
+            "generator_settings": generator.rendering,
         }
         self._generator = generator
         self._seed = seed

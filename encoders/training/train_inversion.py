@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from latentmap.encoders.boxes import box_shape
-from latentmap.encoders.inverted import InvertedModel, in_space, invert, unwrap
+from latentmap.encoders.inverted import InvertedModel, add_inversion, in_space, unwrap
 from latentmap.encoders.native import save_model
 from latentmap.encoders.nets.inversion import (
     ARCHITECTURES,
@@ -122,7 +122,7 @@ def train_inversion(
     network, config = _fresh_network(generator, settings)
 
     def with_network(network: InversionNetwork) -> InvertedModel:
-        return invert(generator, network, config, view=settings.view, name=run.path.stem)
+        return add_inversion(generator, network, config, box=settings.view, name=run.path.stem)
 
     untrained = with_network(network)
     if real is not None:

@@ -51,7 +51,7 @@ def images_for_all(
     """
     making = models[maker]
     others = [model for number, model in enumerate(models) if number != maker]
-    boxes = [making.views.get(other.fingerprint) for other in others]
+    boxes = [making.boxes.get(other.fingerprint) for other in others]
     if any(boxes):
         for number, (other, box) in enumerate(zip(others, boxes, strict=True)):
             if box is None and other.frame.name != making.frame.name:
@@ -63,6 +63,6 @@ def images_for_all(
     seen = {}
     for other, box in zip(others, boxes, strict=True):
         images, making, seen[other.fingerprint] = images_between(
-            making, other, n, seed=seed, folder=folder, view=box, notify=notify, progress=progress
+            making, other, n, seed=seed, folder=folder, box=box, notify=notify, progress=progress
         )
     return images, [seen.get(model.fingerprint, making) for model in models]

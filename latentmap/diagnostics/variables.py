@@ -120,7 +120,7 @@ def diagnose(
     on_error: OnError = "stop",
     progress: Progress | None = None,
 ) -> Diagnosis:
-    """The figures of a VAE over all images of a source; sums in float64.
+    """The figures of a VAE over all of some images; sums in float64.
 
     ``precision`` is the arithmetic of the encoder, ``batch_size`` chosen where it is None.
 

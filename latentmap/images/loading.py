@@ -1,4 +1,4 @@
-"""All pixels of a source at once, for training."""
+"""All pixels of some images at once, for training."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _BLOCK = 256
 
 
 def load_all(
-    source: ImageSource,
+    images: ImageSource,
     view: View,
     *,
     on_error: OnError = "stop",
     progress: Progress | None = None,
 ) -> tuple[torch.Tensor, np.ndarray, tuple[tuple[int, str], ...]]:
-    """All images of a source: uint8 ``(k, c, h, w)``, their positions, and those that failed.
+    """All of some images: uint8 ``(k, c, h, w)``, their positions, and those that failed.
 
     A pack that holds the view as it is stays on disk, mapped into memory.
 
@@ -31,34 +31,37 @@ def load_all(
         ImageError: they would take more than half of the memory that is free; or an image cannot be
             read and ``on_error`` is ``stop``.
     """
-    mapped = source.mapped(view)
+    mapped = images.mapped(view)
     if mapped is not None:
-        return torch.from_numpy(mapped).permute(0, 3, 1, 2), np.arange(len(source)), ()
+        return torch.from_numpy(mapped).permute(0, 3, 1, 2), np.arange(len(images)), ()
     height, width = view.size
-    wanted = len(source) * height * width * view.channels
+    wanted = len(images) * height * width * view.channels
     free = available_memory()
     if wanted > free / 2:
         raise ImageError(
-            f"{len(source)} images of {height}x{width}x{view.channels} take "
+            f"{len(images)} images of {height}x{width}x{view.channels} take "
             f"{wanted / 2**30:.1f} GiB, more than half of the free {free / 2**30:.1f} GiB: "
             "pack them with `latentmap images pack` and give the pack"
         )
-    pixels = np.empty((len(source), height, width, view.channels), np.uint8)
+    pixels = np.empty((len(images), height, width, view.channels), np.uint8)
     positions: list[np.ndarray] = []
     failed: list[tuple[int, str]] = []
     kept = 0
-    for batch in source.batches([view], batch_size=_BLOCK, on_error=on_error):
+    for batch in images.batches([view], batch_size=_BLOCK, on_error=on_error):
         count = len(batch.positions)
         pixels[kept : kept + count] = batch.images[0].permute(0, 2, 3, 1).numpy()
         kept += count
         positions.append(batch.positions)
         failed.extend(batch.failed)
         if progress is not None:
-            progress(batch.stop, len(source))
+            progress(batch.stop, len(images))
     if not kept:
-        raise ImageError(f"none of the {len(source)} images of {source.path} can be read")
-    images = torch.from_numpy(pixels[:kept]).permute(0, 3, 1, 2)
-    return images, np.concatenate(positions), tuple(failed)
+        raise ImageError(f"none of the {len(images)} images of {images.path} can be read")
+    return (
+        torch.from_numpy(pixels[:kept]).permute(0, 3, 1, 2),
+        np.concatenate(positions),
+        tuple(failed),
+    )
 
 
 def available_memory() -> int:

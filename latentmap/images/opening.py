@@ -53,22 +53,22 @@ def open_images(
         container = _open_container(path)
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
-    source = ImageSource(container, np.arange(len(container.ids)))
+    images = ImageSource(container, np.arange(len(container.ids)))
     if attributes is not None and where is not None:
         table = read_table(Path(attributes))
-        rows = locate_rows(source.ids, table.names, table.title)
+        rows = locate_rows(images.ids, table.names, table.title)
         columns = {name: column[rows] for name, column in table.columns.items()}
         chosen = np.flatnonzero(select_where(where, columns))
         if not len(chosen):
-            raise ImageError(f"no image of {source.path} fulfils {where!r}: ask for less")
-        source = source.subset(chosen)
+            raise ImageError(f"no image of {images.path} fulfils {where!r}: ask for less")
+        images = images.subset(chosen)
     if group_by is not None:
-        source.groups = read_groups(source.ids, Path(group_by))
+        images.groups = read_groups(images.ids, Path(group_by))
     if split is not None:
-        source = source.split(split)
+        images = images.split(split)
     if limit is not None:
-        source = source.subset(np.arange(min(limit, len(source))))
-    return source
+        images = images.subset(np.arange(min(limit, len(images))))
+    return images
 
 
 def _open_container(path: str | Path) -> Container:

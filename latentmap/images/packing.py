@@ -33,32 +33,32 @@ class PackResult:
 
 
 def pack_images(
-    source: ImageSource,
+    images: ImageSource,
     view: View,
     path: str | Path,
     *,
     progress: Progress | None = None,
     on_error: OnError = "stop",
 ) -> PackResult:
-    """Writes the images of a source, as a view sees them, to a pack at ``path``.
+    """Writes some images, as a view sees them, to a pack at ``path``.
 
-    The file is there whole or not at all. Ids, digests and splits are those of the source, so that
-    the pack stands for it everywhere.
+    The file is there whole or not at all. Ids, digests and splits stay, so that the pack
+    stands for the images everywhere.
 
     Raises:
-        ImageError: an image cannot be read and ``on_error`` is ``stop``, or the source is a pack.
+        ImageError: an image cannot be read and ``on_error`` is ``stop``, or they are from a pack.
         OutputError: the file cannot be written.
     """
     path = Path(path)
-    if source.packed is not None:
-        raise ImageError(f"{source.path} is a pack already: pack the original images")
-    packed = _what_is_done(source, view)
+    if images.packed is not None:
+        raise ImageError(f"{images.path} is a pack already: pack the original images")
+    packed = _what_is_done(images, view)
     positions: list[np.ndarray] = []
     skipped: list[str] = []
     kept = 0
     with replace_atomic(path) as temporary:
-        with new_pack(temporary, packed, len(source)) as (file, disk):
-            for batch in source.batches([view], batch_size=_BLOCK, on_error=on_error):
+        with new_pack(temporary, packed, len(images)) as (file, disk):
+            for batch in images.batches([view], batch_size=_BLOCK, on_error=on_error):
                 pixels = batch.images[0].permute(0, 2, 3, 1).numpy()
                 file["images"][kept : kept + len(pixels)] = pixels
                 disk.check()
@@ -66,18 +66,18 @@ def pack_images(
                 positions.append(batch.positions)
                 skipped.extend(message for _, message in batch.failed)
                 if progress is not None:
-                    progress(batch.stop, len(source))
+                    progress(batch.stop, len(images))
             if not skipped:
-                _write_rows(file, source, np.concatenate(positions))
+                _write_rows(file, images, np.concatenate(positions))
         if skipped:
-            _close_up(temporary, packed, source, np.concatenate(positions))
+            _close_up(temporary, packed, images, np.concatenate(positions))
     return PackResult(path, kept, packed, tuple(skipped))
 
 
-def _what_is_done(source: ImageSource, view: View) -> Packed:
-    shapes = source.shapes[source.shapes[:, 0] > 0]
+def _what_is_done(images: ImageSource, view: View) -> Packed:
+    shapes = images.shapes[images.shapes[:, 0] > 0]
     if not len(shapes):
-        raise ImageError(f"none of the {len(source)} images of {source.path} can be read")
+        raise ImageError(f"none of the {len(images)} images of {images.path} can be read")
     sizes = np.unique(shapes[:, :2], axis=0).tolist()
     channels = np.unique(shapes[:, 2]).tolist()
     resized = False
@@ -103,15 +103,15 @@ def new_pack(path: Path, packed: Packed, count: int) -> Iterator[tuple[h5py.File
         yield file, disk
 
 
-def _write_rows(file: h5py.File, source: ImageSource, positions: np.ndarray) -> None:
-    splits = source.partition()
-    file["ids"] = np.char.encode(source.ids[positions], "utf-8", "surrogateescape")
-    file["digests"] = source.digests[positions]
+def _write_rows(file: h5py.File, images: ImageSource, positions: np.ndarray) -> None:
+    splits = images.partition()
+    file["ids"] = np.char.encode(images.ids[positions], "utf-8", "surrogateescape")
+    file["digests"] = images.digests[positions]
     if splits is not None:
         file["splits"] = np.char.encode(splits[positions])
 
 
-def _close_up(path: Path, packed: Packed, source: ImageSource, positions: np.ndarray) -> None:
+def _close_up(path: Path, packed: Packed, images: ImageSource, positions: np.ndarray) -> None:
     """Writes the file anew without room for the images left out: such a dataset cannot shrink."""
     longer = path.with_name(f"{path.name}.longer")
     path.rename(longer)
@@ -122,6 +122,6 @@ def _close_up(path: Path, packed: Packed, source: ImageSource, positions: np.nda
                 stop = min(start + _BLOCK, count)
                 file["images"][start:stop] = old["images"][start:stop]
                 disk.check()
-            _write_rows(file, source, positions)
+            _write_rows(file, images, positions)
     finally:
         longer.unlink()

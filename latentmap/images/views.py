@@ -33,7 +33,7 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """The images from ``start`` to ``stop`` of a source, as each view sees them.
+    """Images from position ``start`` to ``stop``, as each view sees them.
 
     ``positions`` are those that could be read, int64 ``(k,)``; ``images`` holds for each view uint8
     ``(k, c, h, w)`` in channels-last memory; ``failed`` are the others, each with what is wrong.

@@ -77,7 +77,7 @@ class Model(ABC):
         self.fingerprint = model_digest(self.family, self.config, self.frame, network)
         self.space = space or Space(space_kind, latent_dim, name, self.fingerprint)
         # Fingerprints of other models -> the box of this model's images that shows what they see.
-        self.views: dict[str, str] = {}
+        self.boxes: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: images {self.image_shape}, {self.space}>"
@@ -107,7 +107,7 @@ class Model(ABC):
         return self
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def rendering(self) -> dict[str, Any]:
         """What decides an image besides the weights and the code (JSON); here nothing."""
         return {}
 

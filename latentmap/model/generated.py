@@ -1,4 +1,4 @@
-"""Generated images: a model's samples as a source of images, with the codes that they were made of.
+"""Generated images: a model's samples, with the codes that they were made of.
 
 They are rendered once, in parts, so that an interruption costs one part, and kept as a pack.
 
@@ -56,7 +56,7 @@ def generated_images(
     """
     if n < 2:
         raise ImageError(f"at least 2 images must be generated, not {n}")
-    if model.settings.get("noise") == "random":
+    if model.rendering.get("noise") == "random":
         raise ImageError(
             f"{model.name} draws noise anew for every image, but only images that can be made "
             "again are kept: take the noise const or none"
@@ -64,7 +64,7 @@ def generated_images(
     key = {
         "model": model.fingerprint,
         "space": model.space.kind,
-        "settings": model.settings,
+        "settings": model.rendering,
         "frame": model.frame.to_json(),
         "seed": seed,
         "n": n,
@@ -125,13 +125,13 @@ def images_between(
     *,
     seed: int = 0,
     folder: str | Path,
-    view: str | None = None,
+    box: str | None = None,
     notify: Notify | None = None,
     progress: Progress | None = None,
 ) -> tuple[ImageSource, Model, Model]:
     """``n`` images that ``maker`` makes, and both models as they see these.
 
-    ``view`` is the box of the images that ``other`` sees; by default the one that the maker's file
+    ``box`` is that of the images that ``other`` sees; by default the one that the maker's file
     knows (see ``estimate_box``), else what follows from the frames of the two. Where there is such
     a box, frames are relative to the image.
 
@@ -139,7 +139,7 @@ def images_between(
         ImageError: the box is not inside the image; or there is none, and the frame of ``maker``
             does not hold that of ``other``.
     """
-    box = view or maker.views.get(other.fingerprint)
+    box = box or maker.boxes.get(other.fingerprint)
     if box is not None:
         maker = maker.seen_through(Frame("full", maker.frame.resize))
         other = other.seen_through(Frame(box, other.frame.resize))
@@ -181,7 +181,7 @@ def pack_decoded(
         OutputError: the file cannot be written.
     """
     n, vectors = len(codes), codes.vectors.numpy()
-    made_of = [model.fingerprint, json.dumps(model.settings, sort_keys=True)]
+    made_of = [model.fingerprint, json.dumps(model.rendering, sort_keys=True)]
     digest = hashlib.sha256(vectors.tobytes() + "".join(made_of).encode()).hexdigest()[:16]
     parts = path.with_suffix(f".{digest}.parts")
     require_parent(parts)

@@ -107,12 +107,12 @@ def sample_pairs(
     *,
     sample_from: Literal["source", "target"] | None = None,
     seed: int = 0,
-    view: str | None = None,
+    box: str | None = None,
 ) -> Pairs:
     """The codes of ``n`` images that one of the two models makes, in both spaces: no data needed.
 
     The maker's codes are those that the images were made of; unless it is given, ``maker_of``
-    chooses it. ``view``: see ``images_between``. What was made before, by the same generator and
+    chooses it. ``box``: see ``images_between``. What was made before, by the same generator and
     seed, is taken from the cache.
 
     Raises:
@@ -123,7 +123,7 @@ def sample_pairs(
     maker, other = (source, target) if sample_from == "source" else (target, source)
     with coder.stage("generating") as progress:
         images, maker, other = images_between(
-            maker, other, n, seed=seed, folder=coder.generated, view=view, progress=progress
+            maker, other, n, seed=seed, folder=coder.generated, box=box, progress=progress
         )
     source, target = (maker, other) if sample_from == "source" else (other, maker)
     return coder.pairs(source, target, images)

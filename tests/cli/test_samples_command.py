@@ -82,10 +82,10 @@ def test_a_frame_is_estimated_and_used_from_then_on(workdir):
     before = load("gan.safetensors").fingerprint
     found = json.loads(run(*options, "--samples", "64", "--no-write", "--json").stdout)
     assert found["written"] is None
-    assert load("gan.safetensors").views == {}
+    assert load("gan.safetensors").boxes == {}
     text = run(*options, "--samples", "64").stdout
     assert "written into gan.safetensors" in text
-    (box,) = load("gan.safetensors").views.values()
+    (box,) = load("gan.safetensors").boxes.values()
     assert [round(edge, 3) for edge in found["box"]] == [
         round(float(edge), 3) for edge in box.split(",")
     ]

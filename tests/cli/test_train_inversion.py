@@ -102,7 +102,7 @@ def test_options_reach_the_training():
 def test_a_class_is_given_where_there_are_classes():
     assert "--class" in refusal(generator="classes.safetensors")
     run("--class", "2", generator="classes.safetensors")
-    assert load("pair.safetensors").settings["label"] == 2
+    assert load("pair.safetensors").rendering["label"] == 2
 
 
 def test_the_generator_of_a_pair_gets_another_network():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from latentmap.encoders import FAMILIES, build
-from latentmap.encoders.inverted import InvertedModel, in_space, invert
+from latentmap.encoders.inverted import InvertedModel, add_inversion, in_space
 from latentmap.encoders.nets.inversion import InversionNetwork, default_network
 from latentmap.errors import ModelError
 from latentmap.model.clamping import clamp_to_unit
@@ -47,7 +47,7 @@ def model_of(family):
 def inverted(generator) -> InvertedModel:
     config = default_network("residual", generator.image_shape, generator.latent_dim, width=4)
     network = InversionNetwork(config, generator.image_shape, generator.latent_dim)
-    return invert(generator, network, config, name="inverted")
+    return add_inversion(generator, network, config, name="inverted")
 
 
 def models():

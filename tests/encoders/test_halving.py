@@ -5,7 +5,7 @@ import torch
 
 from latentmap.encoders import build, load
 from latentmap.encoders.halving import halved
-from latentmap.encoders.inverted import InvertedModel, invert
+from latentmap.encoders.inverted import InvertedModel, add_inversion
 from latentmap.encoders.native import save_model
 from latentmap.encoders.nets.inversion import InversionNetwork, default_network
 from latentmap.errors import ModelError
@@ -23,7 +23,7 @@ def inverted():
     generator = make("gan", GAN)
     network_config = default_network("residual", (1, 8, 8), 4, width=4)
     network = InversionNetwork(network_config, (1, 8, 8), 4)
-    return invert(generator, network, network_config, name="one")
+    return add_inversion(generator, network, network_config, name="one")
 
 
 @pytest.mark.parametrize("model", [make("vae", VAE), make("gan", GAN), inverted()])

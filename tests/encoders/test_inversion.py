@@ -12,7 +12,7 @@ from latentmap.cache import Coder, LatentCache
 from latentmap.codes import Codes
 from latentmap.encoders import FAMILIES, build, load
 from latentmap.encoders.boxes import box_frame, box_shape
-from latentmap.encoders.inverted import InvertedModel, invert, unwrap
+from latentmap.encoders.inverted import InvertedModel, add_inversion, unwrap
 from latentmap.encoders.native import read_header, save_model
 from latentmap.encoders.nets.inversion import (
     ARCHITECTURES,
@@ -83,15 +83,15 @@ def generator(family="stylegan2", config=STYLEGAN, *, seed=0, noise=0.0, **attri
     return build(family, dict(config), weights=weights, **attributes)
 
 
-def inverted(made=None, *, view="full", architecture="residual", name="pair"):
+def inverted(made=None, *, box="full", architecture="residual", name="pair"):
     made = made or generator()
-    shape = box_shape(made, view)
+    shape = box_shape(made, box)
     config = default_network(architecture, shape, made.latent_dim, width=4)
     with torch.random.fork_rng():
         torch.manual_seed(1)
         network = InversionNetwork(config, shape, made.latent_dim)
     fit_moments(network, made, seed=0)
-    return invert(made, network, config, view=view, name=name)
+    return add_inversion(made, network, config, box=box, name=name)
 
 
 def recipe_of(made, **options):
@@ -299,16 +299,16 @@ def test_two_networks_of_a_generator_have_codes_of_their_own_in_a_cache(tmp_path
 
 def test_a_model_of_the_whole_picture_knows_where_others_look():
     made = generator()
-    made.views = {"f" * 64: "0,0,0.5,0.5"}
-    assert inverted(made).views == made.views
-    assert inverted(made, view="0,0,1,0.5").views == {}
+    made.boxes = {"f" * 64: "0,0,0.5,0.5"}
+    assert inverted(made).boxes == made.boxes
+    assert inverted(made, box="0,0,1,0.5").boxes == {}
 
 
 def test_the_generator_of_a_model_comes_out_with_its_views_and_leaves_the_model_as_it_was():
     model = inverted()
-    model.views = {"f" * 64: "0,0,0.5,0.5"}
+    model.boxes = {"f" * 64: "0,0,0.5,0.5"}
     taken = unwrap(model)
-    assert taken.views == model.views and model.generator.views == {}
+    assert taken.boxes == model.boxes and model.generator.boxes == {}
     assert taken.fingerprint == model.generator.fingerprint
     assert unwrap(taken) is taken
     with pytest.raises(ModelError, match="its generator is such a model itself"):
@@ -319,7 +319,7 @@ def test_a_network_that_becomes_part_of_a_model_goes_on_being_trained():
     made = generator("vae", VAE)
     config = default_network("residual", made.image_shape, made.latent_dim, width=4)
     network = InversionNetwork(config, made.image_shape, made.latent_dim)
-    model = invert(made, network, config, name="pair")
+    model = add_inversion(made, network, config, name="pair")
     assert network.training and all(weight.requires_grad for weight in network.parameters())
     with torch.no_grad():
         network.body[0].weight.fill_(0.5)
@@ -332,7 +332,7 @@ def test_a_class_of_a_conditional_generator_stays():
     with pytest.raises(ModelError, match="is conditional: choose one of its classes"):
         inverted(made)
     model = inverted(made.variant(label=2))
-    assert model.config["generator"]["class"] == 2 and model.settings["label"] == 2
+    assert model.config["generator"]["class"] == 2 and model.rendering["label"] == 2
     assert torch.equal(model.sample(2, seed=0), made.variant(label=2).sample(2, seed=0))
 
 
@@ -377,7 +377,7 @@ def test_weights_of_neither_network_are_refused():
 
 def test_a_view_is_a_box_of_the_picture_in_both_directions(tmp_path):
     made = generator(frame=Frame("0.2,0.1,0.6,0.9", "pillow-box"))
-    model = inverted(made, view="0.25,0,1,0.5")
+    model = inverted(made, box="0.25,0,1,0.5")
     check_model(model)
     assert model.image_shape == (3, 6, 4)
     codes = made.sample(2, seed=0)
@@ -391,7 +391,7 @@ def test_a_view_is_a_box_of_the_picture_in_both_directions(tmp_path):
 
 
 def test_a_view_of_a_picture_shows_the_pixels_that_the_decoder_shows(tmp_path):
-    model = inverted(view="0.25,0,1,0.5")
+    model = inverted(box="0.25,0,1,0.5")
     pictures = (model.generator.decode(model.sample(3, seed=0)) * 255).round().byte()
     np.save(tmp_path / "pictures.npy", pictures.permute(0, 2, 3, 1).numpy())
     images = open_images(tmp_path / "pictures.npy")

@@ -5,7 +5,7 @@ import torch
 
 from latentmap.codes import Codes
 from latentmap.encoders import FAMILIES, SPACES, build, load
-from latentmap.encoders.inverted import invert
+from latentmap.encoders.inverted import add_inversion
 from latentmap.encoders.native import save_model
 from latentmap.encoders.nets.inversion import InversionNetwork, default_network
 from latentmap.encoders.sampling import adjust, draw_codes
@@ -244,7 +244,7 @@ def test_other_models_have_none_of_these_settings():
 def test_a_stylegan_with_an_inversion_network_has_the_same_settings(model):
     config = default_network("residual", model.image_shape, model.latent_dim, width=4)
     network = InversionNetwork(config, model.image_shape, model.latent_dim)
-    both = invert(model, network, config, name="gan")
+    both = add_inversion(model, network, config, name="gan")
     codes = both.sample(2, seed=0)
     for settings in ({"noise": "none"}, {"noise": "random", "noise_seed": 3}):
         shown = adjust(both, **settings).decode(codes)
@@ -258,7 +258,7 @@ def test_a_stylegan_with_an_inversion_network_has_the_same_settings(model):
     of_class = made(config=CLASSES).variant(space="z", label=1)
     config = default_network("residual", of_class.image_shape, of_class.latent_dim, width=4)
     network = InversionNetwork(config, of_class.image_shape, of_class.latent_dim)
-    in_class = invert(of_class, network, config, name="gan")
+    in_class = add_inversion(of_class, network, config, name="gan")
     other_class = adjust(in_class, label=2)
     assert in_class.can_encode and not other_class.can_encode
     assert not adjust(other_class, noise="none").can_encode

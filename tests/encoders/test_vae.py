@@ -7,7 +7,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from latentmap.encoders import FAMILIES, build, load
-from latentmap.encoders.native import add_view, read_header, save_model
+from latentmap.encoders.native import add_box, read_header, save_model
 from latentmap.errors import ModelError, OutputError
 from latentmap.files import tensor_file
 from latentmap.frames import Frame
@@ -101,8 +101,8 @@ def test_paths_are_taken_as_text(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = build_seeded("vae", DENSE)
     save_model(model, "model.safetensors", training={})
-    add_view("model.safetensors", model, "0,0,1,1")
-    assert read_header("model.safetensors").views == {model.fingerprint: "0,0,1,1"}
+    add_box("model.safetensors", model, "0,0,1,1")
+    assert read_header("model.safetensors").boxes == {model.fingerprint: "0,0,1,1"}
     assert load("model.safetensors").fingerprint == model.fingerprint
 
 

@@ -330,7 +330,7 @@ def test_boxes_that_the_maker_knows_are_what_others_see(tmp_path):
         Generator(seed=2, name="g"),
         LinearModel(seed=3),
     )
-    generator.views[plain.fingerprint] = "0,0,0.5,0.5"
+    generator.boxes[plain.fingerprint] = "0,0,0.5,0.5"
     _, seen = made(tmp_path, [plain, generator, third], 1)
     assert [model.frame.name for model in seen] == ["0,0,0.5,0.5", "full", "full"]
     framed = LinearModel(seed=4, name="framed", frame=Frame("celeba"))

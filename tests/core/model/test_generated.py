@@ -125,7 +125,7 @@ def test_pairs_come_from_the_stream_of_either_model(tmp_path, sample_from):
         target.decode(pairs.target), source.decode(pairs.source), atol=0.02, rtol=0
     )
     with pytest.raises(ImageError, match="is not inside the picture"):
-        sample_pairs(source, target, 30, cache, view="0,0,2,1")
+        sample_pairs(source, target, 30, cache, box="0,0,2,1")
 
 
 class Decoder(LinearModel):
@@ -257,7 +257,7 @@ def test_a_map_remembers_which_box_its_models_saw(tmp_path):
     other = LinearModel(3, image_shape=(1, 4, 4), name="other")
     cache = LatentCache(tmp_path)
     images, made, seeing = images_between(
-        maker, other, 300, seed=0, folder=tmp_path / "generated", view="0,0,0.5,0.5"
+        maker, other, 300, seed=0, folder=tmp_path / "generated", box="0,0,0.5,0.5"
     )
     linear_map = fit_models(seeing, made, images, cache)
     test = images.split("test")
@@ -278,7 +278,7 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
 
 class Noisy(LinearModel):
     @property
-    def settings(self):
+    def rendering(self):
         return {"noise": "random"}
 
 
