@@ -44,7 +44,8 @@ COMMANDS = {
     "fit-back": "fit --src stylegan --dst svae --samples 600 --out back.safetensors {all}",
     "fit-procrustes": "fit --src svae --dst stylegan --samples 600 --method procrustes "
     "--out procrustes.safetensors {all}",
-    "fit-curve": "map curve --src svae --dst stylegan --samples 600 --pairs 64,256,all --draws 2 {all}",
+    "fit-curve": "map curve --src svae --dst stylegan --samples 600 --pairs 64,256,all --draws 2 "
+    "{all}",
     "fit-data": "fit --src svae --dst vae --data faces.h5 --out data.safetensors {all}",
     "fit-all": "map methods --src mnist-vae --dst mnist-svae --data digits.h5 --limit 200 {all}",
     "evaluate": "evaluate data.safetensors --data faces.h5 --split test {all}",
@@ -73,8 +74,8 @@ COMMANDS = {
     "--set digits.h5:24 --steps 20 --starts 1 --encoder mnist-svae {all}",
     "bench-map": "bench stylegan --set own:6 --set faces.h5:6 --methods hybrid --steps 10 "
     "--starts 1 --map there.safetensors --src svae {all}",
-    "invert-network": "invert gan --data faces.h5 --limit 16 --method network --codes-out network.npz "
-    "{cpu} {seed} --json",
+    "invert-network": "invert gan --data faces.h5 --limit 16 --method network "
+    "--codes-out network.npz {cpu} {seed} --json",
     "invert-search": "invert stylegan --data faces.h5 --limit 4 --steps 10 --starts 2 --space w+ "
     "--perceptual 0.1 --prior 0.01 --codes-out search.npz {cpu} {seed} --json",
     "diagnose": "diagnose svae --data faces.h5 --limit 200 {cpu} --json",

@@ -31,7 +31,7 @@ from latentmap.cli.options import (
 @src_override
 @dst_override
 @functools.partial(data_options, required=False)  # Samples or codes can stand in their place.
-@functools.partial(sample_options, fewest=1, view=False)
+@functools.partial(sample_options, fewest=1, box=False)
 @click.option(
     "--codes",
     "codes_in",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @src_override
 @dst_override
 @functools.partial(data_options, required=False)  # Samples can stand in place of images.
-@functools.partial(sample_options, fewest=2, view=False)
+@functools.partial(sample_options, fewest=2, box=False)
 @seed_option
 @functools.partial(coder_options, recorded=True)
 @device_option

@@ -182,7 +182,7 @@ def fit_request(command: Command, *, pairs: bool = True) -> Command:
         src_option,
         dst_option,
         functools.partial(data_options, required=False),  # Samples can stand in place of images.
-        functools.partial(sample_options, fewest=50, view=True),
+        functools.partial(sample_options, fewest=50, box=True),
     ]
     if pairs:
         options += [_support_option, _pairs_option]

@@ -28,14 +28,14 @@ class SampleOptions:
     """Images that one of two models makes, as asked for on the command line; ``n`` is None where
     they are not.
 
-    ``view`` is the box of them that the other model sees, ``label`` the class of a conditional
+    ``box`` is the part of them that the other model sees, ``label`` the class of a conditional
     generator.
     """
 
     n: int | None = None
     made_by: Literal["src", "dst"] | None = None
     label: int | None = None
-    view: str | None = None
+    box: str | None = None
 
     def check(self, data: DataOptions) -> None:
         """Refuses both, or neither, of a data set and samples, and what is of the other one.
@@ -46,7 +46,7 @@ class SampleOptions:
         if (data.path is None) == (self.n is None):
             raise click.UsageError("give either images (--data) or a number of samples (--samples)")
         if self.n is None and self != SampleOptions():
-            names = {"--sample-from": self.made_by, "--class": self.label, "--view": self.view}
+            names = {"--sample-from": self.made_by, "--class": self.label, "--box": self.box}
             given = [name for name, value in names.items() if value is not None]
             raise click.UsageError(f"{' and '.join(given)} are for --samples: leave them out")
         of_data = (data.group_by, data.attributes, data.where)
@@ -67,7 +67,7 @@ class SampleOptions:
         from latentmap.model import images_between
 
         made_by, maker, other = self._maker(source, target)
-        self._announce(maker, other, self.view or maker.boxes.get(other.fingerprint), seed)
+        self._announce(maker, other, self.box or maker.boxes.get(other.fingerprint), seed)
         with coder.stage("generating") as progress:
             images, maker, other = images_between(
                 maker,
@@ -75,7 +75,7 @@ class SampleOptions:
                 self._count(),
                 seed=seed,
                 folder=coder.generated,
-                box=self.view,
+                box=self.box,
                 notify=_warn,
                 progress=progress,
             )
@@ -142,9 +142,9 @@ class SampleOptions:
         )
 
 
-def sample_options(command: Command, *, fewest: int, view: bool) -> Command:
+def sample_options(command: Command, *, fewest: int, box: bool) -> Command:
     """Adds the options of images that a model makes, at least ``fewest``; the command gets them as
-    ``samples: SampleOptions``. ``view`` tells whether their box can be chosen.
+    ``samples: SampleOptions``. ``box`` tells whether their box can be chosen.
     """
 
     @functools.wraps(command)
@@ -153,10 +153,10 @@ def sample_options(command: Command, *, fewest: int, view: bool) -> Command:
         n_samples: int | None,
         sample_from: Literal["src", "dst"] | None,
         label: int | None,
-        view: str | None = None,
+        box_name: str | None = None,
         **given: Any,
     ) -> Any:
-        samples = SampleOptions(n_samples, sample_from, label, view)
+        samples = SampleOptions(n_samples, sample_from, label, box_name)
         return command(*args, samples=samples, **given)
 
     options = [
@@ -177,10 +177,11 @@ def sample_options(command: Command, *, fewest: int, view: bool) -> Command:
         ),
         class_option,
     ]
-    if view:
+    if box:
         options.append(
             option(
-                "--view",
+                "--box",
+                "box_name",
                 title=IMAGES,
                 metavar="BOX",
                 help="For --samples: the box top,left,bottom,right (0 to 1) of the made image that "

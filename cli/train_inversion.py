@@ -43,7 +43,8 @@ SCHEDULES = ("one-cycle", "constant")
 )
 @class_option
 @click.option(
-    "--view",
+    "--box",
+    "view",
     default="full",
     show_default=True,
     metavar="BOX",

@@ -160,7 +160,7 @@ def require_shown(maker: Model, other: Model) -> None:
         raise ImageError(
             f"{maker.name} makes images in the frame {maker.frame.name}, which does not contain "
             f"the frame of {other.name}, {other.frame.name}: fit with the box of them that "
-            f"{other.name} sees (--view 0,0,1,1 is all), or find it with `latentmap frames "
+            f"{other.name} sees (--box 0,0,1,1 is all), or find it with `latentmap frames "
             "estimate`"
         ) from None
 

@@ -71,7 +71,7 @@ def test_which_model_is_sampled_can_be_chosen(workdir):
 def test_the_other_model_may_see_a_box_of_the_images():
     options = [*FIT, "--src", "vae.safetensors", "--dst", "gan.safetensors", "--json"]
     whole = json.loads(run(*options).stdout)
-    part = json.loads(run(*options, "--view", "0,0,0.5,0.5", "--force").stdout)
+    part = json.loads(run(*options, "--box", "0,0,0.5,0.5", "--force").stdout)
     assert whole["r_mse"] != part["r_mse"]
     # The target's own images stay as they are.
     assert whole["floor_mse"] == part["floor_mse"]
@@ -95,7 +95,7 @@ def test_a_frame_is_estimated_and_used_from_then_on(workdir):
 
 
 def test_a_view_outside_the_image_is_refused():
-    options = ["--src", "vae.safetensors", "--dst", "gan.safetensors", "--view", "0.5,0,1.5,1"]
+    options = ["--src", "vae.safetensors", "--dst", "gan.safetensors", "--box", "0.5,0,1.5,1"]
     line = run(*FIT, *options, code=1).stderr.splitlines()[-1]
     assert "is not inside the picture" in line
 
@@ -107,7 +107,7 @@ def test_a_generator_has_no_codes_of_other_images():
 
 
 def test_a_map_is_scored_on_images_that_a_model_makes(workdir):
-    models = ["--src", "vae.safetensors", "--dst", "gan.safetensors", "--view", "0,0,0.5,0.5"]
+    models = ["--src", "vae.safetensors", "--dst", "gan.safetensors", "--box", "0,0,0.5,0.5"]
     fitted = json.loads(run(*FIT, *models, "--out", "m.safetensors", "--json").stdout)
     evaluate = ["evaluate", "m.safetensors", "--device", "cpu", "--cache", "codes", "--json"]
     same = run(*evaluate, "--samples", "80", "--split", "test")
@@ -160,8 +160,8 @@ def test_frames_that_do_not_contain_each_other_ask_for_a_view(workdir):
     models = ["--src", "vae.safetensors", "--dst", "upper.safetensors"]
     line = run(*FIT, *models, code=1).stderr.splitlines()[-1]
     assert "makes images in the frame 0,0,0.5,1, which does not contain the frame of vae" in line
-    assert "fit with the box of them that vae sees (--view 0,0,1,1 is all)" in line
-    run(*FIT, *models, "--view", "0,0,1,1")
+    assert "fit with the box of them that vae sees (--box 0,0,1,1 is all)" in line
+    run(*FIT, *models, "--box", "0,0,1,1")
 
 
 @pytest.mark.parametrize(
@@ -198,8 +198,8 @@ def test_a_support_set_is_found_in_a_data_set_only():
 
 def test_options_of_samples_are_not_for_a_data_set():
     models = ["--src", "vae.safetensors", "--dst", "gan.safetensors"]
-    view = run("fit", *models, "--data", "digits", "--view", "0,0,1,1", "--class", "1", code=2)
-    assert "--class and --view are for --samples: leave them out" in view.stderr
+    view = run("fit", *models, "--data", "digits", "--box", "0,0,1,1", "--class", "1", code=2)
+    assert "--class and --box are for --samples: leave them out" in view.stderr
 
 
 def test_the_images_are_listed_with_the_cache_and_can_be_removed(workdir):

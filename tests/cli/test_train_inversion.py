@@ -90,7 +90,7 @@ def test_json_has_all_figures():
 
 
 def test_options_reach_the_training():
-    run("--space", "z", "--view", "0,0,0.5,1", "--architecture", "plain", "--image-weight", "0.5",
+    run("--space", "z", "--box", "0,0,0.5,1", "--architecture", "plain", "--image-weight", "0.5",
         "--learning-rate", "0.01", "--schedule", "one-cycle", "--seed", "4")  # fmt: skip
     model, training = load("pair.safetensors"), read_header("pair.safetensors").training
     assert (model.space.kind, model.image_shape) == ("z", (3, 4, 8))
@@ -121,7 +121,7 @@ def test_a_run_goes_on_only_as_it_began():
 
 
 def test_what_does_not_fit_is_one_line():
-    assert "is not inside the picture" in refusal("--view", "0,0,2,1")
+    assert "is not inside the picture" in refusal("--box", "0,0,2,1")
     assert "only a StyleGAN has a choice" in refusal("--space", "w", generator="vae.safetensors")
     assert "there is no model file" in refusal(generator="none.safetensors")
     assert "none.npy does not exist" in refusal("--data", "none.npy")
