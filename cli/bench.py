@@ -11,6 +11,7 @@ import click
 
 from latentmap.cli.bench_sets import AskedSets
 from latentmap.cli.declaring import OUTPUT, Command, option
+from latentmap.cli.lists import NameList
 from latentmap.cli.options import (
     CoderOptions,
     DataOptions,
@@ -28,16 +29,6 @@ from latentmap.cli.report_option import add_to_report, check_report, report_opti
 from latentmap.cli.search_options import METHODS, SearchOptions, search_options
 
 
-def _parse_methods(
-    ctx: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[str, ...]:
-    parts = () if value is None else tuple(part.strip() for part in value.split(","))
-    for part in parts:
-        if part not in METHODS:
-            raise click.BadParameter(f"{part!r} is no method: choose among {', '.join(METHODS)}")
-    return parts
-
-
 @click.command(cls=Command)
 @click.argument("references", nargs=-1, required=True, metavar="MODEL...")
 @click.option(
@@ -52,7 +43,8 @@ def _parse_methods(
 @functools.partial(data_options, required=False)  # For support sets that hold no images.
 @click.option(
     "--methods",
-    callback=_parse_methods,
+    type=NameList("method", METHODS),
+    default=(),
     metavar="NAME,NAME,...",
     help=f"How codes are found, of {', '.join(METHODS)} (a search that begins with the network).  "
     "[default: network where there is one, and search]",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.declaring import IMAGES, Command, option
+from latentmap.cli.lists import NameList
 from latentmap.cli.options import (
     CoderOptions,
     DataOptions,
@@ -21,29 +22,12 @@ from latentmap.cli.options import (
     seed_option,
 )
 from latentmap.cli.report_option import report_option
-from latentmap.errors import MapError
-from latentmap.mapping.methods import METHODS, find_method
+from latentmap.mapping.methods import METHODS
 
 if TYPE_CHECKING:
     from latentmap.cache import Coder
     from latentmap.images import ImageSource
     from latentmap.model import Model
-
-
-def _parse_methods(
-    ctx: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    names = tuple(name.strip() for name in value.split(","))
-    if names == ("all",):
-        return tuple(METHODS)
-    for name in names:
-        try:
-            find_method(name)
-        except MapError as error:
-            raise click.BadParameter(str(error)) from None
-    return names
 
 
 @click.command(cls=Command)
@@ -66,7 +50,8 @@ def _parse_methods(
 @class_option
 @click.option(
     "--methods",
-    callback=_parse_methods,
+    type=NameList("method", METHODS),
+    default=(),
     metavar="NAME,NAME,...",
     help="Fit these besides ridge, and compare them by their codes; `all` is all that fit has.",
 )

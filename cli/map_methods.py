@@ -10,6 +10,7 @@ import click
 from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_options import check_choices, fit_options
 from latentmap.cli.fit_request import FitRequest, fit_request, skipped_of
+from latentmap.cli.lists import NumberList
 from latentmap.cli.options import force_option, json_option
 from latentmap.cli.report_option import add_to_report, check_report, report_option
 from latentmap.mapping.options import FitOptions
@@ -65,23 +66,13 @@ def methods(
         click.echo(compared)
 
 
-def _parse_pairs(
-    ctx: click.Context, parameter: click.Parameter, value: str
-) -> tuple[int | None, ...]:
-    """Numbers of pairs; None stands for all."""
-    parts = [part.strip() for part in value.split(",")]
-    if not all(part == "all" or (part.isascii() and part.isdigit()) for part in parts):
-        raise click.BadParameter(f"{value!r} is no list of sizes: give numbers such as 16,64,all")
-    return tuple(None if part == "all" else int(part) for part in parts)
-
-
 @click.command(cls=Command)
 @functools.partial(fit_request, pairs=False)
 @click.option(
     "-n",
     "--pairs",
     "sizes",
-    callback=_parse_pairs,
+    type=NumberList("numbers of pairs", "16,64,all", every=True),
     default="16,64,256,1024,all",
     show_default=True,
     metavar="N,N,...",

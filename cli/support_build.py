@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from latentmap.cli.declaring import Command, output_option
+from latentmap.cli.lists import NumberList
 from latentmap.cli.options import (
     CoderOptions,
     DataOptions,
@@ -39,17 +40,6 @@ def parse_threshold(
     if not 0 <= threshold < float("inf"):
         raise click.BadParameter(f"{value!r} is no threshold: give auto, or a number from 0 on")
     return threshold
-
-
-def _parse_variables(
-    ctx: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    parts = [part.strip() for part in value.split(",")]
-    if not all(part.isascii() and part.isdigit() for part in parts):
-        raise click.BadParameter(f"{value!r} is no list of variables: give numbers such as 3,17,40")
-    return tuple(map(int, parts))
 
 
 @click.command(cls=Command)
@@ -91,7 +81,7 @@ def _parse_variables(
 @click.option(
     "--leading",
     "variables",
-    callback=_parse_variables,
+    type=NumberList("variables", "3,17,40"),
     metavar="I,J,...",
     help="The leading variables, instead of finding those with the largest information gain.",
 )

@@ -9,6 +9,7 @@ import click
 
 from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_request import dst_option, src_option
+from latentmap.cli.lists import NameList, NumberList
 from latentmap.cli.options import (
     CoderOptions,
     DataOptions,
@@ -24,30 +25,6 @@ from latentmap.cli.support_build import STRATEGIES, parse_threshold
 from latentmap.mapping.methods import METHODS
 
 
-def _parse_sizes(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in value.split(",")]
-    if not all(part.isascii() and part.isdigit() and int(part) > 1 for part in parts):
-        raise click.BadParameter(
-            f"{value!r} is no list of sizes: give numbers from 2 on, such as 64,128,256"
-        )
-    return tuple(int(part) for part in parts)
-
-
-def _parse_strategies(
-    ctx: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[str, ...]:
-    if value is None:
-        return STRATEGIES
-    parts = tuple(part.strip() for part in value.split(","))
-    unknown = [part for part in parts if part not in STRATEGIES]
-    if unknown:
-        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(STRATEGIES)}")
-    if len(set(parts)) < len(parts):
-        twice = next(part for i, part in enumerate(parts) if part in parts[:i])
-        raise click.BadParameter(f"{twice} is given twice: give every strategy once")
-    return parts
-
-
 @click.command(cls=Command)
 @src_option
 @dst_option
@@ -58,13 +35,14 @@ def _parse_strategies(
     "sizes",
     default="64,128,150,256,512",
     show_default=True,
-    callback=_parse_sizes,
+    type=NumberList("numbers of images", "64,128,256", least=2),
     metavar="N,N,...",
     help="How many images the sets have.",
 )
 @click.option(
     "--strategies",
-    callback=_parse_strategies,
+    type=NameList("strategy", STRATEGIES),
+    default="all",
     metavar="NAME,NAME,...",
     help=f"How the sets are chosen, of {', '.join(STRATEGIES)}; random images are always among "
     "them.  [default: all]",

@@ -209,7 +209,7 @@ def test_wrong_usage_is_one_clear_line(workdir, words, code, message):
         (MAP_METHODS, ["--refine"], 2, "No such option '--refine'"),
         (MAP_CURVE, ["--method", "all"], 2, "'all' is not one of 'least-squares', 'ridge'"),
         (MAP_CURVE, ["--folds", "5"], 2, "--folds has no effect where no setting is chosen by"),
-        (MAP_CURVE, ["--pairs", "many"], 2, "'many' is no list of sizes"),
+        (MAP_CURVE, ["--pairs", "many"], 2, "'many' is no list of numbers of pairs"),
         (MAP_CURVE, ["--pairs", "1"], 1, "a learning curve takes sizes from 2 to the"),
         (MAP_CURVE, ["--pairs", "8", "--figure", "c.txt"], 1, "must end as a picture does"),
         (MAP_CURVE, ["--figure", "few.npy"], 1, "few.npy exists"),

@@ -119,7 +119,7 @@ def test_a_bench_of_another_map_stands_beside_it(workdir):
 def test_support_sets_of_one_name_stand_beside_each_other(workdir):
     for seed, verb in ((0, "added to"), (1, "added to"), (0, "replaced in")):
         words = ["support", "build", "a.safetensors", "--data", "few.npy", "-k", "2", "--force"]
-        words += ["--size", "12", "--out", "support.h5", "--seed", seed]
+        words += ["--members", "12", "--out", "support.h5", "--seed", seed]
         assert CliRunner().invoke(main, list(map(str, words))).exit_code == 0
         assert f"{verb} report" in run("support", "show", "support.h5").stderr
     assert len(ids()) == 2
@@ -134,7 +134,7 @@ def test_a_bench_by_other_sectors_stands_beside_it(workdir):
     for variables in ("0,1", "2,3"):
         words = ["support", "build", "a.safetensors", "--data", "few.npy", "--force"]
         # All images, so that nothing but the sectors differs.
-        words += ["--variables", variables, "--size", "40", "--out", "support.h5"]
+        words += ["--variables", variables, "--members", "40", "--out", "support.h5"]
         words += ["--with-images", "--limit", "40"]
         assert CliRunner().invoke(main, words).exit_code == 0
         assert "added to report" in run(*BENCH, "--set", "support.h5").stderr
@@ -207,7 +207,7 @@ def test_a_calibrated_bench_says_whether_it_can_be_believed(workdir):
 @pytest.fixture
 def support(workdir):
     words = ["support", "build", "a.safetensors", "--data", "few.npy", "-k", "2"]
-    result = CliRunner().invoke(main, [*words, "--size", "12", "--out", "support.h5"])
+    result = CliRunner().invoke(main, [*words, "--members", "12", "--out", "support.h5"])
     assert result.exit_code == 0, result.output
 
 

@@ -84,9 +84,9 @@ def test_limit_holds_for_both_splits(workdir):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--members", "12,many"], "is no list of sizes"),
+        (["--members", "12,many"], "is no list of numbers of images"),
         (["--members", "1"], "give numbers from 2 on"),
-        (["--strategies", "best"], "'best' is none of sectors, random"),
+        (["--strategies", "best"], "unknown strategy 'best': choose among sectors, random"),
         (["--draws", "1"], "not in the range"),
         (["--method", "all"], "is not one of"),
         (["--threshold", "nan"], "is no threshold"),
@@ -122,7 +122,7 @@ def test_what_cannot_be_is_said_before_any_work(workdir, words, message):
 
 
 def test_a_map_is_fitted_on_the_images_of_a_support_set(workdir):
-    run(*BUILD, "-k", 2, "--size", 40, "--out", "support.h5")
+    run(*BUILD, "-k", 2, "--members", 40, "--out", "support.h5")
     support = SupportSet.load(workdir / "support.h5")
     scores = json.loads(fit("--support", "support.h5", "--json").stdout)
     linear_map = LinearMap.load(workdir / "a-to-b.safetensors")
@@ -146,7 +146,7 @@ def test_a_map_is_fitted_on_the_images_of_a_support_set(workdir):
 
 
 def test_a_support_set_of_other_data_is_refused(workdir):
-    run(*BUILD, "-k", 2, "--size", 40, "--out", "support.h5")
+    run(*BUILD, "-k", 2, "--members", 40, "--out", "support.h5")
     np.save("other.npy", 255 - np.load("few.npy"))
     line = run("fit", *MODELS, "--data", "other.npy", "--support", "support.h5", code=1).stderr
     assert "40 of the 40 images of the support set are not among the 300 of other.npy" in line
@@ -169,7 +169,7 @@ def test_samples_cannot_be_those_of_a_support_set(workdir):
 
 
 def test_all_methods_are_compared_on_a_support_set(workdir):
-    run(*BUILD, "-k", 2, "--size", 40, "--out", "support.h5")
+    run(*BUILD, "-k", 2, "--members", 40, "--out", "support.h5")
     words = [*MODELS, "--data", "few.npy", "--support", "support.h5", "--json"]
     results = json.loads(run("map", "methods", *words).stdout)
     assert {one["n_pairs"] for one in results["results"]} == {40}

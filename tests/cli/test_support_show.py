@@ -28,9 +28,9 @@ def refusal(*words, code=1) -> str:
 @pytest.fixture
 def built(workdir):
     build = ("build", "a.safetensors", *DATA, "--variables", "0,1,2", "--threshold", 0.05)
-    run(*build, "--size", 10, "--device", "cpu", "--out", "s.h5")
-    run(*build, "--size", 10, "--device", "cpu", "--out", "whole.h5", "--with-images")
-    rival = ("build", "a.safetensors", *DATA, "--strategy", "random", "--size", 10)
+    run(*build, "--members", 10, "--device", "cpu", "--out", "s.h5")
+    run(*build, "--members", 10, "--device", "cpu", "--out", "whole.h5", "--with-images")
+    rival = ("build", "a.safetensors", *DATA, "--strategy", "random", "--members", 10)
     run(*rival, "--device", "cpu", "--out", "random.h5")
     return workdir
 
@@ -167,7 +167,7 @@ def test_images_that_cannot_be_read_are_skipped_if_so_wished(workdir):
         Image.fromarray(pixels).save(workdir / "folder" / f"{number}.png")
     (workdir / "folder" / "broken.png").write_bytes(b"nothing")
     data = ("--data", "folder", "--on-error", "skip")
-    sparse = ("--strategy", "random", "--size", 6, "--device", "cpu", "--out", "s.h5")
+    sparse = ("--strategy", "random", "--members", 6, "--device", "cpu", "--out", "s.h5")
     run("build", "a.safetensors", *data, *sparse)
     assert "broken.png" in refusal("s.h5", "--data", "folder")
     shown = run("show", "s.h5", *data, "--figures", "g", "--json")
