@@ -9,15 +9,13 @@ from typing import Any
 
 import click
 
+from latentmap.cli.data_options import DATA_CHOICES, DataOptions, data_options
 from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
-    DATA_CHOICES,
     CoderOptions,
-    DataOptions,
     coder_options,
-    data_options,
     device_option,
     force_option,
     json_option,

@@ -10,15 +10,14 @@ from typing import Any
 import click
 
 from latentmap.cli.bench_sets import AskedSets
+from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import OUTPUT, Command, option
 from latentmap.cli.lists import NameList
 from latentmap.cli.options import (
     CoderOptions,
-    DataOptions,
     batch_size_option,
     cache_option,
     class_option,
-    data_options,
     device_option,
     force_option,
     json_option,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentmap.cli.options import DataOptions, refuse_given
+from latentmap.cli.data_options import DataOptions
+from latentmap.cli.options import refuse_given
 
 if TYPE_CHECKING:
     from latentmap.expressiveness.targets import TargetName, TargetSet

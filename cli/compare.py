@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import IMAGES, Command, option
 from latentmap.cli.lists import NameList
 from latentmap.cli.options import (
     CoderOptions,
-    DataOptions,
     class_option,
     coder_options,
-    data_options,
     device_option,
     force_option,
     json_option,

@@ -6,15 +6,9 @@ from typing import Any
 
 import click
 
+from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command
-from latentmap.cli.options import (
-    DataOptions,
-    batch_size_option,
-    data_options,
-    device_option,
-    json_option,
-    precision_option,
-)
+from latentmap.cli.options import batch_size_option, device_option, json_option, precision_option
 
 
 @click.command(cls=Command)

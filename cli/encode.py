@@ -6,15 +6,9 @@ from dataclasses import replace
 
 import click
 
+from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import RUNNING, Command, option
-from latentmap.cli.options import (
-    CoderOptions,
-    DataOptions,
-    coder_options,
-    data_options,
-    device_option,
-    json_option,
-)
+from latentmap.cli.options import CoderOptions, coder_options, device_option, json_option
 
 
 @click.command(cls=Command)

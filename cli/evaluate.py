@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command
 from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
     CoderOptions,
-    DataOptions,
     coder_options,
-    data_options,
     device_option,
     json_option,
     seed_option,

@@ -15,16 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from latentmap.cli import image_choice
+from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import IMAGES, option
 from latentmap.cli.image_choice import SampleOptions, sample_options
-from latentmap.cli.options import (
-    CoderOptions,
-    DataOptions,
-    coder_options,
-    data_options,
-    device_option,
-    seed_option,
-)
+from latentmap.cli.options import CoderOptions, coder_options, device_option, seed_option
 
 if TYPE_CHECKING:
     from latentmap.cache import Coder

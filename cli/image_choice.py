@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import IMAGES, option
-from latentmap.cli.options import DataOptions, class_option
+from latentmap.cli.options import class_option
 
 if TYPE_CHECKING:
     from latentmap.cache import Coder

@@ -7,14 +7,9 @@ from pathlib import Path
 
 import click
 
+from latentmap.cli.data_options import SPLITS, DataOptions, data_options
 from latentmap.cli.declaring import Group, output_option
-from latentmap.cli.options import (
-    SPLITS,
-    DataOptions,
-    data_options,
-    force_option,
-    json_option,
-)
+from latentmap.cli.options import force_option, json_option
 from latentmap.cli.output import print_json
 from latentmap.cli.progress import progress_bar
 from latentmap.cli.view_options import ViewOptions, view_options

@@ -8,13 +8,12 @@ from typing import Any
 
 import click
 
+from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.options import (
     CoderOptions,
-    DataOptions,
     batch_size_option,
     class_option,
-    data_options,
     device_option,
     force_option,
     json_option,

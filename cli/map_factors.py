@@ -7,13 +7,12 @@ from pathlib import Path
 
 import click
 
+from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
     CoderOptions,
-    DataOptions,
     coder_options,
-    data_options,
     device_option,
     force_option,
     json_option,

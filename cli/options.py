@@ -1,7 +1,5 @@
 """Options that several commands share, declared once, each with one meaning.
 
-    --data --split --limit --group-by      ``data_options``: which images
-    --attributes --where --on-error
     --cache --precision --batch-size       ``coder_options``: how codes are had
     --device --seed                        where a network runs; what makes it repeatable
     --json --force                         how results are printed, and replaced
@@ -15,9 +13,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -27,94 +25,13 @@ from latentmap.cli.device import resolve_device
 
 if TYPE_CHECKING:
     from latentmap.cache import Coder
-    from latentmap.images import ImageSource
+    from latentmap.cli.data_options import DataOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 # A test compares these with the library's own lists, which cannot be imported here without torch.
 PRECISIONS = ("float32", "bfloat16", "float16")
-SPLITS = ("train", "val", "test")
 DEFAULT_CACHE = Path("latentmap-cache")
-
-
-@dataclass(frozen=True)
-class DataOptions:
-    """The images that a user asks for, as given on the command line.
-
-    ``path`` is None only for a command that can do without images.
-    """
-
-    path: str | None
-    split: Literal["train", "val", "test"] | None = None
-    limit: int | None = None
-    group_by: Path | None = None
-    attributes: Path | None = None
-    where: str | None = None
-    on_error: Literal["stop", "skip"] = "stop"
-
-    def open(self) -> ImageSource:
-        """The images; their contents are not read yet.
-
-        Raises:
-            ImageError: there are no such images.
-        """
-        from latentmap.images import open_images
-
-        assert self.path is not None, "a command without --data opens no images"
-        return open_images(
-            self.path,
-            split=self.split,
-            limit=self.limit,
-            group_by=self.group_by,
-            attributes=self.attributes,
-            where=self.where,
-        )
-
-    @property
-    def fitted_split(self) -> Literal["train", "val", "test"]:
-        """The split that something is fitted on."""
-        return self.split or "train"
-
-    def open_to_fit(self, *, scored: bool = True) -> ImageSource:
-        """The images of all splits; --limit holds for the split to fit on, and for that to score.
-
-        Raises:
-            ImageError: there are no such images.
-        """
-        images = replace(self, split=None, limit=None).open()
-        return self.limited(images, scored=scored)
-
-    def limited(self, images: ImageSource, *, scored: bool = True) -> ImageSource:
-        """The first --limit of the images to fit on, and of those to score.
-
-        Before the split, a limit could leave no test images: CelebA's come last.
-        """
-        if self.limit is None:
-            return images
-        if scored:
-            return images.first_of((self.fitted_split, "test"), self.limit)
-        return images.first_of((self.fitted_split,), self.limit)
-
-
-# The parameters of ``data_options`` that choose among the images of --data.
-DATA_CHOICES = tuple(field.name for field in fields(DataOptions) if field.name != "path")
-
-
-def data_options(command: Command, *, required: bool = True) -> Command:
-    """Adds the options that choose images; the command gets them as ``data: DataOptions``.
-
-    Unless ``required``, ``--data`` may be left out: its path is None then.
-    """
-    path = option(
-        "--data",
-        "path",
-        title=IMAGES,
-        required=required,
-        metavar="PATH",
-        help="Images: a folder, a .zip, MNIST's IDX file (.gz or not), .npy, .npz, "
-        "file.h5:/dataset, a file of `latentmap images pack`, or the word digits.",
-    )
-    return together("data", DataOptions, path, *_DATA)(command)
 
 
 def refuse_given(context: click.Context, names: Sequence[str], reason: str) -> None:
@@ -151,54 +68,6 @@ class NumberRange(click.FloatRange):
             self.fail(f"{number} is no finite number: give one such as 0.7", param, ctx)
         return number
 
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-_DATA = (
-    option(
-        "--split",
-        title=IMAGES,
-        type=click.Choice(SPLITS),
-        help="Only this part: by CelebA's list_eval_partition.txt when it lies beside the images, "
-        "else 80/10/10 by a hash of the id.",
-    ),
-    option(
-        "--limit",
-        title=IMAGES,
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Only the first N images of the choice.",
-    ),
-    option(
-        "--group-by",
-        title=IMAGES,
-        type=_FILE,
-        metavar="FILE",
-        help="A table file,group (such as an identity): images of one group stay "
-        "on one side of a split.",
-    ),
-    option(
-        "--attributes",
-        title=IMAGES,
-        type=_FILE,
-        metavar="FILE",
-        help="A table of attributes for --where: CelebA's list_attr_celeba.txt, or csv.",
-    ),
-    option(
-        "--where",
-        title=IMAGES,
-        metavar="EXPRESSION",
-        help='Only images with these attributes, such as "Wearing_Hat == -1 and Young == 1".',
-    ),
-    option(
-        "--on-error",
-        title=IMAGES,
-        type=click.Choice(("stop", "skip")),
-        default="stop",
-        show_default=True,
-        help="At an image that cannot be read: stop, or skip it and list it in the result.",
-    ),
-)
 
 device_option = option(
     "--device",

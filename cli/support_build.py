@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.lists import NumberList
 from latentmap.cli.options import (
     CoderOptions,
-    DataOptions,
     coder_options,
-    data_options,
     device_option,
     force_option,
     json_option,

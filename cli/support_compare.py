@@ -7,14 +7,13 @@ from typing import Any, Literal
 
 import click
 
+from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_request import dst_option, src_option
 from latentmap.cli.lists import NameList, NumberList
 from latentmap.cli.options import (
     CoderOptions,
-    DataOptions,
     coder_options,
-    data_options,
     device_option,
     force_option,
     json_option,

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import OUTPUT, Command, option
 from latentmap.cli.options import (
     CoderOptions,
-    DataOptions,
     coder_options,
-    data_options,
     device_option,
     force_option,
     json_option,

@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentmap.cli.data_options import DATA_CHOICES, DataOptions, data_options
 from latentmap.cli.declaring import OUTPUT, Command, option
-from latentmap.cli.options import (
-    DATA_CHOICES,
-    DataOptions,
-    data_options,
-    force_option,
-    json_option,
-    refuse_given,
-    seed_option,
-)
+from latentmap.cli.options import force_option, json_option, refuse_given, seed_option
 from latentmap.cli.report_option import add_to_report, check_report, report_option
 
 _MOST_OTHERS = 240  # Of a sector in its picture.

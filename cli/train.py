@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import Group
-from latentmap.cli.options import DataOptions
 from latentmap.cli.train_gan import gan
 from latentmap.cli.train_inversion import inversion
 from latentmap.cli.train_recipe import recipe

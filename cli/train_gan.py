@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import Command
-from latentmap.cli.options import DataOptions
 from latentmap.cli.training import train_images
 from latentmap.cli.training_options import (
     RunOptions,

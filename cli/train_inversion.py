@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command
-from latentmap.cli.options import DataOptions, class_option, data_options, seed_option
+from latentmap.cli.options import class_option, seed_option
 from latentmap.cli.training import Told, carry_out
 from latentmap.cli.training_options import (
     RunOptions,

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
+from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import Command
-from latentmap.cli.options import DataOptions, NumberRange
+from latentmap.cli.options import NumberRange
 from latentmap.cli.training import train_images
 from latentmap.cli.training_options import (
     RunOptions,

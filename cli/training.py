@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from latentmap.cli.options import DataOptions
+from latentmap.cli.data_options import DataOptions
 from latentmap.cli.training_options import RunOptions
 from latentmap.cli.view_options import ViewOptions
 

@@ -10,15 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
+from latentmap.cli.data_options import data_options
 from latentmap.cli.declaring import OUTPUT, RUNNING, option, output_option, together
-from latentmap.cli.options import (
-    NumberRange,
-    data_options,
-    device_option,
-    force_option,
-    json_option,
-    seed_option,
-)
+from latentmap.cli.options import NumberRange, device_option, force_option, json_option, seed_option
 from latentmap.cli.view_options import view_options
 
 Command = TypeVar("Command", bound=Callable[..., Any])

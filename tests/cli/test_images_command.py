@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from latentmap.cli import options, view_options
+from latentmap.cli import data_options, view_options
 from latentmap.cli.main import main
 from latentmap.frames import RESIZES
 from latentmap.images import SPLITS, open_images
@@ -149,7 +149,7 @@ def test_bad_input_is_one_line_and_exit_code_1(tmp_path, arguments, message):
 def test_the_options_list_what_the_library_knows():
     assert view_options.RESIZES == RESIZES
     assert options.PRECISIONS == PRECISIONS
-    assert options.SPLITS == SPLITS
+    assert data_options.SPLITS == SPLITS
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from latentmap.cli.data_options import data_options
 from latentmap.cli.declaring import OUTPUT, Command, Group, option, output_option
-from latentmap.cli.options import data_options, device_option, refuse_given
+from latentmap.cli.options import device_option, refuse_given
 from latentmap.cli.view_options import view_options
 
 
