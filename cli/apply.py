@@ -17,11 +17,10 @@ from latentmap.cli.options import (
     CoderOptions,
     coder_options,
     device_option,
-    force_option,
-    json_option,
     refuse_given,
     seed_option,
 )
+from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 
 
 @click.command(cls=Command)
@@ -37,16 +36,6 @@ from latentmap.cli.options import (
     metavar="FILE",
     help="Codes instead of images: a .npz or .h5 file of `latentmap cache export`.",
 )
-@output_option(
-    "--figure",
-    "A picture of three rows: original, source reconstruction, relocated image.",
-    metavar="PNG",
-)
-@output_option(
-    "--codes-out",
-    "The mapped codes of all images, .npz or .h5.",
-    metavar="FILE",
-)
 @click.option(
     "-n",
     "--images",
@@ -60,8 +49,10 @@ from latentmap.cli.options import (
 @seed_option
 @functools.partial(coder_options, recorded=True)
 @device_option
-@json_option
-@force_option
+@result_outputs(
+    figure_option("A picture of three rows: original, source reconstruction, relocated image."),
+    output_option("--codes-out", "The mapped codes of all images, .npz or .h5."),
+)
 @click.pass_context
 def apply(
     context: click.Context,
@@ -71,14 +62,11 @@ def apply(
     data: DataOptions,
     samples: SampleOptions,
     codes_in: Path | None,
-    figure: Path | None,
-    codes_out: Path | None,
     n_images: int,
     seed: int,
     coding: CoderOptions,
     device: str,
-    as_json: bool,
-    force: bool,
+    outputs: Outputs,
 ) -> None:
     """Carry images from one model to another, as a picture; or codes, as a file.
 
@@ -90,20 +78,17 @@ def apply(
       latentmap apply map.safetensors --samples 8 --figure grid.png
     """
     from latentmap.cli.map_options import load_model_of
-    from latentmap.cli.output import check_outputs, print_json, warn_skipped
-    from latentmap.codes import export_codes, read_codes, require_code_suffix
+    from latentmap.cli.output import print_json, warn_skipped
+    from latentmap.codes import export_codes, read_codes
     from latentmap.mapping import LinearMap
     from latentmap.relocation import relocate
     from latentmap.relocation.relocating import map_images
     from latentmap.relocation.section import relocation_grid
-    from latentmap.report import require_picture_suffix, save_figure
+    from latentmap.report import save_figure
 
-    _check_usage(context, data, samples, codes_in, figure, codes_out)
-    check_outputs({"--figure": figure, "--codes-out": codes_out}, force=force)
-    if figure is not None:
-        require_picture_suffix(figure)
-    if codes_out is not None:
-        require_code_suffix(codes_out)
+    _check_usage(context, data, samples, codes_in, outputs)
+    outputs.check()
+    figure, codes_out = outputs.figure, outputs.codes_out
     linear_map = LinearMap.load(map_path)
     found: dict[str, Any] = {"map": str(map_path), "skipped": []}
     lines = []
@@ -131,7 +116,7 @@ def apply(
             found["skipped"] += moved.skipped
     if mapped is not None and codes_out is not None:
         provenance = {"map": str(linear_map), "record": dict(linear_map.record)}
-        export_codes(mapped, codes_out, provenance=provenance, force=force)
+        export_codes(mapped, codes_out, provenance=provenance, force=outputs.force)
         found |= {"codes": str(codes_out), "n": len(mapped), "space": asdict(mapped.space)}
         lines.append(f"{codes_out}: {len(mapped)} codes in {mapped.space}")
     if moved is not None:
@@ -139,7 +124,7 @@ def apply(
         lines.append(f"{figure}: {len(moved.originals)} images, relocated from {between}")
     found["skipped"] = list(dict.fromkeys(found["skipped"]))
     warn_skipped(found["skipped"])
-    if as_json:
+    if outputs.as_json:
         print_json(found)
     else:
         click.echo("\n".join(lines))
@@ -150,10 +135,10 @@ def _check_usage(
     data: DataOptions,
     samples: SampleOptions,
     codes_in: Path | None,
-    figure: Path | None,
-    codes_out: Path | None,
+    outputs: Outputs,
 ) -> None:
-    if figure is None and codes_out is None:
+    figure = outputs.figure
+    if figure is None and outputs.codes_out is None:
         raise click.UsageError("say what to write: --figure for a picture, --codes-out for codes")
     if (codes_in, data.path, samples.n).count(None) != 2:
         raise click.UsageError("give either images (--data or --samples) or codes (--codes)")

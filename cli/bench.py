@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from latentmap.cli.bench_sets import AskedSets
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import OUTPUT, Command, option
+from latentmap.cli.declaring import Command
 from latentmap.cli.lists import NameList
 from latentmap.cli.options import (
     CoderOptions,
@@ -19,13 +20,15 @@ from latentmap.cli.options import (
     cache_option,
     class_option,
     device_option,
-    force_option,
-    json_option,
     refuse_given,
     seed_option,
 )
-from latentmap.cli.report_option import add_to_report, check_report, report_option
+from latentmap.cli.outputs import Outputs, figures_option, report_option, result_outputs
 from latentmap.cli.search_options import METHODS, SearchOptions, search_options
+
+if TYPE_CHECKING:
+    from latentmap.expressiveness import Expressiveness
+    from latentmap.model import Model
 
 
 @click.command(cls=Command)
@@ -63,21 +66,15 @@ from latentmap.cli.search_options import METHODS, SearchOptions, search_options
     help="Also decode codes that this map carries from --src.",
 )
 @click.option("--src", metavar="MODEL", help="For --map: the model that it comes from.")
-@report_option
-@option(
-    "--figures",
-    title=OUTPUT,
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Draw images over their reproductions, and errors by sector, into this folder.",
-)
 @class_option
 @seed_option
 @cache_option
 @batch_size_option
 @device_option
-@json_option
-@force_option
+@result_outputs(
+    figures_option("Draw images over their reproductions, and errors by sector, into this folder."),
+    report_option,
+)
 @click.pass_context
 def bench(
     context: click.Context,
@@ -89,15 +86,12 @@ def bench(
     encoder: str | None,
     map_path: Path | None,
     src: str | None,
-    report: Path | None,
-    figures: Path | None,
     label: int | None,
     seed: int,
     cache: Path,
     batch_size: int | None,
     device: str,
-    as_json: bool,
-    force: bool,
+    outputs: Outputs,
 ) -> None:
     """Measure which images generators can reproduce: their own, those of a data set, a support set.
 
@@ -119,16 +113,12 @@ def bench(
           --figures bench
       latentmap bench gan.safetensors --set faces.zip:1000 --encoder svae.safetensors
     """
-    from latentmap.cli.output import command_line, print_json, warn, warn_skipped
+    from latentmap.cli.output import command_line
     from latentmap.encoders import load
     from latentmap.encoders.sampling import adjust
     from latentmap.expressiveness import BenchOptions
     from latentmap.expressiveness import bench as measure
-    from latentmap.expressiveness.figures import save_pictures
-    from latentmap.expressiveness.section import bench_section
-    from latentmap.expressiveness.tables import bench_tables
     from latentmap.mapping import LinearMap
-    from latentmap.report import as_text
 
     if (map_path is None) != (src is None):
         raise click.UsageError("--map and --src belong together: give both, or neither")
@@ -136,7 +126,7 @@ def bench(
         reason = "with no --methods but network, which does not search"
         refuse_given(context, ("steps", "starts"), reason)
     asked = AskedSets.parse(context, set_texts, data)
-    _check_outputs(figures, report, force=force)
+    _check_outputs(outputs)
     models = [adjust(load(reference, device=device), label=label) for reference in references]
     options = BenchOptions(methods=methods or None, search=search.to_library())
     mapped = None
@@ -152,29 +142,39 @@ def bench(
         seed=seed,
         record={"command": command_line()},
     )
+    _tell(results, models, outputs)
+
+
+def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: Outputs) -> None:
+    from latentmap.cli.output import print_json, warn, warn_skipped
+    from latentmap.expressiveness.figures import save_pictures
+    from latentmap.expressiveness.section import bench_section
+    from latentmap.expressiveness.tables import bench_tables
+    from latentmap.report import as_text
+
     warn_skipped(list(dict.fromkeys(s for one in results for t in one.targets for s in t.skipped)))
     for name, left_out in results[0].record["left_out"].items():
         warn(f"{name} has no encoder: left out {', '.join(left_out)}")
-    if figures is not None:
-        save_pictures(results, models, figures)
-    add_to_report(report, lambda: bench_section(results, models))
-    if as_json:
+    if outputs.figures is not None:
+        save_pictures(results, models, outputs.figures)
+    outputs.add_to_report(lambda: bench_section(results, models))
+    if outputs.as_json:
         print_json({"generators": [result.to_json() for result in results]})
         return
     click.echo(as_text(bench_tables(results)))
-    if figures is not None:
-        click.echo(f"\nthe pictures are in {figures}")
+    if outputs.figures is not None:
+        click.echo(f"\nthe pictures are in {outputs.figures}")
 
 
-def _check_outputs(figures: Path | None, report: Path | None, *, force: bool) -> None:
+def _check_outputs(outputs: Outputs) -> None:
     from latentmap.errors import OutputError
-    from latentmap.files import refuse_equal, require_parent
+    from latentmap.files import require_parent
     from latentmap.relocation.curves import require_plots
 
-    refuse_equal({"--figures": figures, "--report": report})
-    if figures is not None:
-        require_parent(figures)
-        if figures.exists() and any(figures.iterdir()) and not force:
-            raise OutputError(f"{figures} is not empty: choose another folder, or add --force")
-        require_plots(figures / "sectors.png")
-    check_report(report)
+    outputs.check()
+    folder = outputs.figures
+    if folder is not None:
+        require_parent(folder)
+        if folder.exists() and any(folder.iterdir()) and not outputs.force:
+            raise OutputError(f"{folder} is not empty: choose another folder, or add --force")
+        require_plots(folder / "sectors.png")

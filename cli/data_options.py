@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -147,3 +147,22 @@ def data_options(command: Command, *, required: bool = True) -> Command:
         "file.h5:/dataset, a file of `latentmap images pack`, or the word digits.",
     )
     return together("data", DataOptions, path, *_DATA)(command)
+
+
+def check_choice(data: DataOptions, n: int | None, of_samples: Mapping[str, object]) -> None:
+    """Refuses both, or neither, of a data set and ``n`` samples, and options of the other one.
+
+    Raises:
+        click.UsageError: that is so.
+    """
+    if (data.path is None) == (n is None):
+        raise click.UsageError("give either images (--data) or a number of samples (--samples)")
+    given = [name for name, value in of_samples.items() if value is not None]
+    if n is None and given:
+        verb, them = ("is", "it") if len(given) == 1 else ("are", "them")
+        raise click.UsageError(f"{' and '.join(given)} {verb} for --samples: leave {them} out")
+    if n is not None and (data.group_by, data.attributes, data.where) != (None, None, None):
+        raise click.UsageError(
+            "--group-by, --attributes and --where choose images of a data set: leave them out with "
+            "--samples"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -9,8 +10,7 @@ import click
 from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_options import check_choices, fit_options
 from latentmap.cli.fit_request import FitRequest, fit_request, skipped_of
-from latentmap.cli.options import force_option, json_option
-from latentmap.cli.report_option import add_to_report, check_report, report_option
+from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
 from latentmap.mapping.options import FitOptions
 
 _SHOWN = 10  # Images in a picture.
@@ -19,30 +19,20 @@ _SHOWN = 10  # Images in a picture.
 @click.command(cls=Command)
 @fit_request
 @fit_options
-@output_option(
-    "--out",
-    "The map to write.  [default: SRC-to-DST.safetensors]",
-    metavar="MAP",
+@result_outputs(
+    output_option("--out", "The map to write.  [default: SRC-to-DST.safetensors]", metavar="MAP"),
+    figure_option(
+        "A picture: original, source reconstruction and relocated image of some images to score.  "
+        "[default: none, or MAP.png where neither --data nor --samples is given]"
+    ),
+    report_option,
 )
-@output_option(
-    "--figure",
-    "A picture: original, source reconstruction and relocated image of some images to score."
-    "  [default: none, or MAP.png where neither --data nor --samples is given]",
-    metavar="PNG",
-)
-@report_option
-@json_option
-@force_option
 @click.pass_context
 def fit(
     context: click.Context,
     request: FitRequest,
     options: FitOptions,
-    out: Path | None,
-    figure: Path | None,
-    report: Path | None,
-    as_json: bool,
-    force: bool,
+    outputs: Outputs,
 ) -> None:
     """Fit a linear map from the codes of one model to those of another, and score it.
 
@@ -62,21 +52,17 @@ def fit(
       latentmap fit --src svae.safetensors --dst stylegan.safetensors --samples 20000
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --support support.h5
     """
-    from latentmap.cli.output import check_outputs, print_json, warn_skipped
+    from latentmap.cli.output import print_json, warn_skipped
     from latentmap.relocation import fit_training, relocate, score_models
     from latentmap.relocation.section import fit_section, relocation_grid
-    from latentmap.report import require_picture_suffix, save_figure
+    from latentmap.report import save_figure
 
     request.check()
     check_choices(context, options)
-    check_report(report)
     source, target = request.load()
-    path = out or Path(f"{source.name}-to-{target.name}.safetensors")
-    if request.alone:
-        figure = figure or path.with_suffix(".png")
-    check_outputs({"--out": path, "--figure": figure}, force=force, report=report)
-    if figure is not None:
-        require_picture_suffix(figure)
+    path = outputs.out or Path(f"{source.name}-to-{target.name}.safetensors")
+    figure = outputs.figure or (path.with_suffix(".png") if request.alone else None)
+    replace(outputs, out=path, figure=figure).check()
     found = request.open(source, target)
     training, coder = found.training, found.coder
     with coder.stage("fitting", "pairs") as progress:
@@ -94,14 +80,14 @@ def fit(
     )
     # Last, so that the same command goes on after an interruption.
     linear_map.save(path)
-    if figure is not None or report is not None:
+    if figure is not None or outputs.report is not None:
         shown = found.test.subset(range(min(_SHOWN, len(found.test))))
         moved = relocate(linear_map, training.source, training.target, shown, coder)
         if figure is not None:
             save_figure(relocation_grid(moved, source.name, target.name), figure)
-        add_to_report(report, lambda: fit_section(linear_map, scores, moved))
+        outputs.add_to_report(lambda: fit_section(linear_map, scores, moved))
     warn_skipped(skipped_of(scores.record))
-    if as_json:
+    if outputs.as_json:
         print_json(scores.to_json())
         return
     click.echo(f"{path}: {linear_map}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from latentmap.cli.data_options import DataOptions
+from latentmap.cli.data_options import DataOptions, check_choice
 from latentmap.cli.declaring import IMAGES, option
 from latentmap.cli.options import class_option
 
@@ -44,18 +44,8 @@ class SampleOptions:
         Raises:
             click.UsageError: that is so.
         """
-        if (data.path is None) == (self.n is None):
-            raise click.UsageError("give either images (--data) or a number of samples (--samples)")
-        if self.n is None and self != SampleOptions():
-            names = {"--sample-from": self.made_by, "--class": self.label, "--box": self.box}
-            given = [name for name, value in names.items() if value is not None]
-            raise click.UsageError(f"{' and '.join(given)} are for --samples: leave them out")
-        of_data = (data.group_by, data.attributes, data.where)
-        if self.n is not None and of_data != (None, None, None):
-            raise click.UsageError(
-                "--group-by, --attributes and --where choose images of a data set: leave them out "
-                "with --samples"
-            )
+        names = {"--sample-from": self.made_by, "--class": self.label, "--box": self.box}
+        check_choice(data, self.n, names)
 
     def draw(
         self, source: Model, target: Model, coder: Coder, *, seed: int

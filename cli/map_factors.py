@@ -8,16 +8,15 @@ from pathlib import Path
 import click
 
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import Command, output_option
+from latentmap.cli.declaring import Command
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
     CoderOptions,
     coder_options,
     device_option,
-    force_option,
-    json_option,
     seed_option,
 )
+from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 
 
 @click.command(cls=Command)
@@ -25,11 +24,6 @@ from latentmap.cli.options import (
 @src_override
 @dst_override
 @data_options
-@output_option(
-    "--figure",
-    "A picture: both models' images along each factor, side by side.",
-    metavar="PNG",
-)
 @click.option(
     "-n",
     "--factors",
@@ -59,22 +53,19 @@ from latentmap.cli.options import (
 @seed_option
 @functools.partial(coder_options, recorded=True)
 @device_option
-@json_option
-@force_option
+@result_outputs(figure_option("A picture: both models' images along each factor, side by side."))
 def factors(
     map_path: Path,
     src: str | None,
     dst: str | None,
     data: DataOptions,
-    figure: Path | None,
     n_factors: int,
     permutations: int,
     folds: int,
     seed: int,
     coding: CoderOptions,
     device: str,
-    as_json: bool,
-    force: bool,
+    outputs: Outputs,
 ) -> None:
     """Show the factors that two spaces share: pairs of directions, one in each.
 
@@ -87,30 +78,21 @@ def factors(
     """
     from latentmap.cli.map_options import load_models_of
     from latentmap.cli.output import print_json
-    from latentmap.files import refuse_existing
     from latentmap.mapping import LinearMap, shared_factors
     from latentmap.mapping.spectrum import shared_rank
     from latentmap.mapping.tables import factors_table
     from latentmap.relocation import require_models, training_pairs
     from latentmap.relocation.factors import factors_figure
-    from latentmap.report import as_text, require_picture_suffix, save_figure
+    from latentmap.report import as_text, save_figure
 
-    if figure is not None:
-        refuse_existing(figure, force=force)
-        require_picture_suffix(figure)
+    outputs.check()
     linear_map = LinearMap.load(map_path)
     moments = linear_map.require_moments("the factors of a map")
     source, target = load_models_of(linear_map, src=src, dst=dst, map_path=map_path, device=device)
     require_models(linear_map, source, target)
     coder = coding.open(data, recorded=linear_map.record.get("precision"))
-    training = training_pairs(
-        source,
-        target,
-        data.open_to_fit(scored=False),
-        coder,
-        split=data.fitted_split,
-        seed=seed,
-    )
+    images = data.open_to_fit(scored=False)
+    training = training_pairs(source, target, images, coder, split=data.fitted_split, seed=seed)
     with coder.stage("permuting", "rounds") as progress:
         rank = shared_rank(
             training.pairs,
@@ -122,11 +104,13 @@ def factors(
             progress=progress,
         )
     found = shared_factors(moments, linear_map.weight)
-    if figure is not None:
-        save_figure(factors_figure(found, moments, source, target, n_factors=n_factors), figure)
-    if as_json:
+    if outputs.figure is not None:
+        save_figure(
+            factors_figure(found, moments, source, target, n_factors=n_factors), outputs.figure
+        )
+    if outputs.as_json:
         print_json({"shared": rank.to_json(), "factors": found.to_json()})
         return
     click.echo(as_text([factors_table(found, rank)]))
-    if figure is not None:
-        click.echo(f"{figure}: {min(n_factors, len(found.share))} factors")
+    if outputs.figure is not None:
+        click.echo(f"{outputs.figure}: {min(n_factors, len(found.share))} factors")

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 import click
 
-from latentmap.cli.declaring import Command, output_option
+from latentmap.cli.declaring import Command
 from latentmap.cli.fit_options import check_choices, fit_options
 from latentmap.cli.fit_request import FitRequest, fit_request, skipped_of
 from latentmap.cli.lists import NumberList
-from latentmap.cli.options import force_option, json_option
-from latentmap.cli.report_option import add_to_report, check_report, report_option
+from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
 from latentmap.mapping.options import FitOptions
 
 
 @click.command(cls=Command)
 @fit_request
 @functools.partial(fit_options, every=True)
-@report_option
-@json_option
+@result_outputs(report_option)
 @click.pass_context
 def methods(
     context: click.Context,
     request: FitRequest,
     options: FitOptions,
-    report: Path | None,
-    as_json: bool,
+    outputs: Outputs,
 ) -> None:
     """Compare all methods of fitting a map, on the same pairs and the same images.
 
@@ -45,7 +41,7 @@ def methods(
 
     request.check()
     check_choices(context, options, every=True)
-    check_report(report)
+    outputs.check()
     source, target = request.load()
     found = request.open(source, target)
     compared = compare_methods(
@@ -58,9 +54,9 @@ def methods(
     )
     for name, reason in compared.failed.items():
         warn(f"{name} has no map: {reason}")
-    add_to_report(report, lambda: methods_section(compared))
+    outputs.add_to_report(lambda: methods_section(compared))
     warn_skipped(skipped_of(compared.results[0].scores.record))
-    if as_json:
+    if outputs.as_json:
         print_json(compared.to_json())
     else:
         click.echo(compared)
@@ -87,14 +83,7 @@ def methods(
     help="How often each number of pairs is drawn.",
 )
 @fit_options
-@output_option(
-    "--figure",
-    "A picture of the curves.",
-    metavar="PNG",
-)
-@report_option
-@json_option
-@force_option
+@result_outputs(figure_option("A picture of the curves."), report_option)
 @click.pass_context
 def curve(
     context: click.Context,
@@ -102,10 +91,7 @@ def curve(
     sizes: tuple[int | None, ...],
     draws: int,
     options: FitOptions,
-    figure: Path | None,
-    report: Path | None,
-    as_json: bool,
-    force: bool,
+    outputs: Outputs,
 ) -> None:
     """Show how the scores of a map grow with the number of pairs that it is fitted on.
 
@@ -116,17 +102,14 @@ def curve(
       latentmap map curve --src a.safetensors --dst b.safetensors --data faces.zip \\
           --pairs 16,64,256,all --figure curve.png
     """
-    from latentmap.cli.output import check_outputs, print_json, warn_skipped
-    from latentmap.relocation.curves import require_plots, save_curve
+    from latentmap.cli.output import print_json, warn_skipped
+    from latentmap.relocation.curves import save_curve
     from latentmap.relocation.section import curve_section
     from latentmap.relocation.several_maps import learning_curve
 
     request.check()
     check_choices(context, options)
-    check_report(report)
-    check_outputs({"--figure": figure}, force=force, report=report)
-    if figure is not None:
-        require_plots(figure)
+    outputs.check(plot=True)
     source, target = request.load()
     found = request.open(source, target)
     grown = learning_curve(
@@ -139,8 +122,8 @@ def curve(
         seed=request.seed,
         record=found.record,
     )
-    if figure is not None:
-        save_curve(grown, figure, title=f"{source.name} to {target.name}")
-    add_to_report(report, lambda: curve_section(grown))
+    if outputs.figure is not None:
+        save_curve(grown, outputs.figure, title=f"{source.name} to {target.name}")
+    outputs.add_to_report(lambda: curve_section(grown))
     warn_skipped(skipped_of(grown.record))
-    print_json(grown.to_json()) if as_json else click.echo(grown)
+    print_json(grown.to_json()) if outputs.as_json else click.echo(grown)

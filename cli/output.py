@@ -7,7 +7,6 @@ import math
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -49,44 +48,6 @@ def warn_skipped(names: Sequence[str]) -> None:
         warn(
             f"skipped {len(names)} images that could not be read: {', '.join(names[:_NAMED])}{more}"
         )
-
-
-def check_outputs(
-    paths: Mapping[str, Path | None], *, force: bool, report: Path | None = None
-) -> None:
-    """Refuses outputs that are equal, that exist and are not to be replaced, or that cannot be
-    written; by their options, before any work is done. A ``report`` may exist: it is added to.
-
-    Raises:
-        OutputError: so it is.
-    """
-    from latentmap.files import refuse_equal, refuse_existing
-
-    refuse_equal({**paths, "--report": report})
-    for path in paths.values():
-        if path is not None:
-            refuse_existing(path, force=force)
-
-
-def check_figures(
-    folder: Path | None, names: Sequence[str], *, force: bool, report: Path | None = None
-) -> dict[str, Path]:
-    """The paths of the pictures that go into a folder, by name; none without a folder.
-
-    Raises:
-        OutputError: the folder cannot be made, or is that of a ``report``, or a picture in it
-            exists and is not to be replaced.
-    """
-    from latentmap.files import refuse_equal, require_parent
-
-    if folder is None:
-        return {}
-    refuse_equal({"--figures": folder, "--report": report})
-    require_parent(folder)
-    paths = {name: folder / f"{name}.png" for name in names}
-    if folder.exists():
-        check_outputs(paths, force=force)
-    return paths
 
 
 def _finite(value: Any) -> Any:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import Command, output_option
+from latentmap.cli.declaring import Command, output_option, together
 from latentmap.cli.lists import NumberList
 from latentmap.cli.options import (
     CoderOptions,
     coder_options,
     device_option,
-    force_option,
-    json_option,
     refuse_given,
     seed_option,
 )
+from latentmap.cli.outputs import Outputs, result_outputs
 
 if TYPE_CHECKING:
     from latentmap.images import ImageSource
@@ -41,86 +41,108 @@ def parse_threshold(
     return threshold
 
 
+@dataclass(frozen=True)
+class AskedSet:
+    """How the set is built, as given on the command line; see ``SupportOptions``."""
+
+    strategy: Any
+    k: int | None
+    variables: tuple[int, ...] | None
+    threshold: float | Literal["auto"]
+    size: int | None
+    strict: bool
+    with_images: bool
+
+    def check(self, context: click.Context) -> None:
+        """Refuses options that have no effect beside others.
+
+        Raises:
+            click.UsageError: some were given.
+        """
+        if self.k is not None and self.variables is not None:
+            raise click.UsageError(
+                "--leading are the variables: leave out --variables, their number"
+            )
+        if self.strategy != "sectors":
+            rival = f"with --strategy {self.strategy}"
+            refuse_given(context, ["strict"], f"{rival}, which does not go by sectors")
+            if self.variables is None:
+                reason = f"{rival} unless --leading says what sectors its images are numbered by"
+                refuse_given(context, ("k", "threshold"), reason)
+
+
+set_options = together(
+    "asked",
+    AskedSet,
+    click.option(
+        "-k",
+        "--variables",
+        "k",
+        type=click.IntRange(min=1),
+        metavar="K",
+        help="Leading variables, whose signs make the 2^K sectors.  [default: 7]",
+    ),
+    click.option(
+        "--threshold",
+        default="auto",
+        show_default=True,
+        callback=parse_threshold,
+        metavar="T|auto",
+        help="How far from the center a member of a sector lies along every leading variable; auto "
+        "balances how far apart sectors are with how many have members.",
+    ),
+    click.option(
+        "-n",
+        "--members",
+        "size",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Images in the set.  [default: the latent size, at least one a sector]",
+    ),
+    click.option(
+        "--strategy",
+        type=click.Choice(STRATEGIES),
+        default="sectors",
+        show_default=True,
+        help="How images are chosen.",
+    ),
+    click.option("--strict", is_flag=True, help="Leave a sector empty that has no members."),
+    click.option(
+        "--leading",
+        "variables",
+        type=NumberList("variables", "3,17,40"),
+        metavar="I,J,...",
+        help="The leading variables, instead of finding those with the largest information gain.",
+    ),
+    click.option("--with-images", is_flag=True, help="Keep the images in the file too."),
+)
+
+
 @click.command(cls=Command)
 @click.argument("model", metavar="MODEL")
 @data_options
-@click.option(
-    "-k",
-    "--variables",
-    "k",
-    type=click.IntRange(min=1),
-    metavar="K",
-    help="Leading variables, whose signs make the 2^K sectors.  [default: 7]",
-)
-@click.option(
-    "--threshold",
-    default="auto",
-    show_default=True,
-    callback=parse_threshold,
-    metavar="T|auto",
-    help="How far from the center a member of a sector lies along every leading variable; auto "
-    "balances how far apart sectors are with how many have members.",
-)
-@click.option(
-    "-n",
-    "--members",
-    "size",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Images in the set.  [default: the latent size, at least one a sector]",
-)
-@click.option(
-    "--strategy",
-    type=click.Choice(STRATEGIES),
-    default="sectors",
-    show_default=True,
-    help="How images are chosen.",
-)
-@click.option("--strict", is_flag=True, help="Leave a sector empty that has no members.")
-@click.option(
-    "--leading",
-    "variables",
-    type=NumberList("variables", "3,17,40"),
-    metavar="I,J,...",
-    help="The leading variables, instead of finding those with the largest information gain.",
-)
+@set_options
 @click.option(
     "--exclude",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
     help="A text file with the ids of images to leave out, one a line.",
 )
-@click.option("--with-images", is_flag=True, help="Keep the images in the file too.")
-@output_option(
-    "--out",
-    "The support set, .h5.",
-    metavar="FILE",
-    required=True,
-)
 @seed_option
 @coder_options
 @device_option
-@json_option
-@force_option
+@result_outputs(output_option("--out", "The support set, .h5.", required=True))
 @click.pass_context
 def build(
     context: click.Context,
     model: str,
     data: DataOptions,
-    k: int | None,
-    threshold: float | Literal["auto"],
-    size: int | None,
-    strategy: Any,
-    strict: bool,
-    variables: tuple[int, ...] | None,
+    asked: AskedSet,
     exclude: Path | None,
-    with_images: bool,
-    out: Path,
     seed: int,
     coding: CoderOptions,
     device: str,
-    as_json: bool,
-    force: bool,
+    outputs: Outputs,
 ) -> None:
     """Build a support set: a few real images far apart in a model's latent space.
 
@@ -138,22 +160,15 @@ def build(
     """
     from latentmap.cli.output import command_line, print_json, warn_skipped
     from latentmap.encoders import load
-    from latentmap.files import refuse_existing
     from latentmap.report import as_text
     from latentmap.support import SupportOptions, build_support_set
     from latentmap.support.spread import Spread
     from latentmap.support.tables import built_tables
 
-    if k is not None and variables is not None:
-        raise click.UsageError("--leading are the variables: leave out --variables, their number")
-    if strategy != "sectors":
-        rival = f"with --strategy {strategy}"
-        refuse_given(context, ["strict"], f"{rival}, which does not go by sectors")
-        if variables is None:
-            reason = f"{rival} unless --leading says what sectors its images are numbered by"
-            refuse_given(context, ("k", "threshold"), reason)
-    refuse_existing(out, force=force)
-    options = SupportOptions(strategy, k, variables, threshold, size, strict, with_images)
+    asked.check(context)
+    outputs.check()
+    assert outputs.out is not None, "it is required"
+    options = SupportOptions(**asdict(asked))
     loaded = load(model, device=device)
     options.check(loaded.latent_dim)
     images = data.open()
@@ -170,13 +185,13 @@ def build(
     }
     coder = coding.open(data)
     support = build_support_set(loaded, images, coder, options, seed=seed, record=record)
-    support.save(out)
+    support.save(outputs.out)
     warn_skipped(support.settings["skipped"])
-    if as_json:
+    if outputs.as_json:
         print_json(support.to_json())
         return
     spread = support.settings.get("spread")
-    click.echo(f"{out}: {support.summary}")
+    click.echo(f"{outputs.out}: {support.summary}")
     click.echo(as_text(built_tables(support, spread and Spread.from_json(spread))))
 
 

@@ -2,84 +2,123 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import Command, output_option
+from latentmap.cli.declaring import Command, together
 from latentmap.cli.fit_request import dst_option, src_option
 from latentmap.cli.lists import NameList, NumberList
 from latentmap.cli.options import (
     CoderOptions,
     coder_options,
     device_option,
-    force_option,
-    json_option,
     refuse_given,
     seed_option,
 )
+from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 from latentmap.cli.support_build import STRATEGIES, parse_threshold
 from latentmap.mapping.methods import METHODS
+
+if TYPE_CHECKING:
+    from latentmap.support import StrategyOptions
+
+
+@dataclass(frozen=True)
+class AskedSets:
+    """Which sets are compared, as given on the command line; see ``StrategyOptions``."""
+
+    sizes: tuple[int, ...]
+    strategies: tuple[Any, ...]
+    draws: int
+    k: int
+    threshold: float | Literal["auto"]
+    chosen_in: Literal["src", "dst"]
+    n_images: int
+
+    def to_library(self) -> StrategyOptions:
+        """The same for the library."""
+        from latentmap.support import StrategyOptions
+
+        given: Any = asdict(self)
+        given["space"] = {"src": "source", "dst": "target"}[given.pop("chosen_in")]
+        return StrategyOptions(**given)
+
+
+sets_options = together(
+    "asked",
+    AskedSets,
+    click.option(
+        "-n",
+        "--members",
+        "sizes",
+        default="64,128,150,256,512",
+        show_default=True,
+        type=NumberList("numbers of images", "64,128,256", least=2),
+        metavar="N,N,...",
+        help="How many images the sets have.",
+    ),
+    click.option(
+        "--strategies",
+        type=NameList("strategy", STRATEGIES),
+        default="all",
+        metavar="NAME,NAME,...",
+        help=f"How the sets are chosen, of {', '.join(STRATEGIES)}; random images are always among "
+        "them.  [default: all]",
+    ),
+    click.option(
+        "--draws",
+        type=click.IntRange(min=2),
+        default=5,
+        show_default=True,
+        metavar="N",
+        help="How often each strategy chooses a set of each size, by other seeds.",
+    ),
+    click.option(
+        "-k",
+        "--variables",
+        "k",
+        type=click.IntRange(min=1),
+        default=7,
+        show_default=True,
+        metavar="K",
+        help="For sectors: leading variables, whose signs make the 2^K sectors.",
+    ),
+    click.option(
+        "--threshold",
+        default="auto",
+        show_default=True,
+        callback=parse_threshold,
+        metavar="T|auto",
+        help="For sectors: how far from the center a member of a sector lies, see `support build`.",
+    ),
+    click.option(
+        "--in",
+        "chosen_in",
+        type=click.Choice(("src", "dst")),
+        default="src",
+        show_default=True,
+        help="The model in whose space sets are chosen.",
+    ),
+    click.option(
+        "--images",
+        "n_images",
+        type=click.IntRange(min=2),
+        default=256,
+        show_default=True,
+        metavar="N",
+        help="Test images that every map relocates, for the efficiency; R2 is of all.",
+    ),
+)
 
 
 @click.command(cls=Command)
 @src_option
 @dst_option
 @data_options
-@click.option(
-    "-n",
-    "--members",
-    "sizes",
-    default="64,128,150,256,512",
-    show_default=True,
-    type=NumberList("numbers of images", "64,128,256", least=2),
-    metavar="N,N,...",
-    help="How many images the sets have.",
-)
-@click.option(
-    "--strategies",
-    type=NameList("strategy", STRATEGIES),
-    default="all",
-    metavar="NAME,NAME,...",
-    help=f"How the sets are chosen, of {', '.join(STRATEGIES)}; random images are always among "
-    "them.  [default: all]",
-)
-@click.option(
-    "--draws",
-    type=click.IntRange(min=2),
-    default=5,
-    show_default=True,
-    metavar="N",
-    help="How often each strategy chooses a set of each size, by other seeds.",
-)
-@click.option(
-    "-k",
-    "--variables",
-    "k",
-    type=click.IntRange(min=1),
-    default=7,
-    show_default=True,
-    metavar="K",
-    help="For sectors: leading variables, whose signs make the 2^K sectors.",
-)
-@click.option(
-    "--threshold",
-    default="auto",
-    show_default=True,
-    callback=parse_threshold,
-    metavar="T|auto",
-    help="For sectors: how far from the center a member of a sector lies, see `support build`.",
-)
-@click.option(
-    "--in",
-    "chosen_in",
-    type=click.Choice(("src", "dst")),
-    default="src",
-    show_default=True,
-    help="The model in whose space sets are chosen.",
-)
+@sets_options
 @click.option(
     "--method",
     type=click.Choice(tuple(METHODS)),
@@ -88,45 +127,22 @@ from latentmap.mapping.methods import METHODS
     metavar="NAME",
     help=f"How maps are fitted: {', '.join(METHODS)}.",
 )
-@click.option(
-    "--images",
-    "n_images",
-    type=click.IntRange(min=2),
-    default=256,
-    show_default=True,
-    metavar="N",
-    help="Test images that every map relocates, for the efficiency; R2 is of all.",
-)
-@output_option(
-    "--figure",
-    "A picture of R2 and efficiency against the size.",
-    metavar="PNG",
-)
 @seed_option
 @coder_options
 @device_option
-@json_option
-@force_option
+@result_outputs(figure_option("A picture of R2 and efficiency against the size."))
 @click.pass_context
 def compare(
     context: click.Context,
     src: str,
     dst: str,
     data: DataOptions,
-    sizes: tuple[int, ...],
-    strategies: tuple[Any, ...],
-    draws: int,
-    k: int,
-    threshold: float | Literal["auto"],
-    chosen_in: Literal["src", "dst"],
+    asked: AskedSets,
     method: str,
-    n_images: int,
-    figure: Path | None,
     seed: int,
     coding: CoderOptions,
     device: str,
-    as_json: bool,
-    force: bool,
+    outputs: Outputs,
 ) -> None:
     """Compare maps fitted on support sets with maps fitted on as many random images.
 
@@ -140,31 +156,21 @@ def compare(
       latentmap support compare --src vae.safetensors --dst svae.safetensors --data faces.zip \\
           --in dst --members 128,256 --strategies sectors,doptimal --figure sets.png
     """
-    from latentmap.cli.output import check_outputs, command_line, print_json, warn_skipped
+    from latentmap.cli.output import command_line, print_json, warn_skipped
     from latentmap.encoders import load
     from latentmap.mapping import FitOptions
     from latentmap.relocation import training_pairs
-    from latentmap.relocation.curves import require_plots
-    from latentmap.support import StrategyOptions, compare_strategies
+    from latentmap.support import compare_strategies
+    from latentmap.support.curves import save_support_curves
 
-    if "sectors" not in strategies:
+    if "sectors" not in asked.strategies:
         refuse_given(context, ("k", "threshold"), "where sectors are not among the --strategies")
-    check_outputs({"--figure": figure}, force=force)
-    if figure is not None:
-        require_plots(figure)
+    outputs.check(plot=True)
     source, target = (load(reference, device=device) for reference in (src, dst))
-    model = source if chosen_in == "src" else target
+    model = source if asked.chosen_in == "src" else target
     images = data.open_to_fit()
     test = images.split("test")
-    options = StrategyOptions(
-        sizes=sizes,
-        strategies=strategies,
-        draws=draws,
-        space="source" if chosen_in == "src" else "target",
-        k=k,
-        threshold=threshold,
-        n_images=n_images,
-    )
+    options = asked.to_library()
     options.check(model, len(images.split(data.fitted_split)))
     coder = coding.open(data)
     training = training_pairs(source, target, images, coder, split=data.fitted_split, seed=seed)
@@ -179,11 +185,9 @@ def compare(
     )
     warn_skipped(compared.record["fit_skipped"])
     title = f"{source.name} to {target.name}, sets chosen in {model.name}"
-    if figure is not None:
-        from latentmap.support.curves import save_support_curves
-
-        save_support_curves(compared, figure, title=title)
-    if as_json:
+    if outputs.figure is not None:
+        save_support_curves(compared, outputs.figure, title=title)
+    if outputs.as_json:
         print_json(compared.to_json())
         return
     click.echo(f"{title}: {compared.record['method']}")

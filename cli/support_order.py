@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import OUTPUT, Command, option
+from latentmap.cli.declaring import Command
 from latentmap.cli.options import (
     CoderOptions,
     coder_options,
     device_option,
-    force_option,
-    json_option,
     seed_option,
 )
+from latentmap.cli.outputs import Outputs, figures_option, result_outputs
 
 if TYPE_CHECKING:
     from latentmap.images import ImageSource
@@ -41,14 +39,6 @@ _LEADING = 7
     is_flag=True,
     help="Measure every variable on every image, instead of only as many as will tell.",
 )
-@option(
-    "--figures",
-    title=OUTPUT,
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Draw gains.png, the gains as sorted bars, and traversals.png, images with each leading "
-    "variable moved from -2.25 to 2.25 about its center, into this folder.",
-)
 @click.option(
     "--at",
     metavar="ID",
@@ -57,20 +47,22 @@ _LEADING = 7
 @seed_option
 @coder_options
 @device_option
-@json_option
-@force_option
+@result_outputs(
+    figures_option(
+        "Draw gains.png, the gains as sorted bars, and traversals.png, images with each leading "
+        "variable moved from -2.25 to 2.25 about its center, into this folder."
+    )
+)
 def order(
     model: str,
     data: DataOptions,
     leading: int | None,
     exhaustive: bool,
-    figures: Path | None,
     at: str | None,
     seed: int,
     coding: CoderOptions,
     device: str,
-    as_json: bool,
-    force: bool,
+    outputs: Outputs,
 ) -> None:
     """Sort a model's latent variables by information gain: what images lose without each.
 
@@ -87,7 +79,7 @@ def order(
     """
     import torch
 
-    from latentmap.cli.output import check_figures, command_line, print_json, warn_skipped
+    from latentmap.cli.output import command_line, print_json, warn_skipped
     from latentmap.encoders import load
     from latentmap.relocation.curves import require_plots
     from latentmap.report import save_figure
@@ -95,9 +87,10 @@ def order(
     from latentmap.support.gains import save_gains, traversals_figure
     from latentmap.support.ordering import check_leading
 
-    if at is not None and figures is None:
+    if at is not None and outputs.figures is None:
         raise click.UsageError("--at is where traversals start: add --figures, or leave it out")
-    pictures = check_figures(figures, ("gains", "traversals"), force=force)
+    figures = outputs.figures
+    pictures = outputs.pictures(("gains", "traversals"))
     if figures is not None:
         require_plots(pictures["gains"])
     loaded = load(model, device=device)
@@ -118,7 +111,7 @@ def order(
             (codes,) = coder.codes([loaded], images)
             code = _code_of(codes, start)
         save_figure(traversals_figure(loaded, ordering, code), pictures["traversals"])
-    if as_json:
+    if outputs.as_json:
         made_by = {"command": command_line(), "reference": model}
         print_json({**ordering.to_json(), **made_by})
         return

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.data_options import DATA_CHOICES, DataOptions, data_options
-from latentmap.cli.declaring import OUTPUT, Command, option
-from latentmap.cli.options import force_option, json_option, refuse_given, seed_option
-from latentmap.cli.report_option import add_to_report, check_report, report_option
+from latentmap.cli.declaring import Command
+from latentmap.cli.options import refuse_given, seed_option
+from latentmap.cli.outputs import Outputs, figures_option, report_option, result_outputs
 
 _MOST_OTHERS = 240  # Of a sector in its picture.
 
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
 @lambda command: data_options(command, required=False)
-@option(
-    "--figures",
-    title=OUTPUT,
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="FOLDER",
-    help="Draw images.png, the images by sector (needs --data, unless the file holds the images), "
-    "and sectors.png, how many images every sector has beside what the prior expects.",
-)
 @click.option(
     "--sector",
     type=click.IntRange(min=0),
@@ -41,21 +33,22 @@ if TYPE_CHECKING:
     help="Only the images of this sector, and which others of the data are members of it; with "
     "--data the picture has these too, the first 240.",
 )
-@report_option
 @seed_option
-@json_option
-@force_option
+@result_outputs(
+    figures_option(
+        "Draw images.png, the images by sector (needs --data, unless the file holds the images), "
+        "and sectors.png, how many images every sector has beside what the prior expects."
+    ),
+    report_option,
+)
 @click.pass_context
 def show(
     context: click.Context,
     file: Path,
     data: DataOptions,
-    figures: Path | None,
     sector: int | None,
-    report: Path | None,
     seed: int,
-    as_json: bool,
-    force: bool,
+    outputs: Outputs,
 ) -> None:
     """Show a support set: its sectors, how far apart its images are, and its pictures.
 
@@ -68,7 +61,7 @@ def show(
       latentmap support show support.h5 --data faces.zip --figures pictures
       latentmap support show support.h5 --sector 102 --data faces.zip --figures pictures
     """
-    from latentmap.cli.output import check_figures, print_json, warn_skipped
+    from latentmap.cli.output import print_json, warn_skipped
     from latentmap.errors import SupportError
     from latentmap.relocation.curves import require_plots
     from latentmap.report import as_text
@@ -79,6 +72,8 @@ def show(
 
     if data.path is None:
         refuse_given(context, (*DATA_CHOICES, "seed"), "without --data")
+    outputs.check()
+    figures = outputs.figures
     support = SupportSet.load(file)
     if sector is not None and sector >= len(support.occupancy):
         raise click.UsageError(
@@ -89,10 +84,9 @@ def show(
             f"{file} has no image of sector {sector}: it has {len(support)} of others"
         )
     drawn = _drawn(support, data, file, figures)
-    pictures = check_figures(figures, drawn, force=force, report=report)
+    pictures = outputs.pictures(drawn)
     if "sectors" in pictures:
         require_plots(pictures["sectors"])
-    check_report(report)
     images = None if data.path is None else data.open()
     spread = None
     if images is not None:
@@ -104,8 +98,8 @@ def show(
     if figures is not None:
         figures.mkdir(exist_ok=True)
         _draw(pictures, support, shown, images, sector, title=file.stem)
-    add_to_report(report, lambda: _section(file.stem, support, images, spread))
-    if as_json:
+    outputs.add_to_report(lambda: _section(file.stem, support, images, spread))
+    if outputs.as_json:
         result: dict[str, Any] = shown.to_json()
         if sector is not None:
             result["sector_members"] = support.members_of(sector).tolist()
