@@ -33,6 +33,7 @@ from latentmap.mapping import Method, shared_factors
 from latentmap.mapping.gathering import moments_of_spaces
 from latentmap.mapping.methods import find_method
 from latentmap.model import Model
+from latentmap.progress import Stage
 from latentmap.relocation import TrainingPairs
 from latentmap.relocation.scores import Figures
 
@@ -149,15 +150,9 @@ def compare_models(
         models, material, maps, ways, _pictures(models, material, maps, seen, seed, coder)
     )
     few = [codes.take(np.arange(min(_EXAMPLES, len(codes)))) for codes in seen]
-    pairs = {}
-    with coder.stage("following shared factors") as progress:
-        for done, place in enumerate(maps):
-            pairs[place] = _pair(found, place, methods=options.methods, seed=seed)
-            if progress:
-                progress(done + 1, len(maps))
     return ModelComparison(
         models=_described(models, references, found.pictures),
-        pairs=pairs,
+        pairs=_pairs(found, options.methods, seed, coder.stage),
         compositions=_compositions(ways),
         similarities=similarities,
         layout=lay_out(_r2_matrix(len(models), ways)),
@@ -235,6 +230,19 @@ class _Found:
     maps: Maps
     ways: CodeFigures
     pictures: ImageFigures
+
+
+def _pairs(
+    found: _Found, methods: Sequence[str | Method], seed: int, stage: Stage
+) -> dict[tuple[int, int], ModelPair]:
+    """All that is known of every ordered pair of models."""
+    pairs = {}
+    with stage("following shared factors") as progress:
+        for done, place in enumerate(found.maps):
+            pairs[place] = _pair(found, place, methods=methods, seed=seed)
+            if progress:
+                progress(done + 1, len(found.maps))
+    return pairs
 
 
 def _pair(

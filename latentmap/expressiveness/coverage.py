@@ -85,7 +85,19 @@ def measure_coverage(
             f"coverage by {k} and {k_density} neighbours takes at least {max(most, 1) + 1} images "
             f"of each kind and at least 1 neighbour, not {fewest} images: take more images"
         )
-    real, generated = real.double(), generated.double()
+    shares = _shares(real.double(), generated.double(), k, k_density)
+    return Coverage(
+        **{
+            name: mean_estimate(share.double().numpy(), seed=seed) for name, share in shares.items()
+        },
+        n_real=len(real),
+        n_generated=len(generated),
+        record={"k": k, "k_density": k_density, **(record or {})},
+    )
+
+
+def _shares(real: Tensor, generated: Tensor, k: int, k_density: int) -> dict[str, Tensor]:
+    """What each image contributes to the figures, by name."""
     real_radii, wide_radii = _radii(real, (k, k_density))
     (generated_radii,) = _radii(generated, (k,))
     in_real, in_wide, covered, recalled = [], [], [], []
@@ -100,20 +112,12 @@ def measure_coverage(
         distances = torch.cdist(rows, generated, compute_mode="donot_use_mm_for_euclid_dist")
         covered.append((distances <= radii[:, None]).any(1))
         recalled.append((distances <= generated_radii).any(1))
-    shares = {
+    return {
         "precision": torch.cat(in_real),
         "recall": torch.cat(recalled),
         "density": torch.cat(in_wide).double() / k_density,
         "coverage": torch.cat(covered),
     }
-    return Coverage(
-        **{
-            name: mean_estimate(share.double().numpy(), seed=seed) for name, share in shares.items()
-        },
-        n_real=len(real),
-        n_generated=len(generated),
-        record={"k": k, "k_density": k_density, **(record or {})},
-    )
 
 
 def _radii(codes: Tensor, neighbours: tuple[int, ...]) -> list[Tensor]:

@@ -117,25 +117,12 @@ def compare_strategies(
     options.check(model, len(training))
     training = replace(training, pairs=_in_memory(training.pairs))
     codes = training.pairs.source if options.space == "source" else training.pairs.target
-    variables = options.variables
-    if "sectors" in options.strategies and variables is None:
-        with coder.stage("ordering variables", "decodes") as progress:
-            images = training.images
-            candidates = images.subset(np.flatnonzero(np.isin(images.ids, codes.ids)))
-            ordering = order_by_gain(
-                model, candidates, codes, leading=options.k, seed=seed, progress=progress
-            )
-        variables = ordering.order[: options.k].tolist()
+    variables = _leading(training, model, codes, options, seed, coder.stage)
     maps, built = _fitted(training, codes, variables, options, fitting, seed, coder.stage)
     with coder.stage("fitting") as progress:
         maps.append(fit_training(training, options=fitting, seed=seed, progress=progress))
     scored = coder.pairs(training.source, training.target, test)
-    unseen = np.flatnonzero(~contains(training.pairs.digests, scored.digests))
-    if len(unseen) < 2:
-        raise MapError(
-            f"scores need at least 2 images that are no candidates, and of the {len(scored)} test "
-            f"images {len(unseen)} are none: give other images"
-        )
+    unseen = _unseen(training, scored)
     r2 = _r2(maps, scored.take(unseen))
     seen = np.random.default_rng(seed).permutation(unseen)[: options.n_images]
     with coder.stage("scoring") as progress:
@@ -163,12 +150,45 @@ def compare_strategies(
             "scored_data": test.fingerprint,
             "n_left_out": len(scored) - len(unseen),
             "built_in": str(codes.space),
-            "variables": None if variables is None else [int(number) for number in variables],
+            "variables": variables,
             "threshold": options.threshold,
             "seed": seed,
             **(record or {}),
         },
     )
+
+
+def _leading(
+    training: TrainingPairs,
+    model: Model,
+    codes: Codes,
+    options: StrategyOptions,
+    seed: int,
+    stage: Stage,
+) -> list[int] | None:
+    """The leading variables of the sectors: those that are given, else those that gain most."""
+    if options.variables is not None:
+        return [int(number) for number in options.variables]
+    if "sectors" not in options.strategies:
+        return None
+    images = training.images
+    candidates = images.subset(np.flatnonzero(np.isin(images.ids, codes.ids)))
+    with stage("ordering variables", "decodes") as progress:
+        ordering = order_by_gain(
+            model, candidates, codes, leading=options.k, seed=seed, progress=progress
+        )
+    return [int(number) for number in ordering.order[: options.k]]
+
+
+def _unseen(training: TrainingPairs, scored: Pairs) -> np.ndarray:
+    """The positions of the test pairs that are no candidates, by content."""
+    unseen = np.flatnonzero(~contains(training.pairs.digests, scored.digests))
+    if len(unseen) < 2:
+        raise MapError(
+            f"scores need at least 2 images that are no candidates, and of the {len(scored)} test "
+            f"images {len(unseen)} are none: give other images"
+        )
+    return unseen
 
 
 def _fitted(

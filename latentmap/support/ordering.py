@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
 from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Codes
@@ -21,9 +20,9 @@ from latentmap.images import ImageSource
 from latentmap.model import Model
 from latentmap.progress import Progress
 from latentmap.report import Shown, Table
+from latentmap.support.meter import Meter
 from latentmap.support.race import CONFIDENCE, Controls, Race
 
-_BATCH = 64  # The decoders' inner images are what fills the memory.
 _ROUNDING = 16 * float(np.finfo(np.float32).eps)
 
 
@@ -177,8 +176,8 @@ def order_by_gain(
     # Only z has a prior, whose mean is 0 and whose variance is 1.
     prior = model.space.kind == "z"
     center = np.zeros_like(mean) if prior else mean
-    meter = _Meter(model, images, positions, codes=chosen, center=center)
-    meter.batch_size, meter.progress = batch_size or _BATCH, progress
+    meter = Meter(model, images, positions, codes=chosen, center=center)
+    meter.batch_size, meter.progress = batch_size or meter.batch_size, progress
     outcome = Race(
         meter,
         Controls.of(chosen, center, variance),
@@ -255,63 +254,3 @@ def _moments(codes: Codes, model: Model) -> tuple[np.ndarray, np.ndarray]:
             "gain: check the model, or give images that differ"
         )
     return mean, variance
-
-
-class _Meter:
-    """Measures gains, and counts the decodes that they cost."""
-
-    def __init__(
-        self,
-        model: Model,
-        images: ImageSource,
-        positions: np.ndarray,
-        *,
-        codes: Codes,
-        center: np.ndarray,
-    ) -> None:
-        self._model, self._images, self._positions = model, images, positions
-        self._codes = codes
-        self._center = torch.from_numpy(center).float()
-        self._measured = 0
-        self.batch_size = _BATCH
-        self.progress: Progress | None = None
-        self.decodes = 0
-
-    def __call__(self, rows: np.ndarray, variables: np.ndarray) -> np.ndarray:
-        """The gains of some variables ``(k,)`` on some rows ``(m,)`` of the codes, ``(m, k)``."""
-        order = np.argsort(self._positions[rows])  # Archives and disks are read in order.
-        chosen = self._images.subset(self._positions[rows][order])
-        codes = torch.from_numpy(np.array(self._codes.rows.take(rows[order])))
-        which = torch.from_numpy(variables)
-        # At most: the race may end, or variables leave, at the next look.
-        left = (len(self._positions) - self._measured) * (len(variables) + 1)
-        total = self.decodes + left
-        gains = np.empty((len(rows), len(variables)))
-        for batch in chosen.batches([self._model.view], batch_size=self.batch_size):
-            seen = batch.floats(0, self._model.device)
-            z = codes[batch.start : batch.stop]
-            gains[order[batch.start : batch.stop]] = self._of_batch(seen, z, which, total)
-        self._measured += len(rows)
-        return gains
-
-    def _of_batch(
-        self, seen: torch.Tensor, z: torch.Tensor, variables: torch.Tensor, total: int
-    ) -> np.ndarray:
-        n, k = len(seen), len(variables)
-        base = self._errors(seen, z)
-        without = torch.empty(n * k, dtype=torch.float64)
-        # Images and variables as one list, so that every batch of decodes is full.
-        for start in range(0, n * k, self.batch_size):
-            number = torch.arange(start, min(start + self.batch_size, n * k))
-            image, variable = number // k, variables[number % k]
-            moved = z[image]
-            moved[torch.arange(len(number)), variable] = self._center[variable]
-            without[number] = self._errors(seen[image.to(seen.device)], moved)
-            if self.progress is not None:
-                self.progress(self.decodes, total)
-        return (without.view(n, k) - base[:, None]).numpy()
-
-    def _errors(self, seen: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        self.decodes += len(z)
-        misses = (self._model.decode(z) - seen).square()
-        return misses.flatten(1).mean(1, dtype=torch.float64).cpu()
