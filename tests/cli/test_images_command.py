@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from latentmap.cli import data_options, view_options
+from latentmap.cli import data_options, options, view_options
 from latentmap.cli.main import main
 from latentmap.frames import RESIZES
 from latentmap.images import SPLITS, open_images
