@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,11 @@ from latentmap.cli.options import (
     seed_option,
 )
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
+
+if TYPE_CHECKING:
+    from latentmap.codes import Codes
+    from latentmap.mapping import LinearMap
+    from latentmap.relocation.relocating import Relocated
 
 
 @click.command(cls=Command)
@@ -78,20 +83,14 @@ def apply(
       latentmap apply map.safetensors --samples 8 --figure grid.png
     """
     from latentmap.cli.map_options import load_model_of
-    from latentmap.cli.output import print_json, warn_skipped
-    from latentmap.codes import export_codes, read_codes
+    from latentmap.codes import read_codes
     from latentmap.mapping import LinearMap
     from latentmap.relocation import relocate
     from latentmap.relocation.relocating import map_images
-    from latentmap.relocation.section import relocation_grid
-    from latentmap.report import save_figure
 
     _check_usage(context, data, samples, codes_in, outputs)
     outputs.check()
-    figure, codes_out = outputs.figure, outputs.codes_out
     linear_map = LinearMap.load(map_path)
-    found: dict[str, Any] = {"map": str(map_path), "skipped": []}
-    lines = []
     mapped, moved = None, None
     if codes_in is not None:
         codes = read_codes(codes_in, space=linear_map.source, frame=linear_map.source_frame)
@@ -99,35 +98,50 @@ def apply(
     else:
         source = load_model_of(linear_map, "source", given=src, map_path=map_path, device=device)
         target = source  # For codes of a data set no target is needed.
-        if figure is not None or samples.n is not None:
+        if outputs.figure is not None or samples.n is not None:
             target = load_model_of(
                 linear_map, "target", given=dst, map_path=map_path, device=device
             )
         coder = coding.open(data, recorded=linear_map.record.get("precision"))
         images = samples.open(data, linear_map, (source, target), coder, seed=seed)
-        if codes_out is not None:
+        if outputs.codes_out is not None:
             mapped = map_images(linear_map, source, images, coder)
-            found["skipped"] += mapped.skipped
-        if figure is not None:
+        if outputs.figure is not None:
             shown = images.subset(range(min(n_images, len(images))))
             moved = relocate(linear_map, source, target, shown, coder)
-            save_figure(relocation_grid(moved, source.name, target.name), figure)
-            found |= {"picture": str(figure), "images": len(moved.originals)}
-            found["skipped"] += moved.skipped
-    if mapped is not None and codes_out is not None:
+    _write(linear_map, map_path, mapped, moved, outputs)
+
+
+def _write(
+    linear_map: LinearMap,
+    map_path: Path,
+    mapped: Codes | None,
+    moved: Relocated | None,
+    outputs: Outputs,
+) -> None:
+    """The codes and the picture, and what is said of them."""
+    from latentmap.cli.output import print_json, warn_skipped
+    from latentmap.codes import export_codes
+    from latentmap.relocation.section import relocation_grid
+    from latentmap.report import save_figure
+
+    found: dict[str, Any] = {"map": str(map_path)}
+    lines = []
+    if mapped is not None and outputs.codes_out is not None:
         provenance = {"map": str(linear_map), "record": dict(linear_map.record)}
-        export_codes(mapped, codes_out, provenance=provenance, force=outputs.force)
-        found |= {"codes": str(codes_out), "n": len(mapped), "space": asdict(mapped.space)}
-        lines.append(f"{codes_out}: {len(mapped)} codes in {mapped.space}")
-    if moved is not None:
-        between = f"{linear_map.source.model} to {linear_map.target.model}"
-        lines.append(f"{figure}: {len(moved.originals)} images, relocated from {between}")
-    found["skipped"] = list(dict.fromkeys(found["skipped"]))
+        export_codes(mapped, outputs.codes_out, provenance=provenance, force=outputs.force)
+        found |= {"codes": str(outputs.codes_out), "n": len(mapped), "space": asdict(mapped.space)}
+        lines.append(f"{outputs.codes_out}: {len(mapped)} codes in {mapped.space}")
+    if moved is not None and outputs.figure is not None:
+        names = linear_map.source.model, linear_map.target.model
+        n = len(moved.originals)
+        save_figure(relocation_grid(moved, *names), outputs.figure)
+        found |= {"picture": str(outputs.figure), "images": n}
+        lines.append(f"{outputs.figure}: {n} images, relocated from {' to '.join(names)}")
+    skipped = [name for part in (mapped, moved) if part is not None for name in part.skipped]
+    found["skipped"] = list(dict.fromkeys(skipped))
     warn_skipped(found["skipped"])
-    if outputs.as_json:
-        print_json(found)
-    else:
-        click.echo("\n".join(lines))
+    print_json(found) if outputs.as_json else click.echo("\n".join(lines))
 
 
 def _check_usage(

@@ -28,6 +28,7 @@ from latentmap.cli.search_options import METHODS, SearchOptions, search_options
 
 if TYPE_CHECKING:
     from latentmap.expressiveness import Expressiveness
+    from latentmap.mapping import LinearMap
     from latentmap.model import Model
 
 
@@ -118,7 +119,6 @@ def bench(
     from latentmap.encoders.sampling import adjust
     from latentmap.expressiveness import BenchOptions
     from latentmap.expressiveness import bench as measure
-    from latentmap.mapping import LinearMap
 
     if (map_path is None) != (src is None):
         raise click.UsageError("--map and --src belong together: give both, or neither")
@@ -129,20 +129,27 @@ def bench(
     _check_outputs(outputs)
     models = [adjust(load(reference, device=device), label=label) for reference in references]
     options = BenchOptions(methods=methods or None, search=search.to_library())
-    mapped = None
-    if map_path is not None and src is not None:
-        mapped = (LinearMap.load(map_path), load(src, device=device))
     results = measure(
         models,
         asked.open(seed=seed),
         CoderOptions(cache, batch_size=batch_size).open(data),
         options=replace(options, own=asked.own or options.own),
         encoder=None if encoder is None else load(encoder, device=device),
-        mapped=mapped,
+        mapped=_mapped(map_path, src, device),
         seed=seed,
         record={"command": command_line()},
     )
     _tell(results, models, outputs)
+
+
+def _mapped(map_path: Path | None, src: str | None, device: str) -> tuple[LinearMap, Model] | None:
+    """A map and the model that it comes from."""
+    from latentmap.encoders import load
+    from latentmap.mapping import LinearMap
+
+    if map_path is None or src is None:
+        return None
+    return LinearMap.load(map_path), load(src, device=device)
 
 
 def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: Outputs) -> None:

@@ -112,9 +112,8 @@ def compare(
         record={"command": command_line(), "group_by": data.group_by and data.group_by.name},
     )
     warn_skipped(result.record["skipped"])
-    for (name, reason), count in result.failures.items():
-        pairs = "" if count == len(result.pairs) else f" for {count} of {len(result.pairs)} pairs"
-        warn(f"{name} has no map{pairs}: {reason}")
+    for line in result.failed_in_words:
+        warn(line)
     if outputs.report is not None:
         write_report(outputs.report, comparison_report(result), replaces=SECTIONS)
     if outputs.as_json:

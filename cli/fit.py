@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_options import check_choices, fit_options
-from latentmap.cli.fit_request import FitRequest, fit_request, skipped_of
+from latentmap.cli.fit_request import FitRequest, Fitted, fit_request, skipped_of
 from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
 from latentmap.mapping.options import FitOptions
+
+if TYPE_CHECKING:
+    from latentmap.mapping import LinearMap
+    from latentmap.relocation import Scores
 
 _SHOWN = 10  # Images in a picture.
 
@@ -53,16 +58,15 @@ def fit(
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --support support.h5
     """
     from latentmap.cli.output import print_json, warn_skipped
-    from latentmap.relocation import fit_training, relocate, score_models
-    from latentmap.relocation.section import fit_section, relocation_grid
-    from latentmap.report import save_figure
+    from latentmap.relocation import fit_training, score_models
 
     request.check()
     check_choices(context, options)
     source, target = request.load()
     path = outputs.out or Path(f"{source.name}-to-{target.name}.safetensors")
     figure = outputs.figure or (path.with_suffix(".png") if request.alone else None)
-    replace(outputs, out=path, figure=figure).check()
+    outputs = replace(outputs, out=path, figure=figure)
+    outputs.check()
     found = request.open(source, target)
     training, coder = found.training, found.coder
     with coder.stage("fitting", "pairs") as progress:
@@ -80,12 +84,7 @@ def fit(
     )
     # Last, so that the same command goes on after an interruption.
     linear_map.save(path)
-    if figure is not None or outputs.report is not None:
-        shown = found.test.subset(range(min(_SHOWN, len(found.test))))
-        moved = relocate(linear_map, training.source, training.target, shown, coder)
-        if figure is not None:
-            save_figure(relocation_grid(moved, source.name, target.name), figure)
-        outputs.add_to_report(lambda: fit_section(linear_map, scores, moved))
+    _show(linear_map, scores, found, outputs)
     warn_skipped(skipped_of(scores.record))
     if outputs.as_json:
         print_json(scores.to_json())
@@ -94,3 +93,19 @@ def fit(
     if figure is not None:
         click.echo(f"{figure}: original, {source.name} reconstruction, relocated to {target.name}")
     click.echo(scores)
+
+
+def _show(linear_map: LinearMap, scores: Scores, found: Fitted, outputs: Outputs) -> None:
+    """The picture and the section of the report."""
+    from latentmap.relocation import relocate
+    from latentmap.relocation.section import fit_section, relocation_grid
+    from latentmap.report import save_figure
+
+    if outputs.figure is None and outputs.report is None:
+        return
+    source, target = found.training.source, found.training.target
+    shown = found.test.subset(range(min(_SHOWN, len(found.test))))
+    moved = relocate(linear_map, source, target, shown, found.coder)
+    if outputs.figure is not None:
+        save_figure(relocation_grid(moved, source.name, target.name), outputs.figure)
+    outputs.add_to_report(lambda: fit_section(linear_map, scores, moved))

@@ -17,7 +17,12 @@ from latentmap.cli.options import (
 from latentmap.cli.outputs import Outputs, figures_option, result_outputs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from latentmap.images import ImageSource
+    from latentmap.model import Model
+    from latentmap.support import Ordering
 
 _LEADING = 7
 
@@ -82,9 +87,7 @@ def order(
     from latentmap.cli.output import command_line, print_json, warn_skipped
     from latentmap.encoders import load
     from latentmap.relocation.curves import require_plots
-    from latentmap.report import save_figure
     from latentmap.support import order_variables
-    from latentmap.support.gains import save_gains, traversals_figure
     from latentmap.support.ordering import check_leading
 
     if at is not None and outputs.figures is None:
@@ -105,12 +108,11 @@ def order(
     warn_skipped(ordering.skipped)
     if figures is not None:
         figures.mkdir(exist_ok=True)
-        save_gains(ordering, pictures["gains"], title=f"information gain of {loaded.name}")
         code = torch.from_numpy(ordering.mean)
         if start is not None:
             (codes,) = coder.codes([loaded], images)
             code = _code_of(codes, start)
-        save_figure(traversals_figure(loaded, ordering, code), pictures["traversals"])
+        _draw(pictures, loaded, ordering, code)
     if outputs.as_json:
         made_by = {"command": command_line(), "reference": model}
         print_json({**ordering.to_json(), **made_by})
@@ -118,6 +120,14 @@ def order(
     click.echo(ordering)
     for path in pictures.values():
         click.echo(f"wrote {path}")
+
+
+def _draw(pictures: Mapping[str, Path], model: Model, ordering: Ordering, code: Any) -> None:
+    from latentmap.report import save_figure
+    from latentmap.support.gains import save_gains, traversals_figure
+
+    save_gains(ordering, pictures["gains"], title=f"information gain of {model.name}")
+    save_figure(traversals_figure(model, ordering, code), pictures["traversals"])
 
 
 def _find(images: ImageSource, name: str) -> str:

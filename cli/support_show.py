@@ -66,7 +66,6 @@ def show(
     from latentmap.relocation.curves import require_plots
     from latentmap.report import as_text
     from latentmap.support import SupportSet
-    from latentmap.support.occupancy import occupancy_of
     from latentmap.support.spread import Spread, measure_spread
     from latentmap.support.tables import set_tables
 
@@ -100,17 +99,24 @@ def show(
         _draw(pictures, support, shown, images, sector, title=file.stem)
     outputs.add_to_report(lambda: _section(file.stem, support, images, spread))
     if outputs.as_json:
-        result: dict[str, Any] = shown.to_json()
-        if sector is not None:
-            result["sector_members"] = support.members_of(sector).tolist()
-        for name, threshold in (("at_threshold", None), ("by_side", 0.0)):
-            result[name] = occupancy_of(support, threshold=threshold).to_json()
-        result |= {"support_mse": None, "random_mse": None} | (spread.to_json() if spread else {})
-        print_json(result)
+        print_json(_as_json(support, shown, sector, spread))
         return
     click.echo(as_text(set_tables(support, spread, sector=sector)))
     for path in pictures.values():
         click.echo(f"wrote {path}")
+
+
+def _as_json(
+    support: SupportSet, shown: SupportSet, sector: int | None, spread: Spread | None
+) -> dict[str, Any]:
+    from latentmap.support.occupancy import occupancy_of
+
+    result: dict[str, Any] = shown.to_json()
+    if sector is not None:
+        result["sector_members"] = support.members_of(sector).tolist()
+    for name, threshold in (("at_threshold", None), ("by_side", 0.0)):
+        result[name] = occupancy_of(support, threshold=threshold).to_json()
+    return result | {"support_mse": None, "random_mse": None} | (spread.to_json() if spread else {})
 
 
 def _section(

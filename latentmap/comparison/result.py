@@ -163,6 +163,15 @@ class ModelComparison(Shown):
         """Of how many pairs a method has no map for some reason, by method and reason."""
         return Counter(failure for pair in self.pairs.values() for failure in pair.failed.items())
 
+    @property
+    def failed_in_words(self) -> list[str]:
+        """The same, a line each."""
+        n = len(self.pairs)
+        return [
+            f"{name} has no map{'' if count == n else f' for {count} of {n} pairs'}: {reason}"
+            for (name, reason), count in self.failures.items()
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """All but images.
 

@@ -98,11 +98,10 @@ def invert_tensor(
     require_method(model, method)
     batch = batch_size or search_batch_size(model)
     start, found = None, None
-    if method != "network":
-        search = search or SearchSettings()
+    search = None if method == "network" else search or SearchSettings()
     if method != "search":
         start = torch.cat([model.encode(part).cpu() for part in images.split(batch)])
-    if method != "network":
+    if search is not None:
         found = search_codes(
             model,
             images,
@@ -125,7 +124,7 @@ def invert_tensor(
         steps=none if found is None else found.steps,
         chosen=none if found is None else found.chosen,
         method=method,
-        search=None if found is None else search,
+        search=search,
         seed=seed,
     )
 

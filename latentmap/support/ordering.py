@@ -21,7 +21,7 @@ from latentmap.model import Model
 from latentmap.progress import Progress
 from latentmap.report import Shown, Table
 from latentmap.support.meter import Meter
-from latentmap.support.race import CONFIDENCE, Controls, Race
+from latentmap.support.race import CONFIDENCE, Controls, Outcome, Race
 
 _ROUNDING = 16 * float(np.finfo(np.float32).eps)
 
@@ -186,24 +186,15 @@ def order_by_gain(
         quiet=variance <= ACTIVE_VARIANCE * (1.0 if prior else float(variance.mean())),
         exhaustive=exhaustive,
     ).run()
-    complete = bool((outcome.images == len(rows)).all())
     without = np.setdiff1d(np.arange(len(images)), positions)
     return Ordering(
-        order=outcome.order,
-        gain=outcome.gain,
-        low=outcome.low,
-        high=outcome.high,
-        images=outcome.images,
+        **_outcome(outcome, len(rows)),
         center=center,
         unit=np.ones_like(mean) if prior else np.sqrt(variance),
         mean=mean,
-        n_images=len(rows),
         decodes=meter.decodes,
         exhaustive_decodes=len(rows) * (model.latent_dim + 1),
         leading=leading,
-        confidence=1.0 if complete else CONFIDENCE,
-        ties=outcome.ties,
-        inactive=tuple(np.flatnonzero(outcome.inactive).tolist()),
         skipped=tuple(map(str, images.ids[without])),
         record={
             "model": model.name,
@@ -214,6 +205,18 @@ def order_by_gain(
             "exhaustive": exhaustive,
         },
     )
+
+
+def _outcome(outcome: Outcome, n: int) -> dict[str, Any]:
+    """What a race over ``n`` images found, by the names of ``Ordering``."""
+    complete = bool((outcome.images == n).all())
+    return {
+        **{name: getattr(outcome, name) for name in ("order", "gain", "low", "high", "images")},
+        "n_images": n,
+        "confidence": 1.0 if complete else CONFIDENCE,
+        "ties": outcome.ties,
+        "inactive": tuple(np.flatnonzero(outcome.inactive).tolist()),
+    }
 
 
 def check_leading(model: Model, leading: int) -> None:
