@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.data_options import DATA_CHOICES, DataOptions, data_options
-from latentmap.cli.declaring import Command, output_option
+from latentmap.cli.declaring import Command, number_option, output_option
 from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
@@ -41,16 +41,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Codes instead of images: a .npz or .h5 file of `latentmap cache export`.",
 )
-@click.option(
-    "-n",
-    "--images",
-    "n_images",
-    type=click.IntRange(min=1),
-    default=8,
-    show_default=True,
-    metavar="N",
-    help="How many images the picture shows.",
-)
+@number_option("-n", "--images", "n_images", default=8, help="How many images the picture shows.")
 @seed_option
 @functools.partial(coder_options, recorded=True)
 @device_option

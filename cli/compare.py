@@ -8,7 +8,7 @@ import click
 
 from latentmap.cli.compare_images import SamplesForAll, compared_images
 from latentmap.cli.data_options import DataOptions
-from latentmap.cli.declaring import Command
+from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.lists import NameList
 from latentmap.cli.options import (
     CoderOptions,
@@ -30,31 +30,25 @@ from latentmap.mapping.methods import METHODS
     metavar="NAME,NAME,...",
     help="Fit these besides ridge, and compare them by their codes; `all` is all that fit has.",
 )
-@click.option(
+@number_option(
     "-n",
     "--images",
     "scored",
-    type=click.IntRange(min=20),
+    least=20,
     default=128,
-    show_default=True,
-    metavar="N",
     help="How many random test images are decoded by every model.",
 )
-@click.option(
+@number_option(
     "--similarity-images",
     "compared",
-    type=click.IntRange(min=20),
+    least=20,
     default=800,
-    show_default=True,
-    metavar="N",
     help="How many random test images the similarity indexes compare.",
 )
-@click.option(
+@number_option(
     "--permutations",
-    type=click.IntRange(min=19),  # With fewer, chance could never be below 5 %.
+    least=19,
     default=99,
-    show_default=True,
-    metavar="N",
     help="Random pairings that tell what the indexes of unrelated spaces are.",
 )
 @seed_option

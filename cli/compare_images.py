@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from latentmap.cli.data_options import DataOptions, check_choice, data_options
-from latentmap.cli.declaring import IMAGES, option, together
+from latentmap.cli.declaring import IMAGES, number_option, option, together
 from latentmap.cli.options import class_option
 
 if TYPE_CHECKING:
@@ -101,12 +101,11 @@ def compared_images(command: Command) -> Command:
     samples = together(
         "samples",
         SamplesForAll,
-        option(
+        number_option(
             "--samples",
             "n_samples",
+            least=200,
             title=IMAGES,
-            type=click.IntRange(min=200),
-            metavar="N",
             help="Instead of --data: N images that one of the models makes; they are kept in the "
             "cache.",
         ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from latentmap.cli.declaring import IMAGES, option, together
+from latentmap.cli.declaring import IMAGES, number_option, option, together
 
 if TYPE_CHECKING:
     from latentmap.images import ImageSource
@@ -93,13 +93,7 @@ _DATA = (
         help="Only this part: by CelebA's list_eval_partition.txt when it lies beside the images, "
         "else 80/10/10 by a hash of the id.",
     ),
-    option(
-        "--limit",
-        title=IMAGES,
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Only the first N images of the choice.",
-    ),
+    number_option("--limit", title=IMAGES, help="Only the first N images of the choice."),
     option(
         "--group-by",
         title=IMAGES,

@@ -39,6 +39,28 @@ class Option(click.Option):
 option = functools.partial(click.option, cls=Option)
 
 
+def number_option(
+    *words: str,
+    help: str,
+    least: int = 1,
+    default: int | None = None,
+    metavar: str = "N",
+    title: str = METHOD,
+    required: bool = False,
+) -> Callable[[Decorated], Decorated]:
+    """The option of a whole number from ``least`` on; a default is shown."""
+    return option(
+        *words,
+        title=title,
+        type=click.IntRange(min=least),
+        default=default,
+        show_default=default is not None,
+        metavar=metavar,
+        required=required,
+        help=help,
+    )
+
+
 def output_option(
     name: str, help: str, *, metavar: str = "FILE", required: bool = False
 ) -> Callable[[Decorated], Decorated]:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from latentmap.cli.declaring import Command
+from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.options import device_option, json_option, seed_option
 
 _MARK = ".latentmap-demo"
@@ -63,14 +63,12 @@ STEPS = (
     metavar="FOLDER",
     help="The demo's own folder.",
 )
-@click.option(
+@number_option(
     "-n",
     "--samples",
     "samples",
-    type=click.IntRange(min=200),
+    least=200,
     default=1000,
-    show_default=True,
-    metavar="N",
     help="How many images the models make for each step.",
 )
 @click.option(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import click
 
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import RUNNING, Command, option
+from latentmap.cli.declaring import RUNNING, Command, number_option
 from latentmap.cli.options import CoderOptions, coder_options, device_option, json_option
 
 
@@ -16,12 +16,8 @@ from latentmap.cli.options import CoderOptions, coder_options, device_option, js
 @data_options
 @coder_options
 @device_option
-@option(
-    "--workers",
-    title=RUNNING,
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Threads that decode images.  [default: by the processors]",
+@number_option(
+    "--workers", title=RUNNING, help="Threads that decode images.  [default: by the processors]"
 )
 @json_option
 def encode(

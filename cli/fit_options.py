@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from latentmap.cli.declaring import number_option
 from latentmap.cli.options import NumberRange, refuse_given
 from latentmap.mapping.methods import METHODS
 from latentmap.mapping.options import CRITERIA, FitOptions
@@ -57,11 +58,10 @@ _SHARED = (
         "leave-one-out, generalised or k-fold cross-validation.  [default: loo for ridge and its "
         "kin, else kfold]",
     ),
-    click.option(
+    number_option(
         "--folds",
-        type=click.IntRange(min=2),
+        least=2,
         default=5,
-        show_default=True,
         metavar="K",
         help="For kfold; the groups of --group-by stay together.",
     ),
@@ -71,15 +71,9 @@ _SHARED = (
         metavar="NUMBER",
         help="The penalty of the method.  [default: chosen from the pairs]",
     ),
-    click.option(
-        "--rank",
-        type=click.IntRange(min=1),
-        metavar="R",
-        help="Of reduced-rank.  [default: chosen from the pairs]",
-    ),
-    click.option(
+    number_option("--rank", metavar="R", help="Of reduced-rank.  [default: chosen from the pairs]"),
+    number_option(
         "--components",
-        type=click.IntRange(min=1),
         metavar="K",
         help="Of cca, regularised-cca and pls.  [default: chosen from the pairs]",
     ),

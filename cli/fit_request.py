@@ -16,7 +16,7 @@ import click
 
 from latentmap.cli import image_choice
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import IMAGES, option
+from latentmap.cli.declaring import IMAGES, number_option, option
 from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.options import CoderOptions, coder_options, device_option, seed_option
 
@@ -198,13 +198,12 @@ _support_option = option(
     help="Fit on the images of this support set, found in the data by their contents; --limit "
     "holds for the images to score then.",
 )
-_pairs_option = option(
+_pairs_option = number_option(
     "-n",
     "--pairs",
     "n_pairs",
+    least=2,
     title=IMAGES,
-    type=click.IntRange(min=2),
-    metavar="N",
     help="Fit on N random images of the split.  [default: all]",
 )
 

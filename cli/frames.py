@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from latentmap.cli.declaring import Group
+from latentmap.cli.declaring import Group, number_option
 from latentmap.cli.options import (
     batch_size_option,
     class_option,
@@ -40,15 +40,8 @@ def frames() -> None:
 @click.option(
     "--dst", "other", required=True, metavar="MODEL", help="The model that sees a part of them."
 )
-@click.option(
-    "-n",
-    "--samples",
-    "samples",
-    type=click.IntRange(min=64),
-    default=256,
-    show_default=True,
-    metavar="N",
-    help="How many images are looked at.",
+@number_option(
+    "-n", "--samples", "samples", least=64, default=256, help="How many images are looked at."
 )
 @click.option(
     "--write/--no-write",

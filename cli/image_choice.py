@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from latentmap.cli.data_options import DataOptions, check_choice
-from latentmap.cli.declaring import IMAGES, option
+from latentmap.cli.declaring import IMAGES, number_option, option
 from latentmap.cli.options import class_option
 
 if TYPE_CHECKING:
@@ -151,12 +151,11 @@ def sample_options(command: Command, *, fewest: int, box: bool) -> Command:
         return command(*args, samples=samples, **given)
 
     options = [
-        option(
+        number_option(
             "--samples",
             "n_samples",
+            least=fewest,
             title=IMAGES,
-            type=click.IntRange(min=fewest),
-            metavar="N",
             help="Instead of --data: N images that one of the models makes; they are kept in the "
             "cache.",
         ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import Command, output_option
+from latentmap.cli.declaring import Command, number_option, output_option
 from latentmap.cli.options import (
     CoderOptions,
     batch_size_option,
@@ -45,16 +45,7 @@ if TYPE_CHECKING:
     help="StyleGAN: the space that is searched.  [default: that of the model]",
 )
 @weighted_search_options
-@click.option(
-    "-n",
-    "--images",
-    "n_images",
-    type=click.IntRange(min=1),
-    default=8,
-    show_default=True,
-    metavar="N",
-    help="How many images the picture shows.",
-)
+@number_option("-n", "--images", "n_images", default=8, help="How many images the picture shows.")
 @class_option
 @seed_option
 @device_option

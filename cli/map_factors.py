@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import Command
+from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
     CoderOptions,
@@ -24,29 +24,19 @@ from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 @src_override
 @dst_override
 @data_options
-@click.option(
-    "-n",
-    "--factors",
-    "n_factors",
-    type=click.IntRange(min=1),
-    default=4,
-    show_default=True,
-    metavar="N",
-    help="How many factors the picture shows.",
+@number_option(
+    "-n", "--factors", "n_factors", default=4, help="How many factors the picture shows."
 )
-@click.option(
+@number_option(
     "--permutations",
-    type=click.IntRange(min=19),  # With fewer, chance could never be below 5 %.
+    least=19,
     default=99,
-    show_default=True,
-    metavar="N",
     help="Random pairings that the number of shared factors is held against.",
 )
-@click.option(
+@number_option(
     "--folds",
-    type=click.IntRange(min=2),
+    least=2,
     default=5,
-    show_default=True,
     metavar="K",
     help="For the held-out curve; the groups of --group-by stay together.",
 )

@@ -6,7 +6,7 @@ import functools
 
 import click
 
-from latentmap.cli.declaring import Command
+from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.fit_options import check_choices, fit_options
 from latentmap.cli.fit_request import FitRequest, fit_request, skipped_of
 from latentmap.cli.lists import NumberList
@@ -74,14 +74,7 @@ def methods(
     metavar="N,N,...",
     help="On how many random pairs maps are fitted; `all` is all of them.",
 )
-@click.option(
-    "--draws",
-    type=click.IntRange(min=1),
-    default=5,
-    show_default=True,
-    metavar="N",
-    help="How often each number of pairs is drawn.",
-)
+@number_option("--draws", default=5, help="How often each number of pairs is drawn.")
 @fit_options
 @result_outputs(figure_option("A picture of the curves."), report_option)
 @click.pass_context

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from latentmap.cli.declaring import IMAGES, OUTPUT, RUNNING, option, together
+from latentmap.cli.declaring import IMAGES, OUTPUT, RUNNING, number_option, option, together
 from latentmap.cli.device import resolve_device
 
 if TYPE_CHECKING:
@@ -93,19 +93,14 @@ recorded_precision_option = option(
     help="Arithmetic of the network; codes are kept apart by it.  [default: as recorded in the "
     "map]",
 )
-batch_size_option = option(
-    "--batch-size",
-    title=RUNNING,
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Images at a time.  [default: chosen]",
+batch_size_option = number_option(
+    "--batch-size", title=RUNNING, help="Images at a time.  [default: chosen]"
 )
-class_option = option(
+class_option = number_option(
     "--class",
     "label",
+    least=0,
     title=IMAGES,
-    type=click.IntRange(min=0),
-    metavar="N",
     help="Of samples: the class, where the generator knows classes.",
 )
 seed_option = option(

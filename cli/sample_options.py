@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentmap.cli.declaring import output_option, together
+from latentmap.cli.declaring import number_option, output_option, together
 from latentmap.cli.options import (
     NumberRange,
     force_option,
@@ -83,14 +83,7 @@ class Outputs:
 drawing_options = together(
     "drawing",
     Drawing,
-    click.option(
-        "-n",
-        "--samples",
-        "n",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="How many codes are drawn.  [default: 64]",
-    ),
+    number_option("-n", "--samples", "n", help="How many codes are drawn.  [default: 64]"),
     click.option(
         "--codes",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -105,15 +98,15 @@ drawing_options = together(
         metavar="PSI",
         help="Below 1, codes are drawn towards the mean: more typical images, less different.",
     ),
-    click.option(
+    number_option(
         "--truncation-cutoff",
-        type=click.IntRange(min=0),
+        least=0,
         metavar="LAYER",
         help="StyleGAN: truncate only the layers before this one; the codes are in w+ then.",
     ),
-    click.option(
+    number_option(
         "--mix-from",
-        type=click.IntRange(min=0),
+        least=0,
         metavar="LAYER",
         help="StyleGAN: layers from this one on take a second sample; the codes are in w+ then.",
     ),

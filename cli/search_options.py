@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentmap.cli.declaring import together
+from latentmap.cli.declaring import number_option, together
 from latentmap.cli.options import NumberRange
 
 if TYPE_CHECKING:
@@ -39,21 +39,9 @@ class WeightedSearchOptions(SearchOptions):
     prior: float
 
 
-_STEPS = click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    default=500,
-    show_default=True,
-    metavar="N",
-    help="At most so many steps from a start.",
-)
-_STARTS = click.option(
-    "--starts",
-    type=click.IntRange(min=1),
-    default=4,
-    show_default=True,
-    metavar="N",
-    help="Starts an image, of which the best is kept after a trial.",
+_STEPS = number_option("--steps", default=500, help="At most so many steps from a start.")
+_STARTS = number_option(
+    "--starts", default=4, help="Starts an image, of which the best is kept after a trial."
 )
 search_options = together("search", SearchOptions, _STEPS, _STARTS)
 weighted_search_options = together(

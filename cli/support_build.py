@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import Command, output_option, together
+from latentmap.cli.declaring import Command, number_option, output_option, together
 from latentmap.cli.lists import NumberList
 from latentmap.cli.options import (
     CoderOptions,
@@ -74,11 +74,10 @@ class AskedSet:
 set_options = together(
     "asked",
     AskedSet,
-    click.option(
+    number_option(
         "-k",
         "--variables",
         "k",
-        type=click.IntRange(min=1),
         metavar="K",
         help="Leading variables, whose signs make the 2^K sectors.  [default: 7]",
     ),
@@ -91,12 +90,10 @@ set_options = together(
         help="How far from the center a member of a sector lies along every leading variable; auto "
         "balances how far apart sectors are with how many have members.",
     ),
-    click.option(
+    number_option(
         "-n",
         "--members",
         "size",
-        type=click.IntRange(min=1),
-        metavar="N",
         help="Images in the set.  [default: the latent size, at least one a sector]",
     ),
     click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import Command, together
+from latentmap.cli.declaring import Command, number_option, together
 from latentmap.cli.fit_request import dst_option, src_option
 from latentmap.cli.lists import NameList, NumberList
 from latentmap.cli.options import (
@@ -68,21 +68,17 @@ sets_options = together(
         help=f"How the sets are chosen, of {', '.join(STRATEGIES)}; random images are always among "
         "them.  [default: all]",
     ),
-    click.option(
+    number_option(
         "--draws",
-        type=click.IntRange(min=2),
+        least=2,
         default=5,
-        show_default=True,
-        metavar="N",
         help="How often each strategy chooses a set of each size, by other seeds.",
     ),
-    click.option(
+    number_option(
         "-k",
         "--variables",
         "k",
-        type=click.IntRange(min=1),
         default=7,
-        show_default=True,
         metavar="K",
         help="For sectors: leading variables, whose signs make the 2^K sectors.",
     ),
@@ -102,13 +98,11 @@ sets_options = together(
         show_default=True,
         help="The model in whose space sets are chosen.",
     ),
-    click.option(
+    number_option(
         "--images",
         "n_images",
-        type=click.IntRange(min=2),
+        least=2,
         default=256,
-        show_default=True,
-        metavar="N",
         help="Test images that every map relocates, for the efficiency; R2 is of all.",
     ),
 )

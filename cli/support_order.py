@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import Command
+from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.options import (
     CoderOptions,
     coder_options,
@@ -30,11 +30,10 @@ _LEADING = 7
 @click.command(cls=Command)
 @click.argument("model", metavar="MODEL")
 @data_options
-@click.option(
+@number_option(
     "-k",
     "--variables",
     "leading",
-    type=click.IntRange(min=1),
     metavar="K",
     help="How many leading variables, and their order, are to be sure.  [default: 7, or all of "
     "fewer]",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.data_options import DATA_CHOICES, DataOptions, data_options
-from latentmap.cli.declaring import Command
+from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.options import refuse_given, seed_option
 from latentmap.cli.outputs import Outputs, figures_option, report_option, result_outputs
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
 @lambda command: data_options(command, required=False)
-@click.option(
+@number_option(
     "--sector",
-    type=click.IntRange(min=0),
+    least=0,
     metavar="NUMBER",
     help="Only the images of this sector, and which others of the data are members of it; with "
     "--data the picture has these too, the first 240.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import Command
+from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.options import class_option, seed_option
 from latentmap.cli.training import Told, carry_out
 from latentmap.cli.training_options import (
@@ -80,13 +80,8 @@ SCHEDULES = ("one-cycle", "constant")
     type=click.Choice(SCHEDULES),
     help="Course of the learning rate.  [default: one-cycle; plain constant]",
 )
-@click.option(
-    "--held-out",
-    type=click.IntRange(min=2),
-    default=2000,
-    show_default=True,
-    metavar="N",
-    help="Generated images that the figures are of.",
+@number_option(
+    "--held-out", least=2, default=2000, help="Generated images that the figures are of."
 )
 @functools.partial(data_options, required=False)
 @run_options

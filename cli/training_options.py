@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from latentmap.cli.data_options import data_options
-from latentmap.cli.declaring import OUTPUT, RUNNING, option, output_option, together
+from latentmap.cli.declaring import OUTPUT, RUNNING, number_option, option, output_option, together
 from latentmap.cli.options import NumberRange, device_option, force_option, json_option, seed_option
 from latentmap.cli.view_options import view_options
 
@@ -72,14 +72,8 @@ def several(*options: Callable[[Command], Command]) -> Callable[[Command], Comma
 
 def batch_size_option(default: int, *, smallest: int = 1) -> Callable[[Command], Command]:
     """The images of a step of training."""
-    return option(
-        "--batch-size",
-        title=RUNNING,
-        type=click.IntRange(min=smallest),
-        default=default,
-        show_default=True,
-        metavar="N",
-        help="Images a step.",
+    return number_option(
+        "--batch-size", least=smallest, default=default, title=RUNNING, help="Images a step."
     )
 
 
