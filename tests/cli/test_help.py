@@ -154,10 +154,11 @@ def test_option_defaults_are_those_of_the_library(words, reference):
         if parameter.default is not inspect.Parameter.empty
     }
     # Without a default of its own an option leaves the choice to the library.
+    context = click.Context(EVERY[words])
     options = {
-        option.name: option.to_info_dict()["default"]
+        option.name: option.type_cast_value(context, default)
         for option in EVERY[words].params
-        if option.to_info_dict()["default"] is not None
+        if (default := option.to_info_dict()["default"]) is not None
     }
     shared = options.keys() & library.keys()
     assert shared, f"no option of {words} is a parameter of {reference}"

@@ -134,7 +134,7 @@ def test_a_bench_by_other_sectors_stands_beside_it(workdir):
     for variables in ("0,1", "2,3"):
         words = ["support", "build", "a.safetensors", "--data", "few.npy", "--force"]
         # All images, so that nothing but the sectors differs.
-        words += ["--variables", variables, "--members", "40", "--out", "support.h5"]
+        words += ["--leading", variables, "--members", "40", "--out", "support.h5"]
         words += ["--with-images", "--limit", "40"]
         assert CliRunner().invoke(main, words).exit_code == 0
         assert "added to report" in run(*BENCH, "--set", "support.h5").stderr

@@ -27,7 +27,7 @@ def refusal(*words, code=1) -> str:
 
 @pytest.fixture
 def built(workdir):
-    build = ("build", "a.safetensors", *DATA, "--variables", "0,1,2", "--threshold", 0.05)
+    build = ("build", "a.safetensors", *DATA, "--leading", "0,1,2", "--threshold", 0.05)
     run(*build, "--members", 10, "--device", "cpu", "--out", "s.h5")
     run(*build, "--members", 10, "--device", "cpu", "--out", "whole.h5", "--with-images")
     rival = ("build", "a.safetensors", *DATA, "--strategy", "random", "--members", 10)
@@ -110,7 +110,7 @@ def test_the_grid_shows_the_images_from_the_file_or_from_the_data(built):
 
 
 def test_a_sector_without_images_has_no_grid(built):
-    build = ("build", "a.safetensors", *DATA, "--variables", "0,1,2", "--threshold", 0.2)
+    build = ("build", "a.safetensors", *DATA, "--leading", "0,1,2", "--threshold", 0.2)
     run(*build, "--strict", "--device", "cpu", "--out", "strict.h5")
     support = SupportSet.load(built / "strict.h5")
     (empty, *_) = sorted(set(range(8)) - set(support.sector.tolist()))
