@@ -13,7 +13,7 @@ from latentmap.mapping import fit
 from latentmap.model import decode_all
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import evaluate
-from latentmap.support import build_support_set
+from latentmap.support import choose_support_set
 
 
 def codes_of(model, n=40):
@@ -36,8 +36,8 @@ def results(tmp_path_factory):
     )
     pairs = Pairs(codes, other)
     linear_map = fit(pairs)
-    support = build_support_set(codes, variables=(0, 1), threshold=0.0, size=8, seed=0)
-    scores = evaluate(linear_map, pairs, source, target, images)
+    support = choose_support_set(codes, (0, 1), threshold=0.0, size=8)
+    (scores,) = evaluate([linear_map], pairs, source, target, images)
     return [codes, pairs, images, linear_map, support, scores, diagnose(source, images)]
 
 
