@@ -159,7 +159,7 @@ def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: O
     from latentmap.expressiveness.tables import bench_tables
     from latentmap.report import as_text
 
-    warn_skipped(list(dict.fromkeys(s for one in results for t in one.targets for s in t.skipped)))
+    warn_skipped(list(dict.fromkeys(s for one in results for t in one.sets for s in t.skipped)))
     for name, left_out in results[0].record["left_out"].items():
         warn(f"{name} has no encoder: left out {', '.join(left_out)}")
     if outputs.figures is not None:

@@ -13,7 +13,7 @@ from latentmap.cli.data_options import DataOptions
 from latentmap.cli.options import refuse_given
 
 if TYPE_CHECKING:
-    from latentmap.expressiveness.targets import TargetName, TargetSet
+    from latentmap.expressiveness.image_sets import ImageSet, SetName
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class AskedSets:
     where it is not said.
     """
 
-    names: Sequence[TargetName]
+    names: Sequence[SetName]
     data: DataOptions
     own: int | None
 
@@ -34,10 +34,10 @@ class AskedSets:
             click.UsageError: own images twice, or options about images that no set has a use for.
             ImageError: a text names no set.
         """
-        from latentmap.expressiveness.targets import TargetName
+        from latentmap.expressiveness.image_sets import SetName
         from latentmap.support.support_file import holds_support
 
-        names = [TargetName.parse(text) for text in texts]
+        names = [SetName.parse(text) for text in texts]
         own = [name.n for name in names if name.path is None]
         if len(own) > 1:
             raise click.UsageError("own images are one set: give --set own:N once")
@@ -52,13 +52,13 @@ class AskedSets:
             refuse_given(context, choices, "where no --set is a data set")
         return cls(names, data, own[0] if own else None)
 
-    def open(self, *, seed: int) -> list[TargetSet]:
+    def open(self, *, seed: int) -> list[ImageSet]:
         """The sets but for own images; support sets out of --data where it is given.
 
         Raises:
             LatentmapError: images are not to be had.
         """
-        from latentmap.expressiveness.targets import TargetSet, titles_of
+        from latentmap.expressiveness.image_sets import ImageSet, titles_of
         from latentmap.support import SupportSet
         from latentmap.support.support_file import holds_support
 
@@ -69,8 +69,8 @@ class AskedSets:
                 continue
             if holds_support(Path(name.path)):
                 support = SupportSet.load(Path(name.path))
-                opened.append(TargetSet.of_support(support, whole, n=name.n, name=title, seed=seed))
+                opened.append(ImageSet.of_support(support, whole, n=name.n, name=title, seed=seed))
             else:
                 images = replace(self.data, path=name.path).open()
-                opened.append(TargetSet.of_images(images, name.n, name=title, seed=seed))
+                opened.append(ImageSet.of_images(images, name.n, name=title, seed=seed))
         return opened

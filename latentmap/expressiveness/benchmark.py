@@ -1,4 +1,4 @@
-"""Running the benchmark: generators, target sets and methods, to what each reproduces.
+"""Running the benchmark: generators, image sets and methods, to what each reproduces.
 
 Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
 """
@@ -16,6 +16,7 @@ from latentmap.cache import Coder, CoderLike
 from latentmap.errors import ImageError, ModelError, SpaceError
 from latentmap.expressiveness.blindness import Cells, group_codes
 from latentmap.expressiveness.coverage import FEWEST, Coverage, measure_coverage
+from latentmap.expressiveness.image_sets import ImageSet
 from latentmap.expressiveness.reproducing import (
     BenchOptions,
     Runs,
@@ -31,9 +32,8 @@ from latentmap.expressiveness.result import (
     Expressiveness,
     Grouping,
     calibrate,
-    score_target,
+    score_set,
 )
-from latentmap.expressiveness.targets import TargetSet
 from latentmap.inversion.inverting import decoding_errors, require_method
 from latentmap.mapping import LinearMap
 from latentmap.model import Model, generated_images, images_between
@@ -44,7 +44,7 @@ _SHORT = 6  # Digits of a fingerprint that tell two models of one name apart.
 
 @dataclass(frozen=True, eq=False)
 class _Groups:
-    """The codes of a target set in the encoder, for coverage, the cells that they are in, and the
+    """The codes of a set in the encoder, for coverage, the cells that they are in, and the
     encoder's own error of every image.
     """
 
@@ -64,7 +64,7 @@ class _Own:
 
 def bench(
     models: Sequence[Model],
-    targets: Sequence[TargetSet],
+    image_sets: Sequence[ImageSet],
     coder: CoderLike,
     *,
     options: BenchOptions | None = None,
@@ -73,12 +73,12 @@ def bench(
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
 ) -> list[Expressiveness]:
-    """How well each generator reproduces images that it makes itself, and the target sets.
+    """How well each generator reproduces images that it makes itself, and the image sets.
 
     With an ``encoder``, the figures of coverage are measured on its codes, and images that are in
     no sectors are grouped by these, so that errors are known by group; its own errors say which
     images are hard for any model. ``mapped`` is a map into the space of one of the models, and the
-    model that it comes from: codes of the targets are carried through it. Own images are kept in
+    model that it comes from: codes of the image_sets are carried through it. Own images are kept in
     the cache of ``coder``; ``record`` goes into each result, and so do the methods that were
     ``left_out`` for lack of a network, by the name of the result. Where models have one name,
     results have more in theirs: the kind of the space, or some of the fingerprint.
@@ -89,13 +89,13 @@ def bench(
         ImageError: there are fewer than 2 own images, or images cannot be read or seen.
     """
     runs = Runs(options or BenchOptions(), Coder.of(coder), seed, encoder, mapped)
-    _check(models, targets, runs)
-    groups = [_group(target, encoder, runs) for target in targets] if encoder else None
+    _check(models, image_sets, runs)
+    groups = [_group(image_set, encoder, runs) for image_set in image_sets] if encoder else None
     names = _names(models)
     made_by = {
         "seed": seed,
         "search": asdict(runs.options.search),
-        "targets": {target.name: target.images.fingerprint for target in targets},
+        "targets": {image_set.name: image_set.images.fingerprint for image_set in image_sets},
         "encoder": encoder and encoder.fingerprint,
         "map": mapped and {**mapped[0].provenance, "digest": mapped[0].digest},
         "left_out": {
@@ -106,7 +106,7 @@ def bench(
         **(record or {}),
     }
     return [
-        _bench_one(name, model, targets, groups, runs, made_by)
+        _bench_one(name, model, image_sets, groups, runs, made_by)
         for name, model in zip(names, models, strict=True)
     ]
 
@@ -126,15 +126,15 @@ def _names(models: Sequence[Model]) -> list[str]:
     return names
 
 
-def _check(models: Sequence[Model], targets: Sequence[TargetSet], runs: Runs) -> None:
+def _check(models: Sequence[Model], image_sets: Sequence[ImageSet], runs: Runs) -> None:
     """Everything that can be wrong, before any work."""
     options, encoder = runs.options, runs.encoder
     if options.own < 2:
         raise ImageError(f"a generator must reproduce at least 2 own images, not {options.own}")
-    names = [target.name for target in targets]
+    names = [image_set.name for image_set in image_sets]
     if len(set(names)) < len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise ImageError(f"the target {twice} is given twice: give every target once")
+        raise ImageError(f"the image set {twice} is given twice: give every set once")
     known: dict[tuple[str, str], str] = {}
     for model in models:
         key = (model.fingerprint, model.space.kind)
@@ -145,10 +145,12 @@ def _check(models: Sequence[Model], targets: Sequence[TargetSet], runs: Runs) ->
             for method in options.methods:
                 require_method(model, method)
     for seeing in (*models, *([] if encoder is None else [encoder])):
-        for target in targets:
-            target.seen_by(seeing)
+        for image_set in image_sets:
+            image_set.seen_by(seeing)
     if encoder is not None:
-        _check_encoder(encoder, min([options.own, *(len(target.ids) for target in targets)]))
+        _check_encoder(
+            encoder, min([options.own, *(len(image_set.ids) for image_set in image_sets)])
+        )
     if runs.mapped is not None:
         _check_map(*runs.mapped, models)
 
@@ -156,7 +158,7 @@ def _check(models: Sequence[Model], targets: Sequence[TargetSet], runs: Runs) ->
 def _check_encoder(encoder: Model, fewest: int) -> None:
     if fewest < FEWEST:
         raise ImageError(
-            f"coverage takes at least {FEWEST} own images and images of every target, not "
+            f"coverage takes at least {FEWEST} own images and images of every image_set, not "
             f"{fewest}: take more, or leave out the encoder"
         )
     if not encoder.can_encode:
@@ -182,7 +184,7 @@ def _check_map(linear_map: LinearMap, source: Model, models: Sequence[Model]) ->
 def _bench_one(
     name: str,
     model: Model,
-    targets: Sequence[TargetSet],
+    image_sets: Sequence[ImageSet],
     groups: Sequence[_Groups] | None,
     runs: Runs,
     record: Mapping[str, Any],
@@ -191,20 +193,20 @@ def _bench_one(
     own = _own_images(model, runs)
     by_method = reproduce(model, own.images, methods, "own", runs, own=None)
     results = []
-    for number, target in enumerate(targets):
-        images, kept, skipped = _read(target, model, runs)
-        found = reproduce(model, images, methods, target.name, runs, own=by_method)
+    for number, image_set in enumerate(image_sets):
+        images, kept, skipped = _read(image_set, model, runs)
+        found = reproduce(model, images, methods, image_set.name, runs, own=by_method)
         if runs.mapped is not None and runs.mapped[0].target.same_as(model.space):
-            found[MAPPED] = carry(*runs.mapped, model, images, target, kept, runs)
+            found[MAPPED] = carry(*runs.mapped, model, images, image_set, kept, runs)
         group = groups[number] if groups else None
         results.append(
-            score_target(
-                target.name,
-                target.ids[kept],
+            score_set(
+                image_set.name,
+                image_set.ids[kept],
                 images,
                 found,
                 seed=runs.seed,
-                grouping=_grouping(target, kept, group, own),
+                grouping=_grouping(image_set, kept, group, own),
                 skipped=skipped,
                 coverage=_coverage(group, own, runs),
             )
@@ -214,20 +216,20 @@ def _bench_one(
         family=model.family,
         space=model.space.kind,
         fingerprint=model.fingerprint,
-        own=score_target("own", own.ids, own.images, by_method, seed=runs.seed),
-        targets=results,
+        own=score_set("own", own.ids, own.images, by_method, seed=runs.seed),
+        sets=results,
         calibration=calibrate(own.images, by_method),
         record=record,
     )
 
 
 def _grouping(
-    target: TargetSet, kept: np.ndarray, group: _Groups | None, own: _Own
+    image_set: ImageSet, kept: np.ndarray, group: _Groups | None, own: _Own
 ) -> Grouping | None:
     """The sectors of a support set, or else the cells that the encoder makes of the images."""
     reference = None if group is None else group.mse[kept]
-    if target.sector is not None:
-        return Grouping(target.sector[kept], reference, variables=target.variables)
+    if image_set.sector is not None:
+        return Grouping(image_set.sector[kept], reference, variables=image_set.variables)
     if group is None:
         return None
     own_sector = None if own.encoded is None else group.cells.nearest(own.encoded)
@@ -252,22 +254,22 @@ def _own_images(model: Model, runs: Runs) -> _Own:
 
 
 def _read(
-    target: TargetSet, model: Model, runs: Runs
+    image_set: ImageSet, model: Model, runs: Runs
 ) -> tuple[Tensor, np.ndarray, tuple[str, ...]]:
-    """The images of a target set as a model sees them, which they are, and what was skipped."""
-    images, kept, failed = see(target.images, target.seen_by(model), runs)
-    return images, kept, tuple(str(target.ids[position]) for position in failed)
+    """The images of an image set as a model sees them, which they are, and what was skipped."""
+    images, kept, failed = see(image_set.images, image_set.seen_by(model), runs)
+    return images, kept, tuple(str(image_set.ids[position]) for position in failed)
 
 
-def _group(target: TargetSet, encoder: Model, runs: Runs) -> _Groups:
-    """What the encoder makes of a target set; cells and errors have a place for every image."""
-    with runs.coder.stage(f"grouping {target.name}") as progress:
-        seer = target.seen_by(encoder)
-        images, kept, _ = see(target.images, seer, runs)
+def _group(image_set: ImageSet, encoder: Model, runs: Runs) -> _Groups:
+    """What the encoder makes of an image set; cells and errors have a place for every image."""
+    with runs.coder.stage(f"grouping {image_set.name}") as progress:
+        seer = image_set.seen_by(encoder)
+        images, kept, _ = see(image_set.images, seer, runs)
         codes = encode_all(images, encoder)
         cells = group_codes(codes, seed=runs.seed)
         errors, _ = decoding_errors(encoder, codes, images, batch_size=_BATCH, progress=progress)
-    number, mse = np.full(len(target.ids), -1), np.full(len(target.ids), np.nan)
+    number, mse = np.full(len(image_set.ids), -1), np.full(len(image_set.ids), np.nan)
     number[kept] = cells.number
     mse[kept] = errors.double().numpy()
     return _Groups(codes, Cells(number, cells.centers), mse)

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from latentmap.cache import Coder
 from latentmap.errors import ImageError
+from latentmap.expressiveness.image_sets import ImageSet
 from latentmap.expressiveness.result import MAPPED, Reproduction, ratio_estimate
-from latentmap.expressiveness.targets import TargetSet
 from latentmap.images import ImageSource
 from latentmap.intervals import mean_estimate
 from latentmap.inversion import InversionMethod, SearchSettings, invert_tensor
@@ -77,7 +77,7 @@ def see(images: ImageSource, model: Model, runs: Runs) -> tuple[Tensor, np.ndarr
     if len(kept) < 2:
         raise ImageError(
             f"only {len(kept)} of the {len(images)} images of {images.path} can be read, but a "
-            "target needs 2: repair them, or give others"
+            "set needs 2: repair them, or give others"
         )
     return torch.cat(parts).contiguous(), kept, failed
 
@@ -127,13 +127,13 @@ def carry(
     source: Model,
     model: Model,
     images: Tensor,
-    target: TargetSet,
+    image_set: ImageSet,
     kept: np.ndarray,
     runs: Runs,
 ) -> Reproduction:
     """The images from codes that another model has of them."""
     started = time.perf_counter()
-    seen, readable, _ = see(target.images, target.seen_by(source), runs)
+    seen, readable, _ = see(image_set.images, image_set.seen_by(source), runs)
     # What one model can read, so can the other.
     assert np.array_equal(readable, kept)
     moved = linear_map.apply(encode_all(seen, source)).float()

@@ -29,7 +29,7 @@ _N_BOOTSTRAP = 1000
 
 @dataclass(frozen=True, eq=False)
 class Reproduction:
-    """How well one method reproduces the images of a target set.
+    """How well one method reproduces the images of a set.
 
     ``codes`` ``(n, d)``, and of every image ``mse``, in [0, 1], and ``ssim`` ``(n,)``. ``ratio`` is
     the mean error over that of the generator's own images by the same method; None for these, and
@@ -60,10 +60,10 @@ class Reproduction:
 
 
 @dataclass(frozen=True, eq=False)
-class TargetScores:
-    """How well a generator reproduces one target set, by one or several methods.
+class SetScores:
+    """How well a generator reproduces one set, by one or several methods.
 
-    ``images`` are the targets as the generator sees them, uint8 ``(n, c, h, w)``. ``mse`` ``(n,)``
+    ``images`` are its images as the generator sees them, uint8 ``(n, c, h, w)``. ``mse`` ``(n,)``
     is the least error of any method but mapped codes: the ``limit``, where a search is among them.
     ``encoder_gap`` is what the network loses against the limit, ``map_gap`` what mapped codes lose
     against those of the network; each is None where one of the two is missing.
@@ -127,7 +127,7 @@ class Expressiveness(Shown):
     """What one generator can and cannot make.
 
     ``name`` is that of the model, with more where several models have it. ``own`` are its own
-    images, ``targets`` the others. ``calibration`` is the error of the search on the own images,
+    images, ``sets`` the others. ``calibration`` is the error of the search on the own images,
     which can be reproduced without any, over their variance: where it is above 5 %, the search does
     not find codes that exist, and what it says of other images is not ``reliable``. Both are None
     without a search.
@@ -137,13 +137,13 @@ class Expressiveness(Shown):
     family: str
     space: str
     fingerprint: str
-    own: TargetScores
-    targets: Sequence[TargetScores]
+    own: SetScores
+    sets: Sequence[SetScores]
     calibration: float | None
     record: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        names = ", ".join(target.name for target in (self.own, *self.targets))
+        names = ", ".join(scores.name for scores in (self.own, *self.sets))
         return f"<Expressiveness of {self.name}: {names}>"
 
     def tables(self) -> list[Table]:
@@ -166,7 +166,7 @@ class Expressiveness(Shown):
             "calibration": self.calibration,
             "reliable": self.reliable,
             "own": self.own.to_json(),
-            "targets": [target.to_json() for target in self.targets],
+            "targets": [scores.to_json() for scores in self.sets],
             "record": dict(self.record),
         }
 
@@ -191,7 +191,7 @@ class Grouping:
         )
 
 
-def score_target(
+def score_set(
     name: str,
     ids: np.ndarray,
     images: Tensor,
@@ -201,12 +201,12 @@ def score_target(
     grouping: Grouping | None = None,
     skipped: tuple[str, ...] = (),
     coverage: Coverage | None = None,
-) -> TargetScores:
-    """The figures of a target set, and the split of its error."""
+) -> SetScores:
+    """The figures of a set, and the split of its error."""
     mse = np.min([one.mse for method, one in found.items() if method != MAPPED], axis=0)
     searched = "search" in found or "hybrid" in found
     network, carried = found.get("network"), found.get(MAPPED)
-    return TargetScores(
+    return SetScores(
         name=name,
         ids=ids,
         images=(images * 255).round().to(torch.uint8),

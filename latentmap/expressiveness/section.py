@@ -25,14 +25,14 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
     images.
     """
     blocks: list[Block] = [errors_table(results)]
-    if any(target.sectors for result in results for target in result.targets):
+    if any(scores.sectors for result in results for scores in result.sets):
         blocks.append(sectors_table(results))
     for result, model in zip(results, models, strict=True):
-        for target in (result.own, *result.targets):
-            title = f"{result.name}: {target.name}"
+        for scores in (result.own, *result.sets):
+            title = f"{result.name}: {scores.name}"
             shown = embed_figure(
-                reproduction_figure(target, model),
-                f"Images of {target.name}, the worst, typical and best, and what {result.name} "
+                reproduction_figure(scores, model),
+                f"Images of {scores.name}, the worst, typical and best, and what {result.name} "
                 "makes of them",
             )
             blocks.append(Picture(title, shown))
@@ -47,13 +47,13 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
 
 def _identity(result: Expressiveness) -> dict[str, Any]:
     """What tells a result from others, beside its record."""
-    targets = [
+    sets = [
         {
-            "name": target.name,
-            "n": len(target.ids),
-            "sectors": [sorted(one.positions.tolist()) for one in target.sectors],
-            "methods": list(target.reproductions),
+            "name": scores.name,
+            "n": len(scores.ids),
+            "sectors": [sorted(one.positions.tolist()) for one in scores.sectors],
+            "methods": list(scores.reproductions),
         }
-        for target in (result.own, *result.targets)
+        for scores in (result.own, *result.sets)
     ]
-    return {"model": result.fingerprint, "space": result.space, "targets": targets}
+    return {"model": result.fingerprint, "space": result.space, "targets": sets}

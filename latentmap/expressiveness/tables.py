@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from latentmap.expressiveness.coverage import FIGURES
-from latentmap.expressiveness.result import Expressiveness, TargetScores
+from latentmap.expressiveness.result import Expressiveness, SetScores
 from latentmap.intervals import Estimate
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.support.sectors import signs_of
 
-_SECTORS = 5  # That a terminal shows of a target beside the blind ones.
+_SECTORS = 5  # That a terminal shows of a set beside the blind ones.
 _NAMED = 5  # Images.
-_HEAD = (Column("model"), Column("target"))
+_HEAD = (Column("model"), Column("set"))
 
 
 def bench_tables(results: Sequence[Expressiveness]) -> list[Table]:
@@ -44,7 +44,7 @@ def calibration(result: Expressiveness) -> str:
 
 
 def errors_table(results: Sequence[Expressiveness]) -> Table:
-    """The errors of all generators on all target sets, by every method."""
+    """The errors of all generators on all sets, by every method."""
     columns = [
         *_HEAD,
         Column("method"),
@@ -56,11 +56,11 @@ def errors_table(results: Sequence[Expressiveness]) -> Table:
     ]
     rows = []
     for result in results:
-        for target in (result.own, *result.targets):
-            for name, one in target.reproductions.items():
+        for scores in (result.own, *result.sets):
+            for name, one in scores.reproductions.items():
                 doubted = result.reliable is False and name in ("search", "hybrid")
-                note = "unreliable" if doubted and target is not result.own else ""
-                cells: list[Cell] = [result.name, target.name, name, len(target.ids)]
+                note = "unreliable" if doubted and scores is not result.own else ""
+                cells: list[Cell] = [result.name, scores.name, name, len(scores.ids)]
                 measures = [Measure.of(one.mean_mse, note), Measure.of(one.mean_ssim)]
                 signed = 4 * one.mean_mse.value
                 rows.append(Row([*cells, *measures, _measure(one.ratio), signed]))
@@ -68,7 +68,7 @@ def errors_table(results: Sequence[Expressiveness]) -> Table:
 
 
 def sectors_table(results: Sequence[Expressiveness], *, most: int | None = None) -> Table:
-    """The errors in the sectors of all target sets; the blind ones and the ``most`` worst."""
+    """The errors in the sectors of all sets; the blind ones and the ``most`` worst."""
     columns = [
         *_HEAD,
         Column("sector"),
@@ -82,28 +82,28 @@ def sectors_table(results: Sequence[Expressiveness], *, most: int | None = None)
         Column("signs", "of the leading variables, the first at the left"),
     ]
     rows, notes = [], []
-    for result, target in _others(results):
-        for place, one in enumerate(target.sectors):
+    for result, scores in _others(results):
+        for place, one in enumerate(scores.sectors):
             if most is None or place < most or one.blind:
                 cells = [
                     *(one.number, len(one.positions), Measure.of(one.mse), one.excess),
                     *(one.p_value, "blind" if one.blind else "", one.share, one.own_share),
                 ]
-                signs = signs_of(one.number, len(target.variables))
-                rows.append(Row([result.name, target.name, *cells, signs]))
-        if target.sectors:
-            notes.append(_blindness(result, target))
+                signs = signs_of(one.number, len(scores.variables))
+                rows.append(Row([result.name, scores.name, *cells, signs]))
+        if scores.sectors:
+            notes.append(_blindness(result, scores))
     return Table("Sectors, or groups of similar images", columns, rows, "\n".join(notes))
 
 
-def _blindness(result: Expressiveness, target: TargetScores) -> str:
+def _blindness(result: Expressiveness, scores: SetScores) -> str:
     """In how many sectors a generator is blind, in words."""
-    blind = sum(one.blind for one in target.sectors)
+    blind = sum(one.blind for one in scores.sectors)
     # Without a search it is not known whether the generator is, or its network.
     unreliable = " (unreliable)" if result.reliable is False else ""
-    doubt = " for the network" if target.limit is None else unreliable
-    said = f"{blind} of {len(target.sectors)} sectors are blind{doubt}"
-    return f"{result.name}, {target.name}: {said}"
+    doubt = " for the network" if scores.limit is None else unreliable
+    said = f"{blind} of {len(scores.sectors)} sectors are blind{doubt}"
+    return f"{result.name}, {scores.name}: {said}"
 
 
 def _parts_table(results: Sequence[Expressiveness]) -> Table:
@@ -115,19 +115,19 @@ def _parts_table(results: Sequence[Expressiveness]) -> Table:
         Column("map gap", "what mapped codes lose against the network", "low", 5),
     ]
     rows = []
-    for result, target in _others(results):
-        parts = (target.limit, target.encoder_gap, target.map_gap)
+    for result, scores in _others(results):
+        parts = (scores.limit, scores.encoder_gap, scores.map_gap)
         if any(parts):
-            rows.append(Row([result.name, target.name, *map(_measure, parts)]))
+            rows.append(Row([result.name, scores.name, *map(_measure, parts)]))
     return Table("What the errors are made of", columns, rows)
 
 
 def _coverage_table(results: Sequence[Expressiveness]) -> Table:
     columns = [*_HEAD, *(Column(name, "", "high", 3) for name in FIGURES)]
     rows = [
-        Row([result.name, target.name, *(getattr(target.coverage, name).value for name in FIGURES)])
-        for result, target in _others(results)
-        if target.coverage is not None
+        Row([result.name, scores.name, *(getattr(scores.coverage, name).value for name in FIGURES)])
+        for result, scores in _others(results)
+        if scores.coverage is not None
     ]
     return Table("Coverage", columns, rows)
 
@@ -135,18 +135,18 @@ def _coverage_table(results: Sequence[Expressiveness]) -> Table:
 def _extremes_table(results: Sequence[Expressiveness]) -> Table:
     """The images that a generator reproduces worst and best."""
     rows = []
-    for result, target in _others(results):
-        order = target.worst_first
-        named = [", ".join(map(str, target.ids[part[:_NAMED]])) for part in (order, order[::-1])]
-        rows.append(Row([result.name, target.name, *named]))
+    for result, scores in _others(results):
+        order = scores.worst_first
+        named = [", ".join(map(str, scores.ids[part[:_NAMED]])) for part in (order, order[::-1])]
+        rows.append(Row([result.name, scores.name, *named]))
     return Table("Images", [*_HEAD, Column("worst"), Column("best")], rows)
 
 
-def _others(results: Sequence[Expressiveness]) -> Iterator[tuple[Expressiveness, TargetScores]]:
-    """Every generator with every target but its own images."""
+def _others(results: Sequence[Expressiveness]) -> Iterator[tuple[Expressiveness, SetScores]]:
+    """Every generator with every set but its own images."""
     for result in results:
-        for target in result.targets:
-            yield result, target
+        for scores in result.sets:
+            yield result, scores
 
 
 def _measure(estimate: Estimate | None) -> Measure | None:

@@ -8,8 +8,8 @@ import torch
 from latentmap.codes import Codes, pair
 from latentmap.errors import ImageError, ModelError, SpaceError
 from latentmap.expressiveness import BenchOptions, bench
+from latentmap.expressiveness.image_sets import ImageSet, SetName, titles_of
 from latentmap.expressiveness.result import ratio_estimate
-from latentmap.expressiveness.targets import TargetName, TargetSet, titles_of
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
 from latentmap.images.arrays import ArrayImages
@@ -50,7 +50,7 @@ def scene(*, n=90, odd=15):
     codes[:, -2:] = 0
     codes[n - odd :, -2:] = 0.9
     images = source_of(encoder.decode(codes))
-    return encoder, Narrow(6, (1, 8, 8), name="narrow"), TargetSet("set", images, images.ids)
+    return encoder, Narrow(6, (1, 8, 8), name="narrow"), ImageSet("set", images, images.ids)
 
 
 def run(tmp_path, models, targets, *, own=20, methods=None, search=QUICK, **given):
@@ -61,7 +61,7 @@ def run(tmp_path, models, targets, *, own=20, methods=None, search=QUICK, **give
 def test_a_model_reproduces_its_own_images_and_what_lies_in_its_span(tmp_path):
     model, _, target = scene()
     (result,) = run(tmp_path, [model], [target], methods=["network"])
-    for scores in (result.own, *result.targets):
+    for scores in (result.own, *result.sets):
         (one,) = scores.reproductions.values()
         assert one.mean_mse.value < 1e-5  # Pixels are whole numbers of 255.
         assert one.mean_ssim.value > 0.99
@@ -70,7 +70,7 @@ def test_a_model_reproduces_its_own_images_and_what_lies_in_its_span(tmp_path):
 def test_the_figures_are_those_of_their_definitions(tmp_path):
     _, model, target = scene()
     (result,) = run(tmp_path, [model], [target], methods=["network"])
-    (scores,) = result.targets
+    (scores,) = result.sets
     one = scores.reproductions["network"]
     images = scores.images.float() / 255
     made = model.decode(model.encode(images))
@@ -90,7 +90,7 @@ def test_the_figures_are_those_of_their_definitions(tmp_path):
 def test_images_outside_the_range_of_a_generator_are_its_blind_group(tmp_path):
     encoder, model, target = scene()
     (result,) = run(tmp_path, [model], [target], methods=["network"], encoder=encoder)
-    (scores,) = result.targets
+    (scores,) = result.sets
     blind = [one for one in scores.sectors if one.blind]
     found = np.concatenate([one.positions for one in blind])
     assert set(found) <= set(range(75, 90))
@@ -103,17 +103,17 @@ def test_a_generator_of_everything_is_blind_nowhere(tmp_path):
     encoder, _, target = scene()
     whole = LinearModel(6, (1, 8, 8), seed=4, name="whole")
     (result,) = run(tmp_path, [whole], [target], methods=["network"], encoder=encoder)
-    assert not any(one.blind for one in result.targets[0].sectors)
+    assert not any(one.blind for one in result.sets[0].sectors)
 
 
 def test_a_generator_that_lacks_something_covers_less(tmp_path):
     encoder, narrow, _ = scene()
     images = source_of(encoder.decode(encoder.sample(90, seed=8)))
-    target = TargetSet("set", images, images.ids)
+    target = ImageSet("set", images, images.ids)
     whole = LinearModel(6, (1, 8, 8), seed=4, name="whole")
     first, second = run(tmp_path, [narrow, whole], [target], methods=["network"], encoder=encoder)
-    assert first.targets[0].coverage.recall.value < second.targets[0].coverage.recall.value
-    assert first.targets[0].coverage.record["encoder"] == "encoder"
+    assert first.sets[0].coverage.recall.value < second.sets[0].coverage.recall.value
+    assert first.sets[0].coverage.record["encoder"] == "encoder"
 
 
 def test_a_search_that_finds_the_own_images_is_reliable_and_gives_the_limit(tmp_path):
@@ -123,7 +123,7 @@ def test_a_search_that_finds_the_own_images_is_reliable_and_gives_the_limit(tmp_
     assert list(result.own.reproductions) == ["search"]
     assert result.calibration < 0.05
     assert result.reliable
-    (scores,) = result.targets
+    (scores,) = result.sets
     assert scores.limit == scores.reproductions["search"].mean_mse
     assert set(scores.worst_first[:4]) == {16, 17, 18, 19}
     # The best that there is: the projection on what the generator can make.
@@ -164,7 +164,7 @@ def test_the_error_is_split_into_limit_encoder_gap_and_map_gap(tmp_path):
     (result,) = run(
         tmp_path, [model], [target], methods=["network", "search"], mapped=(shrinking, source)
     )
-    (scores,) = result.targets
+    (scores,) = result.sets
     by = scores.reproductions
     assert scores.mse == pytest.approx(np.minimum(by["network"].mse, by["search"].mse))
     total = scores.limit.value + scores.encoder_gap.value + scores.map_gap.value
@@ -179,9 +179,9 @@ def test_the_error_is_split_into_limit_encoder_gap_and_map_gap(tmp_path):
 
 def test_errors_of_a_support_set_are_by_its_sectors(tmp_path):
     _, model, target = scene(n=24, odd=8)
-    numbered = TargetSet("set", target.images, target.ids, np.arange(24) // 8, (3, 1))
+    numbered = ImageSet("set", target.images, target.ids, np.arange(24) // 8, (3, 1))
     (result,) = run(tmp_path, [model], [numbered], methods=["network"])
-    (scores,) = result.targets
+    (scores,) = result.sets
     assert [one.number for one in scores.sectors if one.blind] == [2]
     assert scores.variables == (3, 1)
     assert scores.sectors[0].own_share is None
@@ -239,7 +239,7 @@ def test_methods_that_a_model_cannot_do_are_left_out_and_named(tmp_path):
 
 def test_a_target_is_called_by_its_file_unless_two_have_one_name():
     texts = ["own:8", "a/x.zip:10", "b/x.zip:10", "c/y.zip:10", "c/x.zip"]
-    names = [TargetName.parse(text) for text in texts]
+    names = [SetName.parse(text) for text in texts]
     assert titles_of(names) == ["own:8", "a/x.zip:10", "b/x.zip:10", "y.zip:10", "x.zip"]
 
 
@@ -255,7 +255,7 @@ def test_a_target_is_called_by_its_file_unless_two_have_one_name():
     ],
 )
 def test_a_number_stands_after_the_last_colon(text, path, n):
-    assert TargetName.parse(text) == TargetName(text, path, n)
+    assert SetName.parse(text) == SetName(text, path, n)
 
 
 def test_a_ratio_of_errors_that_are_all_equal_has_no_width():
@@ -270,7 +270,7 @@ def test_what_is_wrong_is_said_before_any_work(tmp_path):
         run(tmp_path, [model, model], [target])
     with pytest.raises(ModelError, match=r"bare .* has no encoder for the method network"):
         run(tmp_path, [model, generator], [target], methods=["network"])
-    with pytest.raises(ImageError, match="the target set is given twice"):
+    with pytest.raises(ImageError, match="the image set set is given twice"):
         run(tmp_path, [model], [target, target])
     with pytest.raises(ModelError, match=r"bare .* has no encoder to group images with"):
         run(tmp_path, [model], [target], encoder=generator)
@@ -297,6 +297,6 @@ def test_a_map_of_other_spaces_is_refused(tmp_path):
 
 def test_images_that_are_cut_to_another_frame_are_refused(tmp_path):
     _, model, target = scene(n=10, odd=2)
-    cut = TargetSet("set", target.images, target.ids, shown=Frame("0,0,0.5,0.5"))
+    cut = ImageSet("set", target.images, target.ids, shown=Frame("0,0,0.5,0.5"))
     with pytest.raises(ImageError, match=r"cut to the frame .* but narrow sees full: give"):
         run(tmp_path, [model], [cut])

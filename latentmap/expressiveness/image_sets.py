@@ -1,4 +1,4 @@
-"""Target sets: the images that generators are asked to reproduce.
+"""Image sets: what generators are asked to reproduce.
 
 They are a generator's own, those of a data set, or a support set. Shapes: ``n`` images.
 """
@@ -23,8 +23,8 @@ OWN = "own"
 
 
 @dataclass(frozen=True)
-class TargetName:
-    """A target set as a user names it: ``own:256``, ``faces.zip:256`` or ``support.h5``.
+class SetName:
+    """An image set as a user names it: ``own:256``, ``faces.zip:256`` or ``support.h5``.
 
     ``path`` is None for a generator's own images; ``n`` is None for all of the images.
     """
@@ -39,7 +39,7 @@ class TargetName:
         return self.text if self.path is None else Path(self.text).name
 
     @classmethod
-    def parse(cls, text: str) -> TargetName:
+    def parse(cls, text: str) -> SetName:
         """What a text names: the number is what stands after the last colon.
 
         Raises:
@@ -52,7 +52,7 @@ class TargetName:
             n = int(number)
         if n is not None and n < 2:
             raise ImageError(
-                f"the target {text!r} must have at least 2 images, not {n}: give a larger number"
+                f"the image set {text!r} must have at least 2 images, not {n}: give a larger number"
             )
         if path != OWN:
             return cls(text, path, n)
@@ -61,14 +61,14 @@ class TargetName:
         return cls(text, None, n)
 
 
-def titles_of(names: Sequence[TargetName]) -> list[str]:
-    """What target sets are called: by their titles, but in full where several have one."""
+def titles_of(names: Sequence[SetName]) -> list[str]:
+    """What image sets are called: by their titles, but in full where several have one."""
     counts = Counter(name.title for name in names)
     return [name.title if counts[name.title] == 1 else name.text for name in names]
 
 
 @dataclass(frozen=True, eq=False)
-class TargetSet:
+class ImageSet:
     """The images of a data set or of a support set, with what is known of them.
 
     ``ids`` ``(n,)`` are their names. ``sector`` ``(n,)`` and ``variables`` are those of a support
@@ -84,9 +84,7 @@ class TargetSet:
     shown: Frame | None = None
 
     @classmethod
-    def of_images(
-        cls, images: ImageSource, n: int | None, *, name: str, seed: int = 0
-    ) -> TargetSet:
+    def of_images(cls, images: ImageSource, n: int | None, *, name: str, seed: int = 0) -> ImageSet:
         """``n`` random images of a data set, or all of them.
 
         Raises:
@@ -111,7 +109,7 @@ class TargetSet:
         n: int | None = None,
         name: str,
         seed: int = 0,
-    ) -> TargetSet:
+    ) -> ImageSet:
         """The images of a support set, or ``n`` random ones of it; out of the data set that it was
         built from, or else as its file holds them.
 
@@ -126,14 +124,14 @@ class TargetSet:
                 )
             chosen = np.random.default_rng(seed).choice(len(support), n, replace=False)
             support = support.take(np.sort(chosen))
-        target = cls(
+        image_set = cls(
             name,
             _images_of(support, images, name),
             support.ids,
             support.sector,
             tuple(support.settings["variables"]),
         )
-        return target if images is not None else replace(target, shown=support.frame)
+        return image_set if images is not None else replace(image_set, shown=support.frame)
 
     def seen_by(self, model: Model) -> Model:
         """The model as it sees these images.
