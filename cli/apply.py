@@ -83,6 +83,7 @@ def apply(
     outputs.check()
     linear_map = LinearMap.load(map_path)
     mapped, moved = None, None
+    names = (linear_map.source.model, linear_map.target.model)
     if codes_in is not None:
         codes = read_codes(codes_in, space=linear_map.source, frame=linear_map.source_frame)
         mapped = linear_map.apply(codes)
@@ -95,20 +96,23 @@ def apply(
             )
         coder = coding.open(data, recorded=linear_map.record.get("precision"))
         images = samples.open(data, linear_map, (source, target), coder, seed=seed)
+        names = (source.name, target.name)
         if outputs.codes_out is not None:
             mapped = map_images(linear_map, source, images, coder)
         if outputs.figure is not None:
             shown = images.subset(range(min(n_images, len(images))))
             moved = relocate(linear_map, source, target, shown, coder)
-    _write(linear_map, map_path, mapped, moved, outputs)
+    _write(linear_map, mapped, moved, outputs, map_path=map_path, names=names)
 
 
 def _write(
     linear_map: LinearMap,
-    map_path: Path,
     mapped: Codes | None,
     moved: Relocated | None,
     outputs: Outputs,
+    *,
+    map_path: Path,
+    names: tuple[str, str],
 ) -> None:
     """The codes and the picture, and what is said of them."""
     from latentmap.cli.output import print_json, warn_skipped
@@ -124,7 +128,6 @@ def _write(
         found |= {"codes": str(outputs.codes_out), "n": len(mapped), "space": asdict(mapped.space)}
         lines.append(f"{outputs.codes_out}: {len(mapped)} codes in {mapped.space}")
     if moved is not None and outputs.figure is not None:
-        names = linear_map.source.model, linear_map.target.model
         n = len(moved.originals)
         save_figure(relocation_grid(moved, *names), outputs.figure)
         found |= {"picture": str(outputs.figure), "images": n}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentmap.cli.bench_sets import AskedSets
+from latentmap.cli.bench_sets import BenchSets
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command
 from latentmap.cli.lists import NameList
@@ -125,7 +125,7 @@ def bench(
     if set(methods) == {"network"}:
         reason = "with no --methods but network, which does not search"
         refuse_given(context, ("steps", "starts"), reason)
-    asked = AskedSets.parse(context, set_texts, data)
+    asked = BenchSets.parse(context, set_texts, data)
     _check_outputs(outputs)
     models = [adjust(load(reference, device=device), label=label) for reference in references]
     options = BenchOptions(methods=methods or None, search=search.to_library())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AskedSets:
+class BenchSets:
     """The sets that generators are asked to reproduce; ``own`` is the number of own images, None
     where it is not said.
     """
@@ -27,7 +27,7 @@ class AskedSets:
     own: int | None
 
     @classmethod
-    def parse(cls, context: click.Context, texts: Sequence[str], data: DataOptions) -> AskedSets:
+    def parse(cls, context: click.Context, texts: Sequence[str], data: DataOptions) -> BenchSets:
         """What texts such as own:256, faces.zip:256 and support.h5 name.
 
         Raises:

@@ -36,7 +36,7 @@ def encode(
     Example:
       latentmap encode vae.safetensors svae.safetensors --data faces.zip --cache codes
     """
-    from latentmap.cli.output import print_json, warn
+    from latentmap.cli.output import print_json, warn_skipped
     from latentmap.encoders import load
 
     loaded = [load(reference, device=device) for reference in models]
@@ -64,5 +64,4 @@ def encode(
         return
     for codes in results:
         click.echo(f"{coding.cache}: {len(codes)} codes in {codes.space}")
-    for name in results[0].skipped:
-        warn(f"skipped {name}: it could not be read")
+    warn_skipped(list(dict.fromkeys(name for codes in results for name in codes.skipped)))

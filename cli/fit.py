@@ -62,6 +62,7 @@ def fit(
 
     request.check()
     check_choices(context, options)
+    outputs.check()
     source, target = request.load()
     path = outputs.out or Path(f"{source.name}-to-{target.name}.safetensors")
     figure = outputs.figure or (path.with_suffix(".png") if request.alone else None)

@@ -92,8 +92,11 @@ class FitRequest:
 
         return load(self.src, device=self.device), load(self.dst, device=self.device)
 
-    def open(self, source: Model, target: Model) -> Fitted:
-        """The pairs to fit on, and the images to score.
+    def open(
+        self, source: Model, target: Model, *, check: Callable[[int], object] | None = None
+    ) -> Fitted:
+        """The pairs to fit on, and the images to score. ``check`` is called with the number of
+        images to fit on, before any is encoded.
 
         Raises:
             LatentmapError: the images or their codes are not to be had.
@@ -118,6 +121,8 @@ class FitRequest:
             if self.data.limit is not None:
                 test = test.first_of(["test"], self.data.limit)
             images, members, record["support"] = self._members(images, test, coder)
+        if check is not None:
+            check(len(members or images.split(self.data.fitted_split)))
         training = training_pairs(
             source,
             target,

@@ -79,10 +79,10 @@ def estimate(
     from latentmap.encoders import load
     from latentmap.encoders.native import add_box
     from latentmap.encoders.sampling import adjust
-    from latentmap.model.framing import estimate_view
+    from latentmap.model.framing import find_box
 
     source, target = (load(reference, device=device) for reference in (maker, other))
-    found = estimate_view(
+    found = find_box(
         adjust(source, label=label),
         target,
         samples,

@@ -126,10 +126,10 @@ def invert(
         return
     worst = int(inverted.mse.argmax())
     click.echo(
-        f"{len(codes)} images in {codes.space} by {method}: mse {inverted.mse.mean():.5f}, SSIM "
-        f"{inverted.ssim.mean():.4f}, {seconds / len(codes):.2f} s an image; the worst is "
-        f"{printable(str(codes.ids[worst]))} with mse {inverted.mse[worst]:.5f}"
+        f"{len(codes)} images in {codes.space} by {method}, {seconds / len(codes):.2f} s an image; "
+        f"the worst is {printable(str(codes.ids[worst]))}"
     )
+    click.echo(inverted)
     for path in filter(None, (outputs.codes_out, outputs.figure)):
         click.echo(f"wrote {path}")
     warn_skipped(codes.skipped)

@@ -12,8 +12,6 @@ from latentmap.cli.map_methods import curve, methods
 from latentmap.cli.map_options import map_argument
 from latentmap.cli.options import force_option, json_option
 
-_LISTED = 8  # Variables that a line names.
-
 _out_option = click.option(
     "--out",
     required=True,
@@ -124,7 +122,7 @@ def inverse(map_path: Path, out: Path, as_json: bool, force: bool) -> None:
     from latentmap.mapping.summary import describe
 
     refuse_existing(out, force=force)
-    back = LinearMap.load(map_path).invert()
+    back = LinearMap.load(map_path).inverse()
     back.save(out)
     if as_json:
         print_json({"file": str(out), **describe(back)})
@@ -132,19 +130,3 @@ def inverse(map_path: Path, out: Path, as_json: bool, force: bool) -> None:
     click.echo(f"{out}: {back}")
     if "kept_variance" in back.figures:
         click.echo(f"there and back keeps {back.figures['kept_variance']:.4g} of the variance")
-
-
-def _list_variables(title: str, values: list[float]) -> None:
-    """The variables with the largest values and the median, in one line."""
-    import statistics
-
-    order = sorted(
-        (i for i, value in enumerate(values) if value == value), key=lambda i: -values[i]
-    )
-    named = ", ".join(f"{i}: {_short(values[i])}" for i in order[:_LISTED])
-    middle = statistics.median(values[i] for i in order) if order else float("nan")
-    click.echo(f"  {title}: {named}; median {_short(middle)}")
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -69,10 +69,9 @@ def methods(
     "--pairs",
     "sizes",
     type=NumberList("numbers of pairs", "16,64,all", every=True),
-    default="16,64,256,1024,all",
-    show_default=True,
     metavar="N,N,...",
-    help="On how many random pairs maps are fitted; `all` is all of them.",
+    help="On how many random pairs maps are fitted; `all` is all of them.  [default: those of 16, "
+    "64, 256 and 1024 that there are, and all]",
 )
 @number_option("--draws", default=5, help="How often each number of pairs is drawn.")
 @fit_options
@@ -81,7 +80,7 @@ def methods(
 def curve(
     context: click.Context,
     request: FitRequest,
-    sizes: tuple[int | None, ...],
+    sizes: tuple[int | None, ...] | None,
     draws: int,
     options: FitOptions,
     outputs: Outputs,
@@ -98,13 +97,13 @@ def curve(
     from latentmap.cli.output import print_json, warn_skipped
     from latentmap.relocation.curves import save_curve
     from latentmap.relocation.section import curve_section
-    from latentmap.relocation.several_maps import learning_curve
+    from latentmap.relocation.several_maps import curve_sizes, learning_curve
 
     request.check()
     check_choices(context, options)
     outputs.check(plot=True)
     source, target = request.load()
-    found = request.open(source, target)
+    found = request.open(source, target, check=lambda n: curve_sizes(sizes, n))
     grown = learning_curve(
         found.training,
         found.test,

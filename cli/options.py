@@ -123,6 +123,14 @@ cache_option = option(
     show_envvar=True,
     help="The folder where codes are kept.",
 )
+variables_option = number_option(
+    "-k",
+    "--variables",
+    "k",
+    metavar="K",
+    help="How many variables lead, by information gain; their signs make 2^K sectors.  [default: "
+    "7, or all of fewer]",
+)
 json_option = option(
     "--json",
     "as_json",

@@ -12,11 +12,11 @@ from latentmap.cli.options import (
     batch_size_option,
     class_option,
     device_option,
-    json_option,
     precision_option,
     refuse_given,
 )
-from latentmap.cli.sample_options import Drawing, Outputs, drawing_options, output_options
+from latentmap.cli.outputs import Outputs
+from latentmap.cli.sample_options import Drawing, drawing_options, output_options
 
 if TYPE_CHECKING:
     from latentmap.codes import Codes
@@ -46,7 +46,6 @@ _BATCH = 8
 @device_option
 @precision_option
 @batch_size_option
-@json_option
 @click.pass_context
 def sample(
     context: click.Context,
@@ -60,7 +59,6 @@ def sample(
     device: str,
     precision: Any,
     batch_size: int | None,
-    as_json: bool,
 ) -> None:
     """Draw codes from a model's prior, and show their images or keep them, or the codes.
 
@@ -88,7 +86,7 @@ def sample(
     codes = drawing.of(model)
     result: dict[str, Any] = {"model": reference, "space": codes.space.kind, "n": len(codes)}
     result |= _write(model, codes, drawing, outputs, batch_size=batch_size or _BATCH)
-    if as_json:
+    if outputs.as_json:
         print_json(result)
         return
     if outputs.codes_out is not None:

@@ -11,9 +11,9 @@ import click
 from latentmap.cli.declaring import number_option, output_option, together
 from latentmap.cli.options import (
     NumberRange,
-    force_option,
     seed_option,
 )
+from latentmap.cli.outputs import figure_option, result_outputs
 
 if TYPE_CHECKING:
     from latentmap.codes import Codes
@@ -55,31 +55,6 @@ class Drawing:
         )
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """What is written, as given on the command line."""
-
-    out: Path | None
-    figure: Path | None
-    codes_out: Path | None
-    force: bool
-
-    def check(self) -> None:
-        """Refuses what cannot be written, before any work is done."""
-        from latentmap.codes import require_code_suffix
-        from latentmap.files import refuse_equal, refuse_existing
-        from latentmap.report import require_picture_suffix
-
-        refuse_equal({"--out": self.out, "--figure": self.figure, "--codes-out": self.codes_out})
-        for path in (self.out, self.figure, self.codes_out):
-            if path is not None:
-                refuse_existing(path, force=self.force)
-        if self.figure is not None:
-            require_picture_suffix(self.figure)
-        if self.codes_out is not None:
-            require_code_suffix(self.codes_out)
-
-
 drawing_options = together(
     "drawing",
     Drawing,
@@ -112,13 +87,10 @@ drawing_options = together(
     ),
     seed_option,
 )
-output_options = together(
-    "outputs",
-    Outputs,
+output_options = result_outputs(
     output_option(
         "--out", "The images with their codes, as a pack (.h5) that --data takes everywhere."
     ),
-    output_option("--figure", "One picture of all images."),
+    figure_option("One picture of all images."),
     output_option("--codes-out", "The codes, .npz or .h5."),
-    force_option,
 )

@@ -17,6 +17,7 @@ from latentmap.cli.options import (
     device_option,
     refuse_given,
     seed_option,
+    variables_option,
 )
 from latentmap.cli.outputs import Outputs, result_outputs
 
@@ -74,13 +75,7 @@ class AskedSet:
 set_options = together(
     "asked",
     AskedSet,
-    number_option(
-        "-k",
-        "--variables",
-        "k",
-        metavar="K",
-        help="Leading variables, whose signs make the 2^K sectors.  [default: 7]",
-    ),
+    variables_option,
     click.option(
         "--threshold",
         default="auto",

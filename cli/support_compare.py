@@ -17,6 +17,7 @@ from latentmap.cli.options import (
     device_option,
     refuse_given,
     seed_option,
+    variables_option,
 )
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 from latentmap.cli.support_build import STRATEGIES, parse_threshold
@@ -33,7 +34,7 @@ class AskedSets:
     sizes: tuple[int, ...]
     strategies: tuple[Any, ...]
     draws: int
-    k: int
+    k: int | None
     threshold: float | Literal["auto"]
     chosen_in: Literal["src", "dst"]
     n_images: int
@@ -74,14 +75,7 @@ sets_options = together(
         default=5,
         help="How often each strategy chooses a set of each size, by other seeds.",
     ),
-    number_option(
-        "-k",
-        "--variables",
-        "k",
-        default=7,
-        metavar="K",
-        help="For sectors: leading variables, whose signs make the 2^K sectors.",
-    ),
+    variables_option,
     click.option(
         "--threshold",
         default="auto",

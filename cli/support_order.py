@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import Command, number_option
+from latentmap.cli.declaring import Command
 from latentmap.cli.options import (
     CoderOptions,
     coder_options,
     device_option,
     seed_option,
+    variables_option,
 )
 from latentmap.cli.outputs import Outputs, figures_option, result_outputs
 
@@ -20,24 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from latentmap.codes import Codes
     from latentmap.images import ImageSource
     from latentmap.model import Model
     from latentmap.support import Ordering
-
-_LEADING = 7
 
 
 @click.command(cls=Command)
 @click.argument("model", metavar="MODEL")
 @data_options
-@number_option(
-    "-k",
-    "--variables",
-    "leading",
-    metavar="K",
-    help="How many leading variables, and their order, are to be sure.  [default: 7, or all of "
-    "fewer]",
-)
+@variables_option
 @click.option(
     "--exhaustive",
     is_flag=True,
@@ -60,7 +53,7 @@ _LEADING = 7
 def order(
     model: str,
     data: DataOptions,
-    leading: int | None,
+    k: int | None,
     exhaustive: bool,
     at: str | None,
     seed: int,
@@ -86,7 +79,7 @@ def order(
     from latentmap.cli.output import command_line, print_json, warn_skipped
     from latentmap.encoders import load
     from latentmap.relocation.curves import require_plots
-    from latentmap.support import order_variables
+    from latentmap.support import SupportOptions, order_variables
     from latentmap.support.ordering import check_leading
 
     if at is not None and outputs.figures is None:
@@ -96,7 +89,7 @@ def order(
     if figures is not None:
         require_plots(pictures["gains"])
     loaded = load(model, device=device)
-    leading = leading or min(_LEADING, loaded.latent_dim)
+    leading = SupportOptions(k=k).leading(loaded.latent_dim)
     check_leading(loaded, leading)
     images = data.open()
     start = None if at is None else _find(images, at)
@@ -109,8 +102,7 @@ def order(
         figures.mkdir(exist_ok=True)
         code = torch.from_numpy(ordering.mean)
         if start is not None:
-            (codes,) = coder.codes([loaded], images)
-            code = _code_of(codes, start)
+            code = _code_of(coder.passing(loaded, images.subset([start])), str(images.ids[start]))
         _draw(pictures, loaded, ordering, code)
     if outputs.as_json:
         made_by = {"command": command_line(), "reference": model}
@@ -129,12 +121,16 @@ def _draw(pictures: Mapping[str, Path], model: Model, ordering: Ordering, code: 
     save_figure(traversals_figure(model, ordering, code), pictures["traversals"])
 
 
-def _find(images: ImageSource, name: str) -> str:
-    """The id of the image that is called ``name``, in full or after the last slash."""
+def _find(images: ImageSource, name: str) -> int:
+    """The position of the image that is called ``name``, in full or after the last slash."""
     from latentmap.errors import ImageError
     from latentmap.images.naming import base_name
 
-    found = [str(one) for one in images.ids if name in (str(one), base_name(str(one)))]
+    found = [
+        position
+        for position, one in enumerate(map(str, images.ids))
+        if name in (one, base_name(one))
+    ]
     if len(found) != 1:
         raise ImageError(
             f"{len(found) or 'none'} of the {len(images)} images of {images.path} is called "
@@ -143,13 +139,10 @@ def _find(images: ImageSource, name: str) -> str:
     return found[0]
 
 
-def _code_of(codes: Any, name: str) -> Any:
-    """The code ``(d,)`` of the image with this id."""
-    import numpy as np
-
+def _code_of(codes: Codes, name: str) -> Any:
+    """The one code ``(d,)`` of an image."""
     from latentmap.errors import ImageError
 
-    row = np.flatnonzero(codes.ids == name)
-    if not len(row):
+    if not len(codes):
         raise ImageError(f"{name} could not be read, so it has no code: start from another image")
-    return codes.take(row).vectors[0]
+    return codes.vectors[0]

@@ -59,6 +59,7 @@ def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
 @click.option(
     "--mixing",
     type=NumberRange(0, 1),
+    metavar="SHARE",
     default=0.0,
     show_default=True,
     help="Share of the images that mix the layers of two codes, published as 0.9; small images "

@@ -52,11 +52,19 @@ count_option = functools.partial(
     click.option, type=click.IntRange(min=1), show_default=True, metavar="N"
 )
 rate_option = functools.partial(
-    click.option, type=NumberRange(min=0, min_open=True), show_default=True
+    click.option,
+    type=NumberRange(min=0, min_open=True),
+    show_default=True,
+    metavar="NUMBER",
 )
-weight_option = functools.partial(click.option, type=NumberRange(min=0), show_default=True)
+weight_option = functools.partial(
+    click.option, type=NumberRange(min=0), show_default=True, metavar="WEIGHT"
+)
 share_option = functools.partial(
-    click.option, type=NumberRange(min=0, max=1, max_open=True), show_default=True
+    click.option,
+    type=NumberRange(min=0, max=1, max_open=True),
+    show_default=True,
+    metavar="SHARE",
 )
 latent_dim_option = functools.partial(count_option, "--latent-dim", help="Latent variables.")
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from latentmap.cache.encoding import BATCH_SIZE, encode_batches
+from latentmap.cache.encoding import BATCH_SIZE, encode, encode_batches
 from latentmap.cache.entry_writer import EntryWriter
 from latentmap.cache.latent_cache import LatentCache
 from latentmap.cache.manifest import EntryKey
@@ -50,7 +50,7 @@ class Coder:
     batch_size: int | None = None
     on_error: OnError = "stop"
     workers: int | None = None
-    stage: Stage = silent
+    stage: Stage = field(default=silent, repr=False)
 
     @classmethod
     def of(cls, given: CoderLike) -> Coder:
@@ -79,19 +79,37 @@ class Coder:
                 ``stop``.
             ModelError: a model has no encoder, and did not make the images.
         """
-        with self.stage("reading images") as progress:
-            images.examine(progress)
         made = [images.codes_in(model.space) for model in models]
         missing = [model for model, codes in zip(models, made, strict=True) if codes is None]
         for model in missing:
-            if not model.can_encode:
-                raise ModelError(
-                    f"{model.name} has no encoder: give it one with `latentmap train inversion`, "
-                    "or take images that it makes itself (--samples)"
-                )
+            _require_encoder(model)
+        with self.stage("reading images") as progress:
+            images.examine(progress)
         with self.stage("encoding") as progress:
             encoded = iter(self._encoded(missing, images, progress))
         return [next(encoded) if codes is None else codes for codes in made]
+
+    def passing(self, model: Model, images: ImageSource) -> Codes:
+        """The codes of a few images, had as by ``codes``, but not kept where they are computed.
+
+        Raises:
+            CacheError, ImageError, ModelError: as ``codes`` raises them.
+        """
+        codes = images.codes_in(model.space)
+        if codes is None:
+            _require_encoder(model)
+            codes = self._find(EntryKey.of(model, images, precision=self.precision), images)
+        if codes is None:
+            return encode(
+                model,
+                images,
+                batch_size=self.batch_size or BATCH_SIZE,
+                precision=self.precision,
+                on_error=self.on_error,
+                workers=self.workers,
+            )
+        self._refuse_skipped(codes.skipped)
+        return replace(codes, space=model.space)
 
     def pairs(self, source: Model, target: Model, images: ImageSource) -> Pairs:
         """The codes of ``images`` in the spaces of two models, joined by image.
@@ -179,6 +197,14 @@ class Coder:
                 f"{ids[0]}{others} could not be read when these images were encoded: "
                 "repair what is broken, or go on without it (--on-error skip)"
             )
+
+
+def _require_encoder(model: Model) -> None:
+    if not model.can_encode:
+        raise ModelError(
+            f"{model.name} has no encoder: give it one with `latentmap train inversion`, or take "
+            "images that it makes itself (--samples), or a pack of them (`latentmap sample --out`)"
+        )
 
 
 # What functions take that need codes.

@@ -53,6 +53,9 @@ class LatentCache:
         self.checksums = checksums
         self._access = Access(self.entries.storage, shard_bytes, shard_seconds, notify)
 
+    def __repr__(self) -> str:
+        return f"LatentCache({str(self.path)!r})"
+
     def find(self, key: EntryKey) -> Codes | None:
         """The codes with this key, still on disk; None unless all images were committed.
 

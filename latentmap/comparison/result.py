@@ -21,7 +21,7 @@ from latentmap.comparison.similarity import Similarities
 from latentmap.intervals import Estimate
 from latentmap.mapping import LinearMap, SharedFactors
 from latentmap.relocation.scores import Figures
-from latentmap.report import Shown, Table
+from latentmap.report import Shown, Table, with_interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +80,12 @@ class ModelPair:
     target_walk: torch.Tensor
     methods: Sequence[MethodFigures]
     failed: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        r2, efficiency = (
+            with_interval(one, 3) for one in (self.figures.r2, self.figures.efficiency)
+        )
+        return f"<ModelPair {self.source} to {self.target}: R2 {r2}, efficiency {efficiency}>"
 
     def to_json(self) -> dict[str, Any]:
         """All but tensors: each figure with ``_low`` and ``_high``, None where not defined."""

@@ -97,6 +97,9 @@ class Similarities:
     n: int
     permutations: int
 
+    def __repr__(self) -> str:
+        return f"<Similarities: {', '.join(self.matrices)}, on {self.n} images>"
+
 
 def compare_codes(
     codes: Sequence[Tensor],

@@ -78,10 +78,11 @@ def bench(
     With an ``encoder``, the figures of coverage are measured on its codes, and images that are in
     no sectors are grouped by these, so that errors are known by group; its own errors say which
     images are hard for any model. ``mapped`` is a map into the space of one of the models, and the
-    model that it comes from: codes of the image_sets are carried through it. Own images are kept in
-    the cache of ``coder``; ``record`` goes into each result, and so do the methods that were
-    ``left_out`` for lack of a network, by the name of the result. Where models have one name,
-    results have more in theirs: the kind of the space, or some of the fingerprint.
+    model that it comes from: codes of the image sets are carried through it. Own images are kept in
+    the cache of ``coder``; codes are found anew, in float32. ``record`` goes into each result, and
+    so do the methods that were ``left_out`` for lack of a network, by the name of the result. Where
+    models have one name, results have more in theirs: the kind of the space, or some of the
+    fingerprint.
 
     Raises:
         ModelError: a model is given twice, or a method needs a network that it lacks.

@@ -16,9 +16,11 @@ from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Codes
 from latentmap.errors import ImageError, ModelError
 from latentmap.images import ImageSource
+from latentmap.intervals import mean_estimate
 from latentmap.inversion.code_search import SearchSettings, search_batch_size, search_codes
 from latentmap.model import Model
 from latentmap.progress import Progress
+from latentmap.report import Column, Measure, Row, Shown, Table
 from latentmap.ssim import ssim
 
 InversionMethod = Literal["network", "search", "hybrid"]
@@ -28,7 +30,7 @@ _READ = 256  # Images that are read at a time.
 
 
 @dataclass(frozen=True, eq=False)
-class Inverted:
+class Inverted(Shown):
     """Codes ``(n, d)`` of images, on the CPU, and how near their images come.
 
     ``mse`` ``(n,)`` is the mean squared error of pixels in [0, 1], ``ssim`` ``(n,)`` the structural
@@ -44,6 +46,21 @@ class Inverted:
     method: InversionMethod
     search: SearchSettings | None
     seed: int
+
+    def __repr__(self) -> str:
+        return f"<Inverted: {len(self.codes)} images by {self.method}>"
+
+    def tables(self) -> list[Table]:
+        errors = {"mse": self.mse, "SSIM": self.ssim}
+        columns = [
+            Column("mse", "mean squared error, pixels in [0, 1]", "low"),
+            Column("SSIM", "structural similarity", "high"),
+        ]
+        cells = [
+            Measure.of(mean_estimate(part.double().numpy(), seed=self.seed))
+            for part in errors.values()
+        ]
+        return [Table("Errors", columns, [Row(cells)])]
 
     def to_json(self) -> dict[str, Any]:
         """The means and what made them; per image what is not the code."""
@@ -141,8 +158,9 @@ def invert_images(
     """The codes of some images with their ids, the images as the model sees them, ``(n, c, h, w)``
     in [0, 1], and what ``invert_tensor`` says of them; all in memory.
 
-    The codes that images were made of are not looked at: what is asked for is how well ``method``
-    finds them.
+    The codes that images were made of are not looked at, nor those of a cache: what is asked for is
+    how well ``method`` finds them. So of the coder its batch size and what it does with bad images
+    and with stages count; a search is in float32.
 
     Raises:
         ImageError: an image cannot be read and the coder does not skip it, or none can be read.

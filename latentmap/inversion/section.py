@@ -11,10 +11,9 @@ from typing import Any
 
 import torch
 
-from latentmap.intervals import mean_estimate
 from latentmap.inversion.inverting import Inverted
 from latentmap.model import Model
-from latentmap.report import Column, ImageRow, ImageRows, Measure, Row, Section, Table, section_id
+from latentmap.report import ImageRow, ImageRows, Section, section_id
 from latentmap.report.embedding import image_strip
 
 _SHOWN = 10
@@ -24,15 +23,6 @@ def inversion_section(
     model: Model, images: torch.Tensor, inverted: Inverted, *, record: Mapping[str, Any]
 ) -> Section:
     """Codes that were found for ``images``: how near they come, and the first of them."""
-    errors = {"mse": inverted.mse, "SSIM": inverted.ssim}
-    cells = [
-        Measure.of(mean_estimate(part.double().numpy(), seed=inverted.seed))
-        for part in errors.values()
-    ]
-    columns = [
-        Column("mse", "mean squared error, pixels in [0, 1]", "low"),
-        Column("SSIM", "structural similarity", "high"),
-    ]
     made = {**record, "model": model.fingerprint, "seed": inverted.seed}
     settings = None if inverted.search is None else asdict(inverted.search)
     identity = {**made, "space": model.space.kind, "method": inverted.method, "settings": settings}
@@ -54,6 +44,6 @@ def inversion_section(
         id,
         f"Inversion in {model.name}",
         [text],
-        [Table("Errors", columns, [Row(cells)]), shown],
+        [*inverted.tables(), shown],
         made,
     )

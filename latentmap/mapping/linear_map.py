@@ -168,7 +168,7 @@ class LinearMap(Shown):
             record=self._made_of(self, after),
         )
 
-    def invert(self) -> LinearMap:
+    def inverse(self) -> LinearMap:
         """The map back, by the pseudo-inverse: of all codes that this map takes to one, it gives
         the one nearest to the mean of the source codes.
 

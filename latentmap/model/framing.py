@@ -59,7 +59,7 @@ class Framing:
         return {**asdict(self), "box": list(self.box)}
 
 
-def estimate_view(
+def find_box(
     maker: Model,
     other: Model,
     samples: int,

@@ -41,6 +41,11 @@ class TrainingPairs:
         groups = None if self.groups is None else self.groups[index]
         return replace(self, pairs=self.pairs.take(index), groups=groups)
 
+    def coder_of(self, given: CoderLike) -> Coder:
+        """A coder that has codes in the precision of these."""
+        coder = Coder.of(given)
+        return replace(coder, precision=self.record.get("precision", coder.precision))
+
     def sample(self, n: int, *, seed: int = 0) -> TrainingPairs:
         """``n`` random pairs, none twice.
 

@@ -42,6 +42,9 @@ class Relocated:
     relocated: torch.Tensor
     skipped: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Relocated: {len(self.originals)} images>"
+
 
 def fit_training(
     training: TrainingPairs,
@@ -180,7 +183,7 @@ def relocate(
     """
     require_models(linear_map, source, target)
     source, target = as_fitted(linear_map, source, target)
-    (codes,) = Coder.of(coder).codes([source], images)
+    codes = Coder.of(coder).passing(source, images)
     shown = images.subset(np.flatnonzero(np.isin(images.ids, codes.ids)))
     parts = []
     for batch in shown.batches([source.view], batch_size=_BATCH):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.cache import Coder, CoderLike
+from latentmap.cache import CoderLike
 from latentmap.codes import Space
 from latentmap.errors import MapError, ModelError
 from latentmap.images import ImageSource
@@ -23,6 +23,7 @@ from latentmap.relocation.relocating import fit_training, score_models
 from latentmap.relocation.scores import Scores
 from latentmap.report import Shown, Table, with_interval
 
+_CURVE_SIZES = (16, 64, 256, 1024)
 _CURVE_FIGURES = ("l_mse", "r2", "m_mse", "efficiency")
 
 
@@ -90,7 +91,7 @@ def compare_methods(
     Raises:
         MapError: no method has a map.
     """
-    coder = Coder.of(coder)
+    coder = training.coder_of(coder)
     options = options or FitOptions()
     fitted, failed = [], {}
     for name, method in METHODS.items():
@@ -176,34 +177,47 @@ class LearningCurve(Shown):
         }
 
 
+def curve_sizes(sizes: Sequence[int | None] | None, n: int) -> list[int]:
+    """The numbers of pairs of a learning curve over ``n`` pairs, in order: None among them is all
+    of these; by default those of 16, 64, 256 and 1024 that there are, and all.
+
+    Raises:
+        MapError: a size is below 2 or above ``n``, or there is none.
+    """
+    if sizes is None:
+        sizes = [*(size for size in _CURVE_SIZES if size < n), None]
+    found = sorted({n if size is None else size for size in sizes})
+    wrong = [size for size in found if not 2 <= size <= n]
+    if wrong or not found:
+        raise MapError(
+            f"a learning curve takes sizes from 2 to the {n} training pairs, not "
+            f"{', '.join(map(str, wrong)) or 'none'}"
+        )
+    return found
+
+
 def learning_curve(
     training: TrainingPairs,
     test: ImageSource,
     coder: CoderLike,
     *,
-    sizes: Sequence[int | None],
+    sizes: Sequence[int | None] | None = None,
     draws: int = 5,
     options: FitOptions | None = None,
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
 ) -> LearningCurve:
     """Maps from random subsets of the training pairs, each size ``draws`` times, all scored on the
-    same images; a size of None is all pairs. ``record`` goes into the result.
+    same images; for ``sizes`` see ``curve_sizes``. ``record`` goes into the result.
 
     Raises:
         MapError: a size is below 2 or above the number of pairs, or a fit fails.
     """
-    coder = Coder.of(coder)
+    coder = training.coder_of(coder)
     options = options or FitOptions()
     every = len(training)
-    sizes = sorted({every if size is None else size for size in sizes})
-    wrong = [size for size in sizes if not 2 <= size <= every]
-    if wrong or not sizes:
-        raise MapError(
-            f"a learning curve takes sizes from 2 to the {every} training pairs, not "
-            f"{', '.join(map(str, wrong)) or 'none'}"
-        )
-    plan = [(size, draw) for size in sizes for draw in range(1 if size == every else draws)]
+    chosen = curve_sizes(sizes, every)
+    plan = [(size, draw) for size in chosen for draw in range(1 if size == every else draws)]
     maps = []
     with coder.stage("fitting") as progress:
         for done, (size, draw) in enumerate(plan):
@@ -213,7 +227,7 @@ def learning_curve(
                 progress(done + 1, len(plan))
     scores = score_models(maps, training.source, training.target, test, coder, seed=seed)
     points = []
-    for size in sizes:
+    for size in chosen:
         mine = [s for (n, _), s in zip(plan, scores, strict=True) if n == size]
         points.append(
             CurvePoint(size, len(mine), {f: _over_draws(mine, f) for f in _CURVE_FIGURES})

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import t as student
 
-from latentmap.cache import Coder, CoderLike
+from latentmap.cache import CoderLike
 from latentmap.codes import Codes, Pairs
 from latentmap.codes.codes import ArrayRows
 from latentmap.errors import MapError, SupportError
@@ -28,6 +28,7 @@ from latentmap.relocation import TrainingPairs, fit_training
 from latentmap.relocation.measuring import measure
 from latentmap.relocation.relocating import contains
 from latentmap.relocation.scores import figures_of
+from latentmap.support.building import SupportOptions
 from latentmap.support.ordering import order_by_gain
 from latentmap.support.sectors import check_count
 from latentmap.support.selection import STRATEGIES, Strategy, choose_support_set
@@ -42,16 +43,16 @@ class StrategyOptions:
     ``draws`` times by other seeds; random sets are always among them.
 
     Sets are chosen by the codes of one ``space``. Sectors are those of ``variables`` (None: the
-    ``k`` with the largest information gain) at a ``threshold``, see ``choose_support_set``. R2 is
-    of all test images, the efficiency, for which every map's images are decoded, of ``n_images``
-    random ones.
+    ``k`` with the largest information gain, by default 7, or all of fewer) at a ``threshold``, see
+    ``choose_support_set``. R2 is of all test images, the efficiency, for which every map's images
+    are decoded, of ``n_images`` random ones.
     """
 
     sizes: Sequence[int]
     strategies: Sequence[Strategy] = STRATEGIES
     draws: int = 5
     space: Literal["source", "target"] = "source"
-    k: int = 7
+    k: int | None = None
     variables: Sequence[int] | None = None
     threshold: float | Literal["auto"] = "auto"
     n_images: int = 256
@@ -78,7 +79,11 @@ class StrategyOptions:
         if self.draws < 2:
             raise SupportError(f"error bars need at least 2 draws, not {self.draws}")
         if "sectors" in self.strategies and self.variables is None:
-            check_count(self.k, model.latent_dim, n)
+            check_count(self.leading(model), model.latent_dim, n)
+
+    def leading(self, model: Model) -> int:
+        """How many variables lead in the space of a model."""
+        return SupportOptions(k=self.k).leading(model.latent_dim)
 
     @property
     def plan(self) -> list[tuple[Strategy, int, int]]:
@@ -112,7 +117,7 @@ def compare_strategies(
             images, or a fit fails.
         ImageError, CacheError, PairError: as encoding and pairing raise them.
     """
-    coder = Coder.of(coder)
+    coder = training.coder_of(coder)
     model = training.source if options.space == "source" else training.target
     options.check(model, len(training))
     training = replace(training, pairs=_in_memory(training.pairs))
@@ -171,13 +176,11 @@ def _leading(
         return [int(number) for number in options.variables]
     if "sectors" not in options.strategies:
         return None
-    images = training.images
+    k, images = options.leading(model), training.images
     candidates = images.subset(np.flatnonzero(np.isin(images.ids, codes.ids)))
     with stage("ordering variables", "decodes") as progress:
-        ordering = order_by_gain(
-            model, candidates, codes, leading=options.k, seed=seed, progress=progress
-        )
-    return [int(number) for number in ordering.order[: options.k]]
+        ordering = order_by_gain(model, candidates, codes, leading=k, seed=seed, progress=progress)
+    return [int(number) for number in ordering.order[:k]]
 
 
 def _unseen(training: TrainingPairs, scored: Pairs) -> np.ndarray:

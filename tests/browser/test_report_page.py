@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentmap.cache import LatentCache
-from latentmap.comparison import compare_models
+from latentmap.comparison import CompareOptions, compare_models
 from latentmap.comparison.section import comparison_report
 from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
@@ -31,9 +30,8 @@ def address(tmp_path_factory):
     result = compare_models(
         models,
         open_images(folder / "images.npy"),
-        cache=LatentCache(folder / "cache"),
-        permutations=9,
-        scored=20,
+        folder / "cache",
+        options=CompareOptions(permutations=9, scored=20),
     )
     write_report(folder / "report", comparison_report(result))
     return (folder / "report" / PAGE).as_uri()

@@ -119,7 +119,7 @@ def test_training_lists_what_it_skipped(workdir):
     words += ["--epochs", "1", "--out", "v.safetensors", "--on-error", "skip", "--json"]
     result = run(*words)
     assert json.loads(result.stdout)["skipped"] == ["b.png"]
-    assert "skipped b.png: it could not be read" in result.stderr
+    assert "skipped 1 images that could not be read: b.png" in result.stderr
 
 
 def test_models_are_listed_and_described(workdir):

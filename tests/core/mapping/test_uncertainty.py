@@ -91,4 +91,4 @@ def test_directions_of_another_size_and_too_few_pairs_are_refused():
 def test_a_map_made_of_maps_knows_no_covariance():
     linear_map = fitted(*draw(50, WEIGHT, 3))
     with pytest.raises(MapError, match="needs the moments of the pairs"):
-        predict(linear_map.invert(), torch.zeros(1, 3))
+        predict(linear_map.inverse(), torch.zeros(1, 3))

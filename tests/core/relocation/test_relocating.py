@@ -18,6 +18,7 @@ from latentmap.relocation import (
     score_models,
     training_pairs,
 )
+from latentmap.relocation.several_maps import curve_sizes, learning_curve
 
 
 def scene(folder: Path, *, n: int = 200) -> tuple[LinearModel, LinearModel, ImageSource]:
@@ -134,3 +135,27 @@ def test_other_models_are_refused_before_any_work(tmp_path):
     with pytest.raises(SpaceError, match=r"goes to z of b .*--dst, not a \(z of a"):
         relocate(linear_map, source, source, images, cache)
     assert not (tmp_path / "empty").exists()
+
+
+def test_scores_are_of_codes_in_the_precision_of_the_pairs(tmp_path):
+    source, target, images = scene(tmp_path)
+    coder = Coder(LatentCache(tmp_path / "cache"), precision="bfloat16")
+    training = training_pairs(source, target, images, coder)
+    grown = learning_curve(training, images.split("test"), tmp_path / "cache", sizes=[None])
+    assert grown.record["precision"] == grown.record["score_precision"] == "bfloat16"
+
+
+def test_relocated_images_leave_no_codes_behind(tmp_path):
+    source, target, images = scene(tmp_path)
+    cache = LatentCache(tmp_path / "cache")
+    linear_map = fit_models(source, target, images, cache)
+    kept = len(cache.entries.all())
+    relocate(linear_map, source, target, images.subset([3, 1]), cache)
+    relocate(linear_map, source, target, images.subset([3, 1]), LatentCache(tmp_path / "none"))
+    assert len(cache.entries.all()) == kept
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(("n", "sizes"), [(10, [10]), (300, [16, 64, 256, 300])])
+def test_a_curve_takes_the_sizes_that_there_are(n, sizes):
+    assert curve_sizes(None, n) == sizes
