@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
@@ -20,9 +20,6 @@ from latentmap.cli.options import (
     variables_option,
 )
 from latentmap.cli.outputs import Outputs, result_outputs
-
-if TYPE_CHECKING:
-    from latentmap.images import ImageSource
 
 # A test compares these with the library's own list, which cannot be imported here without torch.
 STRATEGIES = ("sectors", "random", "farthest", "kmeans", "doptimal", "leverage")
@@ -150,8 +147,9 @@ def build(
       latentmap support build svae.safetensors --data faces.zip --threshold 1 --strict --out far.h5
       latentmap support build svae.safetensors --data faces.zip --strategy kmeans --out centers.h5
     """
-    from latentmap.cli.output import command_line, print_json, warn_skipped
+    from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.encoders import load
+    from latentmap.images.excluding import without_listed
     from latentmap.report import as_text
     from latentmap.support import SupportOptions, build_support_set
     from latentmap.support.spread import Spread
@@ -165,7 +163,9 @@ def build(
     options.check(loaded.latent_dim)
     images = data.open()
     if exclude is not None:
-        images = _without(images, exclude)
+        images, unknown = without_listed(images, exclude)
+        if unknown:
+            warn(unknown)
     options.check(loaded.latent_dim, len(images))
     record: dict[str, Any] = {
         "command": command_line(),
@@ -185,30 +185,3 @@ def build(
     spread = support.settings.get("spread")
     click.echo(f"{outputs.out}: {support.summary}")
     click.echo(as_text(built_tables(support, spread and Spread.from_json(spread))))
-
-
-def _without(images: ImageSource, path: Path) -> ImageSource:
-    """The images whose ids, full or after the last slash, are not in a text file."""
-    import numpy as np
-
-    from latentmap.cli.output import warn
-    from latentmap.errors import SupportError
-    from latentmap.images.naming import match_names
-
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SupportError(f"{path} cannot be read as a list of ids ({error})") from error
-    given = {line.strip() for line in lines if line.strip()}
-    left_out, unknown = match_names(images.ids, given)
-    if unknown:
-        warn(
-            f"{len(unknown)} of {len(given)} ids of {path} are not among the {len(images)} images "
-            f"({min(unknown)} is one)"
-        )
-    if left_out.all():
-        raise SupportError(
-            f"{path} excludes all {len(images)} images of {images.path}: nothing is left to choose "
-            "from"
-        )
-    return images.subset(np.flatnonzero(~left_out))

@@ -16,29 +16,24 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 )
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import Codes, pair
+from latentmap.codes import Codes
 from latentmap.comparison.indexes import FEWEST
 from latentmap.comparison.journeys import CodeFigures, code_errors, code_figures
-from latentmap.comparison.kinds import kind_of_relocation
 from latentmap.comparison.layout import lay_out
 from latentmap.comparison.material import Material
-from latentmap.comparison.methods import compare_methods_of_pair
-from latentmap.comparison.pictures import ImageFigures, Maps, examples_of, image_figures, walk
-from latentmap.comparison.result import ComparedModel, Composition, ModelComparison, ModelPair
+from latentmap.comparison.pairs import Found, pairs_of
+from latentmap.comparison.pictures import ImageFigures, Maps, examples_of, image_figures
+from latentmap.comparison.result import ComparedModel, Composition, ModelComparison
 from latentmap.comparison.similarity import compare_codes
 from latentmap.comparison.spaces import maps_between
 from latentmap.errors import MapError, ModelError, PairError
 from latentmap.images import ImageSource, Split
-from latentmap.mapping import Method, shared_factors
+from latentmap.mapping import Method
 from latentmap.mapping.gathering import moments_of_spaces
 from latentmap.mapping.methods import find_method
 from latentmap.model import Model
-from latentmap.progress import Stage
-from latentmap.relocation import TrainingPairs
-from latentmap.relocation.scores import Figures
 
 _EXAMPLES = 10
-_FACTORS = 3  # That are walked along.
 _SHORT = 6  # Digits of a fingerprint that tell two models of one name apart.
 
 
@@ -146,13 +141,13 @@ def compare_models(
         )
     scored = _draw(len(test[0]), options.scored, seed)
     seen = [codes.take(scored) for codes in test]
-    found = _Found(
+    found = Found(
         models, material, maps, ways, _pictures(models, material, maps, seen, seed, coder)
     )
     few = [codes.take(np.arange(min(_EXAMPLES, len(codes)))) for codes in seen]
     return ModelComparison(
         models=_described(models, references, found.pictures),
-        pairs=_pairs(found, options.methods, seed, coder.stage),
+        pairs=pairs_of(found, options.methods, seed, coder.stage),
         compositions=_compositions(ways),
         similarities=similarities,
         layout=lay_out(_r2_matrix(len(models), ways)),
@@ -219,75 +214,6 @@ def _r2_matrix(n: int, ways: CodeFigures) -> np.ndarray:
     for place, estimate in ways.r2.items():
         r2[place] = estimate.value
     return r2
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """What is known of all models before each pair of them is looked at."""
-
-    models: Sequence[Model]
-    material: Material
-    maps: Maps
-    ways: CodeFigures
-    pictures: ImageFigures
-
-
-def _pairs(
-    found: _Found, methods: Sequence[str | Method], seed: int, stage: Stage
-) -> dict[tuple[int, int], ModelPair]:
-    """All that is known of every ordered pair of models."""
-    pairs = {}
-    with stage("following shared factors") as progress:
-        for done, place in enumerate(found.maps):
-            pairs[place] = _pair(found, place, methods=methods, seed=seed)
-            if progress:
-                progress(done + 1, len(found.maps))
-    return pairs
-
-
-def _pair(
-    found: _Found, place: tuple[int, int], *, methods: Sequence[str | Method], seed: int
-) -> ModelPair:
-    """All that is known of the way from one model to another."""
-    i, j = place
-    models, material = found.models, found.material
-    ways, pictures, linear_map = found.ways, found.pictures, found.maps[place]
-    with threadpool_limits(1):
-        factors = shared_factors(linear_map.require_moments("shared factors"), linear_map.weight)
-    source_walk, target_walk = walk(models[i], models[j], linear_map, factors, count=_FACTORS)
-    train = material.train
-    training = TrainingPairs(
-        pair(train[i], train[j]),
-        models[i],
-        models[j],
-        material.images,
-        material.groups_of(train[i]),
-        {},
-    )
-    others, failed = compare_methods_of_pair(
-        training, test=(material.test[i], material.test[j]), methods=methods, seed=seed
-    )
-    return ModelPair(
-        source=i,
-        target=j,
-        kind=kind_of_relocation(models[i], models[j]),
-        linear_map=linear_map,
-        figures=Figures(
-            r_mse=pictures.reconstruction[i],
-            l_mse=ways.l_mse[place],
-            r2=ways.r2[place],
-            m_mse=pictures.relocated[place],
-            floor_mse=pictures.reconstruction[j],
-            baseline_mse=pictures.baseline[j],
-            efficiency=pictures.efficiency[place],
-        ),
-        cycle=ways.cycle[place],
-        factors=factors,
-        source_walk=source_walk,
-        target_walk=target_walk,
-        methods=others,
-        failed=failed,
-    )
 
 
 def _described(

@@ -119,7 +119,7 @@ def test_training_lists_what_it_skipped(workdir):
     words += ["--epochs", "1", "--out", "v.safetensors", "--on-error", "skip", "--json"]
     result = run(*words)
     assert json.loads(result.stdout)["skipped"] == ["b.png"]
-    assert "skipped 1 images that could not be read: b.png" in result.stderr
+    assert "skipped b.png: it could not be read" in result.stderr
 
 
 def test_models_are_listed_and_described(workdir):
@@ -182,7 +182,10 @@ def test_encoding_lists_what_it_skipped(workdir):
     words = ["encode", "vae.safetensors", "--data", "faces", "--cache", "codes"]
     assert "b.png" in run(*words, code=1).stderr
     result = run(*words, "--on-error", "skip")
-    assert "skipped b.png" in result.stderr and "2 codes" in result.stdout
+    assert (
+        "skipped 1 images that could not be read: b.png" in result.stderr
+        and "2 codes" in result.stdout
+    )
 
 
 def test_diagnosing_prints_the_figures():
