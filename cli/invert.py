@@ -79,14 +79,13 @@ def invert(
       latentmap invert gan.safetensors --data faces.zip --limit 64 --codes-out codes.h5
       latentmap invert stylegan.safetensors --data faces.zip --limit 64 --space w+ --figure grid.png
     """
-    from latentmap.cli.output import command_line, print_json, warn_skipped
+    from latentmap.cli.output import command_line
     from latentmap.encoders import load
     from latentmap.encoders.inverted import in_space
     from latentmap.encoders.sampling import adjust
     from latentmap.inversion import invert_images
     from latentmap.inversion.inverting import require_method
     from latentmap.inversion.section import inversion_section
-    from latentmap.printing import printable
 
     if method == "network":
         searching = ("steps", "starts", "perceptual", "prior")
@@ -112,22 +111,26 @@ def invert(
     _write(outputs, model, codes, pixels[:n_images], inverted)
     record = {"command": command_line(), "data": images.fingerprint}
     outputs.add_to_report(lambda: inversion_section(model, pixels, inverted, record=record))
+    made = {"model": reference, "data": images.fingerprint, "seconds": seconds}
+    _tell(codes, inverted, outputs, made)
+
+
+def _tell(codes: Codes, inverted: Inverted, outputs: Outputs, made: dict[str, Any]) -> None:
+    from latentmap.cli.output import print_json, warn_skipped
+    from latentmap.printing import printable
+
     if outputs.as_json:
-        result: dict[str, Any] = {
-            "model": reference,
-            "space": codes.space.kind,
-            "data": images.fingerprint,
-        }
-        result |= {"seconds": seconds, "skipped": list(codes.skipped), **inverted.to_json()}
+        result = {"model": made["model"], "space": codes.space.kind, **made}
+        result |= {"skipped": list(codes.skipped), **inverted.to_json()}
         for name, entry in zip(codes.ids, result["images"], strict=True):
             entry["id"] = str(name)
         written = {"codes": outputs.codes_out, "picture": outputs.figure}
         print_json(result | {name: str(path) for name, path in written.items() if path})
         return
-    worst = int(inverted.mse.argmax())
     click.echo(
-        f"{len(codes)} images in {codes.space} by {method}, {seconds / len(codes):.2f} s an image; "
-        f"the worst is {printable(str(codes.ids[worst]))}"
+        f"{len(codes)} images in {codes.space} by {inverted.method}, "
+        f"{made['seconds'] / len(codes):.2f} s an image; the worst is "
+        f"{printable(str(codes.ids[int(inverted.mse.argmax())]))}"
     )
     click.echo(inverted)
     for path in filter(None, (outputs.codes_out, outputs.figure)):

@@ -31,7 +31,9 @@ from latentmap.images import ImageSource, Split
 from latentmap.mapping import Method
 from latentmap.mapping.gathering import moments_of_spaces
 from latentmap.mapping.methods import find_method
+from latentmap.mapping.moments import JointMoments
 from latentmap.model import Model
+from latentmap.progress import Stage
 
 _EXAMPLES = 10
 _SHORT = 6  # Digits of a fingerprint that tell two models of one name apart.
@@ -122,12 +124,7 @@ def compare_models(
     references = references or [model.name for model in models]
     made = _record(options, coder, material, seed) | dict(record or {})
     compared = _compared(material, options, seed)
-    with coder.stage("gathering moments") as progress:
-        moments = moments_of_spaces(train, progress=progress)
-    # As in `shared_rank`: two threads wait for each other in work this small (measured, 30 maps on
-    # two busy processors: 41 s of processor time with two, 0.5 s with one).
-    with coder.stage("fitting") as progress, threadpool_limits(1):
-        maps = maps_between(moments, train, references=references, record=made, progress=progress)
+    moments, maps = _maps(train, references, made, coder.stage)
     with coder.stage("scoring codes") as progress, threadpool_limits(1):
         ways = code_figures(code_errors(test, maps, progress=progress), seed=seed)
     with coder.stage("comparing spaces") as progress, threadpool_limits(1):
@@ -157,6 +154,19 @@ def compare_models(
         n_scored=len(seen[0]),
         record=made,
     )
+
+
+def _maps(
+    train: Sequence[Codes], references: Sequence[str], made: Mapping[str, Any], stage: Stage
+) -> tuple[JointMoments, Maps]:
+    """The moments of all spaces in one pass, and the maps between them."""
+    with stage("gathering moments") as progress:
+        moments = moments_of_spaces(train, progress=progress)
+    # As in `shared_rank`: two threads wait for each other in work this small (measured, 30 maps on
+    # two busy processors: 41 s of processor time with two, 0.5 s with one).
+    with stage("fitting") as progress, threadpool_limits(1):
+        maps = maps_between(moments, train, references=references, record=made, progress=progress)
+    return moments, maps
 
 
 def _record(options: CompareOptions, coder: Coder, material: Material, seed: int) -> dict[str, Any]:

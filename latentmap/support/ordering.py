@@ -166,11 +166,6 @@ def order_by_gain(
     model.space.require(codes.space, f"codes for {model.name}")
     check_leading(model, leading)
     positions, rows = _join(images, codes)
-    if len(rows) < 2:
-        raise SupportError(
-            f"the gain of variables needs at least 2 images with codes, not {len(rows)}: give more "
-            "images"
-        )
     chosen = codes.take(rows)
     mean, variance = _moments(chosen, model)
     # Only z has a prior, whose mean is 0 and whose variance is 1.
@@ -237,6 +232,11 @@ def _join(images: ImageSource, codes: Codes) -> tuple[np.ndarray, np.ndarray]:
     _, positions, rows = np.intersect1d(
         images.ids, codes.ids, assume_unique=True, return_indices=True
     )
+    if len(rows) < 2:
+        raise SupportError(
+            f"the gain of variables needs at least 2 images with codes, not {len(rows)}: give more "
+            "images"
+        )
     return positions, rows
 
 

@@ -87,12 +87,13 @@ def choose_support_set(
     else:
         positions = RIVALS[strategy](candidates, size, seed=seed, progress=progress)
         chosen = _of_rival(positions, coordinates)
-    asked = {"size": size, "strict": strict, "seed": seed}
     settings = {
         "strategy": strategy,
         "k": len(leading),
         "variables": list(leading),
-        **asked,
+        "size": size,
+        "strict": strict,
+        "seed": seed,
         "images": codes.data,
         "model": codes.space.model,
         "versions": {name: version(name) for name in ("latentmap", "numpy", "torch")},
