@@ -33,12 +33,7 @@ _SHOWN = 10  # Images in a picture.
     report_option,
 )
 @click.pass_context
-def fit(
-    context: click.Context,
-    request: FitRequest,
-    options: FitOptions,
-    outputs: Outputs,
-) -> None:
+def fit(context: click.Context, request: FitRequest, options: FitOptions, outputs: Outputs) -> None:
     """Fit a linear map from the codes of one model to those of another, and score it.
 
     Without a data set, images are taken that a generator makes, whose codes are known: --samples of

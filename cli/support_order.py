@@ -84,9 +84,8 @@ def order(
 
     if at is not None and outputs.figures is None:
         raise click.UsageError("--at is where traversals start: add --figures, or leave it out")
-    figures = outputs.figures
     pictures = outputs.pictures(("gains", "traversals"))
-    if figures is not None:
+    if pictures:
         require_plots(pictures["gains"])
     loaded = load(model, device=device)
     leading = SupportOptions(k=k).leading(loaded.latent_dim)
@@ -98,8 +97,8 @@ def order(
         loaded, images, coder, leading=leading, exhaustive=exhaustive, seed=seed
     )
     warn_skipped(ordering.skipped)
-    if figures is not None:
-        figures.mkdir(exist_ok=True)
+    if outputs.figures is not None:
+        outputs.figures.mkdir(exist_ok=True)
         code = torch.from_numpy(ordering.mean)
         if start is not None:
             code = _code_of(coder.passing(loaded, images.subset([start])), str(images.ids[start]))

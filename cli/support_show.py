@@ -72,18 +72,16 @@ def show(
     if data.path is None:
         refuse_given(context, (*DATA_CHOICES, "seed"), "without --data")
     outputs.check()
-    figures = outputs.figures
     support = SupportSet.load(file)
     if sector is not None and sector >= len(support.occupancy):
         raise click.UsageError(
             f"--sector {sector}: the sectors of {file} are 0 to {len(support.occupancy) - 1}"
         )
-    if sector is not None and not (support.sector == sector).any() and figures is not None:
+    if sector is not None and not (support.sector == sector).any() and outputs.figures is not None:
         raise SupportError(
             f"{file} has no image of sector {sector}: it has {len(support)} of others"
         )
-    drawn = _drawn(support, data, file, figures)
-    pictures = outputs.pictures(drawn)
+    pictures = outputs.pictures(_drawn(support, data, file, outputs.figures))
     if "sectors" in pictures:
         require_plots(pictures["sectors"])
     images = None if data.path is None else data.open()
@@ -94,8 +92,8 @@ def show(
     elif "spread" in support.settings:
         spread = Spread.from_json(support.settings["spread"])
     shown = support if sector is None else support.take(support.sector == sector)
-    if figures is not None:
-        figures.mkdir(exist_ok=True)
+    if outputs.figures is not None:
+        outputs.figures.mkdir(exist_ok=True)
         _draw(pictures, support, shown, images, sector, title=file.stem)
     outputs.add_to_report(lambda: _section(file.stem, support, images, spread))
     if outputs.as_json:
