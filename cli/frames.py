@@ -82,6 +82,10 @@ def estimate(
     from latentmap.model.framing import find_box
 
     source, target = (load(reference, device=device) for reference in (maker, other))
+    if write and not maker.is_file():
+        raise click.UsageError(
+            f"{maker} is a bundled model, which stays as it is: add --no-write, or name a file"
+        )
     found = find_box(
         adjust(source, label=label),
         target,

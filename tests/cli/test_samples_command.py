@@ -223,3 +223,9 @@ def test_the_images_are_listed_with_the_cache_and_can_be_removed(workdir):
     # The codes are still there, and the images are made again when they are wanted.
     assert json.loads(run("cache", "list", "--cache", "codes", "--json").stdout)["entries"]
     run(*FIT, "--src", "vae.safetensors", "--dst", "gan.safetensors", "--force")
+
+
+def test_a_bundled_model_is_not_changed_by_the_box_that_is_found():
+    models = ["--src", "mnist-gan", "--dst", "mnist-vae"]
+    result = run("frames", "estimate", *models, "--samples", "64", code=2)
+    assert "mnist-gan is a bundled model, which stays as it is: add --no-write" in result.stderr
