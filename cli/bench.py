@@ -24,7 +24,12 @@ from latentmap.cli.options import (
     seed_option,
 )
 from latentmap.cli.outputs import Outputs, figures_option, report_option, result_outputs
-from latentmap.cli.search_options import METHODS, SearchOptions, search_options
+from latentmap.cli.search_options import (
+    METHODS,
+    SearchOptions,
+    decoder_precision_option,
+    search_options,
+)
 
 if TYPE_CHECKING:
     from latentmap.expressiveness import Expressiveness
@@ -72,6 +77,7 @@ if TYPE_CHECKING:
 @cache_option
 @batch_size_option
 @device_option
+@decoder_precision_option
 @result_outputs(
     figures_option("Draw images over their reproductions, and errors by sector, into this folder."),
     report_option,
@@ -92,6 +98,7 @@ def bench(
     cache: Path,
     batch_size: int | None,
     device: str,
+    precision: Any,
     outputs: Outputs,
 ) -> None:
     """Measure which images generators can reproduce: their own, those of a data set, a support set.
@@ -127,7 +134,10 @@ def bench(
         refuse_given(context, ("steps", "starts"), reason)
     asked = BenchSets.parse(context, set_texts, data)
     _check_outputs(outputs)
-    models = [adjust(load(reference, device=device), label=label) for reference in references]
+    models = [
+        adjust(load(reference, device=device), label=label, precision=precision)
+        for reference in references
+    ]
     options = BenchOptions(methods=methods or None, search=search.to_library())
     results = measure(
         models,

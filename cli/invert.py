@@ -19,7 +19,12 @@ from latentmap.cli.options import (
 )
 from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
 from latentmap.cli.sample import SPACE_KINDS
-from latentmap.cli.search_options import METHODS, WeightedSearchOptions, weighted_search_options
+from latentmap.cli.search_options import (
+    METHODS,
+    WeightedSearchOptions,
+    decoder_precision_option,
+    weighted_search_options,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
 @class_option
 @seed_option
 @device_option
+@decoder_precision_option
 @batch_size_option
 @result_outputs(
     output_option("--codes-out", "The codes, .npz or .h5."),
@@ -67,6 +73,7 @@ def invert(
     label: int | None,
     seed: int,
     device: str,
+    precision: Any,
     batch_size: int | None,
     outputs: Outputs,
 ) -> None:
@@ -93,7 +100,7 @@ def invert(
     if outputs.figure is None:
         refuse_given(context, ["n_images"], "without --figure")
     outputs.check()
-    model = adjust(load(reference, device=device), label=label)
+    model = adjust(load(reference, device=device), label=label, precision=precision)
     if space is not None:
         model = in_space(model, space)
     require_method(model, method)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentmap.cli.declaring import number_option, together
-from latentmap.cli.options import NumberRange
+from latentmap.cli.declaring import RUNNING, number_option, option, together
+from latentmap.cli.options import PRECISIONS, NumberRange
 
 if TYPE_CHECKING:
     from latentmap.inversion import SearchSettings
@@ -39,6 +39,16 @@ class WeightedSearchOptions(SearchOptions):
     prior: float
 
 
+# A search is through the decoder, whose arithmetic only StyleGAN lets one choose.
+decoder_precision_option = option(
+    "--precision",
+    title=RUNNING,
+    type=click.Choice(PRECISIONS),
+    callback=lambda _, __, value: None if value == "float32" else value,
+    default="float32",
+    show_default=True,
+    help="StyleGAN: arithmetic of its convolutions.",
+)
 _STEPS = number_option("--steps", default=500, help="At most so many steps from a start.")
 _STARTS = number_option(
     "--starts", default=4, help="Starts an image, of which the best is kept after a trial."

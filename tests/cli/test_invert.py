@@ -152,3 +152,14 @@ def test_a_search_starts_from_samples_of_a_class(conditional):
     assert CliRunner().invoke(main, [*bench, "--class", "1"]).exit_code == 0
     refused = CliRunner().invoke(main, bench)
     assert refused.exit_code == 1 and "with --class" in refused.stderr
+
+
+def test_the_arithmetic_of_a_stylegan_can_be_chosen(conditional):
+    words = (conditional, "--data", "few.npy", *FAST, "--class", "1", "--json")
+    plain, half = (
+        json.loads(run(*words, *more).stdout) for more in ((), ("--precision", "bfloat16"))
+    )
+    assert half["mse"] != plain["mse"]
+    assert half["mse"] == pytest.approx(plain["mse"], rel=0.1)
+    refused = run("gan.safetensors", "--data", "few.npy", *FAST, "--precision", "bfloat16", code=1)
+    assert "only a StyleGAN has a choice of precision" in refused.stderr
