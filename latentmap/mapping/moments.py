@@ -50,6 +50,9 @@ class Moments:
     centred: bool = True
     fast: bool = False
 
+    def __repr__(self) -> str:
+        return f"<Moments of {self.n:g} pairs, {self.p} to {self.q} variables>"
+
     @property
     def p(self) -> int:
         return len(self.mean_x)

@@ -46,6 +46,9 @@ class SharedFactors:
     source_share: Tensor
     correlation: Tensor
 
+    def __repr__(self) -> str:
+        return f"<SharedFactors: {len(self.share)}, the first of {float(self.share[0]):.3f}>"
+
     def traversal(self, k: int, steps: Tensor, moments: Moments) -> tuple[Tensor, Tensor]:
         """Codes ``(s, p)`` and ``(s, q)`` that walk along factor ``k`` from the means; ``steps``
         ``(s,)`` are in standard deviations.
