@@ -23,7 +23,7 @@ from latentmap.report import charts
 from latentmap.report.cells import cell_texts, decimals_of, is_number, number_in
 from latentmap.report.colours import level_of, level_styles
 from latentmap.report.drawing import HEIGHT, WIDTH, draw_plane
-from latentmap.report.parts import Block, ImageRow, Report, Section, Table
+from latentmap.report.parts import Block, ImageRow, Report, Row, Section, Table
 from latentmap.report.words import shown_number
 
 _SMALL = 48  # Images of fewer pixels keep their edges when they are enlarged.
@@ -60,12 +60,19 @@ def render(report: Report) -> str:
 def as_html(blocks: Sequence[Block]) -> str:
     """Blocks as a piece of HTML without style or script, for a notebook.
 
+    The rows of tables lead nowhere: what their links name is on a page alone.
+
     Example:
         >>> "<table" in as_html([Table("Nothing", [], [])])
         True
     """
     digest = hashlib.sha256(repr(blocks).encode(errors="backslashreplace")).hexdigest()
-    return _environment().get_template("piece.html").render(blocks=blocks, id=digest[:12])
+    alone = [_without_links(block) if isinstance(block, Table) else block for block in blocks]
+    return _environment().get_template("piece.html").render(blocks=alone, id=digest[:12])
+
+
+def _without_links(table: Table) -> Table:
+    return replace(table, rows=[Row(row.cells) for row in table.rows])
 
 
 @cache

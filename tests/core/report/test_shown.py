@@ -13,6 +13,8 @@ from latentmap.mapping import fit
 from latentmap.model import decode_all
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import evaluate
+from latentmap.report.page import as_html
+from latentmap.report.parts import Column, Row, Table
 from latentmap.support import choose_support_set
 
 
@@ -60,6 +62,12 @@ def test_a_notebook_shows_the_tables_that_are_printed(results):
     pairs = results[1]
     assert "&lt;b&gt;" in pairs._repr_html_()
     assert "z of <b>" in str(pairs)
+
+
+def test_a_row_leads_nowhere_outside_a_page():
+    table = Table("Maps", [Column("From")], [Row(["vae"], link="map-1")])
+    assert "vae" in as_html([table])
+    assert "href" not in as_html([table])
 
 
 def test_a_model_shows_images_of_a_few_codes():
