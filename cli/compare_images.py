@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from latentmap.cli.data_options import DataOptions, check_choice, data_options
-from latentmap.cli.declaring import IMAGES, number_option, option, together
-from latentmap.cli.options import class_option
+from latentmap.cli.declaring import IMAGES, option, together
+from latentmap.cli.options import class_option, samples_option
 
 if TYPE_CHECKING:
     from latentmap.cache import Coder
@@ -101,14 +101,7 @@ def compared_images(command: Command) -> Command:
     samples = together(
         "samples",
         SamplesForAll,
-        number_option(
-            "--samples",
-            "n_samples",
-            least=200,
-            title=IMAGES,
-            help="Instead of --data: N images that one of the models makes; they are kept in the "
-            "cache.",
-        ),
+        samples_option(200),
         option(
             "--sample-from",
             title=IMAGES,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from latentmap.cli.data_options import DataOptions, check_choice
-from latentmap.cli.declaring import IMAGES, number_option, option
-from latentmap.cli.options import class_option
+from latentmap.cli.declaring import IMAGES, option
+from latentmap.cli.options import class_option, samples_option
 
 if TYPE_CHECKING:
     from latentmap.cache import Coder
@@ -151,14 +151,7 @@ def sample_options(command: Command, *, fewest: int, box: bool) -> Command:
         return command(*args, samples=samples, **given)
 
     options = [
-        number_option(
-            "--samples",
-            "n_samples",
-            least=fewest,
-            title=IMAGES,
-            help="Instead of --data: N images that one of the models makes; they are kept in the "
-            "cache.",
-        ),
+        samples_option(fewest),
         option(
             "--sample-from",
             title=IMAGES,

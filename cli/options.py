@@ -96,6 +96,20 @@ recorded_precision_option = option(
 batch_size_option = number_option(
     "--batch-size", title=RUNNING, help="Images at a time.  [default: chosen]"
 )
+
+
+def samples_option(least: int) -> Callable[[Command], Command]:
+    """How many images one of the models makes, where no data is given."""
+    return number_option(
+        "--samples",
+        "n_samples",
+        least=least,
+        title=IMAGES,
+        help="Instead of --data: N images that one of the models makes; they are kept in the "
+        "cache.",
+    )
+
+
 class_option = number_option(
     "--class",
     "label",

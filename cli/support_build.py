@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +10,13 @@ from typing import Any, Literal
 import click
 
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import Command, number_option, output_option, together
+from latentmap.cli.declaring import (
+    Command,
+    Decorated,
+    number_option,
+    output_option,
+    together,
+)
 from latentmap.cli.lists import NumberList
 from latentmap.cli.options import (
     CoderOptions,
@@ -25,7 +32,7 @@ from latentmap.cli.outputs import Outputs, result_outputs
 STRATEGIES = ("sectors", "random", "farthest", "kmeans", "doptimal", "leverage")
 
 
-def parse_threshold(
+def _parse_threshold(
     ctx: click.Context, parameter: click.Parameter, value: str
 ) -> float | Literal["auto"]:
     if value == "auto":
@@ -69,18 +76,25 @@ class AskedSet:
                 refuse_given(context, ("k", "threshold"), reason)
 
 
+def threshold_option(help: str) -> Callable[[Decorated], Decorated]:
+    """The threshold of sectors: a number, or chosen by the balance of the set."""
+    return click.option(
+        "--threshold",
+        default="auto",
+        show_default=True,
+        callback=_parse_threshold,
+        metavar="T|auto",
+        help=help,
+    )
+
+
 set_options = together(
     "asked",
     AskedSet,
     variables_option,
-    click.option(
-        "--threshold",
-        default="auto",
-        show_default=True,
-        callback=parse_threshold,
-        metavar="T|auto",
-        help="How far from the center a member of a sector lies along every leading variable; auto "
-        "balances how far apart sectors are with how many have members.",
+    threshold_option(
+        "How far from the center a member of a sector lies along every leading variable; auto "
+        "balances how far apart sectors are with how many have members."
     ),
     number_option(
         "-n",

@@ -20,7 +20,7 @@ from latentmap.cli.options import (
     variables_option,
 )
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
-from latentmap.cli.support_build import STRATEGIES, parse_threshold
+from latentmap.cli.support_build import STRATEGIES, threshold_option
 from latentmap.mapping.methods import METHODS
 
 if TYPE_CHECKING:
@@ -76,13 +76,8 @@ sets_options = together(
         help="How often each strategy chooses a set of each size, by other seeds.",
     ),
     variables_option,
-    click.option(
-        "--threshold",
-        default="auto",
-        show_default=True,
-        callback=parse_threshold,
-        metavar="T|auto",
-        help="For sectors: how far from the center a member of a sector lies, see `support build`.",
+    threshold_option(
+        "For sectors: how far from the center a member of a sector lies, see `support build`."
     ),
     click.option(
         "--in",
