@@ -120,7 +120,7 @@ def occupancies_table(occupancies: Sequence[Occupancy]) -> Table:
         Column("most"),
         Column("expected", "images of a sector, of independent normal variables", decimals=1),
         Column("chi-square / freedom", "about 1 where that holds", decimals=1),
-        Column("p"),
+        Column("test", "of the images against that"),
     ]
     rows = [
         Row(
