@@ -81,7 +81,7 @@ def compare(
       latentmap compare vae.safetensors svae.safetensors --data faces.zip --report report
       latentmap compare svae.safetensors ffhq.safetensors --samples 20000 --report report
     """
-    from latentmap.cli.output import command_line, print_json, warn, warn_skipped
+    from latentmap.cli.output import command_line, print_json, tell_left_out, warn, warn_skipped
     from latentmap.comparison import CompareOptions, compare_models
     from latentmap.comparison.models import require_different
     from latentmap.comparison.section import SECTIONS, comparison_report
@@ -106,6 +106,7 @@ def compare(
         record={"command": command_line(), "group_by": data.group_by and data.group_by.name},
     )
     warn_skipped(result.record["skipped"])
+    tell_left_out(result.record["left_out"])
     for line in result.failed_in_words:
         warn(line)
     if outputs.report is not None:

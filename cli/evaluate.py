@@ -60,7 +60,7 @@ def evaluate(
       latentmap evaluate svae-to-stylegan.safetensors --samples 1000 --seed 1
     """
     from latentmap.cli.map_options import load_models_of
-    from latentmap.cli.output import print_json, warn_skipped
+    from latentmap.cli.output import print_json, tell_left_out, warn_skipped
     from latentmap.mapping import LinearMap
     from latentmap.relocation import score_models
 
@@ -73,12 +73,10 @@ def evaluate(
     images = samples.open(data, linear_map, models, coder, seed=seed)
     (scores,) = score_models([linear_map], *models, images, coder, seed=seed)
     warn_skipped(scores.record["skipped"])
+    tell_left_out(scores.record["left_out"])
     if as_json:
         print_json(scores.to_json())
         return
-    left_out = scores.record["n_left_out"]
-    if left_out:
-        click.echo(f"left out {left_out} images that the map was fitted on", err=True)
     click.echo(scores)
 
 

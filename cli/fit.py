@@ -52,7 +52,7 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
       latentmap fit --src svae.safetensors --dst stylegan.safetensors --samples 20000
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --support support.h5
     """
-    from latentmap.cli.output import print_json, warn_skipped
+    from latentmap.cli.output import print_json, tell_left_out, warn_skipped
     from latentmap.relocation import fit_training, score_models
 
     request.check()
@@ -74,14 +74,20 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
             record=found.record,
             progress=progress,
         )
-    maps = [linear_map]
     (scores,) = score_models(
-        maps, training.source, training.target, found.test, coder, seed=request.seed
+        [linear_map],
+        training.source,
+        training.target,
+        found.test,
+        coder,
+        seen=[training.seen],
+        seed=request.seed,
     )
     # Last, so that the same command goes on after an interruption.
     linear_map.save(path)
     _show(linear_map, scores, found, outputs)
     warn_skipped(skipped_of(scores.record))
+    tell_left_out(scores.record["left_out"])
     if outputs.as_json:
         print_json(scores.to_json())
         return

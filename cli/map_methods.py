@@ -35,7 +35,7 @@ def methods(
       latentmap map methods --src svae --dst stylegan
       latentmap map methods --src a.safetensors --dst b.safetensors --data faces.zip --select kfold
     """
-    from latentmap.cli.output import print_json, warn, warn_skipped
+    from latentmap.cli.output import print_json, tell_left_out, warn, warn_skipped
     from latentmap.relocation.section import methods_section
     from latentmap.relocation.several_maps import compare_methods
 
@@ -55,7 +55,9 @@ def methods(
     for name, reason in compared.failed.items():
         warn(f"{name} has no map: {reason}")
     outputs.add_to_report(lambda: methods_section(compared))
-    warn_skipped(skipped_of(compared.results[0].scores.record))
+    record = compared.results[0].scores.record
+    warn_skipped(skipped_of(record))
+    tell_left_out(record["left_out"])
     if outputs.as_json:
         print_json(compared.to_json())
     else:
@@ -94,7 +96,7 @@ def curve(
       latentmap map curve --src a.safetensors --dst b.safetensors --data faces.zip \\
           --pairs 16,64,256,all --figure curve.png
     """
-    from latentmap.cli.output import print_json, warn_skipped
+    from latentmap.cli.output import print_json, tell_left_out, warn_skipped
     from latentmap.relocation.curves import save_curve
     from latentmap.relocation.section import curve_section
     from latentmap.relocation.several_maps import curve_sizes, learning_curve
@@ -118,4 +120,5 @@ def curve(
         save_curve(grown, outputs.figure, title=f"{source.name} to {target.name}")
     outputs.add_to_report(lambda: curve_section(grown))
     warn_skipped(skipped_of(grown.record))
+    tell_left_out(grown.record["left_out"])
     print_json(grown.to_json()) if outputs.as_json else click.echo(grown)

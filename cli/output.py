@@ -50,6 +50,15 @@ def warn_skipped(names: Sequence[str]) -> None:
         )
 
 
+def tell_left_out(left_out: Mapping[str, int]) -> None:
+    """One line on stderr that says which images were not judged, and why, when there are some."""
+    from latentmap.codes import left_out_in_words
+
+    told = left_out_in_words(left_out)
+    if told:
+        warn(told)
+
+
 def _finite(value: Any) -> Any:
     """The same value for JSON, with None for every number in it that is not finite."""
     if isinstance(value, float) and not math.isfinite(value):

@@ -139,7 +139,7 @@ def compare(
       latentmap support compare --src vae.safetensors --dst svae.safetensors --data faces.zip \\
           --in dst --members 128,256 --strategies sectors,doptimal --figure sets.png
     """
-    from latentmap.cli.output import command_line, print_json, warn_skipped
+    from latentmap.cli.output import command_line, print_json, tell_left_out, warn_skipped
     from latentmap.encoders import load
     from latentmap.mapping import FitOptions
     from latentmap.relocation import training_pairs
@@ -167,6 +167,7 @@ def compare(
         record={"command": command_line(), "group_by": data.group_by and data.group_by.name},
     )
     warn_skipped(compared.record["fit_skipped"])
+    tell_left_out(compared.record["left_out"])
     title = f"{source.name} to {target.name}, sets chosen in {model.name}"
     if outputs.figure is not None:
         save_support_curves(compared, outputs.figure, title=title)

@@ -49,7 +49,12 @@ def defined(number: float) -> float | None:
 
 
 def mean_estimate(errors: np.ndarray, *, seed: int = 0, n_bootstrap: int = 1000) -> Estimate:
-    """The mean of ``errors`` ``(n,)``, with the percentiles of its bootstrap resamplings."""
+    """The mean of ``errors`` ``(n,)``, with the percentiles of its bootstrap resamplings.
+
+    It is not defined where there are none.
+    """
+    if not len(errors):
+        return Estimate(math.nan, math.nan, math.nan)
     means = np.concatenate(list(resample(errors[None], n_bootstrap, seed=seed)))
     return Estimate(float(errors.mean()), *interval(means))
 

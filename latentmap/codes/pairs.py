@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from latentmap.codes.codes import Codes
+from latentmap.codes.units import is_known
 from latentmap.errors import PairError
 from latentmap.report import Cell, Shown, Table
 
@@ -157,11 +158,6 @@ def _no_common_image(source: Codes, target: Codes) -> str:
             + f"{len(same)} images are the same under other ids, so open the same --data for both"
         )
     return message + "encode the same images with both models"
-
-
-def is_known(digests: np.ndarray) -> np.ndarray:
-    """Which digests ``(n, 16)`` tell the content of an image: all but zeros, ``(n,)``."""
-    return np.asarray(digests.any(axis=1))
 
 
 def _examples(ids: np.ndarray) -> str:

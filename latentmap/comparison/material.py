@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from latentmap.cache import Coder
-from latentmap.codes import Codes
+from latentmap.codes import FITTED, Codes, HeldOut, Seen, hold_out
 from latentmap.comparison.indexes import FEWEST
 from latentmap.comparison.spaces import join
 from latentmap.errors import PairError
 from latentmap.images import ImageSource, Split
+from latentmap.images.finding import groups_of, positions_of
 from latentmap.model import Model
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """The codes to fit on and to judge by, in every space, and the images that they are of."""
+    """The codes to fit on and to judge by, in every space, and the images that they are of.
+
+    ``units`` ``(n,)`` are those of the images to judge by; ``left_out`` says how many images of the
+    split test are not among these, and why.
+    """
 
     images: ImageSource
     train: list[Codes]
     test: list[Codes]
+    units: np.ndarray
+    left_out: Mapping[str, int]
 
     @classmethod
     def of(
@@ -33,43 +40,53 @@ class Material:
         *,
         split: Split,
     ) -> Material:
-        """The codes of one split, and of the split test.
+        """The codes of one split, and of those images of the split test of whose units none is in
+        it; see ``hold_out``.
 
         Raises:
             ModelError: a model has no encoder.
-            PairError: fewer than 20 test images, or all of one group.
+            PairError: fewer than 20 units to judge by.
             ImageError, CacheError: as encoding raises them.
         """
-        fitted, test_images = images.split(split).ids, images.split("test")
-        judged, groups = test_images.ids, test_images.groups
-        if groups is not None and len(np.unique(groups)) == 1:
-            raise PairError(
-                f"all {len(judged)} test images are of one group, and intervals need two or more: "
-                "give images of more groups, or leave out --group-by"
-            )
+        fitted, judged = images.split(split), images.split("test")
+        with coder.stage("reading images") as progress:
+            images.examine(progress)
+        seen = Seen(FITTED, fitted.digests, fitted.groups)
+        held = hold_out(judged.digests, [seen], groups=judged.groups)
+        _require_enough(held.units, len(judged), held)
         spaces = join(coder.codes(models, images))
         train, test = (
             [codes.take(np.flatnonzero(np.isin(spaces[0].ids, ids))) for codes in spaces]
-            for ids in (fitted, judged)
+            for ids in (fitted.ids, judged.ids[held.positions])
         )
-        if len(test[0]) < FEWEST:
-            raise PairError(
-                f"a comparison needs at least {FEWEST} images in the split test, not "
-                f"{len(test[0])}: give more images"
-            )
-        return cls(images, train, test)
+        # Images that no model could read have no codes.
+        units = held.units[positions_of(judged.subset(held.positions), test[0].ids)]
+        _require_enough(units, len(judged), held)
+        return cls(images, train, test, units, held.left_out)
 
     def groups_of(self, codes: Codes) -> np.ndarray | None:
         """The groups of the images of some codes, where they have some."""
-        if self.images.groups is None:
-            return None
-        groups: np.ndarray = self.images.groups[self._positions(codes)]
-        return groups
+        return groups_of(self.images, codes.ids)
 
     def images_of(self, codes: Codes) -> ImageSource:
         """The images of some codes, row by row."""
-        return self.images.subset(self._positions(codes))
+        return self.images.subset(positions_of(self.images, codes.ids))
 
-    def _positions(self, codes: Codes) -> np.ndarray:
-        order = np.argsort(self.images.ids)
-        return np.asarray(order[np.searchsorted(self.images.ids, codes.ids, sorter=order)])
+
+def _require_enough(units: np.ndarray, n: int, held: HeldOut) -> None:
+    """Refuses to judge by too few of the ``n`` images of the split test."""
+    found = len(np.unique(units))
+    if found >= FEWEST:
+        return
+    of = f"{n} images are in the split test"
+    if held.n_left_out:
+        of += (
+            f", {held.n_left_out} of them copies of images that are fitted on, or of a group of "
+            "these"
+        )
+    if len(units) > found:
+        of += f"; {len(units)} are left, copies and images of one group count as one"
+    raise PairError(
+        f"a comparison needs at least {FEWEST} images to judge by, of which none is another's copy "
+        f"or of its group, not {found} ({of}): give more images"
+    )

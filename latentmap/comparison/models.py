@@ -151,6 +151,7 @@ def compare_models(
         examples=examples_of(models, few, maps, material.images_of(few[0])),
         n_fit=len(train[0]),
         n_test=len(test[0]),
+        n_units=len(np.unique(material.units)),
         n_scored=len(seen[0]),
         record=made,
     )
@@ -176,6 +177,8 @@ def _record(options: CompareOptions, coder: Coder, material: Material, seed: int
         "precision": coder.precision,
         "images": material.images.fingerprint,
         "skipped": sorted({name for codes in material.train for name in codes.skipped}),
+        "n_left_out": sum(material.left_out.values()),
+        "left_out": dict(material.left_out),
         "versions": {name: version(name) for name in ("latentmap", "numpy", "scipy", "torch")},
     }
 

@@ -132,8 +132,8 @@ class ModelComparison(Shown):
 
     ``pairs`` holds all ordered pairs of models, by their numbers; ``compositions`` all ways by a
     third. Maps were fitted on ``n_fit`` images and judged on others: codes and ways on ``n_test``,
-    images on ``n_scored`` random ones of these, similarity indexes on
-    ``similarities.n``. ``record`` says what made it.
+    of ``n_units`` units (see ``units_of``), images on ``n_scored`` random ones of these, similarity
+    indexes on ``similarities.n``. ``record`` says what made it.
     """
 
     models: Sequence[ComparedModel]
@@ -144,6 +144,7 @@ class ModelComparison(Shown):
     examples: Examples
     n_fit: int
     n_test: int
+    n_units: int
     n_scored: int
     record: Mapping[str, Any]
 
@@ -188,7 +189,8 @@ class ModelComparison(Shown):
         - ``shared_variates``: held-out canonical correlations of each two spaces.
         - ``layout``: ``distances``, ``positions`` in a plane and how much it shows.
         - ``kinds``: what the kinds of relocation are.
-        - ``n_fit``, ``n_test``, ``n_scored``, ``n_compared``, ``permutations``, ``examples`` (ids).
+        - ``n_fit``, ``n_test``, ``n_units``, ``n_scored``, ``n_compared``, ``permutations``,
+          ``examples`` (ids).
         - ``record``: what made it.
 
         A number that is not defined is None.
@@ -205,6 +207,7 @@ class ModelComparison(Shown):
             "kinds": {str(kind): meaning for kind, meaning in KINDS.items()},
             "n_fit": self.n_fit,
             "n_test": self.n_test,
+            "n_units": self.n_units,
             "n_scored": self.n_scored,
             "n_compared": self.similarities.n,
             "permutations": self.similarities.permutations,

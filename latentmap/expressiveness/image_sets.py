@@ -73,7 +73,8 @@ class ImageSet:
 
     ``ids`` ``(n,)`` are their names. ``sector`` ``(n,)`` and ``variables`` are those of a support
     set (see ``Sectors``). ``shown`` is the frame that the images are cut to already, where they
-    come from the support set's file.
+    come from the support set's file, and ``contents`` ``(n, 16)`` are the digests of the images
+    that it was built from; without them, those of the images.
     """
 
     name: str
@@ -82,6 +83,12 @@ class ImageSet:
     sector: np.ndarray | None = None
     variables: tuple[int, ...] = ()
     shown: Frame | None = None
+    contents: np.ndarray | None = None
+
+    @property
+    def digests(self) -> np.ndarray:
+        """What the images are, ``(n, 16)`` uint8."""
+        return self.images.digests if self.contents is None else self.contents
 
     @classmethod
     def of_images(cls, images: ImageSource, n: int | None, *, name: str, seed: int = 0) -> ImageSet:
@@ -130,6 +137,7 @@ class ImageSet:
             support.ids,
             support.sector,
             tuple(support.settings["variables"]),
+            contents=support.digests,
         )
         return image_set if images is not None else replace(image_set, shown=support.frame)
 

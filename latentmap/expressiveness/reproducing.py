@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from latentmap.cache import Coder
+from latentmap.codes import FITTED, HeldOut, Seen, hold_out
 from latentmap.errors import ImageError
 from latentmap.expressiveness.image_sets import ImageSet
 from latentmap.expressiveness.result import MAPPED, Reproduction, ratio_estimate
@@ -131,13 +132,21 @@ def carry(
     kept: np.ndarray,
     runs: Runs,
 ) -> Reproduction:
-    """The images from codes that another model has of them."""
+    """The images from codes that another model has of them; judged by those of whose units the map
+    has seen none.
+    """
     started = time.perf_counter()
     seen, readable, _ = see(image_set.images, image_set.seen_by(source), runs)
     # What one model can read, so can the other.
     assert np.array_equal(readable, kept)
     moved = linear_map.apply(encode_all(seen, source)).float()
     mse, alike = decoding_errors(model, moved, images, batch_size=runs.coder.batch_size or _BATCH)
+    groups = image_set.images.groups
+    held = hold_out(
+        image_set.digests[kept],
+        [Seen(FITTED, linear_map.train_digests)],
+        groups=None if groups is None else groups[kept],
+    )
     return _summary(
         MAPPED,
         moved.cpu(),
@@ -146,6 +155,7 @@ def carry(
         None,
         runs,
         time.perf_counter() - started,
+        held,
     )
 
 
@@ -157,15 +167,19 @@ def _summary(
     own: np.ndarray | None,
     runs: Runs,
     seconds: float,
+    held: HeldOut | None = None,
 ) -> Reproduction:
     mse, alike = errors.double().cpu().numpy(), similarities.double().cpu().numpy()
+    judged = np.arange(len(mse)) if held is None else held.positions
     return Reproduction(
         method=method,
         codes=codes,
         mse=mse,
         ssim=alike,
-        mean_mse=mean_estimate(mse, seed=runs.seed),
-        mean_ssim=mean_estimate(alike, seed=runs.seed),
+        judged=judged,
+        mean_mse=mean_estimate(mse[judged], seed=runs.seed),
+        mean_ssim=mean_estimate(alike[judged], seed=runs.seed),
         ratio=None if own is None else ratio_estimate(mse, own, seed=runs.seed),
         seconds=seconds,
+        left_out={} if held is None else held.left_out,
     )

@@ -8,7 +8,7 @@ w)`` in [0, 1].
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -31,19 +31,22 @@ _N_BOOTSTRAP = 1000
 class Reproduction:
     """How well one method reproduces the images of a set.
 
-    ``codes`` ``(n, d)``, and of every image ``mse``, in [0, 1], and ``ssim`` ``(n,)``. ``ratio`` is
-    the mean error over that of the generator's own images by the same method; None for these, and
-    for mapped codes.
+    ``codes`` ``(n, d)``, and of every image ``mse``, in [0, 1], and ``ssim`` ``(n,)``. The means
+    are over the images at ``judged`` ``(k,)``: all, but of mapped codes only those that the map has
+    not seen; ``left_out`` says how many it has, and why. ``ratio`` is the mean error over that of
+    the generator's own images by the same method; None for these, and for mapped codes.
     """
 
     method: InversionMethod | Literal["mapped"]
     codes: Tensor
     mse: np.ndarray
     ssim: np.ndarray
+    judged: np.ndarray
     mean_mse: Estimate
     mean_ssim: Estimate
     ratio: Estimate | None
     seconds: float
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The figures, each with ``_low`` and ``_high``; ``mse_signed`` is the error of images in
@@ -51,6 +54,8 @@ class Reproduction:
         """
         signed = Estimate(*(4 * number for number in self.mean_mse))
         result: dict[str, Any] = {
+            "n": len(self.judged),
+            "left_out": dict(self.left_out),
             **self.mean_mse.to_json("mse"),
             **signed.to_json("mse_signed"),
             **self.mean_ssim.to_json("ssim"),
@@ -215,7 +220,9 @@ def score_set(
         limit=mean_estimate(mse, seed=seed) if searched else None,
         encoder_gap=(mean_estimate(network.mse - mse, seed=seed) if searched and network else None),
         map_gap=(
-            mean_estimate(carried.mse - network.mse, seed=seed) if carried and network else None
+            mean_estimate((carried.mse - network.mse)[carried.judged], seed=seed)
+            if carried and network
+            else None
         ),
         sectors=[] if grouping is None else grouping.errors(mse, seed=seed),
         variables=() if grouping is None else grouping.variables,

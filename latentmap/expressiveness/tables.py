@@ -60,7 +60,7 @@ def errors_table(results: Sequence[Expressiveness]) -> Table:
             for name, one in scores.reproductions.items():
                 doubted = result.reliable is False and name in ("search", "hybrid")
                 note = "unreliable" if doubted and scores is not result.own else ""
-                cells: list[Cell] = [result.name, scores.name, name, len(scores.ids)]
+                cells: list[Cell] = [result.name, scores.name, name, len(one.judged)]
                 measures = [Measure.of(one.mean_mse, note), Measure.of(one.mean_ssim)]
                 signed = 4 * one.mean_mse.value
                 rows.append(Row([*cells, *measures, _measure(one.ratio), signed]))

@@ -11,9 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import Pairs
+from latentmap.codes import FITTED, Pairs, Seen
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
+from latentmap.images.finding import groups_of
 from latentmap.model import Model, images_between, maker_of
 
 
@@ -40,6 +41,11 @@ class TrainingPairs:
         """The pairs at ``index``, in that order."""
         groups = None if self.groups is None else self.groups[index]
         return replace(self, pairs=self.pairs.take(index), groups=groups)
+
+    @property
+    def seen(self) -> Seen:
+        """The images of the pairs, which no map from them may be judged on."""
+        return Seen(FITTED, self.pairs.digests, self.groups)
 
     def coder_of(self, given: CoderLike) -> Coder:
         """A coder that has codes in the precision of these."""
@@ -89,10 +95,6 @@ def training_pairs(
     pairs = coder.pairs(source, target, images)
     pairs = pairs.take(np.flatnonzero(np.isin(pairs.ids, chosen.ids)))
     skipped = dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped))
-    groups = None
-    if chosen.groups is not None:
-        order = np.argsort(chosen.ids)
-        groups = chosen.groups[order[np.searchsorted(chosen.ids, pairs.ids, sorter=order)]]
     record = {
         "split": fitted_split,
         "seed": seed,
@@ -100,6 +102,7 @@ def training_pairs(
         "images": images.fingerprint,
         "fit_skipped": [name for name in skipped if name in known],
     }
+    groups = groups_of(chosen, pairs.ids)
     training = TrainingPairs(pairs, source, target, images, groups, record)
     return training if n_pairs is None else training.sample(n_pairs, seed=seed)
 

@@ -16,9 +16,10 @@ import numpy as np
 import torch
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import Codes, is_known
+from latentmap.codes import FITTED, Codes, Seen, hold_out
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
+from latentmap.images.finding import groups_of
 from latentmap.mapping import FitOptions, LinearMap, fit
 from latentmap.mapping.methods import find_method
 from latentmap.model import Model
@@ -128,16 +129,18 @@ def score_models(
     images: ImageSource,
     coder: CoderLike,
     *,
+    seen: Sequence[Seen] = (),
     seed: int = 0,
 ) -> list[Scores]:
     """The scores of maps between two models, each on all images that none of them was fitted on.
 
-    An image is known by its content, so a copy under another name is left out as well;
-    ``record["n_left_out"]`` says how many were.
+    Images of the units that a map was fitted on are left out, see ``hold_out``, and so are those of
+    ``seen``, such as ``TrainingPairs.seen``, which knows groups; ``record["n_left_out"]`` says how
+    many were, ``record["left_out"]`` why.
 
     Raises:
         SpaceError: a map does not belong to the models.
-        MapError: every one of these images was fitted on.
+        MapError: none of these images is of a unit that was not fitted on.
         ImageError, CacheError, PairError: as encoding and pairing raise them.
     """
     for linear_map in maps:
@@ -145,26 +148,31 @@ def score_models(
     coder = Coder.of(coder)
     source, target = as_fitted(maps[0], source, target)
     pairs = coder.pairs(source, target, images)
-    seen = np.zeros(len(pairs), dtype=bool)
-    for linear_map in maps:
-        seen |= contains(linear_map.train_digests, pairs.digests)
-    unseen = np.flatnonzero(~seen)
-    if not len(unseen):
+    held = hold_out(
+        pairs.digests,
+        [*(Seen(FITTED, one.train_digests) for one in maps), *seen],
+        groups=groups_of(images, pairs.ids),
+    )
+    if not len(held):
         raise MapError(
-            f"the map was fitted on every one of these {len(pairs)} images, so there is nothing to "
-            "score it on: give other images, such as --split test"
+            f"the map was fitted on every one of these {len(pairs)} images, or on others of their "
+            "groups, so there is nothing to score it on: give other images, such as --split test"
         )
     with coder.stage("scoring") as progress:
         measured = measure(
             maps,
-            pairs.take(unseen),
+            pairs.take(held.positions),
             source,
             target,
             images,
             batch_size=coder.batch_size,
             progress=progress,
         )
-    record = {"n_left_out": len(pairs) - len(unseen), "score_precision": coder.precision}
+    record = {
+        "n_left_out": held.n_left_out,
+        "left_out": dict(held.left_out),
+        "score_precision": coder.precision,
+    }
     return [
         scores_of(linear_map, found, seed=seed, record=record)
         for linear_map, found in zip(maps, measured, strict=True)
@@ -221,10 +229,3 @@ def as_fitted(linear_map: LinearMap, source: Model, target: Model) -> tuple[Mode
         source.seen_through(linear_map.source_frame),
         target.seen_through(linear_map.target_frame),
     )
-
-
-def contains(digests: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Which of ``wanted`` ``(n, 16)`` are among ``digests``; what is not known is not, ``(n,)``."""
-    whole = np.dtype((np.void, 16))
-    have, asked = (np.ascontiguousarray(part).view(whole)[:, 0] for part in (digests, wanted))
-    return np.asarray(np.isin(asked, have) & is_known(wanted))

@@ -112,7 +112,15 @@ def compare_methods(
     if not fitted:
         raise MapError(f"no method has a map of these pairs: {next(iter(failed.values()))}")
     maps = [linear_map for linear_map, _ in fitted]
-    scores = score_models(maps, training.source, training.target, test, coder, seed=seed)
+    scores = score_models(
+        maps,
+        training.source,
+        training.target,
+        test,
+        coder,
+        seen=[training.seen],
+        seed=seed,
+    )
     results = [
         MethodResult(linear_map, score, seconds)
         for (linear_map, seconds), score in zip(fitted, scores, strict=True)
@@ -225,7 +233,15 @@ def learning_curve(
             maps.append(fit_training(part, options=options, seed=seed, record=record))
             if progress:
                 progress(done + 1, len(plan))
-    scores = score_models(maps, training.source, training.target, test, coder, seed=seed)
+    scores = score_models(
+        maps,
+        training.source,
+        training.target,
+        test,
+        coder,
+        seen=[training.seen],
+        seed=seed,
+    )
     points = []
     for size in chosen:
         mine = [s for (n, _), s in zip(plan, scores, strict=True) if n == size]

@@ -15,10 +15,11 @@ import numpy as np
 from scipy.stats import t as student
 
 from latentmap.cache import CoderLike
-from latentmap.codes import Codes, Pairs
+from latentmap.codes import Codes, HeldOut, Pairs, hold_out
 from latentmap.codes.codes import ArrayRows
 from latentmap.errors import MapError, SupportError
 from latentmap.images import ImageSource
+from latentmap.images.finding import groups_of
 from latentmap.intervals import Estimate
 from latentmap.mapping import FitOptions, LinearMap
 from latentmap.mapping.gathering import moments_of_pairs
@@ -26,7 +27,6 @@ from latentmap.model import Model
 from latentmap.progress import Stage
 from latentmap.relocation import TrainingPairs, fit_training
 from latentmap.relocation.measuring import measure
-from latentmap.relocation.relocating import contains
 from latentmap.relocation.scores import figures_of
 from latentmap.support.building import SupportOptions
 from latentmap.support.ordering import order_by_gain
@@ -110,7 +110,8 @@ def compare_strategies(
     """Maps from support sets of the training pairs, by every strategy and at every size, all scored
     on the ``test`` images.
 
-    Test images that are among the training images are left out. ``record`` goes into the result.
+    Test images of the units of training images are left out, see ``hold_out``. ``record`` goes into
+    the result.
 
     Raises:
         MapError, SupportError: as ``StrategyOptions.check``, or all test images are training
@@ -127,9 +128,9 @@ def compare_strategies(
     with coder.stage("fitting") as progress:
         maps.append(fit_training(training, options=fitting, seed=seed, progress=progress))
     scored = coder.pairs(training.source, training.target, test)
-    unseen = _unseen(training, scored)
-    r2 = _r2(maps, scored.take(unseen))
-    seen = np.random.default_rng(seed).permutation(unseen)[: options.n_images]
+    held = _held_out(training, scored, test)
+    r2 = _r2(maps, scored.take(held.positions))
+    seen = np.random.default_rng(seed).permutation(held.positions)[: options.n_images]
     with coder.stage("scoring") as progress:
         measured = measure(
             maps,
@@ -146,14 +147,15 @@ def compare_strategies(
         float(r2[-1]),
         float(efficiency[-1]),
         len(codes),
-        len(unseen),
+        len(held),
         len(seen),
         {
             **training.record,
             "method": maps[-1].method,
             "versions": maps[-1].record["versions"],
             "scored_data": test.fingerprint,
-            "n_left_out": len(scored) - len(unseen),
+            "n_left_out": held.n_left_out,
+            "left_out": dict(held.left_out),
             "built_in": str(codes.space),
             "variables": variables,
             "threshold": options.threshold,
@@ -183,15 +185,15 @@ def _leading(
     return [int(number) for number in ordering.order[:k]]
 
 
-def _unseen(training: TrainingPairs, scored: Pairs) -> np.ndarray:
-    """The positions of the test pairs that are no candidates, by content."""
-    unseen = np.flatnonzero(~contains(training.pairs.digests, scored.digests))
-    if len(unseen) < 2:
+def _held_out(training: TrainingPairs, scored: Pairs, test: ImageSource) -> HeldOut:
+    """The test pairs of whose units none is a candidate."""
+    held = hold_out(scored.digests, [training.seen], groups=groups_of(test, scored.ids))
+    if len(held) < 2:
         raise MapError(
             f"scores need at least 2 images that are no candidates, and of the {len(scored)} test "
-            f"images {len(unseen)} are none: give other images"
+            f"images {len(held)} are none: give other images"
         )
-    return unseen
+    return held
 
 
 def _fitted(

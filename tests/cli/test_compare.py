@@ -193,4 +193,4 @@ def test_wrong_usage_is_said(workdir, words, models, data, message):
 def test_too_few_images_are_refused(workdir):
     np.save("tiny.npy", np.load("few.npy")[:40])
     message = error_of(compare(data=("--data", "tiny.npy"), code=1))
-    assert "a comparison needs at least 20 images in the split test" in message
+    assert "a comparison needs at least 20 images to judge by" in message

@@ -1,5 +1,4 @@
 import json
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -254,36 +253,46 @@ def test_what_cannot_be_compared_is_refused_before_any_work(tmp_path):
 
 
 def test_too_few_test_images_are_refused(tmp_path):
-    with pytest.raises(PairError, match="at least 20 images in the split test, not"):
+    with pytest.raises(
+        PairError, match=r"at least 20 images to judge by, .* are in the split test"
+    ):
         compared(tmp_path, three(), pictures(tmp_path, n=60))
 
 
-def grouped(folder, *, alone=0):
-    """200 images to fit on and 100 to test, these of one group; some ``alone`` of another."""
+def grouped(folder, *, units=1):
+    """200 images to fit on, of one group, and 100 to test, of so many groups."""
     images = pictures(folder)
-    names = np.array([f"group {i}" for i in range(40)])
+    names = np.array([f"group {i}" for i in range(400)])
     splits = split_by_hash(names)
-    fitted, (judged, other) = names[splits == "train"][0], names[splits == "test"][:2]
-    images.groups = np.repeat([fitted, judged, other], [200, 100 - alone, alone])
+    judged = names[splits == "test"][np.arange(100) % units]
+    images.groups = np.concatenate([np.repeat(names[splits == "train"][:1], 200), judged])
     return images
 
 
-def test_test_images_of_one_group_are_refused_before_any_work(tmp_path):
-    with pytest.raises(PairError, match="all 100 test images are of one group, and intervals need"):
-        compared(tmp_path, three(), grouped(tmp_path))
+@pytest.mark.parametrize("units", [1, 19])
+def test_test_images_of_few_groups_are_refused_before_any_work(tmp_path, units):
+    said = f"not {units} .100 images are in the split test; 100 are left, copies and images of one"
+    with pytest.raises(PairError, match=said):
+        compared(tmp_path, three(), grouped(tmp_path, units=units))
     assert not list((tmp_path / "cache").glob("entries/*"))
 
 
-def test_compared_images_of_one_group_are_refused_before_any_map(tmp_path):
-    begun = []
-
-    def stage(title, unit="images"):
-        begun.append(title)
-        return nullcontext()
-
-    with pytest.raises(PairError, match=r"all 20 compared images are of one group, .*: compare mo"):
-        compared(tmp_path, three(), grouped(tmp_path, alone=1), compared=20, stage=stage)
-    assert "gathering moments" not in begun
+def test_no_image_is_judged_that_was_fitted_on_under_another_name(tmp_path):
+    images = pictures(tmp_path, n=600)
+    pixels = np.load(tmp_path / "images.npy")
+    test = np.flatnonzero(images.splits == "test")
+    train = np.flatnonzero(images.splits == "train")
+    copied = test[:10]
+    pixels[copied] = pixels[train[:10]]
+    np.save(tmp_path / "copies.npy", pixels)
+    found = compared(tmp_path, three(), open_images(tmp_path / "copies.npy"))
+    assert (found.n_test, found.n_units) == (len(test) - 10, len(test) - 10)
+    assert found.record["left_out"] == {"fitted": 10}
+    assert found.record["n_left_out"] == 10
+    # Nothing else changed: the others are judged as if the copies were not there.
+    kept = np.setdiff1d(np.arange(600), copied)
+    without = compared(tmp_path, three(), open_images(tmp_path / "copies.npy").subset(kept))
+    assert found.pairs[0, 1].figures == without.pairs[0, 1].figures
 
 
 def test_kinds_of_relocation():

@@ -177,6 +177,34 @@ def test_the_error_is_split_into_limit_encoder_gap_and_map_gap(tmp_path):
     assert "mapped" not in result.own.reproductions
 
 
+def test_mapped_codes_are_judged_by_images_that_the_map_has_not_seen(tmp_path):
+    source, model, target = scene(n=30, odd=6)
+    seen = target.images.subset(np.arange(12))
+    names = seen.ids
+    images = seen.batches([source.view], batch_size=12)
+    (batch,) = images
+    codes = [
+        Codes.from_array(names, one.encode(batch.floats(0)), space=one.space, digests=seen.digests)
+        for one in (source, model)
+    ]
+    linear_map = fit(pair(*codes), settings={"penalty": 1.0})
+    given = {"methods": ["network"], "mapped": (linear_map, source)}
+    (result,) = run(tmp_path, [model], [target], **given)
+    mapped = result.sets[0].reproductions["mapped"]
+    assert mapped.judged.tolist() == list(range(12, 30))
+    assert mapped.mean_mse.value == pytest.approx(mapped.mse[12:].mean())
+    assert mapped.to_json()["left_out"] == {"fitted": 12}
+    network = result.sets[0].reproductions["network"]
+    assert len(network.judged) == 30
+    gap = (mapped.mse - network.mse)[12:].mean()
+    assert result.sets[0].map_gap.value == pytest.approx(gap)
+    # A map that has seen all has no figure here.
+    (result,) = run(tmp_path, [model], [ImageSet("few", seen, seen.ids)], **given)
+    mapped = result.sets[0].reproductions["mapped"]
+    assert np.isnan(mapped.mean_mse).all()
+    assert mapped.to_json()["n"] == 0
+
+
 def test_errors_of_a_support_set_are_by_its_sectors(tmp_path):
     _, model, target = scene(n=24, odd=8)
     numbered = ImageSet("set", target.images, target.ids, np.arange(24) // 8, (3, 1))

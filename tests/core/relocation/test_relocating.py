@@ -96,7 +96,28 @@ def test_a_copy_of_a_training_image_under_another_name_is_left_out(tmp_path):
     others = open_images(tmp_path / "reversed.npy")
     (scores,) = score_models([linear_map], source, target, others, cache)
     assert scores.record["n_left_out"] == 30
+    assert scores.record["left_out"] == {"fitted": 30}
     assert scores.n_test == 170
+
+
+def test_other_images_of_a_group_that_was_fitted_on_are_left_out(tmp_path):
+    source, target, images = scene(tmp_path)
+    cache = LatentCache(tmp_path / "cache")
+    images.groups = np.arange(len(images)) // 4
+    training = training_pairs(source, target, images, cache, n_pairs=3, seed=2)
+    linear_map = fit_training(training)
+    (scores,) = score_models([linear_map], source, target, images, cache)
+    of_these = np.unique(training.groups)
+    expected = {"fitted": 3, "fitted_unit": 4 * len(of_these) - 3}
+    assert scores.record["left_out"] == expected
+    assert not np.isin(scores.errors.ids, images.ids[np.isin(images.groups, of_these)]).any()
+    # Where the images that were fitted on are not among those to score, the pairs know the groups.
+    others = images.subset(np.flatnonzero(~np.isin(images.ids, training.pairs.ids)))
+    (unaware,) = score_models([linear_map], source, target, others, cache)
+    assert unaware.record["left_out"] == {}
+    (aware,) = score_models([linear_map], source, target, others, cache, seen=[training.seen])
+    assert aware.record["left_out"] == {"fitted_unit": expected["fitted_unit"]}
+    assert aware.r2 == scores.r2
 
 
 def test_images_that_could_not_be_read_are_in_the_records(tmp_path):
