@@ -48,10 +48,10 @@ def check_taps(arguments: Mapping[str, Any], name: str, expected: tuple[float, .
     """Passes where the filter's taps are the expected ones, or are not given.
 
     Raises:
-        CheckpointError: they are others.
+        CheckpointError: they are others, or None, which is no filter or one of another kind.
     """
-    taps = arguments.get(name)
-    if taps is not None and (not isinstance(taps, list | tuple) or [*taps] != [*expected]):
+    taps = arguments.get(name, expected)
+    if not isinstance(taps, list | tuple) or [*taps] != [*expected]:
         raise CheckpointError(
             f"the network was made with {name}={in_words(taps)}: only "
             f"{[*map(int, expected)]} is supported"

@@ -138,8 +138,7 @@ def _convert_stylegan1(
     check_taps(arguments, "blur_filter", STYLEGAN1_TAPS)
     fused = arguments.get("fused_scale", "auto")
     tensors, others = translate(generator.tensors, partial(stylegan1_name, fused=fused))
-    refuse_growing(others.pop("synthesis/lod", None))
-    refuse_others(name for name in others if not _is_unused_colour(name))
+    notes += _checked_others(others)
     multiplier = positive(arguments, "mapping_lrmul", MULTIPLIER)
     return stylegan1(tensors, multiplier=multiplier, notes=notes)
 
@@ -150,8 +149,7 @@ def _convert_stylegan2(
     check_taps(arguments, "resample_kernel", STYLEGAN2_TAPS)
     naming = partial(stylegan2_name, resolution=_resolution(generator))
     tensors, others = translate(generator.tensors, naming)
-    refuse_growing(others.pop("synthesis/lod", None))
-    refuse_others(name for name in others if not _is_unused_colour(name))
+    notes += _checked_others(others)
     return stylegan2(
         tensors,
         multiplier=positive(arguments, "mapping_lrmul", MULTIPLIER),
@@ -176,6 +174,35 @@ def _resolution(generator: Network) -> int:
     return resolution
 
 
-def _is_unused_colour(name: str) -> bool:
-    """Whether the variable turns smaller images into colours, as only a growing network does."""
-    return name.startswith("synthesis/ToRGB_lod")
+def _checked_others(others: Mapping[str, TensorView]) -> list[str]:
+    """Notes on the variables that our generator has no place for, which decide no image.
+
+    The whole network has variables of its own, beside those of its components: ``dlatent_avg``, and
+    in StyleGAN and StyleGAN 2 the ``lod`` that it hands to a synthesis that grows. Of anything else
+    there, no component knows.
+
+    Raises:
+        CheckpointError: the network is still growing, or a component has a variable that no
+            published one has.
+    """
+    own = {name: view for name, view in others.items() if "/" not in name}
+    lod = own.pop("lod", None)
+    growing = "synthesis/lod" in others
+    if growing:
+        refuse_growing(lod)
+        refuse_growing(others["synthesis/lod"])
+    # Only a growing network turns smaller images into colours.
+    known = {"synthesis/lod", *own, "lod"}
+    refuse_others(
+        name for name in others.keys() - known if not name.startswith("synthesis/ToRGB_lod")
+    )
+    notes = []
+    if not growing and lod is not None and lod.load().ne(0).any():
+        notes.append("the file's lod is not 0, but its synthesis does not grow: it was passed over")
+    if own:
+        more = f" and {len(own) - 3} more" if len(own) > 3 else ""
+        notes.append(
+            "variables that neither the mapping nor the synthesis has were passed over: "
+            f"{', '.join(map(shown, sorted(own)[:3]))}{more}"
+        )
+    return notes

@@ -28,8 +28,14 @@ class Network:
         return self.state
 
 
-def generator(name, config, variables, **arguments):
-    """A generator with its two components, of which each has its own variables."""
+def generator(name, config, variables, *, lod=0.0, **arguments):
+    """A generator with its two components, of which each has its own variables.
+
+    The whole has some as well: the mean code, and in StyleGAN and StyleGAN 2 the ``lod`` that it
+    hands to a synthesis that grows; StyleGAN2-ADA has none (``lod=None``).
+    """
+    if lod is not None:
+        variables = {"lod": np.float32(lod), **variables}
     parts = {"mapping": {}, "synthesis": {}, "": {}}
     for variable, value in variables.items():
         part, _, rest = variable.partition("/")
@@ -40,6 +46,12 @@ def generator(name, config, variables, **arguments):
     }
     resolution = config["image_shape"][1]
     return Network(name, parts[""], components=components, resolution=resolution, **arguments)
+
+
+def discriminator():
+    """A discriminator: without components, and with a ``lod`` of its own."""
+    variables = {"lod": np.float32(0), "8x8/FromRGB/weight": np.ones((1, 1, 3, 2), np.float32)}
+    return Network("D", variables, function="D_stylegan2")
 
 
 def write(path: Path, networks, *, protocol=3):

@@ -202,6 +202,37 @@ def test_a_tensorflow_pickle_of_stylegan1_is_converted(tmp_path, count, changes)
     assert_same_generator(converted(path), "stylegan1", config, weights)
 
 
+@pytest.mark.parametrize(
+    ("lod", "more", "notes"),
+    [
+        (None, {}, ()),  # As StyleGAN2-ADA leaves it.
+        (0.0, {}, ()),
+        (
+            1.5,
+            {},
+            ("the file's lod is not 0, but its synthesis does not grow: it was passed over",),
+        ),
+        (
+            0.0,
+            {"pl_mean": np.float32(2), "counter": np.int64(7)},
+            (
+                "variables that neither the mapping nor the synthesis has were passed over: "
+                "counter, pl_mean",
+            ),
+        ),
+    ],
+)
+def test_variables_of_the_whole_tensorflow_network_stop_no_import(tmp_path, lod, more, notes):
+    weights = random_weights("stylegan2", STYLEGAN2)
+    variables = tensorflow_writer.stylegan2_variables(STYLEGAN2, weights) | more
+    network = tensorflow_writer.generator("Gs", STYLEGAN2, variables, lod=lod)
+    path = tmp_path / "network"
+    tensorflow_writer.write(path, (network, tensorflow_writer.discriminator(), network))
+    result = converted(path)
+    assert_same_generator(result, "stylegan2", STYLEGAN2, weights, tolerance=1e-6)
+    assert result.notes == notes
+
+
 @pytest.mark.parametrize(("fused_scale", "fused_from"), [(True, 4), (False, 1024)])
 def test_a_tensorflow_pickle_says_whether_doubling_was_fused(tmp_path, fused_scale, fused_from):
     weights = random_weights("stylegan1", STYLEGAN1)

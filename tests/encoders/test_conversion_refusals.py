@@ -82,6 +82,7 @@ def test_a_network_that_claims_a_size_that_nobody_trains_is_refused_before_maps_
     ("arguments", "message"),
     [
         ({"resample_kernel": [1, 2, 1]}, r"with resample_kernel=\[1, 2, 1\]: only \[1, 3, 3, 1\]"),
+        ({"resample_kernel": None}, "with resample_kernel=None: only"),
         ({"resample_kernel": "x"}, r"with resample_kernel='x': only \[1, 3, 3, 1\]"),
         ({"nonlinearity": "relu"}, "with nonlinearity='relu': only 'lrelu' is supported"),
         ({"normalize_latents": False}, "with normalize_latents=False: only True is supported"),
@@ -102,12 +103,15 @@ def test_a_tensorflow_network_of_another_make_is_refused(tmp_path, arguments, me
 def test_a_network_that_was_still_growing_is_refused(tmp_path):
     weights = random_weights("stylegan1", STYLEGAN1)
     variables = tensorflow_writer.stylegan1_variables(STYLEGAN1, weights)
+    # The whole network hands its own on to the synthesis before every run.
+    network = tensorflow_writer.generator("Gs", STYLEGAN1, variables, lod=1.5)
+    tensorflow_writer.write(tmp_path / "whole", (network, network, network))
     variables["synthesis/lod"] = np.float32(1.5)
     network = tensorflow_writer.generator("Gs", STYLEGAN1, variables)
     tensorflow_writer.write(tmp_path / "tensorflow", (network, network, network))
     state = foreign_writers.genforce_stylegan1(STYLEGAN1, weights)
     save({"generator_smooth": {**state, "synthesis.lod": torch.tensor(1.5)}}, tmp_path / "genforce")
-    for name in ("tensorflow", "genforce"):
+    for name in ("whole", "tensorflow", "genforce"):
         with pytest.raises(CheckpointError, match=r"was still growing \(lod 1\.5\)"):
             converted(tmp_path / name)
 
