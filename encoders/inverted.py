@@ -162,12 +162,15 @@ class InvertedModel(Model):
         top, left, bottom, right = self._box
         return pictures[:, :, top:bottom, left:right]
 
-    def _encode(self, images: Tensor) -> Tensor:
+    def require_encoder(self) -> None:
+        """Refuses, by a ``ModelError``, where the network gives codes in another space."""
         if not self.can_encode:
             raise ModelError(
                 f"the inversion network in {self.name} gives codes in {self.config['space']}, not "
                 f"in {self.space.kind}: encode in {self.config['space']}, or search for codes"
             )
+
+    def _encode(self, images: Tensor) -> Tensor:
         codes: Tensor = self.inversion(images)
         return codes.repeat(1, self.latent_dim // codes.shape[1])
 

@@ -18,7 +18,7 @@ from latentmap.cache.latent_cache import LatentCache
 from latentmap.cache.manifest import EntryKey
 from latentmap.cache.shards import DamageError
 from latentmap.codes import Codes, Pairs, pair
-from latentmap.errors import ImageError, ModelError
+from latentmap.errors import ImageError
 from latentmap.images import ImageSource, OnError
 from latentmap.model import Model, Precision
 from latentmap.progress import Progress, Stage, silent
@@ -82,7 +82,7 @@ class Coder:
         made = [images.codes_in(model.space) for model in models]
         missing = [model for model, codes in zip(models, made, strict=True) if codes is None]
         for model in missing:
-            _require_encoder(model)
+            model.require_encoder()
         with self.stage("reading images") as progress:
             images.examine(progress)
         with self.stage("encoding") as progress:
@@ -97,7 +97,7 @@ class Coder:
         """
         codes = images.codes_in(model.space)
         if codes is None:
-            _require_encoder(model)
+            model.require_encoder()
             codes = self._find(EntryKey.of(model, images, precision=self.precision), images)
         if codes is None:
             return encode(
@@ -197,14 +197,6 @@ class Coder:
                 f"{ids[0]}{others} could not be read when these images were encoded: "
                 "repair what is broken, or go on without it (--on-error skip)"
             )
-
-
-def _require_encoder(model: Model) -> None:
-    if not model.can_encode:
-        raise ModelError(
-            f"{model.name} has no encoder: give it one with `latentmap train inversion`, or take "
-            "images that it makes itself (--samples), or a pack of them (`latentmap sample --out`)"
-        )
 
 
 # What functions take that need codes.

@@ -1,4 +1,4 @@
-"""Bringing pixels into [0, 1] in a way that gradients survive."""
+"""Pixels in [0, 1]: brought there in a way that gradients survive, or refused outside."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from latentmap.errors import ModelError
 
 
 def clamp_to_unit(images: Tensor) -> Tensor:
@@ -23,6 +25,20 @@ def clamp_to_unit(images: Tensor) -> Tensor:
         tensor([-2.,  0.])
     """
     return _clamp(images) if images.requires_grad else images.clamp_(0, 1)
+
+
+def check_range(images: Tensor, what: str) -> None:
+    """Passes where every value is in [0, 1]; ``what`` the images are is for the message.
+
+    Raises:
+        ModelError: one is outside, or no number.
+    """
+    if images.numel() == 0:
+        return
+    low, high = (float(bound) for bound in images.aminmax())
+    # NaN fails both comparisons, so it is caught as well.
+    if not (low >= 0 and high <= 1):
+        raise ModelError(f"{what} must be in [0, 1], but they reach from {low:.4g} to {high:.4g}")
 
 
 class _Clamp(torch.autograd.Function):

@@ -17,17 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from latentmap.codes import Codes, Space
-from latentmap.errors import LatentmapError, ModelError
+from latentmap.errors import ModelError
 from latentmap.frames import Frame
 from latentmap.images import View
+from latentmap.model.clamping import check_range
 from latentmap.model.digests import model_digest
 from latentmap.model.exactness import exact_convolutions
-from latentmap.report import Picture
 
 Precision = Literal["float32", "bfloat16", "float16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-_SHOWN = 8  # Images in a notebook,
-_SHOWN_PIXELS = 2**18  # or fewer large ones, which take their time.
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,17 +82,9 @@ class Model(ABC):
 
     def _repr_html_(self) -> str | None:
         """Images of a few random codes, for a notebook; None where there is no code to draw."""
-        from latentmap.report.embedding import image_strip
-        from latentmap.report.page import as_html
+        from latentmap.model.notebook import strip_of
 
-        height, width = self.image_shape[1:]
-        n = min(max(_SHOWN_PIXELS // (height * width), 1), _SHOWN)
-        try:
-            images = self.decode(self.sample(n, seed=0))
-        except LatentmapError:
-            return None
-        shown = image_strip(images, f"Images that {self.name} makes of random codes")
-        return as_html([Picture(self.name, shown, str(self))])
+        return strip_of(self)
 
     @property
     def device(self) -> torch.device:
@@ -131,12 +121,26 @@ class Model(ABC):
         other.frame = frame
         return other
 
+    def require_encoder(self) -> None:
+        """Passes where images have codes in the model.
+
+        Raises:
+            ModelError: they have none.
+        """
+        if not self.can_encode:
+            raise ModelError(
+                f"{self.name} has no encoder: give it one with `latentmap train inversion`, or "
+                "take images that it makes itself (--samples), or a pack of them (`latentmap "
+                "sample --out`)"
+            )
+
     def encode(self, images: Tensor) -> Tensor:
         """Deterministic codes ``(n, d)`` of images in [0, 1]; for a VAE the posterior means.
 
         Raises:
-            ModelError: wrong shape, type or range, or codes that are not finite.
+            ModelError: wrong shape, type or range, codes that are not finite, or no encoder.
         """
+        self.require_encoder()
         self.check_images(images)
         with self._running():
             return self._checked_codes(self._encode(images.to(self.device)), len(images))
@@ -147,6 +151,7 @@ class Model(ABC):
         The result is float32 on the device, not yet checked for finiteness, so that the caller need
         not wait for it.
         """
+        self.require_encoder()
         self._check_shape(pixels, "images", self.image_shape)
         if pixels.dtype != torch.uint8:
             raise ModelError(
@@ -165,6 +170,7 @@ class Model(ABC):
         Raises:
             ModelError: as for ``encode``, or the model has no posterior.
         """
+        self.require_encoder()
         self.check_images(images)
         with self._running(precision):
             posterior = self._posterior(images.to(self.device))
@@ -196,7 +202,7 @@ class Model(ABC):
             raise ModelError(
                 f"{self.name} must decode to shape {expected}, not {tuple(images.shape)}"
             )
-        _check_range(images, f"images decoded by {self.name}")
+        check_range(images, f"images decoded by {self.name}")
         return images
 
     def decode_with_gradient(self, codes: Tensor) -> Tensor:
@@ -276,7 +282,7 @@ class Model(ABC):
                 f"{self.name} takes images as floats in [0, 1], not {images.dtype}: divide by 255 "
                 "first"
             )
-        _check_range(images, f"images for {self.name}")
+        check_range(images, f"images for {self.name}")
 
     def _check_shape(self, tensor: Tensor, what: str, expected: tuple[int, ...]) -> None:
         if tuple(tensor.shape[1:]) != expected or tensor.ndim != len(expected) + 1:
@@ -296,12 +302,3 @@ class Model(ABC):
                 f"{self.name} gave codes that are not finite: its weights may be damaged"
             )
         return codes.float()
-
-
-def _check_range(images: Tensor, what: str) -> None:
-    if images.numel() == 0:
-        return
-    low, high = (float(bound) for bound in images.aminmax())
-    # NaN fails both comparisons, so it is caught as well.
-    if not (low >= 0 and high <= 1):
-        raise ModelError(f"{what} must be in [0, 1], but they reach from {low:.4g} to {high:.4g}")

@@ -68,12 +68,18 @@ class LinearModel(Model):
         return 2 * torch.rand(n, self.latent_dim, generator=generator) - 1
 
 
+# Kernels may differ with the size of a batch; an eighth of a grey level is no difference to see.
+_SAME_PIXELS = 0.125 / 255
+
+
 def check_model(model: Model, *, seed: int = 0) -> None:
     """Checks that an adapter keeps the contract of ``Model``; gives back nothing when it does.
 
-    Shapes, ranges and types of all four calls; codes that depend neither on the batch nor on
-    chance; posterior means that are the codes; samples that follow their seed; evaluation mode and
-    no gradients; refusal of foreign codes.
+    Samples that follow their seed; images that depend neither on the batch nor on chance, and have
+    gradients in the codes; shapes, ranges and types of all calls; evaluation mode and no gradients
+    elsewhere; refusal of foreign codes. Of a model that encodes also: codes that depend neither on
+    the batch nor on chance, and posterior means that are the codes. One that cannot (``can_encode``
+    is false: a generator) has to refuse to.
 
     Raises:
         ModelError: the first promise that is broken.
@@ -87,6 +93,21 @@ def check_model(model: Model, *, seed: int = 0) -> None:
         not any(parameter.requires_grad for parameter in model.network.parameters()),
         "its parameters ask for gradients",
     )
+    if model.can_encode:
+        codes = _check_codes(model, images)
+        _check_posterior(model, images, codes)
+        _check_pixels(model, codes, images)
+        _require(_refuses(lambda: model.encode(images * 255)), "images outside [0, 1] are encoded")
+        _require(
+            _refuses(lambda: model.encode(images[:, :, 1:])), "images of another shape are encoded"
+        )
+    else:
+        _require(_refuses(lambda: model.encode(images)), "images are encoded without an encoder")
+    _check_samples(model, seed)
+    _check_images(model, model.sample(3, seed=seed))
+
+
+def _check_codes(model: Model, images: Tensor) -> Tensor:
     codes = model.encode(images)
     _require(codes.shape == (3, model.latent_dim), f"codes have shape {tuple(codes.shape)}")
     _require(not codes.requires_grad, "codes carry gradients")
@@ -98,10 +119,7 @@ def check_model(model: Model, *, seed: int = 0) -> None:
         torch.allclose(codes, single, atol=1e-4, rtol=1e-4),
         "a code depends on the other images of its batch",
     )
-    _check_posterior(model, images, codes)
-    _check_pixels(model, codes, images)
-    _check_samples(model, seed)
-    _check_refusals(model, codes, images)
+    return codes
 
 
 def _check_posterior(model: Model, images: Tensor, codes: Tensor) -> None:
@@ -135,19 +153,39 @@ def _check_samples(model: Model, seed: int) -> None:
         "sampling twice with one seed gives other codes",
     )
     _require(not torch.equal(samples, model.sample(2, seed=seed + 1)), "sampling ignores its seed")
-    model.decode(samples)
 
 
-def _check_refusals(model: Model, codes: Tensor, images: Tensor) -> None:
+def _check_images(model: Model, codes: Tensor) -> None:
+    images = model.decode(codes)
+    _require(not images.requires_grad, "images carry gradients")
+    _require(
+        torch.equal(images, model.decode(codes)), "decoding the same codes twice gives other images"
+    )
+    single = torch.cat([model.decode(code[None]) for code in codes])
+    _require(
+        torch.allclose(images, single, atol=_SAME_PIXELS, rtol=0),
+        "an image depends on the other codes of its batch",
+    )
+    _check_gradients(model, codes, images)
     foreign = Space(model.space.kind, model.latent_dim, "another model", "0" * 64)
     stranger = Codes.from_array(["a"], codes[:1].cpu(), space=foreign)
     _require(
         _refuses(lambda: model.decode(stranger), SpaceError), "codes of another space are decoded"
     )
-    _require(_refuses(lambda: model.encode(images * 255)), "images outside [0, 1] are encoded")
+    _require(_refuses(lambda: model.decode(codes[:, 1:])), "codes of another shape are decoded")
+
+
+def _check_gradients(model: Model, codes: Tensor, images: Tensor) -> None:
+    """A search for the code of an image goes along the gradient: without one it would not move."""
+    codes = codes.detach().clone().requires_grad_()
+    rendered = model.decode_with_gradient(codes)
     _require(
-        _refuses(lambda: model.encode(images[:, :, 1:])), "images of another shape are encoded"
+        torch.allclose(rendered.detach(), images, atol=_SAME_PIXELS, rtol=0),
+        "an image depends on whether gradients are taken",
     )
+    _require(rendered.requires_grad, "images have no gradients in their codes")
+    (gradient,) = torch.autograd.grad(rendered.square().sum(), codes)
+    _require(bool(gradient.isfinite().all()), "gradients in the codes are not finite")
 
 
 def _require(condition: bool, broken: str) -> None:

@@ -12,7 +12,7 @@ from latentmap.encoders.sampling import adjust, draw_codes
 from latentmap.encoders.stylegan import SPACE_KINDS, StyleGANModel
 from latentmap.errors import ModelError, SpaceError
 from latentmap.model import decode_all, sample_codes
-from latentmap.model.testing import LinearModel
+from latentmap.model.testing import LinearModel, check_model
 
 CONFIG = {
     "image_shape": [3, 16, 16],
@@ -190,8 +190,19 @@ def test_a_generator_without_classes_takes_none():
         made().variant(label=0)
 
 
+@pytest.mark.parametrize("space", SPACE_KINDS)
+def test_it_keeps_the_contract_in_every_space(model, space):
+    check_model(model.variant(space=space))
+    check_model(model.variant(space=space, noise="none"))
+
+
+def test_noise_that_is_drawn_anew_breaks_the_contract(model):
+    with pytest.raises(ModelError, match="decoding the same codes twice gives other images"):
+        check_model(model.variant(noise="random"))
+
+
 def test_it_has_no_encoder(model):
-    with pytest.raises(ModelError, match="only generates images: it has no encoder"):
+    with pytest.raises(ModelError, match="gan has no encoder: give it one with `latentm"):
         model.encode(torch.rand(1, 3, 16, 16))
 
 

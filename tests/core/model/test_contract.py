@@ -113,7 +113,18 @@ class Broken(LinearModel):
         return Posterior(mean, variance)
 
     def _decode(self, codes):
-        return super()._decode(codes) * (2 if self.fault == "range" else 1)
+        images = super()._decode(codes)
+        if self.fault == "blind":
+            return images.detach()
+        if self.fault == "noisy":
+            return images * torch.rand(len(images), 1, 1, 1)
+        if self.fault == "crowd":
+            return images * images.mean()
+        if self.fault == "torn":
+            return images.sqrt() if codes.requires_grad else images
+        if self.fault == "kink":
+            return 0.5 + 0 * (images - images.detach()).sqrt()
+        return images * (2 if self.fault == "range" else 1)
 
     def _sample(self, n, generator):
         if self.fault == "sample":
@@ -133,6 +144,11 @@ class Broken(LinearModel):
         ("variance", "variances are not positive"),
         ("range", r"must be in \[0, 1\]"),
         ("sample", "ignores its seed"),
+        ("noisy", "decoding the same codes twice gives other images"),
+        ("crowd", "an image depends on the other codes of its batch"),
+        ("torn", "an image depends on whether gradients are taken"),
+        ("blind", "images have no gradients in their codes"),
+        ("kink", "gradients in the codes are not finite"),
     ],
 )
 def test_check_model_finds_a_broken_promise(fault, message):
@@ -151,3 +167,42 @@ def test_a_model_without_posterior_says_so_and_still_passes():
     check_model(Plain())
     with pytest.raises(ModelError, match="has no posterior"):
         Plain().posterior(torch.rand(1, 1, 4, 4))
+
+
+class Maker(Broken):
+    """A generator: it makes images and has no encoder."""
+
+    can_encode = False
+
+
+def test_a_generator_is_checked_by_what_it_can_do():
+    check_model(Maker(None))
+    with pytest.raises(ModelError, match="linear has no encoder: give it one with `latentmap tra"):
+        Maker(None).encode_pixels(torch.zeros(1, 1, 4, 4, dtype=torch.uint8))
+    with pytest.raises(ModelError, match="linear has no encoder: give it one with `latentmap tra"):
+        Maker(None).posterior(torch.zeros(1, 1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("training", "training mode"),
+        ("range", r"must be in \[0, 1\]"),
+        ("sample", "ignores its seed"),
+        ("noisy", "decoding the same codes twice gives other images"),
+        ("crowd", "an image depends on the other codes of its batch"),
+        ("blind", "images have no gradients in their codes"),
+    ],
+)
+def test_check_model_finds_a_broken_promise_of_a_generator(fault, message):
+    with pytest.raises(ModelError, match=message):
+        check_model(Maker(fault))
+
+
+def test_a_model_that_encodes_and_says_that_it_cannot_is_found():
+    class Modest(Maker):
+        def require_encoder(self):
+            pass
+
+    with pytest.raises(ModelError, match="images are encoded without an encoder"):
+        check_model(Modest(None))
