@@ -217,32 +217,59 @@ def merge_all(parts: Sequence[Moments]) -> Moments:
     return reduce(Moments.merge, parts)
 
 
+def rounding_of(squares: Tensor, n: float, mean: Tensor) -> Tensor:
+    """What rounding to float32 can add to the centred ``squares`` ``(p,)`` of variables, ``(p,)``.
+
+    A float32 number x is known to ``eps32 |x|``: ``eps32^2 sum(x^2)`` of each variable's own
+    numbers, whatever the others are. It does not depend on the number of pairs, unlike the usual
+    cut-offs.
+    """
+    return (squares + n * mean.square()) * torch.finfo(torch.float32).eps ** 2
+
+
 def spectrum_of(products: Tensor, n: float, mean: Tensor, *, fast: bool = False) -> Spectrum:
     """The directions in which codes vary, without those that hold only rounding noise.
 
-    Codes are float32: each number x is known to ``eps32 |x|``, which puts a floor of ``eps32^2
-    sum(x^2)`` under the eigenvalues; the float64 sums add ``p eps64`` times the largest. Neither
-    depends on the number of pairs, unlike the usual cut-offs, so a collapsed variable is left out
-    at any ``n`` and never blows a map up.
+    What is noise is judged between variables in units of their own spread, so that the unit of a
+    variable decides nothing: a variable that varies by less than its rounding (``rounding_of``) is
+    left out, and so is a direction, of eigenvalue at most the rounding along it or ``p eps64``
+    times the largest. A collapsed variable is left out at any ``n`` and never blows a map up; one
+    that is small, but varies, stays. The eigenvalues are squared singular values of the scaled
+    factor, which keep the digits of small ones (Demmel and Veselic 1992).
 
     Raises:
         MapError: the products are ``fast`` and codes vary a thousand times less in some direction
             than in another: what float32 says of that direction is noise.
     """
-    values, directions = torch.linalg.eigh(products)
-    squares = products.diagonal() + n * mean.square()
-    eps32, eps64 = torch.finfo(torch.float32).eps, torch.finfo(torch.float64).eps
-    floor = torch.maximum(values[-1] * len(values) * eps64, squares.max() * eps32**2)
+    if fast:
+        _require_safe(products, rounding_of(products.diagonal(), n, mean))
+    squares = products.diagonal()
+    rounding = rounding_of(squares, n, mean)
+    live = (squares > rounding).nonzero()[:, 0]
+    unit = squares[live].sqrt()
+    values, axes = torch.linalg.eigh(products[live][:, live] / torch.outer(unit, unit))
+    floor = axes.square().T @ (rounding[live] / squares[live])
+    if len(values):
+        floor = floor.clamp(min=float(values[-1]) * len(values) * torch.finfo(values.dtype).eps)
     kept = values > floor
-    # Noise of float32 may have made a small eigenvalue negative.
-    sizes = values.abs()[values.abs() > floor]
+    factor = (axes[:, kept] * values[kept].sqrt()).T * unit
+    _, roots, turned = torch.linalg.svd(factor, full_matrices=False)
+    directions = products.new_zeros(len(products), len(roots))
+    directions[live] = turned.T
+    return Spectrum(roots.square(), directions)
+
+
+def _require_safe(products: Tensor, rounding: Tensor) -> None:
+    """Refuses float32 ``products`` (p, p) of which a map would suffer."""
+    sizes = torch.linalg.eigvalsh(products).abs()  # Noise may have made a small one negative.
+    least = sizes.max() * len(sizes) * torch.finfo(sizes.dtype).eps
+    sizes = sizes[sizes > torch.maximum(least, rounding.max())]
     condition = float((sizes.max() / sizes.min()).sqrt()) if len(sizes) else 1.0
-    if fast and condition > _FAST_CONDITION:
+    if condition > _FAST_CONDITION:
         raise MapError(
             f"float32 products are unsafe for these codes (condition number {condition:.3g}, more "
             f'than {_FAST_CONDITION:g}): gather moments with precision="exact"'
         )
-    return Spectrum(values[kept].flip(0), directions[:, kept].flip(1))
 
 
 def _about(moments: Moments) -> str:

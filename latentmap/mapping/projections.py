@@ -71,36 +71,36 @@ def pls_maps(moments: Moments) -> Callable[[int], Solution]:
     The kernel algorithm of Dayal and MacGregor (1997): each component is the direction of largest
     covariance with what the earlier ones left of ``C``, which needs no rows.
     """
-    residual = moments.xy.clone()
-    rotations: list[torch.Tensor] = []
-    loadings_x: list[torch.Tensor] = []
-    loadings_y: list[torch.Tensor] = []
-    floor = torch.finfo(torch.float64).eps * float(residual.norm())
+    spectrum = moments.source_spectrum
+    values = spectrum.values[:, None]
+    # Along the directions of the source the products are diagonal: what rounding of a large
+    # direction leaves never reaches a small one.
+    residual = spectrum.directions.T @ moments.xy
+    rotations, loadings_x = residual.new_zeros(2, len(values), 0)
+    loadings_y = residual.new_zeros(0, moments.q)
+    floor = torch.finfo(torch.float64).eps * float(residual.norm()) * moments.p
 
     def extend() -> bool:
-        if float(residual.norm()) <= floor * len(residual) or len(rotations) >= len(
-            moments.source_spectrum.values
-        ):
+        nonlocal rotations, loadings_x, loadings_y, residual
+        if float(residual.norm()) <= floor or rotations.shape[1] >= len(values):
             return False
-        direction = _leading(residual)
-        rotation = direction.clone()
-        for past, loading in zip(rotations, loadings_x, strict=True):
-            rotation -= (loading @ direction) * past
-        spread = rotation @ moments.xx @ rotation
-        loadings_x.append(moments.xx @ rotation / spread)
-        loadings_y.append(moments.xy.T @ rotation / spread)
-        rotations.append(rotation)
-        residual.sub_(torch.outer(loadings_x[-1], loadings_y[-1]) * spread)
+        rotation = _leading(residual)[:, None]
+        for _ in range(2):  # Once leaves rounding that is large beside a small direction.
+            rotation = rotation - rotations @ (loadings_x.T @ rotation)
+        spread = (values * rotation.square()).sum()
+        rotations = torch.cat([rotations, rotation], 1)
+        loadings_x = torch.cat([loadings_x, values * rotation / spread], 1)
+        loadings_y = torch.cat([loadings_y, rotation.T @ residual / spread])
+        for _ in range(2):
+            residual = residual - loadings_x @ (rotations.T @ residual)
         return True
 
     def solve(components: int) -> Solution:
         require_size(components, moments.p, "the number of components")
-        while len(rotations) < components and extend():
+        while rotations.shape[1] < components and extend():
             pass
-        k = min(components, len(rotations))
-        weight = torch.zeros_like(moments.xy)
-        if k:
-            weight = torch.stack(rotations[:k], 1) @ torch.stack(loadings_y[:k])
+        k = min(components, rotations.shape[1])
+        weight = spectrum.directions @ (rotations[:, :k] @ loadings_y[:k])
         return affine(moments, weight, rank=k)
 
     return solve

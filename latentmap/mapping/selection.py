@@ -8,6 +8,7 @@ mean leverage in the place of each. K-fold errors come from the moments of the f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,7 @@ from latentmap.progress import Progress
 # Fourteen decades about the mean eigenvalue of the source codes: from no penalty to no map.
 _DECADES = (-10.0, 4.0)
 _STEPS = 65
+_UNFELT = 2.0  # Decades below an eigenvalue at which a penalty leaves its direction alone.
 _COARSE = 15  # Penalties, where each is tried with every size.
 _SIZES = 40
 # Rows at a time, and residuals at a time: 4 MB, which stay in the processor's cache. Several
@@ -98,13 +100,19 @@ def assign_folds(n: int, *, folds: int, seed: int, groups: np.ndarray | None = N
 def penalty_grid(moments: Moments, *, steps: int = _STEPS) -> torch.Tensor:
     """Penalties ``(m,)`` in equal ratios, about the mean eigenvalue of ``G``.
 
-    One penalty, 1, when the source codes do not vary: then every penalty gives the same map.
+    There are ``steps``, and as many more below as it takes to come to no penalty for the direction
+    in which codes vary least. One penalty, 1, when the source codes do not vary: then every penalty
+    gives the same map.
     """
     values = moments.source_spectrum.values
     if not len(values):
         return torch.ones(1, dtype=torch.float64)
     mean = values.sum().cpu() / len(moments.xx)
-    return mean * torch.logspace(*_DECADES, steps, dtype=torch.float64)
+    first, last = _DECADES
+    ratio = (last - first) / (steps - 1)
+    beyond = first + _UNFELT - float((values[-1].cpu() / mean).log10())
+    more = max(0, math.ceil(beyond / ratio))
+    return mean * torch.logspace(first - more * ratio, last, steps + more, dtype=torch.float64)
 
 
 def ridge_penalties(moments: Moments, settings: Mapping[str, Any]) -> list[float]:

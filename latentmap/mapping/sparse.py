@@ -13,7 +13,7 @@ from sklearn.linear_model import MultiTaskElasticNet
 from torch import Tensor
 
 from latentmap.errors import MapError
-from latentmap.mapping.moments import Moments, spectrum_of
+from latentmap.mapping.moments import Moments, rounding_of, spectrum_of
 from latentmap.mapping.regression import solve_least_squares
 from latentmap.mapping.solution import (
     NotConverged,
@@ -81,8 +81,8 @@ def sparse_penalties(moments: Moments, settings: Mapping[str, Any]) -> list[floa
 def standard_deviations(moments: Moments) -> Tensor:
     """Of the source variables, ``(p,)``; zero for those that vary by rounding alone."""
     squares = moments.xx.diagonal()
-    floor = (squares + moments.n * moments.mean_x.square()) * torch.finfo(torch.float32).eps ** 2
-    return torch.where(squares > floor, (squares / moments.n).sqrt(), 0.0)
+    varies = squares > rounding_of(squares, moments.n, moments.mean_x)
+    return torch.where(varies, (squares / moments.n).sqrt(), 0.0)
 
 
 def _solve(root: Tensor, answer: Tensor, n: float, penalty: float, l1_ratio: float) -> Tensor:

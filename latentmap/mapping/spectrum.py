@@ -19,7 +19,7 @@ from torch import Tensor
 from latentmap.codes import Pairs
 from latentmap.errors import MapError
 from latentmap.mapping.gathering import moments_by_fold
-from latentmap.mapping.moments import Moments, merge_all
+from latentmap.mapping.moments import Moments, merge_all, rounding_of
 from latentmap.mapping.selection import assign_folds
 from latentmap.mapping.solution import require_penalty
 from latentmap.mapping.sparse import standard_deviations
@@ -128,7 +128,7 @@ def relevance(moments: Moments, penalty: float = 0.0) -> Tensor:
 
 def explained_per_variable(moments: Moments, weight: Tensor, bias: Tensor) -> Tensor:
     """R2 of each target variable over the pairs, ``(q,)``; NaN where one does not vary."""
-    floor = moments.n * (torch.finfo(torch.float32).eps * moments.mean_y).square()
+    floor = rounding_of(moments.squares_y, moments.n, moments.mean_y)
     explained = 1 - moments.squared_error(weight, bias) / moments.squares_y
     return torch.where(moments.squares_y > floor, explained, torch.nan)
 

@@ -106,6 +106,33 @@ def test_dead_variables_have_no_weight_and_repeated_ones_share_it(name):
     assert torch.allclose(solution.weight[5], solution.weight[0], atol=1e-6)
 
 
+@pytest.mark.parametrize("decades", [4, 6, 9])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("least-squares", {}),
+        ("reduced-rank", {"penalty": 0.0, "rank": 2}),
+        ("cca", {"components": 2}),
+        ("cca", {"components": 5}),
+        ("pls", {"components": 12}),
+        ("sparse", {"penalty": 0.01}),
+    ],
+)
+def test_a_map_without_penalty_does_not_depend_on_the_units_of_its_variables(
+    name, settings, decades
+):
+    x, y = draw(n=300, decades=0.5)
+    # Powers of two, which round no code.
+    unit = 2.0 ** torch.round(torch.linspace(0, -decades / math.log10(2), 12))
+    target = unit[:5] if name == "cca" else torch.ones(5)
+    plain = METHODS[name].solve(moments_of(x, y), **settings)
+    other = METHODS[name].solve(moments_of(x * unit, y * target), **settings)
+    assert other.rank == plain.rank
+    weight = other.weight * unit[:, None] / target
+    assert torch.allclose(weight, plain.weight, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(other.bias / target, plain.bias, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("q", [2, 3, 5])
 @pytest.mark.parametrize(
     "name", [name for name in AFFINE if name not in ("robust", "procrustes", "permutation")]

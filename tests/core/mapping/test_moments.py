@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -165,6 +167,27 @@ def test_directions_of_rounding_alone_are_left_out_at_any_number_of_pairs(n):
     spectrum = moments_of(x, y).source_spectrum
     assert len(spectrum.values) == 4
     assert spectrum.values[-1] > 1e-5 * n
+
+
+@pytest.mark.parametrize("mean", [0.0, 3.0])
+@pytest.mark.parametrize("unit", [1e-4, 1e-8, 1e-12])
+def test_the_unit_of_a_variable_does_not_decide_whether_it_varies(unit, mean):
+    generator = torch.manual_seed(0)
+    # A power of two rounds as the variable itself.
+    unit = 2.0 ** round(math.log2(unit))
+    x = torch.randn(300, 6, generator=generator) + mean
+    x[:, 3] = mean + 1
+    x[:, 4] = (mean + 1) * (1 + 5e-8 * torch.randn(300, generator=generator))
+    x[:, 5] = x[:, 0] + x[:, 1]
+    scale = torch.tensor([1, 1, unit, unit, unit, unit])
+    for codes in (x, x * scale):
+        moments = moments_of(codes, codes)
+        for spectrum in (moments.source_spectrum, moments.target_spectrum):
+            assert len(spectrum.values) == 3
+            # The inverse along them, in units of the variables.
+            inverse = spectrum.directions / spectrum.values @ spectrum.directions.T
+            turned = (moments.xx @ inverse @ moments.xx)[:3, :3]
+            torch.testing.assert_close(turned, moments.xx[:3, :3], rtol=1e-4, atol=0)
 
 
 @pytest.mark.parametrize("small", [1e-9, -1e-9])

@@ -137,6 +137,21 @@ def test_source_codes_that_do_not_vary_take_any_penalty():
     assert float(result.errors[0]) == pytest.approx(expected)
 
 
+def test_penalties_reach_down_to_the_direction_that_varies_least():
+    x, y = draw(200, 6, 3)
+    ordinary = penalty_grid(moments_of(x, y))
+    assert len(ordinary) == 65
+    x[:, 3:] *= 2.0**-30
+    moments = moments_of(x, y)
+    grid = penalty_grid(moments)
+    assert float(grid[0]) < 0.01 * float(moments.source_spectrum.values[-1])
+    torch.testing.assert_close(grid.log().diff(), ordinary.log().diff()[:1].expand(len(grid) - 1))
+    for selection in (generalised(moments), leave_one_out(pairs_of(x, y), moments)):
+        solution = METHODS["ridge"].solve(moments, **selection.chosen)
+        missed = moments.squared_error(solution.weight, solution.bias).sum()
+        assert float(missed) < 1.5 * 200 * 3
+
+
 def test_one_pair_cannot_be_left_out():
     pairs = pairs_of(*draw(1, 2, 2))
     moments = moments_of_pairs(pairs)
