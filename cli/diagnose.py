@@ -29,8 +29,9 @@ def diagnose(
 ) -> None:
     """Measure a VAE on images: active variables, the variance law, the variance loss.
 
-    A variable is active when its posterior mean has a variance above 0.05. The law of a settled
-    training is mean s2 + Var = 1 for every variable; the variance loss is about the mse.
+    A variable is active when its posterior mean has a variance above 0.05. The law is mean s2 +
+    Var = 1 for every variable, as `latentmap models normalise` makes it; the variance loss is about
+    the mse.
 
     \b
     Example:

@@ -40,7 +40,7 @@ COMMANDS = {
         "import_command",
         "Convert somebody else's checkpoint to a model file.",
     ),
-    "models": _Entry("latentmap.cli.models", "models", "List and describe models."),
+    "models": _Entry("latentmap.cli.models", "models", "List, describe and normalise models."),
     "sample": _Entry("latentmap.cli.sample", "sample", "Images of random codes, or of given ones."),
     "encode": _Entry("latentmap.cli.encode", "encode", "Encode images with models into a cache."),
     "cache": _Entry("latentmap.cli.cache", "cache", "List, verify, remove or export cached codes."),

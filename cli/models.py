@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.declaring import Group
+from latentmap.cli.normalise import normalise
 from latentmap.cli.options import json_option
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.group(cls=Group, invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List the bundled models and the model files of a folder, or describe one.
+    """List the bundled models and the model files of a folder, describe one, or normalise it.
 
     Model files are your own: what is no longer needed is deleted like any other file.
 
@@ -27,6 +28,7 @@ def models(context: click.Context) -> None:
       latentmap models
       latentmap models list FOLDER
       latentmap models show svae
+      latentmap models normalise vae.safetensors --data faces.zip --out new.safetensors
     """
     if context.invoked_subcommand is None:
         context.invoke(list_models, folder=Path(), as_json=False)
@@ -104,6 +106,9 @@ def show(model: str, as_json: bool) -> None:
     click.echo("  training")
     for key, value in header.training.items():
         click.echo(f"    {key:<18} {json.dumps(value)}")
+
+
+models.add_command(normalise)
 
 
 def _size(file: ModelFile) -> str:

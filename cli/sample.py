@@ -83,6 +83,8 @@ def sample(
         label=label,
         precision=None if precision == "float32" else precision,
     )
+    if drawing.codes is None:
+        _warn_of_prior(reference)
     codes = drawing.of(model)
     result: dict[str, Any] = {"model": reference, "space": codes.space.kind, "n": len(codes)}
     result |= _write(model, codes, drawing, outputs, batch_size=batch_size or _BATCH)
@@ -96,6 +98,17 @@ def sample(
     if outputs.figure is not None:
         seconds = result["seconds"]
         click.echo(f"{outputs.figure}: {len(codes)} images of {model.name} in {seconds:.1f} s")
+
+
+def _warn_of_prior(reference: str) -> None:
+    """Says where a VAE's prior is far from the codes of images."""
+    from latentmap.cli.output import warn
+    from latentmap.encoders.listing import describe_model
+    from latentmap.encoders.normalising import far_from_prior
+
+    line = far_from_prior(reference, describe_model(reference).header.training)
+    if line is not None:
+        warn(line)
 
 
 def _check_usage(

@@ -71,6 +71,13 @@ def _vae_options(beta: float, latent_dim: int) -> Callable[[Decorated], Decorate
         rate_option("--learning-rate", default=1e-4, help="Of Adam."),
         weight_option("--beta", default=beta, help="Weight of the KL divergence."),
         rate_option("--gamma", help="Fixes the balance of the loss.  [default: follows the error]"),
+        click.option(
+            "--normalise/--no-normalise",
+            default=True,
+            show_default=True,
+            help="At the end, bring the codes to the prior: mean 0, mean s2 + Var = 1. Images stay "
+            "the same.",
+        ),
     )
 
 

@@ -102,6 +102,15 @@ def read_model(path: str | Path) -> tuple[NativeHeader, dict[str, Tensor]]:
     return _parse(path, header), wide
 
 
+def is_half(path: str | Path) -> bool:
+    """Whether a model file holds its weights in float16.
+
+    Raises:
+        ModelError: the file is missing, cut off, or not a model file of latentmap.
+    """
+    return any(tensor.dtype == torch.float16 for tensor in _FILE.read(path)[1].values())
+
+
 def _parse(path: str | Path, header: dict[str, Any]) -> NativeHeader:
     try:
         config = header["config"]

@@ -52,6 +52,11 @@ class ConvVAE(GaussianNetwork):
             inputs = outputs
         self.decoder = nn.Sequential(*decoder, nn.Conv2d(inputs, channels, 5, padding=2))
 
+    @property
+    def reader(self) -> nn.Linear:
+        """The dense layer from a code to the smallest grid."""
+        return self.expand
+
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and log-variance, each ``(n, latent_dim)``."""
         hidden = self.encoder(pad_to(images, self.padded))

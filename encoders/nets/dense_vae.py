@@ -29,6 +29,14 @@ class DenseVAE(GaussianNetwork):
         self.decoder = _layers([latent_dim, *reversed(widths)])
         self.output = nn.Linear(widths[0] if widths else latent_dim, pixels)
 
+    @property
+    def reader(self) -> nn.Linear:
+        """The first dense layer of the decoder, which without ``widths`` is its last."""
+        for layer in self.decoder:
+            if isinstance(layer, nn.Linear):
+                return layer
+        return self.output
+
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and log-variance, each ``(n, latent_dim)``."""
         hidden = self.encoder(images.flatten(1))

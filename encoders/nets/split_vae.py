@@ -63,6 +63,11 @@ class SplitVAE(GaussianNetwork):
             ]
         self.decoder = nn.Sequential(*decoder, nn.Conv2d(width, 2 * channels + 1, 3, padding=1))
 
+    @property
+    def reader(self) -> nn.Linear:
+        """The dense layer from a code to the embedding; mask and images all come of it."""
+        return self.unembed
+
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and log-variance, each ``(n, latent_dim)``."""
         hidden = self.embed(self.encoder(pad_to(images, self.padded)))
@@ -123,6 +128,11 @@ class PublishedSplitVAE(GaussianNetwork):
             decoder += [_Doubling(inputs, outputs), _Residual(outputs)]
         last = nn.Conv2d(decoder_widths[-1], 2 * channels + 1, 3, padding=1)
         self.decoder = nn.Sequential(*decoder, last)
+
+    @property
+    def reader(self) -> nn.Linear:
+        """The dense layer from a code to the embedding; mask and images all come of it."""
+        return self.unembed
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and log-variance, each ``(n, latent_dim)``."""

@@ -22,17 +22,28 @@ from latentmap.encoders.training.runs import Run, prepare_folder, training_recor
 from latentmap.frames import Frame
 from latentmap.images import ImageSource, load_all
 from latentmap.model import Model
+from latentmap.progress import Progress
+
+
+def _as_it_is(
+    model: Model, pixels: Tensor, progress: Progress | None
+) -> tuple[Model, dict[str, Any]]:
+    return model, {}
 
 
 @dataclass(frozen=True)
 class Course:
     """A training that can begin: the recipe that it follows, the network of the model that comes
     out of it, and how the picture of an epoch is drawn, given the pixels of the data.
+
+    ``finish`` gets the trained model and these pixels, and gives the model that is written, with
+    what is added to its training record. The checkpoint stays as it was trained.
     """
 
     recipe: Recipe
     result: nn.Module
     draw: Callable[[Tensor], Image.Image]
+    finish: Callable[[Model, Tensor, Progress | None], tuple[Model, dict[str, Any]]] = _as_it_is
 
 
 class Settings(Protocol):
@@ -95,7 +106,7 @@ def train_on_images(
             folder=folder,
             settings={
                 "family": family,
-                **{name: value for name, value in described.items() if name not in _LENGTH},
+                **{name: value for name, value in described.items() if name not in _APART},
                 "frame": model.frame.to_json(),
                 "data": images.fingerprint,
             },
@@ -104,23 +115,26 @@ def train_on_images(
             progress=progress,
         )
     described.pop("config", None)  # Which the file has beside the record.
+    # A new object, because the fingerprint is that of the trained weights.
+    weights = course.result.state_dict()
+    trained = build(family, config, name=model.name, frame=model.frame, weights=weights)
+    with run.stage("finishing") as progress:
+        trained, more = course.finish(trained, pixels, progress)
     training = training_record(
         described,
         figures,
         data=images.fingerprint,
         images=len(pixels),
         skipped=[str(images.ids[position]) for position, _ in skipped],
+        **more,
         **run.record,
     )
-    # A new object, because the fingerprint is that of the trained weights.
-    weights = course.result.state_dict()
-    trained = build(family, config, name=model.name, frame=model.frame, weights=weights)
     save_model(trained, run.path, training=training)
     return trained
 
 
-# What the loop is told on its own.
-_LENGTH = ("batch_size", "epochs", "seed", "steps")
+# What the loop is told on its own, and what is done after it.
+_APART = ("batch_size", "epochs", "seed", "steps", "normalise")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,14 +10,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from latentmap.diagnostics import aggregate_posterior
+from latentmap.encoders.normalising import AGGREGATE, normalise
 from latentmap.encoders.training.on_images import Course
 from latentmap.encoders.training.settings import autocast, check_numbers, check_precision
 from latentmap.encoders.training.vae import VAERecipe
 from latentmap.encoders.vae import GaussianVAE
 from latentmap.model import Model
+from latentmap.progress import Progress
 from latentmap.report import image_grid
 
 _PREVIEWS = 10
+_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,8 @@ class VAESettings:
     The Split-VAE was published with ``beta`` 3, on MNIST 8.
     ``config`` is the network's (see the family's adapter). ``steps`` takes the place of ``epochs``.
     ``gamma`` fixes the balance of the loss, which otherwise follows the error; ``beta`` weighs the
-    KL divergence.
+    KL divergence. ``normalise`` brings the codes of the trained model to the prior, see
+    ``latentmap.encoders.normalising``.
     """
 
     family: str
@@ -38,6 +44,7 @@ class VAESettings:
     beta: float = 1.0
     gamma: float | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
+    normalise: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -58,7 +65,34 @@ class VAESettings:
             gamma=self.gamma,
             autocast=autocast(self.precision),
         )
-        return Course(recipe, model.network, lambda pixels: _draw(model, pixels[:_PREVIEWS]))
+        return Course(
+            recipe,
+            model.network,
+            lambda pixels: _draw(model, pixels[:_PREVIEWS]),
+            _normalise if self.normalise else _measure,
+        )
+
+
+def _normalise(
+    model: Model, pixels: Tensor, progress: Progress | None
+) -> tuple[Model, dict[str, Any]]:
+    """The model with its codes normalised over the training images, and the figures of that."""
+    return normalise(model, lambda: _floats(pixels, progress))
+
+
+def _measure(
+    model: Model, pixels: Tensor, progress: Progress | None
+) -> tuple[Model, dict[str, Any]]:
+    """The model as it is, and how far its codes are from the prior."""
+    return model, {AGGREGATE: aggregate_posterior(model, _floats(pixels, progress)).to_json()}
+
+
+def _floats(pixels: Tensor, progress: Progress | None) -> Iterator[Tensor]:
+    """The images in [0, 1], a few at a time."""
+    for start in range(0, len(pixels), _BATCH):
+        yield pixels[start : start + _BATCH].float() / 255
+        if progress is not None:
+            progress(min(start + _BATCH, len(pixels)), len(pixels))
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from latentmap.diagnostics.divergence import kl_divergence, log_of_variance
 from latentmap.errors import ImageError
 from latentmap.images import ImageSource, OnError
 from latentmap.model import Model, Precision
@@ -21,14 +22,6 @@ from latentmap.report import Cell, Column, Row, Shown, Table
 # A variable is active when its posterior mean varies by more than this over the data.
 ACTIVE_VARIANCE = 0.05
 _BATCH = 256
-_SMALLEST_VARIANCE = torch.finfo(torch.float32).tiny
-
-
-def kl_divergence(mean: Tensor, variance: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, variance) || N(0, 1)) of every variable, ``(n, d)``: (mean^2 + s2 - log s2 - 1) /
-    2.
-    """
-    return 0.5 * (mean.square() + variance - log_variance - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +78,9 @@ class Diagnosis(Shown):
 
     @property
     def law_deviation(self) -> Tensor:
-        """``|mean s2 + Var - 1|`` of every variable; near 0 where training has settled."""
+        """``|mean s2 + Var - 1|`` of every variable; near 0 on the images that a VAE was
+        normalised on, and on others of their kind.
+        """
         return (self.posterior_variance + self.mean_variance - 1).abs()
 
     def to_json(self) -> dict[str, object]:
@@ -124,8 +119,7 @@ def diagnose(
 
     ``precision`` is the arithmetic of the encoder, ``batch_size`` chosen where it is None.
 
-    A posterior variance below the smallest normal float32 (1.2e-38), as one that underflowed to 0,
-    has the logarithm of that number, so that its divergence stays finite: about 43.
+    The divergence of a posterior whose variance underflowed is finite, see ``log_of_variance``.
 
     Raises:
         ModelError: the model has no posterior.
@@ -146,7 +140,7 @@ def diagnose(
         decoded = model.decode(posterior.mean).cpu().double()
         x = x.double()
         mean, variance = posterior.mean.cpu().double(), posterior.variance.cpu().double()
-        kl = kl_divergence(mean, variance, variance.clamp(min=_SMALLEST_VARIANCE).log())
+        kl = kl_divergence(mean, variance, log_of_variance(variance))
         latent += torch.stack([part.sum(0) for part in (mean, mean.square(), variance, kl)])
         pixels += torch.stack([part.sum(0) for part in (x, x.square(), decoded, decoded.square())])
         squared += float((x - decoded).square().sum())
