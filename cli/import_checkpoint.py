@@ -20,7 +20,12 @@ _WIDTH = 60  # Of the names of tensors, before their shapes.
 @click.command("import", cls=Command)
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @output_option("--out", "The model file to write, .safetensors.", metavar="MODEL")
-@click.option("--inspect", is_flag=True, help="Only tell what is in the file.")
+@click.option(
+    "--inspect",
+    is_flag=True,
+    help="Only tell what is in the file, and what an import would make of it.",
+)
+@click.option("--tensors", is_flag=True, help="With --inspect: every tensor and its shape, too.")
 @frame_option
 @resize_option
 @json_option
@@ -29,6 +34,7 @@ def import_command(
     file: Path,
     out: Path | None,
     inspect: bool,
+    tensors: bool,
     frame: str | None,
     resize: Any,
     as_json: bool,
@@ -38,13 +44,15 @@ def import_command(
 
     The format is found by the content: pickles of NVIDIA's StyleGAN repositories (PyTorch and
     TensorFlow), rosinality's .pt (also inside pSp, e4e and ReStyle files), genforce's .pth, the
-    StyleGAN1 ports of lernapparat and huangzh13, and Keras weights of the Split-VAE. No code in the
-    file is run, and none of the original programs is needed.
+    StyleGAN1 ports of lernapparat and huangzh13, and the Split-VAE as Keras saves it: weights
+    (.h5), a whole model (.h5, .keras), a TensorFlow checkpoint (its prefix or its .index). No code
+    in the file is run, and none of the original programs is needed.
 
     \b
     Examples:
       latentmap import ffhq.pkl --out ffhq.safetensors
       latentmap import --inspect ffhq.pkl
+      latentmap import checkpoints/ckpt-40 --out svae.safetensors
     """
     from latentmap.cli.output import command_line, print_json
     from latentmap.encoders.checkpoints.importing import import_checkpoint, inspect_checkpoint
@@ -55,12 +63,14 @@ def import_command(
 
     if inspect == (out is not None):
         raise click.UsageError("give either --out, for the model file to write, or --inspect")
+    if tensors and not inspect:
+        raise click.UsageError("--tensors goes with --inspect")
     if out is None:
         checkpoint = inspect_checkpoint(file)
         if as_json:
-            print_json(checkpoint.describe())
+            print_json({"import": checkpoint.prospect(), **checkpoint.describe()})
         else:
-            click.echo(_outline(checkpoint))
+            click.echo(_outline(checkpoint, tensors=tensors))
         return
     refuse_existing(out, force=force)
     if out.exists() and file.exists() and out.samefile(file):
@@ -87,13 +97,14 @@ def import_command(
         click.echo(f"  note: {note}", err=True)
 
 
-def _outline(checkpoint: Checkpoint) -> str:
-    """What is in the file, for people."""
+def _outline(checkpoint: Checkpoint, *, tensors: bool) -> str:
+    """What is in the file, for people: first what an import would make of it."""
     from latentmap.printing import printable
 
     found = checkpoint.describe()
     lines = [
-        f"{found['file']}: {found['format']}",
+        *_prospect(checkpoint),
+        f"  {found['format']}",
         f"  {found['container']}, {found['size']:,} bytes, sha256 {found['sha256']}",
     ]
     for network in found["networks"]:
@@ -106,8 +117,10 @@ def _outline(checkpoint: Checkpoint) -> str:
             lines.append(f"  source text, not run: sha256 {network['source_sha256']}")
         lines += [f"  {name} = {value}" for name, value in network["arguments"].items()]
         width = min(_WIDTH, max(map(len, network["tensors"]), default=0))
-        for name, shape in network["tensors"].items():
+        for name, shape in network["tensors"].items() if tensors else ():
             lines.append(f"  {name:<{width}}  {'x'.join(map(str, shape)) or 'number'}")
+    if found["networks"] and not tensors:
+        lines.append("(--tensors lists the tensors)")
     if found["options"]:
         lines.append("training options")
         lines += [f"  {name} = {value}" for name, value in found["options"].items()]
@@ -115,3 +128,15 @@ def _outline(checkpoint: Checkpoint) -> str:
         lines.append("names that were kept as names, not looked up")
         lines += [f"  {name}" for name in found["unknown"]]
     return "\n".join(map(printable, lines))
+
+
+def _prospect(checkpoint: Checkpoint) -> list[str]:
+    """What an import would make of the file."""
+    found = checkpoint.prospect()
+    if not found["possible"]:
+        return [f"{checkpoint.path}: cannot be imported: {found['reason']}"]
+    channels, height, width = found["image_shape"]
+    images = f"{height}x{width} {'grey' if channels == 1 else 'colour'}"
+    notes = [f"  note: {note}" for note in found["notes"]]
+    made = f"{found['family']}, {images}, {found['space']}"
+    return [f"{checkpoint.path}: can be imported (--out): {made}", *notes]

@@ -22,13 +22,13 @@ from latentmap.encoders.checkpoints.torch_files import (
 from latentmap.encoders.checkpoints.values import Global
 from latentmap.errors import CheckpointError
 
-Container = Literal["pickle", "torch-zip", "torch-legacy"]
+Container = Literal["pickle", "safetensors", "torch-zip", "torch-legacy"]
 # What pickles of protocols 0 and 1 begin with: they have no signature.
 _OLD_PICKLES = b"(]}cl"
 # Tensors that share a storage are read one by one: beyond the file's size this much may be shared.
 _SHARED = 16 * 2**20
 # A network of a thousand tensors needs some 300 KB each time that it is looked at.
-_WALK = 64 * 2**20
+WALK = 64 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,5 +124,5 @@ def _read(path: Path, data: memoryview) -> ForeignFile:
         protocol=protocol,
         value=value,
         unknown=tuple(sorted(name for name in names if not meanings.knows(name))),
-        walk=Budget(_WALK, "networks with more parts than any has"),
+        walk=Budget(WALK, "networks with more parts than any has"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +12,35 @@ from typing import Any
 
 from latentmap.encoders import build
 from latentmap.encoders.checkpoints.conversion import Network, Recognised
-from latentmap.encoders.checkpoints.foreign import open_foreign
+from latentmap.encoders.checkpoints.foreign import ForeignFile, open_foreign
 from latentmap.encoders.checkpoints.formats import recognise
-from latentmap.encoders.checkpoints.keras_split_vae import read_keras_split_vae
+from latentmap.encoders.checkpoints.keras_split_vae import (
+    read_bundled_split_vae,
+    read_keras_split_vae,
+)
+from latentmap.encoders.checkpoints.outlines import outline
+from latentmap.encoders.checkpoints.safetensors_files import open_safetensors
+from latentmap.encoders.checkpoints.tensorflow_bundle import find_bundle, read_bundle
 from latentmap.errors import CheckpointError, ModelError
+from latentmap.files.kinds import (
+    HDF5,
+    KERAS_ARCHIVE,
+    PICKLE,
+    SAFETENSORS,
+    TORCH,
+    ZIP,
+    FileKind,
+    file_kind,
+)
 from latentmap.frames import Frame
 from latentmap.model import Model
 
-_LONGEST_HEADER = 100_000_000  # By the format of safetensors.
 _BLOCK = 2**20
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A foreign file whose format is known; its numbers are read when it is converted.
+    """A foreign file whose contents are known; its numbers are read when it is converted.
 
     ``container`` is how the file keeps its values; ``unknown`` are the classes and functions that
     it refers to and that stand for no data: names, kept and never looked up.
@@ -52,15 +67,34 @@ class Checkpoint:
             "unknown": list(self.unknown),
         }
 
+    def prospect(self) -> dict[str, Any]:
+        """What an import would make of it, as JSON: family, sizes and notes of the model, or the
+        reason why there would be none. Found by doing it, once: the numbers are read.
+        """
+        try:
+            model, notes = _make(self, None)
+        except CheckpointError as error:
+            reason = str(error).removeprefix(f"{self.path}").lstrip(": ")
+            return {"possible": False, "reason": reason}
+        return {
+            "possible": True,
+            "family": model.family,
+            "space": str(model.space),
+            "image_shape": list(model.image_shape),
+            "notes": list(notes),
+        }
+
 
 def inspect_checkpoint(path: str | Path) -> Checkpoint:
     """What a foreign checkpoint holds, by its content; nothing in it is imported or called.
 
+    ``path`` is a file; for a checkpoint of TensorFlow also the prefix of its files, and for a
+    SavedModel its folder. A file that can be read is described even when it cannot be imported.
+
     Raises:
-        CheckpointError: the file is missing, broken, or of no known format.
+        CheckpointError: the file is missing, broken, or no checkpoint.
     """
     path = Path(path)
-    _refuse_native(path)
     with _named(path):
         return _inspect(path)
 
@@ -79,38 +113,94 @@ def import_checkpoint(
     path = Path(path)
     checkpoint = inspect_checkpoint(path)
     with _named(path):
-        converted = checkpoint.recognised.convert()
-    try:
-        model = build(
-            converted.family,
-            converted.config,
-            name=path.stem,
-            frame=frame,
-            weights=converted.weights,
-        )
-    except ModelError as error:
-        raise CheckpointError(f"{path} holds weights that do not fit together: {error}") from None
+        model, notes = _make(checkpoint, frame)
     record = {
         "imported": {
             "file": path.name,
             "sha256": checkpoint.sha256,
             "format": checkpoint.recognised.format,
-            "notes": list(converted.notes),
+            "notes": list(notes),
         }
     }
     return model, record
 
 
+def _make(checkpoint: Checkpoint, frame: Frame | None) -> tuple[Model, tuple[str, ...]]:
+    """The model in a checkpoint, and what had to be assumed."""
+    converted = checkpoint.recognised.convert()
+    try:
+        model = build(
+            converted.family,
+            converted.config,
+            name=checkpoint.path.stem,
+            frame=frame,
+            weights=converted.weights,
+        )
+    except ModelError as error:
+        raise CheckpointError(
+            f"{checkpoint.path} holds weights that do not fit together: {error}"
+        ) from None
+    return model, converted.notes
+
+
 def _inspect(path: Path) -> Checkpoint:
-    container: str = "hdf5"
-    unknown: tuple[str, ...] = ()
-    recognised = read_keras_split_vae(path)
-    if recognised is None:
+    index = find_bundle(path)
+    if index is not None:
+        return _inspect_bundle(index)
+    kind = _kind(path)
+    if kind in (HDF5, KERAS_ARCHIVE):
+        recognised = read_keras_split_vae(path)
+        if recognised is None:
+            raise CheckpointError(
+                f"{path} is {kind.what}, but neither a whole Keras model nor Keras weights in HDF5"
+            )
+        return _checkpoint(path, (path,), kind.name, recognised)
+    if kind == SAFETENSORS:
+        file, own = open_safetensors(path)
+        container = kind.name
+        recognised = _recognise(file) if own is None else outline(file, _refuse_own(path, own))
+    else:
         file = open_foreign(path)
         container = f"{file.container}, protocol {file.protocol}"
-        unknown = file.unknown
-        recognised = recognise(file)
-    return Checkpoint(path, path.stat().st_size, _digest(path), container, unknown, recognised)
+        recognised = _recognise(file)
+    return _checkpoint(path, (path,), container, recognised, file.unknown)
+
+
+def _inspect_bundle(index: Path) -> Checkpoint:
+    bundle = read_bundle(index)
+    recognised = read_bundled_split_vae(index, bundle)
+    if recognised is None:
+        raise CheckpointError(
+            f"{index} is a TensorFlow checkpoint of {len(bundle.variables)} variables, but none of "
+            "a Keras model: its layers cannot be told"
+        )
+    return _checkpoint(index, bundle.files, "TensorFlow bundle", recognised)
+
+
+def _checkpoint(
+    path: Path,
+    files: Sequence[Path],
+    container: str,
+    recognised: Recognised,
+    unknown: tuple[str, ...] = (),
+) -> Checkpoint:
+    size = sum(file.stat().st_size for file in files)
+    return Checkpoint(path, size, _digest(files), container, unknown, recognised)
+
+
+def _recognise(file: ForeignFile) -> Recognised:
+    """What the file is; one of no known format is described, and refused when it is converted."""
+    try:
+        return recognise(file)
+    except CheckpointError as refusal:
+        return outline(file, refusal)
+
+
+def _refuse_own(path: Path, kind: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is a {kind} of latentmap already, which needs no import"
+        + (": every command takes it as it is" if kind == "model" else "")
+    )
 
 
 @contextmanager
@@ -124,28 +214,31 @@ def _named(path: Path) -> Iterator[None]:
         raise CheckpointError(f"{path}: {error}") from None
 
 
-def _refuse_native(path: Path) -> None:
-    """Refuses what is no file, or is a model file already."""
+def _kind(path: Path) -> FileKind | None:
+    """What a file is; None where its first bytes do not say.
+
+    Raises:
+        CheckpointError: it is missing, cannot be read, or is no checkpoint.
+    """
     try:
-        with path.open("rb") as file:
-            head = file.read(9)
+        kind = file_kind(path)
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}: give the path of a checkpoint") from None
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
-    # A safetensors file begins with the length of a JSON object, and that.
-    if head[8:] == b"{" and int.from_bytes(head[:8], "little") < _LONGEST_HEADER:
-        raise CheckpointError(
-            f"{path} is a safetensors file, which needs no import: describe it with `latentmap "
-            "models show`"
-        )
+    if kind in (None, HDF5, KERAS_ARCHIVE, PICKLE, SAFETENSORS, TORCH, ZIP):
+        return kind
+    what = kind.what if kind.broken else f"{kind.what}, and no checkpoint that can be imported"
+    raise CheckpointError(f"{path} is {what}: {kind.advice or 'give the path of a checkpoint'}")
 
 
-def _digest(path: Path) -> str:
+def _digest(paths: Sequence[Path]) -> str:
+    """The digest of one file, or of several in a row."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
     return digest.hexdigest()
 
 

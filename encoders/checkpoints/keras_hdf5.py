@@ -1,13 +1,20 @@
-"""Keras weights in its older HDF5 layout: a group of arrays for every layer or nested model.
+"""Weights that Keras saved in HDF5, in each of its layouts: weights alone or a whole model, of
+Keras 2 and of Keras 3.
 
-No link out of the file is followed, and no filter or attribute is used: attributes may ask for more
+No link out of the file is followed, and no filter is used; of the attributes one alone is read,
+the description of a whole model, when it is a text within the file: attributes may ask for more
 memory than the file has bytes, and the names of the groups and arrays say enough.
 """
 
 from __future__ import annotations
 
+import io
 import math
+import mmap
+import struct
+import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,19 +25,45 @@ import torch
 from torch import Tensor
 
 from latentmap.encoders.checkpoints.descriptions import shown
+from latentmap.encoders.checkpoints.keras_names import Layers, is_beside_layers, name_keras3
+from latentmap.encoders.checkpoints.torch_files import check_directory, stored_member
 from latentmap.encoders.checkpoints.values import TensorView
 from latentmap.errors import CheckpointError
+from latentmap.files.kinds import HDF5, KERAS_ARCHIVE, file_kind
 
 # A published Split-VAE has some 200 arrays, four groups deep.
 _LINKS = 5000
 _DEPTH = 8
 _PATH_LENGTH = 500
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_KERAS3_GROUPS = ("layers", "_layer_checkpoint_dependencies")
+_WEIGHTS, _CONFIG = "model.weights.h5", "config.json"
 
 
-def read_keras_weights(path: Path) -> dict[str, dict[str, TensorView]] | None:
-    """The float32 arrays of a file that Keras's ``save_weights`` wrote, by layer and by name in it;
-    None for any other kind of file.
+@dataclass(frozen=True, eq=False)
+class KerasWeights:
+    """The arrays of a Keras model: by layer, and by name in it.
+
+    ``layout`` is how Keras saved them; ``description`` what a whole model says of its layers, as
+    JSON.
+    """
+
+    layout: str
+    layers: Layers
+    description: str | bytes | None = None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """An HDF5 file, or the part of another file that is one."""
+
+    path: Path
+    start: int
+    size: int
+
+
+def read_keras_weights(path: Path) -> KerasWeights | None:
+    """The float32 arrays of a file that Keras wrote, by layer and by name in it; None for any other
+    kind of file.
 
     A nested model is one layer; its arrays have names such as ``conv2d_1/kernel:0``. Layers without
     arrays are left out.
@@ -40,14 +73,25 @@ def read_keras_weights(path: Path) -> dict[str, dict[str, TensorView]] | None:
             float32 arrays.
     """
     try:
-        with path.open("rb") as start:
-            if start.read(len(_SIGNATURE)) != _SIGNATURE:
-                return None
+        kind = file_kind(path)
+        if kind is KERAS_ARCHIVE:
+            return _read_archive(path)
+        if kind is not HDF5:
+            return None
         with h5py.File(path, "r", locking="best-effort") as file:
-            return _layers(path, file) if "layer_names" in file.attrs else None
+            return _read(_Place(path, 0, path.stat().st_size), file)
     except CheckpointError:
         raise
-    except (MemoryError, OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
+    except (
+        MemoryError,
+        OSError,
+        RuntimeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        struct.error,
+        zipfile.BadZipFile,
+    ) as error:
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(
             f"{path} is no readable HDF5 file: it is missing, cut off or damaged ({reason}); get "
@@ -55,10 +99,64 @@ def read_keras_weights(path: Path) -> dict[str, dict[str, TensorView]] | None:
         ) from None
 
 
-def _layers(path: Path, file: Any) -> dict[str, dict[str, TensorView]]:
-    layers: dict[str, dict[str, TensorView]] = {}
-    size = room = path.stat().st_size
-    for name, dataset in _datasets(path, file):
+def _read_archive(path: Path) -> KerasWeights | None:
+    """The weights in a ``.keras`` file, a zip archive with a description beside them."""
+    with path.open("rb") as raw:
+        data = memoryview(mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ))
+    check_directory(data)
+    with zipfile.ZipFile(path) as archive:
+        members = {member.filename: member for member in archive.infolist()}
+    if _WEIGHTS not in members:
+        return None
+    config = members.get(_CONFIG)
+    part, start = stored_member(members[_WEIGHTS], data)
+    with h5py.File(io.BytesIO(part), "r") as file:
+        found = _read(_Place(path, start, len(part)), file)
+    if found is None:
+        return None
+    description = None if config is None else bytes(stored_member(config, data)[0])
+    return KerasWeights("Keras 3 model", found.layers, description)
+
+
+def _read(place: _Place, file: Any) -> KerasWeights | None:
+    if "layer_names" in file.attrs:
+        return KerasWeights("Keras HDF5 weights", _layers(place, _datasets(place.path, file)))
+    if _is_group(file, "model_weights") and "layer_names" in file["model_weights"].attrs:
+        arrays = _datasets(place.path, file["model_weights"])
+        return KerasWeights("Keras HDF5 model", _layers(place, arrays), _description(place, file))
+    if any(_is_group(file, name) for name in _KERAS3_GROUPS):
+        arrays = (
+            (name_keras3(name), item)
+            for name, item in _datasets(place.path, file)
+            if not is_beside_layers(name)
+        )
+        named = (("/".join(name), item) for name, item in arrays)
+        return KerasWeights("Keras 3 weights", _layers(place, named))
+    return None
+
+
+def _is_group(file: Any, name: str) -> bool:
+    """Whether a group of the name stands in the file itself."""
+    hard = name in file and isinstance(file.get(name, getlink=True), h5py.HardLink)
+    return hard and isinstance(file[name], h5py.Group)
+
+
+def _description(place: _Place, file: Any) -> str | bytes | None:
+    """The text of the attribute ``model_config``; None where there is none, or it is no text."""
+    if "model_config" not in file.attrs:
+        return None
+    attribute = file.attrs.get_id("model_config")
+    if attribute.shape != () or attribute.get_storage_size() > place.size:
+        return None
+    value = file.attrs["model_config"]
+    return value if isinstance(value, str | bytes) else None
+
+
+def _layers(place: _Place, arrays: Iterator[tuple[str, Any]]) -> Layers:
+    layers: Layers = {}
+    path, size = place.path, place.size
+    room = size
+    for name, dataset in arrays:
         offset, shape = _storage(path, name, dataset.id)
         # Hard links may name one array many times over.
         room -= _bytes(shape)
@@ -68,7 +166,7 @@ def _layers(path: Path, file: Any) -> dict[str, dict[str, TensorView]]:
             )
         layer, _, rest = name.partition("/")
         layers.setdefault(layer, {})[rest] = TensorView(
-            shape, torch.float32, partial(_load, path, offset, shape)
+            shape, torch.float32, partial(_load, path, place.start + offset, shape)
         )
     return layers
 

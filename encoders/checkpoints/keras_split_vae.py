@@ -1,7 +1,7 @@
-"""Split-VAEs as they were published: Keras weights in HDF5, made a model of ours.
+"""Split-VAEs as they were published: Keras's weights, made a model of ours.
 
 The code at github.com/asperti/Split-VAE, and the same at asperti/We_love_latent_space, saves one
-file of three nested models: the encoder from an image to an embedding, the latent layers from that
+checkpoint of three nested models: the encoder from an image to an embedding, the latent layers from that
 to a code and back, and the decoder from an embedding to an image. The file does not say how layers
 are connected. Keras numbers those of one kind as they are made, and the code makes them in the
 order of ``PublishedSplitVAE``: in a block the shortcut comes last, and means come before variances.
@@ -9,8 +9,8 @@ order of ``PublishedSplitVAE``: in a block the shortcut comes last, and means co
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from latentmap.encoders.checkpoints.conversion import Converted, Network, Recognised
-from latentmap.encoders.checkpoints.keras_hdf5 import read_keras_weights
+from latentmap.encoders.checkpoints.keras_description import check_description
+from latentmap.encoders.checkpoints.keras_hdf5 import KerasWeights, read_keras_weights
+from latentmap.encoders.checkpoints.keras_names import NAME, name_variables
+from latentmap.encoders.checkpoints.tensorflow_bundle import Bundle
 from latentmap.encoders.checkpoints.values import TensorView
 from latentmap.encoders.nets.split_vae import PublishedSplitVAE
 from latentmap.errors import CheckpointError
@@ -33,9 +36,6 @@ _KINDS: dict[type[nn.Module], str] = {
     nn.BatchNorm1d: "batch_normalization",
     nn.BatchNorm2d: "batch_normalization",
 }
-# The scopes before the layer depend on the version of Keras, the layer's number on how many were
-# made before in the same session.
-_NAME = re.compile(rf"(?:.*/)?({'|'.join(set(_KINDS.values()))})(?:_([0-9]{{1,9}}))?/(\w+):0")
 _RANKS = {"conv2d": 4, "conv2d_transpose": 4, "dense": 2}
 
 # The nested models, known by the kinds of their layers, and the parts of our network that they are.
@@ -67,30 +67,46 @@ def read_keras_split_vae(path: Path) -> Recognised | None:
         CheckpointError: it is such a file, but is cut off or damaged, or holds anything but plain
             float32 arrays.
     """
-    layers = read_keras_weights(path)
-    if layers is None:
+    weights = read_keras_weights(path)
+    return None if weights is None else recognise_keras(path, weights)
+
+
+def read_bundled_split_vae(path: Path, bundle: Bundle) -> Recognised | None:
+    """The networks of a TensorFlow checkpoint of a Keras model; None where there are none in it."""
+    layers = name_variables(bundle.variables)
+    if not layers:
         return None
+    return recognise_keras(path, KerasWeights("TensorFlow checkpoint of a Keras model", layers))
+
+
+def recognise_keras(path: Path, weights: KerasWeights) -> Recognised:
+    """The networks of a Keras model, of which a published Split-VAE can be converted."""
     networks = []
     models: list[tuple[str, _Layers]] = []
-    for name, arrays in layers.items():
+    for name, arrays in weights.layers.items():
         sorted_layers = _sort(arrays)
         model = _MODELS.get(frozenset(sorted_layers))
         networks.append(Network(name, f"Split-VAE {model}" if model else "Keras layer", arrays))
         if model:
             models.append((model, sorted_layers))
     complete = sorted(model for model, _ in models) == sorted(_PARTS) and len(networks) == 3
-    return Recognised(
-        "Keras HDF5 weights",
-        tuple(networks),
-        lambda: _convert(path, dict(models) if complete else None),
-    )
+
+    def convert() -> Converted:
+        converted = _convert(path, dict(models) if complete else None)
+        if weights.description is None:
+            return converted
+        check_description(weights.description)
+        # The first note says what the file does not tell; here it does.
+        return replace(converted, notes=converted.notes[1:])
+
+    return Recognised(weights.layout, tuple(networks), convert)
 
 
 def _sort(arrays: Mapping[str, TensorView]) -> _Layers:
     """The arrays by kind and layer; none, if one of them is of no kind that a Split-VAE has."""
     layers: dict[tuple[str, int], dict[str, TensorView]] = {}
     for name, view in arrays.items():
-        match = _NAME.fullmatch(name)
+        match = NAME.fullmatch(name)
         if match is None:
             return {}
         kind, number, array = match.groups()

@@ -194,12 +194,16 @@ def check_directory(data: memoryview) -> None:
         raise CheckpointError("it is a zip archive with more entries than a checkpoint has")
 
 
-def _stored(member: zipfile.ZipInfo, data: memoryview) -> memoryview:
-    """The bytes of a member, where they lie in the file."""
+def stored_member(member: zipfile.ZipInfo, data: memoryview) -> tuple[memoryview, int]:
+    """The bytes of a member, where they lie in the file, and where that is.
+
+    Raises:
+        CheckpointError: they are compressed, encrypted or cut off.
+    """
     if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
         raise CheckpointError(
-            f"{member.filename[:80]!r} is compressed or encrypted, which torch.save does not do: "
-            "unpack the archive and pack it again without compression"
+            f"{member.filename[:80]!r} is compressed or encrypted, which neither torch.save nor "
+            "Keras does: unpack the archive and pack it again without compression"
         )
     header = data[member.header_offset : member.header_offset + 30]
     if bytes(header[:4]) != b"PK\x03\x04" or len(header) < 30:
@@ -208,4 +212,8 @@ def _stored(member: zipfile.ZipInfo, data: memoryview) -> memoryview:
     start = member.header_offset + 30 + name_size + extra_size
     if start + member.file_size > len(data):
         raise CheckpointError("it is a zip archive that is cut off")
-    return data[start : start + member.file_size]
+    return data[start : start + member.file_size], start
+
+
+def _stored(member: zipfile.ZipInfo, data: memoryview) -> memoryview:
+    return stored_member(member, data)[0]

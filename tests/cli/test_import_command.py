@@ -75,7 +75,11 @@ def test_a_pickle_becomes_a_model_that_makes_the_same_images(pickled):
 
 def test_inspect_tells_what_is_inside_and_writes_nothing(pickled, workdir):
     before = sorted(workdir.iterdir())
-    text = run("import", "--inspect", pickled).stdout
+    brief = run("import", "--inspect", pickled).stdout
+    first = brief.splitlines()[0]
+    assert first.startswith(f"{pickled}: can be imported (--out): stylegan2, 32x32 colour, w of")
+    assert "synthesis.b32.conv1.weight" not in brief
+    text = run("import", "--inspect", "--tensors", pickled).stdout
     assert "G_ema: StyleGAN2 generator, class Generator" in text
     assert "source text, not run: sha256" in text
     assert "resolution = 32" in text
@@ -90,6 +94,7 @@ def test_inspect_tells_what_is_inside_and_writes_nothing(pickled, workdir):
     assert len(networks["G_ema"]["source_sha256"]) == 64
     assert "torch_utils.persistence._reconstruct_persistent_obj" in found["unknown"]
     assert found["options"] == {"path": "faces.zip", "resolution": 32}
+    assert (found["import"]["possible"], found["import"]["family"]) == (True, "stylegan2")
     assert sorted(workdir.iterdir()) == before
 
 
@@ -182,3 +187,5 @@ def test_wrong_usage(pickled):
     assert "either --out" in run("import", pickled, code=2).stderr
     both = run("import", pickled, "--inspect", "--out", "x.safetensors", code=2)
     assert "either --out" in both.stderr
+    alone = run("import", pickled, "--tensors", "--out", "x.safetensors", code=2)
+    assert "--tensors goes with --inspect" in alone.stderr

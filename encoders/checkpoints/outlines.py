@@ -1,0 +1,63 @@
+"""What is said of a checkpoint that no format fits: its networks, and what can be done with it."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from latentmap.encoders.checkpoints.conversion import Network, Recognised
+from latentmap.encoders.checkpoints.descriptions import described_mapping, shown
+from latentmap.encoders.checkpoints.foreign import ForeignFile
+from latentmap.encoders.checkpoints.modules import candidates, class_name, named, network_tensors
+from latentmap.encoders.checkpoints.values import Record, TensorView, as_mapping
+from latentmap.errors import CheckpointError
+
+# Where a program that trains keeps a network's weights, and what it says about them.
+_LIGHTNING = "pytorch-lightning_version"
+_OPTIONS = ("hyper_parameters", "hparams", "config", "args", "opt")
+
+
+def outline(file: ForeignFile, refusal: CheckpointError) -> Recognised:
+    """The networks of a file of no format that can be imported; converting it is refused.
+
+    ``refusal`` says why.
+
+    Raises:
+        CheckpointError: there are more networks in it than any file has.
+    """
+
+    def refuse() -> NoReturn:
+        raise refusal
+
+    options = next((found for name in _OPTIONS if (found := _entries(file.value, name))), {})
+    return Recognised(_format(file), _networks(file), refuse, options)
+
+
+def _entries(value: object, name: str) -> dict[str, object]:
+    return described_mapping(as_mapping(value).get(name))
+
+
+def _format(file: ForeignFile) -> str:
+    value = file.value
+    if isinstance(value, TensorView):
+        return "one array or tensor"
+    if isinstance(value, Record) and not class_name(value):
+        return f"an object of {shown(value.name)}"
+    version = as_mapping(value).get(_LIGHTNING)
+    if isinstance(version, str):
+        return f"a checkpoint of PyTorch Lightning {shown(version)}"
+    return "tensors by name" if named(value) else f"a {type(value).__name__}"
+
+
+def _networks(file: ForeignFile) -> tuple[Network, ...]:
+    """The whole, its entries, or what these hold."""
+    return tuple(
+        Network(
+            outer if network is entry else f"{outer}.{inner}",
+            "unknown network",
+            tensors,
+            class_name(network),
+        )
+        for outer, entry in candidates(file.value, file.walk).items()
+        for inner, network in candidates(entry, file.walk).items()
+        if (tensors := network_tensors(network, file.walk))
+    )
