@@ -98,6 +98,8 @@ def show(model: str, as_json: bool) -> None:
         f"  images       {_size(file)}, frame {header.frame.name}, resized by {header.frame.resize}"
     )
     click.echo(f"  fingerprint  {header.fingerprint}")
+    known = "not known" if header.n_seen is None else f"{header.n_seen:,} images, known again"
+    click.echo(f"  trained on   {known}")
     if file.card is not None:
         click.echo(f"  card         {file.card}")
     click.echo("  network")

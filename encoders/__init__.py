@@ -89,12 +89,12 @@ def load(reference: str | Path, *, device: str | torch.device = "cpu") -> Model:
     from latentmap.encoders.native import read_model
 
     path = find(reference)
-    header, weights = read_model(path)
+    header, weights, seen = read_model(path)
     model = build(header.family, header.config, name=path.stem, frame=header.frame, weights=weights)
     if model.fingerprint != header.fingerprint:
         raise ModelError(
             f"the weights in {path} are not those that were saved: the file is damaged, get it "
             "again"
         )
-    model.boxes = header.boxes
+    model.boxes, model.seen = header.boxes, seen
     return model.to(device)

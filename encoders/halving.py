@@ -41,7 +41,7 @@ def halved(model: Model) -> Model:
         other = build(
             model.family, model.config, name=model.name, frame=model.frame, weights=weights
         )
-    other.boxes = dict(model.boxes)
+    other.boxes, other.seen = dict(model.boxes), model.seen
     return other.to(model.device)
 
 

@@ -139,8 +139,7 @@ class InvertedModel(Model):
             label=label,
             precision=precision,
         )
-        other.latent_dim = other.generator.latent_dim
-        other.space = other.generator.space
+        other.latent_dim, other.space = other.generator.latent_dim, other.generator.space
         known, now = self.config["space"], other.space.kind
         same_class = getattr(other.generator, "label", None) == self.config["generator"]["class"]
         other.can_encode = (known, now) == ("w", "w+") or (
@@ -194,7 +193,8 @@ def add_inversion(
 ) -> InvertedModel:
     """The generator, in the space that it is in now, and a network with its codes as one model.
 
-    The weights of the two are shared, not copied; what is trained goes on being trained.
+    The weights of the two are shared, not copied; what is trained goes on being trained. A network
+    learns from generated images, so the pair has seen what the generator has.
 
     Raises:
         ModelError: the generator is such a model itself, or the network is for another shape.
@@ -219,6 +219,7 @@ def add_inversion(
     model = InvertedModel.assemble(
         config, build=lambda _, own, **more: made(own, **more), weights=weights, name=name
     )
+    model.seen = generator.seen
     if model.image_shape == generator.image_shape:
         model.boxes = dict(generator.boxes)
     return model
@@ -229,6 +230,7 @@ def unwrap(model: Model) -> Model:
     if not isinstance(model, InvertedModel):
         return model
     generator = copy.copy(model.generator)
+    generator.seen = model.seen
     if model.image_shape == generator.image_shape:
         generator.boxes = dict(model.boxes)
     return generator

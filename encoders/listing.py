@@ -47,6 +47,7 @@ class ModelFile:
             "fingerprint": header.fingerprint,
             "config": header.config,
             "training": header.training,
+            "n_seen": header.n_seen,
         }
 
 

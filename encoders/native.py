@@ -1,6 +1,8 @@
 """Native model files: one safetensors file whose metadata says how to build the model again.
 
 The description holds family, configuration, frame, fingerprint and the record of the training.
+Beside the weights the file may have a filter of the images that the model was trained on, since
+format 2.
 """
 
 from __future__ import annotations
@@ -16,20 +18,26 @@ from torch import Tensor
 from latentmap.errors import ImageError, ModelError
 from latentmap.files import TensorFile
 from latentmap.frames import Frame
-from latentmap.model import Model
+from latentmap.model import Model, SeenImages
 
 _FILE = TensorFile(
     kind="model",
-    format=1,
+    format=2,
     error=ModelError,
     advice="give the path of a model file that `latentmap train` or `latentmap import` made, or "
     "the name of a bundled model (`latentmap models`)",
 )
 
 
+_SEEN = "seen_images."
+
+
 @dataclass(frozen=True)
 class NativeHeader:
-    """What a native model file says about itself; reading it does not read the weights."""
+    """What a native model file says about itself; reading it does not read the weights.
+
+    ``n_seen`` is the number of training images that it knows again, None where it does not say.
+    """
 
     family: str
     config: dict[str, Any]
@@ -37,6 +45,7 @@ class NativeHeader:
     fingerprint: str
     training: dict[str, Any]
     boxes: dict[str, str]
+    n_seen: int | None
 
 
 def save_model(
@@ -61,6 +70,9 @@ def save_model(
             name: tensor.half() if tensor.is_floating_point() else tensor
             for name, tensor in weights.items()
         }
+    if model.seen is not None:
+        header["seen"] = {"n": len(model.seen), "fingerprint": model.seen.fingerprint}
+        weights |= {_SEEN + name: part for name, part in model.seen.to_tensors().items()}
     _FILE.write(path, weights, header)
 
 
@@ -87,19 +99,37 @@ def read_header(path: str | Path) -> NativeHeader:
     return _parse(path, _FILE.read_header(path))
 
 
-def read_model(path: str | Path) -> tuple[NativeHeader, dict[str, Tensor]]:
-    """What a native model file says about itself, and its weights by name, on the CPU; what is
-    stored in float16 is computed with in float32.
+def read_model(path: str | Path) -> tuple[NativeHeader, dict[str, Tensor], SeenImages | None]:
+    """What a native model file says about itself, its weights by name, on the CPU, and the images
+    that it was trained on, where it knows them; what is stored in float16 is computed with in
+    float32.
 
     Raises:
         ModelError: the file is missing, cut off, or not a model file of latentmap.
     """
-    header, weights = _FILE.read(path)
+    header, tensors = _FILE.read(path)
     wide = {
         name: tensor.float() if tensor.dtype == torch.float16 else tensor
-        for name, tensor in weights.items()
+        for name, tensor in tensors.items()
+        if not name.startswith(_SEEN)
     }
-    return _parse(path, header), wide
+    return _parse(path, header), wide, _seen_in(path, header, tensors)
+
+
+def _seen_in(
+    path: str | Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> SeenImages | None:
+    if "seen" not in header:
+        return None
+    parts = {
+        name.removeprefix(_SEEN): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(_SEEN)
+    }
+    try:
+        return SeenImages.from_tensors(parts, header["seen"]["fingerprint"])
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
 
 
 def is_half(path: str | Path) -> bool:
@@ -124,6 +154,7 @@ def _parse(path: str | Path, header: dict[str, Any]) -> NativeHeader:
             header["fingerprint"],
             header["training"],
             {str(name): Frame(str(box)).name for name, box in header.get("views", {}).items()},
+            header["seen"]["n"] if "seen" in header else None,
         )
     except (AttributeError, KeyError, TypeError, ImageError) as error:
         raise ModelError(f"{path} does not describe its model as it should: {error}") from None

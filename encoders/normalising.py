@@ -72,7 +72,7 @@ def normalised(model: GaussianVAE, aggregate: Aggregate) -> GaussianVAE:
     }
     weights |= {name: tensor.float() for name, tensor in changed.items()}
     other = build(model.family, model.config, name=model.name, frame=model.frame, weights=weights)
-    other.boxes = dict(model.boxes)
+    other.boxes, other.seen = dict(model.boxes), model.seen
     return require_vae(other.to(model.device))
 
 

@@ -21,7 +21,7 @@ from latentmap.encoders.training.loop import Length, Recipe, train_by
 from latentmap.encoders.training.runs import Run, prepare_folder, training_record
 from latentmap.frames import Frame
 from latentmap.images import ImageSource, load_all
-from latentmap.model import Model
+from latentmap.model import Model, SeenImages
 from latentmap.progress import Progress
 
 
@@ -96,7 +96,9 @@ def train_on_images(
         model = build(family, config, name=run.path.stem, frame=frame).to(device)
         course = settings.start(model)
     with run.stage("reading") as progress:
-        pixels, _, skipped = load_all(images, model.view, on_error=run.on_error, progress=progress)
+        pixels, read, skipped = load_all(
+            images, model.view, on_error=run.on_error, progress=progress
+        )
     described = asdict(settings)
     with run.stage("training") as progress:
         figures = train_by(
@@ -120,6 +122,7 @@ def train_on_images(
     trained = build(family, config, name=model.name, frame=model.frame, weights=weights)
     with run.stage("finishing") as progress:
         trained, more = course.finish(trained, pixels, progress)
+    trained.seen = SeenImages.of(images.digests[read])
     training = training_record(
         described,
         figures,

@@ -9,3 +9,4 @@ from latentmap.model.generated import images_between as images_between
 from latentmap.model.generated import maker_of as maker_of
 from latentmap.model.sampling import decode_all as decode_all
 from latentmap.model.sampling import sample_codes as sample_codes
+from latentmap.model.seen import SeenImages as SeenImages

@@ -23,6 +23,7 @@ from latentmap.images import View
 from latentmap.model.clamping import check_range
 from latentmap.model.digests import model_digest
 from latentmap.model.exactness import exact_convolutions
+from latentmap.model.seen import SeenImages
 
 Precision = Literal["float32", "bfloat16", "float16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -76,6 +77,8 @@ class Model(ABC):
         self.space = space or Space(space_kind, latent_dim, name, self.fingerprint)
         # Fingerprints of other models -> the box of this model's images that shows what they see.
         self.boxes: dict[str, str] = {}
+        # The images that it was trained on, where that is known.
+        self.seen: SeenImages | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: images {self.image_shape}, {self.space}>"
