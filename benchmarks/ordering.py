@@ -19,7 +19,7 @@ from latentmap.codes import Codes
 from latentmap.encoders import load
 from latentmap.images import ImageSource, open_images
 from latentmap.model import Model
-from latentmap.support import Ordering
+from latentmap.support import Ordering, OrderOptions
 from latentmap.support.ordering import order_by_gain
 
 
@@ -64,9 +64,8 @@ def timed(
     seed: int,
 ) -> tuple[Ordering, float]:
     started = time.perf_counter()
-    ordering = order_by_gain(
-        model, images, codes, leading=leading, exhaustive=exhaustive, seed=seed
-    )
+    options = OrderOptions(leading, exhaustive)
+    ordering = order_by_gain(model, images, codes, options, seed=seed)
     return ordering, time.perf_counter() - started
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +11,6 @@ import click
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import (
     Command,
-    Decorated,
     number_option,
     output_option,
     together,
@@ -27,23 +25,10 @@ from latentmap.cli.options import (
     variables_option,
 )
 from latentmap.cli.outputs import Outputs, result_outputs
+from latentmap.cli.sector_options import center_option, threshold_option
 
 # A test compares these with the library's own list, which cannot be imported here without torch.
 STRATEGIES = ("sectors", "random", "farthest", "kmeans", "doptimal", "leverage")
-
-
-def _parse_threshold(
-    ctx: click.Context, parameter: click.Parameter, value: str
-) -> float | Literal["auto"]:
-    if value == "auto":
-        return "auto"
-    try:
-        threshold = float(value)
-    except ValueError:
-        threshold = -1.0
-    if not 0 <= threshold < float("inf"):
-        raise click.BadParameter(f"{value!r} is no threshold: give auto, or a number from 0 on")
-    return threshold
 
 
 @dataclass(frozen=True)
@@ -56,6 +41,7 @@ class AskedSet:
     threshold: float | Literal["auto"]
     size: int | None
     strict: bool
+    center: Any
     with_images: bool
 
     def check(self, context: click.Context) -> None:
@@ -73,19 +59,7 @@ class AskedSet:
             refuse_given(context, ["strict"], f"{rival}, which does not go by sectors")
             if self.variables is None:
                 reason = f"{rival} unless --leading says what sectors its images are numbered by"
-                refuse_given(context, ("k", "threshold"), reason)
-
-
-def threshold_option(help: str) -> Callable[[Decorated], Decorated]:
-    """The threshold of sectors: a number, or chosen by the balance of the set."""
-    return click.option(
-        "--threshold",
-        default="auto",
-        show_default=True,
-        callback=_parse_threshold,
-        metavar="T|auto",
-        help=help,
-    )
+                refuse_given(context, ("k", "threshold", "center"), reason)
 
 
 set_options = together(
@@ -96,6 +70,7 @@ set_options = together(
         "How far from the center a member of a sector lies along every leading variable; auto "
         "balances how far apart sectors are with how many have members."
     ),
+    center_option,
     number_option(
         "-n",
         "--members",
@@ -149,11 +124,11 @@ def build(
 ) -> None:
     """Build a support set: a few real images far apart in a model's latent space.
 
-    Sectors are the sign combinations of the K variables with the largest information gain: bit i
-    of a sector's number is set where the i-th of them is above its center. One random image of each
+    Sectors are the sign combinations of the K variables with the largest information gain: bit i of
+    a sector's number is set where the i-th of them is above its center. One random image of each
     sector is taken; a sector without members takes the image that reaches furthest into it
-    (relaxed). Then the most crowded sectors give one more each, up to the size. The other
-    strategies choose by the codes alone.
+    (relaxed), and how far these fall short, and on which side, is said. Then the most crowded
+    sectors give one more each, up to the size. The other strategies choose by the codes alone.
 
     \b
     Examples:
@@ -174,13 +149,13 @@ def build(
     assert outputs.out is not None, "it is required"
     options = SupportOptions(**asdict(asked))
     loaded = load(model, device=device)
-    options.check(loaded.latent_dim)
+    options.check(loaded.space)
     images = data.open()
     if exclude is not None:
         images, unknown = without_listed(images, exclude)
         if unknown:
             warn(unknown)
-    options.check(loaded.latent_dim, len(images))
+    options.check(loaded.space, len(images))
     record: dict[str, Any] = {
         "command": command_line(),
         "reference": model,
@@ -193,6 +168,8 @@ def build(
     support = build_support_set(loaded, images, coder, options, seed=seed, record=record)
     support.save(outputs.out)
     warn_skipped(support.settings["skipped"])
+    if support.settings["warning"] is not None:
+        warn(support.settings["warning"])
     if outputs.as_json:
         print_json(support.to_json())
         return

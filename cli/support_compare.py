@@ -20,7 +20,8 @@ from latentmap.cli.options import (
     variables_option,
 )
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
-from latentmap.cli.support_build import STRATEGIES, threshold_option
+from latentmap.cli.sector_options import center_option, threshold_option
+from latentmap.cli.support_build import STRATEGIES
 from latentmap.mapping.methods import METHODS
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class AskedSets:
     draws: int
     k: int | None
     threshold: float | Literal["auto"]
+    center: Any
     chosen_in: Literal["src", "dst"]
     n_images: int
 
@@ -79,6 +81,7 @@ sets_options = together(
     threshold_option(
         "For sectors: how far from the center a member of a sector lies, see `support build`."
     ),
+    center_option,
     click.option(
         "--in",
         "chosen_in",
@@ -139,7 +142,13 @@ def compare(
       latentmap support compare --src vae.safetensors --dst svae.safetensors --data faces.zip \\
           --in dst --members 128,256 --strategies sectors,doptimal --figure sets.png
     """
-    from latentmap.cli.output import command_line, print_json, tell_left_out, warn_skipped
+    from latentmap.cli.output import (
+        command_line,
+        print_json,
+        tell_left_out,
+        warn,
+        warn_skipped,
+    )
     from latentmap.encoders import load
     from latentmap.mapping import FitOptions
     from latentmap.relocation import training_pairs
@@ -147,7 +156,9 @@ def compare(
     from latentmap.support.curves import save_support_curves
 
     if "sectors" not in asked.strategies:
-        refuse_given(context, ("k", "threshold"), "where sectors are not among the --strategies")
+        refuse_given(
+            context, ("k", "threshold", "center"), "where sectors are not among the --strategies"
+        )
     outputs.check(plot=True)
     source, target = (load(reference, device=device) for reference in (src, dst))
     model = source if asked.chosen_in == "src" else target
@@ -168,6 +179,8 @@ def compare(
     )
     warn_skipped(compared.record["fit_skipped"])
     tell_left_out(compared.record["left_out"])
+    for warning in compared.record["warnings"]:
+        warn(warning)
     title = f"{source.name} to {target.name}, sets chosen in {model.name}"
     if outputs.figure is not None:
         save_support_curves(compared, outputs.figure, title=title)

@@ -53,7 +53,8 @@ def show(
     """Show a support set: its sectors, how far apart its images are, and its pictures.
 
     The mean squared distance between its images stands beside that between random images. How many
-    images the sectors have is compared with the prior by a chi-square test. With --data distances
+    images the sectors have is compared with the prior by a chi-square test, whose p-value is by
+    resampling. Relaxed images stand with how far they are from their sectors. With --data distances
     are measured on these images; without, they are those of the build.
 
     \b
@@ -107,13 +108,13 @@ def show(
 def _as_json(
     support: SupportSet, shown: SupportSet, sector: int | None, spread: Spread | None
 ) -> dict[str, Any]:
-    from latentmap.support.occupancy import occupancy_of
+    from latentmap.support.occupancy import occupancies_of
 
     result: dict[str, Any] = shown.to_json()
     if sector is not None:
         result["sector_members"] = support.members_of(sector).tolist()
-    for name, threshold in (("at_threshold", None), ("by_side", 0.0)):
-        result[name] = occupancy_of(support, threshold=threshold).to_json()
+    occupancies = [one.to_json() for one in occupancies_of(support)]
+    result |= {"at_threshold": occupancies[0], "by_side": occupancies[-1]}
     return result | {"support_mse": None, "random_mse": None} | (spread.to_json() if spread else {})
 
 

@@ -105,6 +105,11 @@ class Model(ABC):
         return {}
 
     @property
+    def has_posterior(self) -> bool:
+        """Whether the encoder gives a distribution of codes, whose means are the codes."""
+        return type(self)._posterior is not Model._posterior
+
+    @property
     def parts(self) -> int:
         """Of how many codes of one distribution a code consists, side by side."""
         return 1

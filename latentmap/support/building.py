@@ -4,46 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from latentmap.cache import Coder, CoderLike
+from latentmap.codes import Space
 from latentmap.errors import SupportError
 from latentmap.images import ImageSource
 from latentmap.model import Model
-from latentmap.support.ordering import order_by_gain
+from latentmap.relocation.relocating import posterior_noise
+from latentmap.support.activity import inactivity_of
+from latentmap.support.centers import check_center
+from latentmap.support.ordering import OrderOptions, order_by_gain
 from latentmap.support.sectors import check_count, check_variables
-from latentmap.support.selection import Strategy, choose_support_set, require_strategy
+from latentmap.support.selection import ChoiceOptions, choose_support_set
 from latentmap.support.spread import measure_spread
 from latentmap.support.support_set import SupportSet
 
 _LEADING = 7
+_POSTERIORS = 2048  # Images whose posterior variances stand for all.
 
 
 @dataclass(frozen=True)
-class SupportOptions:
-    """How a support set is built.
+class SupportOptions(ChoiceOptions):
+    """How a support set is built: what ``ChoiceOptions`` has, and its leading variables.
 
     ``k`` is the number of leading variables that are looked for, by default 7 (of a smaller space
     all) for the strategy ``sectors`` and none for its rivals; ``variables`` are these themselves,
-    which are not looked for then. ``strategy``, ``threshold``, ``size`` and ``strict``: see
-    ``choose_support_set``. ``with_images`` keeps the images in the set.
+    which are not looked for then. ``with_images`` keeps the images in the set.
 
     Raises:
         SupportError: ``k`` and ``variables`` are both given, or the strategy is unknown.
     """
 
-    strategy: Strategy = "sectors"
     k: int | None = None
     variables: tuple[int, ...] | None = None
-    threshold: float | Literal["auto"] = "auto"
-    size: int | None = None
-    strict: bool = False
     with_images: bool = False
 
     def __post_init__(self) -> None:
-        require_strategy(self.strategy)
+        super().__post_init__()
         if self.k is not None and self.variables is not None:
             raise SupportError("variables are the leading ones: leave out k, which counts them")
 
@@ -55,15 +55,17 @@ class SupportOptions:
             return self.k
         return min(_LEADING, dim) if self.strategy == "sectors" else 0
 
-    def check(self, dim: int, n: int | None = None) -> None:
-        """Refuses, before any work, what a space of ``dim`` variables, and ``n`` images where their
-        number is known, cannot have.
+    def check(self, space: Space, n: int | None = None) -> None:
+        """Refuses, before any work, what a space, and ``n`` images where their number is known,
+        cannot have.
 
         Raises:
-            SupportError: there are fewer variables, or fewer images than sectors.
+            SupportError: there are fewer variables, or fewer images than sectors; or as
+                ``check_center`` raises it.
         """
-        check_count(self.leading(dim), dim, n)
-        check_variables(self.variables or (), dim)
+        check_center(self.center, space)
+        check_count(self.leading(space.dim), space.dim, n)
+        check_variables(self.variables or (), space.dim)
 
 
 def build_support_set(
@@ -79,41 +81,58 @@ def build_support_set(
 
     Leading variables that are not given are those of the largest information gain, see
     ``order_by_gain``. The settings of the set have ``record``, the ids of images that were
-    ``skipped``, the ``gain`` of these variables and, where the set has two images or more, its
-    ``spread``, see ``measure_spread``.
+    ``skipped``, a ``warning`` where no variable is active, the ``gain`` of these variables, their
+    mean ``posterior_variance`` over random images where codes are means of a posterior, and, where
+    the set has two images or more, its ``spread``, see ``measure_spread``.
 
     Raises:
         SupportError: as for ``choose_support_set``, ``order_by_gain`` and ``measure_spread``.
         ImageError, CacheError, ModelError: as encoding raises them.
     """
     options, coder = options or SupportOptions(), Coder.of(coder)
-    options.check(model.latent_dim, len(images))
+    options.check(model.space, len(images))
     (codes,) = coder.codes([model], images)
-    made_by = {**(record or {}), "skipped": list(codes.skipped)}
+    made_by = {
+        **(record or {}),
+        "skipped": list(codes.skipped),
+        "warning": inactivity_of(codes),
+    }
     variables, leading = options.variables or (), options.leading(model.latent_dim)
     if leading and not variables:
         with coder.stage("ordering variables", "decodes") as progress:
             found = order_by_gain(
-                model, images, codes, leading=leading, seed=seed, progress=progress
+                model,
+                images,
+                codes,
+                OrderOptions(leading=leading, center=options.center),
+                seed=seed,
+                progress=progress,
             )
         variables = tuple(int(number) for number in found.order[:leading])
         made_by["gain"] = [float(found.gain[variable]) for variable in variables]
         made_by["confidence"] = found.confidence
     with coder.stage("choosing") as progress:
-        support = choose_support_set(
-            codes,
-            variables,
-            strategy=options.strategy,
-            threshold=options.threshold,
-            size=options.size,
-            strict=options.strict,
-            seed=seed,
-            progress=progress,
-        )
+        support = choose_support_set(codes, variables, options, seed=seed, progress=progress)
     support = support.with_settings(**made_by)
     if options.with_images:
         support = support.with_images(images)
+    readable = images.subset(np.flatnonzero(np.isin(images.ids, codes.ids)))
+    support = _with_posterior(support, model, readable, seed=seed)
     if len(support) < 2:
         return support
-    readable = images.subset(np.flatnonzero(np.isin(images.ids, codes.ids)))
     return support.with_settings(spread=measure_spread(support, readable, seed=seed).to_json())
+
+
+def _with_posterior(
+    support: SupportSet, model: Model, images: ImageSource, *, seed: int
+) -> SupportSet:
+    """The set with the mean posterior variance of its leading variables, over at most 2,048 random
+    images, where it is the spread that its codes lack: of posterior means in a space with a prior.
+    """
+    variables = support.settings["variables"]
+    sampled = images.codes_in(model.space) is not None
+    if not variables or sampled or model.space.kind != "z" or not model.has_posterior:
+        return support
+    drawn = np.random.default_rng(seed).permutation(len(images))[:_POSTERIORS]
+    noise = posterior_noise(model, images.subset(np.sort(drawn)))
+    return support.with_settings(posterior_variance=noise[variables].tolist())

@@ -28,10 +28,12 @@ from latentmap.progress import Stage
 from latentmap.relocation import TrainingPairs, fit_training
 from latentmap.relocation.measuring import measure
 from latentmap.relocation.scores import figures_of
+from latentmap.support.activity import inactivity_of
 from latentmap.support.building import SupportOptions
-from latentmap.support.ordering import order_by_gain
+from latentmap.support.centers import Center, check_center
+from latentmap.support.ordering import OrderOptions, order_by_gain
 from latentmap.support.sectors import check_count
-from latentmap.support.selection import STRATEGIES, Strategy, choose_support_set
+from latentmap.support.selection import STRATEGIES, ChoiceOptions, Strategy, choose_support_set
 from latentmap.support.verdicts import StrategyPoint, SupportComparison
 
 _LEVEL = 0.95
@@ -43,9 +45,9 @@ class StrategyOptions:
     ``draws`` times by other seeds; random sets are always among them.
 
     Sets are chosen by the codes of one ``space``. Sectors are those of ``variables`` (None: the
-    ``k`` with the largest information gain, by default 7, or all of fewer) at a ``threshold``, see
-    ``choose_support_set``. R2 is of all test images, the efficiency, for which every map's images
-    are decoded, of ``n_images`` random ones.
+    ``k`` with the largest information gain, by default 7, or all of fewer) at a ``threshold`` about
+    a ``center``, see ``ChoiceOptions``. R2 is of all test images, the efficiency, for which every
+    map's images are decoded, of ``n_images`` random ones.
     """
 
     sizes: Sequence[int]
@@ -55,6 +57,7 @@ class StrategyOptions:
     k: int | None = None
     variables: Sequence[int] | None = None
     threshold: float | Literal["auto"] = "auto"
+    center: Center = "mean"
     n_images: int = 256
 
     def check(self, model: Model, n: int) -> None:
@@ -63,8 +66,10 @@ class StrategyOptions:
 
         Raises:
             MapError: a size is below 2 or above ``n``, or there is none.
-            SupportError: an unknown strategy, fewer than two draws, or too many leading variables.
+            SupportError: an unknown strategy, fewer than two draws, too many leading variables, or
+                a center that the space does not have.
         """
+        check_center(self.center, model.space)
         wrong = [size for size in self.sizes if not 2 <= size <= n]
         if wrong or not self.sizes:
             raise MapError(
@@ -122,7 +127,8 @@ def compare_strategies(
     model = training.source if options.space == "source" else training.target
     options.check(model, len(training))
     training = replace(training, pairs=_in_memory(training.pairs))
-    codes = training.pairs.source if options.space == "source" else training.pairs.target
+    pairs = training.pairs
+    codes = pairs.source if options.space == "source" else pairs.target
     variables = _leading(training, model, codes, options, seed, coder.stage)
     maps, built = _fitted(training, codes, variables, options, fitting, seed, coder.stage)
     with coder.stage("fitting") as progress:
@@ -159,6 +165,8 @@ def compare_strategies(
             "built_in": str(codes.space),
             "variables": variables,
             "threshold": options.threshold,
+            "centered_on": options.center,
+            "warnings": [*filter(None, map(inactivity_of, (pairs.source, pairs.target)))],
             "seed": seed,
             **(record or {}),
         },
@@ -181,7 +189,14 @@ def _leading(
     k, images = options.leading(model), training.images
     candidates = images.subset(np.flatnonzero(np.isin(images.ids, codes.ids)))
     with stage("ordering variables", "decodes") as progress:
-        ordering = order_by_gain(model, candidates, codes, leading=k, seed=seed, progress=progress)
+        ordering = order_by_gain(
+            model,
+            candidates,
+            codes,
+            OrderOptions(leading=k, center=options.center),
+            seed=seed,
+            progress=progress,
+        )
     return [int(number) for number in ordering.order[:k]]
 
 
@@ -213,10 +228,8 @@ def _fitted(
         for done, (strategy, size, draw) in enumerate(options.plan):
             chosen = choose_support_set(
                 codes,
-                strategy=strategy,
-                variables=(variables or ()) if strategy == "sectors" else (),
-                threshold=options.threshold,
-                size=size,
+                (variables or ()) if strategy == "sectors" else (),
+                ChoiceOptions(strategy, options.threshold, size, center=options.center),
                 seed=seed + draw,
             )
             if strategy == "sectors":

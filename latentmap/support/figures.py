@@ -86,12 +86,11 @@ def save_occupancy(occupancies: list[Occupancy], path: str | Path, *, title: str
             axis.bar(numbers, counts, width=0.9, color="#1f5fa8")
         else:
             axis.stairs(counts, np.arange(len(counts) + 1) - 0.5, fill=True, color="#1f5fa8")
-        reference = "independent normal" if occupancy.fitted else "prior"
         axis.axhline(
             occupancy.expected,
             color="#c0392b",
             linewidth=1.2,
-            label=f"expected, {reference}: {occupancy.expected:.3g}",
+            label=f"expected, {occupancy.reference.name}: {occupancy.expected:.3g}",
         )
         # Room for the legend.
         axis.set_ylim(top=1.2 * max(int(counts.max()), occupancy.expected))
@@ -121,4 +120,4 @@ def _describe(occupancy: Occupancy) -> str:
     )
     if occupancy.test is None:
         return text
-    return f"{text}; chi-square / freedom {occupancy.test.excess:.3g}, {occupancy.test.p_text}"
+    return f"{text}; chi-square / null {occupancy.test.excess:.3g}, {occupancy.test.p_text}"

@@ -1,42 +1,103 @@
 """Whether codes fill the sectors as their prior would: the counts beside what it expects.
 
-Shapes: ``n`` images, ``k`` leading variables, ``2^k`` sectors.
+Shapes: ``n`` images, ``k`` leading variables, ``2^k`` sectors, ``b`` resamplings (499).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from latentmap.support.sectors import members_of_each
 from latentmap.support.support_set import SupportSet
 
-# Below this expectation of a cell the chi-square distribution does not hold (Cochran 1954).
+RESAMPLINGS = 499
+# Below this expectation of a cell Pearson's statistic is ruled by single images (Cochran 1954).
 _LEAST_EXPECTED = 5.0
+_SEED = 0
+_SMALLEST_VARIANCE = 1e-12  # Of a variable that says nothing: its codes are all at the center.
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the codes of leading variables are compared with: independent normal variables with
+    these ``deviations`` ``(k,)``, in the units of the sectors.
+
+    Sectors that are ``centered`` lie about the mean of the codes, which is then estimated, and so
+    are the deviations where they are ``fitted``: resamplings estimate both again.
+    """
+
+    name: str
+    deviations: tuple[float, ...]
+    centered: bool
+    fitted: bool
+
+    @classmethod
+    def of(cls, support: SupportSet) -> Reference:
+        """That of the prior in a space of kind ``z``, as far as it is known; in any other a normal
+        distribution with the mean and the deviation of the codes.
+
+        Posterior means of a VAE that fits its prior have the variance 1 - mean s2, s2 being the
+        posterior's variance (Asperti, arXiv 1812.07238): only their samples have 1.
+        """
+        k = len(support.settings["variables"])
+        centered = support.settings.get("centered_on") == "mean"
+        if support.space.kind != "z":
+            # Their sectors always were about the mean.
+            return cls("independent normal", (1.0,) * k, centered=True, fitted=True)
+        posterior = support.settings.get("posterior_variance")
+        if posterior is None:
+            return cls("standard normal", (1.0,) * k, centered, fitted=False)
+        variance = np.maximum(1 - np.asarray(posterior, np.float64), _SMALLEST_VARIANCE)
+        deviations = tuple(np.sqrt(variance).tolist())
+        return cls("normal, variance 1 - mean s2", deviations, centered, fitted=False)
+
+    def share(self, threshold: float) -> float:
+        """The share of images that is expected in each sector."""
+        from scipy.stats import norm
+
+        return float(np.prod(norm.sf(threshold / np.array(self.deviations))))
+
+    def resample(self, n: int, generator: np.random.Generator) -> np.ndarray:
+        """Coordinates ``(n, k)`` of ``n`` codes of this distribution in their own sectors."""
+        t = generator.standard_normal((n, len(self.deviations)), dtype=np.float32)
+        t *= np.array(self.deviations, np.float32)
+        if self.centered:
+            t -= t.mean(axis=0, dtype=np.float64).astype(np.float32)
+        if self.fitted:
+            t /= t.std(axis=0, dtype=np.float64).astype(np.float32)
+        return t
 
 
 @dataclass(frozen=True)
 class ChiSquare:
-    """Pearson's test that counts come from a distribution.
+    """Pearson's statistic of counts, against resamplings of what is expected.
 
     ``cells`` were compared: sectors with small expectations are merged, and what is in no sector is
-    a cell too. ``excess`` is ``statistic / freedom``, about 1 where the distribution is right.
+    a cell too. ``null_mean`` is the mean of the statistic over the ``resamplings``, and ``p_value``
+    the share of these and of the counts themselves that are as far off, ``(1 + b') / (1 + b)``.
+    ``excess`` is ``statistic / null_mean``, about 1 where the distribution is right.
     """
 
     statistic: float
-    freedom: int
+    null_mean: float
     p_value: float
     cells: int
+    resamplings: int
 
     @property
     def excess(self) -> float:
-        return self.statistic / self.freedom
+        return self.statistic / self.null_mean
 
     @property
     def p_text(self) -> str:
-        """The p-value for people; below the smallest number it is not 0."""
-        return f"p = {self.p_value:.2g}" if self.p_value > 0 else "p < 1e-300"
+        """The p-value for people; the smallest that there can be is a bound."""
+        least = self.p_value <= 1 / (1 + self.resamplings)
+        return f"p {'<=' if least else '='} {self.p_value:.2g}"
 
     def to_json(self) -> dict[str, Any]:
         """All figures."""
@@ -45,19 +106,15 @@ class ChiSquare:
 
 @dataclass(frozen=True, eq=False)
 class Occupancy:
-    """The members of every sector at a threshold, and what is expected.
-
-    ``expected`` is the same number for every sector: leading variables are taken as independent
-    and normal, standard normal in a space of kind ``z`` (its prior), and with the mean and the
-    deviation of the codes in any other (``fitted``). ``test`` is None where too few members are
-    expected for one.
+    """The members of every sector at a threshold, and what is expected by the ``reference``, the
+    same number for every sector. ``test`` is None where too few members are expected for one.
     """
 
     threshold: float
     counts: np.ndarray
     expected: float
     n: int
-    fitted: bool
+    reference: Reference
     test: ChiSquare | None
 
     def to_json(self) -> dict[str, Any]:
@@ -69,61 +126,90 @@ class Occupancy:
             "members": int(self.counts.sum()),
             "expected": self.expected,
             "n": self.n,
-            "reference": "independent normal" if self.fitted else "standard normal",
+            "reference": self.reference.name,
             "chi_square": None if self.test is None else self.test.to_json(),
         }
 
 
-def occupancy_of(support: SupportSet, *, threshold: float | None = None) -> Occupancy:
-    """The members of every sector among the candidates of a support set; ``threshold=0`` counts
-    by sides alone, where every image is in a sector.
-    """
-    at_zero = threshold == 0
-    counts = support.orthants if at_zero else support.occupancy
-    k = len(support.settings["variables"])
-    fitted = support.space.kind != "z"
-    return _compare(counts, 0.0 if at_zero else support.threshold, k, support.n_candidates, fitted)
-
-
 def occupancies_of(support: SupportSet) -> list[Occupancy]:
-    """That of a support set at its threshold, and by sides alone where this is another."""
-    others = [occupancy_of(support, threshold=0)] if support.threshold > 0 else []
-    return [occupancy_of(support), *others]
-
-
-def _compare(counts: np.ndarray, threshold: float, k: int, n: int, fitted: bool) -> Occupancy:
-    from scipy.stats import norm
-
-    share = float(norm.sf(threshold)) ** k
-    test = chi_square(
-        # Outside first: what a merge leaves over is added to a sector.
-        np.append(n - counts.sum(), counts),
-        n * np.append(max(1 - len(counts) * share, 0), np.full(len(counts), share)),
-        estimated=2 * k if fitted else 0,
-    )
-    return Occupancy(threshold, counts, n * share, n, fitted, test)
-
-
-def chi_square(counts: np.ndarray, expected: np.ndarray, *, estimated: int = 0) -> ChiSquare | None:
-    """Pearson's test of ``counts`` against ``expected`` ones; None where it has no freedom.
-
-    Neighbouring cells are merged, from the first on, until each expects 5 at least; what is left at
-    the end joins the last. ``estimated`` parameters of the distribution were taken from the counts.
+    """The members of every sector among the candidates of a support set: at its threshold, and by
+    sides alone, where every image is in a sector, if this is another.
     """
-    from scipy.stats import chisquare
+    counts = {support.threshold: support.occupancy}
+    counts.setdefault(0.0, support.orthants)
+    reference, n = Reference.of(support), support.n_candidates
+    null = _null_statistics(reference, n, tuple(counts))
+    return [
+        _compare(counts[threshold], threshold, n, reference, statistics)
+        for threshold, statistics in zip(counts, null, strict=True)
+    ]
 
-    merged: list[tuple[float, float]] = []
-    have, want = 0.0, 0.0
-    for count, expectation in zip(counts.tolist(), expected.tolist(), strict=True):
-        have, want = have + count, want + expectation
+
+def _compare(
+    counts: np.ndarray, threshold: float, n: int, reference: Reference, null: np.ndarray
+) -> Occupancy:
+    expected, starts = _cells(reference.share(threshold), n, len(counts))
+    test = None
+    if len(null):
+        statistic = float(pearson(_with_outside(counts, n), expected, starts))
+        as_far = int((null >= statistic).sum())
+        test = ChiSquare(
+            statistic,
+            float(null.mean()),
+            (1 + as_far) / (1 + len(null)),
+            len(starts),
+            len(null),
+        )
+    return Occupancy(threshold, counts, float(expected[-1]), n, reference, test)
+
+
+# The table, the figure and the page of one set ask for the same.
+@lru_cache(maxsize=8)
+def _null_statistics(
+    reference: Reference, n: int, thresholds: tuple[float, ...]
+) -> list[np.ndarray]:
+    """The statistic at each threshold in ``(b,)`` resamplings; none where there is no test."""
+    k = len(reference.deviations)
+    cells = [_cells(reference.share(threshold), n, 2**k) for threshold in thresholds]
+    generator = np.random.default_rng(_SEED)
+    found: list[list[float]] = [[] for _ in thresholds]
+    for _ in range(RESAMPLINGS if any(len(starts) > 1 for _, starts in cells) else 0):
+        t = reference.resample(n, generator)
+        for threshold, (expected, starts), statistics in zip(thresholds, cells, found, strict=True):
+            if len(starts) > 1:
+                counts = _with_outside(members_of_each(t, threshold=threshold), n)
+                statistics.append(float(pearson(counts, expected, starts)))
+    return [np.array(statistics) for statistics in found]
+
+
+def _with_outside(counts: np.ndarray, n: int) -> np.ndarray:
+    """What is in no sector, then the sectors: what a merge leaves over is added to a sector."""
+    return np.append(n - counts.sum(), counts)
+
+
+def _cells(share: float, n: int, sectors: int) -> tuple[np.ndarray, np.ndarray]:
+    """The expectations of what is outside and of the sectors, and where merged cells start."""
+    outside = max(1 - sectors * share, 0.0)
+    expected = n * np.append(outside, np.full(sectors, share))
+    return expected, cell_starts(expected)
+
+
+def cell_starts(expected: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Where cells start when neighbours are merged, from the first on, until each expects 5 at
+    least; what is left at the end joins the last. None where all together expect less.
+    """
+    starts, want = [0], 0.0
+    for position, expectation in enumerate(expected, 1):
+        want += float(expectation)
         if want >= _LEAST_EXPECTED:
-            merged.append((have, want))
-            have, want = 0.0, 0.0
-    if merged:
-        merged[-1] = (merged[-1][0] + have, merged[-1][1] + want)
-    freedom = len(merged) - 1 - estimated
-    if freedom < 1:
-        return None
-    observed, wanted = (np.array(column) for column in zip(*merged, strict=True))
-    result = chisquare(observed, wanted * (observed.sum() / wanted.sum()), ddof=estimated)
-    return ChiSquare(float(result.statistic), freedom, float(result.pvalue), len(merged))
+            starts.append(position)
+            want = 0.0
+    # The last start is that of what is left over, or of nothing.
+    return np.array(starts[:-1], dtype=np.int64)
+
+
+def pearson(counts: np.ndarray, expected: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Pearson's statistic ``sum (count - expected)^2 / expected`` over merged cells."""
+    observed = np.add.reduceat(counts, starts)
+    wanted = np.add.reduceat(expected, starts)
+    return np.asarray((np.square(observed - wanted) / wanted).sum())

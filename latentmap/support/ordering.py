@@ -20,6 +20,8 @@ from latentmap.images import ImageSource
 from latentmap.model import Model
 from latentmap.progress import Progress
 from latentmap.report import Shown, Table
+from latentmap.support.activity import inactivity_of
+from latentmap.support.centers import Center, centers_of, check_center, units_of
 from latentmap.support.meter import Meter
 from latentmap.support.race import CONFIDENCE, Controls, Outcome, Race
 
@@ -33,17 +35,18 @@ class Ordering(Shown):
     The gain of variable i is the mean over images x of mse(x, dec(z with z_i = center_i)) - mse(x,
     dec(z)), where z is the code of x and mse is the mean over pixels and channels.
 
-    ``order`` ``(d,)`` names the variables, the strongest first. ``gain``, ``low`` and ``high``
-    ``(d,)`` are by the number of the variable, with 95 % intervals over images. Each variable was
-    measured on ``images`` ``(d,)`` of the ``n_images``: those that are clearly behind, or whose
-    place is clear, on few. ``confidence`` is the probability, at least, that the first ``leading``
-    variables and their order are those that measuring every variable on every image gives: 1 where
-    this was done. ``ties`` are neighbours down to the first behind the leading ones whose
-    difference could be chance over images, by its 95 % interval. ``inactive`` are the variables
-    that do nothing. ``decodes`` were needed, in place of ``exhaustive_decodes``. ``unit`` and
-    ``mean`` ``(d,)`` are the step of a traversal, which is 1 in a space of kind ``z`` and the
-    standard deviation of the codes in any other, and the mean code. ``skipped`` are the ids of
-    images without codes.
+    ``center`` is the mean code, or 0; see ``OrderOptions``. ``order`` ``(d,)`` names the variables,
+    the strongest first. ``gain``, ``low`` and ``high`` ``(d,)`` are by the number of the variable,
+    with 95 % intervals over images. Each variable was measured on ``images`` ``(d,)`` of the
+    ``n_images``: those that are clearly behind, or whose place is clear, on few. ``confidence`` is
+    about the probability that the first ``leading`` variables and their order are those that
+    measuring every variable on every image gives, and 1 where this was done; it is asymptotic, as
+    the race compares means by Student's distribution. ``ties`` are neighbours down to the first
+    behind the leading ones whose difference could be chance over images, by its 95 % interval.
+    ``inactive`` are the variables that do nothing. ``decodes`` were needed, in place of
+    ``exhaustive_decodes``. ``unit`` and ``mean`` ``(d,)`` are the step of a traversal, which is 1
+    in a space of kind ``z`` and the standard deviation of the codes in any other, and the mean
+    code. ``skipped`` are the ids of images without codes.
     """
 
     order: np.ndarray
@@ -62,6 +65,7 @@ class Ordering(Shown):
     ties: tuple[tuple[int, int], ...] = ()
     inactive: tuple[int, ...] = ()
     skipped: tuple[str, ...] = ()
+    warning: str | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -69,7 +73,7 @@ class Ordering(Shown):
         return f"<Ordering of {len(self.order)} variables: {first} lead>"
 
     def tables(self) -> list[Table]:
-        from latentmap.support.tables import gains_table, ordering_table
+        from latentmap.support.ordering_tables import gains_table, ordering_table
 
         return [gains_table(self), ordering_table(self)]
 
@@ -100,17 +104,44 @@ class Ordering(Shown):
                 for i in self.order
             ],
             "skipped": list(self.skipped),
+            "warning": self.warning,
             "record": dict(self.record),
         }
+
+
+@dataclass(frozen=True)
+class OrderOptions:
+    """How variables are ordered.
+
+    ``leading`` is how many are to be sure, with their order. ``exhaustive`` measures every variable
+    on every image: ``n (d + 1)`` decodes. A variable is left out by setting it to its ``center``:
+    the ``mean`` over the codes, or in a space of kind ``z`` ``zero``; see ``centers_of``.
+    """
+
+    leading: int = 7
+    exhaustive: bool = False
+    center: Center = "mean"
+
+    def check(self, model: Model) -> None:
+        """Refuses, before any work, what a model does not have.
+
+        Raises:
+            SupportError: ``leading`` is not from 1 to ``d``; or as ``check_center`` raises it.
+        """
+        check_center(self.center, model.space)
+        if not 1 <= self.leading <= model.latent_dim:
+            raise SupportError(
+                f"{model.name} has {model.latent_dim} latent variables, so 1 to {model.latent_dim} "
+                f"of them can lead, not {self.leading}"
+            )
 
 
 def order_variables(
     model: Model,
     images: ImageSource,
     coder: CoderLike,
+    options: OrderOptions | None = None,
     *,
-    leading: int = 7,
-    exhaustive: bool = False,
     seed: int = 0,
 ) -> Ordering:
     """The latent variables of ``model``, sorted by decreasing information gain on some images; see
@@ -120,16 +151,15 @@ def order_variables(
         SupportError: as there.
         ImageError, CacheError, ModelError: as encoding raises them.
     """
-    coder = Coder.of(coder)
-    check_leading(model, leading)
+    options, coder = options or OrderOptions(), Coder.of(coder)
+    options.check(model)
     (codes,) = coder.codes([model], images)
     with coder.stage("measuring", "decodes") as progress:
         return order_by_gain(
             model,
             images,
             codes,
-            leading=leading,
-            exhaustive=exhaustive,
+            options,
             seed=seed,
             batch_size=coder.batch_size,
             progress=progress,
@@ -140,64 +170,64 @@ def order_by_gain(
     model: Model,
     images: ImageSource,
     codes: Codes,
+    options: OrderOptions | None = None,
     *,
-    leading: int = 7,
-    exhaustive: bool = False,
     seed: int = 0,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Ordering:
     """The latent variables of ``model``, sorted by decreasing information gain.
 
-    ``codes`` are those of the images, joined by id; images without a code are left out. The center
-    is 0 in a space of kind ``z`` and the mean of the codes in any other. By default variables race
-    (see ``latentmap.support.race``) until the ``leading`` ones and their order are sure; behind
-    them the order is by gains that few images gave. A variable whose code hardly varies (below 0.05
-    of the prior's variance, or of the mean variance in a space without prior) is dropped when its
-    gain on each of the first images is below 1 % of the largest. ``exhaustive`` measures every
-    variable on every image: ``n (d + 1)`` decodes. ``batch_size`` is of decodes, by default 64; one
-    seed gives the same draw of images, whatever their order.
+    ``codes`` are those of the images, joined by id; images without a code are left out. By default
+    variables race (see ``latentmap.support.race``) until the ``leading`` ones and their order are
+    sure; behind them the order is by gains that few images gave. A variable whose code hardly
+    varies (below 0.05 of the prior's variance, or of the mean variance in a space without prior) is
+    dropped when its gain on each of the first images is below 1 % of the largest. ``batch_size`` is
+    of decodes, by default 64; one seed gives the same draw of images, whatever their order.
 
     Raises:
         SpaceError: the codes are of another model.
-        SupportError: ``leading`` is not from 1 to ``d``; fewer than two images have a code; or all
-            codes are the same.
+        SupportError: as ``OrderOptions.check``; fewer than two images have a code; or all codes
+            are the same.
     """
+    options = options or OrderOptions()
     model.space.require(codes.space, f"codes for {model.name}")
-    check_leading(model, leading)
+    options.check(model)
     positions, rows = _join(images, codes)
     chosen = codes.take(rows)
     mean, variance = _moments(chosen, model)
-    # Only z has a prior, whose mean is 0 and whose variance is 1.
-    prior = model.space.kind == "z"
-    center = np.zeros_like(mean) if prior else mean
+    center = centers_of(model.space, mean, center=options.center)
+    # Only z has a prior, whose variance is 1.
+    scale = 1.0 if model.space.kind == "z" else float(variance.mean())
     meter = Meter(model, images, positions, codes=chosen, center=center)
     meter.batch_size, meter.progress = batch_size or meter.batch_size, progress
     outcome = Race(
         meter,
         Controls.of(chosen, center, variance),
         np.random.default_rng(seed).permutation(len(rows)),
-        leading=leading,
-        quiet=variance <= ACTIVE_VARIANCE * (1.0 if prior else float(variance.mean())),
-        exhaustive=exhaustive,
+        leading=options.leading,
+        quiet=variance <= ACTIVE_VARIANCE * scale,
+        exhaustive=options.exhaustive,
     ).run()
     without = np.setdiff1d(np.arange(len(images)), positions)
     return Ordering(
         **_outcome(outcome, len(rows)),
         center=center,
-        unit=np.ones_like(mean) if prior else np.sqrt(variance),
+        unit=units_of(model.space, variance),
         mean=mean,
         decodes=meter.decodes,
         exhaustive_decodes=len(rows) * (model.latent_dim + 1),
-        leading=leading,
+        leading=options.leading,
         skipped=tuple(map(str, images.ids[without])),
+        warning=inactivity_of(chosen),
         record={
             "model": model.name,
             "model_fingerprint": model.fingerprint,
             "space": model.space.kind,
             "data": codes.data,
             "seed": seed,
-            "exhaustive": exhaustive,
+            "exhaustive": options.exhaustive,
+            "centered_on": options.center,
         },
     )
 
@@ -212,19 +242,6 @@ def _outcome(outcome: Outcome, n: int) -> dict[str, Any]:
         "ties": outcome.ties,
         "inactive": tuple(np.flatnonzero(outcome.inactive).tolist()),
     }
-
-
-def check_leading(model: Model, leading: int) -> None:
-    """Refuses a number of leading variables that a model does not have.
-
-    Raises:
-        SupportError: ``leading`` is not from 1 to ``d``.
-    """
-    if not 1 <= leading <= model.latent_dim:
-        raise SupportError(
-            f"{model.name} has {model.latent_dim} latent variables, so 1 to {model.latent_dim} of "
-            f"them can lead, not {leading}"
-        )
 
 
 def _join(images: ImageSource, codes: Codes) -> tuple[np.ndarray, np.ndarray]:

@@ -163,9 +163,9 @@ class Race:
     def _compare(self, m: int, running: np.ndarray) -> None:
         """Notes which of two running variables is surely above the other.
 
-        All looks together err with a probability of at most 1 - CONFIDENCE, by Bonferroni's
-        inequality over looks and pairs and Student's distribution for a mean; the look at all
-        images cannot err.
+        All looks together err with a probability of about 1 - CONFIDENCE at most, by Bonferroni's
+        inequality over looks and pairs and Student's distribution for a mean, which is asymptotic
+        where gains are skewed; the look at all images cannot err.
         """
         mean, errors = self._controls.estimate(self._gains[:m, running], self._taken, running)
         products = errors.T @ errors

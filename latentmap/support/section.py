@@ -13,7 +13,12 @@ from latentmap.support.figures import sector_grid
 from latentmap.support.occupancy import Occupancy, occupancies_of
 from latentmap.support.spread import Spread
 from latentmap.support.support_set import SupportSet
-from latentmap.support.tables import distances_table, occupancies_table, sectors_table
+from latentmap.support.tables import (
+    distances_table,
+    occupancies_table,
+    relaxed_table,
+    sectors_table,
+)
 
 _MEMBERS = ("ids", "digests", "sector", "filled", "occupancy")
 
@@ -44,6 +49,8 @@ def support_section(
         )
         occupancies = occupancies_of(support)
         blocks += [*map(_bars, occupancies), occupancies_table(occupancies), sectors_table(support)]
+        if support.relaxed.any():
+            blocks.append(relaxed_table(support, most=len(support)))
     if pixels is not None:
         shown = embed_figure(
             sector_grid(support, pixels),
@@ -65,7 +72,6 @@ def support_section(
 
 def _bars(one: Occupancy) -> Bars:
     occupied = int((one.counts > 0).sum())
-    reference = "independent and normal" if one.fitted else "distributed as the prior"
     return Bars(
         f"Images by sector at threshold {one.threshold:g}",
         "sector",
@@ -73,6 +79,5 @@ def _bars(one: Occupancy) -> Bars:
         one.expected,
         f"The images of {len(one.counts)} sectors: {occupied} have one or more, "
         f"{int(one.counts.max())} at most, {one.expected:.3g} each are expected",
-        f"Dashed: {one.expected:.3g}, as many as would be if the leading variables were "
-        f"{reference}.",
+        f"Dashed: {one.expected:.3g}, as many as would be of the reference: {one.reference.name}.",
     )

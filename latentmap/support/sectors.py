@@ -13,6 +13,7 @@ import numpy as np
 
 from latentmap.codes import Codes
 from latentmap.errors import SupportError
+from latentmap.support.centers import Center, centers_of, units_of
 
 # 2^16 sectors outnumber any support set that a person would look at.
 MOST_VARIABLES = 16
@@ -37,15 +38,20 @@ class Sectors:
     threshold: float
 
     @classmethod
-    def of(cls, codes: Codes, variables: Sequence[int], *, threshold: float) -> Sectors:
-        """The sectors of some codes.
-
-        In a space of kind ``z`` the center is 0 and the unit 1, as the prior has them; in any other
-        they are the mean and the standard deviation of the codes.
+    def of(
+        cls,
+        codes: Codes,
+        variables: Sequence[int],
+        *,
+        threshold: float,
+        center: Center = "mean",
+    ) -> Sectors:
+        """The sectors of some codes, about their mean or, in a space of kind ``z``, about ``zero``,
+        in the units of ``units_of``.
 
         Raises:
             SupportError: ``variables`` are too many, not of this space, twice there, or constant;
-                or ``threshold`` is no number of at least 0.
+                or ``threshold`` is no number of at least 0; or as ``centers_of`` raises it.
         """
         chosen = tuple(int(variable) for variable in variables)
         check_variables(chosen, codes.space.dim)
@@ -60,9 +66,12 @@ class Sectors:
                 f"variable {chosen[constant[0]]} of {codes.space} has one value for all "
                 f"{len(codes)} images, so it has no sectors: leave it out, or check the encoder"
             )
-        if codes.space.kind == "z":
-            return cls(chosen, np.zeros(len(chosen)), np.ones(len(chosen)), float(threshold))
-        return cls(chosen, values.mean(axis=0), values.std(axis=0), float(threshold))
+        return cls(
+            chosen,
+            centers_of(codes.space, values.mean(axis=0), center=center),
+            units_of(codes.space, values.var(axis=0)),
+            float(threshold),
+        )
 
     def __len__(self) -> int:
         return 1 << len(self.variables)

@@ -15,6 +15,8 @@ import numpy as np
 from latentmap.codes import Codes, Space, is_known
 from latentmap.errors import SupportError
 from latentmap.progress import Progress
+from latentmap.support.centers import Center
+from latentmap.support.sector_choice import Chosen, choose_of_sectors
 from latentmap.support.sectors import (
     Sectors,
     are_members,
@@ -39,51 +41,73 @@ def default_size(dim: int, k: int) -> int:
     return max(dim, 1 << k)
 
 
+@dataclass(frozen=True)
+class ChoiceOptions:
+    """How images are chosen.
+
+    ``threshold="auto"`` is ``choose_threshold``. ``size`` is ``default_size`` unless it is given;
+    where it is below the number of sectors, fewer leading variables are used, as many as leave
+    every sector an image. Sectors lie about the ``center``, see ``centers_of``. With ``strict`` no
+    image is relaxed, and a set of ``sectors`` may be smaller.
+
+    Raises:
+        SupportError: the strategy is unknown.
+    """
+
+    strategy: Strategy = "sectors"
+    threshold: float | Literal["auto"] = "auto"
+    size: int | None = None
+    strict: bool = False
+    center: Center = "mean"
+
+    def __post_init__(self) -> None:
+        if self.strategy not in STRATEGIES:
+            raise SupportError(
+                f"unknown strategy {self.strategy!r}: choose one of {', '.join(STRATEGIES)}"
+            )
+
+
 def choose_support_set(
     codes: Codes,
     variables: Sequence[int],
+    options: ChoiceOptions | None = None,
     *,
-    strategy: Strategy = "sectors",
-    threshold: float | Literal["auto"] = "auto",
-    size: int | None = None,
-    strict: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> SupportSet:
-    """A support set of the images of some codes, chosen by ``strategy``.
+    """A support set of the images of some codes.
 
     ``variables`` are the leading ones, strongest first, as ``order_variables`` gives them; rivals
-    of ``sectors`` do without, and only number the sectors by them. ``size`` is ``default_size``
-    unless it is given; where it is below the number of sectors, fewer leading variables are used,
-    as many as leave every sector an image. ``threshold="auto"`` is ``choose_threshold``.
+    of ``sectors`` do without, and only number the sectors by them.
 
     ``sectors`` takes one random member of each sector. A sector without members takes the image
     that reaches furthest into it, which is then *relaxed*; the sectors that are reached furthest
     choose first. Then the set is *filled* up: the most crowded sector gives one more random member,
     then the second most crowded, and so on, and over again; when no members are left, the images
-    that reach furthest into their own sectors follow, relaxed too. With ``strict`` no image is
-    relaxed, and the set may be smaller. No image is there twice, nor two with one content.
+    that reach furthest into their own sectors follow, relaxed too. No image is there twice, nor two
+    with one content.
 
     >>> from latentmap.codes.codes import Space
     >>> vectors = np.array([[1, 2], [-1, 2], [-2, -2], [0.5, -1], [3, -3]])
     >>> codes = Codes.from_array(list("abcde"), vectors, space=Space("z", 2, "vae", "0" * 64))
-    >>> support = choose_support_set(codes, [0, 1], threshold=0.9)
+    >>> support = choose_support_set(codes, [0, 1], ChoiceOptions(threshold=0.9))
     >>> support.ids.tolist(), support.sector.tolist()
     (['c', 'e', 'b', 'a'], [0, 1, 2, 3])
 
     Raises:
         SupportError: more images are asked for than there are, the leading variables or the
-            threshold cannot be used, the codes are constant, or the strategy is unknown.
+            threshold or the center cannot be used, or the codes are constant.
     """
-    require_strategy(strategy)
+    options = options or ChoiceOptions()
+    strategy = options.strategy
     if strategy == "sectors" and not variables:
         raise SupportError("sectors need leading variables: give those that order_variables finds")
     candidates = _distinct(codes)
-    leading, size = _fitting(codes.space, variables, candidates, size)
-    sectors, thresholds = _sectors_of(candidates, leading, threshold)
+    leading, size = _fitting(codes.space, variables, candidates, options.size)
+    sectors, thresholds = _sectors_of(candidates, leading, options)
     coordinates = sectors.coordinates(candidates)
     if strategy == "sectors":
-        chosen = _of_sectors(coordinates, sectors, size, strict=strict, seed=seed)
+        chosen = choose_of_sectors(coordinates, sectors, size, strict=options.strict, seed=seed)
     else:
         positions = RIVALS[strategy](candidates, size, seed=seed, progress=progress)
         chosen = _of_rival(positions, coordinates)
@@ -92,27 +116,18 @@ def choose_support_set(
         "k": len(leading),
         "variables": list(leading),
         "size": size,
-        "strict": strict,
+        "strict": options.strict,
         "seed": seed,
         "images": codes.data,
         "model": codes.space.model,
         "versions": {name: version(name) for name in ("latentmap", "numpy", "torch")},
         **thresholds,
         "threshold": sectors.threshold,
+        "centered_on": options.center,
         "center": sectors.center.tolist(),
         "unit": sectors.unit.tolist(),
     }
     return _set_of(candidates, chosen, sectors, coordinates, settings)
-
-
-def require_strategy(strategy: str) -> None:
-    """Refuses a strategy that is unknown.
-
-    Raises:
-        SupportError: so it is.
-    """
-    if strategy not in STRATEGIES:
-        raise SupportError(f"unknown strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}")
 
 
 def _fitting(
@@ -134,21 +149,22 @@ def _fitting(
 
 
 def _sectors_of(
-    candidates: Codes, leading: tuple[int, ...], threshold: float | Literal["auto"]
+    candidates: Codes, leading: tuple[int, ...], options: ChoiceOptions
 ) -> tuple[Sectors, dict[str, Any]]:
     """The sectors, and what their threshold was chosen of."""
     thresholds: dict[str, Any] = {}
+    threshold, center = options.threshold, options.center
     if leading and threshold == "auto":
-        choice = choose_threshold(candidates, leading)
+        choice = choose_threshold(candidates, leading, center=center)
         thresholds["thresholds"] = choice.to_json()
         threshold = choice.threshold
-    sectors = Sectors.of(candidates, leading, threshold=0 if threshold == "auto" else threshold)
-    return sectors, thresholds
+    known = 0 if threshold == "auto" else threshold
+    return Sectors.of(candidates, leading, threshold=known, center=center), thresholds
 
 
 def _set_of(
     candidates: Codes,
-    chosen: _Chosen,
+    chosen: Chosen,
     sectors: Sectors,
     coordinates: np.ndarray,
     settings: dict[str, Any],
@@ -176,93 +192,12 @@ def _set_of(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Chosen:
-    """Positions of the chosen images, the sector of each, and why it is there."""
-
-    positions: np.ndarray
-    sector: np.ndarray
-    relaxed: np.ndarray
-    filled: np.ndarray
-
-
-def _of_sectors(
-    coordinates: np.ndarray, sectors: Sectors, size: int, *, strict: bool, seed: int
-) -> _Chosen:
-    generator = np.random.default_rng(seed)
-    numbers = sector_numbers(coordinates)
-    own_reach = reach_of(coordinates, sectors.directions[numbers])
-    # The members of each sector in random order: the first is the one, the rest may fill up.
-    shuffled = generator.permutation(len(numbers))
-    shuffled = shuffled[own_reach[shuffled] > sectors.threshold]
-    order = np.argsort(numbers[shuffled], kind="stable")
-    counts = np.bincount(numbers[shuffled], minlength=len(sectors))
-    members = np.split(shuffled[order], np.cumsum(counts)[:-1])
-    positions = {number: int(own[0]) for number, own in enumerate(members) if len(own)}
-    relaxed = {} if strict else _furthest(coordinates, sectors, set(positions.values()), counts)
-    one_of_each = sorted({**positions, **relaxed}.items())
-    rows = [(position, number, number in relaxed, False) for number, position in one_of_each]
-    # A relaxed image may be a further member of another sector, and is not taken again.
-    left = [own[~np.isin(own, list(relaxed.values()))] for own in members]
-    further = _crowded(left, np.array([len(own) for own in left]), size - len(rows))
-    rows += [(position, number, False, True) for number, position in further]
-    if not strict and len(rows) < size:
-        taken = np.isin(np.arange(len(numbers)), [row[0] for row in rows])
-        rest = np.argsort(np.where(taken, np.inf, -own_reach), kind="stable")[: size - len(rows)]
-        rows += [(int(position), int(numbers[position]), True, True) for position in rest]
-    if not rows:
-        raise SupportError(
-            f"no image is a member of any of the {len(sectors)} sectors at threshold "
-            f"{sectors.threshold:g}: lower it, or leave strict out"
-        )
-    columns = [np.array(column) for column in zip(*rows, strict=True)]
-    return _Chosen(
-        columns[0].astype(np.int64),
-        columns[1].astype(np.int64),
-        columns[2].astype(np.bool_),
-        columns[3].astype(np.bool_),
-    )
-
-
-def _furthest(
-    coordinates: np.ndarray, sectors: Sectors, taken: set[int], counts: np.ndarray
-) -> dict[int, int]:
-    """For each sector without members the position of the image that reaches furthest into it."""
-    found = {}
-    used = sorted(taken)
-    empty = np.flatnonzero(counts == 0)
-    directions = sectors.directions
-    best = {
-        number: float(reach_of(coordinates, directions[number]).max()) for number in empty.tolist()
-    }
-    for number in sorted(best, key=lambda number: (-best[number], number)):
-        reach = reach_of(coordinates, directions[number])
-        reach[used] = -np.inf
-        found[number] = int(reach.argmax())
-        used.append(found[number])
-    return found
-
-
-def _crowded(members: list[np.ndarray], counts: np.ndarray, room: int) -> list[tuple[int, int]]:
-    """At most ``room`` further members as (sector, position): a member of each sector in turn, most
-    crowded first, sectors of equal counts by number, and over again.
-    """
-    result: list[tuple[int, int]] = []
-    order = np.argsort(-counts, kind="stable").tolist()
-    for turn in range(1, int(counts.max(initial=0))):
-        for number in order:
-            if counts[number] <= turn or len(result) >= room:
-                break
-            result.append((number, int(members[number][turn])))
-    return result
-
-
-def _of_rival(positions: np.ndarray, coordinates: np.ndarray) -> _Chosen:
+def _of_rival(positions: np.ndarray, coordinates: np.ndarray) -> Chosen:
     """The images of a rival, by the sectors on whose sides they happen to lie."""
     numbers = sector_numbers(coordinates[positions])
     order = np.lexsort((positions, numbers))
     no = np.zeros(len(positions), dtype=np.bool_)
-    return _Chosen(positions[order], numbers[order], no, no)
+    return Chosen(positions[order], numbers[order], no, no)
 
 
 def _distinct(codes: Codes) -> Codes:

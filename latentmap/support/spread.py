@@ -14,7 +14,8 @@ import numpy as np
 from latentmap.errors import SupportError
 from latentmap.images import ImageSource, OnError
 from latentmap.intervals import Estimate, interval
-from latentmap.support.support_set import SupportSet, read_pixels
+from latentmap.support.finding import read_pixels
+from latentmap.support.support_set import SupportSet
 
 RANDOM_IMAGES = 1000
 _BOOTSTRAP = 1000

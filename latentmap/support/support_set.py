@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.codes import Codes, Space, is_known
+from latentmap.codes import Codes, Space
 from latentmap.errors import SupportError
 from latentmap.frames import Frame
-from latentmap.images import ImageSource, OnError, View
+from latentmap.images import ImageSource, View
 from latentmap.report import Shown, Table
+from latentmap.support.finding import find_by_content, read_pixels
+from latentmap.support.sectors import Sectors
 from latentmap.support.support_file import read_support, write_support
-
-_BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +84,21 @@ class SupportSet(Shown):
         return float(self.settings["threshold"])
 
     @property
+    def short(self) -> np.ndarray:
+        """How far the reach of each image is below the threshold, ``(n,)``; 0 for members."""
+        return np.maximum(self.threshold - self.reach, 0)
+
+    @property
+    def wrong_signs(self) -> np.ndarray:
+        """Along how many leading variables each image does not lie on that side of the center on
+        which the sector lies that it stands for, ``(n,)``.
+        """
+        center, unit = (np.array(self.settings[name]) for name in ("center", "unit"))
+        sectors = Sectors(tuple(self.settings["variables"]), center, unit, self.threshold)
+        towards = sectors.directions[self.sector] * sectors.coordinates(self.as_codes)
+        return np.asarray((towards <= 0).sum(axis=1))
+
+    @property
     def as_codes(self) -> Codes:
         """The codes of the images, as any other codes."""
         return Codes.from_array(
@@ -107,6 +122,8 @@ class SupportSet(Shown):
             "occupied": int((self.occupancy > 0).sum()),
             "occupancy": self.occupancy.tolist(),
             "relaxed": int(self.relaxed.sum()),
+            "wrong_side": int((self.wrong_signs > 0).sum()),
+            "most_short": float(self.short.max()),
             "filled": int(self.filled.sum()),
             "members": [
                 {
@@ -114,10 +131,14 @@ class SupportSet(Shown):
                     "sector": int(self.sector[i]),
                     # Without leading variables there is no reach, written as infinite.
                     "reach": float(self.reach[i]) if np.isfinite(self.reach[i]) else None,
+                    "short": short,
+                    "wrong_signs": wrong,
                     "relaxed": bool(self.relaxed[i]),
                     "filled": bool(self.filled[i]),
                 }
-                for i in range(len(self))
+                for i, (short, wrong) in enumerate(
+                    zip(self.short.tolist(), self.wrong_signs.tolist(), strict=True)
+                )
             ],
         }
 
@@ -139,7 +160,7 @@ class SupportSet(Shown):
         Raises:
             SupportError: the data set lacks some.
         """
-        positions, found = _find(images, self.digests)
+        positions, found = find_by_content(images, self.digests)
         missing = np.flatnonzero(~found)
         if len(missing):
             raise SupportError(
@@ -178,7 +199,7 @@ class SupportSet(Shown):
         that can be read.
         """
         wanted = (self.member_sectors == sector) & ~np.isin(self.member_ids, self.ids)
-        positions, found = _find(images, self.member_digests[wanted])
+        positions, found = find_by_content(images, self.member_digests[wanted])
         positions = positions[found][:most]
         if len(positions) == 0:
             return None
@@ -251,35 +272,6 @@ _ARRAYS = (
     "member_digests",
     "member_sectors",
 )
-
-
-def _find(images: ImageSource, digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The positions ``(k,)`` of images in a data set by the digests ``(k, 16)`` of their contents,
-    and which are there at all.
-    """
-    whole = np.dtype((np.void, 16))
-    have, asked = (
-        np.ascontiguousarray(each).view(whole)[:, 0] for each in (images.digests, digests)
-    )
-    order = np.argsort(have, kind="stable")
-    place = np.minimum(np.searchsorted(have, asked, sorter=order), len(order) - 1)
-    positions = order[place]
-    return positions, (have[positions] == asked) & is_known(digests)
-
-
-def read_pixels(
-    images: ImageSource, view: View, *, on_error: OnError = "stop"
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Images as a view sees them, uint8 ``(n, h, w, c)``, in memory, and the ids of skipped ones.
-
-    Raises:
-        ImageError: one cannot be read and ``on_error`` is ``stop``.
-    """
-    parts, skipped = [], []
-    for batch in images.batches([view], batch_size=_BATCH, on_error=on_error):
-        parts.append(batch.images[0].permute(0, 2, 3, 1).numpy())
-        skipped += [str(images.ids[position]) for position, _ in batch.failed]
-    return np.ascontiguousarray(np.concatenate(parts)), tuple(skipped)
 
 
 def _checked(settings: Any) -> dict[str, Any]:

@@ -11,8 +11,7 @@ import numpy as np
 
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import shown_number
-from latentmap.support.occupancy import Occupancy, occupancies_of
-from latentmap.support.ordering import Ordering
+from latentmap.support.occupancy import RESAMPLINGS, Occupancy, occupancies_of
 from latentmap.support.sectors import signs_of
 from latentmap.support.spread import Spread
 from latentmap.support.support_set import SupportSet
@@ -31,6 +30,8 @@ def set_tables(
         tables.insert(0, members_table(support, sector))
     elif support.settings["variables"]:
         tables.insert(0, sectors_table(support, most=_SECTORS))
+    if support.relaxed.any():
+        tables.append(relaxed_table(support, most=_SECTORS))
     if support.settings["variables"]:
         tables.append(occupancies_table(occupancies_of(support)))
     if spread is not None:
@@ -43,6 +44,8 @@ def built_tables(support: SupportSet, spread: Spread | None) -> list[Table]:
     tables = [replace(support_table(support), note="")]
     if "thresholds" in support.settings:
         tables.insert(0, _thresholds_table(support))
+    if support.relaxed.any():
+        tables.append(relaxed_table(support, most=_SECTORS))
     if spread is not None:
         tables.append(distances_table(spread))
     return tables
@@ -60,8 +63,49 @@ def support_table(support: SupportSet) -> Table:
             f"{support.threshold:g} ({int(support.occupancy.sum()):,} members)",
         }
     if settings["strategy"] == "sectors":
-        cells |= {"relaxed": int(support.relaxed.sum()), "filled up": int(support.filled.sum())}
+        cells |= {"relaxed": _relaxed(support), "filled up": int(support.filled.sum())}
     return Table.of_one("Support set", cells, support.summary)
+
+
+def _relaxed(support: SupportSet) -> str:
+    """How many images are relaxed, how far, and on which side."""
+    relaxed = support.relaxed
+    if not relaxed.any():
+        return "0"
+    wrong = int((support.wrong_signs[relaxed] > 0).sum())
+    return (
+        f"{int(relaxed.sum())}, short of the threshold by {support.short[relaxed].max():.2f} at "
+        f"most; {wrong} on the wrong side of the center"
+    )
+
+
+def relaxed_table(support: SupportSet, *, most: int) -> Table:
+    """The relaxed images that are furthest from their sectors, ``most`` of them."""
+    k = len(support.settings["variables"])
+    columns = [
+        Column("relaxed image"),
+        Column("sector"),
+        Column("signs", "of the sector"),
+        Column("short", "of the threshold, along the worst leading variable", "low", 3),
+        Column("wrong signs", "leading variables on the other side of the center than the sector"),
+    ]
+    order = np.lexsort((np.arange(len(support)), -support.short, ~support.relaxed))
+    short, wrong = support.short, support.wrong_signs
+    count = int(support.relaxed.sum())
+    rows = [
+        Row(
+            [
+                str(support.ids[i]),
+                int(support.sector[i]),
+                signs_of(int(support.sector[i]), k),
+                float(short[i]),
+                int(wrong[i]),
+            ]
+        )
+        for i in order[: min(count, most)].tolist()
+    ]
+    note = f"the furthest {most} of {count} (all: --json)" if count > most else ""
+    return Table("Relaxed images", columns, rows, note)
 
 
 def sectors_table(support: SupportSet, *, most: int | None = None) -> Table:
@@ -95,11 +139,18 @@ def members_table(support: SupportSet, sector: int) -> Table:
     columns = [
         Column(f"image of sector {sector}"),
         Column("reach", "into the sector", "high", 3),
+        Column("short", "of the threshold", "low", 3),
+        Column("wrong signs", "leading variables on the other side of the center than the sector"),
         Column("", "relaxed: no member; filled: of the fill-up"),
     ]
     chosen = support.take(support.sector == sector)
     rows = [
-        Row([one["id"], one["reach"], ", ".join(w for w in ("relaxed", "filled") if one[w])])
+        Row(
+            [
+                *(one[name] for name in ("id", "reach", "short", "wrong_signs")),
+                ", ".join(w for w in ("relaxed", "filled") if one[w]),
+            ]
+        )
         for one in chosen.to_json()["members"]
     ]
     others = [one for one in support.members_of(sector).tolist() if one not in support.ids]
@@ -111,7 +162,7 @@ def members_table(support: SupportSet, sector: int) -> Table:
 
 
 def occupancies_table(occupancies: Sequence[Occupancy]) -> Table:
-    """How full the sectors are, beside what the prior expects."""
+    """How full the sectors are, beside what the reference expects."""
     columns = [
         Column("threshold"),
         Column("occupied", "sectors that have an image"),
@@ -119,8 +170,8 @@ def occupancies_table(occupancies: Sequence[Occupancy]) -> Table:
         Column("fewest"),
         Column("most"),
         Column("expected", "images of a sector, of independent normal variables", decimals=1),
-        Column("chi-square / freedom", "about 1 where that holds", decimals=1),
-        Column("test", "of the images against that"),
+        Column("chi-square / null", "about 1 where that holds", decimals=1),
+        Column("test", f"of the images against that, by {RESAMPLINGS} resamplings"),
     ]
     rows = [
         Row(
@@ -137,7 +188,8 @@ def occupancies_table(occupancies: Sequence[Occupancy]) -> Table:
         )
         for one in occupancies
     ]
-    return Table("How full the sectors are", columns, rows)
+    note = f"expected of the reference: {occupancies[0].reference.name}"
+    return Table("How full the sectors are", columns, rows, note)
 
 
 def distances_table(spread: Spread) -> Table:
@@ -156,37 +208,6 @@ def distances_table(spread: Spread) -> Table:
         if one is not None:
             rows.append(Row([title, Measure.of(one), None]))
     return Table("Distances between images", columns, rows, "Pixels are in [0, 1].")
-
-
-def gains_table(ordering: Ordering) -> Table:
-    """The variables that do something, the strongest first."""
-    columns = [Column("variable"), Column("gain", "", "high", 6), Column("images", "measured on")]
-    rows = [
-        Row(
-            [
-                int(i),
-                Measure(float(ordering.gain[i]), float(ordering.low[i]), float(ordering.high[i])),
-                int(ordering.images[i]),
-            ]
-        )
-        for i in ordering.order
-        if i not in ordering.inactive
-    ]
-    return Table("Information gain", columns, rows)
-
-
-def ordering_table(ordering: Ordering) -> Table:
-    """How the order came about, and how sure it is."""
-    sure = f"are what all decodes give: {100 * ordering.confidence:.0f} %"
-    cells: dict[str, Cell] = {
-        "inactive": f"{len(ordering.inactive)} of {len(ordering.order)} variables",
-        "images": ordering.n_images,
-        "decodes": f"{ordering.decodes} of {ordering.exhaustive_decodes} ({ordering.saved:.1f} "
-        "times fewer)",
-        "how sure": f"the first {ordering.leading} and their order {sure}",
-    }
-    ties = [f"{a} and {b} could change places on other images" for a, b in ordering.ties]
-    return Table.of_one("Order", {**cells, "ties": "; ".join(ties) or None})
 
 
 def strategies_table(compared: SupportComparison) -> Table:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.codes import Codes
+from latentmap.support.centers import Center
 from latentmap.support.sectors import Sectors, sector_numbers
 
 THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(16))
@@ -45,14 +46,16 @@ class ThresholdChoice:
         return [vars(candidate) for candidate in self.candidates]
 
 
-def choose_threshold(codes: Codes, variables: Sequence[int]) -> ThresholdChoice:
+def choose_threshold(
+    codes: Codes, variables: Sequence[int], *, center: Center = "mean"
+) -> ThresholdChoice:
     """The threshold from 0 to 1.5 at which the share of sectors with members, times the spread
     between them, is largest: a higher one moves sectors apart, and empties them.
 
     Raises:
         SupportError: as ``Sectors.of`` raises it.
     """
-    sectors = Sectors.of(codes, variables, threshold=0)
+    sectors = Sectors.of(codes, variables, threshold=0, center=center)
     coordinates = sectors.coordinates(codes)
     tried = tuple(_candidate(coordinates, threshold) for threshold in THRESHOLDS)
     return ThresholdChoice(max(tried, key=lambda one: one.balance).threshold, tried)

@@ -13,7 +13,7 @@ from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
 from latentmap.images import open_images
 from latentmap.inversion.inverting import INVERSION_METHODS
-from latentmap.support import choose_support_set
+from latentmap.support import ChoiceOptions, choose_support_set
 
 SEARCH = ["--steps", "4", "--starts", "1"]
 PLACE = ["--cache", "cache", "--device", "cpu"]
@@ -32,7 +32,7 @@ def run(*arguments, code=0):
 def make_support(*, with_images=False, variables=(0, 1)):
     images = open_images("few.npy")
     (codes,) = Coder.of("cache").codes([load("a.safetensors")], images)
-    support = choose_support_set(codes, variables=variables, threshold=0.0, size=12, seed=0)
+    support = choose_support_set(codes, variables, ChoiceOptions(threshold=0.0, size=12), seed=0)
     if with_images:
         support = support.with_images(images)
     support.save(Path("support.h5"))

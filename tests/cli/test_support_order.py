@@ -9,7 +9,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from latentmap.cli import sector_options
 from latentmap.cli.main import main
+from latentmap.support.centers import CENTERS
 
 
 def run(*words, code=0):
@@ -33,13 +35,14 @@ def test_the_table_is_sorted_and_says_how_sure_it_is(workdir):
     result = run("a.safetensors", "--data", "few.npy", "-k", 2)
     lines = result.stdout.splitlines()
     assert lines[1].split() == ["variable", "gain", "images"]
-    rows = [re.findall(r"-?[\d.]+", line) for line in lines[2 : lines.index("")]]
+    rows = [re.findall(r"-?\d[\d.e-]*", line) for line in lines[2 : lines.index("")]]
     (inactive,) = [line.split() for line in lines if line.startswith("inactive")]
     assert len(rows) + int(inactive[1]) == 5
     assert all(float(low) <= float(gain) <= float(high) for _, gain, low, high, _ in rows)
     assert re.search(r"^images +300$", result.stdout, re.MULTILINE)
     assert "of 1800 (" in result.stdout
-    assert "the first 2 and their order are what all decodes give" in result.stdout
+    assert "the first 2 and their order are what all decodes give: about 95 %" in result.stdout
+    assert "a has no active variable: over 300 images no code varies by more" in result.stderr
 
 
 def test_json_is_one_object_with_all_variables(workdir):
@@ -123,3 +126,16 @@ def test_the_batch_size_does_not_change_the_order(workdir, size):
     words = ("b.safetensors", "--data", "few.npy", "--limit", 40, "--json")
     first, second = (json.loads(run(*words, *more).stdout) for more in ((), ("--batch-size", size)))
     assert first["leading"] == second["leading"]
+
+
+def test_the_center_of_a_variable_is_its_mean_or_the_published_zero(workdir):
+    words = ("a.safetensors", "--data", "few.npy", "--exhaustive", "--json")
+    mean, zero = (json.loads(run(*words, "--center", one).stdout) for one in ("mean", "zero"))
+    assert json.loads(run(*words).stdout)["variables"] == mean["variables"]
+    assert {one["center"] for one in zero["variables"]} == {0}
+    assert all(one["center"] != 0 for one in mean["variables"])
+    assert [one["record"]["centered_on"] for one in (mean, zero)] == ["mean", "zero"]
+
+
+def test_centers_are_those_of_the_library():
+    assert sector_options.CENTERS == CENTERS

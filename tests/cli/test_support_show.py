@@ -75,7 +75,7 @@ def test_only_the_images_of_a_sector_are_listed(built):
     assert lines[1].split()[:4] == ["image", "of", "sector", str(number)]
     mine = support.ids[support.sector == number].tolist()
     assert [line.split()[0] for line in lines[2 : len(mine) + 2]] == mine
-    assert lines[3].split()[2] == "filled"
+    assert lines[3].split()[-1] == "filled"
     found = json.loads(run("show", "s.h5", "--sector", number, "--json").stdout)
     assert [one["id"] for one in found["members"]] == mine
     assert "the sectors of s.h5 are 0 to 7" in refusal("s.h5", "--sector", 8, code=2)
@@ -110,7 +110,7 @@ def test_the_grid_shows_the_images_from_the_file_or_from_the_data(built):
 
 
 def test_a_sector_without_images_has_no_grid(built):
-    build = ("build", "a.safetensors", *DATA, "--leading", "0,1,2", "--threshold", 0.2)
+    build = ("build", "a.safetensors", *DATA, "--leading", "0,1,2", "--threshold", 0.1)
     run(*build, "--strict", "--device", "cpu", "--out", "strict.h5")
     support = SupportSet.load(built / "strict.h5")
     (empty, *_) = sorted(set(range(8)) - set(support.sector.tolist()))
@@ -183,3 +183,23 @@ def test_other_data_and_other_files_are_refused(built):
     assert "it is a support set of other data" in held
     assert "there is no file none.h5" in refusal("none.h5")
     assert "cannot be read as a support set" in refusal("a.safetensors")
+
+
+def test_relaxed_images_stand_with_how_far_and_on_which_side_they_are(built):
+    build = ("build", "a.safetensors", *DATA, "--leading", "0,1,2", "--center", "zero")
+    made = run(*build, "--threshold", 0.1, "--device", "cpu", "--out", "far.h5")
+    found = json.loads(run("show", "far.h5", "--json").stdout)
+    relaxed = [one for one in found["members"] if one["relaxed"]]
+    assert found["relaxed"] == len(relaxed) > 0
+    assert found["wrong_side"] == sum(one["wrong_signs"] > 0 for one in relaxed) > 0
+    for one in found["members"]:
+        assert one["short"] == pytest.approx(max(0.1 - one["reach"], 0))
+    worst = max(relaxed, key=lambda one: one["short"])
+    assert found["most_short"] == worst["short"]
+    for text in (made.stdout, run("show", "far.h5").stdout):
+        assert f"{len(relaxed)}, short of the threshold by {worst['short']:.2f} at most" in text
+        assert f"{found['wrong_side']} on the wrong side of the center" in text
+        lines = text.splitlines()
+        (head,) = [i for i, line in enumerate(lines) if line.startswith("relaxed image ")]
+        assert lines[head + 1].split()[0] == worst["id"]
+        assert lines[head + 1].split()[-1] == str(worst["wrong_signs"])

@@ -15,7 +15,7 @@ from latentmap.model.testing import LinearModel
 from latentmap.relocation import evaluate
 from latentmap.report.page import as_html
 from latentmap.report.parts import Column, Row, Table
-from latentmap.support import choose_support_set
+from latentmap.support import ChoiceOptions, choose_support_set
 
 
 def codes_of(model, n=40):
@@ -38,7 +38,7 @@ def results(tmp_path_factory):
     )
     pairs = Pairs(codes, other)
     linear_map = fit(pairs)
-    support = choose_support_set(codes, (0, 1), threshold=0.0, size=8)
+    support = choose_support_set(codes, (0, 1), ChoiceOptions(threshold=0.0, size=8))
     (scores,) = evaluate([linear_map], pairs, source, target, images)
     return [codes, pairs, images, linear_map, support, scores, diagnose(source, images)]
 

@@ -2,18 +2,37 @@
 
 import numpy as np
 import pytest
+import torch
 
+from latentmap import generated_images
 from latentmap.cache import LatentCache, encode
+from latentmap.codes import Space
 from latentmap.errors import SupportError
 from latentmap.images import open_images
+from latentmap.model import Posterior
 from latentmap.model.testing import LinearModel
 from latentmap.support import (
+    ChoiceOptions,
+    OrderOptions,
     SupportOptions,
+    SupportSet,
     build_support_set,
     choose_support_set,
     order_variables,
 )
+from latentmap.support.occupancy import occupancies_of
 from latentmap.support.spread import measure_spread
+
+
+class Collapsed(LinearModel):
+    """Says next to nothing of an image."""
+
+    def _posterior(self, images):
+        own = super()._posterior(images)
+        return Posterior(1e-3 * own.mean, torch.ones_like(own.mean))
+
+
+SPACE = Space("z", 4, "a", "aa")
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +48,16 @@ def test_a_set_is_ordered_chosen_and_measured(made):
     codes = encode(model, images)
     options = SupportOptions(k=2, threshold=0.2, size=10, with_images=True)
     support = build_support_set(model, images, cache, options, seed=3, record={"command": "this"})
-    ordering = order_variables(model, images, cache, leading=2, seed=3)
+    ordering = order_variables(model, images, cache, OrderOptions(leading=2), seed=3)
     variables = ordering.order[:2].tolist()
-    expected = choose_support_set(codes, variables, threshold=0.2, size=10, seed=3)
+    expected = choose_support_set(codes, variables, ChoiceOptions(threshold=0.2, size=10), seed=3)
     assert support.ids.tolist() == expected.ids.tolist()
     assert support.settings == {
         **expected.settings,
         "command": "this",
         "skipped": [],
+        "warning": None,
+        "posterior_variance": [0.25, 0.25],
         "gain": ordering.gain[variables].tolist(),
         "confidence": ordering.confidence,
         "spread": measure_spread(expected, images, seed=3).to_json(),
@@ -63,8 +84,35 @@ def test_what_cannot_be_is_refused_before_any_work(made):
     with pytest.raises(SupportError, match="unknown strategy 'best'"):
         SupportOptions("best")
     with pytest.raises(SupportError, match="fewer than 5 leading ones"):
-        SupportOptions(k=5).check(4)
+        SupportOptions(k=5).check(SPACE)
     with pytest.raises(SupportError, match="8 sectors, more than the 6 images"):
-        SupportOptions(k=3).check(4, 6)
+        SupportOptions(k=3).check(SPACE, 6)
     with pytest.raises(SupportError, match="there is no variable 4"):
-        SupportOptions(variables=(4,)).check(4)
+        SupportOptions(variables=(4,)).check(SPACE)
+
+
+def test_the_spread_that_posterior_means_lack_is_kept_and_that_of_samples_is_none(made, tmp_path):
+    model, images, cache = made
+    options = SupportOptions(variables=(3, 1), size=8)
+    support = build_support_set(model, images, cache, options)
+    assert support.settings["posterior_variance"] == [0.25, 0.25]
+    support.save(tmp_path / "s.h5")
+    read = SupportSet.load(tmp_path / "s.h5")
+    assert [one.to_json() for one in occupancies_of(read)] == [
+        one.to_json() for one in occupancies_of(support)
+    ]
+    # Codes that images were made of are drawn from the prior, with all of its variance.
+    own = generated_images(model, 60, folder=tmp_path / "own", seed=0)
+    assert "posterior_variance" not in build_support_set(model, own, cache, options).settings
+    without = build_support_set(model, images, cache, SupportOptions("random", size=8))
+    assert "posterior_variance" not in without.settings
+
+
+def test_a_model_without_an_active_variable_is_named(made, tmp_path):
+    images, cache = made[1], LatentCache(tmp_path)
+    support = build_support_set(Collapsed(name="flat"), images, cache, SupportOptions(k=2, size=8))
+    assert (
+        "flat has no active variable: over 120 images no code varies" in support.settings["warning"]
+    )
+    ordering = order_variables(Collapsed(name="flat"), images, cache)
+    assert ordering.warning == ordering.to_json()["warning"] == support.settings["warning"]

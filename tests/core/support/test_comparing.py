@@ -14,7 +14,7 @@ from latentmap.intervals import Estimate
 from latentmap.mapping import FitOptions
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import fit_training, score_models, training_pairs
-from latentmap.support import StrategyOptions, choose_support_set, compare_strategies
+from latentmap.support import ChoiceOptions, StrategyOptions, choose_support_set, compare_strategies
 from latentmap.support.curves import save_support_curves
 from latentmap.support.selection import STRATEGIES
 from latentmap.support.verdicts import StrategyPoint, SupportComparison
@@ -77,7 +77,7 @@ def test_figures_are_those_of_the_scores_of_the_same_maps(tmp_path):
         scores = []
         for draw in range(2):
             chosen = choose_support_set(
-                training.pairs.source, (), strategy=strategy, size=20, seed=7 + draw
+                training.pairs.source, (), ChoiceOptions(strategy=strategy, size=20), seed=7 + draw
             )
             rows = np.flatnonzero(np.isin(training.pairs.ids, chosen.ids))
             linear_map = fit_training(training.take(rows), options=options)

@@ -5,82 +5,163 @@ import pytest
 from scipy import stats
 
 from latentmap.codes import Codes, Space
-from latentmap.support import choose_support_set
-from latentmap.support.occupancy import chi_square, occupancy_of
+from latentmap.support import ChoiceOptions, choose_support_set
+from latentmap.support import occupancy as occupancy_module
+from latentmap.support.occupancy import RESAMPLINGS, cell_starts, occupancies_of, pearson
 
 
-def support_of(vectors, *, kind="z", k=3, threshold=0.5):
+def support_of(vectors, *, kind="z", k=3, threshold=0.5, center="mean", posterior=None):
     vectors = np.asarray(vectors, dtype=np.float32)
     space = Space(kind, vectors.shape[1], "a", "aa")
     codes = Codes.from_array(np.arange(len(vectors)).astype(str), vectors, space=space)
-    return choose_support_set(codes, variables=range(k), threshold=threshold, size=2**k, seed=0)
+    options = ChoiceOptions(threshold=threshold, size=2**k, center=center)
+    support = choose_support_set(codes, range(k), options)
+    if posterior is None:
+        return support
+    return support.with_settings(posterior_variance=[posterior] * k)
 
 
 def gaussian(n=3000, d=4, seed=0):
     return np.random.default_rng(seed).standard_normal((n, d))
 
 
+def at_threshold(*given, **options):
+    return occupancies_of(support_of(*given, **options))[0]
+
+
+def by_sides(*given, **options):
+    return occupancies_of(support_of(*given, **options))[-1]
+
+
 def test_the_expectation_is_the_product_of_normal_tails():
-    occupancy = occupancy_of(support_of(gaussian()))
+    occupancy = at_threshold(gaussian())
     assert occupancy.expected == pytest.approx(3000 * (1 - stats.norm.cdf(0.5)) ** 3)
     assert occupancy.n == 3000
-    assert occupancy_of(support_of(gaussian()), threshold=0).expected == pytest.approx(3000 / 8)
+    assert by_sides(gaussian()).expected == pytest.approx(3000 / 8)
+    # Of posterior means only as much of the prior's variance as the posterior leaves.
+    means = at_threshold(gaussian(), posterior=0.36)
+    assert means.expected == pytest.approx(3000 * stats.norm.sf(0.5 / 0.8) ** 3)
 
 
-def test_the_test_accepts_the_prior_and_finds_another_distribution():
-    values = [occupancy_of(support_of(gaussian(seed=seed))).test.p_value for seed in range(40)]
-    assert np.mean(np.array(values) < 0.05) < 0.2
-    assert stats.kstest(values, "uniform").pvalue > 0.001
-    narrow = occupancy_of(support_of(0.7 * gaussian()))
-    assert narrow.test.p_value < 1e-6
+def test_sets_at_threshold_zero_are_counted_once():
+    (one,) = occupancies_of(support_of(gaussian(), threshold=0))
+    assert one.threshold == 0 and one.counts.sum() == 3000
+
+
+# What is right in each space, and how its codes come about.
+RIGHT = {
+    "w": {"kind": "w"},
+    "z": {},
+    "z about zero": {"center": "zero"},
+    "posterior means": {"posterior": 0.19},
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_the_test_rejects_what_is_right_as_seldom_as_it_says(name):
+    scale, shift = (np.array([3.0, 0.1, 1, 1]), 5.0) if name == "w" else (1.0, 0.0)
+    if name == "posterior means":
+        scale = 0.9
+    values = np.array(
+        [
+            [
+                one.test.p_value
+                for one in occupancies_of(
+                    support_of(gaussian(600, seed=seed) * scale + shift, **RIGHT[name])
+                )
+            ]
+            for seed in range(100)
+        ]
+    )
+    # 5 of 100 are expected; more than 12 have a chance of one in a thousand.
+    assert (values < 0.05).sum(axis=0).max() <= 12
+    assert min(stats.kstest(column, "uniform").pvalue for column in values.T) > 0.001
+
+
+def test_another_distribution_is_found():
+    narrow = at_threshold(0.7 * gaussian())
+    assert narrow.test.p_value == 1 / (1 + RESAMPLINGS)
+    assert narrow.test.p_text == f"p <= {1 / (1 + RESAMPLINGS):.2g}"
     assert narrow.test.excess > 2
     tied = gaussian()
     tied[:, 1] = tied[:, 0] + 0.5 * tied[:, 1]
-    assert occupancy_of(support_of(tied), threshold=0).test.p_value < 1e-6
+    for kind in ("z", "w"):
+        assert by_sides(tied, kind=kind).test.p_value == 1 / (1 + RESAMPLINGS)
+    # Posterior means that have all of the prior's variance: the two together have more.
+    assert at_threshold(gaussian(), posterior=0.3).test.p_value == 1 / (1 + RESAMPLINGS)
+    # About zero, as in earlier files, a mean that is another is found too.
+    assert by_sides(gaussian() + 0.3, center="zero").test.p_value == 1 / (1 + RESAMPLINGS)
+    assert by_sides(gaussian() + 0.3).test.p_value > 1 / (1 + RESAMPLINGS)
 
 
-def test_a_space_without_prior_is_compared_with_independent_normal_variables():
-    moved = gaussian() * [3, 0.1, 1, 1] + 5
-    occupancy = occupancy_of(support_of(moved, kind="w"))
-    assert occupancy.fitted
-    assert occupancy.test.p_value > 1e-3
-    assert occupancy.test.freedom == 9 - 1 - 6
-    assert occupancy.to_json()["reference"] == "independent normal"
+def test_the_reference_is_named():
+    assert at_threshold(gaussian()).to_json()["reference"] == "standard normal"
+    moved = at_threshold(gaussian() * [3, 0.1, 1, 1] + 5, kind="w").to_json()
+    assert moved["reference"] == "independent normal"
+    means = at_threshold(gaussian(), posterior=0.1).to_json()
+    assert means["reference"] == "normal, variance 1 - mean s2"
+    assert means["chi_square"]["resamplings"] == RESAMPLINGS
 
 
-def test_without_merging_the_test_is_pearsons():
+def test_a_file_of_an_earlier_version_has_sectors_about_zero():
+    new = support_of(gaussian() + 0.3, center="zero")
+    old = new.with_settings()
+    del old.settings["centered_on"]
+    for one, other in zip(occupancies_of(new), occupancies_of(old), strict=True):
+        assert one.to_json() == other.to_json()
+    of_w = support_of(gaussian(), kind="w")
+    del of_w.settings["centered_on"]
+    assert occupancies_of(of_w)[0].reference.fitted
+
+
+def test_variables_that_say_nothing_have_a_test_all_the_same():
+    wide = at_threshold(gaussian(), posterior=1.1)
+    assert wide.expected == 0
+    assert by_sides(gaussian(), posterior=1.1).expected == pytest.approx(3000 / 8)
+
+
+def test_without_merging_the_statistic_is_pearsons():
     counts, expected = np.array([18, 25, 57]), np.array([20.0, 30.0, 50.0])
-    test = chi_square(counts, expected)
-    statistic = 4 / 20 + 25 / 30 + 49 / 50
-    assert test.statistic == pytest.approx(statistic)
-    assert test.p_value == pytest.approx(stats.chi2.sf(statistic, 2))
-    assert (test.freedom, test.cells) == (2, 3)
+    starts = cell_starts(expected)
+    assert starts.tolist() == [0, 1, 2]
+    found = pearson(counts, expected, starts)
+    assert found == pytest.approx(stats.chisquare(counts, expected).statistic)
+    assert found == pytest.approx(4 / 20 + 25 / 30 + 49 / 50)
 
 
 def test_small_cells_are_merged_and_the_rest_joins_the_last():
     counts = np.array([50, 3, 1, 4, 2, 1])
     expected = np.array([44.0, 3, 3, 3, 3, 3])
-    test = chi_square(counts, expected)
-    assert test.cells == 3
-    assert test.statistic == pytest.approx(
-        chi_square(np.array([50, 4, 7]), np.array([44.0, 6, 9])).statistic
-    )
+    starts = cell_starts(expected)
+    assert starts.tolist() == [0, 1, 3]
+    merged = stats.chisquare([50, 4, 7], [44.0, 6, 9], sum_check=False).statistic
+    assert pearson(counts, expected, starts) == pytest.approx(merged)
+    assert cell_starts(np.array([2.0, 1.0])).tolist() == []
+
+
+def test_known_parameters_give_the_chi_square_distribution():
+    # About zero nothing is estimated, so that Pearson's own distribution holds.
+    test = by_sides(gaussian(), center="zero").test
+    known = stats.chi2.sf(test.statistic, test.cells - 1)
+    assert test.p_value == pytest.approx(known, abs=4 * np.sqrt(0.25 / RESAMPLINGS))
+    assert test.null_mean == pytest.approx(test.cells - 1, abs=4 * np.sqrt(14 / RESAMPLINGS))
 
 
 def test_too_few_members_leave_no_test():
-    occupancy = occupancy_of(support_of(gaussian(100), threshold=1.4))
+    occupancy = at_threshold(gaussian(100), threshold=1.4)
     assert occupancy.test is None
     assert occupancy.to_json()["chi_square"] is None
 
 
 def test_all_images_are_counted_in_or_outside_the_sectors():
     support = support_of(gaussian())
-    occupancy = occupancy_of(support)
-    record = occupancy.to_json()
+    record = occupancies_of(support)[0].to_json()
     assert record["members"] == support.occupancy.sum() < record["n"]
     assert record["chi_square"]["cells"] == 9
 
 
-def test_a_p_value_below_the_smallest_number_is_not_zero():
-    assert chi_square(np.array([10000, 0]), np.array([5e3, 5e3])).p_text == "p < 1e-300"
-    assert chi_square(np.array([60, 40]), np.array([50.0, 50.0])).p_text == "p = 0.046"
+def test_one_set_is_resampled_once(monkeypatch):
+    support = support_of(gaussian(seed=5))
+    first = occupancies_of(support)[0].to_json()
+    monkeypatch.setattr(occupancy_module, "members_of_each", None)
+    assert occupancies_of(support)[0].to_json() == first

@@ -11,6 +11,7 @@ from latentmap.codes import Codes, Space
 from latentmap.errors import SpaceError, SupportError
 from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
+from latentmap.support import OrderOptions
 from latentmap.support.gains import save_gains, traversals_figure
 from latentmap.support.ordering import order_by_gain
 from latentmap.support.race import CONFIDENCE, look_sizes
@@ -50,7 +51,8 @@ def in_w(model):
 
 def test_the_gains_of_orthogonal_pictures_are_known(model, images):
     codes = encode(model, images)
-    result = order_by_gain(model, images, codes, exhaustive=True, seed=0)
+    options = OrderOptions(exhaustive=True, center="zero")
+    result = order_by_gain(model, images, codes, options, seed=0)
     expected = known_gains(model, codes)
     np.testing.assert_allclose(result.gain, expected, rtol=1e-3, atol=1e-9)
     assert result.order.tolist() == np.argsort(-expected).tolist() == [1, 5, 3, 7, 4, 6, 0, 2]
@@ -62,7 +64,7 @@ def test_the_gains_of_orthogonal_pictures_are_known(model, images):
 
 def test_the_race_gives_the_order_of_all_decodes_for_fewer(model, images):
     codes = encode(model, images)
-    result = order_by_gain(model, images, codes, leading=5, seed=0)
+    result = order_by_gain(model, images, codes, OrderOptions(leading=5), seed=0)
     # Here a gain follows from the code, so the first look tells them all apart.
     assert result.order.tolist() == [1, 5, 3, 7, 4, 6, 0, 2]
     np.testing.assert_allclose(result.gain, known_gains(model, codes), rtol=0.02, atol=1e-8)
@@ -79,36 +81,49 @@ def test_a_gain_is_the_one_of_its_definition_image_by_image(tmp_path):
     np.save(tmp_path / "noise.npy", pixels)
     images = open_images(tmp_path / "noise.npy")
     codes = encode(model, images)
-    result = order_by_gain(model, images, codes, leading=3, exhaustive=True, seed=0)
+    result = order_by_gain(model, images, codes, OrderOptions(leading=3, exhaustive=True), seed=0)
     for variable in range(3):
         gains = []
         for row in range(20):
             x = torch.from_numpy(pixels[row]).double() / 255
             z = codes.vectors[row : row + 1].clone()
             before = (x - model.decode(z)[0, 0]).square().mean()
-            z[0, variable] = 0
+            z[0, variable] = float(result.center[variable])
             gains.append(float((x - model.decode(z)[0, 0]).square().mean() - before))
         assert result.gain[variable] == pytest.approx(np.mean(gains), rel=1e-5)
         width = 2.093 * np.std(gains, ddof=1) / np.sqrt(20)  # Student, 19 degrees of freedom.
         assert result.high[variable] - result.gain[variable] == pytest.approx(width, rel=1e-3)
 
 
-def test_without_a_prior_a_variable_is_set_to_its_mean(tmp_path):
-    model = in_w(LinearModel(latent_dim=8, image_shape=(1, 8, 8)))
+@pytest.mark.parametrize("kind", ["z", "w"])
+def test_a_variable_is_set_to_its_mean(tmp_path, kind):
+    model = LinearModel(latent_dim=8, image_shape=(1, 8, 8))
+    if kind == "w":
+        in_w(model)
     images = make_images(tmp_path / "w.npy", model, mean=0.3, scales=SCALES * 0.7)
     codes = encode(model, images)
-    result = order_by_gain(model, images, codes, exhaustive=True, seed=0)
+    result = order_by_gain(model, images, codes, OrderOptions(exhaustive=True), seed=0)
     mean = codes.vectors.double().mean(0)
     np.testing.assert_allclose(result.center, mean.numpy(), rtol=1e-6)
     np.testing.assert_allclose(result.gain, known_gains(model, codes, mean), rtol=1e-3, atol=1e-9)
-    np.testing.assert_allclose(result.unit, codes.vectors.double().std(0, correction=0).numpy())
+    deviation = codes.vectors.double().std(0, correction=0).numpy()
+    np.testing.assert_allclose(result.unit, deviation if kind == "w" else np.ones(8))
+    assert result.record["centered_on"] == "mean"
+    if kind == "z":
+        # All images moved to 0, which is far from every code, cost more than the codes say.
+        zero = order_by_gain(model, images, codes, OrderOptions(exhaustive=True, center="zero"))
+        assert (zero.gain > result.gain).all() and (zero.center == 0).all()
+        np.testing.assert_allclose(zero.gain, known_gains(model, codes), rtol=1e-3, atol=1e-9)
+    else:
+        with pytest.raises(SupportError, match="zero is the center of a prior in z, and w of lin"):
+            order_by_gain(model, images, codes, OrderOptions(center="zero"))
 
 
 def test_variables_that_do_nothing_leave_at_the_first_look(tmp_path, model):
     scales = np.where(np.arange(8) < 3, 0.8, 0.0)
     images = make_images(tmp_path / "few.npy", model, scales=scales)
     codes = encode(model, images)
-    result = order_by_gain(model, images, codes, leading=5, seed=0)
+    result = order_by_gain(model, images, codes, OrderOptions(leading=5), seed=0)
     assert result.inactive == (3, 4, 5, 6, 7)
     assert set(result.order[:3].tolist()) == {0, 1, 2}
     assert result.images[3:].tolist() == [64] * 5
@@ -120,20 +135,20 @@ def test_a_variable_that_hardly_varies_but_matters_stays(tmp_path):
     images = make_images(tmp_path / "small.npy", model, scales=SCALES * 0.2)
     codes = encode(model, images)
     assert float(codes.vectors.var(0).max()) < 0.05
-    result = order_by_gain(model, images, codes, leading=4, seed=0)
+    result = order_by_gain(model, images, codes, OrderOptions(leading=4), seed=0)
     assert result.order[:4].tolist() == [1, 5, 3, 7]
     assert not set(result.inactive) & {1, 5, 3, 7}
 
 
 def test_a_seed_repeats_and_the_order_of_images_does_not_matter(model, images):
     codes = encode(model, images)
-    first = order_by_gain(model, images, codes, leading=3, seed=5)
-    again = order_by_gain(model, images, codes, leading=3, seed=5)
-    other = order_by_gain(model, images, codes, leading=3, seed=6)
+    first = order_by_gain(model, images, codes, OrderOptions(leading=3), seed=5)
+    again = order_by_gain(model, images, codes, OrderOptions(leading=3), seed=5)
+    other = order_by_gain(model, images, codes, OrderOptions(leading=3), seed=6)
     assert np.array_equal(first.gain, again.gain)
     assert not np.array_equal(first.gain, other.gain)
     shuffled = images.subset(np.random.default_rng(0).permutation(400))
-    mixed = order_by_gain(model, shuffled, codes, leading=3, seed=5)
+    mixed = order_by_gain(model, shuffled, codes, OrderOptions(leading=3), seed=5)
     np.testing.assert_allclose(mixed.gain, first.gain, rtol=1e-6)
     assert np.array_equal(mixed.images, first.images)
 
@@ -151,9 +166,13 @@ def test_the_batch_size_does_not_matter(tmp_path, model, batch_size):
 def test_images_without_codes_are_left_out(model, images):
     codes = encode(model, images)
     kept = np.arange(len(images)) % 4 != 0
-    result = order_by_gain(model, images, codes.take(kept), exhaustive=True, seed=0)
+    result = order_by_gain(model, images, codes.take(kept), OrderOptions(exhaustive=True), seed=0)
     alone = order_by_gain(
-        model, images.subset(np.flatnonzero(kept)), codes.take(kept), exhaustive=True, seed=0
+        model,
+        images.subset(np.flatnonzero(kept)),
+        codes.take(kept),
+        OrderOptions(exhaustive=True),
+        seed=0,
     )
     assert result.n_images == 300
     assert result.skipped == tuple(images.ids[~kept])
@@ -171,7 +190,7 @@ def test_progress_counts_decodes_and_never_passes_its_total(model, images):
 
 
 def test_json_names_the_variables_in_order(model, images):
-    result = order_by_gain(model, images, encode(model, images), leading=4, seed=9)
+    result = order_by_gain(model, images, encode(model, images), OrderOptions(leading=4), seed=9)
     printed = json.loads(json.dumps(result.to_json(), allow_nan=False))
     assert printed["leading"] == [1, 5, 3, 7]
     assert [one["variable"] for one in printed["variables"]] == result.order.tolist()
@@ -190,7 +209,7 @@ def test_codes_of_another_model_are_refused(model, images):
 @pytest.mark.parametrize("leading", [0, 9])
 def test_more_leading_variables_than_there_are_are_refused(model, images, leading):
     with pytest.raises(SupportError, match=f"1 to 8 of them can lead, not {leading}"):
-        order_by_gain(model, images, encode(model, images), leading=leading, seed=0)
+        order_by_gain(model, images, encode(model, images), OrderOptions(leading=leading), seed=0)
 
 
 def test_an_encoder_that_returns_constants_is_refused(model, images):
@@ -207,7 +226,7 @@ def test_no_images_with_codes_are_refused(model, images):
 
 
 def test_the_bar_figure_is_written(tmp_path, model, images):
-    result = order_by_gain(model, images, encode(model, images), leading=3, seed=0)
+    result = order_by_gain(model, images, encode(model, images), OrderOptions(leading=3), seed=0)
     save_gains(result, tmp_path / "gains.png", title="gains")
     with Image.open(tmp_path / "gains.png") as read:
         pixels = np.asarray(read.convert("RGB")).reshape(-1, 3)
@@ -216,7 +235,7 @@ def test_the_bar_figure_is_written(tmp_path, model, images):
 
 
 def test_traversals_move_one_variable_and_leave_the_others(model, images):
-    result = order_by_gain(model, images, encode(model, images), leading=2, seed=0)
+    result = order_by_gain(model, images, encode(model, images), OrderOptions(leading=2), seed=0)
     code = torch.full((8,), 0.1)
     grid = np.asarray(traversals_figure(model, result, code))
     cell = 96
@@ -225,7 +244,7 @@ def test_traversals_move_one_variable_and_leave_the_others(model, images):
     for row, variable in enumerate(result.order[:2]):
         for column, step in ((0, -2.25), (3, 0.0), (6, 2.25)):
             moved = code.clone()
-            moved[variable] = step
+            moved[variable] = step + float(result.center[variable])
             expected = (model.decode(moved[None])[0, 0] * 255).round().numpy()
             x, y = left + column * (cell + 4), row * (cell + 4)
             assert np.array_equal(grid[y : y + cell : 12, x : x + cell : 12, 0], expected)

@@ -30,8 +30,8 @@ def reach(sectors, codes, others=None):
     return reach_of(sectors.coordinates(codes), sectors.directions[chosen])
 
 
-def occupancy(codes, variables, threshold):
-    sectors = Sectors.of(codes, variables, threshold=threshold)
+def occupancy(codes, variables, threshold, center="mean"):
+    sectors = Sectors.of(codes, variables, threshold=threshold, center=center)
     return members_of_each(sectors.coordinates(codes), threshold=threshold)
 
 
@@ -48,15 +48,15 @@ def test_bit_i_is_set_where_the_ith_leading_variable_is_above_its_center():
 
 def test_the_reach_is_the_least_distance_along_the_directions_of_a_sector():
     codes = codes_of([[2.0, 0.5], [-1.0, 3.0]])
-    sectors = Sectors.of(codes, (0, 1), threshold=0.75)
+    sectors = Sectors.of(codes, (0, 1), threshold=0.75, center="zero")
     assert reach(sectors, codes).tolist() == [0.5, 1.0]
     assert reach(sectors, codes, [3, 3]).tolist() == [0.5, -1.0]
-    assert occupancy(codes, (0, 1), 0.75).tolist() == [0, 0, 1, 0]
+    assert occupancy(codes, (0, 1), 0.75, "zero").tolist() == [0, 0, 1, 0]
 
 
 def test_a_code_on_the_threshold_is_no_member():
     codes = codes_of([[0.5, 0.5], [-0.5, 2.0], [0.75, 0.75]])
-    assert occupancy(codes, (0, 1), 0.5).tolist() == [0, 0, 0, 1]
+    assert occupancy(codes, (0, 1), 0.5, "zero").tolist() == [0, 0, 0, 1]
 
 
 def test_every_code_is_in_one_sector_at_threshold_zero_and_in_fewer_beyond():
@@ -69,14 +69,14 @@ def test_every_code_is_in_one_sector_at_threshold_zero_and_in_fewer_beyond():
 
 def test_members_are_counted_as_one_by_one():
     codes = gaussian(300)
-    sectors = Sectors.of(codes, (3, 0, 2), threshold=0.3)
+    sectors = Sectors.of(codes, (3, 0, 2), threshold=0.3, center="zero")
     expected = np.zeros(8, int)
     for number, directions in enumerate(sectors.directions):
         for z in codes.vectors.numpy():
             expected[number] += all(
                 d * z[v] > 0.3 for d, v in zip(directions, sectors.variables, strict=True)
             )
-    assert occupancy(codes, sectors.variables, 0.3).tolist() == expected.tolist()
+    assert occupancy(codes, sectors.variables, 0.3, "zero").tolist() == expected.tolist()
 
 
 def test_a_space_without_prior_has_sectors_about_the_mean_in_standard_deviations():
@@ -85,6 +85,13 @@ def test_a_space_without_prior_has_sectors_about_the_mean_in_standard_deviations
     own, other = (Sectors.of(c, (1, 3), threshold=0.5) for c in (codes, moved))
     assert numbers(own, codes).tolist() == numbers(other, moved).tolist()
     np.testing.assert_allclose(reach(own, codes), reach(other, moved), atol=1e-4)
+
+
+def test_z_has_sectors_about_the_mean_in_units_of_the_prior():
+    codes = codes_of([[2.0, 0.5], [-1.0, 3.0], [0.5, 1.0], [0.5, 1.5]])
+    sectors = Sectors.of(codes, (0, 1), threshold=0.75)
+    assert sectors.coordinates(codes).tolist() == [[1.5, -1], [-1.5, 1.5], [0, -0.5], [0, 0]]
+    assert occupancy(codes, (0, 1), 0.75).tolist() == [0, 1, 1, 0]
 
 
 def test_no_leading_variables_make_one_sector_that_has_all():

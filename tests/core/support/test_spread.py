@@ -10,7 +10,7 @@ from latentmap.cache import encode
 from latentmap.errors import ImageError, SupportError
 from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
-from latentmap.support import SupportSet, choose_support_set
+from latentmap.support import ChoiceOptions, SupportSet, choose_support_set
 from latentmap.support.spread import Spread, mean_pair_distance, measure_spread, pair_distances
 
 
@@ -50,11 +50,7 @@ def built(tmp_path_factory):
     model = LinearModel(4, (1, 3, 5))
     codes = encode(model, images)
     support = choose_support_set(
-        codes,
-        variables=(0, 1, 2),
-        threshold=1.2 * float(codes.vectors.std()),
-        size=12,
-        seed=0,
+        codes, (0, 1, 2), ChoiceOptions(threshold=1.2 * float(codes.vectors.std()), size=12), seed=0
     ).with_settings(image_shape=[1, 3, 5])
     return support, images
 
@@ -103,7 +99,7 @@ def damaged(tmp_path):
         Image.fromarray(pixels[number, :, :, 0]).save(tmp_path / f"{number}.png")
     sound = open_images(tmp_path)
     codes = encode(LinearModel(4, (1, 3, 5)), sound)
-    support = choose_support_set(codes, (), strategy="random", size=4, seed=0)
+    support = choose_support_set(codes, (), ChoiceOptions(strategy="random", size=4), seed=0)
     (tmp_path / "8.png").write_bytes(b"no picture")
     return support, open_images(tmp_path), sound
 

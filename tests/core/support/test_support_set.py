@@ -11,7 +11,7 @@ from latentmap.cache import encode
 from latentmap.errors import SupportError
 from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
-from latentmap.support import SupportSet, choose_support_set
+from latentmap.support import ChoiceOptions, SupportSet, choose_support_set
 from latentmap.support.support_file import holds_support
 
 N = 200
@@ -30,7 +30,7 @@ def support(data):
     codes = encode(LinearModel(), data)
     record = {"command": "latentmap x", "image_shape": [1, 4, 4]}
     return choose_support_set(
-        codes, variables=(2, 0), threshold=0.3, size=10, seed=0
+        codes, (2, 0), ChoiceOptions(threshold=0.3, size=10), seed=0
     ).with_settings(**record)
 
 

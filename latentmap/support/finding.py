@@ -1,0 +1,42 @@
+"""Images found by their contents, and what a model sees of them.
+
+Shapes: ``n`` images; pixels are uint8 ``(n, h, w, c)``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from latentmap.codes import is_known
+from latentmap.images import ImageSource, OnError, View
+
+_BATCH = 64
+
+
+def find_by_content(images: ImageSource, digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The positions ``(k,)`` of images in a data set by the digests ``(k, 16)`` of their contents,
+    and which are there at all.
+    """
+    whole = np.dtype((np.void, 16))
+    have, asked = (
+        np.ascontiguousarray(each).view(whole)[:, 0] for each in (images.digests, digests)
+    )
+    order = np.argsort(have, kind="stable")
+    place = np.minimum(np.searchsorted(have, asked, sorter=order), len(order) - 1)
+    positions = order[place]
+    return positions, (have[positions] == asked) & is_known(digests)
+
+
+def read_pixels(
+    images: ImageSource, view: View, *, on_error: OnError = "stop"
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Images as a view sees them, uint8 ``(n, h, w, c)``, in memory, and the ids of skipped ones.
+
+    Raises:
+        ImageError: one cannot be read and ``on_error`` is ``stop``.
+    """
+    parts, skipped = [], []
+    for batch in images.batches([view], batch_size=_BATCH, on_error=on_error):
+        parts.append(batch.images[0].permute(0, 2, 3, 1).numpy())
+        skipped += [str(images.ids[position]) for position, _ in batch.failed]
+    return np.ascontiguousarray(np.concatenate(parts)), tuple(skipped)

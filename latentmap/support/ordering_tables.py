@@ -1,0 +1,38 @@
+"""The tables of an ordering of variables: their gains, and how it came about."""
+
+from __future__ import annotations
+
+from latentmap.report import Cell, Column, Measure, Row, Table
+from latentmap.support.ordering import Ordering
+
+
+def gains_table(ordering: Ordering) -> Table:
+    """The variables that do something, the strongest first."""
+    columns = [Column("variable"), Column("gain", "", "high", 6), Column("images", "measured on")]
+    rows = [
+        Row(
+            [
+                int(i),
+                Measure(float(ordering.gain[i]), float(ordering.low[i]), float(ordering.high[i])),
+                int(ordering.images[i]),
+            ]
+        )
+        for i in ordering.order
+        if i not in ordering.inactive
+    ]
+    return Table("Information gain", columns, rows)
+
+
+def ordering_table(ordering: Ordering) -> Table:
+    """How the order came about, and how sure it is."""
+    about = "about " if ordering.confidence < 1 else ""
+    sure = f"are what all decodes give: {about}{100 * ordering.confidence:.0f} %"
+    cells: dict[str, Cell] = {
+        "inactive": f"{len(ordering.inactive)} of {len(ordering.order)} variables",
+        "images": ordering.n_images,
+        "decodes": f"{ordering.decodes} of {ordering.exhaustive_decodes} ({ordering.saved:.1f} "
+        "times fewer)",
+        "how sure": f"the first {ordering.leading} and their order {sure}",
+    }
+    ties = [f"{a} and {b} could change places on other images" for a, b in ordering.ties]
+    return Table.of_one("Order", {**cells, "ties": "; ".join(ties) or None})
