@@ -40,7 +40,7 @@ def main() -> None:
 
 def cases() -> Iterator[tuple[str, int, int, Threshold]]:
     for kind in ("w", "posterior means", "z", "z about zero"):
-        thresholds: tuple[Threshold, ...] = (0.3, 1.0, "auto")
+        thresholds: tuple[Threshold, ...] = (0.3, 0.7, "auto")
         for threshold in thresholds:
             yield kind, 500, 4, threshold
         yield kind, 2000, 4, 0.3

@@ -4,9 +4,11 @@ All compare codes of the same images, row by row; ``compare_codes`` computes the
 does not see is declared in ``INDEXES``, and tested.
 
 CKA is that of Kornblith et al. (2019) with the unbiased estimates of HSIC (Song et al. 2012); the
-Procrustes distance is the metric of Williams et al. (2021), whose square is scipy's disparity;
-mutual neighbours are those of Huh et al. (2024), the correlation of distances that of Kriegeskorte
-et al. (2008).
+Procrustes distance is the metric of Williams et al. (2021), whose square is scipy's disparity, but
+with a rotation that was fitted on other images: fitted on the same, it is the smaller, the fewer
+they are. Mutual neighbours are those of Huh et al. (2024), the correlation of distances that of
+Kriegeskorte et al. (2008). Ten neighbours are a larger share of fewer images, so that mutual
+neighbours alone can only be compared at equal numbers of images.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ class SimilarityIndex:
     ``same`` is its value for two equal spaces and ``bounds`` the least and largest value.
     ``invariances`` say which changes of the codes of either space leave it as it is: a translation,
     one scale for all variables, a rotation or reflection, any invertible linear map. An index that
-    is not ``symmetric`` changes with the direction.
+    is not ``symmetric`` changes with the direction. One that ``depends_on_n`` means something else
+    for another number of images.
     """
 
     title: str
@@ -34,6 +37,7 @@ class SimilarityIndex:
     bounds: tuple[float, float]
     invariances: Mapping[str, bool]
     symmetric: bool = True
+    depends_on_n: bool = False
 
     @property
     def higher_is_alike(self) -> bool:
@@ -49,6 +53,7 @@ class SimilarityIndex:
             "bounds": list(self.bounds),
             "higher_is_alike": self.higher_is_alike,
             "symmetric": self.symmetric,
+            "depends_on_n": self.depends_on_n,
             "invariances": dict(self.invariances),
         }
 
@@ -89,17 +94,20 @@ INDEXES: dict[str, SimilarityIndex] = {
     ),
     "procrustes": SimilarityIndex(
         "Procrustes distance",
-        "root of the share of variance that is left after the best rotation and scale",
+        "root of the share of variance that is left after the best rotation, fitted on other "
+        "images, and scale",
         0.0,
         (0.0, 1.0),
         _invariant(),
     ),
     "neighbours": SimilarityIndex(
         "mutual neighbours",
-        "share of the ten nearest images of an image that are the same in both spaces",
+        "share of the ten nearest images of an image that are the same in both spaces, or are "
+        "expected to be where distances are equal; it rises as the images become fewer",
         1.0,
         (0.0, 1.0),
         _invariant(),
+        depends_on_n=True,
     ),
     "distances": SimilarityIndex(
         "distance correlation",

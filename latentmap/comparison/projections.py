@@ -58,7 +58,7 @@ def standardised(scores: Tensor) -> Tensor:
 
 def correlations(scores: Tensor, others: Tensor) -> Tensor:
     """The correlation ``(k,)`` of each score with its partner; NaN where one does not vary."""
-    return (standardised(scores) * standardised(others)).sum(0)
+    return (standardised(scores) * standardised(others)).sum(0).clamp(-1, 1)
 
 
 def normalised(codes: Tensor) -> Tensor:
@@ -68,24 +68,21 @@ def normalised(codes: Tensor) -> Tensor:
     return away / torch.where(length > 0, length, torch.nan)
 
 
-def procrustes_distance_of(products: Tensor) -> float:
-    """``sqrt(1 - s^2)`` with ``s`` the sum of the singular values of the products ``(p, q)`` of
-    normalised codes.
-
-    ``1 - s^2`` is the share of variance that the best rotation (or reflection) and scale leave.
+def rotation_between(moments: Moments) -> Tensor:
+    """The rotation or reflection ``(p, q)`` that carries the one space of some pairs nearest to the
+    other (Schoenemann 1966): ``U V'`` of the decomposition of the products; between spaces of
+    different sizes the part of it that meets both.
     """
-    if not bool(torch.isfinite(products).all()):
-        return float("nan")
-    return float((1 - torch.linalg.svdvals(products).sum().square()).clamp(0, 1).sqrt())
+    u, _, vt = torch.linalg.svd(moments.xy, full_matrices=False)
+    rotation: Tensor = u @ vt
+    return rotation
 
 
-def nearly_procrustes_distance_of(products: Tensor) -> float:
-    """The same to about 7 digits, from eigenvalues, in a fraction of the time."""
-    if not bool(torch.isfinite(products).all()):
-        return float("nan")
-    small = products if products.shape[0] <= products.shape[1] else products.T
-    values = torch.linalg.eigvalsh(small @ small.T)
-    return float((1 - values.clamp(min=0).sqrt().sum().square()).clamp(0, 1).sqrt())
+def procrustes_distances_of(shares: Tensor) -> Tensor:
+    """``sqrt(1 - s^2)`` of the inner products ``s`` of normalised codes, the one rotated: the root
+    of the share of variance that the rotation and the best scale, which is not negative, leave.
+    """
+    return (1 - shares.clamp(min=0).square()).clamp(min=0).sqrt()
 
 
 def _shares(weights: Tensor) -> Tensor:

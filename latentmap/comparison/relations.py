@@ -1,8 +1,9 @@
 """Similarity indexes that compare how images stand to each other in two spaces.
 
-Each space becomes a matrix of relations between its images; the index is the cosine of two such
-matrices. An image that is left out takes its row and column with it, and another pairing of the
-images permutes rows and columns, so intervals and nulls need the codes only once.
+Each space becomes a matrix of relations between its images; the index is the inner product of two
+such matrices, which is their cosine where they have unit length. An image that is left out takes
+its row and column with it, and another pairing of the images permutes rows and columns, so
+intervals and nulls need the codes only once.
 
 Shapes: ``n`` images, codes ``(n, d)``, relations ``(n, n)``, float64.
 """
@@ -23,7 +24,8 @@ class Relation:
     """How an index sees a space.
 
     ``prepare`` gives numbers ``(n, n)`` of codes, which do not change when images are left out or
-    permuted; ``relate`` gives the relation of the numbers of those that are there.
+    permuted; ``relate`` gives the relation of the numbers of those that are there, NaN where there
+    is none.
     """
 
     prepare: Callable[[Tensor], Tensor]
@@ -87,30 +89,36 @@ def centred_ranks(levels: Tensor) -> Tensor:
 
 
 def neighbourhoods(distances: Tensor) -> Tensor:
-    """1 where the image of the column is one of the ten nearest to that of the row, else 0.
+    """How likely the image of the column is one of the ten nearest to that of the row, divided by
+    ``sqrt(10 n)``; with fewer than 22 images, one of the nearest half of the others.
 
-    With fewer than 22 images, the nearest half of the others.
+    That is 1 where it is nearer than the tenth, and the same for all that are as far as the tenth,
+    which share the places that are left. So the inner product of two spaces is the share of
+    neighbours that they are expected to have in common, where equal distances are ordered by chance
+    in each of them by itself.
     """
     n = len(distances)
     k = min(NEIGHBOURS, (n - 1) // 2)
-    others = distances.clone().fill_diagonal_(torch.inf)
-    nearest = others.topk(k, largest=False).indices
-    found = torch.zeros_like(distances).scatter_(1, nearest, 1.0)
+    others = distances.double().clone().fill_diagonal_(torch.inf)
+    last = others.kthvalue(k, dim=1).values[:, None]
+    nearer, equal = others < last, others == last
+    left = k - nearer.sum(1, keepdim=True)
+    likely = nearer.double() + equal.double() * (left / equal.sum(1, keepdim=True).double())
     # Where all images are in one place none is nearer than another.
-    return found * (distances.max() > 0)
+    return likely / (n * k) ** 0.5 if distances.max() > 0 else torch.full_like(likely, torch.nan)
 
 
-CKA = Relation(inner_products, u_centred)
-DISTANCES = Relation(distance_levels, centred_ranks)
+def unit_length(relation: Tensor) -> Tensor:
+    """A relation ``(n, n)`` divided by its length; NaN where that is zero."""
+    length = relation.norm()
+    return relation / torch.where(length > 0, length, torch.nan)
+
+
+CKA = Relation(inner_products, lambda products: unit_length(u_centred(products)))
+DISTANCES = Relation(distance_levels, lambda levels: unit_length(centred_ranks(levels)))
 MUTUAL_NEIGHBOURS = Relation(distance_steps, neighbourhoods)
 
 
-def unit_length(relations: Tensor) -> Tensor:
-    """Relations ``(m, n, n)`` divided by their lengths; NaN where one is zero."""
-    lengths = relations.flatten(1).norm(dim=1)[:, None, None]
-    return relations / torch.where(lengths > 0, lengths, torch.nan)
-
-
-def cosines(relations: Tensor, others: Tensor) -> Tensor:
-    """The cosines ``(m, m)``, float64, of relations ``(m, n, n)`` of unit length with others."""
+def inner_products_of(relations: Tensor, others: Tensor) -> Tensor:
+    """The inner products ``(m, m)``, float64, of relations ``(m, n, n)`` with others."""
     return (relations.flatten(1) @ others.flatten(1).T).double()

@@ -9,7 +9,7 @@ Shapes: ``m`` spaces, ``n`` images, codes ``(n, d)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -23,12 +23,13 @@ from latentmap.comparison.indexes import FEWEST, INDEXES, RELATIONS, SimilarityI
 from latentmap.comparison.projections import (
     canonical_directions,
     correlations,
-    nearly_procrustes_distance_of,
     normalised,
-    procrustes_distance_of,
+    procrustes_distances_of,
+    rotation_between,
     standardised,
 )
-from latentmap.comparison.relations import Relation, cosines, unit_length
+from latentmap.comparison.relations import Relation, inner_products_of
+from latentmap.comparison.steps import Steps
 from latentmap.errors import MapError, PairError
 from latentmap.mapping.moments import JointMoments
 from latentmap.mapping.selection import assign_folds
@@ -36,6 +37,7 @@ from latentmap.progress import Progress
 
 _GROUPS = 20
 _LEVEL = 0.95
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +114,9 @@ def compare_codes(
 ) -> Similarities:
     """All indexes of ``INDEXES`` between the codes of the same images in several spaces.
 
-    Canonical directions are those of the moments ``fitted``, which should be of other images: those
-    of the same would correlate by themselves. Their intervals hold the directions fixed. Images of
+    Canonical directions and rotations are those of the moments ``fitted``, which should be of other
+    images: those of the same would fit them the better, the fewer there are. Their intervals hold
+    the directions fixed. Images of
     one of the ``groups`` ``(n,)`` are left out together. Memory holds two numbers for every space
     and pair of images.
 
@@ -134,7 +137,7 @@ def compare_codes(
     kept = [torch.from_numpy(np.flatnonzero(folds != fold)) for fold in range(folds.max() + 1)]
     generator = torch.Generator().manual_seed(seed)
     orders = [torch.randperm(n, generator=generator) for _ in range(permutations)]
-    steps = _Steps(progress, len(RELATIONS) + 2 * (len(codes) * (len(codes) - 1) // 2))
+    steps = Steps(progress, len(RELATIONS) + 2 * (len(codes) * (len(codes) - 1) // 2))
     matrices: dict[str, SimilarityMatrix] = {}
     for name, relation in RELATIONS.items():
         matrices[name] = _summary(name, *_by_relation(codes, relation, kept, orders))
@@ -142,7 +145,9 @@ def compare_codes(
     found, variates_of = _by_canonical_variates(codes, fitted, kept, orders, steps)
     for name, parts in found.items():
         matrices[name] = _summary(name, *parts)
-    matrices["procrustes"] = _summary("procrustes", *_by_procrustes(codes, kept, orders, steps))
+    matrices["procrustes"] = _summary(
+        "procrustes", *_by_procrustes(codes, fitted, kept, orders, steps)
+    )
     ordered = {name: matrices[name] for name in INDEXES}
     return Similarities(ordered, variates_of, n, permutations)
 
@@ -158,14 +163,18 @@ def _by_relation(
 
     def related(rows: Tensor | None = None) -> Tensor:
         parts = prepared if rows is None else [part[rows][:, rows] for part in prepared]
-        return unit_length(torch.stack([relation.relate(part) for part in parts]))
+        return torch.stack([relation.relate(part) for part in parts])
 
     every = related()
-    value = cosines(every, every)
-    without = torch.stack([cosines(part, part) for part in (related(rows) for rows in kept)])
+    value = inner_products_of(every, every)
+    without = torch.stack(
+        [inner_products_of(part, part) for part in (related(rows) for rows in kept)]
+    )
     # Digits beyond float32 say nothing of a null.
     narrow = every.float()
-    null = torch.stack([cosines(narrow, narrow[:, order][:, :, order]) for order in orders])
+    null = torch.stack(
+        [inner_products_of(narrow, narrow[:, order][:, :, order]) for order in orders]
+    )
     return value.numpy(), without.numpy(), null.numpy()
 
 
@@ -174,7 +183,7 @@ def _by_canonical_variates(
     fitted: JointMoments,
     kept: Sequence[Tensor],
     orders: Sequence[Tensor],
-    steps: _Steps,
+    steps: Steps,
 ) -> tuple[dict[str, _Parts], list[SharedVariates]]:
     m = len(codes)
     parts = {name: _empty(m, len(kept), len(orders)) for name in ("cca", "pwcca")}
@@ -198,20 +207,23 @@ def _by_canonical_variates(
 
 
 def _by_procrustes(
-    codes: Sequence[Tensor], kept: Sequence[Tensor], orders: Sequence[Tensor], steps: _Steps
+    codes: Sequence[Tensor],
+    fitted: JointMoments,
+    kept: Sequence[Tensor],
+    orders: Sequence[Tensor],
+    steps: Steps,
 ) -> _Parts:
     m = len(codes)
     parts = _empty(m, len(kept), len(orders))
     every = [normalised(part) for part in codes]
     without = [[normalised(part[rows]) for part in codes] for rows in kept]
-    narrow = [part.float() for part in every]
     for i, j in combinations(range(m), 2):
-        values = [procrustes_distance_of(every[i].T @ every[j])]
-        values += [procrustes_distance_of(part[i].T @ part[j]) for part in without]
-        values += [
-            nearly_procrustes_distance_of((narrow[i][order].T @ narrow[j]).double())
-            for order in orders
-        ]
+        rotation = rotation_between(fitted.between(i, j))
+        rotated = every[i] @ rotation
+        shares = [(rotated * every[j]).sum()]
+        shares += [((part[i] @ rotation) * part[j]).sum() for part in without]
+        shares += [(rotated[order] * every[j]).sum() for order in orders]
+        values = procrustes_distances_of(torch.stack(shares)).tolist()
         _fill(parts, i, j, values)
         _fill(parts, j, i, values)
         steps.next()
@@ -252,11 +264,15 @@ def _summary(
     name: str, value: np.ndarray, without: np.ndarray, null: np.ndarray
 ) -> SimilarityMatrix:
     index = INDEXES[name]
+    # Rounding alone passes a bound.
+    value, without, null = (np.clip(part, *index.bounds) for part in (value, without, null))
     groups = len(without)
     deviations = without - without.mean(0)
     error = np.sqrt((groups - 1) / groups * np.square(deviations).sum(0))
     reach = student.ppf((1 + _LEVEL) / 2, groups - 1) * error
-    alike = null >= value if index.higher_is_alike else null <= value
+    # A null that is as alike counts, and most nulls are computed in float32.
+    least = value - _ROUNDING if index.higher_is_alike else value + _ROUNDING
+    alike = null >= least if index.higher_is_alike else null <= least
     p_value = (1 + alike.sum(0)) / (1 + len(null))
     null_mean = null.mean(0)
     low, high = (np.clip(value + side * reach, *index.bounds) for side in (-1, 1))
@@ -280,17 +296,3 @@ def _rows(matrix: np.ndarray) -> list[Any]:
     rows[~np.isfinite(matrix)] = None
     listed: list[Any] = rows.tolist()
     return listed
-
-
-class _Steps:
-    """Counts the work that is done."""
-
-    def __init__(self, progress: Callable[[int, int], None] | None, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._done = 0
-
-    def next(self) -> None:
-        self._done += 1
-        if self._progress:
-            self._progress(self._done, self._total)

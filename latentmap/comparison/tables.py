@@ -122,7 +122,11 @@ def similarities_table(result: ModelComparison, *, short: bool = False) -> Table
         if short
         else f"with {result.similarities.permutations} random pairings"
     )
-    note = f"on {result.similarities.n:,} images; {said}"
+    n = f"{result.similarities.n:,}"
+    depending = [one.index.title for one in matrices.values() if one.index.depends_on_n]
+    note = (
+        f"on {n} images; {said}; compare {' and '.join(depending)} with values on {n} images alone"
+    )
     return Table("Indexes between all models", columns, rows, note)
 
 

@@ -221,6 +221,7 @@ def test_a_support_set_is_shown_with_its_sectors_and_images(support):
         "Images by sector at threshold 0",
         "How full the sectors are",
         "Sectors",
+        "Relaxed images",
         "Images by sector",
     ]
     bars, sectors = section.blocks[1], section.blocks[4]

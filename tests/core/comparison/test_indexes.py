@@ -7,11 +7,7 @@ from scipy.stats import spearmanr
 from sklearn.neighbors import NearestNeighbors
 
 from latentmap.comparison.indexes import INDEXES
-from latentmap.comparison.projections import (
-    canonical_directions,
-    nearly_procrustes_distance_of,
-    procrustes_distance_of,
-)
+from latentmap.comparison.projections import canonical_directions
 from latentmap.mapping import moments_of
 from tests.core.comparison.two_spaces import (
     debiased_cka,
@@ -154,11 +150,14 @@ def test_two_circles_of_different_shape_are_as_far_as_their_axes_say():
     assert procrustes_distance(circle, ellipse) == pytest.approx(np.sqrt(1 - s**2), rel=1e-6)
 
 
-def test_the_quick_procrustes_distance_is_the_same():
-    products = 0.1 * normal(5, 9, seed=0)
-    for part in (products, products.T):
-        quick = nearly_procrustes_distance_of(part)
-        assert quick == pytest.approx(procrustes_distance_of(part), abs=1e-7)
+def test_the_procrustes_distance_of_few_images_is_that_of_many():
+    x, y = related(n=4000, p=12, q=12)
+    fitted, many = moments_of(x, y), procrustes_distance(x, y)
+    parts = [(x[start : start + 30], y[start : start + 30]) for start in range(0, 1200, 30)]
+    own = [procrustes_distance(*part) for part in parts]
+    others = [procrustes_distance(*part, fitted) for part in parts]
+    assert np.mean(own) < many - 0.03
+    assert np.mean(others) == pytest.approx(many, abs=4 * np.std(others) / np.sqrt(40))
 
 
 @pytest.mark.parametrize("digits", [9, 0])  # With 0 many distances are equal.
@@ -176,6 +175,27 @@ def test_mutual_neighbours_are_those_of_scikit_learn():
     ]
     shared = [len(set(a) & set(b)) / 10 for a, b in zip(*sets, strict=True)]
     assert mutual_neighbours(x, y) == pytest.approx(np.mean(shared), abs=1e-12)
+
+
+def test_equal_distances_share_the_places_that_are_left():
+    # In the plane y the first images are in one place, so that all orders of them are as likely.
+    x, y = related(n=40)
+    y[:30] = y[0]
+    generator = np.random.default_rng(0)
+    away = np.square(pdist(y.numpy())), np.square(pdist(x.numpy()))
+
+    def drawn(distances, ties):
+        matrix = np.zeros((40, 40))
+        matrix[np.triu_indices(40, 1)] = distances
+        matrix = (matrix + matrix.T).round(9) + np.where(np.eye(40, dtype=bool), np.inf, 0)
+        return np.lexsort((ties, matrix), axis=1)[:, :10]
+
+    shared = []
+    for _ in range(400):
+        one, other = (drawn(part, generator.random((40, 40))) for part in away)
+        shared.append(np.mean([len(set(a) & set(b)) / 10 for a, b in zip(one, other, strict=True)]))
+    error = 4 * np.std(shared) / np.sqrt(400)
+    assert mutual_neighbours(x, y) == pytest.approx(np.mean(shared), abs=error)
 
 
 def test_unrelated_spaces_share_neighbours_by_chance_alone():

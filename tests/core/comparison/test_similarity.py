@@ -108,6 +108,45 @@ def test_p_values_of_unrelated_spaces_are_small_as_seldom_as_they_promise():
     assert sum(small.values()) > 0
 
 
+def test_ties_make_no_p_value_smaller():
+    # Codes of two values each: most of the distances are equal.
+    small = dict.fromkeys(("neighbours", "distances"), 0)
+    for seed in range(60):
+        parts = [(normal(60, 3, seed=10 * seed + i) > 0).float() for i in range(2)]
+        others = [(normal(300, 3, seed=10 * seed + i) > 0).float() for i in (2, 3)]
+        found = compare_codes(parts, fitted(others), seed=seed, permutations=19).matrices
+        for name in small:
+            small[name] += found[name].p_value[0, 1] <= 0.05
+    # 3 of 60 are expected; more than 9 have a chance of one in a thousand.
+    assert max(small.values()) <= 9
+
+
+def test_nothing_passes_its_bound():
+    x = normal(60, 4, seed=1)
+    parts = [x, 2 * x, x @ torch.linalg.qr(normal(4, 4, seed=2)).Q]
+    found = compare_codes(parts, fitted(parts), seed=0, permutations=3)
+    for matrix in found.matrices.values():
+        least, most = matrix.index.bounds
+        for part in (matrix.value, matrix.low, matrix.high, matrix.null_mean):
+            known = part[np.isfinite(part)]
+            assert least <= known.min() and known.max() <= most
+    assert all(np.abs(one.correlations).max() <= 1 for one in found.variates)
+
+
+def test_what_does_not_depend_on_the_number_of_images_has_one_mean():
+    values = {name: ([], []) for name in INDEXES}
+    for seed in range(20):
+        for at, n in enumerate((40, 200)):
+            found = compared(n, seed=10 * seed, permutations=1, count=2).matrices
+            for name, matrix in found.items():
+                values[name][at].append(matrix.value[0, 1])
+    for name, parts in values.items():
+        few, many = (np.array(part) for part in parts)
+        error = np.hypot(few.std(), many.std()) / np.sqrt(20)
+        differs = abs(few.mean() - many.mean()) > 4 * error + 0.01
+        assert differs == INDEXES[name].depends_on_n, name
+
+
 def test_the_null_of_neighbours_is_chance():
     matrix = compared().matrices["neighbours"]
     assert matrix.null_mean[0, 1] == pytest.approx(10 / 99, abs=0.01)

@@ -1,18 +1,23 @@
 """Each similarity index of two spaces alone; the library computes those of several at once."""
 
-from latentmap.comparison.projections import correlations, normalised, procrustes_distance_of
+from latentmap.comparison.projections import (
+    correlations,
+    normalised,
+    procrustes_distances_of,
+    rotation_between,
+)
 from latentmap.comparison.relations import (
     CKA,
     DISTANCES,
     MUTUAL_NEIGHBOURS,
-    cosines,
-    unit_length,
+    inner_products_of,
 )
+from latentmap.mapping import moments_of
 
 
 def by_relation(x, y, relation):
-    one, other = (unit_length(relation.relate(relation.prepare(z))[None]) for z in (x, y))
-    return float(cosines(one, other))
+    one, other = (relation.relate(relation.prepare(z))[None] for z in (x, y))
+    return float(inner_products_of(one, other))
 
 
 def debiased_cka(x, y):
@@ -27,8 +32,10 @@ def distance_correlation(x, y):
     return by_relation(x, y, DISTANCES)
 
 
-def procrustes_distance(x, y):
-    return procrustes_distance_of(normalised(x).T @ normalised(y))
+def procrustes_distance(x, y, fitted=None):
+    """By the rotation of these images themselves, unless moments of others are given."""
+    rotation = rotation_between(moments_of(x, y) if fitted is None else fitted)
+    return float(procrustes_distances_of((normalised(x) @ rotation * normalised(y)).sum()))
 
 
 def held_out_correlations(x, y, directions):

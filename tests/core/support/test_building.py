@@ -114,5 +114,6 @@ def test_a_model_without_an_active_variable_is_named(made, tmp_path):
     assert (
         "flat has no active variable: over 120 images no code varies" in support.settings["warning"]
     )
-    ordering = order_variables(Collapsed(name="flat"), images, cache)
+    leading = OrderOptions(leading=2)
+    ordering = order_variables(Collapsed(name="flat"), images, cache, leading)
     assert ordering.warning == ordering.to_json()["warning"] == support.settings["warning"]
