@@ -21,7 +21,6 @@ from latentmap.progress import Progress
 # cost minutes where there are hundreds of centres.
 _IMAGES_A_CENTER = 64
 _ROUNDS = 25
-_CENTERS = 64  # At a time, for distances to all images.
 # What the first images of a D-optimal design count beside the average image; see choose_doptimal.
 _PRIOR_IMAGES = 1e-2
 _LEAST_GAIN = 1e-6
@@ -44,15 +43,13 @@ def choose_farthest(
     farther from a chosen one than twice the least possible. Distances are those of ``scaled``.
     """
     x = scaled(codes)
-    squares = np.einsum("nd,nd->n", x, x)
     chosen = np.empty(size, dtype=np.int64)
     chosen[0] = np.random.default_rng(seed).integers(len(x))
     nearest = np.full(len(x), np.inf, dtype=np.float32)
     for count in range(1, size):
         newest = chosen[count - 1]
-        distance = squares - 2 * (x @ x[newest]) + squares[newest]
-        np.minimum(nearest, distance, out=nearest)
-        # Rounding leaves something of the distance to itself, and two images may have one code.
+        np.minimum(nearest, _squared_distances(x, x[newest]), out=nearest)
+        # Two images may have one code.
         nearest[newest] = -np.inf
         chosen[count] = nearest.argmax()
         if progress:
@@ -81,17 +78,15 @@ def choose_kmeans(
         warnings.simplefilter("ignore", ConvergenceWarning)
         clusters = KMeans(size, n_init=1, max_iter=_ROUNDS, random_state=seed % 2**32).fit(part)
     centers = np.asarray(clusters.cluster_centers_, dtype=np.float32)
-    half_squares = 0.5 * np.einsum("nd,nd->n", x, x)
     chosen = np.empty(size, dtype=np.int64)
     taken = np.zeros(len(x), dtype=bool)
-    for start in range(0, size, _CENTERS):
-        distances = half_squares - centers[start : start + _CENTERS] @ x.T
-        for number, distance in enumerate(distances, start):
-            distance[taken] = np.inf
-            chosen[number] = distance.argmin()
-            taken[chosen[number]] = True
+    for number, center in enumerate(centers):
+        distance = _squared_distances(x, center)
+        distance[taken] = np.inf
+        chosen[number] = distance.argmin()
+        taken[chosen[number]] = True
         if progress:
-            progress(min(start + _CENTERS, size), size)
+            progress(number + 1, size)
     return chosen
 
 
@@ -150,20 +145,32 @@ RIVALS: dict[str, Callable[..., np.ndarray]] = {
 
 
 def scaled(codes: Codes) -> np.ndarray:
-    """Codes with the prior's spread in every variable, float32 ``(n, d)``.
+    """Codes about their mean with the prior's spread in every variable, float32 ``(n, d)``.
 
     In a space of kind ``z`` that is 1 already. In any other, whose prior has no formula, variables
     are divided by their standard deviation over the images; a constant one is 0.
     """
-    vectors = np.concatenate([block.numpy() for block in codes.blocks()])
-    if codes.space.kind == "z":
-        return vectors
     moments = moments_of_spaces([codes])
-    deviation = (moments.squares / moments.n).sqrt().numpy()
-    varies = deviation > np.finfo(np.float32).eps * np.abs(moments.mean.numpy())
-    vectors -= moments.mean.numpy().astype(np.float32)
-    vectors *= np.where(varies, 1 / np.where(varies, deviation, 1), 0).astype(np.float32)
-    return vectors
+    mean, scale = moments.mean.numpy(), np.ones(codes.space.dim)
+    if codes.space.kind != "z":
+        deviation = (moments.squares / moments.n).sqrt().numpy()
+        varies = deviation > np.finfo(np.float32).eps * np.abs(mean)
+        scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
+    # The subtraction in float64: far from 0, float32 has few digits for what images differ by.
+    return np.concatenate(
+        [((block.double().numpy() - mean) * scale).astype(np.float32) for block in codes.blocks()]
+    )
+
+
+def _squared_distances(x: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """The squared distances ``(n,)`` of codes ``(n, d)`` to one, float32, of their differences:
+    ``|x|^2 + |y|^2 - 2 xy`` would lose the digits of near codes far from the others.
+    """
+    distances = np.empty(len(x), dtype=np.float32)
+    for start in range(0, len(x), _BLOCK):
+        away = x[start : start + _BLOCK] - point
+        np.einsum("nd,nd->n", away, away, out=distances[start : start + _BLOCK])
+    return distances
 
 
 def whitened(codes: Codes) -> np.ndarray:

@@ -160,13 +160,31 @@ def test_rivals_need_no_leading_variables():
     assert not support.relaxed.any()
 
 
-def test_farthest_images_are_those_of_the_definition():
-    codes = gaussian(60, 3)
+@pytest.mark.parametrize("offset", [0, 1e3, 1e5])
+def test_farthest_images_are_those_of_the_definition(offset):
+    codes = codes_of(np.random.default_rng(0).standard_normal((60, 3)) + offset)
     chosen = RIVALS["farthest"](codes, 8, seed=4, progress=None).tolist()
     z = codes.vectors.numpy().astype(float)
     for count in range(1, 8):
         nearest = np.sqrt(np.square(z[:, None] - z[chosen[:count]]).sum(-1)).min(1)
         assert chosen[count] == nearest.argmax()
+
+
+def test_two_clusters_far_apart_lose_no_digits():
+    # About their common mean both are far out, and what images differ by is a millionth of that.
+    rng = np.random.default_rng(0)
+    z = np.concatenate([0.01 * rng.standard_normal((20, 3)) + side for side in (-1e4, 1e4)])
+    codes = codes_of(z)
+    exact = codes.vectors.numpy().astype(float)
+    chosen = RIVALS["farthest"](codes, 6, seed=1, progress=None)
+    for count in range(1, 6):
+        nearest = np.sqrt(np.square(exact[:, None] - exact[chosen[:count]]).sum(-1)).min(1)
+        assert nearest[chosen[count]] == pytest.approx(nearest.max(), rel=1e-6)
+    middles = RIVALS["kmeans"](codes, 2, seed=0, progress=None)
+    for row in middles.tolist():
+        own = exact[:20] if row < 20 else exact[20:]
+        away = np.linalg.norm(own - own.mean(0), axis=1)
+        assert away.min() == pytest.approx(away[row % 20], abs=1e-3)
 
 
 def test_kmeans_finds_the_middles_of_separate_clusters():
