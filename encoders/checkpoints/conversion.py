@@ -10,6 +10,12 @@ from torch import Tensor
 
 from latentmap.encoders.checkpoints.values import TensorView
 
+# What networks are: generators that can be converted, and those of which nothing is known.
+STYLEGAN1 = "StyleGAN1 generator"
+STYLEGAN2 = "StyleGAN2 generator"
+GENERATORS = (STYLEGAN1, STYLEGAN2)
+UNKNOWN = "unknown network"
+
 
 @dataclass(frozen=True, eq=False)
 class Network:

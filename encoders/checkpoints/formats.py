@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, NoReturn
 
 from latentmap.encoders.checkpoints import (
     genforce,
@@ -12,14 +14,16 @@ from latentmap.encoders.checkpoints import (
     stylegan1_ports,
     tensorflow,
 )
-from latentmap.encoders.checkpoints.conversion import Recognised
+from latentmap.encoders.checkpoints.conversion import GENERATORS, UNKNOWN, Recognised
+from latentmap.encoders.checkpoints.declined import Declined, declined_kind
 from latentmap.encoders.checkpoints.descriptions import shown
 from latentmap.encoders.checkpoints.foreign import ForeignFile
-from latentmap.encoders.checkpoints.modules import named
+from latentmap.encoders.checkpoints.modules import named, networks_in
 from latentmap.encoders.checkpoints.values import Record
 from latentmap.errors import CheckpointError
 
 _OUTLINE = 8
+_NO_FORMAT = "no format that can be imported"
 
 # What is known -> the recogniser. Each looks at the content, never at the file's name, for tensors
 # that no other format has.
@@ -35,17 +39,44 @@ FORMATS: dict[str, Callable[[ForeignFile], Recognised | None]] = {
 def recognise(file: ForeignFile) -> Recognised:
     """What the file is and holds, by the first format that fits.
 
+    A network that the table of ``declined`` knows is called what it is there; where the file holds
+    no other generator, its conversion is refused for the reason that stands there.
+
     Raises:
-        CheckpointError: none does.
+        CheckpointError: no format fits, and no network in the file is known.
     """
-    for recogniser in FORMATS.values():
-        recognised = recogniser(file)
-        if recognised is not None:
-            return recognised
+    fitting = (recogniser(file) for recogniser in FORMATS.values())
+    recognised = next((found for found in fitting if found is not None), None)
+    if recognised is None:
+        recognised = Recognised(
+            _NO_FORMAT, networks_in(file.value, file.walk), partial(_give_up, file)
+        )
+    declined = {
+        network.name: kind
+        for network in recognised.networks
+        if network.kind in (*GENERATORS, UNKNOWN) and (kind := declined_kind(network.tensors))
+    }
+    networks = tuple(
+        replace(network, kind=declined[network.name].kind) if network.name in declined else network
+        for network in recognised.networks
+    )
+    recognised = replace(recognised, networks=networks)
+    if declined and not any(network.kind in GENERATORS for network in networks):
+        return replace(recognised, convert=partial(_decline, *next(iter(declined.items()))))
+    if recognised.format == _NO_FORMAT:
+        _give_up(file)
+    return recognised
+
+
+def _give_up(file: ForeignFile) -> NoReturn:
     raise CheckpointError(
         f"{file.path} is of no known format: it holds {_outline(file.value)}; known are "
         f"{'; '.join(FORMATS)}"
     )
+
+
+def _decline(name: str, kind: Declined) -> NoReturn:
+    raise CheckpointError(kind.refusal(shown(name)))
 
 
 def _outline(value: Any) -> str:

@@ -18,8 +18,14 @@ from latentmap.encoders.checkpoints.assembly import (
     stylegan2,
 )
 from latentmap.encoders.checkpoints.budget import Budget
-from latentmap.encoders.checkpoints.conversion import Converted, Network, Recognised
-from latentmap.encoders.checkpoints.descriptions import shown
+from latentmap.encoders.checkpoints.conversion import (
+    STYLEGAN1,
+    STYLEGAN2,
+    UNKNOWN,
+    Converted,
+    Network,
+    Recognised,
+)
 from latentmap.encoders.checkpoints.foreign import ForeignFile
 from latentmap.encoders.checkpoints.kernels import (
     STYLEGAN1_TAPS,
@@ -46,19 +52,14 @@ from latentmap.encoders.checkpoints.views import (
     unchanged,
     without_batch,
 )
-from latentmap.errors import CheckpointError
 
 FORMAT = "genforce"
 
-_STYLEGAN1 = "StyleGAN1 generator"
-_STYLEGAN2 = "StyleGAN2 generator"
-_IN_DOMAIN = "StyleGAN1 generator with idinvert's names"
 
 # A tensor that only this kind of network has -> what it is.
 _KINDS = {
-    "synthesis.early_layer.const": _STYLEGAN2,
-    "synthesis.layer0.const": _STYLEGAN1,
-    "synthesis.layer1.epilogue.bias": _IN_DOMAIN,
+    "synthesis.early_layer.const": STYLEGAN2,
+    "synthesis.layer0.const": STYLEGAN1,
 }
 
 _COMMON: Parts = {
@@ -105,7 +106,7 @@ def _network(name: str, value: Any, walk: Budget) -> Network | None:
     if not tensors:
         return None
     # The discriminator's names are no others than a classifier's.
-    other = name if name == "discriminator" else "unknown network"
+    other = name if name == "discriminator" else UNKNOWN
     kind = next((kind for tensor, kind in _KINDS.items() if tensor in tensors), other)
     return Network(name, kind, tensors, class_name(value))
 
@@ -117,13 +118,7 @@ def _convert(networks: tuple[Network, ...]) -> Converted:
     notes = []
     if generator.name == "generator":
         notes.append("the file holds no moving average generator_smooth: generator was taken")
-    if generator.kind == _IN_DOMAIN:
-        raise CheckpointError(
-            f"{shown(generator.name)} is a StyleGAN1 generator of idinvert: its file can be "
-            "inspected, but it cannot be converted, because its layout is not supported; give the "
-            "generator in genforce's or the TensorFlow form"
-        )
-    convert = _convert_stylegan1 if generator.kind == _STYLEGAN1 else _convert_stylegan2
+    convert = _convert_stylegan1 if generator.kind == STYLEGAN1 else _convert_stylegan2
     return convert(generator.tensors, notes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from latentmap.encoders.checkpoints.conversion import UNKNOWN
 from latentmap.encoders.checkpoints.values import TensorView
 
 # Options that only e4e's training has; its encoder has the same tensors as pSp's.
@@ -17,7 +18,7 @@ def encoder_kind(tensors: Mapping[str, TensorView], options: Mapping[Any, Any]) 
     """
     first = tensors.get("input_layer.0.weight") or tensors.get("conv1.weight")
     if first is None or len(first.shape) != 4:
-        return "unknown network"
+        return UNKNOWN
     return f"{_method(first.shape[1], options)} encoder into {_space(tensors, options)}"
 
 

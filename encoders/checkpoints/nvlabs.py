@@ -13,7 +13,13 @@ from typing import Any
 from latentmap.encoders.checkpoints.arguments import positive
 from latentmap.encoders.checkpoints.assembly import MULTIPLIER, no_generator, stylegan2
 from latentmap.encoders.checkpoints.budget import Budget
-from latentmap.encoders.checkpoints.conversion import Converted, Network, Recognised
+from latentmap.encoders.checkpoints.conversion import (
+    STYLEGAN2,
+    UNKNOWN,
+    Converted,
+    Network,
+    Recognised,
+)
 from latentmap.encoders.checkpoints.descriptions import described_mapping, in_words, shown
 from latentmap.encoders.checkpoints.foreign import ForeignFile
 from latentmap.encoders.checkpoints.kernels import STYLEGAN2_TAPS, without_kernels
@@ -30,16 +36,14 @@ from latentmap.errors import CheckpointError
 
 FORMAT = "NVIDIA's stylegan2-ada-pytorch or stylegan3"
 
-_STYLEGAN2 = "StyleGAN2 generator"
-_STYLEGAN3 = "StyleGAN3 generator"
-
 # A tensor that only this kind of network has -> what it is.
 _KINDS = {
-    "synthesis.b4.const": _STYLEGAN2,
-    "synthesis.input.freqs": _STYLEGAN3,
+    "synthesis.b4.const": STYLEGAN2,
     "b4.out.weight": "discriminator",
     "Hz_geom": "augmentation",
 }
+# One of these is in every file of the repositories; the last in a generator of StyleGAN3.
+_SIGNS = (*_KINDS, "synthesis.input.freqs")
 
 
 def recognise_nvlabs(file: ForeignFile) -> Recognised | None:
@@ -48,7 +52,7 @@ def recognise_nvlabs(file: ForeignFile) -> Recognised | None:
     networks = tuple(
         network for name, value in objects.items() if (network := _network(name, value, file.walk))
     )
-    if not any(network.kind in _KINDS.values() for network in networks):
+    if not any(sign in network.tensors for network in networks for sign in _SIGNS):
         return None
     return Recognised(
         FORMAT,
@@ -64,7 +68,7 @@ def _network(name: str, value: Any, walk: Budget) -> Network | None:
         return None
     return Network(
         name,
-        next((kind for tensor, kind in _KINDS.items() if tensor in tensors), "unknown network"),
+        next((kind for tensor, kind in _KINDS.items() if tensor in tensors), UNKNOWN),
         tensors,
         class_name(value),
         constructor_arguments(value),
@@ -73,20 +77,12 @@ def _network(name: str, value: Any, walk: Budget) -> Network | None:
 
 
 def _convert(networks: tuple[Network, ...], objects: Mapping[str, Any], walk: Budget) -> Converted:
-    generators = {
-        network.name: network for network in networks if network.kind in (_STYLEGAN2, _STYLEGAN3)
-    }
+    generators = {network.name: network for network in networks if network.kind == STYLEGAN2}
     if not generators:
         raise no_generator(networks)
     name = next((name for name in ("G_ema", "G") if name in generators), min(generators))
-    generator = generators[name]
-    if generator.kind == _STYLEGAN3:
-        raise CheckpointError(
-            f"{shown(name)} is a StyleGAN3 generator: its file can be inspected, but it cannot be "
-            "converted, because its synthesis is not supported yet"
-        )
     notes = [f"the file holds no moving average G_ema: {name} was taken"] if name == "G" else []
-    return _convert_generator(generator, objects[name], notes, walk)
+    return _convert_generator(generators[name], objects[name], notes, walk)
 
 
 def _convert_generator(generator: Network, value: Any, notes: list[str], walk: Budget) -> Converted:

@@ -11,7 +11,7 @@ from typing import Any
 
 from latentmap.encoders.checkpoints.assembly import refuse_others, stylegan2
 from latentmap.encoders.checkpoints.budget import Budget
-from latentmap.encoders.checkpoints.conversion import Converted, Network, Recognised
+from latentmap.encoders.checkpoints.conversion import STYLEGAN2, Converted, Network, Recognised
 from latentmap.encoders.checkpoints.descriptions import described_mapping
 from latentmap.encoders.checkpoints.foreign import ForeignFile
 from latentmap.encoders.checkpoints.inversion_encoders import encoder_kind
@@ -36,8 +36,6 @@ from latentmap.encoders.checkpoints.views import (
 )
 
 FORMAT = "rosinality's stylegan2-pytorch, or pSp, e4e, ReStyle or HyperStyle around it"
-
-_GENERATOR = "StyleGAN2 generator"
 
 _LAYER: Parts = {
     "conv.weight": ("weight", without_batch),
@@ -85,7 +83,7 @@ def _is_generator(tensors: Mapping[str, TensorView]) -> bool:
 def _network(name: str, value: Any, walk: Budget) -> Network | None:
     tensors = network_tensors(value, walk)
     if _is_generator(tensors):
-        return Network(name, _GENERATOR, tensors, class_name(value))
+        return Network(name, STYLEGAN2, tensors, class_name(value))
     if "final_conv.0.weight" in tensors:
         return Network(name, "discriminator", tensors, class_name(value))
     return None
@@ -98,13 +96,13 @@ def _parts(tensors: Mapping[str, TensorView], options: Mapping[Any, Any]) -> tup
         name, _, inner = full.partition(".")
         parts.setdefault(name, {})[inner] = view
     return tuple(
-        Network(name, _GENERATOR if _is_generator(part) else encoder_kind(part, options), part)
+        Network(name, STYLEGAN2 if _is_generator(part) else encoder_kind(part, options), part)
         for name, part in parts.items()
     )
 
 
 def _convert(networks: tuple[Network, ...], mean_code: Any) -> Converted:
-    generators = {network.name: network for network in networks if network.kind == _GENERATOR}
+    generators = {network.name: network for network in networks if network.kind == STYLEGAN2}
     name = next((name for name in ("g_ema", "decoder") if name in generators), min(generators))
     notes = []
     if name == "g":

@@ -10,7 +10,7 @@ import re
 from functools import partial
 
 from latentmap.encoders.checkpoints.assembly import refuse_others, stylegan1
-from latentmap.encoders.checkpoints.conversion import Converted, Network, Recognised
+from latentmap.encoders.checkpoints.conversion import STYLEGAN1, Converted, Network, Recognised
 from latentmap.encoders.checkpoints.foreign import ForeignFile
 from latentmap.encoders.checkpoints.kernels import STYLEGAN1_TAPS, without_kernels
 from latentmap.encoders.checkpoints.modules import class_name, network_tensors
@@ -63,7 +63,7 @@ def recognise_stylegan1_port(file: ForeignFile) -> Recognised | None:
     tensors = network_tensors(file.value, file.walk)
     if not any(_START.fullmatch(name) for name in tensors):
         return None
-    generator = Network("network", "StyleGAN1 generator", tensors, class_name(file.value))
+    generator = Network("network", STYLEGAN1, tensors, class_name(file.value))
     return Recognised(FORMAT, (generator,), partial(_convert, generator))
 
 

@@ -19,7 +19,14 @@ from latentmap.encoders.checkpoints.assembly import (
     stylegan1,
     stylegan2,
 )
-from latentmap.encoders.checkpoints.conversion import Converted, Network, Recognised
+from latentmap.encoders.checkpoints.conversion import (
+    STYLEGAN1,
+    STYLEGAN2,
+    UNKNOWN,
+    Converted,
+    Network,
+    Recognised,
+)
 from latentmap.encoders.checkpoints.descriptions import described, described_mapping, shown
 from latentmap.encoders.checkpoints.foreign import ForeignFile
 from latentmap.encoders.checkpoints.kernels import STYLEGAN1_TAPS, STYLEGAN2_TAPS
@@ -34,8 +41,6 @@ from latentmap.encoders.checkpoints.views import as_tensor, translate
 
 FORMAT = "NVIDIA's stylegan, stylegan2 or stylegan2-ada for TensorFlow"
 
-_STYLEGAN1 = "StyleGAN1 generator"
-_STYLEGAN2 = "StyleGAN2 generator"
 
 # Which networks a tuple of this length holds; idinvert's files begin with an encoder.
 _NAMES = {1: ("Gs",), 3: ("G", "D", "Gs"), 4: ("E", "G", "D", "Gs")}
@@ -79,13 +84,13 @@ def _is_network(value: Any) -> bool:
 def _network(name: str, record: Any) -> Network:
     variables = _variables(record)
     if "synthesis/4x4/Const/StyleMod/weight" in variables:
-        kind = _STYLEGAN1
+        kind = STYLEGAN1
     elif "synthesis/4x4/Conv/mod_weight" in variables:
-        kind = _STYLEGAN2
+        kind = STYLEGAN2
     elif any("FromRGB" in variable for variable in variables):
         kind = "discriminator" if name == "D" else "encoder"
     else:
-        kind = "unknown network"
+        kind = UNKNOWN
     attributes = as_mapping(record)
     return Network(
         name,
@@ -119,7 +124,7 @@ def _components(record: Any) -> dict[str, Any]:
 
 def _convert(networks: tuple[Network, ...], records: Mapping[str, Record]) -> Converted:
     generators = {
-        network.name: network for network in networks if network.kind in (_STYLEGAN1, _STYLEGAN2)
+        network.name: network for network in networks if network.kind in (STYLEGAN1, STYLEGAN2)
     }
     generator = generators.get("Gs") or generators.get("G")
     if generator is None:
@@ -127,7 +132,7 @@ def _convert(networks: tuple[Network, ...], records: Mapping[str, Record]) -> Co
     arguments = _arguments(records[generator.name])
     check_fixed(arguments, _FIXED)
     notes = [] if generator.name == "Gs" else ["the file's Gs is no generator: G was taken"]
-    if generator.kind == _STYLEGAN1:
+    if generator.kind == STYLEGAN1:
         return _convert_stylegan1(generator, arguments, notes)
     return _convert_stylegan2(generator, arguments, notes)
 
