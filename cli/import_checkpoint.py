@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from latentmap.cli.declaring import Command, output_option
-from latentmap.cli.options import force_option, json_option
+from latentmap.cli.options import force_option, json_option, refuse_given
+from latentmap.cli.unsaid_options import unsaid_options
 from latentmap.cli.view_options import frame_option, resize_option
+from latentmap.encoders.checkpoints.unsaid import Unsaid
 
 if TYPE_CHECKING:
     from latentmap.encoders.checkpoints.importing import Checkpoint
@@ -28,6 +31,7 @@ _WIDTH = 60  # Of the names of tensors, before their shapes.
 @click.option("--tensors", is_flag=True, help="With --inspect: every tensor and its shape, too.")
 @frame_option
 @resize_option
+@unsaid_options
 @json_option
 @force_option
 def import_command(
@@ -37,6 +41,7 @@ def import_command(
     tensors: bool,
     frame: str | None,
     resize: Any,
+    unsaid: Unsaid,
     as_json: bool,
     force: bool,
 ) -> None:
@@ -66,6 +71,8 @@ def import_command(
     if tensors and not inspect:
         raise click.UsageError("--tensors goes with --inspect")
     if out is None:
+        names = [field.name for field in fields(Unsaid)]
+        refuse_given(click.get_current_context(), names, "with --inspect")
         checkpoint = inspect_checkpoint(file)
         if as_json:
             print_json({"import": checkpoint.prospect(), **checkpoint.describe()})
@@ -77,7 +84,7 @@ def import_command(
         raise click.UsageError("--out is the checkpoint itself: give another path")
     default = Frame()
     model, record = import_checkpoint(
-        file, frame=Frame(frame or default.name, resize or default.resize)
+        file, frame=Frame(frame or default.name, resize or default.resize), unsaid=unsaid
     )
     save_model(model, out, training={"command": command_line(), **record})
     if as_json:

@@ -30,6 +30,7 @@ def stylegan2(
     *,
     multiplier: float = MULTIPLIER,
     conv_clamp: float | None = None,
+    final_tanh: bool = False,
     notes: Sequence[str] = (),
 ) -> Converted:
     """The StyleGAN2 generator that the tensors, under native names, make up.
@@ -38,6 +39,7 @@ def stylegan2(
         CheckpointError: tensors are missing, too many, of other shapes, or not finite.
     """
     config = stylegan2_config(tensors, multiplier=multiplier, conv_clamp=conv_clamp)
+    config |= _tanh(final_tanh)
     return _assemble("stylegan2", StyleGAN2, config, tensors, notes)
 
 
@@ -45,14 +47,20 @@ def stylegan1(
     tensors: Mapping[str, TensorView],
     *,
     multiplier: float = MULTIPLIER,
+    epsilon: float | None = None,
+    final_tanh: bool = False,
     notes: Sequence[str] = (),
 ) -> Converted:
     """The StyleGAN1 generator that the tensors, under native names, make up.
 
+    ``epsilon`` is that of the instance normalisation; None is NVIDIA's, 1e-8.
+
     Raises:
         CheckpointError: tensors are missing, too many, of other shapes, or not finite.
     """
-    config = stylegan1_config(tensors, multiplier=multiplier)
+    config = stylegan1_config(tensors, multiplier=multiplier) | _tanh(final_tanh)
+    if epsilon is not None:
+        config["instance_norm_epsilon"] = epsilon
     return _assemble("stylegan1", StyleGAN1, config, tensors, notes)
 
 
@@ -91,6 +99,12 @@ def refuse_growing(lod: TensorView | None) -> None:
             f"the generator was saved while it was still growing (lod {float(lod.load().max())}): "
             "only finished ones, with lod 0, are supported"
         )
+
+
+def _tanh(final: bool) -> dict[str, bool]:
+    # Left out where there is none: a model's fingerprint is made of its configuration, and that of
+    # one which was imported before this could be told stays.
+    return {"final_tanh": True} if final else {}
 
 
 def _assemble(
@@ -155,7 +169,7 @@ def _made(
     if drawn:
         notes.append(
             f"{drawn} noise maps are not in the file: they were drawn from a normal distribution "
-            "with seed 0"
+            "with seed 0; --noise random draws others for every image"
         )
     if "mapping.w_avg" in made:
         notes.append(f"the mean w is not in the file: it is that of {_SAMPLES} random z, seed 0")

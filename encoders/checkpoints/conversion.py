@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.encoders.checkpoints.values import TensorView
 
 # What networks are: generators that can be converted, and those of which nothing is known.
@@ -49,10 +50,23 @@ class Recognised:
     """A file whose format is known: its networks, and how to convert the one that makes images.
 
     ``options`` are training options, as JSON. ``convert`` raises ``CheckpointError`` with the
-    reason where the file is recognised but holds nothing that can be converted.
+    reason where the file is recognised but holds nothing that can be converted. ``convert_knowing``
+    does the same with what the file leaves open, where it leaves anything open.
     """
 
     format: str
     networks: tuple[Network, ...]
     convert: Callable[[], Converted]
     options: Mapping[str, Any] = field(default_factory=dict)
+    convert_knowing: Callable[[Unsaid], Converted] | None = None
+
+    def converted(self, unsaid: Unsaid) -> Converted:
+        """The model that the file becomes, with what it does not say.
+
+        Raises:
+            CheckpointError: it cannot be converted, or ``unsaid`` gives what it leaves not open.
+        """
+        if self.convert_knowing is not None:
+            return self.convert_knowing(unsaid)
+        unsaid.refuse_beside((), f"files of {self.format}")
+        return self.convert()

@@ -19,6 +19,7 @@ from latentmap.encoders.checkpoints.declined import Declined, declined_kind
 from latentmap.encoders.checkpoints.descriptions import shown
 from latentmap.encoders.checkpoints.foreign import ForeignFile
 from latentmap.encoders.checkpoints.modules import named, networks_in
+from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.encoders.checkpoints.values import Record
 from latentmap.errors import CheckpointError
 
@@ -62,7 +63,8 @@ def recognise(file: ForeignFile) -> Recognised:
     )
     recognised = replace(recognised, networks=networks)
     if declined and not any(network.kind in GENERATORS for network in networks):
-        return replace(recognised, convert=partial(_decline, *next(iter(declined.items()))))
+        decline = partial(_decline, *next(iter(declined.items())))
+        return replace(recognised, convert=decline, convert_knowing=decline)
     if recognised.format == _NO_FORMAT:
         _give_up(file)
     return recognised
@@ -75,7 +77,7 @@ def _give_up(file: ForeignFile) -> NoReturn:
     )
 
 
-def _decline(name: str, kind: Declined) -> NoReturn:
+def _decline(name: str, kind: Declined, _: Unsaid | None = None) -> NoReturn:
     raise CheckpointError(kind.refusal(shown(name)))
 
 

@@ -34,12 +34,13 @@ from latentmap.encoders.checkpoints.kernels import (
 )
 from latentmap.encoders.checkpoints.modules import candidates, class_name, named, network_tensors
 from latentmap.encoders.checkpoints.places import (
-    FUSED_FROM,
     Parts,
+    fused_from,
     renamed,
     stylegan1_epilogue,
     stylegan2_layer,
 )
+from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.encoders.checkpoints.values import TensorView
 from latentmap.encoders.checkpoints.views import (
     Change,
@@ -54,7 +55,7 @@ from latentmap.encoders.checkpoints.views import (
 )
 
 FORMAT = "genforce"
-
+_NOTHING = Unsaid()
 
 # A tensor that only this kind of network has -> what it is.
 _KINDS = {
@@ -98,7 +99,8 @@ def recognise_genforce(file: ForeignFile) -> Recognised | None:
     )
     if not any(network.kind in _KINDS.values() for network in networks):
         return None
-    return Recognised(FORMAT, networks, partial(_convert, networks))
+    convert = partial(_convert, networks)
+    return Recognised(FORMAT, networks, convert, convert_knowing=convert)
 
 
 def _network(name: str, value: Any, walk: Budget) -> Network | None:
@@ -111,31 +113,53 @@ def _network(name: str, value: Any, walk: Budget) -> Network | None:
     return Network(name, kind, tensors, class_name(value))
 
 
-def _convert(networks: tuple[Network, ...]) -> Converted:
+def _convert(networks: tuple[Network, ...], unsaid: Unsaid = _NOTHING) -> Converted:
     generators = {network.name: network for network in networks if network.kind in _KINDS.values()}
     smooth = "generator_smooth" in generators
     generator = generators["generator_smooth" if smooth else min(generators)]
     notes = []
     if generator.name == "generator":
         notes.append("the file holds no moving average generator_smooth: generator was taken")
+    if unsaid.final_tanh is None:
+        notes.append("the file does not say final_tanh: none was assumed (--final-tanh)")
     convert = _convert_stylegan1 if generator.kind == STYLEGAN1 else _convert_stylegan2
-    return convert(generator.tensors, notes)
+    return convert(generator.tensors, unsaid, notes)
 
 
-def _convert_stylegan2(tensors: Mapping[str, TensorView], notes: list[str]) -> Converted:
+def _convert_stylegan2(
+    tensors: Mapping[str, TensorView], unsaid: Unsaid, notes: list[str]
+) -> Converted:
+    unsaid.refuse_beside(("final_tanh",), "a StyleGAN2 generator")
     native, others = translate(tensors, _stylegan2_name)
     refuse_others(without_kernels(others, ".kernel", STYLEGAN2_TAPS, gain=None))
-    return stylegan2(native, notes=notes)
+    return stylegan2(native, final_tanh=bool(unsaid.final_tanh), notes=notes)
 
 
-def _convert_stylegan1(tensors: Mapping[str, TensorView], notes: list[str]) -> Converted:
+def _convert_stylegan1(
+    tensors: Mapping[str, TensorView], unsaid: Unsaid, notes: list[str]
+) -> Converted:
+    if unsaid.fused_scale is None:
+        notes.append(
+            "the file does not say fused_scale: auto, from 128 pixels on, was assumed "
+            "(--fused-scale)"
+        )
     outputs = [int(output[1]) for name in tensors if (output := _OUTPUT.fullmatch(name))]
-    native, others = translate(tensors, partial(_stylegan1_name, last=max(outputs, default=0)))
+    naming = partial(
+        _stylegan1_name,
+        last=max(outputs, default=0),
+        turned_from=fused_from(unsaid.fused_scale or "auto"),
+    )
+    native, others = translate(tensors, naming)
     refuse_growing(others.pop("synthesis.lod", None))
     others = without_kernels(others, ".kernel", STYLEGAN1_TAPS, gain=1.0)
     # Only a growing network turns smaller images into colours.
     refuse_others(name for name in others if not _OUTPUT.fullmatch(name))
-    return stylegan1(native, notes=notes)
+    return stylegan1(
+        native,
+        epsilon=unsaid.instance_norm_epsilon,
+        final_tanh=bool(unsaid.final_tanh),
+        notes=notes,
+    )
 
 
 def _stylegan2_name(name: str) -> tuple[str, Change] | None:
@@ -149,12 +173,12 @@ def _stylegan2_name(name: str) -> tuple[str, Change] | None:
     return _common_name(name)
 
 
-def _stylegan1_name(name: str, *, last: int) -> tuple[str, Change] | None:
+def _stylegan1_name(name: str, *, last: int, turned_from: int) -> tuple[str, Change] | None:
     layer = _LAYER.fullmatch(name)
     if layer and layer[2] == "weight":
         size, second = divmod(int(layer[1]), 2)
         resolution = 4 * 2**size
-        change = turned if not second and resolution >= FUSED_FROM else unchanged
+        change = turned if not second and resolution >= turned_from else unchanged
         return f"synthesis.b{resolution}.conv{second}.weight", change
     if layer and layer[2] != "const":
         return renamed(stylegan1_epilogue(int(layer[1])), _STYLEGAN1_EPILOGUE, layer[2])

@@ -21,6 +21,7 @@ from latentmap.encoders.checkpoints.keras_split_vae import (
 from latentmap.encoders.checkpoints.outlines import outline
 from latentmap.encoders.checkpoints.safetensors_files import open_safetensors
 from latentmap.encoders.checkpoints.tensorflow_bundle import find_bundle, read_bundle
+from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.errors import CheckpointError, ModelError
 from latentmap.files.kinds import (
     HDF5,
@@ -36,6 +37,7 @@ from latentmap.frames import Frame
 from latentmap.model import Model
 
 _BLOCK = 2**20
+_NOTHING = Unsaid()
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,7 @@ class Checkpoint:
         reason why there would be none. Found by doing it, once: the numbers are read.
         """
         try:
-            model, notes = _make(self, None)
+            model, notes = _make(self, None, _NOTHING)
         except CheckpointError as error:
             reason = str(error).removeprefix(f"{self.path}").lstrip(": ")
             return {"possible": False, "reason": reason}
@@ -100,20 +102,22 @@ def inspect_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def import_checkpoint(
-    path: str | Path, *, frame: Frame | None = None
+    path: str | Path, *, frame: Frame | None = None, unsaid: Unsaid = _NOTHING
 ) -> tuple[Model, dict[str, Any]]:
     """The model in a foreign checkpoint, and the record of where it comes from (JSON).
 
     ``frame`` is what the model sees of an image, which no checkpoint says; by default all of it.
+    ``unsaid`` is what some checkpoints leave open; what is assumed in its place is noted in the
+    record.
 
     Raises:
         CheckpointError: the file is missing, broken, of no known format, or holds no network that
-            can be converted.
+            can be converted; or ``unsaid`` gives what the file does not leave open.
     """
     path = Path(path)
     checkpoint = inspect_checkpoint(path)
     with _named(path):
-        model, notes = _make(checkpoint, frame)
+        model, notes = _make(checkpoint, frame, unsaid)
     record = {
         "imported": {
             "file": path.name,
@@ -125,9 +129,11 @@ def import_checkpoint(
     return model, record
 
 
-def _make(checkpoint: Checkpoint, frame: Frame | None) -> tuple[Model, tuple[str, ...]]:
+def _make(
+    checkpoint: Checkpoint, frame: Frame | None, unsaid: Unsaid
+) -> tuple[Model, tuple[str, ...]]:
     """The model in a checkpoint, and what had to be assumed."""
-    converted = checkpoint.recognised.convert()
+    converted = checkpoint.recognised.converted(unsaid)
     try:
         model = build(
             converted.family,

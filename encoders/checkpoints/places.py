@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from latentmap.encoders.checkpoints.unsaid import FusedScale
 from latentmap.encoders.checkpoints.views import Change
 
 # From this size on, StyleGAN1 doubles the size and convolves in one step, a transposed convolution.
@@ -12,6 +13,11 @@ FUSED_FROM = 128
 
 # What a layer's tensors are called in a file -> the native name, and how the layout changes.
 Parts = Mapping[str, tuple[str, Change]]
+
+
+def fused_from(fused_scale: FusedScale) -> int:
+    """The size from which on StyleGAN1 doubles the size and convolves in one step."""
+    return {"auto": FUSED_FROM, "all": 8, "none": 2**31}[fused_scale]
 
 
 def stylegan2_layer(index: int) -> str:

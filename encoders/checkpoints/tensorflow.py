@@ -27,7 +27,12 @@ from latentmap.encoders.checkpoints.conversion import (
     Network,
     Recognised,
 )
-from latentmap.encoders.checkpoints.descriptions import described, described_mapping, shown
+from latentmap.encoders.checkpoints.descriptions import (
+    described,
+    described_mapping,
+    in_words,
+    shown,
+)
 from latentmap.encoders.checkpoints.foreign import ForeignFile
 from latentmap.encoders.checkpoints.kernels import STYLEGAN1_TAPS, STYLEGAN2_TAPS
 from latentmap.encoders.checkpoints.tensorflow_names import stylegan1_name, stylegan2_name
@@ -38,6 +43,7 @@ from latentmap.encoders.checkpoints.values import (
     text_digest,
 )
 from latentmap.encoders.checkpoints.views import as_tensor, translate
+from latentmap.errors import CheckpointError
 
 FORMAT = "NVIDIA's stylegan, stylegan2 or stylegan2-ada for TensorFlow"
 
@@ -132,6 +138,11 @@ def _convert(networks: tuple[Network, ...], records: Mapping[str, Record]) -> Co
     arguments = _arguments(records[generator.name])
     check_fixed(arguments, _FIXED)
     notes = [] if generator.name == "Gs" else ["the file's Gs is no generator: G was taken"]
+    if arguments.get("randomize_noise") is True:
+        notes.append(
+            "the network was made to draw its noise anew for every image: here an image has the "
+            "maps of the file; --noise random draws others for every image"
+        )
     if generator.kind == STYLEGAN1:
         return _convert_stylegan1(generator, arguments, notes)
     return _convert_stylegan2(generator, arguments, notes)
@@ -142,6 +153,10 @@ def _convert_stylegan1(
 ) -> Converted:
     check_taps(arguments, "blur_filter", STYLEGAN1_TAPS)
     fused = arguments.get("fused_scale", "auto")
+    if fused not in ("auto", True, False):
+        raise CheckpointError(
+            f"fused_scale is {in_words(fused)}, not auto, True or False: the file is damaged"
+        )
     tensors, others = translate(generator.tensors, partial(stylegan1_name, fused=fused))
     notes += _checked_others(others)
     multiplier = positive(arguments, "mapping_lrmul", MULTIPLIER)

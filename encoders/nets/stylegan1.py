@@ -21,13 +21,14 @@ from latentmap.encoders.nets.stylegan_mapping import Dense, MappingNetwork
 from latentmap.encoders.nets.stylegan_synthesis import Growth, SynthesisNetwork
 
 _BLUR = (0.25, 0.5, 0.25)
+_EPSILON = 1e-8
 
 
 class StyleGAN1(nn.Module):
     """A mapping network and a synthesis network, as ``config`` describes them.
 
-    ``config``: what ``MappingNetwork`` takes, ``image_shape``, and ``channels`` (the widths from 4
-    pixels to the full size).
+    ``config``: what ``MappingNetwork`` and ``SynthesisNetwork`` take, and
+    ``instance_norm_epsilon``, which is 1e-8 where it is absent.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -46,9 +47,13 @@ class Synthesis(SynthesisNetwork):
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
+        epsilon = float(config.get("instance_norm_epsilon", _EPSILON))
+        if not 0 < epsilon < 1:
+            raise ValueError(f"instance_norm_epsilon is between 0 and 1, not {epsilon}")
         inputs = None
         for r, width in zip(self.resolutions, self.widths, strict=True):
-            self.add_module(f"b{r}", Block(inputs, width, r, config["latent_dim"]))
+            block = Block(inputs, width, r, w_dim=config["latent_dim"], epsilon=epsilon)
+            self.add_module(f"b{r}", block)
             inputs = width
         self.torgb = ToRGB(self.widths[-1], self.colors)
 
@@ -74,16 +79,18 @@ class Synthesis(SynthesisNetwork):
 class Block(nn.Module):
     """The layers of one resolution: the constant or ``conv0``, ``epi0``, ``conv1``, ``epi1``."""
 
-    def __init__(self, inputs: int | None, outputs: int, resolution: int, w_dim: int) -> None:
+    def __init__(
+        self, inputs: int | None, outputs: int, resolution: int, *, w_dim: int, epsilon: float
+    ) -> None:
         super().__init__()
         self.conv0 = None
         if inputs is None:
             self.const = nn.Parameter(torch.ones(outputs, resolution, resolution))
         else:
             self.conv0 = UpConvolution(inputs, outputs, size=3, gain=math.sqrt(2))
-        self.epi0 = Epilogue(outputs, resolution, w_dim)
+        self.epi0 = Epilogue(outputs, resolution, w_dim=w_dim, epsilon=epsilon)
         self.conv1 = Convolution(outputs, outputs, size=3, gain=math.sqrt(2))
-        self.epi1 = Epilogue(outputs, resolution, w_dim)
+        self.epi1 = Epilogue(outputs, resolution, w_dim=w_dim, epsilon=epsilon)
 
     def forward(
         self, x: Tensor | None, ws: Tensor, maps: list[Tensor | None], dtype: torch.dtype
@@ -148,10 +155,14 @@ class UpConvolution(Convolution):
 
 
 class Epilogue(nn.Module):
-    """Noise, bias, leaky ReLU, instance normalisation, and the style's scale and shift."""
+    """Noise, bias, leaky ReLU, instance normalisation, and the style's scale and shift.
 
-    def __init__(self, channels: int, resolution: int, w_dim: int) -> None:
+    ``epsilon`` is added to the variance that is divided by.
+    """
+
+    def __init__(self, channels: int, resolution: int, *, w_dim: int, epsilon: float) -> None:
         super().__init__()
+        self.epsilon = epsilon
         self.noise_weight = nn.Parameter(torch.zeros(channels))
         self.noise_const: Tensor
         self.register_buffer("noise_const", torch.randn(resolution, resolution))
@@ -166,7 +177,7 @@ class Epilogue(nn.Module):
         x = functional.leaky_relu(x + shift.to(x.dtype), 0.2)
         scale, offset = self.affine(w).chunk(2, dim=1)
         variance, mean = torch.var_mean(x.to(scale.dtype), dim=(2, 3), correction=0)
-        scale = (1 + scale) * (variance + 1e-8).rsqrt()
+        scale = (1 + scale) * (variance + self.epsilon).rsqrt()
         offset = offset - scale * mean
         return torch.addcmul(
             offset[:, :, None, None].to(x.dtype), x, scale[:, :, None, None].to(x.dtype)

@@ -48,7 +48,8 @@ class Growth:
 class SynthesisNetwork(nn.Module):
     """Images of ws, by blocks of twice the size each; a subclass gives the blocks.
 
-    ``config`` gives ``image_shape`` and ``channels``, the widths from 4 pixels to the full size.
+    ``config`` gives ``image_shape``, ``channels``, the widths from 4 pixels to the full size, and
+    ``final_tanh``, whether the images end in a tanh (absent, they do not).
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -59,6 +60,7 @@ class SynthesisNetwork(nn.Module):
         if self.resolutions[-1:] != [self.resolution]:
             raise ValueError(f"{len(self.widths)} widths are not those of {self.resolution} pixels")
         self.num_ws = count_ws(self.resolution)
+        self.final_tanh = bool(config.get("final_tanh", False))
 
     def forward(
         self,
@@ -75,7 +77,8 @@ class SynthesisNetwork(nn.Module):
         in float32.
         """
         maps = [self._noise(stored, len(ws), noise, generator) for stored in self._stored()]
-        return self._grow(Growth(0, None, None, ws, maps), dtype)
+        images = self._grow(Growth(0, None, None, ws, maps), dtype)
+        return images.tanh() if self.final_tanh else images
 
     def _grow(self, growth: Growth, dtype: torch.dtype) -> Tensor:
         """The images of some ws, from a block on."""

@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from latentmap.cli.main import main
 from latentmap.encoders import load
 from latentmap.encoders.native import read_header
-from tests.encoders import nvlabs_writer
+from tests.encoders import foreign_writers, nvlabs_writer
 from tests.encoders.foreign_writers import (
+    STYLEGAN1,
     STYLEGAN2,
     images_of,
     random_weights,
@@ -183,7 +184,37 @@ def test_a_native_file_needs_no_import(pickled):
     assert "needs no import" in refusal("import", "gan.safetensors", "--out", "again.safetensors")
 
 
+def test_what_a_file_does_not_say_is_noted_or_given(workdir):
+    config = {**STYLEGAN1, "image_shape": [3, 8, 8], "channels": [3, 2]}
+    state = foreign_writers.huangzh13(config, random_weights("stylegan1", config))
+    foreign_writers.save(state, workdir / "port.pth")
+    result = run("import", "port.pth", "--out", "assumed.safetensors")
+    assert "note: the file does not say the epsilon" in result.stderr
+    assert load("assumed.safetensors").config["instance_norm_epsilon"] == 1e-5
+    given = ["--instance-norm-epsilon", "1e-8"]
+    result = run("import", "port.pth", "--out", "given.safetensors", *given)
+    assert "epsilon" not in result.stderr
+    assert load("given.safetensors").config["instance_norm_epsilon"] == 1e-8
+    assert "instance_norm_epsilon" in run("models", "show", "given.safetensors").stdout
+    no_effect = ["import", "port.pth", "--out", "x.safetensors", "--final-tanh"]
+    assert "--final-tanh has no effect on a StyleGAN1" in refusal(*no_effect)
+
+
+def test_a_network_that_cannot_be_imported_is_described_and_declined_by_name(workdir):
+    names = ("G.initial_block", "G.blocks.0.to_style1.weight", "G.blocks.0.to_noise1.weight")
+    torch.save({"GAN": {name: torch.ones(2, 2) for name in names}}, workdir / "model_1.pt")
+    assert "StyleGAN2 generator of lucidrains" in run("import", "--inspect", "model_1.pt").stdout
+    message = refusal("import", "model_1.pt", "--out", "x.safetensors")
+    assert "model_1.pt: GAN is a StyleGAN2 generator of lucidrains' stylegan2-pytorch" in message
+    assert "cannot be converted, because its layers are others than those of" in message
+
+
 def test_wrong_usage(pickled):
+    no_effect = run("import", pickled, "--inspect", "--fused-scale", "all", code=2)
+    assert "--fused-scale has no effect with --inspect" in no_effect.stderr
+    for epsilon in ("0", "1", "nan"):
+        words = ["--out", "x.safetensors", "--instance-norm-epsilon", epsilon]
+        run("import", pickled, *words, code=2)
     assert "either --out" in run("import", pickled, code=2).stderr
     both = run("import", pickled, "--inspect", "--out", "x.safetensors", code=2)
     assert "either --out" in both.stderr

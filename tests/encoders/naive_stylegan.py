@@ -143,7 +143,7 @@ def synthesized2(weights, config, ws, *, noise):
     return image
 
 
-def synthesized1(weights, config, ws, *, noise, fused_from=128):
+def synthesized1(weights, config, ws, *, noise, fused_from=128, epsilon=1e-8):
     """One image (c, r, r) of StyleGAN 1, of ws (num_ws, w_dim); ``noise`` is one map a layer.
 
     From ``fused_from`` pixels on, upsampling is the fused transposed convolution of the first
@@ -156,7 +156,7 @@ def synthesized1(weights, config, ws, *, noise, fused_from=128):
         x = x + weights[f"{name}.noise_weight"][:, None, None] * next(maps)
         x = leaky(x + weights[f"{name}.bias"][:, None, None])
         x = x - x.mean(axis=(1, 2), keepdims=True)
-        x = x / np.sqrt((x**2).mean(axis=(1, 2), keepdims=True) + 1e-8)
+        x = x / np.sqrt((x**2).mean(axis=(1, 2), keepdims=True) + epsilon)
         scale, shift = np.split(dense(weights, f"{name}.affine", next(styles)[None])[0], 2)
         return x * (1 + scale[:, None, None]) + shift[:, None, None]
 

@@ -312,7 +312,15 @@ def test_noise_maps_that_the_file_lacks_are_drawn_the_same_every_time(
         if name.endswith("noise_const"):
             weights[name] = result.weights[name]
             assert 0.4 < weights[name].std() < 1.6
+    # What the file does not say beside them is told by other tests.
+    config = {**config, **epsilon_of(result)}
     assert_same_generator(result, family, config, weights)
+
+
+def epsilon_of(result):
+    """What the configuration says of the instance normalisation, if anything."""
+    name = "instance_norm_epsilon"
+    return {name: result.config[name]} if name in result.config else {}
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,14 @@ def test_a_network_that_was_still_growing_is_refused(tmp_path):
             converted(tmp_path / name)
 
 
+def test_a_port_without_the_filters_that_ours_has_built_in_is_refused(tmp_path):
+    weights = random_weights("stylegan1", STYLEGAN1)
+    state = foreign_writers.huangzh13(STYLEGAN1, weights)
+    save({n: v for n, v in state.items() if not n.endswith(".kernel")}, tmp_path / "network")
+    with pytest.raises(CheckpointError, match="blur_filter=None, which is not supported"):
+        converted(tmp_path / "network")
+
+
 def test_a_tensor_with_other_axes_than_its_name_promises_is_refused(tmp_path):
     state = foreign_writers.rosinality_state(STYLEGAN2, random_weights("stylegan2", STYLEGAN2))
     for name, value, promised in [

@@ -190,6 +190,7 @@ def test_without_a_moving_average_the_trained_generator_is_taken(tmp_path):
     recognised = recognise(opened(tmp_path, lambda path: save({"generator": state}, path)))
     assert recognised.convert().notes == (
         "the file holds no moving average generator_smooth: generator was taken",
+        "the file does not say final_tanh: none was assumed (--final-tanh)",
     )
 
 

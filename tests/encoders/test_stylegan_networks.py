@@ -148,6 +148,26 @@ def test_stylegan1_is_that_of_the_formulas(gradients):
     assert_images_close(network.synthesis(ws).detach(), expected, images_rounding(network, ws))
 
 
+def test_the_epsilon_of_the_instance_normalisation_is_that_of_the_formulas():
+    network = network_of(1, instance_norm_epsilon=0.1)
+    ws = codes_of(network, 1)
+    weights = arrays(network)
+    noise = [weights[name] for name in weights if name.endswith("noise_const")]
+    expected = synthesized1(weights, CONFIG, ws[0].numpy(), noise=noise, epsilon=0.1)
+    expected = torch.from_numpy(expected)[None]
+    assert_images_close(network.synthesis(ws), expected, images_rounding(network, ws))
+    assert (network_of(1).synthesis(ws) - expected).abs().max() > 0.01
+    with pytest.raises(ValueError, match="instance_norm_epsilon is between 0 and 1, not 0"):
+        network_of(1, instance_norm_epsilon=0)
+
+
+@pytest.mark.parametrize("generation", NETWORKS)
+def test_a_final_tanh_is_applied_to_the_images(generation):
+    network = network_of(generation, final_tanh=True)
+    ws = codes_of(network, 2)
+    assert torch.equal(network.synthesis(ws), network_of(generation).synthesis(ws).tanh())
+
+
 def test_the_fused_upsampling_of_stylegan1_is_the_plain_one_with_a_flipped_weight():
     network = network_of(1)
     ws = codes_of(network, 1)
