@@ -45,15 +45,21 @@ def models(context: click.Context) -> None:
 def list_models(folder: Path, as_json: bool) -> None:
     """List the bundled models, which every command knows by name, and the model files of a folder.
 
+    Files that hold tensors or may be checkpoints, but are no models, are named with the reason.
+
     \b
     Example:
       latentmap models list runs
     """
     from latentmap.cli.output import print_json
     from latentmap.encoders.listing import list_models as find_models
+    from latentmap.printing import printable
     from latentmap.report import Table, as_text
 
-    found = find_models(folder)
+    listing = find_models(folder)
+    found = listing.models
+    for path, reason in listing.left_out:
+        click.echo(printable(f"left out: {path.name} {reason}"), err=True)
     if as_json:
         print_json([{"name": file.name, **file.to_json()} for file in found])
         return

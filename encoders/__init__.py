@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from latentmap.model import Model
 
-__all__ = ["FAMILIES", "SPACES", "build", "find", "load"]
+__all__ = ["FAMILIES", "SPACES", "build", "find", "load", "require_family"]
 
 # Family name, as it stands in model files -> "module:Class".
 FAMILIES: dict[str, str] = {
@@ -39,22 +39,35 @@ SPACES: dict[str, tuple[str, ...]] = {
 }
 
 
+_LONGEST = 80  # Of a name that a message quotes.
+
+
 def build(family: str, config: dict[str, Any], **attributes: Any) -> Model:
     """A model of a family with fresh weights; ``config`` is what the family's network takes.
 
     Raises:
         ModelError: no such family, or a configuration that does not fit it.
     """
-    if family not in FAMILIES:
-        raise ModelError(
-            f"unknown model family {family!r}: this version knows {', '.join(FAMILIES)}"
-        )
+    require_family(family)
     module, _, name = FAMILIES[family].partition(":")
     kind = getattr(importlib.import_module(module), name)
     # A model that holds one of another family is handed what makes that.
     make = partial(kind.assemble, build=build) if hasattr(kind, "assemble") else kind
     model: Model = make(config, **attributes)
     return model
+
+
+def require_family(family: object) -> None:
+    """Passes where there is a family of this name.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if not isinstance(family, str) or family not in FAMILIES:
+        raise ModelError(
+            f"unknown model family {str(family)[:_LONGEST]!r}: this version knows "
+            f"{', '.join(FAMILIES)}"
+        )
 
 
 def find(reference: str | Path) -> Path:

@@ -10,6 +10,12 @@ from latentmap.encoders import SPACES, find
 from latentmap.encoders.bundled import bundled_models
 from latentmap.encoders.native import NativeHeader, read_header
 from latentmap.errors import ModelError
+from latentmap.files import file_kind
+
+# Where other programs keep checkpoints; the content tells what a file is.
+_CHECKPOINTS = frozenset(
+    ".bin .ckpt .gguf .h5 .hdf5 .index .keras .onnx .pb .pkl .pt .pth .tar .tflite".split()
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,16 @@ class ModelFile:
         }
 
 
+@dataclass(frozen=True)
+class Listing:
+    """The models that were found, and the files that were left out, each with the reason: what
+    follows its path in a sentence.
+    """
+
+    models: list[ModelFile]
+    left_out: list[tuple[Path, str]]
+
+
 def describe_model(reference: str | Path) -> ModelFile:
     """The file that a reference stands for, a path or the name of a bundled model.
 
@@ -61,12 +77,30 @@ def describe_model(reference: str | Path) -> ModelFile:
     return ModelFile(path.name, path, read_header(path))
 
 
-def list_models(folder: str | Path) -> list[ModelFile]:
-    """The bundled models, and the model files of a folder; other files there are passed over."""
+def list_models(folder: str | Path) -> Listing:
+    """The bundled models, and the model files of a folder; its other files that hold tensors, or
+    may be checkpoints, are left out with the reason.
+    """
     found = [ModelFile(name, path, read_header(path)) for name, path in bundled_models().items()]
-    for path in sorted(Path(folder).glob("[!.]*.safetensors")):
-        try:
-            found.append(describe_model(path))
-        except ModelError:
-            continue  # A map, a checkpoint, or somebody else's file.
-    return found
+    left_out: list[tuple[Path, str]] = []
+    for path in sorted(Path(folder).glob("[!.]*")):
+        if path.suffix.lower() == ".safetensors":
+            try:
+                found.append(describe_model(path))
+            except ModelError as error:
+                left_out.append((path, str(error).removeprefix(f"{path} ")))
+        elif path.suffix.lower() in _CHECKPOINTS and path.is_file():
+            left_out.append((path, _no_model(path)))
+    return Listing(found, left_out)
+
+
+def _no_model(path: Path) -> str:
+    """Why a file that may be a checkpoint is no model, and what to do with it."""
+    try:
+        kind = file_kind(path)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if kind is not None and kind.broken:
+        return f"is {kind.what}: {kind.advice}"
+    what = "no model file" if kind is None else f"{kind.what}, no model file"
+    return f"is {what}: `latentmap import --inspect` tells whether it can be imported"

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentmap.encoders import build, require_family
 from latentmap.errors import ImageError, ModelError
 from latentmap.files import TensorFile
 from latentmap.frames import Frame
@@ -26,6 +27,7 @@ _FILE = TensorFile(
     error=ModelError,
     advice="give the path of a model file that `latentmap train` or `latentmap import` made, or "
     "the name of a bundled model (`latentmap models`)",
+    elsewhere="`latentmap import --inspect` tells what it is, and whether it can be imported",
 )
 
 
@@ -55,7 +57,13 @@ def save_model(
     was made.
 
     ``half`` writes the weights in float16: of a model that ``halved`` made, without another loss.
+
+    Raises:
+        ModelError: ``load`` could not make the model again: its family is not in ``FAMILIES``, or
+            makes another model of this configuration and these weights.
+        OutputError: the file cannot be written.
     """
+    _require_readable(model, path)
     header = {
         "family": model.family,
         "config": model.config,
@@ -74,6 +82,29 @@ def save_model(
         header["seen"] = {"n": len(model.seen), "fingerprint": model.seen.fingerprint}
         weights |= {_SEEN + name: part for name, part in model.seen.to_tensors().items()}
     _FILE.write(path, weights, header)
+
+
+def _require_readable(model: Model, path: str | Path) -> None:
+    """Refuses a model that nothing could read again once it is written."""
+    advice = (
+        "a model of your own needs its class in latentmap.encoders.FAMILIES, and a configuration "
+        "from which that class makes it"
+    )
+    try:
+        weights = model.network.state_dict()
+        again = build(model.family, dict(model.config), frame=model.frame, weights=weights)
+        # What a file has to say of every model, whatever its family needs.
+        _ = model.config["latent_dim"], model.config["image_shape"]
+    except (KeyError, ModelError) as error:
+        missing = f"its configuration has no {error}" if isinstance(error, KeyError) else str(error)
+        raise ModelError(
+            f"{path} is not written, for nothing could read it again: {missing}; {advice}"
+        ) from None
+    if again.fingerprint != model.fingerprint:
+        raise ModelError(
+            f"{path} is not written, for nothing could read it again: the family {model.family!r} "
+            f"makes another model of this one's configuration and weights; {advice}"
+        )
 
 
 def add_box(path: str | Path, other: Model, box: str) -> None:
@@ -143,12 +174,13 @@ def is_half(path: str | Path) -> bool:
 
 def _parse(path: str | Path, header: dict[str, Any]) -> NativeHeader:
     try:
-        config = header["config"]
+        config, family = header["config"], header["family"]
+        require_family(family)
         # What every family has, and what is shown of a model that is not loaded.
         if type(config["latent_dim"]) is not int or len(config["image_shape"]) != 3:
             raise TypeError("latent_dim is one number, image_shape three")
         return NativeHeader(
-            header["family"],
+            family,
             config,
             Frame.from_json(header["frame"]),
             header["fingerprint"],
@@ -156,5 +188,7 @@ def _parse(path: str | Path, header: dict[str, Any]) -> NativeHeader:
             {str(name): Frame(str(box)).name for name, box in header.get("views", {}).items()},
             header["seen"]["n"] if "seen" in header else None,
         )
+    except ModelError as error:
+        raise ModelError(f"{path} cannot be used: {error}") from None
     except (AttributeError, KeyError, TypeError, ImageError) as error:
         raise ModelError(f"{path} does not describe its model as it should: {error}") from None

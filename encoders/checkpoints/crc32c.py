@@ -25,7 +25,7 @@ def masked_crc32c(data: memoryview | bytes) -> int:
 
 
 def _byte_table() -> np.ndarray:
-    table = np.arange(256, dtype=np.uint32)
+    table: np.ndarray = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         table = table >> 1 ^ np.where(table & 1, np.uint32(_POLYNOMIAL), np.uint32(0))
     return table
@@ -54,8 +54,8 @@ def _crc32c(data: np.ndarray) -> int:
 
 def _zeros(count: int) -> np.ndarray:
     """What ``count`` bytes of zeros make of a CRC: a matrix, given by what each bit becomes."""
-    result = step = np.uint32(1) << _BITS
-    step = _TABLE[step & 0xFF] ^ step >> 8
+    result: np.ndarray = np.uint32(1) << _BITS
+    step: np.ndarray = _TABLE[result & 0xFF] ^ result >> 8
     while count:
         if count & 1:
             result = _apply(step, result)

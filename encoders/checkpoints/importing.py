@@ -24,11 +24,11 @@ from latentmap.encoders.checkpoints.tensorflow_bundle import find_bundle, read_b
 from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.errors import CheckpointError, ModelError
 from latentmap.files.kinds import (
+    CHECKPOINTS,
     HDF5,
     KERAS_ARCHIVE,
-    PICKLE,
     SAFETENSORS,
-    TORCH,
+    TABLE,
     ZIP,
     FileKind,
     file_kind,
@@ -151,9 +151,9 @@ def _make(
 
 def _inspect(path: Path) -> Checkpoint:
     index = find_bundle(path)
-    if index is not None:
+    kind = _kind(index or path)
+    if index is not None and kind in (None, TABLE):
         return _inspect_bundle(index)
-    kind = _kind(path)
     if kind in (HDF5, KERAS_ARCHIVE):
         recognised = read_keras_split_vae(path)
         if recognised is None:
@@ -232,7 +232,7 @@ def _kind(path: Path) -> FileKind | None:
         raise CheckpointError(f"there is no file {path}: give the path of a checkpoint") from None
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
-    if kind in (None, HDF5, KERAS_ARCHIVE, PICKLE, SAFETENSORS, TORCH, ZIP):
+    if kind in (None, *CHECKPOINTS, SAFETENSORS, ZIP):
         return kind
     what = kind.what if kind.broken else f"{kind.what}, and no checkpoint that can be imported"
     raise CheckpointError(f"{path} is {what}: {kind.advice or 'give the path of a checkpoint'}")

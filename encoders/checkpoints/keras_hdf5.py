@@ -126,12 +126,11 @@ def _read(place: _Place, file: Any) -> KerasWeights | None:
         return KerasWeights("Keras HDF5 model", _layers(place, arrays), _description(place, file))
     if any(_is_group(file, name) for name in _KERAS3_GROUPS):
         arrays = (
-            (name_keras3(name), item)
+            ("/".join(name_keras3(name)), item)
             for name, item in _datasets(place.path, file)
             if not is_beside_layers(name)
         )
-        named = (("/".join(name), item) for name, item in arrays)
-        return KerasWeights("Keras 3 weights", _layers(place, named))
+        return KerasWeights("Keras 3 weights", _layers(place, arrays))
     return None
 
 

@@ -74,7 +74,7 @@ def _name_layers(layers: Mapping[int, Mapping[str, Variable]]) -> dict[str, Tens
     if len(own) == len(variables) and all(map(NAME.fullmatch, own)):
         return own
     kinds = [_kind(arrays) for arrays in ordered]
-    named = {}
+    named: dict[str, TensorView] = {}
     for place, (kind, arrays) in enumerate(zip(kinds, ordered, strict=True)):
         if _is_transposed(kinds, place):
             kind = "conv2d_transpose"

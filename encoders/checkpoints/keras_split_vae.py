@@ -1,10 +1,11 @@
 """Split-VAEs as they were published: Keras's weights, made a model of ours.
 
 The code at github.com/asperti/Split-VAE, and the same at asperti/We_love_latent_space, saves one
-checkpoint of three nested models: the encoder from an image to an embedding, the latent layers from that
-to a code and back, and the decoder from an embedding to an image. The file does not say how layers
-are connected. Keras numbers those of one kind as they are made, and the code makes them in the
-order of ``PublishedSplitVAE``: in a block the shortcut comes last, and means come before variances.
+checkpoint of three nested models: the encoder from an image to an embedding, the latent layers from
+that to a code and back, and the decoder from an embedding to an image. Weights do not say how
+layers are connected. Keras numbers those of one kind as they are made, and the code makes them in
+the order of ``PublishedSplitVAE``: in a block the shortcut comes last, and means come before
+variances.
 """
 
 from __future__ import annotations

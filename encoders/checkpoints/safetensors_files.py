@@ -1,4 +1,4 @@
-"""Files of safetensors, latentmap's own and others': tensors by name, and a few words about them."""
+"""Files of safetensors, latentmap's own and others': tensors by name, and what wrote them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def open_safetensors(path: Path) -> tuple[ForeignFile, str | None]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {}
-            for name in file.keys():  # noqa: SIM118  # It is no dictionary.
+            for name in file.keys():  # It is no dictionary.
                 piece = file.get_slice(name)
                 tensors[name] = _view(path, name, tuple(piece.get_shape()), piece.get_dtype())
     except (SafetensorError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Tables of sorted keys in LevelDB's format, in which TensorFlow keeps the index of a checkpoint."""
+"""Tables of sorted keys in LevelDB's format, as TensorFlow keeps the index of a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from latentmap.encoders.checkpoints.budget import Budget
 from latentmap.encoders.checkpoints.crc32c import masked_crc32c
 from latentmap.encoders.checkpoints.protobuf import read_varint
 from latentmap.errors import CheckpointError
+from latentmap.files.kinds import TABLE_MAGIC
 
 _FOOTER = 48
 _TRAILER = 5  # A byte for the compression, and a CRC.
@@ -21,8 +22,11 @@ def read_table(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     Raises:
         CheckpointError: it is damaged, cut off or compressed, which TensorFlow's are not.
     """
-    if len(data) < _FOOTER:
-        raise CheckpointError("it is cut off: get it again")
+    if data[-len(TABLE_MAGIC) :] != TABLE_MAGIC or len(data) < _FOOTER:
+        raise CheckpointError(
+            "it does not end as the index of a TensorFlow checkpoint does: it is cut off, or of "
+            "another kind"
+        )
     footer = data[-_FOOTER:]
     position = 0
     # First the place of a block that is not needed, then that of the blocks' own index.

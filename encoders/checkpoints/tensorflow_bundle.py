@@ -19,8 +19,8 @@ import torch
 from latentmap.encoders.checkpoints.budget import Budget
 from latentmap.encoders.checkpoints.crc32c import masked_crc32c
 from latentmap.encoders.checkpoints.descriptions import shown
-from latentmap.encoders.checkpoints.protobuf import content, fields, number, read_varint
 from latentmap.encoders.checkpoints.object_graph import object_names
+from latentmap.encoders.checkpoints.protobuf import content, fields, number, read_varint
 from latentmap.encoders.checkpoints.table import read_table
 from latentmap.encoders.checkpoints.tensors import MAX_DIMENSIONS, Storage
 from latentmap.encoders.checkpoints.values import TensorView
@@ -58,7 +58,9 @@ class Variable:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A checkpoint: its variables by name (the way to them through its objects), and the files that it consists of, the index first."""
+    """A checkpoint: its variables by the way to them through its objects, and the files that it
+    consists of, the index first.
+    """
 
     variables: Mapping[str, Variable]
     files: tuple[Path, ...]

@@ -13,7 +13,7 @@ from typing import Final
 
 _HEAD = 4096
 _LONGEST_HEADER = 100_000_000  # Of safetensors, by its format.
-_TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # What a table of LevelDB ends with.
+TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # What a table of LevelDB ends with.
 _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 # What texts that are pickles of protocol 0 begin with: a mark, or a name, and the end of the line.
 _OLD_PICKLE = re.compile(r"\(?[dl(]p\d+\n|\(?c[\w.]+\n\w+\n|[(\]}cl][^ ]{0,40}$|[IFVS][^\n]*\n[.p]")
@@ -58,6 +58,8 @@ TORCH: Final = FileKind("torch", "a file of torch.save")
 ZIP: Final = FileKind("zip", "a zip archive", _UNPACK)
 KERAS_ARCHIVE: Final = FileKind("keras", "a model that Keras 3 saved whole")
 TABLE: Final = FileKind("table", "the index of a TensorFlow checkpoint")
+# What may hold the weights of a network, beside safetensors; its readers tell more.
+CHECKPOINTS: Final = (HDF5, KERAS_ARCHIVE, PICKLE, TABLE, TORCH)
 
 # In this order; what a signature starts with comes after it.
 _SIGNATURES: tuple[tuple[bytes, FileKind], ...] = (
@@ -95,7 +97,7 @@ def file_kind(path: str | Path) -> FileKind | None:
     with Path(path).open("rb") as file:
         head = file.read(_HEAD)
         size = file.seek(0, 2)
-        file.seek(max(0, size - len(_TABLE_MAGIC)))
+        file.seek(max(0, size - len(TABLE_MAGIC)))
         tail = file.read()
     if not head:
         return EMPTY
@@ -104,7 +106,7 @@ def file_kind(path: str | Path) -> FileKind | None:
             return kind
     if head.startswith(b"PK\x03\x04"):
         return _zip_kind(head)
-    if tail == _TABLE_MAGIC:
+    if tail == TABLE_MAGIC:
         return TABLE
     return _binary_kind(head) or _text_kind(head)
 
@@ -172,7 +174,7 @@ def _text_kind(head: bytes) -> FileKind | None:
         text = stripped.decode("utf-8")
     except UnicodeDecodeError as error:
         # A letter that the end of the head cuts in two is no reason.
-        if error.start < len(stripped) - 4:
+        if len(head) < _HEAD or error.start < len(stripped) - 4:
             return None
         text = stripped[: error.start].decode("utf-8")
     if not all(letter.isprintable() or letter.isspace() for letter in text):

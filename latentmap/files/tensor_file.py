@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from latentmap.errors import LatentmapError
+from latentmap.files.kinds import CHECKPOINTS, EMPTY, SAFETENSORS, file_kind
 from latentmap.files.writing import replace_atomic
 
 _KEY = "latentmap"
@@ -26,13 +27,15 @@ _KEY = "latentmap"
 class TensorFile:
     """One kind of file: its name, its newest format, and how to speak of what is wrong with it.
 
-    ``error`` is raised with one line, ``advice`` says how to get such a file.
+    ``error`` is raised with one line, ``advice`` says how to get such a file, ``elsewhere`` what to
+    do with another program's that may be meant (by default the same).
     """
 
     kind: str
     format: int
     error: type[LatentmapError]
     advice: str
+    elsewhere: str = ""
 
     def write(
         self, path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]
@@ -78,17 +81,15 @@ class TensorFile:
         except FileNotFoundError:
             raise self.error(f"there is no {self.kind} file {path}: {self.advice}") from None
         except (SafetensorError, OSError) as error:
-            raise self.error(
-                f"{path} is no readable safetensors file: it is cut off or of another kind "
-                f"({error}); {self.advice}"
-            ) from None
+            raise self.error(f"{path} is {self._unreadable(path, error)}") from None
         try:
             header = json.loads(metadata[_KEY])
             kind, version = header["kind"], header["format"]
             newer = version > self.format
-        except (KeyError, TypeError, json.JSONDecodeError):
+        except (KeyError, TypeError, json.JSONDecodeError, RecursionError):
             raise self.error(
-                f"{path} is a safetensors file, but no {self.kind} of latentmap: {self.advice}"
+                f"{path} is a safetensors file, but no {self.kind} of latentmap: "
+                f"{self.elsewhere or self.advice}"
             ) from None
         if kind != self.kind:
             raise self.error(
@@ -99,3 +100,20 @@ class TensorFile:
                 f"{path} has format {version}, newer than {self.format}: update latentmap"
             )
         return header, content
+
+    def _unreadable(self, path: str | Path, error: Exception) -> str:
+        """What a file is that safetensors cannot read, and what to do."""
+        try:
+            kind = file_kind(path)
+        except OSError:
+            kind = None
+        if kind in (None, EMPTY, SAFETENSORS):
+            reason = "it is empty" if kind == EMPTY else str(error)
+            return (
+                "no readable safetensors file: it is cut off or of another kind "
+                f"({reason}); {self.advice}"
+            )
+        if kind.broken:
+            return f"{kind.what}: {kind.advice}"
+        advice = self.elsewhere if kind in CHECKPOINTS else self.advice
+        return f"{kind.what}, not a {self.kind} file: {advice or self.advice}"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from safetensors.torch import save_file
 
 from latentmap.cli.main import main
 from latentmap.encoders import load
@@ -220,3 +221,77 @@ def test_wrong_usage(pickled):
     assert "either --out" in both.stderr
     alone = run("import", pickled, "--tensors", "--out", "x.safetensors", code=2)
     assert "--tensors goes with --inspect" in alone.stderr
+
+
+def shown(*words):
+    """What a refusal and the first line of a description say of a file."""
+    return refusal("import", *words, "--out", "x.safetensors")
+
+
+def first_line(path):
+    return run("import", "--inspect", path).stdout.splitlines()[0]
+
+
+def test_a_file_of_safetensors_of_somebody_else_is_described_and_sends_nobody_in_a_circle(workdir):
+    path = workdir / "other.safetensors"
+    save_file({"a.weight": torch.ones(2, 3), "a.bias": torch.ones(2)}, path)
+    asked = refusal("models", "show", path)
+    assert "no model of latentmap: `latentmap import --inspect` tells what it is" in asked
+    text = run("import", "--inspect", path, "--tensors").stdout
+    assert text.startswith(f"{path}: cannot be imported: is of no known format")
+    assert "network: unknown network, 8 numbers in 2 tensors" in text
+    assert "a.weight  2x3" in text
+    assert "is of no known format" in shown(path)
+
+
+def test_a_model_of_latentmap_is_described_as_one(pickled):
+    run("import", pickled, "--out", "gan.safetensors")
+    assert "a model of latentmap already, which needs no import: every" in first_line(
+        "gan.safetensors"
+    )
+
+
+def test_checkpoints_of_no_known_format_are_described(workdir):
+    lightning = {
+        "pytorch-lightning_version": "2.4.0",
+        "state_dict": {"model.fc.weight": torch.ones(3, 4)},
+        "hyper_parameters": {"latent_dim": 16},
+    }
+    text = run("import", "--inspect", _torch_file(workdir, lightning)).stdout
+    assert "a checkpoint of PyTorch Lightning 2.4.0" in text
+    assert "state_dict: unknown network, 12 numbers in 1 tensors" in text
+    assert "latent_dim = 16" in text
+    array = workdir / "array.pkl"
+    array.write_bytes(pickle.dumps(np.ones(3)))
+    assert "one array or tensor" in run("import", "--inspect", array).stdout
+    assert "a list" in run("import", "--inspect", _torch_file(workdir, [1, 2])).stdout
+    found = json.loads(run("import", "--inspect", array, "--json").stdout)
+    assert found["import"]["possible"] is False
+    assert "is of no known format" in found["import"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid", "is a Git LFS pointer, not the file"),
+        (b"<html><title>Scan</title>", "is a web page ('Scan'), not the file itself: open"),
+        (b"\x89PNG\r\n\x1a\n", "is a PNG image, and no checkpoint that can be imported: give"),
+        (b"\x1f\x8b\x08", "compressed by gzip, and no checkpoint that can be imported: unpack it"),
+        (b'{"a": 1}', "is JSON text, and no checkpoint"),
+    ],
+)
+def test_what_is_no_checkpoint_is_named_everywhere(workdir, content, message):
+    path = workdir / "network.pkl"
+    path.write_bytes(content)
+    assert message in shown(path)
+    assert message in refusal("import", "--inspect", path)
+    brief = message.split(",")[0].removeprefix("is ")
+    assert brief in refusal("models", "show", path)
+    assert brief in run("models", "list").stderr
+
+
+def test_a_cut_off_file_of_safetensors_is_told_as_that(workdir):
+    path = workdir / "other.safetensors"
+    save_file({"a": torch.ones(200, 3)}, path)
+    path.write_bytes(path.read_bytes()[:-8])
+    assert "is a safetensors file that is cut off or damaged" in shown(path)

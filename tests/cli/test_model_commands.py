@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
+from safetensors.torch import save_file
 
 from latentmap.cli.main import main
 from latentmap.encoders import load
@@ -244,3 +246,25 @@ main({words!r})
     )["step"]
     run(*words[:-2], "--steps", step + 500, "--resume")
     assert (workdir / "v.safetensors").exists()
+
+
+def test_files_that_are_left_out_of_the_list_are_named_with_the_reason(workdir):
+    train("--epochs", "1", "--batch-size", "30")
+    save_file({"x": torch.zeros(2)}, "other.safetensors")
+    Path("pointer.pkl").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid")
+    Path("weights.pt").write_bytes(b"\x80\x02]q\x00.")
+    Path("bytes.ckpt").write_bytes(b"\x01\x02")
+    Path("notes.txt").write_text("of no interest")
+    for words in ([], ["--json"]):
+        result = run("models", "list", *words)
+        assert "vae.safetensors" in result.stdout
+        lines = result.stderr.splitlines()
+        assert [line.split(" is ")[0] for line in lines] == [
+            "left out: bytes.ckpt",
+            "left out: other.safetensors",
+            "left out: pointer.pkl",
+            "left out: weights.pt",
+        ]
+        assert "no model of latentmap" in lines[1]
+        assert "a Git LFS pointer" in lines[2]
+        assert "is a pickle, no model file: `latentmap import --inspect` tells" in lines[3]

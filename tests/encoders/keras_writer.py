@@ -106,3 +106,45 @@ def write_weights(path, models: Models):
             group.attrs["weight_names"] = [array.encode() for array in arrays]
             for array, values in arrays.items():
                 group.create_dataset(array, data=values)
+
+
+def write_whole(path, models: Models, *, config=None, end=":0"):
+    """Writes what ``save`` of the whole model writes into HDF5: an optimizer beside the weights."""
+    with h5py.File(path, "w") as file:
+        if config is not None:
+            file.attrs["model_config"] = config
+        weights = file.create_group("model_weights")
+        weights.attrs["layer_names"] = [name.encode() for name in models]
+        for name, arrays in models.items():
+            for array, values in arrays.items():
+                weights.create_dataset(f"{name}/{array.removesuffix(':0')}{end}", data=values)
+        file.create_dataset("optimizer_weights/Adam/iter:0", data=np.int64(7))
+
+
+ORDER = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
+
+
+def layers_of(arrays):
+    """The arrays of each layer, by its kind, in the order in which the layers were made."""
+    layers = {}
+    for name, values in arrays.items():
+        layer, _, array = name.removesuffix(":0").rpartition("/")
+        kind = layer.rpartition("/")[2].rstrip("0123456789").rstrip("_")
+        layers.setdefault(layer, (kind, {}))[1][array] = values
+    return list(layers.values())
+
+
+def write_keras3(path, models: Models, *, group="layers"):
+    """Writes what ``save_weights`` of Keras 3 writes: layers are numbered within their model."""
+    with h5py.File(path, "w") as file:
+        for number, arrays in enumerate(models.values()):
+            model = f"functional_{number}" if number else "functional"
+            made = Counter()
+            for kind, layer in layers_of(arrays):
+                name = f"{kind}_{made[kind]}" if made[kind] else kind
+                made[kind] += 1
+                ordered = [layer[array] for array in ORDER if array in layer]
+                for place, values in enumerate(ordered):
+                    file[f"{group}/{model}/layers/{name}/vars/{place}"] = values
+        file["layers/functional/layers/sampling/seed_generator/vars/0"] = np.zeros(2, np.uint32)
+        file["optimizer/vars/0"] = np.int64(7)

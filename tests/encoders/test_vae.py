@@ -5,12 +5,15 @@ import pytest
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from latentmap.encoders import FAMILIES, build, load
 from latentmap.encoders.native import add_box, read_header, save_model
 from latentmap.errors import ModelError, OutputError
 from latentmap.files import tensor_file
 from latentmap.frames import Frame
+from latentmap.model import Model
+from latentmap.model.digests import model_digest
 from latentmap.model.testing import check_model
 
 DENSE = {"architecture": "dense", "image_shape": [1, 28, 28], "latent_dim": 16, "widths": [64, 32]}
@@ -152,6 +155,7 @@ def test_a_safetensors_file_of_somebody_else_is_refused(tmp_path):
             {"family": "flow"},
             "unknown model family 'flow': this version knows gan, ",
         ),
+        ({"family": ["vae"]}, "cannot be used: unknown model family .*'vae'"),
         ({"family": "split-vae"}, "this is no split-vae model: its configuration or weights"),
         ({"config": {**DENSE, "widths": [10**9]}}, "this is no vae model: its configuration or"),
         ({"frame": {}}, "does not describe its model as it should: a frame has a name"),
@@ -174,6 +178,61 @@ def test_a_header_that_does_not_fit_is_refused_before_anything_is_allocated(
     save_file(tensors, path, metadata={"latentmap": json.dumps({**header, **change})})
     with pytest.raises(ModelError, match=message):
         load(path)
+
+
+class Foreign(Model):
+    """A model of somebody's own, in no table."""
+
+    family = "mine"
+
+    def __init__(self, config):
+        sizes = {"latent_dim": 2, "image_shape": (1, 8, 8)}
+        super().__init__(nn.Linear(2, 2), name="mine", config=config, **sizes)
+
+    def _decode(self, codes):
+        return codes.new_zeros(len(codes), 1, 8, 8)
+
+
+class Namesake(Foreign):
+    family = "vae"
+
+
+class Own(Foreign):
+    """As the table of families asks for it; ``shift`` is in neither configuration nor weights."""
+
+    def __init__(self, config, *, shift=0.0, name=None, frame=None, weights=None):
+        super().__init__(config)
+        self.network.load_state_dict(weights or {"weight": torch.eye(2), "bias": torch.zeros(2)})
+        self.fingerprint = model_digest(self.family, config, self.frame, self.network)
+        self.fingerprint += str(shift)
+
+
+SIZES = {"latent_dim": 2, "image_shape": [1, 8, 8]}
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Foreign(SIZES), "unknown model family 'mine': this version knows gan, "),
+        (Namesake(SIZES), "this is no vae model: its configuration or weights do not fit"),
+    ],
+)
+def test_a_model_that_nothing_could_read_again_is_not_written(tmp_path, model, message):
+    path = tmp_path / "mine.safetensors"
+    with pytest.raises(ModelError, match=f"is not written, for .*: {message}.*FAMILIES"):
+        save_model(model, path, training={})
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_family_of_ones_own_is_written_once_it_is_in_the_table(tmp_path, monkeypatch):
+    monkeypatch.setitem(FAMILIES, "mine", f"{__name__}:Own")
+    path = tmp_path / "mine.safetensors"
+    save_model(Own(SIZES), path, training={})
+    assert load(path).fingerprint == Own(SIZES).fingerprint
+    with pytest.raises(ModelError, match="nothing could read it again: its configuration has no"):
+        save_model(Own({"latent_dim": 2}), path, training={})
+    with pytest.raises(ModelError, match="makes another model of this one's configuration"):
+        save_model(Own(SIZES, shift=1.0), path, training={})
 
 
 def test_the_table_of_families_names_classes_that_say_the_same():
