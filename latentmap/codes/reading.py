@@ -13,6 +13,7 @@ import numpy as np
 
 from latentmap.codes.codes import Codes, Space
 from latentmap.errors import SpaceError
+from latentmap.files import file_kind
 from latentmap.frames import Frame
 
 
@@ -31,6 +32,9 @@ def read_codes(path: str | Path, *, space: Space, frame: Frame | None = None) ->
     if path.suffix not in (".npz", ".h5"):
         raise SpaceError(f"{path} must end in .npz or .h5: give a file of `cache export`")
     try:
+        kind = file_kind(path)
+        if kind is not None and kind.broken:
+            raise ValueError(f"it is {kind.what}: {kind.advice}")
         content = _read_npz(path) if path.suffix == ".npz" else _read_hdf5(path)
         if content.ids.ndim != 1:
             raise ValueError(f"ids of shape {content.ids.shape}")

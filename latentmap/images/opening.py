@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from latentmap.errors import ImageError
+from latentmap.files.kinds import EMPTY, file_kind
 from latentmap.images.archives import ZipImages
 from latentmap.images.arrays import digits, open_hdf5, open_idx, open_numpy
 from latentmap.images.attributes import select_where
@@ -79,6 +80,9 @@ def _open_container(path: str | Path) -> Container:
         return FolderImages(path)
     if not path.exists():
         raise ImageError(f"{path} does not exist: give {_SOURCES}")
+    kind = file_kind(path)
+    if kind not in (None, EMPTY) and kind.broken:
+        raise ImageError(f"{path} is {kind.what}: {kind.advice}")
     suffix = path.suffix.lower()
     if suffix == ".zip":
         return ZipImages(path)
@@ -88,8 +92,11 @@ def _open_container(path: str | Path) -> Container:
         return PackedImages(path) if is_pack(path) else open_hdf5(path, name)
     if suffix in (".idx", ".gz") or "ubyte" in path.name:
         return open_idx(path)
-    one = "is one image" if suffix in SUFFIXES else "is of no kind that is known"
-    raise ImageError(f"{path} {one}: give {_SOURCES}")
+    if suffix in SUFFIXES:
+        what = "one image"
+    else:
+        what = "of no kind that is known" if kind is None or kind.name == "text" else kind.what
+    raise ImageError(f"{path} is {what}: give {_SOURCES}")
 
 
 def _split_name(path: Path) -> tuple[Path, str | None]:

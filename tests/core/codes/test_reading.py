@@ -147,6 +147,13 @@ def test_a_file_that_is_missing_cut_off_or_foreign_is_refused(tmp_path, name):
             read_codes(path, space=SPACE)
 
 
+def test_a_download_that_went_wrong_is_named(tmp_path):
+    path = tmp_path / "c.npz"
+    path.write_bytes(b"<html><title>Sign in</title>")
+    with pytest.raises(SpaceError, match=r"\(it is a web page \('Sign in'\), not the"):
+        read_codes(path, space=SPACE)
+
+
 def test_a_file_without_ids_or_of_another_kind_is_refused(tmp_path):
     np.savez(tmp_path / "c.npz", ids="1.png", codes=VECTORS)
     with pytest.raises(SpaceError, match=r"cannot be read as ids and codes \(ids of shape"):

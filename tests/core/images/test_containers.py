@@ -317,6 +317,10 @@ def make(tmp_path, kind):
         write_files(path, {"train-images-idx3-ubyte.gz": b"x"})
     elif kind in ("fake.zip", "fake.h5", "fake.npy", "fake.npz", "one.png", "notes.txt"):
         path.write_bytes(b"hello")
+    elif kind == "weights.pkl":
+        path.write_bytes(b"\x80\x04}.")
+    elif kind == "faces.zip":
+        path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid")
     elif kind == "none.zip":
         write_zip(path, {"readme.txt": b"hello"})
     return path
@@ -335,6 +339,8 @@ def make(tmp_path, kind):
         ("fake.npz", "fake.npz cannot be read as an array of numbers"),
         ("one.png", "one.png is one image: give a folder"),
         ("notes.txt", "notes.txt is of no kind that is known: give a folder"),
+        ("weights.pkl", "weights.pkl is a pickle: give a folder"),
+        ("faces.zip", "faces.zip is a Git LFS pointer, not the file itself: run"),
     ],
 )
 def test_what_cannot_be_opened_says_what_to_do(tmp_path, kind, message):
