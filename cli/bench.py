@@ -30,6 +30,7 @@ from latentmap.cli.search_options import (
     decoder_precision_option,
     search_options,
 )
+from latentmap.cli.unseen import tell_seen, unseen_option
 
 if TYPE_CHECKING:
     from latentmap.expressiveness import Expressiveness
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     "images as --data takes them, as faces.zip:256 for 256 random ones. Repeat it for several.",
 )
 @functools.partial(data_options, required=False)  # For support sets that hold no images.
+@unseen_option
 @click.option(
     "--methods",
     type=NameList("method", METHODS),
@@ -88,6 +90,7 @@ def bench(
     references: tuple[str, ...],
     set_texts: tuple[str, ...],
     data: DataOptions,
+    unseen: bool,
     methods: tuple[Any, ...],
     search: SearchOptions,
     encoder: str | None,
@@ -141,7 +144,7 @@ def bench(
     options = BenchOptions(methods=methods or None, search=search.to_library())
     results = measure(
         models,
-        asked.open(seed=seed),
+        asked.open(seed=seed, unseen_by=models if unseen else ()),
         CoderOptions(cache, batch_size=batch_size).open(data),
         options=replace(options, own=asked.own or options.own),
         encoder=None if encoder is None else load(encoder, device=device),
@@ -170,6 +173,9 @@ def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: O
     from latentmap.report import as_text
 
     warn_skipped(list(dict.fromkeys(s for one in results for t in one.sets for s in t.skipped)))
+    for scores in results[0].sets:
+        n_seen = results[0].record["n_seen"][scores.name]
+        tell_seen(n_seen, len(scores.ids), f"images of {scores.name}")
     for name, left_out in results[0].record["left_out"].items():
         warn(f"{name} has no encoder: left out {', '.join(left_out)}")
     if outputs.figures is not None:

@@ -11,9 +11,11 @@ import click
 
 from latentmap.cli.data_options import DataOptions
 from latentmap.cli.options import refuse_given
+from latentmap.cli.unseen import unseen_images
 
 if TYPE_CHECKING:
     from latentmap.expressiveness.image_sets import ImageSet, SetName
+    from latentmap.model import Model
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,13 @@ class BenchSets:
                 "set as --set"
             )
         if all(support_sets):
-            choices = ("split", "limit", "group_by", "attributes", "where")
+            choices = ("split", "limit", "group_by", "attributes", "where", "unseen")
             refuse_given(context, choices, "where no --set is a data set")
         return cls(names, data, own[0] if own else None)
 
-    def open(self, *, seed: int) -> list[ImageSet]:
-        """The sets but for own images; support sets out of --data where it is given.
+    def open(self, *, seed: int, unseen_by: Sequence[Model] = ()) -> list[ImageSet]:
+        """The sets but for own images; support sets out of --data where it is given. Of data sets,
+        only images that none of ``unseen_by`` was trained on.
 
         Raises:
             LatentmapError: images are not to be had.
@@ -72,5 +75,7 @@ class BenchSets:
                 opened.append(ImageSet.of_support(support, whole, n=name.n, name=title, seed=seed))
             else:
                 images = replace(self.data, path=name.path).open()
+                if unseen_by:
+                    images = unseen_images(images, unseen_by)
                 opened.append(ImageSet.of_images(images, name.n, name=title, seed=seed))
         return opened

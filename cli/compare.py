@@ -17,12 +17,14 @@ from latentmap.cli.options import (
     seed_option,
 )
 from latentmap.cli.outputs import Outputs, report_option, result_outputs
+from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
 from latentmap.mapping.methods import METHODS
 
 
 @click.command(cls=Command)
 @click.argument("references", nargs=-1, required=True, metavar="MODEL MODEL ...")
 @compared_images
+@unseen_option
 @click.option(
     "--methods",
     type=NameList("method", METHODS),
@@ -58,6 +60,7 @@ from latentmap.mapping.methods import METHODS
 def compare(
     references: tuple[str, ...],
     data: DataOptions,
+    unseen: bool,
     samples: SamplesForAll,
     methods: tuple[str, ...],
     scored: int,
@@ -89,6 +92,7 @@ def compare(
     from latentmap.report.store import write_report
 
     samples.check(references, data)
+    check_unseen(unseen, data)
     outputs.check()
     if outputs.report is not None and not outputs.force:
         _refuse_comparison(outputs.report)
@@ -96,6 +100,8 @@ def compare(
     require_different(models)
     coder = coding.open(data)
     images, models = samples.open(models, references, data, coder, seed=seed)
+    if unseen:
+        images = unseen_images(images, models, split="test")
     result = compare_models(
         models,
         images,
@@ -107,6 +113,7 @@ def compare(
     )
     warn_skipped(result.record["skipped"])
     tell_left_out(result.record["left_out"])
+    tell_seen(result.record["n_seen"], result.n_test)
     for line in result.failed_in_words:
         warn(line)
     if outputs.report is not None:

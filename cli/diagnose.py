@@ -9,11 +9,13 @@ import click
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command
 from latentmap.cli.options import batch_size_option, device_option, json_option, precision_option
+from latentmap.cli.unseen import tell_seen, unseen_images, unseen_option
 
 
 @click.command(cls=Command)
 @click.argument("model", metavar="MODEL")
 @data_options
+@unseen_option
 @device_option
 @precision_option
 @batch_size_option
@@ -22,6 +24,7 @@ def diagnose(
     model: str,
     data: DataOptions,
     *,
+    unseen: bool,
     device: str,
     precision: Any,
     batch_size: int | None,
@@ -41,9 +44,12 @@ def diagnose(
     from latentmap.cli.progress import progress_bar
     from latentmap.diagnostics import diagnose as measure
     from latentmap.encoders import load
+    from latentmap.model import count_seen
 
     loaded = load(model, device=device)
     images = data.open()
+    if unseen:
+        images = unseen_images(images, [loaded])
     with progress_bar("measuring") as progress:
         result = measure(
             loaded,
@@ -54,7 +60,10 @@ def diagnose(
             progress=progress,
         )
     warn_skipped(result.skipped)
+    n_seen = count_seen([loaded], images.digests, images.groups)
+    tell_seen(n_seen, len(images))
     if as_json:
-        print_json({"model": model, "data": images.fingerprint, **result.to_json()})
+        made = {"model": model, "data": images.fingerprint, "n_seen": n_seen}
+        print_json({**made, **result.to_json()})
         return
     click.echo(result)

@@ -19,6 +19,7 @@ from latentmap.cli.options import (
     json_option,
     seed_option,
 )
+from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
 
 if TYPE_CHECKING:
     from latentmap.mapping import LinearMap
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 @src_override
 @dst_override
 @functools.partial(data_options, required=False)  # Samples can stand in place of images.
+@unseen_option
 @functools.partial(sample_options, fewest=2, box=False)
 @seed_option
 @functools.partial(coder_options, recorded=True)
@@ -44,6 +46,7 @@ def evaluate(
     coding: CoderOptions,
     device: str,
     as_json: bool,
+    unseen: bool,
 ) -> None:
     """Score a map on images, with 95 % intervals; those that it was fitted on are left out.
 
@@ -65,15 +68,19 @@ def evaluate(
     from latentmap.relocation import score_models
 
     samples.check(data)
+    check_unseen(unseen, data)
     linear_map = LinearMap.load(map_path)
     if samples.n is None:
         _ask_for_groups(linear_map, data, map_path)
     models = load_models_of(linear_map, src=src, dst=dst, map_path=map_path, device=device)
     coder = coding.open(data, recorded=linear_map.record.get("precision"))
     images = samples.open(data, linear_map, models, coder, seed=seed)
+    if unseen:
+        images = unseen_images(images, models)
     (scores,) = score_models([linear_map], *models, images, coder, seed=seed)
     warn_skipped(scores.record["skipped"])
     tell_left_out(scores.record["left_out"])
+    tell_seen(scores.record["n_seen"], scores.n_test)
     if as_json:
         print_json(scores.to_json())
         return

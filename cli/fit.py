@@ -12,6 +12,7 @@ from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_options import check_choices, fit_options
 from latentmap.cli.fit_request import FitRequest, Fitted, fit_request, skipped_of
 from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
+from latentmap.cli.unseen import tell_seen
 from latentmap.mapping.options import FitOptions
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
     _show(linear_map, scores, found, outputs)
     warn_skipped(skipped_of(scores.record))
     tell_left_out(scores.record["left_out"])
+    tell_seen(scores.record["n_seen"], scores.n_test)
     if outputs.as_json:
         print_json(scores.to_json())
         return

@@ -19,6 +19,7 @@ from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import IMAGES, number_option, option
 from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.options import CoderOptions, coder_options, device_option, seed_option
+from latentmap.cli.unseen import check_unseen, unseen_images, unseen_option
 
 if TYPE_CHECKING:
     from latentmap.cache import Coder
@@ -52,6 +53,7 @@ class FitRequest:
     seed: int
     device: str
     coding: CoderOptions
+    unseen: bool
 
     @property
     def alone(self) -> bool:
@@ -81,6 +83,7 @@ class FitRequest:
                     "is fitted on: leave one of them out"
                 )
         self._samples.check(self.data)
+        check_unseen(self.unseen, self.data)
 
     def load(self) -> tuple[Model, Model]:
         """The source and the target.
@@ -121,6 +124,8 @@ class FitRequest:
             if self.data.limit is not None:
                 test = test.first_of(["test"], self.data.limit)
             images, members, record["support"] = self._members(images, test, coder)
+        if self.unseen:
+            test = unseen_images(test, (source, target))
         if check is not None:
             check(len(members or images.split(self.data.fitted_split)))
         training = training_pairs(
@@ -172,15 +177,19 @@ def fit_request(command: Command, *, pairs: bool = True) -> Command:
         coding: CoderOptions,
         support: Path | None = None,
         n_pairs: int | None = None,
+        unseen: bool,
         **kwargs: Any,
     ) -> Any:
-        request = FitRequest(src, dst, data, samples, support, n_pairs, seed, device, coding)
+        request = FitRequest(
+            src, dst, data, samples, support, n_pairs, seed, device, coding, unseen
+        )
         return command(*args, request=request, **kwargs)
 
     options: list[Callable[..., Any]] = [
         src_option,
         dst_option,
         functools.partial(data_options, required=False),  # Samples can stand in place of images.
+        unseen_option,
         functools.partial(sample_options, fewest=50, box=True),
     ]
     if pairs:

@@ -25,6 +25,7 @@ from latentmap.cli.search_options import (
     decoder_precision_option,
     weighted_search_options,
 )
+from latentmap.cli.unseen import tell_seen, unseen_images, unseen_option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("reference", metavar="MODEL")
 @data_options
+@unseen_option
 @click.option(
     "--method",
     type=click.Choice(METHODS),
@@ -66,6 +68,7 @@ def invert(
     context: click.Context,
     reference: str,
     data: DataOptions,
+    unseen: bool,
     method: Any,
     space: Any,
     search: WeightedSearchOptions,
@@ -93,6 +96,7 @@ def invert(
     from latentmap.inversion import invert_images
     from latentmap.inversion.inverting import require_method
     from latentmap.inversion.section import inversion_section
+    from latentmap.model import count_seen
 
     if method == "network":
         searching = ("steps", "starts", "perceptual", "prior")
@@ -105,6 +109,8 @@ def invert(
         model = in_space(model, space)
     require_method(model, method)
     images = data.open()
+    if unseen:
+        images = unseen_images(images, [model])
     started = time.perf_counter()
     codes, pixels, inverted = invert_images(
         model,
@@ -118,7 +124,9 @@ def invert(
     _write(outputs, model, codes, pixels[:n_images], inverted)
     record = {"command": command_line(), "data": images.fingerprint}
     outputs.add_to_report(lambda: inversion_section(model, pixels, inverted, record=record))
-    made = {"model": reference, "data": images.fingerprint, "seconds": seconds}
+    n_seen = count_seen([model], images.digests, images.groups)
+    tell_seen(n_seen, len(images))
+    made = {"model": reference, "data": images.fingerprint, "seconds": seconds, "n_seen": n_seen}
     _tell(codes, inverted, outputs, made)
 
 

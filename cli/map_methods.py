@@ -11,6 +11,7 @@ from latentmap.cli.fit_options import check_choices, fit_options
 from latentmap.cli.fit_request import FitRequest, fit_request, skipped_of
 from latentmap.cli.lists import NumberList
 from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
+from latentmap.cli.unseen import tell_seen
 from latentmap.mapping.options import FitOptions
 
 
@@ -58,6 +59,7 @@ def methods(
     record = compared.results[0].scores.record
     warn_skipped(skipped_of(record))
     tell_left_out(record["left_out"])
+    tell_seen(record["n_seen"], compared.results[0].scores.n_test)
     if outputs.as_json:
         print_json(compared.to_json())
     else:
@@ -121,4 +123,5 @@ def curve(
     outputs.add_to_report(lambda: curve_section(grown))
     warn_skipped(skipped_of(grown.record))
     tell_left_out(grown.record["left_out"])
+    tell_seen(grown.record["n_seen"], grown.n_test)
     print_json(grown.to_json()) if outputs.as_json else click.echo(grown)

@@ -22,6 +22,7 @@ from latentmap.cli.options import (
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 from latentmap.cli.sector_options import center_option, threshold_option
 from latentmap.cli.support_build import STRATEGIES
+from latentmap.cli.unseen import tell_seen, unseen_images, unseen_option
 from latentmap.mapping.methods import METHODS
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ sets_options = together(
 @src_option
 @dst_option
 @data_options
+@unseen_option
 @sets_options
 @click.option(
     "--method",
@@ -123,6 +125,7 @@ def compare(
     src: str,
     dst: str,
     data: DataOptions,
+    unseen: bool,
     asked: AskedSets,
     method: str,
     seed: int,
@@ -164,6 +167,8 @@ def compare(
     model = source if asked.chosen_in == "src" else target
     images = data.open_to_fit()
     test = images.split("test")
+    if unseen:
+        test = unseen_images(test, (source, target))
     options = asked.to_library()
     options.check(model, len(images.split(data.fitted_split)))
     coder = coding.open(data)
@@ -181,6 +186,7 @@ def compare(
     tell_left_out(compared.record["left_out"])
     for warning in compared.record["warnings"]:
         warn(warning)
+    tell_seen(compared.record["n_seen"], compared.n_test)
     title = f"{source.name} to {target.name}, sets chosen in {model.name}"
     if outputs.figure is not None:
         save_support_curves(compared, outputs.figure, title=title)

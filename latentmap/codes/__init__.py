@@ -6,6 +6,7 @@ from latentmap.codes.codes import Space as Space
 from latentmap.codes.export import export_codes as export_codes
 from latentmap.codes.export import require_code_suffix as require_code_suffix
 from latentmap.codes.held_out import FITTED as FITTED
+from latentmap.codes.held_out import TRAINED as TRAINED
 from latentmap.codes.held_out import HeldOut as HeldOut
 from latentmap.codes.held_out import Seen as Seen
 from latentmap.codes.held_out import hold_out as hold_out

@@ -13,11 +13,13 @@ import numpy as np
 
 from latentmap.codes.units import contains, units_of
 
-FITTED = "fitted"
+FITTED, TRAINED = "fitted", "trained"
 # What is said of so many images that are left out, by the reason.
 WORDS = {
     FITTED: "that the map was fitted on",
     f"{FITTED}_unit": "of the groups of these",
+    TRAINED: "that a model was trained on",
+    f"{TRAINED}_unit": "of the groups of these",
 }
 
 

@@ -28,11 +28,12 @@ from latentmap.comparison.similarity import compare_codes
 from latentmap.comparison.spaces import maps_between
 from latentmap.errors import MapError, ModelError, PairError
 from latentmap.images import ImageSource, Split
+from latentmap.images.finding import positions_of
 from latentmap.mapping import Method
 from latentmap.mapping.gathering import moments_of_spaces
 from latentmap.mapping.methods import find_method
 from latentmap.mapping.moments import JointMoments
-from latentmap.model import Model
+from latentmap.model import Model, count_seen
 from latentmap.progress import Stage
 
 _EXAMPLES = 10
@@ -122,7 +123,7 @@ def compare_models(
     material = Material.of(models, images, coder, split=options.split)
     train, test = material.train, material.test
     references = references or [model.name for model in models]
-    made = _record(options, coder, material, seed) | dict(record or {})
+    made = _record(models, options, coder, material, seed) | dict(record or {})
     compared = _compared(material, options, seed)
     moments, maps = _maps(train, references, made, coder.stage)
     with coder.stage("scoring codes") as progress, threadpool_limits(1):
@@ -170,15 +171,20 @@ def _maps(
     return moments, maps
 
 
-def _record(options: CompareOptions, coder: Coder, material: Material, seed: int) -> dict[str, Any]:
+def _record(
+    models: Sequence[Model], options: CompareOptions, coder: Coder, material: Material, seed: int
+) -> dict[str, Any]:
+    images = material.images
+    judged = positions_of(images, material.test[0].ids)
     return {
         "split": options.split,
         "seed": seed,
         "precision": coder.precision,
-        "images": material.images.fingerprint,
+        "images": images.fingerprint,
         "skipped": sorted({name for codes in material.train for name in codes.skipped}),
         "n_left_out": sum(material.left_out.values()),
         "left_out": dict(material.left_out),
+        "n_seen": count_seen(models, images.digests, images.groups, among=judged),
         "versions": {name: version(name) for name in ("latentmap", "numpy", "scipy", "torch")},
     }
 

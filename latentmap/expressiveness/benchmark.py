@@ -36,7 +36,7 @@ from latentmap.expressiveness.result import (
 )
 from latentmap.inversion.inverting import decoding_errors, require_method
 from latentmap.mapping import LinearMap
-from latentmap.model import Model, generated_images, images_between
+from latentmap.model import Model, count_seen, generated_images, images_between
 
 _BATCH = 64
 _SHORT = 6  # Digits of a fingerprint that tell two models of one name apart.
@@ -97,6 +97,9 @@ def bench(
         "seed": seed,
         "search": asdict(runs.options.search),
         "targets": {image_set.name: image_set.images.fingerprint for image_set in image_sets},
+        "n_seen": {
+            one.name: count_seen(models, one.digests, one.images.groups) for one in image_sets
+        },
         "encoder": encoder and encoder.fingerprint,
         "map": mapped and {**mapped[0].provenance, "digest": mapped[0].digest},
         "left_out": {

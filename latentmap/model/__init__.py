@@ -7,6 +7,9 @@ from latentmap.model.contract import Precision as Precision
 from latentmap.model.generated import generated_images as generated_images
 from latentmap.model.generated import images_between as images_between
 from latentmap.model.generated import maker_of as maker_of
+from latentmap.model.memory import count_seen as count_seen
+from latentmap.model.memory import hold_out_seen as hold_out_seen
+from latentmap.model.memory import unseen as unseen
 from latentmap.model.sampling import decode_all as decode_all
 from latentmap.model.sampling import sample_codes as sample_codes
 from latentmap.model.seen import SeenImages as SeenImages

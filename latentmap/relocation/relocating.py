@@ -19,10 +19,10 @@ from latentmap.cache import Coder, CoderLike
 from latentmap.codes import FITTED, Codes, Seen, hold_out
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
-from latentmap.images.finding import groups_of
+from latentmap.images.finding import groups_of, positions_of
 from latentmap.mapping import FitOptions, LinearMap, fit
 from latentmap.mapping.methods import find_method
-from latentmap.model import Model
+from latentmap.model import Model, count_seen
 from latentmap.progress import Progress
 from latentmap.relocation.measuring import measure, require_models
 from latentmap.relocation.pairing import TrainingPairs, training_pairs
@@ -136,7 +136,8 @@ def score_models(
 
     Images of the units that a map was fitted on are left out, see ``hold_out``, and so are those of
     ``seen``, such as ``TrainingPairs.seen``, which knows groups; ``record["n_left_out"]`` says how
-    many were, ``record["left_out"]`` why.
+    many were, ``record["left_out"]`` why. Of the others ``record["n_seen"]`` says how many each
+    model was trained on, see ``count_seen``; ``unseen`` gives images of which none was.
 
     Raises:
         SpaceError: a map does not belong to the models.
@@ -171,6 +172,12 @@ def score_models(
     record = {
         "n_left_out": held.n_left_out,
         "left_out": dict(held.left_out),
+        "n_seen": count_seen(
+            [source, target],
+            images.digests,
+            images.groups,
+            among=positions_of(images, pairs.ids[held.positions]),
+        ),
         "score_precision": coder.precision,
     }
     return [

@@ -19,11 +19,11 @@ from latentmap.codes import Codes, HeldOut, Pairs, hold_out
 from latentmap.codes.codes import ArrayRows
 from latentmap.errors import MapError, SupportError
 from latentmap.images import ImageSource
-from latentmap.images.finding import groups_of
+from latentmap.images.finding import groups_of, positions_of
 from latentmap.intervals import Estimate
 from latentmap.mapping import FitOptions, LinearMap
 from latentmap.mapping.gathering import moments_of_pairs
-from latentmap.model import Model
+from latentmap.model import Model, count_seen
 from latentmap.progress import Stage
 from latentmap.relocation import TrainingPairs, fit_training
 from latentmap.relocation.measuring import measure
@@ -162,6 +162,12 @@ def compare_strategies(
             "scored_data": test.fingerprint,
             "n_left_out": held.n_left_out,
             "left_out": dict(held.left_out),
+            "n_seen": count_seen(
+                [training.source, training.target],
+                test.digests,
+                test.groups,
+                among=positions_of(test, scored.ids[held.positions]),
+            ),
             "built_in": str(codes.space),
             "variables": variables,
             "threshold": options.threshold,
