@@ -36,7 +36,7 @@ class Declined:
 
     def refusal(self, name: str) -> str:
         """The message for a network that stands in its file under ``name``."""
-        article = "an" if self.kind[0] in "AEIO" else "a"
+        article = "an" if self.kind[0] in "AEIOaeio" else "a"
         return (
             f"{name} is {article} {self.kind}: its file can be inspected, but it cannot be "
             f"converted, because {self.reason}"

@@ -18,13 +18,13 @@ from latentmap.encoders.checkpoints.conversion import GENERATORS, UNKNOWN, Recog
 from latentmap.encoders.checkpoints.declined import Declined, declined_kind
 from latentmap.encoders.checkpoints.descriptions import shown
 from latentmap.encoders.checkpoints.foreign import ForeignFile
-from latentmap.encoders.checkpoints.modules import named, networks_in
+from latentmap.encoders.checkpoints.modules import named
+from latentmap.encoders.checkpoints.outlines import outline
 from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.encoders.checkpoints.values import Record
 from latentmap.errors import CheckpointError
 
 _OUTLINE = 8
-_NO_FORMAT = "no format that can be imported"
 
 # What is known -> the recogniser. Each looks at the content, never at the file's name, for tensors
 # that no other format has.
@@ -47,16 +47,19 @@ def recognise(file: ForeignFile) -> Recognised:
         CheckpointError: no format fits, and no network in the file is known.
     """
     fitting = (recogniser(file) for recogniser in FORMATS.values())
-    recognised = next((found for found in fitting if found is not None), None)
-    if recognised is None:
-        recognised = Recognised(
-            _NO_FORMAT, networks_in(file.value, file.walk), partial(_give_up, file)
-        )
+    fits = next((found for found in fitting if found is not None), None)
+    unknown = CheckpointError(
+        f"{file.path} is of no known format: it holds {_outline(file.value)}; known are "
+        f"{'; '.join(FORMATS)}"
+    )
+    recognised = outline(file, unknown) if fits is None else fits
     declined = {
         network.name: kind
         for network in recognised.networks
         if network.kind in (*GENERATORS, UNKNOWN) and (kind := declined_kind(network.tensors))
     }
+    if fits is None and not declined:
+        raise unknown
     networks = tuple(
         replace(network, kind=declined[network.name].kind) if network.name in declined else network
         for network in recognised.networks
@@ -65,16 +68,7 @@ def recognise(file: ForeignFile) -> Recognised:
     if declined and not any(network.kind in GENERATORS for network in networks):
         decline = partial(_decline, *next(iter(declined.items())))
         return replace(recognised, convert=decline, convert_knowing=decline)
-    if recognised.format == _NO_FORMAT:
-        _give_up(file)
     return recognised
-
-
-def _give_up(file: ForeignFile) -> NoReturn:
-    raise CheckpointError(
-        f"{file.path} is of no known format: it holds {_outline(file.value)}; known are "
-        f"{'; '.join(FORMATS)}"
-    )
 
 
 def _decline(name: str, kind: Declined, _: Unsaid | None = None) -> NoReturn:

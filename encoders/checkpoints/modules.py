@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from latentmap.encoders.checkpoints.budget import Budget
-from latentmap.encoders.checkpoints.conversion import UNKNOWN, Network
 from latentmap.encoders.checkpoints.descriptions import described_mapping, shown
 from latentmap.encoders.checkpoints.values import Record, TensorView, as_mapping, text_digest
 from latentmap.encoders.checkpoints.views import as_tensor
@@ -32,18 +31,6 @@ def candidates(value: Any, walk: Budget) -> dict[str, Any]:
     if network_tensors(value, walk):
         return {"network": value}
     return dict(itertools.islice(named(value).items(), _CANDIDATES))
-
-
-def networks_in(value: Any, walk: Budget) -> tuple[Network, ...]:
-    """The networks of a file of no known format: the whole, its entries, or what these hold."""
-    return tuple(
-        Network(
-            outer if network is entry else f"{outer}.{inner}", UNKNOWN, tensors, class_name(network)
-        )
-        for outer, entry in candidates(value, walk).items()
-        for inner, network in candidates(entry, walk).items()
-        if (tensors := network_tensors(network, walk))
-    )
 
 
 def network_tensors(value: Any, walk: Budget) -> dict[str, TensorView]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from latentmap.encoders.checkpoints.conversion import Network, Recognised
+from latentmap.encoders.checkpoints.conversion import UNKNOWN, Network, Recognised
 from latentmap.encoders.checkpoints.descriptions import described_mapping, shown
 from latentmap.encoders.checkpoints.foreign import ForeignFile
 from latentmap.encoders.checkpoints.modules import candidates, class_name, named, network_tensors
@@ -53,7 +53,7 @@ def _networks(file: ForeignFile) -> tuple[Network, ...]:
     return tuple(
         Network(
             outer if network is entry else f"{outer}.{inner}",
-            "unknown network",
+            UNKNOWN,
             tensors,
             class_name(network),
         )

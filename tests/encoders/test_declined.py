@@ -186,6 +186,17 @@ def test_a_network_beside_a_generator_that_can_be_imported_does_not_hinder(tmp_p
     assert recognised.networks[0].kind == "StyleGAN2 generator"
 
 
+def test_the_article_is_that_of_the_kind():
+    for kind, article in [
+        ("EG3D g", "an"),
+        ("autoencoder of", "an"),
+        ("U-Net", "a"),
+        ("SPADE", "a"),
+    ]:
+        message = next(row for row in DECLINED if row.kind.startswith(kind)).refusal("x")
+        assert message.startswith(f"x is {article} {kind}")
+
+
 def test_names_that_tell_nothing_are_of_no_kind():
     assert declined_kind(["weight", "bias", "main.0.weight", "encoder.layers.0.weight"]) is None
     assert declined_kind([]) is None
