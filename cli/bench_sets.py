@@ -50,7 +50,8 @@ class BenchSets:
                 "set as --set"
             )
         if all(support_sets):
-            choices = ("split", "limit", "group_by", "attributes", "where", "unseen")
+            choices = ["split", "limit", "group_by", "attributes", "where", "unseen"]
+            choices += ["value_range"] if data.path is None else []
             refuse_given(context, choices, "where no --set is a data set")
         return cls(names, data, own[0] if own else None)
 
@@ -65,7 +66,9 @@ class BenchSets:
         from latentmap.support import SupportSet
         from latentmap.support.support_file import holds_support
 
-        whole = None if self.data.path is None else DataOptions(self.data.path).open()
+        whole = None
+        if self.data.path is not None:
+            whole = DataOptions(self.data.path, value_range=self.data.value_range).open()
         opened = []
         for name, title in zip(self.names, titles_of(self.names), strict=True):
             if name.path is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ class DataOptions:
     group_by: Path | None = None
     attributes: Path | None = None
     where: str | None = None
+    value_range: tuple[float, float] | None = None
     on_error: Literal["stop", "skip"] = "stop"
 
     def open(self) -> ImageSource:
@@ -41,6 +43,7 @@ class DataOptions:
         Raises:
             ImageError: there are no such images.
         """
+        from latentmap.cli.output import warn
         from latentmap.images import open_images
 
         assert self.path is not None, "a command without --data opens no images"
@@ -51,6 +54,8 @@ class DataOptions:
             group_by=self.group_by,
             attributes=self.attributes,
             where=self.where,
+            value_range=self.value_range,
+            notify=warn,
         )
 
     @property
@@ -83,6 +88,22 @@ class DataOptions:
 DATA_CHOICES = tuple(field.name for field in fields(DataOptions) if field.name != "path")
 
 
+def _parse_range(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    try:
+        black, white = (float(part) for part in value.split(","))
+    except ValueError:
+        black = white = math.nan
+    if not (math.isfinite(black) and math.isfinite(white) and black < white):
+        raise click.BadParameter(
+            f"{value!r} is no range: give the value of black and the value of white, such as 0,4095"
+        )
+    return black, white
+
+
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 _DATA = (
@@ -90,8 +111,8 @@ _DATA = (
         "--split",
         title=IMAGES,
         type=click.Choice(SPLITS),
-        help="Only this part: by CelebA's list_eval_partition.txt when it lies beside the images, "
-        "else 80/10/10 by a hash of the id.",
+        help="Only this part: by CelebA's list_eval_partition (.txt, .csv) when it lies with the "
+        "images, else 80/10/10 by a hash of the id.",
     ),
     number_option("--limit", title=IMAGES, help="Only the first N images of the choice."),
     option(
@@ -116,6 +137,15 @@ _DATA = (
         help='Only images with these attributes, such as "Wearing_Hat == -1 and Young == 1".',
     ),
     option(
+        "--range",
+        "value_range",
+        title=IMAGES,
+        callback=_parse_range,
+        metavar="LOW,HIGH",
+        help="The values that are black and white: 0,1 for masks, 0,4095 for 12 bits, -1,1.  "
+        "[default: what the file says]",
+    ),
+    option(
         "--on-error",
         title=IMAGES,
         type=click.Choice(("stop", "skip")),
@@ -137,7 +167,7 @@ def data_options(command: Command, *, required: bool = True) -> Command:
         title=IMAGES,
         required=required,
         metavar="PATH",
-        help="Images: a folder, a .zip, MNIST's IDX file (.gz or not), .npy, .npz, "
+        help="Images: a folder, a .zip or .tar, MNIST's IDX file (.gz or not), .npy, .npz, "
         "file.h5:/dataset, a file of `latentmap images pack`, or the word digits.",
     )
     return together("data", DataOptions, path, *_DATA)(command)
@@ -155,8 +185,9 @@ def check_choice(data: DataOptions, n: int | None, of_samples: Mapping[str, obje
     if n is None and given:
         verb, them = ("is", "it") if len(given) == 1 else ("are", "them")
         raise click.UsageError(f"{' and '.join(given)} {verb} for --samples: leave {them} out")
-    if n is not None and (data.group_by, data.attributes, data.where) != (None, None, None):
+    of_data = (data.group_by, data.attributes, data.where, data.value_range)
+    if n is not None and any(value is not None for value in of_data):
         raise click.UsageError(
-            "--group-by, --attributes and --where choose images of a data set: leave them out with "
-            "--samples"
+            "--group-by, --attributes, --where and --range choose images of a data set: leave them "
+            "out with --samples"
         )

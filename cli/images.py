@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,11 @@ from latentmap.cli.options import force_option, json_option
 from latentmap.cli.output import print_json
 from latentmap.cli.progress import progress_bar
 from latentmap.cli.view_options import ViewOptions, view_options
+
+if TYPE_CHECKING:
+    from latentmap.images import ImageSource
+
+_NAMED = 3  # Images that cannot be read; nobody repairs more at a time.
 
 
 @click.group(cls=Group)
@@ -82,12 +88,15 @@ def show(data: DataOptions, as_json: bool) -> None:
     Example:
       latentmap images show --data train-images-idx3-ubyte.gz
     """
+    from latentmap.images.formats import count_suffixes
+
     source = data.open()
     with progress_bar("reading") as progress:
         contents = source.examine(progress)
     shapes = Counter(map(tuple, contents.shapes.tolist()))
     unreadable = shapes.pop((0, 0, 0), 0)
     splits = Counter(source.splits.tolist())
+    brightness = source.brightness()
     record = {
         "path": source.path,
         "count": len(source),
@@ -98,6 +107,13 @@ def show(data: DataOptions, as_json: bool) -> None:
         ],
         "unreadable": unreadable,
         "splits": {name: splits[name] for name in SPLITS},
+        "split_rule": source.split_rule,
+        "values": [
+            {"low": extent.low, "high": extent.high, "white": extent.white}
+            for extent in brightness.extents
+        ],
+        "looked_at": brightness.looked,
+        "passed_over": len(source.passed_over),
         "packed": source.packed and source.packed.to_json(),
         "first_ids": source.ids[:3].tolist(),
     }
@@ -111,11 +127,29 @@ def show(data: DataOptions, as_json: bool) -> None:
         click.echo(f"  and {len(shapes) - 5} other sizes")
     if unreadable:
         click.echo(f"  {unreadable} whose head cannot be read")
-    click.echo("  " + ", ".join(f"{name} {splits[name]}" for name in SPLITS))
+        _list_unreadable(source)
+    if brightness.extents:
+        click.echo(f"  values {brightness}")
+    parts = ", ".join(f"{name} {splits[name]}" for name in SPLITS)
+    click.echo(f"  {parts}: {source.split_rule}")
+    if source.passed_over:
+        kinds = count_suffixes(source.passed_over)
+        click.echo(f"  {len(source.passed_over)} other files passed over: {kinds}")
     if source.packed is not None:
         view = source.packed.view
         click.echo(f"  packed: frame {view.frame.name}, {view.frame.resize}")
     click.echo(f"  fingerprint {source.fingerprint}")
+
+
+def _list_unreadable(source: ImageSource) -> None:
+    from latentmap.errors import ImageError
+
+    places = [place for place, shape in enumerate(source.shapes) if not shape.any()]
+    for place in places[:_NAMED]:
+        try:
+            source.read(place)
+        except ImageError as error:
+            click.echo(f"    {error}")
 
 
 def _list_skipped(messages: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ import errno
 import importlib
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -97,7 +98,9 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        with _noting_interrupts() as interrupts:
+        with _noting_interrupts() as interrupts, warnings.catch_warnings():
+            # Pillow speaks to programmers here; what it refuses for its size is an error anyway.
+            warnings.filterwarnings("ignore", r"Image size \(\d+ pixels\) exceeds limit")
             try:
                 return super().invoke(ctx)
             except (click.exceptions.Exit, click.ClickException):

@@ -75,14 +75,32 @@ class ViewOptions:
     channels: Literal[1, 3] | None
 
     def of(self, images: ImageSource) -> View:
-        """The view of these images.
+        """The view of these images. Says so when their proportions are changed unasked.
 
         Raises:
             ImageError: they cannot be seen so.
         """
-        return images.view(
+        seen = images.view(
             frame=self.frame, resize=self.resize, size=self.size, channels=self.channels
         )
+        if self.frame is None and self.size is not None:
+            self._tell_of_squashing(images, seen)
+        return seen
+
+    def _tell_of_squashing(self, images: ImageSource, seen: View) -> None:
+        from latentmap.cli.output import warn
+        from latentmap.frames import Frame
+        from latentmap.images.views import squashed_size
+
+        # What lies in a pack is what its frame shows.
+        frame = seen.frame if images.packed is None else Frame()
+        size = squashed_size(frame, images.shapes, seen.size)
+        if size is not None:
+            warn(
+                f"images of {size[0]}x{size[1]} are squashed to {seen.size[0]}x{seen.size[1]} "
+                "(height x width): say what is seen of them with --frame (center is the largest "
+                "square), or choose a --size of their proportions"
+            )
 
 
 view_options = together(

@@ -1,20 +1,27 @@
-"""Images in a zip archive, read where they lie: several threads at once, nothing is unpacked."""
+"""Images in archives, read where they lie: several threads at once, nothing is unpacked."""
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 import weakref
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from latentmap.errors import ImageError
-from latentmap.images.containers import EncodedImages
-from latentmap.images.decoding import SUFFIXES
-from latentmap.images.naming import base_name, is_ignored, natural_key
+from latentmap.images.companions import Companion, beside, within
+from latentmap.images.containers import EncodedImages, no_images
+from latentmap.images.formats import is_image_name
+from latentmap.images.naming import is_ignored, member_name, natural_key
+from latentmap.images.values import ValueRange
+
+Member = TypeVar("Member")
 
 _HEADER_SIZE = 30
 # A name and extra fields stand between header and data; what is longer costs a second read.
@@ -22,37 +29,61 @@ _SLACK = 256
 _ENCRYPTED = 1
 
 
-class ZipImages(EncodedImages):
-    """The image files of a zip archive, stored or deflated.
+class ArchiveImages(EncodedImages, Generic[Member]):
+    """The image files of an archive whose ``members`` are known by name.
 
-    A ``ZipFile`` has one position and one lock. Here the places are read once and then used with
-    ``pread``, which threads and forked processes may share.
+    ``descriptor`` is an open file that is closed with this. Members are read with ``pread``, which
+    threads and forked processes may share.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        members: Mapping[str, Member],
+        descriptor: int,
+        value_range: ValueRange | None,
+    ) -> None:
         self.title = str(path)
+        self.value_range = value_range
         self._path = path
-        self._members = _list_members(path)
-        names = [name for name in self._members if name.lower().endswith(SUFFIXES)]
+        self._members = members
+        self._file = descriptor
+        weakref.finalize(self, os.close, descriptor)
+        names = [name for name in members if is_image_name(name)]
+        self.others = [name for name in members if not is_image_name(name)]
         if not names:
-            raise ImageError(
-                f"{path} holds no images ({', '.join(SUFFIXES)}): give an archive of images"
-            )
+            raise no_images(self.title, self.others)
         names.sort(key=natural_key)
         self.ids = np.array(names, np.str_)
-        self._images = [self._members[name] for name in names]
-        self._file = os.open(path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._file)
+        self._images = [members[name] for name in names]
 
     def read_bytes(self, position: int) -> bytes:
         return self._extract(self._images[position])
 
-    def companion(self, name: str) -> str | None:
-        for path, member in self._members.items():
-            if base_name(path) == name:
-                return self._extract(member).decode("utf-8")
-        beside = self._path.absolute().parent / name
-        return beside.read_text("utf-8") if beside.is_file() else None
+    def companions(self, names: Sequence[str]) -> Iterator[Companion]:
+        for name in within(self.title, self.others, names):
+            read = functools.partial(self._extract, self._members[name])
+            yield Companion(f"{name} in {self._path}", read)
+        yield from beside(self._path, names)
+
+    def _extract(self, member: Member) -> bytes:
+        """The bytes of a member.
+
+        Raises:
+            ImageError: they cannot be had.
+        """
+        raise NotImplementedError
+
+
+class ZipImages(ArchiveImages[zipfile.ZipInfo]):
+    """The image files of a zip archive, stored or deflated.
+
+    A ``ZipFile`` has one position and one lock; here the places are read once.
+    """
+
+    def __init__(self, path: Path, value_range: ValueRange | None = None) -> None:
+        members = _list_members(path)
+        super().__init__(path, members, os.open(path, os.O_RDONLY), value_range)
 
     def _extract(self, member: zipfile.ZipInfo) -> bytes:
         if member.flag_bits & _ENCRYPTED:
@@ -81,14 +112,23 @@ def _list_members(path: Path) -> dict[str, zipfile.ZipInfo]:
             files = [member for member in archive.infolist() if not member.is_dir()]
     except (zipfile.BadZipFile, NotImplementedError, struct.error) as error:
         raise ImageError(f"{path} is no zip archive, or is cut off: {error}") from error
-    members: dict[str, zipfile.ZipInfo] = {}
-    for member in files:
-        name = PurePosixPath(member.filename.replace("\\", "/")).as_posix().lstrip("/")
+    return unique_members(path, ((member.filename, member) for member in files))
+
+
+def unique_members(path: Path, members: Iterable[tuple[str, Member]]) -> dict[str, Member]:
+    """The members of an archive by the names that they have as images.
+
+    Raises:
+        ImageError: two have one name, or a name leads out of the archive.
+    """
+    named: dict[str, Member] = {}
+    for raw, member in members:
+        name = member_name(raw, str(path))
         if is_ignored(name):
             continue
-        if members.setdefault(name, member) is not member:
+        if named.setdefault(name, member) is not member:
             raise ImageError(f"{path} holds {name!r} twice: each image needs a name of its own")
-    return members
+    return named
 
 
 def _inflate(data: bytes, size: int) -> bytes:

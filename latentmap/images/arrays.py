@@ -1,7 +1,7 @@
 """Images that lie ready as pixels: IDX files, npy and npz, HDF5 datasets, handwritten digits.
 
-Whatever the file holds is seen as uint8 ``(n, h, w, c)``: bytes as they are, floats in [0, 1]
-rounded. Files that can be mapped into memory are not read before their rows are wanted.
+Whatever the file holds is seen as uint8 ``(n, h, w, c)``: bytes as they are, other values as
+values.py says. Files that can be mapped into memory are not read before their rows are wanted.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ import h5py
 import numpy as np
 
 from latentmap.errors import ImageError
-from latentmap.images.containers import Container, Contents, Failures
-from latentmap.images.decoding import Scratch, round_unit_floats
+from latentmap.images.containers import Container, Contents, Extent, Failures
+from latentmap.images.decoding import Scratch
 from latentmap.images.naming import index_ids
+from latentmap.images.shapes import channels_first
+from latentmap.images.values import ValueRange, advice, eight_bits, own_range
 from latentmap.images.views import View
 
+_SOME = 256
 _IDX_IMAGES = {b"\x00\x00\x08\x03": 3, b"\x00\x00\x08\x04": 4}
 
 
@@ -43,28 +46,36 @@ class ArrayImages(Container):
     """Images that need no decoding; their ids are their positions.
 
     ``pixels`` has shape ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)`` with ``c`` 1 or 3, and
-    holds uint8, or floats in [0, 1].
+    holds uint8, uint16, floats in [0, 1], or any numbers with a ``value_range``.
     """
 
     task_size = 256
 
-    def __init__(self, pixels: Pixels, title: str) -> None:
+    def __init__(self, pixels: Pixels, title: str, value_range: ValueRange | None = None) -> None:
         self.title = title
+        self.value_range = value_range
         self._pixels = pixels
-        shape = pixels.shape
-        self._channels_first = len(shape) == 4 and shape[3] not in (1, 3) and shape[1] in (1, 3)
-        four = len(shape) == 4 and (self._channels_first or shape[3] in (1, 3))
-        if not (len(shape) == 3 or four) or 0 in shape:
-            raise ImageError(
-                f"{title} has shape {shape}: images need (n, h, w), (n, h, w, c) or (n, c, h, w) "
-                "with c 1 or 3, and at least one image"
-            )
-        if pixels.dtype != np.uint8 and pixels.dtype.kind != "f":
-            raise ImageError(f"{title} must hold uint8, or floats in [0, 1], not {pixels.dtype}")
-        self.ids = index_ids(shape[0])
+        self._channels_first = channels_first(pixels.shape, title)
+        self._own = own_range(pixels.dtype)
+        if pixels.dtype.kind not in "biuf" or (value_range is None and self._own is None):
+            raise _other_type(pixels, title)
+        self.ids = index_ids(pixels.shape[0])
 
     def rows(self, index: np.ndarray) -> np.ndarray:
         """Some images, uint8 ``(k, h, w, c)``; perhaps a view of the file, not to be written to."""
+        rows = self._stored(index)
+        try:
+            if self.value_range is not None:
+                rows = self.value_range.to_eight_bits(rows)
+            elif self._own is not None:
+                rows = eight_bits(rows, self._own.white)
+        except ImageError as error:
+            raise ImageError(f"{self.title}: {error}") from error
+        if rows.ndim == 3:
+            return rows[..., None]
+        return rows.transpose(0, 2, 3, 1) if self._channels_first else rows
+
+    def _stored(self, index: np.ndarray) -> np.ndarray:
         if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
             rows = self._pixels[int(index[0]) : int(index[0]) + len(index)]
         elif isinstance(self._pixels, np.ndarray):
@@ -73,14 +84,14 @@ class ArrayImages(Container):
             # h5py takes rising indexes only.
             rising, places = np.unique(index, return_inverse=True)
             rows = self._pixels[rising][places]
-        if rows.dtype != np.uint8:
-            try:
-                rows = round_unit_floats(rows)
-            except ImageError as error:
-                raise ImageError(f"{self.title}: {error}") from error
-        if rows.ndim == 3:
-            return rows[..., None]
-        return rows.transpose(0, 2, 3, 1) if self._channels_first else rows
+        return rows
+
+    def extent(self, position: int) -> Extent:
+        row = self._stored(np.array([position]))
+        said = self.value_range or self._own
+        assert said is not None, "checked when it was opened"
+        pixel = row[..., :1, :1] if self._channels_first else row[:, :1, :1]
+        return Extent(float(row.min()), float(row.max()), said.white, bool((row == pixel).all()))
 
     def picture(self, position: int) -> np.ndarray:
         picture: np.ndarray = np.array(self.rows(np.array([position]))[0])
@@ -110,7 +121,19 @@ class ArrayImages(Container):
         return []
 
 
-def open_idx(path: Path) -> ArrayImages:
+def _other_type(pixels: Pixels, title: str) -> ImageError:
+    message = f"{title} must hold uint8, or floats in [0, 1], not {pixels.dtype}"
+    if pixels.dtype.kind not in "biu":
+        return ImageError(message)
+    some = np.asarray(pixels[:_SOME])
+    low, high = int(some.min()), int(some.max())
+    return ImageError(
+        f"{message} such as {low} to {high}: say which values are black and white, such as "
+        f"--range {advice(low, high)}"
+    )
+
+
+def open_idx(path: Path, value_range: ValueRange | None = None) -> ArrayImages:
     """The images of an IDX file such as ``train-images-idx3-ubyte.gz``.
 
     Raises:
@@ -143,10 +166,10 @@ def open_idx(path: Path) -> ArrayImages:
             f"{path} should hold {' x '.join(map(str, shape))} pixels, which is {expected} bytes, "
             f"but holds {max(len(data) - start, 0)}: it is cut off or damaged"
         )
-    return ArrayImages(data[start:].reshape(shape), str(path))
+    return ArrayImages(data[start:].reshape(shape), str(path), value_range)
 
 
-def open_numpy(path: Path, key: str | None) -> ArrayImages:
+def open_numpy(path: Path, key: str | None, value_range: ValueRange | None = None) -> ArrayImages:
     """The images of a ``.npy`` file, or of one array of a ``.npz`` file.
 
     Raises:
@@ -154,13 +177,14 @@ def open_numpy(path: Path, key: str | None) -> ArrayImages:
     """
     try:
         if path.suffix.lower() == ".npy":
-            return ArrayImages(np.load(path, mmap_mode="r", allow_pickle=False), str(path))
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            return ArrayImages(array, str(path), value_range)
         # numpy leaves a file open when it cannot read it.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             name = key or _only_name(path, list(arrays.files))
             if name not in arrays.files:
                 raise ImageError(f"{path} has no array {name!r}: it has {', '.join(arrays.files)}")
-            return ArrayImages(arrays[name], f"{path}:/{name}")
+            return ArrayImages(arrays[name], f"{path}:/{name}", value_range)
     except ImageError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -168,7 +192,7 @@ def open_numpy(path: Path, key: str | None) -> ArrayImages:
         raise ImageError(f"{path} cannot be read as an array of numbers: {reason}") from error
 
 
-def open_hdf5(path: Path, name: str | None) -> ArrayImages:
+def open_hdf5(path: Path, name: str | None, value_range: ValueRange | None = None) -> ArrayImages:
     """The images of one dataset of an HDF5 file.
 
     Raises:
@@ -181,7 +205,7 @@ def open_hdf5(path: Path, name: str | None) -> ArrayImages:
     item = file.get(name)
     if not isinstance(item, h5py.Dataset):
         raise ImageError(f"{path} has no dataset {name!r}: it has {', '.join(names) or 'none'}")
-    return ArrayImages(map_dataset(path, item), f"{path}:/{name}")
+    return ArrayImages(map_dataset(path, item), f"{path}:/{name}", value_range)
 
 
 def open_h5(path: Path) -> Any:
@@ -207,12 +231,13 @@ def map_dataset(path: Path, dataset: Any) -> Pixels:
     return np.memmap(path, dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
 
 
-def digits() -> ArrayImages:
+def digits(value_range: ValueRange | None = None) -> ArrayImages:
     """scikit-learn's 1,797 handwritten digits, 8x8 grey, their 17 levels spread over 0 to 255."""
     from sklearn.datasets import load_digits
 
     levels = load_digits().images
-    return ArrayImages(np.floor(levels * 255 / 16 + 0.5).astype(np.uint8), "digits")
+    pixels = np.floor(levels * 255 / 16 + 0.5).astype(np.uint8)
+    return ArrayImages(pixels, "digits", value_range)
 
 
 def _only_name(path: Path, names: list[str]) -> str:

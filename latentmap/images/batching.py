@@ -1,4 +1,4 @@
-"""Batches: images decoded ahead in threads, and handed over in order."""
+"""Images read in threads, and handed over in order: their contents, or batches of their pixels."""
 
 from __future__ import annotations
 
@@ -9,10 +9,30 @@ import numpy as np
 import torch
 
 from latentmap.errors import ImageError
-from latentmap.images.containers import Container, Failures
+from latentmap.images.containers import Container, Contents, Failures
 from latentmap.images.decoding import Scratch
-from latentmap.images.prefetch import in_order
+from latentmap.images.prefetch import default_workers, in_order
 from latentmap.images.views import Batch, View
+from latentmap.progress import Progress
+
+
+def contents_of(container: Container, index: np.ndarray, progress: Progress | None) -> Contents:
+    """Digests and shapes of the images at ``index`` in a container."""
+    size = 4 * container.task_size
+    starts = range(0, len(index), size)
+    tasks = [partial(container.describe, index[first : first + size]) for first in starts]
+    workers = min(default_workers(), len(tasks))
+    parts = []
+    done = 0
+    for part in in_order(tasks, workers=workers, ahead=4 * workers):
+        parts.append(part)
+        done += len(part.digests)
+        if progress is not None:
+            progress(done, len(index))
+    return Contents(
+        np.concatenate([part.digests for part in parts]),
+        np.concatenate([part.shapes for part in parts]),
+    )
 
 
 def batches_of(

@@ -1,7 +1,7 @@
 """Containers: where images lie. A container knows its ids and renders some images as views.
 
-``EncodedImages`` are files that must be decoded, here those of a folder; archives.py has zip files,
-arrays.py pixels that lie ready, packed.py the files that latentmap itself packs.
+``EncodedImages`` are files that must be decoded, here those of a folder; archives.py has zip and
+tar files, arrays.py pixels that lie ready, packed.py the files that latentmap itself packs.
 """
 
 from __future__ import annotations
@@ -10,23 +10,27 @@ import hashlib
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from latentmap.errors import ImageError
+from latentmap.images.companions import Companion, beside, within
 from latentmap.images.decoding import (
-    SUFFIXES,
     Scratch,
     decode,
     decode_plain_jpeg,
+    decode_values,
     decode_with_pillow,
     picture_shape,
     plain_jpeg,
+    reading_of,
 )
+from latentmap.images.formats import is_image_name, what_was_found
 from latentmap.images.naming import is_ignored, natural_key
+from latentmap.images.values import ValueRange
 from latentmap.images.views import View
 
 Failures = list[tuple[int, str]]
@@ -46,15 +50,31 @@ class Contents:
     shapes: np.ndarray
 
 
+@dataclass(frozen=True)
+class Extent:
+    """The lowest and the highest value of an image as it is stored, and which value is white;
+    ``flat`` tells whether all pixels are the same.
+    """
+
+    low: float
+    high: float
+    white: float
+    flat: bool
+
+
 class Container(ABC):
     """Images in one place; ``ids`` are unique strings in natural order.
 
-    ``task_size`` is how many images are worth a task of their own.
+    ``task_size`` is how many images are worth a task of their own. ``value_range`` is what the user
+    says of their values, None where they are what the file says; ``others`` are the files in that
+    place that are no images.
     """
 
     title: str
     ids: np.ndarray
     task_size: int
+    value_range: ValueRange | None = None
+    others: Sequence[str] = ()
 
     @abstractmethod
     def picture(self, position: int) -> np.ndarray:
@@ -73,9 +93,17 @@ class Container(ABC):
         Gives back what could not be read: a place in ``index``, and what is wrong.
         """
 
-    def companion(self, name: str) -> str | None:
-        """The text of a file of that name in or beside the images, if there is one."""
-        return None
+    @abstractmethod
+    def extent(self, position: int) -> Extent:
+        """The values of one image, as they are stored.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+
+    def companions(self, names: Sequence[str]) -> Iterator[Companion]:
+        """The files called so in or beside the images, those first that are meant for them most."""
+        return iter(())
 
 
 class EncodedImages(Container):
@@ -93,18 +121,35 @@ class EncodedImages(Container):
 
     def picture(self, position: int) -> np.ndarray:
         try:
-            return decode(self._read(position))
+            return decode(self._read(position), self.value_range)
         except ImageError as error:
             raise ImageError(self._unreadable(position, error)) from error
+
+    def extent(self, position: int) -> Extent:
+        try:
+            values = decode_values(self._read(position))
+        except ImageError as error:
+            raise ImageError(self._unreadable(position, error)) from error
+        white = values.white if self.value_range is None else self.value_range.white
+        colours = values.colours
+        flat = bool((colours == colours[:1, :1]).all())
+        return Extent(float(colours.min()), float(colours.max()), white, flat)
 
     def describe(self, index: np.ndarray) -> Contents:
         digests = np.zeros((len(index), 16), np.uint8)
         shapes = np.zeros((len(index), 3), np.int64)
+        # The same bytes with other values for black and white are other pictures.
+        said = b"" if self.value_range is None else f"values {self.value_range}\n".encode()
         for k, position in enumerate(index):
             try:
                 data = self._read(position)
-                digests[k] = np.frombuffer(hashlib.sha256(data).digest(), np.uint8, 16)
+                digest = hashlib.sha256(said + data)
+                digests[k] = np.frombuffer(digest.digest(), np.uint8, 16)
                 shapes[k] = picture_shape(data)
+                head = reading_of(data)
+                if head:
+                    digest = hashlib.sha256(said + head + data)
+                    digests[k] = np.frombuffer(digest.digest(), np.uint8, 16)
             except ImageError:
                 # Whoever needs the pixels meets the error; here the other images matter.
                 continue
@@ -118,9 +163,9 @@ class EncodedImages(Container):
         for k, position in enumerate(index):
             try:
                 data = self._read(position)
-                shape = plain_jpeg(data)
+                shape = plain_jpeg(data) if self.value_range is None else None
                 if shape is None or not decode_plain_jpeg(data, run.place(k, shape)):
-                    picture = decode_with_pillow(data)
+                    picture = decode_with_pillow(data, self.value_range)
                     run.place(k, picture.shape)[...] = picture
                 run.keep()
             except ImageError as error:
@@ -178,26 +223,31 @@ class _Run:
 class FolderImages(EncodedImages):
     """The image files of a folder and the folders in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, value_range: ValueRange | None = None) -> None:
         self.title = str(folder)
+        self.value_range = value_range
         self._folder = folder
-        paths, others = _walk(folder)
+        paths, self.others = _walk(folder)
         if not paths:
-            found = f"only files such as {min(others)!r}" if others else "it is empty"
-            raise ImageError(
-                f"{folder} holds no images ({', '.join(SUFFIXES)}), {found}: "
-                "give a folder, an archive or a file of images"
-            )
+            raise no_images(str(folder), self.others)
         self.ids = np.array(sorted(paths, key=natural_key), np.str_)
 
     def read_bytes(self, position: int) -> bytes:
         return (self._folder / str(self.ids[position])).read_bytes()
 
-    def companion(self, name: str) -> str | None:
-        for folder in (self._folder, self._folder.absolute().parent):
-            if (folder / name).is_file():
-                return (folder / name).read_text("utf-8")
-        return None
+    def companions(self, names: Sequence[str]) -> Iterator[Companion]:
+        for path in within(self.title, self.others, names):
+            file = self._folder / path
+            yield Companion(str(file), file.read_bytes)
+        yield from beside(self._folder, names)
+
+
+def no_images(title: str, others: Sequence[str]) -> ImageError:
+    """The error for a folder or archive without images, which says what is there instead."""
+    return ImageError(
+        f"{title} holds no images (.jpg, .jpeg, .png, .gif, .tif, .pgm and others), "
+        f"{what_was_found(others)}: give a folder, an archive or a file of images"
+    )
 
 
 def _refuse(error: OSError) -> None:
@@ -219,5 +269,5 @@ def _walk(folder: Path) -> tuple[list[str], list[str]]:
         for name in files:
             path = name if prefix == "." else f"{prefix}/{name}"
             if not is_ignored(path):
-                (images if path.lower().endswith(SUFFIXES) else others).append(path)
+                (images if is_image_name(path) else others).append(path)
     return images, others

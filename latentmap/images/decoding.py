@@ -18,14 +18,14 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from latentmap.errors import ImageError
+from latentmap.images.deep import deep_colours, is_deep, pnm_values, white_of_sixteen
+from latentmap.images.formats import FORMATS, OTHER_FORMATS
+from latentmap.images.values import ValueRange, eight_bits
 
 try:
     import simplejpeg
 except ImportError:
     simplejpeg = None
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 # What Pillow's plugins raise on files that are cut off or damaged.
 _UNREADABLE = (
@@ -61,21 +61,33 @@ class Scratch:
         return self._memory[:size].reshape(shape)
 
 
-def decode(data: bytes) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Values:
+    """What stands in an image file, turned upright: ``colours`` ``(h, w, c)`` of any type, of which
+    ``white`` is what the file means by white; ``alpha`` uint8 ``(h, w)`` where there is one.
+    """
+
+    colours: np.ndarray
+    white: float
+    alpha: np.ndarray | None = None
+
+
+def decode(data: bytes, values: ValueRange | None = None) -> np.ndarray:
     """The pixels of an image file: uint8 ``(h, w, 1)`` for grey, ``(h, w, 3)`` for colour.
 
     EXIF orientation is applied, transparency laid over white, CMYK and palettes turned into RGB,
-    16 bits and floats in [0, 1] rounded to 8.
+    other than 8 bits rounded to them; ``values`` says what is black and white where it is not what
+    the file says. Of several frames it is the first.
 
     Raises:
         ImageError: the file is no image, damaged, cut off or larger than Pillow's limit.
     """
-    header = plain_jpeg(data)
+    header = plain_jpeg(data) if values is None else None
     if header is not None:
         pixels = np.empty(header, np.uint8)
         if decode_plain_jpeg(data, pixels):
             return pixels
-    return decode_with_pillow(data)
+    return decode_with_pillow(data, values)
 
 
 def picture_shape(data: bytes) -> tuple[int, int, int]:
@@ -94,7 +106,21 @@ def picture_shape(data: bytes) -> tuple[int, int, int]:
             image.load()
             turned = False
         height, width = image.size if turned else image.size[::-1]
-        return (height, width, 1 if image.mode in _GREY_MODES else 3)
+        return (height, width, 1 if _is_grey(image) else 3)
+
+
+def reading_of(data: bytes) -> bytes:
+    """What tells pixels apart that one file gave to different versions: empty for nearly all.
+
+    Raises:
+        ImageError: as in ``decode``, as far as the head shows it.
+    """
+    sixteen_bits = data[:4] == b"\x89PNG" and data[24:25] == b"\x10"
+    if not (sixteen_bits or data[:4] in (b"II*\0", b"MM\0*")):
+        return b""
+    with _opened(data) as image:
+        grey = image.mode.startswith("I;16") and white_of_sixteen(image) != 65535
+        return b"all bits\n" if grey or is_deep(image) else b""
 
 
 def plain_jpeg(data: bytes) -> tuple[int, int, int] | None:
@@ -164,24 +190,68 @@ def decode_plain_jpeg(data: bytes, pixels: np.ndarray) -> bool:
 def _opened(data: bytes) -> Iterator[Image.Image]:
     """The file opened by Pillow; what goes wrong inside is an ImageError that says what it was."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _identified(data) as image:
             yield image
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(f"no image that can be read ({', '.join(FORMATS)})") from error
+        kinds = ", ".join(FORMATS)
+        raise ImageError(f"no image that can be read ({kinds} and rarer ones)") from error
     except _BOMBS as error:
-        limit = Image.MAX_IMAGE_PIXELS
-        raise ImageError(f"more pixels than Pillow's limit of {limit} allows") from error
+        # Pillow refuses at twice the limit at which it warns; its message has the right one.
+        said = str(error).partition(",")[0]
+        raise ImageError(
+            f"more pixels than Pillow's limit allows: {said}; make it smaller"
+        ) from error
     except _UNREADABLE as error:
         raise ImageError(f"damaged or cut off: {error}") from error
 
 
-def decode_with_pillow(data: bytes) -> np.ndarray:
+def _identified(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        Image.init()  # All plugins: which of them are there depends on how Pillow was built.
+        others = [name for name in OTHER_FORMATS if name in Image.OPEN]
+        return Image.open(io.BytesIO(data), formats=others)
+
+
+def decode_with_pillow(data: bytes, values: ValueRange | None = None) -> np.ndarray:
     """``decode`` without simplejpeg."""
+    found = decode_values(data)
+    if values is None:
+        pixels = eight_bits(found.colours, found.white)
+    else:
+        pixels = values.to_eight_bits(found.colours)
+    if found.alpha is None:
+        return pixels
+    # Of a grey picture over white all three channels are equal.
+    colours = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+    picture = Image.fromarray(np.dstack([colours, found.alpha]))
+    white = Image.new("RGBA", picture.size, "white")
+    laid = np.asarray(Image.alpha_composite(white, picture).convert("RGB"))
+    return laid[:, :, : pixels.shape[2]]
+
+
+def decode_values(data: bytes) -> Values:
+    """The values of an image file, as they stand in it.
+
+    Raises:
+        ImageError: as in ``decode``.
+    """
     with _opened(data) as image:
+        if image.format == "PPM":
+            exact = pnm_values(data, image.size[::-1])
+            if exact is not None:
+                return Values(*exact)
+        if is_deep(image):
+            deep = deep_colours(image, data, _opened)
+            alpha = eight_bits(deep[:, :, 3], 65535) if deep.shape[2] == 4 else None
+            return Values(deep[:, :, :3], 65535, alpha)
+        white = white_of_sixteen(image)
         image.load()
-        return _to_pixels(image if _orientation(image) == 1 else ImageOps.exif_transpose(image))
+        upright = image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
+        return _to_values(upright, white)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -191,41 +261,25 @@ def _orientation(image: Image.Image) -> int:
     return int(image.getexif().get(_ORIENTATION, 1))
 
 
-def _to_pixels(image: Image.Image) -> np.ndarray:
+def _is_grey(image: Image.Image) -> bool:
+    if image.format == "GIF" and image.mode == "P":
+        # GIF has no grey of its own.
+        palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        return bool((palette == palette[:, :1]).all())
+    return image.mode in _GREY_MODES
+
+
+def _to_values(image: Image.Image, white_of_sixteen: int) -> Values:
     if image.mode in ("RGB", "L") and "transparency" not in image.info:
         array = np.asarray(image)
-        return array if array.ndim == 3 else array[:, :, None]
-    if image.mode.startswith("I") or image.mode == "F":
-        return _to_eight_bits(np.asarray(image))[:, :, None]
-    grey = image.mode in _GREY_MODES
+        return Values(array if array.ndim == 3 else array[:, :, None], 255)
+    if image.mode == "F":
+        return Values(np.asarray(image)[:, :, None], 1)
+    if image.mode.startswith("I"):
+        return Values(np.asarray(image)[:, :, None], white_of_sixteen)
+    grey = _is_grey(image)
     if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-        # Of a grey picture over white all three channels are equal.
-        return np.asarray(image)[:, :, :1] if grey else np.asarray(image)
+        array = np.asarray(image.convert("RGBA"))
+        return Values(array[:, :, : 1 if grey else 3], 255, array[:, :, 3])
     array = np.asarray(image.convert("L" if grey else "RGB"))
-    return array[:, :, None] if grey else array
-
-
-def _to_eight_bits(values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind == "f":
-        return round_unit_floats(values)
-    if values.size and (values.min() < 0 or values.max() > 65535):
-        raise ImageError(
-            f"grey values must be from 0 to 65535, not {values.min()} to {values.max()}"
-        )
-    return ((values.astype(np.int64) + 128) // 257).astype(np.uint8)
-
-
-def round_unit_floats(values: np.ndarray) -> np.ndarray:
-    """Floats in [0, 1] as uint8: ``round(255 x)``, halves up.
-
-    Raises:
-        ImageError: a value is outside or not a number.
-    """
-    if values.size and not (values.min() >= 0 and values.max() <= 1):
-        raise ImageError(
-            f"float pixels must be in [0, 1], not {values.min():g} to {values.max():g}: "
-            "scale them, or give uint8"
-        )
-    return np.floor(values * 255 + 0.5).astype(np.uint8)
+    return Values(array[:, :, None] if grey else array, 255)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -29,9 +31,31 @@ def index_ids(count: int) -> np.ndarray:
     return np.arange(count).astype(np.str_)
 
 
+def fingerprint_of(ids: np.ndarray, digests: np.ndarray) -> str:
+    """The sha256 of ids ``(n,)`` and the digests of contents ``(n, 16)``."""
+    digest = hashlib.sha256()
+    for name in ids:
+        encoded = str(name).encode("utf-8", "surrogateescape")
+        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+    digest.update(np.ascontiguousarray(digests).tobytes())
+    return digest.hexdigest()
+
+
 def base_name(path: str) -> str:
     """The last part of a posix path."""
     return path.rpartition("/")[2]
+
+
+def member_name(name: str, archive: str) -> str:
+    """The name of a member of an archive as a relative posix path.
+
+    Raises:
+        ImageError: it leads out of the archive.
+    """
+    path = PurePosixPath(name.replace("\\", "/"))
+    if ".." in path.parts:
+        raise ImageError(f"{archive} holds {name!r}, which leads out of it: make the archive anew")
+    return path.as_posix().lstrip("/")
 
 
 def match_names(ids: np.ndarray, names: set[str]) -> tuple[np.ndarray, set[str]]:

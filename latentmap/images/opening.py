@@ -6,6 +6,8 @@ What it gives is an ``ImageSource`` (source.py); models see images as ``View`` a
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +18,19 @@ from latentmap.images.archives import ZipImages
 from latentmap.images.arrays import digits, open_hdf5, open_idx, open_numpy
 from latentmap.images.attributes import select_where
 from latentmap.images.containers import Container, FolderImages
-from latentmap.images.decoding import SUFFIXES
+from latentmap.images.formats import is_image_name
 from latentmap.images.naming import locate_rows
 from latentmap.images.packed import PackedImages, is_pack
 from latentmap.images.source import ImageSource
 from latentmap.images.splits import Split, read_groups
 from latentmap.images.tables import read_table
+from latentmap.images.tars import TarImages, is_tar
+from latentmap.images.values import ValueRange
 
-_SOURCES = "a folder, a .zip, an IDX file, .npy, .npz, file.h5:/dataset, a pack, or the word digits"
+_SOURCES = (
+    "a folder, a .zip or .tar, an IDX file, .npy, .npz, file.h5:/dataset, a pack, or the word "
+    "digits"
+)
 _HDF5 = (".h5", ".hdf5", ".hdf")
 
 
@@ -35,13 +42,19 @@ def open_images(
     group_by: str | Path | None = None,
     attributes: str | Path | None = None,
     where: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> ImageSource:
     """The images at a path, in the natural order of their ids.
 
-    ``path`` is a folder (searched deeply), a ``.zip``, an IDX file, ``.npy``, ``.npz``, an HDF5
-    dataset (``file.h5:/images``), a pack, or the word ``digits``. First ``where`` chooses by the
-    columns of the table ``attributes``, then ``split``, then ``limit`` keeps the first images.
+    ``path`` is a folder (searched deeply), a ``.zip`` or ``.tar`` (``.tar.gz`` too), an IDX file,
+    ``.npy``, ``.npz``, an HDF5 dataset (``file.h5:/images``), a pack, or the word ``digits``. First
+    ``where`` chooses by the columns of the table ``attributes``, then ``split``, then ``limit``
+    keeps the first images.
     ``group_by`` is a table of two columns: all images of one group are in one split.
+
+    ``value_range`` has the values that are black and white, where they are not those that the file
+    says. Images that are all but black without it are told to ``notify``, else as a warning.
 
     Raises:
         ImageError: there are no such images, or nothing is left of them.
@@ -51,7 +64,8 @@ def open_images(
     if (attributes is None) != (where is None):
         raise ImageError("attributes and where belong together: a table, and what is asked of it")
     try:
-        container = _open_container(path)
+        said = None if value_range is None else ValueRange(*map(float, value_range))
+        container = _open_container(path, said)
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
     images = ImageSource(container, np.arange(len(container.ids)))
@@ -69,15 +83,26 @@ def open_images(
         images = images.split(split)
     if limit is not None:
         images = images.subset(np.arange(min(limit, len(images))))
+    if said is None:
+        _tell_of_darkness(images, notify)
     return images
 
 
-def _open_container(path: str | Path) -> Container:
+def _tell_of_darkness(images: ImageSource, notify: Callable[[str], None] | None) -> None:
+    brightness = images.brightness(only_if_dark=True)
+    remark = brightness.remark(images.path, packed=images.packed is not None)
+    if remark is not None and notify is not None:
+        notify(remark)
+    elif remark is not None:
+        warnings.warn(remark, stacklevel=3)
+
+
+def _open_container(path: str | Path, said: ValueRange | None) -> Container:
     if str(path) == "digits":
-        return digits()
+        return digits(said)
     path, name = _split_name(Path(path))
     if path.is_dir():
-        return FolderImages(path)
+        return FolderImages(path, said)
     if not path.exists():
         raise ImageError(f"{path} does not exist: give {_SOURCES}")
     kind = file_kind(path)
@@ -85,14 +110,23 @@ def _open_container(path: str | Path) -> Container:
         raise ImageError(f"{path} is {kind.what}: {kind.advice}")
     suffix = path.suffix.lower()
     if suffix == ".zip":
-        return ZipImages(path)
+        return ZipImages(path, said)
+    if is_tar(path):
+        return TarImages(path, said)
     if suffix in (".npy", ".npz"):
-        return open_numpy(path, name)
+        return open_numpy(path, name, said)
+    if suffix in _HDF5 and is_pack(path):
+        if said is not None:
+            raise ImageError(
+                f"{path} is a pack, which holds black and white as they were packed: pack the "
+                "original images with that range"
+            )
+        return PackedImages(path)
     if suffix in _HDF5:
-        return PackedImages(path) if is_pack(path) else open_hdf5(path, name)
+        return open_hdf5(path, name, said)
     if suffix in (".idx", ".gz") or "ubyte" in path.name:
-        return open_idx(path)
-    if suffix in SUFFIXES:
+        return open_idx(path, said)
+    if is_image_name(path.name):
         what = "one image"
     else:
         what = "of no kind that is known" if kind is None or kind.name == "text" else kind.what

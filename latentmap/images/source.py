@@ -5,9 +5,8 @@ Pictures are uint8 ``(h, w, c)``; batches ``(n, c, h, w)``; ``c`` is 1 (grey) or
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -16,13 +15,22 @@ from latentmap.codes import Codes, Space
 from latentmap.codes.codes import ArrayRows, SelectedRows
 from latentmap.errors import ImageError
 from latentmap.frames import Frame, Resize
-from latentmap.images.batching import batches_of
+from latentmap.images.batching import batches_of, contents_of
+from latentmap.images.brightness import LOOKED_AT, Brightness, look_at
 from latentmap.images.containers import Container, Contents
+from latentmap.images.naming import base_name, fingerprint_of
 from latentmap.images.packed import Packed, PackedImages
-from latentmap.images.prefetch import default_workers, in_order
-from latentmap.images.splits import PARTITION_FILE, SPLITS, Split, split_by_hash, split_by_partition
-from latentmap.images.tables import parse_table
-from latentmap.images.views import Batch, View, native_size
+from latentmap.images.prefetch import default_workers
+from latentmap.images.splits import (
+    HASH_RULE,
+    PARTITION_FILES,
+    SPLITS,
+    Partition,
+    Split,
+    find_partition,
+    split_by_hash,
+)
+from latentmap.images.views import Batch, View, native_channels, native_size
 from latentmap.progress import Progress
 from latentmap.report import Cell, Shown, Table
 
@@ -109,12 +117,7 @@ class ImageSource(Shown):
     @cached_property
     def fingerprint(self) -> str:
         """The sha256 of ids and contents: equal where the images are, whatever holds them."""
-        digest = hashlib.sha256()
-        for name in self.ids:
-            encoded = str(name).encode("utf-8", "surrogateescape")
-            digest.update(len(encoded).to_bytes(4, "big") + encoded)
-        digest.update(np.ascontiguousarray(self.digests).tobytes())
-        return digest.hexdigest()
+        return fingerprint_of(self.ids, self.digests)
 
     @property
     def channels(self) -> Literal[1, 3]:
@@ -123,15 +126,7 @@ class ImageSource(Shown):
         Raises:
             ImageError: some are grey and some are not.
         """
-        found = self.examine().shapes[:, 2]
-        grey, colour = np.flatnonzero(found == 1), np.flatnonzero(found == 3)
-        if len(grey) and len(colour):
-            raise ImageError(
-                f"{self.path} holds {len(grey)} grey images such as {str(self.ids[grey[0]])!r} and "
-                f"{len(colour)} in colour such as {str(self.ids[colour[0]])!r}: "
-                "choose 1 or 3 channels (--channels)"
-            )
-        return 1 if len(grey) else 3
+        return native_channels(self.shapes, self.ids, self.path)
 
     @property
     def shapes(self) -> np.ndarray:
@@ -151,14 +146,35 @@ class ImageSource(Shown):
         return split_by_hash(self.ids) if partition is None else partition
 
     def partition(self) -> np.ndarray | None:
-        """The split of each image by CelebA's ``list_eval_partition.txt``, if it lies with them."""
+        """The split of each image by CelebA's partition, if it lies with them."""
+        return None if self._partition is None else self._partition.splits
+
+    @cached_property
+    def _partition(self) -> Partition | None:
         if isinstance(self._container, PackedImages):
             splits = self._container.splits
-            return None if splits is None else splits[self._index]
-        text = self._container.companion(PARTITION_FILE)
-        if text is None:
-            return None
-        return split_by_partition(self.ids, parse_table(text, PARTITION_FILE))
+            return None if splits is None else Partition(splits[self._index], "the pack")
+        return find_partition(self.ids, self._container.companions(PARTITION_FILES))
+
+    @property
+    def split_rule(self) -> str:
+        """What says which image is in which split."""
+        if self.groups is not None:
+            return "80/10/10 by a hash of the group"
+        return HASH_RULE if self._partition is None else self._partition.title
+
+    @property
+    def passed_over(self) -> list[str]:
+        """The files beside the images that are neither images nor a partition."""
+        others = self._container.others
+        return [path for path in others if base_name(path) not in PARTITION_FILES]
+
+    def brightness(self, *, most: int = LOOKED_AT, only_if_dark: bool = False) -> Brightness:
+        """The values of the images as they are stored, of at most so many of them, evenly taken.
+
+        With ``only_if_dark`` the first image that is not dark ends it: enough to know of dark ones.
+        """
+        return look_at(self._container, self._index, most=most, only_if_dark=only_if_dark)
 
     def mapped(self, view: View) -> np.ndarray | None:
         """All images as a view sees them, ``(n, h, w, c)`` on disk, if they lie there like that."""
@@ -172,22 +188,7 @@ class ImageSource(Shown):
         Each is there without this call; it is for showing how far the reading is.
         """
         if self._contents is None:
-            describe = self._container.describe
-            size = 4 * self._container.task_size
-            starts = range(0, len(self), size)
-            tasks = [partial(describe, self._index[first : first + size]) for first in starts]
-            workers = min(default_workers(), len(tasks))
-            parts = []
-            done = 0
-            for part in in_order(tasks, workers=workers, ahead=4 * workers):
-                parts.append(part)
-                done += len(part.digests)
-                if progress is not None:
-                    progress(done, len(self))
-            self._contents = Contents(
-                np.concatenate([part.digests for part in parts]),
-                np.concatenate([part.shapes for part in parts]),
-            )
+            self._contents = contents_of(self._container, self._index, progress)
         return self._contents
 
     def read(self, i: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Splits: which images train, which validate and which test, the same each time.
 
-CelebA's own partition is taken where it lies beside the images. Elsewhere the sha256 of the id
+CelebA's own partition, as text or as Kaggle's csv, is taken where it lies beside the images, or in
+``Eval`` there, or one folder further up. Elsewhere the sha256 of the id
 decides (80 %, 10 %, 10 %), so that no image changes sides when others are added; with groups the
 group decides, so that all images of a person are on one side.
 """
@@ -8,18 +9,50 @@ group decides, so that all images of a person are on one side.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
 from latentmap.errors import ImageError
-from latentmap.images.naming import locate_rows
-from latentmap.images.tables import Table, read_table
+from latentmap.images.companions import Companion
+from latentmap.images.naming import locate_rows, match_names
+from latentmap.images.tables import Table, decode_table, parse_table, read_table
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-PARTITION_FILE = "list_eval_partition.txt"
+PARTITION_FILES = ("list_eval_partition.txt", "list_eval_partition.csv")
+HASH_RULE = "80/10/10 by a hash of the id"
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """The split of each image, as strings ``(n,)``, and the ``title`` of the file that says it."""
+
+    splits: np.ndarray
+    title: str
+
+
+def find_partition(ids: np.ndarray, companions: Iterable[Companion]) -> Partition | None:
+    """What the first partition among the companions of images says of them, if there is one.
+
+    One that lies far from the images and names none of them is not theirs.
+
+    Raises:
+        ImageError: it cannot be read, or names some of them and not all.
+    """
+    for companion in companions:
+        try:
+            data = companion.read()
+        except (OSError, ImageError) as error:
+            raise ImageError(f"the table {companion.title} cannot be read: {error}") from error
+        table = parse_table(decode_table(data, companion.title), companion.title)
+        if companion.far and not match_names(ids, set(table.names))[0].any():
+            continue
+        return Partition(split_by_partition(ids, table), companion.title)
+    return None
 
 
 def split_by_hash(names: np.ndarray) -> np.ndarray:
@@ -31,7 +64,7 @@ def split_by_hash(names: np.ndarray) -> np.ndarray:
 
 
 def split_by_partition(ids: np.ndarray, table: Table) -> np.ndarray:
-    """The split that CelebA's ``list_eval_partition.txt`` gives each image (0, 1, 2).
+    """The split that CelebA's ``list_eval_partition`` gives each image (0, 1, 2).
 
     Raises:
         ImageError: an image is missing, or a value is none of the three.

@@ -30,12 +30,22 @@ def read_table(path: Path) -> Table:
         ImageError: the file cannot be read or is no such table.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        data = path.read_bytes()
     except OSError as error:
         raise ImageError(f"the table {path} cannot be read: {error.strerror}") from error
+    return parse_table(decode_table(data, str(path)), str(path))
+
+
+def decode_table(data: bytes, title: str) -> str:
+    """The text of a table.
+
+    Raises:
+        ImageError: it is not UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ImageError(f"the table {path} must be text in UTF-8: {error}") from error
-    return parse_table(text, str(path))
+        raise ImageError(f"the table {title} must be text in UTF-8: {error}") from error
 
 
 def parse_table(text: str, title: str) -> Table:

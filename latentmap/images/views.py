@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -69,6 +71,42 @@ def native_size(frame: Frame, shapes: np.ndarray, ids: np.ndarray, title: str) -
         found = f"have several sizes, such as {examples}" if sizes else "cannot be read"
         raise ImageError(f"the images of {title} {found}: say which size is wanted")
     return next(iter(sizes))
+
+
+def native_channels(shapes: np.ndarray, ids: np.ndarray, title: str) -> Literal[1, 3]:
+    """1 when all images with ``shapes`` ``(n, 3)`` are grey, 3 when all are in colour.
+
+    Raises:
+        ImageError: some are grey and some are not; the message has some ``ids`` ``(n,)``.
+    """
+    grey, colour = np.flatnonzero(shapes[:, 2] == 1), np.flatnonzero(shapes[:, 2] == 3)
+    if len(grey) and len(colour):
+        raise ImageError(
+            f"{title} holds {len(grey)} grey images such as {str(ids[grey[0]])!r} and "
+            f"{len(colour)} in colour such as {str(ids[colour[0]])!r}: "
+            "choose 1 or 3 channels (--channels)"
+        )
+    return 1 if len(grey) else 3
+
+
+def squashed_size(
+    frame: Frame, shapes: np.ndarray, size: tuple[int, int]
+) -> tuple[int, int] | None:
+    """The size of what a frame shows of most images with ``shapes`` ``(n, 3)`` whose proportions
+    are not those of ``size``; None where all keep theirs, as far as whole pixels can.
+    """
+    height, width = size
+    originals, counts = np.unique(shapes[:, :2], axis=0, return_counts=True)
+    for original in originals[np.argsort(-counts, kind="stable")].tolist():
+        if not original[0]:
+            continue
+        top, left, bottom, right = frame.pixels(*original)
+        seen = (bottom - top, right - left)
+        # Half a pixel more or less, on either side, is what rounding to whole pixels may do.
+        slack = 0.5 / height + 0.5 / width + 0.5 / seen[0] + 0.5 / seen[1]
+        if abs(math.log(seen[0] * width / (seen[1] * height))) > slack:
+            return seen
+    return None
 
 
 def to_channels(stack: np.ndarray, channels: int) -> np.ndarray:

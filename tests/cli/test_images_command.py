@@ -94,6 +94,78 @@ def test_show_as_json_has_all_of_it(tmp_path):
     assert "1 of 8x7, grey" in text
 
 
+def test_show_tells_values_rule_and_what_was_passed_over(tmp_path):
+    folder = tmp_path / "img"
+    folder.mkdir()
+    for i in range(4):
+        Image.fromarray(np.array([[0, 255]], np.uint8)).save(folder / f"{i}.png")
+    (folder / "notes.txt").write_text("hello")
+    (folder / "raw.psd").write_bytes(b"8BPS")
+    assert "  values 0 to 255, white is 255\n" in run("show", "--data", folder).stdout
+    assert ": 80/10/10 by a hash of the id\n" in run("show", "--data", folder).stdout
+    rows = "".join(f"{i}.png,{i % 3}\n" for i in range(4))
+    (tmp_path / "list_eval_partition.csv").write_text("image_id,partition\n" + rows)
+    text = run("show", "--data", folder).stdout
+    assert f"  train 2, val 1, test 1: {tmp_path / 'list_eval_partition.csv'}\n" in text
+    assert "  2 other files passed over: 1 .psd, 1 .txt\n" in text
+    record = json.loads(run("show", "--data", folder, "--json").stdout)
+    assert record["split_rule"] == str(tmp_path / "list_eval_partition.csv")
+    assert record["values"] == [{"low": 0, "high": 255, "white": 255}]
+    assert (record["looked_at"], record["passed_over"]) == (4, 2)
+
+
+def test_a_dark_set_is_told_and_its_range_taken(tmp_path):
+    masks = np.random.default_rng(0).integers(0, 2, (20, 6, 6), dtype=np.uint8)
+    np.savez(tmp_path / "sprites.npz", imgs=masks)
+    data = f"{tmp_path / 'sprites.npz'}:/imgs"
+    told = run("show", "--data", data)
+    assert told.exit_code == 0
+    assert told.stderr.count("to see black and white: --range 0,1") == 1
+    shown = run("show", "--data", data, "--range", "0,1")
+    assert "is all but black" not in shown.stderr
+    assert "values 0 to 1, white is 1" in shown.stdout
+    out = tmp_path / "sprites.h5"
+    assert run("pack", "--data", data, "--range", "0,1", "--out", out).exit_code == 0
+    assert np.array_equal(open_images(out).read(3)[..., 0], masks[3] * 255)
+
+
+def test_a_size_of_other_proportions_is_told(tmp_path):
+    folder, out = write_images(tmp_path / "a", size=(178, 218)), tmp_path / "a.h5"
+    arguments = ["pack", "--data", folder, "--out", out, "--force", "--size"]
+    squashed = run(*arguments, "64")
+    assert squashed.exit_code == 0
+    assert "images of 218x178 are squashed to 64x64 (height x width)" in squashed.stderr
+    assert "--frame" in squashed.stderr
+    for asked in (["64", "--frame", "center"], ["64", "--frame", "full"], ["109x89"], ["64x52"]):
+        assert "squashed" not in run(*arguments, *asked).stderr
+    # A pack is as its frame shows the images.
+    assert (
+        run("pack", "--data", folder, "--frame", "celeba", "--out", out, "--force").exit_code == 0
+    )
+    view = view_options.ViewOptions(None, None, (64, 64), None)
+
+    @click.command()
+    def see():
+        view.of(open_images(out))
+
+    assert "squashed" not in CliRunner().invoke(see).stderr
+    assert run("pack", "--data", folder, "--out", out, "--force").exit_code == 0
+    assert "squashed" in CliRunner().invoke(see).stderr
+
+
+def test_what_is_too_large_is_named_with_its_size_and_the_limit(tmp_path, monkeypatch):
+    folder = write_images(tmp_path / "a", 3, (10, 10))
+    Image.new("RGB", (40, 30)).save(folder / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    text = run("show", "--data", folder).stdout
+    assert "image 'large.png' of" in text
+    assert "Image size (1200 pixels) exceeds limit of 1000 pixels; make it smaller" in text
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 700)
+    shown = run("show", "--data", folder)
+    assert "1 of 30x40, RGB" in shown.stdout
+    assert shown.stderr == ""
+
+
 def test_many_sizes_are_not_all_listed(tmp_path):
     for i in range(7):
         Image.new("RGB", (5 + i, 5)).save(tmp_path / f"{i}.png")
@@ -119,6 +191,9 @@ def test_the_data_options_reach_the_source(tmp_path):
     [
         (["--limit", "0"], "0 is not in the range"),
         (["--split", "all"], "'all' is not one of 'train', 'val', 'test'"),
+        (["--range", "255"], "'255' is no range: give the value of black and the value of white"),
+        (["--range", "1,0"], "'1,0' is no range"),
+        (["--range", "0,inf"], "'0,inf' is no range"),
         (["--size", "big"], "'big' is no size: give one number, or height x width: 96x64"),
         (["--size", "3x4x5"], "'3x4x5' is no size"),
         (["--size", "0"], "'0' is no size"),
