@@ -130,6 +130,10 @@ def inversion(
     carry_out(run, data, train, tell)
 
 
+def _seen(n_seen: int | None) -> str:
+    return "perhaps some" if n_seen is None else f"{n_seen:,}"
+
+
 def _lines(held_out: dict[str, Any], real: dict[str, Any] | None) -> list[str]:
     lines = [
         f"  codes   R2 {held_out['code_r2']:.4f}, a variable {held_out['code_r2_mean']:.4f}  "
@@ -140,6 +144,6 @@ def _lines(held_out: dict[str, Any], real: dict[str, Any] | None) -> list[str]:
     if real is not None:
         lines.append(
             f"  real    mse {real['image_mse']:.5f}, {real['ratio']:.1f} times as much  "
-            f"({real['images']} images)"
+            f"({real['images']} images, {_seen(real['n_seen'])} seen by the generator in training)"
         )
     return lines

@@ -158,7 +158,7 @@ def _seen_in(
         if name.startswith(_SEEN)
     }
     try:
-        return SeenImages.from_tensors(parts, header["seen"]["fingerprint"])
+        return SeenImages.from_tensors(parts, header["seen"].get("fingerprint", ""))
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
 
@@ -179,6 +179,9 @@ def _parse(path: str | Path, header: dict[str, Any]) -> NativeHeader:
         # What every family has, and what is shown of a model that is not loaded.
         if type(config["latent_dim"]) is not int or len(config["image_shape"]) != 3:
             raise TypeError("latent_dim is one number, image_shape three")
+        n_seen = header["seen"]["n"] if "seen" in header else None
+        if type(n_seen) not in (int, type(None)):
+            raise TypeError(f"the number of images that it has seen is none: {n_seen!r}")
         return NativeHeader(
             family,
             config,
@@ -186,7 +189,7 @@ def _parse(path: str | Path, header: dict[str, Any]) -> NativeHeader:
             header["fingerprint"],
             header["training"],
             {str(name): Frame(str(box)).name for name, box in header.get("views", {}).items()},
-            header["seen"]["n"] if "seen" in header else None,
+            n_seen,
         )
     except ModelError as error:
         raise ModelError(f"{path} cannot be used: {error}") from None

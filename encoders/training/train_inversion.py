@@ -33,7 +33,7 @@ from latentmap.encoders.training.settings import check_numbers
 from latentmap.errors import ModelError
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
-from latentmap.model import Model
+from latentmap.model import Model, count_seen
 from latentmap.report import image_grid
 
 _EPOCH = 500  # Steps until there is a line in the log, and a picture.
@@ -167,7 +167,9 @@ def _measure_and_save(
             found = measure_real(
                 trained, real, generated=held_out, on_error=run.on_error, progress=progress
             )
-        training["real"] = {**asdict(found), "data": real.fingerprint}
+        # The network has seen none of these, but the generator may have.
+        (n_seen,) = count_seen([trained], real.digests, real.groups).values()
+        training["real"] = {**asdict(found), "data": real.fingerprint, "n_seen": n_seen}
         save_model(trained, run.path, training=training)
 
 

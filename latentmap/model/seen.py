@@ -78,17 +78,21 @@ class SeenImages:
         Raises:
             ModelError: it is another, or none.
         """
-        try:
-            counts, rests = (tensors[name].numpy() for name in ("counts", "rests"))
-            made = cls(counts.view(np.uint8), rests.view(np.uint16))
-        except (KeyError, TypeError, ValueError):
-            made = None
-        if made is None or made.fingerprint != fingerprint:
-            raise ModelError(
-                "what it remembers of its training images is not what was saved: the file is "
-                "damaged, get it again"
-            )
-        return made
+        counts, rests = (tensors.get(name, torch.zeros(())).numpy() for name in ("counts", "rests"))
+        # A file of a stranger may say anything.
+        if (
+            (counts.dtype, rests.dtype) == (np.uint8, np.int16)
+            and (counts.ndim, rests.ndim) == (1, 1)
+            and len(counts)
+            and counts.sum(dtype=np.int64) == len(rests)
+        ):
+            made = cls(counts, rests.view(np.uint16))
+            if made.fingerprint == fingerprint:
+                return made
+        raise ModelError(
+            "what it remembers of its training images is not what was saved: the file is damaged, "
+            "get it again"
+        )
 
 
 def _keys(digests: np.ndarray, buckets: int) -> np.ndarray:

@@ -76,7 +76,7 @@ def test_a_generator_becomes_a_pair_whose_figures_are_said():
 def test_real_images_are_measured():
     result = run("--data", "real.npy", "--limit", "4")
     real = read_header("pair.safetensors").training["real"]
-    said = f"real    mse {real['image_mse']:.5f}, {real['ratio']:.1f} times as much  (4 images)"
+    said = f"real    mse {real['image_mse']:.5f}, {real['ratio']:.1f} times as much  (4 images, "
     assert said in result.stdout
 
 

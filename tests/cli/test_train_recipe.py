@@ -57,6 +57,9 @@ def test_a_recipe_makes_a_model_its_card_and_a_picture(workdir):
     model = load("made.safetensors")
     assert said["fingerprint"] == model.fingerprint
     assert said["recipe"] == "tiny" and said["batch_size"] == 8
+    trained_on = open_images("digits.npy", split="train")
+    assert model.seen is not None and len(model.seen) == len(trained_on)
+    assert model.seen.contains(trained_on.digests).all()
     value, low, high = said["held_out"]["reconstruction"]
     assert low < value < high
     card = (workdir / "made.md").read_text()

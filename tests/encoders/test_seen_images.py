@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -12,7 +13,7 @@ from latentmap.encoders import build, load
 from latentmap.encoders.halving import halved
 from latentmap.encoders.inverted import add_inversion, unwrap
 from latentmap.encoders.listing import describe_model
-from latentmap.encoders.native import add_box, save_model
+from latentmap.encoders.native import add_box, read_header, save_model
 from latentmap.encoders.nets.inversion import InversionNetwork, default_network
 from latentmap.encoders.normalising import normalise
 from latentmap.encoders.training.on_images import train_on_images
@@ -61,8 +62,6 @@ def test_training_remembers_the_images_and_no_others(tmp_path):
 def test_an_image_that_could_not_be_read_was_not_seen(tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
-    from PIL import Image
-
     for i in range(5):
         Image.fromarray(open_images("digits").read(i)[..., 0]).save(folder / f"{i}.png")
     (folder / "5.png").write_bytes(b"no image")
@@ -79,7 +78,9 @@ def test_a_generator_remembers_with_its_inversion_network(tmp_path):
     gan = train_on_images(images, settings, Run(tmp_path / "gan.safetensors"))
     out = tmp_path / "pair.safetensors"
     few = InversionSettings(width=4, steps=1, batch_size=4, held_out=4)
-    train_inversion(load(tmp_path / "gan.safetensors"), few, Run(out))
+    real = images.subset(range(10))
+    train_inversion(load(tmp_path / "gan.safetensors"), few, Run(out), real=real)
+    assert read_header(out).training["real"]["n_seen"] == 10
     for model in (gan, load(out), unwrap(load(out))):
         assert model.seen is not None and model.seen.contains(images.digests).all()
 
@@ -123,4 +124,17 @@ def test_a_damaged_memory_is_one_clear_line(tmp_path):
 
     rewritten(path, damage)
     with pytest.raises(ModelError, match=r"one\.safetensors: what it remembers of its training"):
+        load(path)
+
+
+@pytest.mark.parametrize("seen", [3, {}, {"n": "many"}, {"n": 3}])
+def test_a_header_that_says_something_else_of_it_is_one_clear_line(tmp_path, seen):
+    path = tmp_path / "one.safetensors"
+    save_model(model_of(), path, training={})
+
+    def change(header, tensors):
+        header["seen"] = seen
+
+    rewritten(path, change)
+    with pytest.raises(ModelError, match=r"does not describe its model as it should|remembers of"):
         load(path)

@@ -48,8 +48,14 @@ def test_a_filter_comes_back_from_its_tensors_and_another_is_refused():
     filter = SeenImages.of(digests(1000))
     tensors = filter.to_tensors()
     assert SeenImages.from_tensors(tensors, filter.fingerprint).contains(digests(1000)).all()
-    for broken in ({}, {**tensors, "counts": tensors["counts"].float()}, {
-        **tensors, "rests": tensors["rests"][1:]
-    }):  # fmt: skip
+    for change in (
+        {"counts": tensors["counts"].float()},
+        {"counts": tensors["counts"][None]},
+        {"counts": tensors["counts"][:0], "rests": tensors["rests"][:0]},
+        {"rests": tensors["rests"][1:]},
+        {"rests": tensors["rests"].flip(0)},
+    ):
         with pytest.raises(ModelError, match="remembers of its training images is not what was"):
-            SeenImages.from_tensors(broken, filter.fingerprint)
+            SeenImages.from_tensors({**tensors, **change}, filter.fingerprint)
+    with pytest.raises(ModelError, match="get it again"):
+        SeenImages.from_tensors({}, filter.fingerprint)
