@@ -12,6 +12,8 @@ from latentmap.encoders.bundled import FOLDER, bundled_models
 from latentmap.encoders.cards import measure
 from latentmap.encoders.native import read_header
 from latentmap.encoders.recipes import bundled_recipes, read_recipe
+from latentmap.images import open_images
+from latentmap.model import count_seen
 
 FACES = ["vae", "vae-b", "svae", "gan", "stylegan"]
 DIGITS = [f"mnist-{name}" for name in FACES]
@@ -39,6 +41,37 @@ def test_a_pair_reproduces_held_out_images_far_better_than_their_mean(name):
     said = read_header(bundled_models()[name]).training["held_out"]
     assert said["reconstruction"][2] < 0.7 * said["baseline"][1]
     assert said["own"][2] < 0.25 * said["own_baseline"][1]
+
+
+@pytest.mark.parametrize("name", [*FACES, *DIGITS])
+def test_every_model_knows_its_training_images(name):
+    n_seen = read_header(bundled_models()[name]).n_seen
+    # A filter cannot tell about one pair of images in 20,000 apart.
+    assert n_seen == pytest.approx(60_000 if name in DIGITS else 12_704, rel=2e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in (*FACES, *DIGITS) if "vae" in name])
+def test_every_vae_keeps_the_law_of_variance(name):
+    said = read_header(bundled_models()[name]).training
+    # Of weights in float16.
+    assert (
+        said["aggregate"]["law_deviation_max"]
+        < 1e-3
+        < 0.1
+        < (said["before_normalising"]["law_deviation_max"])
+    )
+    assert said["aggregate"]["kl"] < said["before_normalising"]["kl"]
+
+
+@pytest.mark.skipif(not CELEBA.exists(), reason="needs CelebA")
+def test_no_bundled_model_of_faces_has_seen_the_people_of_the_test():
+    models = [load(name) for name in FACES]
+    test = read_recipe("vae").open_test(CELEBA)
+    assert count_seen(models, test.digests, test.groups) == dict.fromkeys(FACES, 0)
+    apart = open_images(CELEBA, split="test")
+    # Most of a split that knows nothing of persons.
+    assert count_seen(models, apart.digests) == dict.fromkeys(FACES, 1307)
+    assert len(apart) == 1595
 
 
 @pytest.mark.skipif(not CELEBA.exists(), reason="needs CelebA")
