@@ -81,7 +81,8 @@ class SeenImages:
         counts, rests = (tensors.get(name, torch.zeros(())).numpy() for name in ("counts", "rests"))
         # A file of a stranger may say anything.
         if (
-            (counts.dtype, rests.dtype) == (np.uint8, np.int16)
+            counts.dtype == np.uint8
+            and rests.dtype == np.int16
             and (counts.ndim, rests.ndim) == (1, 1)
             and len(counts)
             and counts.sum(dtype=np.int64) == len(rests)
