@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from latentmap.codes import Codes
-from latentmap.comparison.estimates import estimate_of, resampled_means, shares
-from latentmap.intervals import Estimate
+from latentmap.intervals import Estimate, resample, shares
 from latentmap.mapping import LinearMap
 from latentmap.progress import Progress
+from latentmap.relocation.measuring import of_own_mean
 
 _BLOCK = 2048  # Rows at a time.
 
@@ -28,13 +28,15 @@ class CodeErrors:
     ``spread`` ``(m, n)`` is the squared distance of a code from the mean code. ``missed`` ``(m, m,
     n)`` is that of the code of the target from the mapped code of the source; on the diagonal is 0.
     ``cycled`` ``(m, m, n)`` is the error in the source after there and back, ``composed`` ``(m, m,
-    m, n)`` that in the third space by way of the second.
+    m, n)`` that in the third space by way of the second. ``units`` ``(n,)`` are the images',
+    None where each is one.
     """
 
     spread: np.ndarray
     missed: np.ndarray
     cycled: np.ndarray
     composed: np.ndarray
+    units: np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +58,13 @@ def code_errors(
     codes: Sequence[Codes],
     maps: Mapping[tuple[int, int], LinearMap],
     *,
+    units: np.ndarray | None = None,
     progress: Progress | None = None,
 ) -> CodeErrors:
     """The errors of all maps, all ways there and back, and all ways by a third space.
 
-    ``codes`` are of the same images, in one order.
+    ``codes`` are of the same images, in one order, of some ``units`` ``(n,)``;
+    without these each is one.
     """
     m, n = len(codes), len(codes[0])
     missed, cycled = np.zeros((m, m, n)), np.zeros((m, m, n))
@@ -79,12 +83,13 @@ def code_errors(
                     composed[i, j, k, start:stop] = onwards
         if progress:
             progress(stop, n)
-    return CodeErrors(np.stack([spread_of(part) for part in codes]), missed, cycled, composed)
+    spread = np.stack([spread_of(part, units) for part in codes])
+    return CodeErrors(spread, missed, cycled, composed, units)
 
 
-def spread_of(codes: Codes) -> np.ndarray:
-    """The squared distance ``(n,)`` of each code from the mean code, mean over variables; exactly 0
-    where all codes are equal.
+def spread_of(codes: Codes, units: np.ndarray | None = None) -> np.ndarray:
+    """The squared distance ``(n,)`` of each code from the mean code of all images of the kind, mean
+    over variables (see ``of_own_mean``); exactly 0 where all codes are equal.
     """
     mean = torch.zeros(codes.space.dim, dtype=torch.float64)
     for block in codes.blocks():
@@ -95,12 +100,12 @@ def spread_of(codes: Codes) -> np.ndarray:
     rounding = (torch.finfo(torch.float32).eps * mean).square().mean()
     if spread.mean() <= rounding:
         spread.zero_()
-    return spread.numpy()
+    return of_own_mean(codes, units) * spread.numpy()
 
 
 def code_figures(errors: CodeErrors, *, seed: int = 0) -> CodeFigures:
-    """The figures of all ways, with percentile intervals over resamplings of the images, the same
-    for all; ratios are formed inside each.
+    """The figures of all ways, with intervals by the same resamplings of the units for all; ratios
+    are formed inside each.
     """
     m = len(errors.spread)
     pairs = list(permutations(range(m), 2))
@@ -113,20 +118,23 @@ def code_figures(errors: CodeErrors, *, seed: int = 0) -> CodeFigures:
             *(errors.composed[triple][None] for triple in triples),
         ]
     )
-    means = resampled_means(rows, seed=seed)
+    found = resample(rows, errors.units, seed=seed)
     spread, missed, cycled, composed = np.split(
-        means, np.cumsum([m, len(pairs), len(pairs)]), axis=1
+        found.means, np.cumsum([m, len(pairs), len(pairs)]), axis=1
     )
     r2 = {(i, j): 1 - shares(missed[:, c], spread[:, j]) for c, (i, j) in enumerate(pairs)}
     by_way = {
         (i, j, k): 1 - shares(composed[:, c], spread[:, k]) for c, (i, j, k) in enumerate(triples)
     }
     return CodeFigures(
-        {pair: estimate_of(missed[:, c]) for c, pair in enumerate(pairs)},
-        {pair: estimate_of(values) for pair, values in r2.items()},
-        {(i, j): estimate_of(shares(cycled[:, c], spread[:, i])) for c, (i, j) in enumerate(pairs)},
-        {way: estimate_of(values) for way, values in by_way.items()},
-        {(i, j, k): estimate_of(r2[i, k] - values) for (i, j, k), values in by_way.items()},
+        {pair: found.estimate(missed[:, c]) for c, pair in enumerate(pairs)},
+        {pair: found.estimate(values) for pair, values in r2.items()},
+        {
+            (i, j): found.estimate(shares(cycled[:, c], spread[:, i]))
+            for c, (i, j) in enumerate(pairs)
+        },
+        {way: found.estimate(values) for way, values in by_way.items()},
+        {(i, j, k): found.estimate(r2[i, k] - values) for (i, j, k), values in by_way.items()},
     )
 
 

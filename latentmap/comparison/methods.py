@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from latentmap.codes import Codes
-from latentmap.comparison.estimates import estimate_of, resampled_means, shares
 from latentmap.comparison.journeys import spread_of
 from latentmap.errors import MapError, ModelError
-from latentmap.intervals import Estimate
+from latentmap.intervals import Estimate, resample, shares
 from latentmap.mapping import FitOptions, Method
 from latentmap.mapping.methods import find_method
 from latentmap.relocation import TrainingPairs, fit_training
@@ -50,13 +49,14 @@ def compare_methods_of_pair(
     *,
     test: tuple[Codes, Codes],
     methods: Sequence[str | Method],
+    units: np.ndarray | None = None,
     seed: int = 0,
 ) -> tuple[list[MethodFigures], dict[str, str]]:
-    """The figures of each method on the codes ``test`` of other images in both spaces, and for
-    those that have no map, why.
+    """The figures of each method on the codes ``test`` of other images, of ``units`` ``(n,)``, in
+    both spaces, and for those that have no map, why.
     """
     x, y = (codes.vectors for codes in test)
-    spread = spread_of(test[1])
+    spread = spread_of(test[1], units)
     found, failed = [], {}
     for method in methods:
         started = time.perf_counter()
@@ -67,13 +67,14 @@ def compare_methods_of_pair(
             continue
         seconds = time.perf_counter() - started
         missed = (y.double() - linear_map.apply(x)).square().mean(1).numpy()
-        means = resampled_means(np.stack([missed, spread]), seed=seed)
+        resampled = resample(np.stack([missed, spread]), units, seed=seed)
+        missed, varied = resampled.means.T
         found.append(
             MethodFigures(
                 linear_map.method,
                 dict(linear_map.settings),
-                estimate_of(means[:, 0]),
-                estimate_of(1 - shares(means[:, 0], means[:, 1])),
+                resampled.estimate(missed),
+                resampled.estimate(1 - shares(missed, varied)),
                 seconds,
             )
         )

@@ -16,7 +16,7 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 )
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import Codes
+from latentmap.codes import Codes, one_of_each
 from latentmap.comparison.indexes import FEWEST
 from latentmap.comparison.journeys import CodeFigures, code_errors, code_figures
 from latentmap.comparison.layout import lay_out
@@ -35,6 +35,7 @@ from latentmap.mapping.methods import find_method
 from latentmap.mapping.moments import JointMoments
 from latentmap.model import Model, count_seen
 from latentmap.progress import Stage
+from latentmap.relocation.activity import inactive_models
 
 _EXAMPLES = 10
 _SHORT = 6  # Digits of a fingerprint that tell two models of one name apart.
@@ -107,12 +108,13 @@ def compare_models(
     All images are encoded whose codes are missing, each read once for all models; each model sees
     them in its own frame, size and channels. Ridge maps are fitted on one split, from the moments
     of all spaces in one pass; everything is judged on the split test: codes on all images of it,
-    decoded images and similarity indexes on random ones. Other methods are judged by their codes.
+    decoded images on random ones, similarity indexes on random ones of which none is another's copy
+    or of its group. Other methods are judged by their codes.
     ``references`` are how the models are called, ``record`` is what else the result is to say.
 
     Raises:
         ModelError: fewer than two models, one model twice, or one without an encoder.
-        PairError: fewer than 20 test images, or all of one group; or as ``CompareOptions.check``.
+        PairError: fewer than 20 units to judge by; or as ``CompareOptions.check``.
         MapError: as ``CompareOptions.check``.
         ImageError, CacheError: as encoding raises them.
     """
@@ -127,20 +129,21 @@ def compare_models(
     compared = _compared(material, options, seed)
     moments, maps = _maps(train, references, made, coder.stage)
     with coder.stage("scoring codes") as progress, threadpool_limits(1):
-        ways = code_figures(code_errors(test, maps, progress=progress), seed=seed)
+        ways = code_figures(
+            code_errors(test, maps, units=material.units, progress=progress), seed=seed
+        )
     with coder.stage("comparing spaces") as progress, threadpool_limits(1):
         similarities = compare_codes(
             [codes.vectors for codes in compared],
             moments,
             seed=seed,
-            groups=material.groups_of(compared[0]),
             permutations=options.permutations,
             progress=progress,
         )
     scored = _draw(len(test[0]), options.scored, seed)
     seen = [codes.take(scored) for codes in test]
     found = Found(
-        models, material, maps, ways, _pictures(models, material, maps, seen, seed, coder)
+        models, material, maps, ways, _pictures(models, material, maps, scored, seed, coder)
     )
     few = [codes.take(np.arange(min(_EXAMPLES, len(codes)))) for codes in seen]
     return ModelComparison(
@@ -154,7 +157,7 @@ def compare_models(
         n_test=len(test[0]),
         n_units=len(np.unique(material.units)),
         n_scored=len(seen[0]),
-        record=made,
+        record={**made, "inactive": inactive_models(maps.values())},
     )
 
 
@@ -193,18 +196,19 @@ def _pictures(
     models: Sequence[Model],
     material: Material,
     maps: Maps,
-    seen: Sequence[Codes],
+    scored: np.ndarray,
     seed: int,
     coder: Coder,
 ) -> ImageFigures:
-    """The figures of the decoded images, of which ``seen`` are the codes."""
+    """The figures of the decoded images, the test images at ``scored``."""
+    seen, units = [codes.take(scored) for codes in material.test], material.units[scored]
     with coder.stage("scoring images") as progress:
         return image_figures(
             models,
             seen,
             maps,
             material.images_of(seen[0]),
-            n_test=len(material.test[0]),
+            units=units,
             seed=seed,
             batch_size=coder.batch_size,
             progress=progress,
@@ -216,16 +220,10 @@ def _compositions(ways: CodeFigures) -> list[Composition]:
 
 
 def _compared(material: Material, options: CompareOptions, seed: int) -> list[Codes]:
-    """The codes of the random test images that the similarity indexes compare."""
-    some = _draw(len(material.test[0]), options.compared, seed)
-    compared = [codes.take(some) for codes in material.test]
-    groups = material.groups_of(compared[0])
-    if groups is not None and len(np.unique(groups)) == 1:
-        raise PairError(
-            f"all {len(some)} compared images are of one group, and intervals need two or more: "
-            "compare more (--similarity-images)"
-        )
-    return compared
+    """The codes of the random test images, one of a unit, that the similarity indexes compare."""
+    independent = one_of_each(material.units, seed=seed)
+    some = independent[_draw(len(independent), options.compared, seed)]
+    return [codes.take(some) for codes in material.test]
 
 
 def _r2_matrix(n: int, ways: CodeFigures) -> np.ndarray:

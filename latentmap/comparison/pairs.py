@@ -69,7 +69,11 @@ def _pair(
         {},
     )
     others, failed = compare_methods_of_pair(
-        training, test=(material.test[i], material.test[j]), methods=methods, seed=seed
+        training,
+        test=(material.test[i], material.test[j]),
+        units=material.units,
+        methods=methods,
+        seed=seed,
     )
     return ModelPair(
         source=i,

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from latentmap.codes import Codes
-from latentmap.comparison.estimates import estimate_of, resampled_means, shares
 from latentmap.images import ImageSource
-from latentmap.intervals import Estimate
+from latentmap.intervals import Estimate, resample, shares
 from latentmap.mapping import LinearMap, SharedFactors
 from latentmap.model import Model
 from latentmap.progress import Progress
+from latentmap.relocation.measuring import of_own_mean
 
 _BATCH = 64  # The decoders' inner images are what fills the memory.
 STEPS = (-2.0, -1.0, 0.0, 1.0, 2.0)  # Of a walk, in standard deviations.
@@ -62,17 +62,16 @@ def image_figures(
     maps: Maps,
     images: ImageSource,
     *,
-    n_test: int,
+    units: np.ndarray | None = None,
     seed: int = 0,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> ImageFigures:
     """What relocated images lose, beside floors and baselines; ``codes`` are those of ``images``,
-    two or more random ones of the ``n_test`` test images, row by row.
+    row by row, two or more, of ``units`` ``(n,)``; without these each is one.
 
-    The baseline is that of ``evaluate`` on all test images: the error of their mean. The mean of
-    ``n`` of them is nearer to these than that of all, so the error is taken times ``n / (n - 1)``
-    and ``(n_test - 1) / n_test``: right on average, and the same where all are scored.
+    The baseline is that of ``evaluate``: the error of the mean image, without the part that is due
+    to its being the mean of these images, see ``of_own_mean``.
 
     Every image is read twice, once for the mean image, and decoded once by each model for each
     other one.
@@ -99,17 +98,17 @@ def image_figures(
             rows[row, here] = _errors(seen[j], models[j].decode(maps[i, j].apply(read[i])))
         if progress:
             progress(n + batch.stop, 2 * n)
-    rows[m : 2 * m] *= n / (n - 1) * (n_test - 1) / n_test
-    resampled = resampled_means(rows, seed=seed)
-    floors, baselines = resampled[:, :m], resampled[:, m : 2 * m]
-    relocated = {pair: resampled[:, 2 * m + c] for c, pair in enumerate(order)}
+    rows[m : 2 * m] *= np.array([of_own_mean(part, units) for part in codes])[:, None]
+    found = resample(rows, units, seed=seed)
+    floors, baselines = found.means[:, :m], found.means[:, m : 2 * m]
+    relocated = {pair: found.means[:, 2 * m + c] for c, pair in enumerate(order)}
     return ImageFigures(
-        [estimate_of(floors[:, i]) for i in range(m)],
-        [estimate_of(baselines[:, i]) for i in range(m)],
-        {pair: estimate_of(values) for pair, values in relocated.items()},
+        [found.estimate(floors[:, i]) for i in range(m)],
+        [found.estimate(baselines[:, i]) for i in range(m)],
+        {pair: found.estimate(values) for pair, values in relocated.items()},
         # A target that shows images no better than their mean has no scale for an efficiency.
         {
-            (i, j): estimate_of(shares(baselines[:, j] - values, (baselines - floors)[:, j]))
+            (i, j): found.estimate(shares(baselines[:, j] - values, (baselines - floors)[:, j]))
             for (i, j), values in relocated.items()
         },
     )

@@ -1,8 +1,11 @@
 """All similarity indexes between several spaces, with intervals and permutation nulls.
 
-Intervals come from a grouped jackknife: images are left out, a twentieth at a time. A bootstrap
-would draw images twice, and an image is its own nearest neighbour, so that it biases what looks at
-neighbours and distances. The null pairs the images of one space at random with those of the other.
+All is of images of different units (see ``units_of``): two images of a person are near to each
+other in any space, so that unrelated spaces would seem alike, and more than by random pairings,
+which part the two (benchmarks/coverage.py). Intervals come from a grouped jackknife: images are
+left out, a twentieth at a time. A bootstrap would draw images twice, and an image is its own
+nearest neighbour, so that it biases what looks at neighbours and distances. The null pairs the
+images of one space at random with those of the other.
 
 Shapes: ``m`` spaces, ``n`` images, codes ``(n, d)``.
 """
@@ -19,6 +22,7 @@ import torch
 from scipy.stats import t as student
 from torch import Tensor
 
+from latentmap.codes import one_of_each
 from latentmap.comparison.indexes import FEWEST, INDEXES, RELATIONS, SimilarityIndex
 from latentmap.comparison.projections import (
     canonical_directions,
@@ -108,7 +112,7 @@ def compare_codes(
     fitted: JointMoments,
     *,
     seed: int = 0,
-    groups: np.ndarray | None = None,
+    units: np.ndarray | None = None,
     permutations: int = 99,
     progress: Progress | None = None,
 ) -> Similarities:
@@ -116,14 +120,16 @@ def compare_codes(
 
     Canonical directions and rotations are those of the moments ``fitted``, which should be of other
     images: those of the same would fit them the better, the fewer there are. Their intervals hold
-    the directions fixed. Images of
-    one of the ``groups`` ``(n,)`` are left out together. Memory holds two numbers for every space
-    and pair of images.
+    the directions fixed. Of each of the ``units`` ``(n,)`` one random image is taken; without them
+    every image is one. Memory holds two numbers for every space and pair of images.
 
     Raises:
-        PairError: fewer than 20 images, or codes of different numbers of them.
+        PairError: fewer than 20 images or units, or codes of different numbers of images.
         MapError: fewer than 1 permutation.
     """
+    if units is not None:
+        independent = torch.from_numpy(one_of_each(units, seed=seed))
+        codes = [part[independent] for part in codes]
     n = len(codes[0])
     if n < FEWEST or any(len(part) != n for part in codes):
         raise PairError(
@@ -132,8 +138,7 @@ def compare_codes(
         )
     if permutations < 1:
         raise MapError(f"a null needs at least 1 permutation, not {permutations}: give 99 or more")
-    units = n if groups is None else len(np.unique(groups))
-    folds = assign_folds(n, folds=min(_GROUPS, units), seed=seed, groups=groups)
+    folds = assign_folds(n, folds=_GROUPS, seed=seed)
     kept = [torch.from_numpy(np.flatnonzero(folds != fold)) for fold in range(folds.max() + 1)]
     generator = torch.Generator().manual_seed(seed)
     orders = [torch.randperm(n, generator=generator) for _ in range(permutations)]

@@ -12,10 +12,11 @@ import numpy as np
 from latentmap.comparison.result import ModelComparison
 from latentmap.comparison.similarity import SimilarityMatrix
 from latentmap.intervals import defined
+from latentmap.relocation.activity import inactive_in_words
 from latentmap.relocation.tables import COLUMNS
 from latentmap.report import Column, Measure, Row, Table, with_interval
 from latentmap.report.parts import Better, Cell
-from latentmap.report.words import pair_id, shown_number
+from latentmap.report.words import images_in_words, intervals_in_words, pair_id, shown_number
 
 _FROM_TO = (Column("from"), Column("to"))
 _CYCLE = Column("cycle", "share of the variance of the codes that is lost there and back", "low", 3)
@@ -83,10 +84,13 @@ def pairs_table(result: ModelComparison) -> Table:
         cells = [*_names(result, i, j), pair.kind, *measures, Measure.of(pair.cycle)]
         rows.append(Row(cells, pair_id(i, j)))
     note = (
-        f"fitted on {result.n_fit:,} images, judged on {result.n_test:,} others; images on "
-        f"{result.n_scored:,} of them; in brackets 95 % intervals"
+        f"fitted on {result.n_fit:,} images, judged on "
+        f"{images_in_words(result.n_test, result.n_units, 'others')}; images on "
+        f"{result.n_scored:,} of them; {intervals_in_words(result.n_units)}"
     )
-    return Table("All ordered pairs", columns, rows, note)
+    inactive = inactive_in_words(result.record["inactive"])
+    said = "\n".join(filter(None, [note, inactive]))
+    return Table("All ordered pairs", columns, rows, said)
 
 
 def similarities_table(result: ModelComparison, *, short: bool = False) -> Table:

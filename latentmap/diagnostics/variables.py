@@ -123,8 +123,10 @@ def diagnose(
 
     Raises:
         ModelError: the model has no posterior.
-        ImageError: an image cannot be read, and ``on_error`` is ``stop`` or none can.
+        ImageError: an image cannot be read, and ``on_error`` is ``stop`` or none can; or there is
+            only one.
     """
+    _require_two(len(images))
     latent = torch.zeros(4, model.latent_dim, dtype=torch.float64)
     pixels = torch.zeros(4, *model.image_shape, dtype=torch.float64)
     squared = 0.0
@@ -150,6 +152,7 @@ def diagnose(
             f"none of the {len(images)} images of {images.path} can be read ({skipped[0]} is the "
             "first): repair them, or give others"
         )
+    _require_two(n)
     latent, pixels = latent / n, pixels / n
     data_variance = pixels[1] - pixels[0].square()
     decoded_variance = pixels[3] - pixels[2].square()
@@ -162,3 +165,11 @@ def diagnose(
         kl=latent[3],
         skipped=tuple(skipped),
     )
+
+
+def _require_two(n: int) -> None:
+    if n < 2:
+        raise ImageError(
+            f"what variables do is told by how they vary, which needs at least 2 images, not {n}: "
+            "give more images"
+        )

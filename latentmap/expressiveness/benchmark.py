@@ -10,9 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from latentmap.cache import Coder, CoderLike
+from latentmap.codes import one_of_each, units_of
 from latentmap.errors import ImageError, ModelError, SpaceError
 from latentmap.expressiveness.blindness import Cells, group_codes
 from latentmap.expressiveness.coverage import FEWEST, Coverage, measure_coverage
@@ -44,11 +46,12 @@ _SHORT = 6  # Digits of a fingerprint that tell two models of one name apart.
 
 @dataclass(frozen=True, eq=False)
 class _Groups:
-    """The codes of a set in the encoder, for coverage, the cells that they are in, and the
-    encoder's own error of every image.
+    """The codes of a set in the encoder, for coverage, the positions ``kept`` of their images, the
+    cells that they are in, and the encoder's own error of every image.
     """
 
     codes: Tensor
+    kept: np.ndarray
     cells: Cells
     mse: np.ndarray
 
@@ -153,7 +156,8 @@ def _check(models: Sequence[Model], image_sets: Sequence[ImageSet], runs: Runs) 
             image_set.seen_by(seeing)
     if encoder is not None:
         _check_encoder(
-            encoder, min([options.own, *(len(image_set.ids) for image_set in image_sets)])
+            encoder,
+            min([options.own, *(len(np.unique(units_of(one.digests))) for one in image_sets)]),
         )
     if runs.mapped is not None:
         _check_map(*runs.mapped, models)
@@ -199,7 +203,8 @@ def _bench_one(
     results = []
     for number, image_set in enumerate(image_sets):
         images, kept, skipped = _read(image_set, model, runs)
-        found = reproduce(model, images, methods, image_set.name, runs, own=by_method)
+        every = image_set.held_out(kept)
+        found = reproduce(model, images, methods, image_set.name, runs, own=by_method, held=every)
         if runs.mapped is not None and runs.mapped[0].target.same_as(model.space):
             found[MAPPED] = carry(*runs.mapped, model, images, image_set, kept, runs)
         group = groups[number] if groups else None
@@ -209,10 +214,11 @@ def _bench_one(
                 image_set.ids[kept],
                 images,
                 found,
+                units=every.units,
                 seed=runs.seed,
                 grouping=_grouping(image_set, kept, group, own),
                 skipped=skipped,
-                coverage=_coverage(group, own, runs),
+                coverage=_coverage(image_set, group, own, runs),
             )
         )
     return Expressiveness(
@@ -276,12 +282,22 @@ def _group(image_set: ImageSet, encoder: Model, runs: Runs) -> _Groups:
     number, mse = np.full(len(image_set.ids), -1), np.full(len(image_set.ids), np.nan)
     number[kept] = cells.number
     mse[kept] = errors.double().numpy()
-    return _Groups(codes, Cells(number, cells.centers), mse)
+    return _Groups(codes, kept, Cells(number, cells.centers), mse)
 
 
-def _coverage(group: _Groups | None, own: _Own, runs: Runs) -> Coverage | None:
+def _coverage(image_set: ImageSet, group: _Groups | None, own: _Own, runs: Runs) -> Coverage | None:
+    """The figures of the images of a set that the encoder can read, without copies: the ball of an
+    image whose copies are its neighbours has no size.
+    """
     encoder = runs.encoder
     if group is None or own.encoded is None or encoder is None:
         return None
     made_by = {"encoder": encoder.name, "encoder_fingerprint": encoder.fingerprint}
-    return measure_coverage(group.codes, own.encoded, seed=runs.seed, record=made_by)
+    distinct = one_of_each(units_of(image_set.digests[group.kept]), seed=runs.seed)
+    return measure_coverage(
+        group.codes[torch.from_numpy(distinct)],
+        own.encoded,
+        units=image_set.held_out(group.kept[distinct]).units,
+        seed=runs.seed,
+        record=made_by,
+    )

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentmap.codes import one_of_each
 from latentmap.intervals import Estimate, mean_estimate
 
 SIGNIFICANCE = 0.05
@@ -86,6 +87,7 @@ def errors_by_sector(
     *,
     reference: np.ndarray | None = None,
     own_sector: np.ndarray | None = None,
+    units: np.ndarray | None = None,
     seed: int = 0,
 ) -> list[SectorErrors]:
     """The errors ``(n,)`` in each sector that has images, worst first.
@@ -95,7 +97,8 @@ def errors_by_sector(
     the error itself. A sector of a few images has a wide scatter, and the worst of many sectors is
     bad by chance alone. So a sector is compared with as many images drawn from all, and the level
     of 5 % is that of any sector being taken for blind (Holm 1979). ``own_sector`` ``(m,)`` are the
-    sectors of the generator's own images.
+    sectors of the generator's own images, ``units`` ``(n,)`` of what units the
+    images are; without them each is one.
 
     Example:
         >>> mse = np.array([0.1, 0.2] * 20 + [0.5, 0.6] * 3)
@@ -103,11 +106,16 @@ def errors_by_sector(
         >>> worst.number, len(worst.positions), worst.blind, other.blind
         (1, 6, True, False)
     """
+    units = np.arange(len(mse)) if units is None else units
     numbers, place = np.unique(sector, return_inverse=True)
     counts = np.bincount(place)
     bad = mse if reference is None else mse / np.maximum(reference, _ROUNDING)
     means = np.bincount(place, bad) / counts
-    p_values = _chances(bad, counts, means, seed)
+    p_values = np.ones(len(numbers))
+    # A test takes one image of a unit: images of one are drawn together, not by chance.
+    independent = one_of_each(units, seed=seed)
+    drawn, drawn_place = np.unique(place[independent], return_inverse=True)
+    p_values[drawn] = _chances(bad[independent], drawn_place, seed)
     found = []
     for index, (number, certain) in enumerate(zip(numbers, _holm(p_values), strict=True)):
         mine = np.flatnonzero(place == index)
@@ -118,7 +126,7 @@ def errors_by_sector(
             SectorErrors(
                 number=int(number),
                 positions=mine[np.argsort(-bad[mine], kind="stable")],
-                mse=mean_estimate(mse[mine], seed=seed),
+                mse=mean_estimate(mse[mine], units[mine], seed=seed),
                 excess=excess,
                 share=len(mine) / len(mse),
                 own_share=None if own_sector is None else float((own_sector == number).mean()),
@@ -129,8 +137,10 @@ def errors_by_sector(
     return sorted(found, key=lambda one: -one.excess)
 
 
-def _chances(bad: np.ndarray, counts: np.ndarray, means: np.ndarray, seed: int) -> np.ndarray:
+def _chances(bad: np.ndarray, place: np.ndarray, seed: int) -> np.ndarray:
     """For each sector, the chance ``(k,)`` that so many of all images are so bad on average."""
+    counts = np.bincount(place)
+    means = np.bincount(place, bad) / counts
     generator = np.random.default_rng(seed)
     starts = np.cumsum(counts) - counts
     as_large = np.zeros(len(counts), dtype=np.int64)

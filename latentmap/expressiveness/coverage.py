@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from latentmap.errors import ModelError
 from latentmap.intervals import Estimate, mean_estimate
 
 FIGURES = ("precision", "recall", "density", "coverage")
+_OF_REAL = ("recall", "coverage")  # Shares of the real images.
 # Images that the published numbers of neighbours need.
 FEWEST = 6
 _NUMBERS = 2**24  # Distances at a time: 128 MB.
@@ -58,13 +60,15 @@ def measure_coverage(
     *,
     k: int = 3,
     k_density: int = 5,
+    units: np.ndarray | None = None,
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
 ) -> Coverage:
     """The four figures of codes ``(n, d)`` of real and ``(m, d)`` of generated images.
 
     Precision and recall take the ``k``-th neighbour, density and coverage the ``k_density``-th, as
-    published. Distances are Euclidean, in float64; memory holds a block of them.
+    published. Distances are Euclidean, in float64; memory holds a block of them. The real images
+    are of some ``units`` ``(n,)``, without which each is one; none should be another's copy.
 
     Example:
         >>> codes = torch.eye(8)
@@ -88,7 +92,10 @@ def measure_coverage(
     shares = _shares(real.double(), generated.double(), k, k_density)
     return Coverage(
         **{
-            name: mean_estimate(share.double().numpy(), seed=seed) for name, share in shares.items()
+            name: mean_estimate(
+                share.double().numpy(), units if name in _OF_REAL else None, seed=seed
+            )
+            for name, share in shares.items()
         },
         n_real=len(real),
         n_generated=len(generated),

@@ -6,12 +6,13 @@ They are a generator's own, those of a data set, or a support set. Shapes: ``n``
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from latentmap.codes import HeldOut, Seen, hold_out
 from latentmap.errors import ImageError, SupportError
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
@@ -89,6 +90,12 @@ class ImageSet:
     def digests(self) -> np.ndarray:
         """What the images are, ``(n, 16)`` uint8."""
         return self.images.digests if self.contents is None else self.contents
+
+    def held_out(self, kept: np.ndarray, seen: Iterable[Seen] = ()) -> HeldOut:
+        """Which of the images at ``kept`` ``(k,)`` may be judged, and their units."""
+        groups = self.images.groups
+        given = None if groups is None else groups[kept]
+        return hold_out(self.digests[kept], seen, groups=given)
 
     @classmethod
     def of_images(cls, images: ImageSource, n: int | None, *, name: str, seed: int = 0) -> ImageSet:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from latentmap.cache import Coder
-from latentmap.codes import FITTED, HeldOut, Seen, hold_out
+from latentmap.codes import FITTED, HeldOut, Seen
 from latentmap.errors import ImageError
 from latentmap.expressiveness.image_sets import ImageSet
 from latentmap.expressiveness.result import MAPPED, Reproduction, ratio_estimate
@@ -96,8 +96,11 @@ def reproduce(
     runs: Runs,
     *,
     own: Mapping[str, Reproduction] | None,
+    held: HeldOut | None = None,
 ) -> dict[str, Reproduction]:
-    """What each method makes of some images, by its name; ``own`` is that of the own images."""
+    """What each method makes of some images, by its name; ``own`` is that of the own images, and
+    ``held`` says of what units the images are, without it each is one.
+    """
     found: dict[str, Reproduction] = {}
     for method in methods:
         started = time.perf_counter()
@@ -119,6 +122,7 @@ def reproduce(
             own[method].mse if own else None,
             runs,
             time.perf_counter() - started,
+            held,
         )
     return found
 
@@ -141,12 +145,7 @@ def carry(
     assert np.array_equal(readable, kept)
     moved = linear_map.apply(encode_all(seen, source)).float()
     mse, alike = decoding_errors(model, moved, images, batch_size=runs.coder.batch_size or _BATCH)
-    groups = image_set.images.groups
-    held = hold_out(
-        image_set.digests[kept],
-        [Seen(FITTED, linear_map.train_digests)],
-        groups=None if groups is None else groups[kept],
-    )
+    held = image_set.held_out(kept, [Seen(FITTED, linear_map.train_digests)])
     return _summary(
         MAPPED,
         moved.cpu(),
@@ -170,16 +169,18 @@ def _summary(
     held: HeldOut | None = None,
 ) -> Reproduction:
     mse, alike = errors.double().cpu().numpy(), similarities.double().cpu().numpy()
-    judged = np.arange(len(mse)) if held is None else held.positions
+    judged, units = np.arange(len(mse)), None
+    if held is not None:
+        judged, units = held.positions, held.units
     return Reproduction(
         method=method,
         codes=codes,
         mse=mse,
         ssim=alike,
         judged=judged,
-        mean_mse=mean_estimate(mse[judged], seed=runs.seed),
-        mean_ssim=mean_estimate(alike[judged], seed=runs.seed),
-        ratio=None if own is None else ratio_estimate(mse, own, seed=runs.seed),
+        mean_mse=mean_estimate(mse[judged], units, seed=runs.seed),
+        mean_ssim=mean_estimate(alike[judged], units, seed=runs.seed),
+        ratio=None if own is None else ratio_estimate(mse[judged], own, units, seed=runs.seed),
         seconds=seconds,
         left_out={} if held is None else held.left_out,
     )

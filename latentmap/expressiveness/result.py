@@ -17,14 +17,13 @@ from torch import Tensor
 
 from latentmap.expressiveness.blindness import SectorErrors, errors_by_sector
 from latentmap.expressiveness.coverage import Coverage
-from latentmap.intervals import Estimate, interval, mean_estimate, resample
+from latentmap.intervals import Estimate, estimate_of, mean_estimate, resample, shares
 from latentmap.inversion import InversionMethod
 from latentmap.report import Shown, Table
 
 # Of the own images' variance: what a search may miss and still be believed.
 CALIBRATED = 0.05
 MAPPED: Literal["mapped"] = "mapped"
-_N_BOOTSTRAP = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +67,8 @@ class Reproduction:
 class SetScores:
     """How well a generator reproduces one set, by one or several methods.
 
-    ``images`` are its images as the generator sees them, uint8 ``(n, c, h, w)``. ``mse`` ``(n,)``
+    ``images`` are its images as the generator sees them, uint8 ``(n, c, h, w)``, of some ``units``
+    ``(n,)``. ``mse`` ``(n,)``
     is the least error of any method but mapped codes: the ``limit``, where a search is among them.
     ``encoder_gap`` is what the network loses against the limit, ``map_gap`` what mapped codes lose
     against those of the network; each is None where one of the two is missing.
@@ -79,6 +79,7 @@ class SetScores:
     images: Tensor
     reproductions: Mapping[str, Reproduction]
     mse: np.ndarray
+    units: np.ndarray
     limit: Estimate | None
     encoder_gap: Estimate | None
     map_gap: Estimate | None
@@ -109,6 +110,7 @@ class SetScores:
         return {
             "target": self.name,
             "n": len(self.ids),
+            "n_units": len(np.unique(self.units)),
             "methods": {name: one.to_json() for name, one in self.reproductions.items()},
             **figures,
             "variables": list(self.variables),
@@ -185,13 +187,14 @@ class Grouping:
     own_sector: np.ndarray | None = None
     variables: tuple[int, ...] = ()
 
-    def errors(self, mse: np.ndarray, *, seed: int) -> list[SectorErrors]:
+    def errors(self, mse: np.ndarray, units: np.ndarray, *, seed: int) -> list[SectorErrors]:
         """The errors ``(n,)`` in each sector, worst first."""
         return errors_by_sector(
             mse,
             self.sector,
             reference=self.reference,
             own_sector=self.own_sector,
+            units=units,
             seed=seed,
         )
 
@@ -202,12 +205,16 @@ def score_set(
     images: Tensor,
     found: Mapping[str, Reproduction],
     *,
+    units: np.ndarray | None = None,
     seed: int = 0,
     grouping: Grouping | None = None,
     skipped: tuple[str, ...] = (),
     coverage: Coverage | None = None,
 ) -> SetScores:
-    """The figures of a set, and the split of its error."""
+    """The figures of a set, and the split of its error; without ``units`` ``(n,)`` each image is
+    one.
+    """
+    units = np.arange(len(ids)) if units is None else units
     mse = np.min([one.mse for method, one in found.items() if method != MAPPED], axis=0)
     searched = "search" in found or "hybrid" in found
     network, carried = found.get("network"), found.get(MAPPED)
@@ -217,14 +224,19 @@ def score_set(
         images=(images * 255).round().to(torch.uint8),
         reproductions=found,
         mse=mse,
-        limit=mean_estimate(mse, seed=seed) if searched else None,
-        encoder_gap=(mean_estimate(network.mse - mse, seed=seed) if searched and network else None),
+        units=units,
+        limit=mean_estimate(mse, units, seed=seed) if searched else None,
+        encoder_gap=(
+            mean_estimate(network.mse - mse, units, seed=seed) if searched and network else None
+        ),
         map_gap=(
-            mean_estimate((carried.mse - network.mse)[carried.judged], seed=seed)
+            mean_estimate(
+                (carried.mse - network.mse)[carried.judged], units[carried.judged], seed=seed
+            )
             if carried and network
             else None
         ),
-        sectors=[] if grouping is None else grouping.errors(mse, seed=seed),
+        sectors=[] if grouping is None else grouping.errors(mse, units, seed=seed),
         variables=() if grouping is None else grouping.variables,
         coverage=coverage,
         skipped=skipped,
@@ -237,16 +249,26 @@ def calibrate(images: Tensor, found: Mapping[str, Reproduction]) -> float | None
     if not searches:
         return None
     variance = float((images - images.mean(0)).double().square().mean())
+    variance *= len(images) / (len(images) - 1)
     return min(one.mean_mse.value for one in searches) / max(variance, 1e-12)
 
 
-def ratio_estimate(mse: np.ndarray, own: np.ndarray, *, seed: int = 0) -> Estimate:
-    """The mean of errors ``(n,)`` over the mean of ``own`` errors ``(m,)``, both resampled."""
-    means = (
-        np.concatenate(list(resample(errors[None], _N_BOOTSTRAP, seed=seed + number)))
-        for number, errors in enumerate((mse, own))
+def ratio_estimate(
+    mse: np.ndarray, own: np.ndarray, units: np.ndarray | None = None, *, seed: int = 0
+) -> Estimate:
+    """The mean of errors ``(n,)``, of images of some ``units`` ``(n,)``, over the mean of ``own``
+    errors ``(m,)``, both resampled.
+    """
+    above, below = (
+        resample(errors[None], of, seed=seed + number)
+        for number, (errors, of) in enumerate(((mse, units), (own, None)))
     )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        resampled = np.divide(*means)
-    value = mse.mean() / own.mean() if own.mean() > 0 else np.nan
-    return Estimate(float(value), *interval(resampled))
+    every, drawn = (
+        shares(getattr(above, name)[..., 0], getattr(below, name)[..., 0])
+        for name in ("every", "drawn")
+    )
+    without = [
+        shares(above.without[:, 0], np.full(len(above.without), below.every[0])),
+        shares(np.full(len(below.without), above.every[0]), below.without[:, 0]),
+    ]
+    return estimate_of(float(every), drawn, without)

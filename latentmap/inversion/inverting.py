@@ -5,7 +5,7 @@ Shapes: ``n`` images ``(n, c, h, w)`` in [0, 1], ``d`` latent variables.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import Codes
+from latentmap.codes import Codes, units_of
 from latentmap.errors import ImageError, ModelError
 from latentmap.images import ImageSource
+from latentmap.images.finding import groups_of
 from latentmap.intervals import mean_estimate
 from latentmap.inversion.code_search import SearchSettings, search_batch_size, search_codes
 from latentmap.model import Model
@@ -36,6 +37,7 @@ class Inverted(Shown):
     ``mse`` ``(n,)`` is the mean squared error of pixels in [0, 1], ``ssim`` ``(n,)`` the structural
     similarity. ``steps`` ``(n,)`` is the number of steps that a search took from all starts, and
     ``chosen`` ``(n,)`` the start that the code came from; both are 0 without a search.
+    ``units`` ``(n,)`` are those of the images, None where each is one.
     """
 
     codes: Tensor
@@ -46,6 +48,7 @@ class Inverted(Shown):
     method: InversionMethod
     search: SearchSettings | None
     seed: int
+    units: np.ndarray | None = None
 
     def __repr__(self) -> str:
         return f"<Inverted: {len(self.codes)} images by {self.method}>"
@@ -57,7 +60,7 @@ class Inverted(Shown):
             Column("SSIM", "structural similarity", "high"),
         ]
         cells = [
-            Measure.of(mean_estimate(part.double().numpy(), seed=self.seed))
+            Measure.of(mean_estimate(part.double().numpy(), self.units, seed=self.seed))
             for part in errors.values()
         ]
         return [Table("Errors", columns, [Row(cells)])]
@@ -192,7 +195,8 @@ def invert_images(
         digests=images.digests[kept],
         skipped=[str(images.ids[at]) for batch in batches for at, _ in batch.failed],
     )
-    return codes, pixels, inverted
+    groups = groups_of(images, codes.ids)
+    return codes, pixels, replace(inverted, units=units_of(codes.digests, groups))
 
 
 def require_method(model: Model, method: InversionMethod) -> None:

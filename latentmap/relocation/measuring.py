@@ -5,13 +5,14 @@ Shapes: ``n`` images, ``q`` target variables, images ``(n, c, h, w)`` in [0, 1].
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 
-from latentmap.codes import Pairs
+from latentmap.codes import Codes, Pairs, units_of
 from latentmap.errors import PairError, SpaceError
 from latentmap.images import ImageSource
 from latentmap.mapping import LinearMap
@@ -23,14 +24,16 @@ _BATCH = 64  # The decoders' inner images are what fills the memory.
 
 @dataclass(frozen=True, eq=False)
 class ImageErrors:
-    """What each scored image contributes, float64 ``(n,)`` each.
+    """What each scored image contributes, float64 ``(n,)`` each; ``units`` are numbers of units.
 
     ``reconstruction``, ``relocation``, ``floor`` and ``baseline`` are means over pixels and
     channels, ``code`` is the mean over target variables, ``code_variance`` the mean squared
-    distance of the target code from the mean code.
+    distance of the target code from the mean code. The baseline and the variance are those from the
+    mean of all images of the kind; see ``of_own_mean``.
     """
 
     ids: np.ndarray
+    units: np.ndarray
     reconstruction: np.ndarray
     code: np.ndarray
     code_variance: np.ndarray
@@ -39,8 +42,9 @@ class ImageErrors:
     baseline: np.ndarray
 
     def rows(self) -> np.ndarray:
-        """All but the ids, in this order, ``(6, n)``."""
-        return np.stack([getattr(self, row.name) for row in fields(self) if row.name != "ids"])
+        """All but ids and units, in this order, ``(6, n)``."""
+        named = [row.name for row in fields(self) if row.name not in ("ids", "units")]
+        return np.stack([getattr(self, name) for name in named])
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +116,8 @@ def measure(
         )
         if progress:
             progress(n + batch.stop, 2 * n)
-    return _joined(parts, pairs, images, mean_code)
+    units = units_of(pairs.digests, images.groups)
+    return _joined(parts, pairs, images, mean_code, of_own_mean(pairs.target, units), units)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +133,12 @@ class _Part:
 
 
 def _joined(
-    parts: Sequence[_Part], pairs: Pairs, images: ImageSource, mean_code: torch.Tensor
+    parts: Sequence[_Part],
+    pairs: Pairs,
+    images: ImageSource,
+    mean_code: torch.Tensor,
+    raised: float,
+    units: np.ndarray,
 ) -> list[Measured]:
     reconstruction, code_variance, floor, baseline = torch.cat(
         [part.shared for part in parts], 1
@@ -142,12 +152,13 @@ def _joined(
     constant = spread <= len(images) * (torch.finfo(torch.float32).eps * mean_code).square()
     if constant.all():
         code_variance[:] = 0
+    code_variance, baseline, spread = raised * code_variance, raised * baseline, raised * spread
     skipped = tuple(dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped)))
     own = torch.cat([part.own for part in parts], 2).numpy()
     return [
         Measured(
             ImageErrors(
-                pairs.ids, reconstruction, code, code_variance, relocation, floor, baseline
+                pairs.ids, units, reconstruction, code, code_variance, relocation, floor, baseline
             ),
             (missed / len(images)).numpy(),
             torch.where(constant, torch.nan, 1 - missed / spread).numpy(),
@@ -170,6 +181,45 @@ def _means(
         if progress:
             progress(batch.stop, 2 * len(images))
     return mean_image / len(images), mean_code / len(images)
+
+
+def of_own_mean(codes: Codes, units: np.ndarray | None = None) -> float:
+    """What the mean squared distance of images from their own mean is to be multiplied with to be
+    that from the mean of all images of their kind.
+
+    The own mean is nearer to them, by its variance. Of ``n`` independent images that is ``1 / n``
+    of it, so that the factor is ``n / (n - 1)``; images of one of the ``units`` ``(n,)`` vary
+    together, and their sums over units tell how much: ``u / (u - 1) sum_u |sum_i (x_i - mean)|^2 /
+    n^2`` is the variance of the mean. It is taken from ``codes`` for images and codes alike. NaN
+    where all images are of one unit.
+
+    Example:
+        >>> from latentmap.codes import Space
+        >>> space = Space("z", 1, "a", "aa")
+        >>> codes = Codes.from_array(list("abcd"), [[0], [0], [2], [2]], space=space)
+        >>> of_own_mean(codes, np.arange(4)), of_own_mean(codes, np.array([0, 0, 1, 1]))
+        (1.3333333333333333, 2.0)
+    """
+    given = np.arange(len(codes)) if units is None else units
+    _, numbers = np.unique(given, return_inverse=True)
+    n, u = len(numbers), int(numbers.max()) + 1
+    if u < 2:
+        return math.nan
+    if u == n:
+        return n / (n - 1)
+    mean = torch.zeros(codes.space.dim, dtype=torch.float64)
+    for block in codes.blocks():
+        mean += block.sum(0, dtype=torch.float64) / n
+    sums = torch.zeros(u, codes.space.dim, dtype=torch.float64)
+    spread, start = 0.0, 0
+    for block in codes.blocks():
+        away = block.double() - mean
+        spread += float(away.square().sum())
+        sums.index_add_(0, torch.from_numpy(numbers[start : start + len(away)]), away)
+        start += len(away)
+    if spread == 0:
+        return n / (n - 1)
+    return 1 + float(sums.square().sum()) / spread / n * u / (u - 1)
 
 
 def require_models(linear_map: LinearMap, source: Model, target: Model) -> None:

@@ -13,10 +13,11 @@ import numpy as np
 
 from latentmap.codes import Pairs
 from latentmap.images import ImageSource
-from latentmap.intervals import Estimate, defined, interval, resample
+from latentmap.intervals import Estimate, defined, resample, shares
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
 from latentmap.progress import Progress
+from latentmap.relocation.activity import inactive_models
 from latentmap.relocation.measuring import ImageErrors, Measured, measure
 from latentmap.report import Shown, Table, with_interval
 
@@ -29,9 +30,10 @@ class Figures:
     reconstruction by the source. ``l_mse``: target code against mapped code, mean over variables.
     ``r2``: the share of the variance of the target codes that is predicted, all variables together.
     ``m_mse``: image, as the target sees it, against the target's image of the mapped code; it lies
-    between ``floor_mse``, the target's own reconstruction, and ``baseline_mse``, the mean of the
-    scored images. ``efficiency`` is (baseline - m) / (baseline - floor); NaN when the target's
-    floor is not below the baseline.
+    between ``floor_mse``, the target's own reconstruction, and ``baseline_mse``, the error of the
+    mean image, without the part that is due to its being the mean of these images (see
+    ``of_own_mean``), and so is the variance of ``r2``. ``efficiency`` is (baseline - m) / (baseline
+    - floor); NaN when the target's floor is not below the baseline.
     """
 
     r_mse: Estimate
@@ -55,7 +57,8 @@ FIGURES = tuple(one.name for one in fields(Figures))
 
 @dataclass(frozen=True, eq=False)
 class Scores(Figures, Shown):
-    """The figures of a map over ``n_test`` images; the map was fitted on ``n_pairs``.
+    """The figures of a map over ``n_test`` images of ``n_units`` units (see ``units_of``); the map
+    was fitted on ``n_pairs``.
 
     ``r2_per_variable`` is NaN for a variable that is constant. ``errors`` holds what each image
     contributes.
@@ -63,6 +66,7 @@ class Scores(Figures, Shown):
 
     n_pairs: int
     n_test: int
+    n_units: int
     l_mse_per_variable: np.ndarray
     r2_per_variable: np.ndarray
     errors: ImageErrors
@@ -83,6 +87,7 @@ class Scores(Figures, Shown):
             **super().to_json(),
             "n_pairs": self.n_pairs,
             "n_test": self.n_test,
+            "n_units": self.n_units,
             "l_mse_per_variable": [defined(value) for value in self.l_mse_per_variable],
             "r2_per_variable": [defined(value) for value in self.r2_per_variable],
             "record": dict(self.record),
@@ -102,10 +107,10 @@ def evaluate(
 ) -> list[Scores]:
     """The scores of maps between two spaces on some pairs and their images.
 
-    The codes are those of the pairs; see ``measure``. All maps meet the same resamplings. Intervals
-    are percentiles over ``n_bootstrap`` resamplings of the images, the same for all figures; ratios
-    are formed inside each resampling, with the mean image and the mean code held fixed. The record
-    of each is that of its map and, as ``skipped``, the images that could not be encoded.
+    The codes are those of the pairs; see ``measure``. All maps meet the same ``n_bootstrap``
+    resamplings, of units: images of one of the groups of ``images``, and copies, are drawn
+    together. Ratios are formed inside each resampling, with mean image and mean code held fixed.
+    The record of each is that of its map and, as ``skipped``, the images that could not be encoded.
 
     Raises:
         SpaceError, PairError: as ``measure`` raises them.
@@ -130,6 +135,7 @@ def scores_of(
         **_estimates(measured.errors, n_bootstrap, seed),
         n_pairs=linear_map.n_pairs,
         n_test=len(measured.errors.ids),
+        n_units=len(np.unique(measured.errors.units)),
         l_mse_per_variable=measured.l_mse_per_variable,
         r2_per_variable=measured.r2_per_variable,
         errors=measured.errors,
@@ -139,6 +145,7 @@ def scores_of(
             "score_seed": seed,
             "n_bootstrap": n_bootstrap,
             "skipped": list(measured.skipped),
+            "inactive": inactive_models([linear_map]),
             **(record or {}),
         },
     )
@@ -152,18 +159,19 @@ def figures_of(errors: ImageErrors) -> dict[str, float]:
 def _estimates(errors: ImageErrors, n_bootstrap: int, seed: int) -> dict[str, Estimate]:
     """The figures with their intervals, by name."""
     rows = errors.rows()
-    value = _figures(rows.mean(1))
-    resampled = np.stack([_figures(mean) for mean in resample(rows, n_bootstrap, seed=seed)])
+    found = resample(rows, errors.units, seed=seed, n_bootstrap=n_bootstrap)
     return {
-        name: Estimate(float(number), *interval(resampled[:, column]))
-        for column, (name, number) in enumerate(zip(FIGURES, value, strict=True))
+        name: found.estimate(values)
+        for name, values in zip(FIGURES, _figures(found.means.T), strict=True)
     }
 
 
 def _figures(means: np.ndarray) -> np.ndarray:
-    """The figures, in the order of ``FIGURES``, from means in the order of ``ImageErrors``."""
+    """The figures, in the order of ``FIGURES``, from means ``(6, ...)`` in that of
+    ``ImageErrors``.
+    """
     reconstruction, code, code_variance, relocation, floor, baseline = means
-    r2 = 1 - code / code_variance if code_variance > 0 else np.nan
+    r2 = 1 - shares(code, code_variance)
     # A target that shows images no better than their mean has no scale for an efficiency.
-    efficiency = (baseline - relocation) / (baseline - floor) if baseline > floor else np.nan
-    return np.array([reconstruction, code, r2, relocation, floor, baseline, efficiency])
+    efficiency = shares(baseline - relocation, baseline - floor)
+    return np.stack([reconstruction, code, r2, relocation, floor, baseline, efficiency])

@@ -154,6 +154,7 @@ class LearningCurve(Shown):
     floor_mse: float
     baseline_mse: float
     n_test: int
+    n_units: int
     record: Mapping[str, Any]
 
     def __repr__(self) -> str:
@@ -178,6 +179,7 @@ class LearningCurve(Shown):
             "target": asdict(self.target),
             "method": self.method,
             "n_test": self.n_test,
+            "n_units": self.n_units,
             "floor_mse": self.floor_mse,
             "baseline_mse": self.baseline_mse,
             "points": points,
@@ -259,6 +261,7 @@ def learning_curve(
         floor_mse=first.floor_mse.value,
         baseline_mse=first.baseline_mse.value,
         n_test=first.n_test,
+        n_units=first.n_units,
         record=made,
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from latentmap.relocation.activity import inactive_in_words
 from latentmap.relocation.scores import FIGURES, Scores
 from latentmap.relocation.several_maps import LearningCurve, MethodComparison
 from latentmap.report import Column, Measure, Row, Table
+from latentmap.report.words import images_in_words, intervals_in_words
 
 # Of every figure, wherever it is shown.
 COLUMNS = {
@@ -23,10 +25,11 @@ def scores_table(scores: Scores) -> Table:
     """The figures of a map, floor and baseline under the error that they bound."""
     cells = {COLUMNS[name]: Measure.of(getattr(scores, name)) for name in FIGURES}
     note = (
-        f"fitted on {scores.n_pairs:,} pairs, scored on {scores.n_test:,} images; in brackets 95 % "
-        "intervals"
+        f"fitted on {scores.n_pairs:,} pairs, scored on "
+        f"{images_in_words(scores.n_test, scores.n_units)}; {intervals_in_words(scores.n_units)}"
     )
-    return Table.of_one("Scores", cells, note)
+    inactive = inactive_in_words(scores.record["inactive"])
+    return Table.of_one("Scores", cells, "\n".join(filter(None, [note, inactive])))
 
 
 def methods_table(compared: MethodComparison) -> Table:
@@ -56,8 +59,8 @@ def methods_table(compared: MethodComparison) -> Table:
     scores = first.scores
     note = (
         f"{first.linear_map.source.model} to {first.linear_map.target.model}: fitted on "
-        f"{scores.n_pairs:,} pairs, scored on {scores.n_test:,} images; M_mse: floor "
-        f"{scores.floor_mse.value:.4g}, baseline {scores.baseline_mse.value:.4g}"
+        f"{scores.n_pairs:,} pairs, scored on {images_in_words(scores.n_test, scores.n_units)}; "
+        f"M_mse: floor {scores.floor_mse.value:.4g}, baseline {scores.baseline_mse.value:.4g}"
     )
     return Table("Methods", columns, rows, note)
 
@@ -76,7 +79,7 @@ def curve_table(curve: LearningCurve) -> Table:
         for point in curve.points
     ]
     note = (
-        f"{curve.method}, scored on {curve.n_test:,} images; M_mse: floor {curve.floor_mse:.4g}, "
-        f"baseline {curve.baseline_mse:.4g}; ranges hold 95 % of the draws"
+        f"{curve.method}, scored on {images_in_words(curve.n_test, curve.n_units)}; M_mse: floor "
+        f"{curve.floor_mse:.4g}, baseline {curve.baseline_mse:.4g}; ranges hold 95 % of the draws"
     )
     return Table("Scores by number of pairs", columns, rows, note)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from latentmap.intervals import Estimate
+from latentmap.intervals import FEW_UNITS, Estimate
 
 _DIGEST = 8
 _MOST_DECIMALS = 6
@@ -47,6 +47,22 @@ def shown_number(value: float, decimals: int) -> str:
     if text.strip("-0.") == "":
         text = text.lstrip("-")
     return text.replace("-", "\N{MINUS SIGN}")
+
+
+def images_in_words(n: int, n_units: int, what: str = "images") -> str:
+    """So many images, and of how many groups they are where that is fewer, copies being one group.
+
+    Example:
+        >>> images_in_words(1499, 812), images_in_words(966, 966, "others")
+        ('1,499 images of 812 groups', '966 others')
+    """
+    return f"{n:,} {what}" + (f" of {n_units:,} groups" if n_units < n else "")
+
+
+def intervals_in_words(n_units: int) -> str:
+    """What an interval in brackets is, with what few units make of it."""
+    few = ", too narrow where the errors of so few differ much" if n_units < FEW_UNITS else ""
+    return f"in brackets 95 % intervals{few}"
 
 
 def pair_id(source: int, target: int) -> str:

@@ -26,7 +26,7 @@ from latentmap.mapping.gathering import moments_of_pairs
 from latentmap.model import Model, count_seen
 from latentmap.progress import Stage
 from latentmap.relocation import TrainingPairs, fit_training
-from latentmap.relocation.measuring import measure
+from latentmap.relocation.measuring import measure, of_own_mean
 from latentmap.relocation.scores import figures_of
 from latentmap.support.activity import inactivity_of
 from latentmap.support.building import SupportOptions
@@ -135,7 +135,7 @@ def compare_strategies(
         maps.append(fit_training(training, options=fitting, seed=seed, progress=progress))
     scored = coder.pairs(training.source, training.target, test)
     held = _held_out(training, scored, test)
-    r2 = _r2(maps, scored.take(held.positions))
+    r2 = _r2(maps, scored.take(held.positions), held.units)
     seen = np.random.default_rng(seed).permutation(held.positions)[: options.n_images]
     with coder.stage("scoring") as progress:
         measured = measure(
@@ -258,13 +258,14 @@ def _in_memory(pairs: Pairs) -> Pairs:
     return replace(pairs, source=loaded(pairs.source), target=loaded(pairs.target))
 
 
-def _r2(maps: Sequence[LinearMap], pairs: Pairs) -> np.ndarray:
+def _r2(maps: Sequence[LinearMap], pairs: Pairs, units: np.ndarray) -> np.ndarray:
     """The share of the variance of the target codes that each map predicts, ``(m,)``, from the
     moments of the pairs; NaN where the codes do not vary.
     """
     moments = moments_of_pairs(pairs)
+    raised = of_own_mean(pairs.target, units)
     missed = np.array([float(moments.squared_error(m.weight, m.bias).sum()) for m in maps])
-    spread = float(moments.squares_y.sum())
+    spread = raised * float(moments.squares_y.sum())
     return np.asarray(1 - missed / spread if spread > 0 else np.full(len(maps), np.nan))
 
 

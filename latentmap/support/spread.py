@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from latentmap.codes import one_of_each, units_of
 from latentmap.errors import SupportError
 from latentmap.images import ImageSource, OnError
-from latentmap.intervals import Estimate, interval
+from latentmap.intervals import Estimate, percentiles
 from latentmap.support.finding import read_pixels
 from latentmap.support.support_set import SupportSet
 
@@ -93,7 +94,10 @@ def measure_spread(
     support.select_in(images)
     pixels = support.images if support.images is not None else support.pixels_in(images)
     generator = np.random.default_rng(seed)
-    drawn = generator.choice(len(images), min(RANDOM_IMAGES, len(images)), replace=False)
+    # No copies, of which a support set has none either: they are at no distance.
+    candidates = one_of_each(units_of(images.digests), seed=seed)
+    n = min(RANDOM_IMAGES, len(candidates))
+    drawn = candidates[generator.choice(len(candidates), n, replace=False)]
     some, skipped = read_pixels(
         images.subset(np.sort(drawn)), support.view_of(images), on_error=on_error
     )
@@ -112,11 +116,11 @@ def measure_spread(
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = all_rounds / random_rounds
     return Spread(
-        Estimate(all_mean, *interval(all_rounds)),
+        Estimate(all_mean, *percentiles(all_rounds)),
         of_part(~support.filled),
         of_part(~support.filled & ~support.relaxed) if support.relaxed.any() else None,
-        Estimate(random_mean, *interval(random_rounds)),
-        Estimate(ratio, *interval(ratios)),
+        Estimate(random_mean, *percentiles(random_rounds)),
+        Estimate(ratio, *percentiles(ratios)),
         len(some),
         skipped,
     )
@@ -149,7 +153,7 @@ def mean_pair_distance(distances: np.ndarray, *, seed: int = 0) -> Estimate:
     drawn twice counts twice in the pairs with others, and makes none with itself.
     """
     mean, rounds = _mean_with_rounds(distances, seed=seed)
-    return Estimate(mean, *interval(rounds))
+    return Estimate(mean, *percentiles(rounds))
 
 
 def _mean_with_rounds(distances: np.ndarray, *, seed: int) -> tuple[float, np.ndarray]:

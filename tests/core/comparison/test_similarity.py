@@ -6,6 +6,7 @@ import torch
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
+from latentmap.codes import one_of_each
 from latentmap.comparison.indexes import INDEXES
 from latentmap.comparison.similarity import compare_codes
 from latentmap.errors import MapError, PairError
@@ -153,18 +154,36 @@ def test_the_null_of_neighbours_is_chance():
     assert compared().matrices["cka"].null_mean[0, 1] == pytest.approx(0, abs=0.03)
 
 
-def test_images_of_one_group_are_left_out_together():
+def test_one_image_of_each_unit_is_compared():
     parts = spaces(50, seed=0)
     repeated = [part.repeat(4, 1) + 0.01 * normal(200, part.shape[1], seed=9) for part in parts]
-    groups = np.tile(np.arange(50), 4)
+    units = np.tile(np.arange(50), 4)
     moments = fitted(spaces(400, seed=500))
-    widths = []
-    for given in (None, groups):
-        found = compare_codes(repeated, moments, seed=0, groups=given, permutations=1)
-        matrix = found.matrices["cka"]
-        widths.append(matrix.high[0, 1] - matrix.low[0, 1])
-    # Four images of each person say little more than one.
-    assert widths[1] > 1.4 * widths[0]
+    found = compare_codes(repeated, moments, seed=0, units=units, permutations=9)
+    chosen = torch.from_numpy(one_of_each(units, seed=0))
+    alone = compare_codes([one[chosen] for one in repeated], moments, seed=0, permutations=9)
+    assert found.n == 50
+    for name, matrix in found.matrices.items():
+        np.testing.assert_array_equal(matrix.value, alone.matrices[name].value)
+        np.testing.assert_array_equal(matrix.p_value, alone.matrices[name].p_value)
+
+
+def test_unrelated_spaces_of_few_persons_are_seldom_taken_for_alike():
+    small = dict.fromkeys(INDEXES, 0)
+    units = np.repeat(np.arange(30), np.random.default_rng(0).integers(1, 8, 30))
+    for seed in range(40):
+        # Codes are mostly of the person, who looks the same in each space by himself.
+        x, y = (
+            normal(30, 4, seed=20 * seed + one)[torch.from_numpy(units)]
+            + 0.5 * normal(len(units), 4, seed=20 * seed + 10 + one)
+            for one in range(2)
+        )
+        moments = fitted([normal(200, 4, seed=20 * seed + 5), normal(200, 4, seed=20 * seed + 6)])
+        found = compare_codes([x, y], moments, seed=seed, units=units, permutations=9)
+        for name, matrix in found.matrices.items():
+            small[name] += matrix.p_value[0, 1] <= 0.1
+    # 4 of 40 are expected; more than 10 have a chance of one in a thousand.
+    assert max(small.values()) <= 10
 
 
 def test_shared_variates_are_those_above_chance():

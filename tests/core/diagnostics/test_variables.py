@@ -116,3 +116,13 @@ def test_a_model_without_posterior_cannot_be_diagnosed(images):
 
     with pytest.raises(ModelError, match="has no posterior"):
         diagnose(Plain(), images)
+
+
+def test_one_image_does_not_vary(images, tmp_path):
+    with pytest.raises(ImageError, match="how they vary, which needs at least 2 images, not 1"):
+        diagnose(LinearModel(latent_dim=3), images.subset([0]))
+    for i in range(2):
+        Image.fromarray(images.read(i)[..., 0]).save(tmp_path / f"{i}.png")
+    (tmp_path / "1.png").write_bytes(b"no image")
+    with pytest.raises(ImageError, match="at least 2 images, not 1"):
+        diagnose(LinearModel(latent_dim=3), open_images(tmp_path), on_error="skip")

@@ -72,10 +72,11 @@ def test_the_map_to_the_mean_code_explains_nothing(tmp_path):
     source, target, images = scene(tmp_path)
     pairs = paired(source, target, images)
     scores = evaluate(fit(pairs, settings={"penalty": 1e12}), pairs, source, target, images)
-    assert scores.r2.value == pytest.approx(0, abs=1e-6)
+    # The mean of these 60 images is nearer to them than that of all is.
+    assert scores.r2.value == pytest.approx(1 / 60, abs=1e-6)
     # The decoder is linear, so the mean code shows the mean image.
-    assert scores.m_mse.value == pytest.approx(scores.baseline_mse.value, rel=1e-3)
-    assert scores.efficiency.value == pytest.approx(0, abs=1e-3)
+    assert scores.m_mse.value == pytest.approx(scores.baseline_mse.value * 59 / 60, rel=1e-3)
+    assert scores.efficiency.value == pytest.approx(1 / 60, abs=1e-3)
 
 
 def test_the_figures_are_those_of_their_definitions(tmp_path):
@@ -87,13 +88,14 @@ def test_the_figures_are_those_of_their_definitions(tmp_path):
     (pixels,) = next(iter(images.batches([source.view], batch_size=60))).images
     x, z, y = pixels / 255, pairs.source.vectors, pairs.target.vectors
     mapped = fitted.apply(z)
+    of_all = 60 / 59
     expected = {
         "r_mse": (x - source.decode(z)).square().mean(),
         "l_mse": (y - mapped).square().mean(),
-        "r2": 1 - (y - mapped).square().sum() / (y - y.mean(0)).square().sum(),
+        "r2": 1 - (y - mapped).square().sum() / (y - y.mean(0)).square().sum() / of_all,
         "m_mse": (x - target.decode(mapped)).square().mean(),
         "floor_mse": (x - target.decode(y)).square().mean(),
-        "baseline_mse": (x - x.mean(0)).square().mean(),
+        "baseline_mse": (x - x.mean(0)).square().mean() * of_all,
     }
     for name, value in expected.items():
         assert getattr(scores, name).value == pytest.approx(float(value), rel=1e-5)
@@ -101,7 +103,7 @@ def test_the_figures_are_those_of_their_definitions(tmp_path):
     possible = expected["baseline_mse"] - expected["floor_mse"]
     assert scores.efficiency.value == pytest.approx(float(saved / possible), rel=1e-4)
     assert scores.l_mse_per_variable == pytest.approx((y - mapped).square().mean(0).numpy())
-    variance = (y - y.mean(0)).square().mean(0)
+    variance = (y - y.mean(0)).square().mean(0) * of_all
     assert scores.r2_per_variable == pytest.approx(
         (1 - (y - mapped).square().mean(0) / variance).numpy(), rel=1e-5
     )
@@ -181,7 +183,9 @@ def test_images_that_are_all_alike_have_no_efficiency(tmp_path):
     pairs = paired(source, target, images)
     scores = evaluate(fit(pairs), pairs, source, target, images)
     record = scores.to_json()
-    assert record["baseline_mse"] == 0
+    # Five times one picture is one observation, which has no variance.
+    assert (record["n_test"], record["n_units"], record["baseline_mse"]) == (5, 1, None)
+    assert (record["m_mse_low"], record["m_mse_high"]) == (None, None)
     assert record["r2"] is None
     assert record["efficiency"] is None
     assert record["efficiency_low"] is None
@@ -197,7 +201,7 @@ def test_json_has_the_agreed_keys(tmp_path):
     record = json.loads(json.dumps(scores.to_json(), allow_nan=False))
     figures = ["r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency"]
     expected = [key for name in figures for key in (name, f"{name}_low", f"{name}_high")]
-    expected += ["n_pairs", "n_test", "l_mse_per_variable", "r2_per_variable", "record"]
+    expected += ["n_pairs", "n_test", "n_units", "l_mse_per_variable", "r2_per_variable", "record"]
     assert list(record) == expected
     assert record["record"]["command"] == "latentmap fit"
     assert record["record"]["scored_data"] == images.fingerprint
@@ -266,3 +270,48 @@ def test_a_target_that_is_no_better_than_the_mean_image_has_no_efficiency(tmp_pa
     scores = evaluate(fit(pairs), pairs, source, target, images)
     assert scores.floor_mse.value > scores.baseline_mse.value
     assert math.isnan(scores.efficiency.value)
+
+
+class Collapsed(LinearModel):
+    """A model that makes next to nothing of its codes."""
+
+    family = "collapsed-test"
+
+    def _encode(self, images):
+        return 1e-3 * super()._encode(images)
+
+    def _decode(self, codes):
+        return super()._decode(0 * codes)
+
+
+def test_a_target_without_an_active_variable_has_no_efficiency_and_is_named(tmp_path):
+    source, _, images = scene(tmp_path)
+    target = Collapsed(seed=2, name="flat", span_seed=0)
+    pairs = paired(source, target, images)
+    scores = evaluate(fit(pairs), pairs, source, target, images)
+    record = scores.to_json()
+    # Its one image is nearly the mean, which leaves nothing to compare with.
+    assert [record[f"efficiency{end}"] for end in ("", "_low", "_high")] == [None] * 3
+    assert record["record"]["inactive"] == ["flat"]
+    assert "flat has no active variable (none varies by more than 0.05)" in str(scores)
+
+
+def test_images_of_a_group_are_resampled_together(tmp_path):
+    source, target, images = scene(tmp_path, n=40, noise=0.05)
+    repeated = images.subset(np.repeat(np.arange(40), 3))
+    repeated.ids = np.arange(120).astype(np.str_)
+    linear_map = fit(paired(source, target, images), settings={"penalty": 1.0})
+    alone, copies = (
+        evaluate(linear_map, paired(source, target, some), source, target, some)
+        for some in (images, repeated)
+    )
+    assert (copies.n_test, copies.n_units) == (120, 40)
+    assert "scored on 120 images of 40 groups" in str(copies)
+    for name in ("r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency"):
+        one, other = getattr(alone, name), getattr(copies, name)
+        assert tuple(other) == pytest.approx(tuple(one), rel=1e-6), name
+    images.groups = np.arange(40) // 2
+    paired_up = evaluate(linear_map, paired(source, target, images), source, target, images)
+    assert (paired_up.n_test, paired_up.n_units) == (40, 20)
+    assert paired_up.r_mse != alone.r_mse
+    assert paired_up.r_mse.value == alone.r_mse.value
