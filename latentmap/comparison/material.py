@@ -64,9 +64,10 @@ class Material:
         _require_enough(units, len(judged), held)
         return cls(images, train, test, units, held.left_out)
 
-    def groups_of(self, codes: Codes) -> np.ndarray | None:
-        """The groups of the images of some codes, where they have some."""
-        return groups_of(self.images, codes.ids)
+    @property
+    def train_groups(self) -> np.ndarray | None:
+        """The groups of the images to fit on, where they have some."""
+        return groups_of(self.images, self.train[0].ids)
 
     def images_of(self, codes: Codes) -> ImageSource:
         """The images of some codes, row by row."""

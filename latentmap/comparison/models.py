@@ -16,7 +16,7 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 )
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import Codes, one_of_each
+from latentmap.codes import Codes, one_of_each, units_of
 from latentmap.comparison.indexes import FEWEST
 from latentmap.comparison.journeys import CodeFigures, code_errors, code_figures
 from latentmap.comparison.layout import lay_out
@@ -33,11 +33,13 @@ from latentmap.mapping import Method
 from latentmap.mapping.gathering import moments_of_spaces
 from latentmap.mapping.methods import find_method
 from latentmap.mapping.moments import JointMoments
+from latentmap.mapping.selection import assign_folds
 from latentmap.model import Model, count_seen
 from latentmap.progress import Stage
 from latentmap.relocation.activity import inactive_models
 
 _EXAMPLES = 10
+_FOLDS = 5  # Of units, where several images are of one.
 _SHORT = 6  # Digits of a fingerprint that tell two models of one name apart.
 
 
@@ -127,7 +129,7 @@ def compare_models(
     references = references or [model.name for model in models]
     made = _record(models, options, coder, material, seed) | dict(record or {})
     compared = _compared(material, options, seed)
-    moments, maps = _maps(train, references, made, coder.stage)
+    moments, maps = _maps(material, references, made, seed, coder.stage)
     with coder.stage("scoring codes") as progress, threadpool_limits(1):
         ways = code_figures(
             code_errors(test, maps, units=material.units, progress=progress), seed=seed
@@ -162,15 +164,34 @@ def compare_models(
 
 
 def _maps(
-    train: Sequence[Codes], references: Sequence[str], made: Mapping[str, Any], stage: Stage
+    material: Material,
+    references: Sequence[str],
+    made: Mapping[str, Any],
+    seed: int,
+    stage: Stage,
 ) -> tuple[JointMoments, Maps]:
     """The moments of all spaces in one pass, and the maps between them."""
+    train, units = material.train, units_of(material.train[0].digests, material.train_groups)
+    n_units, folds = int(units.max()) + 1, []
     with stage("gathering moments") as progress:
         moments = moments_of_spaces(train, progress=progress)
+        if n_units < len(units):
+            number = assign_folds(len(units), folds=min(_FOLDS, n_units), seed=seed, groups=units)
+            for fold in range(number.max() + 1):
+                rows = np.flatnonzero(number == fold)
+                folds.append(moments_of_spaces([codes.take(rows) for codes in train]))
     # As in `shared_rank`: two threads wait for each other in work this small (measured, 30 maps on
     # two busy processors: 41 s of processor time with two, 0.5 s with one).
     with stage("fitting") as progress, threadpool_limits(1):
-        maps = maps_between(moments, train, references=references, record=made, progress=progress)
+        maps = maps_between(
+            moments,
+            train,
+            references=references,
+            folds=folds,
+            n_units=n_units if folds else None,
+            record=made,
+            progress=progress,
+        )
     return moments, maps
 
 

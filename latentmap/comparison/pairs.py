@@ -65,7 +65,7 @@ def _pair(
         models[i],
         models[j],
         material.images,
-        material.groups_of(train[i]),
+        material.train_groups,
         {},
     )
     others, failed = compare_methods_of_pair(

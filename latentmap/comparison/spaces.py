@@ -6,6 +6,7 @@ Shapes: ``m`` spaces, ``n`` images.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from importlib.metadata import version
 from itertools import permutations
@@ -16,9 +17,10 @@ import numpy as np
 from latentmap.codes import Codes, pair
 from latentmap.errors import PairError
 from latentmap.mapping import LinearMap
-from latentmap.mapping.moments import JointMoments
+from latentmap.mapping.methods import METHODS
+from latentmap.mapping.moments import JointMoments, Moments
 from latentmap.mapping.regression import solve_ridge
-from latentmap.mapping.selection import generalised
+from latentmap.mapping.selection import Selection, candidates_for, generalised, k_fold
 from latentmap.progress import Progress
 
 
@@ -47,6 +49,8 @@ def maps_between(
     spaces: Sequence[Codes],
     *,
     references: Sequence[str],
+    folds: Sequence[JointMoments] = (),
+    n_units: int | None = None,
     record: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> dict[tuple[int, int], LinearMap]:
@@ -54,13 +58,14 @@ def maps_between(
 
     ``moments`` are those of the codes in ``spaces``. The penalty is chosen by generalised
     cross-validation, which needs no more than these; leave-one-out would read all codes again for
-    every map.
+    every map. Where several codes are of one unit, ``folds`` are the moments of parts that keep
+    units together, of ``n_units`` in all, and the penalty is chosen by these.
     """
     maps = {}
     order = list(permutations(range(len(spaces)), 2))
     for done, (i, j) in enumerate(order):
         between = moments.between(i, j)
-        selection = generalised(between)
+        selection = _chosen(between, [part.between(i, j) for part in folds], n_units)
         penalty = selection.chosen["penalty"]
         solution = solve_ridge(between, penalty=penalty)
         source, target = spaces[i], spaces[j]
@@ -93,3 +98,11 @@ def maps_between(
         if progress:
             progress(done + 1, len(order))
     return maps
+
+
+def _chosen(between: Moments, folds: Sequence[Moments], n_units: int | None) -> Selection:
+    if not folds:
+        return generalised(between)
+    ridge = METHODS["ridge"]
+    tried = candidates_for(ridge, between, {}, ["penalty"])
+    return replace(k_fold(ridge, folds, tried), n_units=n_units)

@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentmap.codes import Pairs
+from latentmap.codes import Pairs, units_of
 from latentmap.errors import MapError
 from latentmap.mapping.gathering import moments_by_fold
+from latentmap.mapping.leaving_out import LARGEST_UNIT, leave_one_out
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.methods import METHODS, Method, find_method
 from latentmap.mapping.moments import Moments, merge_all
-from latentmap.mapping.options import CRITERIA, FitOptions
+from latentmap.mapping.options import CRITERIA, Choice, Criterion, FitOptions
 from latentmap.mapping.selection import (
     Selection,
     assign_folds,
     candidates_for,
     generalised,
     k_fold,
-    leave_one_out,
     solver_of,
 )
 from latentmap.mapping.solution import Solution, affine
@@ -44,10 +44,11 @@ def fit(
     """The linear map from the source codes of some pairs to their target codes; by default ridge.
 
     ``method`` and ``settings`` stand in place of those of the ``options``: ``fit(pairs,
-    method="pls")`` needs no more. Settings that are not given are chosen from the pairs, by folds
-    that keep the ``groups`` ``(n,)`` together, drawn by ``seed``. Sums and solution are float64;
-    rows are read in blocks, so memory does not grow with the number of pairs. ``record`` is what
-    else the map's file is to say.
+    method="pls")`` needs no more. Settings that are not given are chosen from the pairs; those of
+    one of the ``groups`` ``(n,)``, and copies, are left out together (``gcv`` is ``loo`` then, and
+    both are ``kfold`` where a unit has more than 256 pairs). Folds are drawn by ``seed``. Sums and
+    solution are float64; rows are read in blocks, so memory does not grow with the number of pairs.
+    ``record`` is what else the map's file is to say.
 
     Example:
         >>> from latentmap.codes import Codes, Space, pair
@@ -67,11 +68,13 @@ def fit(
     given = {name: value for name, value in given.items() if value is not None}
     options = replace(options or FitOptions(), **given)
     _check(options, len(pairs))
-    parts = _gather(options, pairs, groups=groups, seed=seed, progress=progress)
+    units = _units(pairs, groups)
+    choices = _choices(options, units)
+    parts = _gather(options, pairs, choices, units=units, seed=seed, progress=progress)
     gathered = used = merge_all(parts)
     if not options.intercept:
         used, parts = gathered.about_zero(), [part.about_zero() for part in parts]
-    settings, selections = _select(options, pairs, used, parts, progress)
+    settings, selections = _select(options, pairs, used, parts, choices, units, progress)
     solution = _solve(options, pairs, used, settings)
     return LinearMap(
         weight=solution.weight,
@@ -145,20 +148,40 @@ def _check(options: FitOptions, n_pairs: int) -> None:
         raise MapError(f"{can} can be refined, {method.name} cannot")
 
 
+def _units(pairs: Pairs, groups: np.ndarray | None) -> np.ndarray | None:
+    """The units of the pairs, None where each pair is one."""
+    units = units_of(pairs.digests, groups)
+    return None if len(units) == units.max(initial=-1) + 1 else units
+
+
+def _choices(options: FitOptions, units: np.ndarray | None) -> list[Choice]:
+    """What chooses which settings: what knows pairs only, ``loo`` and ``gcv``, leaves out units
+    one by one where these are of several pairs, or fold by fold where they are large.
+    """
+    if units is None:
+        return options.choices
+    by_unit: Criterion = "loo" if np.bincount(units).max() <= LARGEST_UNIT else "kfold"
+    return [
+        ("kfold" if criterion == "kfold" else by_unit, names)
+        for criterion, names in options.choices
+    ]
+
+
 def _gather(
     options: FitOptions,
     pairs: Pairs,
+    choices: Sequence[Choice],
     *,
-    groups: np.ndarray | None,
+    units: np.ndarray | None,
     seed: int,
     progress: Progress | None,
 ) -> list[Moments]:
     """The moments of each fold of the pairs; of all as one where nothing is chosen by folds."""
     n = len(pairs)
     numbers = np.zeros(n, dtype=np.int64)
-    if any(criterion == "kfold" for criterion, _ in options.choices):
-        most = n if groups is None else len(np.unique(groups))
-        numbers = assign_folds(n, folds=min(options.folds, most), seed=seed, groups=groups)
+    if any(criterion == "kfold" for criterion, _ in choices):
+        most = n if units is None else int(units.max()) + 1
+        numbers = assign_folds(n, folds=min(options.folds, most), seed=seed, groups=units)
     return moments_by_fold(pairs, numbers, precision=options.moments, progress=progress)
 
 
@@ -167,14 +190,17 @@ def _select(
     pairs: Pairs,
     moments: Moments,
     parts: Sequence[Moments],
+    choices: Sequence[Choice],
+    units: np.ndarray | None,
     progress: Progress | None,
 ) -> tuple[dict[str, Any], list[Selection]]:
     """All settings, and what was tried for those that were not given, choice by choice."""
     selections = []
     settings = dict(options.settings)
-    for criterion, names in options.choices:
+    n_units = None if units is None else int(units.max()) + 1
+    for criterion, names in choices:
         if criterion == "loo":
-            selection = leave_one_out(pairs, moments, progress=progress)
+            selection = leave_one_out(pairs, moments, units=units, progress=progress)
         elif criterion == "gcv":
             selection = generalised(moments)
         else:
@@ -183,6 +209,7 @@ def _select(
                 method, beside = METHODS["ridge"], {}
             tried = candidates_for(method, moments, beside, names)
             selection = k_fold(method, parts, tried, fixed=beside, progress=progress)
+            selection = replace(selection, n_units=n_units)
         selections.append(selection)
         settings |= selection.chosen
     return settings, selections

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from latentmap.mapping.methods import Method, find_method
 
 Criterion = Literal["loo", "gcv", "kfold"]
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
+# What chooses, and which settings.
+Choice: TypeAlias = tuple[Criterion, tuple[str, ...]]
 # exact: float64; fast: products of float32, added up in float64.
 MomentPrecision = Literal["exact", "fast"]
 
@@ -21,10 +23,11 @@ class FitOptions:
     ``method`` is a name in ``METHODS`` or a record of one's own, ``settings`` are what the method
     takes. A penalty, a rank or a number of components that is not given is chosen by ``select``:
     ``loo`` and ``gcv`` choose the penalty of ridge, reduced rank and robust maps, ``kfold`` (over
-    ``folds`` folds) whatever a method needs; the default is ``loo`` where there is a choice. A rank
-    is chosen by ``kfold`` always. Without ``intercept`` the map may not shift codes. ``refine``
-    takes one more pass, which wins back digits that ill-conditioned codes cost. With
-    ``moments="fast"`` products are float32, and refused where it would show.
+    ``folds`` folds) whatever a method needs; the default is ``loo`` where there is a choice. Images
+    of a group, and copies, are left out together in place of single pairs, see ``fit``. A rank is
+    chosen by ``kfold`` always. Without ``intercept`` the map may not shift codes. ``refine`` takes
+    one more pass, which wins back digits that ill-conditioned codes cost. With ``moments="fast"``
+    products are float32, and refused where it would show.
     """
 
     method: str | Method = "ridge"
@@ -42,7 +45,7 @@ class FitOptions:
         return replace(self, method=method, settings=settings, select=select, refine=False)
 
     @property
-    def choices(self) -> list[tuple[Criterion, tuple[str, ...]]]:
+    def choices(self) -> list[Choice]:
         """What chooses which settings that were not given, one choice after the other.
 
         Raises:
@@ -50,7 +53,7 @@ class FitOptions:
         """
         method = find_method(self.method)
         free = tuple(name for name in method.free if name not in self.settings)
-        choices: list[tuple[Criterion, tuple[str, ...]]] = []
+        choices: list[Choice] = []
         if method.ridge_like and "penalty" in free:
             choices.append((self.select or "loo", ("penalty",)))
             free = tuple(name for name in free if name != "penalty")

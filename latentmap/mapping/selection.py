@@ -1,9 +1,7 @@
 """Selection: which penalty, rank or number of components predicts pairs that the map has not seen.
 
-Leave-one-out errors need no refits: with ``Xc = U S V'`` the ridge map without pair ``i`` misses it
-by ``e_i = (y_i - yhat_i) / (1 - h_i)``, where the leverage ``h_i = 1/n + sum_j u_ij^2 s_j^2 /
-(s_j^2 + penalty)`` has ``1/n`` as the share of the intercept. Generalised cross-validation puts the
-mean leverage in the place of each. K-fold errors come from the moments of the folds.
+Generalised cross-validation and k-fold, from moments alone; ``leaving_out.py`` has what reads the
+pairs once more.
 """
 
 from __future__ import annotations
@@ -19,7 +17,6 @@ import numpy as np
 import torch
 from sklearn.model_selection import GroupKFold, KFold
 
-from latentmap.codes import Pairs
 from latentmap.errors import MapError
 from latentmap.mapping.methods import Method
 from latentmap.mapping.moments import Moments, merge_all
@@ -33,14 +30,9 @@ _STEPS = 65
 _UNFELT = 2.0  # Decades below an eigenvalue at which a penalty leaves its direction alone.
 _COARSE = 15  # Penalties, where each is tried with every size.
 _SIZES = 40
-# Rows at a time, and residuals at a time: 4 MB, which stay in the processor's cache. Several
-# penalties share one product, because many small ones wait for each other's threads (measured: 7
-# times slower on a busy machine).
-_BLOCK = 512
-_RESIDUALS = 1 << 19
 # Below this 1 - h is rounding: the pair decides its own prediction, and leaving it out is not
 # defined.
-_FREE = 1e-9
+FREE = 1e-9
 # Residuals below this share of the target's variance are rounding, whose order is chance.
 _EXACT = 1e-13
 
@@ -50,14 +42,16 @@ class Selection:
     """The mean squared errors (over pairs and target variables) of some candidates.
 
     ``candidates`` are settings such as ``{"penalty": 3.0}``, ``errors`` ``(m,)`` theirs by the
-    ``criterion``. Among equals the calmest is ``chosen``: the smallest of the setting ``size``, the
-    largest penalty.
+    ``criterion``, which left out ``n_units`` (see ``units_of``), one by one or fold by fold; None
+    where each pair is one. Among equals the calmest is ``chosen``: the smallest of the setting
+    ``size``, the largest penalty.
     """
 
     criterion: Criterion
     candidates: Sequence[Mapping[str, float]]
     errors: torch.Tensor
     size: str = ""
+    n_units: int | None = None
 
     @property
     def chosen(self) -> Mapping[str, float]:
@@ -71,6 +65,7 @@ class Selection:
         errors = [float(e) if np.isfinite(float(e)) else None for e in self.errors]
         return {
             "criterion": self.criterion,
+            "n_units": self.n_units,
             "chosen": dict(self.chosen),
             "candidates": [dict(candidate) for candidate in self.candidates],
             "errors": errors,
@@ -226,51 +221,6 @@ def generalised(moments: Moments, *, penalties: torch.Tensor | None = None) -> S
     residual = (moments.squares_y.sum() - removed).clamp(min=0)
     free = 1 - (float(moments.centred) + values @ shrink) / moments.n
     residual = residual.clamp(min=_EXACT * float(moments.squares_y.sum()))
-    errors = torch.where(free > _FREE, residual / free.square(), torch.inf)
+    errors = torch.where(free > FREE, residual / free.square(), torch.inf)
     errors = errors / (moments.n * moments.q)
     return Selection("gcv", [{"penalty": value} for value in grid.tolist()], errors.cpu())
-
-
-def leave_one_out(
-    pairs: Pairs,
-    moments: Moments,
-    *,
-    penalties: torch.Tensor | None = None,
-    progress: Progress | None = None,
-) -> Selection:
-    """The exact leave-one-out errors of ridge for a grid of penalties, in one more pass over pairs.
-
-    ``moments`` are those of the same pairs. The result is that of fitting ``n`` maps for each
-    penalty. A penalty so small that a pair alone decides its own prediction has no leave-one-out
-    error: it counts as infinite.
-
-    Raises:
-        MapError: there are fewer than two pairs.
-    """
-    if moments.n < 2:
-        raise MapError(f"leaving one pair out needs at least 2 pairs, not {moments.n:g}")
-    grid = penalty_grid(moments) if penalties is None else penalties.to(torch.float64)
-    spectrum = moments.source_spectrum
-    # G v = s^2 v, so (Xc v)^2 / (s^2 + penalty) is the share of a direction in a leverage.
-    shrink = 1 / (spectrum.values[:, None] + grid)
-    rotated = spectrum.directions.T @ moments.xy
-    q = len(moments.mean_y)
-    groups = torch.arange(len(grid)).split(max(1, _RESIDUALS // (_BLOCK * q)))
-    maps = [(shrink[:, group, None] * rotated[:, None]).flatten(1) for group in groups]
-    total = torch.zeros(len(grid), dtype=torch.float64)
-    seen = 0
-    for x, y in pairs.blocks(_BLOCK):
-        u = (x.double() - moments.mean_x) @ spectrum.directions
-        residual = y.double() - moments.mean_y
-        free = 1 - float(moments.centred) / moments.n - u.square() @ shrink
-        missed = [
-            torch.mm(u, weight).view(len(u), -1, q).sub_(residual[:, None]).square_().sum(2)
-            for weight in maps
-        ]
-        rows = torch.cat(missed, 1) / free.square()
-        total += torch.where(free > _FREE, rows, torch.inf).sum(0)
-        seen += len(x)
-        if progress:
-            progress(seen, len(pairs))
-    candidates = [{"penalty": value} for value in grid.tolist()]
-    return Selection("loo", candidates, total / (moments.n * q))

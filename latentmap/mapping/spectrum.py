@@ -16,7 +16,7 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 )
 from torch import Tensor
 
-from latentmap.codes import Pairs
+from latentmap.codes import Pairs, one_of_each, units_of
 from latentmap.errors import MapError
 from latentmap.mapping.gathering import moments_by_fold
 from latentmap.mapping.moments import Moments, merge_all, rounding_of
@@ -138,9 +138,10 @@ class SharedRank:
     """How many variables two spaces share, judged on pairs that the maps have not seen.
 
     ``r2`` ``(r + 1,)`` is the held-out R2 of maps of rank 0, 1, ...; ``gains`` ``(r,)`` what each
-    component adds, ``p_values`` ``(r,)`` how often random pairings add as much by their best
-    component. ``k`` counts the leading components whose p-value is at most ``level``; ``best_rank``
-    has the largest R2. ``null`` ``(permutations,)`` are the largest gains of the random pairings.
+    component adds, ``p_values`` ``(r,)`` how often random pairings of the ``n_pairs`` add as much
+    by their best component. ``k`` counts the leading components whose p-value is at most ``level``;
+    ``best_rank`` has the largest R2. ``null`` ``(permutations,)`` are the largest gains of the
+    random pairings.
     """
 
     r2: Tensor
@@ -151,13 +152,15 @@ class SharedRank:
     best_rank: int
     level: float
     n_source: int
+    n_pairs: int
 
     def __str__(self) -> str:
         p = float(self.p_values[max(self.k - 1, 0)])
         return (
             f"{self.k} of {self.n_source} variables are shared, p = {p:.2g} "
-            f"({len(self.null)} permutations); held-out R2 {float(self.r2[self.k]):.4f}, best "
-            f"{float(self.r2.max()):.4f} at rank {self.best_rank}"
+            f"({len(self.null)} permutations of {self.n_pairs:,} pairs); held-out R2 "
+            f"{float(self.r2[self.k]):.4f}, best {float(self.r2.max()):.4f} at rank "
+            f"{self.best_rank}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -166,6 +169,7 @@ class SharedRank:
             "k": self.k,
             "best_rank": self.best_rank,
             "level": self.level,
+            "n_pairs": self.n_pairs,
             "r2": self.r2.tolist(),
             "gains": self.gains.tolist(),
             "p_values": self.p_values.tolist(),
@@ -192,6 +196,9 @@ def shared_rank(
     least ``1 / level - 1`` permutations. Comparing each with the best of all keeps the chance of
     finding anything in unrelated spaces at ``level``. All codes are in memory, float32.
 
+    Of images of one of the ``groups`` ``(n,)``, and of copies, one random pair is taken, with as
+    much less of the ``penalty``.
+
     Raises:
         MapError: fewer pairs, or groups, than folds, no permutation, a penalty that cannot be, or
             codes that are not finite.
@@ -199,7 +206,11 @@ def shared_rank(
     require_penalty(penalty)
     if permutations < 1:
         raise MapError(f"a null needs at least 1 permutation, not {permutations}: give 99 or more")
-    numbers = assign_folds(len(pairs), folds=folds, seed=seed, groups=groups)
+    # Random pairings part images of one unit, which the pairs do not: the null takes one of each.
+    kept = one_of_each(units_of(pairs.digests, groups), seed=seed)
+    penalty *= len(kept) / len(pairs)
+    pairs = pairs.take(kept)
+    numbers = assign_folds(len(pairs), folds=folds, seed=seed)
     parts = moments_by_fold(pairs, numbers)
     x, y = pairs.source.vectors, pairs.target.vectors
     rows = [torch.from_numpy(np.flatnonzero(numbers == number)) for number in range(folds)]
@@ -223,7 +234,17 @@ def shared_rank(
     p_values = (1 + (null[:, None] >= gains).sum(0)) / (1 + permutations)
     below = (p_values > level).nonzero()
     k = int(below[0]) if len(below) else len(gains)
-    return SharedRank(r2, gains, p_values, null, k, int(r2.argmax()), level, pairs.source.space.dim)
+    return SharedRank(
+        r2,
+        gains,
+        p_values,
+        null,
+        k,
+        int(r2.argmax()),
+        level,
+        pairs.source.space.dim,
+        len(pairs),
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ def describe(linear_map: LinearMap) -> dict[str, Any]:
         "rank": linear_map.rank,
         "condition": linear_map.condition,
         "selection": [
-            {"criterion": part["criterion"], "chosen": part["chosen"]}
+            {name: part.get(name) for name in ("criterion", "n_units", "chosen")}
             for part in record.get("selection", ())
         ],
         "record": {name: value for name, value in record.items() if name != "selection"},

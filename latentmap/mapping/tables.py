@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.spectrum import SharedFactors, SharedRank
@@ -22,7 +23,7 @@ def map_table(linear_map: LinearMap) -> Table:
         **{name: _end(linear_map, name) for name in ("source", "target")},
         "method": linear_map.method,
         "settings": linear_map.chosen or None,
-        "chosen by": ", ".join(part["criterion"] for part in description["selection"]) or None,
+        "chosen by": ", ".join(map(_criterion, description["selection"])) or None,
         "pairs": linear_map.n_pairs,
         "rank": linear_map.rank,
         "condition": linear_map.condition,
@@ -56,6 +57,12 @@ def factors_table(factors: SharedFactors, rank: SharedRank) -> Table:
     shown = min(_LISTED, len(factors.share), len(rank.gains))
     rows = [Row([k + 1, *(float(part[k]) for part in parts)]) for k in range(shown)]
     return Table("Shared factors", columns, rows, str(rank))
+
+
+def _criterion(selection: Mapping[str, Any]) -> str:
+    """What chose a setting, and what it left out where that is not single pairs."""
+    units = selection["n_units"]
+    return str(selection["criterion"]) + (f" over {units:,} groups" if units else "")
 
 
 def _end(linear_map: LinearMap, name: str) -> str:

@@ -60,8 +60,10 @@ def images_in_words(n: int, n_units: int, what: str = "images") -> str:
 
 
 def intervals_in_words(n_units: int) -> str:
-    """What an interval in brackets is, with what few units make of it."""
-    few = ", too narrow where the errors of so few differ much" if n_units < FEW_UNITS else ""
+    """What an interval in brackets is, and what it covers of few units by
+    ``benchmarks/coverage.py``.
+    """
+    few = ", which of so few cover 89 to 94 %" if n_units < FEW_UNITS else ""
     return f"in brackets 95 % intervals{few}"
 
 

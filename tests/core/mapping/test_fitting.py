@@ -12,8 +12,9 @@ from latentmap.frames import Frame
 from latentmap.mapping import METHODS, FitOptions, LinearMap, Method, Solution, affine, fit
 from latentmap.mapping.fitting import refined
 from latentmap.mapping.gathering import moments_by_fold, moments_of_pairs
+from latentmap.mapping.leaving_out import leave_one_out
 from latentmap.mapping.regression import solve_ridge
-from latentmap.mapping.selection import assign_folds, generalised, k_fold, leave_one_out
+from latentmap.mapping.selection import assign_folds, generalised, k_fold
 
 
 def draw(n=120, p=6, q=4, *, decades=0.5, mean=1.0, noise=0.5, seed=0):
@@ -355,3 +356,37 @@ def test_a_code_that_is_not_finite_is_named():
     for select in ("loo", "kfold"):
         with pytest.raises(MapError, match=r"the code of 7\.png in z of a .* NaN or infinite"):
             fit(pairs_of(x, y), FitOptions(select=select))
+
+
+def test_copies_and_groups_are_left_out_together_by_every_criterion():
+    x, y = draw(n=40, p=30, q=4, noise=2.0)
+    ids = [str(i) for i in range(120)]
+    digests = np.tile(np.arange(1, 41, dtype=np.uint8), 3)[:, None].repeat(16, 1)
+    copied = pair(
+        Codes.from_array(ids, x.repeat(3, 1), space=Space("z", 30, "a", "aa"), digests=digests),
+        Codes.from_array(ids, y.repeat(3, 1), space=Space("z", 4, "b", "bb"), digests=digests),
+    )
+    moments = moments_of_pairs(copied)
+    units = np.tile(np.arange(40), 3)
+    by_unit = leave_one_out(copied, moments, units=units).chosen["penalty"]
+    assert leave_one_out(copied, moments).chosen["penalty"] < 0.01 * by_unit
+    for criterion in ("loo", "gcv", None):
+        found = fit(copied, FitOptions(select=criterion))
+        assert found.penalty == by_unit
+        (selection,) = found.record["selection"]
+        assert (selection["criterion"], selection["n_units"]) == ("loo", 40)
+    folded = fit(copied, FitOptions(select="kfold"))
+    assert 0.03 < folded.penalty / by_unit < 30
+    assert folded.record["selection"][0]["n_units"] == 40
+    # Groups of copies join them; every pair alone is what it was.
+    paired_up = fit(copied, groups=np.tile(np.arange(40) // 2, 3))
+    assert paired_up.record["selection"][0]["n_units"] == 20
+    alone = fit(copied.take(np.arange(40)), groups=np.arange(40))
+    assert alone.record["selection"][0]["n_units"] is None
+
+
+def test_large_units_are_left_out_fold_by_fold(monkeypatch):
+    monkeypatch.setattr("latentmap.mapping.fitting.LARGEST_UNIT", 5)
+    pairs = pairs_of(*draw(n=40, p=6, q=3))
+    (selection,) = fit(pairs, groups=np.arange(40) // 8).record["selection"]
+    assert (selection["criterion"], selection["n_units"]) == ("kfold", 5)

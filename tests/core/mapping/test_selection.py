@@ -8,13 +8,13 @@ from latentmap.codes import Codes, Space, pair
 from latentmap.errors import MapError
 from latentmap.mapping import METHODS, moments_of
 from latentmap.mapping.gathering import moments_by_fold, moments_of_pairs
+from latentmap.mapping.leaving_out import leave_one_out
 from latentmap.mapping.selection import (
     Selection,
     assign_folds,
     candidates_for,
     generalised,
     k_fold,
-    leave_one_out,
     penalty_grid,
     size_grid,
     solver_of,
@@ -347,6 +347,7 @@ def test_a_selection_says_what_was_tried():
     selection = Selection("kfold", [{"rank": 1}, {"rank": 2}], torch.tensor([2.0, torch.inf]))
     assert selection.to_json() == {
         "criterion": "kfold",
+        "n_units": None,
         "chosen": {"rank": 1},
         "candidates": [{"rank": 1}, {"rank": 2}],
         "errors": [2.0, None],
@@ -402,3 +403,69 @@ def test_sharing_what_candidates_share_changes_no_map(name):
 def test_one_group_alone_cannot_be_held_out():
     with pytest.raises(MapError, match="needs at least 2 groups, not 1: give more groups"):
         assign_folds(6, folds=2, seed=0, groups=np.zeros(6))
+
+
+# Leaving one unit out.
+
+
+def without_units(x, y, units, penalty, *, intercept=True):
+    x, y = x.double().numpy(), y.double().numpy()
+    total = 0.0
+    for unit in np.unique(units):
+        held = units == unit
+        model = Ridge(alpha=penalty, solver="svd", fit_intercept=intercept).fit(x[~held], y[~held])
+        total += ((model.predict(x[held]).reshape(held.sum(), -1) - y[held]) ** 2).sum()
+    return total / y.size
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize(("n", "p", "q", "count"), [(60, 5, 3, 17), (24, 30, 4, 9), (9, 3, 1, 2)])
+def test_errors_are_those_of_leaving_every_unit_out(n, p, q, count, intercept, monkeypatch):
+    x, y = draw(n, p, q)
+    units = np.random.default_rng(0).integers(0, count, n)
+    pairs = pairs_of(x, y)
+    moments = moments_of_pairs(pairs)
+    moments = moments if intercept else moments.about_zero()
+    penalties = torch.tensor([1e-2, 0.1, 1.0, 100.0], dtype=torch.float64)
+    expected = [without_units(x, y, units, float(a), intercept=intercept) for a in penalties]
+    for numbers in (1 << 23, 40):  # All units of a size at a time, and one.
+        monkeypatch.setattr("latentmap.mapping.leaving_out._UNIT_NUMBERS", numbers)
+        result = leave_one_out(pairs, moments, units=units, penalties=penalties)
+        np.testing.assert_allclose(result.errors, expected, rtol=1e-7)
+    assert (result.criterion, result.n_units) == ("loo", len(np.unique(units)))
+
+
+def test_copies_under_three_names_choose_the_penalty_that_one_of_each_needs():
+    # More variables than pictures: without leaving copies out together, none is needed.
+    x, y = draw(60, 50, 5, noise=3.0)
+    copied = pairs_of(x.repeat(3, 1), y.repeat(3, 1))
+    units = np.tile(np.arange(60), 3)
+    moments = moments_of_pairs(copied)
+    naive = leave_one_out(copied, moments).chosen["penalty"]
+    found = leave_one_out(copied, moments, units=units).chosen["penalty"]
+    once = chosen_penalty(pairs_of(x, y))
+    assert naive < 1e-3 * found
+    # Three copies weigh three times as much against the same penalty.
+    assert found / once == pytest.approx(3, rel=0.8)
+
+
+def test_a_penalty_at_which_a_unit_decides_itself_is_never_chosen():
+    x, y = draw(8, 10, 2)
+    units = np.arange(8) // 2
+    penalties = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    result = leave_one_out(
+        pairs_of(x, y), moments_of_pairs(pairs_of(x, y)), units=units, penalties=penalties
+    )
+    assert torch.isinf(result.errors[0])
+    assert result.chosen == {"penalty": 1.0}
+
+
+def test_one_unit_cannot_be_left_out_and_progress_counts_pairs():
+    pairs = pairs_of(*draw(10, 2, 2))
+    moments = moments_of_pairs(pairs)
+    with pytest.raises(MapError, match="leaving one group out needs at least 2 groups, not 1: gi"):
+        leave_one_out(pairs, moments, units=np.zeros(10, np.int64))
+    seen = []
+    units = np.array([0, 0, 1, 2, 2, 2, 3, 4, 5, 6])
+    leave_one_out(pairs, moments, units=units, progress=lambda *call: seen.append(call))
+    assert seen[-1] == (10, 10)

@@ -154,7 +154,7 @@ def test_a_planted_rank_is_found():
     result = shared_rank(pairs_of(*draw()), seed=0, permutations=39)
     assert result.k == 3
     assert float(result.p_values[0]) == pytest.approx(1 / 40)
-    assert str(result).startswith("3 of 8 variables are shared, p = 0.025 (39 permutations)")
+    assert str(result).startswith("3 of 8 variables are shared, p = 0.025 (39 permutations of 600")
     assert result.to_json()["k"] == 3
 
 
@@ -185,7 +185,7 @@ def test_a_null_without_permutations_is_refused():
 
 
 def test_too_many_folds_are_refused():
-    with pytest.raises(MapError, match="4 groups can be cut into 2 to 4 folds, not 5"):
+    with pytest.raises(MapError, match="4 pairs can be cut into 2 to 4 folds, not 5"):
         shared_rank(pairs_of(*draw(n=20)), seed=0, groups=np.arange(20) % 4)
 
 
