@@ -55,15 +55,16 @@ _SHARED = (
         "--select",
         type=click.Choice(CRITERIA),
         help="What chooses a penalty, rank or number of components that is not given: "
-        "leave-one-out, generalised or k-fold cross-validation.  [default: loo for ridge and its "
-        "kin, else kfold]",
+        "leave-one-out, generalised or k-fold cross-validation; copies, and images of one of the "
+        "groups of --group-by, are left out together.  [default: loo for ridge and its kin, else "
+        "kfold]",
     ),
     number_option(
         "--folds",
         least=2,
         default=5,
         metavar="K",
-        help="For kfold; the groups of --group-by stay together.",
+        help="For kfold, into so many parts.",
     ),
     click.option(
         "--penalty",

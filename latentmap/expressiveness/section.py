@@ -16,7 +16,7 @@ from latentmap.report.parts import Block
 _READING = (
     "How well generators reproduce images: their own, which they can by construction, and others. "
     "Where the error on others is many times the own one, they lie outside of what the generator "
-    "can make. Intervals are 95 % over images."
+    "can make. Intervals are 95 % over images, or their groups."
 )
 
 

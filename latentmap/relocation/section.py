@@ -31,7 +31,7 @@ def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> S
     )
     text = (
         f"A linear map from {linear_map.source} to {linear_map.target}, by {linear_map.method}. "
-        "Intervals are 95 % over images."
+        "Intervals are 95 % over images, or their groups."
     )
     title = f"Map from {source} to {target} by {linear_map.method}"
     return Section(id, title, [text], [scores_table(scores), figure], scores.record)
