@@ -106,7 +106,8 @@ def bench(
 ) -> None:
     """Measure which images generators can reproduce: their own, those of a data set, a support set.
 
-    Errors have 95 % intervals over images, or their groups; the ratio is to the error of the generator's own images.
+    Errors have 95 % intervals over images, or their groups; the ratio is to the error of the
+    generator's own images.
     These can be reproduced without any error, so they are the calibration of the search: where it
     misses more than 5 % of their variance, what it says of other images is marked unreliable.
 

@@ -40,8 +40,8 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
     Without a data set, images are taken that a generator makes, whose codes are known: --samples of
     them, or 5,000. Images are encoded through the cache. The map is fitted on the split train (or
     --split val, or the images of a --support set) and scored on the split test, without those that
-    it was fitted on, with 95 % intervals over images, or the groups of --group-by; --limit holds for each of
-    the two.
+    it was fitted on, with 95 % intervals over images, or the groups of --group-by;
+    --limit holds for each of the two.
 
     `latentmap map methods` compares all methods on the same pairs and images, `latentmap map curve`
     shows how the scores grow with the number of pairs.

@@ -94,7 +94,8 @@ def _overview(result: ModelComparison) -> list[str]:
         f"{len(result.models)} models of the same images. A linear map was fitted from each space "
         f"to each other one on {result.n_fit:,} images, and judged on {result.n_test:,} images "
         f"that no map was fitted on; images were decoded for {result.n_scored:,} of these, and the "
-        f"similarity indexes compare {result.similarities.n:,}. Intervals are 95 % over images, or their groups.",
+        f"similarity indexes compare {result.similarities.n:,}. Intervals are 95 % over images, "
+        "or their groups.",
         *(
             f"{model.label} made the images, so their codes are known and its own error is none."
             for model in result.models
