@@ -66,8 +66,7 @@ class StrategyOptions:
 
         Raises:
             MapError: a size is below 2 or above ``n``, or there is none.
-            SupportError: an unknown strategy, fewer than two draws, too many leading variables, or
-                a center that the space does not have.
+            SupportError: an unknown strategy or center, one draw, or too many leading variables.
         """
         check_center(self.center, model.space)
         wrong = [size for size in self.sizes if not 2 <= size <= n]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.support.sectors import members_of_each
+from latentmap.support.sectors import members_at
 from latentmap.support.support_set import SupportSet
 
 RESAMPLINGS = 499
@@ -64,13 +64,14 @@ class Reference:
 
     def resample(self, n: int, generator: np.random.Generator) -> np.ndarray:
         """Coordinates ``(n, k)`` of ``n`` codes of this distribution in their own sectors."""
-        t = generator.standard_normal((n, len(self.deviations)), dtype=np.float32)
-        t *= np.array(self.deviations, np.float32)
+        # Variable by variable, which is twice as fast as code by code.
+        t = generator.standard_normal((len(self.deviations), n), dtype=np.float32)
+        t *= np.array(self.deviations, np.float32)[:, None]
         if self.centered:
-            t -= t.mean(axis=0, dtype=np.float64).astype(np.float32)
+            t -= t.mean(axis=1, keepdims=True)
         if self.fitted:
-            t /= t.std(axis=0, dtype=np.float64).astype(np.float32)
-        return t
+            t /= t.std(axis=1, keepdims=True)
+        return t.T
 
 
 @dataclass(frozen=True)
@@ -174,11 +175,10 @@ def _null_statistics(
     generator = np.random.default_rng(_SEED)
     found: list[list[float]] = [[] for _ in thresholds]
     for _ in range(RESAMPLINGS if any(len(starts) > 1 for _, starts in cells) else 0):
-        t = reference.resample(n, generator)
-        for threshold, (expected, starts), statistics in zip(thresholds, cells, found, strict=True):
+        members = members_at(reference.resample(n, generator), thresholds)
+        for counts, (expected, starts), statistics in zip(members, cells, found, strict=True):
             if len(starts) > 1:
-                counts = _with_outside(members_of_each(t, threshold=threshold), n)
-                statistics.append(float(pearson(counts, expected, starts)))
+                statistics.append(float(pearson(_with_outside(counts, n), expected, starts)))
     return [np.array(statistics) for statistics in found]
 
 

@@ -22,7 +22,7 @@ from latentmap.support.sectors import (
     are_members,
     check_variables,
     check_varied,
-    members_of_each,
+    members_at,
     reach_of,
     sector_numbers,
 )
@@ -172,6 +172,7 @@ def _set_of(
     members = candidates.take(chosen.positions)
     # Without leading variables all images are in the one sector there is, which says nothing.
     inside = are_members(coordinates, threshold=sectors.threshold) & bool(sectors.variables)
+    occupancy, orthants = members_at(coordinates, [sectors.threshold, 0])
     return SupportSet(
         ids=members.ids,
         digests=members.digests,
@@ -183,8 +184,8 @@ def _set_of(
         space=candidates.space,
         frame=candidates.frame,
         settings=settings,
-        occupancy=members_of_each(coordinates, threshold=sectors.threshold),
-        orthants=members_of_each(coordinates, threshold=0),
+        occupancy=occupancy,
+        orthants=orthants,
         member_ids=candidates.ids[inside],
         member_digests=candidates.digests[inside],
         member_sectors=sector_numbers(coordinates[inside]),

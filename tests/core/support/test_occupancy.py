@@ -163,5 +163,5 @@ def test_all_images_are_counted_in_or_outside_the_sectors():
 def test_one_set_is_resampled_once(monkeypatch):
     support = support_of(gaussian(seed=5))
     first = occupancies_of(support)[0].to_json()
-    monkeypatch.setattr(occupancy_module, "members_of_each", None)
+    monkeypatch.setattr(occupancy_module, "members_at", None)
     assert occupancies_of(support)[0].to_json() == first

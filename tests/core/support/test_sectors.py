@@ -8,7 +8,7 @@ from latentmap.errors import SupportError
 from latentmap.support.sectors import (
     Sectors,
     check_count,
-    members_of_each,
+    members_at,
     reach_of,
     sector_numbers,
 )
@@ -32,7 +32,7 @@ def reach(sectors, codes, others=None):
 
 def occupancy(codes, variables, threshold, center="mean"):
     sectors = Sectors.of(codes, variables, threshold=threshold, center=center)
-    return members_of_each(sectors.coordinates(codes), threshold=threshold)
+    return members_at(sectors.coordinates(codes), [threshold])[0]
 
 
 def gaussian(n=4000, d=4, *, kind="z", seed=0):
