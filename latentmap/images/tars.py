@@ -48,6 +48,8 @@ class TarImages(ArchiveImages[tarfile.TarInfo]):
         except ImageError:
             raise
         except _DAMAGED as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # What the system refuses says nothing of the archive.
             raise ImageError(f"{path} is no tar archive, or is cut off: {error}") from error
         try:
             members = unique_members(path, ((member.name, member) for member in found))

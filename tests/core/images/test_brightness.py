@@ -87,7 +87,7 @@ def test_masks_that_say_that_they_are_black_and_white_are_seen_so(tmp_path):
     for i, value in enumerate(noise(1)):
         mask = Image.fromarray(value.astype(bool))
         mask.save(tmp_path / "one" / f"{i}.png")
-        indexes = Image.fromarray(value.astype(np.uint8), "L").convert("P")
+        indexes = Image.fromarray(value.astype(np.uint8)).convert("P")
         indexes.putpalette([0, 0, 0, 255, 255, 255])
         indexes.save(tmp_path / "palette" / f"{i}.png")
     for name in ("one", "palette"):
@@ -98,7 +98,7 @@ def test_masks_that_say_that_they_are_black_and_white_are_seen_so(tmp_path):
 def test_a_palette_of_near_black_is_told(tmp_path):
     (tmp_path / "a").mkdir()
     for i, value in enumerate(noise(1)):
-        indexes = Image.fromarray(value.astype(np.uint8), "L").convert("P")
+        indexes = Image.fromarray(value.astype(np.uint8)).convert("P")
         indexes.putpalette([0, 0, 0, 1, 1, 1])
         indexes.save(tmp_path / "a" / f"{i}.png")
     assert "1 of 255" in told(tmp_path / "a")[0]

@@ -78,7 +78,7 @@ def test_of_several_frames_the_first_is_taken(animated):
 
 def test_a_gif_of_greys_is_grey_and_its_transparency_white():
     values = np.array([[0, 1, 2]], np.uint8)
-    image = Image.fromarray(values, "L").convert("P")
+    image = Image.fromarray(values).convert("P")
     image.putpalette([9, 9, 9, 100, 100, 100, 200, 200, 200])
     assert decode(encode(image, "GIF")).tolist() == [[[9], [100], [200]]]
     assert decode(encode(image, "GIF", transparency=1)).tolist() == [[[9], [255], [200]]]

@@ -133,3 +133,16 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
     source = open_images(write_tar(tmp_path / "a.tar.gz", FILES))
     assert np.array_equal(source.read(0), np.full((4, 6, 1), 200))
     assert list(Path(tmp_path / "room").iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz"])
+def test_a_tar_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch, suffix):
+    path = write_tar(tmp_path / f"a.{suffix}", FILES)
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tars.Path, "open", refuse)
+    monkeypatch.setattr(tars.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(ImageError, match=r"cannot be read: Permission denied"):
+        open_images(path)
