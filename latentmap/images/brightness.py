@@ -93,9 +93,10 @@ def look_at(
 
 
 def _joined(extents: Sequence[Extent]) -> Extent:
+    # What is no number must stay so, which Python's own min and max leave to the order.
     return Extent(
-        min(e.low for e in extents),
-        max(e.high for e in extents),
+        float(np.min([e.low for e in extents])),
+        float(np.max([e.high for e in extents])),
         extents[0].white,
         all(e.flat for e in extents),
     )
