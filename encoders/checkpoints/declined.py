@@ -20,6 +20,10 @@ _GRID = "its codes are grids of features, for which there is no adapter here"
 _TRANSLATES = "it makes images of images, and not of codes"
 _CLASSES = "its images depend on a class in every layer, and there is no adapter for it here"
 _NO_IMAGES = "it makes no images"
+_NO_ADAPTER = (
+    "there is no adapter for it here: one has some twenty lines, as 'Bring your own model' in the "
+    "documentation shows"
+)
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,28 @@ DECLINED = (
         _GROWN,
     ),
     Declined("pi-GAN generator", (r"siren\.network\.0\.layer\.weight",), _VOLUME),
+    Declined(
+        "DCGAN generator",
+        (r"main\.0\.weight", r"main\.1\.running_mean", r"main\.3\.weight"),
+        _NO_ADAPTER,
+    ),
+    Declined("DCGAN generator", (r"gen\.0\.0\.weight", r"gen\.0\.1\.running_mean"), _NO_ADAPTER),
+    # Small autoencoders.
+    Declined(
+        "VAE of pythae",
+        (r"encoder\.embedding\.weight", r"encoder\.log_var\.weight", r"decoder\.layers\.0\."),
+        _NO_ADAPTER,
+    ),
+    Declined(
+        "VAE of PyTorch's examples",
+        (r"fc21\.weight", r"fc22\.weight", r"fc3\.weight", r"fc4\.weight"),
+        _NO_ADAPTER,
+    ),
+    Declined(
+        "tiny autoencoder (TAESD), one half of it",
+        (r"^\d+\.conv\.0\.weight", r"^\d+\.conv\.4\.weight"),
+        _GRID,
+    ),
     # Networks that turn images into images.
     Declined("StarGAN 2 generator", (r"decode\.0\.norm1\.fc\.weight",), _TRANSLATES),
     Declined("CycleGAN or pix2pix generator", (r"model\.10\.conv_block\.1\.weight",), _TRANSLATES),
@@ -157,6 +183,11 @@ DECLINED = (
     ),
     Declined("VQGAN or VQ-VAE", (r"(quantize|quantizer|codebook|vq)\.embedding\.weight",), _GRID),
     Declined("VQ-VAE", (r"quantize_[tb]\.embed$",), _GRID),
+    Declined(
+        "AutoencoderKL of diffusers",
+        (r"encoder\.down_blocks\.0\.resnets\.", r"decoder\.up_blocks\.0\.resnets\."),
+        _GRID,
+    ),
     Declined(
         "autoencoder of a latent diffusion model",
         (r"quant_conv\.weight", r"decoder\.(up\.0\.block|up_blocks)\."),

@@ -50,7 +50,8 @@ def recognise(file: ForeignFile) -> Recognised:
     fits = next((found for found in fitting if found is not None), None)
     unknown = CheckpointError(
         f"{file.path} is of no known format: it holds {_outline(file.value)}; known are "
-        f"{'; '.join(FORMATS)}"
+        f"{'; '.join(FORMATS)}; any other network needs an adapter, as 'Bring your own model' in "
+        "the documentation shows"
     )
     recognised = outline(file, unknown) if fits is None else fits
     declined = {

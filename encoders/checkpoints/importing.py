@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from latentmap.encoders.checkpoints.outlines import outline
 from latentmap.encoders.checkpoints.safetensors_files import open_safetensors
 from latentmap.encoders.checkpoints.tensorflow_bundle import find_bundle, read_bundle
 from latentmap.encoders.checkpoints.unsaid import Unsaid
+from latentmap.encoders.native import read_header
 from latentmap.errors import CheckpointError, ModelError
 from latentmap.files.kinds import (
     CHECKPOINTS,
@@ -76,7 +77,8 @@ class Checkpoint:
         try:
             model, notes = _make(self, None, _NOTHING)
         except CheckpointError as error:
-            reason = str(error).removeprefix(f"{self.path}").lstrip(": ")
+            reason = str(error).removeprefix(f"{self.path}: ")
+            reason = reason.replace(f"{self.path} ", "it ", 1)
             return {"possible": False, "reason": reason}
         return {
             "possible": True,
@@ -164,7 +166,7 @@ def _inspect(path: Path) -> Checkpoint:
     if kind == SAFETENSORS:
         file, own = open_safetensors(path)
         container = kind.name
-        recognised = _recognise(file) if own is None else outline(file, _refuse_own(path, own))
+        recognised = _recognise(file) if own is None else _own(file, own)
     else:
         file = open_foreign(path)
         container = f"{file.container}, protocol {file.protocol}"
@@ -202,11 +204,20 @@ def _recognise(file: ForeignFile) -> Recognised:
         return outline(file, refusal)
 
 
-def _refuse_own(path: Path, kind: str) -> CheckpointError:
-    return CheckpointError(
-        f"{path} is a {kind} of latentmap already, which needs no import"
-        + (": every command takes it as it is" if kind == "model" else "")
-    )
+def _own(file: ForeignFile, kind: str) -> Recognised:
+    """A file of latentmap's own, which is described, and needs no import."""
+    path = file.path
+    refusal = CheckpointError(f"{path} is a {kind} of latentmap, and no checkpoint")
+    if kind == "model":
+        try:
+            read_header(path)
+            refusal = CheckpointError(
+                f"{path} is a model of latentmap already, which needs no import: every command "
+                "takes it as it is"
+            )
+        except ModelError as error:
+            refusal = CheckpointError(str(error))
+    return replace(outline(file, refusal), format=f"a {kind} of latentmap")
 
 
 @contextmanager

@@ -25,6 +25,14 @@ def outline(file: ForeignFile, refusal: CheckpointError) -> Recognised:
         CheckpointError: there are more networks in it than any file has.
     """
 
+    version = as_mapping(file.value).get(_LIGHTNING)
+    if isinstance(version, str):
+        refusal = CheckpointError(
+            f"{file.path} is a checkpoint of PyTorch Lightning around a network that is not known "
+            "here: it needs an adapter, which gives the network the tensors in state_dict, as "
+            "'Bring your own model' in the documentation shows"
+        )
+
     def refuse() -> NoReturn:
         raise refusal
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from latentmap.cli.main import main
@@ -238,7 +239,7 @@ def test_a_file_of_safetensors_of_somebody_else_is_described_and_sends_nobody_in
     asked = refusal("models", "show", path)
     assert "no model of latentmap: `latentmap import --inspect` tells what it is" in asked
     text = run("import", "--inspect", path, "--tensors").stdout
-    assert text.startswith(f"{path}: cannot be imported: is of no known format")
+    assert text.startswith(f"{path}: cannot be imported: it is of no known format")
     assert "network: unknown network, 8 numbers in 2 tensors" in text
     assert "a.weight  2x3" in text
     assert "is of no known format" in shown(path)
@@ -246,9 +247,16 @@ def test_a_file_of_safetensors_of_somebody_else_is_described_and_sends_nobody_in
 
 def test_a_model_of_latentmap_is_described_as_one(pickled):
     run("import", pickled, "--out", "gan.safetensors")
-    assert "a model of latentmap already, which needs no import: every" in first_line(
-        "gan.safetensors"
+    assert first_line("gan.safetensors").endswith(
+        "it is a model of latentmap already, which needs no import: every command takes it as it is"
     )
+    with safe_open("gan.safetensors", framework="pt") as file:
+        header = json.loads(file.metadata()["latentmap"])
+    own = {"latentmap": json.dumps({**header, "family": "mine"})}
+    save_file({"x": torch.zeros(2)}, "mine.safetensors", own)
+    assert "cannot be used: unknown model family 'mine'" in first_line("mine.safetensors")
+    save_file({"x": torch.zeros(2)}, "map.safetensors", {"latentmap": '{"kind": "map"}'})
+    assert first_line("map.safetensors").endswith("it is a map of latentmap, and no checkpoint")
 
 
 def test_checkpoints_of_no_known_format_are_described(workdir):
@@ -258,6 +266,7 @@ def test_checkpoints_of_no_known_format_are_described(workdir):
         "hyper_parameters": {"latent_dim": 16},
     }
     text = run("import", "--inspect", _torch_file(workdir, lightning)).stdout
+    assert text.splitlines()[0].endswith("'Bring your own model' in the documentation shows")
     assert "a checkpoint of PyTorch Lightning 2.4.0" in text
     assert "state_dict: unknown network, 12 numbers in 1 tensors" in text
     assert "latent_dim = 16" in text
