@@ -21,7 +21,7 @@ from latentmap.encoders.checkpoints.foreign import ForeignFile
 from latentmap.encoders.checkpoints.modules import named
 from latentmap.encoders.checkpoints.outlines import outline
 from latentmap.encoders.checkpoints.unsaid import Unsaid
-from latentmap.encoders.checkpoints.values import Record
+from latentmap.encoders.checkpoints.values import Record, TensorView
 from latentmap.errors import CheckpointError
 
 _OUTLINE = 8
@@ -80,6 +80,8 @@ def _outline(value: Any) -> str:
     """What stands at the file's top level, in a few words."""
     if isinstance(value, Record):
         return f"an object of {shown(value.name)}"
+    if isinstance(value, TensorView):
+        return f"one array of shape {value.shape}"
     names = list(named(value))
     if not names:
         return f"a {type(value).__name__}"

@@ -272,7 +272,9 @@ def test_checkpoints_of_no_known_format_are_described(workdir):
     assert "latent_dim = 16" in text
     array = workdir / "array.pkl"
     array.write_bytes(pickle.dumps(np.ones(3)))
-    assert "one array or tensor" in run("import", "--inspect", array).stdout
+    text = run("import", "--inspect", array).stdout
+    assert "it holds one array of shape (3,)" in text
+    assert "one array or tensor" in text
     assert "a list" in run("import", "--inspect", _torch_file(workdir, [1, 2])).stdout
     found = json.loads(run("import", "--inspect", array, "--json").stdout)
     assert found["import"]["possible"] is False
