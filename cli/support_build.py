@@ -68,7 +68,7 @@ set_options = together(
     variables_option,
     threshold_option(
         "How far from the center a member of a sector lies along every leading variable; auto "
-        "balances how far apart sectors are with how many have members."
+        "is the lowest at which the images are nearly as far apart as they can be."
     ),
     center_option,
     number_option(

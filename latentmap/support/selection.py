@@ -155,7 +155,7 @@ def _sectors_of(
     thresholds: dict[str, Any] = {}
     threshold, center = options.threshold, options.center
     if leading and threshold == "auto":
-        choice = choose_threshold(candidates, leading, center=center)
+        choice = choose_threshold(candidates, leading, center=center, strict=options.strict)
         thresholds["thresholds"] = choice.to_json()
         threshold = choice.threshold
     known = 0 if threshold == "auto" else threshold

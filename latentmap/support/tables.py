@@ -268,7 +268,7 @@ def _thresholds_table(support: SupportSet) -> Table:
         Column("sectors occupied"),
         Column("members"),
         Column("spread", "between the sectors; random images: 1", "high", 2),
-        Column("balance", "share of occupied sectors times their spread", "high", 2),
+        Column("balance", "share of sectors with an image times their spread", "high", 2),
     ]
     rows = [
         Row(
@@ -284,7 +284,8 @@ def _thresholds_table(support: SupportSet) -> Table:
         if one["occupied"]
     ]
     note = (
-        f"threshold {support.threshold:g}: the largest balance, which is the share of occupied "
-        "sectors times the spread between them (random images: 1)"
+        f"threshold {support.threshold:g}: the lowest whose balance is at least 90 % of the "
+        "largest; that is the share of sectors which an image stands for, times the spread between "
+        "these (random images: 1)"
     )
     return Table("Thresholds", columns, rows, note)

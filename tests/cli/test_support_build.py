@@ -66,7 +66,10 @@ def test_the_chosen_threshold_is_shown_with_what_it_was_chosen_of(workdir):
     ]
     (starred,) = [line for line in result.stdout.splitlines() if line.endswith("*")]
     assert float(starred.split()[0]) == support.threshold
-    assert f"threshold {support.threshold:g}: the largest balance" in result.stdout
+    assert (
+        f"threshold {support.threshold:g}: the lowest whose balance is at least 90 %"
+        in result.stdout
+    )
 
 
 def test_the_images_of_a_rival_are_numbered_by_sectors_of_any_threshold(workdir):
