@@ -148,7 +148,9 @@ def test_factors_are_a_table_json_and_a_picture(workdir):
     fit("--out", "m.safetensors")
     words = ("map", "factors", "m.safetensors", *DATA, "--permutations", "19", "--device", "cpu")
     result = run(*words, "--figure", "factors.png", "-n", "2")
-    assert re.search(r"\d of 5 variables are shared, p = 0\.05 \(19 permutations of \d+ pairs\)", result.stdout)
+    assert re.search(
+        r"\d of 5 variables are shared, p = 0\.05 \(19 permutations of \d+ pairs\)", result.stdout
+    )
     assert "factors.png: 2 factors" in result.stdout
     with Image.open("factors.png") as picture:
         assert picture.height > 4 * 96
