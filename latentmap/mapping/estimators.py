@@ -154,7 +154,9 @@ class _Map(
             settings[sizes.setting] = min(settings[sizes.setting], sizes.largest(moments))
         if self._method.ridge_like:
             if settings["penalty"] is None:
-                settings |= generalised(used).chosen
+                choose = self._method.choose
+                selection = choose(used, criterion="gcv", **given) if choose else generalised(used)
+                settings |= selection.chosen
             self.penalty_ = settings["penalty"]
         return self._method.solve(used, **settings, **given)
 
@@ -293,7 +295,6 @@ def _shared(array: np.ndarray) -> np.ndarray:
 
 def _codes(rows: np.ndarray, name: str) -> Codes:
     # Not `Codes.from_array`, which would round to float32.
-    n, dim = rows.shape
-    digests = np.zeros((n, 16), dtype=np.uint8)
-    space = Space("array", dim, name, name)
-    return Codes(np.arange(n).astype(np.str_), ArrayRows(rows), space, Frame(), "", digests)
+    ids, digests = np.arange(len(rows)).astype(np.str_), np.zeros((len(rows), 16), dtype=np.uint8)
+    space = Space("array", rows.shape[1], name, name)
+    return Codes(ids, ArrayRows(rows), space, Frame(), "", digests)

@@ -75,7 +75,7 @@ def fit(
     if not options.intercept:
         used, parts = gathered.about_zero(), [part.about_zero() for part in parts]
     settings, selections = _select(options, pairs, used, parts, choices, units, progress)
-    solution = _solve(options, pairs, used, settings)
+    solution = _solve(options, pairs, used, units, settings)
     return LinearMap(
         weight=solution.weight,
         bias=solution.bias,
@@ -90,7 +90,7 @@ def fit(
         figures=solution.figures,
         n_pairs=len(pairs),
         train_digests=pairs.digests,
-        moments=gathered,
+        moments=solution.moments or gathered,
         record={**_record(options, pairs, selections), **(record or {})},
     )
 
@@ -198,8 +198,13 @@ def _select(
     selections = []
     settings = dict(options.settings)
     n_units = None if units is None else int(units.max()) + 1
+    choose = find_method(options.method).choose
     for criterion, names in choices:
-        if criterion == "loo":
+        if choose and "penalty" in names:
+            selection = choose(
+                moments, pairs=pairs, criterion=criterion, units=units, progress=progress
+            )
+        elif criterion == "loo":
             selection = leave_one_out(pairs, moments, units=units, progress=progress)
         elif criterion == "gcv":
             selection = generalised(moments)
@@ -216,11 +221,17 @@ def _select(
 
 
 def _solve(
-    options: FitOptions, pairs: Pairs, moments: Moments, settings: Mapping[str, Any]
+    options: FitOptions,
+    pairs: Pairs,
+    moments: Moments,
+    units: np.ndarray | None,
+    settings: Mapping[str, Any],
 ) -> Solution:
     method = find_method(options.method)
-    if "pairs" in method.needs:
-        solution = method.solve(moments, pairs=pairs, **settings)
+    rows = {"pairs": pairs, "units": units}
+    needed = {name: rows[name] for name in method.needs if name in rows}
+    if needed:
+        solution = method.solve(moments, **needed, **settings)
     else:
         solution = solver_of(method, moments, settings)({})
     if options.refine:

@@ -18,11 +18,13 @@ from latentmap.errors import MapError
 
 if TYPE_CHECKING:
     from latentmap.mapping.moments import Moments
+    from latentmap.mapping.selection import Selection
     from latentmap.mapping.solution import Solution
 
 # noise: a setting of this name, the variances of the source codes; pairs: an argument of this name,
 # because rows are read; products: moments with all products of the target variables.
-Need = Literal["noise", "pairs", "products"]
+# units: an argument of this name, the units of the pairs, None where each pair is one.
+Need = Literal["noise", "pairs", "products", "units"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ class Method:
 
     ``needs`` are what the method takes besides moments of any kind. ``ridge_like`` methods have the
     ``penalty`` of ridge, for whose choice leave-one-out errors have a closed form; ``refinable``
-    ones are ridge with that penalty, or none. ``family`` and ``description`` say what it is.
+    ones are ridge with that penalty, or none. One whose errors are not those of ridge has
+    ``choose(moments, pairs=, criterion=, units=, progress=)``, which gives the selection. ``family``
+    and ``description`` say what it is.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Method:
     ridge_like: bool = False
     refinable: bool = False
     sizes: Sizes | None = None
+    choose: Callable[..., Selection] | None = None
     candidates: Mapping[
         str, Sequence[float] | Callable[[Moments, Mapping[str, Any]], Sequence[float]]
     ] = field(default_factory=dict)
@@ -68,7 +73,7 @@ class Method:
     def settings(self) -> dict[str, Any]:
         """Its settings by name with their defaults, ``inspect.Parameter.empty`` for none."""
         _, *rest = signature(self.solve).parameters.values()
-        return {one.name: one.default for one in rest if one.name != "pairs"}
+        return {one.name: one.default for one in rest if one.name not in ("pairs", "units")}
 
     @property
     def free(self) -> tuple[str, ...]:
@@ -222,8 +227,9 @@ METHODS: Mapping[str, Method] = {
             _Later("robust:solve_robust"),
             family="robust",
             description="ridge in which whole pairs that do not fit lose their weight",
-            needs=("pairs",),
+            needs=("pairs", "units"),
             ridge_like=True,
+            choose=_Later("robust:choose_robust_penalty"),
         ),
         Method(
             "errors-in-variables",

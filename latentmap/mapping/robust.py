@@ -1,68 +1,162 @@
-"""A robust map: whole pairs that do not fit, such as mispaired images, lose their weight."""
+"""A robust map: whole pairs that do not fit, such as mispaired images, lose their weight.
+
+A pair is judged by what a map fitted without it misses it by, since a code that is far from all
+others draws the map to itself. Shapes: ``n`` pairs, ``p`` source variables, ``q`` target variables,
+``m`` penalties.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from latentmap.codes import Pairs
+from latentmap.errors import MapError
+from latentmap.mapping.deleted import deleted_residuals
 from latentmap.mapping.gathering import moments_of_pairs
+from latentmap.mapping.moment_sums import Targets
 from latentmap.mapping.moments import Moments
+from latentmap.mapping.options import Criterion
+from latentmap.mapping.outlying import outlying_weights, weights_of
 from latentmap.mapping.regression import solve_ridge
-from latentmap.mapping.solution import Solution, affine
+from latentmap.mapping.selection import Selection, generalised, penalty_grid
+from latentmap.mapping.solution import Solution, require_penalty
+from latentmap.progress import Progress
 
 _PASSES = 20
+_CHOICES = 10  # Of a penalty, each with the weights of the last; two to five were needed.
 _CONVERGED = 1e-3
-# Residuals beyond the median by this many standard deviations (by the median absolute deviation,
-# 1.4826 of which are one) lose weight.
-_LIMIT = 3 * 1.4826
+# Residuals beyond the median by more standard deviations lose weight.
+_MISSED = 3.0
 
 
-def solve_robust(moments: Moments, *, pairs: Pairs, penalty: float) -> Solution:
+def solve_robust(
+    moments: Moments, *, pairs: Pairs, penalty: float, units: np.ndarray | None = None
+) -> Solution:
     """Ridge by iterative reweighting, one weight a pair (Huber 1981, section 7.8).
 
-    A pair whose residual norm ``r`` is beyond ``c``, the median plus three robust standard
-    deviations, has weight ``(c / r)^2``: its influence falls with its distance. ``moments`` are
-    those of the ``pairs``, all weights 1; every pass gathers weighted ones. ``figures`` say the
-    share of pairs that lost more than half of their weight.
+    A pair whose residual norm ``r``, by the map of the other pairs, is beyond ``c``, the median
+    plus three robust standard deviations, has weight ``(c / r)^4``: its influence falls with its
+    distance. A source code that is far from all others, which draws the map to itself, loses weight
+    by its distance alone, and at the start so does a target code. ``moments`` are those of the
+    ``pairs``, all weights 1; every pass gathers weighted ones, the last of which the solution
+    keeps. ``figures`` say the share of pairs that lost more than half of their weight. Pairs of one
+    of the ``units`` ``(n,)`` int64 are judged by maps without all of them.
     """
-    solution = solve_ridge(moments, penalty=penalty)
-    weights = np.ones(len(pairs))
-    # Codes are float32: smaller residuals are rounding, and tell no pair from another.
-    size = float(moments.squares_y.sum() / moments.n + moments.mean_y.square().sum())
-    floor = max(float(np.finfo(np.float32).eps * np.sqrt(size)), np.finfo(float).tiny)
-    weighted = moments
-    for _ in range(_PASSES):
-        before, weights = weights, _weights(_residuals(pairs, solution), floor)
-        if np.abs(weights - before).max() < _CONVERGED:
-            break
-        weighted = moments_of_pairs(
-            pairs, weights=weights, targets="products" if moments.yy is not None else "squares"
+    require_penalty(penalty)
+    return _Fit(moments, pairs, units).solution(penalty)
+
+
+def choose_robust_penalty(
+    moments: Moments,
+    *,
+    pairs: Pairs,
+    criterion: Criterion = "loo",
+    units: np.ndarray | None = None,
+    progress: Progress | None = None,
+) -> Selection:
+    """The leave-one-out, or generalised cross-validation, errors of robust maps.
+
+    A pair that does not fit would decide the penalty of all others: squared errors count by the
+    final weights, which are found by turns with the penalty. With ``units`` whole units are left
+    out, whatever the criterion, and the selection says ``loo``.
+
+    Raises:
+        MapError: there are fewer than two pairs, or units.
+    """
+    n_units = None if units is None else len(np.unique(units))
+    count = len(pairs) if n_units is None else n_units
+    if count < 2:
+        what = "pair" if units is None else "group"
+        raise MapError(
+            f"leaving one {what} out needs at least 2 {what}s, not {count}: give more, or the "
+            "penalty"
         )
-        if not moments.centred:
-            weighted = weighted.about_zero()
-        solution = solve_ridge(weighted, penalty=penalty)
-    return affine(
-        weighted,
-        solution.weight,
-        rank=solution.rank,
-        condition=solution.condition,
-        down_weighted=float((weights < 0.5).mean()),
-    )
+    fit = _Fit(moments, pairs, units)
+    weights = fit.start
+    grid = penalty_grid(fit.moments_by(weights))
+    by_moments = criterion == "gcv" and units is None
+
+    def choose() -> Selection:
+        if by_moments:
+            return generalised(fit.moments_by(weights), penalties=grid)
+        return fit.leave_out(weights, grid, progress)
+
+    selection = choose()
+    for _ in range(_CHOICES):
+        before = selection.chosen
+        weights = fit.reweighted(before["penalty"], weights)
+        selection = choose()
+        if selection.chosen == before:
+            break
+    return replace(selection, n_units=n_units)
 
 
-def _residuals(pairs: Pairs, solution: Solution) -> np.ndarray:
-    parts = [
-        (y.double() - x.double() @ solution.weight - solution.bias).norm(dim=1)
-        for x, y in pairs.blocks()
-    ]
-    return torch.cat(parts).numpy()
+class _Fit:
+    """The maps of some pairs under any weights ``(n,)``."""
 
+    def __init__(self, moments: Moments, pairs: Pairs, units: np.ndarray | None) -> None:
+        self.moments, self.pairs, self.units = moments, pairs, units
+        self.near = outlying_weights(pairs.source)
+        self.start = np.minimum(self.near, outlying_weights(pairs.target))
+        # Codes are float32: smaller residuals are rounding, and tell no pair from another.
+        size = float(moments.squares_y.sum() / moments.n + moments.mean_y.square().sum())
+        self.floor = max(float(np.finfo(np.float32).eps * np.sqrt(size)), np.finfo(float).tiny)
 
-def _weights(residuals: np.ndarray, floor: float) -> np.ndarray:
-    middle = np.median(residuals)
-    limit = max(middle + _LIMIT * np.median(np.abs(residuals - middle)), floor)
-    beyond = residuals > limit
-    weights = np.ones_like(residuals)
-    weights[beyond] = np.square(limit / residuals[beyond])
-    return weights
+    def gathered(self, weights: np.ndarray) -> Moments:
+        """The weighted moments about their means."""
+        targets: Targets = "products" if self.moments.yy is not None else "squares"
+        return moments_of_pairs(self.pairs, weights=weights, targets=targets)
+
+    def moments_by(self, weights: np.ndarray) -> Moments:
+        """The weighted moments that a map is solved from."""
+        gathered = self.gathered(weights)
+        return gathered if self.moments.centred else gathered.about_zero()
+
+    def residuals(self, weights: np.ndarray, moments: Moments, penalty: float) -> np.ndarray:
+        """The norm ``(n,)`` of what the map of the other pairs misses each by."""
+        grid = torch.tensor([penalty], dtype=torch.float64)
+        norms = np.empty(len(self.pairs))
+        for index, squares in deleted_residuals(
+            self.pairs, moments, grid, weights=weights, units=self.units
+        ):
+            norms[index] = squares[:, 0].sqrt().numpy()
+        return norms
+
+    def reweighted(self, penalty: float, weights: np.ndarray) -> np.ndarray:
+        """The weights that come to rest at a penalty."""
+        for _ in range(_PASSES):
+            before = weights
+            norms = self.residuals(weights, self.moments_by(weights), penalty)
+            weights = self.near * weights_of(norms, _MISSED, self.floor)
+            if np.abs(weights - before).max() < _CONVERGED:
+                break
+        return weights
+
+    def solution(self, penalty: float) -> Solution:
+        """The map with a penalty, and the moments by its weights."""
+        weights = self.reweighted(penalty, self.start)
+        moments = self.gathered(weights)
+        solution = solve_ridge(
+            moments if self.moments.centred else moments.about_zero(), penalty=penalty
+        )
+        figures = {"down_weighted": float((weights < 0.5).mean())}
+        return replace(solution, figures=figures, moments=moments)
+
+    def leave_out(
+        self, weights: np.ndarray, grid: torch.Tensor, progress: Progress | None
+    ) -> Selection:
+        """The weighted errors of leaving every pair, or unit, out."""
+        moments = self.moments_by(weights)
+        total, seen = torch.zeros(len(grid), dtype=torch.float64), 0
+        for index, squares in deleted_residuals(
+            self.pairs, moments, grid, weights=weights, units=self.units
+        ):
+            total += torch.from_numpy(weights[index]) @ squares
+            seen += len(index)
+            if progress:
+                progress(seen, len(self.pairs))
+        candidates = [{"penalty": value} for value in grid.tolist()]
+        return Selection("loo", candidates, total / (moments.n * moments.q))

@@ -22,7 +22,8 @@ class Solution:
     ``weight`` ``(p, q)``, ``bias`` ``(q,)``; ``rank`` is the number of directions of the source
     codes that the map uses, and ``condition`` the ratio of the largest to the smallest singular
     value of what was inverted along them (1 when nothing was). ``figures`` are what else the method
-    found, such as a scale.
+    found, such as a scale. ``moments`` are those of the pairs about their means as the map weighs
+    them, where it does not take all alike.
     """
 
     weight: Tensor
@@ -30,6 +31,7 @@ class Solution:
     rank: int
     condition: float
     figures: Mapping[str, float] = field(default_factory=dict)
+    moments: Moments | None = None
 
 
 def affine(
