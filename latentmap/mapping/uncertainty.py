@@ -1,9 +1,10 @@
 """How sure a map is: the covariance of its predictions, and of a direction that it carries.
 
-Both are those of multivariate regression (Johnson and Wichern, section 7.7), with the penalty ``a``
-of a ridge taken into account: ``S`` is the covariance of the residuals, ``G = Xc'Xc``, about zero
-for a map without intercept. For maps of other methods they are those of least squares with the
-residuals of the map.
+For least squares these are those of multivariate regression (Johnson and Wichern, section 7.7).
+With the penalty ``a`` of a ridge a map has ``d = tr H`` degrees of freedom, the trace of its hat
+matrix. For maps of other methods they are those of least squares with the residuals of the map: too
+wide where it has fewer degrees of freedom, and nothing is said of what its form misses. All take
+pairs to be independent of each other.
 
 Shapes: ``n`` codes, ``p`` source variables, ``q`` target variables, ``k`` directions.
 """
@@ -13,25 +14,46 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from scipy import stats
 from torch import Tensor
 
 from latentmap.errors import MapError
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.moments import Moments
+from latentmap.mapping.regression import solve_least_squares
+from latentmap.mapping.solution import Solution
+
+# Methods whose map is ridge of the moments that it keeps, with its penalty.
+_RIDGES = ("ridge", "robust")
+_ALONG = 1e-12  # Share of a squared length below which it is rounding.
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Mapped codes ``mean`` ``(n, q)``; that of row ``i`` has ``scale[i] * covariance``."""
+    """Mapped codes ``mean`` ``(n, q)``; that of row ``i`` has ``scale[i] * covariance``.
+
+    ``freedom`` is the number of degrees of freedom that the covariance is judged by.
+    """
 
     mean: Tensor
     covariance: Tensor
     scale: Tensor
+    freedom: float
 
     @property
     def variances(self) -> Tensor:
         """Of every variable of every code, ``(n, q)``."""
         return torch.outer(self.scale, self.covariance.diagonal())
+
+    def interval(self, level: float = 0.95) -> tuple[Tensor, Tensor]:
+        """Where a target code lies, variable by variable, with the probability ``level``: the ends
+        ``(n, q)``, by Student's t.
+
+        Raises:
+            MapError: the level is not between 0 and 1.
+        """
+        reach = _reach(level, self.freedom) * self.variances.sqrt()
+        return self.mean - reach, self.mean + reach
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,50 +61,80 @@ class CarriedDirections:
     """Directions ``(k, q)`` in the target, and the standard errors of their entries.
 
     ``certainty`` ``(k,)`` is the length of a direction over that of its standard errors: about 1 is
-    no more than noise.
+    no more than noise. ``freedom`` is the number of degrees of freedom of the errors.
     """
 
     directions: Tensor
     standard_error: Tensor
     certainty: Tensor
+    freedom: float
+
+    def interval(self, level: float = 0.95) -> tuple[Tensor, Tensor]:
+        """Where the entries lie with the probability ``level``: the ends ``(k, q)``, by Student's
+        t.
+
+        Raises:
+            MapError: the level is not between 0 and 1.
+        """
+        reach = _reach(level, self.freedom) * self.standard_error
+        return self.directions - reach, self.directions + reach
 
 
 def predict(linear_map: LinearMap, codes: Tensor) -> Prediction:
     """The mapped codes of source codes ``(n, p)``, with the covariance of what is predicted.
 
-    The scale is ``1 + 1/n + (x - mean)' (G + aI)^-1 (x - mean)``, over the pairs of the fit; a map
-    without intercept has no ``1/n``.
+    The covariance is that of the residuals over ``n - d``; the scale is ``1 + 1/n + (x - mean)' (G
+    + aI)^-1 (x - mean)``, over the pairs of the fit; a map without intercept has no ``1/n``.
 
     Raises:
         MapError: the shape does not fit, the map knows no pairs, or there are too few.
     """
     mean = linear_map.apply(codes)
-    moments = _moments(linear_map, "the covariance of predictions")
-    values, directions = _shrunk(linear_map, moments)
-    away = (codes.to(moments.mean_x) - moments.mean_x) @ directions
-    scale = 1 + moments.centred / moments.n + (away.square() / values).sum(1)
-    return Prediction(mean.double(), _residual_covariance(linear_map, moments), scale)
+    moments, penalty = _moments(linear_map, "the covariance of predictions"), _penalty(linear_map)
+    away = codes.to(moments.mean_x) - moments.mean_x
+    spectrum = moments.source_spectrum
+    total, along = away.square().sum(1), (away @ spectrum.directions).square()
+    scale = 1 + moments.centred / moments.n + (along / (spectrum.values + penalty)).sum(1)
+    if penalty > 0:
+        # Where no pair varies a penalty decides alone.
+        outside = total - along.sum(1)
+        scale += torch.where(outside > _ALONG * total, outside / penalty, 0.0)
+    free, freedom = _freedom(moments, penalty)
+    covariance = _residual_products(linear_map, moments) / free
+    return Prediction(mean.double(), covariance, scale, freedom)
 
 
 def carry(linear_map: LinearMap, directions: Tensor) -> CarriedDirections:
     """Directions ``(k, p)`` of the source, such as one that edits images, in the target.
 
-    The covariance of ``d W`` is ``S d' (G + aI)^-1 G (G + aI)^-1 d``.
+    The covariance of ``d W`` is ``S d' G^-1 d``. A penalty shrinks ``d W`` towards zero by an error
+    that no spread shows, so the directions of ridge and robust maps are those of the same pairs
+    without it: ``d G^-1 C``. Where pairs are few that is wider, and true.
 
     Raises:
-        MapError: the shape does not fit, the map knows no pairs, or there are too few.
+        MapError: the shape does not fit, the map knows no pairs, or there are no more of them than
+            variables.
     """
     p = len(linear_map.weight)
     if directions.ndim != 2 or directions.shape[1] != p:
         raise MapError(f"directions must have shape (k, {p}), not {tuple(directions.shape)}")
     moments = _moments(linear_map, "the uncertainty of a direction")
-    given = directions.to(linear_map.weight)
-    values, axes = _shrunk(linear_map, moments)
-    spread = moments.source_spectrum.values
-    factor = ((given @ axes).square() * spread / values.square()).sum(1)
-    errors = torch.outer(factor, _residual_covariance(linear_map, moments).diagonal()).sqrt()
-    carried = given @ linear_map.weight
-    return CarriedDirections(carried, errors, carried.norm(dim=1) / errors.norm(dim=1))
+    fitted = solve_least_squares(moments) if linear_map.method in _RIDGES else linear_map
+    given = directions.to(fitted.weight)
+    spectrum = moments.source_spectrum
+    factor = ((given @ spectrum.directions).square() / spectrum.values).sum(1)
+    free, freedom = _freedom(moments, 0.0)
+    covariance = _residual_products(fitted, moments) / free
+    errors = torch.outer(factor, covariance.diagonal()).sqrt()
+    carried = given @ fitted.weight
+    return CarriedDirections(carried, errors, carried.norm(dim=1) / errors.norm(dim=1), freedom)
+
+
+def _reach(level: float, freedom: float) -> float:
+    """Half of an interval, in standard errors."""
+    if not 0 < level < 1:
+        raise MapError(f"the level of an interval must be between 0 and 1, not {level:g}")
+    return float(stats.t.ppf((1 + level) / 2, freedom))
 
 
 def _moments(linear_map: LinearMap, what: str) -> Moments:
@@ -91,25 +143,43 @@ def _moments(linear_map: LinearMap, what: str) -> Moments:
     return moments if linear_map.record.get("intercept", True) else moments.about_zero()
 
 
-def _shrunk(linear_map: LinearMap, moments: Moments) -> tuple[Tensor, Tensor]:
-    """The eigenvalues of ``G + aI`` and their directions; only ridge has its penalty there."""
-    spectrum = moments.source_spectrum
-    penalty = linear_map.settings.get("penalty", 0.0) if linear_map.method == "ridge" else 0.0
-    return spectrum.values + penalty, spectrum.directions
+def _penalty(linear_map: LinearMap) -> float:
+    """What is added to the eigenvalues of ``G``; 0 for methods that are no ridge."""
+    return float(linear_map.settings["penalty"]) if linear_map.method in _RIDGES else 0.0
 
 
-def _residual_covariance(linear_map: LinearMap, moments: Moments) -> Tensor:
-    freedom = moments.n - len(moments.source_spectrum.values) - moments.centred
-    if not freedom > 0:
+def _freedom(moments: Moments, penalty: float) -> tuple[float, float]:
+    """``n - d``, what the products of the residuals are divided by, and their degrees of freedom.
+
+    A residual along a direction of eigenvalue ``s`` counts by ``a / (s + a)``; that a sum of terms
+    which count unequally is judged by fewer of them is said by its degrees of freedom
+    (Satterthwaite 1946).
+    """
+    values = moments.source_spectrum.values
+    shares = penalty / (values + penalty)
+    left = moments.n - len(values) - moments.centred
+    free = left + float(shares.sum())
+    if free < 1:
         raise MapError(
             f"{moments.n:g} pairs leave nothing to judge the residuals of a map of rank "
-            f"{linear_map.rank} by: fit it on more"
+            f"{len(values)} by: fit it on more"
         )
-    weight = linear_map.weight
-    crossed = weight.T @ moments.xy
-    products = moments.products_y - crossed - crossed.T + weight.T @ moments.xx @ weight
-    missed = moments.mean_y - moments.mean_x @ weight - linear_map.bias
-    covariance: Tensor = (products + moments.n * torch.outer(missed, missed)) / freedom
+    return free, free**2 / (left + float(shares.square().sum()))
+
+
+def _residual_products(fitted: LinearMap | Solution, moments: Moments) -> Tensor:
+    """The products ``(q, q)`` of the residuals of all pairs."""
+    spectrum = moments.source_spectrum
+    # Along the directions of the source first: from products alone small residuals were rounding.
+    roots = spectrum.values.sqrt()[:, None]
+    scores = spectrum.directions.T @ moments.xy / roots
+    along = scores - roots * (spectrum.directions.T @ fitted.weight)
+    products = along.T @ along
+    # The directions of fewer pairs than variables hold all there is.
+    if len(spectrum.values) < moments.n - moments.centred:
+        products += moments.products_y - scores.T @ scores
+    missed = moments.mean_y - moments.mean_x @ fitted.weight - fitted.bias
+    products += moments.n * torch.outer(missed, missed)
     # The residuals of an exact map are rounding, by which a variance may fall below zero.
-    covariance.diagonal().clamp_(min=0)
-    return covariance
+    products.diagonal().clamp_(min=0)
+    return products
