@@ -12,11 +12,9 @@ from torch import Tensor
 
 from latentmap.errors import MapError
 from latentmap.mapping.moments import Moments, Spectrum
+from latentmap.mapping.projection import nearest_projection, polar
 from latentmap.mapping.solution import Solution, affine, inverse_root, root
 
-_STEPS = 500
-_NEARBY = 1e-6  # Squared condition up to which a product of a matrix with itself keeps its digits.
-_CONVERGED = 1e-12  # Of the squared error, relative to its terms.
 # Directions with less than this share of the largest variance are not whitened further: that would
 # blow their noise up.
 _WHITENED = 1e-6
@@ -26,8 +24,8 @@ def solve_procrustes(moments: Moments) -> Solution:
     """The orthogonal map nearest to the pairs: ``min |Yc - Xc W|`` (Schoenemann 1966).
 
     For ``p <= q`` it is ``U V'`` of ``C = U S V'``. For ``p > q`` the norm of ``Xc W`` depends on
-    ``W``, and the minimum is found by projected gradient steps: it may be a local one, the better
-    of two starts.
+    ``W``, and the minimum is the best that gradient steps from several starts find; see
+    ``nearest_projection``.
     """
     weight = _orthogonal(moments)
     return affine(moments, weight, rank=_rank(moments.xy))
@@ -86,66 +84,8 @@ def solve_permutation(moments: Moments, *, signed: bool = True) -> Solution:
 def _orthogonal(moments: Moments, *, scaled: bool = False) -> Tensor:
     """The best orthogonal map; with ``scaled`` the one that is best with a scale of its own."""
     if moments.p <= moments.q:
-        return _polar(moments.xy)
-    inverse = torch.linalg.pinv(moments.xx, hermitian=True)
-    starts = (_polar(moments.xy), _polar(inverse @ moments.xy))
-    found = [_project(moments, start, scaled) for start in starts]
-    return min(found, key=lambda pair: pair[0])[1]
-
-
-def _project(moments: Moments, start: Tensor, scaled: bool) -> tuple[float, Tensor]:
-    """The minimum of ``s^2 tr(W'GW) - 2 s tr(W'C)`` over ``W'W = I`` that a start leads to.
-
-    Every step is the polar factor of a gradient step, which cannot raise the error; steps are
-    extrapolated (Nesterov 1983) and start afresh where that raised it.
-    """
-    largest = float(torch.linalg.eigvalsh(moments.xx)[-1])
-    terms = float(moments.xx.trace() + moments.xy.norm())
-    best, past, momentum = start, start, 1.0
-    error = _error(moments, best, scaled)
-    if not largest > 0:
-        return error, best
-    for _ in range(_STEPS):
-        scale = _scale(moments, best) if scaled else 1.0
-        if not scale > 0:
-            break
-        after = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
-        ahead = best + (momentum - 1) / after * (best - past)
-        moved = _nearby_polar(ahead + (moments.xy / scale - moments.xx @ ahead) / largest)
-        reached = _error(moments, moved, scaled)
-        if reached > error and momentum > 1:
-            past, momentum = best, 1.0
-            continue
-        change, past, best, momentum = error - reached, best, moved, after
-        error = min(error, reached)
-        if change <= _CONVERGED * terms:
-            break
-    return error, best
-
-
-def _error(moments: Moments, weight: Tensor, scaled: bool) -> float:
-    """The squared error but for what does not depend on the weight."""
-    scale = _scale(moments, weight) if scaled else 1.0
-    spread = float((weight * (moments.xx @ weight)).sum())
-    return scale**2 * spread - 2 * scale * float((weight * moments.xy).sum())
-
-
-def _polar(matrix: Tensor) -> Tensor:
-    """The nearest matrix with orthonormal rows or columns."""
-    u, _, vt = torch.linalg.svd(matrix, full_matrices=False)
-    nearest: Tensor = u @ vt
-    return nearest
-
-
-def _nearby_polar(matrix: Tensor) -> Tensor:
-    """The same for a matrix whose columns are nearly orthonormal, ten times faster than by singular
-    values: ``M (M'M)^-1/2``.
-    """
-    values, directions = torch.linalg.eigh(matrix.T @ matrix)
-    if not bool(values[0] > _NEARBY * values[-1]):
-        return _polar(matrix)
-    nearest: Tensor = matrix @ ((directions / values.sqrt()) @ directions.T)
-    return nearest
+        return polar(moments.xy)
+    return nearest_projection(moments, scaled=scaled)
 
 
 def _scale(moments: Moments, weight: Tensor) -> float:

@@ -63,6 +63,57 @@ def test_a_larger_source_is_projected_as_the_best_of_many_starts(seed, scaled):
     assert error_of(x, y, solution.weight) <= best * (1 + 1e-6)
 
 
+def stiefel_minimum(products, mixed, *, scaled, starts):
+    """The least error but for its constant, from many starts, by SciPy's quasi-Newton steps."""
+    p, q = mixed.shape
+
+    def error(flat):
+        u, s, vt = np.linalg.svd(flat.reshape(p, q), full_matrices=False)
+        weight = u @ vt
+        spread, shared = (weight * (products @ weight)).sum(), (weight * mixed).sum()
+        scale = max(shared, 0.0) / spread if scaled else 1.0
+        slope = 2 * scale * (scale * products @ weight - mixed)
+        # The derivative of the polar factor of u s vt.
+        turned = u.T @ slope @ vt.T
+        inner = (turned - turned.T) / (s[:, None] + s)
+        outer = (slope - u @ (u.T @ slope)) @ vt.T / s
+        gradient = (u @ inner + outer) @ vt
+        return scale**2 * spread - 2 * scale * shared, gradient.ravel()
+
+    drawn = np.random.default_rng(7).normal(size=(starts, p * q))
+    options = {"maxiter": 3000, "maxfun": 6000, "ftol": 1e-15, "gtol": 1e-10}
+    return min(
+        scipy.optimize.minimize(error, start, jac=True, method="L-BFGS-B", options=options).fun
+        for start in drawn
+    )
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("noise", [0.2, 2.0])
+@pytest.mark.parametrize(("n", "p", "q"), [(10, 20, 5), (15, 20, 10), (10, 20, 14), (40, 20, 8)])
+def test_a_larger_source_is_projected_as_well_as_by_any_of_many_starts(n, p, q, noise, scaled):
+    for seed in range(2):
+        x, _ = draw(n=n, p=p, q=1, decades=0.5, seed=seed)
+        y = x.double() @ rotation_of(p, seed)[:, :q]
+        y += noise * torch.randn(n, q, generator=torch.manual_seed(seed)).double()
+        xc, yc = centred(x, y)
+        total = np.square(yc).sum()
+        solution = (solve_similarity if scaled else solve_procrustes)(moments_of(x, y))
+        scale = solution.figures.get("scale", 1.0)
+        square = solution.weight.T @ solution.weight
+        np.testing.assert_allclose(square, scale**2 * np.eye(q), atol=1e-9 * scale**2)
+        best = total + stiefel_minimum(xc.T @ xc, xc.T @ yc, scaled=scaled, starts=6)
+        assert error_of(x, y, solution.weight) <= best + 1e-7 * total
+
+
+@pytest.mark.parametrize(("n", "p", "q"), [(10, 40, 8), (20, 150, 64)])
+def test_fewer_pairs_than_variables_that_a_projection_made_are_met(n, p, q):
+    x, _ = draw(n=n, p=p, q=1, decades=0.5)
+    y = x.double() @ rotation_of(p)[:, :q]
+    weight = solve_procrustes(moments_of(x, y)).weight
+    assert error_of(x, y, weight) < 1e-9 * np.square(y.numpy()).sum()
+
+
 @pytest.mark.parametrize(("p", "q"), [(10, 4), (30, 20)])
 def test_a_larger_source_is_projected_better_than_by_padding_or_chance(p, q):
     x, y = draw(p=p, q=q, decades=1.0, noise=0.5)
