@@ -24,8 +24,9 @@ _STARTS = 6
 _STRETCH = 60  # Steps of every start.
 _FINISHED = 2  # Starts that go on.
 _STEPS = 2000
-# Gradients are zero, relative to the terms, below this.
-_CONVERGED = 1e-11
+# Gradients are zero, and errors equal, relative to the terms, below this.
+_CONVERGED = 1e-13
+_EQUAL = 1e-14
 # Of a step that has to lower the mean of earlier errors by a share (Zhang and Hager 2004).
 _REMEMBERED = 0.85
 _LOWERED = 1e-4
@@ -35,21 +36,61 @@ _NEARBY = 1e-6  # Squared condition up to which a product of a matrix with itsel
 
 
 def nearest_projection(moments: Moments, *, scaled: bool) -> Tensor:
-    """The best ``W`` ``(p, q)`` with ``W'W = I``; with ``scaled`` the best with a scale."""
-    basis, values = _reduced(moments)
-    problem = _Problem(values[:, None], basis.T @ moments.xy, scaled)
+    """The best ``W`` ``(p, q)`` with ``W'W = I``; with ``scaled`` the best with a scale.
+
+    What it does where no pair varies changes no error; there it is as near as it can be to a fixed
+    matrix, so that the pairs alone decide the map.
+    """
     generator = torch.Generator().manual_seed(0)
-    drawn = torch.randn(_STARTS, *problem.mixed.shape, generator=generator, dtype=values.dtype)
-    # The map of least squares is zero where codes do not vary, and no start may be.
-    live = (values > 0)[:, None]
-    fitted = torch.where(live, problem.mixed / values.clamp(min=1e-300)[:, None], 0.0)
+    drawn = torch.randn(
+        1 + _STARTS, moments.p, moments.q, generator=generator, dtype=moments.xy.dtype
+    ).to(moments.xy.device)
+    spectrum = moments.source_spectrum
+    spare = _spare(spectrum.directions, drawn[0])
+    fitted = spectrum.directions.T @ moments.xy / spectrum.values[:, None]
+    largest = float(torch.linalg.svdvals(fitted)[0]) if len(fitted) else 0.0
+    missing = moments.q - spare.shape[1]
+    if scaled and missing <= 1 and largest > 0:
+        inside = fitted / largest
+    elif not scaled and missing <= 0 and largest <= 1:
+        inside = fitted
+    else:
+        basis = torch.cat([spectrum.directions, spare], 1)
+        inside = _searched(moments, basis, drawn[1:], scaled)[: len(fitted)]
+    # The rest of every column's length is along the spare directions.
+    left = torch.eye(moments.q, dtype=inside.dtype, device=inside.device) - inside.T @ inside
+    values, axes = torch.linalg.eigh(left)
+    count = spare.shape[1]
+    beside = (axes * values.clamp(min=0).sqrt()).T[moments.q - count :]
+    turned = polar((spare.T @ drawn[0]) @ beside.T) if count else beside[:, :0]
+    weight: Tensor = spectrum.directions @ inside + spare @ (turned @ beside)
+    return weight
+
+
+def _spare(directions: Tensor, like: Tensor) -> Tensor:
+    """Orthonormal directions beside some, as many as columns of a map can use, near to ``like``."""
+    p, k = directions.shape
+    if p - k >= like.shape[1]:
+        return polar(like - directions @ (directions.T @ like))
+    complete: Tensor = torch.linalg.qr(directions, mode="complete")[0]
+    return complete[:, k:]
+
+
+def _searched(moments: Moments, basis: Tensor, drawn: Tensor, scaled: bool) -> Tensor:
+    """The best ``W`` along a basis, by gradient steps."""
+    values = moments.source_spectrum.values
+    spare = values.new_zeros(basis.shape[1] - len(values))
+    problem = _Problem(torch.cat([values, spare])[:, None], basis.T @ moments.xy, scaled)
+    fitted = torch.where(problem.values > 0, problem.mixed / problem.values, 0.0)
     found = [
         _descend(problem, problem.upright(polar(start)), steps=_STRETCH)
-        for start in (problem.mixed, fitted, *drawn.to(values.device))
+        for start in (problem.mixed, fitted, *(basis.T @ start for start in drawn))
     ]
     found.sort(key=lambda pair: pair[0])
     finished = [_descend(problem, start, steps=_STEPS) for _, start in found[:_FINISHED]]
-    return basis @ min(finished, key=lambda pair: pair[0])[1]
+    # Of equals the one that was ahead, whatever rounding says.
+    first, second = finished
+    return second[1] if second[0] < first[0] - _EQUAL * problem.size else first[1]
 
 
 def polar(matrix: Tensor) -> Tensor:
@@ -88,15 +129,6 @@ class _Problem:
         return float(self.values.sum() + self.mixed.norm())
 
 
-def _reduced(moments: Moments) -> tuple[Tensor, Tensor]:
-    """Orthonormal directions ``(p, r)`` that a map can use, and ``G`` along them, ``(r,)``."""
-    spectrum = moments.source_spectrum
-    p, k = spectrum.directions.shape
-    beside = torch.linalg.qr(spectrum.directions, mode="complete")[0][:, k : min(p, k + moments.q)]
-    basis = torch.cat([spectrum.directions, beside], 1)
-    return basis, torch.cat([spectrum.values, spectrum.values.new_zeros(beside.shape[1])])
-
-
 def _descend(problem: _Problem, weight: Tensor, *, steps: int) -> tuple[float, Tensor]:
     """The least error, and the weight of it, within some steps from a start."""
     error, slope = problem.judged(weight)
@@ -111,7 +143,7 @@ def _descend(problem: _Problem, weight: Tensor, *, steps: int) -> tuple[float, T
         while True:
             moved = _nearby_polar(weight - length * slope)
             reached, turned = problem.judged(moved)
-            enough = reached <= level - _LOWERED * length * squared
+            enough = reached <= level - _LOWERED * length * squared + _EQUAL * problem.size
             if enough or length * squared**0.5 < _SHORTEST:
                 break
             length *= _SHORTER
@@ -123,7 +155,8 @@ def _descend(problem: _Problem, weight: Tensor, *, steps: int) -> tuple[float, T
         weight, slope = moved, turned
         level = (_REMEMBERED * mass * level + reached) / (_REMEMBERED * mass + 1)
         mass = _REMEMBERED * mass + 1
-        if reached < best[0]:
+        # Near the end errors differ by rounding, and later weights are the better ones.
+        if reached <= best[0] + _EQUAL * problem.size:
             best = reached, weight
     return best
 
