@@ -53,7 +53,8 @@ def train() -> None:
       latentmap train recipe svae --data celeba64.zip --out svae.safetensors
 
     Beside the file, a folder FILE.training keeps the checkpoint, the log (a JSON line an epoch) and
-    a picture an epoch. A run that was stopped goes on with --resume and ends as if it had not been.
+    a picture an epoch. A run that was stopped goes on with --resume and ends as if it had not been,
+    to the bit on the same processor, versions and number of threads.
     """
 
 

@@ -45,8 +45,8 @@ def recipe(
     `latentmap train --recipe NAME` is the same. Each step is a command of `latentmap train` and is
     shown before it runs; what it makes is kept beside the output. At the end the weights are
     rounded to float16, and the figures are of the rounded model: FILE.md and FILE.jpg beside it are
-    its card. With the same number of threads (OMP_NUM_THREADS) the same machine makes the same
-    weights again.
+    its card. With the same versions and number of threads (OMP_NUM_THREADS) the same machine makes
+    the same weights again.
     """
     from latentmap.cli.output import print_json
     from latentmap.cli.progress import progress_bar

@@ -1,8 +1,8 @@
 """The loop that all recipes share: batches, checkpoints, log, previews.
 
 Every step seeds torch's generators from (seed, step) and every epoch's order comes from (seed,
-epoch): nothing random is carried from step to step, so a resumed run equals the uninterrupted one,
-bit for bit on the CPU.
+epoch): nothing random is carried from step to step, so a resumed run equals the uninterrupted one:
+bit for bit on one CPU, with the same versions of the libraries and the same number of threads.
 """
 
 from __future__ import annotations

@@ -81,7 +81,8 @@ def train_on_images(
     device: str | torch.device = "cpu",
 ) -> Model:
     """Trains on all images of a source, in ``frame``, writes the native model file ``run.out``, and
-    gives the model. A run that was killed goes on with ``resume``, and ends as if it had not been.
+    gives the model. A run that was killed goes on with ``resume``, and ends as if it had not been;
+    to the bit on one CPU, with the same versions and number of threads.
 
     Raises:
         OutputError: the output, or a run towards it, exists, and neither ``resume`` nor ``force``
