@@ -50,9 +50,7 @@ def deleted_residuals(
         weight = torch.from_numpy(weights[index])
         squares = torch.empty(len(index), len(penalties), dtype=torch.float64)
         widest = max([moments.q, *(stop - start for start, stop in firsts)])
-        for chosen in torch.arange(len(penalties)).split(
-            max(1, _NUMBERS // (len(index) * widest))
-        ):
+        for chosen in torch.arange(len(penalties)).split(max(1, _NUMBERS // (len(index) * widest))):
             shrink = 1 / (spectrum.values[:, None] + penalties[chosen])
             maps = (shrink[:, :, None] * rotated[:, None]).flatten(1)
             residual = answers[:, None] - (scores @ maps).view(len(index), -1, moments.q)

@@ -52,8 +52,8 @@ class Method:
     ``needs`` are what the method takes besides moments of any kind. ``ridge_like`` methods have the
     ``penalty`` of ridge, for whose choice leave-one-out errors have a closed form; ``refinable``
     ones are ridge with that penalty, or none. One whose errors are not those of ridge has
-    ``choose(moments, pairs=, criterion=, units=, progress=)``, which gives the selection. ``family``
-    and ``description`` say what it is.
+    ``choose(moments, pairs=, criterion=, units=, progress=)``, which gives the selection.
+    ``family`` and ``description`` say what it is.
     """
 
     name: str
