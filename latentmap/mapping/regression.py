@@ -23,7 +23,7 @@ def solve_ridge(moments: Moments, *, penalty: float) -> Solution:
     Example:
         >>> from latentmap.mapping.gathering import moments_of
         >>> x = torch.tensor([[-1.0], [1.0]])
-        >>> solve_ridge(moments_of(x, 3 * x), penalty=1.0).weight  # 6 / (2 + 1)
+        >>> solve_ridge(moments_of(x, 3 * x), penalty=1.0).weight.round(decimals=9)  # 6 / (2 + 1)
         tensor([[2.]], dtype=torch.float64)
 
     Raises:
