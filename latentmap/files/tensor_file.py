@@ -107,8 +107,8 @@ class TensorFile:
             kind = file_kind(path)
         except OSError:
             kind = None
-        if kind in (None, EMPTY, SAFETENSORS):
-            reason = "it is empty" if kind == EMPTY else str(error)
+        if kind is None or kind == SAFETENSORS or kind == EMPTY or kind.name == "text":
+            reason = str(error) if kind in (None, SAFETENSORS) else f"it is {kind.what}"
             return (
                 "no readable safetensors file: it is cut off or of another kind "
                 f"({reason}); {self.advice}"
