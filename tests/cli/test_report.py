@@ -119,7 +119,8 @@ def test_a_bench_of_another_map_stands_beside_it(workdir):
 def test_support_sets_of_one_name_stand_beside_each_other(workdir):
     for seed, verb in ((0, "added to"), (1, "added to"), (0, "replaced in")):
         words = ["support", "build", "a.safetensors", "--data", "few.npy", "-k", "2", "--force"]
-        words += ["--members", "12", "--out", "support.h5", "--seed", seed]
+        # So low that there are members to choose among, by the seed.
+        words += ["--threshold", "0.05", "--members", "12", "--out", "support.h5", "--seed", seed]
         assert CliRunner().invoke(main, list(map(str, words))).exit_code == 0
         assert f"{verb} report" in run("support", "show", "support.h5").stderr
     assert len(ids()) == 2
