@@ -548,7 +548,7 @@ def test_real_images_are_measured_beside_generated_ones(tmp_path):
 
 
 def test_the_figures_of_real_images_are_in_the_file(tmp_path):
-    np.save(tmp_path / "real.npy", np.zeros((3, 8, 8, 3), np.uint8))
+    np.save(tmp_path / "real.npy", np.full((3, 8, 8, 3), 128, np.uint8))
     real = open_images(tmp_path / "real.npy")
     out = tmp_path / "pair.safetensors"
     train_inversion(generator(), SETTINGS, Run(out), real=real)
@@ -572,7 +572,7 @@ def test_a_real_image_that_cannot_be_read_loses_no_training(tmp_path):
 
 
 def test_a_pack_that_does_not_show_the_view_is_refused_before_the_training(tmp_path):
-    np.save(tmp_path / "real.npy", np.zeros((3, 8, 8, 3), np.uint8))
+    np.save(tmp_path / "real.npy", np.full((3, 8, 8, 3), 128, np.uint8))
     images = open_images(tmp_path / "real.npy")
     pack_images(images, View(Frame("0,0,0.5,0.5"), (4, 4), 3), tmp_path / "pack.h5")
     real = open_images(tmp_path / "pack.h5")
