@@ -143,7 +143,7 @@ DECLINED = (
     ),
     Declined(
         "VAE of PyTorch's examples",
-        (r"fc21\.weight", r"fc22\.weight", r"fc3\.weight", r"fc4\.weight"),
+        (r"^(module\.)?fc21\.weight", r"^(module\.)?fc22\.weight", r"^(module\.)?fc4\.weight"),
         _NO_ADAPTER,
     ),
     Declined(
