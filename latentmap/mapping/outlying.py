@@ -23,11 +23,18 @@ def weights_of(norms: np.ndarray, beyond: float, floor: float = 0.0) -> np.ndarr
     """The weight of each of some norms ``(n,)``: 1 up to ``c``, then ``(c / r)^4``.
 
     ``c`` is the median plus so many standard deviations, by the median absolute deviation, and at
-    least the ``floor``.
+    least the ``floor``. All are 1 where most norms are infinite, which tell no pair from another.
     """
     middle = np.median(norms)
-    spread = _BY_MEDIAN * np.median(np.abs(norms - middle))
-    limit = max(float(middle + beyond * spread), floor)
+    if not np.isfinite(middle):
+        return np.ones_like(norms)
+    away = np.abs(norms - middle)
+    spread = np.median(away)
+    # Where most are the same, such as of few-valued codes, the others are judged by each other, but
+    # a few that are far off by the median all the same.
+    if spread == 0 and away.any():
+        spread = min(np.median(away[away > 0]), middle)
+    limit = max(float(middle + beyond * _BY_MEDIAN * spread), floor)
     far = norms > limit
     weights = np.ones_like(norms)
     weights[far] = (limit / norms[far]) ** 4
@@ -38,9 +45,15 @@ def outlying_weights(codes: Codes) -> np.ndarray:
     """The weights ``(n,)`` of codes by how far they are from the middle of all.
 
     Distances are of codes in units of each variable's robust spread (Rousseeuw and Croux 1993), so
-    that what is far off does not hide itself.
+    that what is far off does not hide itself. Codes in the middle are not among those by which the
+    others are judged: where features are rare, most are there.
     """
-    return weights_of(_distances(codes), _FAR)
+    distances = _distances(codes)
+    weights = np.ones_like(distances)
+    away = distances > 0
+    if away.any():
+        weights[away] = weights_of(distances[away], _FAR)
+    return weights
 
 
 def _distances(codes: Codes) -> np.ndarray:

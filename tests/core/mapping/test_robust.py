@@ -7,6 +7,7 @@ import torch
 from latentmap.codes import pair
 from latentmap.errors import MapError
 from latentmap.mapping import FitOptions, fit, moments_of
+from latentmap.mapping.outlying import outlying_weights
 from latentmap.mapping.regression import solve_ridge
 from latentmap.mapping.robust import choose_robust_penalty, solve_robust
 from tests.core.mapping.drawing import codes_of, draw, solve
@@ -167,3 +168,33 @@ def test_codes_that_are_mostly_the_same_do_not_lose_their_weight():
     x[:, 3] = 0.7
     robust = solve_robust(moments_of(x, y), pairs=pair(codes_of(x), codes_of(y, "b")), penalty=1.0)
     assert robust.figures["down_weighted"] < 0.02
+
+
+@pytest.mark.parametrize(("rate", "p"), [(0.02, 10), (0.05, 10), (0.01, 64)])
+def test_features_that_most_codes_do_not_have_keep_their_weight(rate, p):
+    # Most codes have none of them, and are at one place: that is no reason to doubt the others.
+    generator = torch.Generator().manual_seed(0)
+    x = (torch.rand(400, p, generator=generator) < rate).double()
+    assert (x.sum(1) == 0).double().mean() > 0.5
+    assert (outlying_weights(codes_of(x)) > 0.5).all()
+    y = x @ torch.randn(p, 4, generator=generator, dtype=torch.float64)
+    linear_map = fit(pair(codes_of(x), codes_of(y, "b")), FitOptions("robust"))
+    # A feature of one or two codes cannot be told from a mistake.
+    missed = y - linear_map.apply(x)
+    assert missed.square().sum() < 0.05 * (y - y.mean(0)).square().sum()
+
+
+def test_a_few_codes_that_are_far_off_are_seen_beside_others_that_are_equally_far():
+    # Plus and minus 1 in turn: the median is 0, and all are equally far from it.
+    x = torch.ones(100, 2)
+    x[::2] = -1
+    x[7] *= 1000
+    weights = outlying_weights(codes_of(x))
+    assert weights[7] < 1e-6 and (np.delete(weights, 7) == 1).all()
+
+
+def test_pairs_fewer_than_variables_without_a_penalty_tell_none_from_another():
+    x, y = draw(n=12, p=20, q=3)
+    pairs = pair(codes_of(x), codes_of(y, "b"))
+    linear_map = fit(pairs, method="robust", settings={"penalty": 0.0})
+    assert linear_map.figures["down_weighted"] == 0
