@@ -47,7 +47,7 @@ def centers_of(space: Space, mean: np.ndarray, *, center: Center) -> np.ndarray:
     return np.zeros_like(mean) if center == "zero" else mean
 
 
-def units_of(space: Space, variance: np.ndarray) -> np.ndarray:
+def scales_of(space: Space, variance: np.ndarray) -> np.ndarray:
     """The units ``(d,)`` of variables whose codes have this ``variance`` ``(d,)``: 1 in a space of
     kind ``z``, the deviation of its prior; the standard deviation in any other.
     """

@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import Codes
+from latentmap.codes import Codes, units_of
 from latentmap.diagnostics import ACTIVE_VARIANCE
 from latentmap.errors import SupportError
 from latentmap.images import ImageSource
+from latentmap.images.finding import groups_of
+from latentmap.intervals import defined
 from latentmap.model import Model
 from latentmap.progress import Progress
 from latentmap.report import Shown, Table
 from latentmap.support.activity import inactivity_of
-from latentmap.support.centers import Center, centers_of, check_center, units_of
+from latentmap.support.centers import Center, centers_of, check_center, scales_of
 from latentmap.support.meter import Meter
 from latentmap.support.race import CONFIDENCE, Controls, Outcome, Race
 
@@ -37,16 +39,17 @@ class Ordering(Shown):
 
     ``center`` is the mean code, or 0; see ``OrderOptions``. ``order`` ``(d,)`` names the variables,
     the strongest first. ``gain``, ``low`` and ``high`` ``(d,)`` are by the number of the variable,
-    with 95 % intervals over images. Each variable was measured on ``images`` ``(d,)`` of the
-    ``n_images``: those that are clearly behind, or whose place is clear, on few. ``confidence`` is
-    about the probability that the first ``leading`` variables and their order are those that
-    measuring every variable on every image gives, and 1 where this was done; it is asymptotic, as
-    the race compares means by Student's distribution. ``ties`` are neighbours down to the first
-    behind the leading ones whose difference could be chance over images, by its 95 % interval.
-    ``inactive`` are the variables that do nothing. ``decodes`` were needed, in place of
-    ``exhaustive_decodes``. ``unit`` and ``mean`` ``(d,)`` are the step of a traversal, which is 1
-    in a space of kind ``z`` and the standard deviation of the codes in any other, and the mean
-    code. ``skipped`` are the ids of images without codes.
+    with 95 % intervals over the ``n_units`` units of the images (images of one of their groups, and
+    copies, are one). Each variable was measured on ``images`` ``(d,)`` of the ``n_images``: those
+    that are clearly behind, or whose place is clear, on few. ``confidence`` is about the
+    probability that the first ``leading`` variables and their order are those that measuring every
+    variable on every image gives, and 1 where this was done; it is asymptotic, as the race compares
+    means by Student's distribution. ``ties`` are neighbours down to the first behind the leading
+    ones whose difference could be chance over images, by its 95 % interval. ``inactive`` are the
+    variables that do nothing. ``decodes`` were needed, in place of ``exhaustive_decodes``. ``unit``
+    and ``mean`` ``(d,)`` are the step of a traversal, which is 1 in a space of kind ``z`` and the
+    standard deviation of the codes in any other, and the mean code. ``skipped`` are the ids of
+    images without codes.
     """
 
     order: np.ndarray
@@ -58,6 +61,7 @@ class Ordering(Shown):
     unit: np.ndarray
     mean: np.ndarray
     n_images: int
+    n_units: int
     decodes: int
     exhaustive_decodes: int
     leading: int
@@ -90,14 +94,15 @@ class Ordering(Shown):
             "ties": [list(pair) for pair in self.ties],
             "inactive": list(self.inactive),
             "n_images": self.n_images,
+            "n_units": self.n_units,
             "decodes": self.decodes,
             "exhaustive_decodes": self.exhaustive_decodes,
             "variables": [
                 {
                     "variable": int(i),
                     "gain": float(self.gain[i]),
-                    "gain_low": float(self.low[i]),
-                    "gain_high": float(self.high[i]),
+                    "gain_low": defined(self.low[i]),
+                    "gain_high": defined(self.high[i]),
                     "images": int(self.images[i]),
                     "center": float(self.center[i]),
                 }
@@ -201,6 +206,7 @@ def order_by_gain(
     scale = 1.0 if model.space.kind == "z" else float(variance.mean())
     meter = Meter(model, images, positions, codes=chosen, center=center)
     meter.batch_size, meter.progress = batch_size or meter.batch_size, progress
+    units = units_of(chosen.digests, groups_of(images, chosen.ids))
     outcome = Race(
         meter,
         Controls.of(chosen, center, variance),
@@ -208,12 +214,14 @@ def order_by_gain(
         leading=options.leading,
         quiet=variance <= ACTIVE_VARIANCE * scale,
         exhaustive=options.exhaustive,
+        units=units,
     ).run()
     without = np.setdiff1d(np.arange(len(images)), positions)
     return Ordering(
         **_outcome(outcome, len(rows)),
+        n_units=int(units.max()) + 1,
         center=center,
-        unit=units_of(model.space, variance),
+        unit=scales_of(model.space, variance),
         mean=mean,
         decodes=meter.decodes,
         exhaustive_decodes=len(rows) * (model.latent_dim + 1),

@@ -30,6 +30,7 @@ def ordering_table(ordering: Ordering) -> Table:
     cells: dict[str, Cell] = {
         "inactive": f"{len(ordering.inactive)} of {len(ordering.order)} variables",
         "images": ordering.n_images,
+        "groups": ordering.n_units if ordering.n_units < ordering.n_images else None,
         "decodes": f"{ordering.decodes} of {ordering.exhaustive_decodes} ({ordering.saved:.1f} "
         "times fewer)",
         "how sure": f"the first {ordering.leading} and their order {sure}",

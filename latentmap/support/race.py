@@ -112,7 +112,8 @@ class Race:
 
     ``draw`` ``(n,)`` is the order in which rows are measured; ``quiet`` ``(d,)`` says which
     variables hardly vary, and leave at the first look unless they are found to do something after
-    all. With ``exhaustive`` every variable is measured on every row.
+    all. With ``exhaustive`` every variable is measured on every row. Rows are of some ``units``
+    ``(n,)``, which intervals are over; without them each is one.
     """
 
     def __init__(
@@ -124,7 +125,9 @@ class Race:
         leading: int,
         quiet: np.ndarray,
         exhaustive: bool = False,
+        units: np.ndarray | None = None,
     ) -> None:
+        self._units = draw if units is None else units[draw]
         self._measure, self._controls, self._draw = measure, controls, draw
         self._leading, self._quiet = leading, quiet
         self._n, self._d = len(draw), len(quiet)
@@ -216,8 +219,25 @@ class Race:
         images of their kind (double sampling, Cochran section 12.6).
         """
         m = len(gains)
-        variance = np.square(errors).sum() * (1 - m / self._n) + gains.var(ddof=1) / self._n
-        return float(student.ppf(0.5 + 0.95 / 2, _degrees(m, self._n)) * math.sqrt(variance))
+        measured = np.square(errors).sum() * (1 - m / self._n)
+        of_kind, degrees = _variance_of_mean(gains, self._units[:m], self._n)
+        degrees = min(degrees, _degrees(m, self._n))
+        if degrees < 1:
+            return math.nan
+        return float(student.ppf(0.5 + 0.95 / 2, degrees) * math.sqrt(measured + of_kind))
+
+
+def _variance_of_mean(gains: np.ndarray, units: np.ndarray, n: int) -> tuple[float, int]:
+    """The variance of the mean of ``n`` images, and its degrees of freedom, from the ``gains``
+    ``(m,)`` of random ones of them, of some ``units`` ``(m,)``: from the squares of the sums over
+    units. Two images are as rarely drawn together as the number of pairs says.
+    """
+    m, away = len(gains), gains - gains.mean()
+    _, numbers = np.unique(units, return_inverse=True)
+    u, own = int(numbers.max()) + 1, float(np.square(away).sum())
+    together = max(float(np.square(np.bincount(numbers, away)).sum()) - own, 0.0)
+    squares = own * n / m + together * (n / m) * (n - 1) / (m - 1)
+    return squares / n**2 * u / max(u - 1, 1), u - 1
 
 
 def look_sizes(n: int) -> list[int]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from latentmap.codes import Codes
 from latentmap.errors import SupportError
-from latentmap.support.centers import Center, centers_of, units_of
+from latentmap.support.centers import Center, centers_of, scales_of
 
 # 2^16 sectors outnumber any support set that a person would look at.
 MOST_VARIABLES = 16
@@ -47,7 +47,7 @@ class Sectors:
         center: Center = "mean",
     ) -> Sectors:
         """The sectors of some codes, about their mean or, in a space of kind ``z``, about ``zero``,
-        in the units of ``units_of``.
+        in the units of ``scales_of``.
 
         Raises:
             SupportError: ``variables`` are too many, not of this space, twice there, or constant;
@@ -69,7 +69,7 @@ class Sectors:
         return cls(
             chosen,
             centers_of(codes.space, values.mean(axis=0), center=center),
-            units_of(codes.space, values.var(axis=0)),
+            scales_of(codes.space, values.var(axis=0)),
             float(threshold),
         )
 

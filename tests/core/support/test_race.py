@@ -17,7 +17,7 @@ def random_gains(seed, *, means=MEANS, noise=0.5, control=0.0):
     return gains, codes
 
 
-def run(gains, codes, *, leading=3, seed=0, quiet=None, exhaustive=False):
+def run(gains, codes, *, leading=3, seed=0, quiet=None, exhaustive=False, units=None):
     """The outcome and how many gains were measured."""
     measured = 0
 
@@ -36,6 +36,7 @@ def run(gains, codes, *, leading=3, seed=0, quiet=None, exhaustive=False):
         leading=leading,
         quiet=np.zeros(d, bool) if quiet is None else quiet,
         exhaustive=exhaustive,
+        units=units,
     ).run()
     return outcome, measured
 
@@ -150,3 +151,20 @@ def test_variables_that_are_constant_have_no_controls():
     gains, codes = random_gains(7)
     outcome, _ = run(gains, np.zeros_like(codes), leading=3)
     assert outcome.order[:3].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("exhaustive", [True, False])
+def test_intervals_are_over_units(exhaustive):
+    gains, codes = random_gains(0, means=np.array([1.0, 0.98, 0.1]), noise=0.3)
+    once, _ = run(gains, codes, leading=1, exhaustive=True)
+    thrice = [np.tile(part, (3, 1)) for part in (gains, codes)]
+    units = np.tile(np.arange(N), 3)
+    copied, _ = run(*thrice, leading=1, exhaustive=exhaustive, units=units)
+    one, three = (outcome.high - outcome.low for outcome in (once, copied))
+    if exhaustive:
+        np.testing.assert_allclose(three, one, rtol=0.01)
+    else:
+        # Of the first 64 images few are of one unit, from which the others are judged.
+        assert (three[:2] > 0.7 * one[:2]).all()
+    blind, _ = run(*thrice, leading=1, exhaustive=True)
+    np.testing.assert_allclose((blind.high - blind.low) * np.sqrt(3), one, rtol=0.01)
