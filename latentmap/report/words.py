@@ -53,16 +53,23 @@ def images_in_words(n: int, n_units: int, what: str = "images") -> str:
     """So many images, and of how many groups they are where that is fewer, copies being one group.
 
     Example:
-        >>> images_in_words(1499, 812), images_in_words(966, 966, "others")
-        ('1,499 images of 812 groups', '966 others')
+        >>> images_in_words(1499, 812), images_in_words(966, 966, "others"), images_in_words(3, 1)
+        ('1,499 images of 812 groups', '966 others', '3 images of 1 group')
     """
-    return f"{n:,} {what}" + (f" of {n_units:,} groups" if n_units < n else "")
+    groups = f"{n_units:,} group{'' if n_units == 1 else 's'}"
+    return f"{n:,} {what}" + (f" of {groups}" if n_units < n else "")
 
 
 def intervals_in_words(n_units: int) -> str:
     """What an interval in brackets is, and what it covers of few units by
-    ``benchmarks/coverage.py``.
+    ``benchmarks/coverage.py``; of one there is none.
+
+    Example:
+        >>> intervals_in_words(100), intervals_in_words(1)
+        ('in brackets 95 % intervals', 'without intervals, which take at least 2 images or groups')
     """
+    if n_units < 2:
+        return "without intervals, which take at least 2 images or groups"
     few = ", which of so few cover 89 to 94 %" if n_units < FEW_UNITS else ""
     return f"in brackets 95 % intervals{few}"
 

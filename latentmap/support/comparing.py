@@ -153,6 +153,7 @@ def compare_strategies(
         float(efficiency[-1]),
         len(codes),
         len(held),
+        len(np.unique(held.units)),
         len(seen),
         {
             **training.record,
@@ -208,10 +209,12 @@ def _leading(
 def _held_out(training: TrainingPairs, scored: Pairs, test: ImageSource) -> HeldOut:
     """The test pairs of whose units none is a candidate."""
     held = hold_out(scored.digests, [training.seen], groups=groups_of(test, scored.ids))
-    if len(held) < 2:
+    found = len(np.unique(held.units))
+    if found < 2:
+        of = f", all {len(held)} copies of each other or of one group" if len(held) > found else ""
         raise MapError(
             f"scores need at least 2 images that are no candidates, and of the {len(scored)} test "
-            f"images {len(held)} are none: give other images"
+            f"images {found} are none{of}: give other images"
         )
     return held
 

@@ -4,13 +4,14 @@ strategies compare.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from latentmap.report import Cell, Column, Measure, Row, Table
-from latentmap.report.words import shown_number
+from latentmap.report.words import images_in_words, shown_number
 from latentmap.support.occupancy import RESAMPLINGS, Occupancy, occupancies_of
 from latentmap.support.sectors import signs_of
 from latentmap.support.spread import Spread
@@ -239,9 +240,13 @@ def strategies_table(compared: SupportComparison) -> Table:
             )
         )
     rivals = sum(point.strategy != "random" for point in compared.points)
-    alone = [shown_number(one, 3) for one in (compared.all_r2, compared.all_efficiency)]
+    alone = [
+        shown_number(one, 3) if math.isfinite(one) else "-"
+        for one in (compared.all_r2, compared.all_efficiency)
+    ]
     notes = [
-        f"{compared.record['method']}, scored on {compared.n_test:,} images (efficiency: "
+        f"{compared.record['method']}, scored on "
+        f"{images_in_words(compared.n_test, compared.n_units)} (efficiency: "
         f"{compared.n_images:,}); in brackets 95 % intervals over {compared.points[0].draws} "
         "draws, * the highest R2 at a size",
         f"all {compared.n_candidates:,} images: R2 {alone[0]}, efficiency {alone[1]}",

@@ -51,8 +51,9 @@ class StrategyPoint:
 class SupportComparison(Shown):
     """Strategies against random images, at several sizes.
 
-    ``r2`` is over ``n_test`` images, ``efficiency`` over ``n_images`` of them. ``all_r2`` and
-    ``all_efficiency`` are those of the map from all ``n_candidates`` images.
+    ``r2`` is over ``n_test`` images of ``n_units`` units (see ``units_of``), ``efficiency`` over
+    ``n_images`` of them. ``all_r2`` and ``all_efficiency`` are those of the map from all
+    ``n_candidates`` images.
     """
 
     points: Sequence[StrategyPoint]
@@ -60,6 +61,7 @@ class SupportComparison(Shown):
     all_efficiency: float
     n_candidates: int
     n_test: int
+    n_units: int
     n_images: int
     record: Mapping[str, Any]
 
@@ -115,6 +117,7 @@ class SupportComparison(Shown):
             "all_efficiency": self.all_efficiency,
             "n_candidates": self.n_candidates,
             "n_test": self.n_test,
+            "n_units": self.n_units,
             "n_images": self.n_images,
             "record": dict(self.record),
         }

@@ -136,6 +136,10 @@ def test_a_copy_of_a_candidate_is_not_scored(tmp_path):
     np.save(tmp_path / "only.npy", pixels[train])
     with pytest.raises(MapError, match="of the 50 test images 0 are none: give other images"):
         compared(tmp_path, models, test=open_images(tmp_path / "only.npy"), **given)
+    # Three copies of one image have no variance that a map could explain.
+    np.save(tmp_path / "one.npy", pixels[np.flatnonzero(images.splits == "test")[[0, 0, 0]]])
+    with pytest.raises(MapError, match="3 test images 1 are none, all 3 copies of each other"):
+        compared(tmp_path, models, test=open_images(tmp_path / "one.npy"), **given)
 
 
 def test_a_seed_gives_the_same_comparison(tmp_path):
@@ -179,6 +183,7 @@ def by_hand():
         np.nan,
         1000,
         100,
+        40,
         50,
         {"method": "ridge"},
     )
@@ -198,6 +203,9 @@ def test_the_answer_in_words_follows_the_intervals():
         "worse by 0.100 [0.050, 0.200]",
         "at 128: no strategy has a higher R2 than random images",
     ]
+    said = str(found)
+    assert "scored on 100 images of 40 groups (efficiency: 50)" in said
+    assert "all 1,000 images: R2 0.950, efficiency -" in said
     one = found.to_json()["points"][1]
     assert (one["r2_gain_low"], one["r2_verdict"]) == (0.02, "better")
 
