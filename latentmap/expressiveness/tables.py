@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from latentmap.expressiveness.coverage import FIGURES
 from latentmap.expressiveness.result import Expressiveness, SetScores
 from latentmap.intervals import Estimate
 from latentmap.report import Cell, Column, Measure, Row, Table
+from latentmap.report.words import images_in_words
 from latentmap.support.sectors import signs_of
 
 _SECTORS = 5  # That a terminal shows of a set beside the blind ones.
@@ -18,9 +21,9 @@ _HEAD = (Column("model"), Column("set"))
 
 def bench_tables(results: Sequence[Expressiveness]) -> list[Table]:
     """What is known of all generators, as it fits into a terminal."""
-    calibrations = "\n".join(map(calibration, results))
+    notes = "\n".join([*_of_groups(results), *map(calibration, results)])
     tables = [
-        replace(errors_table(results), note=calibrations).bare("SSIM"),
+        replace(errors_table(results), note=notes).bare("SSIM"),
         _parts_table(results),
         _coverage_table(results),
         sectors_table(results, most=_SECTORS).bare("mse"),
@@ -41,6 +44,16 @@ def calibration(result: Expressiveness) -> str:
         f"{result.name}: the search misses {result.calibration:.1%} of the variance of own images: "
         f"{trust}"
     )
+
+
+def _of_groups(results: Sequence[Expressiveness]) -> list[str]:
+    """Of how many groups the images of each set are, copies being one, where these are fewer."""
+    said = {}
+    for scores in (scores for result in results for scores in result.sets):
+        n, n_units = len(scores.ids), len(np.unique(scores.units))
+        if n_units < n:
+            said[scores.name] = f"{scores.name}: {images_in_words(n, n_units)}"
+    return list(said.values())
 
 
 def errors_table(results: Sequence[Expressiveness]) -> Table:

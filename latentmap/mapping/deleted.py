@@ -18,13 +18,11 @@ from torch import Tensor
 
 from latentmap.codes import Pairs
 from latentmap.mapping.moments import Moments
+from latentmap.mapping.selection import FREE
 
 # Rows at a time, and numbers at a time.
 _BLOCK = 512
 _NUMBERS = 1 << 21
-# Below this 1 - h is rounding: the pair decides its own prediction, and leaving it out is not
-# defined.
-_FREE = 1e-9
 
 
 def deleted_residuals(
@@ -56,7 +54,7 @@ def deleted_residuals(
             residual = answers[:, None] - (scores @ maps).view(len(index), -1, moments.q)
             free = 1 - weight[:, None] * (share + scores.square() @ shrink)
             missed = residual.square().sum(2) / free.square()
-            squares[:, chosen] = torch.where(free > _FREE, missed, torch.inf)
+            squares[:, chosen] = torch.where(free > FREE, missed, torch.inf)
             for start, stop in firsts:
                 rows = slice(start, stop)
                 squares[rows, chosen] = _together(
@@ -73,8 +71,8 @@ def _together(
     kernel = share + torch.einsum("gr,rm,hr->mgh", scores, shrink, scores)
     scaled = torch.eye(len(root), dtype=torch.float64) - root[:, None] * kernel * root
     values, axes = torch.linalg.eigh(scaled)
-    free = values[:, 0] > _FREE
-    values = values.clamp(min=_FREE)
+    free = values[:, 0] > FREE
+    values = values.clamp(min=FREE)
     # (I - K W)^-1 = I + K W^1/2 (I - W^1/2 K W^1/2)^-1 W^1/2, which needs no weight's inverse.
     missed = residual.transpose(0, 1)
     inner = axes @ ((axes.mT @ (root[:, None] * missed)) / values[:, :, None])

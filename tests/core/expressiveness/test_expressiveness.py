@@ -116,6 +116,21 @@ def test_a_generator_that_lacks_something_covers_less(tmp_path):
     assert first.sets[0].coverage.record["encoder"] == "encoder"
 
 
+def test_copies_are_one_and_how_many_groups_there_are_is_said(tmp_path):
+    _, model, target = scene(n=20, odd=4)
+    images = target.images.subset(np.repeat(np.arange(len(target.images)), 3))
+    images.ids = np.arange(len(images)).astype(np.str_)
+    thrice = ImageSet("thrice", images, images.ids)
+    once, copies = (
+        run(tmp_path, [model], [one], methods=["network"])[0] for one in (target, thrice)
+    )
+    n = len(target.images)
+    assert f"thrice: {3 * n} images of {n} groups" in str(copies)
+    assert "groups" not in str(once)
+    one, other = (result.sets[0].reproductions["network"] for result in (once, copies))
+    assert tuple(other.mean_mse) == pytest.approx(tuple(one.mean_mse), rel=1e-6)
+
+
 def test_a_search_that_finds_the_own_images_is_reliable_and_gives_the_limit(tmp_path):
     _, _, target = scene(n=20, odd=4)
     model = NarrowGenerator(6, (1, 8, 8), name="narrow")
