@@ -43,11 +43,12 @@ def channels_first(shape: tuple[int, ...], title: str) -> bool:
 
 def _refuse_one_picture(shape: tuple[int, ...], told: str) -> None:
     first, height, last = shape
-    # No picture is 2, 3 or 4 pixels wide, unless it is tiny altogether.
-    if (last == 3 and height != 3) or (last in (2, 4) and min(first, height) >= _TINY):
-        kept = {2: ", ..., :1", 3: "", 4: ", ..., :3"}[last]
+    # No picture is 1 to 4 pixels wide, unless it is tiny altogether.
+    if (last == 3 and height != 3) or (last in (1, 2, 4) and min(first, height) >= _TINY):
+        kept = {1: "", 2: ", ..., :1", 3: "", 4: ", ..., :3"}[last]
+        channels = f"{last} channel{'s' * (last > 1)}"
         raise ImageError(
-            f"{told}, which is that of one picture with {last} channels: give array[None{kept}], "
+            f"{told}, which is that of one picture with {channels}: give array[None{kept}], "
             f"or, if it is {first} grey images of {height}x{last}, array[..., None]"
         )
     if first == 3 and min(height, last) >= _TINY:

@@ -29,6 +29,7 @@ def test_stacks_of_images_are_known_by_their_shape(shape, first):
     [
         ((16, 16, 3), r"one picture with 3 channels: give array\[None\], or, if it is 16 grey im"),
         ((16, 12, 4), r"one picture with 4 channels: give array\[None, ..., :3\]"),
+        ((16, 12, 1), r"one picture with 1 channel: give array\[None\], or, if it is 16 grey im"),
         ((16, 12, 2), r"one picture with 2 channels: give array\[None, ..., :1\]"),
         (
             (3, 16, 12),
