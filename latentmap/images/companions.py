@@ -2,7 +2,7 @@
 
 They are looked for in the order in which they are meant for the images: in the folder or archive
 itself, beside it, and one folder further up where the folders are those of CelebA: ``Eval`` beside
-``Img`` (the original), or a folder in one of its own name (Kaggle's archive, unpacked).
+``Img`` (the original), or a folder in one of its own name (Kaggle's archive, unpacked), or both.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ class Companion:
 
 
 def beside(place: Path, names: Sequence[str]) -> Iterator[Companion]:
-    """The files called so beside a folder or an archive, and one folder further up."""
+    """The files called so beside a folder or an archive, and further up."""
     place = place.absolute()
     parent = place.parent
     doubled = place.name == parent.name
     folders = [(parent, False), (parent / _EVAL, False)]
-    folders += [(parent.parent, True)] * doubled + [(parent.parent / _EVAL, True)]
+    outer = parent.parent
+    folders += [(outer, True)] * doubled + [(outer / _EVAL, True)]
+    folders += [(outer.parent / _EVAL, True)] * doubled
     for folder, far in folders:
         for name in names:
             if (folder / name).is_file():

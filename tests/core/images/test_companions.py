@@ -65,6 +65,13 @@ LAYOUTS = {
         {"Eval/list_eval_partition.txt": TEXT, **images_in("Img/img_align_celeba/")},
         "Img/img_align_celeba",
     ),
+    "the original, doubled, from its images": (
+        {
+            "Eval/list_eval_partition.txt": TEXT,
+            **images_in("Img/img_align_celeba/img_align_celeba/"),
+        },
+        "Img/img_align_celeba/img_align_celeba",
+    ),
     "the original, zipped": (
         {
             "Eval/list_eval_partition.txt": TEXT,
