@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from latentmap.errors import ImageError
-from latentmap.images.deep import deep_colours, is_deep, pnm_values, white_of_sixteen
+from latentmap.images.deep import deep_colours, is_deep, is_deep_grey, pnm_values, white_of_sixteen
 from latentmap.images.formats import FORMATS, OTHER_FORMATS
 from latentmap.images.values import ValueRange, eight_bits
 
@@ -100,13 +100,14 @@ def picture_shape(data: bytes) -> tuple[int, int, int]:
     if header is not None and header.upright:
         return (header.height, header.width, 1 if header.components == 1 else 3)
     with _opened(data) as image:
+        deep_grey = is_deep_grey(image)  # Asking for tags may load the image, which forgets it.
         turned = _orientation(image) in (5, 6, 7, 8)
         if turned and image.format == "TIFF":
             # Pillow turns TIFF itself, some versions on opening and some on loading.
             image.load()
             turned = False
         height, width = image.size if turned else image.size[::-1]
-        return (height, width, 1 if _is_grey(image) else 3)
+        return (height, width, 1 if deep_grey or _is_grey(image) else 3)
 
 
 def reading_of(data: bytes) -> bytes:
@@ -246,8 +247,9 @@ def decode_values(data: bytes) -> Values:
                 return Values(*exact)
         if is_deep(image):
             deep = deep_colours(image, data, _opened)
-            alpha = eight_bits(deep[:, :, 3], 65535) if deep.shape[2] == 4 else None
-            return Values(deep[:, :, :3], 65535, alpha)
+            if deep.shape[2] == 3:
+                return Values(deep, 65535)
+            return Values(deep[:, :, :-1], 65535, eight_bits(deep[:, :, -1], 65535))
         white = white_of_sixteen(image)
         image.load()
         upright = image if _orientation(image) == 1 else ImageOps.exif_transpose(image)

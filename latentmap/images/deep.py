@@ -1,7 +1,7 @@
 """Files with other than 8 bits a value, read with all of them.
 
-Pillow keeps the upper 8 bits of 16-bit colour, and scales the values of PGM files before anybody
-can say what is white. Grey PNG and TIFF of 16 bits need no help.
+Pillow keeps the upper 8 bits of 16-bit colour and transparency, and scales the values of PGM files
+before anybody can say what is white. Grey PNG and TIFF of 16 bits need no help.
 """
 
 from __future__ import annotations
@@ -21,20 +21,35 @@ _Open = Callable[[bytes], AbstractContextManager[Image.Image]]
 
 _PNM_NUMBER = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})")
 _BITS_PER_SAMPLE = 258
+_GREY_ALPHA = "LA;16B"
 # What unpacks the lower byte where Pillow unpacks the upper one: the other order of bytes.
 _OTHER_ORDER = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether an opened PNG or TIFF has 16 bits a colour, of which Pillow keeps 8."""
-    return image.mode in ("RGB", "RGBA") and _lower_tiles(image) is not None
+    """Whether an opened PNG or TIFF has 16 bits a value, of which Pillow keeps 8."""
+    if image.mode not in ("RGB", "RGBA"):
+        return False
+    return is_deep_grey(image) or _lower_tiles(image) is not None
+
+
+def is_deep_grey(image: Image.Image) -> bool:
+    """Whether an opened PNG is grey with transparency, of 16 bits, which Pillow calls colour."""
+    tiles = getattr(image, "tile", [])
+    return bool(tiles) and all(_raw_mode(tile) == _GREY_ALPHA for tile in tiles)
 
 
 def deep_colours(image: Image.Image, data: bytes, opened: _Open) -> np.ndarray:
-    """The values of an image that ``is_deep``: uint16 ``(h, w, c)``, upright, ``c`` is 3 or 4.
+    """The values of an image that ``is_deep``: uint16 ``(h, w, c)``, upright, ``c`` is 2 to 4.
 
-    ``opened`` opens its ``data`` anew: it is decoded twice, once for each half of the bits.
+    ``opened`` opens its ``data`` anew: colour is decoded twice, once for each half of the bits.
     """
+    if is_deep_grey(image):
+        # Read as four bytes, a pixel has the halves of both its values.
+        image.tile = [_in_raw_mode(tile, "RGBA") for tile in image.tile]  # type: ignore[attr-defined]
+        image.load()
+        halves = np.asarray(ImageOps.exif_transpose(image)).astype(np.uint16)
+        return np.asarray(halves[:, :, ::2] << 8 | halves[:, :, 1::2])
     tiles = _lower_tiles(image)
     image.load()
     upper = np.asarray(ImageOps.exif_transpose(image)).astype(np.uint16)
@@ -48,17 +63,24 @@ def deep_colours(image: Image.Image, data: bytes, opened: _Open) -> np.ndarray:
 def _lower_tiles(image: Image.Image) -> list[tuple[Any, ...]] | None:
     tiles: list[tuple[Any, ...]] = []
     for tile in getattr(image, "tile", []):
-        arguments = tile[3]
-        raw = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
-        name, _, bits = raw.partition(";") if isinstance(raw, str) else ("", "", "")
+        name, _, bits = _raw_mode(tile).partition(";")
         if name not in ("RGB", "RGBA", "RGBX") or bits not in _OTHER_ORDER:
             return None
-        other = f"{name};{_OTHER_ORDER[bits]}"
-        swapped = (other, *arguments[1:]) if isinstance(arguments, tuple) else other
-        # Newer versions of Pillow want their own kind of tuple.
-        whole = (*tile[:3], swapped)
-        tiles.append(whole if type(tile) is tuple else type(tile)(*whole))
+        tiles.append(_in_raw_mode(tile, f"{name};{_OTHER_ORDER[bits]}"))
     return tiles or None
+
+
+def _raw_mode(tile: tuple[Any, ...]) -> str:
+    arguments = tile[3]
+    raw = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return raw if isinstance(raw, str) else ""
+
+
+def _in_raw_mode(tile: tuple[Any, ...], raw: str) -> tuple[Any, ...]:
+    arguments = tile[3]
+    # Newer versions of Pillow want their own kind of tuple.
+    whole = (*tile[:3], (raw, *arguments[1:]) if isinstance(arguments, tuple) else raw)
+    return whole if type(tile) is tuple else type(tile)(*whole)
 
 
 def pnm_values(data: bytes, shape: tuple[int, int]) -> tuple[np.ndarray, int] | None:

@@ -83,6 +83,22 @@ def test_colour_with_transparency_is_rounded_and_laid_over_white():
     assert (decode(png(values)) == 255).all()
 
 
+def test_grey_with_transparency_keeps_all_its_bits_and_is_grey():
+    values = VALUES[..., :2] % 4096
+    values[..., 1] = 65535
+    data = png(values)
+    assert picture_shape(data) == (5, 4, 1)
+    assert np.array_equal(decode_values(data).colours, values[..., :1])
+    expected = ValueRange(0.0, 4095.0).to_eight_bits(values[..., :1])
+    assert np.array_equal(decode(data, ValueRange(0.0, 4095.0)), expected)
+    values[..., 1] = 0
+    assert (decode(png(values)) == 255).all()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = png(values, exif=exif.tobytes().removeprefix(b"Exif\0\0"))
+    assert decode(data).shape == picture_shape(data) == (4, 5, 1)
+
+
 def test_deep_colour_is_turned_as_exif_says():
     exif = Image.Exif()
     exif[0x0112] = 6
