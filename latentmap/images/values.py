@@ -37,7 +37,7 @@ class ValueRange:
             )
 
     def __str__(self) -> str:
-        return f"{self.black:.15g},{self.white:.15g}"
+        return f"{_typed(self.black)},{_typed(self.white)}"
 
     def to_eight_bits(self, values: np.ndarray) -> np.ndarray:
         """``round(255 (v - black) / (white - black))`` as uint8, halves up; of whole numbers exact.
@@ -66,6 +66,11 @@ class ValueRange:
         wide: Any = np.int32 if values.dtype.itemsize <= 2 else np.int64
         pixels: np.ndarray = table[values.astype(wide) - black if black else values]
         return pixels
+
+
+def _typed(value: float) -> str:
+    """The shortest text that is read as this number, and no other one."""
+    return f"{value:.15g}" if float(f"{value:.15g}") == value else repr(value)
 
 
 def _scale_whole(steps: np.ndarray, span: int) -> np.ndarray:

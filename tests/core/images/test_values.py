@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from latentmap.errors import ImageError
 from latentmap.images import open_images
-from latentmap.images.values import ValueRange, likely_range
+from latentmap.images.values import ValueRange, advice, likely_range
 
 
 def exactly(value, black, white):
@@ -57,6 +57,15 @@ def test_values_outside_the_range_are_refused(values):
 def test_a_range_goes_up(black, white):
     with pytest.raises(ImageError, match=r"a range of values (goes|has two numbers)"):
         ValueRange(float(black), float(white))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_the_range_that_is_advised_holds_the_values_that_it_is_of(dtype):
+    for seed in range(20):
+        values = (np.random.default_rng(seed).random((5, 4, 4)) / 255).astype(dtype)
+        typed = advice(0.0, float(values.max()))
+        said = ValueRange(*map(float, typed.split(",")))
+        assert said.to_eight_bits(values).max() == 255
 
 
 @pytest.mark.parametrize(
