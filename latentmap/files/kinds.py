@@ -14,7 +14,12 @@ from typing import Final
 _HEAD = 4096
 _LONGEST_HEADER = 100_000_000  # Of safetensors, by its format.
 TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # What a table of LevelDB ends with.
-_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+# A page may begin with comments, or say that it is XML.
+_PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:(?:<!--.*?-->|<\?xml[^>]*>)\s*)*"
+    rb"<(?:!doctype\s+html|html|head|body|meta|title|script)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 # What texts that are pickles of protocol 0 begin with: a mark, or a name, and the end of the line.
 _OLD_PICKLE = re.compile(r"\(?[dl(]p\d+\n|\(?c[\w.]+\n\w+\n|[(\]}cl][^ ]{0,40}$|[IFVS][^\n]*\n[.p]")
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
@@ -98,7 +103,15 @@ def file_kind(path: str | Path) -> FileKind | None:
         head = file.read(_HEAD)
         size = file.seek(0, 2)
         file.seek(max(0, size - len(TABLE_MAGIC)))
-        tail = file.read()
+        return _kind_of(head, file.read())
+
+
+def kind_of_bytes(data: bytes) -> FileKind | None:
+    """``file_kind`` of a file that is at hand."""
+    return _kind_of(data[:_HEAD], data[-len(TABLE_MAGIC) :])
+
+
+def _kind_of(head: bytes, tail: bytes) -> FileKind | None:
     if not head:
         return EMPTY
     for signature, kind in _SIGNATURES:

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from latentmap.errors import ImageError
+from latentmap.files.kinds import kind_of_bytes
 from latentmap.images.deep import deep_colours, is_deep, is_deep_grey, pnm_values, white_of_sixteen
 from latentmap.images.formats import FORMATS, OTHER_FORMATS
 from latentmap.images.values import ValueRange, eight_bits
@@ -196,6 +197,9 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
     except ImageError:
         raise
     except UnidentifiedImageError as error:
+        kind = kind_of_bytes(data)
+        if kind is not None and kind.broken:
+            raise ImageError(f"it is {kind.what}: {kind.advice}") from error
         kinds = ", ".join(FORMATS)
         raise ImageError(f"no image that can be read ({kinds} and rarer ones)") from error
     except _BOMBS as error:

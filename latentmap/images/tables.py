@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from latentmap.errors import ImageError
+from latentmap.files.kinds import EMPTY, kind_of_bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +41,11 @@ def decode_table(data: bytes, title: str) -> str:
     """The text of a table.
 
     Raises:
-        ImageError: it is not UTF-8.
+        ImageError: it is not UTF-8, or is what stands in a table's place, such as a web page.
     """
+    kind = kind_of_bytes(data)
+    if kind not in (None, EMPTY) and kind.broken:
+        raise ImageError(f"the table {title} is {kind.what}: {kind.advice}")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -196,9 +196,9 @@ def test_grey_values_beyond_sixteen_bits_are_refused():
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"GIF89a" * 9])
 def test_what_is_no_image_says_which_formats_are(decoder, data):
-    with pytest.raises(ImageError, match=r"no image that can be read \(JPEG, PNG|damaged or cut"):
+    with pytest.raises(ImageError, match=r"that can be read \(JPEG, PNG|damaged or cut|is empty"):
         decode(data)
-    with pytest.raises(ImageError, match=r"no image that can be read \(JPEG, PNG|damaged or cut"):
+    with pytest.raises(ImageError, match=r"that can be read \(JPEG, PNG|damaged or cut|is empty"):
         picture_shape(data)
 
 

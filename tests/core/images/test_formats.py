@@ -117,3 +117,19 @@ def test_the_case_of_users_is_read(shared_data):
     assert source.channels == 1
     # d to f hold the same picture without loss.
     assert all(np.array_equal(source.read(3), source.read(i)) for i in (4, 5))
+
+
+def test_what_stands_in_an_images_place_is_named(tmp_path):
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+    (tmp_path / "1.jpg").write_bytes(pointer)
+    (tmp_path / "2.png").write_bytes(b"<!DOCTYPE html><title>Quota exceeded</title>")
+    (tmp_path / "3.png").write_bytes(b"")
+    images = open_images(tmp_path)
+    for place, what in enumerate(("Git LFS pointer, .*git lfs pull", "web page", "it is empty: ")):
+        with pytest.raises(ImageError, match=f"cannot be read: .*{what}"):
+            images.read(place)
+    (tmp_path / "groups.csv").write_bytes(pointer)
+    with pytest.raises(
+        ImageError, match=r"the table .*groups.csv is a Git LFS pointer, .*lfs pull"
+    ):
+        open_images(tmp_path, group_by=tmp_path / "groups.csv")
