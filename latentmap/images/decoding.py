@@ -98,7 +98,7 @@ def picture_shape(data: bytes) -> tuple[int, int, int]:
         ImageError: as in ``decode``, as far as the head shows it.
     """
     header = _jpeg_header(data)
-    if header is not None and header.upright:
+    if header is not None and header.upright and not _is_large(header):
         return (header.height, header.width, 1 if header.components == 1 else 3)
     with _opened(data) as image:
         deep_grey = is_deep_grey(image)  # Asking for tags may load the image, which forgets it.
@@ -132,8 +132,7 @@ def plain_jpeg(data: bytes) -> tuple[int, int, int] | None:
     header = _jpeg_header(data)
     if header is None or not (header.upright and header.components in (1, 3)):
         return None
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and header.height * header.width > limit:
+    if _is_large(header):
         return None
     return (header.height, header.width, header.components)
 
@@ -144,6 +143,12 @@ class _JpegHeader:
     width: int
     components: int
     upright: bool
+
+
+def _is_large(header: _JpegHeader) -> bool:
+    """Whether an image is so large that it is Pillow's to take or to refuse it."""
+    limit = Image.MAX_IMAGE_PIXELS
+    return limit is not None and header.height * header.width > limit
 
 
 def _jpeg_header(data: bytes) -> _JpegHeader | None:
