@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from latentmap.encoders import build
-from latentmap.encoders.checkpoints.conversion import Network, Recognised
+from latentmap.encoders.checkpoints.conversion import UNKNOWN, Network, Recognised
 from latentmap.encoders.checkpoints.foreign import ForeignFile, open_foreign
 from latentmap.encoders.checkpoints.formats import recognise
 from latentmap.encoders.checkpoints.keras_split_vae import (
@@ -20,7 +20,7 @@ from latentmap.encoders.checkpoints.keras_split_vae import (
 )
 from latentmap.encoders.checkpoints.outlines import outline
 from latentmap.encoders.checkpoints.safetensors_files import open_safetensors
-from latentmap.encoders.checkpoints.tensorflow_bundle import find_bundle, read_bundle
+from latentmap.encoders.checkpoints.tensorflow_bundle import Bundle, find_bundle, read_bundle
 from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.encoders.native import read_header
 from latentmap.errors import CheckpointError, ModelError
@@ -178,11 +178,22 @@ def _inspect_bundle(index: Path) -> Checkpoint:
     bundle = read_bundle(index)
     recognised = read_bundled_split_vae(index, bundle)
     if recognised is None:
+        recognised = _unknown_bundle(index, bundle)
+    return _checkpoint(index, bundle.files, "TensorFlow bundle", recognised)
+
+
+def _unknown_bundle(index: Path, bundle: Bundle) -> Recognised:
+    """A checkpoint of no Keras model, which is described, and refused when it is converted."""
+
+    def refuse() -> NoReturn:
         raise CheckpointError(
             f"{index} is a TensorFlow checkpoint of {len(bundle.variables)} variables, but none of "
             "a Keras model: its layers cannot be told"
         )
-    return _checkpoint(index, bundle.files, "TensorFlow bundle", recognised)
+
+    tensors = {name: variable.view for name, variable in bundle.variables.items()}
+    networks = (Network("variables", UNKNOWN, tensors),) if tensors else ()
+    return Recognised("TensorFlow checkpoint", networks, refuse)
 
 
 def _checkpoint(

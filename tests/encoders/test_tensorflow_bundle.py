@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from latentmap.encoders.checkpoints import crc32c as crc
-from latentmap.encoders.checkpoints.importing import inspect_checkpoint
+from latentmap.encoders.checkpoints.importing import import_checkpoint, inspect_checkpoint
 from latentmap.encoders.checkpoints.object_graph import object_names
 from latentmap.encoders.checkpoints.tensorflow_bundle import find_bundle, read_bundle
 from latentmap.errors import CheckpointError
@@ -138,8 +138,11 @@ def test_objects_in_circles_end():
 
 def test_a_checkpoint_of_other_objects_is_told_as_that(tmp_path):
     write_bundle(tmp_path / "ckpt", ARRAYS)
+    checkpoint = inspect_checkpoint(tmp_path / "ckpt")
+    assert len(checkpoint.describe()["networks"][0]["tensors"]) == 23
+    assert not checkpoint.prospect()["possible"]
     with pytest.raises(CheckpointError, match="of 23 variables, but none of a Keras model"):
-        inspect_checkpoint(tmp_path / "ckpt")
+        import_checkpoint(tmp_path / "ckpt")
 
 
 def test_anything_in_any_place_is_read_or_refused(tmp_path):
