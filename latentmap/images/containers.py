@@ -24,6 +24,7 @@ from latentmap.images.decoding import (
     decode_plain_jpeg,
     decode_values,
     decode_with_pillow,
+    own_range,
     picture_shape,
     plain_jpeg,
     reading_of,
@@ -138,11 +139,10 @@ class EncodedImages(Container):
     def describe(self, index: np.ndarray) -> Contents:
         digests = np.zeros((len(index), 16), np.uint8)
         shapes = np.zeros((len(index), 3), np.int64)
-        # The same bytes with other values for black and white are other pictures.
-        said = b"" if self.value_range is None else f"values {self.value_range}\n".encode()
         for k, position in enumerate(index):
             try:
                 data = self._read(position)
+                said = self._said(data)
                 digest = hashlib.sha256(said + data)
                 digests[k] = np.frombuffer(digest.digest(), np.uint8, 16)
                 shapes[k] = picture_shape(data)
@@ -154,6 +154,13 @@ class EncodedImages(Container):
                 # Whoever needs the pixels meets the error; here the other images matter.
                 continue
         return Contents(digests, shapes)
+
+    def _said(self, data: bytes) -> bytes:
+        """What of the user's range belongs to the content: the same bytes with other values for
+        black and white are other pictures, with those that the file says they are the same.
+        """
+        said = self.value_range
+        return b"" if said in (None, own_range(data)) else f"values {said}\n".encode()
 
     def render(
         self, index: np.ndarray, views: Sequence[View], outs: Sequence[np.ndarray], scratch: Scratch

@@ -125,6 +125,15 @@ def reading_of(data: bytes) -> bytes:
         return b"all bits\n" if grey or is_deep(image) else b""
 
 
+def own_range(data: bytes) -> ValueRange:
+    """Black and white as the file says them; raises ``ImageError`` as ``decode`` does."""
+    if _jpeg_header(data) is not None:
+        return ValueRange(0.0, 255.0)
+    with _opened(data) as image:
+        exact = pnm_values(data, image.size[::-1]) if image.format == "PPM" else None
+        return ValueRange(0.0, float(_white(image) if exact is None else exact[1]))
+
+
 def plain_jpeg(data: bytes) -> tuple[int, int, int] | None:
     """The shape of a JPEG for simplejpeg; None for other files, or when there is no simplejpeg."""
     if simplejpeg is None:
@@ -259,7 +268,7 @@ def decode_values(data: bytes) -> Values:
             if deep.shape[2] == 3:
                 return Values(deep, 65535)
             return Values(deep[:, :, :-1], 65535, eight_bits(deep[:, :, -1], 65535))
-        white = white_of_sixteen(image)
+        white = _white(image)
         image.load()
         upright = image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
         return _to_values(upright, white)
@@ -280,14 +289,19 @@ def _is_grey(image: Image.Image) -> bool:
     return image.mode in _GREY_MODES
 
 
-def _to_values(image: Image.Image, white_of_sixteen: int) -> Values:
+def _white(image: Image.Image) -> int:
+    """What an opened file means by white."""
+    if image.mode.startswith("I"):
+        return white_of_sixteen(image)
+    return 65535 if is_deep(image) else 1 if image.mode == "F" else 255
+
+
+def _to_values(image: Image.Image, white: int) -> Values:
     if image.mode in ("RGB", "L") and "transparency" not in image.info:
         array = np.asarray(image)
         return Values(array if array.ndim == 3 else array[:, :, None], 255)
-    if image.mode == "F":
-        return Values(np.asarray(image)[:, :, None], 1)
-    if image.mode.startswith("I"):
-        return Values(np.asarray(image)[:, :, None], white_of_sixteen)
+    if image.mode == "F" or image.mode.startswith("I"):
+        return Values(np.asarray(image)[:, :, None], white)
     grey = _is_grey(image)
     if image.has_transparency_data:
         array = np.asarray(image.convert("RGBA"))

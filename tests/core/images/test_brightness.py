@@ -132,6 +132,26 @@ def test_a_range_makes_other_images_of_the_same_files(tmp_path):
         open_images(tmp_path / "a.h5", value_range=(0, 1))
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "high"),
+    [
+        ("a.jpg", np.full((6, 5, 3), 90, np.uint8), 255),
+        ("a.png", np.full((6, 5), 90, np.uint8), 255),
+        ("a.png", np.full((6, 5), 9000, np.uint16), 65535),
+        ("a.tiff", np.full((6, 5), 0.25, np.float32), 1),
+        ("a.pgm", np.full((6, 5), 9000, np.uint16), 65535),
+    ],
+    ids=["jpeg", "8 bits", "16 bits", "float", "pgm"],
+)
+def test_the_range_that_a_file_says_itself_makes_no_other_images(tmp_path, name, values, high):
+    (tmp_path / "a").mkdir()
+    Image.fromarray(values).save(tmp_path / "a" / name)
+    itself = open_images(tmp_path / "a", notify=lambda line: None)
+    said, other = (open_images(tmp_path / "a", value_range=(0, top)) for top in (high, 2 * high))
+    assert np.array_equal(said.read(0), itself.read(0))
+    assert said.fingerprint == itself.fingerprint != other.fingerprint
+
+
 def test_a_dark_pack_asks_for_its_originals(tmp_path):
     path = write_pngs(tmp_path / "a", noise(16), np.uint8)
     dark = open_images(path, notify=lambda line: None)
