@@ -179,6 +179,8 @@ def _parse(path: str | Path, header: dict[str, Any]) -> NativeHeader:
         # What every family has, and what is shown of a model that is not loaded.
         if type(config["latent_dim"]) is not int or len(config["image_shape"]) != 3:
             raise TypeError("latent_dim is one number, image_shape three")
+        if not isinstance(header["training"], dict):
+            raise TypeError("the record of the training has names")
         n_seen = header["seen"]["n"] if "seen" in header else None
         if type(n_seen) not in (int, type(None)):
             raise TypeError(f"the number of images that it has seen is none: {n_seen!r}")

@@ -103,12 +103,16 @@ def far_from_prior(name: str, training: Mapping[str, Any]) -> str | None:
     figures in its training record; None where they are not, or the record has none.
     """
     said = training.get(AGGREGATE)
-    if said is None or said["divergence"] <= _FAR:
+    try:
+        divergence, removable = float(said["divergence"]), float(said["removable"])
+    except (KeyError, TypeError, ValueError):
+        return None  # None, or what a stranger wrote into a file.
+    if not divergence > _FAR:
         return None
     line = (
-        f"the prior of {name} is at least {said['divergence']:.1f} nats from the codes of its "
+        f"the prior of {name} is at least {divergence:.1f} nats from the codes of its "
         "training images: images of random codes are worse than reconstructions"
     )
-    if said["removable"] <= _FAR / 10:
+    if removable <= _FAR / 10:
         return line
-    return f"{line}; `latentmap models normalise` takes {said['removable']:.1f} of these away"
+    return f"{line}; `latentmap models normalise` takes {removable:.1f} of these away"

@@ -229,3 +229,8 @@ def test_a_prior_that_is_far_from_the_codes_is_told():
     assert far.endswith("`latentmap models normalise` takes 5.3 of these away")
     kept = far_from_prior("a", {"aggregate": {"divergence": 8.5, "removable": 0.0}})
     assert kept is not None and "normalise" not in kept
+
+
+@pytest.mark.parametrize("said", [5, "far", [], {}, {"divergence": None}, {"divergence": 13.7}])
+def test_a_prior_of_which_a_file_says_nothing_sensible_is_not_told_of(said):
+    assert far_from_prior("a", {"aggregate": said}) is None

@@ -163,6 +163,7 @@ def test_a_safetensors_file_of_somebody_else_is_refused(tmp_path):
         ({"config": []}, "does not describe its model as it should"),
         ({"config": {"latent_dim": 3}}, "does not describe its model as it should: 'image_shape'"),
         ({"config": {**DENSE, "image_shape": [8, 8]}}, "latent_dim is one number, image_shape"),
+        ({"training": "long"}, "does not describe its model as it should: the record of the tr"),
         ({"config": {**CONV, "widths": []}}, "this is no vae model: its configuration or"),
         ({"config": {**DENSE, "architecture": "x"}}, "this is no vae model: its configuration or"),
     ],
