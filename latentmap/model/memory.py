@@ -72,13 +72,14 @@ def unseen(
     """
     among = np.arange(len(images))
     if split is not None:
+        images.split(split)  # Refuses one that is empty.
         among = among[images.splits == split]
     held = hold_out_seen(models, images.digests, images.groups, among=among)
     if not len(held):
+        others = "" if images.groups is None else ", or on others of its group"
         raise ImageError(
-            f"of these {len(among)} images there is none that no model was trained on "
-            f"({', '.join(names_of(models))}), nor on others of its group: give other images, or "
-            "leave out --unseen"
+            f"each of these {len(among)} images is one that a model was trained on{others} "
+            f"({', '.join(names_of(models))}): give other images, or leave out --unseen"
         )
     kept = np.setdiff1d(np.arange(len(images)), np.delete(among, held.positions))
     return images.subset(kept), held.left_out

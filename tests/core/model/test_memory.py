@@ -72,9 +72,18 @@ def test_of_a_split_alone_images_are_left_out(images):
     assert sorted(set(images.ids) - set(left.ids)) == sorted(images.ids[test[test % 2 == 0]])
 
 
-def test_when_nothing_is_left_it_says_so(images):
-    with pytest.raises(ImageError, match=r"of these 40 images there is none that no model was tr"):
+def test_when_nothing_is_left_it_says_so(images, tmp_path):
+    said = r"each of these 40 images is one that a model was trained on"
+    with pytest.raises(ImageError, match=said + r" \(one\): give other images, or leave out --un"):
         unseen(images, [knowing(images, range(40))])
+    with pytest.raises(ImageError, match=said + r", or on others of its group \(one\): give"):
+        unseen(grouped(tmp_path), [knowing(images, range(40))])
+
+
+def test_a_split_without_images_is_called_so(images):
+    few = images.subset(np.flatnonzero(images.splits == "train"))
+    with pytest.raises(ImageError, match=r"the split 'test' of the \d+ images of .* is empty"):
+        unseen(few, [knowing(images, [0])], split="test")
 
 
 def test_a_copy_of_a_seen_image_was_seen(tmp_path):
