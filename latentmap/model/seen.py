@@ -43,7 +43,7 @@ class SeenImages:
     def of(cls, digests: np.ndarray) -> SeenImages:
         """The filter of some images; what is not known (all zeros) is not in it."""
         known = digests[digests.any(axis=1)]
-        buckets = max(1, len(np.unique(known, axis=0)) // _PER_BUCKET)
+        buckets = max(1, -(-len(np.unique(known, axis=0)) // _PER_BUCKET))  # At most so full.
         keys = np.unique(_keys(known, buckets))
         counts = np.bincount(keys >> 16, minlength=buckets)
         return cls(counts.astype(np.uint8), (keys & 0xFFFF).astype(np.uint16))

@@ -24,6 +24,12 @@ def test_fewer_than_one_in_ten_thousand_others_is_taken_for_one():
     assert abs(int(filter.contains(others).sum()) - 92) < 29
 
 
+@pytest.mark.parametrize("n", [6, 11, 35])
+def test_of_few_images_no_more_others_are_taken_for_one(n):
+    found = SeenImages.of(digests(n)).contains(digests(1_000_000, seed=1))
+    assert found.sum() < 92 + 29
+
+
 def test_it_takes_eighteen_bits_an_image_or_fewer():
     filter = SeenImages.of(digests(60_000))
     size = sum(tensor.nbytes for tensor in filter.to_tensors().values())
