@@ -102,7 +102,7 @@ def far_from_prior(name: str, training: Mapping[str, Any]) -> str | None:
     """A line for somebody who samples a VAE whose codes of images are far from its prior, by the
     figures in its training record; None where they are not, or the record has none.
     """
-    said = training.get(AGGREGATE)
+    said: Any = training.get(AGGREGATE)
     try:
         divergence, removable = float(said["divergence"]), float(said["removable"])
     except (KeyError, TypeError, ValueError):
