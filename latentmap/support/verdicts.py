@@ -34,8 +34,12 @@ class StrategyPoint:
     built: Mapping[str, float]
 
     def verdict(self, figure: str = "r2") -> str:
-        """``better`` or ``worse`` than random images, or ``no difference shown``."""
+        """``better`` or ``worse`` than random images, or ``no difference shown``; ``not defined``
+        where the figure is not.
+        """
         gain: Estimate = getattr(self, f"{figure}_gain")
+        if not math.isfinite(gain.value):
+            return "not defined"
         return "better" if gain.low > 0 else "worse" if gain.high < 0 else "no difference shown"
 
     def to_json(self) -> dict[str, Any]:
@@ -99,6 +103,9 @@ class SupportComparison(Shown):
         lines = [self._summary(strategy) for strategy in rivals]
         for size in self.sizes:
             best = self.best(size)
+            if not math.isfinite(best.r2.value):
+                lines.append(f"at {size}: R2 is not defined")
+                continue
             if "sectors" in rivals and best.strategy != "sectors":
                 lines.append(self._against_random(self.point("sectors", size)))
             if best.strategy == "random":
@@ -133,7 +140,7 @@ class SupportComparison(Shown):
             said = [f"{words} at {', '.join(at)}" for words, at in found.items() if at]
             if said:
                 parts.append(f"{title} {', '.join(said)}")
-        return f"{strategy} against as many random images: {'; '.join(parts)}"
+        return f"{strategy} against as many random images: {'; '.join(parts) or 'not defined'}"
 
     def _against_random(self, point: StrategyPoint) -> str:
         other = self.point("random", point.size)

@@ -210,6 +210,19 @@ def test_the_answer_in_words_follows_the_intervals():
     assert (one["r2_gain_low"], one["r2_verdict"]) == (0.02, "better")
 
 
+def test_of_codes_that_do_not_vary_nothing_is_said_to_be_better_or_worse():
+    found = by_hand()
+    nothing = Estimate(np.nan, np.nan, np.nan)
+    points = [replace(one, r2=nothing, r2_gain=nothing) for one in found.points]
+    assert replace(found, points=points).verdicts() == [
+        "sectors against as many random images: not defined",
+        "kmeans against as many random images: not defined",
+        "at 64: R2 is not defined",
+        "at 128: R2 is not defined",
+    ]
+    assert found.to_json()["points"][1]["efficiency_verdict"] == "not defined"
+
+
 def test_the_figure_leaves_out_an_efficiency_that_is_not_defined(tmp_path):
     from PIL import Image
 
