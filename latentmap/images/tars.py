@@ -23,15 +23,13 @@ from latentmap.errors import ImageError
 from latentmap.images.archives import ArchiveImages, unique_members
 from latentmap.images.values import ValueRange
 
-_OPENERS: dict[str, Callable[..., Any]] = {
-    ".tar.gz": gzip.open,
-    ".tgz": gzip.open,
-    ".tar.bz2": bz2.open,
-    ".tbz2": bz2.open,
-    ".tar.xz": lzma.open,
-    ".txz": lzma.open,
+SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+# What compressed files begin with, whatever their names say.
+_OPENERS: dict[bytes, Callable[..., Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
 }
-SUFFIXES = (".tar", *_OPENERS)
 _BLOCK = 1 << 20
 _DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError)
 
@@ -41,7 +39,7 @@ class TarImages(ArchiveImages[tarfile.TarInfo]):
 
     def __init__(self, path: Path, value_range: ValueRange | None = None) -> None:
         try:
-            file = path.open("rb") if path.suffix.lower() == ".tar" else _decompressed(path)
+            file = _opened(path)
             with file, tarfile.open(fileobj=file, mode="r:") as archive:
                 found = [m for m in archive if m.type in tarfile.REGULAR_TYPES and not m.issparse()]
                 descriptor = os.dup(file.fileno())
@@ -70,9 +68,18 @@ def is_tar(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
-def _decompressed(path: Path) -> Any:
-    name = path.name.lower()
-    opener = next(opener for suffix, opener in _OPENERS.items() if name.endswith(suffix))
+def _opened(path: Path) -> Any:
+    file = path.open("rb")
+    head = file.read(max(map(len, _OPENERS)))
+    file.seek(0)
+    for magic, opener in _OPENERS.items():
+        if head.startswith(magic):
+            file.close()
+            return _decompressed(path, opener)
+    return file
+
+
+def _decompressed(path: Path, opener: Callable[..., Any]) -> Any:
     folder = tempfile.gettempdir()
     room = shutil.disk_usage(folder).free // 2
     file = tempfile.TemporaryFile()

@@ -59,6 +59,12 @@ def test_a_tar_gives_what_its_folder_gives(tmp_path, suffix):
     assert batch.images[0][:, 0, 0, 0].tolist() == [200, 100]
 
 
+@pytest.mark.parametrize(("suffix", "mode"), [("tar", "w:gz"), ("tar.gz", "w"), ("tgz", "w:xz")])
+def test_how_a_tar_is_compressed_is_told_by_its_bytes(tmp_path, suffix, mode):
+    path = write_tar(tmp_path / f"faces.{suffix}", FILES, mode=mode)
+    assert open_images(path).ids.tolist() == ["faces/2.PNG", "faces/10.png"]
+
+
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_long_names_of_every_form_are_read(tmp_path, form):
     name = "/".join(["folder"] * (12 if form == tarfile.USTAR_FORMAT else 60)) + "/ü.png"
