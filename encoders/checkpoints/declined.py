@@ -20,6 +20,7 @@ _GRID = "its codes are grids of features, for which there is no adapter here"
 _TRANSLATES = "it makes images of images, and not of codes"
 _CLASSES = "its images depend on a class in every layer, and there is no adapter for it here"
 _NO_IMAGES = "it makes no images"
+_DECODER = re.compile(r"(?:^|[./])(?:decoder|generator|netG)[./]", re.MULTILINE)
 _NO_ADAPTER = (
     "there is no adapter for it here: one has some twenty lines, as 'Bring your own model' in the "
     "documentation shows"
@@ -216,10 +217,13 @@ DECLINED = (
 def declined_kind(names: Iterable[str]) -> Declined | None:
     """The kind of network in the table that has tensors of these names; None where there is none.
 
-    Modules around a network, whose names stand before those of its tensors, hide nothing.
+    Modules around a network, whose names stand before those of its tensors, hide nothing. What has
+    a decoder makes images, whatever network stands in its encoder or in its loss.
     """
     lines = "\n".join(names)
-    return next((row for row in DECLINED if all(_found(sign, lines) for sign in row.signs)), None)
+    decodes = _DECODER.search(lines) is not None
+    rows = (row for row in DECLINED if not (decodes and row.reason == _NO_IMAGES))
+    return next((row for row in rows if all(_found(sign, lines) for sign in row.signs)), None)
 
 
 def _found(sign: str, lines: str) -> bool:

@@ -198,6 +198,13 @@ def test_a_network_beside_a_generator_that_can_be_imported_does_not_hinder(tmp_p
     assert recognised.networks[0].kind == "StyleGAN2 generator"
 
 
+def test_what_has_a_decoder_makes_images_whatever_is_in_its_encoder_or_its_loss():
+    for kind in ("LPIPS network", "classifier (ResNet)", "CLIP model"):
+        names = [f"model.{name}" for name in NAMES[kind].split()]
+        assert declined_kind(names).kind == kind
+        assert declined_kind([*names, "model.decoder.0.weight"]) is None
+
+
 def test_the_article_is_that_of_the_kind():
     for kind, article in [
         ("EG3D g", "an"),
