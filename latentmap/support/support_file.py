@@ -15,7 +15,7 @@ import numpy as np
 
 from latentmap.codes import pack_ids, unpack_ids
 from latentmap.errors import SupportError
-from latentmap.files import create_hdf5, replace_atomic
+from latentmap.files import create_hdf5, file_kind, replace_atomic
 
 _FORMAT = "latentmap-support"
 _SCHEMA = 1
@@ -77,6 +77,9 @@ def read_support(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if not path.is_file():
         raise SupportError(f"there is no file {path}: make one with `latentmap support build`")
     try:
+        kind = file_kind(path)
+        if kind is not None and kind.broken:
+            raise ValueError(f"it is {kind.what}: {kind.advice}")
         # Our own handle: HDF5 never looks at other files then, wherever names in it point.
         with path.open("rb") as raw, h5py.File(raw, "r") as hdf5:
             file: Any = hdf5

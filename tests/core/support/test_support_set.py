@@ -144,6 +144,11 @@ def test_other_files_are_refused(tmp_path, support):
     (tmp_path / "text.h5").write_text("not HDF5")
     with pytest.raises(SupportError, match=r"text.h5 cannot be read as a support set"):
         SupportSet.load(tmp_path / "text.h5")
+    (tmp_path / "page.h5").write_text("<!DOCTYPE html><title>Sign in</title>")
+    with pytest.raises(
+        SupportError, match=r"page.h5 cannot be read .*it is a web page \('Sign in'"
+    ):
+        SupportSet.load(tmp_path / "page.h5")
     with h5py.File(tmp_path / "codes.h5", "w") as file:
         file.attrs["format"] = "latentmap-codes"
     with pytest.raises(SupportError, match="it says that it is something else"):
