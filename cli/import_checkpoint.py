@@ -71,7 +71,7 @@ def import_command(
     if tensors and not inspect:
         raise click.UsageError("--tensors goes with --inspect")
     if out is None:
-        names = [field.name for field in fields(Unsaid)]
+        names = ["frame", "resize", *(field.name for field in fields(Unsaid))]
         refuse_given(click.get_current_context(), names, "with --inspect")
         checkpoint = inspect_checkpoint(file)
         if as_json:

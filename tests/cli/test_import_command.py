@@ -214,6 +214,8 @@ def test_a_network_that_cannot_be_imported_is_described_and_declined_by_name(wor
 def test_wrong_usage(pickled):
     no_effect = run("import", pickled, "--inspect", "--fused-scale", "all", code=2)
     assert "--fused-scale has no effect with --inspect" in no_effect.stderr
+    no_frame = run("import", pickled, "--inspect", "--frame", "celeba", code=2)
+    assert "--frame has no effect with --inspect" in no_frame.stderr
     for epsilon in ("0", "1", "nan"):
         words = ["--out", "x.safetensors", "--instance-norm-epsilon", epsilon]
         run("import", pickled, *words, code=2)
