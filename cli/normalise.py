@@ -51,8 +51,8 @@ def normalise(
     warn_skipped(made.skipped)
     if made.own_images is False:
         warn(
-            f"{model} was trained on other images than these {len(images)} (by its record): over "
-            "those, the law holds as far as they are alike"
+            f"these {len(images)} images are not exactly those that {model} was trained on (by its "
+            "record): over those, the law holds as far as they are alike"
         )
     if as_json:
         print_json({"model": str(out), **made.to_json()})

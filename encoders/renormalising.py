@@ -19,6 +19,8 @@ from latentmap.model import Model
 from latentmap.progress import Progress
 
 _BATCH = 256
+# What a training record says that was measured on the model before, such as its random images.
+_OF_THE_MODEL = ("held_out",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +28,8 @@ class Normalised:
     """A model that was normalised, the figures of its aggregate posterior ``before`` and ``after``,
     and the largest difference of a pixel between the reconstructions of some images by the two.
 
-    ``own_images`` is whether it was done over the images that the model was trained on, None where
-    its file does not say.
+    ``own_images`` is whether it was done over all images that the model was trained on and no
+    others, None where its file does not say.
     """
 
     model: Model
@@ -86,6 +88,7 @@ def normalise_file(
     other.name = out.stem
     training = read_header(path).training
     own = training["data"] == images.fingerprint if "data" in training else None
+    training = {name: value for name, value in training.items() if name not in _OF_THE_MODEL}
     said = {**training, **figures, "normalised_on": images.fingerprint}
     save_model(other, out, training=said, half=half)
     shown = next(batches())

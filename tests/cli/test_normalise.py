@@ -68,7 +68,7 @@ def test_other_images_than_those_of_the_training_are_told():
     train("--no-normalise")
     words = ["--data", "digits", "--limit", "100", "--out", "new.safetensors"]
     said = normalise("vae.safetensors", *words).stderr
-    assert "vae.safetensors was trained on other images than these 100" in said
+    assert "these 100 images are not exactly those that vae.safetensors was trained on" in said
 
 
 def test_what_is_no_vae_is_refused(workdir):

@@ -21,6 +21,7 @@ from latentmap.errors import ModelError, OutputError
 from latentmap.images import open_images
 
 CONV = {"architecture": "conv", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [4, 4]}
+SAID = {"data": "other", "held_out": {"own": [0.1, 0.1, 0.1]}}
 DENSE = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [16]}
 BARE = {**DENSE, "widths": []}
 SPLIT = {"image_shape": [3, 8, 8], "latent_dim": 3, "width": 2, "embedding": 8}
@@ -186,7 +187,7 @@ def test_the_checkpoint_stays_as_it_was_trained_whatever_is_made_of_it(tmp_path,
 def test_a_file_is_normalised_and_stays_as_wide_as_it_was(tmp_path, images, half):
     old, new = tmp_path / "old.safetensors", tmp_path / "new.safetensors"
     model = vae("vae", CONV)
-    save_model(halved(model) if half else model, old, training={"data": "other"}, half=half)
+    save_model(halved(model) if half else model, old, training=SAID, half=half)
     made = normalise_file(old, images, new)
     assert is_half(new) == made.half == half
     assert load(new).fingerprint == made.model.fingerprint
@@ -196,6 +197,7 @@ def test_a_file_is_normalised_and_stays_as_wide_as_it_was(tmp_path, images, half
     assert made.largest_difference < (1e-3 if half else 1e-5)
     record = read_header(new).training
     assert record["data"] == "other"
+    assert "held_out" not in record  # What random images were like, which are others now.
     assert record["normalised_on"] == images.fingerprint
     assert record["aggregate"] == made.after
     with pytest.raises(OutputError, match="exists: choose another path"):
