@@ -95,7 +95,7 @@ def object_graph(tree, names, keys) -> bytes:
     """The graph of nested dictionaries of objects; a leaf is the way to a variable, as in ``names``
     (the program's own) and ``keys`` (those in the checkpoint).
     """
-    nodes = []
+    nodes: list[bytes] = []
 
     def add(value, way):
         place = len(nodes)

@@ -139,7 +139,7 @@ def write_keras3(path, models: Models, *, group="layers"):
     with h5py.File(path, "w") as file:
         for number, arrays in enumerate(models.values()):
             model = f"functional_{number}" if number else "functional"
-            made = Counter()
+            made: Counter[str] = Counter()
             for kind, layer in layers_of(arrays):
                 name = f"{kind}_{made[kind]}" if made[kind] else kind
                 made[kind] += 1
