@@ -160,7 +160,13 @@ class EncodedImages(Container):
         black and white are other pictures, with those that the file says they are the same.
         """
         said = self.value_range
-        return b"" if said in (None, own_range(data)) else f"values {said}\n".encode()
+        if said is None:
+            return b""
+        try:
+            same = said == own_range(data)
+        except ImageError:  # Damaged, but still some bytes.
+            same = False
+        return b"" if same else f"values {said}\n".encode()
 
     def render(
         self, index: np.ndarray, views: Sequence[View], outs: Sequence[np.ndarray], scratch: Scratch
