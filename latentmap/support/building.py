@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import Space
+from latentmap.codes import Space, units_of
 from latentmap.errors import SupportError
 from latentmap.images import ImageSource
 from latentmap.model import Model
@@ -83,7 +83,7 @@ def build_support_set(
     ``order_by_gain``. The settings of the set have ``record``, the ids of images that were
     ``skipped``, a ``warning`` where no variable is active, the ``gain`` of these variables, their
     mean ``posterior_variance`` over random images where codes are means of a posterior, and, where
-    the set has two images or more, its ``spread``, see ``measure_spread``.
+    the set has two images or more and the images two units, its ``spread``, see ``measure_spread``.
 
     Raises:
         SupportError: as for ``choose_support_set``, ``order_by_gain`` and ``measure_spread``.
@@ -118,7 +118,7 @@ def build_support_set(
         support = support.with_images(images)
     readable = images.subset(np.flatnonzero(np.isin(images.ids, codes.ids)))
     support = _with_posterior(support, model, readable, seed=seed)
-    if len(support) < 2:
+    if min(len(support), len(np.unique(units_of(readable.digests, readable.groups)))) < 2:
         return support
     return support.with_settings(spread=measure_spread(support, readable, seed=seed).to_json())
 

@@ -1,6 +1,9 @@
 """How far apart images are from each other, with intervals: support sets against random images.
 
-Shapes: ``n`` images; pixels are uint8 ``(n, h, w, c)``.
+Distances are between images of different units (see ``latentmap.codes.units_of``): two images of
+one person say how alike he is to himself.
+
+Shapes: ``n`` images of ``u`` units; pixels are uint8 ``(n, h, w, c)``.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from latentmap.codes import one_of_each, units_of
 from latentmap.errors import SupportError
 from latentmap.images import ImageSource, OnError
 from latentmap.intervals import Estimate, percentiles
-from latentmap.support.finding import read_pixels
+from latentmap.support.finding import find_by_content, read_pixels
 from latentmap.support.support_set import SupportSet
 
 RANDOM_IMAGES = 1000
@@ -25,12 +28,15 @@ _BLOCK = 250  # Bootstrap rounds at a time.
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """Mean squared distances in [0, 1] between the images of all pairs, with 95 % intervals.
+    """Mean squared distances in [0, 1] between images of different units, over all such pairs, with
+    95 % intervals over units; not defined for one unit.
 
-    ``support`` is between all images of a support set, ``one_of_each`` without its fill-up,
-    ``occupied`` between those of them that are members of their sectors; each is None where that is
-    the one before, or fewer than two images. ``random`` is between ``n_random`` random images of
-    the data, without those that were ``skipped``; ``ratio`` is support to random.
+    ``support`` is between the ``n_support`` images of a support set, which are of
+    ``n_support_units`` units (both are 0 where a file of an earlier version does not say);
+    ``one_of_each`` is without its fill-up, ``occupied`` between those of them that are members of
+    their sectors; each is None where that is the one before, or fewer than two images. ``random``
+    is between ``n_random`` random images of the data, each of another unit, without those that were
+    ``skipped``; ``ratio`` is support to random.
     """
 
     support: Estimate
@@ -40,6 +46,8 @@ class Spread:
     ratio: Estimate
     n_random: int
     skipped: tuple[str, ...] = ()
+    n_support: int = 0
+    n_support_units: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """All figures, each with ``_low`` and ``_high``."""
@@ -50,7 +58,12 @@ class Spread:
             "random_mse": self.random,
             "ratio": self.ratio,
         }
-        result: dict[str, Any] = {"n_random": self.n_random, "skipped": list(self.skipped)}
+        result: dict[str, Any] = {
+            "n_support": self.n_support,
+            "n_support_units": self.n_support_units,
+            "n_random": self.n_random,
+            "skipped": list(self.skipped),
+        }
         for name, estimate in named.items():
             names = (name, f"{name}_low", f"{name}_high")
             result |= dict.fromkeys(names) if estimate is None else estimate.to_json(name)
@@ -75,6 +88,9 @@ class Spread:
             Estimate.from_json(record, "ratio"),
             int(record["n_random"]),
             tuple(record.get("skipped", ())),
+            # Files of earlier versions do not say these.
+            int(record.get("n_support", 0)),
+            int(record.get("n_support_units", 0)),
         )
 
 
@@ -84,18 +100,21 @@ def measure_spread(
     """The distances between the images of a support set, and between 1,000 random ones of the data,
     as its model sees them. ``on_error`` is about the random ones.
 
+    Images are of one unit where they have one content, or one of the groups of ``images``.
+
     Raises:
-        SupportError: the data set lacks images of the support set, or they cannot be read; or one
-            of both has fewer than two.
+        SupportError: the data set lacks images of the support set, or they cannot be read; or the
+            set has fewer than two images, or the data fewer than two units.
         ImageError: a random image cannot be read and ``on_error`` is ``stop``.
     """
-    _check_number(len(support), len(images))
+    units = units_of(images.digests, images.groups)
+    # One of each: copies, and images of one group, do not show how far apart the data is.
+    candidates = one_of_each(units, seed=seed)
+    _check_number(len(support), len(candidates))
     # The set may hold its images; that these are of the same data is to be seen all the same.
     support.select_in(images)
     pixels = support.images if support.images is not None else support.pixels_in(images)
     generator = np.random.default_rng(seed)
-    # No copies, of which a support set has none either: they are at no distance.
-    candidates = one_of_each(units_of(images.digests), seed=seed)
     n = min(RANDOM_IMAGES, len(candidates))
     drawn = candidates[generator.choice(len(candidates), n, replace=False)]
     some, skipped = read_pixels(
@@ -103,13 +122,16 @@ def measure_spread(
     )
     _check_number(len(support), len(some))
     distances = pair_distances(pixels)
-    all_mean, all_rounds = _mean_with_rounds(distances, seed=seed)
-    random_mean, random_rounds = _mean_with_rounds(pair_distances(some), seed=seed + 1)
+    mine = units[find_by_content(images, support.digests)[0]]
+    all_mean, all_rounds = _mean_with_rounds(distances, mine, seed=seed)
+    random_mean, random_rounds = _mean_with_rounds(
+        pair_distances(some), np.arange(len(some)), seed=seed + 1
+    )
 
     def of_part(kept: np.ndarray) -> Estimate | None:
         if kept.all() or kept.sum() < 2:
             return None
-        return mean_pair_distance(distances[np.ix_(kept, kept)], seed=seed)
+        return mean_pair_distance(distances[np.ix_(kept, kept)], mine[kept], seed=seed)
 
     # Images that are all alike have no distance that others could be compared with.
     ratio = all_mean / random_mean if random_mean > 0 else math.nan
@@ -123,6 +145,8 @@ def measure_spread(
         Estimate(ratio, *percentiles(ratios)),
         len(some),
         skipped,
+        len(support),
+        len(np.unique(mine)),
     )
 
 
@@ -130,7 +154,8 @@ def _check_number(members: int, images: int) -> None:
     if min(members, images) < 2:
         raise SupportError(
             f"a distance needs two images, but there are {members} in the support set and {images} "
-            "in the data that can be read: give more images"
+            "in the data that can be read, copies and images of one group being one: give more "
+            "images"
         )
 
 
@@ -146,26 +171,52 @@ def pair_distances(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(distances)
 
 
-def mean_pair_distance(distances: np.ndarray, *, seed: int = 0) -> Estimate:
-    """The mean over all pairs of two different images of ``distances`` ``(n, n)``.
+def mean_pair_distance(
+    distances: np.ndarray, units: np.ndarray | None = None, *, seed: int = 0
+) -> Estimate:
+    """The mean of ``distances`` ``(n, n)`` over all pairs of images of two different ``units``
+    ``(n,)``, without which each image is one; not defined for one unit.
 
-    The interval is a bootstrap over images, not over pairs, which share images: an image that is
-    drawn twice counts twice in the pairs with others, and makes none with itself.
+    The interval is a bootstrap over units, not over pairs, which share images: a unit that is drawn
+    twice counts twice in the pairs with others, and makes none with itself.
     """
-    mean, rounds = _mean_with_rounds(distances, seed=seed)
+    each = np.arange(len(distances)) if units is None else units
+    mean, rounds = _mean_with_rounds(distances, each, seed=seed)
     return Estimate(mean, *percentiles(rounds))
 
 
-def _mean_with_rounds(distances: np.ndarray, *, seed: int) -> tuple[float, np.ndarray]:
-    n = len(distances)
+def _mean_with_rounds(
+    distances: np.ndarray, units: np.ndarray, *, seed: int
+) -> tuple[float, np.ndarray]:
+    sums, sizes = _between(distances, units)
+    u = len(sizes)
     generator = np.random.default_rng(seed)
     rounds = []
     for start in range(0, _BOOTSTRAP, _BLOCK):
         k = min(_BLOCK, _BOOTSTRAP - start)
-        drawn = generator.integers(0, n, (k, n)) + n * np.arange(k)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=k * n).reshape(k, n).astype(np.float64)
-        pairs = n * n - np.square(counts).sum(axis=1)
-        total = ((counts @ distances) * counts).sum(axis=1)
-        # A round that drew one image only has no pair.
+        drawn = generator.integers(0, u, (k, u)) + u * np.arange(k)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=k * u).reshape(k, u).astype(np.float64)
+        images = counts * sizes
+        pairs = np.square(images.sum(axis=1)) - np.square(images).sum(axis=1)
+        total = ((counts @ sums) * counts).sum(axis=1)
+        # A round that drew one unit only has no pair.
         rounds.append(np.divide(total, pairs, out=np.full(k, np.nan), where=pairs > 0))
-    return float(distances.sum() / (n * (n - 1))), np.concatenate(rounds)
+    pairs_of_all = sizes.sum() ** 2 - np.square(sizes).sum()
+    mean = float(sums.sum() / pairs_of_all) if pairs_of_all > 0 else math.nan
+    return mean, np.concatenate(rounds)
+
+
+def _between(distances: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sums of distances between the images of two units, ``(u, u)``, 0 of one with itself, and
+    how many images each has, ``(u,)``.
+    """
+    _, numbers = np.unique(units, return_inverse=True)
+    sizes = np.bincount(numbers).astype(np.float64)
+    if len(sizes) == len(units):
+        return distances, sizes
+    order = np.argsort(numbers, kind="stable")
+    starts = np.cumsum(sizes, dtype=np.int64) - sizes.astype(np.int64)
+    rows = np.add.reduceat(distances[order], starts, axis=0)
+    sums: np.ndarray = np.add.reduceat(rows[:, order], starts, axis=1)
+    np.fill_diagonal(sums, 0)
+    return sums, sizes

@@ -208,7 +208,11 @@ def distances_table(spread: Spread) -> Table:
     ):
         if one is not None:
             rows.append(Row([title, Measure.of(one), None]))
-    return Table("Distances between images", columns, rows, "Pixels are in [0, 1].")
+    note = "Pixels are in [0, 1]."
+    if spread.n_support_units < spread.n_support:
+        of = images_in_words(spread.n_support, spread.n_support_units)
+        note += f" Pairs of one group are left out: the set has {of}."
+    return Table("Distances between images", columns, rows, note)
 
 
 def strategies_table(compared: SupportComparison) -> Table:

@@ -12,6 +12,7 @@ from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
 from latentmap.support import ChoiceOptions, SupportSet, choose_support_set
 from latentmap.support.spread import Spread, mean_pair_distance, measure_spread, pair_distances
+from latentmap.support.tables import distances_table
 
 
 def random_pixels(n, seed=0):
@@ -40,6 +41,31 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
         _, low, high = mean_pair_distance(pair_distances(pixels), seed=seed)
         hits += low <= 2 * (256**2 - 1) / 12 / 255**2 <= high
     assert 0.88 <= hits / 200 <= 0.99
+
+
+def test_pairs_of_one_unit_do_not_count():
+    x = random_pixels(9).reshape(9, -1) / 255
+    units = np.array([3, 0, 3, 1, 0, 0, 2, 1, 3])
+    pairs = [
+        ((x[i] - x[j]) ** 2).mean() for i in range(9) for j in range(i) if units[i] != units[j]
+    ]
+    distances = pair_distances(random_pixels(9))
+    estimate = mean_pair_distance(distances, units, seed=0)
+    assert estimate.value == pytest.approx(np.mean(pairs), rel=1e-5)
+    assert np.isnan(mean_pair_distance(distances, np.zeros(9), seed=0)).all()
+    # Each its own: as without units.
+    assert mean_pair_distance(distances, np.arange(9)[::-1]) == mean_pair_distance(distances)
+
+
+def test_the_interval_over_units_holds_the_truth_as_often_as_it_says():
+    # 30 persons of four all but equal images: over images it held the truth 125 times.
+    hits = 0
+    for seed in range(200):
+        pixels = np.random.default_rng(seed).integers(0, 256, (30, 1, 2, 1), dtype=np.uint8)
+        distances = pair_distances(np.repeat(pixels, 4, axis=0))
+        _, low, high = mean_pair_distance(distances, np.arange(30).repeat(4), seed=seed)
+        hits += low <= 2 * (256**2 - 1) / 12 / 255**2 <= high
+    assert 0.86 <= hits / 200 <= 0.99
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +100,24 @@ def test_a_support_set_is_compared_with_random_images(built):
         mean_pair_distance(pair_distances(own), seed=0)[0]
     )
     assert spread.n_random == 300
+
+
+def test_images_of_a_group_are_one_unit(built):
+    support, images = built
+    grouped = images.subset(np.arange(300))
+    grouped.groups = np.array([f"{number // 10}" for number in range(300)])
+    spread = measure_spread(support, grouped, seed=0)
+    units = np.array([int(name) // 10 for name in support.ids])
+    distances = pair_distances(random_pixels(300)[[int(name) for name in support.ids]])
+    assert spread.support == mean_pair_distance(distances, units, seed=0)
+    n_units = len(set(units.tolist()))
+    assert (spread.n_random, spread.n_support, spread.n_support_units) == (30, 12, n_units)
+    assert n_units < 12
+    assert f"the set has 12 images of {n_units} groups" in distances_table(spread).note
+    assert Spread.from_json(spread.to_json()).to_json() == spread.to_json()
+    grouped.groups = np.array(["one"] * 300)
+    with pytest.raises(SupportError, match=r"and 1 in the data .* images of one group being one"):
+        measure_spread(support, grouped, seed=0)
 
 
 def test_images_that_are_in_the_set_are_not_read_again(built, monkeypatch):
