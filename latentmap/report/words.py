@@ -56,8 +56,17 @@ def images_in_words(n: int, n_units: int, what: str = "images") -> str:
         >>> images_in_words(1499, 812), images_in_words(966, 966, "others"), images_in_words(3, 1)
         ('1,499 images of 812 groups', '966 others', '3 images of 1 group')
     """
-    groups = f"{n_units:,} group{'' if n_units == 1 else 's'}"
-    return f"{n:,} {what}" + (f" of {groups}" if n_units < n else "")
+    return f"{n:,} {what}" + (f" of {groups_in_words(n_units)}" if n_units < n else "")
+
+
+def groups_in_words(n_units: int) -> str:
+    """So many groups, copies being one.
+
+    Example:
+        >>> groups_in_words(812), groups_in_words(1)
+        ('812 groups', '1 group')
+    """
+    return f"{n_units:,} group{'' if n_units == 1 else 's'}"
 
 
 def intervals_in_words(n_units: int) -> str:

@@ -12,10 +12,12 @@ from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Space, units_of
 from latentmap.errors import SupportError
 from latentmap.images import ImageSource
+from latentmap.images.finding import groups_of
 from latentmap.model import Model
 from latentmap.relocation.relocating import posterior_noise
 from latentmap.support.activity import inactivity_of
 from latentmap.support.centers import check_center
+from latentmap.support.occupancy import count_units
 from latentmap.support.ordering import OrderOptions, order_by_gain
 from latentmap.support.sectors import check_count, check_variables
 from latentmap.support.selection import ChoiceOptions, choose_support_set
@@ -113,12 +115,14 @@ def build_support_set(
         made_by["confidence"] = found.confidence
     with coder.stage("choosing") as progress:
         support = choose_support_set(codes, variables, options, seed=seed, progress=progress)
+    units = units_of(codes.digests, groups_of(images, codes.ids))
+    support = count_units(support, codes, units, seed=seed)
     support = support.with_settings(**made_by)
     if options.with_images:
         support = support.with_images(images)
     readable = images.subset(np.flatnonzero(np.isin(images.ids, codes.ids)))
     support = _with_posterior(support, model, readable, seed=seed)
-    if min(len(support), len(np.unique(units_of(readable.digests, readable.groups)))) < 2:
+    if min(len(support), support.n_units) < 2:
         return support
     return support.with_settings(spread=measure_spread(support, readable, seed=seed).to_json())
 

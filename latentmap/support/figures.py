@@ -120,4 +120,5 @@ def _describe(occupancy: Occupancy) -> str:
     )
     if occupancy.test is None:
         return text
-    return f"{text}; chi-square / null {occupancy.test.excess:.3g}, {occupancy.test.p_text}"
+    text += f"; chi-square / null {occupancy.test.excess:.3g}, {occupancy.test.p_text}"
+    return f"{text}; {occupancy.tested}" if occupancy.tested else text

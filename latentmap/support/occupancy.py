@@ -1,18 +1,25 @@
 """Whether codes fill the sectors as their prior would: the counts beside what it expects.
 
-Shapes: ``n`` images, ``k`` leading variables, ``2^k`` sectors, ``b`` resamplings (499).
+The test is of independent codes: where several images are of one unit (see
+``latentmap.codes.units_of``), it is of one random image of each.
+
+Shapes: ``n`` images of ``u`` units, ``k`` leading variables, ``2^k`` sectors, ``b`` resamplings
+(499).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from latentmap.support.sectors import members_at
+from latentmap.codes import Codes, one_of_each
+from latentmap.report.words import groups_in_words
+from latentmap.support.centers import centers_of, scales_of
+from latentmap.support.sectors import leading_values, members_at
 from latentmap.support.support_set import SupportSet
 
 RESAMPLINGS = 499
@@ -108,15 +115,24 @@ class ChiSquare:
 @dataclass(frozen=True, eq=False)
 class Occupancy:
     """The members of every sector at a threshold, and what is expected by the ``reference``, the
-    same number for every sector. ``test`` is None where too few members are expected for one.
+    same number for every sector. ``test`` is of one image of each of ``n_units`` units, and None
+    where too few members are expected for one.
     """
 
     threshold: float
     counts: np.ndarray
     expected: float
     n: int
+    n_units: int
     reference: Reference
     test: ChiSquare | None
+
+    @property
+    def tested(self) -> str:
+        """For people, which images the test is of; nothing where it is of all."""
+        if self.n_units >= self.n:
+            return ""
+        return f"the test is of one random image of each of {groups_in_words(self.n_units)}"
 
     def to_json(self) -> dict[str, Any]:
         """Counts, expectation and test."""
@@ -127,6 +143,7 @@ class Occupancy:
             "members": int(self.counts.sum()),
             "expected": self.expected,
             "n": self.n,
+            "n_units": self.n_units,
             "reference": self.reference.name,
             "chi_square": None if self.test is None else self.test.to_json(),
         }
@@ -138,30 +155,57 @@ def occupancies_of(support: SupportSet) -> list[Occupancy]:
     """
     counts = {support.threshold: support.occupancy}
     counts.setdefault(0.0, support.orthants)
-    reference, n = Reference.of(support), support.n_candidates
-    null = _null_statistics(reference, n, tuple(counts))
+    judged = counts
+    if support.unit_occupancy is not None and support.unit_orthants is not None:
+        judged = {support.threshold: support.unit_occupancy}
+        judged.setdefault(0.0, support.unit_orthants)
+    reference, n, n_units = Reference.of(support), support.n_candidates, support.n_units
+    null = _null_statistics(reference, n_units, tuple(counts))
     return [
-        _compare(counts[threshold], threshold, n, reference, statistics)
+        Occupancy(
+            threshold,
+            counts[threshold],
+            n * reference.share(threshold),
+            n,
+            n_units,
+            reference,
+            _test(judged[threshold], reference.share(threshold), n_units, statistics),
+        )
         for threshold, statistics in zip(counts, null, strict=True)
     ]
 
 
-def _compare(
-    counts: np.ndarray, threshold: float, n: int, reference: Reference, null: np.ndarray
-) -> Occupancy:
-    expected, starts = _cells(reference.share(threshold), n, len(counts))
-    test = None
-    if len(null):
-        statistic = float(pearson(_with_outside(counts, n), expected, starts))
-        as_far = int((null >= statistic).sum())
-        test = ChiSquare(
-            statistic,
-            float(null.mean()),
-            (1 + as_far) / (1 + len(null)),
-            len(starts),
-            len(null),
-        )
-    return Occupancy(threshold, counts, float(expected[-1]), n, reference, test)
+def count_units(
+    support: SupportSet, codes: Codes, units: np.ndarray, *, seed: int = 0
+) -> SupportSet:
+    """A support set of some ``codes`` with the counts of one random image of each of the ``units``
+    ``(n,)``, on which the test is; as it was where no candidate shares its unit.
+
+    The sectors are about the center of these images, and in their unit, as in a resampling.
+    """
+    judged = codes.take(one_of_each(units, seed=seed))
+    variables = support.settings["variables"]
+    if len(judged) == support.n_candidates or not variables:
+        return replace(support, n_units=len(judged))
+    values = leading_values(judged, variables)
+    center = centers_of(support.space, values.mean(axis=0), center=support.settings["centered_on"])
+    unit = scales_of(support.space, values.var(axis=0))
+    # Few images can be all alike along a variable, and then they are at its center.
+    coordinates = (values - center) / np.where(unit > 0, unit, 1.0)
+    occupancy, orthants = members_at(coordinates, [support.threshold, 0])
+    return replace(support, n_units=len(judged), unit_occupancy=occupancy, unit_orthants=orthants)
+
+
+def _test(counts: np.ndarray, share: float, n: int, null: np.ndarray) -> ChiSquare | None:
+    """The counts of ``n`` independent codes against the statistics ``null`` of resamplings."""
+    if not len(null):
+        return None
+    expected, starts = _cells(share, n, len(counts))
+    statistic = float(pearson(_with_outside(counts, n), expected, starts))
+    as_far = int((null >= statistic).sum())
+    return ChiSquare(
+        statistic, float(null.mean()), (1 + as_far) / (1 + len(null)), len(starts), len(null)
+    )
 
 
 # The table, the figure and the page of one set ask for the same.

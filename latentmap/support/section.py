@@ -35,7 +35,7 @@ def support_section(
     """
     settings = support.settings
     text = [
-        f"{len(support)} images of {support.n_candidates:,}, far apart in {support.space}, by the "
+        f"{len(support)} images of {support.candidates}, far apart in {support.space}, by the "
         f"strategy {settings['strategy']}."
     ]
     blocks: list[Block] = []

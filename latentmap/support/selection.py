@@ -190,6 +190,7 @@ def _set_of(
         member_digests=candidates.digests[inside],
         member_sectors=sector_numbers(coordinates[inside]),
         n_candidates=len(candidates),
+        n_units=len(candidates),
     )
 
 

@@ -18,6 +18,7 @@ from latentmap.codes import one_of_each, units_of
 from latentmap.errors import SupportError
 from latentmap.images import ImageSource, OnError
 from latentmap.intervals import Estimate, percentiles
+from latentmap.report.words import images_in_words
 from latentmap.support.finding import find_by_content, read_pixels
 from latentmap.support.support_set import SupportSet
 
@@ -48,6 +49,14 @@ class Spread:
     skipped: tuple[str, ...] = ()
     n_support: int = 0
     n_support_units: int = 0
+
+    @property
+    def left_out(self) -> str:
+        """For people, which pairs are left out; nothing where none is."""
+        if self.n_support_units >= self.n_support:
+            return ""
+        of = images_in_words(self.n_support, self.n_support_units)
+        return f" Pairs of one group are left out: the set has {of}."
 
     def to_json(self) -> dict[str, Any]:
         """All figures, each with ``_low`` and ``_high``."""

@@ -33,11 +33,15 @@ _TYPES = {
     "member_ids": ("S", 1),
     "member_digests": ("|u1", 2),
     "member_sectors": ("<i8", 1),
+    "unit_occupancy": ("<i8", 1),
+    "unit_orthants": ("<i8", 1),
     "images": ("|u1", 4),
     "record": ("|u1", 1),
 }
+# They may be None, or unknown to the version that wrote the file.
+MAYBE = ("unit_occupancy", "unit_orthants", "images")
 # An array without any row would have no place in the file.
-_OPTIONAL = ("member_ids", "member_digests", "member_sectors", "images")
+_OPTIONAL = ("member_ids", "member_digests", "member_sectors", *MAYBE)
 
 
 def write_support(path: Path, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
@@ -69,7 +73,8 @@ def holds_support(path: Path) -> bool:
 
 
 def read_support(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The arrays of a support set, by name, and its record; ``images`` is None without pixels.
+    """The arrays of a support set, by name, and its record; ``images`` is None without pixels, and
+    so are the counts of units where the file has none.
 
     Raises:
         SupportError: the file is missing, cut off, or holds no support set.
@@ -101,7 +106,8 @@ def read_support(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             arrays[name] = unpack_ids(arrays[name])
         for name in ("relaxed", "filled"):
             arrays[name] = arrays[name] != 0
-        arrays.setdefault("images", None)
+        for name in MAYBE:
+            arrays.setdefault(name, None)
         _check(arrays)
         if not isinstance(record, dict):
             raise ValueError("its record is no object")
@@ -134,6 +140,11 @@ def _check(arrays: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} has {len(arrays[name])} rows for {n} images")
     if arrays["digests"].shape[1] != 16 or len(arrays["orthants"]) != sectors:
         raise ValueError("digests or counts have another shape")
+    of_units = [arrays["unit_occupancy"], arrays["unit_orthants"]]
+    if any(one is not None for one in of_units) and not all(
+        one is not None and len(one) == sectors for one in of_units
+    ):
+        raise ValueError("the counts of units have another shape")
     of_members = arrays["member_sectors"]
     if len(of_members) != len(arrays["member_ids"]):
         raise ValueError("members have another number of sectors")

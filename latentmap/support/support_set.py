@@ -17,9 +17,10 @@ from latentmap.errors import SupportError
 from latentmap.frames import Frame
 from latentmap.images import ImageSource, View
 from latentmap.report import Shown, Table
+from latentmap.report.words import groups_in_words
 from latentmap.support.finding import find_by_content, read_pixels
 from latentmap.support.sectors import Sectors
-from latentmap.support.support_file import read_support, write_support
+from latentmap.support.support_file import MAYBE, read_support, write_support
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,9 @@ class SupportSet(Shown):
     member of one. ``member_ids`` ``(m,)``, ``member_digests`` ``(m, 16)`` and ``member_sectors``
     ``(m,)`` are all members, chosen or not; none where there are no leading variables.
     ``settings`` say what made the set.
+
+    The candidates are of ``n_units`` units (see ``units_of``). Where these are fewer,
+    ``unit_occupancy`` and ``unit_orthants`` ``(2^k,)`` count one random image of each.
     ``images`` are the pixels as the model sees them, where the file holds them.
     """
 
@@ -57,7 +61,10 @@ class SupportSet(Shown):
     member_ids: np.ndarray
     member_digests: np.ndarray
     member_sectors: np.ndarray
+    n_units: int
     images: np.ndarray | None = None
+    unit_occupancy: np.ndarray | None = None
+    unit_orthants: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -69,7 +76,13 @@ class SupportSet(Shown):
     def summary(self) -> str:
         """How many images of how many, how they were chosen, and in which space."""
         strategy = self.settings["strategy"]
-        return f"{len(self)} images of {self.n_candidates:,}, by {strategy}, in {self.space}"
+        return f"{len(self)} images of {self.candidates}, by {strategy}, in {self.space}"
+
+    @property
+    def candidates(self) -> str:
+        """How many images could be chosen, and of how many groups they are where that is fewer."""
+        groups = f" (of {groups_in_words(self.n_units)})"
+        return f"{self.n_candidates:,}" + groups * (self.n_units < self.n_candidates)
 
     def tables(self) -> list[Table]:
         from latentmap.support.spread import Spread
@@ -118,6 +131,7 @@ class SupportSet(Shown):
             "frame": self.frame.to_json(),
             "n": len(self),
             "n_candidates": self.n_candidates,
+            "n_units": self.n_units,
             "sectors": len(self.occupancy),
             "occupied": int((self.occupancy > 0).sum()),
             "occupancy": self.occupancy.tolist(),
@@ -231,9 +245,11 @@ class SupportSet(Shown):
             "space": asdict(self.space),
             "frame": self.frame.to_json(),
             "n_candidates": self.n_candidates,
+            "n_units": self.n_units,
         }
-        if self.images is not None:
-            arrays["images"] = self.images
+        for name in MAYBE:
+            if (array := getattr(self, name)) is not None:
+                arrays[name] = array
         write_support(Path(path), arrays, record)
 
     @classmethod
@@ -251,6 +267,7 @@ class SupportSet(Shown):
                 frame=Frame.from_json(record["frame"]),
                 settings=_checked(record["settings"]),
                 n_candidates=int(record["n_candidates"]),
+                n_units=int(record.get("n_units", record["n_candidates"])),
             )
         except (LookupError, TypeError, ValueError) as error:
             raise SupportError(

@@ -189,8 +189,9 @@ def occupancies_table(occupancies: Sequence[Occupancy]) -> Table:
         )
         for one in occupancies
     ]
-    note = f"expected of the reference: {occupancies[0].reference.name}"
-    return Table("How full the sectors are", columns, rows, note)
+    first = occupancies[0]
+    notes = [f"expected of the reference: {first.reference.name}", first.tested]
+    return Table("How full the sectors are", columns, rows, "; ".join(filter(None, notes)))
 
 
 def distances_table(spread: Spread) -> Table:
@@ -208,11 +209,9 @@ def distances_table(spread: Spread) -> Table:
     ):
         if one is not None:
             rows.append(Row([title, Measure.of(one), None]))
-    note = "Pixels are in [0, 1]."
-    if spread.n_support_units < spread.n_support:
-        of = images_in_words(spread.n_support, spread.n_support_units)
-        note += f" Pairs of one group are left out: the set has {of}."
-    return Table("Distances between images", columns, rows, note)
+    return Table(
+        "Distances between images", columns, rows, f"Pixels are in [0, 1].{spread.left_out}"
+    )
 
 
 def strategies_table(compared: SupportComparison) -> Table:

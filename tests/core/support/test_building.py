@@ -78,6 +78,22 @@ def test_one_image_has_no_spread(made):
     assert len(support) == 1 and "spread" not in support.settings
 
 
+def test_images_of_a_group_are_one_in_all_figures(made):
+    model, images, cache = made
+    grouped = images.subset(np.arange(len(images)))
+    grouped.groups = np.array([f"person {number % 40}" for number in range(len(images))])
+    options = SupportOptions(variables=(3, 1), size=8)
+    alone, support = (build_support_set(model, one, cache, options) for one in (images, grouped))
+    assert (alone.n_units, support.n_candidates, support.n_units) == (120, 120, 40)
+    assert support.ids.tolist() == alone.ids.tolist()
+    assert support.settings["spread"]["n_random"] == support.unit_orthants.sum() == 40
+    assert [one.n_units for one in occupancies_of(support)] == [40, 40]
+    grouped.groups[:] = "one"
+    one = build_support_set(model, grouped, cache, options)
+    assert one.n_units == 1 and "spread" not in one.settings
+    assert "(of 1 group)" in one.summary
+
+
 def test_what_cannot_be_is_refused_before_any_work(made):
     with pytest.raises(SupportError, match="leave out k, which counts them"):
         SupportOptions(k=1, variables=(0,))

@@ -4,18 +4,29 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from latentmap.codes import Codes, Space
-from latentmap.support import ChoiceOptions, choose_support_set
+from latentmap.codes import Codes, Space, units_of
+from latentmap.support import ChoiceOptions, SupportSet, choose_support_set
 from latentmap.support import occupancy as occupancy_module
-from latentmap.support.occupancy import RESAMPLINGS, cell_starts, occupancies_of, pearson
+from latentmap.support.occupancy import (
+    RESAMPLINGS,
+    cell_starts,
+    count_units,
+    occupancies_of,
+    pearson,
+)
+from latentmap.support.tables import occupancies_table
 
 
-def support_of(vectors, *, kind="z", k=3, threshold=0.5, center="mean", posterior=None):
+def support_of(
+    vectors, *, kind="z", k=3, threshold=0.5, center="mean", posterior=None, groups=None
+):
     vectors = np.asarray(vectors, dtype=np.float32)
     space = Space(kind, vectors.shape[1], "a", "aa")
     codes = Codes.from_array(np.arange(len(vectors)).astype(str), vectors, space=space)
     options = ChoiceOptions(threshold=threshold, size=2**k, center=center)
     support = choose_support_set(codes, range(k), options)
+    if groups is not None:
+        support = count_units(support, codes, units_of(codes.digests, groups))
     if posterior is None:
         return support
     return support.with_settings(posterior_variance=[posterior] * k)
@@ -76,6 +87,45 @@ def test_the_test_rejects_what_is_right_as_seldom_as_it_says(name):
     # 5 of 100 are expected; more than 12 have a chance of one in a thousand.
     assert (values < 0.05).sum(axis=0).max() <= 12
     assert min(stats.kstest(column, "uniform").pvalue for column in values.T) > 0.001
+
+
+@pytest.mark.parametrize("kind", ["w", "z"])
+def test_images_of_one_unit_do_not_reject_what_is_right(kind):
+    # 200 persons of four all but equal images: over all images 31 to 34 of 40 draws are rejected.
+    groups = np.arange(200).repeat(4)
+    values = []
+    for seed in range(40):
+        codes = gaussian(200, seed=seed).repeat(4, axis=0) + 0.01 * gaussian(800, seed=seed)
+        found = occupancies_of(support_of(codes, kind=kind, groups=groups))
+        assert (found[0].n, found[0].n_units) == (800, 200)
+        values.append([one.test.p_value for one in found])
+    # 2 of 40 are expected; more than 7 have a chance of one in a thousand.
+    assert (np.array(values) < 0.05).sum(axis=0).max() <= 7
+
+
+def test_all_images_are_counted_and_one_of_each_unit_is_tested(tmp_path):
+    vectors, groups = gaussian(600), np.arange(600) // 3
+    grouped, alone = support_of(vectors, groups=groups), support_of(vectors)
+    first = occupancies_of(grouped)[0]
+    assert first.counts.tolist() == alone.occupancy.tolist()
+    assert first.expected == pytest.approx(600 * stats.norm.sf(0.5) ** 3)
+    assert first.to_json()["n_units"] == grouped.to_json()["n_units"] == 200
+    assert grouped.unit_orthants.sum() == 200
+    assert occupancies_table([first]).note.endswith("one random image of each of 200 groups")
+    assert "of 600 (of 200 groups), by" in grouped.summary
+    # What was counted is in the file.
+    grouped.save(tmp_path / "s.h5")
+    read = occupancies_of(SupportSet.load(tmp_path / "s.h5"))
+    assert [one.to_json() for one in read] == [one.to_json() for one in occupancies_of(grouped)]
+    # Each its own: as without groups.
+    own = support_of(vectors, groups=np.arange(600))
+    assert own.unit_occupancy is None and own.n_units == 600
+    assert occupancies_of(own)[0].to_json() == occupancies_of(alone)[0].to_json()
+    assert occupancies_table(occupancies_of(own)).note.endswith("standard normal")
+
+
+def test_one_unit_leaves_no_test():
+    assert at_threshold(gaussian(100), kind="w", groups=np.zeros(100)).test is None
 
 
 def test_another_distribution_is_found():

@@ -46,6 +46,17 @@ def test_a_file_gives_the_set_back(tmp_path, support, data):
     assert (read.space, read.frame) == (support.space, support.frame)
 
 
+def test_a_file_of_an_earlier_version_knows_of_no_units(tmp_path, support):
+    support.save(tmp_path / "s.h5")
+    with h5py.File(tmp_path / "s.h5", "r+") as file:
+        record = json.loads(file["record"][...].tobytes())
+        assert record.pop("n_units") == support.n_candidates
+        del file["record"]
+        file["record"] = np.frombuffer(json.dumps(record).encode(), np.uint8)
+    read = SupportSet.load(tmp_path / "s.h5")
+    assert read.n_units == read.n_candidates and read.unit_occupancy is None
+
+
 def test_pixels_are_in_the_file_only_when_they_are_asked_for(tmp_path, support):
     support.save(tmp_path / "s.h5")
     assert SupportSet.load(tmp_path / "s.h5").images is None
@@ -169,6 +180,10 @@ def _replace(name, array):
     return change
 
 
+def _add(name, array):
+    return lambda file: file.create_dataset(name, data=array)
+
+
 def _enormous(file):
     del file["codes"]
     file.create_dataset("codes", shape=(10, 1 << 40), dtype="<f4", chunks=(1, 1024))
@@ -196,6 +211,7 @@ def _newer(file):
         (_replace("digests", np.zeros((10, 8), "|u1")), "digests or counts have another shape"),
         (_replace("member_sectors", np.zeros(3, "<i8")), "members have another number of sectors"),
         (_replace("occupancy", np.zeros(4, "<i8")), "members of sectors are not as many as it cou"),
+        (_add("unit_orthants", np.zeros(4, "<i8")), "counts of units have another shape"),
         (_replace("record", np.frombuffer(b"[1]", "|u1")), "its record is no object"),
         (_replace("record", np.frombuffer(b"{}", "|u1")), "does not say what made its support set"),
         (
