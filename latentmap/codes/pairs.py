@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from latentmap.codes.codes import Codes
-from latentmap.codes.units import is_known
+from latentmap.codes.units import draw_of_units, is_known, units_of
 from latentmap.errors import PairError
 from latentmap.report import Cell, Shown, Table
 
@@ -66,8 +66,11 @@ class Pairs(Shown):
         """``n`` random pairs, none twice, in the order in which they stand; see ``draw``."""
         return self.take(self.draw(n, seed=seed))
 
-    def draw(self, n: int, *, seed: int = 0) -> np.ndarray:
+    def draw(self, n: int, *, groups: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
         """The positions ``(n,)`` of random pairs, none twice, in order.
+
+        A second pair of one unit is drawn after one of each: copies, and pairs of one of the
+        ``groups`` ``(len(self),)``, say nearly the same.
 
         Raises:
             PairError: there are fewer pairs than that.
@@ -77,7 +80,7 @@ class Pairs(Shown):
                 f"{n} random pairs were asked for, but there are {len(self)}: "
                 f"ask for 1 to {len(self)}"
             )
-        return np.sort(np.random.default_rng(seed).permutation(len(self))[:n])
+        return draw_of_units(units_of(self.digests, groups), n, seed=seed)
 
     def blocks(self, size: int = 8192) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """All pairs in order, ``size`` at a time: float32 source ``(k, p)``, target ``(k, q)``."""

@@ -47,6 +47,20 @@ def one_of_each(units: np.ndarray, *, seed: int = 0) -> np.ndarray:
     return np.sort(order[first])
 
 
+def draw_of_units(units: np.ndarray, n: int, *, seed: int = 0) -> np.ndarray:
+    """The positions ``(n,)`` of random images, none twice, in order: of each of the ``units`` one
+    before a second of any, so that ``n`` images are of as many units as there can be.
+    """
+    order = np.random.default_rng(seed).permutation(len(units))
+    # How many images of its unit are before each, in that order.
+    by_unit = np.argsort(units[order], kind="stable")
+    _, starts, numbers = np.unique(units[order][by_unit], return_index=True, return_inverse=True)
+    earlier = np.empty(len(units), dtype=np.int64)
+    earlier[by_unit] = np.arange(len(units)) - starts[numbers]
+    drawn: np.ndarray = np.sort(order[np.argsort(earlier, kind="stable")[:n]])
+    return drawn
+
+
 def contains(digests: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Which of ``wanted`` ``(n, 16)`` are among ``digests``; what is not known is not, ``(n,)``."""
     return np.asarray(np.isin(_whole(wanted), _whole(digests)) & is_known(wanted))

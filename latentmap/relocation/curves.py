@@ -9,6 +9,7 @@ from typing import Any
 from latentmap.errors import OutputError
 from latentmap.relocation.several_maps import LearningCurve
 from latentmap.report import require_picture_suffix, save_plot
+from latentmap.report.words import images_in_words
 
 _PANELS = {"r2": "R2 of the codes", "efficiency": "efficiency of the images"}
 
@@ -53,5 +54,6 @@ def save_curve(curve: LearningCurve, path: str | Path, *, title: str) -> None:
         axis.set_xlabel("pairs")
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
-    figure.suptitle(f"{title}, {curve.method}, scored on {curve.n_test} images", fontsize=11)
+    of = images_in_words(curve.n_test, curve.n_units)
+    figure.suptitle(f"{title}, {curve.method}, scored on {of}", fontsize=11)
     save_plot(figure, path)

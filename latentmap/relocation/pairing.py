@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import FITTED, Pairs, Seen
+from latentmap.codes import FITTED, Pairs, Seen, units_of
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import groups_of
@@ -43,6 +43,11 @@ class TrainingPairs:
         return replace(self, pairs=self.pairs.take(index), groups=groups)
 
     @property
+    def n_units(self) -> int:
+        """Of how many units the pairs are, see ``units_of``."""
+        return len(np.unique(units_of(self.pairs.digests, self.groups)))
+
+    @property
     def seen(self) -> Seen:
         """The images of the pairs, which no map from them may be judged on."""
         return Seen(FITTED, self.pairs.digests, self.groups)
@@ -53,12 +58,12 @@ class TrainingPairs:
         return replace(coder, precision=self.record.get("precision", coder.precision))
 
     def sample(self, n: int, *, seed: int = 0) -> TrainingPairs:
-        """``n`` random pairs, none twice.
+        """``n`` random pairs, none twice, and of as many units as there can be; see ``Pairs.draw``.
 
         Raises:
             PairError: there are fewer pairs than that.
         """
-        return self.take(self.pairs.draw(n, seed=seed))
+        return self.take(self.pairs.draw(n, groups=self.groups, seed=seed))
 
 
 def training_pairs(

@@ -130,13 +130,14 @@ def compare_methods(
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """The scores of maps from ``n_pairs`` pairs, ``draws`` times drawn.
+    """The scores of maps from ``n_pairs`` pairs of ``n_units`` units, ``draws`` times drawn.
 
     For each figure the mean over the draws, and the range that holds 95 % of them; a single draw,
     of all pairs, has the interval over images.
     """
 
     n_pairs: int
+    n_units: int
     draws: int
     figures: dict[str, Estimate]
 
@@ -170,7 +171,11 @@ class LearningCurve(Shown):
         """All points: each figure with ``_low`` and ``_high``."""
         points = []
         for point in self.points:
-            row: dict[str, Any] = {"n_pairs": point.n_pairs, "draws": point.draws}
+            row: dict[str, Any] = {
+                "n_pairs": point.n_pairs,
+                "n_units": point.n_units,
+                "draws": point.draws,
+            }
             for name, estimate in point.figures.items():
                 row |= estimate.to_json(name)
             points.append(row)
@@ -218,7 +223,8 @@ def learning_curve(
     record: Mapping[str, Any] | None = None,
 ) -> LearningCurve:
     """Maps from random subsets of the training pairs, each size ``draws`` times, all scored on the
-    same images; for ``sizes`` see ``curve_sizes``. ``record`` goes into the result.
+    same images; for ``sizes`` see ``curve_sizes``. A subset is of as many units as it can be.
+    ``record`` goes into the result.
 
     Raises:
         MapError: a size is below 2 or above the number of pairs, or a fit fails.
@@ -244,11 +250,16 @@ def learning_curve(
         seen=[training.seen],
         seed=seed,
     )
-    points = []
+    points, n_units = [], training.n_units
     for size in chosen:
         mine = [s for (n, _), s in zip(plan, scores, strict=True) if n == size]
         points.append(
-            CurvePoint(size, len(mine), {f: _over_draws(mine, f) for f in _CURVE_FIGURES})
+            CurvePoint(
+                size,
+                min(size, n_units),
+                len(mine),
+                {f: _over_draws(mine, f) for f in _CURVE_FIGURES},
+            )
         )
     first = scores[0]
     # Of the last map; what was chosen for it is not what was chosen for all.

@@ -67,11 +67,18 @@ def methods_table(compared: MethodComparison) -> Table:
 
 def curve_table(curve: LearningCurve) -> Table:
     """One line a number of pairs."""
-    columns = [Column("pairs"), Column("draws"), *(COLUMNS[name] for name in _OF_SEVERAL)]
+    grouped = any(point.n_units < point.n_pairs for point in curve.points)
+    columns = [
+        Column("pairs"),
+        *[Column("groups", "that the pairs are of, copies being one")] * grouped,
+        Column("draws"),
+        *(COLUMNS[name] for name in _OF_SEVERAL),
+    ]
     rows = [
         Row(
             [
                 point.n_pairs,
+                *[point.n_units] * grouped,
                 point.draws,
                 *(Measure.of(point.figures[name]) for name in _OF_SEVERAL),
             ]

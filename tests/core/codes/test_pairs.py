@@ -125,6 +125,15 @@ def test_a_sample_is_random_but_seeded_and_has_no_pair_twice():
     assert (sample.source.vectors[:, 0] == 2 * sample.target.vectors[:, 0]).all()
 
 
+def test_pairs_that_are_their_own_units_are_drawn_as_ever():
+    digests = np.zeros((50, 16), np.uint8)  # Not known: none is another's copy.
+    ids = [str(i) for i in range(50)]
+    pairs = pair(codes(ids, A, digests=digests), codes(ids, B, digests=digests))
+    expected = np.sort(np.random.default_rng(3).permutation(50)[:20])
+    assert pairs.draw(20, seed=3).tolist() == expected.tolist()
+    assert pairs.draw(20, groups=np.arange(50), seed=3).tolist() == expected.tolist()
+
+
 @pytest.mark.parametrize("n", [0, 4])
 def test_a_sample_of_more_pairs_than_there_are_is_refused(n):
     with pytest.raises(PairError, match=f"{n} random pairs were asked for, but there are 3"):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from latentmap.codes import Seen, contains, hold_out, one_of_each, units_of
+from latentmap.codes.units import draw_of_units
 
 
 def digests_of(*contents):
@@ -67,6 +68,25 @@ def test_what_was_seen_is_left_out_under_any_name(groups):
     assert held.units.tolist() == [0, 1, 2]
     assert held.left_out == {"fitted": 2}
     assert held.n_left_out == 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_second_of_a_unit_is_drawn_after_one_of_each(seed):
+    units = np.array([5] * 30 + [1, 1, 1] + [2])
+    for n, most in ((1, 1), (2, 1), (3, 1), (5, 2), (7, 3), (8, 4), (34, 30)):
+        drawn = draw_of_units(units, n, seed=seed)
+        assert len(set(drawn.tolist())) == n and (np.diff(drawn) > 0).all()
+        counts = np.unique(units[drawn], return_counts=True)[1]
+        assert len(counts) == min(n, 3) and counts.max() == most
+
+
+def test_each_image_and_each_unit_is_drawn_as_often_as_the_others():
+    units = np.array([0] * 4 + [1] * 4 + [2] * 4)
+    times = np.zeros(12)
+    for seed in range(1200):
+        times[draw_of_units(units, 1, seed=seed)] += 1
+    # 100 each, with a standard deviation of 9.6.
+    assert abs(times - 100).max() < 4 * 9.6
 
 
 def test_others_of_a_unit_that_was_seen_are_left_out_too():

@@ -166,6 +166,32 @@ def test_scores_are_of_codes_in_the_precision_of_the_pairs(tmp_path):
     assert grown.record["precision"] == grown.record["score_precision"] == "bfloat16"
 
 
+@pytest.mark.parametrize("by_group", [False, True])
+def test_the_draws_of_a_curve_are_of_as_many_units_as_they_can_be(tmp_path, by_group):
+    # Of two pictures with 30 copies each, or with as many like images, half of all draws of two
+    # pairs were of one unit, of which nothing can be left out.
+    source, target, images = scene(tmp_path, n=100)
+    fitted = np.arange(60)
+    if by_group:
+        images.groups = np.array([f"{n % 2}" if n < 60 else f"of {n}" for n in range(100)])
+    else:
+        pixels = np.load(tmp_path / "images.npy")
+        pixels[fitted] = pixels[fitted % 2]
+        np.save(tmp_path / "copies.npy", pixels)
+        images = open_images(tmp_path / "copies.npy")
+    training = training_pairs(source, target, images, tmp_path / "c", chosen=images.subset(fitted))
+    assert training.n_units == 2
+    test = images.subset(np.arange(60, 100))
+    grown = learning_curve(training, test, tmp_path / "c", sizes=[2, 3, None], draws=8)
+    assert [(p.n_pairs, p.n_units, p.draws) for p in grown.points] == [
+        (2, 2, 8),
+        (3, 2, 8),
+        (60, 2, 1),
+    ]
+    assert [row["n_units"] for row in grown.to_json()["points"]] == [2, 2, 2]
+    assert [column.title for column in grown.tables()[0].columns][:2] == ["pairs", "groups"]
+
+
 def test_relocated_images_leave_no_codes_behind(tmp_path):
     source, target, images = scene(tmp_path)
     cache = LatentCache(tmp_path / "cache")
