@@ -1,11 +1,12 @@
 """Deleted residuals of ridge: what the map of the other pairs misses each pair by.
 
-With ``A = G + penalty I`` and the products ``G`` weighted, the map without the pairs of a unit
-misses them by ``(I - K W)^-1 r``, ``r`` their residuals, ``W`` their weights, and ``K = 1 / n + Xc
-A^-1 Xc'`` between them, without ``1 / n`` where the map has no intercept (Cook and Weisberg 1982,
-section 3.6). For a pair alone that is ``r / (1 - h)``, ``h`` its leverage.
+That needs no refits. With ``A = G + penalty I`` and the products ``G`` weighted, the map without
+the pairs of a unit misses them by ``(I - K W)^-1 r``, ``r`` their residuals, ``W`` their weights,
+and ``K = 1 / n + Xc A^-1 Xc'`` between them, without ``1 / n`` where the map has no intercept (Cook
+and Weisberg 1982, section 3.6). For a pair alone that is ``r / (1 - h)``, ``h`` its leverage.
 
-Shapes: ``n`` pairs, ``k`` of a block, ``g`` of a unit, ``m`` penalties, ``q`` target variables.
+Shapes: ``n`` pairs, ``k`` of a block, ``g`` of a unit, ``m`` penalties, ``q`` target variables,
+``r`` directions.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from latentmap.codes import Pairs
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.selection import FREE
 
-# Rows at a time, and numbers at a time.
+# Rows at a time, and numbers at a time: 4 MB, which stay in the processor's cache. Several
+# penalties share one product, because many small ones wait for each other's threads (measured: 7
+# times slower on a busy machine).
 _BLOCK = 512
-_NUMBERS = 1 << 21
+_NUMBERS = 1 << 19
 
 
 def deleted_residuals(
@@ -30,71 +33,79 @@ def deleted_residuals(
     moments: Moments,
     penalties: Tensor,
     *,
-    weights: np.ndarray,
+    weights: np.ndarray | None = None,
     units: np.ndarray | None = None,
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
     """Positions ``(k,)`` and squared norms ``(k, m)`` of deleted residuals, block by block.
 
-    ``moments`` are those of the ``pairs`` with these ``weights`` ``(n,)``. With ``units`` ``(n,)``
-    int64 all pairs of a unit are left out together. Infinite where leaving out is not defined.
+    ``moments`` are those of the ``pairs`` with these ``weights`` ``(n,)``, by default 1. With
+    ``units`` ``(n,)`` int64 all pairs of a unit are left out together. Infinite where leaving out
+    is not defined.
     """
     spectrum = moments.source_spectrum
     rotated = spectrum.directions.T @ moments.xy
+    # G v = s^2 v, so (Xc v)^2 / (s^2 + penalty) is the share of a direction in a leverage.
+    shrink = 1 / (spectrum.values[:, None] + penalties)
     share = float(moments.centred) / moments.n
-    for index, firsts in _blocks(len(pairs), units):
-        part = pairs.take(index)
-        scores = (part.source.vectors.double() - moments.mean_x) @ spectrum.directions
-        answers = part.target.vectors.double() - moments.mean_y
-        weight = torch.from_numpy(weights[index])
-        squares = torch.empty(len(index), len(penalties), dtype=torch.float64)
-        widest = max([moments.q, *(stop - start for start, stop in firsts)])
-        for chosen in torch.arange(len(penalties)).split(max(1, _NUMBERS // (len(index) * widest))):
-            shrink = 1 / (spectrum.values[:, None] + penalties[chosen])
-            maps = (shrink[:, :, None] * rotated[:, None]).flatten(1)
-            residual = answers[:, None] - (scores @ maps).view(len(index), -1, moments.q)
-            free = 1 - weight[:, None] * (share + scores.square() @ shrink)
-            missed = residual.square().sum(2) / free.square()
-            squares[:, chosen] = torch.where(free > FREE, missed, torch.inf)
-            for start, stop in firsts:
-                rows = slice(start, stop)
-                squares[rows, chosen] = _together(
-                    residual[rows], scores[rows], weight[rows], shrink, share
-                )
-        yield index, squares
+    for size, positions in _by_size(len(pairs), units):
+        rows = max(1, _BLOCK // size) * size
+        widest = moments.q if size == 1 else max(*rotated.shape, size)
+        shrinks = shrink.split(max(1, _NUMBERS // (rows * widest)), 1)
+        maps = [(some[:, :, None] * rotated[:, None]).flatten(1) for some in shrinks]
+        alike = pairs if units is None else pairs.take(positions)
+        blocks = np.split(positions, range(rows, len(positions), rows))
+        for index, (x, y) in zip(blocks, alike.blocks(rows), strict=True):
+            scores = (x.double() - moments.mean_x) @ spectrum.directions
+            answers = (y.double() - moments.mean_y)[:, None]
+            weight = torch.ones(1).double() if weights is None else torch.from_numpy(weights[index])
+            squares = []
+            for some, weight_map in zip(shrinks, maps, strict=True):
+                residual = torch.mm(scores, weight_map).view(len(index), -1, moments.q)
+                residual.sub_(answers)
+                if size == 1:
+                    squares.append(_alone(residual, scores, weight, some, share))
+                else:
+                    squares.append(_together(residual, scores, weight, some, share, size))
+            yield index, torch.cat(squares, 1)
+
+
+def _alone(
+    residual: Tensor, scores: Tensor, weight: Tensor, shrink: Tensor, share: float
+) -> Tensor:
+    """The squared norms ``(k, m)`` of pairs that are units by themselves; overwrites residuals."""
+    free = 1 - weight[:, None] * (share + scores.square() @ shrink)
+    missed = residual.square_().sum(2) / free.square()
+    return torch.where(free > FREE, missed, torch.inf)
 
 
 def _together(
-    residual: Tensor, scores: Tensor, weight: Tensor, shrink: Tensor, share: float
+    residual: Tensor, scores: Tensor, weight: Tensor, shrink: Tensor, share: float, size: int
 ) -> Tensor:
-    """The squared norms ``(g, m)`` of pairs that are left out together."""
-    root = weight.sqrt()
-    kernel = share + torch.einsum("gr,rm,hr->mgh", scores, shrink, scores)
-    scaled = torch.eye(len(root), dtype=torch.float64) - root[:, None] * kernel * root
-    values, axes = torch.linalg.eigh(scaled)
-    free = values[:, 0] > FREE
-    values = values.clamp(min=FREE)
+    """The same of pairs unit after unit, each of ``size`` pairs, that are left out together."""
+    k, m, q = residual.shape
+    missed = residual.view(-1, size, m, q).transpose(1, 2)
+    scores = scores.view(-1, 1, size, len(shrink))
+    root = weight.sqrt().expand(k).reshape(-1, 1, size, 1)
+    kernel = (scores * shrink.T[:, None]) @ scores.mT + share
+    one = torch.eye(size, dtype=torch.float64)
+    factor, failed = torch.linalg.cholesky_ex(one - root * kernel * root.mT)
+    defined = (failed == 0) & (factor.diagonal(dim1=2, dim2=3).square() > FREE).all(2)
     # (I - K W)^-1 = I + K W^1/2 (I - W^1/2 K W^1/2)^-1 W^1/2, which needs no weight's inverse.
-    missed = residual.transpose(0, 1)
-    inner = axes @ ((axes.mT @ (root[:, None] * missed)) / values[:, :, None])
-    missed = missed + kernel @ (root[:, None] * inner)
-    return torch.where(free, missed.square().sum(2).T, torch.inf)
+    # Of few pairs it is smaller than their residuals, and found before them.
+    small = 2 * size < q
+    start = one if small else missed
+    solved = start + kernel @ (root * torch.cholesky_solve(root * start, factor))
+    missed = solved @ missed if small else solved
+    squares = torch.where(defined[:, :, None], missed.square().sum(3), torch.inf)
+    return squares.transpose(1, 2).reshape(k, m)
 
 
-def _blocks(n: int, units: np.ndarray | None) -> Iterator[tuple[np.ndarray, list[tuple[int, int]]]]:
-    """Positions of a block, and where its units of several pairs begin and end; no unit is cut."""
+def _by_size(n: int, units: np.ndarray | None) -> Iterator[tuple[int, np.ndarray]]:
+    """Sizes of units, and the positions of all pairs in units of that size, unit after unit."""
     if units is None:
-        for start in range(0, n, _BLOCK):
-            yield np.arange(start, min(start + _BLOCK, n)), []
+        yield 1, np.arange(n)
         return
-    order = np.argsort(units, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(units[order]) != 0])
-    stops = np.r_[starts[1:], n]
-    block = 0
-    for number, stop in enumerate(stops):
-        last = number + 1 == len(stops) or stops[number + 1] - starts[block] > _BLOCK
-        if last:
-            here = range(block, number + 1)
-            begin = int(starts[block])
-            spans = [(int(starts[i]) - begin, int(stops[i]) - begin) for i in here]
-            yield order[begin:stop], [(a, b) for a, b in spans if b - a > 1]
-            block = number + 1
+    _, place, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    for size in np.unique(sizes).tolist():
+        positions = np.flatnonzero(sizes[place] == size)
+        yield size, positions[np.argsort(place[positions], kind="stable")]

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from latentmap.codes import Pairs
-from latentmap.errors import MapError
 from latentmap.mapping.deleted import deleted_residuals
 from latentmap.mapping.gathering import moments_of_pairs
+from latentmap.mapping.leaving_out import leave_one_out
 from latentmap.mapping.moment_sums import Targets
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.options import Criterion
@@ -66,14 +66,6 @@ def choose_robust_penalty(
     Raises:
         MapError: there are fewer than two pairs, or units.
     """
-    n_units = None if units is None else len(np.unique(units))
-    count = len(pairs) if n_units is None else n_units
-    if count < 2:
-        what = "pair" if units is None else "group"
-        raise MapError(
-            f"leaving one {what} out needs at least 2 {what}s, not {count}: give more, or the "
-            "penalty"
-        )
     fit = _Fit(moments, pairs, units)
     weights = fit.start
     grid = penalty_grid(fit.moments_by(weights))
@@ -82,7 +74,14 @@ def choose_robust_penalty(
     def choose() -> Selection:
         if by_moments:
             return generalised(fit.moments_by(weights), penalties=grid)
-        return fit.leave_out(weights, grid, progress)
+        return leave_one_out(
+            pairs,
+            fit.moments_by(weights),
+            weights=weights,
+            units=units,
+            penalties=grid,
+            progress=progress,
+        )
 
     selection = choose()
     for _ in range(_CHOICES):
@@ -91,7 +90,7 @@ def choose_robust_penalty(
         selection = choose()
         if selection.chosen == before:
             break
-    return replace(selection, n_units=n_units)
+    return selection
 
 
 class _Fit:
@@ -144,19 +143,3 @@ class _Fit:
         )
         figures = {"down_weighted": float((weights < 0.5).mean())}
         return replace(solution, figures=figures, moments=moments)
-
-    def leave_out(
-        self, weights: np.ndarray, grid: torch.Tensor, progress: Progress | None
-    ) -> Selection:
-        """The weighted errors of leaving every pair, or unit, out."""
-        moments = self.moments_by(weights)
-        total, seen = torch.zeros(len(grid), dtype=torch.float64), 0
-        for index, squares in deleted_residuals(
-            self.pairs, moments, grid, weights=weights, units=self.units
-        ):
-            total += torch.from_numpy(weights[index]) @ squares
-            seen += len(index)
-            if progress:
-                progress(seen, len(self.pairs))
-        candidates = [{"penalty": value} for value in grid.tolist()]
-        return Selection("loo", candidates, total / (moments.n * moments.q))

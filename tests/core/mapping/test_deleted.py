@@ -38,10 +38,10 @@ def by_refits(x, y, weights, units, *, intercept):
 
 
 @pytest.mark.parametrize("intercept", [True, False])
-@pytest.mark.parametrize(("n", "p"), [(40, 5), (12, 20)])
+@pytest.mark.parametrize(("n", "p", "q"), [(40, 5, 3), (12, 20, 3), (40, 5, 30)])
 @pytest.mark.parametrize("grouped", [False, True])
-def test_deleted_residuals_are_those_of_refits(grouped, n, p, intercept):
-    x, y = draw(n=n, p=p, q=3, decades=1.0, noise=1.0)
+def test_deleted_residuals_are_those_of_refits(grouped, n, p, q, intercept):
+    x, y = draw(n=n, p=p, q=q, decades=1.0, noise=1.0)
     generator = np.random.default_rng(0)
     weights = generator.uniform(0, 2, n)
     weights[:2] = 0, 1e-12

@@ -428,8 +428,8 @@ def test_errors_are_those_of_leaving_every_unit_out(n, p, q, count, intercept, m
     moments = moments if intercept else moments.about_zero()
     penalties = torch.tensor([1e-2, 0.1, 1.0, 100.0], dtype=torch.float64)
     expected = [without_units(x, y, units, float(a), intercept=intercept) for a in penalties]
-    for numbers in (1 << 23, 40):  # All units of a size at a time, and one.
-        monkeypatch.setattr("latentmap.mapping.leaving_out._UNIT_NUMBERS", numbers)
+    for rows in (512, 1):  # All units of a size at a time, and one.
+        monkeypatch.setattr("latentmap.mapping.deleted._BLOCK", rows)
         result = leave_one_out(pairs, moments, units=units, penalties=penalties)
         np.testing.assert_allclose(result.errors, expected, rtol=1e-7)
     assert (result.criterion, result.n_units) == ("loo", len(np.unique(units)))
