@@ -69,7 +69,7 @@ def factors(
     from latentmap.cli.map_options import load_models_of
     from latentmap.cli.output import print_json
     from latentmap.mapping import LinearMap, shared_factors
-    from latentmap.mapping.spectrum import shared_rank
+    from latentmap.mapping.shared_rank import shared_rank
     from latentmap.mapping.tables import factors_table
     from latentmap.relocation import require_models, training_pairs
     from latentmap.relocation.factors import factors_figure

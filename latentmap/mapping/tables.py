@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latentmap.mapping.linear_map import LinearMap
-from latentmap.mapping.spectrum import SharedFactors, SharedRank
+from latentmap.mapping.shared_rank import SharedRank
+from latentmap.mapping.spectrum import SharedFactors
 from latentmap.mapping.summary import describe
 from latentmap.report import Cell, Column, Row, Table
 

@@ -45,7 +45,7 @@ CALLS = {
         "latentmap.mapping.options:FitOptions",
         "latentmap.relocation.several_maps:learning_curve",
     ),
-    "map factors": ("latentmap.mapping.spectrum:shared_rank",),
+    "map factors": ("latentmap.mapping.shared_rank:shared_rank",),
     "evaluate": ("latentmap.relocation.relocating:score_models",),
     "support order": ("latentmap.support.ordering:order_variables",),
     "support build": (

@@ -7,12 +7,8 @@ from latentmap.errors import MapError
 from latentmap.mapping import fit, moments_of, shared_factors
 from latentmap.mapping.regression import solve_least_squares, solve_reduced_rank, solve_ridge
 from latentmap.mapping.selection import assign_folds
-from latentmap.mapping.spectrum import (
-    effective_rank,
-    explained_per_variable,
-    relevance,
-    shared_rank,
-)
+from latentmap.mapping.shared_rank import shared_rank
+from latentmap.mapping.spectrum import effective_rank, explained_per_variable, relevance
 
 
 def pairs_of(x, y):
