@@ -6,21 +6,18 @@ images, of which none was a candidate. Shapes: ``n`` images, ``m`` maps.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import t as student
 
-from latentmap.cache import CoderLike
+from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Codes, HeldOut, Pairs, hold_out
 from latentmap.codes.codes import ArrayRows
 from latentmap.errors import MapError, SupportError
 from latentmap.images import ImageSource
 from latentmap.images.finding import groups_of, positions_of
-from latentmap.intervals import Estimate
 from latentmap.mapping import FitOptions, LinearMap
 from latentmap.mapping.gathering import moments_of_pairs
 from latentmap.model import Model, count_seen
@@ -34,9 +31,7 @@ from latentmap.support.centers import Center, check_center
 from latentmap.support.ordering import OrderOptions, order_by_gain
 from latentmap.support.sectors import check_count
 from latentmap.support.selection import STRATEGIES, ChoiceOptions, Strategy, choose_support_set
-from latentmap.support.verdicts import StrategyPoint, SupportComparison
-
-_LEVEL = 0.95
+from latentmap.support.verdicts import SupportComparison, points_of
 
 
 @dataclass(frozen=True)
@@ -89,6 +84,10 @@ class StrategyOptions:
         """How many variables lead in the space of a model."""
         return SupportOptions(k=self.k).leading(model.latent_dim)
 
+    def codes_of(self, pairs: Pairs) -> Codes:
+        """Those of some pairs by which sets are chosen."""
+        return pairs.source if self.space == "source" else pairs.target
+
     @property
     def plan(self) -> list[tuple[Strategy, int, int]]:
         """Every set that is built: strategy, size, and number of the draw."""
@@ -126,8 +125,7 @@ def compare_strategies(
     model = training.source if options.space == "source" else training.target
     options.check(model, len(training))
     training = replace(training, pairs=_in_memory(training.pairs))
-    pairs = training.pairs
-    codes = pairs.source if options.space == "source" else pairs.target
+    codes = options.codes_of(training.pairs)
     variables = _leading(training, model, codes, options, seed, coder.stage)
     maps, built = _fitted(training, codes, variables, options, fitting, seed, coder.stage)
     with coder.stage("fitting") as progress:
@@ -136,19 +134,10 @@ def compare_strategies(
     held = _held_out(training, scored, test)
     r2 = _r2(maps, scored.take(held.positions), held.units)
     seen = np.random.default_rng(seed).permutation(held.positions)[: options.n_images]
-    with coder.stage("scoring") as progress:
-        measured = measure(
-            maps,
-            scored.take(np.sort(seen)),
-            training.source,
-            training.target,
-            test,
-            batch_size=coder.batch_size,
-            progress=progress,
-        )
-    efficiency = np.array([figures_of(one.errors)["efficiency"] for one in measured])
+    efficiency = _efficiency(maps, training, scored.take(np.sort(seen)), test, coder)
+    told = _record(training, test, scored, held, options, variables)
     return SupportComparison(
-        _points(options, r2[:-1], efficiency[:-1], built),
+        points_of(options.plan, r2[:-1], efficiency[:-1], built),
         float(r2[-1]),
         float(efficiency[-1]),
         len(codes),
@@ -159,20 +148,7 @@ def compare_strategies(
             **training.record,
             "method": maps[-1].method,
             "versions": maps[-1].record["versions"],
-            "scored_data": test.fingerprint,
-            "n_left_out": held.n_left_out,
-            "left_out": dict(held.left_out),
-            "n_seen": count_seen(
-                [training.source, training.target],
-                test.digests,
-                test.groups,
-                among=positions_of(test, scored.ids[held.positions]),
-            ),
-            "built_in": str(codes.space),
-            "variables": variables,
-            "threshold": options.threshold,
-            "centered_on": options.center,
-            "warnings": [*filter(None, map(inactivity_of, (pairs.source, pairs.target)))],
+            **told,
             "seed": seed,
             **(record or {}),
         },
@@ -271,39 +247,50 @@ def _r2(maps: Sequence[LinearMap], pairs: Pairs, units: np.ndarray) -> np.ndarra
     return np.asarray(1 - missed / spread if spread > 0 else np.full(len(maps), np.nan))
 
 
-def _points(
+def _efficiency(
+    maps: Sequence[LinearMap],
+    training: TrainingPairs,
+    pairs: Pairs,
+    test: ImageSource,
+    coder: Coder,
+) -> np.ndarray:
+    """The efficiency of each map, ``(m,)``, over the decoded images of some pairs."""
+    with coder.stage("scoring") as progress:
+        measured = measure(
+            maps,
+            pairs,
+            training.source,
+            training.target,
+            test,
+            batch_size=coder.batch_size,
+            progress=progress,
+        )
+    return np.array([figures_of(one.errors)["efficiency"] for one in measured])
+
+
+def _record(
+    training: TrainingPairs,
+    test: ImageSource,
+    scored: Pairs,
+    held: HeldOut,
     options: StrategyOptions,
-    r2: np.ndarray,
-    efficiency: np.ndarray,
-    built: Mapping[tuple[Strategy, int], Mapping[str, float]],
-) -> list[StrategyPoint]:
-    """One point for each strategy and size; the maps are in the order of the plan."""
-    points = []
-    keys = [(name, size) for name, size, draw in options.plan if draw == 0]
-    figures = np.stack([r2, efficiency]).reshape(2, len(keys), options.draws)
-    for number, (name, size) in enumerate(keys):
-        mine, others = figures[:, number], figures[:, keys.index(("random", size))]
-        r2_mean, efficiency_mean, r2_gain, efficiency_gain = map(
-            _mean_with_interval, (*mine, *(mine - others))
-        )
-        points.append(
-            StrategyPoint(
-                name,
-                size,
-                options.draws,
-                r2_mean,
-                efficiency_mean,
-                r2_gain,
-                efficiency_gain,
-                built.get((name, size), {}),
-            )
-        )
-    return points
-
-
-def _mean_with_interval(values: np.ndarray) -> Estimate:
-    """The mean of some draws, with its interval by Student's t."""
-    mean = float(values.mean())
-    error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    half = float(student.ppf((1 + _LEVEL) / 2, len(values) - 1)) * error
-    return Estimate(mean, mean - half, mean + half)
+    variables: Sequence[int] | None,
+) -> dict[str, Any]:
+    """What the result says of its images, and of how the sets were chosen."""
+    pairs = training.pairs
+    return {
+        "scored_data": test.fingerprint,
+        "n_left_out": held.n_left_out,
+        "left_out": dict(held.left_out),
+        "n_seen": count_seen(
+            [training.source, training.target],
+            test.digests,
+            test.groups,
+            among=positions_of(test, scored.ids[held.positions]),
+        ),
+        "built_in": str(options.codes_of(pairs).space),
+        "variables": variables,
+        "threshold": options.threshold,
+        "centered_on": options.center,
+        "warnings": [*filter(None, map(inactivity_of, (pairs.source, pairs.target)))],
+    }

@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from scipy.stats import t as student
+
 from latentmap.intervals import Estimate
 from latentmap.report import Shown, Table
 from latentmap.support.selection import Strategy
 
 FIGURES = ("r2", "efficiency")
+_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -165,3 +169,43 @@ def _gain(point: StrategyPoint, figure: str) -> str:
     if words == "worse":
         value, low, high = -value, -high, -low
     return f"{words} by {value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def points_of(
+    plan: Sequence[tuple[Strategy, int, int]],
+    r2: np.ndarray,
+    efficiency: np.ndarray,
+    built: Mapping[tuple[Strategy, int], Mapping[str, float]],
+) -> list[StrategyPoint]:
+    """One point for each strategy and size of a ``plan``: strategy, size and number of the draw of
+    each map, in which order their figures ``(m,)`` are.
+    """
+    points = []
+    keys = list(dict.fromkeys((name, size) for name, size, _ in plan))
+    figures = np.stack([r2, efficiency]).reshape(2, len(keys), -1)
+    for number, (name, size) in enumerate(keys):
+        mine, others = figures[:, number], figures[:, keys.index(("random", size))]
+        r2_mean, efficiency_mean, r2_gain, efficiency_gain = map(
+            _mean_with_interval, (*mine, *(mine - others))
+        )
+        points.append(
+            StrategyPoint(
+                name,
+                size,
+                figures.shape[2],
+                r2_mean,
+                efficiency_mean,
+                r2_gain,
+                efficiency_gain,
+                built.get((name, size), {}),
+            )
+        )
+    return points
+
+
+def _mean_with_interval(values: np.ndarray) -> Estimate:
+    """The mean of some draws, with its interval by Student's t."""
+    mean = float(values.mean())
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = float(student.ppf((1 + _LEVEL) / 2, len(values) - 1)) * error
+    return Estimate(mean, mean - half, mean + half)
