@@ -64,10 +64,7 @@ def fit(
         MapError: an unknown method or setting, fewer than two pairs, a penalty that cannot be, or
             codes that are not finite.
     """
-    given: dict[str, Any] = {"method": method, "settings": settings}
-    given = {name: value for name, value in given.items() if value is not None}
-    options = replace(options or FitOptions(), **given)
-    _check(options, len(pairs))
+    options = _options(options, method, settings, len(pairs))
     units = _units(pairs, groups)
     choices = _choices(options, units)
     parts = _gather(options, pairs, choices, units=units, seed=seed, progress=progress)
@@ -110,6 +107,20 @@ def refined(pairs: Pairs, moments: Moments, solution: Solution, *, penalty: floa
     step = spectrum.directions.T @ gradient / (spectrum.values + penalty)[:, None]
     weight = solution.weight + spectrum.directions @ step
     return affine(moments, weight, rank=solution.rank, condition=solution.condition)
+
+
+def _options(
+    options: FitOptions | None,
+    method: str | Method | None,
+    settings: Mapping[str, Any] | None,
+    n_pairs: int,
+) -> FitOptions:
+    """The options, with what stands in place of theirs, checked for so many pairs."""
+    given: dict[str, Any] = {"method": method, "settings": settings}
+    given = {name: value for name, value in given.items() if value is not None}
+    options = replace(options or FitOptions(), **given)
+    _check(options, n_pairs)
+    return options
 
 
 def _check(options: FitOptions, n_pairs: int) -> None:
