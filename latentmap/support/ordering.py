@@ -228,16 +228,20 @@ def order_by_gain(
         leading=options.leading,
         skipped=tuple(map(str, images.ids[without])),
         warning=inactivity_of(chosen),
-        record={
-            "model": model.name,
-            "model_fingerprint": model.fingerprint,
-            "space": model.space.kind,
-            "data": codes.data,
-            "seed": seed,
-            "exhaustive": options.exhaustive,
-            "centered_on": options.center,
-        },
+        record=_record(model, codes, options, seed),
     )
+
+
+def _record(model: Model, codes: Codes, options: OrderOptions, seed: int) -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "model_fingerprint": model.fingerprint,
+        "space": model.space.kind,
+        "data": codes.data,
+        "seed": seed,
+        "exhaustive": options.exhaustive,
+        "centered_on": options.center,
+    }
 
 
 def _outcome(outcome: Outcome, n: int) -> dict[str, Any]:
