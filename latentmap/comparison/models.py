@@ -16,7 +16,7 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 )
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import Codes, one_of_each, units_of
+from latentmap.codes import one_of_each, units_of
 from latentmap.comparison.indexes import FEWEST
 from latentmap.comparison.journeys import CodeFigures, code_errors, code_figures
 from latentmap.comparison.layout import lay_out
@@ -24,7 +24,7 @@ from latentmap.comparison.material import Material
 from latentmap.comparison.pairs import Found, pairs_of
 from latentmap.comparison.pictures import ImageFigures, Maps, examples_of, image_figures
 from latentmap.comparison.result import ComparedModel, Composition, ModelComparison
-from latentmap.comparison.similarity import compare_codes
+from latentmap.comparison.similarity import Similarities, compare_codes
 from latentmap.comparison.spaces import maps_between
 from latentmap.errors import MapError, ModelError, PairError
 from latentmap.images import ImageSource, Split
@@ -128,20 +128,12 @@ def compare_models(
     train, test = material.train, material.test
     references = references or [model.name for model in models]
     made = _record(models, options, coder, material, seed) | dict(record or {})
-    compared = _compared(material, options, seed)
     moments, maps = _maps(material, references, made, seed, coder.stage)
     with coder.stage("scoring codes") as progress, threadpool_limits(1):
         ways = code_figures(
             code_errors(test, maps, units=material.units, progress=progress), seed=seed
         )
-    with coder.stage("comparing spaces") as progress, threadpool_limits(1):
-        similarities = compare_codes(
-            [codes.vectors for codes in compared],
-            moments,
-            seed=seed,
-            permutations=options.permutations,
-            progress=progress,
-        )
+    similarities = _similarities(material, moments, options, seed, coder.stage)
     scored = _draw(len(test[0]), options.scored, seed)
     seen = [codes.take(scored) for codes in test]
     found = Found(
@@ -240,11 +232,20 @@ def _compositions(ways: CodeFigures) -> list[Composition]:
     return [Composition(*way, ways.composed_r2[way], ways.lost_r2[way]) for way in ways.composed_r2]
 
 
-def _compared(material: Material, options: CompareOptions, seed: int) -> list[Codes]:
-    """The codes of the random test images, one of a unit, that the similarity indexes compare."""
+def _similarities(
+    material: Material, moments: JointMoments, options: CompareOptions, seed: int, stage: Stage
+) -> Similarities:
+    """The similarity indexes, on random test images, one of a unit."""
     independent = one_of_each(material.units, seed=seed)
     some = independent[_draw(len(independent), options.compared, seed)]
-    return [codes.take(some) for codes in material.test]
+    with stage("comparing spaces") as progress, threadpool_limits(1):
+        return compare_codes(
+            [codes.take(some).vectors for codes in material.test],
+            moments,
+            seed=seed,
+            permutations=options.permutations,
+            progress=progress,
+        )
 
 
 def _r2_matrix(n: int, ways: CodeFigures) -> np.ndarray:
