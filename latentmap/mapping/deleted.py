@@ -73,7 +73,8 @@ def _alone(
     residual: Tensor, scores: Tensor, weight: Tensor, shrink: Tensor, share: float
 ) -> Tensor:
     """The squared norms ``(k, m)`` of pairs that are units by themselves; overwrites residuals."""
-    free = 1 - weight[:, None] * (share + scores.square() @ shrink)
+    weight = weight[:, None]
+    free = 1 - weight * share - weight * (scores.square() @ shrink)
     missed = residual.square_().sum(2) / free.square()
     return torch.where(free > FREE, missed, torch.inf)
 
