@@ -49,11 +49,11 @@ def list_entries(cache: Path, as_json: bool) -> None:
     """
     from latentmap.cache import Entries
     from latentmap.cli.output import print_json
-    from latentmap.model.generated import kept_bytes
+    from latentmap.model.generated import kept_in
     from latentmap.report import Table, as_text
 
     entries = Entries(cache).all()
-    generated = kept_bytes(cache / "generated")
+    generated = kept_in(cache / "generated").bytes
     if as_json:
         described = [entry.to_json() for entry in entries]
         print_json({"cache": str(cache), "entries": described, "generated_bytes": generated})

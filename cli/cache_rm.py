@@ -49,7 +49,7 @@ def rm(
     """
     from latentmap.cache import Entries
     from latentmap.cli.output import print_json, warn
-    from latentmap.model.generated import kept_bytes, remove_kept
+    from latentmap.model.generated import kept_in, remove_kept
 
     named = bool(names or model or everything)
     if not (named or generated):
@@ -57,19 +57,24 @@ def rm(
     if everything and (names or model):
         raise click.UsageError("--all is all entries: name none beside it")
     entries = Entries(cache)
+    entries.require()
     # All that is named is looked for before anything goes.
     doomed = list(entries.all()) if everything else _choose(entries, names, model)
     images = cache / "generated"
     if generated and not yes:
-        size = kept_bytes(images) / 2**20
+        size = kept_in(images).bytes / 2**20
         _confirm(f"Remove {size:.1f} MiB of generated images of {cache}?")
     if named and not yes:
         for entry in doomed:
             warn(str(entry))
         _confirm(f"Remove {number_text(doomed)} ({size_text(doomed)}) of {cache}?")
-    freed = remove_kept(images) if generated else 0
+    gone = remove_kept(images) if generated else None
+    freed = gone.bytes if gone else 0
+    left = list(gone.others) if gone else []
     for entry in doomed:
-        entries.remove(entry)
+        left += entries.remove(entry)
+    for path in left:
+        warn(f"{path} is not of latentmap, and stays")
     if as_json:
         removed = [entry.id for entry in doomed]
         total = freed + sum(entry.size for entry in doomed)

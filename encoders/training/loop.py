@@ -8,6 +8,7 @@ bit for bit on one CPU, with the same versions of the libraries and the same num
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,12 +29,13 @@ from latentmap.encoders.training.checkpoint import (
     save_checkpoint,
 )
 from latentmap.errors import ModelError
-from latentmap.files import replace_atomic, write_atomic
+from latentmap.files import contents_of, replace_atomic, write_atomic
 from latentmap.progress import Progress
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
 PREVIEW = "epoch-{}.png"
+_MADE = re.compile(rf"{re.escape(CHECKPOINT)}|{re.escape(LOG)}|epoch-\d{{4,}}\.png")
 
 
 class Recipe(Stateful, Protocol):
@@ -86,7 +88,8 @@ def train_by(
     given = {**settings, **batches.identity, "seed": length.seed}
     identity = json.loads(json.dumps(given))  # As a checkpoint gives it back: tuples are lists.
     with _alone(folder):
-        _clear(folder, resume=resume)
+        if not resume:
+            _clear(folder)
         done, lines = _resume(folder, recipe, identity) if resume else (0, [])
         if done > total:
             raise ModelError(
@@ -140,16 +143,10 @@ def _take_steps(
                 progress((step + 1) * batches.size, steps.stop * batches.size)
 
 
-def _clear(folder: Path, *, resume: bool) -> None:
-    """Removes what a run left that was killed while it saved, and unless it goes on, all that it
-    made.
-    """
-    patterns = [f".{Path(CHECKPOINT).stem}.*.tmp*"]
-    if not resume:
-        patterns += [CHECKPOINT, LOG, PREVIEW.format("*")]
-    for pattern in patterns:
-        for path in folder.glob(pattern):
-            path.unlink()
+def _clear(folder: Path) -> None:
+    """Removes what an earlier run made, and nothing else."""
+    for path in contents_of(folder, _MADE).ours:
+        path.unlink()
 
 
 class _Log:

@@ -1,10 +1,13 @@
 """Entries of a cache: one folder each.
 
-Reading needs no lock: a shard never changes, and a manifest is replaced as a whole.
+Reading needs no lock: a shard never changes, and a manifest is replaced as a whole. A cache has a
+marker, an entry a name that is a digest, and a file in it one of our names: whatever else is there
+is somebody else's.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +22,28 @@ from latentmap.cache.shards import (
     open_shard,
 )
 from latentmap.codes import Codes, unpack_ids
+from latentmap.files import folders_in
 
 Known = set[tuple[Identity, str]]
+MARKER = ".latentmap-cache"
+ENTRIES = "entries"
+ENTRY_NAME = re.compile(r"[0-9a-f]{16}")
+# Files of an entry, and what ``Storage.publish`` leaves of them when it is killed.
+ENTRY_FILE = re.compile(rf"({re.escape(MANIFEST)}|shard-\d{{9,}}-\d{{9,}}\.h5)(\.tmp)?")
+
+
+def is_cache(path: Path) -> bool:
+    """Whether a folder is a cache: it has the marker, or, from before there was one, an entry.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if (path / MARKER).is_file():
+        return True
+    entries = path / ENTRIES
+    return entries.is_dir() and any(
+        (folder / MANIFEST).is_file() for folder in folders_in(entries, ENTRY_NAME)
+    )
 
 
 def lock_path(folder: Path) -> Path:
@@ -42,6 +65,8 @@ def load_manifest(folder: Path) -> Manifest | None:
         data = (folder / MANIFEST).read_bytes()
     except FileNotFoundError:
         return None
+    except IsADirectoryError:
+        raise DamageError(f"{MANIFEST} is a folder") from None
     manifest = Manifest.from_bytes(data)
     if manifest.key.id != folder.name:
         raise DamageError(f"{MANIFEST} is the one of entry {manifest.key.id}")

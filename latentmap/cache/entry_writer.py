@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from latentmap.cache.entries import Known, find_damage, load_manifest, lock_path, open_codes
+from latentmap.cache.entries import (
+    ENTRY_FILE,
+    MARKER,
+    Known,
+    find_damage,
+    load_manifest,
+    lock_path,
+    open_codes,
+)
 from latentmap.cache.manifest import MANIFEST, Manifest, Skipped
 from latentmap.cache.shards import DamageError, ShardContent, ShardRecord, pack_shard
 from latentmap.cache.storage import Storage
 from latentmap.codes import Codes
 from latentmap.errors import CacheError
-from latentmap.files import Notify, hold_lock
+from latentmap.files import Notify, contents_of, hold_lock
 
 
 @dataclass
@@ -96,6 +106,9 @@ class EntryWriter:
         with ExitStack() as stack, self._saving():
             lock = lock_path(self._folder)
             self._access.storage.make_folder(lock.parent)
+            if not (lock.parents[1] / MARKER).exists():
+                # That it is there is all; writers of other entries may write it at this moment.
+                self._access.storage.write(lock.parents[1] / MARKER, b"")
             what = f"entry {self._folder.name} of {lock.parents[1]}"
             stack.enter_context(
                 hold_lock(lock, what, timeout=self._timeout, notify=self._access.notify)
@@ -176,7 +189,7 @@ class EntryWriter:
         return open_codes(self._folder, self._manifest, checksum=False, known=self._access.known)
 
     def _resume(self) -> None:
-        """Takes over what is committed and right, and removes everything else from the folder."""
+        """Takes over what is committed and right, and removes what else we left in the folder."""
         blank = self._manifest
         note = ""
         try:
@@ -184,16 +197,17 @@ class EntryWriter:
             self._published = manifest is not blank
         except DamageError as error:
             manifest, note = blank, f"{error}; all images are encoded again"
-        for count, shard in enumerate(manifest.shards):
+        for number, shard in enumerate(manifest.shards):
             if problem := find_damage(self._folder, shard, known=self._access.known):
                 lost = manifest.done - shard.start
                 note = f"{problem}; {lost} images from position {shard.start} on are encoded again"
-                manifest = manifest.cut(count)
+                manifest = manifest.cut(number)
                 break
         if note:
             manifest = replace(manifest, repairs=(*manifest.repairs, note))
         self._manifest = manifest
         self._pending = _Pending(manifest.done)
+        self._move_aside()
         if note:
             # Before the files go: no manifest may name a file that is not there.
             self._access.storage.publish(self._folder / MANIFEST, manifest.to_bytes())
@@ -201,9 +215,20 @@ class EntryWriter:
             if self._access.notify:
                 self._access.notify(f"entry {self._folder.name} was damaged: {note}")
         keep = {MANIFEST, *(shard.name for shard in manifest.shards)}
-        for path in sorted(self._folder.iterdir()):
+        for path in contents_of(self._folder, ENTRY_FILE).ours:
             if path.name not in keep:
                 self._access.storage.unlink(path)
+
+    def _move_aside(self) -> None:
+        """Gives what stands where our files go, and is no file, another name: it is not ours."""
+        for path in contents_of(self._folder, ENTRY_FILE).others:
+            if not ENTRY_FILE.fullmatch(path.name):
+                continue
+            numbered = (path.with_name(f"{path.name}.moved-{n}") for n in count(1))
+            other = next(name for name in numbered if not os.path.lexists(name))
+            self._access.storage.rename(path, other)
+            if self._access.notify:
+                self._access.notify(f"{path} is not of latentmap: it is now {other.name}")
 
     def _commit(self) -> None:
         """Makes what was appended durable: first the shard, then the manifest that names it."""

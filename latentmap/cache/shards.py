@@ -267,5 +267,7 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
         file = path.open("rb")
     except FileNotFoundError:
         raise DamageError(f"{path.name} is missing") from None
+    except IsADirectoryError:
+        raise DamageError(f"{path.name} is a folder") from None
     with file:
         yield file

@@ -7,13 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from latentmap.cache.entries import find_damage, load_manifest, lock_path, open_codes
+from latentmap.cache.entries import (
+    ENTRIES,
+    ENTRY_FILE,
+    ENTRY_NAME,
+    MARKER,
+    find_damage,
+    is_cache,
+    load_manifest,
+    lock_path,
+    open_codes,
+)
 from latentmap.cache.manifest import MANIFEST, Manifest
 from latentmap.cache.shards import DamageError
 from latentmap.cache.storage import Storage
 from latentmap.codes import Codes, export_codes
 from latentmap.errors import CacheError
-from latentmap.files import hold_lock
+from latentmap.files import contents_of, folders_in, hold_lock
 from latentmap.progress import Progress
 
 T = TypeVar("T")
@@ -73,12 +83,24 @@ class Entries:
         Raises:
             CacheError: the folder is not a cache.
         """
-        if not self._path.is_dir():
-            raise CacheError(
-                f"{self.path} is not a cache (it has no folder 'entries'): "
-                "name the folder that was encoded to"
-            )
+        self.require()
         return tuple(self._entry(name) for name in self.names())
+
+    def require(self) -> None:
+        """Refuses a folder that is not a cache.
+
+        Raises:
+            CacheError: that is so, or it cannot be read.
+        """
+        try:
+            if is_cache(self.path):
+                return
+        except OSError as error:
+            raise CacheError(f"{self.path} cannot be read: {error.strerror}") from error
+        raise CacheError(
+            f"{self.path} is not a cache (it has neither a {MARKER} nor an entry): name the folder "
+            "that was encoded to"
+        )
 
     def named(self, prefix: str = "") -> Entry:
         """The one entry whose id begins with ``prefix``.
@@ -146,8 +168,9 @@ class Entries:
                 progress(done, total)
         return problems
 
-    def remove(self, entry: Entry, *, timeout: float | None = 10) -> None:
-        """Removes an entry, which frees ``entry.size`` bytes.
+    def remove(self, entry: Entry, *, timeout: float | None = 10) -> tuple[Path, ...]:
+        """Removes an entry, which frees ``entry.size`` bytes, and tells what else was in its folder
+        and stays there: it is not ours.
 
         Waits at most ``timeout`` seconds for a writer.
 
@@ -159,14 +182,16 @@ class Entries:
         try:
             self.storage.make_folder(lock_path(folder).parent)
             with hold_lock(lock_path(folder), what, timeout=timeout):
+                found = contents_of(folder, ENTRY_FILE)
                 # The manifest goes first: what is left of an interrupted removal holds no codes.
-                if (folder / MANIFEST).exists():
-                    self.storage.unlink(folder / MANIFEST)
-                    self.storage.sync_folder(folder)
-                for path in sorted(folder.iterdir()):
+                for path in sorted(found.ours, key=lambda one: one.name != MANIFEST):
                     self.storage.unlink(path)
-                self.storage.rmdir(folder)
-                self.storage.sync_folder(self._path)
+                    if path.name == MANIFEST:
+                        self.storage.sync_folder(folder)
+                if not found.others:
+                    self.storage.rmdir(folder)
+                    self.storage.sync_folder(self._path)
+                return found.others
         except CacheError:
             raise
         except OSError as error:
@@ -196,7 +221,7 @@ class Entries:
 
     @property
     def _path(self) -> Path:
-        return self.path / "entries"
+        return self.path / ENTRIES
 
     def folder(self, name: str) -> Path:
         """Where the entry with this id is, or would be."""
@@ -206,11 +231,12 @@ class Entries:
         """The ids of all entries, sorted; none where there is no cache yet."""
         if not self._path.is_dir():
             return []
-        return sorted(path.name for path in self._path.iterdir() if path.is_dir())
+        return [path.name for path in folders_in(self._path, ENTRY_NAME)]
 
     def _entry(self, name: str) -> Entry:
         try:
-            size = sum(path.stat().st_size for path in self.folder(name).iterdir())
+            ours = contents_of(self.folder(name), ENTRY_FILE).ours
+            size = sum(path.stat().st_size for path in ours)
             return Entry(name, size, self.read(name, lambda manifest: manifest))
         except FileNotFoundError:
             # Removed by another process in this moment.

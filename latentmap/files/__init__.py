@@ -5,7 +5,11 @@ from latentmap.files.kinds import FileKind as FileKind
 from latentmap.files.kinds import file_kind as file_kind
 from latentmap.files.locks import Notify as Notify
 from latentmap.files.locks import hold_lock as hold_lock
+from latentmap.files.ownership import Contents as Contents
+from latentmap.files.ownership import contents_of as contents_of
+from latentmap.files.ownership import folders_in as folders_in
 from latentmap.files.tensor_file import TensorFile as TensorFile
+from latentmap.files.writing import TEMPORARY as TEMPORARY
 from latentmap.files.writing import fsync_folder as fsync_folder
 from latentmap.files.writing import refuse_equal as refuse_equal
 from latentmap.files.writing import refuse_existing as refuse_existing

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from latentmap.errors import LatentmapError, OutputError
+from latentmap.files.ownership import contents_of
+
+# What a temporary name ends with: the machine and the process that write, and a random part.
+TEMPORARY = r"\.(?P<host>[0-9a-f]{4})-(?P<process>[0-9a-f]+)-[0-9a-f]{8}\.tmp"
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:4]
+_STEM = 60  # Characters of a name that a temporary one repeats: names have an end.
+_ABANDONED = 24 * 3600.0  # Seconds after which a file of another machine has no writer any more.
 
 
 @contextmanager
 def replace_atomic(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path that takes the place of ``path`` when the block ends well.
 
-    Otherwise it is removed, and ``path`` is as it was.
+    Otherwise it is removed, and ``path`` is as it was. What killed writers of ``path`` left is
+    removed first.
 
     Raises:
         OutputError: the folder is missing, or the file cannot be written.
     """
     path = Path(path)
     # Keeps the suffix: some writers choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
+    begin, mark = f".{path.stem[:_STEM]}", f"{_HOST}-{os.getpid():x}-{secrets.token_hex(4)}"
+    temporary = path.with_name(f"{begin}.{mark}.tmp{path.suffix}")
+    with suppress(OSError):
+        _clear(path.parent, re.compile(re.escape(begin) + TEMPORARY + re.escape(path.suffix)))
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -44,6 +59,30 @@ def replace_atomic(path: str | Path) -> Iterator[Path]:
             f"{path} was written, but may not survive a power loss: its folder cannot be synced "
             f"({error.strerror or error})"
         ) from error
+
+
+def _clear(folder: Path, names: re.Pattern[str]) -> None:
+    """Removes the temporary files that no process writes any more."""
+    for path in contents_of(folder, names).ours:
+        found = names.fullmatch(path.name)
+        assert found is not None
+        if found["host"] == _HOST:
+            left = not _runs(int(found["process"], 16))
+        else:
+            left = time.time() - path.stat().st_mtime > _ABANDONED
+        if left:
+            path.unlink()
+
+
+def _runs(process: int) -> bool:
+    """Whether there is a process of this number on this machine."""
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True  # It is somebody else's.
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
-from dataclasses import asdict
+import re
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +20,15 @@ import torch
 
 from latentmap.codes import Codes
 from latentmap.errors import ImageError, OutputError
-from latentmap.files import Notify, hold_lock, replace_atomic, require_parent
+from latentmap.files import (
+    TEMPORARY,
+    Notify,
+    contents_of,
+    folders_in,
+    hold_lock,
+    replace_atomic,
+    require_parent,
+)
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
 from latentmap.images.arrays import ArrayImages
@@ -34,6 +42,10 @@ from latentmap.progress import Progress
 _PART = 256
 _PART_NUMBERS = 2**24
 _BATCH = 64
+# What is kept in a folder: packs and their locks, and parts of unfinished ones.
+_PACK = re.compile(rf"[0-9a-f]{{16}}\.(h5|lock)|\.[0-9a-f]{{16}}{TEMPORARY}\.h5")
+_PARTS = re.compile(r"[0-9a-f]{16}\.[0-9a-f]{16}\.parts")
+_PART_FILE = re.compile(rf"\d{{9,}}-\d{{9,}}\.npy|\.\d{{9,}}-\d{{9,}}{TEMPORARY}\.npy")
 
 
 def generated_images(
@@ -88,25 +100,56 @@ def generated_images(
     return ImageSource(container, np.arange(n))
 
 
-def kept_bytes(folder: str | Path) -> int:
-    """How many bytes the generated images in ``folder`` take, unfinished ones included."""
-    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+@dataclass(frozen=True)
+class Kept:
+    """The generated images in a folder: their ``files``, and the ``parts`` of unfinished ones;
+    ``others`` is what else is there, which is not ours.
+    """
+
+    files: tuple[Path, ...]
+    parts: tuple[Path, ...]
+    others: tuple[Path, ...]
+    bytes: int
 
 
-def remove_kept(folder: str | Path) -> int:
-    """Removes all generated images in ``folder``, and tells how many bytes that frees; they can be
-    made again.
+def kept_in(folder: str | Path) -> Kept:
+    """What of a folder are generated images, by their names; links are not followed.
+
+    Raises:
+        OutputError: it cannot be read.
+    """
+    folder = Path(folder)
+    try:
+        found = contents_of(folder, _PACK)
+        parts = tuple(folders_in(folder, _PARTS))
+        inside = [contents_of(path, _PART_FILE) for path in parts]
+        files = (*found.ours, *(path for part in inside for path in part.ours))
+        size = sum(path.lstat().st_size for path in files)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be read: {error.strerror}") from error
+    others = [path for path in found.others if path not in parts]
+    return Kept(files, parts, (*others, *(path for part in inside for path in part.others)), size)
+
+
+def remove_kept(folder: str | Path) -> Kept:
+    """Removes all generated images in ``folder``, and gives back what there was; they can be made
+    again.
 
     Raises:
         OutputError: a file cannot be removed.
     """
-    freed = kept_bytes(folder)
+    kept = kept_in(folder)
     try:
-        if Path(folder).exists():
-            shutil.rmtree(folder)
+        for path in kept.files:
+            path.unlink()
+        for path in kept.parts:
+            if not any(path.iterdir()):
+                path.rmdir()
+        if Path(folder).is_dir() and not kept.others:
+            Path(folder).rmdir()
     except OSError as error:
         raise OutputError(f"{folder} cannot be removed: {error.strerror}") from error
-    return freed
+    return kept
 
 
 def maker_of(source: Model, target: Model) -> Literal["source", "target"]:

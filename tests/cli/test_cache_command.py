@@ -106,13 +106,14 @@ def test_a_folder_that_is_no_cache_is_one_line(tmp_path, words, monkeypatch):
     result = run(*words, "--cache", tmp_path)
     assert result.exit_code == 1
     assert result.stderr == (
-        f"Error: {tmp_path} is not a cache (it has no folder 'entries'): "
+        f"Error: {tmp_path} is not a cache (it has neither a .latentmap-cache nor an entry): "
         "name the folder that was encoded to\n"
     )
 
 
 def test_an_empty_cache_is_said_to_be_empty(codes):
     (codes / "entries").mkdir(parents=True)
+    (codes / ".latentmap-cache").touch()
     assert run("list", "--cache", codes).stdout == f"{codes} is empty\n"
 
 
@@ -157,6 +158,32 @@ def test_rm_all_removes_damaged_and_empty_entries_too(codes):
     (codes / "entries" / ("0" * 16)).mkdir()
     assert run("rm", "--cache", codes, "--all", "--yes").exit_code == 0
     assert run("list", "--cache", codes).stdout == f"{codes} is empty\n"
+
+
+def test_rm_leaves_what_is_no_cache_and_what_is_not_ours(tmp_path, codes):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    mine = [tmp_path / "p" / "entries" / "2024" / "diary.md", tmp_path / "p" / "generated" / "a.py"]
+    for path in mine:
+        path.parent.mkdir(parents=True)
+        path.write_text("precious")
+    (tmp_path / "p" / "entries" / "link").symlink_to(outside)
+    for words in (["rm", "--all", "--yes"], ["rm", "--generated", "--yes"], ["list"], ["verify"]):
+        result = run(*words, "--cache", tmp_path / "p")
+        assert (result.exit_code, "is not a cache" in result.stderr) == (1, True)
+    fill(codes)
+    kept = codes / "generated" / ("a" * 16)
+    mine += [outside / "thesis.tex", codes / "generated" / "client.py", kept / "notes.txt"]
+    kept.mkdir(parents=True)
+    for path in mine[2:]:
+        path.write_text("precious")
+    (codes / "generated" / f"{'b' * 16}.h5").symlink_to(outside / "thesis.tex")
+    (codes / "generated" / f"{'c' * 16}.h5").write_bytes(b"ours")
+    result = run("rm", "--all", "--generated", "--yes", "--cache", codes)
+    assert result.exit_code == 0
+    assert "client.py is not of latentmap, and stays" in result.stderr
+    assert [path.read_text() for path in mine] == ["precious"] * 5
+    assert not (codes / "generated" / f"{'c' * 16}.h5").exists()
 
 
 def test_rm_asks_and_takes_no_for_an_answer(codes):

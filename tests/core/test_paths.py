@@ -8,7 +8,7 @@ from latentmap.cache import Coder, LatentCache
 from latentmap.codes import Codes, export_codes, read_codes
 from latentmap.images import open_images, pack_images
 from latentmap.model import generated_images
-from latentmap.model.generated import kept_bytes, remove_kept
+from latentmap.model.generated import kept_in, remove_kept
 from latentmap.model.testing import LinearModel
 from latentmap.report import save_figure
 from latentmap.report.parts import Section
@@ -37,7 +37,7 @@ def test_packs_and_generated_images():
     source = open_images("digits", limit=5)
     assert pack_images(source, source.view(), "pack.h5").count == 5
     assert len(generated_images(LinearModel(), 3, folder="made")) == 3
-    assert kept_bytes("made") == remove_kept("made") > 0
+    assert kept_in("made").bytes == remove_kept("made").bytes > 0
 
 
 def test_caches():

@@ -244,10 +244,29 @@ def test_starting_again_leaves_nothing_of_the_earlier_run(tmp_path, images):
 def test_what_a_killed_run_half_saved_is_removed(tmp_path, images):
     out = tmp_path / "vae.safetensors"
     train_on_images(images, replace(SETTINGS, epochs=1), Run(out))
-    half = working_folder(out) / ".checkpoint.0123abcd.tmp.safetensors"
-    half.write_bytes(b"half")
+    save = """
+import os, sys
+from latentmap.files import replace_atomic
+with replace_atomic(sys.argv[1]) as temporary:
+    temporary.write_bytes(b"half")
+    os._exit(9)
+"""
+    subprocess.run([sys.executable, "-c", save, working_folder(out) / CHECKPOINT], check=False)
+    (half,) = working_folder(out).glob(".checkpoint.*")
     train_on_images(images, replace(SETTINGS, epochs=2), Run(out, resume=True))
     assert not half.exists()
+
+
+def test_starting_again_removes_nothing_that_is_not_of_a_run(tmp_path, images):
+    out, elsewhere = tmp_path / "vae.safetensors", tmp_path / "elsewhere.png"
+    train_on_images(images, replace(SETTINGS, epochs=1), Run(out))
+    folder = working_folder(out)
+    elsewhere.write_bytes(b"mine")
+    (folder / "epoch-9999.png").symlink_to(elsewhere)
+    (folder / "epoch-final.png").write_bytes(b"mine")
+    train_on_images(images, replace(SETTINGS, epochs=1), Run(out, force=True))
+    assert (folder / "epoch-final.png").read_bytes() == elsewhere.read_bytes() == b"mine"
+    assert (folder / "epoch-9999.png").is_symlink()
 
 
 def test_a_working_folder_that_cannot_be_made_is_one_clear_line(tmp_path, images):

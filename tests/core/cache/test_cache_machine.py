@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from latentmap.cache import EntryKey, LatentCache
+from latentmap.cache.entries import MARKER
 from latentmap.cache.entry_writer import EntryWriter
 from latentmap.cache.storage import Storage
 from latentmap.codes import Space
@@ -78,6 +79,7 @@ class CacheMachine(RuleBasedStateMachine):
     @initialize()
     def make(self) -> None:
         (self.folder / "entries").mkdir()
+        (self.folder / MARKER).touch()
 
     def cache(self) -> LatentCache:
         return LatentCache(self.folder, shard_bytes=ROWS * DIM * 4, storage=self.storage)

@@ -293,6 +293,40 @@ def test_leftovers_are_removed_by_the_next_writer(tmp_path):
     assert "shard-000000008-000000013.h5" not in [path.name for path in folder.iterdir()]
 
 
+def test_what_is_not_ours_is_neither_removed_nor_in_the_way(tmp_path):
+    images, cache = Images(20), small_shards(tmp_path / "cache")
+    images.fill(cache)
+    shard = shards_of(cache)[1]
+    folder = shard.parent
+    thesis = tmp_path / "outside" / "thesis.tex"
+    thesis.parent.mkdir()
+    thesis.write_text("precious")
+    (folder / "notes.txt").write_text("precious")
+    (folder / "shard-000000008-000000013.h5").symlink_to(thesis)
+    (folder / "manifest.json.tmp").mkdir()
+    (folder.parent / "link").symlink_to(thesis.parent)
+    (folder.parent / ("0" * 16)).symlink_to(thesis.parent)
+    shard.unlink()
+    shard.mkdir()
+    (shard / "diary.md").write_text("precious")
+    told = []
+    again = LatentCache(cache.path, shard_bytes=8 * DIM * 4, notify=told.append)
+    with images.writer(again) as writer:
+        images.encode(writer)
+        images.check(writer.finish())
+    assert any(f"{shard.name}.moved-1" in line for line in told)
+    (entry,) = again.entries.all()
+    left = again.entries.remove(entry)
+    assert {path.name for path in left} == {
+        "notes.txt",
+        "manifest.json.tmp.moved-1",
+        "shard-000000008-000000013.h5.moved-1",
+        f"{shard.name}.moved-1",
+    }
+    assert thesis.read_text() == (folder / "notes.txt").read_text() == "precious"
+    assert (folder / f"{shard.name}.moved-1" / "diary.md").read_text() == "precious"
+
+
 def flip(path: Path, bit: int) -> None:
     data = bytearray(path.read_bytes())
     data[bit // 8] ^= 1 << bit % 8
@@ -464,7 +498,7 @@ def test_removing_an_entry_removes_its_files_and_no_other(tmp_path):
 
 def test_an_entry_is_named_by_the_beginning_of_its_id(tmp_path):
     cache = LatentCache(tmp_path)
-    with pytest.raises(CacheError, match=r"is not a cache .it has no folder 'entries'."):
+    with pytest.raises(CacheError, match=r"is not a cache .it has neither a"):
         cache.entries.named("")
     Images(3).fill(cache)
     assert cache.entries.named(KEY.id[:3]).id == cache.entries.named("").id == KEY.id
@@ -487,7 +521,7 @@ def test_verify_tells_how_far_it_is(tmp_path):
 
 def test_an_entry_that_disappears_while_it_is_listed_is_empty(tmp_path, monkeypatch):
     cache = LatentCache(tmp_path)
-    (tmp_path / "entries").mkdir()
+    (tmp_path / ".latentmap-cache").touch()
     monkeypatch.setattr(cache.entries, "names", lambda: [KEY.id])
     (entry,) = cache.entries.all()
     assert (entry.size, entry.manifest, str(entry)) == (0, None, f"{KEY.id} (empty)")
@@ -498,12 +532,12 @@ def test_a_shard_that_the_disk_does_not_give_is_an_error_but_no_damage(tmp_path)
     images.fill(cache)
     path = shards_of(cache)[0]
     path.unlink()
-    path.mkdir()
-    with pytest.raises(CacheError, match=f"entry {KEY.id} of .* cannot be read: Is a directory"):
+    path.symlink_to(path.name)  # A name that leads round in a circle.
+    with pytest.raises(CacheError, match=f"entry {KEY.id} of .* cannot be read: Too many levels"):
         cache.find(KEY)
     (problem,) = cache.entries.verify()
-    assert "is damaged: shard-000000000-000000008.h5 cannot be read (Is a directory)" in problem
-    with pytest.raises(CacheError, match=r"cannot be written \(Is a directory\)"):
+    assert "is damaged: shard-000000000-000000008.h5 cannot be read (Too many levels" in problem
+    with pytest.raises(CacheError, match=r"cannot be written \(Too many levels"):
         images.writer(cache).__enter__()
     assert len(shards_of(cache)) == 4
 

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +41,31 @@ def test_the_temporary_name_keeps_the_suffix(tmp_path):
     with replace_atomic(tmp_path / "grid.png") as temporary:
         assert temporary.suffix == ".png"
         temporary.write_bytes(b"x")
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
+    write = """
+import os, sys
+from latentmap.files import replace_atomic
+with replace_atomic(sys.argv[1]) as temporary:
+    temporary.write_bytes(b"half")
+    os._exit(9)
+"""
+    path = tmp_path / "p.h5"
+    subprocess.run([sys.executable, "-c", write, path], check=False)
+    (half,) = tmp_path.iterdir()
+    host, process, mark = half.suffixes[-3].strip(".").split("-")
+    # Of a living process, and of another machine until a day has passed.
+    ours = half.with_name(f".p.{host}-{os.getpid():x}-{mark}.tmp.h5")
+    foreign = half.with_name(f".p.{int(host, 16) ^ 1:04x}-{process}-{mark}.tmp.h5")
+    for other in (ours, foreign, tmp_path / ".p.tmp.h5", tmp_path / ".q.tmp.h5"):
+        other.write_bytes(b"other")
+    write_atomic(path, b"new")
+    assert not half.exists()
+    assert len(list(tmp_path.iterdir())) == 5
+    os.utime(foreign, (0, 0))
+    write_atomic(path, b"new")
+    assert not foreign.exists()
 
 
 def test_an_output_that_exists_asks_for_force(tmp_path):

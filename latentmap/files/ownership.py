@@ -1,0 +1,53 @@
+"""What in a folder is ours: nothing else is ever removed, and no link is ever followed.
+
+A folder that latentmap fills has a marker in it; a file there is ours by its name and its kind.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a folder holds, each sorted: ``ours`` are regular files with our names, ``others`` all
+    the rest, such as links, folders, and files of other names.
+    """
+
+    ours: tuple[Path, ...]
+    others: tuple[Path, ...]
+
+
+def contents_of(folder: str | Path, names: re.Pattern[str]) -> Contents:
+    """What a folder holds, where our files are those whose whole name is one of ``names``.
+
+    A folder that is missing, or is itself a link, holds nothing.
+
+    Raises:
+        OSError: it cannot be read, or is no folder.
+    """
+    folder = Path(folder)
+    if folder.is_symlink() or not folder.exists():
+        return Contents((), ())
+    with os.scandir(folder) as found:
+        sides: tuple[list[Path], list[Path]] = ([], [])
+        for one in found:
+            own = names.fullmatch(one.name) and one.is_file(follow_symlinks=False)
+            sides[0 if own else 1].append(Path(one.path))
+    ours, others = map(sorted, sides)
+    return Contents(tuple(ours), tuple(others))
+
+
+def folders_in(folder: Path, names: re.Pattern[str]) -> Iterator[Path]:
+    """The folders in a folder that have one of our ``names``, sorted; links are none.
+
+    Raises:
+        OSError: it cannot be read, or is no folder.
+    """
+    for path in contents_of(folder, names).others:
+        if names.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+            yield path
