@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,12 +11,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from latentmap.errors import ModelError
-from latentmap.files import TensorFile
+from latentmap.files import TensorFile, reading
 
 _FILE = TensorFile(
     kind="checkpoint",
-    format=1,
+    format=2,
     error=ModelError,
+    sealed=True,
     advice="start without --resume, and with --force where there is an earlier run",
 )
 
@@ -40,19 +42,42 @@ def save_checkpoint(path: Path, recipe: Stateful, record: Mapping[str, Any]) -> 
     _FILE.write(path, tensors, record)
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """What a checkpoint says about its run.
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What a checkpoint holds: how far the run with some ``settings`` was, the lines of its log,
+    and the ``tensors`` of its state.
+    """
+
+    path: Path
+    step: int
+    settings: dict[str, Any]
+    log: list[dict[str, Any]]
+    tensors: dict[str, Tensor]
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """What a checkpoint holds, byte for byte as it was written.
 
     Raises:
         ModelError: no checkpoint there, or not a readable one.
     """
-    return _FILE.read_header(path)
+    record, tensors = _FILE.read(path)
+    with reading(path, ModelError, _FILE.advice):
+        settings, log = dict(record["settings"]), list(record["log"])
+        return Checkpoint(path, int(record["step"]), settings, log, tensors)
 
 
-def load_checkpoint(path: Path, recipe: Stateful) -> None:
-    """Puts the saved state into a recipe that was built with the same settings."""
-    _, tensors = _FILE.read(path)
+def restore(checkpoint: Checkpoint, recipe: Stateful) -> None:
+    """Puts the saved state into a recipe that was built with the same settings.
 
+    Raises:
+        ModelError: it does not fit.
+    """
+    with reading(checkpoint.path, ModelError, _FILE.advice):
+        _restore(checkpoint.tensors, recipe)
+
+
+def _restore(tensors: Mapping[str, Tensor], recipe: Stateful) -> None:
     def part(prefix: str) -> dict[str, Tensor]:
         return {
             key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)

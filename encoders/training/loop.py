@@ -24,8 +24,8 @@ from torch import Tensor
 from latentmap.encoders.training.batches import Batches, seeded
 from latentmap.encoders.training.checkpoint import (
     Stateful,
-    load_checkpoint,
-    read_record,
+    read_checkpoint,
+    restore,
     save_checkpoint,
 )
 from latentmap.errors import ModelError
@@ -234,18 +234,18 @@ def _resume(
     folder: Path, recipe: Recipe, identity: Mapping[str, Any]
 ) -> tuple[int, list[dict[str, Any]]]:
     path = folder / CHECKPOINT
-    record = read_record(path)
-    other = record["settings"]
+    checkpoint = read_checkpoint(path)
+    other = checkpoint.settings
     differing = [key for key in sorted({*other, *identity}) if other.get(key) != identity.get(key)]
     if differing:
         said = ", ".join(
             f"{key} was {other.get(key)!r}, not {identity.get(key)!r}" for key in differing
         )
         raise ModelError(f"{path} is of a run with other settings: {said}")
-    load_checkpoint(path, recipe)
+    restore(checkpoint, recipe)
     # The log may be ahead of the checkpoint: its later lines are written again.
-    _write_log(folder, record["log"])
-    return record["step"], record["log"]
+    _write_log(folder, checkpoint.log)
+    return checkpoint.step, checkpoint.log
 
 
 def _write_log(folder: Path, lines: list[dict[str, Any]]) -> None:

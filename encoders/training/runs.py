@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from latentmap.encoders.training.checkpoint import read_record
+from latentmap.encoders.training.checkpoint import read_checkpoint
 from latentmap.encoders.training.loop import CHECKPOINT, LOG
 from latentmap.errors import OutputError
 from latentmap.files import refuse_existing
@@ -56,7 +56,7 @@ def prepare_folder(run: Run) -> Path:
     """
     folder = working_folder(run.out)
     if run.resume:
-        read_record(folder / CHECKPOINT)
+        read_checkpoint(folder / CHECKPOINT)
         return folder
     refuse_existing(run.path, force=run.force)
     try:

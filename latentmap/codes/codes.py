@@ -5,9 +5,9 @@ Shapes: ``n`` images, ``d`` latent variables.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -34,6 +34,19 @@ class Space:
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.model} ({self.dim}-d, {self.fingerprint[:12]})"
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Space:
+        """The space of which a file has the fields.
+
+        Raises:
+            ValueError: they are not those of a space.
+        """
+        texts = (record["kind"], record["model"], record["fingerprint"])
+        dim = record["dim"]
+        if not all(isinstance(text, str) for text in texts) or type(dim) is not int or dim < 1:
+            raise ValueError(f"a space has texts and a positive size, not {dict(record)!r}")
+        return cls(texts[0], dim, texts[1], texts[2])
 
     def same_as(self, other: Space) -> bool:
         """Whether both are one space, whatever the models are called."""

@@ -8,6 +8,8 @@ from latentmap.files.locks import hold_lock as hold_lock
 from latentmap.files.ownership import Contents as Contents
 from latentmap.files.ownership import contents_of as contents_of
 from latentmap.files.ownership import folders_in as folders_in
+from latentmap.files.reading import reading as reading
+from latentmap.files.reading import reason_of as reason_of
 from latentmap.files.tensor_file import TensorFile as TensorFile
 from latentmap.files.writing import TEMPORARY as TEMPORARY
 from latentmap.files.writing import fsync_folder as fsync_folder

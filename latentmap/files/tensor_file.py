@@ -6,6 +6,7 @@ One safetensors file each; its metadata holds one key, ``latentmap``: JSON with 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +15,15 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, uint8
 
 from latentmap.errors import LatentmapError
 from latentmap.files.kinds import CHECKPOINTS, EMPTY, SAFETENSORS, file_kind
+from latentmap.files.reading import reason_of
 from latentmap.files.writing import replace_atomic
 
 _KEY = "latentmap"
+_DIGEST = "sha256"
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,9 @@ class TensorFile:
     """One kind of file: its name, its newest format, and how to speak of what is wrong with it.
 
     ``error`` is raised with one line, ``advice`` says how to get such a file, ``elsewhere`` what to
-    do with another program's that may be meant (by default the same).
+    do with another program's that may be meant (by default the same). Of a kind that is ``sealed``
+    the file holds the digest of its description and of all tensors, which are read together or not
+    at all: what a flipped bit would change silently.
     """
 
     kind: str
@@ -36,6 +41,7 @@ class TensorFile:
     error: type[LatentmapError]
     advice: str
     elsewhere: str = ""
+    sealed: bool = False
 
     def write(
         self, path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]
@@ -47,12 +53,15 @@ class TensorFile:
         """
         described = {"kind": self.kind, "format": self.format, **header}
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        metadata = {_KEY: json.dumps(described)}
+        if self.sealed:
+            metadata[_DIGEST] = _digest(metadata[_KEY], plain)
         with replace_atomic(path) as temporary:
             # safetensors makes files that their owner alone can read; this is what a file would be.
             temporary.touch()
             mode = temporary.stat().st_mode
             try:
-                save_file(plain, temporary, {_KEY: json.dumps(described)})
+                save_file(plain, temporary, metadata)
             except SafetensorError as error:  # A full disk, in words of its own.
                 raise OSError(str(error)) from error
             temporary.chmod(mode)
@@ -76,17 +85,17 @@ class TensorFile:
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
-                names = file.keys() if tensors else ()
+                names = file.keys() if tensors or self.sealed else ()
                 content = {name: file.get_tensor(name) for name in names}
         except FileNotFoundError:
             raise self.error(f"there is no {self.kind} file {path}: {self.advice}") from None
-        except (SafetensorError, OSError) as error:
+        except Exception as error:  # Of types that safetensors does not have: AttributeError.
             raise self.error(f"{path} is {self._unreadable(path, error)}") from None
         try:
             header = json.loads(metadata[_KEY])
             kind, version = header["kind"], header["format"]
             newer = version > self.format
-        except (KeyError, TypeError, json.JSONDecodeError, RecursionError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             raise self.error(
                 f"{path} is a safetensors file, but no {self.kind} of latentmap: "
                 f"{self.elsewhere or self.advice}"
@@ -99,6 +108,10 @@ class TensorFile:
             raise self.error(
                 f"{path} has format {version}, newer than {self.format}: update latentmap"
             )
+        if self.sealed and metadata.get(_DIGEST) != _digest(metadata[_KEY], content):
+            raise self.error(
+                f"{path} is not as it was written (its {_DIGEST} differs): {self.advice}"
+            )
         return header, content
 
     def _unreadable(self, path: str | Path, error: Exception) -> str:
@@ -108,7 +121,7 @@ class TensorFile:
         except OSError:
             kind = None
         if kind is None or kind == SAFETENSORS or kind == EMPTY or kind.name == "text":
-            reason = str(error) if kind in (None, SAFETENSORS) else f"it is {kind.what}"
+            reason = reason_of(error) if kind in (None, SAFETENSORS) else f"it is {kind.what}"
             return (
                 "no readable safetensors file: it is cut off or of another kind "
                 f"({reason}); {self.advice}"
@@ -117,3 +130,14 @@ class TensorFile:
             return f"{kind.what}: {kind.advice}"
         advice = self.elsewhere if kind in CHECKPOINTS else self.advice
         return f"{kind.what}, not a {self.kind} file: {advice or self.advice}"
+
+
+def _digest(description: str, tensors: Mapping[str, Tensor]) -> str:
+    """The digest of a description, and of names, types, shapes and bytes of tensors."""
+    digest = hashlib.sha256(description.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        head = f"{name!r} {tensor.dtype} {tuple(tensor.shape)} "
+        digest.update(head.encode(errors="backslashreplace"))
+        digest.update(tensor.reshape(-1).view(uint8).numpy().data)
+    return digest.hexdigest()

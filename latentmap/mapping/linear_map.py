@@ -15,20 +15,12 @@ import numpy as np
 import torch
 
 from latentmap.codes import Codes, Space
-from latentmap.errors import ImageError, MapError, SpaceError
-from latentmap.files import TensorFile
+from latentmap.errors import MapError, SpaceError
 from latentmap.frames import Frame
 from latentmap.mapping.mapped_rows import MappedRows
 from latentmap.mapping.moments import Moments
 from latentmap.report import Shown, Table
 
-_FILE = TensorFile(kind="map", format=2, error=MapError, advice="make one with `latentmap fit`")
-_MOMENTS = "moments."
-# What a file says of a map in JSON as it is.
-_PLAIN = (
-    *("method", "settings", "figures", "rank", "condition", "n_pairs"),
-    *("source_reference", "target_reference", "record"),
-)
 # Singular values below this share of the largest are rounding, and not inverted.
 _INVERTED = 1e-10
 
@@ -253,21 +245,9 @@ class LinearMap(Shown):
         Raises:
             OutputError: it cannot be written.
         """
-        header = {
-            "source": asdict(self.source),
-            "target": asdict(self.target),
-            "source_frame": self.source_frame.to_json(),
-            "target_frame": self.target_frame.to_json(),
-            **{name: getattr(self, name) for name in _PLAIN},
-        }
-        tensors = {
-            "weight": self.weight,
-            "bias": self.bias,
-            "train_digests": torch.from_numpy(np.ascontiguousarray(self.train_digests)),
-        }
-        if self.moments is not None:
-            tensors |= {f"{_MOMENTS}{name}": part for name, part in self.moments.tensors().items()}
-        _FILE.write(Path(path), tensors, header)
+        from latentmap.mapping.map_file import write_map
+
+        write_map(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> LinearMap:
@@ -276,25 +256,6 @@ class LinearMap(Shown):
         Raises:
             MapError: the file is missing, cut off, or not a map of latentmap.
         """
-        header, tensors = _FILE.read(Path(path))
-        # Format 1 had a penalty alone, and no moments.
-        header = {"settings": {"penalty": header.get("penalty")}, "figures": {}, **header}
-        names = [name for name in tensors if name.startswith(_MOMENTS)]
-        moments = {name.removeprefix(_MOMENTS): tensors[name] for name in names}
-        try:
-            return cls(
-                weight=tensors["weight"],
-                bias=tensors["bias"],
-                source=Space(**header["source"]),
-                target=Space(**header["target"]),
-                source_frame=Frame.from_json(header["source_frame"]),
-                target_frame=Frame.from_json(header["target_frame"]),
-                moments=Moments.from_tensors(moments) if moments else None,
-                train_digests=tensors["train_digests"].numpy(),
-                **{name: header[name] for name in _PLAIN},
-            )
-        except (KeyError, TypeError, ImageError) as error:
-            raise MapError(
-                f"{path} does not describe its map as it should ({error}): make it again with "
-                "`latentmap fit`"
-            ) from None
+        from latentmap.mapping.map_file import read_map
+
+        return read_map(path)

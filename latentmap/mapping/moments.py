@@ -162,6 +162,25 @@ class Moments:
         parts = {name: getattr(self, name) for name in names}
         return {"state": state, **{name: part for name, part in parts.items() if part is not None}}
 
+    def fits(self, p: int, q: int) -> bool:
+        """Whether all parts have the shapes of ``p`` source and ``q`` target variables, and are
+        float64.
+        """
+        shapes = {
+            "mean_x": (p,),
+            "mean_y": (q,),
+            "xx": (p, p),
+            "xy": (p, q),
+            "squares_y": (q,),
+            "yy": (q, q),
+        }
+        parts = {name: getattr(self, name) for name in shapes}
+        return all(
+            part.shape == shapes[name] and part.dtype == torch.float64
+            for name, part in parts.items()
+            if part is not None
+        )
+
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> Moments:
         """The moments that ``tensors`` gave.

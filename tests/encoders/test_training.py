@@ -257,6 +257,22 @@ with replace_atomic(sys.argv[1]) as temporary:
     assert not half.exists()
 
 
+def test_a_flipped_bit_of_a_checkpoint_is_refused(tmp_path, images):
+    out = tmp_path / "vae.safetensors"
+    train_on_images(images, replace(SETTINGS, epochs=1), Run(out))
+    path = working_folder(out) / CHECKPOINT
+    whole = path.read_bytes()
+    bits = np.random.default_rng(0).integers(0, 8 * len(whole), 12).tolist()
+    for bit in [0, 8 * len(whole) - 1, *range(64, 8000, 797), *bits]:
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ModelError, match=r"checkpoint\.safetensors"):
+            train_on_images(images, replace(SETTINGS, epochs=2), Run(out, resume=True))
+    path.write_bytes(whole)
+    train_on_images(images, replace(SETTINGS, epochs=2), Run(out, resume=True))
+
+
 def test_starting_again_removes_nothing_that_is_not_of_a_run(tmp_path, images):
     out, elsewhere = tmp_path / "vae.safetensors", tmp_path / "elsewhere.png"
     train_on_images(images, replace(SETTINGS, epochs=1), Run(out))

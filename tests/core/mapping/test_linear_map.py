@@ -146,6 +146,52 @@ def test_a_map_file_that_is_missing_or_cut_off_is_refused(tmp_path):
             LinearMap.load(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("weight", torch.zeros(3, 2, dtype=torch.float64)),
+        ("weight", torch.full((2, 2), torch.nan, dtype=torch.float64)),
+        ("bias", torch.zeros(2)),
+        ("train_digests", torch.zeros(4, 3, dtype=torch.uint8)),
+        ("moments.xx", torch.zeros(3, 3, dtype=torch.float64)),
+        ("moments.state", torch.zeros(1, dtype=torch.float64)),
+    ],
+)
+def test_a_map_file_whose_tensors_do_not_fit_is_refused(tmp_path, name, part):
+    path = tmp_path / "m.safetensors"
+    fit(pairs_of(*draw())).save(path)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    parts = load_file(path)
+    if name == "weight" and part.shape == (2, 2):
+        part = torch.full_like(parts["weight"], torch.nan)
+    save_file({**parts, name: part}, path, metadata)
+    with pytest.raises(MapError, match=r"m\.safetensors is not as it should be"):
+        LinearMap.load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source": {"kind": "z", "dim": "2", "model": "a", "fingerprint": "aa"}},
+        {"source": 3},
+        {"rank": "x" * 10**5},
+        {"settings": []},
+        {"source_frame": {"name": 7, "resize": None}},
+        {"method": ["ridge"]},
+    ],
+)
+def test_a_map_file_with_an_odd_description_is_refused(tmp_path, change):
+    path = tmp_path / "m.safetensors"
+    fit(pairs_of(*draw())).save(path)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["latentmap"])
+    save_file(load_file(path), path, {"latentmap": json.dumps({**header, **change})})
+    with pytest.raises(MapError, match=r"m\.safetensors is not as it should be") as caught:
+        LinearMap.load(path)
+    assert len(str(caught.value)) < 1000
+
+
 def test_a_map_file_without_all_moments_is_refused(tmp_path):
     path = tmp_path / "m.safetensors"
     fit(pairs_of(*draw())).save(path)
@@ -153,7 +199,7 @@ def test_a_map_file_without_all_moments_is_refused(tmp_path):
         metadata = file.metadata()
     some = {name: part for name, part in load_file(path).items() if name != "moments.xy"}
     save_file(some, path, metadata)
-    with pytest.raises(MapError, match=r"does not describe its map as it should \('xy'\)"):
+    with pytest.raises(MapError, match=r"is not as it should be \('xy' is missing\)"):
         LinearMap.load(path)
 
 
@@ -177,7 +223,7 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path):
     [
         ({"kind": "model", "format": 1}, "holds a model, not a map"),
         ({"kind": "map", "format": 99}, "has format 99, newer than 2: update latentmap"),
-        ({"kind": "map", "format": 1}, r"does not describe its map as it should \('source'\)"),
+        ({"kind": "map", "format": 1}, r"is not as it should be \('source' is missing\)"),
         ({"format": 1}, "no map of latentmap: make one with"),
         ([], "no map of latentmap"),
     ],

@@ -1,0 +1,48 @@
+"""Reading files that strangers wrote: whatever a reader raises becomes one line of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from latentmap.errors import LatentmapError
+from latentmap.printing import printable
+
+_LONGEST = 200  # Characters of a reason that somebody else's file has a part in.
+
+
+@contextmanager
+def reading(path: str | Path, error: type[LatentmapError], advice: str) -> Iterator[None]:
+    """Raises ``error``, with the path, the reason and the ``advice``, for whatever a reader raises
+    in the block.
+
+    Readers of other libraries promise nothing about files that are not as they should be: there are
+    ``KeyError``, ``struct.error``, ``RecursionError``, ``MemoryError`` and others among what they
+    raise. So all errors are taken, and the block is to hold nothing but the reading. Those that are
+    ``error`` already pass.
+
+    Raises:
+        LatentmapError: of the class ``error``.
+    """
+    try:
+        yield
+    except error:
+        raise
+    except OSError as problem:
+        reason = problem.strerror or reason_of(problem)
+        raise error(f"{path} cannot be read: {reason}; {advice}") from problem
+    except Exception as problem:
+        raise error(f"{path} is not as it should be ({reason_of(problem)}): {advice}") from problem
+
+
+def reason_of(problem: Exception) -> str:
+    """What an error says, in one short line that a terminal can take."""
+    if isinstance(problem, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(problem, MemoryError):
+        return "it needs more memory than there is"
+    if isinstance(problem, KeyError):
+        return printable(f"{problem} is missing")
+    text = printable(" ".join(str(problem).split())) or type(problem).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
