@@ -99,11 +99,16 @@ def load(reference: str | Path, *, device: str | torch.device = "cpu") -> Model:
     Raises:
         ModelError: the file is missing, cut off, damaged, or not a model of a known family.
     """
+    from latentmap.encoders.building import check_config
     from latentmap.encoders.native import read_model
+    from latentmap.files import reading
 
     path = find(reference)
     header, weights, seen = read_model(path)
-    model = build(header.family, header.config, name=path.stem, frame=header.frame, weights=weights)
+    family, config, frame = header.family, header.config, header.frame
+    with reading(path, ModelError, "get it again"):
+        check_config(config, len(weights))
+        model = build(family, config, name=path.stem, frame=frame, weights=weights)
     if model.fingerprint != header.fingerprint:
         raise ModelError(
             f"the weights in {path} are not those that were saved: the file is damaged, get it "

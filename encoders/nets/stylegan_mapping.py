@@ -87,16 +87,17 @@ class MappingNetwork(nn.Module):
             )
         hidden = int(config.get("mapping_dim", w_dim))
         self.depth = int(config["mapping_layers"])
-        widths = [inputs, *[hidden] * (self.depth - 1), w_dim]
         for i in range(self.depth):
+            outputs = hidden if i + 1 < self.depth else w_dim
             layer = Dense(
-                widths[i],
-                widths[i + 1],
+                inputs,
+                outputs,
                 multiplier=config["mapping_multiplier"],
                 weight_gain=math.sqrt(2),
                 bias_gain=bias_gain,
             )
             self.add_module(f"fc{i}", layer)
+            inputs = outputs
         self.w_avg: Tensor
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
