@@ -29,7 +29,7 @@ from latentmap.encoders.training.checkpoint import (
     save_checkpoint,
 )
 from latentmap.errors import ModelError
-from latentmap.files import contents_of, replace_atomic, write_atomic
+from latentmap.files import look_into, replace_atomic, write_atomic
 from latentmap.progress import Progress
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -145,7 +145,7 @@ def _take_steps(
 
 def _clear(folder: Path) -> None:
     """Removes what an earlier run made, and nothing else."""
-    for path in contents_of(folder, _MADE).ours:
+    for path in look_into(folder, _MADE).ours:
         path.unlink()
 
 

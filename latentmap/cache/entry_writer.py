@@ -28,7 +28,7 @@ from latentmap.cache.shards import DamageError, ShardContent, ShardRecord, pack_
 from latentmap.cache.storage import Storage
 from latentmap.codes import Codes
 from latentmap.errors import CacheError
-from latentmap.files import Notify, contents_of, hold_lock
+from latentmap.files import Notify, hold_lock, look_into
 
 
 @dataclass
@@ -215,13 +215,13 @@ class EntryWriter:
             if self._access.notify:
                 self._access.notify(f"entry {self._folder.name} was damaged: {note}")
         keep = {MANIFEST, *(shard.name for shard in manifest.shards)}
-        for path in contents_of(self._folder, ENTRY_FILE).ours:
+        for path in look_into(self._folder, ENTRY_FILE).ours:
             if path.name not in keep:
                 self._access.storage.unlink(path)
 
     def _move_aside(self) -> None:
         """Gives what stands where our files go, and is no file, another name: it is not ours."""
-        for path in contents_of(self._folder, ENTRY_FILE).others:
+        for path in look_into(self._folder, ENTRY_FILE).others:
             if not ENTRY_FILE.fullmatch(path.name):
                 continue
             numbered = (path.with_name(f"{path.name}.moved-{n}") for n in count(1))

@@ -23,7 +23,7 @@ from latentmap.cache.shards import DamageError
 from latentmap.cache.storage import Storage
 from latentmap.codes import Codes, export_codes
 from latentmap.errors import CacheError
-from latentmap.files import contents_of, folders_in, hold_lock
+from latentmap.files import folders_in, hold_lock, look_into
 from latentmap.progress import Progress
 
 T = TypeVar("T")
@@ -182,7 +182,7 @@ class Entries:
         try:
             self.storage.make_folder(lock_path(folder).parent)
             with hold_lock(lock_path(folder), what, timeout=timeout):
-                found = contents_of(folder, ENTRY_FILE)
+                found = look_into(folder, ENTRY_FILE)
                 # The manifest goes first: what is left of an interrupted removal holds no codes.
                 for path in sorted(found.ours, key=lambda one: one.name != MANIFEST):
                     self.storage.unlink(path)
@@ -235,7 +235,7 @@ class Entries:
 
     def _entry(self, name: str) -> Entry:
         try:
-            ours = contents_of(self.folder(name), ENTRY_FILE).ours
+            ours = look_into(self.folder(name), ENTRY_FILE).ours
             size = sum(path.stat().st_size for path in ours)
             return Entry(name, size, self.read(name, lambda manifest: manifest))
         except FileNotFoundError:

@@ -17,6 +17,7 @@ from latentmap.codes.pairs import Pairs as Pairs
 from latentmap.codes.pairs import pair as pair
 from latentmap.codes.reading import read_codes as read_codes
 from latentmap.codes.units import contains as contains
+from latentmap.codes.units import digest_values as digest_values
 from latentmap.codes.units import is_known as is_known
 from latentmap.codes.units import one_of_each as one_of_each
 from latentmap.codes.units import units_of as units_of

@@ -63,7 +63,7 @@ def draw_of_units(units: np.ndarray, n: int, *, seed: int = 0) -> np.ndarray:
 
 def contains(digests: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Which of ``wanted`` ``(n, 16)`` are among ``digests``; what is not known is not, ``(n,)``."""
-    return np.asarray(np.isin(_whole(wanted), _whole(digests)) & is_known(wanted))
+    return np.asarray(np.isin(digest_values(wanted), digest_values(digests)) & is_known(wanted))
 
 
 def is_known(digests: np.ndarray) -> np.ndarray:
@@ -73,7 +73,7 @@ def is_known(digests: np.ndarray) -> np.ndarray:
 
 def _contents(digests: np.ndarray) -> np.ndarray:
     """A number for each content, ``(n,)``; what is not known has its own."""
-    _, numbers = np.unique(_whole(digests), return_inverse=True)
+    _, numbers = np.unique(digest_values(digests), return_inverse=True)
     unknown = ~is_known(digests)
     numbers = numbers.astype(np.int64)
     numbers[unknown] = len(digests) + np.arange(unknown.sum())
@@ -89,7 +89,7 @@ def _renumbered(numbers: np.ndarray) -> np.ndarray:
     return renumbered
 
 
-def _whole(digests: np.ndarray) -> np.ndarray:
+def digest_values(digests: np.ndarray) -> np.ndarray:
     """Each digest as one value, ``(n,)``."""
     whole: np.ndarray = np.ascontiguousarray(digests).view(np.dtype((np.void, 16)))[:, 0]
     return whole

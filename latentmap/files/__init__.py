@@ -5,9 +5,9 @@ from latentmap.files.kinds import FileKind as FileKind
 from latentmap.files.kinds import file_kind as file_kind
 from latentmap.files.locks import Notify as Notify
 from latentmap.files.locks import hold_lock as hold_lock
-from latentmap.files.ownership import Contents as Contents
-from latentmap.files.ownership import contents_of as contents_of
+from latentmap.files.ownership import Found as Found
 from latentmap.files.ownership import folders_in as folders_in
+from latentmap.files.ownership import look_into as look_into
 from latentmap.files.reading import reading as reading
 from latentmap.files.reading import reason_of as reason_of
 from latentmap.files.tensor_file import TensorFile as TensorFile

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Contents:
+class Found:
     """What a folder holds, each sorted: ``ours`` are regular files with our names, ``others`` all
     the rest, such as links, folders, and files of other names.
     """
@@ -22,7 +22,7 @@ class Contents:
     others: tuple[Path, ...]
 
 
-def contents_of(folder: str | Path, names: re.Pattern[str]) -> Contents:
+def look_into(folder: str | Path, names: re.Pattern[str]) -> Found:
     """What a folder holds, where our files are those whose whole name is one of ``names``.
 
     A folder that is missing, or is itself a link, holds nothing.
@@ -32,14 +32,14 @@ def contents_of(folder: str | Path, names: re.Pattern[str]) -> Contents:
     """
     folder = Path(folder)
     if folder.is_symlink() or not folder.exists():
-        return Contents((), ())
+        return Found((), ())
     with os.scandir(folder) as found:
         sides: tuple[list[Path], list[Path]] = ([], [])
         for one in found:
             own = names.fullmatch(one.name) and one.is_file(follow_symlinks=False)
             sides[0 if own else 1].append(Path(one.path))
     ours, others = map(sorted, sides)
-    return Contents(tuple(ours), tuple(others))
+    return Found(tuple(ours), tuple(others))
 
 
 def folders_in(folder: Path, names: re.Pattern[str]) -> Iterator[Path]:
@@ -48,6 +48,6 @@ def folders_in(folder: Path, names: re.Pattern[str]) -> Iterator[Path]:
     Raises:
         OSError: it cannot be read, or is no folder.
     """
-    for path in contents_of(folder, names).others:
+    for path in look_into(folder, names).others:
         if names.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
             yield path

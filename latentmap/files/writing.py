@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from latentmap.errors import LatentmapError, OutputError
-from latentmap.files.ownership import contents_of
+from latentmap.files.ownership import look_into
 
 # What a temporary name ends with: the machine and the process that write, and a random part.
 TEMPORARY = r"\.(?P<host>[0-9a-f]{4})-(?P<process>[0-9a-f]+)-[0-9a-f]{8}\.tmp"
@@ -63,7 +63,7 @@ def replace_atomic(path: str | Path) -> Iterator[Path]:
 
 def _clear(folder: Path, names: re.Pattern[str]) -> None:
     """Removes the temporary files that no process writes any more."""
-    for path in contents_of(folder, names).ours:
+    for path in look_into(folder, names).ours:
         found = names.fullmatch(path.name)
         assert found is not None
         if found["host"] == _HOST:

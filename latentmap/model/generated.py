@@ -23,9 +23,9 @@ from latentmap.errors import ImageError, OutputError
 from latentmap.files import (
     TEMPORARY,
     Notify,
-    contents_of,
     folders_in,
     hold_lock,
+    look_into,
     replace_atomic,
     require_parent,
 )
@@ -120,9 +120,9 @@ def kept_in(folder: str | Path) -> Kept:
     """
     folder = Path(folder)
     try:
-        found = contents_of(folder, _PACK)
+        found = look_into(folder, _PACK)
         parts = tuple(folders_in(folder, _PARTS))
-        inside = [contents_of(path, _PART_FILE) for path in parts]
+        inside = [look_into(path, _PART_FILE) for path in parts]
         files = (*found.ours, *(path for part in inside for path in part.ours))
         size = sum(path.lstat().st_size for path in files)
     except OSError as error:

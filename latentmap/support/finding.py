@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from latentmap.codes import is_known
+from latentmap.codes import digest_values, is_known
 from latentmap.images import ImageSource, OnError, View
 
 _BATCH = 64
@@ -17,10 +17,7 @@ def find_by_content(images: ImageSource, digests: np.ndarray) -> tuple[np.ndarra
     """The positions ``(k,)`` of images in a data set by the digests ``(k, 16)`` of their contents,
     and which are there at all.
     """
-    whole = np.dtype((np.void, 16))
-    have, asked = (
-        np.ascontiguousarray(each).view(whole)[:, 0] for each in (images.digests, digests)
-    )
+    have, asked = digest_values(images.digests), digest_values(digests)
     order = np.argsort(have, kind="stable")
     place = np.minimum(np.searchsorted(have, asked, sorter=order), len(order) - 1)
     positions = order[place]

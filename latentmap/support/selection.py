@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from latentmap.codes import Codes, Space, is_known
+from latentmap.codes import Codes, Space, units_of
 from latentmap.errors import SupportError
 from latentmap.progress import Progress
 from latentmap.support.centers import Center
@@ -204,8 +204,5 @@ def _of_rival(positions: np.ndarray, coordinates: np.ndarray) -> Chosen:
 
 def _distinct(codes: Codes) -> Codes:
     """The codes without further images of the same content."""
-    whole = np.ascontiguousarray(codes.digests).view(np.dtype((np.void, 16)))[:, 0]
-    _, first = np.unique(whole, return_index=True)
-    kept = ~is_known(codes.digests)
-    kept[first] = True
-    return codes if kept.all() else codes.take(kept)
+    _, first = np.unique(units_of(codes.digests), return_index=True)
+    return codes if len(first) == len(codes) else codes.take(np.sort(first))
