@@ -22,6 +22,7 @@ import click
 
 from latentmap.cli.output import note_words
 from latentmap.errors import LatentmapError
+from latentmap.files.limits import LIMITS, raised_limits
 from latentmap.printing import printable
 
 
@@ -164,9 +165,34 @@ def _failure(message: str) -> click.ClickException:
     return click.ClickException(printable(" ".join(message.splitlines())))
 
 
+class _LimitType(click.ParamType):
+    """``NAME=N``: a limit for files, and the new one."""
+
+    name = "NAME=N"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        name, _, text = str(value).partition("=")
+        # What is longer is no number of bytes, pixels or seconds, and int() takes its time for it.
+        if name not in LIMITS or not (text.isascii() and text.isdigit() and len(text) <= 18):
+            self.fail(f"must be one of {', '.join(LIMITS)}, and a number: memory=4000000000")
+        if int(text) < 1:
+            self.fail(f"the limit {name} must be positive")
+        return name, int(text)
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--limit",
+    "limits",
+    type=_LimitType(),
+    multiple=True,
+    help=f"How much a file may ask for: {', '.join(LIMITS)}. May be given several times.",
+)
 @click.version_option(package_name="latentmap", message="%(prog)s %(version)s")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context, limits: tuple[tuple[str, int], ...]) -> None:
     """Maps between the latent spaces of generative models of images.
 
     \b
@@ -178,3 +204,4 @@ def main() -> None:
 
     Each command has its own --help with an example.
     """
+    ctx.with_resource(raised_limits(dict(limits)))

@@ -1,0 +1,69 @@
+"""How much a file may ask for: the one table of limits.
+
+A small file can ask for any amount of memory and time, as a picture of one colour does. So what is
+read is bounded by what honest files need, and who has such a file raises the limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The ``most`` that is taken, in ``unit``, and the ``reason`` for that number."""
+
+    most: int
+    unit: str
+    reason: str
+
+
+LIMITS = {
+    "memory": Limit(
+        200_000_000,
+        "bytes, beside twice the size of the file",
+        "what the libraries that read files take for themselves, and a picture of 20 million "
+        "pixels",
+    ),
+    "seconds": Limit(
+        20,
+        "seconds for the look into a file, and a second for each 50 MB of it",
+        "a look into an HDF5 file of 100,000 datasets takes a third of this",
+    ),
+}
+
+# Of the whole process: images are decoded in many threads.
+_raised: dict[str, int] = {}
+
+
+def limit(name: str) -> int:
+    """The limit of a name in ``LIMITS`` that holds now."""
+    return _raised.get(name, LIMITS[name].most)
+
+
+def advice(name: str) -> str:
+    """What to do where a file is honest and larger than that."""
+    return f"if that is right, raise the limit: latentmap --limit {name}=N ..., now {limit(name)}"
+
+
+@contextmanager
+def raised_limits(limits: Mapping[str, int]) -> Iterator[None]:
+    """Other limits for a block of code, in all threads.
+
+    Raises:
+        ValueError: a name is not in ``LIMITS``, or a limit is not positive.
+    """
+    for name, most in limits.items():
+        if name not in LIMITS:
+            raise ValueError(f"there is no limit {name!r}: choose one of {', '.join(LIMITS)}")
+        if most < 1:
+            raise ValueError(f"the limit {name} must be positive, not {most}")
+    before = dict(_raised)
+    _raised.update(limits)
+    try:
+        yield
+    finally:
+        _raised.clear()
+        _raised.update(before)
