@@ -22,7 +22,7 @@ import click
 
 from latentmap.cli.output import note_words
 from latentmap.errors import LatentmapError
-from latentmap.files.limits import LIMITS, raised_limits
+from latentmap.limits import LIMITS, raised_limits
 from latentmap.printing import printable
 
 

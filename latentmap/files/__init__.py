@@ -3,10 +3,6 @@
 from latentmap.files.hdf5_output import create_hdf5 as create_hdf5
 from latentmap.files.kinds import FileKind as FileKind
 from latentmap.files.kinds import file_kind as file_kind
-from latentmap.files.limits import LIMITS as LIMITS
-from latentmap.files.limits import advice as advice
-from latentmap.files.limits import limit as limit
-from latentmap.files.limits import raised_limits as raised_limits
 from latentmap.files.locks import Notify as Notify
 from latentmap.files.locks import hold_lock as hold_lock
 from latentmap.files.ownership import Found as Found
@@ -22,3 +18,7 @@ from latentmap.files.writing import refuse_existing as refuse_existing
 from latentmap.files.writing import replace_atomic as replace_atomic
 from latentmap.files.writing import require_parent as require_parent
 from latentmap.files.writing import write_atomic as write_atomic
+from latentmap.limits import LIMITS as LIMITS
+from latentmap.limits import advice as advice
+from latentmap.limits import limit as limit
+from latentmap.limits import raised_limits as raised_limits

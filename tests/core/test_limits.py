@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from latentmap.cli.main import main
-from latentmap.files.limits import LIMITS, advice, limit, raised_limits
+from latentmap.limits import LIMITS, advice, limit, raised_limits
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "strangers.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "strangers.md"
 
 
 def test_a_limit_is_raised_within_a_block():
