@@ -20,6 +20,7 @@ from latentmap.cli.options import (
     refuse_given,
     seed_option,
 )
+from latentmap.cli.output import say
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _write(
     skipped = [name for part in (mapped, moved) if part is not None for name in part.skipped]
     found["skipped"] = list(dict.fromkeys(skipped))
     warn_skipped(found["skipped"])
-    print_json(found) if outputs.as_json else click.echo("\n".join(lines))
+    print_json(found) if outputs.as_json else say(*lines)
 
 
 def _check_usage(

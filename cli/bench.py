@@ -23,6 +23,7 @@ from latentmap.cli.options import (
     refuse_given,
     seed_option,
 )
+from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figures_option, report_option, result_outputs
 from latentmap.cli.search_options import (
     METHODS,
@@ -185,9 +186,9 @@ def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: O
     if outputs.as_json:
         print_json({"generators": [result.to_json() for result in results]})
         return
-    click.echo(as_text(bench_tables(results)))
+    show_result(as_text(bench_tables(results)))
     if outputs.figures is not None:
-        click.echo(f"\nthe pictures are in {outputs.figures}")
+        say("", f"the pictures are in {outputs.figures}")
 
 
 def _check_outputs(outputs: Outputs) -> None:

@@ -15,6 +15,7 @@ from latentmap.cli.options import (
     force_option,
     json_option,
 )
+from latentmap.cli.output import say, show_result
 
 if TYPE_CHECKING:
     from latentmap.cache import Entry
@@ -60,11 +61,11 @@ def list_entries(cache: Path, as_json: bool) -> None:
         return
     titles = ("entry", "model", "space", "dim", "precision", "images", "skipped", "size", "state")
     if entries:
-        click.echo(as_text([Table.listed("Entries", titles, list(map(_cells, entries)))]))
+        show_result(as_text([Table.listed("Entries", titles, list(map(_cells, entries)))]))
     else:
-        click.echo(f"{cache} is empty")
+        say(f"{cache} is empty")
     if generated:
-        click.echo(f"beside them {generated / 2**20:.1f} MiB of images of `fit --samples`")
+        say(f"beside them {generated / 2**20:.1f} MiB of images of `fit --samples`")
     for entry in entries:
         _warn_of(entry)
 
@@ -82,7 +83,6 @@ def show(entry: str, cache: Path, as_json: bool) -> None:
     """
     from latentmap.cache import Entries
     from latentmap.cli.output import print_json
-    from latentmap.printing import printable
 
     found = Entries(cache).named(entry)
     described = found.to_json()
@@ -90,7 +90,7 @@ def show(entry: str, cache: Path, as_json: bool) -> None:
         print_json(described)
         return
     for key, value in described.items():
-        click.echo(printable(f"{key:<10} {value if isinstance(value, str) else json.dumps(value)}"))
+        say(f"{key:<10} {value if isinstance(value, str) else json.dumps(value)}")
     _warn_of(found)
 
 
@@ -117,10 +117,10 @@ def verify(context: click.Context, cache: Path, as_json: bool) -> None:
     if as_json:
         print_json({"cache": str(cache), "problems": problems})
     elif problems:
-        click.echo("\n".join(problems))
+        say(*problems)
     else:
         right = entries.all()
-        click.echo(f"{cache}: all {size_text(right)} in {number_text(right)} are right")
+        say(f"{cache}: all {size_text(right)} in {number_text(right)} are right")
     if problems:
         context.exit(1)
 
@@ -150,7 +150,7 @@ def export(entry: str, out: Path, cache: Path, force: bool, as_json: bool) -> No
         space = {"fingerprint": codes.space.fingerprint, "space": codes.space.kind}
         print_json({"codes": str(out), **space, "n": len(codes), "dim": codes.space.dim})
     else:
-        click.echo(f"{out}: {len(codes)} codes in {codes.space}")
+        say(f"{out}: {len(codes)} codes in {codes.space}")
 
 
 def _warn_of(entry: Entry) -> None:

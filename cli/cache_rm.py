@@ -10,6 +10,8 @@ import click
 
 from latentmap.cli.declaring import Command
 from latentmap.cli.options import cache_option, json_option
+from latentmap.cli.output import say
+from latentmap.printing import printable
 
 if TYPE_CHECKING:
     from latentmap.cache import Entries, Entry
@@ -81,13 +83,13 @@ def rm(
         print_json({"cache": str(cache), "entries": removed, "bytes": total})
         return
     if generated:
-        click.echo(f"{cache}: removed the generated images, which frees {freed / 2**20:.1f} MiB")
+        say(f"{cache}: removed the generated images, which frees {freed / 2**20:.1f} MiB")
     if named:
-        click.echo(f"{cache}: removed {number_text(doomed)}, which frees {size_text(doomed)}")
+        say(f"{cache}: removed {number_text(doomed)}, which frees {size_text(doomed)}")
 
 
 def _confirm(question: str) -> None:
-    click.confirm(question, abort=True, err=True)
+    click.confirm(printable(question), abort=True, err=True)
 
 
 def _choose(entries: Entries, names: tuple[str, ...], model: str | None) -> list[Entry]:

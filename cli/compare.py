@@ -16,6 +16,7 @@ from latentmap.cli.options import (
     device_option,
     seed_option,
 )
+from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, report_option, result_outputs
 from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
 from latentmap.mapping.methods import METHODS
@@ -121,9 +122,9 @@ def compare(
     if outputs.as_json:
         print_json(result.to_json())
         return
-    click.echo(result)
+    show_result(result)
     if outputs.report is not None:
-        click.echo(f"written to {outputs.report / 'index.html'}")
+        say(f"written to {outputs.report / 'index.html'}")
 
 
 def _refuse_comparison(folder: Path) -> None:

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.options import device_option, json_option, seed_option
+from latentmap.cli.output import say, say_title
 
 _MARK = ".latentmap-demo"
 # What each step shows, and its command; {out} is the demo's folder, {n} the number of images.
@@ -101,8 +102,8 @@ def demo(
     for title, template in STEPS:
         words = shlex.split(template.format(out=shlex.quote(str(out)), n=samples))
         words += _taken(context, words, shared)
-        click.secho(f"\n{title}", bold=True, err=as_json)
-        click.echo(f"$ latentmap {shlex.join(words)}\n", err=as_json)
+        say_title(title, err=as_json)
+        say(f"$ latentmap {shlex.join(words)}", "", err=as_json)
         if as_json:
             said = _result(context, [*words, "--json"])
             results.append({"command": f"latentmap {shlex.join(words)}", "result": said})
@@ -149,16 +150,16 @@ def _result(context: click.Context, words: list[str]) -> Any:
 
 
 def _say_what_is_next(out: Path) -> None:
-    click.secho("\nLook at", bold=True)
-    click.echo(f"  {out / 'report' / 'index.html'}   everything above on one page")
-    click.echo(f"  {out / 'svae-to-stylegan.png'}   original, Split-VAE, StyleGAN")
-    click.echo(f"  {out / 'support' / 'images.png'}   the support set by sector")
-    click.echo(f"  {out / 'bench'}   images over their reproductions, worst first")
-    click.secho("Try next", bold=True)
-    click.echo("  latentmap models list")
-    click.echo("  latentmap train vae --data YOUR_IMAGES --split train --out mine.safetensors")
-    click.echo("  latentmap import YOUR_CHECKPOINT --out theirs.safetensors")
-    click.echo("  latentmap compare mine.safetensors theirs.safetensors --data YOUR_IMAGES")
+    say_title("Look at")
+    say(f"  {out / 'report' / 'index.html'}   everything above on one page")
+    say(f"  {out / 'svae-to-stylegan.png'}   original, Split-VAE, StyleGAN")
+    say(f"  {out / 'support' / 'images.png'}   the support set by sector")
+    say(f"  {out / 'bench'}   images over their reproductions, worst first")
+    say_title("Try next")
+    say("  latentmap models list")
+    say("  latentmap train vae --data YOUR_IMAGES --split train --out mine.safetensors")
+    say("  latentmap import YOUR_CHECKPOINT --out theirs.safetensors")
+    say("  latentmap compare mine.safetensors theirs.safetensors --data YOUR_IMAGES")
 
 
 def _claim(out: Path) -> None:

@@ -9,6 +9,7 @@ import click
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command
 from latentmap.cli.options import batch_size_option, device_option, json_option, precision_option
+from latentmap.cli.output import show_result
 from latentmap.cli.unseen import tell_seen, unseen_images, unseen_option
 
 
@@ -66,4 +67,4 @@ def diagnose(
         made = {"model": model, "data": images.fingerprint, "n_seen": n_seen}
         print_json({**made, **result.to_json()})
         return
-    click.echo(result)
+    show_result(result)

@@ -9,6 +9,7 @@ import click
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import RUNNING, Command, number_option
 from latentmap.cli.options import CoderOptions, coder_options, device_option, json_option
+from latentmap.cli.output import say
 
 
 @click.command(cls=Command)
@@ -63,5 +64,5 @@ def encode(
         )
         return
     for codes in results:
-        click.echo(f"{coding.cache}: {len(codes)} codes in {codes.space}")
+        say(f"{coding.cache}: {len(codes)} codes in {codes.space}")
     warn_skipped(list(dict.fromkeys(name for codes in results for name in codes.skipped)))

@@ -19,6 +19,7 @@ from latentmap.cli.options import (
     json_option,
     seed_option,
 )
+from latentmap.cli.output import show_result
 from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def evaluate(
     if as_json:
         print_json(scores.to_json())
         return
-    click.echo(scores)
+    show_result(scores)
 
 
 def _ask_for_groups(linear_map: LinearMap, data: DataOptions, map_path: Path) -> None:

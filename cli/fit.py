@@ -11,6 +11,7 @@ import click
 from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_options import check_choices, fit_options
 from latentmap.cli.fit_request import FitRequest, Fitted, fit_request, skipped_of
+from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
 from latentmap.cli.unseen import tell_seen
 from latentmap.mapping.options import FitOptions
@@ -94,10 +95,10 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
     if outputs.as_json:
         print_json(scores.to_json())
         return
-    click.echo(f"{path}: {linear_map}")
+    say(f"{path}: {linear_map}")
     if figure is not None:
-        click.echo(f"{figure}: original, {source.name} reconstruction, relocated to {target.name}")
-    click.echo(scores)
+        say(f"{figure}: original, {source.name} reconstruction, relocated to {target.name}")
+    show_result(scores)
 
 
 def _show(linear_map: LinearMap, scores: Scores, found: Fitted, outputs: Outputs) -> None:

@@ -14,6 +14,7 @@ from latentmap.cli.options import (
     json_option,
     seed_option,
 )
+from latentmap.cli.output import say
 
 _BATCH = 8
 
@@ -99,11 +100,11 @@ def estimate(
     if as_json:
         print_json({**found.to_json(), "written": str(maker) if write else None})
         return
-    click.echo(f"{target.name} sees the box {found.frame_name} of the images of {source.name}")
-    click.echo(f"  its error there {found.mse:.5f}, in the largest box {found.mse_whole:.5f}")
-    click.echo(
+    say(f"{target.name} sees the box {found.frame_name} of the images of {source.name}")
+    say(f"  its error there {found.mse:.5f}, in the largest box {found.mse_whole:.5f}")
+    say(
         f"  in relation to 16 directions {found.relation:.3f}, in the largest box "
         f"{found.relation_whole:.3f}"
     )
     if write:
-        click.echo(f"  written into {maker}")
+        say(f"  written into {maker}")

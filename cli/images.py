@@ -11,7 +11,7 @@ import click
 from latentmap.cli.data_options import SPLITS, DataOptions, data_options
 from latentmap.cli.declaring import Group, output_option
 from latentmap.cli.options import force_option, json_option
-from latentmap.cli.output import print_json
+from latentmap.cli.output import print_json, say
 from latentmap.cli.progress import progress_bar
 from latentmap.cli.view_options import ViewOptions, view_options
 
@@ -71,7 +71,7 @@ def pack(data: DataOptions, view: ViewOptions, out: Path, force: bool, as_json: 
         return
     height, width = seen.size
     colour = "grey" if seen.channels == 1 else "RGB"
-    click.echo(
+    say(
         f"{out}: {result.count} images, {height}x{width} {colour}, frame {seen.frame.name}"
         + (f", resized with {seen.frame.resize}" if result.packed.resized else "")
     )
@@ -120,25 +120,25 @@ def show(data: DataOptions, as_json: bool) -> None:
     if as_json:
         print_json(record)
         return
-    click.echo(f"{source.path}: {len(source)} images, such as {', '.join(record['first_ids'])}")
+    say(f"{source.path}: {len(source)} images, such as {', '.join(record['first_ids'])}")
     for (height, width, channels), count in shapes.most_common(5):
-        click.echo(f"  {count} of {height}x{width}, {'grey' if channels == 1 else 'RGB'}")
+        say(f"  {count} of {height}x{width}, {'grey' if channels == 1 else 'RGB'}")
     if len(shapes) > 5:
-        click.echo(f"  and {len(shapes) - 5} other sizes")
+        say(f"  and {len(shapes) - 5} other sizes")
     if unreadable:
-        click.echo(f"  {unreadable} whose head cannot be read")
+        say(f"  {unreadable} whose head cannot be read")
         _list_unreadable(source)
     if brightness.extents:
-        click.echo(f"  values {brightness}")
+        say(f"  values {brightness}")
     parts = ", ".join(f"{name} {splits[name]}" for name in SPLITS)
-    click.echo(f"  {parts}: {source.split_rule}")
+    say(f"  {parts}: {source.split_rule}")
     if source.passed_over:
         kinds = count_suffixes(source.passed_over)
-        click.echo(f"  {len(source.passed_over)} other files passed over: {kinds}")
+        say(f"  {len(source.passed_over)} other files passed over: {kinds}")
     if source.packed is not None:
         view = source.packed.view
-        click.echo(f"  packed: frame {view.frame.name}, {view.frame.resize}")
-    click.echo(f"  fingerprint {source.fingerprint}")
+        say(f"  packed: frame {view.frame.name}, {view.frame.resize}")
+    say(f"  fingerprint {source.fingerprint}")
 
 
 def _list_unreadable(source: ImageSource) -> None:
@@ -149,11 +149,11 @@ def _list_unreadable(source: ImageSource) -> None:
         try:
             source.read(place)
         except ImageError as error:
-            click.echo(f"    {error}")
+            say(f"    {error}")
 
 
 def _list_skipped(messages: tuple[str, ...]) -> None:
     if messages:
-        click.echo(f"{len(messages)} skipped:", err=True)
+        say(f"{len(messages)} skipped:", err=True)
         for message in messages:
-            click.echo(f"  {message}", err=True)
+            say(f"  {message}", err=True)

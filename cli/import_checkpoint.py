@@ -10,6 +10,7 @@ import click
 
 from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.options import force_option, json_option, refuse_given
+from latentmap.cli.output import say
 from latentmap.cli.unsaid_options import unsaid_options
 from latentmap.cli.view_options import frame_option, resize_option
 from latentmap.encoders.checkpoints.unsaid import Unsaid
@@ -64,7 +65,6 @@ def import_command(
     from latentmap.encoders.native import save_model
     from latentmap.files import refuse_existing
     from latentmap.frames import Frame
-    from latentmap.printing import printable
 
     if inspect == (out is not None):
         raise click.UsageError("give either --out, for the model file to write, or --inspect")
@@ -77,7 +77,7 @@ def import_command(
         if as_json:
             print_json({"import": checkpoint.prospect(), **checkpoint.describe()})
         else:
-            click.echo(_outline(checkpoint, tensors=tensors))
+            say(*_outline(checkpoint, tensors=tensors))
         return
     refuse_existing(out, force=force)
     if out.exists() and file.exists() and out.samefile(file):
@@ -99,15 +99,13 @@ def import_command(
         )
         return
     height, width = model.image_shape[1:]
-    click.echo(printable(f"{out}: {model.family}, {height}x{width} pixels, {model.space}"))
+    say(f"{out}: {model.family}, {height}x{width} pixels, {model.space}")
     for note in record["imported"]["notes"]:
-        click.echo(f"  note: {note}", err=True)
+        say(f"  note: {note}", err=True)
 
 
-def _outline(checkpoint: Checkpoint, *, tensors: bool) -> str:
+def _outline(checkpoint: Checkpoint, *, tensors: bool) -> list[str]:
     """What is in the file, for people: first what an import would make of it."""
-    from latentmap.printing import printable
-
     found = checkpoint.describe()
     lines = [
         *_prospect(checkpoint),
@@ -134,7 +132,7 @@ def _outline(checkpoint: Checkpoint, *, tensors: bool) -> str:
     if found["unknown"]:
         lines.append("names that were kept as names, not looked up")
         lines += [f"  {name}" for name in found["unknown"]]
-    return "\n".join(map(printable, lines))
+    return lines
 
 
 def _prospect(checkpoint: Checkpoint) -> list[str]:

@@ -17,6 +17,7 @@ from latentmap.cli.options import (
     refuse_given,
     seed_option,
 )
+from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
 from latentmap.cli.sample import SPACE_KINDS
 from latentmap.cli.search_options import (
@@ -132,7 +133,6 @@ def invert(
 
 def _tell(codes: Codes, inverted: Inverted, outputs: Outputs, made: dict[str, Any]) -> None:
     from latentmap.cli.output import print_json, warn_skipped
-    from latentmap.printing import printable
 
     if outputs.as_json:
         result = {"model": made["model"], "space": codes.space.kind, **made}
@@ -142,14 +142,14 @@ def _tell(codes: Codes, inverted: Inverted, outputs: Outputs, made: dict[str, An
         written = {"codes": outputs.codes_out, "picture": outputs.figure}
         print_json(result | {name: str(path) for name, path in written.items() if path})
         return
-    click.echo(
+    say(
         f"{len(codes)} images in {codes.space} by {inverted.method}, "
         f"{made['seconds'] / len(codes):.2f} s an image; the worst is "
-        f"{printable(str(codes.ids[int(inverted.mse.argmax())]))}"
+        f"{codes.ids[int(inverted.mse.argmax())]}"
     )
-    click.echo(inverted)
+    show_result(inverted)
     for path in filter(None, (outputs.codes_out, outputs.figure)):
-        click.echo(f"wrote {path}")
+        say(f"wrote {path}")
     warn_skipped(codes.skipped)
 
 

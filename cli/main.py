@@ -20,7 +20,7 @@ from typing import NamedTuple, NoReturn
 
 import click
 
-from latentmap.cli.output import note_words
+from latentmap.cli.output import note_words, say
 from latentmap.errors import LatentmapError
 from latentmap.limits import LIMITS, raised_limits
 from latentmap.printing import printable
@@ -86,7 +86,8 @@ class LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         note_words(ctx, args)
-        return super().parse_args(ctx, args)
+        with _printable_refusals():
+            return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -103,7 +104,8 @@ class LazyGroup(click.Group):
             # Pillow speaks to programmers here; what it refuses for its size is an error anyway.
             warnings.filterwarnings("ignore", r"Image size \(\d+ pixels\) exceeds limit")
             try:
-                return super().invoke(ctx)
+                with _printable_refusals():
+                    return super().invoke(ctx)
             except (click.exceptions.Exit, click.ClickException):
                 raise
             except KeyboardInterrupt:
@@ -121,6 +123,19 @@ class LazyGroup(click.Group):
                         "space on the disk"
                     ) from error
                 raise
+
+
+@contextmanager
+def _printable_refusals() -> Iterator[None]:
+    """Wrong usage quotes the words of the command line, which may be names of files."""
+    try:
+        yield
+    except click.UsageError as error:
+        said = error.format_message()
+        safe = "\n".join(map(printable, said.split("\n")))
+        if safe == said:
+            raise
+        raise click.UsageError(safe, error.ctx) from error
 
 
 @contextmanager
@@ -150,8 +165,9 @@ def _noting_interrupts() -> Iterator[list[int]]:
 
 
 def _end(ctx: click.Context) -> NoReturn:
-    click.echo(
-        "\nInterrupted: what was finished is kept, nothing is half written; "
+    say(
+        "",
+        "Interrupted: what was finished is kept, nothing is half written; "
         "run the same command again to go on (train: add --resume).",
         err=True,
     )

@@ -11,6 +11,7 @@ from latentmap.cli.map_factors import factors
 from latentmap.cli.map_methods import curve, methods
 from latentmap.cli.map_options import map_argument
 from latentmap.cli.options import force_option, json_option
+from latentmap.cli.output import say, show_result
 
 _out_option = click.option(
     "--out",
@@ -61,8 +62,8 @@ def show(map_path: Path, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(map_path), **describe(linear_map)})
         return
-    click.echo(f"{map_path}: {linear_map.method}")
-    click.echo(as_text([one.without("method") for one in linear_map.tables()]))
+    say(f"{map_path}: {linear_map.method}")
+    show_result(as_text([one.without("method") for one in linear_map.tables()]))
 
 
 @map_group.command()
@@ -96,9 +97,9 @@ def compose(first: Path, then: Path, out: Path, as_json: bool, force: bool) -> N
     if as_json:
         print_json({"file": str(out), **describe(composed), "cycle_error": cycle})
         return
-    click.echo(f"{out}: {composed}")
+    say(f"{out}: {composed}")
     if cycle is not None:
-        click.echo(f"cycle error {cycle:.4g} of the source's variance")
+        say(f"cycle error {cycle:.4g} of the source's variance")
 
 
 @map_group.command()
@@ -127,6 +128,6 @@ def inverse(map_path: Path, out: Path, as_json: bool, force: bool) -> None:
     if as_json:
         print_json({"file": str(out), **describe(back)})
         return
-    click.echo(f"{out}: {back}")
+    say(f"{out}: {back}")
     if "kept_variance" in back.figures:
-        click.echo(f"there and back keeps {back.figures['kept_variance']:.4g} of the variance")
+        say(f"there and back keeps {back.figures['kept_variance']:.4g} of the variance")

@@ -16,6 +16,7 @@ from latentmap.cli.options import (
     device_option,
     seed_option,
 )
+from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 
 
@@ -101,6 +102,6 @@ def factors(
     if outputs.as_json:
         print_json({"shared": rank.to_json(), "factors": found.to_json()})
         return
-    click.echo(as_text([factors_table(found, rank)]))
+    show_result(as_text([factors_table(found, rank)]))
     if outputs.figure is not None:
-        click.echo(f"{outputs.figure}: {min(n_factors, len(found.share))} factors")
+        say(f"{outputs.figure}: {min(n_factors, len(found.share))} factors")

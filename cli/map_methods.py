@@ -10,6 +10,7 @@ from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.fit_options import check_choices, fit_options
 from latentmap.cli.fit_request import FitRequest, fit_request, skipped_of
 from latentmap.cli.lists import NumberList
+from latentmap.cli.output import show_result
 from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
 from latentmap.cli.unseen import tell_seen
 from latentmap.mapping.options import FitOptions
@@ -63,7 +64,7 @@ def methods(
     if outputs.as_json:
         print_json(compared.to_json())
     else:
-        click.echo(compared)
+        show_result(compared)
 
 
 @click.command(cls=Command)
@@ -124,4 +125,4 @@ def curve(
     warn_skipped(skipped_of(grown.record))
     tell_left_out(grown.record["left_out"])
     tell_seen(grown.record["n_seen"], grown.n_test)
-    print_json(grown.to_json()) if outputs.as_json else click.echo(grown)
+    print_json(grown.to_json()) if outputs.as_json else show_result(grown)

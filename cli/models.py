@@ -11,6 +11,7 @@ import click
 from latentmap.cli.declaring import Group
 from latentmap.cli.normalise import normalise
 from latentmap.cli.options import json_option
+from latentmap.cli.output import say, show_result
 
 if TYPE_CHECKING:
     from latentmap.encoders.listing import ModelFile
@@ -53,13 +54,12 @@ def list_models(folder: Path, as_json: bool) -> None:
     """
     from latentmap.cli.output import print_json
     from latentmap.encoders.listing import list_models as find_models
-    from latentmap.printing import printable
     from latentmap.report import Table, as_text
 
     listing = find_models(folder)
     found = listing.models
     for path, reason in listing.left_out:
-        click.echo(printable(f"left out: {path.name} {reason}"), err=True)
+        say(f"left out: {path.name} {reason}", err=True)
     if as_json:
         print_json([{"name": file.name, **file.to_json()} for file in found])
         return
@@ -74,7 +74,7 @@ def list_models(folder: Path, as_json: bool) -> None:
         for file in found
     ]
     titles = ("model", "family", "latent", "images", "fingerprint")
-    click.echo(as_text([Table.listed("Models", titles, rows)]))
+    show_result(as_text([Table.listed("Models", titles, rows)]))
 
 
 @models.command()
@@ -96,24 +96,24 @@ def show(model: str, as_json: bool) -> None:
         print_json(file.to_json())
         return
     header = file.header
-    click.echo(f"{file.path}: {header.family}")
+    say(f"{file.path}: {header.family}")
     own, *others = file.spaces
     more = f"; also {' and '.join(others)} (--space)" if others else ""
-    click.echo(f"  space        {own}, {header.config['latent_dim']} variables{more}")
-    click.echo(
+    say(f"  space        {own}, {header.config['latent_dim']} variables{more}")
+    say(
         f"  images       {_size(file)}, frame {header.frame.name}, resized by {header.frame.resize}"
     )
-    click.echo(f"  fingerprint  {header.fingerprint}")
+    say(f"  fingerprint  {header.fingerprint}")
     known = "not known" if header.n_seen is None else f"{header.n_seen:,} images, known again"
-    click.echo(f"  trained on   {known}")
+    say(f"  trained on   {known}")
     if file.card is not None:
-        click.echo(f"  card         {file.card}")
-    click.echo("  network")
+        say(f"  card         {file.card}")
+    say("  network")
     for key, value in header.config.items():
-        click.echo(f"    {key:<18} {json.dumps(value)}")
-    click.echo("  training")
+        say(f"    {key:<18} {json.dumps(value)}")
+    say("  training")
     for key, value in header.training.items():
-        click.echo(f"    {key:<18} {json.dumps(value)}")
+        say(f"    {key:<18} {json.dumps(value)}")
 
 
 models.add_command(normalise)

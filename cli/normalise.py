@@ -9,6 +9,7 @@ import click
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.options import device_option, force_option, json_option
+from latentmap.cli.output import say, show_result
 
 
 @click.command(cls=Command)
@@ -57,7 +58,7 @@ def normalise(
     if as_json:
         print_json({"model": str(out), **made.to_json()})
         return
-    click.echo(f"{out}: {made.model.family} {made.model.fingerprint[:12]}")
+    say(f"{out}: {made.model.family} {made.model.fingerprint[:12]}")
     rows: list[list[Cell]] = [
         [words, made.before[key], made.after[key]]
         for words, key in (
@@ -69,6 +70,6 @@ def normalise(
         )
     ]
     columns = [Column(""), Column("before", decimals=4), Column("after", decimals=4)]
-    click.echo(as_text([Table("Codes", columns, [Row(row) for row in rows])]))
+    show_result(as_text([Table("Codes", columns, [Row(row) for row in rows])]))
     rounded = " (the weights are rounded to float16)" if made.half else ""
-    click.echo(f"largest difference of a pixel: {made.largest_difference:.2g}{rounded}")
+    say(f"largest difference of a pixel: {made.largest_difference:.2g}{rounded}")

@@ -1,4 +1,8 @@
-"""What commands print besides tables: one JSON object for machines, warnings for people."""
+"""What commands print: lines and tables for people, one JSON object for machines.
+
+All of it may quote names and texts of files of others. It goes through here alone, and nothing of
+it is taken by a terminal for commands, or ends a command because it cannot be written.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+
+from latentmap.printing import encodable, printable
 
 _WORDS = "latentmap.words"
 _NAMED = 5  # Images that a warning names; --json lists all.
@@ -26,6 +32,24 @@ def command_line() -> str:
     return shlex.join(["latentmap", *words])
 
 
+def say(*lines: object, err: bool = False) -> None:
+    """Lines on stdout, or on stderr; what they quote cannot break them."""
+    encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
+    for line in lines:
+        text = printable(str(line))
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=err)
+
+
+def say_title(title: str, *, err: bool = False) -> None:
+    """A line of ours in bold, below an empty one."""
+    click.secho(f"\n{title}", bold=True, err=err)
+
+
+def show_result(result: object) -> None:
+    """A result as its tables, or these as text, on stdout."""
+    say(*str(result).split("\n"))
+
+
 def print_json(result: Any) -> None:
     """One JSON object on stdout; a number that is not finite is null."""
     click.echo(json_text(result))
@@ -33,12 +57,12 @@ def print_json(result: Any) -> None:
 
 def json_text(result: Any) -> str:
     """The same as text, for a file."""
-    return json.dumps(_finite(result), indent=2, allow_nan=False)
+    return json.dumps(_plain(result), indent=2, allow_nan=False)
 
 
 def warn(line: str) -> None:
     """A line on stderr that is no error."""
-    click.echo(line, err=True)
+    say(line, err=True)
 
 
 def warn_skipped(names: Sequence[str]) -> None:
@@ -59,12 +83,16 @@ def tell_left_out(left_out: Mapping[str, int]) -> None:
         warn(told)
 
 
-def _finite(value: Any) -> Any:
-    """The same value for JSON, with None for every number in it that is not finite."""
+def _plain(value: Any) -> Any:
+    """The same value for JSON that every reader takes: with None for every number in it that is not
+    finite, and no text that is not UTF-8.
+    """
+    if isinstance(value, str):
+        return encodable(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {key: _finite(part) for key, part in value.items()}
+        return {_plain(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
+        return [_plain(part) for part in value]
     return value

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from latentmap.printing import printable
 from latentmap.progress import Progress
 
 
@@ -24,7 +25,7 @@ def progress_bar(label: str, unit: str = "images") -> Iterator[Progress]:
 
             # disable=None: quiet where stderr is no terminal.
             bar = tqdm(
-                desc=label,
+                desc=printable(label),
                 unit=f" {unit}",
                 total=total,
                 initial=done,

@@ -15,6 +15,7 @@ from latentmap.cli.options import (
     precision_option,
     refuse_given,
 )
+from latentmap.cli.output import say
 from latentmap.cli.outputs import Outputs
 from latentmap.cli.sample_options import Drawing, drawing_options, output_options
 
@@ -92,12 +93,12 @@ def sample(
         print_json(result)
         return
     if outputs.codes_out is not None:
-        click.echo(f"{outputs.codes_out}: {len(codes)} codes in {codes.space}")
+        say(f"{outputs.codes_out}: {len(codes)} codes in {codes.space}")
     if outputs.out is not None:
-        click.echo(f"{outputs.out}: {len(codes)} images of {model.name} with their codes")
+        say(f"{outputs.out}: {len(codes)} images of {model.name} with their codes")
     if outputs.figure is not None:
         seconds = result["seconds"]
-        click.echo(f"{outputs.figure}: {len(codes)} images of {model.name} in {seconds:.1f} s")
+        say(f"{outputs.figure}: {len(codes)} images of {model.name} in {seconds:.1f} s")
 
 
 def _warn_of_prior(reference: str) -> None:

@@ -24,6 +24,7 @@ from latentmap.cli.options import (
     seed_option,
     variables_option,
 )
+from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, result_outputs
 from latentmap.cli.sector_options import center_option, threshold_option
 
@@ -174,5 +175,5 @@ def build(
         print_json(support.to_json())
         return
     spread = support.settings.get("spread")
-    click.echo(f"{outputs.out}: {support.summary}")
-    click.echo(as_text(built_tables(support, spread and Spread.from_json(spread))))
+    say(f"{outputs.out}: {support.summary}")
+    show_result(as_text(built_tables(support, spread and Spread.from_json(spread))))

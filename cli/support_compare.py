@@ -19,6 +19,7 @@ from latentmap.cli.options import (
     seed_option,
     variables_option,
 )
+from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 from latentmap.cli.sector_options import center_option, threshold_option
 from latentmap.cli.support_build import STRATEGIES
@@ -193,5 +194,5 @@ def compare(
     if outputs.as_json:
         print_json(compared.to_json())
         return
-    click.echo(f"{title}: {compared.record['method']}")
-    click.echo(compared)
+    say(f"{title}: {compared.record['method']}")
+    show_result(compared)

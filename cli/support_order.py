@@ -15,6 +15,7 @@ from latentmap.cli.options import (
     seed_option,
     variables_option,
 )
+from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figures_option, result_outputs
 from latentmap.cli.sector_options import center_option
 
@@ -110,9 +111,9 @@ def order(
         made_by = {"command": command_line(), "reference": model}
         print_json({**ordering.to_json(), **made_by})
         return
-    click.echo(ordering)
+    show_result(ordering)
     for path in pictures.values():
-        click.echo(f"wrote {path}")
+        say(f"wrote {path}")
 
 
 def _draw(pictures: Mapping[str, Path], model: Model, ordering: Ordering, code: Any) -> None:

@@ -10,6 +10,7 @@ import click
 from latentmap.cli.data_options import DATA_CHOICES, DataOptions, data_options
 from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.options import refuse_given, seed_option
+from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figures_option, report_option, result_outputs
 
 _MOST_OTHERS = 240  # Of a sector in its picture.
@@ -100,9 +101,9 @@ def show(
     if outputs.as_json:
         print_json(_as_json(support, shown, sector, spread))
         return
-    click.echo(as_text(set_tables(support, spread, sector=sector)))
+    show_result(as_text(set_tables(support, spread, sector=sector)))
     for path in pictures.values():
-        click.echo(f"wrote {path}")
+        say(f"wrote {path}")
 
 
 def _as_json(

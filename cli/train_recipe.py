@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.declaring import IMAGES, Command, option
+from latentmap.cli.output import say, show_result
 from latentmap.cli.training_options import RunOptions, run_options
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def recipe(
     for step in plan:
         _prepare(context, step.arguments)
     for step in plan:
-        click.echo(f"latentmap train {shlex.join(step.arguments)}", err=True)
+        say(f"latentmap train {shlex.join(step.arguments)}", err=True)
         _carry_out(context, step, run)
     with progress_bar("measuring") as progress:
         paths = [step.out for step in plan]
@@ -70,7 +71,7 @@ def recipe(
         known = {"model": str(run.out), "fingerprint": remade.fingerprint}
         print_json({**known, **remade.record})
     else:
-        click.echo(remade.card)
+        show_result(remade.card)
 
 
 def _carry_out(context: click.Context, step: Step, run: RunOptions) -> None:

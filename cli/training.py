@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import click
-
 from latentmap.cli.data_options import DataOptions
+from latentmap.cli.output import say
 from latentmap.cli.training_options import RunOptions
 from latentmap.cli.view_options import ViewOptions
 
@@ -60,7 +59,7 @@ def carry_out(
         known = {"model": str(options.out), "fingerprint": model.fingerprint}
         print_json({**known, **told.figures})
     else:
-        click.echo("\n".join(told.lines))
+        say(*told.lines)
 
 
 def train_images(

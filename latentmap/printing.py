@@ -1,13 +1,44 @@
-"""Text that a terminal cannot take for commands, whoever wrote it."""
+"""Text that a terminal, or a page, cannot take for anything but text, whoever wrote it."""
+
+from __future__ import annotations
+
+import re
+
+# Letters and marks by their category, of which nothing is seen.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    """A text of somebody else's file in one line, with escapes for what cannot be printed.
+    """A text of somebody else's file in one line, with escapes for what is not simply seen: what
+    steers a terminal, turns the direction of the text, has no width, or ends a line.
+
+    A byte of a name that is no UTF-8 is its number.
 
     Example:
         >>> printable("a" + chr(27) + "[2Jb")
         'a\\\\x1b[2Jb'
     """
-    return "".join(
-        part if part.isprintable() else part.encode("unicode_escape").decode() for part in text
-    )
+    if not text.isprintable():
+        text = "".join(part if part.isprintable() else _escaped(part) for part in text)
+    return _UNSEEN.sub(lambda found: _escaped(found[0]), text)
+
+
+def encodable(text: str) -> str:
+    """A text that every encoding of Unicode can hold: with escapes for lone surrogates alone, which
+    are what Python makes of the bytes of a name that is no UTF-8.
+
+    Example:
+        >>> encodable("caf" + chr(0xDCE9))
+        'caf\\\\xe9'
+    """
+    return _SURROGATE.sub(lambda found: _escaped(found[0]), text)
+
+
+def _escaped(letter: str) -> str:
+    number = ord(letter)
+    if 0xDC80 <= number <= 0xDCFF:  # A byte, by PEP 383.
+        return f"\\x{number - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from latentmap.errors import ImageError, OutputError
 from latentmap.files import replace_atomic
+from latentmap.printing import printable
 
 _READABLE = 96  # Cells are at least this high, so that a label of two lines fits beside them.
 _GAP = 4
@@ -47,7 +49,9 @@ def image_grid(
     factor = scale or max(1, -(-_READABLE // height))
     cell = (width * factor, height * factor)
     font = ImageFont.load_default(_FONT_SIZE)
-    labels = [textwrap.fill(label, _LABEL_COLUMNS, break_long_words=True) for label, _ in rows]
+    labels = [
+        textwrap.fill(printable(label), _LABEL_COLUMNS, break_long_words=True) for label, _ in rows
+    ]
     label_width = _label_width(labels, font)
     columns = max(len(images) for _, images in rows)
     canvas = Image.new(
@@ -91,10 +95,19 @@ def save_figure(figure: Image.Image, path: str | Path) -> None:
 def save_plot(figure: Any, path: str | Path) -> None:
     """Writes a figure of matplotlib, whole or not at all; the suffix decides the format.
 
+    What its texts quote is shown as it is: a name is no formula, and may have letters that the font
+    lacks.
+
     Raises:
         OutputError: the file cannot be written.
     """
-    with replace_atomic(path) as temporary:
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        lines = map(printable, text.get_text().split("\n"))
+        text.set_text("\n".join(lines).replace("$", r"\$"))
+    with replace_atomic(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(temporary, dpi=150)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from latentmap.printing import printable
 from latentmap.report import charts
 from latentmap.report.cells import cell_texts, decimals_of, is_number, number_in
 from latentmap.report.colours import level_of, level_styles
@@ -81,6 +82,7 @@ def _environment() -> Environment:
         loader=PackageLoader("latentmap.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -96,6 +98,15 @@ def _environment() -> Environment:
         "is_small": _is_small,
     }
     return environment
+
+
+def _shown(value: object) -> object:
+    """What stands in the page for a value: of a text, which may be somebody else's, nothing turns
+    the direction of the page or is not seen; its lines are lines of the page's source.
+    """
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\n".join(map(printable, value.split("\n")))
 
 
 def _told_apart(sections: Sequence[Section]) -> list[Section]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 from latentmap.intervals import Estimate, defined
+from latentmap.printing import encodable
 
 Better = Literal["", "high", "low"]
 
@@ -246,7 +247,9 @@ class Report:
     sections: Sequence[Section] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, images as data URIs; None for a number that is not finite."""
+        """All of it, images as data URIs; None for a number that is not finite, and escapes for
+        bytes of names that are no UTF-8.
+        """
         content: dict[str, Any] = _plain(asdict(self))
         return content
 
@@ -259,8 +262,10 @@ class Report:
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return defined(value)
+    if isinstance(value, str):
+        return encodable(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {encodable(str(key)): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return value

@@ -126,6 +126,5 @@ def _write(folder: Path, report: Report) -> None:
     content = {"format": _FORMAT, **report.to_json()}
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1)
     page = render(report)
-    # Names of files may hold bytes that are no UTF-8; the replacement is an escape of JSON, too.
-    write_atomic(folder / CONTENT, text.encode(errors="backslashreplace"))
-    write_atomic(folder / PAGE, page.encode(errors="backslashreplace"))
+    write_atomic(folder / CONTENT, text.encode())
+    write_atomic(folder / PAGE, page.encode())

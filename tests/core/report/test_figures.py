@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from latentmap.errors import ImageError, OutputError
-from latentmap.report import image_grid, save_figure
+from latentmap.report import image_grid, save_figure, save_plot
 
 
 def test_every_image_stands_in_its_cell_with_its_own_colour():
@@ -77,3 +77,19 @@ def test_a_figure_of_no_known_format_is_refused(tmp_path):
         save_figure(figure, tmp_path / "grid.txt")
     with pytest.raises(OutputError, match="must end as a picture does"):
         save_figure(figure, tmp_path / "grid.psd")  # Can be read, but not written.
+
+
+@pytest.mark.parametrize(
+    "name", ["a$\\frac$", "50$ to 60$", "bad\udcff", "\u202eabc", "日本", "a\nb"]
+)
+def test_figures_show_any_name(tmp_path, name):
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    axis = figure.subplots()
+    axis.plot([1, 2], [1, 2], label=name)
+    axis.set_title(name)
+    axis.legend()
+    save_plot(figure, tmp_path / "plot.png")
+    save_figure(image_grid([(name, torch.ones(1, 1, 8, 8))]), tmp_path / "grid.png")
+    assert (tmp_path / "plot.png").exists() and (tmp_path / "grid.png").exists()

@@ -136,3 +136,11 @@ def test_long_lists_of_a_record_are_left_to_the_file():
 
 def test_small_images_keep_their_edges(page):
     assert all(one.get("class") == "small" for one in parse(page).findall(".//div/div/img"))
+
+
+def test_a_page_shows_what_would_turn_it_as_escapes():
+    table = Table("\u202eT", [Column("c\x1b", "m\u2066")], [Row(["\u200bcell é 日本"])], "n\udcff")
+    page = render(Report("a\u202eb", [Section("s", "S\u061c", ["one\u2069\ntwo"], [table])]))
+    assert not set("\u202e\x1b\u2066\u200b\u2069\u061c\udcff") & set(page)
+    assert r"<h1>a\u202eb</h1>" in page
+    assert r"\u200bcell é 日本" in page and "one\\u2069\ntwo" in page and r"n\xff" in page
