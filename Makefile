@@ -3,6 +3,7 @@
 #   make test    the tests
 #   make check   ruff, and mypy over all three folders
 #   make docs    the pages in docs/ as HTML, in build/docs
+#   make package the wheel and the sdist in dist/, tried in an environment of their own
 # PYTHON=python3.12 chooses the interpreter, VENV=folder another environment.
 
 PYTHON = python3
@@ -10,10 +11,11 @@ VENV = .venv
 RUN = $(VENV)/bin/python -m
 STAMP = $(VENV)/.latentmap-installed
 DOCS_STAMP = $(VENV)/.latentmap-docs-installed
+PACKAGE_STAMP = $(VENV)/.latentmap-package-installed
 DEMO_ARGS =
 PYTEST_ARGS = -n 2
 
-.PHONY: demo test check docs format types pyright build clean
+.PHONY: demo test check docs format types pyright package clean
 
 demo: $(STAMP)
 	$(RUN) latentmap.cli demo $(DEMO_ARGS)
@@ -46,8 +48,13 @@ pyright: $(STAMP) types
 	$(RUN) pip install pyright
 	$(RUN) pyright
 
-build: $(STAMP)
-	$(RUN) build
+# The wheel is built from the sdist. Equal sources make equal wheels: the times in it are those of the last commit, and
+# without git the first that a zip can hold.
+package: $(PACKAGE_STAMP)
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 315532800)} \
+	  $(RUN) build --outdir dist .
+	$(RUN) twine check --strict dist/*
+	$(RUN) pytest tests/distributions.py
 
 clean:
 	rm -rf build dist *.egg-info
@@ -64,3 +71,7 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 $(DOCS_STAMP): $(STAMP)
 	$(RUN) pip install -c constraints.txt -e ".[docs]"
 	touch $(DOCS_STAMP)
+
+$(PACKAGE_STAMP): $(STAMP)
+	$(RUN) pip install -c constraints.txt -e ".[package]"
+	touch $(PACKAGE_STAMP)
