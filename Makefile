@@ -1,19 +1,24 @@
 # On a machine with Python 3.10 or later and make, each target does its own set-up, once.
-#   make demo    the main commands on the bundled models (two minutes)
-#   make test    the tests
-#   make check   ruff, and mypy over all three folders
-#   make docs    the pages in docs/ as HTML, in build/docs
-#   make package the wheel and the sdist in dist/, tried in an environment of their own
+#   make demo     the main commands on the bundled models (two minutes)
+#   make test     the tests
+#   make check    ruff, and mypy over all three folders
+#   make docs     the pages in docs/ as HTML, in build/docs
+#   make package  the wheel and the sdist in dist/, tried in an environment of their own
+#   make clean    removes all that these made but the demo's results
 # PYTHON=python3.12 chooses the interpreter, VENV=folder another environment.
 
 PYTHON = python3
 VENV = .venv
 RUN = $(VENV)/bin/python -m
+INSTALL = $(RUN) pip install -c constraints.txt
 STAMP = $(VENV)/.latentmap-installed
 DOCS_STAMP = $(VENV)/.latentmap-docs-installed
 PACKAGE_STAMP = $(VENV)/.latentmap-package-installed
+# Stands in environments that make made: only these are emptied and removed.
+MADE = $(VENV)/.latentmap-made
 DEMO_ARGS =
 PYTEST_ARGS = -n 2
+NOT_INSTALLED = { echo 'Not installed, for the reason above: pip needs a network, and up to 6 GB of disk.' >&2; exit 1; }
 
 .PHONY: demo test check docs format types pyright package clean
 
@@ -57,21 +62,30 @@ package: $(PACKAGE_STAMP)
 	$(RUN) pytest tests/distributions.py
 
 clean:
-	rm -rf build dist *.egg-info
+	rm -rf build dist latentmap.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis __pycache__
+	find latentmap encoders cli tests benchmarks docs -name __pycache__ -exec rm -rf {} +
+	@if test -e $(MADE); then echo rm -rf $(VENV); rm -rf $(VENV); fi
 
-# The stamp is the last step, so that an interrupted installation starts again. An environment whose interpreter has
-# gone is made anew.
+# The stamp is the last step, so that an interrupted installation starts again. An environment of make's own whose
+# interpreter has gone is made anew.
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 	  { echo 'latentmap needs Python 3.10 or later: make PYTHON=python3.12 ...' >&2; exit 1; }
-	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(RUN) pip install -c constraints.txt -e ".[dev,fast]"
-	touch $(STAMP)
+	@if ! $(VENV)/bin/python -m pip --version >/dev/null 2>&1; then \
+	  if test -e $(VENV) && ! test -e $(MADE); then \
+	    echo '$(VENV) is no environment with pip: move it away, or choose another with make VENV=folder ...' >&2; exit 1; \
+	  fi; \
+	  rm -rf $(VENV) && mkdir -p $(VENV) && touch $(MADE) && $(PYTHON) -m venv $(VENV) || { \
+	    echo 'No environment, for the reason above: Python needs its module venv' \
+	      '(Debian and Ubuntu: apt install python3-venv), and disk.' >&2; exit 1; }; \
+	fi
+	@$(INSTALL) -e ".[dev,fast]" || $(NOT_INSTALLED)
+	@touch $(STAMP)
 
 $(DOCS_STAMP): $(STAMP)
-	$(RUN) pip install -c constraints.txt -e ".[docs]"
-	touch $(DOCS_STAMP)
+	@$(INSTALL) -e ".[docs]" || $(NOT_INSTALLED)
+	@touch $(DOCS_STAMP)
 
 $(PACKAGE_STAMP): $(STAMP)
-	$(RUN) pip install -c constraints.txt -e ".[package]"
-	touch $(PACKAGE_STAMP)
+	@$(INSTALL) -e ".[package]" || $(NOT_INSTALLED)
+	@touch $(PACKAGE_STAMP)
