@@ -1,10 +1,11 @@
 """What the README shows runs, on the bundled models, with fewer images."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 
-from tests.test_docs import commands, invoke, python
+from tests.test_docs import blocks, commands, invoke, python
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -24,6 +25,12 @@ def test_the_commands_run_one_after_the_other(folder):
         invoke(words)
     for name in ("latentmap-demo/report/index.html", "svae-to-stylegan.png", "report/index.html"):
         assert (folder / name).exists()
+
+
+def test_the_first_commands_need_nothing_else():
+    _, lines = next(blocks(README))
+    words = [shlex.split(line, comments=True) for line in lines]
+    assert words == [["make", "demo"], ["make", "test"]]
 
 
 def test_the_python_runs(capsys):
