@@ -1,6 +1,8 @@
 """What is installed is what stands in the checkout."""
 
 import configparser
+import json
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -84,6 +86,12 @@ def test_the_stubs_of_packages_are_installed():
     for stub in (ROOT / "latentmap").rglob("__init__.pyi"):
         package = ".".join(stub.parent.relative_to(ROOT).parts)
         assert "*.pyi" in config["options.package_data"][package].split(", ")
+
+
+def test_every_python_that_is_named_runs_the_tests():
+    named = re.findall(r"Python :: (3\.\d+)", (ROOT / "setup.cfg").read_text())
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    assert f"python: {json.dumps(named)}\n" in workflow
 
 
 def test_the_version_is_in_the_changelog_and_the_citation():
