@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from latentmap.encoders.bundled import FOLDER
 from latentmap.errors import ModelError
+from latentmap.files import read_regular
 from latentmap.images import SPLITS, ImageSource, Split, open_images
 
 # What a step may be: the trainings of `latentmap train`.
@@ -89,7 +90,7 @@ def read_recipe(reference: str | Path) -> Recipe:
     known = bundled_recipes()
     path = known.get(str(reference), Path(reference))
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        said = json.loads(read_regular(path))
         if not isinstance(said["steps"], list):
             raise TypeError("steps must be a list of command lines")
         said["options"] = tuple(_words(said["options"]))

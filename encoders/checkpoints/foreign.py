@@ -21,6 +21,7 @@ from latentmap.encoders.checkpoints.torch_files import (
 )
 from latentmap.encoders.checkpoints.values import Global
 from latentmap.errors import CheckpointError
+from latentmap.files import open_regular
 
 Container = Literal["pickle", "safetensors", "torch-zip", "torch-legacy"]
 # What pickles of protocols 0 and 1 begin with: they have no signature.
@@ -65,7 +66,7 @@ def open_foreign(path: Path) -> ForeignFile:
 
 def _map(path: Path) -> memoryview:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             # Pages come when they are touched, and the file keeps its bytes.
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except FileNotFoundError:

@@ -25,6 +25,7 @@ from latentmap.encoders.checkpoints.table import read_table
 from latentmap.encoders.checkpoints.tensors import MAX_DIMENSIONS, Storage
 from latentmap.encoders.checkpoints.values import TensorView
 from latentmap.errors import CheckpointError
+from latentmap.files import open_regular
 
 # By the numbers of tensorflow/core/framework/types.proto.
 _TYPES = {
@@ -124,7 +125,7 @@ def read_bundle(index: Path) -> Bundle:
 
 def _map(path: Path) -> memoryview:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except ValueError:
         return memoryview(b"")

@@ -22,7 +22,7 @@ from latentmap.cache.shards import (
     open_shard,
 )
 from latentmap.codes import Codes, unpack_ids
-from latentmap.files import folders_in
+from latentmap.files import folders_in, read_regular
 
 Known = set[tuple[Identity, str]]
 MARKER = ".latentmap-cache"
@@ -62,7 +62,7 @@ def load_manifest(folder: Path) -> Manifest | None:
         CacheError: it was written by a newer version of latentmap.
     """
     try:
-        data = (folder / MANIFEST).read_bytes()
+        data = read_regular(folder / MANIFEST)
     except FileNotFoundError:
         return None
     except IsADirectoryError:

@@ -23,6 +23,7 @@ import numpy as np
 
 from latentmap.codes import pack_ids
 from latentmap.errors import CacheError
+from latentmap.files import open_regular
 
 _FORMAT = "latentmap-shard"
 _SCHEMA = 1
@@ -264,7 +265,7 @@ def _identity(file: BufferedReader) -> Identity:
 @contextmanager
 def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
-        file = path.open("rb")
+        file = open_regular(path)
     except FileNotFoundError:
         raise DamageError(f"{path.name} is missing") from None
     except IsADirectoryError:

@@ -5,6 +5,9 @@ from latentmap.files.kinds import FileKind as FileKind
 from latentmap.files.kinds import file_kind as file_kind
 from latentmap.files.locks import Notify as Notify
 from latentmap.files.locks import hold_lock as hold_lock
+from latentmap.files.opening import open_regular as open_regular
+from latentmap.files.opening import read_regular as read_regular
+from latentmap.files.opening import require_regular as require_regular
 from latentmap.files.ownership import Found as Found
 from latentmap.files.ownership import folders_in as folders_in
 from latentmap.files.ownership import look_into as look_into

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from latentmap.files.opening import open_regular
+
 _HEAD = 4096
 _LONGEST_HEADER = 100_000_000  # Of safetensors, by its format.
 TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # What a table of LevelDB ends with.
@@ -97,9 +99,9 @@ def file_kind(path: str | Path) -> FileKind | None:
     """What the file is; None where its bytes do not say.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is no regular file.
     """
-    with Path(path).open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(_HEAD)
         size = file.seek(0, 2)
         file.seek(max(0, size - len(TABLE_MAGIC)))

@@ -19,6 +19,7 @@ from torch import Tensor, uint8
 
 from latentmap.errors import LatentmapError
 from latentmap.files.kinds import CHECKPOINTS, EMPTY, SAFETENSORS, file_kind
+from latentmap.files.opening import require_regular
 from latentmap.files.reading import reason_of
 from latentmap.files.writing import replace_atomic
 
@@ -83,12 +84,16 @@ class TensorFile:
         if Path(path).is_dir():
             raise self.error(f"{path} is a folder: give the path of a {self.kind} file")
         try:
+            require_regular(path)
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
                 names = file.keys() if tensors or self.sealed else ()
                 content = {name: file.get_tensor(name) for name in names}
         except FileNotFoundError:
             raise self.error(f"there is no {self.kind} file {path}: {self.advice}") from None
+        except OSError as error:
+            reason = error.strerror or reason_of(error)
+            raise self.error(f"{path} cannot be read: {reason}; {self.advice}") from None
         except Exception as error:  # Of types that safetensors does not have: AttributeError.
             raise self.error(f"{path} is {self._unreadable(path, error)}") from None
         try:

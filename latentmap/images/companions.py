@@ -7,11 +7,13 @@ itself, beside it, and one folder further up where the folders are those of Cele
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from latentmap.errors import ImageError
+from latentmap.files import read_regular
 from latentmap.images.naming import base_name
 
 _EVAL = "Eval"
@@ -38,7 +40,8 @@ def beside(place: Path, names: Sequence[str]) -> Iterator[Companion]:
     for folder, far in folders:
         for name in names:
             if (folder / name).is_file():
-                yield Companion(str(folder / name), (folder / name).read_bytes, far)
+                read = functools.partial(read_regular, folder / name)
+                yield Companion(str(folder / name), read, far)
 
 
 def within(title: str, paths: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ tar files, arrays.py pixels that lie ready, packed.py the files that latentmap i
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from latentmap.errors import ImageError
+from latentmap.files import read_regular
 from latentmap.images.companions import Companion, beside, within
 from latentmap.images.decoding import (
     Scratch,
@@ -246,12 +248,12 @@ class FolderImages(EncodedImages):
         self.ids = np.array(sorted(paths, key=natural_key), np.str_)
 
     def read_bytes(self, position: int) -> bytes:
-        return (self._folder / str(self.ids[position])).read_bytes()
+        return read_regular(self._folder / str(self.ids[position]))
 
     def companions(self, names: Sequence[str]) -> Iterator[Companion]:
         for path in within(self.title, self.others, names):
             file = self._folder / path
-            yield Companion(str(file), file.read_bytes)
+            yield Companion(str(file), functools.partial(read_regular, file))
         yield from beside(self._folder, names)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from latentmap.errors import ImageError
+from latentmap.files import read_regular
 from latentmap.images.naming import match_names
 from latentmap.images.source import ImageSource
 
@@ -19,7 +20,7 @@ def without_listed(images: ImageSource, path: str | Path) -> tuple[ImageSource, 
         ImageError: the file cannot be read, or no image is left.
     """
     try:
-        lines = Path(path).read_text("utf-8-sig").splitlines()
+        lines = read_regular(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ImageError(f"{path} cannot be read as a list of ids ({error})") from error
     given = {line.strip() for line in lines if line.strip()}

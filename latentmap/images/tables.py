@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from latentmap.errors import ImageError
+from latentmap.files import read_regular
 from latentmap.files.kinds import EMPTY, kind_of_bytes
 
 
@@ -31,7 +32,7 @@ def read_table(path: Path) -> Table:
         ImageError: the file cannot be read or is no such table.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise ImageError(f"the table {path} cannot be read: {error.strerror}") from error
     return parse_table(decode_table(data, str(path)), str(path))

@@ -15,7 +15,7 @@ import numpy as np
 
 from latentmap.codes import pack_ids, unpack_ids
 from latentmap.errors import SupportError
-from latentmap.files import create_hdf5, file_kind, replace_atomic
+from latentmap.files import create_hdf5, file_kind, open_regular, replace_atomic
 
 _FORMAT = "latentmap-support"
 _SCHEMA = 1
@@ -66,7 +66,7 @@ def write_support(path: Path, arrays: Mapping[str, np.ndarray], record: Mapping[
 def holds_support(path: Path) -> bool:
     """Whether a file is a support set, sound or damaged, and no set of images."""
     try:
-        with path.open("rb") as raw, h5py.File(raw, "r") as file:
+        with open_regular(path) as raw, h5py.File(raw, "r") as file:
             return bool(file.attrs.get("format") == _FORMAT)
     except (OSError, RuntimeError, ValueError):
         return False

@@ -1,4 +1,5 @@
 import io
+import os
 import threading
 import time
 import zipfile
@@ -453,3 +454,19 @@ def test_arrays_and_files_of_the_same_images_give_the_same_batches(shared_data):
     train, test = everything.split("train"), everything.split("test")
     assert not set(train.groups) & set(test.groups)
     assert 0.7 < len(train) / len(everything) < 0.9
+
+
+def test_a_pipe_among_images_is_one_that_cannot_be_read(tmp_path):
+    write_images(tmp_path, 2)
+    os.mkfifo(tmp_path / "pipe.png")
+    images = open_images(tmp_path)
+    assert [bool(shape.any()) for shape in images.shapes] == [True, True, False]
+    with pytest.raises(ImageError, match="it is a pipe, not a regular file"):
+        images.read(2)
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.tar", "x.npy", "x.npz", "x.h5", "x-ubyte.gz"])
+def test_a_pipe_in_the_place_of_a_data_set_is_refused(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ImageError, match="it is a pipe, not a regular file"):
+        open_images(tmp_path / name)
