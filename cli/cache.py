@@ -44,6 +44,9 @@ cache.add_command(rm)
 def list_entries(cache: Path, as_json: bool) -> None:
     """List the entries of a cache: one for each model, data, view and precision.
 
+    Those that are damaged are listed with the others, and named on stderr with what is wrong; the
+    exit code is 0. Only `cache verify` reads every byte.
+
     \b
     Example:
       latentmap cache list --cache codes

@@ -46,7 +46,8 @@ def models(context: click.Context) -> None:
 def list_models(folder: Path, as_json: bool) -> None:
     """List the bundled models, which every command knows by name, and the model files of a folder.
 
-    Files that hold tensors or may be checkpoints, but are no models, are named with the reason.
+    Files that hold tensors or may be checkpoints, but are no models, are named with the reason
+    on stderr, with --json too; they are no failure: the exit code is 0.
 
     \b
     Example:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from latentmap.encoders import build, require_family
 from latentmap.errors import ImageError, ModelError
-from latentmap.files import TensorFile
+from latentmap.files import TensorFile, reading
 from latentmap.frames import Frame
 from latentmap.model import Model, SeenImages
 
@@ -157,10 +157,11 @@ def _seen_in(
         for name, tensor in tensors.items()
         if name.startswith(_SEEN)
     }
-    try:
-        return SeenImages.from_tensors(parts, header["seen"].get("fingerprint", ""))
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
+    with reading(path, ModelError, "get it again"):
+        try:
+            return SeenImages.from_tensors(parts, header["seen"].get("fingerprint", ""))
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from None
 
 
 def is_half(path: str | Path) -> bool:
@@ -177,10 +178,13 @@ def _parse(path: str | Path, header: dict[str, Any]) -> NativeHeader:
         config, family = header["config"], header["family"]
         require_family(family)
         # What every family has, and what is shown of a model that is not loaded.
-        if type(config["latent_dim"]) is not int or len(config["image_shape"]) != 3:
+        numbers = [config["latent_dim"], *config["image_shape"]]
+        if len(numbers) != 4 or not all(type(number) is int for number in numbers):
             raise TypeError("latent_dim is one number, image_shape three")
-        if not isinstance(header["training"], dict):
-            raise TypeError("the record of the training has names")
+        if not isinstance(header["training"], dict) or not isinstance(header["fingerprint"], str):
+            raise TypeError("the record of the training has names, the fingerprint is a text")
+        if not isinstance(config.get("space", ""), str):
+            raise TypeError("the space of the codes is a text")
         n_seen = header["seen"]["n"] if "seen" in header else None
         if type(n_seen) not in (int, type(None)):
             raise TypeError(f"the number of images that it has seen is none: {n_seen!r}")

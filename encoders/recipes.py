@@ -9,7 +9,6 @@ keeps people on one side of a split), ``options`` (what every training on them i
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import NamedTuple
 
 from latentmap.encoders.bundled import FOLDER
 from latentmap.errors import ModelError
-from latentmap.files import read_regular
+from latentmap.files import read_json
 from latentmap.images import SPLITS, ImageSource, Split, open_images
 
 # What a step may be: the trainings of `latentmap train`.
@@ -90,7 +89,7 @@ def read_recipe(reference: str | Path) -> Recipe:
     known = bundled_recipes()
     path = known.get(str(reference), Path(reference))
     try:
-        said = json.loads(read_regular(path))
+        said = read_json(path)
         if not isinstance(said["steps"], list):
             raise TypeError("steps must be a list of command lines")
         said["options"] = tuple(_words(said["options"]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -95,12 +95,19 @@ class Frame:
         return {"name": self.name, "resize": self.resize}
 
     @classmethod
-    def from_json(cls, record: dict[str, str]) -> Frame:
-        """The frame that ``to_json`` wrote."""
+    def from_json(cls, record: Any) -> Frame:
+        """The frame that ``to_json`` wrote.
+
+        Raises:
+            ImageError: it is something else.
+        """
         try:
-            return cls(record["name"], record["resize"])  # type: ignore[arg-type]
-        except (KeyError, TypeError) as error:
-            raise ImageError(f"a frame has a name and a resize filter, not {record!r}") from error
+            name, resize = record["name"], record["resize"]
+        except (KeyError, TypeError):
+            name, resize = None, None
+        if not isinstance(name, str) or not isinstance(resize, str):
+            raise ImageError("a frame has a name and a resize filter, both of them texts")
+        return cls(name, resize)  # type: ignore[arg-type]
 
 
 def crop_resize(pixels: np.ndarray, frame: Frame, size: tuple[int, int]) -> np.ndarray:

@@ -41,4 +41,6 @@ def _escaped(letter: str) -> str:
     number = ord(letter)
     if 0xDC80 <= number <= 0xDCFF:  # A byte, by PEP 383.
         return f"\\x{number - 0xDC00:02x}"
-    return letter.encode("unicode_escape").decode()
+    known = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+    wide = f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+    return known.get(letter, f"\\x{number:02x}" if number < 0x100 else wide)

@@ -6,12 +6,12 @@ something else is refused: the model would be imported, and be wrong.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from latentmap.encoders.checkpoints.descriptions import in_words, shown
 from latentmap.errors import CheckpointError
+from latentmap.files import parse_json
 
 # A class of layers -> its settings -> the values that the published code has.
 _EXPECTED: dict[str, dict[str, tuple[Any, ...]]] = {
@@ -44,8 +44,8 @@ def check_description(description: str | bytes) -> None:
         CheckpointError: one is another, or the text is no configuration.
     """
     try:
-        config = json.loads(description)
-    except (ValueError, RecursionError):
+        config = parse_json(description)
+    except ValueError:
         raise CheckpointError("the description of the model in the file is damaged") from None
     for kind, settings in _layers(config):
         for name, expected in _EXPECTED.get(kind, {}).items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -13,6 +12,7 @@ from latentmap.encoders.checkpoints.budget import Budget
 from latentmap.encoders.checkpoints.foreign import WALK, ForeignFile
 from latentmap.encoders.checkpoints.values import TensorView
 from latentmap.errors import CheckpointError
+from latentmap.files import parse_json
 
 # By the format's own names; what is not here (8-bit floats, ...) is shown, but not read.
 _TYPES = {
@@ -62,8 +62,8 @@ def _own_kind(header: str | None) -> str | None:
     if header is None:
         return None
     try:
-        kind = json.loads(header)["kind"]
-    except (KeyError, TypeError, ValueError, RecursionError):
+        kind = parse_json(header)["kind"]
+    except (KeyError, ValueError):
         return "file"
     return kind if isinstance(kind, str) else "file"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -12,7 +11,7 @@ from typing import Any
 from latentmap.encoders.training.checkpoint import read_checkpoint
 from latentmap.encoders.training.loop import CHECKPOINT, LOG
 from latentmap.errors import OutputError
-from latentmap.files import refuse_existing
+from latentmap.files import parse_json, read_regular, refuse_existing
 from latentmap.images import OnError
 from latentmap.progress import Stage, silent
 
@@ -79,14 +78,13 @@ def training_record(
 
 
 def training_seconds(out: str | Path, *, batch_size: int) -> float:
-    """How long the training of a model file took, by its log; 0 where that is gone."""
-    try:
-        lines = (working_folder(out) / LOG).read_text().splitlines()
-    except OSError:
-        return 0.0
+    """How long the training of a model file took, by its log; 0 where that is gone or damaged."""
     seconds, done = 0.0, 0
-    for line in map(json.loads, lines):
-        if line["images_per_second"]:
-            seconds += (line["step"] - done) * batch_size / line["images_per_second"]
-        done = line["step"]
+    try:
+        for line in map(parse_json, read_regular(working_folder(out) / LOG).splitlines()):
+            if line["images_per_second"]:
+                seconds += (line["step"] - done) * batch_size / line["images_per_second"]
+            done = line["step"]
+    except (OSError, KeyError, TypeError, ValueError):
+        return 0.0
     return seconds

@@ -15,6 +15,7 @@ from latentmap import __version__
 from latentmap.cache.shards import DamageError, ShardRecord
 from latentmap.codes import Space
 from latentmap.errors import CacheError, ImageError
+from latentmap.files import parse_json, reason_of
 from latentmap.frames import Frame
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class Manifest:
         try:
             manifest = cls(
                 key=EntryKey(**body["key"]),
-                space=Space(**body["space"]),
+                space=Space.from_json(body["space"]),
                 frame=Frame.from_json(body["frame"]),
                 images=body["images"],
                 done=body["done"],
@@ -152,14 +153,29 @@ class Manifest:
                 repairs=tuple(body["repairs"]),
                 version=body["latentmap"],
             )
-            sound = manifest.to_bytes() == data and manifest._covers()
+            sound = manifest._typed() and manifest.to_bytes() == data and manifest._covers()
         except (KeyError, TypeError, ValueError, ImageError) as error:
-            raise DamageError(
-                f"{MANIFEST} is not a manifest ({type(error).__name__}: {error})"
-            ) from error
+            raise DamageError(f"{MANIFEST} is not a manifest ({reason_of(error)})") from error
         if not sound:
             raise DamageError(f"{MANIFEST} contradicts itself")
         return manifest
+
+    def _typed(self) -> bool:
+        """Whether all that it is made of has the types that it should have."""
+        key, numbers = self.key, [self.images, self.done]
+        texts = [key.model, key.space, key.data, key.precision, self.version, *self.repairs]
+        for shard in self.shards:
+            numbers += [shard.start, shard.stop, shard.rows, shard.size]
+            texts.append(shard.sha256)
+        for skip in self.skipped:
+            numbers.append(skip.position)
+            texts += [skip.id, skip.message]
+        return (
+            isinstance(key.view, dict)
+            and isinstance(key.before, dict)
+            and all(isinstance(text, str) for text in texts)
+            and all(type(number) is int and number >= 0 for number in numbers)
+        )
 
     def _covers(self) -> bool:
         """Whether every position before ``done`` is in one shard or is skipped, and no other is."""
@@ -190,13 +206,13 @@ def _sealed(body: dict[str, Any]) -> bytes:
 
 def _unsealed(data: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(data)
+        body = parse_json(data)
         written = body.pop("sha256")
         whole = _sealed(body) == data
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DamageError(f"{MANIFEST} cannot be read ({type(error).__name__})") from error
+    except (ValueError, KeyError) as error:
+        raise DamageError(f"{MANIFEST} cannot be read ({reason_of(error)})") from error
     if not whole:
         raise DamageError(
             f"{MANIFEST} is not as it was written (its sha256 {str(written)[:12]} differs)"
         )
-    return dict(body)
+    return body

@@ -23,7 +23,7 @@ import numpy as np
 
 from latentmap.codes import pack_ids
 from latentmap.errors import CacheError
-from latentmap.files import open_regular
+from latentmap.files import open_regular, reason_of
 
 _FORMAT = "latentmap-shard"
 _SCHEMA = 1
@@ -179,26 +179,42 @@ def open_shard(
     Raises:
         DamageError: it is missing, or not a shard with ``record.rows`` codes of size ``dim``.
     """
+    n = record.rows
     try:
         with h5py.File(path, "r", locking="best-effort") as hdf5:
-            datasets: Any = hdf5
-            codes = datasets["codes"]
+            names = ("codes", "ids", "digests", "positions")
+            codes, *others = (_own(hdf5, name) for name in names)
             offset = codes.id.get_offset()
             stored = (codes.shape, codes.dtype.str)
-            ids, digests = datasets["ids"][...], datasets["digests"][...]
-            positions = datasets["positions"][...]
-    except (OSError, KeyError, RuntimeError, ValueError, AttributeError) as error:
-        raise DamageError(f"{record.name} is not a shard of codes ({error})") from error
-    n = record.rows
-    inside = offset is not None and offset + 4 * n * dim <= record.size
+            inside = _is_inside(codes, record.size)
+            # What is not in the file in one piece may be of any size.
+            named = [one.shape for one in others] == [(n,), (n, 16), (n,)] and all(
+                _is_inside(one, record.size) for one in others
+            )
+            ids, digests, positions = (one[...] if named else np.empty(0) for one in others)
+            ids = ids.astype(f"S{ids.dtype.itemsize}")
+    except Exception as error:  # Of types that h5py promises nothing about.
+        raise DamageError(f"{record.name} is not a shard of codes ({reason_of(error)})") from error
     if stored != ((n, dim), "<f4") or not inside:
         raise DamageError(f"{record.name} does not hold {n} codes of {dim} float32 in one piece")
-    if ids.shape != (n,) or digests.shape != (n, 16) or positions.shape != (n,):
+    if not named:
         raise DamageError(f"{record.name} does not name each of its {n} codes")
     if not (np.diff(positions, prepend=record.start - 1, append=record.stop) > 0).all():
         raise DamageError(f"{record.name} holds images outside {record.start} to {record.stop}")
-    names = ShardNames(ids.astype(f"S{ids.dtype.itemsize}"), digests)
-    return Shard(path, identity, offset, n, dim), names
+    return Shard(path, identity, offset, n, dim), ShardNames(ids, digests)
+
+
+def _own(file: Any, name: str) -> Any:
+    """What has this name in the file itself; a link may lead out of it."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"it has no {name} of its own")
+    return file[name]
+
+
+def _is_inside(dataset: Any, size: int) -> bool:
+    """Whether a file of this ``size`` holds a dataset in one piece."""
+    offset = dataset.id.get_offset()
+    return offset is not None and offset + dataset.nbytes <= size
 
 
 class ShardRows:

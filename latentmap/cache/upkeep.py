@@ -243,6 +243,9 @@ class Entries:
             return Entry(name, 0, None)
         except CacheError as error:
             return Entry(name, size, None, str(error))
+        except OSError as error:
+            problem = f"entry {name} of {self.path} cannot be read: {error.strerror or error}"
+            return Entry(name, 0, None, problem)
 
     def read(self, name: str, use: Callable[[Manifest], T | None]) -> T | None:
         """What ``use`` makes of an entry's manifest; None without one.

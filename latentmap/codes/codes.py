@@ -36,17 +36,18 @@ class Space:
         return f"{self.kind} of {self.model} ({self.dim}-d, {self.fingerprint[:12]})"
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Space:
+    def from_json(cls, record: Any) -> Space:
         """The space of which a file has the fields.
 
         Raises:
             ValueError: they are not those of a space.
         """
-        texts = (record["kind"], record["model"], record["fingerprint"])
-        dim = record["dim"]
+        known = record if isinstance(record, Mapping) else {}
+        texts = [known.get(name) for name in ("kind", "model", "fingerprint")]
+        dim = known.get("dim")
         if not all(isinstance(text, str) for text in texts) or type(dim) is not int or dim < 1:
-            raise ValueError(f"a space has texts and a positive size, not {dict(record)!r}")
-        return cls(texts[0], dim, texts[1], texts[2])
+            raise ValueError("a space must have a kind, a model and a fingerprint, and a size")
+        return cls(known["kind"], dim, known["model"], known["fingerprint"])
 
     def same_as(self, other: Space) -> bool:
         """Whether both are one space, whatever the models are called."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from latentmap.codes.codes import Codes, Space
 from latentmap.errors import SpaceError
-from latentmap.files import file_kind
+from latentmap.files import file_kind, parse_json
 from latentmap.frames import Frame
 
 
@@ -38,8 +37,8 @@ def read_codes(path: str | Path, *, space: Space, frame: Frame | None = None) ->
         content = _read_npz(path) if path.suffix == ".npz" else _read_hdf5(path)
         if content.ids.ndim != 1:
             raise ValueError(f"ids of shape {content.ids.shape}")
-        made_by = json.loads(content.provenance)
-        made_in = Space(**made_by["space"]) if "space" in made_by else space
+        made_by = parse_json(content.provenance)
+        made_in = Space.from_json(made_by["space"]) if "space" in made_by else space
         seen = Frame.from_json(made_by["frame"]) if "frame" in made_by else frame
         data = str(made_by.get("data", ""))
     except FileNotFoundError:
@@ -105,7 +104,9 @@ def _read_hdf5(path: Path) -> _Content:
         raise FileNotFoundError(path)
     file: Any = h5py.File(path, "r")
     with file:
-        ids = np.array([name.decode("utf-8") for name in file["ids"][...]], dtype=np.str_)
+        ids = np.array(
+            [name.decode("utf-8", "surrogateescape") for name in file["ids"][...]], dtype=np.str_
+        )
         provenance = file.attrs.get("provenance", "{}")
         return _Content(ids, _as_float32(file["codes"][...]), provenance)
 

@@ -1,6 +1,8 @@
 """Files that are there whole or not at all, locks, and the one format of models and maps."""
 
 from latentmap.files.hdf5_output import create_hdf5 as create_hdf5
+from latentmap.files.json_text import parse_json as parse_json
+from latentmap.files.json_text import read_json as read_json
 from latentmap.files.kinds import FileKind as FileKind
 from latentmap.files.kinds import file_kind as file_kind
 from latentmap.files.locks import Notify as Notify

@@ -25,13 +25,13 @@ class Found:
 def look_into(folder: str | Path, names: re.Pattern[str]) -> Found:
     """What a folder holds, where our files are those whose whole name is one of ``names``.
 
-    A folder that is missing, or is itself a link, holds nothing.
+    What is missing, a link, or no folder, holds nothing.
 
     Raises:
-        OSError: it cannot be read, or is no folder.
+        OSError: it cannot be read.
     """
     folder = Path(folder)
-    if folder.is_symlink() or not folder.exists():
+    if folder.is_symlink() or not folder.is_dir():
         return Found((), ())
     with os.scandir(folder) as found:
         sides: tuple[list[Path], list[Path]] = ([], [])
@@ -46,7 +46,7 @@ def folders_in(folder: Path, names: re.Pattern[str]) -> Iterator[Path]:
     """The folders in a folder that have one of our ``names``, sorted; links are none.
 
     Raises:
-        OSError: it cannot be read, or is no folder.
+        OSError: it cannot be read.
     """
     for path in look_into(folder, names).others:
         if names.fullmatch(path.name) and path.is_dir() and not path.is_symlink():

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, uint8
 
 from latentmap.errors import LatentmapError
+from latentmap.files.json_text import parse_json
 from latentmap.files.kinds import CHECKPOINTS, EMPTY, SAFETENSORS, file_kind
 from latentmap.files.opening import require_regular
 from latentmap.files.reading import reason_of
@@ -25,6 +26,7 @@ from latentmap.files.writing import replace_atomic
 
 _KEY = "latentmap"
 _DIGEST = "sha256"
+_LONGEST = 40  # Letters of another kind that a message quotes.
 
 
 @dataclass(frozen=True)
@@ -97,21 +99,24 @@ class TensorFile:
         except Exception as error:  # Of types that safetensors does not have: AttributeError.
             raise self.error(f"{path} is {self._unreadable(path, error)}") from None
         try:
-            header = json.loads(metadata[_KEY])
+            header = parse_json(metadata[_KEY])
             kind, version = header["kind"], header["format"]
-            newer = version > self.format
-        except (KeyError, TypeError, ValueError, RecursionError):
+            if not isinstance(kind, str) or type(version) is not int:
+                raise ValueError("kind and format are a text and a number")
+        except (KeyError, ValueError):
             raise self.error(
                 f"{path} is a safetensors file, but no {self.kind} of latentmap: "
                 f"{self.elsewhere or self.advice}"
             ) from None
         if kind != self.kind:
             raise self.error(
-                f"{path} holds a {kind}, not a {self.kind}: give the path of a {self.kind} file"
+                f"{path} holds a {kind[:_LONGEST]}, not a {self.kind}: give the path of a "
+                f"{self.kind} file"
             )
-        if newer:
+        if version > self.format:
             raise self.error(
-                f"{path} has format {version}, newer than {self.format}: update latentmap"
+                f"{path} has format {str(version)[:_LONGEST]}, newer than {self.format}: "
+                "update latentmap"
             )
         if self.sealed and metadata.get(_DIGEST) != _digest(metadata[_KEY], content):
             raise self.error(

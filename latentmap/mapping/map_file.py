@@ -5,8 +5,10 @@ Nothing of a file is believed: types, shapes and numbers are checked before ther
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,6 +80,28 @@ def read_map(path: str | Path) -> LinearMap:
     return found
 
 
+def _is_penalty(found: LinearMap) -> bool:
+    penalty = found.penalty if isinstance(found.settings, dict) else None
+    return penalty is None or (isinstance(penalty, int | float) and 0 <= penalty < math.inf)
+
+
+def _is_record(record: Any) -> bool:
+    """Whether all that is shown, or asked for, of a record is of the type that it should have."""
+    if not isinstance(record, dict):
+        return False
+    texts = [record.get(name, "") for name in ("command", "precision", "group_by")]
+    lists = [record.get(name, []) for name in ("selection", "made_of")]
+    if not all(isinstance(part, list) for part in lists):
+        return False
+    chosen, made_of = lists
+    return (
+        all(isinstance(text, str | None) for text in texts)
+        and all(isinstance(part, dict) for part in (*chosen, *made_of))
+        and all(isinstance(part.get("n_units"), int | None) for part in chosen)
+        and all(isinstance(part.get("map"), str) for part in made_of)
+    )
+
+
 def _check(found: LinearMap) -> None:
     """Refuses a map of a file whose parts are not of the types and shapes that they should have.
 
@@ -99,6 +123,11 @@ def _check(found: LinearMap) -> None:
         "settings, figures and record must be lists of names with values": not all(
             isinstance(part, dict) for part in (found.settings, found.figures, found.record)
         ),
+        "the penalty must be a number of at least 0": not _is_penalty(found),
+        "its figures must be numbers": not all(
+            isinstance(value, int | float | None) for value in found.figures.values()
+        ),
+        "its record must say in texts and numbers what made it": not _is_record(found.record),
         "rank and number of pairs must be whole numbers": not all(
             type(number) is int for number in (found.rank, found.n_pairs)
         ),

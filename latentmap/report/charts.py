@@ -47,7 +47,7 @@ class DrawnCurve:
 
 def draw_bars(bars: Bars) -> DrawnBars:
     """Bars from zero, side by side, with the numbers of some of them."""
-    up, height_of = _scale(0.0, max(*bars.values, bars.expected))
+    up, height_of = _scale(0.0, max([*bars.values, bars.expected]))
     step = (RIGHT - LEFT) / len(bars.values)
     gap = step * _GAP / 2 if step >= _WIDE else 0.0
     base = round(height_of(0.0), 1)

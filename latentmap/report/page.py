@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -89,12 +90,11 @@ def _environment() -> Environment:
     environment.filters |= {"level": level_of, "number": shown_number, "record": _record_lines}
     environment.globals |= {
         "cell_texts": cell_texts,
-        "decimals_of": decimals_of,
         "charts": charts,
         "draw_plane": draw_plane,
         "plane_size": (WIDTH, HEIGHT),
         "number_in": number_in,
-        "is_number": is_number,
+        "kinds_of": _kinds_of,
         "is_small": _is_small,
     }
     return environment
@@ -136,22 +136,22 @@ def _groups_of(blocks: Sequence[Block]) -> Iterator[tuple[bool, list[Block]]]:
         yield tables, list(group)
 
 
+def _kinds_of(table: Table) -> list[tuple[bool, int]]:
+    """Of each column, whether it holds numbers, and their decimals."""
+    return [(is_number(table, one), decimals_of(table, one)) for one in range(len(table.columns))]
+
+
 def _is_small(row: ImageRow) -> bool:
     return any(image.height < _SMALL for image in row.images)
 
 
 def _records(sections: Sequence[Section]) -> list[tuple[list[Section], Mapping[str, Any]]]:
     """What made the sections, each record once with all sections that it made."""
-    records: list[tuple[list[Section], Mapping[str, Any]]] = []
-    for section in sections:
-        for made, record in records:
-            if record == section.record:
-                made.append(section)
-                break
-        else:
-            if section.record:
-                records.append(([section], section.record))
-    return records
+    records: dict[str, tuple[list[Section], Mapping[str, Any]]] = {}
+    for section in filter(lambda one: one.record, sections):
+        same = json.dumps(section.record, sort_keys=True, default=str)
+        records.setdefault(same, ([], section.record))[0].append(section)
+    return list(records.values())
 
 
 def _record_lines(record: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from latentmap.errors import OutputError
-from latentmap.report.parts import Report
+from latentmap.report.charts import draw_bars, draw_curve
+from latentmap.report.drawing import draw_plane
+from latentmap.report.parts import Bars, Block, Curve, HeatMap, Plane, Report, Table
 
+_LARGEST = 1e200
+_LONGEST = 60  # Letters of what a message quotes.
+_MOST_NAMES = 1000  # In a plane, where each name is kept off all others.
 _NEW = {"decimals", "upright"}  # Fields that reports of earlier versions lack.
 
 
@@ -20,7 +25,40 @@ def report_from_json(value: object) -> Report:
         OutputError: it is something else; the message says where.
     """
     report: Report = _read(Report, value, "report")
+    for section in report.sections:
+        for block in section.blocks:
+            _require_drawable(block, f"{block.title!r} in {section.title!r}")
     return report
+
+
+def _require_drawable(block: Block, where: str) -> None:
+    """Refuses parts that do not fit each other."""
+    fits = True
+    if isinstance(block, Table):
+        width = len(block.columns)
+        fits = all(len(row.cells) == width for row in block.rows)
+        fits = fits and all(column.decimals >= 0 for column in block.columns)
+        fits = fits and (len(block.rows) == 1 or not block.upright)
+    elif isinstance(block, HeatMap):
+        fits = [len(block.names)] * len(block.names) == [len(row) for row in block.cells]
+    elif isinstance(block, Plane):
+        fits = len(block.names) == len(block.positions) <= _MOST_NAMES
+        fits = fits and _drawn(draw_plane, block)
+    elif isinstance(block, Bars):
+        fits = _drawn(draw_bars, block)
+    elif isinstance(block, Curve):
+        fits = _drawn(draw_curve, block)
+    if not fits:
+        raise OutputError(f"the {block.kind} {where[:_LONGEST]} has parts that do not fit")
+
+
+def _drawn(draw: Callable[[Any], object], block: Block) -> bool:
+    """Whether a chart can be drawn: its numbers may be any."""
+    try:
+        draw(block)
+    except (ArithmeticError, AssertionError, LookupError, ValueError):
+        return False
+    return True
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:
@@ -43,10 +81,10 @@ def _read(kind: Any, value: Any, where: str) -> Any:
             raise _unexpected(where, f"one of {', '.join(map(repr, get_args(kind)))}", value)
         return value
     if kind is float and type(value) is int:
-        return float(value)
+        return float(_number(value, where))
     if type(value) is not kind:
         raise _unexpected(where, kind.__name__, value)
-    return value
+    return _number(value, where)
 
 
 def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
@@ -68,13 +106,20 @@ def _read_one_of(kinds: Sequence[Any], value: Any, where: str) -> Any:
             if len(objects) == 1 or own == value.get("kind"):
                 return _read(kind, value, where)
     elif type(value) in kinds:
-        return value
+        return _number(value, where)
     elif type(value) is int and float in kinds:
-        return float(value)
+        return float(_number(value, where))
     raise _unexpected(where, " or ".join(kind.__name__ for kind in kinds), value)
+
+
+def _number(value: Any, where: str) -> Any:
+    """The same, unless it is a number that is none or is beyond all that is ever shown."""
+    if isinstance(value, int | float) and not abs(value) <= _LARGEST:
+        raise _unexpected(where, f"a number up to {_LARGEST:g}", value)
+    return value
 
 
 def _unexpected(where: str, expected: str, value: object) -> OutputError:
     text = repr(value)
-    shown = text if len(text) <= 60 else f"{text[:60]}..."
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
     return OutputError(f"{where} must be {expected}, not {shown}")

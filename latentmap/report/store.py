@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from latentmap.errors import CacheError, OutputError
-from latentmap.files import hold_lock, read_regular, require_parent, write_atomic
+from latentmap.files import hold_lock, read_json, reason_of, require_parent, write_atomic
 from latentmap.report.page import render
 from latentmap.report.parts import Report, Section
 from latentmap.report.reading import report_from_json
@@ -60,10 +60,12 @@ def read_report(folder: str | Path) -> Report:
     """
     path = Path(folder) / CONTENT
     try:
-        content = json.loads(read_regular(path))
+        content = read_json(path)
     except (OSError, ValueError) as error:
-        raise OutputError(f"{path} cannot be read as a report: {error}") from error
-    if not isinstance(content, dict) or content.pop("format", None) != _FORMAT:
+        raise OutputError(
+            f"{path} cannot be read as a report ({reason_of(error)}): choose another folder"
+        ) from error
+    if content.pop("format", None) != _FORMAT:
         raise OutputError(f"{path} is not a {_FORMAT}: choose another folder")
     try:
         return report_from_json(content)

@@ -263,7 +263,7 @@ class SupportSet(Shown):
         try:
             return cls(
                 **arrays,
-                space=Space(**record["space"]),
+                space=Space.from_json(record["space"]),
                 frame=Frame.from_json(record["frame"]),
                 settings=_checked(record["settings"]),
                 n_candidates=int(record["n_candidates"]),

@@ -282,3 +282,16 @@ def test_rm_removes_nothing_unless_all_that_is_named_is_there(codes):
 @pytest.mark.parametrize("words", [["list"], ["show"], ["verify"], ["rm"], ["export"]])
 def test_every_command_shows_an_example(words):
     assert "latentmap cache " + words[0] in run(*words, "--help").output
+
+
+def test_a_list_shows_the_good_beside_the_bad(codes):
+    bad, good = fill(codes, "bad"), fill(codes, "good")
+    (codes / "entries" / bad / "manifest.json").write_text('{"a":' + "[" * 100_000)
+    (codes / "generated").write_text("no folder")
+    result = run("list", "--cache", codes)
+    assert result.exit_code == 0
+    assert f"{good}  good" in result.stdout and bad in result.stdout
+    assert f"entry {bad} of {codes} is damaged: manifest.json cannot be read" in result.stderr
+    listed = json.loads(run("list", "--cache", codes, "--json").stdout)["entries"]
+    assert {one["entry"]: bool(one["problem"]) for one in listed} == {bad: True, good: False}
+    assert run("verify", "--cache", codes).exit_code == 1

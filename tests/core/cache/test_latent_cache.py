@@ -15,7 +15,7 @@ import pytest
 
 from latentmap.cache import EntryKey, LatentCache
 from latentmap.cache.entry_writer import EntryWriter
-from latentmap.cache.manifest import Manifest
+from latentmap.cache.manifest import Manifest, _sealed
 from latentmap.codes import Codes, Space
 from latentmap.errors import CacheError, OutputError
 from latentmap.frames import Frame
@@ -462,6 +462,33 @@ def test_a_manifest_that_is_no_manifest_is_damage(tmp_path, text):
     path.write_bytes(text)
     with pytest.raises(CacheError, match=r"is damaged: manifest.json cannot be read"):
         cache.find(KEY)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"images": 3.0, "done": 3.0},
+        {"images": "3"},
+        {"done": True},
+        {"space": {"kind": ["z"], "dim": DIM, "model": "tiny", "fingerprint": "f"}},
+        {"space": []},
+        {"frame": {"name": 7, "resize": "pillow-box"}},
+        {"shards": [{"start": 0, "stop": 3, "rows": 3, "size": "9", "sha256": "", "name": "x"}]},
+        {"shards": 7},
+        {"skipped": [{"position": 0, "id": 7, "message": ""}]},
+        {"repairs": [7]},
+        {"latentmap": None},
+    ],
+)
+def test_a_manifest_that_is_sealed_but_of_other_types_is_damage(tmp_path, change):
+    cache = LatentCache(tmp_path)
+    Images(3).fill(cache)
+    (path,) = tmp_path.glob("entries/*/manifest.json")
+    body = {**json.loads(path.read_bytes()), **change}
+    del body["sha256"]
+    path.write_bytes(_sealed(body))
+    (entry,) = cache.entries.all()
+    assert entry.state == "damaged" and "manifest.json" in entry.problem
 
 
 def test_a_manifest_comes_back_from_its_bytes(tmp_path):

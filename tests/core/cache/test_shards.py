@@ -250,3 +250,22 @@ def test_memory_does_not_grow_with_the_rows_that_are_read(tmp_path):
         rows.take(random.integers(0, len(rows), 4096))
     grown = peak() - before
     assert grown < 24 << 20, f"reading 128 MiB took {grown >> 20} MiB more memory"
+
+
+def test_a_shard_reads_nothing_but_itself(tmp_path):
+    path, record = written(tmp_path, 0, 20)
+    path.rename(tmp_path / "other.h5")
+    with h5py.File(path, "w") as file:
+        for name in ("codes", "ids", "digests", "positions"):
+            file[name] = h5py.ExternalLink("other.h5", f"/{name}")
+    with pytest.raises(DamageError, match=r"is not a shard of codes .*no codes of its own"):
+        open_shard(path, record, 3, (0, 0, 0))
+
+
+def test_a_shard_that_claims_more_than_it_holds_is_refused_before_it_is_read(tmp_path):
+    path, record = written(tmp_path, 0, 20)
+    with h5py.File(path, "r+") as file:
+        del file["ids"]
+        file.create_dataset("ids", (10**10,), "S100")
+    with pytest.raises(DamageError, match="does not name each of its 20 codes"):
+        open_shard(path, record, 3, (0, 0, 0))

@@ -236,6 +236,30 @@ def test_a_file_of_another_kind_or_format_is_refused(tmp_path, header, message):
         LinearMap.load(path)
 
 
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"settings": {"penalty": [1]}}, "the penalty must be a number of at least 0"),
+        ({"settings": {"penalty": -1}}, "the penalty must be a number of at least 0"),
+        ({"figures": {"kept": []}}, "its figures must be numbers"),
+        ({"record": {"selection": 3}}, "its record must say in texts and numbers"),
+        ({"record": {"selection": ["x"]}}, "its record must say in texts and numbers"),
+        ({"record": {"made_of": [{}]}}, "its record must say in texts and numbers"),
+        ({"record": {"command": [1]}}, "its record must say in texts and numbers"),
+        ({"source": [1]}, "a space must have a kind"),
+    ],
+)
+def test_a_map_that_says_odd_things_of_itself_is_refused(tmp_path, part, message):
+    path = tmp_path / "map.safetensors"
+    fit(pairs_of(*draw())).save(path)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["latentmap"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    save_file(tensors, path, metadata={"latentmap": json.dumps({**header, **part})})
+    with pytest.raises(MapError, match=message):
+        LinearMap.load(path)
+
+
 def test_a_map_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(OutputError, match="could not be written"):
         fit(pairs_of(*draw())).save(tmp_path / "missing" / "map.safetensors")

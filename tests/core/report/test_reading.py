@@ -3,8 +3,8 @@ import json
 import pytest
 
 from latentmap.errors import OutputError
-from latentmap.report import Measure, Section
-from latentmap.report.parts import Report
+from latentmap.report import Column, Measure, Row, Section, Table
+from latentmap.report.parts import Bars, Curve, HeatCell, HeatMap, Plane, Report
 from latentmap.report.reading import report_from_json
 
 
@@ -63,3 +63,34 @@ def test_what_is_no_report_is_refused_with_its_place(report, change, message):
     change(content)
     with pytest.raises(OutputError, match=message):
         report_from_json(content)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        Table("T", [Column("a")], [Row(["x", "y"])]),
+        Table("T", [Column("a")], [], upright=True),
+        Table("T", [Column("a", decimals=-1)], [Row([1.0])]),
+        HeatMap("H", ["a", "b"], [[None, HeatCell(0.5, "x")]]),
+        HeatMap("H", ["a"], [[None, None]]),
+        Plane("P", ["a"], [], "alt"),
+        Plane("P", ["a"], [[1.0]], "alt"),
+        Plane("P", ["a"] * 2000, [[1.0, 2.0]] * 2000, "alt"),
+        Bars("B", "axis", [], 1.0, "alt"),
+        Curve("C", "axis", [1, 2], [Measure(1.0)], "alt"),
+        Curve("C", "axis", [0], [Measure(1.0)], "alt"),
+        Curve("C", "axis", [1], [Measure(None)], "alt"),
+    ],
+)
+def test_parts_that_do_not_fit_each_other_are_refused(block):
+    content = json.loads(json.dumps(Report("x", [Section("a", "A", [], [block])]).to_json()))
+    with pytest.raises(OutputError, match=f"the {block.kind} .* has parts that do not fit"):
+        report_from_json(content)
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "NaN", "1e999", "-Infinity"])
+def test_numbers_that_are_none_are_refused(number):
+    table = Table("T", [Column("a")], [Row([Measure(0.25)])])
+    text = json.dumps(Report("x", [Section("a", "A", [], [table])]).to_json())
+    with pytest.raises(OutputError, match=r"value must be a number up to 1e\+200, not"):
+        report_from_json(json.loads(text.replace("0.25", number)))
