@@ -187,7 +187,7 @@ def _parse(path: str | Path, header: dict[str, Any]) -> NativeHeader:
             raise TypeError("the space of the codes is a text")
         n_seen = header["seen"]["n"] if "seen" in header else None
         if type(n_seen) not in (int, type(None)):
-            raise TypeError(f"the number of images that it has seen is none: {n_seen!r}")
+            raise TypeError("the number of images that it has seen is none")
         return NativeHeader(
             family,
             config,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 _FORMAT = "latentmap-cache-entry"
 _SCHEMA = 1
+_LONGEST = 9  # Digits of another version that a message quotes.
 
 
 @dataclass(frozen=True)
@@ -136,10 +137,11 @@ class Manifest:
             CacheError: it was written by a newer version of latentmap.
         """
         body = _unsealed(data)
-        if body.get("format") == _FORMAT and body.get("schema_version") != _SCHEMA:
+        version = body.get("schema_version")
+        if body.get("format") == _FORMAT and type(version) is int and version != _SCHEMA:
             raise CacheError(
-                f"its format is version {body.get('schema_version')} and this latentmap reads "
-                f"version {_SCHEMA}: update latentmap"
+                f"its format is version {str(version)[:_LONGEST]} and this latentmap reads version "
+                f"{_SCHEMA}: update latentmap"
             )
         try:
             manifest = cls(

@@ -189,7 +189,8 @@ def open_shard(
             inside = _is_inside(codes, record.size)
             # What is not in the file in one piece may be of any size.
             named = [one.shape for one in others] == [(n,), (n, 16), (n,)] and all(
-                _is_inside(one, record.size) for one in others
+                one.dtype.kind == kind and _is_inside(one, record.size)
+                for one, kind in zip(others, "Sui", strict=True)
             )
             ids, digests, positions = (one[...] if named else np.empty(0) for one in others)
             ids = ids.astype(f"S{ids.dtype.itemsize}")

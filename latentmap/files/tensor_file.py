@@ -23,6 +23,7 @@ from latentmap.files.kinds import CHECKPOINTS, EMPTY, SAFETENSORS, file_kind
 from latentmap.files.opening import require_regular
 from latentmap.files.reading import reason_of
 from latentmap.files.writing import replace_atomic
+from latentmap.printing import printable
 
 _KEY = "latentmap"
 _DIGEST = "sha256"
@@ -110,7 +111,7 @@ class TensorFile:
             ) from None
         if kind != self.kind:
             raise self.error(
-                f"{path} holds a {kind[:_LONGEST]}, not a {self.kind}: give the path of a "
+                f"{path} holds a {printable(kind[:_LONGEST])}, not a {self.kind}: give the path of a "
                 f"{self.kind} file"
             )
         if version > self.format:

@@ -22,6 +22,7 @@ from latentmap.mapping.moments import Moments
 
 _FILE = TensorFile(kind="map", format=2, error=MapError, advice="make one with `latentmap fit`")
 _MOMENTS = "moments."
+_LARGEST = 2**63
 # What a file says of a map in JSON as it is.
 _PLAIN = (
     *("method", "settings", "figures", "rank", "condition", "n_pairs"),
@@ -82,7 +83,12 @@ def read_map(path: str | Path) -> LinearMap:
 
 def _is_penalty(found: LinearMap) -> bool:
     penalty = found.penalty if isinstance(found.settings, dict) else None
-    return penalty is None or (isinstance(penalty, int | float) and 0 <= penalty < math.inf)
+    return penalty is None or (_is_number(penalty) and 0 <= penalty < math.inf)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a float, or a whole number that fits into one."""
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) <= _LARGEST)
 
 
 def _is_record(record: Any) -> bool:
@@ -97,7 +103,7 @@ def _is_record(record: Any) -> bool:
     return (
         all(isinstance(text, str | None) for text in texts)
         and all(isinstance(part, dict) for part in (*chosen, *made_of))
-        and all(isinstance(part.get("n_units"), int | None) for part in chosen)
+        and all(_is_number(part.get("n_units") or 0) for part in chosen)
         and all(isinstance(part.get("map"), str) for part in made_of)
     )
 
@@ -125,13 +131,13 @@ def _check(found: LinearMap) -> None:
         ),
         "the penalty must be a number of at least 0": not _is_penalty(found),
         "its figures must be numbers": not all(
-            isinstance(value, int | float | None) for value in found.figures.values()
+            value is None or _is_number(value) for value in found.figures.values()
         ),
         "its record must say in texts and numbers what made it": not _is_record(found.record),
         "rank and number of pairs must be whole numbers": not all(
-            type(number) is int for number in (found.rank, found.n_pairs)
+            type(number) is int and _is_number(number) for number in (found.rank, found.n_pairs)
         ),
-        "the condition must be a number": not isinstance(found.condition, int | float),
+        "the condition must be a number": not _is_number(found.condition),
         "method and models must be texts": not all(
             isinstance(text, str)
             for text in (found.method, found.source_reference, found.target_reference)

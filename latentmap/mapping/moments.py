@@ -163,8 +163,8 @@ class Moments:
         return {"state": state, **{name: part for name, part in parts.items() if part is not None}}
 
     def fits(self, p: int, q: int) -> bool:
-        """Whether all parts have the shapes of ``p`` source and ``q`` target variables, and are
-        float64.
+        """Whether all parts have the shapes of ``p`` source and ``q`` target variables, are float64
+        and finite.
         """
         shapes = {
             "mean_x": (p,),
@@ -176,7 +176,9 @@ class Moments:
         }
         parts = {name: getattr(self, name) for name in shapes}
         return all(
-            part.shape == shapes[name] and part.dtype == torch.float64
+            part.shape == shapes[name]
+            and part.dtype == torch.float64
+            and bool(part.isfinite().all())
             for name, part in parts.items()
             if part is not None
         )
@@ -258,7 +260,8 @@ def spectrum_of(products: Tensor, n: float, mean: Tensor, *, fast: bool = False)
 
     Raises:
         MapError: the products are ``fast`` and codes vary a thousand times less in some direction
-            than in another: what float32 says of that direction is noise.
+            than in another: what float32 says of that direction is noise. Or they have no
+            eigenvalues, as those in a file of a stranger may.
     """
     if fast:
         _require_safe(products, rounding_of(products.diagonal(), n, mean))
@@ -266,7 +269,10 @@ def spectrum_of(products: Tensor, n: float, mean: Tensor, *, fast: bool = False)
     rounding = rounding_of(squares, n, mean)
     live = (squares > rounding).nonzero()[:, 0]
     unit = squares[live].sqrt()
-    values, axes = torch.linalg.eigh(products[live][:, live] / torch.outer(unit, unit))
+    try:
+        values, axes = torch.linalg.eigh(products[live][:, live] / torch.outer(unit, unit))
+    except torch.linalg.LinAlgError:
+        raise MapError("the moments are not those of any codes: fit the map again") from None
     floor = axes.square().T @ (rounding[live] / squares[live])
     if len(values):
         floor = floor.clamp(min=float(values[-1]) * len(values) * torch.finfo(values.dtype).eps)

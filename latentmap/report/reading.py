@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from latentmap.errors import OutputError
@@ -91,10 +92,16 @@ def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
     names = [one.name for one in fields(kind)]
     if not isinstance(value, dict) or set(names) != set(value) | (_NEW & set(names)):
         raise _unexpected(where, f"an object with {', '.join(names)}", value)
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     return kind(
         **{name: _read(hints[name], part, f"{where}.{name}") for name, part in value.items()}
     )
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """The types of the fields, which are found out once: it takes longer than reading."""
+    return get_type_hints(kind)
 
 
 def _read_one_of(kinds: Sequence[Any], value: Any, where: str) -> Any:

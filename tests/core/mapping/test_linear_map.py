@@ -14,6 +14,7 @@ from latentmap.errors import MapError, OutputError, SpaceError
 from latentmap.frames import Frame
 from latentmap.mapping import METHODS, LinearMap, fit
 from latentmap.mapping.gathering import moments_of_pairs
+from latentmap.mapping.moments import spectrum_of
 from latentmap.mapping.selection import penalty_grid
 
 
@@ -309,3 +310,9 @@ def test_collapsed_variables_on_both_sides_do_no_harm():
     assert torch.allclose(fitted.apply(x)[:, 0], torch.tensor(-3.0), atol=1e-5)
     assert fitted.weight[2].abs().max() < 1e3
     assert fitted.weight[1].abs().max() < 1e-6
+
+
+def test_moments_of_no_codes_are_refused():
+    products = torch.tensor([[1.0, math.inf], [math.inf, 1.0]], dtype=torch.float64)
+    with pytest.raises(MapError, match="the moments are not those of any codes"):
+        spectrum_of(products, 2, torch.zeros(2, dtype=torch.float64))
