@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from latentmap.errors import LatentmapError
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -27,12 +29,20 @@ LIMITS = {
         "what the libraries that read files take for themselves, and a picture of 20 million "
         "pixels",
     ),
+    "unpacked": Limit(
+        100,
+        "bytes on the disk for each byte of a compressed tar archive, beside 200 MB",
+        "no archive of photographs takes twice its size unpacked, one of drawings 20 times",
+    ),
     "seconds": Limit(
         20,
         "seconds for the look into a file, and a second for each 50 MB of it",
         "a look into an HDF5 file of 100,000 datasets takes a third of this",
     ),
 }
+
+# The most that deflate, which zip and gzip use, can make of a byte.
+DEFLATE = 1032
 
 # Of the whole process: images are decoded in many threads.
 _raised: dict[str, int] = {}
@@ -46,6 +56,33 @@ def limit(name: str) -> int:
 def advice(name: str) -> str:
     """What to do where a file is honest and larger than that."""
     return f"if that is right, raise the limit: latentmap --limit {name}=N ..., now {limit(name)}"
+
+
+def memory_for(size: int) -> int:
+    """Bytes of memory that a file of so many bytes may ask for."""
+    return 2 * size + limit("memory")
+
+
+class Allowance:
+    """Bytes of memory that the file ``title``, of ``size`` bytes, may still ask for."""
+
+    def __init__(self, title: str, size: int, error: type[LatentmapError]) -> None:
+        self._title = title
+        self._left = memory_for(size)
+        self._error = error
+
+    def spend(self, size: int, what: str) -> None:
+        """Takes ``size`` bytes for ``what``.
+
+        Raises:
+            LatentmapError: of the class ``error``: they are more than what is left.
+        """
+        self._left -= size
+        if self._left < 0:
+            raise self._error(
+                f"{self._title} asks for more memory than a file of its size may ({what}): "
+                f"{advice('memory')}"
+            )
 
 
 @contextmanager

@@ -13,9 +13,15 @@ _LONGEST = 200  # Characters of a reason that somebody else's file has a part in
 
 
 @contextmanager
-def reading(path: str | Path, error: type[LatentmapError], advice: str) -> Iterator[None]:
-    """Raises ``error``, with the path, the reason and the ``advice``, for whatever a reader raises
-    in the block.
+def reading(
+    path: str | Path,
+    error: type[LatentmapError],
+    advice: str,
+    *,
+    what: str = "not as it should be",
+) -> Iterator[None]:
+    """Raises ``error``, with the path, ``what`` it then is, the reason and the ``advice``, for
+    whatever a reader raises in the block.
 
     Readers of other libraries promise nothing about files that are not as they should be: there are
     ``KeyError``, ``struct.error``, ``RecursionError``, ``MemoryError`` and others among what they
@@ -33,7 +39,7 @@ def reading(path: str | Path, error: type[LatentmapError], advice: str) -> Itera
         reason = problem.strerror or reason_of(problem)
         raise error(f"{path} cannot be read: {reason}; {advice}") from problem
     except Exception as problem:
-        raise error(f"{path} is not as it should be ({reason_of(problem)}): {advice}") from problem
+        raise error(f"{path} is {what} ({reason_of(problem)}): {advice}") from problem
 
 
 def reason_of(problem: Exception) -> str:

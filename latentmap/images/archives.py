@@ -8,54 +8,55 @@ import struct
 import weakref
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import numpy as np
-
 from latentmap.errors import ImageError
+from latentmap.files import open_regular, reading
+from latentmap.files.limits import Allowance
+from latentmap.files.zip_directory import LOCAL_HEADER, ZipMember, zip_directory
 from latentmap.images.companions import Companion, beside, within
 from latentmap.images.containers import EncodedImages, no_images
 from latentmap.images.formats import is_image_name
-from latentmap.images.naming import is_ignored, member_name, natural_key
+from latentmap.images.naming import id_array, is_ignored, member_name
 from latentmap.images.values import ValueRange
 
 Member = TypeVar("Member")
 
-_HEADER_SIZE = 30
 # A name and extra fields stand between header and data; what is longer costs a second read.
 _SLACK = 256
 _ENCRYPTED = 1
 
 
 class ArchiveImages(EncodedImages, Generic[Member]):
-    """The image files of an archive whose ``members`` are known by name.
+    """The image files of an archive, of which ``found`` are the names and what each is.
 
-    ``descriptor`` is an open file that is closed with this. Members are read with ``pread``, which
+    ``descriptor`` is an open file that is closed with this. The ids take of the ``allowance`` of
+    the archive. Members are read with ``pread``, which
     threads and forked processes may share.
     """
 
     def __init__(
         self,
         path: Path,
-        members: Mapping[str, Member],
+        found: Iterable[tuple[str, Member]],
         descriptor: int,
         value_range: ValueRange | None,
+        allowance: Allowance,
     ) -> None:
+        weakref.finalize(self, os.close, descriptor)
         self.title = str(path)
         self.value_range = value_range
         self._path = path
-        self._members = members
         self._file = descriptor
-        weakref.finalize(self, os.close, descriptor)
-        names = [name for name in members if is_image_name(name)]
-        self.others = [name for name in members if not is_image_name(name)]
+        self._members = _unique_members(path, found)
+        names = [name for name in self._members if is_image_name(name)]
+        self.others = [name for name in self._members if not is_image_name(name)]
         if not names:
             raise no_images(self.title, self.others)
-        names.sort(key=natural_key)
-        self.ids = np.array(names, np.str_)
-        self._images = [members[name] for name in names]
+        self.ids = id_array(names, allowance)
+        self._images = [self._members[str(name)] for name in self.ids]
 
     def read_bytes(self, position: int) -> bytes:
         return self._extract(self._images[position])
@@ -75,47 +76,49 @@ class ArchiveImages(EncodedImages, Generic[Member]):
         raise NotImplementedError
 
 
-class ZipImages(ArchiveImages[zipfile.ZipInfo]):
+class ZipImages(ArchiveImages[ZipMember]):
     """The image files of a zip archive, stored or deflated.
 
-    A ``ZipFile`` has one position and one lock; here the places are read once.
+    A ``ZipFile`` has one position and one lock, and takes much memory; here the places are read
+    once.
     """
 
     def __init__(self, path: Path, value_range: ValueRange | None = None) -> None:
-        members = _list_members(path)
-        super().__init__(path, members, os.open(path, os.O_RDONLY), value_range)
+        allowance = Allowance(str(path), path.stat().st_size, ImageError)
+        what = "no zip archive, or is cut off"
+        with reading(path, ImageError, "get it again", what=what), open_regular(path) as file:
+            found = zip_directory(file, allowance)
+            descriptor = os.open(path, os.O_RDONLY)
+        files = ((one.name, one) for one in found if not one.name.endswith("/"))
+        super().__init__(path, files, descriptor, value_range, allowance)
 
-    def _extract(self, member: zipfile.ZipInfo) -> bytes:
-        if member.flag_bits & _ENCRYPTED:
+    def stored_size(self, position: int, data: bytes) -> int:
+        return min(len(data), self._images[position].packed)
+
+    def _extract(self, member: ZipMember) -> bytes:
+        if member.flags & _ENCRYPTED:
             raise ImageError("it is encrypted: unpack the archive first")
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if member.method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ImageError("it is neither stored nor deflated: unpack the archive first")
-        wanted = _HEADER_SIZE + _SLACK + member.compress_size
-        block = os.pread(self._file, wanted, member.header_offset)
-        if block[:4] != b"PK\x03\x04" or len(block) < _HEADER_SIZE:
+        Allowance("it", member.packed, ImageError).spend(
+            member.packed + member.size, f"{member.size} bytes unpacked from {member.packed}"
+        )
+        block = os.pread(self._file, LOCAL_HEADER + _SLACK + member.packed, member.offset)
+        if block[:4] != b"PK\x03\x04" or len(block) < LOCAL_HEADER:
             raise ImageError("the archive is damaged or cut off")
         name_size, extra_size = struct.unpack_from("<HH", block, 26)
-        start = _HEADER_SIZE + name_size + extra_size
-        data = block[start : start + member.compress_size]
-        if len(data) < member.compress_size:
-            data = os.pread(self._file, member.compress_size, member.header_offset + start)
-        if member.compress_type == zipfile.ZIP_DEFLATED:
-            data = _inflate(data, member.file_size)
-        if len(data) != member.file_size or zlib.crc32(data) != member.CRC:
+        start = LOCAL_HEADER + name_size + extra_size
+        data = block[start : start + member.packed]
+        if len(data) < member.packed:
+            data = os.pread(self._file, member.packed, member.offset + start)
+        if member.method == zipfile.ZIP_DEFLATED:
+            data = _inflate(data, member.size)
+        if len(data) != member.size or zlib.crc32(data) != member.crc:
             raise ImageError("its checksum in the archive is another: the archive is damaged")
         return data
 
 
-def _list_members(path: Path) -> dict[str, zipfile.ZipInfo]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            files = [member for member in archive.infolist() if not member.is_dir()]
-    except (zipfile.BadZipFile, NotImplementedError, struct.error) as error:
-        raise ImageError(f"{path} is no zip archive, or is cut off: {error}") from error
-    return unique_members(path, ((member.filename, member) for member in files))
-
-
-def unique_members(path: Path, members: Iterable[tuple[str, Member]]) -> dict[str, Member]:
+def _unique_members(path: Path, members: Iterable[tuple[str, Member]]) -> dict[str, Member]:
     """The members of an archive by the names that they have as images.
 
     Raises:

@@ -19,6 +19,7 @@ import numpy as np
 
 from latentmap.errors import ImageError
 from latentmap.files import read_regular
+from latentmap.files.limits import Allowance
 from latentmap.images.companions import Companion, beside, within
 from latentmap.images.decoding import (
     Scratch,
@@ -32,7 +33,7 @@ from latentmap.images.decoding import (
     reading_of,
 )
 from latentmap.images.formats import is_image_name, what_was_found
-from latentmap.images.naming import is_ignored, natural_key
+from latentmap.images.naming import id_array, is_ignored
 from latentmap.images.values import ValueRange
 from latentmap.images.views import View
 
@@ -121,6 +122,10 @@ class EncodedImages(Container):
         Raises:
             ImageError, OSError: they cannot be read.
         """
+
+    def stored_size(self, position: int, data: bytes) -> int:
+        """How many bytes an image file, whose bytes are ``data``, takes where it lies."""
+        return len(data)
 
     def picture(self, position: int) -> np.ndarray:
         try:
@@ -245,7 +250,9 @@ class FolderImages(EncodedImages):
         paths, self.others = _walk(folder)
         if not paths:
             raise no_images(str(folder), self.others)
-        self.ids = np.array(sorted(paths, key=natural_key), np.str_)
+        # The names themselves are no file that asks for memory.
+        own = 8 * sum(map(len, paths))
+        self.ids = id_array(paths, Allowance(str(folder), own, ImageError))
 
     def read_bytes(self, position: int) -> bytes:
         return read_regular(self._folder / str(self.ids[position]))

@@ -9,16 +9,39 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from latentmap.errors import ImageError
+from latentmap.files.limits import Allowance
 
 _NUMBER = re.compile(r"([0-9]+)")
+_LONGEST_NAME = 4096  # Of a path, wherever files lie.
+_COPIES = 4  # Of the ids: in the container and its source, and two while they are sorted.
 _IGNORED = {"__MACOSX", "Thumbs.db"}
 
 
-def natural_key(name: str) -> tuple[list[str | int], str]:
+def natural_key(name: str) -> tuple[list[str], str]:
     """Sorts ``image2`` before ``image10``; names that differ only in leading zeros stay apart."""
-    parts: list[str | int] = list(_NUMBER.split(name))
-    parts[1::2] = map(int, parts[1::2])
+    parts = _NUMBER.split(name)
+    for place in range(1, len(parts), 2):
+        digits = parts[place].lstrip("0")
+        # The longer number is the larger one: no name has more digits than these four can count.
+        parts[place] = f"{len(digits):04}{digits}"
     return parts, name
+
+
+def id_array(names: list[str], allowance: Allowance) -> np.ndarray:
+    """Names as an array of ids, in natural order.
+
+    Raises:
+        ImageError: one is longer than names of files are, or they take too much memory.
+    """
+    longest = max(map(len, names))
+    if longest > _LONGEST_NAME:
+        raise ImageError(
+            f"a name of {longest} letters, such as {max(names, key=len)[:20]!r}..., is none of a "
+            f"file, which has {_LONGEST_NAME} at most: rename it"
+        )
+    # An array gives each name the room of the longest.
+    allowance.spend(_COPIES * 4 * len(names) * longest, f"ids of {longest} letters")
+    return np.array(sorted(names, key=natural_key), np.str_)
 
 
 def is_ignored(path: str) -> bool:
@@ -50,8 +73,10 @@ def member_name(name: str, archive: str) -> str:
     """The name of a member of an archive as a relative posix path.
 
     Raises:
-        ImageError: it leads out of the archive.
+        ImageError: it leads out of the archive, or is no name of a file.
     """
+    if "\0" in name:
+        raise ImageError(f"{archive} holds {name!r}, which no file can be called: make it anew")
     path = PurePosixPath(name.replace("\\", "/"))
     if ".." in path.parts:
         raise ImageError(f"{archive} holds {name!r}, which leads out of it: make the archive anew")
