@@ -37,7 +37,7 @@ LIMITS = {
     "seconds": Limit(
         20,
         "seconds for the look into a file, and a second for each 50 MB of it",
-        "a look into an HDF5 file of 100,000 datasets takes a third of this",
+        "a look into an HDF5 file of 20,000 datasets takes a sixth of this",
     ),
 }
 

@@ -1,0 +1,346 @@
+"""HDF5 files of strangers: what is in them, and the values of their datasets.
+
+A process of its own looks into a file once (hdf5_process.py). What lies in one piece is then read
+past HDF5; what is compressed or in chunks comes from such a process, row by row.
+
+Errors are short, for ``reading`` to put a path before and an advice behind.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import stat
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+
+from latentmap.files.hdf5_process import ReadingProcess, allowed_memory
+from latentmap.files.limits import advice
+
+_TYPE = re.compile(r"[<>|][biufS][0-9]{1,9}")
+_LONGEST_TYPE = 1_000_000  # Bytes of one value.
+_AXES = 32
+# What deflate, the best of HDF5's own filters, makes of nothing but zeros.
+_DENSEST = 1032
+# Of what a process is asked for at a time.
+_BLOCK = 1 << 24
+_RUNS = 256
+
+Identity = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A dataset: ``offset`` is where its values begin in the file when they lie there in one piece,
+    else None; it was found to end within the file.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int | None
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+@dataclass(frozen=True, eq=False)
+class Hdf5File:
+    """What is in an HDF5 file, or in the part of a file that is one, ``size`` bytes from ``start``.
+
+    ``datasets`` and ``groups`` are those that hard links lead to, by their ways from the root;
+    ``refused`` says of other links and datasets why they are none. ``complete`` tells whether that
+    is all: walks have an end. ``attributes`` (None where one is no text and no whole number) and
+    ``texts`` are those that were asked for, as far as they are there.
+    """
+
+    path: Path
+    identity: Identity
+    start: int
+    size: int
+    datasets: Mapping[str, Stored]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    groups: Sequence[str] = ()
+    attributes: Mapping[str, str | int | None] = field(default_factory=dict)
+    texts: Mapping[str, str | list[str]] = field(default_factory=dict)
+    complete: bool = True
+
+    def stored(self, name: str) -> Stored:
+        """The dataset of a name.
+
+        Raises:
+            ValueError: it is missing, or is none that is read.
+        """
+        if name not in self.datasets:
+            raise ValueError(f"{name} is {self.refused.get(name, 'missing')}")
+        return self.datasets[name]
+
+    def text(self, name: str) -> str:
+        """The one text in a dataset.
+
+        Raises:
+            ValueError: there is none.
+        """
+        text = self.texts.get(name)
+        if not isinstance(text, str):
+            raise ValueError(f"{name} is {'no text' if name in self.datasets else 'missing'}")
+        return text
+
+    def read_texts(self, name: str) -> np.ndarray:
+        """A row of texts of one length in the file ``(n,)``, as bytes.
+
+        Raises:
+            ValueError: there is none, or as text they take more memory than a file of its size may.
+            OSError: the file is gone.
+        """
+        one = self.stored(name)
+        if len(one.shape) != 1 or one.dtype.kind != "S":
+            raise ValueError(f"{name} must be texts, not {one.dtype} of shape {one.shape}")
+        self.require_room(name, one.shape[0], one.dtype.itemsize)
+        return self.read(name)
+
+    def require_room(self, name: str, count: int, longest: int) -> None:
+        """Refuses texts that take more memory than a file of this size may: numpy gives each the
+        room of the longest, and four bytes a letter.
+
+        Raises:
+            ValueError: that is so.
+        """
+        if 4 * count * longest > allowed_memory(self.size):
+            raise ValueError(
+                f"{name} has a text of {longest} bytes among {count}; {advice('memory')}"
+            )
+
+    def map(self, name: str, *, writable: bool = False) -> np.memmap[Any, Any]:
+        """The values of a dataset that lies in one piece, mapped into memory, where they may be
+        written to if they are ``writable``: the file stays as it is.
+
+        Raises:
+            ValueError: it does not, or has no values.
+            OSError: the file is gone.
+        """
+        one = self.stored(name)
+        if one.offset is None or not one.nbytes:
+            raise ValueError(f"{name} is not in one piece")
+        with _opened(self.path, self.identity) as file:
+            mode: Literal["c", "r"] = "c" if writable else "r"
+            return np.memmap(file, one.dtype, mode, self.start + one.offset, one.shape)
+
+    def read(self, name: str) -> np.ndarray:
+        """All values of a dataset, in memory.
+
+        Raises:
+            ValueError: it cannot be read, or has more values than a file of its size may.
+            OSError: the file is gone.
+        """
+        one = self.stored(name)
+        if one.offset is None:
+            if one.nbytes > allowed_memory(self.size):
+                raise ValueError(f"{name} takes {one.nbytes} bytes of memory; {advice('memory')}")
+            if not one.shape:
+                raise ValueError(f"{name} is a single value")
+            return ServedRows(self, one)[:]
+        with _opened(self.path, self.identity) as file:
+            file.seek(self.start + one.offset)
+            values = np.fromfile(file, one.dtype, math.prod(one.shape))
+        return values.reshape(one.shape)
+
+
+class ServedRows:
+    """The rows of a dataset that needs HDF5, which a process of its own reads when they are wanted.
+
+    They may be asked for in several threads, and in forks of this process.
+    """
+
+    def __init__(self, file: Hdf5File, stored: Stored) -> None:
+        self._file, self._stored = file, stored
+        self.shape, self.dtype = stored.shape, stored.dtype
+        self._row = math.prod(self.shape[1:]) * self.dtype.itemsize
+        self._lock = threading.Lock()
+        self._process: ReadingProcess | None = None
+        self._owner = 0
+        self._failure: str | None = None
+
+    def __getitem__(self, index: Any, /) -> np.ndarray:
+        """Rows of a slice without steps, or of rising positions.
+
+        Raises:
+            ValueError: they cannot be read.
+            OSError: the file is gone, or another.
+        """
+        if isinstance(index, slice):
+            start, stop, _ = index.indices(self.shape[0])
+            runs = [(start, max(start, stop))]
+        else:
+            breaks = np.flatnonzero(np.diff(index) != 1) + 1
+            runs = [(int(run[0]), int(run[-1]) + 1) for run in np.split(index, breaks) if len(run)]
+        rows = np.empty((sum(stop - start for start, stop in runs), *self.shape[1:]), self.dtype)
+        target, place = rows.reshape(-1).view(np.uint8), 0
+        with self._lock:
+            for part in _parts(runs, max(1, _BLOCK // max(1, self._row))):
+                data = self._ask(part)
+                target[place : place + len(data)] = np.frombuffer(data, np.uint8)
+                place += len(data)
+        return rows
+
+    def _ask(self, runs: list[tuple[int, int]]) -> bytearray:
+        if self._failure is not None:
+            raise ValueError(self._failure)
+        # A fork shares the pipes of its parent, whose answers it must not take.
+        if self._process is None or self._owner != os.getpid():
+            with _opened(self._file.path, self._file.identity) as file:
+                self._process = ReadingProcess(file, self._file.start, self._file.size)
+            self._owner = os.getpid()
+        try:
+            _, data = self._process.ask({"name": self._stored.name, "runs": runs})
+        except ValueError as error:
+            # It would take the same time to fail again.
+            if not self._process.end.alive:
+                self._failure = str(error)
+            raise
+        if len(data) != sum(stop - start for start, stop in runs) * self._row:
+            raise ValueError(f"{self._stored.name} has not the rows that it should have")
+        return data
+
+
+def look_into_hdf5(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    attributes: Sequence[str] = (),
+    texts: Sequence[str] = (),
+    part: tuple[int, int] | None = None,
+) -> Hdf5File:
+    """What is in an HDF5 file, or only the dataset of a ``name``, which a soft link within the file
+    may lead to.
+
+    ``attributes`` and ``texts`` are the names of those to read, of an attribute of a group with the
+    way to that before it; ``part`` is where in the file the HDF5 file begins, and its size. A file
+    is looked into once a process, unless it was written to since.
+
+    Raises:
+        ValueError: it is no HDF5 file, is damaged, or takes more time or memory than a file may.
+        OSError: it cannot be opened.
+    """
+    path = Path(path).absolute()
+    with _opened(path) as file:
+        identity = _identity(file)
+    start, size = (0, identity[2]) if part is None else part
+    return _look(path, identity, start, size, name, tuple(attributes), tuple(texts))
+
+
+@lru_cache(maxsize=8)
+def _look(
+    path: Path,
+    identity: Identity,
+    start: int,
+    size: int,
+    name: str | None,
+    attributes: tuple[str, ...],
+    texts: tuple[str, ...],
+) -> Hdf5File:
+    with _opened(path, identity) as file:
+        process = ReadingProcess(file, start, size)
+    try:
+        answer, _ = process.ask({"name": name, "attributes": attributes, "texts": texts})
+    finally:
+        process.end()
+    try:
+        return _checked(answer, path, identity, start, size)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("the process that reads it gave no answer") from error
+
+
+def _checked(
+    answer: dict[str, Any], path: Path, identity: Identity, start: int, size: int
+) -> Hdf5File:
+    """The answer of a process, if it is of the form that it should have."""
+    datasets, refused = {}, {str(way): str(said) for way, said in answer["refused"].items()}
+    for way, said in answer["datasets"].items():
+        found = _stored(way, said, size)
+        if isinstance(found, Stored):
+            datasets[way] = found
+        else:
+            refused[way] = found
+    for value in answer["attributes"].values():
+        if not (value is None or isinstance(value, str | int)):
+            raise TypeError
+    for text in answer["texts"].values():
+        lines = text if isinstance(text, list) else [text]
+        if not all(isinstance(line, str) for line in lines):
+            raise TypeError
+    return Hdf5File(
+        path,
+        identity,
+        start,
+        size,
+        datasets,
+        refused,
+        tuple(map(str, answer["groups"])),
+        answer["attributes"],
+        answer["texts"],
+        answer["complete"] is True,
+    )
+
+
+def _stored(way: str, said: Any, size: int) -> Stored | str:
+    """The dataset that an answer describes; why it is not read, if the file cannot hold it."""
+    shape, offset, stored, chunk = (said[key] for key in ("shape", "offset", "stored", "chunk"))
+    sides = [*shape, stored, chunk, 0 if offset is None else offset]
+    if any(type(side) is not int or side < 0 for side in sides) or len(shape) > _AXES:
+        raise TypeError
+    if not _TYPE.fullmatch(said["dtype"]) or int(said["dtype"][2:]) > _LONGEST_TYPE:
+        return "of a type that is too long"
+    one = Stored(way, np.dtype(said["dtype"]), tuple(shape), offset)
+    if one.offset is not None and one.offset + one.nbytes > size:
+        return f"cut off: its {one.nbytes} bytes are not in the file"
+    if one.offset is None:
+        row = math.prod(one.shape[1:]) * one.dtype.itemsize
+        most = allowed_memory(size)
+        if max(row, chunk) > most:
+            return f"in pieces of {max(row, chunk)} bytes; {advice('memory')}"
+        if one.nbytes > most + _DENSEST * min(stored, size):
+            return f"said to have {one.nbytes} bytes, of which the file holds {stored} compressed"
+    return one
+
+
+def _parts(runs: list[tuple[int, int]], most: int) -> Iterator[list[tuple[int, int]]]:
+    """The same runs, in parts of at most so many rows and of not too many runs."""
+    part: list[tuple[int, int]] = []
+    room = most
+    for start, stop in runs:
+        while start < stop:
+            taken = min(stop - start, room)
+            part.append((start, start + taken))
+            start, room = start + taken, room - taken
+            if not room or len(part) == _RUNS:
+                yield part
+                part, room = [], most
+    if part:
+        yield part
+
+
+def _identity(file: IO[bytes]) -> Identity:
+    status = os.fstat(file.fileno())
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@contextmanager
+def _opened(path: Path, identity: Identity | None = None) -> Iterator[IO[bytes]]:
+    """A regular file, which must be the one of an identity, if there is one."""
+    # A FIFO would be waited for.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is no regular file")
+        if identity is not None and _identity(file) != identity:
+            raise ValueError("it was written to since it was opened")
+        yield file
