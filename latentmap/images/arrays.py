@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import struct
 import zipfile
 import zlib
@@ -15,23 +16,34 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import h5py
 import numpy as np
 
 from latentmap.errors import ImageError
+from latentmap.files import advice as raise_limit
+from latentmap.files import reading
+from latentmap.files.hdf5_files import Hdf5File, ServedRows, look_into_hdf5
+from latentmap.files.hdf5_process import allowed_memory
 from latentmap.images.containers import Container, Contents, Extent, Failures
 from latentmap.images.decoding import Scratch
 from latentmap.images.naming import index_ids
 from latentmap.images.shapes import channels_first
 from latentmap.images.values import ValueRange, advice, eight_bits, own_range
 from latentmap.images.views import View
+from latentmap.printing import printable
+
+# What the look into an HDF5 file tells besides its datasets: by these a pack is known.
+HDF5_ATTRIBUTES = ("format", "version")
+HDF5_TEXTS = ("record", "space")
 
 _SOME = 256
+_BLOCK = 1 << 26  # Bytes of images that are one task, where they are more than one.
+_ID_BYTES = np.arange(1).astype(np.str_).itemsize
+_LISTED = 20
 _IDX_IMAGES = {b"\x00\x00\x08\x03": 3, b"\x00\x00\x08\x04": 4}
 
 
 class Pixels(Protocol):
-    """An array in memory, on disk, or a dataset of h5py."""
+    """An array in memory or on disk, or rows of a dataset."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -57,6 +69,8 @@ class ArrayImages(Container):
         self._pixels = pixels
         self._channels_first = channels_first(pixels.shape, title)
         self._own = own_range(pixels.dtype)
+        row = math.prod(pixels.shape[1:]) * pixels.dtype.itemsize
+        self.task_size = max(1, min(self.task_size, _BLOCK // row))
         if pixels.dtype.kind not in "biuf" or (value_range is None and self._own is None):
             raise _other_type(pixels, title)
         self.ids = index_ids(pixels.shape[0])
@@ -76,14 +90,16 @@ class ArrayImages(Container):
         return rows.transpose(0, 2, 3, 1) if self._channels_first else rows
 
     def _stored(self, index: np.ndarray) -> np.ndarray:
-        if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
-            rows = self._pixels[int(index[0]) : int(index[0]) + len(index)]
-        elif isinstance(self._pixels, np.ndarray):
-            rows = self._pixels[index]
-        else:
-            # h5py takes rising indexes only.
-            rising, places = np.unique(index, return_inverse=True)
-            rows = self._pixels[rising][places]
+        rows: np.ndarray
+        with reading(self.title, ImageError, "get the file again"):
+            if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
+                rows = self._pixels[int(index[0]) : int(index[0]) + len(index)]
+            elif isinstance(self._pixels, np.ndarray):
+                rows = self._pixels[index]
+            else:
+                # Datasets take rising indexes only.
+                rising, places = np.unique(index, return_inverse=True)
+                rows = self._pixels[rising][places]
         return rows
 
     def extent(self, position: int) -> Extent:
@@ -198,37 +214,33 @@ def open_hdf5(path: Path, name: str | None, value_range: ValueRange | None = Non
     Raises:
         ImageError: the file or the dataset cannot be used.
     """
-    file = open_h5(path)
-    names: list[str] = []
-    file.visititems(lambda key, item: names.append(key) if isinstance(item, h5py.Dataset) else None)
-    name = name or _only_name(path, names)
-    item = file.get(name)
-    if not isinstance(item, h5py.Dataset):
-        raise ImageError(f"{path} has no dataset {name!r}: it has {', '.join(names) or 'none'}")
-    return ArrayImages(map_dataset(path, item), f"{path}:/{name}", value_range)
+    with reading(path, ImageError, "write it again"):
+        file = look_into_hdf5(path, attributes=HDF5_ATTRIBUTES, texts=HDF5_TEXTS)
+        names = list(file.datasets) or list(file.refused)
+        if name is None:
+            name = _only_name(path, names, complete=file.complete)
+        name = name.strip("/")
+        if name not in file.datasets:
+            file = _asked_for(path, name, file)
+        stored = file.stored(name)
+        # A row may be of one byte, and its id is of more.
+        if stored.shape and stored.shape[0] * _ID_BYTES > allowed_memory(file.size):
+            raise ValueError(f"{name} has {stored.shape[0]} rows; {raise_limit('memory')}")
+        one_piece = stored.offset is not None and stored.nbytes > 0
+        pixels: Pixels = file.map(name) if one_piece else ServedRows(file, stored)
+    return ArrayImages(pixels, f"{path}:/{name}", value_range)
 
 
-def open_h5(path: Path) -> Any:
-    """An HDF5 file to read.
-
-    Raises:
-        ImageError: it is none, or is cut off.
-    """
+def _asked_for(path: Path, name: str, file: Hdf5File) -> Hdf5File:
+    """What a file says of a dataset that no hard link of the walk through it leads to."""
     try:
-        return h5py.File(path, "r", locking="best-effort")
-    except (OSError, RuntimeError) as error:
-        raise ImageError(f"{path} is no HDF5 file, or is cut off: {error}") from error
-
-
-def map_dataset(path: Path, dataset: Any) -> Pixels:
-    """The dataset mapped into memory: rows are read by the page, without h5py's global lock.
-
-    Where chunks or filters forbid it, h5py's own dataset.
-    """
-    offset = dataset.id.get_offset()
-    if offset is None or dataset.external or dataset.is_virtual or 0 in dataset.shape:
-        return dataset  # type: ignore[no-any-return]  # h5py ships no types
-    return np.memmap(path, dataset.dtype, mode="r", offset=offset, shape=dataset.shape)
+        return look_into_hdf5(path, name=name)
+    except ValueError as error:
+        if name not in file.refused:
+            raise ImageError(
+                f"{path} has no dataset {name!r}: it has {_listed(list(file.datasets))}"
+            ) from error
+        raise
 
 
 def digits(value_range: ValueRange | None = None) -> ArrayImages:
@@ -240,10 +252,14 @@ def digits(value_range: ValueRange | None = None) -> ArrayImages:
     return ArrayImages(pixels, "digits", value_range)
 
 
-def _only_name(path: Path, names: list[str]) -> str:
-    if len(names) == 1:
+def _only_name(path: Path, names: list[str], *, complete: bool = True) -> str:
+    if len(names) == 1 and complete:
         return names[0]
     if "images" in names:
         return "images"
-    listed = ", ".join(names) or "nothing"
-    raise ImageError(f"{path} holds {listed}: say which, as {path.name}:/NAME")
+    raise ImageError(f"{path} holds {_listed(names)}: say which, as {path.name}:/NAME")
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return printable(", ".join(sorted(names)[:_LISTED]) or "nothing") + more

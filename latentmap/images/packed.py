@@ -18,16 +18,20 @@ import numpy as np
 
 from latentmap.codes import Space
 from latentmap.errors import ImageError
+from latentmap.files import reading, reason_of
+from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
 from latentmap.frames import Frame
-from latentmap.images.arrays import ArrayImages, map_dataset, open_h5
+from latentmap.images.arrays import HDF5_ATTRIBUTES, HDF5_TEXTS, ArrayImages
 from latentmap.images.containers import Contents, Failures
 from latentmap.images.decoding import Scratch
+from latentmap.images.splits import SPLITS
 from latentmap.images.views import View
 
 FORMAT = "latentmap images"
 VERSION = 1
 # Boxes of pictures of unknown size are compared on a grid this fine.
 _FINE = 1 << 20
+_LONGEST_SIDE = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -87,13 +91,19 @@ class Packed:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Packed:
-        """The record that ``to_json`` wrote."""
-        height, width = record["size"]
-        view = View(Frame.from_json(record["frame"]), (height, width), record["channels"])
-        size = record["original_size"]
-        return cls(
-            view, record["resized"], size and (size[0], size[1]), record["original_channels"]
-        )
+        """The record that ``to_json`` wrote.
+
+        Raises:
+            ValueError, LookupError: it is none.
+        """
+        size, channels = _size(record["size"]), record["channels"]
+        original, original_channels = record["original_size"], record["original_channels"]
+        if type(record["resized"]) is not bool or not _is_known(channels):
+            raise ValueError("its record is not that of a pack")
+        if original_channels is not None and not _is_known(original_channels):
+            raise ValueError("its record is not that of a pack")
+        view = View(Frame.from_json(record["frame"]), size, channels)
+        return cls(view, record["resized"], original and _size(original), original_channels)
 
     def _relative(self, frame: Frame) -> Frame | None:
         if frame.name == self.view.frame.name:
@@ -106,30 +116,83 @@ class Packed:
         return frame.within(self.view.frame, _FINE, _FINE)
 
 
+def _size(sides: Any) -> tuple[int, int]:
+    """The height and the width of pictures in a record."""
+    height, width = sides
+    if not all(type(side) is int and 0 < side <= _LONGEST_SIDE for side in (height, width)):
+        raise ValueError(f"{height} x {width} is no size of pictures")
+    return height, width
+
+
+def _is_known(channels: Any) -> bool:
+    return type(channels) is int and channels in (1, 3)
+
+
 class PackedImages(ArrayImages):
-    """A pack, mapped into memory."""
+    """A pack, mapped into memory.
+
+    Raises:
+        ImageError: the file is no sound pack.
+    """
 
     def __init__(self, path: Path) -> None:
-        with open_h5(path) as file:
-            if file.attrs.get("version") != VERSION:
-                raise ImageError(
-                    f"{path} is a pack of version {file.attrs.get('version')}, this latentmap "
-                    f"reads version {VERSION}: pack the images again"
-                )
-            try:
-                super().__init__(map_dataset(path, file["images"]), str(path))
-                self.packed = Packed.from_json(json.loads(file["record"][()]))
-                self.ids = np.char.decode(file["ids"][:], "utf-8", "surrogateescape")
-                self._digests = file["digests"][:]
-                self.splits = np.char.decode(file["splits"][:]) if "splits" in file else None
-                self.codes: tuple[Space, np.ndarray] | None = None
-                if "codes" in file:
-                    space = Space(**json.loads(file["space"][()]))
-                    self.codes = (space, np.asarray(map_dataset(path, file["codes"])))
-            except (KeyError, TypeError, ValueError) as error:
-                raise ImageError(f"{path} is a damaged pack ({error}): pack again") from error
-        if not isinstance(self._pixels, np.memmap):
+        self._file = _look(path)
+        version = self._file.attributes.get("version")
+        if version != VERSION:
+            raise ImageError(
+                f"{path} is a pack of version {version}, this latentmap reads version {VERSION}: "
+                "pack the images again"
+            )
+        if (pixels := self._file.datasets.get("images")) and pixels.offset is None:
             raise ImageError(f"{path} is a pack whose images are not in one piece: pack again")
+        try:
+            super().__init__(self._file.map("images"), str(path))
+            self.packed = Packed.from_json(json.loads(self._file.text("record")))
+            n, view = self._pixels.shape[0], self.packed.view
+            self._require("images", (n, *view.size, view.channels), "|u1")
+            self.ids = self._ids(n)
+            self._require("digests", (n, 16), "|u1")
+            self._digests = self._file.read("digests")
+            self.splits = self._splits(n)
+            self.codes = self._codes(n)
+        except Exception as error:  # The file may hold anything.
+            raise ImageError(
+                f"{path} is a damaged pack ({reason_of(error)}): pack again"
+            ) from error
+
+    def _require(self, name: str, shape: tuple[int, ...], kind: str) -> None:
+        """Refuses a dataset of another shape or type."""
+        found = self._file.stored(name)
+        if (found.shape, found.dtype.str) != (shape, kind):
+            raise ValueError(
+                f"{name} must be {np.dtype(kind)} of shape {shape}, not {found.dtype} of shape "
+                f"{found.shape}"
+            )
+
+    def _ids(self, n: int) -> np.ndarray:
+        names = self._file.read_texts("ids")
+        if (len(names), len(np.unique(names))) != (n, n):
+            raise ValueError(f"ids must be {n} different ones, not {len(np.unique(names))}")
+        return np.char.decode(names, "utf-8", "surrogateescape")
+
+    def _splits(self, n: int) -> np.ndarray | None:
+        if "splits" not in self._file.datasets:
+            return None
+        splits = np.char.decode(self._file.read_texts("splits"), "ascii")
+        if len(splits) != n or not np.isin(splits, SPLITS).all():
+            raise ValueError(f"splits must be {n} of {', '.join(SPLITS)}")
+        return splits
+
+    def _codes(self, n: int) -> tuple[Space, np.ndarray] | None:
+        """The codes that the images were made of, and their space."""
+        if "codes" not in self._file.datasets:
+            return None
+        space = Space.from_json(json.loads(self._file.text("space")))
+        self._require("codes", (n, space.dim), "<f4")
+        codes = self._file.map("codes")
+        if not np.isfinite(codes).all():
+            raise ValueError("its codes are not finite")
+        return space, np.asarray(codes)
 
     def describe(self, index: np.ndarray) -> Contents:
         """Digests of the original files, and the shapes in which they are packed."""
@@ -148,16 +211,14 @@ class PackedImages(ArrayImages):
 
         They may be written to, in memory: the file stays as it is.
         """
-        inner, pixels = self.packed.translate(view), self._pixels
+        inner = self.packed.translate(view)
         same = (inner.frame.name, view.size) == ("full", self.packed.view.size)
         whole = len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index)))
         if not (same and view.channels == self.packed.view.channels and whole):
             return None
-        assert isinstance(pixels, np.memmap)
-        assert pixels.filename is not None
         # Copy-on-write, because torch takes only memory that could be written to.
-        writable = np.memmap(pixels.filename, np.uint8, "c", pixels.offset, pixels.shape)
-        return writable[index[0] : index[0] + len(index)]
+        with reading(self.title, ImageError, "open the pack again"):
+            return self._file.map("images", writable=True)[index[0] : index[0] + len(index)]
 
 
 def is_pack(path: Path) -> bool:
@@ -166,5 +227,9 @@ def is_pack(path: Path) -> bool:
     Raises:
         ImageError: it is no HDF5 file.
     """
-    with open_h5(path) as file:
-        return bool(file.attrs.get("format") == FORMAT)
+    return _look(path).attributes.get("format") == FORMAT
+
+
+def _look(path: Path) -> Hdf5File:
+    with reading(path, ImageError, "get it again"):
+        return look_into_hdf5(path, attributes=HDF5_ATTRIBUTES, texts=HDF5_TEXTS)

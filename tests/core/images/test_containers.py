@@ -294,6 +294,49 @@ def test_one_of_several_datasets_is_chosen_by_name(tmp_path):
     assert len(open_images(tmp_path / "a.h5")) == 2
 
 
+def test_datasets_that_other_files_hold_are_refused(tmp_path):
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["images"] = ROWS
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = h5py.ExternalLink("b.h5", "images")
+        file.create_dataset("raw", ROWS.shape, "u1", external=[("b.h5", 0, ROWS.size)])
+        file["inside"] = h5py.SoftLink("more/x")
+        file["more/x"] = ROWS
+    with pytest.raises(ImageError, match=r"a.h5 is not .*images is a link out of the file"):
+        open_images(f"{tmp_path}/a.h5:/images")
+    with pytest.raises(ImageError, match="raw is a dataset whose values other files hold"):
+        open_images(f"{tmp_path}/a.h5:/raw")
+    assert np.array_equal(open_images(f"{tmp_path}/a.h5:/inside").read(1), ROWS[1][..., None])
+
+
+def test_what_is_no_array_in_an_hdf5_file_is_one_line(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("images", shape=None, dtype="u1")
+        file.attrs["format"] = ["latentmap images", "another"]
+    with pytest.raises(ImageError, match=r"is not as it should be \(images is empty\)"):
+        open_images(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["images"] = np.zeros((3_000_000, 1, 1), np.uint8)
+    with pytest.raises(ImageError, match="images has 3000000 rows; if that is right, raise"):
+        open_images(tmp_path / "b.h5")
+
+
+def test_of_many_datasets_some_are_listed(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for number in range(30):
+            file[f"{number:02}"] = ROWS
+    with pytest.raises(ImageError, match=r"holds 00, .*, 19 and 10 more: say which"):
+        open_images(tmp_path / "a.h5")
+
+
+def test_rows_that_cannot_be_decompressed_are_one_line(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        rows = file.create_dataset("images", data=ROWS, chunks=ROWS.shape, compression="gzip")
+        rows.id.write_direct_chunk((0, 0, 0), b"no gzip", 0)
+    with pytest.raises(ImageError, match=r"a.h5:/images is not .*: get the file again"):
+        open_images(tmp_path / "a.h5").digests  # noqa: B018  # a property that reads
+
+
 def test_an_hdf5_file_without_datasets_says_so(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w"):
         pass
@@ -334,7 +377,7 @@ def make(tmp_path, kind):
         ("texts", "texts holds no images .* only files such as 'train-images-idx3-ubyte.gz'"),
         ("fake.zip", "fake.zip is no zip archive, or is cut off"),
         ("none.zip", "none.zip holds no images"),
-        ("fake.h5", "fake.h5 is no HDF5 file, or is cut off"),
+        ("fake.h5", r"fake.h5 is not as .* \(it is no HDF5 file, or is cut off.*: get it again"),
         ("fake.npy", "fake.npy cannot be read as an array of numbers"),
         ("fake.npz", "fake.npz cannot be read as an array of numbers"),
         ("one.png", "one.png is one image: give a folder"),

@@ -250,6 +250,89 @@ def test_packs_that_are_damaged_or_of_another_version_are_refused(tmp_path):
         open_images(tmp_path / "a.h5")
 
 
+def _put(name, values):
+    def change(file):
+        del file[name]
+        file[name] = np.array(values) if isinstance(values, list) else values
+
+    return change
+
+
+def _say(**changed):
+    def change(file):
+        record = {**json.loads(file["record"][()]), **changed}
+        _put("record", json.dumps(record))(file)
+
+    return change
+
+
+NESTED = "[" * 100_000
+SPACE = {"kind": "z", "dim": 2, "model": "a", "fingerprint": "aa"}
+
+
+def _make_of(codes, space=SPACE):
+    def change(file):
+        file["codes"], file["space"] = codes, json.dumps(space)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_put("ids", [b"1.png"]), "ids must be 2 different ones, not 1"),
+        (_put("ids", [b"1", b"2", b"3"]), "ids must be 2 different ones, not 3"),
+        (_put("ids", [b"1", b"1"]), "ids must be 2 different ones, not 1"),
+        (_put("ids", [1, 2]), "ids must be texts, not int64 of shape"),
+        (_put("ids", h5py.SoftLink("/images")), "ids is a soft link"),
+        (_put("ids", h5py.ExternalLink("b.h5", "ids")), "ids is an external link"),
+        (_put("digests", np.zeros((2, 8), "u1")), r"digests must be uint8 of shape \(2, 16\)"),
+        (_put("digests", np.zeros((1, 16), "u1")), r"not uint8 of shape \(1, 16\)"),
+        (_put("splits", [b"test"]), "splits must be 2 of train, val, test"),
+        (_put("splits", [b"test", b"\xff"]), "can't decode byte 0xff"),
+        (_put("splits", [b"test", b"x"]), "splits must be 2 of train, val, test"),
+        (_put("images", np.zeros((2, 64, 64, 3), "f4")), "images must be uint8"),
+        (_put("images", np.zeros((2, 64, 64), "u1")), "images must be uint8 of shape"),
+        (_put("images", np.zeros((2, 64, 63, 3), "u1")), r"shape \(2, 64, 64, 3\), not"),
+        (_put("images", np.zeros((2, 64, 64, 1), "u1")), r"shape \(2, 64, 64, 3\), not"),
+        (_put("record", NESTED), "nested too deeply"),
+        (_put("record", "3"), ""),
+        (_put("record", np.zeros(3)), "record is no text"),
+        (_say(channels=2), "its record is not that of a pack"),
+        (_say(channels=[3]), "its record is not that of a pack"),
+        (_say(original_channels=2), "its record is not that of a pack"),
+        (_say(resized="no"), "its record is not that of a pack"),
+        (_say(size=[64, -64]), "64 x -64 is no size of pictures"),
+        (_say(original_size=[10**40, 1]), "x 1 is no size of pictures"),
+        (_say(frame={"name": 3, "resize": "pillow-box"}), ""),
+        (_say(frame={"name": "x", "resize": ["pillow-box"]}), ""),
+        (_make_of(np.zeros((2, 3), "f4")), r"codes must be float32 of shape \(2, 2\)"),
+        (_make_of(np.zeros((2, 2), "f8")), "codes must be float32"),
+        (_make_of(np.full((2, 2), np.nan, "f4")), "its codes are not finite"),
+        (_make_of(np.zeros((2, 2), "f4"), {**SPACE, "dim": "2"}), "a space has texts and a positi"),
+        (_make_of(np.zeros((2, 2), "f4"), []), ""),
+    ],
+)
+def test_packs_that_lie_are_refused(tmp_path, lying, change, message):
+    path = tmp_path / "a.h5"
+    path.write_bytes(lying)
+    with h5py.File(path, "a") as file:
+        change(file)
+    with pytest.raises(ImageError, match=f"a.h5 is a damaged pack .*{message}") as raised:
+        open_images(path)
+    assert str(raised.value).endswith("): pack again")
+
+
+@pytest.fixture(scope="module")
+def lying(tmp_path_factory):
+    """A sound pack of two images with a partition, to be changed."""
+    folder = tmp_path_factory.mktemp("packs")
+    write_images(folder / "a", 2)
+    (folder / "a" / "list_eval_partition.txt").write_text("1.png 2\n2.png 0\n")
+    pack_images(open_images(folder / "a"), CELEBA, folder / "a.h5")
+    return (folder / "a.h5").read_bytes()
+
+
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
