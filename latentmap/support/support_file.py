@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from latentmap.codes import pack_ids, unpack_ids
 from latentmap.errors import SupportError
-from latentmap.files import create_hdf5, file_kind, open_regular, replace_atomic
+from latentmap.files import create_hdf5, file_kind, reason_of, replace_atomic
+from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
 
 _FORMAT = "latentmap-support"
 _SCHEMA = 1
@@ -66,9 +66,8 @@ def write_support(path: Path, arrays: Mapping[str, np.ndarray], record: Mapping[
 def holds_support(path: Path) -> bool:
     """Whether a file is a support set, sound or damaged, and no set of images."""
     try:
-        with open_regular(path) as raw, h5py.File(raw, "r") as file:
-            return bool(file.attrs.get("format") == _FORMAT)
-    except (OSError, RuntimeError, ValueError):
+        return _look(path).attributes.get("format") == _FORMAT
+    except (OSError, ValueError):
         return False
 
 
@@ -85,19 +84,16 @@ def read_support(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         kind = file_kind(path)
         if kind is not None and kind.broken:
             raise ValueError(f"it is {kind.what}: {kind.advice}")
-        # Our own handle: HDF5 never looks at other files then, wherever names in it point.
-        with path.open("rb") as raw, h5py.File(raw, "r") as hdf5:
-            file: Any = hdf5
-            if file.attrs.get("format") != _FORMAT:
-                raise ValueError("it says that it is something else")
-            if file.attrs.get("schema_version") != _SCHEMA:
-                raise ValueError(f"its format is {file.attrs.get('schema_version')}, not {_SCHEMA}")
-            size = path.stat().st_size
-            arrays: dict[str, Any] = {
-                name: _read(file, name, size)
-                for name in _TYPES
-                if name not in _OPTIONAL or name in file
-            }
+        file = _look(path)
+        if file.attributes.get("format") != _FORMAT:
+            raise ValueError("it says that it is something else")
+        if (schema := file.attributes.get("schema_version")) != _SCHEMA:
+            raise ValueError(f"its format is {schema}, not {_SCHEMA}")
+        arrays: dict[str, Any] = {
+            name: _read(file, name)
+            for name in _TYPES
+            if name not in _OPTIONAL or name in (*file.datasets, *file.refused)
+        }
         record: Any = json.loads(arrays.pop("record").tobytes())
         arrays.setdefault("member_ids", np.array([], "S1"))
         arrays.setdefault("member_digests", np.zeros((0, 16), np.uint8))
@@ -111,26 +107,28 @@ def read_support(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         _check(arrays)
         if not isinstance(record, dict):
             raise ValueError("its record is no object")
-    except (OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+    except Exception as error:  # The file may hold anything.
         raise SupportError(
-            f"{path} cannot be read as a support set ({error}): give a file of `latentmap support "
-            "build`"
-        ) from None
+            f"{path} cannot be read as a support set ({reason_of(error)}): give a file of "
+            "`latentmap support build`"
+        ) from error
     return arrays, record
 
 
-def _read(file: Any, name: str, size: int) -> np.ndarray:
-    """One array, after a look at whether the file is large enough to hold it."""
-    stored, axes = _TYPES[name]
-    dataset = file[name]
-    dtype = dataset.dtype
-    if len(dataset.shape) != axes or (dtype.kind != "S" if stored == "S" else dtype.str != stored):
-        raise ValueError(f"{name} has type {dtype} and shape {dataset.shape}")
-    offset = dataset.id.get_offset()
-    if offset is None or dataset.external or offset + dataset.nbytes > size:
+def _look(path: Path) -> Hdf5File:
+    return look_into_hdf5(path, attributes=("format", "schema_version"))
+
+
+def _read(file: Hdf5File, name: str) -> np.ndarray:
+    """One array, after a look at its type and its number of axes."""
+    kind, axes = _TYPES[name]
+    stored = file.stored(name)
+    told = stored.dtype.kind if kind == "S" else stored.dtype.str
+    if len(stored.shape) != axes or told != kind:
+        raise ValueError(f"{name} has type {stored.dtype} and shape {stored.shape}")
+    if stored.offset is None:
         raise ValueError(f"{name} is empty, or not in the file in one piece")
-    array: np.ndarray = dataset[...]
-    return array
+    return file.read_texts(name) if kind == "S" else file.read(name)
 
 
 def _check(arrays: Mapping[str, Any]) -> None:
@@ -146,6 +144,8 @@ def _check(arrays: Mapping[str, Any]) -> None:
     ):
         raise ValueError("the counts of units have another shape")
     of_members = arrays["member_sectors"]
+    if len(of_members) and not 0 <= of_members.min() <= of_members.max() < sectors:
+        raise ValueError(f"a sector of a member is not among the {sectors}")
     if len(of_members) != len(arrays["member_ids"]):
         raise ValueError("members have another number of sectors")
     if arrays["member_digests"].shape != (len(of_members), 16):
@@ -154,6 +154,8 @@ def _check(arrays: Mapping[str, Any]) -> None:
         np.bincount(of_members, minlength=sectors), arrays["occupancy"]
     ):
         raise ValueError("the members of sectors are not as many as it counts")
+    if arrays["images"] is not None and arrays["images"].shape[3] not in (1, 3):
+        raise ValueError(f"its images have {arrays['images'].shape[3]} channels, not 1 or 3")
     if arrays["sector"].min() < 0 or arrays["sector"].max() >= sectors:
         raise ValueError(f"a sector is not among the {sectors}")
     if not np.isfinite(arrays["codes"]).all() or np.isnan(arrays["reach"]).any():

@@ -14,12 +14,13 @@ import numpy as np
 
 from latentmap.codes import Codes, Space
 from latentmap.errors import SupportError
+from latentmap.files import reason_of
 from latentmap.frames import Frame
 from latentmap.images import ImageSource, View
 from latentmap.report import Shown, Table
 from latentmap.report.words import groups_in_words
 from latentmap.support.finding import find_by_content, read_pixels
-from latentmap.support.sectors import Sectors
+from latentmap.support.sectors import MOST_VARIABLES, Sectors
 from latentmap.support.support_file import MAYBE, read_support, write_support
 
 
@@ -261,18 +262,22 @@ class SupportSet(Shown):
         """
         arrays, record = read_support(Path(path))
         try:
+            space = Space.from_json(record["space"])
+            if arrays["codes"].shape[1] != space.dim:
+                raise ValueError(f"codes of {arrays['codes'].shape[1]} variables in {space}")
             return cls(
                 **arrays,
-                space=Space.from_json(record["space"]),
+                space=space,
                 frame=Frame.from_json(record["frame"]),
-                settings=_checked(record["settings"]),
+                settings=_checked(record["settings"], space, len(arrays["occupancy"])),
                 n_candidates=int(record["n_candidates"]),
                 n_units=int(record.get("n_units", record["n_candidates"])),
             )
-        except (LookupError, TypeError, ValueError) as error:
+        except Exception as error:  # The record may be any JSON.
             raise SupportError(
-                f"{path} does not say what made its support set ({error}): build it again"
-            ) from None
+                f"{path} does not say what made its support set ({reason_of(error)}): build it "
+                "again"
+            ) from error
 
 
 _ARRAYS = (
@@ -291,9 +296,38 @@ _ARRAYS = (
 )
 
 
-def _checked(settings: Any) -> dict[str, Any]:
-    """The settings, if those are there without which nothing can be said of a set."""
+def _checked(settings: Any, space: Space, sectors: int) -> dict[str, Any]:
+    """The settings, if those are there without which nothing can be said of a set.
+
+    Raises:
+        ValueError, LookupError, TypeError: one is missing or of another kind.
+    """
+    from latentmap.support.spread import Spread
+
     known: dict[str, Any] = {**settings}
-    float(known["threshold"])
-    str(known["strategy"]), list(known["variables"]), str(known["images"])
+    variables = known["variables"]
+    sides = [np.array(known[name], np.float64) for name in ("center", "unit")]
+    shape = known.get("image_shape")
+    wrong = {
+        "strategy and images must be texts": not all(
+            isinstance(known[name], str) for name in ("strategy", "images")
+        ),
+        "the threshold must be a number of at least 0": not 0 <= known["threshold"] < np.inf,
+        "variables must be numbers of variables": not all(
+            type(one) is int and 0 <= one < space.dim for one in variables
+        ),
+        f"its variables must have {sectors} sectors": len(variables) > MOST_VARIABLES
+        or 1 << len(variables) != sectors,
+        "center and unit must have a number a variable": any(
+            side.shape != (len(variables),) or not np.isfinite(side).all() for side in sides
+        ),
+        "the seed must be a number": type(known.get("seed", 0)) is not int,
+        "the shape of images must be channels, height and width": shape is not None
+        and not (len(shape) == 3 and all(type(side) is int and side > 0 for side in shape)),
+    }
+    for said, is_so in wrong.items():
+        if is_so:
+            raise ValueError(said)
+    if known.get("spread") is not None:
+        Spread.from_json(known["spread"])
     return known

@@ -194,6 +194,15 @@ def _elsewhere(file):
     file["images"] = h5py.ExternalLink("/etc/passwd", "x")
 
 
+def _say(**settings):
+    def change(file):
+        record = json.loads(file["record"][...].tobytes())
+        record["settings"] |= settings
+        _replace("record", np.frombuffer(json.dumps(record).encode(), "|u1"))(file)
+
+    return change
+
+
 def _newer(file):
     file.attrs["schema_version"] = 2
 
@@ -201,8 +210,8 @@ def _newer(file):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_enormous, "codes is empty, or not in the file in one piece"),
-        (_elsewhere, "cannot be read as a support set"),
+        (_enormous, "codes is in pieces of 4398046511104 bytes"),
+        (_elsewhere, "images is an external link"),
         (_newer, "its format is 2, not 1"),
         (_replace("codes", np.full((10, 4), np.nan, "<f4")), "codes are not finite"),
         (_replace("codes", np.zeros((9, 4), "<f4")), "codes has 9 rows for 10 images"),
@@ -218,6 +227,22 @@ def _newer(file):
             _replace("record", np.frombuffer(b'{"settings": 3}', "|u1")),
             "does not say what made its support set",
         ),
+        (
+            _replace("member_sectors", np.full(3, 1 << 60, "<i8")),
+            "a sector of a member is not amon",
+        ),
+        (_replace("images", np.zeros((10, 4, 4, 2), "|u1")), "its images have 2 channels"),
+        (_replace("record", np.frombuffer(b"[" * 100_000, "|u1")), "nested too deeply"),
+        (_say(variables=[9, 0]), "variables must be numbers of variables"),
+        (_say(variables=[1]), "its variables must have 4 sectors"),
+        (_say(variables=None), "does not say what made its support set"),
+        (_say(center=[0, "x"]), "does not say what made its support set"),
+        (_say(unit=[1e400, 0]), "center and unit must have a number a variable"),
+        (_say(threshold=-1), "the threshold must be a number of at least 0"),
+        (_say(strategy=[]), "strategy and images must be texts"),
+        (_say(seed={}), "the seed must be a number"),
+        (_say(image_shape=[1, 4]), "the shape of images must be channels, height and width"),
+        (_say(spread={"n_random": 1}), "does not say what made its support set"),
     ],
 )
 def test_a_file_with_something_wrong_is_refused(tmp_path, support, data, change, message):
