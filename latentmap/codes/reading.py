@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 
 from latentmap.codes.codes import Codes, Space
+from latentmap.codes.ids import unpack_ids
 from latentmap.errors import SpaceError
-from latentmap.files import file_kind, parse_json
+from latentmap.files import file_kind, parse_json, reason_of
+from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
 from latentmap.frames import Frame
 
 
@@ -45,19 +44,11 @@ def read_codes(path: str | Path, *, space: Space, frame: Frame | None = None) ->
         raise SpaceError(
             f"there is no file {path}: write one with `latentmap cache export`"
         ) from None
-    except (
-        OSError,
-        EOFError,
-        AttributeError,
-        LookupError,
-        ValueError,
-        TypeError,
-        zipfile.BadZipFile,
-    ) as error:
+    except Exception as error:  # The file may hold anything.
         raise SpaceError(
-            f"{path} cannot be read as ids and codes ({error}): "
+            f"{path} cannot be read as ids and codes ({reason_of(error)}): "
             "give a file of `latentmap cache export`"
-        ) from None
+        ) from error
     space.require(made_in, f"the codes in {path}")
     _check(path, content, space)
     return Codes.from_array(content.ids, content.vectors, space=space, frame=seen, data=data)
@@ -100,15 +91,23 @@ def _read_npz(path: Path) -> _Content:
 
 
 def _read_hdf5(path: Path) -> _Content:
-    if not path.exists():
-        raise FileNotFoundError(path)
-    file: Any = h5py.File(path, "r")
-    with file:
-        ids = np.array(
-            [name.decode("utf-8", "surrogateescape") for name in file["ids"][...]], dtype=np.str_
-        )
-        provenance = file.attrs.get("provenance", "{}")
-        return _Content(ids, _as_float32(file["codes"][...]), provenance)
+    file = look_into_hdf5(path, attributes=("provenance",), texts=("ids",))
+    return _Content(_ids_of(file), _as_float32(file.read("codes")), _provenance_of(file))
+
+
+def _ids_of(file: Hdf5File) -> np.ndarray:
+    names = file.texts.get("ids")
+    if not isinstance(names, list):
+        return unpack_ids(file.read_texts("ids"))
+    file.require_room("ids", len(names), max(map(len, names), default=0))
+    return np.array(names, np.str_)
+
+
+def _provenance_of(file: Hdf5File) -> str:
+    provenance = file.attributes.get("provenance", "{}")
+    if not isinstance(provenance, str):
+        raise ValueError("its provenance is no text")
+    return provenance
 
 
 def _as_float32(vectors: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from latentmap.codes import pack_ids, unpack_ids
 from latentmap.errors import SupportError
-from latentmap.files import create_hdf5, file_kind, reason_of, replace_atomic
+from latentmap.files import create_hdf5, file_kind, parse_json, reason_of, replace_atomic
 from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
 
 _FORMAT = "latentmap-support"
@@ -94,7 +94,7 @@ def read_support(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             for name in _TYPES
             if name not in _OPTIONAL or name in (*file.datasets, *file.refused)
         }
-        record: Any = json.loads(arrays.pop("record").tobytes())
+        record = parse_json(arrays.pop("record").tobytes())
         arrays.setdefault("member_ids", np.array([], "S1"))
         arrays.setdefault("member_digests", np.zeros((0, 16), np.uint8))
         arrays.setdefault("member_sectors", np.array([], np.int64))

@@ -167,3 +167,50 @@ def test_a_file_without_ids_or_of_another_kind_is_refused(tmp_path):
         read_codes(tmp_path / "c.h5", space=SPACE)
     with pytest.raises(SpaceError, match=r"must end in \.npz or \.h5"):
         read_codes(tmp_path / "c.csv", space=SPACE)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"chunks": (2, 3), "compression": "gzip"}], ids=["plain", "gzip"]
+)
+def test_hdf5_codes_of_another_program_are_read(tmp_path, options):
+    with h5py.File(tmp_path / "c.h5", "w") as file:
+        file["ids"] = IDS
+        file.create_dataset("codes", data=VECTORS.astype(">f8"), **options)
+    codes = read_codes(tmp_path / "c.h5", space=SPACE)
+    assert (codes.ids.tolist(), codes.vectors.numpy().tolist()) == (IDS, VECTORS.tolist())
+
+
+def test_ids_that_are_no_text_come_back_as_they_were(tmp_path):
+    names = [*IDS[:3], "\udcff.png"]
+    export(tmp_path / "c.h5", ids=names)
+    assert read_codes(tmp_path / "c.h5", space=SPACE).ids.tolist() == names
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("codes", h5py.ExternalLink("b.h5", "codes"), "codes is an external link"),
+        ("codes", np.array([b"x"]), "cannot be read as ids and codes"),
+        ("codes", 3.0, "must hold 4 codes of 3 variables"),
+        ("ids", np.arange(4), "ids must be texts, not int64"),
+        ("ids", np.zeros((2, 2), "S3"), "ids must be texts"),
+    ],
+)
+def test_hdf5_that_holds_something_else_is_refused(tmp_path, name, value, message):
+    export(tmp_path / "c.h5")
+    with h5py.File(tmp_path / "c.h5", "a") as file:
+        del file[name]
+        file[name] = value
+    with pytest.raises(SpaceError, match=message):
+        read_codes(tmp_path / "c.h5", space=SPACE)
+
+
+@pytest.mark.parametrize(
+    "provenance", [[1, 2], "[" * 100_000, '{"space": {"kind": 1}}', '{"space": []}', '{"frame": 3}']
+)
+def test_a_provenance_of_another_kind_is_refused(tmp_path, provenance):
+    export(tmp_path / "c.h5")
+    with h5py.File(tmp_path / "c.h5", "a") as file:
+        file.attrs["provenance"] = provenance
+    with pytest.raises(SpaceError, match="cannot be read as ids and codes"):
+        read_codes(tmp_path / "c.h5", space=SPACE)
