@@ -1,25 +1,19 @@
 """Weights that Keras saved in HDF5, in each of its layouts: weights alone or a whole model, of
 Keras 2 and of Keras 3.
 
-No link out of the file is followed, and no filter is used; of the attributes one alone is read,
-the description of a whole model, when it is a text within the file: attributes may ask for more
-memory than the file has bytes, and the names of the groups and arrays say enough.
+No link is followed, and no filter is used; of the attributes one alone is read, the description of
+a whole model: the names of the groups and arrays say enough.
 """
 
 from __future__ import annotations
 
-import io
-import math
 import mmap
-import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor
@@ -29,13 +23,15 @@ from latentmap.encoders.checkpoints.keras_names import Layers, is_beside_layers,
 from latentmap.encoders.checkpoints.torch_files import check_directory, stored_member
 from latentmap.encoders.checkpoints.values import TensorView
 from latentmap.errors import CheckpointError
+from latentmap.files import reading, reason_of
+from latentmap.files.hdf5_files import Hdf5File, Stored, look_into_hdf5
 from latentmap.files.kinds import HDF5, KERAS_ARCHIVE, file_kind
 
 # A published Split-VAE has some 200 arrays, four groups deep.
 _LINKS = 5000
 _DEPTH = 8
-_PATH_LENGTH = 500
 _KERAS3_GROUPS = ("layers", "_layer_checkpoint_dependencies")
+_WHOLE, _LIST, _DESCRIPTION = "model_weights", "layer_names", "model_config"
 _WEIGHTS, _CONFIG = "model.weights.h5", "config.json"
 
 
@@ -50,15 +46,6 @@ class KerasWeights:
     layout: str
     layers: Layers
     description: str | bytes | None = None
-
-
-@dataclass(frozen=True)
-class _Place:
-    """An HDF5 file, or the part of another file that is one."""
-
-    path: Path
-    start: int
-    size: int
 
 
 def read_keras_weights(path: Path) -> KerasWeights | None:
@@ -76,26 +63,13 @@ def read_keras_weights(path: Path) -> KerasWeights | None:
         kind = file_kind(path)
         if kind is KERAS_ARCHIVE:
             return _read_archive(path)
-        if kind is not HDF5:
-            return None
-        with h5py.File(path, "r", locking="best-effort") as file:
-            return _read(_Place(path, 0, path.stat().st_size), file)
+        return _read(path) if kind is HDF5 else None
     except CheckpointError:
         raise
-    except (
-        MemoryError,
-        OSError,
-        RuntimeError,
-        LookupError,
-        TypeError,
-        ValueError,
-        struct.error,
-        zipfile.BadZipFile,
-    ) as error:
-        reason = " ".join(str(error).split())[:300]
+    except Exception as error:  # The file may hold anything.
         raise CheckpointError(
-            f"{path} is no readable HDF5 file: it is missing, cut off or damaged ({reason}); get "
-            "it again"
+            f"{path} is no readable HDF5 file: it is missing, cut off or damaged "
+            f"({reason_of(error)}); get it again"
         ) from None
 
 
@@ -110,120 +84,86 @@ def _read_archive(path: Path) -> KerasWeights | None:
         return None
     config = members.get(_CONFIG)
     part, start = stored_member(members[_WEIGHTS], data)
-    with h5py.File(io.BytesIO(part), "r") as file:
-        found = _read(_Place(path, start, len(part)), file)
+    found = _read(path, part=(start, len(part)))
     if found is None:
         return None
     description = None if config is None else bytes(stored_member(config, data)[0])
     return KerasWeights("Keras 3 model", found.layers, description)
 
 
-def _read(place: _Place, file: Any) -> KerasWeights | None:
-    if "layer_names" in file.attrs:
-        return KerasWeights("Keras HDF5 weights", _layers(place, _datasets(place.path, file)))
-    if _is_group(file, "model_weights") and "layer_names" in file["model_weights"].attrs:
-        arrays = _datasets(place.path, file["model_weights"])
-        return KerasWeights("Keras HDF5 model", _layers(place, arrays), _description(place, file))
-    if any(_is_group(file, name) for name in _KERAS3_GROUPS):
-        arrays = (
-            ("/".join(name_keras3(name)), item)
-            for name, item in _datasets(place.path, file)
-            if not is_beside_layers(name)
+def _read(path: Path, *, part: tuple[int, int] | None = None) -> KerasWeights | None:
+    file = look_into_hdf5(path, attributes=(_LIST, f"{_WHOLE}/{_LIST}", _DESCRIPTION), part=part)
+    if _LIST in file.attributes:
+        return KerasWeights("Keras HDF5 weights", _layers(file, _names(file)))
+    if f"{_WHOLE}/{_LIST}" in file.attributes and _WHOLE in file.groups:
+        description = file.attributes.get(_DESCRIPTION)
+        return KerasWeights(
+            "Keras HDF5 model",
+            _layers(file, _names(file, f"{_WHOLE}/")),
+            description if isinstance(description, str) else None,
         )
-        return KerasWeights("Keras 3 weights", _layers(place, arrays))
+    if any(name in file.groups for name in _KERAS3_GROUPS):
+        ways = [way for _, way in _names(file) if not is_beside_layers(way)]
+        arrays = [("/".join(name_keras3(way)), way) for way in ways]
+        return KerasWeights("Keras 3 weights", _layers(file, arrays))
     return None
 
 
-def _is_group(file: Any, name: str) -> bool:
-    """Whether a group of the name stands in the file itself."""
-    hard = name in file and isinstance(file.get(name, getlink=True), h5py.HardLink)
-    return hard and isinstance(file[name], h5py.Group)
+def _names(file: Hdf5File, prefix: str = "") -> list[tuple[str, str]]:
+    """The names of the arrays below a group, and their ways in the file."""
+    links = [*file.datasets, *file.refused, *file.groups]
+    ways = [way for way in links if way.startswith(prefix)]
+    deepest = max((way.count("/") for way in ways), default=0)
+    if not file.complete or len(ways) > _LINKS or deepest > _DEPTH:
+        raise CheckpointError(
+            f"{file.path} has more groups and arrays than a file of weights has: it is damaged, or "
+            "of another kind"
+        )
+    for way in ways:
+        way.encode()  # No name of Keras's is no text.
+    groups = set(file.groups)
+    return [(way.removeprefix(prefix), way) for way in ways if way not in groups]
 
 
-def _description(place: _Place, file: Any) -> str | bytes | None:
-    """The text of the attribute ``model_config``; None where there is none, or it is no text."""
-    if "model_config" not in file.attrs:
-        return None
-    attribute = file.attrs.get_id("model_config")
-    if attribute.shape != () or attribute.get_storage_size() > place.size:
-        return None
-    value = file.attrs["model_config"]
-    return value if isinstance(value, str | bytes) else None
-
-
-def _layers(place: _Place, arrays: Iterator[tuple[str, Any]]) -> Layers:
+def _layers(file: Hdf5File, names: Iterable[tuple[str, str]]) -> Layers:
     layers: Layers = {}
-    path, size = place.path, place.size
-    room = size
-    for name, dataset in arrays:
-        offset, shape = _storage(path, name, dataset.id)
-        # Hard links may name one array many times over.
-        room -= _bytes(shape)
-        if min(room, size - offset - _bytes(shape)) < 0:
+    # Hard links may name one array many times over.
+    room = file.size
+    for name, way in names:
+        array = _array(file, name, way)
+        room -= array.nbytes
+        if room < 0:
             raise CheckpointError(
-                f"{path} claims larger arrays than its {size} bytes can hold: get it again"
+                f"{file.path} claims larger arrays than its {file.size} bytes can hold: get it "
+                "again"
             )
         layer, _, rest = name.partition("/")
         layers.setdefault(layer, {})[rest] = TensorView(
-            shape, torch.float32, partial(_load, path, place.start + offset, shape)
+            array.shape, torch.float32, partial(_load, file, way)
         )
     return layers
 
 
-def _datasets(path: Path, file: Any) -> Iterator[tuple[str, Any]]:
-    """The arrays in the groups of the file, by name; links may make circles of groups, and a file
-    hold millions of them: both end at a bound.
-    """
-    waiting = [("", file)]
-    seen = 0
-    while waiting:
-        prefix, group = waiting.pop()
-        seen += len(group)
-        if seen > _LINKS or prefix.count("/") > _DEPTH or len(prefix) > _PATH_LENGTH:
-            raise CheckpointError(
-                f"{path} has more groups and arrays than a file of weights has: it is damaged, or "
-                "of another kind"
-            )
-        inner = []
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise _refusal(path, f"{prefix}{name}", "a soft or an external link")
-            item = group[name]
-            if isinstance(item, h5py.Dataset):
-                yield f"{prefix}{name}", item
-            elif isinstance(item, h5py.Group):
-                inner.append((f"{prefix}{name}/", item))
-        waiting += reversed(inner)
+def _array(file: Hdf5File, name: str, way: str) -> Stored:
+    """A float32 array in one piece."""
+    array = file.datasets.get(way)
+    what = file.refused.get(way, "in chunks, compressed or empty")
+    if array is None or array.offset is None:
+        raise _refusal(file.path, name, what)
+    if array.dtype.str != "<f4":
+        raise _refusal(file.path, name, "of another type")
+    return array
 
 
-def _storage(path: Path, name: str, dataset: Any) -> tuple[int, tuple[int, ...]]:
-    """Where in the file a float32 array begins, and its shape."""
-    storage = dataset.get_create_plist()
-    if storage.get_layout() == h5py.h5d.VIRTUAL or storage.get_external_count():
-        raise _refusal(path, name, "an array that other files hold")
-    offset = dataset.get_offset()
-    if storage.get_layout() != h5py.h5d.CONTIGUOUS or offset is None:
-        raise _refusal(path, name, "in chunks, compressed or empty")
-    if dataset.get_type() != h5py.h5t.IEEE_F32LE:
-        raise _refusal(path, name, "of another type")
-    return offset, dataset.shape
-
-
-def _load(path: Path, offset: int, shape: tuple[int, ...]) -> Tensor:
-    # Past HDF5, so that the file need not stay open, nor be walked again.
-    array = np.fromfile(path, "<f4", count=math.prod(shape), offset=offset)
-    if array.nbytes != _bytes(shape):
-        raise CheckpointError(f"{path} is cut off: get it again")
+def _load(file: Hdf5File, way: str) -> Tensor:
+    with reading(file.path, CheckpointError, "get it again"):
+        array = file.read(way)
     if not np.isfinite(array).all():
         raise CheckpointError(
-            f"{path} holds weights that are not finite: the training has failed, take an earlier "
-            "file"
+            f"{file.path} holds weights that are not finite: the training has failed, take an "
+            "earlier file"
         )
-    return torch.from_numpy(array).reshape(shape)
-
-
-def _bytes(shape: tuple[int, ...]) -> int:
-    return 4 * math.prod(shape)
+    return torch.from_numpy(array)
 
 
 def _refusal(path: Path, name: str, what: str) -> CheckpointError:

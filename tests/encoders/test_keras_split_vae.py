@@ -331,17 +331,23 @@ def virtual(file):
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (external_link, "'model' is a soft or an external link"),
-        (soft_link, f"{BIAS!r} is a soft or an external link"),
-        (virtual, f"{BIAS!r} is an array that other files hold"),
+        (external_link, "'model' is an external link"),
+        (soft_link, f"{BIAS!r} is a soft link"),
+        (virtual, f"{BIAS!r} is a dataset whose values other files hold"),
         (
             recreate(external=[("other.raw", 0, h5py.h5f.UNLIMITED)]),
-            f"{BIAS!r} is an array that other files hold",
+            f"{BIAS!r} is a dataset whose values other files hold",
         ),
-        (recreate(shape=(2**44,), chunks=(1024,)), f"{BIAS!r} is in chunks, compressed or empty"),
-        (recreate(shape=(2**44,)), f"{BIAS!r} is in chunks, compressed or empty"),
+        (
+            recreate(shape=(2**44,), chunks=(1024,)),
+            f"{BIAS!r} is said to have {2**46} bytes, of which the file holds 0 compressed",
+        ),
+        (
+            recreate(shape=(2**44,)),
+            f"{BIAS!r} is said to have {2**46} bytes, of which the file holds 0",
+        ),
         (recreate(shape=(0,)), f"{BIAS!r} is in chunks, compressed or empty"),
-        (recreate(shape=None), f"{BIAS!r} is in chunks, compressed or empty"),
+        (recreate(shape=None), f"{BIAS!r} is empty"),
         (
             recreate(data=[0.5, 0.5], compression="gzip"),
             f"{BIAS!r} is in chunks, compressed or empty",
@@ -353,7 +359,7 @@ def virtual(file):
 def test_weights_that_are_not_plainly_in_the_file_are_refused(tmp_path, monkeypatch, change, what):
     monkeypatch.chdir(tmp_path)
     path = write_with(tmp_path, change)
-    with pytest.raises(CheckpointError, match=re.escape(f"but {what}: save them again")):
+    with pytest.raises(CheckpointError, match=rf"but {re.escape(what)}.*: save them again"):
         read_keras_split_vae(path)
 
 
@@ -400,7 +406,7 @@ def test_a_cut_off_file_is_one_clear_line(tmp_path, kept):
 def test_a_name_that_is_no_text_is_one_clear_line(tmp_path):
     path = write_with(tmp_path, lambda file: file.create_group(b"model/\xff"))
     with pytest.raises(
-        CheckpointError, match=r"is no readable HDF5 file: .*can't decode byte 0xff"
+        CheckpointError, match=r"is no readable HDF5 file: .*can't encode character '.udcff'"
     ):
         read_keras_split_vae(path)
 
@@ -414,7 +420,7 @@ def test_a_file_that_shrinks_after_it_was_recognised_is_refused(tmp_path):
     path = write(tmp_path, split_vae(**GREY))
     recognised = read_keras_split_vae(path)
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(CheckpointError, match="is cut off: get it again"):
+    with pytest.raises(CheckpointError, match="it was written to since it was opened"):
         recognised.convert()
 
 
