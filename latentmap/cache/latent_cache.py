@@ -117,9 +117,6 @@ class LatentCache:
     ) -> Codes | None:
         if replace(manifest.key, data=key.data).id != key.id or manifest.rows < len(ids):
             return None
-        folder = self.entries.folder(manifest.key.id)
-        # Most entries do not cover: what they are is read first, and every byte only of the one
-        # that does.
-        candidate = open_codes(folder, manifest, checksum=False, known=self._access.known)
-        index = locate(candidate, ids, digests)
-        return None if index is None else select(self._open(manifest), index, data=key.data)
+        codes = self._open(manifest)
+        index = locate(codes, ids, digests)
+        return None if index is None else select(codes, index, data=key.data)

@@ -27,6 +27,7 @@ from latentmap.files import open_regular, reason_of
 
 _FORMAT = "latentmap-shard"
 _SCHEMA = 1
+_DATASETS = ("codes", "ids", "digests", "positions")
 
 
 class DamageError(CacheError):
@@ -181,21 +182,18 @@ def open_shard(
     """
     n = record.rows
     try:
-        with h5py.File(path, "r", locking="best-effort") as hdf5:
-            names = ("codes", "ids", "digests", "positions")
-            codes, *others = (_own(hdf5, name) for name in names)
+        with h5py.File(path, "r", locking="best-effort") as file:
+            codes, *others = (_own_dataset(file, name, record.size) for name in _DATASETS)
             offset = codes.id.get_offset()
             stored = (codes.shape, codes.dtype.str)
-            inside = _is_inside(codes, record.size)
-            # What is not in the file in one piece may be of any size.
             named = [one.shape for one in others] == [(n,), (n, 16), (n,)] and all(
-                one.dtype.kind == kind and _is_inside(one, record.size)
-                for one, kind in zip(others, "Sui", strict=True)
+                one.dtype.kind == kind for one, kind in zip(others, "Sui", strict=True)
             )
             ids, digests, positions = (one[...] if named else np.empty(0) for one in others)
             ids = ids.astype(f"S{ids.dtype.itemsize}")
     except Exception as error:  # Of types that h5py promises nothing about.
         raise DamageError(f"{record.name} is not a shard of codes ({reason_of(error)})") from error
+    inside = offset is not None and offset + 4 * n * dim <= record.size
     if stored != ((n, dim), "<f4") or not inside:
         raise DamageError(f"{record.name} does not hold {n} codes of {dim} float32 in one piece")
     if not named:
@@ -205,17 +203,22 @@ def open_shard(
     return Shard(path, identity, offset, n, dim), ShardNames(ids, digests)
 
 
-def _own(file: Any, name: str) -> Any:
-    """What has this name in the file itself; a link may lead out of it."""
+def _own_dataset(file: Any, name: str, size: int) -> Any:
+    """A dataset that lies in one piece in the file, of ``size`` bytes; no link is followed.
+
+    Raises:
+        ValueError: it is none.
+    """
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"it has no {name} of its own")
-    return file[name]
-
-
-def _is_inside(dataset: Any, size: int) -> bool:
-    """Whether a file of this ``size`` holds a dataset in one piece."""
-    offset = dataset.id.get_offset()
-    return offset is not None and offset + dataset.nbytes <= size
+        raise ValueError(f"{name} is missing or a link")
+    item = file[name]
+    if not isinstance(item, h5py.Dataset):
+        raise ValueError(f"{name} is no dataset")
+    storage = item.id.get_create_plist()
+    here = storage.get_layout() == h5py.h5d.CONTIGUOUS and not storage.get_external_count()
+    if not here or item.nbytes > size:
+        raise ValueError(f"{name} is not in one piece")
+    return item
 
 
 class ShardRows:

@@ -23,7 +23,7 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from latentmap.files.hdf5_process import ReadingProcess, allowed_memory
-from latentmap.files.limits import advice
+from latentmap.limits import advice
 
 _TYPE = re.compile(r"[<>|][biufS][0-9]{1,9}")
 _LONGEST_TYPE = 1_000_000  # Bytes of one value.

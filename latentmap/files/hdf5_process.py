@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from latentmap.files.limits import advice, limit
+from latentmap.limits import advice, limit
 
 _BYTES_A_SECOND = 50_000_000
 _LONGEST_WAIT = 1_000_000  # Seconds that the system can wait.

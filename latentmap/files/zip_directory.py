@@ -10,7 +10,7 @@ import struct
 from io import BufferedReader
 from typing import NamedTuple
 
-from latentmap.files.limits import Allowance
+from latentmap.limits import Allowance
 
 LOCAL_HEADER = 30
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 65535

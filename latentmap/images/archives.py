@@ -14,13 +14,13 @@ from typing import Generic, TypeVar
 
 from latentmap.errors import ImageError
 from latentmap.files import open_regular, reading
-from latentmap.files.limits import Allowance
 from latentmap.files.zip_directory import LOCAL_HEADER, ZipMember, zip_directory
 from latentmap.images.companions import Companion, beside, within
 from latentmap.images.containers import EncodedImages, no_images
 from latentmap.images.formats import is_image_name
 from latentmap.images.naming import id_array, is_ignored, member_name
 from latentmap.images.values import ValueRange
+from latentmap.limits import Allowance
 
 Member = TypeVar("Member")
 

@@ -19,7 +19,6 @@ import numpy as np
 
 from latentmap.errors import ImageError
 from latentmap.files import read_regular
-from latentmap.files.limits import Allowance
 from latentmap.images.companions import Companion, beside, within
 from latentmap.images.decoding import (
     Scratch,
@@ -36,6 +35,7 @@ from latentmap.images.formats import is_image_name, what_was_found
 from latentmap.images.naming import id_array, is_ignored
 from latentmap.images.values import ValueRange
 from latentmap.images.views import View
+from latentmap.limits import Allowance
 
 Failures = list[tuple[int, str]]
 # Of decoded pictures at a time: about a core's own cache.

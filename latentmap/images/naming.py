@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from latentmap.errors import ImageError
-from latentmap.files.limits import Allowance
+from latentmap.limits import Allowance
 
 _NUMBER = re.compile(r"([0-9]+)")
 _LONGEST_NAME = 4096  # Of a path, wherever files lie.

@@ -21,9 +21,9 @@ from typing import IO, Any, NamedTuple
 
 from latentmap.errors import ImageError
 from latentmap.files import advice, limit, open_regular, reading
-from latentmap.files.limits import Allowance
 from latentmap.images.archives import ArchiveImages
 from latentmap.images.values import ValueRange
+from latentmap.limits import Allowance
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # What compressed files begin with, whatever their names say.

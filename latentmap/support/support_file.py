@@ -105,8 +105,6 @@ def read_support(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         for name in MAYBE:
             arrays.setdefault(name, None)
         _check(arrays)
-        if not isinstance(record, dict):
-            raise ValueError("its record is no object")
     except Exception as error:  # The file may hold anything.
         raise SupportError(
             f"{path} cannot be read as a support set ({reason_of(error)}): give a file of "
