@@ -221,7 +221,7 @@ def test_a_shard_must_name_every_row(tmp_path, name):
         part = file[name][:10]
         del file[name]
         file[name] = part
-    with pytest.raises(DamageError, match="ids is not in one piece"):
+    with pytest.raises(DamageError, match="does not name each"):
         open_shard(path, record, 3, (0, 0, 0))
 
 
