@@ -17,7 +17,7 @@ from torch import Tensor
 
 from latentmap.encoders import build, require_family
 from latentmap.errors import ImageError, ModelError
-from latentmap.files import TensorFile, reading
+from latentmap.files import TensorFile, hold_file, reading
 from latentmap.frames import Frame
 from latentmap.model import Model, SeenImages
 
@@ -109,16 +109,19 @@ def _require_readable(model: Model, path: str | Path) -> None:
 
 def add_box(path: str | Path, other: Model, box: str) -> None:
     """Writes into a model file which box of the model's images shows what another model sees; the
-    rest of the file stays as it is.
+    rest of the file stays as it is. Several processes may do so at the same time.
 
     Raises:
         ModelError: it is no model file.
+        OutputError: it cannot be written.
     """
-    header, weights = _FILE.read(path)
-    _parse(path, header)
-    boxes = {**header.get("views", {}), other.fingerprint: box}
-    described = {key: value for key, value in header.items() if key not in ("kind", "format")}
-    _FILE.write(path, weights, {**described, "views": boxes})
+    read_header(path)  # Nothing else is held, or waited for.
+    with hold_file(path):
+        header, weights = _FILE.read(path)
+        _parse(path, header)
+        boxes = {**header.get("views", {}), other.fingerprint: box}
+        described = {key: value for key, value in header.items() if key not in ("kind", "format")}
+        _FILE.write(path, weights, {**described, "views": boxes})
 
 
 def read_header(path: str | Path) -> NativeHeader:

@@ -11,13 +11,12 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from filelock import FileLock, Timeout
 from PIL import Image
 from torch import Tensor
 
@@ -28,14 +27,16 @@ from latentmap.encoders.training.checkpoint import (
     restore,
     save_checkpoint,
 )
-from latentmap.errors import ModelError
-from latentmap.files import look_into, replace_atomic, write_atomic
+from latentmap.errors import CacheError, ModelError
+from latentmap.files import TEMPORARY, hold_lock, look_into, replace_atomic, write_atomic
 from latentmap.progress import Progress
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
+LOCK = "lock"
 PREVIEW = "epoch-{}.png"
-_MADE = re.compile(rf"{re.escape(CHECKPOINT)}|{re.escape(LOG)}|epoch-\d{{4,}}\.png")
+MADE = re.compile(rf"{re.escape(CHECKPOINT)}|{re.escape(LOG)}|epoch-\d{{4,}}\.png")
+_LEFT = re.compile(rf"\.(checkpoint|log|epoch-\d{{4,}}){TEMPORARY}\.(safetensors|jsonl|png)")
 
 
 class Recipe(Stateful, Protocol):
@@ -144,8 +145,12 @@ def _take_steps(
 
 
 def _clear(folder: Path) -> None:
-    """Removes what an earlier run made, and nothing else."""
-    for path in look_into(folder, _MADE).ours:
+    """Removes what an earlier run made, or left when it was killed, and nothing else.
+
+    The checkpoint goes last: by it the folder is known as that of a training.
+    """
+    made = sorted(look_into(folder, MADE).ours, key=lambda path: path.name == CHECKPOINT)
+    for path in (*look_into(folder, _LEFT).ours, *made):
         path.unlink()
 
 
@@ -217,17 +222,15 @@ class _Saver:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ModelError(
-            f"another process is training in {folder}: wait until it ends, or choose another output"
-        ) from None
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(hold_lock(folder / LOCK, str(folder), timeout=0))
+        except CacheError:
+            raise ModelError(
+                f"another process is training in {folder}: wait until it ends, or choose another "
+                "output"
+            ) from None
         yield
-    finally:
-        lock.release()
 
 
 def _resume(

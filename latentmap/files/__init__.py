@@ -6,6 +6,7 @@ from latentmap.files.json_text import read_json as read_json
 from latentmap.files.kinds import FileKind as FileKind
 from latentmap.files.kinds import file_kind as file_kind
 from latentmap.files.locks import Notify as Notify
+from latentmap.files.locks import hold_file as hold_file
 from latentmap.files.locks import hold_lock as hold_lock
 from latentmap.files.opening import open_regular as open_regular
 from latentmap.files.opening import read_regular as read_regular
@@ -22,6 +23,7 @@ from latentmap.files.writing import refuse_equal as refuse_equal
 from latentmap.files.writing import refuse_existing as refuse_existing
 from latentmap.files.writing import replace_atomic as replace_atomic
 from latentmap.files.writing import require_parent as require_parent
+from latentmap.files.writing import temporary_beside as temporary_beside
 from latentmap.files.writing import write_atomic as write_atomic
 from latentmap.limits import LIMITS as LIMITS
 from latentmap.limits import advice as advice

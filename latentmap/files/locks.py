@@ -1,14 +1,18 @@
-"""Locks: one process at a time changes an entry; the system frees the lock of one that dies."""
+"""Locks: one process at a time changes an entry, or a file; the system frees the lock of one that
+dies.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from latentmap.errors import CacheError
+from latentmap.errors import CacheError, OutputError
 
 Notify = Callable[[str], None]
 
@@ -43,3 +47,34 @@ def hold_lock(
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def hold_file(path: str | Path) -> Iterator[None]:
+    """Holds a file that is read, changed and replaced in the block, as long as it takes; so of two
+    that change it neither is lost.
+
+    The file is its own lock, so that none is left beside it. Whoever waited for a file that was
+    replaced meanwhile waits for the new one.
+
+    Raises:
+        OutputError: it is missing, or cannot be written.
+    """
+    path = Path(path)
+    while True:
+        try:
+            file = path.open("rb+")
+        except OSError as error:
+            raise OutputError(f"{path} cannot be changed: {error.strerror}") from error
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_at(path, file.fileno()):
+                yield
+                return
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

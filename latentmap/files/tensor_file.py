@@ -111,8 +111,8 @@ class TensorFile:
             ) from None
         if kind != self.kind:
             raise self.error(
-                f"{path} holds a {printable(kind[:_LONGEST])}, not a {self.kind}: give the path of "
-                f"a {self.kind} file"
+                f"{path} holds a {printable(kind[:_LONGEST])}, not a {self.kind}: "
+                f"give the path of a {self.kind} file"
             )
         if version > self.format:
             raise self.error(

@@ -33,11 +33,9 @@ def replace_atomic(path: str | Path) -> Iterator[Path]:
         OutputError: the folder is missing, or the file cannot be written.
     """
     path = Path(path)
-    # Keeps the suffix: some writers choose the format by it.
-    begin, mark = f".{path.stem[:_STEM]}", f"{_HOST}-{os.getpid():x}-{secrets.token_hex(4)}"
-    temporary = path.with_name(f"{begin}.{mark}.tmp{path.suffix}")
+    temporary = temporary_beside(path)
     with suppress(OSError):
-        _clear(path.parent, re.compile(re.escape(begin) + TEMPORARY + re.escape(path.suffix)))
+        _clear(path)
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -61,9 +59,21 @@ def replace_atomic(path: str | Path) -> Iterator[Path]:
         ) from error
 
 
-def _clear(folder: Path, names: re.Pattern[str]) -> None:
-    """Removes the temporary files that no process writes any more."""
-    for path in look_into(folder, names).ours:
+def temporary_beside(path: Path) -> Path:
+    """A new name for what becomes the file ``path``, or is needed while that is made; a file that
+    it has when its process is killed is removed by the next writer of ``path``.
+    """
+    mark = f"{_HOST}-{os.getpid():x}-{secrets.token_hex(4)}"
+    # Keeps the suffix: some writers choose the format by it.
+    return path.with_name(f".{path.stem[:_STEM]}.{mark}.tmp{path.suffix}")
+
+
+def _clear(written: Path) -> None:
+    """Removes the temporary files of a path that no process writes any more."""
+    names = re.compile(
+        re.escape(f".{written.stem[:_STEM]}") + TEMPORARY + re.escape(written.suffix)
+    )
+    for path in look_into(written.parent, names).ours:
         found = names.fullmatch(path.name)
         assert found is not None
         if found["host"] == _HOST:
@@ -124,7 +134,7 @@ def refuse_existing(path: str | Path, *, force: bool) -> None:
             written.
     """
     require_parent(path)
-    if Path(path).exists() and not force:
+    if os.path.lexists(path) and not force:
         raise OutputError(f"{path} exists: choose another path, or add --force to replace it")
 
 

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from latentmap.errors import ImageError
-from latentmap.files import create_hdf5, replace_atomic
+from latentmap.files import create_hdf5, replace_atomic, temporary_beside
 from latentmap.files.hdf5_output import SafeFile
 from latentmap.images.packed import FORMAT, VERSION, Packed
 from latentmap.images.source import ImageSource, OnError
@@ -70,7 +70,12 @@ def pack_images(
             if not skipped:
                 _write_rows(file, images, np.concatenate(positions))
         if skipped:
-            _close_up(temporary, packed, images, np.concatenate(positions))
+            longer = temporary_beside(path)
+            temporary.rename(longer)
+            try:
+                _close_up(longer, temporary, packed, images, np.concatenate(positions))
+            finally:
+                longer.unlink()
     return PackResult(path, kept, packed, tuple(skipped))
 
 
@@ -111,17 +116,14 @@ def _write_rows(file: h5py.File, images: ImageSource, positions: np.ndarray) -> 
         file["splits"] = np.char.encode(splits[positions])
 
 
-def _close_up(path: Path, packed: Packed, images: ImageSource, positions: np.ndarray) -> None:
-    """Writes the file anew without room for the images left out: such a dataset cannot shrink."""
-    longer = path.with_name(f"{path.name}.longer")
-    path.rename(longer)
+def _close_up(
+    longer: Path, path: Path, packed: Packed, images: ImageSource, positions: np.ndarray
+) -> None:
+    """Writes a file anew without room for the images left out: such a dataset cannot shrink."""
     count = len(positions)
-    try:
-        with h5py.File(longer) as old, new_pack(path, packed, count) as (file, disk):
-            for start in range(0, count, _BLOCK):
-                stop = min(start + _BLOCK, count)
-                file["images"][start:stop] = old["images"][start:stop]
-                disk.check()
-            _write_rows(file, images, positions)
-    finally:
-        longer.unlink()
+    with h5py.File(longer) as old, new_pack(path, packed, count) as (file, disk):
+        for start in range(0, count, _BLOCK):
+            stop = min(start + _BLOCK, count)
+            file["images"][start:stop] = old["images"][start:stop]
+            disk.check()
+        _write_rows(file, images, positions)

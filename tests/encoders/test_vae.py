@@ -1,5 +1,7 @@
 import importlib
 import json
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -107,6 +109,16 @@ def test_paths_are_taken_as_text(tmp_path, monkeypatch):
     add_box("model.safetensors", model, "0,0,1,1")
     assert read_header("model.safetensors").boxes == {model.fingerprint: "0,0,1,1"}
     assert load("model.safetensors").fingerprint == model.fingerprint
+
+
+def test_boxes_that_are_written_at_one_time_are_all_there(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_one(path)
+    others = [SimpleNamespace(fingerprint=str(number)) for number in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda other: add_box(path, other, "0,0,1,1"), others))
+    assert len(read_header(path).boxes) == 12
+    assert [one.name for one in tmp_path.iterdir()] == ["model.safetensors"]
 
 
 def test_a_missing_model_file_is_one_clear_line(tmp_path):

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -192,6 +193,32 @@ def test_a_damaged_image_stops_the_packing_or_is_left_out(tmp_path):
     assert pack.ids.tolist() == source.ids[kept].tolist()
     assert np.array_equal(pack.digests, source.digests[kept])
     assert torch.equal(pixels_of(pack, view), good[kept])
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["a.h5"]
+
+
+def test_a_packing_that_is_killed_where_it_closes_up_leaves_what_the_next_removes(
+    tmp_path, monkeypatch
+):
+    class KilledError(BaseException):
+        pass
+
+    def die(*_):
+        # As a kill does: nothing is cleaned up behind it.
+        monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+        raise KilledError
+
+    folder = write_images(tmp_path / "a", 3, (20, 20))
+    (folder / "2.png").write_bytes((folder / "2.png").read_bytes()[:100])
+    source, view = open_images(folder), View(Frame(), (20, 20), 3)
+    with monkeypatch.context() as patched:
+        patched.setattr("latentmap.images.packing._close_up", die)
+        with pytest.raises(KilledError):
+            pack_images(source, view, tmp_path / "a.h5", on_error="skip")
+        left = [path for path in tmp_path.iterdir() if path.is_file()]
+        assert left
+    monkeypatch.undo()
+    monkeypatch.setattr("latentmap.files.writing._runs", lambda process: False)
+    pack_images(source, view, tmp_path / "a.h5", on_error="skip")
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["a.h5"]
 
 
