@@ -169,11 +169,14 @@ def _claim(out: Path) -> None:
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        claimed = (out / _MARK).exists() or not any(out.iterdir())
+        claimed = (out / _MARK).is_file() or not any(out.iterdir())
+        links = [path for path in out.iterdir() if path.is_symlink()]
     except OSError as error:
         raise OutputError(
             f"{out} cannot be the demo's folder ({error.strerror}): choose another --out"
         ) from None
     if not claimed:
         raise OutputError(f"{out} holds something else than a demo: choose another --out")
+    if links:
+        raise OutputError(f"{links[0]} is a link, which no demo makes: choose another --out")
     write_atomic(out / _MARK, b"")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from latentmap.encoders.training.checkpoint import read_checkpoint
-from latentmap.encoders.training.loop import CHECKPOINT, LOG
+from latentmap.encoders.training.loop import CHECKPOINT, LOG, MADE
 from latentmap.errors import OutputError
-from latentmap.files import parse_json, read_regular, refuse_existing
+from latentmap.files import look_into, parse_json, read_regular, refuse_existing
 from latentmap.images import OnError
 from latentmap.progress import Stage, silent
 
@@ -50,7 +50,7 @@ def prepare_folder(run: Run) -> Path:
 
     Raises:
         OutputError: its output, or a run towards it, exists, and neither ``resume`` nor ``force``
-            is set.
+            is set; or the folder is somebody else's.
         ModelError: there is no run to resume.
     """
     folder = working_folder(run.out)
@@ -62,7 +62,13 @@ def prepare_folder(run: Run) -> Path:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
-    if (folder / CHECKPOINT).exists() and not run.force:
+    begun = (folder / CHECKPOINT).exists()
+    if folder.is_symlink() or (look_into(folder, MADE).ours and not begun):
+        raise OutputError(
+            f"{folder} is not the folder of a training (it is a link, or has no {CHECKPOINT}): "
+            "give it another name, or choose another output"
+        )
+    if begun and not run.force:
         raise OutputError(
             f"{folder} holds an earlier run: go on with --resume, or add --force to start again"
         )

@@ -43,9 +43,12 @@ def save_pictures(
                 save_sector_map(scores, path, model=result.name)
 
 
+_STEM = 100  # Letters of a name; disks take some more.
+
+
 def _unused(title: str, used: set[str]) -> str:
     """The name of a picture's file, with a number where another picture has it; notes it."""
-    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in title)
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in title)[:_STEM]
     numbered = (f"{plain}-{number}" for number in itertools.count(2))
     # Some disks take letters of either case for the same.
     stem = next(one for one in itertools.chain([plain], numbered) if one.casefold() not in used)

@@ -271,7 +271,7 @@ def spectrum_of(products: Tensor, n: float, mean: Tensor, *, fast: bool = False)
     unit = squares[live].sqrt()
     try:
         values, axes = torch.linalg.eigh(products[live][:, live] / torch.outer(unit, unit))
-    except torch.linalg.LinAlgError:
+    except RuntimeError:  # torch.linalg.LinAlgError, which its types do not know.
         raise MapError("the moments are not those of any codes: fit the map again") from None
     floor = axes.square().T @ (rounding[live] / squares[live])
     if len(values):

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from latentmap.errors import CacheError, OutputError
-from latentmap.files import hold_lock, read_json, reason_of, require_parent, write_atomic
+from latentmap.files import (
+    TEMPORARY,
+    hold_lock,
+    look_into,
+    read_json,
+    reason_of,
+    require_parent,
+    write_atomic,
+)
 from latentmap.report.page import render
 from latentmap.report.parts import Report, Section
 from latentmap.report.reading import report_from_json
@@ -18,6 +27,8 @@ CONTENT = "report.json"
 TITLE = "latentmap report"  # Of a report that begins with the result of one command.
 _FORMAT = "latentmap report 1"
 _LOCK = ".report.lock"
+# What is there before the first report is whole.
+_BEGUN = re.compile(rf"{re.escape(_LOCK)}|\.report{TEMPORARY}\.json")
 _PATIENCE = 60.0  # Seconds that another process may take to write.
 
 
@@ -95,15 +106,17 @@ def require_report_folder(folder: Path) -> None:
         raise OutputError(f"{folder} is a file, but a report is a folder: choose another path")
     if (folder / CONTENT).exists():
         read_report(folder)
-    elif any(folder.iterdir()) and not _is_begun(folder):
+    elif not _is_begun(folder):
         raise OutputError(
             f"{folder} holds other files and no report: choose a new or an empty folder"
         )
 
 
 def _is_begun(folder: Path) -> bool:
-    """Whether somebody writes the first report into a folder now, or has just done so."""
-    return (folder / _LOCK).exists() or (folder / CONTENT).exists()
+    """Whether a folder is empty, or has nothing but what a writer of the first report has at work,
+    or left when it was killed; or has got that report in this moment.
+    """
+    return not look_into(folder.resolve(), _BEGUN).others or (folder / CONTENT).exists()
 
 
 @contextmanager

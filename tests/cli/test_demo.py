@@ -79,6 +79,18 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_it_follows_no_link_out_of_its_folder(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "images.png").write_text("precious")
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / ".latentmap-demo").touch()
+    (tmp_path / "demo" / "support").symlink_to(tmp_path / "mine")
+    result = run(tmp_path / "demo")
+    assert result.exit_code == 1
+    assert "support is a link, which no demo makes" in result.stderr
+    assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["precious"]
+
+
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     result = run(tmp_path / "file" / "demo")

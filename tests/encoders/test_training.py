@@ -285,6 +285,30 @@ def test_starting_again_removes_nothing_that_is_not_of_a_run(tmp_path, images):
     assert (folder / "epoch-9999.png").is_symlink()
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_of_somebody_else_is_no_working_folder(tmp_path, images, force):
+    out = tmp_path / "vae.safetensors"
+    working_folder(out).mkdir()
+    (working_folder(out) / LOG).write_text("precious")
+    other = tmp_path / "other.safetensors"
+    working_folder(other).symlink_to(working_folder(out))
+    for path in (out, other):
+        with pytest.raises(OutputError, match="is not the folder of a training"):
+            train_on_images(images, SETTINGS, Run(path, force=force))
+    assert [path.name for path in working_folder(out).iterdir()] == [LOG]
+    assert (working_folder(out) / LOG).read_text() == "precious"
+
+
+def test_what_a_killed_run_left_goes_with_the_next(tmp_path, images):
+    out = tmp_path / "vae.safetensors"
+    working_folder(out).mkdir()
+    names = ["checkpoint.{}.tmp.safetensors", "log.{}.tmp.jsonl", "epoch-0009.{}.tmp.png"]
+    for name in names:
+        (working_folder(out) / f".{name.format('0000-1-00000000')}").touch()
+    train_on_images(images, replace(SETTINGS, epochs=1), Run(out))
+    assert not list(working_folder(out).glob(".*"))
+
+
 def test_a_working_folder_that_cannot_be_made_is_one_clear_line(tmp_path, images):
     out = tmp_path / "vae.safetensors"
     working_folder(out).touch()

@@ -313,6 +313,6 @@ def test_collapsed_variables_on_both_sides_do_no_harm():
 
 
 def test_moments_of_no_codes_are_refused():
-    products = torch.tensor([[1.0, math.inf], [math.inf, 1.0]], dtype=torch.float64)
+    products = torch.full((4, 4), math.inf, dtype=torch.float64).fill_diagonal_(1)
     with pytest.raises(MapError, match="the moments are not those of any codes"):
-        spectrum_of(products, 2, torch.zeros(2, dtype=torch.float64))
+        spectrum_of(products, 2, torch.zeros(4, dtype=torch.float64))

@@ -1,4 +1,5 @@
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -116,3 +117,27 @@ def test_waiting_for_another_process_has_an_end(tmp_path, monkeypatch):
         pytest.raises(OutputError, match="is still being written by another process"),
     ):
         write_report(tmp_path / "report", Report("y"))
+
+
+@pytest.mark.parametrize("beside", [".report.lock", ".report.0000-1-00000000.tmp.json"])
+def test_a_page_of_somebody_else_is_kept_whatever_lies_beside_it(tmp_path, beside):
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "index.html").write_text("precious")
+    (folder / beside).touch()
+    for path in (folder, tmp_path / "link"):
+        if path != folder:
+            path.symlink_to(folder)
+        with pytest.raises(OutputError, match="holds other files and no report"):
+            add_section(path, Section("a", "A"))
+    assert (folder / "index.html").read_text() == "precious"
+
+
+def test_what_a_killed_writer_of_the_first_report_left_is_no_hindrance(tmp_path):
+    (tmp_path / ".report.lock").touch()
+    left = tmp_path / ".report.0000-1-00000000.tmp.json"
+    left.touch()
+    os.utime(left, (0, 0))
+    add_section(tmp_path, Section("a", "A"))
+    assert not left.exists()
+    assert [one.id for one in read_report(tmp_path).sections] == ["a"]
