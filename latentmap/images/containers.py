@@ -33,6 +33,7 @@ from latentmap.images.decoding import (
 )
 from latentmap.images.formats import is_image_name, what_was_found
 from latentmap.images.naming import id_array, is_ignored
+from latentmap.images.pixel_memory import memory_of_image
 from latentmap.images.values import ValueRange
 from latentmap.images.views import View
 from latentmap.limits import Allowance
@@ -129,19 +130,23 @@ class EncodedImages(Container):
 
     def picture(self, position: int) -> np.ndarray:
         try:
-            return decode(self._read(position), self.value_range)
+            data = self._read(position)
+            with memory_of_image(self.stored_size(position, data)):
+                return decode(data, self.value_range)
         except ImageError as error:
             raise ImageError(self._unreadable(position, error)) from error
 
     def extent(self, position: int) -> Extent:
         try:
-            values = decode_values(self._read(position))
+            data = self._read(position)
+            with memory_of_image(self.stored_size(position, data)):
+                values = decode_values(data)
+                lows, highs = values.colours.min(axis=(0, 1)), values.colours.max(axis=(0, 1))
         except ImageError as error:
             raise ImageError(self._unreadable(position, error)) from error
         white = values.white if self.value_range is None else self.value_range.white
-        colours = values.colours
-        flat = bool((colours == colours[:1, :1]).all())
-        return Extent(float(colours.min()), float(colours.max()), white, flat)
+        flat = bool((lows == highs).all())
+        return Extent(float(lows.min()), float(highs.max()), white, flat)
 
     def describe(self, index: np.ndarray) -> Contents:
         digests = np.zeros((len(index), 16), np.uint8)
@@ -152,7 +157,8 @@ class EncodedImages(Container):
                 said = self._said(data)
                 digest = hashlib.sha256(said + data)
                 digests[k] = np.frombuffer(digest.digest(), np.uint8, 16)
-                shapes[k] = picture_shape(data)
+                with memory_of_image(self.stored_size(int(position), data)):
+                    shapes[k] = picture_shape(data)
                 head = reading_of(data)
                 if head:
                     digest = hashlib.sha256(said + head + data)
@@ -183,15 +189,19 @@ class EncodedImages(Container):
         for k, position in enumerate(index):
             try:
                 data = self._read(position)
-                shape = plain_jpeg(data) if self.value_range is None else None
-                if shape is None or not decode_plain_jpeg(data, run.place(k, shape)):
-                    picture = decode_with_pillow(data, self.value_range)
-                    run.place(k, picture.shape)[...] = picture
-                run.keep()
+                with memory_of_image(self.stored_size(int(position), data)):
+                    self._show(data, run, k)
             except ImageError as error:
                 failures.append((k, self._unreadable(position, error)))
         run.render()
         return failures
+
+    def _show(self, data: bytes, run: _Run, k: int) -> None:
+        shape = plain_jpeg(data) if self.value_range is None else None
+        if shape is None or not decode_plain_jpeg(data, run.place(k, shape)):
+            picture = decode_with_pillow(data, self.value_range)
+            run.place(k, picture.shape)[...] = picture
+        run.keep()
 
     def _read(self, position: int) -> bytes:
         try:
@@ -230,6 +240,10 @@ class _Run:
     def keep(self) -> None:
         """Counts the picture whose place was asked for last."""
         self._count += 1
+        if self._stack[0].size > _RUN_BYTES:
+            # A large one has its memory as long as it is being read, and not longer.
+            self.render()
+            self._stack = self._scratch.take((0, 0, 0, 0))
 
     def render(self) -> None:
         """Shows the pictures to the views."""

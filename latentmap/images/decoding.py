@@ -8,19 +8,28 @@ same files.
 from __future__ import annotations
 
 import io
-import struct
-import zlib
-from collections.abc import Iterator
+import itertools
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from latentmap.errors import ImageError
 from latentmap.files.kinds import kind_of_bytes
-from latentmap.images.deep import deep_colours, is_deep, is_deep_grey, pnm_values, white_of_sixteen
+from latentmap.files.reading import reason_of
+from latentmap.images.deep import Box, deep_parts, is_deep, is_deep_grey, white_of_sixteen
 from latentmap.images.formats import FORMATS, OTHER_FORMATS
+from latentmap.images.jpeg import JpegHeader, jpeg_header, without_needless
+from latentmap.images.pixel_memory import (
+    decoding_memory,
+    require_inner_memory,
+    require_tag_memory,
+    take_memory,
+)
+from latentmap.images.pnm import pnm_head, pnm_values
 from latentmap.images.values import ValueRange, eight_bits
 
 try:
@@ -28,35 +37,29 @@ try:
 except ImportError:
     simplejpeg = None
 
-# What Pillow's plugins raise on files that are cut off or damaged.
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    struct.error,
-    zlib.error,
-)
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _ORIENTATION = 0x0112
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PNG_TAGS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
+_PART = 1 << 18  # Pixels.
+_KEPT = 1 << 22
 
 
 @dataclass
 class Scratch:
     """Memory for decoded pixels that is used again: fresh pages cost a fifth of a decode.
 
-    For one thread at a time.
+    For one thread at a time. What is large is not kept.
     """
 
     _memory: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
 
     def take(self, shape: tuple[int, ...]) -> np.ndarray:
         """Uninitialised uint8 of ``shape``, valid until the next call."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
+        if size > _KEPT:
+            return np.empty(shape, np.uint8)
         if size > self._memory.size:
             self._memory = np.empty(size, np.uint8)
         return self._memory[:size].reshape(shape)
@@ -81,11 +84,12 @@ def decode(data: bytes, values: ValueRange | None = None) -> np.ndarray:
     the file says. Of several frames it is the first.
 
     Raises:
-        ImageError: the file is no image, damaged, cut off or larger than Pillow's limit.
+        ImageError: the file is no image, damaged, cut off or larger than Pillow's limit, or takes
+            more memory than a file of its size may.
     """
-    header = plain_jpeg(data) if values is None else None
-    if header is not None:
-        pixels = np.empty(header, np.uint8)
+    plain = plain_jpeg(data) if values is None else None
+    if plain is not None:
+        pixels = np.empty(plain, np.uint8)
         if decode_plain_jpeg(data, pixels):
             return pixels
     return decode_with_pillow(data, values)
@@ -97,18 +101,28 @@ def picture_shape(data: bytes) -> tuple[int, int, int]:
     Raises:
         ImageError: as in ``decode``, as far as the head shows it.
     """
-    header = _jpeg_header(data)
-    if header is not None and header.upright and not _is_large(header):
-        return (header.height, header.width, 1 if header.components == 1 else 3)
+    header = jpeg_header(data)
+    if header is not None and not _is_large(header) and _is_upright(data, header):
+        if simplejpeg is not None and header.components in (1, 3):
+            take_memory(len(data) + _memory_of(header), data)
+            return (header.height, header.width, header.components)
     with _opened(data) as image:
         deep_grey = is_deep_grey(image)  # Asking for tags may load the image, which forgets it.
-        turned = _orientation(image) in (5, 6, 7, 8)
-        if turned and image.format == "TIFF":
-            # Pillow turns TIFF itself, some versions on opening and some on loading.
-            image.load()
-            turned = False
-        height, width = image.size if turned else image.size[::-1]
+        # Asking for tags may decode the image, too: those of a PNG may stand at its end.
+        take_memory(decoding_memory(image, data, deep=is_deep(image)), data)
+        turned = _orientation(image, data) in (5, 6, 7, 8)
+        # Pillow turns TIFF itself, some versions on opening and some on loading.
+        size = _stored_size(image)
+        height, width = size if turned else size[::-1]
         return (height, width, 1 if deep_grey or _is_grey(image) else 3)
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of an opened file before it is turned."""
+    if image.format != "TIFF":
+        return image.size
+    tags = image.tag_v2  # type: ignore[attr-defined]  # of TIFF alone
+    return int(tags[256]), int(tags[257])
 
 
 def reading_of(data: bytes) -> bytes:
@@ -127,68 +141,51 @@ def reading_of(data: bytes) -> bytes:
 
 def own_range(data: bytes) -> ValueRange:
     """Black and white as the file says them; raises ``ImageError`` as ``decode`` does."""
-    if _jpeg_header(data) is not None:
+    if jpeg_header(data) is not None:
         return ValueRange(0.0, 255.0)
     with _opened(data) as image:
-        exact = pnm_values(data, image.size[::-1]) if image.format == "PPM" else None
-        return ValueRange(0.0, float(_white(image) if exact is None else exact[1]))
+        head = pnm_head(data) if image.format == "PPM" else None
+        return ValueRange(0.0, float(_white(image) if head is None else head.white))
 
 
 def plain_jpeg(data: bytes) -> tuple[int, int, int] | None:
-    """The shape of a JPEG for simplejpeg; None for other files, or when there is no simplejpeg."""
+    """The shape of a JPEG for simplejpeg, whose memory is taken; None for other files, or when
+    there is no simplejpeg.
+
+    Raises:
+        ImageError: it takes more memory than a file of its size may.
+    """
     if simplejpeg is None:
         return None
-    header = _jpeg_header(data)
-    if header is None or not (header.upright and header.components in (1, 3)):
+    header = jpeg_header(data)
+    if header is None or header.components not in (1, 3) or _is_large(header):
         return None
-    if _is_large(header):
+    if not _is_upright(data, header):
         return None
+    take_memory(len(data) + _memory_of(header), data)
     return (header.height, header.width, header.components)
 
 
-@dataclass(frozen=True)
-class _JpegHeader:
-    height: int
-    width: int
-    components: int
-    upright: bool
-
-
-def _is_large(header: _JpegHeader) -> bool:
+def _is_large(header: JpegHeader) -> bool:
     """Whether an image is so large that it is Pillow's to take or to refuse it."""
     limit = Image.MAX_IMAGE_PIXELS
     return limit is not None and header.height * header.width > limit
 
 
-def _jpeg_header(data: bytes) -> _JpegHeader | None:
-    """What stands before the pixels; None for what is no 8-bit baseline or progressive JPEG."""
-    if data[:2] != b"\xff\xd8":
-        return None
-    position, upright = 2, True
-    while position + 9 < len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker in (0xC0, 0xC1, 0xC2):
-            precision, height, width, components = struct.unpack_from(">BHHB", data, position + 4)
-            if precision != 8 or height == 0 or width == 0:
-                return None
-            return _JpegHeader(height, width, components, upright)
-        # Segments of EXIF or XMP: reading them costs a tenth of the decode, so only where they are.
-        if marker == 0xE1 and upright:
-            upright = _is_upright(data)
-        if not (
-            marker == 0xC4 or 0xDB <= marker <= 0xDF or 0xE0 <= marker <= 0xEF or marker == 0xFE
-        ):
-            return None
-        position += 2 + struct.unpack_from(">H", data, position + 2)[0]
-    return None
-
-
-def _is_upright(data: bytes) -> bool:
+def _is_upright(data: bytes, header: JpegHeader) -> bool:
+    if not header.may_be_turned:
+        return True  # Looking for tags costs a tenth of the decode.
     try:
         with _opened(data) as image:
-            return _orientation(image) == 1
+            return _orientation(image, data) == 1
     except ImageError:
         return False
+
+
+def _memory_of(header: JpegHeader) -> int:
+    """Bytes that simplejpeg takes, with the pixels."""
+    channels = 1 if header.components == 1 else 3
+    return int(header.height * header.width * (channels + header.coefficients))
 
 
 def decode_plain_jpeg(data: bytes, pixels: np.ndarray) -> bool:
@@ -222,63 +219,154 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
         raise ImageError(
             f"more pixels than Pillow's limit allows: {said}; make it smaller"
         ) from error
-    except _UNREADABLE as error:
-        raise ImageError(f"damaged or cut off: {error}") from error
+    except Exception as error:  # Of many types: what its plugins raise on damaged files.
+        raise ImageError(f"damaged or cut off: {reason_of(error)}") from error
 
 
 def _identified(data: bytes) -> Image.Image:
+    if data[:2] == b"\xff\xd8":
+        data = without_needless(data)
+    elif data[:4] in _TIFF:
+        require_tag_memory(data)
+    pnm_head(data)
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         Image.init()  # All plugins: which of them are there depends on how Pillow was built.
+        require_inner_memory(data)
         others = [name for name in OTHER_FORMATS if name in Image.OPEN]
         return Image.open(io.BytesIO(data), formats=others)
 
 
 def decode_with_pillow(data: bytes, values: ValueRange | None = None) -> np.ndarray:
     """``decode`` without simplejpeg."""
-    found = decode_values(data)
-    if values is None:
-        pixels = eight_bits(found.colours, found.white)
-    else:
-        pixels = values.to_eight_bits(found.colours)
-    if found.alpha is None:
-        return pixels
+
+    def pixels_of(found: Values) -> np.ndarray:
+        if values is None:
+            pixels = eight_bits(found.colours, found.white)
+        else:
+            pixels = values.to_eight_bits(found.colours)
+        return pixels if found.alpha is None else _over_white(pixels, found.alpha)
+
+    with _parts(data) as picture:
+        return picture.upright(pixels_of)
+
+
+def decode_values(data: bytes) -> Values:
+    """The values of an image file, as they stand in it, without its transparency.
+
+    Raises:
+        ImageError: as in ``decode``.
+    """
+    shape = plain_jpeg(data)
+    if shape is not None:
+        pixels = np.empty(shape, np.uint8)
+        if decode_plain_jpeg(data, pixels):
+            return Values(pixels, 255)
+    whites = []
+
+    def colours_of(found: Values) -> np.ndarray:
+        whites.append(found.white)
+        return found.colours
+
+    with _parts(data) as picture:
+        return Values(picture.upright(colours_of), whites[0])
+
+
+def _over_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     # Of a grey picture over white all three channels are equal.
     colours = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-    picture = Image.fromarray(np.dstack([colours, found.alpha]))
+    picture = Image.fromarray(np.dstack([colours, alpha]))
     white = Image.new("RGBA", picture.size, "white")
     laid = np.asarray(Image.alpha_composite(white, picture).convert("RGB"))
     return laid[:, :, : pixels.shape[2]]
 
 
-def decode_values(data: bytes) -> Values:
-    """The values of an image file, as they stand in it.
-
-    Raises:
-        ImageError: as in ``decode``.
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    """An opened file: its height and width where it lies, how it is turned, and its values, part by
+    part from above, so that they are never all there in several types.
     """
+
+    height: int
+    width: int
+    orientation: int
+    parts: Iterator[Values]
+
+    def upright(self, convert: Callable[[Values], np.ndarray]) -> np.ndarray:
+        """What ``convert`` makes of the values, ``(h, w, c)`` of the picture as it is seen."""
+        first = convert(next(self.parts))
+        if len(first) == self.height and self.orientation == 1:
+            return first
+        swapped = self.orientation > 4
+        shape = (self.width, self.height) if swapped else (self.height, self.width)
+        seen = np.empty((*shape, first.shape[2]), first.dtype)
+        stored = _as_stored(seen, self.orientation)
+        stored[: len(first)] = first
+        top = len(first)
+        for part in map(convert, self.parts):
+            stored[top : top + len(part)] = part
+            top += len(part)
+        return seen
+
+
+def _as_stored(seen: np.ndarray, orientation: int) -> np.ndarray:
+    """A picture as it is seen, through the eyes of the file: a view of the same memory."""
+    if orientation > 4:
+        seen = seen.swapaxes(0, 1)
+    rows = slice(None, None, -1 if orientation in (3, 4, 6, 7) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 7, 8) else 1)
+    return seen[rows, columns]
+
+
+@contextmanager
+def _parts(data: bytes) -> Iterator[_Picture]:
+    """A file opened and loaded, in memory that is taken for it."""
     with _opened(data) as image:
-        if image.format == "PPM":
-            exact = pnm_values(data, image.size[::-1])
-            if exact is not None:
-                return Values(*exact)
-        if is_deep(image):
-            deep = deep_colours(image, data, _opened)
-            if deep.shape[2] == 3:
-                return Values(deep, 65535)
-            return Values(deep[:, :, :-1], 65535, eight_bits(deep[:, :, -1], 65535))
-        white = _white(image)
-        image.load()
-        upright = image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
-        return _to_values(upright, white)
+        deep = is_deep(image)
+        take_memory(decoding_memory(image, data, deep=deep), data)
+        head = pnm_head(data) if image.format == "PPM" else None
+        if head is not None:
+            whole = Values(pnm_values(data, head), head.white)
+            yield _Picture(head.height, head.width, 1, iter([whole]))
+        elif deep:
+            parts = deep_parts(image, data, _opened, _boxes)
+            first = next(parts)  # Loads the image; asking for tags would do so, too, and forget.
+            rest = map(_of_sixteen, itertools.chain([first], parts))
+            yield _Picture(image.height, image.width, _orientation_of_loaded(image, data), rest)
+        else:
+            white = _white(image)
+            image.load()
+            values = (_to_values(image.crop(box), white) for box in _boxes(*image.size))
+            if image.width * image.height <= _PART:
+                values = iter([_to_values(image, white)])
+            yield _Picture(image.height, image.width, _orientation_of_loaded(image, data), values)
 
 
-def _orientation(image: Image.Image) -> int:
+def _boxes(width: int, height: int) -> Iterator[Box]:
+    """The parts of a picture that are converted at once."""
+    rows = max(1, _PART // width)
+    for top in range(0, height, rows):
+        yield (0, top, width, min(top + rows, height))
+
+
+def _of_sixteen(deep: np.ndarray) -> Values:
+    if deep.shape[2] == 3:
+        return Values(deep, 65535)
+    return Values(deep[:, :, :-1], 65535, eight_bits(deep[:, :, -1], 65535))
+
+
+def _orientation(image: Image.Image, data: bytes) -> int:
     """1 is upright, up to 8; Pillow turns TIFF itself when it loads it."""
     if image.format == "JPEG" and not image.info.keys() & {"exif", "xmp"}:
         return 1  # Asking for tags costs a twentieth of a decode.
+    if image.format == "PNG" and not any(tags in data for tags in _PNG_TAGS):
+        return 1  # Asking for tags decodes all of it, as they may stand at its end.
     return int(image.getexif().get(_ORIENTATION, 1))
+
+
+def _orientation_of_loaded(image: Image.Image, data: bytes) -> int:
+    return 1 if image.format == "TIFF" else _orientation(image, data)
 
 
 def _is_grey(image: Image.Image) -> bool:
