@@ -10,7 +10,7 @@ import numpy as np
 from latentmap.codes.codes import Codes, Space
 from latentmap.codes.ids import unpack_ids
 from latentmap.errors import SpaceError
-from latentmap.files import file_kind, parse_json, reason_of
+from latentmap.files import file_kind, open_arrays, parse_json, reading
 from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
 from latentmap.frames import Frame
 
@@ -29,7 +29,10 @@ def read_codes(path: str | Path, *, space: Space, frame: Frame | None = None) ->
     path = Path(path)
     if path.suffix not in (".npz", ".h5"):
         raise SpaceError(f"{path} must end in .npz or .h5: give a file of `cache export`")
-    try:
+    if not path.exists():
+        raise SpaceError(f"there is no file {path}: write one with `latentmap cache export`")
+    advice = "give a file of `latentmap cache export`"
+    with reading(path, SpaceError, advice, what="cannot be read as ids and codes"):
         kind = file_kind(path)
         if kind is not None and kind.broken:
             raise ValueError(f"it is {kind.what}: {kind.advice}")
@@ -40,15 +43,6 @@ def read_codes(path: str | Path, *, space: Space, frame: Frame | None = None) ->
         made_in = Space.from_json(made_by["space"]) if "space" in made_by else space
         seen = Frame.from_json(made_by["frame"]) if "frame" in made_by else frame
         data = str(made_by.get("data", ""))
-    except FileNotFoundError:
-        raise SpaceError(
-            f"there is no file {path}: write one with `latentmap cache export`"
-        ) from None
-    except Exception as error:  # The file may hold anything.
-        raise SpaceError(
-            f"{path} cannot be read as ids and codes ({reason_of(error)}): "
-            "give a file of `latentmap cache export`"
-        ) from error
     space.require(made_in, f"the codes in {path}")
     _check(path, content, space)
     return Codes.from_array(content.ids, content.vectors, space=space, frame=seen, data=data)
@@ -84,10 +78,11 @@ def _check(path: Path, content: _Content, space: Space) -> None:
 
 
 def _read_npz(path: Path) -> _Content:
-    # Opened here: numpy leaves a file open that it cannot make sense of.
-    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-        provenance = str(file["provenance"]) if "provenance" in file else "{}"
-        return _Content(file["ids"].astype(np.str_), _as_float32(file["codes"]), provenance)
+    with open_arrays(path, SpaceError) as arrays:
+        provenance = str(arrays["provenance"]()) if "provenance" in arrays else "{}"
+        # Bytes become letters of four bytes each, other numbers float32.
+        ids = arrays["ids"](copies=5).astype(np.str_)
+        return _Content(ids, _as_float32(arrays["codes"](copies=2)), provenance)
 
 
 def _read_hdf5(path: Path) -> _Content:

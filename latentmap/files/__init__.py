@@ -8,6 +8,7 @@ from latentmap.files.kinds import file_kind as file_kind
 from latentmap.files.locks import Notify as Notify
 from latentmap.files.locks import hold_file as hold_file
 from latentmap.files.locks import hold_lock as hold_lock
+from latentmap.files.numpy_arrays import open_arrays as open_arrays
 from latentmap.files.opening import open_regular as open_regular
 from latentmap.files.opening import read_regular as read_regular
 from latentmap.files.opening import require_regular as require_regular
@@ -25,7 +26,3 @@ from latentmap.files.writing import replace_atomic as replace_atomic
 from latentmap.files.writing import require_parent as require_parent
 from latentmap.files.writing import temporary_beside as temporary_beside
 from latentmap.files.writing import write_atomic as write_atomic
-from latentmap.limits import LIMITS as LIMITS
-from latentmap.limits import advice as advice
-from latentmap.limits import limit as limit
-from latentmap.limits import raised_limits as raised_limits

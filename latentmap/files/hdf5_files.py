@@ -22,8 +22,8 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from latentmap.files.hdf5_process import ReadingProcess, allowed_memory
-from latentmap.limits import advice
+from latentmap.files.hdf5_process import ReadingProcess
+from latentmap.limits import advice, memory_for
 
 _TYPE = re.compile(r"[<>|][biufS][0-9]{1,9}")
 _LONGEST_TYPE = 1_000_000  # Bytes of one value.
@@ -115,7 +115,7 @@ class Hdf5File:
         Raises:
             ValueError: that is so.
         """
-        if 4 * count * longest > allowed_memory(self.size):
+        if 4 * count * longest > memory_for(self.size):
             raise ValueError(
                 f"{name} has a text of {longest} bytes among {count}; {advice('memory')}"
             )
@@ -144,7 +144,7 @@ class Hdf5File:
         """
         one = self.stored(name)
         if one.offset is None:
-            if one.nbytes > allowed_memory(self.size):
+            if one.nbytes > memory_for(self.size):
                 raise ValueError(f"{name} takes {one.nbytes} bytes of memory; {advice('memory')}")
             if not one.shape:
                 raise ValueError(f"{name} is a single value")
@@ -305,7 +305,7 @@ def _stored(way: str, said: Any, size: int) -> Stored | str:
         return f"cut off: its {one.nbytes} bytes are not in the file"
     if one.offset is None:
         row = math.prod(one.shape[1:]) * one.dtype.itemsize
-        most = allowed_memory(size)
+        most = memory_for(size)
         if max(row, chunk) > most:
             return f"in pieces of {max(row, chunk)} bytes; {advice('memory')}"
         if one.nbytes > most + _DENSEST * min(stored, size):

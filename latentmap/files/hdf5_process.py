@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from latentmap.limits import advice, limit
+from latentmap.limits import advice, limit, memory_for
 
 _BYTES_A_SECOND = 50_000_000
 _LONGEST_WAIT = 1_000_000  # Seconds that the system can wait.
@@ -53,7 +53,7 @@ class ReadingProcess:
                 "descriptor": file.fileno(),
                 "start": start,
                 "size": size,
-                "memory": allowed_memory(size),
+                "memory": memory_for(size),
                 "seconds": self._seconds,
             }
         )
@@ -68,13 +68,13 @@ class ReadingProcess:
             deadline = time.monotonic() + self._seconds
             self._send(request)
             length = int.from_bytes(self._receive(8, deadline), "little")
-            if length > allowed_memory(self._size) // 2:
+            if length > memory_for(self._size) // 2:
                 raise ValueError("the process that reads it gave no answer")
             answer = json.loads(self._receive(length, deadline))
             if not isinstance(answer, dict):
                 raise ValueError("the process that reads it gave no answer")
             following = answer.get("bytes", 0)
-            if type(following) is not int or not 0 <= following <= allowed_memory(self._size):
+            if type(following) is not int or not 0 <= following <= memory_for(self._size):
                 raise ValueError("the process that reads it gave no answer")
             data = self._receive(following, deadline)
         except BaseException:
@@ -107,11 +107,6 @@ class ReadingProcess:
                 raise ValueError(_why_ended(self._process))
             got += taken
         return data
-
-
-def allowed_memory(size: int) -> int:
-    """The bytes that reading a file of a size may take."""
-    return limit("memory") + 2 * size
 
 
 def allowed_seconds(size: int) -> int:

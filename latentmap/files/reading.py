@@ -18,10 +18,10 @@ def reading(
     error: type[LatentmapError],
     advice: str,
     *,
-    what: str = "not as it should be",
+    what: str = "is not as it should be",
 ) -> Iterator[None]:
-    """Raises ``error``, with the path, ``what`` it then is, the reason and the ``advice``, for
-    whatever a reader raises in the block.
+    """Raises ``error`` for whatever a reader raises in the block: the path, ``what`` is wrong with
+    it, the reason, and the ``advice``.
 
     Readers of other libraries promise nothing about files that are not as they should be: there are
     ``KeyError``, ``struct.error``, ``RecursionError``, ``MemoryError`` and others among what they
@@ -36,10 +36,12 @@ def reading(
     except error:
         raise
     except OSError as problem:
+        if problem.errno is None:  # Of a library, and not what the system refuses.
+            raise error(f"{path} {what} ({reason_of(problem)}): {advice}") from problem
         reason = problem.strerror or reason_of(problem)
         raise error(f"{path} cannot be read: {reason}; {advice}") from problem
     except Exception as problem:
-        raise error(f"{path} is {what} ({reason_of(problem)}): {advice}") from problem
+        raise error(f"{path} {what} ({reason_of(problem)}): {advice}") from problem
 
 
 def reason_of(problem: Exception) -> str:

@@ -85,7 +85,7 @@ class ZipImages(ArchiveImages[ZipMember]):
 
     def __init__(self, path: Path, value_range: ValueRange | None = None) -> None:
         allowance = Allowance(str(path), path.stat().st_size, ImageError)
-        what = "no zip archive, or is cut off"
+        what = "is no zip archive, or is cut off"
         with reading(path, ImageError, "get it again", what=what), open_regular(path) as file:
             found = zip_directory(file, allowance)
             descriptor = os.open(path, os.O_RDONLY)

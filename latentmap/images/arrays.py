@@ -10,25 +10,24 @@ import gzip
 import hashlib
 import math
 import struct
-import zipfile
-import zlib
 from collections.abc import Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from latentmap.errors import ImageError
-from latentmap.files import advice as raise_limit
-from latentmap.files import reading
+from latentmap.files import open_arrays, open_regular, reading, require_regular
 from latentmap.files.hdf5_files import Hdf5File, ServedRows, look_into_hdf5
-from latentmap.files.hdf5_process import allowed_memory
 from latentmap.images.containers import Container, Contents, Extent, Failures
 from latentmap.images.decoding import Scratch
 from latentmap.images.naming import index_ids
 from latentmap.images.shapes import channels_first
 from latentmap.images.values import ValueRange, advice, eight_bits, own_range
 from latentmap.images.views import View
+from latentmap.limits import DEFLATE, Allowance, memory_for
+from latentmap.limits import advice as raise_limit
 from latentmap.printing import printable
 
 # What the look into an HDF5 file tells besides its datasets: by these a pack is known.
@@ -39,6 +38,7 @@ _SOME = 256
 _BLOCK = 1 << 26  # Bytes of images that are one task, where they are more than one.
 _ID_BYTES = np.arange(1).astype(np.str_).itemsize
 _LISTED = 20
+_STEP = 1 << 20  # Bytes that are unpacked at a time.
 _IDX_IMAGES = {b"\x00\x00\x08\x03": 3, b"\x00\x00\x08\x04": 4}
 
 
@@ -155,18 +155,43 @@ def open_idx(path: Path, value_range: ValueRange | None = None) -> ArrayImages:
     Raises:
         ImageError: it is no IDX file of images, or is cut off.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         zipped = file.read(2) == b"\x1f\x8b"
-    data: np.ndarray
-    if zipped:
-        try:
-            with gzip.open(path) as file:
-                data = np.frombuffer(file.read(), np.uint8)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ImageError(f"{path} is no gzip file, or is cut off: {error}") from error
-    else:
-        data = np.memmap(path, np.uint8, mode="r") if path.stat().st_size else np.empty(0, np.uint8)
-    magic = bytes(data[:4])
+        file.seek(0)
+        what = "is no gzip file, or is cut off" if zipped else "is no IDX file of images"
+        with reading(path, ImageError, "get it again", what=what):
+            if zipped:
+                pixels = _unpacked_idx(path, file)
+            else:
+                shape, start = _idx_shape(path, file)
+                _require_size(path, shape, path.stat().st_size - start)
+                pixels = np.memmap(path, np.uint8, mode="r", offset=start, shape=shape)
+    return ArrayImages(pixels, str(path), value_range)
+
+
+def _unpacked_idx(path: Path, packed: BufferedReader) -> np.ndarray:
+    """The pixels of a compressed file, of which no more is unpacked than its head promises."""
+    packed_size = path.stat().st_size
+    with gzip.open(packed) as file:
+        shape, _ = _idx_shape(path, file)
+        size = math.prod(shape)
+        if size > DEFLATE * packed_size:
+            raise ImageError(
+                f"{path} should hold {size} bytes of pixels, more than {packed_size} bytes can "
+                "unpack to: it is cut off or damaged"
+            )
+        Allowance(str(path), packed_size, ImageError).spend(size, f"{size} bytes of pixels")
+        pixels = np.empty(size, np.uint8)
+        view, filled = memoryview(pixels), 0
+        while filled < size and (count := file.readinto(view[filled : filled + _STEP])):
+            filled += count
+        _require_size(path, shape, filled + len(file.read(1)))
+    return pixels.reshape(shape)
+
+
+def _idx_shape(path: Path, file: Any) -> tuple[tuple[int, ...], int]:
+    """The shape that an IDX file of images promises, and where its pixels begin."""
+    magic = file.read(4)
     dims = _IDX_IMAGES.get(magic)
     if dims is None:
         labels = ": it holds labels" if magic == b"\x00\x00\x08\x01" else ""
@@ -174,15 +199,23 @@ def open_idx(path: Path, value_range: ValueRange | None = None) -> ArrayImages:
             f"{path} is no IDX file of images: it must begin with 00000803, "
             f"not {magic.hex() or 'nothing'}{labels}"
         )
-    start = 4 + 4 * dims
-    shape = struct.unpack(f">{dims}I", bytes(data[4:start])) if len(data) >= start else (0,) * dims
-    expected = int(np.prod(shape, dtype=np.float64))
-    if len(data) - start != expected:
-        raise ImageError(
-            f"{path} should hold {' x '.join(map(str, shape))} pixels, which is {expected} bytes, "
-            f"but holds {max(len(data) - start, 0)}: it is cut off or damaged"
-        )
-    return ArrayImages(data[start:].reshape(shape), str(path), value_range)
+    numbers = file.read(4 * dims)
+    shape = struct.unpack(f">{dims}I", numbers) if len(numbers) == 4 * dims else (0,) * dims
+    if 0 in shape:
+        raise _cut_off(path, shape, 0)
+    return shape, 4 + 4 * dims
+
+
+def _require_size(path: Path, shape: tuple[int, ...], size: int) -> None:
+    if size != math.prod(shape):
+        raise _cut_off(path, shape, size)
+
+
+def _cut_off(path: Path, shape: tuple[int, ...], size: int) -> ImageError:
+    return ImageError(
+        f"{path} should hold {' x '.join(map(str, shape))} pixels, which is {math.prod(shape)} "
+        f"bytes, but holds {size}: it is cut off or damaged"
+    )
 
 
 def open_numpy(path: Path, key: str | None, value_range: ValueRange | None = None) -> ArrayImages:
@@ -191,21 +224,17 @@ def open_numpy(path: Path, key: str | None, value_range: ValueRange | None = Non
     Raises:
         ImageError: the file is no such array, is cut off, or holds Python objects.
     """
-    try:
+    what = "cannot be read as an array of numbers"
+    with reading(path, ImageError, "give a whole file of numbers", what=what):
         if path.suffix.lower() == ".npy":
+            require_regular(path)
             array = np.load(path, mmap_mode="r", allow_pickle=False)
             return ArrayImages(array, str(path), value_range)
-        # numpy leaves a file open when it cannot read it.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            name = key or _only_name(path, list(arrays.files))
-            if name not in arrays.files:
-                raise ImageError(f"{path} has no array {name!r}: it has {', '.join(arrays.files)}")
-            return ArrayImages(arrays[name], f"{path}:/{name}", value_range)
-    except ImageError:
-        raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        reason = " ".join(str(error).split())
-        raise ImageError(f"{path} cannot be read as an array of numbers: {reason}") from error
+        with open_arrays(path, ImageError) as arrays:
+            name = key or _only_name(path, list(arrays))
+            if name not in arrays:
+                raise ImageError(f"{path} has no array {name!r}: it has {', '.join(arrays)}")
+            return ArrayImages(arrays[name](), f"{path}:/{name}", value_range)
 
 
 def open_hdf5(path: Path, name: str | None, value_range: ValueRange | None = None) -> ArrayImages:
@@ -224,7 +253,7 @@ def open_hdf5(path: Path, name: str | None, value_range: ValueRange | None = Non
             file = _asked_for(path, name, file)
         stored = file.stored(name)
         # A row may be of one byte, and its id is of more.
-        if stored.shape and stored.shape[0] * _ID_BYTES > allowed_memory(file.size):
+        if stored.shape and stored.shape[0] * _ID_BYTES > memory_for(file.size):
             raise ValueError(f"{name} has {stored.shape[0]} rows; {raise_limit('memory')}")
         one_piece = stored.offset is not None and stored.nbytes > 0
         pixels: Pixels = file.map(name) if one_piece else ServedRows(file, stored)

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from PIL import Image
 
 from latentmap.errors import ImageError
-from latentmap.files.limits import advice, limit, memory_for
 from latentmap.images.jpeg import coefficient_bytes
+from latentmap.limits import advice, limit, memory_for
 
 # Bytes a pixel of Pillow's own, by its modes, others take 4; and of the values that are kept of
 # them, others take 3.

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from latentmap.errors import ImageError
-from latentmap.files import advice, limit, open_regular, reading
+from latentmap.files import open_regular, reading
 from latentmap.images.archives import ArchiveImages
 from latentmap.images.values import ValueRange
-from latentmap.limits import Allowance
+from latentmap.limits import Allowance, advice, limit
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # What compressed files begin with, whatever their names say.
@@ -55,7 +55,7 @@ class TarImages(ArchiveImages[_Place]):
 
     def __init__(self, path: Path, value_range: ValueRange | None = None) -> None:
         allowance = Allowance(str(path), path.stat().st_size, ImageError)
-        what = "no tar archive, or is cut off"
+        what = "is no tar archive, or is cut off"
         with reading(path, ImageError, "get it again", what=what), _opened(path) as file:
             unpacked = os.fstat(file.fileno()).st_size
             self._packed = min(1.0, path.stat().st_size / max(unpacked, 1))

@@ -18,6 +18,7 @@ from latentmap.errors import ImageError
 # What people's values end with: masks, bytes, and the sensors of cameras and scanners.
 _USUAL_WHITES = (1, 255, 1023, 4095, 16383, 65535)
 _WIDEST_TABLE = 1 << 16
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,14 @@ class ValueRange:
                 f"values must be from {self.black:.15g} to {self.white:.15g} (--range), not "
                 f"{values.min():.15g} to {values.max():.15g}"
             )
+        pixels = np.empty(values.shape, np.uint8)
+        # A block at a time, since numbers are wider on the way than before and after.
+        flat, places = values.reshape(-1), pixels.reshape(-1)
+        for start in range(0, len(flat), _BLOCK):
+            places[start : start + _BLOCK] = self._scaled(flat[start : start + _BLOCK])
+        return pixels
+
+    def _scaled(self, values: np.ndarray) -> np.ndarray:
         whole = self.black.is_integer() and self.white.is_integer()
         if values.dtype.kind == "f" and (self.black, self.white) == (0, 1):
             return np.floor(values * 255 + 0.5).astype(np.uint8)

@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 import pytest
 
-from latentmap.files import raised_limits
 from latentmap.files.hdf5_files import ServedRows, look_into_hdf5
 from latentmap.files.hdf5_process import ReadingProcess
+from latentmap.limits import raised_limits
 
 VALUES = np.arange(120, dtype=np.uint16).reshape(20, 3, 2)
 PLAIN = {

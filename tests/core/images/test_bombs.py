@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from latentmap.errors import ImageError
-from latentmap.files import raised_limits
 from latentmap.images import open_images
 from latentmap.images.naming import natural_key
+from latentmap.images.values import ValueRange
+from latentmap.limits import raised_limits
 
 
 def png(value):
@@ -168,3 +169,88 @@ def test_a_large_member_of_a_small_tar_is_refused(tmp_path):
         images = open_images(path)
         with pytest.raises(ImageError, match="10000000 bytes unpacked"):
             images.read(0)
+
+
+def npy(header, body=b""):
+    text = header.encode()
+    return b"\x93NUMPY\2\0" + struct.pack("<I", len(text)) + text + body
+
+
+SHAPES = {
+    "larger than the file": "(1000000,1000,1000)",
+    "beyond all numbers": f"({10**30},28,28)",
+    "negative": "(-5,28,28)",
+    "no numbers": "(True,'x')",
+    "nested": "(" * 9000,
+    "long": "(" + "1," * 20000 + ")",
+}
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_an_array_that_lies_is_refused(tmp_path, suffix, shape):
+    data = npy("{'descr':'|u1','fortran_order':False,'shape':" + shape + "}", bytes(100))
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "npy":
+        path.write_bytes(data)
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("images.npy", data)
+    with pytest.raises(ImageError, match="cannot be read as an array of numbers") as raised:
+        open_images(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_header_that_claims_any_length_or_a_type_of_objects_is_refused(tmp_path):
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\2\0" + struct.pack("<I", 2**32 - 1) + b" " * 99)
+    np.savez(tmp_path / "b.npz", images=np.array([{}, 1], object))
+    for name in ("a.npy", "b.npz"):
+        with pytest.raises(ImageError, match="cannot be read as an array of numbers"):
+            open_images(tmp_path / name)
+
+
+def test_a_bomb_of_arrays_is_refused_and_can_be_allowed(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", images=np.full((500, 28, 28), 200, np.uint8))
+    with raised_limits({"memory": 300_000}):
+        message = r"\(the array images.npy\): .*raise the limit"
+        with pytest.raises(ImageError, match=message):
+            open_images(tmp_path / "a.npz")
+    assert len(open_images(tmp_path / "a.npz")) == 500
+
+
+def test_an_encrypted_array_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.zeros((5, 28, 28), np.uint8))
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    for place in (data.index(b"PK\3\4") + 6, data.index(b"PK\1\2") + 8):
+        data[place] |= 1
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(ImageError, match=r"cannot be read as an array of numbers .*encrypted"):
+        open_images(tmp_path / "a.npz")
+
+
+def idx(shape, body=b""):
+    return b"\0\0\x08\3" + struct.pack(">3I", *shape) + body
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (idx((1000, 28, 28), bytes(784_000)), "asks for more memory than a file of its size may"),
+        (idx((2**31, 28, 28), bytes(9000)), "more than .* bytes can unpack to"),
+        (idx((10, 28, 28), bytes(7841)), "should hold .* 7840 bytes, but holds 7841"),
+        (b"\0" * 1_000_000, "must begin with 00000803"),
+    ],
+)
+def test_a_compressed_idx_file_is_unpacked_no_further_than_it_may(tmp_path, data, message):
+    (tmp_path / "a-ubyte.gz").write_bytes(gzip.compress(data))
+    with raised_limits({"memory": 300_000}), pytest.raises(ImageError, match=message):
+        open_images(tmp_path / "a-ubyte.gz")
+
+
+def test_values_of_any_type_are_rounded_block_by_block(monkeypatch):
+    values = np.random.default_rng(0).integers(0, 4096, (7, 11, 3)).astype(np.int16)
+    said = ValueRange(0.0, 4095.0)
+    whole = said.to_eight_bits(values)
+    monkeypatch.setattr("latentmap.images.values._BLOCK", 10)
+    assert np.array_equal(said.to_eight_bits(values), whole)
+    assert np.array_equal(said.to_eight_bits(values.transpose(2, 0, 1)), whole.transpose(2, 0, 1))

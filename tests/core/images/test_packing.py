@@ -336,7 +336,7 @@ def _make_of(codes, space=SPACE):
         (_make_of(np.zeros((2, 3), "f4")), r"codes must be float32 of shape \(2, 2\)"),
         (_make_of(np.zeros((2, 2), "f8")), "codes must be float32"),
         (_make_of(np.full((2, 2), np.nan, "f4")), "its codes are not finite"),
-        (_make_of(np.zeros((2, 2), "f4"), {**SPACE, "dim": "2"}), "a space has texts and a positi"),
+        (_make_of(np.zeros((2, 2), "f4"), {**SPACE, "dim": "2"}), "a space must have a kind"),
         (_make_of(np.zeros((2, 2), "f4"), []), ""),
     ],
 )

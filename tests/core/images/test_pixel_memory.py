@@ -14,12 +14,11 @@ import pytest
 from PIL import Image
 
 from latentmap.errors import ImageError
-from latentmap.files import raised_limits
-from latentmap.files.limits import memory_for
 from latentmap.images import decoding, open_images
 from latentmap.images.decoding import decode, decode_values, picture_shape
 from latentmap.images.jpeg import coefficient_bytes
 from latentmap.images.pixel_memory import memory_of_image, take_memory
+from latentmap.limits import memory_for, raised_limits
 
 
 def encode(image, file_format, **options):
