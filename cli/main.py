@@ -181,7 +181,7 @@ def _failure(message: str) -> click.ClickException:
     return click.ClickException(printable(" ".join(message.splitlines())))
 
 
-class _LimitType(click.ParamType):
+class _LimitType(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """``NAME=N``: a limit for files, and the new one."""
 
     name = "NAME=N"
