@@ -109,9 +109,9 @@ class _Evaluation:
             case ast.Constant(value=str() as value):
                 return np.asarray(value)
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-                return np.asarray(value, dtype=np.float64)
+                return _number(value)
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-                return np.asarray(-value, dtype=np.float64)
+                return _number(-value)
         raise ImageError(f"{ast.unparse(node)!r} cannot be compared: use {_ALLOWED}")
 
     def _attribute(self, name: str) -> np.ndarray:
@@ -123,6 +123,13 @@ class _Evaluation:
             f"did you mean {' or '.join(close)}?" if close else f"there are {_some(self._known)}"
         )
         raise ImageError(f"unknown attribute {name!r}: {advice}")
+
+
+def _number(value: float) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except OverflowError as error:
+        raise ImageError("a number of the condition is larger than any: make it smaller") from error
 
 
 def _some(names: list[str]) -> str:

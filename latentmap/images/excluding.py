@@ -8,8 +8,12 @@ import numpy as np
 
 from latentmap.errors import ImageError
 from latentmap.files import read_regular
+from latentmap.files.limits import Allowance
 from latentmap.images.naming import match_names
 from latentmap.images.source import ImageSource
+from latentmap.images.tables import text_lines
+
+_ID = 200  # Bytes of memory that an id takes until its image is found.
 
 
 def without_listed(images: ImageSource, path: str | Path) -> tuple[ImageSource, str]:
@@ -20,10 +24,18 @@ def without_listed(images: ImageSource, path: str | Path) -> tuple[ImageSource, 
         ImageError: the file cannot be read, or no image is left.
     """
     try:
-        lines = read_regular(path).decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImageError(f"{path} cannot be read as a list of ids ({error})") from error
-    given = {line.strip() for line in lines if line.strip()}
+        data = read_regular(path)
+    except OSError as error:
+        raise ImageError(
+            f"{path} cannot be read as a list of ids ({error.strerror}): give a text, one id a line"
+        ) from error
+    allowance = Allowance(str(path), len(data), ImageError)
+    given: set[str] = set()
+    for line in text_lines(
+        data, f"{path} cannot be read as a list of ids: it must be text in UTF-8"
+    ):
+        allowance.spend(_ID + len(line), f"{len(given) + 1} ids")
+        given.add(line.strip())
     left_out, unknown = match_names(images.ids, given)
     if left_out.all():
         raise ImageError(

@@ -19,7 +19,7 @@ import numpy as np
 from latentmap.errors import ImageError
 from latentmap.images.companions import Companion
 from latentmap.images.naming import locate_rows, match_names
-from latentmap.images.tables import Table, decode_table, parse_table, read_table
+from latentmap.images.tables import Table, parse_table, read_table
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -48,7 +48,7 @@ def find_partition(ids: np.ndarray, companions: Iterable[Companion]) -> Partitio
             data = companion.read()
         except (OSError, ImageError) as error:
             raise ImageError(f"the table {companion.title} cannot be read: {error}") from error
-        table = parse_table(decode_table(data, companion.title), companion.title)
+        table = parse_table(data, companion.title)
         if companion.far and not match_names(ids, set(table.names))[0].any():
             continue
         return Partition(split_by_partition(ids, table), companion.title)

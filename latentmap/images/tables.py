@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import csv
+import io
+import itertools
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from latentmap.errors import ImageError
-from latentmap.files import read_regular
+from latentmap.files import read_regular, reading
 from latentmap.files.kinds import EMPTY, kind_of_bytes
+from latentmap.files.limits import Allowance
+
+# Bytes of memory that a name takes until its image is found, and a column until it is chosen.
+_ROW, _COLUMN = 200, 300
+# A text takes an object, and its letters in three arrays of four bytes each.
+_TEXT, _LETTER = 60, 12
+_LONGEST_LINE = 1 << 20  # Some ten thousand columns.
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,54 +46,114 @@ def read_table(path: Path) -> Table:
         data = read_regular(path)
     except OSError as error:
         raise ImageError(f"the table {path} cannot be read: {error.strerror}") from error
-    return parse_table(decode_table(data, str(path)), str(path))
+    return parse_table(data, str(path))
 
 
-def decode_table(data: bytes, title: str) -> str:
-    """The text of a table.
+def parse_table(text: str | bytes, title: str) -> Table:
+    """``read_table`` of a text that is at hand; ``title`` names it in messages.
 
     Raises:
-        ImageError: it is not UTF-8, or is what stands in a table's place, such as a web page.
+        ImageError: it is no such table, is not UTF-8, or takes more memory than it may; or it is
+            what stands in a table's place, such as a web page.
     """
+    data = text.encode() if isinstance(text, str) else text
     kind = kind_of_bytes(data)
     if kind not in (None, EMPTY) and kind.broken:
         raise ImageError(f"the table {title} is {kind.what}: {kind.advice}")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ImageError(f"the table {title} must be text in UTF-8: {error}") from error
+    with reading(f"the table {title}", ImageError, "give csv with a row for each image"):
+        return _parse(data, title)
 
 
-def parse_table(text: str, title: str) -> Table:
-    """``read_table`` of a text that is at hand; ``title`` names it in messages."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        raise ImageError(f"the table {title} is empty: it needs a row for each image")
-    if "," in lines[0]:
-        rows = list(csv.reader(lines))
-        header, rows = rows[0], rows[1:]
-    elif lines[0].strip().isdigit() and len(lines) > 1:
-        header, rows = ["file", *lines[1].split()], [line.split() for line in lines[2:]]
-    else:
-        rows = [line.split() for line in lines]
-        header = [str(number) for number in range(len(rows[0]))]
-    for number, row in enumerate(rows, 1):
-        if len(row) != len(header):
-            raise ImageError(
-                f"row {number} of {title} has {len(row)} fields where the first line has "
-                f"{len(header)}: each image needs one field a column"
-            )
-    fields = list(zip(*rows, strict=True)) or [()] * len(header)
-    columns = {
-        name.strip(): _column(values) for name, values in zip(header[1:], fields[1:], strict=True)
-    }
+def text_lines(data: bytes, wanted: str) -> Iterator[str]:
+    """The lines of a text that are not empty; ``wanted`` says what must be text in UTF-8.
+
+    Raises:
+        ImageError: a line is none, or too long for a line of a table.
+    """
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    ended = data if b"\n" in data else data.replace(b"\r", b"\n")
+    for number, line in enumerate(io.BytesIO(ended), 1):
+        if len(line) > _LONGEST_LINE:
+            raise ImageError(f"{wanted}, in lines of a table: line {number} has {len(line)} bytes")
+        try:
+            text = line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise ImageError(f"{wanted}, which line {number} is not: {error.reason}") from error
+        if "\0" in text:
+            raise ImageError(f"{wanted}, which line {number} is not: it holds bytes of zero")
+        if text.strip():
+            yield text
+
+
+def _parse(data: bytes, title: str) -> Table:
+    allowance = Allowance(f"the table {title}", len(data), ImageError)
+    header, rows = _rows(data, title)
+    columns = [name.strip() for name in header[1:]]
+    allowance.spend(_COLUMN * len(header), f"{len(header)} columns")
     if not columns:
         raise ImageError(f"the table {title} has one column: it needs the image and what is known")
-    return Table(title, [name.strip().replace("\\", "/") for name in fields[0]], columns)
+    if len(set(columns)) < len(columns):
+        twice = next(name for place, name in enumerate(columns) if name in columns[:place])
+        raise ImageError(f"the table {title} has two columns {twice!r}: rename one")
+    names: list[str] = []
+    numbers: list[array[float] | None] = [array("d") for _ in columns]
+    for row in rows:
+        _check_length(row, len(names) + 1, len(header), title)
+        allowance.spend(_ROW + 4 * len(row[0]) + 16 * len(columns), f"{len(names) + 1} rows")
+        names.append(row[0].strip().replace("\\", "/"))
+        for place, field in enumerate(row[1:]):
+            column = numbers[place]
+            if column is not None:
+                try:
+                    column.append(float(field))
+                except ValueError:
+                    numbers[place] = None
+    texts = [place for place, column in enumerate(numbers) if column is None]
+    found = dict(zip(texts, _texts(data, title, texts, allowance), strict=True)) if texts else {}
+    return Table(
+        title,
+        names,
+        {
+            name: found[place] if column is None else np.array(column, np.float64)
+            for place, (name, column) in enumerate(zip(columns, numbers, strict=True))
+        },
+    )
 
 
-def _column(values: tuple[str, ...]) -> np.ndarray:
-    try:
-        return np.array([float(value) for value in values], dtype=np.float64)
-    except ValueError:
-        return np.array([value.strip() for value in values], dtype=np.str_)
+def _check_length(row: list[str], number: int, columns: int, title: str) -> None:
+    if len(row) != columns:
+        raise ImageError(
+            f"row {number} of {title} has {len(row)} fields where the first line has "
+            f"{columns}: each image needs one field a column"
+        )
+
+
+def _texts(data: bytes, title: str, places: list[int], allowance: Allowance) -> list[np.ndarray]:
+    """The columns that are not numbers, read once more, since most are."""
+    texts: list[list[str]] = [[] for _ in places]
+    for row in _rows(data, title)[1]:
+        for column, place in zip(texts, places, strict=True):
+            column.append(row[1 + place].strip())
+            allowance.spend(_TEXT + len(column[-1]), "its texts")
+    for column in texts:
+        longest = max(map(len, column), default=0)
+        # An array gives each text the room of the longest.
+        allowance.spend(_LETTER * longest * len(column), f"texts of {longest} letters")
+    return [np.array(column, np.str_) for column in texts]
+
+
+def _rows(data: bytes, title: str) -> tuple[list[str], Iterator[list[str]]]:
+    """The header and the rows below it."""
+    lines = text_lines(data, f"the table {title} must be text in UTF-8")
+    first = next(lines, None)
+    if first is None:
+        raise ImageError(f"the table {title} is empty: it needs a row for each image")
+    if "," in first:
+        rows = csv.reader(itertools.chain([first], lines))
+        return next(rows), rows
+    second = next(lines, None)
+    if first.strip().isdigit() and second is not None:
+        return ["file", *second.split()], (line.split() for line in lines)
+    both = [first] if second is None else [first, second]
+    header = [str(number) for number in range(len(first.split()))]
+    return header, (line.split() for line in itertools.chain(both, lines))
