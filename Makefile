@@ -2,6 +2,7 @@
 #   make demo     the main commands on the bundled models (two minutes)
 #   make test     the tests
 #   make check    ruff, and mypy over all three folders
+#   make fuzz     every reader of files, with files that are not as they should be (five minutes)
 #   make docs     the pages in docs/ as HTML, in build/docs
 #   make package  the wheel and the sdist in dist/, tried in an environment of their own
 #   make clean    removes all that these made but the demo's results
@@ -20,7 +21,11 @@ DEMO_ARGS =
 PYTEST_ARGS = -n 2
 NOT_INSTALLED = { echo 'Not installed, for the reason above: pip needs a network, and up to 6 GB of disk.' >&2; exit 1; }
 
-.PHONY: demo test check docs format types pyright package clean
+# For each of ten targets, two at a time.
+FUZZ_SECONDS = 60
+FUZZ_ARGS =
+
+.PHONY: demo test check fuzz docs format types pyright package clean
 
 demo: $(STAMP)
 	$(RUN) latentmap.cli demo $(DEMO_ARGS)
@@ -33,6 +38,9 @@ check: $(STAMP) types
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) mypy tests benchmarks conftest.py
+
+fuzz: $(STAMP)
+	$(RUN) tests.fuzz.run --seconds $(FUZZ_SECONDS) --jobs 2 $(FUZZ_ARGS)
 
 # A warning is an error, so that no link and no name leads nowhere.
 docs: $(DOCS_STAMP)

@@ -1,0 +1,246 @@
+"""Seeds of the files that latentmap writes, each as it should be: small ones of every kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from torch import nn
+
+from latentmap.cache import EntryKey, LatentCache, encode
+from latentmap.codes import Codes, Space, export_codes, pair
+from latentmap.encoders import build
+from latentmap.encoders.inverted import add_inversion
+from latentmap.encoders.native import save_model
+from latentmap.encoders.nets.inversion import InversionNetwork, default_network
+from latentmap.encoders.training.checkpoint import save_checkpoint
+from latentmap.frames import Frame
+from latentmap.images import open_images, pack_images
+from latentmap.mapping import fit
+from latentmap.model import SeenImages
+from latentmap.model.testing import LinearModel
+from latentmap.report import Column, ImageRow, ImageRows, Measure, Picture, Row, Section, Table
+from latentmap.report.embedding import image_strip
+from latentmap.report.parts import Bars, Curve, HeatCell, HeatMap, Plane, Report
+from latentmap.report.store import write_report
+from latentmap.support import ChoiceOptions, choose_support_set
+from tests.encoders import foreign_writers
+from tests.fuzz.cases import Case, read_case
+
+CODES = Space("z", 3, "a", "aa")
+_VAE = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [8]}
+_MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "dense": ("vae", _VAE),
+    "conv": ("vae", {**_VAE, "architecture": "conv", "widths": [4, 4]}),
+    "split": ("split-vae", {"image_shape": [1, 8, 8], "latent_dim": 3, "width": 2, "embedding": 8}),
+    "gan": (
+        "gan",
+        {"image_shape": [1, 8, 8], "latent_dim": 3, "base": 6, "widths": [4, 4], "norm": "batch"},
+    ),
+    "stylegan2": (
+        "stylegan2",
+        {**foreign_writers.STYLEGAN2, "image_shape": [3, 8, 8], "channels": [4, 3]},
+    ),
+    "stylegan1": (
+        "stylegan1",
+        {**foreign_writers.STYLEGAN1, "image_shape": [3, 8, 8], "channels": [4, 3]},
+    ),
+}
+
+
+def pixels(n: int = 20, side: int = 4) -> np.ndarray:
+    """Some noise, uint8 ``(n, side, side)``."""
+    return np.random.default_rng(0).integers(0, 256, (n, side, side), dtype=np.uint8)
+
+
+def written(folder: Path, name: str, write: Callable[[Path], object]) -> Case:
+    """What ``write`` puts into a new folder, when it is told a path of this name there."""
+    place = folder / str(sum(1 for _ in folder.iterdir()))
+    place.mkdir()
+    write(place / name)
+    return read_case(place)
+
+
+def models(folder: Path) -> list[Case]:
+    """Native models, one a family."""
+    made = [build(family, config) for family, config in _MODELS.values()]
+    made[0].seen = SeenImages.of(open_images(_array(folder)).digests)
+    network = default_network("residual", (1, 8, 8), 3, width=2)
+    made.append(
+        add_inversion(made[3], InversionNetwork(network, (1, 8, 8), 3), network, name="inverted")
+    )
+    record = {"command": "latentmap train vae", "figures": {"loss": 1.0}}
+    return [
+        written(folder, "model.safetensors", partial(save_model, model, training=record))
+        for model in made
+    ]
+
+
+def _array(folder: Path) -> Path:
+    path = folder / "array.npy"
+    np.save(path, pixels())
+    return path
+
+
+class Tiny:
+    """What a training must show so that it can be saved."""
+
+    def __init__(self) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.network = nn.Linear(2, 3)
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "adam": torch.optim.Adam(self.network.parameters())
+        }
+        self.state = {"mean": torch.zeros(3)}
+
+
+def trainings(folder: Path) -> list[Case]:
+    """The checkpoint of a training."""
+    tiny = Tiny()
+    tiny.network(torch.ones(1, 2)).sum().backward()
+    tiny.optimizers["adam"].step()
+    record = {"step": 3, "settings": {"seed": 1, "widths": [8]}, "log": [{"step": 1, "loss": 0.5}]}
+    write = partial(save_checkpoint, recipe=tiny, record=record)
+    return [written(folder, "checkpoint.safetensors", write)]
+
+
+def maps(folder: Path) -> list[Case]:
+    """Maps of some methods."""
+    chance = np.random.default_rng(0)
+    ids = [f"{number}.png" for number in range(30)]
+    digests = chance.integers(1, 255, (30, 16), dtype=np.uint8)
+    x = chance.normal(size=(30, 3)).astype(np.float32)
+    y = (x @ chance.normal(size=(3, 2))).astype(np.float32)
+    pairs = pair(
+        Codes.from_array(ids, x, space=CODES, digests=digests, frame=Frame("celeba")),
+        Codes.from_array(ids, y, space=Space("z", 2, "b", "bb"), digests=digests),
+    )
+    return [
+        written(folder, "map.safetensors", fit(pairs, method=method).save)
+        for method in ("ridge", "procrustes", "pls")
+    ]
+
+
+def code_files(folder: Path) -> list[Case]:
+    """Codes in each form of file."""
+    vectors = np.arange(15, dtype=np.float32).reshape(5, 3)
+    codes = Codes.from_array([f"{i}.png" for i in range(5)], vectors, space=CODES)
+    provenance = {
+        "space": {"kind": "z", "dim": 3, "model": "a", "fingerprint": "aa"},
+        "frame": Frame().to_json(),
+        "data": "d",
+    }
+    return [
+        written(
+            folder,
+            f"codes{end}",
+            partial(export_codes, codes, provenance=provenance, force=False),
+        )
+        for end in (".npz", ".h5")
+    ]
+
+
+def supports(folder: Path) -> list[Case]:
+    """Support sets, without and with their images."""
+    images = open_images(_array(folder))
+    record = {"command": "latentmap x", "image_shape": [1, 4, 4]}
+    made = choose_support_set(
+        encode(LinearModel(), images), (2, 0), ChoiceOptions(threshold=0.3, size=6), seed=0
+    ).with_settings(**record)
+    return [
+        written(folder, "support.h5", made.save),
+        written(folder, "support.h5", made.with_images(images).save),
+    ]
+
+
+def packs(folder: Path) -> list[Case]:
+    """Packs, one of them with codes and a partition."""
+    images = open_images(_array(folder), limit=5)
+
+    def with_codes(path: Path) -> None:
+        pack_images(images, images.view(), path)
+        with h5py.File(path, "r+") as file:
+            space = {"kind": "z", "dim": 3, "model": "a", "fingerprint": "aa"}
+            file["codes"] = np.zeros((5, 3), np.float32)
+            file["space"] = json.dumps(space)
+            file["splits"] = np.array([b"train"] * 3 + [b"val", b"test"])
+
+    return [
+        written(folder, "pack.h5", partial(pack_images, images, images.view())),
+        written(folder, "pack.h5", with_codes),
+    ]
+
+
+def hdf5_images(folder: Path) -> list[Case]:
+    """Images in HDF5 that others wrote."""
+
+    def plain(path: Path) -> None:
+        with h5py.File(path, "w") as file:
+            file["images"] = pixels(6)
+
+    def in_chunks(path: Path) -> None:
+        with h5py.File(path, "w") as file:
+            colours = pixels(6)[..., None].repeat(3, 3)
+            file.create_dataset("images", data=colours, chunks=(2, 4, 4, 3), compression="gzip")
+            file["labels"] = np.arange(6)
+
+    return [written(folder, "images.h5", plain), written(folder, "images.h5", in_chunks)]
+
+
+def reports(folder: Path) -> list[Case]:
+    """A report with every kind of block."""
+    strip = image_strip(torch.rand(2, 3, 4, 4, generator=torch.manual_seed(1)), "two images")
+    blocks: list[Any] = [
+        Table(
+            "Numbers",
+            [Column("name"), Column("value", "meaning", "high")],
+            [Row(["b", Measure(0.5, 0.4, 0.6, "note")], "shown"), Row(["a", None]), Row(["c", 3])],
+            "A note.",
+        ),
+        HeatMap(
+            "Heat", ["a", "b"], [[None, HeatCell(0.25, "a", "shown")], [HeatCell(None, "-"), None]]
+        ),
+        Plane("Plane", ["a", "b"], [[0.0, 0.0], [1.0, 0.5]], "two points"),
+        Bars("Bars", "sector", [3, 0, 5], 2.5, "three bars", "Dashed: 2.5."),
+        Curve("Curve", "pairs", [10, 100], [Measure(-0.5, -0.6, -0.4), Measure(0.5)], "a curve"),
+        ImageRows("shown", "Rows", [ImageRow("left", [strip, strip])], heads=("x", "y")),
+        Picture("Alone", strip),
+    ]
+    record = {"command": "latentmap x", "seed": 0, "versions": {"torch": "2"}, "none": None}
+    whole = Report("A report", [Section("first", "First", ["Text."], blocks, record)])
+    case = written(folder, "report", partial(write_report, report=whole))
+    return [{"report.json": case["report/report.json"]}]
+
+
+KEY = EntryKey(
+    "f" * 64, "z", "d" * 64, {"frame": Frame().to_json(), "size": [4, 4], "channels": 1}, {}
+)
+
+
+def caches(folder: Path) -> list[Case]:
+    """A cache with two entries, of several shards."""
+
+    def write(path: Path) -> None:
+        ids = np.array([f"{number}.jpg" for number in range(6)])
+        digests = np.random.default_rng(0).integers(0, 256, (6, 16), dtype=np.uint8)
+        cache = LatentCache(path, shard_bytes=48)
+        for key in (KEY, replace(KEY, precision="float16")):
+            space = Space("z", 3, "tiny", "f" * 64)
+            with cache.writer(key, space=space, frame=Frame(), ids=ids, digests=digests) as writer:
+                for start in (0, 4):
+                    positions = np.arange(start, min(start + 4, 6))
+                    vectors = np.ones((len(positions), 3), np.float32)
+                    writer.append(positions, vectors, stop=int(positions[-1]) + 1)
+                writer.finish()
+
+    case = written(folder, "cache", write)
+    own = {name.removeprefix("cache/"): content for name, content in case.items()}
+    return [{name: content for name, content in own.items() if not name.startswith("locks")}]

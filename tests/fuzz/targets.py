@@ -1,0 +1,263 @@
+"""The targets: groups of readers that are fuzzed together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from unittest import mock
+
+import torch
+
+from latentmap.cache import LatentCache
+from latentmap.cache.manifest import _sealed
+from latentmap.cache.upkeep import Entries
+from latentmap.codes.reading import read_codes
+from latentmap.encoders import listing, load
+from latentmap.encoders.checkpoints.importing import import_checkpoint, inspect_checkpoint
+from latentmap.encoders.training.checkpoint import read_checkpoint, restore
+from latentmap.images import ImageSource, open_images
+from latentmap.images.attributes import select_where
+from latentmap.images.splits import read_groups
+from latentmap.images.tables import read_table
+from latentmap.mapping import LinearMap
+from latentmap.mapping.summary import describe
+from latentmap.report import Table, as_text
+from latentmap.report.page import render
+from latentmap.report.store import read_report
+from latentmap.support import SupportSet
+from latentmap.support.support_file import holds_support
+from tests.fuzz import other_seeds, own_seeds
+from tests.fuzz.archive_changes import change_gzip, change_tar, change_zip
+from tests.fuzz.array_changes import change_idx, change_npy
+from tests.fuzz.cases import Case
+from tests.fuzz.checkpoint_changes import change_index, change_legacy, change_pickle
+from tests.fuzz.hdf5_changes import change_hdf5
+from tests.fuzz.json_changes import change_json
+from tests.fuzz.picture_changes import change_picture
+from tests.fuzz.readers import Reader
+from tests.fuzz.tensor_changes import change_tensors
+from tests.fuzz.text_changes import change_condition, change_table
+
+
+def _look(images: ImageSource) -> None:
+    """What commands do with images: what they are, and all their pixels."""
+    _ = images.fingerprint, images.splits, images.split_rule, images.tables()
+    images.read(0)
+    images.read(len(images) - 1)
+    for batch in images.batches(
+        [images.view(size=(8, 8), channels=3)], batch_size=4, on_error="skip", workers=1
+    ):
+        _ = batch.images
+
+
+def _quiet(_: str) -> None:
+    """Remarks on dark images are no errors."""
+
+
+def _look_at(name: str) -> Callable[[Path], None]:
+    return lambda folder: _look(open_images(folder / name, limit=40, notify=_quiet))
+
+
+def _the_images(folder: Path) -> None:
+    """The one file of images in a folder, whatever its name."""
+    (path,) = [*folder.iterdir()] or [folder / "images.npy"]
+    _look(open_images(path, limit=40, notify=_quiet))
+
+
+def _list_models(folder: Path) -> None:
+    # Without the models that ship, which are more than the case.
+    with mock.patch.object(listing, "bundled_models", dict):
+        json.dumps([one.to_json() for one in listing.list_models(folder).models])
+
+
+def _show_map(folder: Path) -> None:
+    found = LinearMap.load(folder / "map.safetensors")
+    as_text(found.tables())
+    json.dumps(describe(found))
+    found.apply(torch.zeros(1, found.source.dim))
+    if found.source.dim * found.target.dim < 1000:
+        found.inverse()
+
+
+def _resume(folder: Path) -> None:
+    restore(read_checkpoint(folder / "checkpoint.safetensors"), own_seeds.Tiny())
+
+
+def _codes(folder: Path) -> None:
+    (path,) = [*folder.iterdir()] or [folder / "codes.npz"]
+    read_codes(path, space=own_seeds.CODES)
+
+
+def _support(folder: Path) -> None:
+    found = SupportSet.load(folder / "support.h5")
+    as_text(found.tables())
+    json.dumps(found.to_json())
+
+
+def _holds_support(folder: Path) -> None:
+    holds_support(folder / "support.h5")
+
+
+def _report(folder: Path) -> None:
+    report = read_report(folder)
+    render(report)
+    for section in report.sections:
+        as_text([block for block in section.blocks if isinstance(block, Table)])
+
+
+def _entries(folder: Path) -> None:
+    json.dumps([entry.to_json() for entry in Entries(folder).all()])
+
+
+def _verify(folder: Path) -> None:
+    Entries(folder).verify()
+
+
+def _find(folder: Path) -> None:
+    codes = LatentCache(folder).find(own_seeds.KEY)
+    if codes is not None:
+        _ = codes.vectors
+
+
+def _reseal(chance: Random, case: Case) -> Case:
+    """Manifests with the digest that fits, so that what lies behind it is reached. Those of shards
+    stay: they are what is promised of a cache, in which nobody else writes.
+    """
+    sealed = dict(case)
+    for name, content in case.items():
+        if name.endswith("manifest.json") and chance.random() < 0.9:
+            try:
+                body = json.loads(content) if isinstance(content, bytes) else {}
+                body.pop("sha256", None)
+                sealed[name] = _sealed(body)
+            except Exception:  # It is no longer what can be sealed.
+                continue
+    return sealed
+
+
+def _condition(folder: Path) -> str:
+    """As the command line hands it on."""
+    path = folder / "where.txt"
+    return path.read_bytes().decode("utf-8", "surrogateescape") if path.is_file() else ""
+
+
+def _where(folder: Path) -> None:
+    select_where(_condition(folder), read_table(folder / "attributes.csv").columns)
+
+
+def _chosen(folder: Path) -> None:
+    attributes, groups = folder / "attributes.csv", folder / "groups.csv"
+    images = folder / "images"
+    open_images(
+        images, attributes=attributes, where=_condition(folder), group_by=groups, notify=_quiet
+    )
+
+
+def _groups(folder: Path) -> None:
+    read_groups(open_images(folder / "images", notify=_quiet).ids, folder / "groups.csv")
+
+
+def _partition(folder: Path) -> None:
+    open_images(folder / "images", split="train", notify=_quiet)
+
+
+def _checkpoint(folder: Path) -> Path:
+    """The one file; of TensorFlow's two the index, which comes after the numbers."""
+    return max(folder.iterdir(), key=lambda path: path.name, default=folder / "checkpoint.pkl")
+
+
+def _inspect(folder: Path) -> None:
+    json.dumps(inspect_checkpoint(_checkpoint(folder)).describe())
+
+
+def _import(folder: Path) -> None:
+    import_checkpoint(_checkpoint(folder))
+
+
+_TENSORS = ((".safetensors", change_tensors),)
+_HDF5 = ((".h5", change_hdf5),)
+_NUMPY = ((".npy", change_npy), (".npz", change_zip(change_npy)))
+
+TARGETS: dict[str, tuple[Reader, ...]] = {
+    "models": (
+        Reader(
+            "models",
+            own_seeds.models,
+            (
+                lambda folder: listing.describe_model(folder / "model.safetensors").to_json(),
+                lambda folder: load(folder / "model.safetensors"),
+                _list_models,
+            ),
+            _TENSORS,
+        ),
+        Reader("trainings", own_seeds.trainings, (_resume,), _TENSORS),
+    ),
+    "maps": (Reader("maps", own_seeds.maps, (_show_map,), _TENSORS),),
+    "codes": (
+        Reader("codes", own_seeds.code_files, (_codes,), (*_NUMPY, *_HDF5)),
+        Reader("supports", own_seeds.supports, (_support, _holds_support), _HDF5),
+    ),
+    "packs": (
+        Reader("packs", own_seeds.packs, (_look_at("pack.h5"),), _HDF5),
+        Reader(
+            "hdf5",
+            own_seeds.hdf5_images,
+            (_look_at("images.h5"), _look_at("images.h5:/images")),
+            _HDF5,
+        ),
+    ),
+    "reports": (Reader("reports", own_seeds.reports, (_report,), ((".json", change_json),)),),
+    "caches": (
+        Reader(
+            "caches",
+            own_seeds.caches,
+            (_entries, _verify, _find),
+            ((".json", change_json), *_HDF5),
+            _reseal,
+        ),
+    ),
+    "images": (
+        Reader("images", other_seeds.pictures, (_look_at("images"),), (("", change_picture),)),
+    ),
+    "archives": (
+        Reader("zips", other_seeds.zips, (_the_images,), ((".zip", change_zip(change_picture)),)),
+        Reader("tars", other_seeds.tars, (_the_images,), ((".tar", change_tar),)),
+        Reader("arrays", other_seeds.arrays, (_the_images,), _NUMPY),
+        Reader(
+            "idx",
+            other_seeds.idx,
+            (_the_images,),
+            ((".gz", change_gzip(change_idx)), ("", change_idx)),
+        ),
+    ),
+    "tables": (
+        Reader(
+            "tables",
+            other_seeds.tables,
+            (_where, _chosen, _groups, _partition),
+            (
+                (".csv", change_table),
+                ("partition.txt", change_table),
+                ("where.txt", change_condition),
+            ),
+        ),
+    ),
+    "foreign": (
+        Reader(
+            "pickles",
+            other_seeds.pickles,
+            (_inspect, _import),
+            (
+                ("legacy.pt", change_legacy),
+                ("older.pt", change_legacy),
+                (".pt", change_zip(change_pickle)),
+                (".pkl", change_pickle),
+            ),
+        ),
+        Reader("streams", other_seeds.streams, (_inspect, _import), ((".pkl", change_pickle),)),
+        Reader("bundles", other_seeds.bundles, (_inspect, _import), ((".index", change_index),)),
+        Reader("keras", other_seeds.keras, (_inspect, _import), _HDF5),
+    ),
+}
