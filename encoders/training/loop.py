@@ -222,6 +222,7 @@ class _Saver:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
+    folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
         try:
             stack.enter_context(hold_lock(folder / LOCK, str(folder), timeout=0))

@@ -46,7 +46,8 @@ def working_folder(out: str | Path) -> Path:
 
 
 def prepare_folder(run: Run) -> Path:
-    """The working folder of a run that may start, or go on.
+    """The working folder of a run that may start, or go on; the training makes it, so that there is
+    none where its settings or images are refused.
 
     Raises:
         OutputError: its output, or a run towards it, exists, and neither ``resume`` nor ``force``
@@ -58,10 +59,8 @@ def prepare_folder(run: Run) -> Path:
         read_checkpoint(folder / CHECKPOINT)
         return folder
     refuse_existing(run.path, force=run.force)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"the folder {folder} cannot be made, for a file is there: move it away")
     begun = (folder / CHECKPOINT).exists()
     if folder.is_symlink() or (look_into(folder, MADE).ours and not begun):
         raise OutputError(

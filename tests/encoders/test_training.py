@@ -316,6 +316,13 @@ def test_a_working_folder_that_cannot_be_made_is_one_clear_line(tmp_path, images
         train_on_images(images, SETTINGS, Run(out))
 
 
+def test_settings_that_do_not_fit_leave_nothing(tmp_path, images):
+    out = tmp_path / "vae.safetensors"
+    with pytest.raises(ModelError):
+        train_on_images(images, replace(SETTINGS, config={**CONV, "widths": [0]}), Run(out))
+    assert not working_folder(out).exists()
+
+
 def test_settings_from_python_may_use_tuples(tmp_path, images):
     out = tmp_path / "vae.safetensors"
     config = {**CONV, "widths": (4, 4), "image_shape": (1, 8, 8)}
