@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import click
 
@@ -24,6 +24,14 @@ from latentmap.cli.output import note_words, say
 from latentmap.errors import LatentmapError
 from latentmap.limits import LIMITS, raised_limits
 from latentmap.printing import printable
+
+_LONGEST = 500  # Letters of a message.
+# A group without a command shows its help by an error, from click 8.2 on.
+_HELP: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
+_OUT_OF_MEMORY = (
+    "there is not enough memory for this: ask for less at a time (--batch-size, --limit), or for "
+    "smaller sizes and widths"
+)
 
 
 class _Entry(NamedTuple):
@@ -86,7 +94,7 @@ class LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         note_words(ctx, args)
-        with _printable_refusals():
+        with _readable_refusals():
             return super().parse_args(ctx, args)
 
     def resolve_command(
@@ -104,7 +112,7 @@ class LazyGroup(click.Group):
             # Pillow speaks to programmers here; what it refuses for its size is an error anyway.
             warnings.filterwarnings("ignore", r"Image size \(\d+ pixels\) exceeds limit")
             try:
-                with _printable_refusals():
+                with _readable_refusals():
                     return super().invoke(ctx)
             except (click.exceptions.Exit, click.ClickException):
                 raise
@@ -114,28 +122,31 @@ class LazyGroup(click.Group):
                 if interrupts:
                     _end(ctx)
                 if isinstance(error, LatentmapError):
-                    raise _failure(str(error)) from error
+                    raise click.ClickException(_one_line(str(error))) from error
+                if _is_out_of_memory(error):
+                    raise click.ClickException(_OUT_OF_MEMORY) from error
                 # A reader that has gone is left to click, which ends without a word.
                 if isinstance(error, OSError) and error.errno != errno.EPIPE:
                     file = f"{error.filename}: " if error.filename else ""
-                    raise _failure(
-                        f"{file}{error.strerror or error}; check the path, the permissions and the "
-                        "space on the disk"
+                    raise click.ClickException(
+                        _one_line(
+                            f"{file}{error.strerror or error}; check the path, the permissions and "
+                            "the space on the disk"
+                        )
                     ) from error
                 raise
 
 
 @contextmanager
-def _printable_refusals() -> Iterator[None]:
+def _readable_refusals() -> Iterator[None]:
     """Wrong usage quotes the words of the command line, which may be names of files."""
     try:
         yield
-    except click.UsageError as error:
-        said = error.format_message()
-        safe = "\n".join(map(printable, said.split("\n")))
-        if safe == said:
-            raise
-        raise click.UsageError(safe, error.ctx) from error
+    except _HELP:
+        raise
+    except click.ClickException as error:
+        vars(error)["message"] = _one_line(error.message)  # Final for type checkers.
+        raise
 
 
 @contextmanager
@@ -174,11 +185,23 @@ def _end(ctx: click.Context) -> NoReturn:
     ctx.exit(130)
 
 
-def _failure(message: str) -> click.ClickException:
-    """A message in one line; it may quote names out of files, which a terminal could take for
-    commands.
+def _one_line(message: str) -> str:
+    """A message in one line that can be read; it may quote names out of files, which a terminal
+    could take for commands, and values of any length.
     """
-    return click.ClickException(printable(" ".join(message.splitlines())))
+    line = printable(" ".join(map(str.strip, message.splitlines())))
+    if len(line) <= _LONGEST:
+        return line
+    return f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether there was not enough memory; what torch raises for it is no class of its own on a
+    processor.
+    """
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and "memory" in str(error) and "alloc" in str(error)
+    )
 
 
 class _LimitType(click.ParamType):  # type: ignore[type-arg, unused-ignore]

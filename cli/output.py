@@ -27,9 +27,11 @@ def note_words(context: click.Context, words: Sequence[str]) -> None:
 
 
 def command_line() -> str:
-    """The command that runs, as it is typed, for the record of what made a result."""
+    """The command that runs, as it is typed, for the record of what made a result; in one line,
+    with escapes for what is no text.
+    """
     words = click.get_current_context().meta.get(_WORDS, sys.argv[1:])
-    return shlex.join(["latentmap", *words])
+    return printable(shlex.join(["latentmap", *words]))
 
 
 def say(*lines: object, err: bool = False) -> None:

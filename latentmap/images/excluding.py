@@ -8,10 +8,10 @@ import numpy as np
 
 from latentmap.errors import ImageError
 from latentmap.files import read_regular
-from latentmap.files.limits import Allowance
 from latentmap.images.naming import match_names
 from latentmap.images.source import ImageSource
 from latentmap.images.tables import text_lines
+from latentmap.limits import Allowance
 
 _ID = 200  # Bytes of memory that an id takes until its image is found.
 

@@ -15,7 +15,7 @@ import numpy as np
 from latentmap.errors import ImageError
 from latentmap.files import read_regular, reading
 from latentmap.files.kinds import EMPTY, kind_of_bytes
-from latentmap.files.limits import Allowance
+from latentmap.limits import Allowance
 
 # Bytes of memory that a name takes until its image is found, and a column until it is chosen.
 _ROW, _COLUMN = 200, 300

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import click
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 import latentmap
@@ -63,6 +64,28 @@ def test_what_the_system_refuses_is_one_line(error, line, monkeypatch):
     result = run_raising(error, monkeypatch)
     assert result.exit_code == 1
     assert line in result.stderr and result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [ImageError("a" * 5000), click.UsageError("b\n\x1b[2J" * 900)])
+def test_a_long_message_is_cut_in_its_middle(error, monkeypatch):
+    line = run_raising(error, monkeypatch).stderr.splitlines()[-1]
+    assert line.startswith("Error: ") and " ... " in line
+    assert len(line) < 600 and line.isprintable()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB."),
+    ],
+)
+def test_too_little_memory_is_one_line_that_says_what_to_do(error, monkeypatch):
+    result = run_raising(error, monkeypatch)
+    assert result.exit_code == 1
+    assert "not enough memory for this: ask for less at a time" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_an_interruption_is_exit_code_130_and_says_how_to_go_on(monkeypatch):
