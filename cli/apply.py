@@ -12,6 +12,7 @@ import click
 from latentmap.cli.data_options import DATA_CHOICES, DataOptions, data_options
 from latentmap.cli.declaring import Command, number_option, output_option
 from latentmap.cli.image_choice import SampleOptions, sample_options
+from latentmap.cli.kinds import InputFile
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
     CoderOptions,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 @click.option(
     "--codes",
     "codes_in",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=InputFile(),
     metavar="FILE",
     help="Codes instead of images: a .npz or .h5 file of `latentmap cache export`.",
 )

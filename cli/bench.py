@@ -13,6 +13,7 @@ import click
 from latentmap.cli.bench_sets import BenchSets
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command
+from latentmap.cli.kinds import InputFile, Reference
 from latentmap.cli.lists import NameList
 from latentmap.cli.options import (
     CoderOptions,
@@ -40,10 +41,11 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("references", nargs=-1, required=True, metavar="MODEL...")
+@click.argument("references", nargs=-1, required=True, metavar="MODEL...", type=Reference())
 @click.option(
     "--set",
     "set_texts",
+    type=Reference(),
     multiple=True,
     required=True,
     metavar="IMAGES",
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
 @search_options
 @click.option(
     "--encoder",
+    type=Reference(),
     metavar="MODEL",
     help="Groups the images of a data set by their codes in this model, to find where a generator "
     "is blind, and measures coverage on these codes.",
@@ -70,11 +73,16 @@ if TYPE_CHECKING:
 @click.option(
     "--map",
     "map_path",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=InputFile(exists=True),
     metavar="MAP",
     help="Also decode codes that this map carries from --src.",
 )
-@click.option("--src", metavar="MODEL", help="For --map: the model that it comes from.")
+@click.option(
+    "--src",
+    type=Reference(),
+    metavar="MODEL",
+    help="For --map: the model that it comes from.",
+)
 @class_option
 @seed_option
 @cache_option

@@ -10,6 +10,7 @@ import click
 
 from latentmap.cli.cache_rm import number_text, rm, size_text
 from latentmap.cli.declaring import Group, output_option
+from latentmap.cli.kinds import Text
 from latentmap.cli.options import (
     cache_option,
     force_option,
@@ -74,7 +75,7 @@ def list_entries(cache: Path, as_json: bool) -> None:
 
 
 @cache.command()
-@click.argument("entry", metavar="ENTRY")
+@click.argument("entry", metavar="ENTRY", type=Text())
 @cache_option
 @json_option
 def show(entry: str, cache: Path, as_json: bool) -> None:
@@ -129,7 +130,7 @@ def verify(context: click.Context, cache: Path, as_json: bool) -> None:
 
 
 @cache.command()
-@click.argument("entry", default="", metavar="[ENTRY]")
+@click.argument("entry", required=False, metavar="[ENTRY]", type=Text())
 @output_option(
     "--out",
     "The file: .npz with the arrays ids and codes, or .h5 with both as datasets.",
@@ -138,7 +139,7 @@ def verify(context: click.Context, cache: Path, as_json: bool) -> None:
 @cache_option
 @force_option
 @json_option
-def export(entry: str, out: Path, cache: Path, force: bool, as_json: bool) -> None:
+def export(entry: str | None, out: Path, cache: Path, force: bool, as_json: bool) -> None:
     """Write the codes of one entry to one file; ENTRY says which, when there are several.
 
     \b
@@ -148,7 +149,7 @@ def export(entry: str, out: Path, cache: Path, force: bool, as_json: bool) -> No
     from latentmap.cache import Entries
     from latentmap.cli.output import print_json
 
-    codes = Entries(cache).export(out, prefix=entry, force=force)
+    codes = Entries(cache).export(out, prefix=entry or "", force=force)
     if as_json:
         space = {"fingerprint": codes.space.fingerprint, "space": codes.space.kind}
         print_json({"codes": str(out), **space, "n": len(codes), "dim": codes.space.dim})

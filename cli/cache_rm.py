@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.declaring import Command
+from latentmap.cli.kinds import Text
 from latentmap.cli.options import cache_option, json_option
 from latentmap.cli.output import say
 from latentmap.printing import printable
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("names", nargs=-1, metavar="[ENTRY]...")
+@click.argument("names", nargs=-1, metavar="[ENTRY]...", type=Text())
 @click.option(
     "--model",
+    type=Text(),
     metavar="NAME",
     help="All entries of a model: its name, or the beginning of its digest.",
 )

@@ -9,6 +9,7 @@ import click
 from latentmap.cli.compare_images import SamplesForAll, compared_images
 from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import Command, number_option
+from latentmap.cli.kinds import Reference
 from latentmap.cli.lists import NameList
 from latentmap.cli.options import (
     CoderOptions,
@@ -23,7 +24,7 @@ from latentmap.mapping.methods import METHODS
 
 
 @click.command(cls=Command)
-@click.argument("references", nargs=-1, required=True, metavar="MODEL MODEL ...")
+@click.argument("references", nargs=-1, required=True, metavar="MODEL MODEL ...", type=Reference())
 @compared_images
 @unseen_option
 @click.option(

@@ -11,6 +11,7 @@ import click
 
 from latentmap.cli.data_options import DataOptions, check_choice, data_options
 from latentmap.cli.declaring import IMAGES, option, together
+from latentmap.cli.kinds import Reference
 from latentmap.cli.options import class_option, samples_option
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def compared_images(command: Command) -> Command:
         option(
             "--sample-from",
             title=IMAGES,
+            type=Reference(),
             metavar="MODEL",
             help="For --samples: which of the models makes them.  [default: the first generator]",
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from latentmap.cli.declaring import IMAGES, number_option, option, together
+from latentmap.cli.kinds import InputFile, Reference, Text, number_of
 
 if TYPE_CHECKING:
     from latentmap.images import ImageSource
@@ -88,23 +88,26 @@ class DataOptions:
 DATA_CHOICES = tuple(field.name for field in fields(DataOptions) if field.name != "path")
 
 
-def _parse_range(
-    ctx: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[float, float] | None:
-    if value is None:
-        return None
-    try:
-        black, white = (float(part) for part in value.split(","))
-    except ValueError:
-        black = white = math.nan
-    if not (math.isfinite(black) and math.isfinite(white) and black < white):
-        raise click.BadParameter(
-            f"{value!r} is no range: give the value of black and the value of white, such as 0,4095"
+class _Range(Text):
+    """``LOW,HIGH``: the values that are black and white."""
+
+    name = "range"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float]:
+        text: str = super().convert(value, param, ctx)
+        match [number_of(part) for part in text.split(",")]:
+            case [float(black), float(white)] if black < white:
+                return black, white
+        self.fail(
+            f"{text!r} is no range: give the value of black and the value of white, such as 0,4095",
+            param,
+            ctx,
         )
-    return black, white
 
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = InputFile(exists=True)
 
 _DATA = (
     option(
@@ -132,6 +135,7 @@ _DATA = (
     ),
     option(
         "--where",
+        type=Text(),
         title=IMAGES,
         metavar="EXPRESSION",
         help='Only images with these attributes, such as "Wearing_Hat == -1 and Young == 1".',
@@ -140,7 +144,7 @@ _DATA = (
         "--range",
         "value_range",
         title=IMAGES,
-        callback=_parse_range,
+        type=_Range(),
         metavar="LOW,HIGH",
         help="The values that are black and white: 0,1 for masks, 0,4095 for 12 bits, -1,1.  "
         "[default: what the file says]",
@@ -164,6 +168,7 @@ def data_options(command: Command, *, required: bool = True) -> Command:
     path = option(
         "--data",
         "path",
+        type=Reference(),
         title=IMAGES,
         required=required,
         metavar="PATH",

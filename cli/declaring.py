@@ -17,10 +17,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from latentmap.cli.kinds import MOST, Count, OutputFile, refuse_overwriting
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -43,16 +44,17 @@ def number_option(
     *words: str,
     help: str,
     least: int = 1,
+    most: int = MOST,
     default: int | None = None,
     metavar: str = "N",
     title: str = METHOD,
     required: bool = False,
 ) -> Callable[[Decorated], Decorated]:
-    """The option of a whole number from ``least`` on; a default is shown."""
+    """The option of a whole number from ``least`` to ``most``; a default is shown."""
     return option(
         *words,
         title=title,
-        type=click.IntRange(min=least),
+        type=Count(least, most),
         default=default,
         show_default=default is not None,
         metavar=metavar,
@@ -67,8 +69,8 @@ def output_option(
     """The option of a file that a command writes: ``--out`` for what the command is for,
     ``--figure`` for a picture, ``--codes-out`` for codes.
     """
-    path = click.Path(dir_okay=False, path_type=Path)
-    return option(name, title=OUTPUT, required=required, type=path, metavar=metavar, help=help)
+    kind = OutputFile()
+    return option(name, title=OUTPUT, required=required, type=kind, metavar=metavar, help=help)
 
 
 def together(
@@ -93,7 +95,15 @@ def together(
 
 
 class Command(click.Command):
-    """A command whose help shows more than a dozen options under titles."""
+    """A command whose help shows more than a dozen options under titles, and which writes over
+    nothing that it reads.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        rest = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:
+            refuse_overwriting(ctx)
+        return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows: dict[str, list[tuple[str, str]]] = {

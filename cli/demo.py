@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from latentmap.cli.declaring import Command, number_option
+from latentmap.cli.kinds import OutputFolder
 from latentmap.cli.options import device_option, json_option, seed_option
 from latentmap.cli.output import say, say_title
 
@@ -58,7 +59,7 @@ STEPS = (
 @click.command(cls=Command)
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OutputFolder(),
     default=Path("latentmap-demo"),
     show_default=True,
     metavar="FOLDER",
@@ -74,7 +75,7 @@ STEPS = (
 )
 @click.option(
     "--cache",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OutputFolder(),
     metavar="FOLDER",
     help="The folder where codes are kept.  [default: cache, in the demo's folder]",
 )

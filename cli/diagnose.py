@@ -8,13 +8,14 @@ import click
 
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command
+from latentmap.cli.kinds import Reference
 from latentmap.cli.options import batch_size_option, device_option, json_option, precision_option
 from latentmap.cli.output import show_result
 from latentmap.cli.unseen import tell_seen, unseen_images, unseen_option
 
 
 @click.command(cls=Command)
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", type=Reference())
 @data_options
 @unseen_option
 @device_option

@@ -8,17 +8,21 @@ import click
 
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import RUNNING, Command, number_option
+from latentmap.cli.kinds import Reference
 from latentmap.cli.options import CoderOptions, coder_options, device_option, json_option
 from latentmap.cli.output import say
 
 
 @click.command(cls=Command)
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=Reference())
 @data_options
 @coder_options
 @device_option
 @number_option(
-    "--workers", title=RUNNING, help="Threads that decode images.  [default: by the processors]"
+    "--workers",
+    most=1024,
+    title=RUNNING,
+    help="Threads that decode images.  [default: by the processors]",
 )
 @json_option
 def encode(

@@ -56,6 +56,7 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --support support.h5
     """
     from latentmap.cli.output import print_json, tell_left_out, warn_skipped
+    from latentmap.files import refuse_equal
     from latentmap.relocation import fit_training, score_models
 
     request.check()
@@ -65,6 +66,7 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
     path = outputs.out or Path(f"{source.name}-to-{target.name}.safetensors")
     figure = outputs.figure or (path.with_suffix(".png") if request.alone else None)
     outputs = replace(outputs, out=path, figure=figure)
+    refuse_equal({"--out": path, "--figure": figure, "--report": outputs.report})
     outputs.check()
     found = request.open(source, target)
     training, coder = found.training, found.coder

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from latentmap.cli.declaring import number_option
-from latentmap.cli.options import NumberRange, refuse_given
+from latentmap.cli.kinds import NumberRange
+from latentmap.cli.options import refuse_given
 from latentmap.mapping.methods import METHODS
 from latentmap.mapping.options import CRITERIA, FitOptions
 

@@ -18,6 +18,7 @@ from latentmap.cli import image_choice
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import IMAGES, number_option, option
 from latentmap.cli.image_choice import SampleOptions, sample_options
+from latentmap.cli.kinds import InputFile, Reference
 from latentmap.cli.options import CoderOptions, coder_options, device_option, seed_option
 from latentmap.cli.unseen import check_unseen, unseen_images, unseen_option
 
@@ -200,14 +201,24 @@ def fit_request(command: Command, *, pairs: bool = True) -> Command:
     return decorated  # type: ignore[no-any-return]  # as in options.py
 
 
-src_option = option("--src", required=True, metavar="MODEL", help="The source: codes come from it.")
+src_option = option(
+    "--src",
+    required=True,
+    type=Reference(),
+    metavar="MODEL",
+    help="The source: codes come from it.",
+)
 dst_option = click.option(
-    "--dst", required=True, metavar="MODEL", help="The target: codes go to it."
+    "--dst",
+    required=True,
+    type=Reference(),
+    metavar="MODEL",
+    help="The target: codes go to it.",
 )
 _support_option = option(
     "--support",
     title=IMAGES,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=InputFile(),
     metavar="FILE",
     help="Fit on the images of this support set, found in the data by their contents; --limit "
     "holds for the images to score then.",

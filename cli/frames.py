@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from latentmap.cli.declaring import Group, number_option
+from latentmap.cli.kinds import InputFile, Reference
 from latentmap.cli.options import (
     batch_size_option,
     class_option,
@@ -34,12 +35,17 @@ def frames() -> None:
     "--src",
     "maker",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=InputFile(),
     metavar="MODEL",
     help="The model with the wider frame: its images are looked at.",
 )
 @click.option(
-    "--dst", "other", required=True, metavar="MODEL", help="The model that sees a part of them."
+    "--dst",
+    "other",
+    required=True,
+    type=Reference(),
+    metavar="MODEL",
+    help="The model that sees a part of them.",
 )
 @number_option(
     "-n", "--samples", "samples", least=64, default=256, help="How many images are looked at."

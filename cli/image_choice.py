@@ -11,6 +11,7 @@ import click
 
 from latentmap.cli.data_options import DataOptions, check_choice
 from latentmap.cli.declaring import IMAGES, option
+from latentmap.cli.kinds import Text
 from latentmap.cli.options import class_option, samples_option
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ def sample_options(command: Command, *, fewest: int, box: bool) -> Command:
             option(
                 "--box",
                 "box_name",
+                type=Text(),
                 title=IMAGES,
                 metavar="BOX",
                 help="For --samples: the box top,left,bottom,right (0 to 1) of the made image that "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.declaring import Command, output_option
+from latentmap.cli.kinds import InputPath
 from latentmap.cli.options import force_option, json_option, refuse_given
 from latentmap.cli.output import say
 from latentmap.cli.unsaid_options import unsaid_options
@@ -22,7 +23,7 @@ _WIDTH = 60  # Of the names of tensors, before their shapes.
 
 
 @click.command("import", cls=Command)
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=InputPath())
 @output_option("--out", "The model file to write, .safetensors.", metavar="MODEL")
 @click.option(
     "--inspect",
@@ -80,8 +81,6 @@ def import_command(
             say(*_outline(checkpoint, tensors=tensors))
         return
     refuse_existing(out, force=force)
-    if out.exists() and file.exists() and out.samefile(file):
-        raise click.UsageError("--out is the checkpoint itself: give another path")
     default = Frame()
     model, record = import_checkpoint(
         file, frame=Frame(frame or default.name, resize or default.resize), unsaid=unsaid

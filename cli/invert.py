@@ -9,6 +9,7 @@ import click
 
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command, number_option, output_option
+from latentmap.cli.kinds import Reference
 from latentmap.cli.options import (
     CoderOptions,
     batch_size_option,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("reference", metavar="MODEL")
+@click.argument("reference", metavar="MODEL", type=Reference())
 @data_options
 @unseen_option
 @click.option(

@@ -8,28 +8,37 @@ from typing import Any
 
 import click
 
+from latentmap.cli.kinds import MOST, Text
 
-# Generic in some versions of click only.
-class NumberList(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """Whole numbers from ``least`` on, as a tuple; with ``every`` the word ``all`` stands among
-    them for None.
+_LONGEST = 64  # Numbers; no picture can be halved as often, and nobody looks at more.
+
+
+class NumberList(Text):
+    """Whole numbers from ``least`` to ``most``, as a tuple; with ``every`` the word ``all`` stands
+    among them for None.
     """
 
     name = "numbers"
 
-    def __init__(self, what: str, example: str, *, least: int = 0, every: bool = False) -> None:
-        self.what, self.example, self.least, self.every = what, example, least, every
+    def __init__(
+        self, what: str, example: str, *, least: int = 0, most: int = MOST, every: bool = False
+    ) -> None:
+        self.what, self.example, self.every = what, example, every
+        self.least, self.most = least, most
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int | None, ...]:
-        if isinstance(value, tuple):
-            return value
-        parts = [part.strip() for part in value.split(",")]
+        text = super().convert(value, param, ctx)
+        if isinstance(text, tuple):  # A default.
+            return text
+        parts = [part.strip() for part in text.split(",")]
+        if len(parts) > _LONGEST:
+            self.fail(f"has {len(parts)} {self.what}: give {_LONGEST} at most", param, ctx)
         if not all(self._good(part) for part in parts):
-            least = f" from {self.least} on" if self.least else ""
             self.fail(
-                f"{value!r} is no list of {self.what}: give numbers{least}, such as {self.example}",
+                f"{text!r} is no list of {self.what}: give numbers from {self.least} to "
+                f"{self.most}, such as {self.example}",
                 param,
                 ctx,
             )
@@ -38,25 +47,30 @@ class NumberList(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     def _good(self, part: str) -> bool:
         if part == "all":
             return self.every
-        return part.isascii() and part.isdigit() and int(part) >= self.least
+        return part.isascii() and part.isdigit() and self.least <= int(part) <= self.most
 
 
-class NameList(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """Some of a few names, each once, as a tuple; the word ``all`` stands for all of them."""
+class NameList(Text):
+    """Some of a few names, each once, as a tuple; the word ``all`` stands for all of them, with
+    ``none`` that word for an empty choice.
+    """
 
     name = "names"
 
-    def __init__(self, what: str, names: Collection[str]) -> None:
-        self.what, self.names = what, tuple(names)
+    def __init__(self, what: str, names: Collection[str], *, none: bool = False) -> None:
+        self.what, self.names, self.none = what, tuple(names), none
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        if value == "all":
+        text = super().convert(value, param, ctx)
+        if isinstance(text, tuple):  # A default.
+            return text
+        if text == "all":
             return self.names
-        parts = tuple(part.strip() for part in value.split(","))
+        if text == "none" and self.none:
+            return ()
+        parts = tuple(part.strip() for part in text.split(","))
         for number, part in enumerate(parts):
             if part not in self.names:
                 close = difflib.get_close_matches(part, self.names, n=1)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import click
 
+from latentmap.cli.kinds import Text
 from latentmap.cli.output import note_words, say
 from latentmap.errors import LatentmapError
 from latentmap.limits import LIMITS, raised_limits
@@ -204,7 +205,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     )
 
 
-class _LimitType(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+class _LimitType(Text):
     """``NAME=N``: a limit for files, and the new one."""
 
     name = "NAME=N"
@@ -212,8 +213,8 @@ class _LimitType(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, int]:
-        name, _, text = str(value).partition("=")
-        # What is longer is no number of bytes, pixels or seconds, and int() takes its time for it.
+        name, _, text = str(super().convert(value, param, ctx)).partition("=")
+        # What is longer is no number of bytes, pixels or seconds.
         if name not in LIMITS or not (text.isascii() and text.isdigit() and len(text) <= 18):
             self.fail(f"must be one of {', '.join(LIMITS)}, and a number: memory=4000000000")
         if int(text) < 1:

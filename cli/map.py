@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from latentmap.cli.declaring import Group
+from latentmap.cli.kinds import InputPath, OutputFile
 from latentmap.cli.map_factors import factors
 from latentmap.cli.map_methods import curve, methods
 from latentmap.cli.map_options import map_argument
@@ -16,7 +17,7 @@ from latentmap.cli.output import say, show_result
 _out_option = click.option(
     "--out",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     metavar="MAP",
     help="The map to write.",
 )
@@ -67,8 +68,8 @@ def show(map_path: Path, as_json: bool) -> None:
 
 
 @map_group.command()
-@click.argument("first", metavar="MAP", type=click.Path(path_type=Path))
-@click.argument("then", metavar="MAP", type=click.Path(path_type=Path))
+@click.argument("first", metavar="MAP", type=InputPath())
+@click.argument("then", metavar="MAP", type=InputPath())
 @_out_option
 @json_option
 @force_option

@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from latentmap.cli.kinds import InputPath, Reference
+
 if TYPE_CHECKING:
     from latentmap.mapping import LinearMap
     from latentmap.model import Model
 
-map_argument: Callable[..., Any] = click.argument(
-    "map_path", metavar="MAP", type=click.Path(path_type=Path)
-)
+map_argument: Callable[..., Any] = click.argument("map_path", metavar="MAP", type=InputPath())
 src_override = click.option(
-    "--src", metavar="MODEL", help="The source model.  [default: as recorded in the map]"
+    "--src",
+    type=Reference(),
+    metavar="MODEL",
+    help="The source model.  [default: as recorded in the map]",
 )
 dst_override = click.option(
-    "--dst", metavar="MODEL", help="The target model.  [default: as recorded in the map]"
+    "--dst",
+    type=Reference(),
+    metavar="MODEL",
+    help="The target model.  [default: as recorded in the map]",
 )
 
 

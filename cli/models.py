@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.declaring import Group
+from latentmap.cli.kinds import InputFolder, Reference
 from latentmap.cli.normalise import normalise
 from latentmap.cli.options import json_option
 from latentmap.cli.output import say, show_result
@@ -40,7 +41,7 @@ def models(context: click.Context) -> None:
     "folder",
     default=".",
     metavar="[FOLDER]",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=InputFolder(),
 )
 @json_option
 def list_models(folder: Path, as_json: bool) -> None:
@@ -79,7 +80,7 @@ def list_models(folder: Path, as_json: bool) -> None:
 
 
 @models.command()
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", type=Reference())
 @json_option
 def show(model: str, as_json: bool) -> None:
     """Describe a model: family, spaces, image size, frame, architecture, and how it was made.

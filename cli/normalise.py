@@ -8,12 +8,13 @@ import click
 
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command, output_option
+from latentmap.cli.kinds import Reference
 from latentmap.cli.options import device_option, force_option, json_option
 from latentmap.cli.output import say, show_result
 
 
 @click.command(cls=Command)
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", type=Reference())
 @data_options
 @output_option("--out", "The model file to write.", required=True)
 @force_option

@@ -5,13 +5,12 @@
     --json --force                         how results are printed, and replaced
 
 Each carries its title in help (``latentmap.cli.declaring``). ``refuse_given`` is for options that
-have no effect beside others, ``NumberRange`` for numbers. Nothing heavy is imported here: the
-values are checked again, and used, by the library.
+have no effect beside others; the kinds of values are in ``latentmap.cli.kinds``. Nothing heavy is
+imported here: the values are checked again, and used, by the library.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,8 @@ import click
 from click.core import ParameterSource
 
 from latentmap.cli.declaring import IMAGES, OUTPUT, RUNNING, number_option, option, together
-from latentmap.cli.device import resolve_device
+from latentmap.cli.device import Device
+from latentmap.cli.kinds import Count, OutputFolder
 
 if TYPE_CHECKING:
     from latentmap.cache import Coder
@@ -55,26 +55,12 @@ def refuse_given(context: click.Context, names: Sequence[str], reason: str) -> N
         raise click.UsageError(f"{' and '.join(given)} {has} no effect {reason}: leave {them} out")
 
 
-class NumberRange(click.FloatRange):
-    """Numbers in a range, without infinity, and without nan, which no range keeps out: it is
-    neither below nor above anything.
-    """
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{number} is no finite number: give one such as 0.7", param, ctx)
-        return number
-
-
 device_option = option(
     "--device",
     title=RUNNING,
     default="auto",
     show_default=True,
-    callback=resolve_device,
+    type=Device(),
     metavar="DEVICE",
     help="Where networks run: cpu, cuda, cuda:1; auto is the GPU when there is one.",
 )
@@ -120,7 +106,7 @@ class_option = number_option(
 seed_option = option(
     "--seed",
     title=RUNNING,
-    type=click.IntRange(0, 2**63 - 1),
+    type=Count(0, 2**63 - 1),
     default=0,
     show_default=True,
     metavar="N",
@@ -129,7 +115,7 @@ seed_option = option(
 cache_option = option(
     "--cache",
     title=RUNNING,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OutputFolder(),
     metavar="FOLDER",
     default=DEFAULT_CACHE,
     show_default=True,

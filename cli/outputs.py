@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import click
-
 from latentmap.cli.declaring import OUTPUT, option, output_option
+from latentmap.cli.kinds import OutputFolder
 from latentmap.cli.options import force_option, json_option
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ Declared = Callable[[Any], Any]
 report_option = option(
     "--report",
     title=OUTPUT,
-    type=click.Path(path_type=Path),
+    type=OutputFolder(),
     metavar="FOLDER",
     help="Add the result, with its figures, to the report in this folder, or begin one; the same "
     "result made again takes its own place.",
@@ -45,8 +44,8 @@ def figure_option(help: str) -> Declared:
 
 def figures_option(help: str) -> Declared:
     """A folder for several pictures."""
-    path = click.Path(file_okay=False, path_type=Path)
-    return option("--figures", title=OUTPUT, type=path, metavar="FOLDER", help=help)
+    kind = OutputFolder()
+    return option("--figures", title=OUTPUT, type=kind, metavar="FOLDER", help=help)
 
 
 @dataclass(frozen=True)
@@ -62,22 +61,20 @@ class Outputs:
     force: bool = False
 
     def check(self, *, plot: bool = False) -> None:
-        """Refuses outputs before any work is done: that are equal, that exist and are not to be
-        replaced, or that cannot be written. A report may exist: it is added to. ``plot`` tells that
-        the figure is drawn by matplotlib.
+        """Refuses outputs before any work is done: that exist and are not to be replaced, or that
+        cannot be written. A report may exist: it is added to. ``plot`` tells that the figure is
+        drawn by matplotlib.
 
         Raises:
             OutputError: so it is.
         """
         from latentmap.codes import require_code_suffix
-        from latentmap.files import refuse_equal, refuse_existing
+        from latentmap.files import refuse_existing
         from latentmap.relocation.curves import require_plots
         from latentmap.report import require_picture_suffix
         from latentmap.report.store import require_report_folder
 
-        files = {"--out": self.out, "--figure": self.figure, "--codes-out": self.codes_out}
-        refuse_equal({**files, "--figures": self.figures, "--report": self.report})
-        for path in files.values():
+        for path in (self.out, self.figure, self.codes_out):
             if path is not None:
                 refuse_existing(path, force=self.force)
         if self.figure is not None:

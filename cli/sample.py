@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.declaring import Command
+from latentmap.cli.kinds import Reference
 from latentmap.cli.options import (
     batch_size_option,
     class_option,
@@ -30,7 +31,7 @@ _BATCH = 8
 
 
 @click.command(cls=Command)
-@click.argument("reference", metavar="MODEL")
+@click.argument("reference", metavar="MODEL", type=Reference())
 @drawing_options
 @click.option(
     "--space",

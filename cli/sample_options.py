@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.declaring import number_option, output_option, together
-from latentmap.cli.options import (
-    NumberRange,
-    seed_option,
-)
+from latentmap.cli.kinds import InputFile, NumberRange
+from latentmap.cli.options import seed_option
 from latentmap.cli.outputs import figure_option, result_outputs
 
 if TYPE_CHECKING:
@@ -61,7 +59,7 @@ drawing_options = together(
     number_option("-n", "--samples", "n", help="How many codes are drawn.  [default: 64]"),
     click.option(
         "--codes",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=InputFile(),
         metavar="FILE",
         help="Decode these codes instead of drawn ones: a .npz or .h5 file of this model's codes.",
     ),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.declaring import RUNNING, number_option, option, together
-from latentmap.cli.options import PRECISIONS, NumberRange
+from latentmap.cli.kinds import NumberRange
+from latentmap.cli.options import PRECISIONS
 
 if TYPE_CHECKING:
     from latentmap.inversion import SearchSettings

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
 from latentmap.cli.declaring import Decorated
+from latentmap.cli.kinds import Text, number_of
 
 # A test compares these with the library's own list, which cannot be imported here without torch.
 CENTERS = ("mean", "zero")
@@ -22,18 +23,21 @@ center_option = click.option(
 )
 
 
-def _parse_threshold(
-    ctx: click.Context, parameter: click.Parameter, value: str
-) -> float | Literal["auto"]:
-    if value == "auto":
-        return "auto"
-    try:
-        threshold = float(value)
-    except ValueError:
-        threshold = -1.0
-    if not 0 <= threshold < float("inf"):
-        raise click.BadParameter(f"{value!r} is no threshold: give auto, or a number from 0 on")
-    return threshold
+class _Threshold(Text):
+    """A number from 0 on, or ``auto``."""
+
+    name = "threshold"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | Literal["auto"]:
+        text: str = super().convert(value, param, ctx)
+        if text == "auto":
+            return "auto"
+        threshold = number_of(text)
+        if threshold is None or threshold < 0:
+            self.fail(f"{text!r} is no threshold: give auto, or a number from 0 on", param, ctx)
+        return threshold
 
 
 def threshold_option(help: str) -> Callable[[Decorated], Decorated]:
@@ -42,7 +46,7 @@ def threshold_option(help: str) -> Callable[[Decorated], Decorated]:
         "--threshold",
         default="auto",
         show_default=True,
-        callback=_parse_threshold,
+        type=_Threshold(),
         metavar="T|auto",
         help=help,
     )

@@ -15,6 +15,7 @@ from latentmap.cli.declaring import (
     output_option,
     together,
 )
+from latentmap.cli.kinds import InputFile, Reference
 from latentmap.cli.lists import NumberList
 from latentmap.cli.options import (
     CoderOptions,
@@ -98,12 +99,12 @@ set_options = together(
 
 
 @click.command(cls=Command)
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", type=Reference())
 @data_options
 @set_options
 @click.option(
     "--exclude",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=InputFile(exists=True),
     metavar="FILE",
     help="A text file with the ids of images to leave out, one a line.",
 )

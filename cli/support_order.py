@@ -8,6 +8,7 @@ import click
 
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command
+from latentmap.cli.kinds import Reference, Text
 from latentmap.cli.options import (
     CoderOptions,
     coder_options,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", type=Reference())
 @data_options
 @variables_option
 @center_option
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--at",
+    type=Text(),
     metavar="ID",
     help="For --figures: the image whose code the traversals start from.  [default: the mean code]",
 )

@@ -9,6 +9,7 @@ import click
 
 from latentmap.cli.data_options import DATA_CHOICES, DataOptions, data_options
 from latentmap.cli.declaring import Command, number_option
+from latentmap.cli.kinds import InputFile
 from latentmap.cli.options import refuse_given, seed_option
 from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figures_option, report_option, result_outputs
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+@click.argument("file", type=InputFile(), metavar="FILE")
 @lambda command: data_options(command, required=False)
 @number_option(
     "--sector",

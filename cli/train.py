@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from latentmap.cli.data_options import DataOptions
-from latentmap.cli.declaring import Group
+from latentmap.cli.declaring import Group, number_option
+from latentmap.cli.kinds import WIDEST
 from latentmap.cli.train_gan import gan
 from latentmap.cli.train_inversion import inversion
 from latentmap.cli.train_recipe import recipe
@@ -16,13 +17,13 @@ from latentmap.cli.train_stylegan2 import stylegan2
 from latentmap.cli.training import train_images
 from latentmap.cli.training_options import (
     RunOptions,
-    count_option,
     latent_dim_option,
-    parse_widths,
-    rate_option,
+    learning_rate_option,
+    positive_option,
     several,
     training_options,
     weight_option,
+    widths_list,
 )
 from latentmap.cli.view_options import ViewOptions
 
@@ -69,9 +70,11 @@ def _vae_options(beta: float, latent_dim: int) -> Callable[[Decorated], Decorate
     return several(
         training_options(epochs=40, batch_size=100),
         latent_dim_option(default=latent_dim),
-        rate_option("--learning-rate", default=1e-4, help="Of Adam."),
+        learning_rate_option(default=1e-4, help="Of Adam."),
         weight_option("--beta", default=beta, help="Weight of the KL divergence."),
-        rate_option("--gamma", help="Fixes the balance of the loss.  [default: follows the error]"),
+        positive_option(
+            "--gamma", help="Fixes the balance of the loss.  [default: follows the error]"
+        ),
         click.option(
             "--normalise/--no-normalise",
             default=True,
@@ -93,7 +96,7 @@ def _vae_options(beta: float, latent_dim: int) -> Callable[[Decorated], Decorate
 )
 @click.option(
     "--widths",
-    type=parse_widths,
+    type=widths_list,
     metavar="N,N,...",
     help="Width of each layer of the encoder.  [default: 128,256,512; dense 256,64,32]",
 )
@@ -126,10 +129,15 @@ def vae(
 
 @train.command("split-vae")
 @_vae_options(beta=3.0, latent_dim=150)
-@count_option(
-    "--width", default=64, help="Width of the first scale; it doubles at every further one."
+@number_option(
+    "--width",
+    most=WIDEST,
+    default=64,
+    help="Width of the first scale; it doubles at every further one.",
 )
-@count_option("--embedding", default=512, help="Width of the dense layer beside the code.")
+@number_option(
+    "--embedding", most=WIDEST, default=512, help="Width of the dense layer beside the code."
+)
 def split_vae(
     data: DataOptions,
     view: ViewOptions,

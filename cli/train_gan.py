@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.data_options import DataOptions
-from latentmap.cli.declaring import Command
+from latentmap.cli.declaring import Command, number_option
+from latentmap.cli.kinds import WIDEST
 from latentmap.cli.training import train_images
 from latentmap.cli.training_options import (
     RunOptions,
-    count_option,
     latent_dim_option,
-    parse_widths,
-    rate_option,
+    learning_rate_option,
     share_option,
     training_options,
+    widths_list,
 )
 from latentmap.cli.view_options import ViewOptions
 
@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @training_options(epochs=10, batch_size=64, smallest_batch=2)
 @latent_dim_option(default=64)
-@count_option(
-    "--base", default=128, help="Channels of the coarse grid that the generator begins with."
+@number_option(
+    "--base",
+    most=WIDEST,
+    default=128,
+    help="Channels of the coarse grid that the generator begins with.",
 )
 @click.option(
     "--widths",
-    type=parse_widths,
+    type=widths_list,
     default=(64, 32, 16),
     show_default=True,
     metavar="N,N,...",
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--discriminator-widths",
-    type=parse_widths,
+    type=widths_list,
     default=(32, 64, 128),
     show_default=True,
     metavar="N,N,...",
@@ -53,7 +56,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Normalisation in both networks; none collapses easily.",
 )
-@rate_option("--learning-rate", default=2e-4, help="Of Adam, for both networks.")
+@learning_rate_option(default=2e-4, help="Of Adam, for both networks.")
 @share_option("--momentum", default=0.5, help="Of Adam: its first beta.")
 @share_option("--dropout", default=0.2, help="Of the discriminator's last layer.")
 @share_option(

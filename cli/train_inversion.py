@@ -9,13 +9,13 @@ import click
 
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command, number_option
+from latentmap.cli.kinds import WIDEST, Reference, Text
 from latentmap.cli.options import class_option, seed_option
 from latentmap.cli.training import Told, carry_out
 from latentmap.cli.training_options import (
     RunOptions,
     batch_size_option,
-    count_option,
-    rate_option,
+    learning_rate_option,
     run_options,
     training_precision_option,
     weight_option,
@@ -34,6 +34,7 @@ SCHEDULES = ("one-cycle", "constant")
 @click.option(
     "--generator",
     required=True,
+    type=Reference(),
     metavar="MODEL",
     help="The model file of the generator; of an inverted model, the generator in it is taken.",
 )
@@ -46,6 +47,7 @@ SCHEDULES = ("one-cycle", "constant")
 @click.option(
     "--box",
     "view",
+    type=Text(),
     default="full",
     show_default=True,
     metavar="BOX",
@@ -59,8 +61,9 @@ SCHEDULES = ("one-cycle", "constant")
     show_default=True,
     help="Kind of network; plain is the published one.",
 )
-@count_option(
+@number_option(
     "--width",
+    most=WIDEST,
     help="Channels of the first layer; they double at every further one.  [default: by the "
     "architecture]",
 )
@@ -70,9 +73,8 @@ SCHEDULES = ("one-cycle", "constant")
     help="Weight of the mse of the images generated again, beside 1 for that of the codes in units "
     "of their variance.",
 )
-@count_option("--steps", default=5000, help="Optimisation steps, each with new images.")
-@rate_option(
-    "--learning-rate",
+@number_option("--steps", default=5000, help="Optimisation steps, each with new images.")
+@learning_rate_option(
     help="Of Adam; its height, where it changes.  [default: 0.002; plain 0.001]",
 )
 @click.option(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.declaring import IMAGES, Command, option
+from latentmap.cli.kinds import InputPath, Reference
 from latentmap.cli.output import say, show_result
 from latentmap.cli.training_options import RunOptions, run_options
 
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 
 @click.command("recipe", cls=Command)
-@click.argument("reference", metavar="NAME")
+@click.argument("reference", metavar="NAME", type=Reference())
 @option(
     "--data",
     title=IMAGES,
     required=True,
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="PATH",
     help="The images that the recipe names; its other files lie beside them.",
 )

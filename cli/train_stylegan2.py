@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from latentmap.cli.data_options import DataOptions
-from latentmap.cli.declaring import Command
-from latentmap.cli.options import NumberRange
+from latentmap.cli.declaring import Command, number_option
+from latentmap.cli.kinds import WIDEST, NumberRange
+from latentmap.cli.lists import NameList
 from latentmap.cli.training import train_images
 from latentmap.cli.training_options import (
     RunOptions,
-    count_option,
-    rate_option,
+    learning_rate_option,
+    positive_option,
     training_options,
     weight_option,
 )
@@ -23,27 +24,18 @@ from latentmap.cli.view_options import ViewOptions
 AUGMENTATIONS = ("flip", "translate", "scale", "color", "cutout")
 
 
-def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    if isinstance(value, tuple):  # The default, which is that of the library.
-        return value
-    names = () if value == "none" else tuple(value.split(","))
-    for name in names:
-        if name not in AUGMENTATIONS:
-            raise click.BadParameter(
-                f"{name!r} is none of {', '.join(AUGMENTATIONS)}: give some with commas, or none"
-            )
-    return names
-
-
 @click.command(cls=Command)
 @training_options(epochs=10, batch_size=16, smallest_batch=4)
-@count_option("--latent-dim", default=64, help="Variables of z, and of w.")
-@count_option("--mapping-layers", default=2, help="Layers from z to w.")
-@count_option(
-    "--width", default=16, help="Channels at the full size; they double at every halving."
+@number_option("--latent-dim", most=WIDEST, default=64, help="Variables of z, and of w.")
+@number_option("--mapping-layers", most=64, default=2, help="Layers from z to w.")
+@number_option(
+    "--width",
+    most=WIDEST,
+    default=16,
+    help="Channels at the full size; they double at every halving.",
 )
-@count_option("--max-width", default=128, help="The most channels of a layer.")
-@rate_option("--learning-rate", default=0.0025, help="Of Adam, for both networks.")
+@number_option("--max-width", most=WIDEST, default=128, help="The most channels of a layer.")
+@learning_rate_option(default=0.0025, help="Of Adam, for both networks.")
 @weight_option(
     "--r1",
     default=10.0,
@@ -65,7 +57,7 @@ def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
     help="Share of the images that mix the layers of two codes, published as 0.9; small images "
     "become diverse sooner without.",
 )
-@rate_option(
+@positive_option(
     "--average",
     default=10_000.0,
     metavar="N",
@@ -80,7 +72,7 @@ def _parse_augmentations(value: str | tuple[str, ...]) -> tuple[str, ...]:
 )
 @click.option(
     "--augmentations",
-    type=_parse_augmentations,
+    type=NameList("augmentation", AUGMENTATIONS, none=True),
     default=("translate", "scale", "color"),
     show_default=True,
     metavar="NAMES",

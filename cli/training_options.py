@@ -12,7 +12,9 @@ import click
 
 from latentmap.cli.data_options import data_options
 from latentmap.cli.declaring import OUTPUT, RUNNING, number_option, option, output_option, together
-from latentmap.cli.options import NumberRange, device_option, force_option, json_option, seed_option
+from latentmap.cli.kinds import WIDEST, NumberRange
+from latentmap.cli.lists import NumberList
+from latentmap.cli.options import device_option, force_option, json_option, seed_option
 from latentmap.cli.view_options import view_options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -47,15 +49,16 @@ training_precision_option = option(
     help="Arithmetic of the network; bfloat16 is for GPUs, and processors that have it.",
 )
 
-# Numbers of things, of which there is one at least; sizes of steps, and shares of a whole.
-count_option = functools.partial(
-    click.option, type=click.IntRange(min=1), show_default=True, metavar="N"
-)
-rate_option = functools.partial(
+# Sizes of steps, weights of parts, and shares of a whole.
+positive_option = functools.partial(
     click.option,
     type=NumberRange(min=0, min_open=True),
     show_default=True,
     metavar="NUMBER",
+)
+# Above, a step is larger than any weight.
+learning_rate_option = functools.partial(
+    positive_option, "--learning-rate", type=NumberRange(min=0, max=10, min_open=True)
 )
 weight_option = functools.partial(
     click.option, type=NumberRange(min=0), show_default=True, metavar="WEIGHT"
@@ -66,7 +69,10 @@ share_option = functools.partial(
     show_default=True,
     metavar="SHARE",
 )
-latent_dim_option = functools.partial(count_option, "--latent-dim", help="Latent variables.")
+widths_list = NumberList("widths", "256,64,32", least=1, most=WIDEST)
+latent_dim_option = functools.partial(
+    number_option, "--latent-dim", most=WIDEST, help="Latent variables."
+)
 
 
 def several(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -92,20 +98,10 @@ def training_options(
     return several(
         data_options,
         view_options,
-        count_option("--epochs", default=epochs, help="Passes over the images."),
-        count_option("--steps", help="Optimisation steps, instead of epochs."),
+        number_option("--epochs", default=epochs, help="Passes over the images."),
+        number_option("--steps", help="Optimisation steps, instead of epochs."),
         run_options,
         batch_size_option(batch_size, smallest=smallest_batch),
         training_precision_option,
         seed_option,
     )
-
-
-def parse_widths(value: str | tuple[int, ...]) -> tuple[int, ...]:
-    """Widths of layers such as ``256,64,32``."""
-    if isinstance(value, tuple):  # A default, which is that of the library.
-        return value
-    parts = value.split(",")
-    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
-        raise click.BadParameter(f"{value!r} are no widths: give whole numbers such as 256,64,32")
-    return tuple(int(part) for part in parts)

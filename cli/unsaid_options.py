@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from latentmap.cli.declaring import option, together
-from latentmap.cli.options import NumberRange
+from latentmap.cli.kinds import NumberRange
 from latentmap.encoders.checkpoints.unsaid import FUSED_SCALES, Unsaid
 
 unsaid_options = together(

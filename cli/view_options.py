@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from latentmap.cli.declaring import IMAGES, option, together
+from latentmap.cli.kinds import Text
 
 if TYPE_CHECKING:
     from latentmap.images import ImageSource, View
+
+_LONGEST_SIDE = 2**14  # Pixels: a picture of more has over three gigabytes.
 
 # A test compares these with the library's own list, which cannot be imported here without torch.
 RESIZES = (
@@ -23,20 +27,28 @@ RESIZES = (
 )
 
 
-def _parse_size(
-    ctx: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    parts = value.lower().split("x")
-    good = all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts)
-    if len(parts) > 2 or not good:
-        raise click.BadParameter(f"{value!r} is no size: give one number, or height x width: 96x64")
-    return (int(parts[0]), int(parts[-1]))
+class _Size(Text):
+    """``N`` or ``HxW``, in pixels, as height and width."""
+
+    name = "size"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        text: str = super().convert(value, param, ctx)
+        parts = text.lower().split("x")
+        good = all(re.fullmatch("0*[1-9][0-9]*", part) for part in parts)
+        if len(parts) > 2 or not good:
+            self.fail(f"{text!r} is no size: give one number, or height x width: 96x64", param, ctx)
+        height, width = int(parts[0]), int(parts[-1])
+        if max(height, width) > _LONGEST_SIDE:
+            self.fail(f"{text!r} is too large: give {_LONGEST_SIDE} pixels at most", param, ctx)
+        return height, width
 
 
 frame_option = option(
     "--frame",
+    type=Text(),
     title=IMAGES,
     metavar="FRAME",
     help="What is seen of an image: full, center (the largest square), celeba, or "
@@ -59,7 +71,7 @@ channels_option = option(
 size_option = option(
     "--size",
     title=IMAGES,
-    callback=_parse_size,
+    type=_Size(),
     metavar="N|HxW",
     help="Height and width in pixels.  [default: as the images are]",
 )

@@ -95,8 +95,7 @@ def test_a_folder_of_other_files_is_never_a_report(workdir):
 
 def test_a_file_is_no_report_folder(workdir):
     (workdir / "report").write_text("precious")
-    message = error_of(compare("--report", "report", "--force", code=1))
-    assert "report is a file, but a report is a folder: choose another path" in message
+    assert "'report' is a file" in compare("--report", "report", "--force", code=2).stderr
 
 
 def test_a_limit_holds_for_each_split(workdir):

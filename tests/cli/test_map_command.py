@@ -214,7 +214,7 @@ def test_wrong_usage_is_one_clear_line(workdir, words, code, message):
         (MAP_CURVE, ["--pairs", "many"], 2, "'many' is no list of numbers of pairs"),
         (MAP_CURVE, ["--pairs", "1"], 1, "a learning curve takes sizes from 2 to the"),
         (MAP_CURVE, ["--pairs", "8", "--figure", "c.txt"], 1, "must end as a picture does"),
-        (MAP_CURVE, ["--figure", "few.npy"], 1, "few.npy exists"),
+        (MAP_CURVE, ["--figure", "few.npy"], 1, "--data and --figure are both few.npy"),
     ],
 )
 def test_wrong_usage_of_several_maps_is_one_clear_line(workdir, command, words, code, message):

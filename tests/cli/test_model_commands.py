@@ -88,7 +88,7 @@ def test_an_output_that_exists_asks_for_force_and_a_run_can_go_on():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--widths", "16,x"], "'16,x' are no widths"),
+        (["--widths", "16,x"], "'16,x' is no list of widths"),
         (["--epochs", "0"], "0 is not in the range"),
         (["--learning-rate", "0"], "0.0 is not in the range"),
         (["--size", "8x"], "'8x' is no size"),

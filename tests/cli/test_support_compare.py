@@ -85,7 +85,7 @@ def test_limit_holds_for_both_splits(workdir):
     ("words", "message"),
     [
         (["--members", "12,many"], "is no list of numbers of images"),
-        (["--members", "1"], "give numbers from 2 on"),
+        (["--members", "1"], "give numbers from 2 to"),
         (["--strategies", "best"], "unknown strategy 'best': choose among sectors, random"),
         (["--draws", "1"], "not in the range"),
         (["--method", "all"], "is not one of"),
@@ -112,7 +112,7 @@ def test_wrong_usage(workdir, words, message):
             "2 leading variables have 4 sectors, more than the 3",
         ),
         (["--members", "1000"], "training images, not 1000"),
-        (["--figure", "few.npy"], "few.npy exists"),
+        (["--figure", "few.npy"], "--data and --figure are both few.npy"),
         (["--figure", "sets.txt"], "must end as a picture does"),
     ],
 )

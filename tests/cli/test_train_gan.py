@@ -73,8 +73,8 @@ def test_a_collapse_is_said_in_one_line(workdir):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--widths", "16,x"], "'16,x' are no widths"),
-        (["--discriminator-widths", "0"], "'0' are no widths"),
+        (["--widths", "16,x"], "'16,x' is no list of widths"),
+        (["--discriminator-widths", "0"], "'0' is no list of widths"),
         (["--batch-size", "1"], "1 is not in the range"),
         (["--momentum", "1"], "1.0 is not in the range"),
         (["--norm", "layer"], "'layer' is not one of"),

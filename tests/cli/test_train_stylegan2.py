@@ -55,7 +55,7 @@ def test_images_are_brought_to_the_size_that_is_asked_for_and_a_run_goes_on():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--augmentations", "flip,blur"], "'blur' is none of flip, translate, scale, color,"),
+        (["--augmentations", "flip,blur"], "unknown augmentation 'blur': choose among flip,"),
         (["--augment", "2"], "2.0 is not in the range"),
         (["--batch-size", "2"], "2 is not in the range"),
     ],
