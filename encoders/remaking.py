@@ -78,7 +78,7 @@ def finish(
     save_model(model, out, training=record, half=True)
     card, picture = card_paths(out, force=True)
     text = card_text(model, recipe, held_out, seconds=record["seconds"], picture=picture.name)
-    write_atomic(card, text.encode())
+    write_atomic(card, text.encode(errors="backslashreplace"))  # A recipe may have any name.
     save_figure(card_picture(model), picture)
     return Remade(model.fingerprint, record, text)
 

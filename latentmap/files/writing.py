@@ -30,9 +30,13 @@ def replace_atomic(path: str | Path) -> Iterator[Path]:
     removed first.
 
     Raises:
-        OutputError: the folder is missing, or the file cannot be written.
+        OutputError: the folder is missing, the file cannot be written, or what is there is no file.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise OutputError(
+            f"{path} is a folder, a device or a pipe, which no file replaces: choose another path"
+        )
     temporary = temporary_beside(path)
     with suppress(OSError):
         _clear(path)
@@ -134,6 +138,7 @@ def refuse_existing(path: str | Path, *, force: bool) -> None:
             written.
     """
     require_parent(path)
+    # A link to nothing is somebody's, too.
     if os.path.lexists(path) and not force:
         raise OutputError(f"{path} exists: choose another path, or add --force to replace it")
 

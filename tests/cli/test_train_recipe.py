@@ -73,6 +73,12 @@ def test_a_recipe_makes_a_model_its_card_and_a_picture(workdir):
     assert "latentmap train inversion --width 4" in result.stderr
 
 
+def test_a_recipe_may_have_any_name(workdir):
+    write("tiny\udcff")
+    run("tiny\udcff.json")
+    assert b"tiny\\udcff" in (workdir / "made.md").read_bytes()
+
+
 def test_the_figures_are_those_of_the_test_images(workdir):
     write()
     run("tiny.json")

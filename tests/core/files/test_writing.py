@@ -77,6 +77,19 @@ def test_an_output_that_exists_asks_for_force(tmp_path):
     refuse_existing(path, force=True)
     with pytest.raises(OutputError, match=r"the folder of .* does not exist: make it first"):
         refuse_existing(tmp_path / "no" / "map.safetensors", force=False)
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(OutputError, match="link exists: choose another path"):
+        refuse_existing(tmp_path / "link", force=False)
+
+
+def test_a_file_takes_the_place_of_nothing_but_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "null", "folder"):
+        with pytest.raises(OutputError, match=f"{name} is a folder, a device or a pipe, which no"):
+            write_atomic(tmp_path / name, b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "null", "pipe"]
 
 
 def test_one_path_cannot_be_two_outputs(tmp_path, monkeypatch):
