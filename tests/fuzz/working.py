@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from latentmap.files import raised_limits
+from latentmap.limits import raised_limits
 from tests.fuzz.byte_changes import change_bytes
 from tests.fuzz.cases import Case, Place, Special, write_case
 from tests.fuzz.examining import Examiner, Failure

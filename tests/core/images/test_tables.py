@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from latentmap.errors import ImageError
-from latentmap.files import raised_limits
+from latentmap.limits import raised_limits
 from latentmap.images import open_images
 from latentmap.images.attributes import select_where
 from latentmap.images.excluding import without_listed
