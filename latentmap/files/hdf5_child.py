@@ -65,6 +65,8 @@ def main() -> None:
     order = json.loads(sys.stdin.buffer.readline())
     _restrain(order["memory"])
     root = None
+    # Open until the end: a chunk of many rows is decompressed once.
+    served: dict[str, Any] = {}
     for line in sys.stdin.buffer:
         _allow_seconds(order["seconds"])
         request = json.loads(line)
@@ -72,9 +74,13 @@ def main() -> None:
         answer: dict[str, Any]
         try:
             if root is None:
-                root = _open(Part(order["descriptor"], order["start"], order["size"]))
+                part = Part(order["descriptor"], order["start"], order["size"])
+                root = _open(part, order["memory"] // 4)
             if "runs" in request:
-                rows = _rows(root, request["name"], request["runs"])
+                name = request["name"]
+                if name not in served:
+                    served[name] = _served(root, name)
+                rows = _rows(served[name], request["runs"])
                 answer = {"bytes": rows.nbytes}
             else:
                 answer = _look(root, request, order["size"])
@@ -110,13 +116,15 @@ def _restrain(memory: int) -> None:
 def _allow_seconds(seconds: int) -> None:
     """Ends this process when it computes for longer, though nobody be left to end it."""
     most = int(time.process_time()) + seconds + 1
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     with suppress(OSError, OverflowError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_CPU, (most, hard))
 
 
-def _open(part: Part) -> Any:
+def _open(part: Part, cache: int) -> Any:
+    """The root of a file, of which ``cache`` bytes are kept: a chunk may have many rows."""
     try:
-        file: Any = h5py.File(part, "r")
+        file: Any = h5py.File(part, "r", rdcc_nbytes=cache)
         return h5g.open(file.id, b"/")
     except (OSError, RuntimeError) as error:
         raise ValueError(f"it is no HDF5 file, or is cut off: {error}") from None
@@ -323,13 +331,17 @@ def _plain(value: Any) -> str | int:
     return value if isinstance(value, str) else int(value)
 
 
-def _rows(root: Any, name: str, runs: list[list[int]]) -> np.ndarray:
-    """The rows of a dataset in some runs, each from its start to before its stop."""
+def _served(root: Any, name: str) -> Any:
+    """The dataset of a name, if its rows may be read."""
     item = _resolve(root, name)
-    described = _describe(item)
-    dataset = h5py.Dataset(item)
+    _describe(item)
+    return h5py.Dataset(item)
+
+
+def _rows(dataset: Any, runs: list[list[int]]) -> np.ndarray:
+    """The rows of a dataset in some runs, each from its start to before its stop."""
     count = sum(stop - start for start, stop in runs)
-    rows = np.empty((count, *dataset.shape[1:]), described["dtype"])
+    rows = np.empty((count, *dataset.shape[1:]), dataset.dtype)
     for place, (start, stop) in _places(runs):
         dataset.read_direct(rows, np.s_[start:stop], np.s_[place : place + stop - start])
     return rows

@@ -30,6 +30,7 @@ _LONGEST_TYPE = 1_000_000  # Bytes of one value.
 _AXES = 32
 # What deflate, the best of HDF5's own filters, makes of nothing but zeros.
 _DENSEST = 1032
+_COPIES = 6
 # Of what a process is asked for at a time.
 _BLOCK = 1 << 24
 _RUNS = 256
@@ -306,7 +307,8 @@ def _stored(way: str, said: Any, size: int) -> Stored | str:
     if one.offset is None:
         row = math.prod(one.shape[1:]) * one.dtype.itemsize
         most = memory_for(size)
-        if max(row, chunk) > most:
+        # A piece is there several times: before each filter and after it, and in a cache.
+        if _COPIES * max(row, chunk) > most:
             return f"in pieces of {max(row, chunk)} bytes; {advice('memory')}"
         if one.nbytes > most + _DENSEST * min(stored, size):
             return f"said to have {one.nbytes} bytes, of which the file holds {stored} compressed"

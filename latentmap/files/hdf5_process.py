@@ -68,7 +68,7 @@ class ReadingProcess:
             deadline = time.monotonic() + self._seconds
             self._send(request)
             length = int.from_bytes(self._receive(8, deadline), "little")
-            if length > memory_for(self._size) // 2:
+            if length > memory_for(self._size) // 4:
                 raise ValueError("the process that reads it gave no answer")
             answer = json.loads(self._receive(length, deadline))
             if not isinstance(answer, dict):

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from latentmap.errors import ImageError
-from latentmap.files import open_arrays, open_regular, reading, require_regular
+from latentmap.files import open_arrays, open_regular, reading, reason_of, require_regular
 from latentmap.files.hdf5_files import Hdf5File, ServedRows, look_into_hdf5
 from latentmap.images.containers import Container, Contents, Extent, Failures
 from latentmap.images.decoding import Scratch
@@ -35,7 +35,7 @@ HDF5_ATTRIBUTES = ("format", "version")
 HDF5_TEXTS = ("record", "space")
 
 _SOME = 256
-_BLOCK = 1 << 26  # Bytes of images that are one task, where they are more than one.
+_BLOCK = 1 << 24  # Bytes of images that are one task, where they are more than one.
 _ID_BYTES = np.arange(1).astype(np.str_).itemsize
 _LISTED = 20
 _STEP = 1 << 20  # Bytes that are unpacked at a time.
@@ -265,11 +265,10 @@ def _asked_for(path: Path, name: str, file: Hdf5File) -> Hdf5File:
     try:
         return look_into_hdf5(path, name=name)
     except ValueError as error:
-        if name not in file.refused:
-            raise ImageError(
-                f"{path} has no dataset {name!r}: it has {_listed(list(file.datasets))}"
-            ) from error
-        raise
+        raise ImageError(
+            f"{path} has no dataset {printable(name)!r} that can be read ({reason_of(error)}): it "
+            f"has {_listed(list(file.datasets))}"
+        ) from error
 
 
 def digits(value_range: ValueRange | None = None) -> ArrayImages:

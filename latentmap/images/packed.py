@@ -8,7 +8,6 @@ the originals had a partition, and a JSON ``record``. Images that a model made c
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 
 from latentmap.codes import Space
 from latentmap.errors import ImageError
-from latentmap.files import reading, reason_of
+from latentmap.files import parse_json, reading, reason_of
 from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
 from latentmap.frames import Frame
 from latentmap.images.arrays import HDF5_ATTRIBUTES, HDF5_TEXTS, ArrayImages
@@ -147,7 +146,7 @@ class PackedImages(ArrayImages):
             raise ImageError(f"{path} is a pack whose images are not in one piece: pack again")
         try:
             super().__init__(self._file.map("images"), str(path))
-            self.packed = Packed.from_json(json.loads(self._file.text("record")))
+            self.packed = Packed.from_json(parse_json(self._file.text("record")))
             n, view = self._pixels.shape[0], self.packed.view
             self._require("images", (n, *view.size, view.channels), "|u1")
             self.ids = self._ids(n)
@@ -187,7 +186,7 @@ class PackedImages(ArrayImages):
         """The codes that the images were made of, and their space."""
         if "codes" not in self._file.datasets:
             return None
-        space = Space.from_json(json.loads(self._file.text("space")))
+        space = Space.from_json(parse_json(self._file.text("space")))
         self._require("codes", (n, space.dim), "<f4")
         codes = self._file.map("codes")
         if not np.isfinite(codes).all():

@@ -16,6 +16,7 @@ from latentmap.codes import pack_ids, unpack_ids
 from latentmap.errors import SupportError
 from latentmap.files import create_hdf5, file_kind, parse_json, reason_of, replace_atomic
 from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
+from latentmap.files.kinds import HDF5
 
 _FORMAT = "latentmap-support"
 _SCHEMA = 1
@@ -66,6 +67,9 @@ def write_support(path: Path, arrays: Mapping[str, np.ndarray], record: Mapping[
 def holds_support(path: Path) -> bool:
     """Whether a file is a support set, sound or damaged, and no set of images."""
     try:
+        # Cheap to tell, where images of any kind may be meant.
+        if not path.is_file() or file_kind(path) is not HDF5:
+            return False
         return _look(path).attributes.get("format") == _FORMAT
     except (OSError, ValueError):
         return False

@@ -287,7 +287,9 @@ def test_one_of_several_datasets_is_chosen_by_name(tmp_path):
     with pytest.raises(ImageError, match=r"holds faces/x, faces/y: say which, as a.h5:/NAME"):
         open_images(tmp_path / "a.h5")
     for name in ("images", "faces"):
-        with pytest.raises(ImageError, match=f"has no dataset '{name}': it has faces/x, faces/y"):
+        with pytest.raises(
+            ImageError, match=rf"has no dataset '{name}' .*: it has faces/x, faces/y"
+        ):
             open_images(f"{tmp_path}/a.h5:/{name}")
     with h5py.File(tmp_path / "a.h5", "a") as file:
         file["images"] = ROWS[:2]
@@ -302,9 +304,11 @@ def test_datasets_that_other_files_hold_are_refused(tmp_path):
         file.create_dataset("raw", ROWS.shape, "u1", external=[("b.h5", 0, ROWS.size)])
         file["inside"] = h5py.SoftLink("more/x")
         file["more/x"] = ROWS
-    with pytest.raises(ImageError, match=r"a.h5 is not .*images is a link out of the file"):
+    with pytest.raises(ImageError, match=r"no dataset 'images' .*images is a link out of the file"):
         open_images(f"{tmp_path}/a.h5:/images")
-    with pytest.raises(ImageError, match="raw is a dataset whose values other files hold"):
+    with pytest.raises(
+        ImageError, match=r"raw is a dataset whose values other files hold\): it has more/x"
+    ):
         open_images(f"{tmp_path}/a.h5:/raw")
     assert np.array_equal(open_images(f"{tmp_path}/a.h5:/inside").read(1), ROWS[1][..., None])
 
@@ -313,7 +317,7 @@ def test_what_is_no_array_in_an_hdf5_file_is_one_line(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("images", shape=None, dtype="u1")
         file.attrs["format"] = ["latentmap images", "another"]
-    with pytest.raises(ImageError, match=r"is not as it should be \(images is empty\)"):
+    with pytest.raises(ImageError, match=r"no dataset 'images' .* \(images is empty\)"):
         open_images(tmp_path / "a.h5")
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["images"] = np.zeros((3_000_000, 1, 1), np.uint8)

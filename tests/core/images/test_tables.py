@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from latentmap.errors import ImageError
-from latentmap.limits import raised_limits
 from latentmap.images import open_images
 from latentmap.images.attributes import select_where
 from latentmap.images.excluding import without_listed
 from latentmap.images.tables import parse_table
+from latentmap.limits import raised_limits
 
 
 def test_columns_are_numbers_where_all_of_them_are():

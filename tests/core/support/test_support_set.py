@@ -221,7 +221,7 @@ def _newer(file):
         (_replace("member_sectors", np.zeros(3, "<i8")), "members have another number of sectors"),
         (_replace("occupancy", np.zeros(4, "<i8")), "members of sectors are not as many as it cou"),
         (_add("unit_orthants", np.zeros(4, "<i8")), "counts of units have another shape"),
-        (_replace("record", np.frombuffer(b"[1]", "|u1")), "its record is no object"),
+        (_replace("record", np.frombuffer(b"[1]", "|u1")), "not an object"),
         (_replace("record", np.frombuffer(b"{}", "|u1")), "does not say what made its support set"),
         (
             _replace("record", np.frombuffer(b'{"settings": 3}', "|u1")),
