@@ -45,7 +45,7 @@ def zip_directory(file: BufferedReader, allowance: Allowance) -> list[ZipMember]
     start, length, shift = _place(file, file_size)
     file.seek(start)
     data = file.read(length)
-    members = []
+    members: list[ZipMember] = []
     position = 0
     while position < length:
         if length - position < _ENTRY.size or data[position : position + 4] != b"PK\x01\x02":

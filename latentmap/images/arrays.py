@@ -182,7 +182,7 @@ def _unpacked_idx(path: Path, packed: BufferedReader) -> np.ndarray:
             )
         Allowance(str(path), packed_size, ImageError).spend(size, f"{size} bytes of pixels")
         pixels = np.empty(size, np.uint8)
-        view, filled = memoryview(pixels), 0
+        view, filled = pixels.data, 0
         while filled < size and (count := file.readinto(view[filled : filled + _STEP])):
             filled += count
         _require_size(path, shape, filled + len(file.read(1)))

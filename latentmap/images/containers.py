@@ -33,7 +33,7 @@ from latentmap.images.decoding import (
 )
 from latentmap.images.formats import is_image_name, what_was_found
 from latentmap.images.naming import id_array, is_ignored
-from latentmap.images.pixel_memory import memory_of_image
+from latentmap.images.pixel_memory import ImageMemory
 from latentmap.images.values import ValueRange
 from latentmap.images.views import View
 from latentmap.limits import Allowance
@@ -131,7 +131,7 @@ class EncodedImages(Container):
     def picture(self, position: int) -> np.ndarray:
         try:
             data = self._read(position)
-            with memory_of_image(self.stored_size(position, data)):
+            with ImageMemory(self.stored_size(position, data)):
                 return decode(data, self.value_range)
         except ImageError as error:
             raise ImageError(self._unreadable(position, error)) from error
@@ -139,7 +139,7 @@ class EncodedImages(Container):
     def extent(self, position: int) -> Extent:
         try:
             data = self._read(position)
-            with memory_of_image(self.stored_size(position, data)):
+            with ImageMemory(self.stored_size(position, data)):
                 values = decode_values(data)
                 lows, highs = values.colours.min(axis=(0, 1)), values.colours.max(axis=(0, 1))
         except ImageError as error:
@@ -157,7 +157,7 @@ class EncodedImages(Container):
                 said = self._said(data)
                 digest = hashlib.sha256(said + data)
                 digests[k] = np.frombuffer(digest.digest(), np.uint8, 16)
-                with memory_of_image(self.stored_size(int(position), data)):
+                with ImageMemory(self.stored_size(int(position), data)):
                     shapes[k] = picture_shape(data)
                 head = reading_of(data)
                 if head:
@@ -189,7 +189,7 @@ class EncodedImages(Container):
         for k, position in enumerate(index):
             try:
                 data = self._read(position)
-                with memory_of_image(self.stored_size(int(position), data)):
+                with ImageMemory(self.stored_size(int(position), data)):
                     self._show(data, run, k)
             except ImageError as error:
                 failures.append((k, self._unreadable(position, error)))

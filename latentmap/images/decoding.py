@@ -337,9 +337,10 @@ def _parts(data: bytes) -> Iterator[_Picture]:
         else:
             white = _white(image)
             image.load()
-            values = (_to_values(image.crop(box), white) for box in _boxes(*image.size))
-            if image.width * image.height <= _PART:
-                values = iter([_to_values(image, white)])
+            small = image.width * image.height <= _PART
+            boxes = _boxes(*image.size)
+            cut = iter([image]) if small else (image.crop(box) for box in boxes)
+            values = (_to_values(part, white) for part in cut)
             yield _Picture(image.height, image.width, _orientation_of_loaded(image, data), values)
 
 

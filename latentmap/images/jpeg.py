@@ -15,6 +15,7 @@ from latentmap.errors import ImageError
 _MOST_SEGMENTS = 1024
 _MOST_TAGGED = 16
 _TAGGED, _NEEDLESS = 0xE1, {*range(0xE2, 0xEE), 0xEF, 0xFE}
+SMALL = 1 << 16  # Pixels.
 _MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
 _SOS, _ALONE = 0xDA, {0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -46,7 +47,9 @@ def jpeg_header(data: bytes) -> JpegHeader | None:
             precision, height, width, components = struct.unpack_from(">BHHB", data, position + 4)
             if precision != 8 or height == 0 or width == 0:
                 return None
-            kept = coefficient_bytes(data)
+            # Looking for scans costs as much as all of this; of a small picture it is no matter.
+            small = height * width <= SMALL
+            kept = 2.0 * components if small else coefficient_bytes(data)
             return JpegHeader(height, width, components, turned, kept)
         turned = turned or marker == 0xE1  # Segments of EXIF or XMP.
         if not (
@@ -77,8 +80,9 @@ def without_needless(data: bytes) -> bytes:
     Raises:
         ImageError: it has more than a picture needs.
     """
-    segments = list(itertools.islice(_segments(data), _MOST_SEGMENTS + 1))
-    if len(segments) <= _MOST_SEGMENTS:
+    if len(data) < 4 * _MOST_SEGMENTS:
+        return data
+    if sum(1 for _ in itertools.islice(_segments(data), _MOST_SEGMENTS + 1)) <= _MOST_SEGMENTS:
         return data
     parts, kept, tagged = [data[:2]], 0, 0
     for marker, start, stop in _segments(data):

@@ -8,13 +8,11 @@ from __future__ import annotations
 import re
 import struct
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from PIL import Image
 
 from latentmap.errors import ImageError
-from latentmap.images.jpeg import coefficient_bytes
+from latentmap.images.jpeg import SMALL, coefficient_bytes
 from latentmap.limits import advice, limit, memory_for
 
 # Bytes a pixel of Pillow's own, by its modes, others take 4; and of the values that are kept of
@@ -26,26 +24,31 @@ _KEPT = {"1": 1, "L": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2, "I": 4, 
 _WORKING = {"JPEG": 0, "MPO": 0, "PNG": 0, "PPM": 2, "GIF": 4, "BMP": 2, "TIFF": 0}
 _WORKING |= {"WEBP": 16, "AVIF": 24, "JPEG2000": 32}
 _OTHERS = 8
+_MOST = 48  # Of all formats and modes.
 _TILE_TAGS, _STRIP_TAG, _BITS_TAG = (322, 323), 278, 258
 _NUMBERS = {3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 16, 17, 18}  # Types of tags.
 _NUMBER = 400  # Bytes of memory that a number in a tag takes, if a strip is where it says.
 _INNER = re.compile(rb"ihdr(.{4})(.{4})", re.DOTALL | re.IGNORECASE)
 
 
+_LITTLE = 1 << 20  # Bytes: no thread waits for another for that.
 _changed = threading.Condition()
 _used = [0]  # Of all threads.
 _own = threading.local()
 
 
-@contextmanager
-def memory_of_image(stored: int) -> Iterator[None]:
+class ImageMemory:
     """What this thread decodes in the block is one image, of a file that takes ``stored`` bytes
     where it lies; its memory is given back at the end.
     """
-    _own.stored, _own.taken = stored, 0
-    try:
-        yield
-    finally:
+
+    def __init__(self, stored: int) -> None:
+        self._stored = stored
+
+    def __enter__(self) -> None:
+        _own.stored, _own.taken = self._stored, 0
+
+    def __exit__(self, *_: object) -> None:
         _give_back()
         del _own.stored, _own.taken
 
@@ -54,13 +57,13 @@ def take_memory(size: int, data: bytes) -> None:
     """Takes ``size`` bytes to decode a file, in the place of what was taken before for its image;
     waits until other threads have given back enough.
 
-    Outside of ``memory_of_image`` it is known by its ``data`` alone, and takes no turn.
+    Outside of ``ImageMemory`` it is known by its ``data`` alone, and takes no turn.
 
     Raises:
         ImageError: they are more than that file may take.
     """
     require_memory(size, getattr(_own, "stored", len(data)))
-    if not hasattr(_own, "stored"):
+    if size < _LITTLE or not hasattr(_own, "stored"):
         return
     _give_back()
     most = limit("memory")
@@ -95,6 +98,8 @@ def require_memory(size: int, stored: int) -> None:
 def decoding_memory(image: Image.Image, data: bytes, *, deep: bool) -> int:
     """Bytes that it takes to decode an opened file and to hold its values, ``deep`` in 16 bits."""
     width, height = image.size
+    if width * height <= SMALL and image.format in _WORKING and image.format != "TIFF":
+        return len(data) + width * height * _MOST
     stored = _STORED.get(image.mode, 4)
     kept = _KEPT.get(image.mode, 3) * (2 if deep else 1)
     working: float = _WORKING.get(image.format or "", _OTHERS)

@@ -95,6 +95,7 @@ class _Headers:
 def _members(file: IO[bytes], size: int, allowance: Allowance) -> Iterator[tuple[str, _Place]]:
     """The names and places of the regular files in a tar archive of ``size`` bytes."""
     headers: Any = _Headers(file, allowance)
+    archive: Any  # Its list of members has no type.
     with tarfile.open(fileobj=headers, mode="r:") as archive:
         for member in archive:
             archive.members.clear()  # Each takes a kilobyte.

@@ -17,7 +17,7 @@ from latentmap.errors import ImageError
 from latentmap.images import decoding, open_images
 from latentmap.images.decoding import decode, decode_values, picture_shape
 from latentmap.images.jpeg import coefficient_bytes
-from latentmap.images.pixel_memory import memory_of_image, take_memory
+from latentmap.images.pixel_memory import ImageMemory, take_memory
 from latentmap.limits import memory_for, raised_limits
 
 
@@ -162,15 +162,15 @@ def test_threads_share_the_limit():
     held, waited = threading.Event(), []
 
     def second():
-        with memory_of_image(0):
-            take_memory(60, b"")
+        with ImageMemory(0):
+            take_memory(60_000_000, b"")
             waited.append(held.is_set())
 
-    with raised_limits({"memory": 100}):
+    with raised_limits({"memory": 100_000_000}):
         thread = threading.Thread(target=second)
-        with memory_of_image(0):
-            take_memory(30, b"")
-            take_memory(50, b"")  # In the place of the first.
+        with ImageMemory(0):
+            take_memory(30_000_000, b"")
+            take_memory(50_000_000, b"")  # In the place of the first.
             thread.start()
             thread.join(0.05)
             assert not waited
@@ -180,7 +180,7 @@ def test_threads_share_the_limit():
 
 
 def test_an_image_by_itself_may_take_more_than_the_limit():
-    with raised_limits({"memory": 100}), memory_of_image(1000):
+    with raised_limits({"memory": 100}), ImageMemory(1000):
         take_memory(2000, b"")
         assert memory_for(1000) == 2100
         with pytest.raises(ImageError, match="too much for 1000 bytes"):
