@@ -141,12 +141,13 @@ class EncodedImages(Container):
             data = self._read(position)
             with ImageMemory(self.stored_size(position, data)):
                 values = decode_values(data)
-                lows, highs = values.colours.min(axis=(0, 1)), values.colours.max(axis=(0, 1))
+                colours = values.colours
+                low, high = float(colours.min()), float(colours.max())
+                flat = _is_flat(colours)
         except ImageError as error:
             raise ImageError(self._unreadable(position, error)) from error
         white = values.white if self.value_range is None else self.value_range.white
-        flat = bool((lows == highs).all())
-        return Extent(float(lows.min()), float(highs.max()), white, flat)
+        return Extent(low, high, white, flat)
 
     def describe(self, index: np.ndarray) -> Contents:
         digests = np.zeros((len(index), 16), np.uint8)
@@ -211,6 +212,11 @@ class EncodedImages(Container):
 
     def _unreadable(self, position: int, error: ImageError) -> str:
         return f"image {str(self.ids[position])!r} of {self.title} cannot be read: {error}"
+
+
+def _is_flat(colours: np.ndarray) -> bool:
+    """Whether all pixels are the same, without a copy of them; the first row tells of most."""
+    return all(bool((row == colours[0, 0]).all()) for row in colours)
 
 
 class _Run:
