@@ -5,8 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
+
+from latentmap.printing import encodable
 
 _KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -31,6 +35,19 @@ def read_regular(path: str | Path) -> bytes:
     """The bytes of a regular file; raises as ``open_regular`` does."""
     with open_regular(path) as file:
         return file.read()
+
+
+@contextmanager
+def named_in_utf8(path: str | Path) -> Iterator[str | Path]:
+    """A name of a regular file for a library that takes no other names: its own, or that of its
+    descriptor.
+
+    Raises:
+        OSError: as ``open_regular``.
+    """
+    with open_regular(path) as file:
+        plain = encodable(str(path)) == str(path)
+        yield path if plain else f"/dev/fd/{file.fileno()}"
 
 
 def require_regular(path: str | Path) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor, uint8
 from latentmap.errors import LatentmapError
 from latentmap.files.json_text import parse_json
 from latentmap.files.kinds import CHECKPOINTS, EMPTY, SAFETENSORS, file_kind
-from latentmap.files.opening import require_regular
+from latentmap.files.opening import named_in_utf8
 from latentmap.files.reading import reason_of
 from latentmap.files.writing import replace_atomic
 from latentmap.printing import printable
@@ -87,8 +87,7 @@ class TensorFile:
         if Path(path).is_dir():
             raise self.error(f"{path} is a folder: give the path of a {self.kind} file")
         try:
-            require_regular(path)
-            with safe_open(path, framework="pt") as file:
+            with named_in_utf8(path) as name, safe_open(name, framework="pt") as file:
                 metadata = file.metadata() or {}
                 names = file.keys() if tensors or self.sealed else ()
                 content = {name: file.get_tensor(name) for name in names}

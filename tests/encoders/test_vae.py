@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from latentmap.encoders import FAMILIES, build, load
+from latentmap.encoders.listing import list_models
 from latentmap.encoders.native import add_box, read_header, save_model
 from latentmap.errors import ModelError, OutputError
 from latentmap.files import tensor_file
@@ -119,6 +120,15 @@ def test_boxes_that_are_written_at_one_time_are_all_there(tmp_path):
         list(pool.map(lambda other: add_box(path, other, "0,0,1,1"), others))
     assert len(read_header(path).boxes) == 12
     assert [one.name for one in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_model_in_a_folder_whose_name_is_no_utf8_is_a_model(tmp_path):
+    folder = tmp_path / "bad\udcff"
+    save_one(tmp_path / "model.safetensors")
+    folder.mkdir()
+    moved = (tmp_path / "model.safetensors").rename(folder / "model\udcfe.safetensors")
+    assert load(moved).fingerprint == read_header(moved).fingerprint
+    assert [model.path for model in list_models(folder).models if model.path == moved]
 
 
 def test_a_missing_model_file_is_one_clear_line(tmp_path):
