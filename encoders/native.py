@@ -17,7 +17,7 @@ from torch import Tensor
 
 from latentmap.encoders import build, require_family
 from latentmap.errors import ImageError, ModelError
-from latentmap.files import TensorFile, hold_file, reading
+from latentmap.files import TensorFile, hold_file, reading, reason_of
 from latentmap.frames import Frame
 from latentmap.model import Model, SeenImages
 
@@ -203,4 +203,6 @@ def _parse(path: str | Path, header: dict[str, Any]) -> NativeHeader:
     except ModelError as error:
         raise ModelError(f"{path} cannot be used: {error}") from None
     except (AttributeError, KeyError, TypeError, ImageError) as error:
-        raise ModelError(f"{path} does not describe its model as it should: {error}") from None
+        raise ModelError(
+            f"{path} does not describe its model as it should: {reason_of(error)}"
+        ) from None

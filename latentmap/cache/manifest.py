@@ -156,7 +156,7 @@ class Manifest:
                 version=body["latentmap"],
             )
             sound = manifest._typed() and manifest.to_bytes() == data and manifest._covers()
-        except (KeyError, TypeError, ValueError, ImageError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, ImageError) as error:
             raise DamageError(f"{MANIFEST} is not a manifest ({reason_of(error)})") from error
         if not sound:
             raise DamageError(f"{MANIFEST} contradicts itself")

@@ -187,6 +187,10 @@ def test_a_safetensors_file_of_somebody_else_is_refused(tmp_path):
         ({"config": {**DENSE, "image_shape": [8, 8]}}, "latent_dim is one number, image_shape"),
         ({"training": "long"}, "does not describe its model as it should: the record of the tr"),
         ({"fingerprint": 7}, "the record of the training has names, the fingerprint is a text"),
+        (
+            {"frame": {"name": "a" * 9999, "resize": "pillow-box"}},
+            r"unknown frame 'a{99,250}\.\.\.$",
+        ),
         ({"frame": {"name": 3, "resize": "pillow-box"}}, "both of them texts"),
         ({"config": {**DENSE, "image_shape": [1, "8", 8]}}, "latent_dim is one number, image_sh"),
         ({"config": {**DENSE, "space": [1]}}, "the space of the codes is a text"),

@@ -475,6 +475,7 @@ def test_a_manifest_that_is_no_manifest_is_damage(tmp_path, text):
         {"frame": {"name": 7, "resize": "pillow-box"}},
         {"shards": [{"start": 0, "stop": 3, "rows": 3, "size": "9", "sha256": "", "name": "x"}]},
         {"shards": 7},
+        {"shards": [[]]},
         {"skipped": [{"position": 0, "id": 7, "message": ""}]},
         {"repairs": [7]},
         {"latentmap": None},
