@@ -11,7 +11,7 @@ from latentmap.codes.codes import Codes, Space
 from latentmap.codes.ids import unpack_ids
 from latentmap.errors import SpaceError
 from latentmap.files import file_kind, open_arrays, parse_json, reading
-from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
+from latentmap.files.hdf5_files import LETTER, Hdf5File, look_into_hdf5
 from latentmap.frames import Frame
 
 
@@ -94,7 +94,8 @@ def _ids_of(file: Hdf5File) -> np.ndarray:
     names = file.texts.get("ids")
     if not isinstance(names, list):
         return unpack_ids(file.read_texts("ids"))
-    file.require_room("ids", len(names), max(map(len, names), default=0))
+    longest = max(map(len, names), default=0)
+    file.require_room(LETTER * len(names) * longest, f"ids of up to {longest} letters")
     return np.array(names, np.str_)
 
 

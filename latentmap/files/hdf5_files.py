@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import stat
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,17 +22,20 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from latentmap.files.hdf5_process import ReadingProcess
-from latentmap.limits import advice, memory_for
+from latentmap.files.opening import open_regular
+from latentmap.limits import DEFLATE, advice, memory_for
 
 _TYPE = re.compile(r"[<>|][biufS][0-9]{1,9}")
 _LONGEST_TYPE = 1_000_000  # Bytes of one value.
 _AXES = 32
-# What deflate, the best of HDF5's own filters, makes of nothing but zeros.
-_DENSEST = 1032
+# A piece is there several times: before each filter and after it, and in a cache.
 _COPIES = 6
 # Of what a process is asked for at a time.
 _BLOCK = 1 << 24
 _RUNS = 256
+
+# Bytes that a letter takes in an array of texts, which gives each text the room of the longest.
+LETTER = 4
 
 Identity = tuple[int, int, int, int]
 
@@ -106,20 +108,17 @@ class Hdf5File:
         one = self.stored(name)
         if len(one.shape) != 1 or one.dtype.kind != "S":
             raise ValueError(f"{name} must be texts, not {one.dtype} of shape {one.shape}")
-        self.require_room(name, one.shape[0], one.dtype.itemsize)
+        self.require_room(LETTER * one.nbytes, f"the texts of {name}")
         return self.read(name)
 
-    def require_room(self, name: str, count: int, longest: int) -> None:
-        """Refuses texts that take more memory than a file of this size may: numpy gives each the
-        room of the longest, and four bytes a letter.
+    def require_room(self, size: int, what: str) -> None:
+        """Refuses ``what`` needs more bytes of memory than a file of this size may ask for.
 
         Raises:
             ValueError: that is so.
         """
-        if 4 * count * longest > memory_for(self.size):
-            raise ValueError(
-                f"{name} has a text of {longest} bytes among {count}; {advice('memory')}"
-            )
+        if size > memory_for(self.size):
+            raise ValueError(f"it needs {size} bytes of memory for {what}; {advice('memory')}")
 
     def map(self, name: str, *, writable: bool = False) -> np.memmap[Any, Any]:
         """The values of a dataset that lies in one piece, mapped into memory, where they may be
@@ -145,8 +144,7 @@ class Hdf5File:
         """
         one = self.stored(name)
         if one.offset is None:
-            if one.nbytes > memory_for(self.size):
-                raise ValueError(f"{name} takes {one.nbytes} bytes of memory; {advice('memory')}")
+            self.require_room(one.nbytes, name)
             if not one.shape:
                 raise ValueError(f"{name} is a single value")
             return ServedRows(self, one)[:]
@@ -307,10 +305,9 @@ def _stored(way: str, said: Any, size: int) -> Stored | str:
     if one.offset is None:
         row = math.prod(one.shape[1:]) * one.dtype.itemsize
         most = memory_for(size)
-        # A piece is there several times: before each filter and after it, and in a cache.
         if _COPIES * max(row, chunk) > most:
             return f"in pieces of {max(row, chunk)} bytes; {advice('memory')}"
-        if one.nbytes > most + _DENSEST * min(stored, size):
+        if one.nbytes > most + DEFLATE * min(stored, size):
             return f"said to have {one.nbytes} bytes, of which the file holds {stored} compressed"
     return one
 
@@ -338,11 +335,8 @@ def _identity(file: IO[bytes]) -> Identity:
 
 @contextmanager
 def _opened(path: Path, identity: Identity | None = None) -> Iterator[IO[bytes]]:
-    """A regular file, which must be the one of an identity, if there is one."""
-    # A FIFO would be waited for.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("it is no regular file")
+    """A file, which must be the one of an identity, if there is one."""
+    with open_regular(path) as file:
         if identity is not None and _identity(file) != identity:
             raise ValueError("it was written to since it was opened")
         yield file

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from latentmap.files.opening import read_regular
-from latentmap.limits import advice, limit
+from latentmap.limits import advice, memory_for
 
 _DEEPEST = 64  # Reports, the deepest of our files, need a third.
 _VALUE = 150  # Bytes that Python takes for a small value and its place; `{},` is three in a file.
@@ -35,7 +35,7 @@ def parse_json(text: bytes | str) -> dict[str, Any]:
     # Letters beyond ASCII may make four bytes of every other, in the text and in what is read.
     letters = len(data) * (2 if data.isascii() else 8)
     values = sum(map(data.count, (b",", b"[", b"{")))
-    if letters + _VALUE * values > 2 * len(data) + limit("memory"):
+    if letters + _VALUE * values > memory_for(len(data)):
         raise ValueError(f"it takes too much memory; {advice('memory')}")
     try:
         found = json.loads(data.decode(), object_pairs_hook=_named_once)

@@ -33,8 +33,7 @@ class ArchiveImages(EncodedImages, Generic[Member]):
     """The image files of an archive, of which ``found`` are the names and what each is.
 
     ``descriptor`` is an open file that is closed with this. The ids take of the ``allowance`` of
-    the archive. Members are read with ``pread``, which
-    threads and forked processes may share.
+    the archive. Members are read with ``pread``, which threads and forked processes may share.
     """
 
     def __init__(
@@ -88,7 +87,7 @@ class ZipImages(ArchiveImages[ZipMember]):
         what = "is no zip archive, or is cut off"
         with reading(path, ImageError, "get it again", what=what), open_regular(path) as file:
             found = zip_directory(file, allowance)
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = os.dup(file.fileno())
         files = ((one.name, one) for one in found if not one.name.endswith("/"))
         super().__init__(path, files, descriptor, value_range, allowance)
 

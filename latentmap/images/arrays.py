@@ -26,8 +26,7 @@ from latentmap.images.naming import index_ids
 from latentmap.images.shapes import channels_first
 from latentmap.images.values import ValueRange, advice, eight_bits, own_range
 from latentmap.images.views import View
-from latentmap.limits import DEFLATE, Allowance, memory_for
-from latentmap.limits import advice as raise_limit
+from latentmap.limits import DEFLATE, Allowance
 from latentmap.printing import printable
 
 # What the look into an HDF5 file tells besides its datasets: by these a pack is known.
@@ -253,8 +252,8 @@ def open_hdf5(path: Path, name: str | None, value_range: ValueRange | None = Non
             file = _asked_for(path, name, file)
         stored = file.stored(name)
         # A row may be of one byte, and its id is of more.
-        if stored.shape and stored.shape[0] * _ID_BYTES > memory_for(file.size):
-            raise ValueError(f"{name} has {stored.shape[0]} rows; {raise_limit('memory')}")
+        rows = stored.shape[0] if stored.shape else 0
+        file.require_room(_ID_BYTES * rows, f"the ids of {rows} rows")
         one_piece = stored.offset is not None and stored.nbytes > 0
         pixels: Pixels = file.map(name) if one_piece else ServedRows(file, stored)
     return ArrayImages(pixels, f"{path}:/{name}", value_range)
