@@ -24,9 +24,8 @@ from latentmap.cli.kinds import Text
 from latentmap.cli.output import note_words, say
 from latentmap.errors import LatentmapError
 from latentmap.limits import LIMITS, raised_limits
-from latentmap.printing import printable
+from latentmap.printing import one_line
 
-_LONGEST = 500  # Letters of a message.
 # A group without a command shows its help by an error, from click 8.2 on.
 _HELP: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 _OUT_OF_MEMORY = (
@@ -123,14 +122,14 @@ class LazyGroup(click.Group):
                 if interrupts:
                     _end(ctx)
                 if isinstance(error, LatentmapError):
-                    raise click.ClickException(_one_line(str(error))) from error
+                    raise click.ClickException(str(error)) from error
                 if _is_out_of_memory(error):
                     raise click.ClickException(_OUT_OF_MEMORY) from error
                 # A reader that has gone is left to click, which ends without a word.
                 if isinstance(error, OSError) and error.errno != errno.EPIPE:
                     file = f"{error.filename}: " if error.filename else ""
                     raise click.ClickException(
-                        _one_line(
+                        one_line(
                             f"{file}{error.strerror or error}; check the path, the permissions and "
                             "the space on the disk"
                         )
@@ -146,7 +145,7 @@ def _readable_refusals() -> Iterator[None]:
     except _HELP:
         raise
     except click.ClickException as error:
-        vars(error)["message"] = _one_line(error.message)  # Final for type checkers.
+        vars(error)["message"] = one_line(error.message)  # Final for type checkers.
         raise
 
 
@@ -184,16 +183,6 @@ def _end(ctx: click.Context) -> NoReturn:
         err=True,
     )
     ctx.exit(130)
-
-
-def _one_line(message: str) -> str:
-    """A message in one line that can be read; it may quote names out of files, which a terminal
-    could take for commands, and values of any length.
-    """
-    line = printable(" ".join(map(str.strip, message.splitlines())))
-    if len(line) <= _LONGEST:
-        return line
-    return f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 
 
 def _is_out_of_memory(error: Exception) -> bool:

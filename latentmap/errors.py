@@ -11,13 +11,18 @@
     ├── CacheError    (OSError)     a cache that is damaged, busy or cannot be written
     └── OutputError   (OSError)     an output that exists or cannot be written
 
-Every message says what was expected, what came, and what to do. The command line prints it as one
-line.
+Every message says what was expected, what came, and what to do, in one line that a terminal can
+take, whatever it quotes.
 """
+
+from latentmap.printing import one_line
 
 
 class LatentmapError(Exception):
     """The root of the tree: anything that latentmap refuses."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class ImageError(LatentmapError, ValueError):

@@ -9,6 +9,7 @@ _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LONGEST = 500  # Letters of a message.
 
 
 def printable(text: str) -> str:
@@ -24,6 +25,16 @@ def printable(text: str) -> str:
     if not text.isprintable():
         text = "".join(part if part.isprintable() else _escaped(part) for part in text)
     return _UNSEEN.sub(lambda found: _escaped(found[0]), text)
+
+
+def one_line(message: str) -> str:
+    """A message as one line that can be read: it may quote texts of somebody else's files, of any
+    length; of what is too long for a line the beginning and the end are there.
+    """
+    line = printable(" ".join(map(str.strip, message.splitlines())))
+    if len(line) <= _LONGEST:
+        return line
+    return f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 
 
 def encodable(text: str) -> str:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 _FORMAT = "latentmap-cache-entry"
 _SCHEMA = 1
-_LONGEST = 9  # Digits of another version that a message quotes.
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,8 @@ class Manifest:
         version = body.get("schema_version")
         if body.get("format") == _FORMAT and type(version) is int and version != _SCHEMA:
             raise CacheError(
-                f"its format is version {str(version)[:_LONGEST]} and this latentmap reads version "
-                f"{_SCHEMA}: update latentmap"
+                f"its format is version {version} and this latentmap reads version {_SCHEMA}: "
+                "update latentmap"
             )
         try:
             manifest = cls(

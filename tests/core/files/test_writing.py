@@ -23,7 +23,7 @@ def test_an_error_leaves_the_old_file_and_no_other(tmp_path, error):
     path.write_bytes(b"old")
     with pytest.raises(error), replace_atomic(path) as temporary:
         temporary.write_bytes(b"half")
-        raise error
+        raise error("half way")
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
 
