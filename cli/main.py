@@ -12,7 +12,6 @@ import errno
 import importlib
 import signal
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -108,9 +107,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        with _noting_interrupts() as interrupts, warnings.catch_warnings():
-            # Pillow speaks to programmers here; what it refuses for its size is an error anyway.
-            warnings.filterwarnings("ignore", r"Image size \(\d+ pixels\) exceeds limit")
+        with _noting_interrupts() as interrupts:
             try:
                 with _readable_refusals():
                     return super().invoke(ctx)

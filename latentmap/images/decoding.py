@@ -30,6 +30,7 @@ from latentmap.images.pixel_memory import (
     take_memory,
 )
 from latentmap.images.pnm import pnm_head, pnm_values
+from latentmap.images.remarks import without_remarks
 from latentmap.images.values import ValueRange, eight_bits
 
 try:
@@ -37,7 +38,6 @@ try:
 except ImportError:
     simplejpeg = None
 
-_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _ORIENTATION = 0x0112
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -203,7 +203,7 @@ def decode_plain_jpeg(data: bytes, pixels: np.ndarray) -> bool:
 def _opened(data: bytes) -> Iterator[Image.Image]:
     """The file opened by Pillow; what goes wrong inside is an ImageError that says what it was."""
     try:
-        with _identified(data) as image:
+        with without_remarks(), _identified(data) as image:
             yield image
     except ImageError:
         raise
@@ -213,7 +213,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
             raise ImageError(f"it is {kind.what}: {kind.advice}") from error
         kinds = ", ".join(FORMATS)
         raise ImageError(f"no image that can be read ({kinds} and rarer ones)") from error
-    except _BOMBS as error:
+    except Image.DecompressionBombError as error:
         # Pillow refuses at twice the limit at which it warns; its message has the right one.
         said = str(error).partition(",")[0]
         raise ImageError(
