@@ -6,6 +6,7 @@ import ast
 import difflib
 import operator
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -49,7 +50,10 @@ def select_where(expression: str, columns: Mapping[str, np.ndarray]) -> np.ndarr
 
     text = _STRING_OR_WORD.sub(stand_in, expression.strip())
     try:
-        tree = ast.parse(text, mode="eval")
+        with warnings.catch_warnings():
+            # Python warns whoever writes a program: of ``1and``, and of backslashes in text.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ImageError(f"{expression!r} cannot be read as a condition: use {_ALLOWED}") from error
     named = {**columns, **{name: columns[word] for name, word in stand_ins.items()}}
