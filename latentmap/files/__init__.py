@@ -8,11 +8,11 @@ from latentmap.files.kinds import file_kind as file_kind
 from latentmap.files.locks import Notify as Notify
 from latentmap.files.locks import hold_file as hold_file
 from latentmap.files.locks import hold_lock as hold_lock
+from latentmap.files.numpy_arrays import map_array as map_array
 from latentmap.files.numpy_arrays import open_arrays as open_arrays
 from latentmap.files.opening import named_in_utf8 as named_in_utf8
 from latentmap.files.opening import open_regular as open_regular
 from latentmap.files.opening import read_regular as read_regular
-from latentmap.files.opening import require_regular as require_regular
 from latentmap.files.ownership import Found as Found
 from latentmap.files.ownership import folders_in as folders_in
 from latentmap.files.ownership import look_into as look_into

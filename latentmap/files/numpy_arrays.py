@@ -1,4 +1,6 @@
-"""The arrays of an ``.npz`` file, each read when it is asked for, and no larger than it may be."""
+"""The arrays of ``.npz`` and ``.npy`` files: each read when it is asked for, and no larger than it
+may be, or mapped.
+"""
 
 from __future__ import annotations
 
@@ -50,4 +52,17 @@ def _read(
     allowance.spend(copies * member.file_size, f"the array {member.filename}")
     with archive.open(member) as content:
         array: np.ndarray = np.lib.format.read_array(content, allow_pickle=False)
+        return array
+
+
+def map_array(path: Path) -> np.ndarray:
+    """The array in a ``.npy`` file, mapped into memory; raises whatever numpy does."""
+    with open_regular(path) as file:
+        version = np.lib.format.read_magic(file)
+        length = int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
+        # numpy makes room for all that before it reads.
+        if length > path.stat().st_size:
+            raise ValueError(f"it has no header of {length} bytes")
+    with np.errstate(over="raise"):  # A shape may be larger than any number.
+        array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
         return array

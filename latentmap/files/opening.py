@@ -27,7 +27,7 @@ def open_regular(path: str | Path) -> BufferedReader:
         OSError: there is none, it cannot be read, or it is no regular file.
     """
     # Looked at before it is opened: opening a pipe waits, and opening a device may do something.
-    require_regular(path)
+    _require_regular(path)
     return Path(path).open("rb")
 
 
@@ -50,7 +50,7 @@ def named_in_utf8(path: str | Path) -> Iterator[str | Path]:
         yield path if plain else f"/dev/fd/{file.fileno()}"
 
 
-def require_regular(path: str | Path) -> None:
+def _require_regular(path: str | Path) -> None:
     """Refuses what is no regular file, before another library opens it.
 
     Raises:

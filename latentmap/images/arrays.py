@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from latentmap.errors import ImageError
-from latentmap.files import open_arrays, open_regular, reading, reason_of, require_regular
+from latentmap.files import map_array, open_arrays, open_regular, reading, reason_of
 from latentmap.files.hdf5_files import Hdf5File, ServedRows, look_into_hdf5
 from latentmap.images.containers import Container, Contents, Extent, Failures
 from latentmap.images.decoding import Scratch
@@ -226,9 +226,7 @@ def open_numpy(path: Path, key: str | None, value_range: ValueRange | None = Non
     what = "cannot be read as an array of numbers"
     with reading(path, ImageError, "give a whole file of numbers", what=what):
         if path.suffix.lower() == ".npy":
-            require_regular(path)
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-            return ArrayImages(array, str(path), value_range)
+            return ArrayImages(map_array(path), str(path), value_range)
         with open_arrays(path, ImageError) as arrays:
             name = key or _only_name(path, list(arrays))
             if name not in arrays:

@@ -179,6 +179,7 @@ def npy(header, body=b""):
 SHAPES = {
     "larger than the file": "(1000000,1000,1000)",
     "beyond all numbers": f"({10**30},28,28)",
+    "beyond all together": f"({2**40},{2**40},28)",
     "negative": "(-5,28,28)",
     "no numbers": "(True,'x')",
     "nested": "(" * 9000,
@@ -203,6 +204,8 @@ def test_an_array_that_lies_is_refused(tmp_path, suffix, shape):
 
 def test_a_header_that_claims_any_length_or_a_type_of_objects_is_refused(tmp_path):
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\2\0" + struct.pack("<I", 2**32 - 1) + b" " * 99)
+    with pytest.raises(ImageError, match="no header of 4294967295 bytes"):
+        open_images(tmp_path / "a.npy")
     np.savez(tmp_path / "b.npz", images=np.array([{}, 1], object))
     for name in ("a.npy", "b.npz"):
         with pytest.raises(ImageError, match="cannot be read as an array of numbers"):
