@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from latentmap.encoders.bundled import FOLDER
 from latentmap.errors import ModelError
-from latentmap.files import read_json
+from latentmap.files import read_json, reading
 from latentmap.images import SPLITS, ImageSource, Split, open_images
 
 # What a step may be: the trainings of `latentmap train`.
@@ -88,7 +88,10 @@ def read_recipe(reference: str | Path) -> Recipe:
     """
     known = bundled_recipes()
     path = known.get(str(reference), Path(reference))
-    try:
+    choices = f"give a file, or one of {', '.join(known)}"
+    if not path.exists():
+        raise ModelError(f"there is no recipe {str(reference)!r}: {choices}")
+    with reading(path, ModelError, choices, what="is no recipe as it should be"):
         said = read_json(path)
         if not isinstance(said["steps"], list):
             raise TypeError("steps must be a list of command lines")
@@ -97,12 +100,6 @@ def read_recipe(reference: str | Path) -> Recipe:
         recipe = Recipe(name=path.stem, **said)
         _check(recipe)
         return recipe
-    except OSError:
-        raise ModelError(
-            f"there is no recipe {str(reference)!r}: give a file, or one of {', '.join(known)}"
-        ) from None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path} is no recipe as it should be: {error}") from None
 
 
 def _check(recipe: Recipe) -> None:

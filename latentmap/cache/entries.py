@@ -19,10 +19,11 @@ from latentmap.cache.shards import (
     ShardRecord,
     ShardRows,
     check_shard,
+    open_own,
     open_shard,
 )
 from latentmap.codes import Codes, unpack_ids
-from latentmap.files import folders_in, read_regular
+from latentmap.files import folders_in
 
 Known = set[tuple[Identity, str]]
 MARKER = ".latentmap-cache"
@@ -62,11 +63,10 @@ def load_manifest(folder: Path) -> Manifest | None:
         CacheError: it was written by a newer version of latentmap.
     """
     try:
-        data = read_regular(folder / MANIFEST)
+        with open_own(folder / MANIFEST) as file:
+            data = file.read()
     except FileNotFoundError:
         return None
-    except IsADirectoryError:
-        raise DamageError(f"{MANIFEST} is a folder") from None
     manifest = Manifest.from_bytes(data)
     if manifest.key.id != folder.name:
         raise DamageError(f"{MANIFEST} is the one of entry {manifest.key.id}")

@@ -7,6 +7,7 @@ times faster for random rows, and h5py's global lock is not in the way of thread
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import mmap
@@ -27,6 +28,8 @@ from latentmap.files import open_regular, reason_of
 
 _FORMAT = "latentmap-shard"
 _SCHEMA = 1
+# A folder; a pipe or a device.
+_NO_FILE = (errno.EISDIR, errno.EINVAL)
 _DATASETS = ("codes", "ids", "digests", "positions")
 
 
@@ -105,7 +108,11 @@ def check_shard(
     Raises:
         DamageError: they differ, or the shard is missing.
     """
-    with _opened(path) as file:
+    try:
+        opened = open_own(path)
+    except FileNotFoundError:
+        raise DamageError(f"{path.name} is missing") from None
+    with opened as file:
         identity = _identity(file)
         if identity[1] != record.size:
             raise DamageError(f"{record.name} has {identity[1]} bytes instead of {record.size}")
@@ -154,7 +161,7 @@ class Shard:
     @contextmanager
     def _reopened(self) -> Iterator[BufferedReader]:
         try:
-            with self.path.open("rb") as file:
+            with open_own(self.path) as file:
                 if _identity(file) != self.identity:
                     raise CacheError("it was changed since it was opened: open the cache again")
                 yield file
@@ -282,13 +289,16 @@ def _identity(file: BufferedReader) -> Identity:
     return (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[BufferedReader]:
+def open_own(path: Path) -> BufferedReader:
+    """A file of an entry, open for reading its bytes.
+
+    Raises:
+        DamageError: something else stands in its place.
+        OSError: it is not there, or cannot be read.
+    """
     try:
-        file = open_regular(path)
-    except FileNotFoundError:
-        raise DamageError(f"{path.name} is missing") from None
-    except IsADirectoryError:
-        raise DamageError(f"{path.name} is a folder") from None
-    with file:
-        yield file
+        return open_regular(path)
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+        raise DamageError(f"{path.name} is no file ({error.strerror})") from None

@@ -1,6 +1,7 @@
 """latentmap train recipe, run as a user runs it."""
 
 import json
+import os
 import shlex
 from pathlib import Path
 
@@ -175,6 +176,12 @@ def test_an_unknown_recipe_names_the_known_ones(workdir):
     assert "there is no recipe 'nix': give a file, or one of gan, mnist-gan" in refused
 
 
+def test_a_pipe_in_the_place_of_a_recipe_is_named_as_one(tmp_path):
+    os.mkfifo(tmp_path / "tiny.json")
+    with pytest.raises(ModelError, match=r"cannot be read: it is a pipe, .*; give a file, or one"):
+        read_recipe(tmp_path / "tiny.json")
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -194,7 +201,7 @@ def test_an_unknown_recipe_names_the_known_ones(workdir):
 )
 def test_a_file_that_is_no_recipe_is_refused(changes, reason, workdir):
     write(**changes)
-    with pytest.raises(ModelError, match=rf"tiny.json is no recipe as it should be: .*{reason}"):
+    with pytest.raises(ModelError, match=rf"tiny.json is no recipe as it should be \(.*{reason}"):
         read_recipe("tiny.json")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -325,6 +326,22 @@ def test_what_is_not_ours_is_neither_removed_nor_in_the_way(tmp_path):
     }
     assert thesis.read_text() == (folder / "notes.txt").read_text() == "precious"
     assert (folder / f"{shard.name}.moved-1" / "diary.md").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "shard-000000000-000000008.h5"])
+def test_a_pipe_in_the_place_of_a_file_is_damage_that_heals(tmp_path, name):
+    images, cache = Images(20), small_shards(tmp_path)
+    images.fill(cache)
+    place = shards_of(cache)[0].with_name(name)
+    place.unlink()
+    os.mkfifo(place)
+    (problem,) = cache.entries.verify()
+    assert f"{name} is no file (it is a pipe" in problem
+    with images.writer(cache) as writer:
+        images.encode(writer)
+        images.check(writer.finish())
+    assert cache.entries.verify() == []
+    assert place.with_name(f"{name}.moved-1").is_fifo()
 
 
 def flip(path: Path, bit: int) -> None:
