@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from latentmap.encoders.checkpoints.budget import Budget
 from latentmap.encoders.checkpoints.foreign import WALK, ForeignFile
 from latentmap.encoders.checkpoints.values import TensorView
 from latentmap.errors import CheckpointError
-from latentmap.files import named_in_utf8, parse_json
+from latentmap.files import open_tensors, parse_json
 
 # By the format's own names; what is not here (8-bit floats, ...) is shown, but not read.
 _TYPES = {
@@ -34,10 +34,10 @@ def open_safetensors(path: Path) -> tuple[ForeignFile, str | None]:
     is (``model``, ``map``), None for another program's.
 
     Raises:
-        CheckpointError: it is cut off or damaged.
+        CheckpointError: it is cut off or damaged, or its header takes more memory than it may.
     """
     try:
-        with named_in_utf8(path) as named, safe_open(named, framework="pt") as file:
+        with open_tensors(path, CheckpointError) as file:
             metadata = file.metadata() or {}
             tensors = {}
             for name in file.keys():  # It is no dictionary.
@@ -73,7 +73,7 @@ def _view(path: Path, name: str, shape: tuple[int, ...], kind: str) -> TensorVie
         if kind not in _TYPES:
             raise CheckpointError(f"it holds numbers of the type {kind}, which is not supported")
         try:
-            with named_in_utf8(path) as named, safe_open(named, framework="pt") as file:
+            with open_tensors(path, CheckpointError) as file:
                 tensor: Tensor = file.get_tensor(name)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"it cannot be read any more ({error})") from None

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from latentmap.codes.codes import Codes, Space
-from latentmap.codes.ids import unpack_ids
+from latentmap.codes.ids import pack_ids, unpack_ids
 from latentmap.errors import SpaceError
 from latentmap.files import file_kind, open_arrays, parse_json, reading
 from latentmap.files.hdf5_files import LETTER, Hdf5File, look_into_hdf5
@@ -82,6 +82,7 @@ def _read_npz(path: Path) -> _Content:
         provenance = str(arrays["provenance"]()) if "provenance" in arrays else "{}"
         # Bytes become letters of four bytes each, other numbers float32.
         ids = arrays["ids"](copies=5).astype(np.str_)
+        pack_ids(ids)  # Of letters that no encoding has, no file could be written.
         return _Content(ids, _as_float32(arrays["codes"](copies=2)), provenance)
 
 

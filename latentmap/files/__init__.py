@@ -10,7 +10,6 @@ from latentmap.files.locks import hold_file as hold_file
 from latentmap.files.locks import hold_lock as hold_lock
 from latentmap.files.numpy_arrays import map_array as map_array
 from latentmap.files.numpy_arrays import open_arrays as open_arrays
-from latentmap.files.opening import named_in_utf8 as named_in_utf8
 from latentmap.files.opening import open_regular as open_regular
 from latentmap.files.opening import read_regular as read_regular
 from latentmap.files.ownership import Found as Found
@@ -19,6 +18,7 @@ from latentmap.files.ownership import look_into as look_into
 from latentmap.files.reading import reading as reading
 from latentmap.files.reading import reason_of as reason_of
 from latentmap.files.tensor_file import TensorFile as TensorFile
+from latentmap.files.tensor_headers import open_tensors as open_tensors
 from latentmap.files.writing import TEMPORARY as TEMPORARY
 from latentmap.files.writing import fsync_folder as fsync_folder
 from latentmap.files.writing import refuse_equal as refuse_equal

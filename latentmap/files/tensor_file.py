@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, uint8
 
 from latentmap.errors import LatentmapError
 from latentmap.files.json_text import parse_json
 from latentmap.files.kinds import CHECKPOINTS, EMPTY, SAFETENSORS, file_kind
-from latentmap.files.opening import named_in_utf8
 from latentmap.files.reading import reason_of
+from latentmap.files.tensor_headers import open_tensors
 from latentmap.files.writing import replace_atomic
 from latentmap.printing import printable
 
@@ -87,10 +87,12 @@ class TensorFile:
         if Path(path).is_dir():
             raise self.error(f"{path} is a folder: give the path of a {self.kind} file")
         try:
-            with named_in_utf8(path) as name, safe_open(name, framework="pt") as file:
+            with open_tensors(path, self.error) as file:
                 metadata = file.metadata() or {}
                 names = file.keys() if tensors or self.sealed else ()
                 content = {name: file.get_tensor(name) for name in names}
+        except self.error:
+            raise
         except FileNotFoundError:
             raise self.error(f"there is no {self.kind} file {path}: {self.advice}") from None
         except OSError as error:

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from latentmap.codes import Codes
+from latentmap.codes import Codes, pack_ids
 from latentmap.errors import ImageError, OutputError
 from latentmap.files import (
     TEMPORARY,
@@ -256,7 +256,7 @@ def _join(
     with replace_atomic(path) as temporary, new_pack(temporary, packed, len(ids)) as (file, disk):
         file["space"] = json.dumps(asdict(model.space))
         file["codes"] = vectors
-        file["ids"] = np.char.encode(ids, "utf-8")
+        file["ids"] = pack_ids(ids)
         digests = np.empty((len(ids), 16), np.uint8)
         start = 0
         for part in parts:

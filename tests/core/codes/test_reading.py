@@ -186,6 +186,18 @@ def test_ids_that_are_no_text_come_back_as_they_were(tmp_path):
     assert read_codes(tmp_path / "c.h5", space=SPACE).ids.tolist() == names
 
 
+def test_ids_that_no_encoding_has_are_refused(tmp_path):
+    np.savez(tmp_path / "c.npz", ids=np.array([*IDS[:3], "\ud800"]), codes=VECTORS)
+    with pytest.raises(SpaceError, match="surrogates not allowed"):
+        read_codes(tmp_path / "c.npz", space=SPACE)
+
+
+def test_rows_of_nothing_are_refused(tmp_path):
+    np.savez(tmp_path / "c.npz", ids=IDS, codes=np.zeros((10**9, 0), np.float32))
+    with pytest.raises(SpaceError, match="has 1000000000 rows in 0 bytes"):
+        read_codes(tmp_path / "c.npz", space=SPACE)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from latentmap.cache import LatentCache
+from latentmap.codes import Codes
 from latentmap.errors import ImageError, OutputError, SpaceError
 from latentmap.frames import CELEBA_BOX, Frame
 from latentmap.images import View, open_images
 from latentmap.model import Model, generated_images, images_between, maker_of
 from latentmap.model.framing import estimate_box
+from latentmap.model.generated import pack_decoded
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import fit_models, relocate, sample_pairs, score_models
 
@@ -72,6 +74,13 @@ def test_images_are_rendered_once_and_an_interruption_costs_a_part(tmp_path):
     assert [path.suffix for path in tmp_path.iterdir() if path.is_dir()] == []
     other = generated_images(model, 1000, seed=1, folder=tmp_path)
     assert other.fingerprint != images.fingerprint
+
+
+def test_images_of_codes_keep_ids_that_are_no_utf8(tmp_path):
+    model = LinearModel()
+    codes = Codes.from_array(["a.png", "\udcff.png"], model.sample(2, seed=0), space=model.space)
+    pack_decoded(model, codes, tmp_path / "a.h5")
+    assert open_images(tmp_path / "a.h5").ids.tolist() == codes.ids.tolist()
 
 
 def test_progress_is_told(tmp_path):
