@@ -215,7 +215,7 @@ class StyleGAN2Recipe:
         trained, average = self.network.generator, self.network.average
         trained.mapping.w_avg.lerp_(ws[:, 0].mean(dim=0), 1 - _W_MEMORY)
         half_life = min(self.balance.average, _AVERAGE_SHARE * n * (index + 1))
-        share = 1 - math.exp2(-n / half_life)
+        share = 1 - 2.0 ** (-n / half_life)
         for kept, weight in zip(average.parameters(), trained.parameters(), strict=True):
             kept.lerp_(weight, share)
         for copied, buffer in zip(average.buffers(), trained.buffers(), strict=True):

@@ -122,7 +122,7 @@ def _told_apart(sections: Sequence[Section]) -> list[Section]:
 
 
 def _template(name: str) -> str:
-    return resources.files("latentmap.report").joinpath("templates", name).read_text("utf-8")
+    return (resources.files("latentmap.report") / "templates" / name).read_text("utf-8")
 
 
 def _digest(text: str) -> str:
