@@ -19,8 +19,8 @@ import h5py
 class SafeFile(io.RawIOBase):
     """A file that never fails; ``check`` raises what went wrong first."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w+b", buffering=0)
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
         self._error: OSError | None = None
 
     def check(self) -> None:
@@ -70,7 +70,8 @@ def create_hdf5(path: Path) -> Iterator[tuple[h5py.File, SafeFile]]:
     Raises:
         OSError: on leaving, when the disk failed at any time.
     """
-    with SafeFile(path) as disk:
+    # Opened first: a SafeFile without a file could not be closed, which Python 3.13 would print.
+    with SafeFile(path.open("w+b", buffering=0)) as disk:
         with h5py.File(disk, "w") as file:
             yield file, disk
         disk.check()
