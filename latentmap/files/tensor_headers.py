@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 
@@ -17,7 +18,7 @@ _HEADER = 40
 
 
 @contextmanager
-def open_tensors(path: str | Path, error: type[LatentmapError]) -> Iterator[safe_open]:
+def open_tensors(path: str | Path, error: type[LatentmapError]) -> Iterator[Any]:
     """A safetensors file; its tensors are read when they are asked for, on the CPU.
 
     Besides ``error`` it raises whatever safetensors does.
