@@ -35,7 +35,7 @@ HDF5_TEXTS = ("record", "space")
 
 _SOME = 256
 _BLOCK = 1 << 24  # Bytes of images that are one task, where they are more than one.
-_ID_BYTES = np.arange(1).astype(np.str_).itemsize
+_IMAGE = 500  # Bytes of memory that an image takes beside its pixels: its id, digest and shape.
 _LISTED = 20
 _STEP = 1 << 20  # Bytes that are unpacked at a time.
 _IDX_IMAGES = {b"\x00\x00\x08\x03": 3, b"\x00\x00\x08\x04": 4}
@@ -159,18 +159,19 @@ def open_idx(path: Path, value_range: ValueRange | None = None) -> ArrayImages:
         file.seek(0)
         what = "is no gzip file, or is cut off" if zipped else "is no IDX file of images"
         with reading(path, ImageError, "get it again", what=what):
+            size = path.stat().st_size
             if zipped:
-                pixels = _unpacked_idx(path, file)
+                pixels = _unpacked_idx(path, file, size)
             else:
                 shape, start = _idx_shape(path, file)
-                _require_size(path, shape, path.stat().st_size - start)
+                _require_size(path, shape, size - start)
                 pixels = np.memmap(path, np.uint8, mode="r", offset=start, shape=shape)
+            _require_few(path, pixels.shape, size)
     return ArrayImages(pixels, str(path), value_range)
 
 
-def _unpacked_idx(path: Path, packed: BufferedReader) -> np.ndarray:
+def _unpacked_idx(path: Path, packed: BufferedReader, packed_size: int) -> np.ndarray:
     """The pixels of a compressed file, of which no more is unpacked than its head promises."""
-    packed_size = path.stat().st_size
     with gzip.open(packed) as file:
         shape, _ = _idx_shape(path, file)
         size = math.prod(shape)
@@ -205,6 +206,16 @@ def _idx_shape(path: Path, file: Any) -> tuple[tuple[int, ...], int]:
     return shape, 4 + 4 * dims
 
 
+def _require_few(path: Path, shape: tuple[int, ...], size: int) -> None:
+    """Refuses more images than a file of a size may have: their pixels may be a byte each.
+
+    Raises:
+        ImageError: that is so.
+    """
+    if shape:
+        Allowance(str(path), size, ImageError).spend(shape[0] * _IMAGE, f"{shape[0]} images")
+
+
 def _require_size(path: Path, shape: tuple[int, ...], size: int) -> None:
     if size != math.prod(shape):
         raise _cut_off(path, shape, size)
@@ -226,12 +237,16 @@ def open_numpy(path: Path, key: str | None, value_range: ValueRange | None = Non
     what = "cannot be read as an array of numbers"
     with reading(path, ImageError, "give a whole file of numbers", what=what):
         if path.suffix.lower() == ".npy":
-            return ArrayImages(map_array(path), str(path), value_range)
+            array = map_array(path)
+            _require_few(path, array.shape, path.stat().st_size)
+            return ArrayImages(array, str(path), value_range)
         with open_arrays(path, ImageError) as arrays:
             name = key or _only_name(path, list(arrays))
             if name not in arrays:
                 raise ImageError(f"{path} has no array {name!r}: it has {', '.join(arrays)}")
-            return ArrayImages(arrays[name](), f"{path}:/{name}", value_range)
+            array = arrays[name]()
+            _require_few(path, array.shape, path.stat().st_size)
+            return ArrayImages(array, f"{path}:/{name}", value_range)
 
 
 def open_hdf5(path: Path, name: str | None, value_range: ValueRange | None = None) -> ArrayImages:
@@ -249,9 +264,7 @@ def open_hdf5(path: Path, name: str | None, value_range: ValueRange | None = Non
         if name not in file.datasets:
             file = _asked_for(path, name, file)
         stored = file.stored(name)
-        # A row may be of one byte, and its id is of more.
-        rows = stored.shape[0] if stored.shape else 0
-        file.require_room(_ID_BYTES * rows, f"the ids of {rows} rows")
+        _require_few(path, stored.shape, file.size)
         one_piece = stored.offset is not None and stored.nbytes > 0
         pixels: Pixels = file.map(name) if one_piece else ServedRows(file, stored)
     return ArrayImages(pixels, f"{path}:/{name}", value_range)

@@ -51,7 +51,8 @@ def is_ignored(path: str) -> bool:
 
 def index_ids(count: int) -> np.ndarray:
     """The ids of images without names: their positions."""
-    return np.arange(count).astype(np.str_)
+    # numpy itself would give each the room of the longest number that there is.
+    return np.arange(count).astype(f"U{len(str(count))}")
 
 
 def fingerprint_of(ids: np.ndarray, digests: np.ndarray) -> str:
