@@ -202,9 +202,11 @@ class _LimitType(Text):
         name, _, text = str(super().convert(value, param, ctx)).partition("=")
         # What is longer is no number of bytes, pixels or seconds.
         if name not in LIMITS or not (text.isascii() and text.isdigit() and len(text) <= 18):
-            self.fail(f"must be one of {', '.join(LIMITS)}, and a number: memory=4000000000")
+            self.fail(
+                f"must be one of {', '.join(LIMITS)}, and a number: memory=4000000000", param, ctx
+            )
         if int(text) < 1:
-            self.fail(f"the limit {name} must be positive")
+            self.fail(f"the limit {name} must be positive", param, ctx)
         return name, int(text)
 
 

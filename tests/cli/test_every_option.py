@@ -36,6 +36,7 @@ from latentmap.cli.main import main
 from latentmap.encoders import build
 from latentmap.encoders.native import save_model
 from latentmap.images import open_images
+from tests.cli.every_command import EVERY
 from tests.encoders import foreign_writers
 
 # A right and quick call of each command; what it writes is called new or new.*.
@@ -140,19 +141,7 @@ MORE = {
 }
 
 
-def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    """Every command that is no group, by the words that call it."""
-    if not isinstance(command, click.Group):
-        yield " ".join(path), command
-        return
-    context = click.Context(command)
-    for name in command.list_commands(context):
-        child = command.get_command(context, name)
-        assert child is not None
-        yield from walk(child, (*path, name))
-
-
-COMMANDS = dict(walk(main))
+COMMANDS = {words: one for words, one in EVERY.items() if not isinstance(one, click.Group)}
 
 
 def valued(command: click.Command) -> list[click.Parameter]:

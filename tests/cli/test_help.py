@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from latentmap.cli.main import COMMANDS, main
+from tests.cli.every_command import EVERY
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,21 +69,6 @@ CALLS = {
     ),
     "images pack": ("latentmap.images.packing:pack_images",),
 }
-
-
-def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    """Every command below ``command``, by the words that call it."""
-    if path:
-        yield " ".join(path), command
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            child = command.get_command(context, name)
-            assert child is not None
-            yield from walk(child, (*path, name))
-
-
-EVERY = dict(walk(main))
 
 
 def resolve(reference: str) -> Callable[..., Any]:
