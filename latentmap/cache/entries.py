@@ -15,7 +15,6 @@ import numpy as np
 from latentmap.cache.manifest import MANIFEST, Manifest
 from latentmap.cache.shards import (
     DamageError,
-    Identity,
     ShardRecord,
     ShardRows,
     check_shard,
@@ -23,7 +22,7 @@ from latentmap.cache.shards import (
     open_shard,
 )
 from latentmap.codes import Codes, unpack_ids
-from latentmap.files import folders_in
+from latentmap.files import Identity, folders_in
 
 Known = set[tuple[Identity, str]]
 MARKER = ".latentmap-cache"

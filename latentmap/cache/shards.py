@@ -11,7 +11,6 @@ import errno
 import hashlib
 import json
 import mmap
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ import numpy as np
 
 from latentmap.codes import pack_ids
 from latentmap.errors import CacheError
-from latentmap.files import open_regular, reason_of
+from latentmap.files import Identity, identity_of, open_regular, reason_of
 
 _FORMAT = "latentmap-shard"
 _SCHEMA = 1
@@ -93,17 +92,13 @@ def _hdf5_image(content: ShardContent, provenance: str) -> bytes:
     return image
 
 
-# Which file it is, and whether somebody has written to it: inode, size, time of change.
-Identity = tuple[int, int, int]
-
-
 def check_shard(
     path: Path, record: ShardRecord, *, checksum: bool, known: set[tuple[Identity, str]]
 ) -> Identity:
     """Compares a shard with its record, and gives back which file it was.
 
-    That is its size, and with ``checksum`` every byte.
-    ``known`` are the files that need not be read again; a file that was read is added.
+    That is its size, and with ``checksum`` every byte. ``known`` are the files that need not be
+    read again; a file that was read is added.
 
     Raises:
         DamageError: they differ, or the shard is missing.
@@ -113,9 +108,9 @@ def check_shard(
     except FileNotFoundError:
         raise DamageError(f"{path.name} is missing") from None
     with opened as file:
-        identity = _identity(file)
-        if identity[1] != record.size:
-            raise DamageError(f"{record.name} has {identity[1]} bytes instead of {record.size}")
+        identity = identity_of(file)
+        if identity.size != record.size:
+            raise DamageError(f"{record.name} has {identity.size} bytes instead of {record.size}")
         if checksum and (identity, record.sha256) not in known:
             digest = hashlib.sha256()
             while block := file.read(1 << 20):
@@ -162,7 +157,7 @@ class Shard:
     def _reopened(self) -> Iterator[BufferedReader]:
         try:
             with open_own(self.path) as file:
-                if _identity(file) != self.identity:
+                if identity_of(file) != self.identity:
                     raise CacheError("it was changed since it was opened: open the cache again")
                 yield file
         except FileNotFoundError:
@@ -282,11 +277,6 @@ def _integers(index: np.ndarray, length: int) -> np.ndarray:
             f"rows must be between 0 and {length - 1}, not {index.min()} to {index.max()}"
         )
     return index
-
-
-def _identity(file: BufferedReader) -> Identity:
-    status = os.fstat(file.fileno())
-    return (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def open_own(path: Path) -> BufferedReader:

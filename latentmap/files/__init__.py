@@ -10,6 +10,8 @@ from latentmap.files.locks import hold_file as hold_file
 from latentmap.files.locks import hold_lock as hold_lock
 from latentmap.files.numpy_arrays import map_array as map_array
 from latentmap.files.numpy_arrays import open_arrays as open_arrays
+from latentmap.files.opening import Identity as Identity
+from latentmap.files.opening import identity_of as identity_of
 from latentmap.files.opening import open_regular as open_regular
 from latentmap.files.opening import read_regular as read_regular
 from latentmap.files.ownership import Found as Found

@@ -9,20 +9,19 @@ Errors are short, for ``reading`` to put a path before and an advice behind.
 from __future__ import annotations
 
 import math
-import os
 import re
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
 
-from latentmap.files.hdf5_process import ReadingProcess
-from latentmap.files.opening import open_regular
+from latentmap.files.hdf5_process import NO_ANSWER, ReadingProcess
+from latentmap.files.hdf5_rows import ServedRows, Stored
+from latentmap.files.opening import Identity, identity_of, open_regular
 from latentmap.limits import DEFLATE, advice, memory_for
 
 _TYPE = re.compile(r"[<>|][biufS][0-9]{1,9}")
@@ -30,30 +29,9 @@ _LONGEST_TYPE = 1_000_000  # Bytes of one value.
 _AXES = 32
 # A piece is there several times: before each filter and after it, and in a cache.
 _COPIES = 6
-# Of what a process is asked for at a time.
-_BLOCK = 1 << 24
-_RUNS = 256
 
 # Bytes that a letter takes in an array of texts, which gives each text the room of the longest.
 LETTER = 4
-
-Identity = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A dataset: ``offset`` is where its values begin in the file when they lie there in one piece,
-    else None; it was found to end within the file.
-    """
-
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    offset: int | None
-
-    @property
-    def nbytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +113,15 @@ class Hdf5File:
             mode: Literal["c", "r"] = "c" if writable else "r"
             return np.memmap(file, one.dtype, mode, self.start + one.offset, one.shape)
 
+    def served(self, name: str) -> ServedRows:
+        """The rows of a dataset, as a process of its own reads them.
+
+        Raises:
+            ValueError: it is missing, or is none that is read.
+        """
+        one = self.stored(name)
+        return ServedRows(partial(_process, self.path, self.identity, self.start, self.size), one)
+
     def read(self, name: str) -> np.ndarray:
         """All values of a dataset, in memory.
 
@@ -147,68 +134,11 @@ class Hdf5File:
             self.require_room(one.nbytes, name)
             if not one.shape:
                 raise ValueError(f"{name} is a single value")
-            return ServedRows(self, one)[:]
+            return self.served(name)[:]
         with _opened(self.path, self.identity) as file:
             file.seek(self.start + one.offset)
             values = np.fromfile(file, one.dtype, math.prod(one.shape))
         return values.reshape(one.shape)
-
-
-class ServedRows:
-    """The rows of a dataset that needs HDF5, which a process of its own reads when they are wanted.
-
-    They may be asked for in several threads, and in forks of this process.
-    """
-
-    def __init__(self, file: Hdf5File, stored: Stored) -> None:
-        self._file, self._stored = file, stored
-        self.shape, self.dtype = stored.shape, stored.dtype
-        self._row = math.prod(self.shape[1:]) * self.dtype.itemsize
-        self._lock = threading.Lock()
-        self._process: ReadingProcess | None = None
-        self._owner = 0
-        self._failure: str | None = None
-
-    def __getitem__(self, index: Any, /) -> np.ndarray:
-        """Rows of a slice without steps, or of rising positions.
-
-        Raises:
-            ValueError: they cannot be read.
-            OSError: the file is gone, or another.
-        """
-        if isinstance(index, slice):
-            start, stop, _ = index.indices(self.shape[0])
-            runs = [(start, max(start, stop))]
-        else:
-            breaks = np.flatnonzero(np.diff(index) != 1) + 1
-            runs = [(int(run[0]), int(run[-1]) + 1) for run in np.split(index, breaks) if len(run)]
-        rows = np.empty((sum(stop - start for start, stop in runs), *self.shape[1:]), self.dtype)
-        target, place = rows.reshape(-1).view(np.uint8), 0
-        with self._lock:
-            for part in _parts(runs, max(1, _BLOCK // max(1, self._row))):
-                data = self._ask(part)
-                target[place : place + len(data)] = np.frombuffer(data, np.uint8)
-                place += len(data)
-        return rows
-
-    def _ask(self, runs: list[tuple[int, int]]) -> bytearray:
-        if self._failure is not None:
-            raise ValueError(self._failure)
-        # A fork shares the pipes of its parent, whose answers it must not take.
-        if self._process is None or self._owner != os.getpid():
-            with _opened(self._file.path, self._file.identity) as file:
-                self._process = ReadingProcess(file, self._file.start, self._file.size)
-            self._owner = os.getpid()
-        try:
-            _, data = self._process.ask({"name": self._stored.name, "runs": runs})
-        except ValueError as error:
-            # It would take the same time to fail again.
-            if not self._process.end.alive:
-                self._failure = str(error)
-            raise
-        if len(data) != sum(stop - start for start, stop in runs) * self._row:
-            raise ValueError(f"{self._stored.name} has not the rows that it should have")
-        return data
 
 
 def look_into_hdf5(
@@ -232,8 +162,8 @@ def look_into_hdf5(
     """
     path = Path(path).absolute()
     with _opened(path) as file:
-        identity = _identity(file)
-    start, size = (0, identity[2]) if part is None else part
+        identity = identity_of(file)
+    start, size = (0, identity.size) if part is None else part
     return _look(path, identity, start, size, name, tuple(attributes), tuple(texts))
 
 
@@ -247,8 +177,7 @@ def _look(
     attributes: tuple[str, ...],
     texts: tuple[str, ...],
 ) -> Hdf5File:
-    with _opened(path, identity) as file:
-        process = ReadingProcess(file, start, size)
+    process = _process(path, identity, start, size)
     try:
         answer, _ = process.ask({"name": name, "attributes": attributes, "texts": texts})
     finally:
@@ -256,7 +185,12 @@ def _look(
     try:
         return _checked(answer, path, identity, start, size)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError("the process that reads it gave no answer") from error
+        raise ValueError(NO_ANSWER) from error
+
+
+def _process(path: Path, identity: Identity, start: int, size: int) -> ReadingProcess:
+    with _opened(path, identity) as file:
+        return ReadingProcess(file, start, size)
 
 
 def _checked(
@@ -312,31 +246,10 @@ def _stored(way: str, said: Any, size: int) -> Stored | str:
     return one
 
 
-def _parts(runs: list[tuple[int, int]], most: int) -> Iterator[list[tuple[int, int]]]:
-    """The same runs, in parts of at most so many rows and of not too many runs."""
-    part: list[tuple[int, int]] = []
-    room = most
-    for start, stop in runs:
-        while start < stop:
-            taken = min(stop - start, room)
-            part.append((start, start + taken))
-            start, room = start + taken, room - taken
-            if not room or len(part) == _RUNS:
-                yield part
-                part, room = [], most
-    if part:
-        yield part
-
-
-def _identity(file: IO[bytes]) -> Identity:
-    status = os.fstat(file.fileno())
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
 @contextmanager
 def _opened(path: Path, identity: Identity | None = None) -> Iterator[IO[bytes]]:
     """A file, which must be the one of an identity, if there is one."""
     with open_regular(path) as file:
-        if identity is not None and _identity(file) != identity:
+        if identity is not None and identity_of(file) != identity:
             raise ValueError("it was written to since it was opened")
         yield file

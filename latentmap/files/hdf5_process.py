@@ -20,9 +20,13 @@ from typing import IO, Any
 
 from latentmap.limits import advice, limit, memory_for
 
+NO_ANSWER = "the process that reads it gave no answer"
+
 _BYTES_A_SECOND = 50_000_000
 _LONGEST_WAIT = 1_000_000  # Seconds that the system can wait.
-# Python finds its own library alone then, no file of the folder that somebody works in.
+# So begun, Python finds no file of the folder that somebody works in, and runs none of those that
+# packages have for every beginning, which costs a tenth of it.
+_ALONE = ("-I", "-S")
 _START = "import sys; sys.path += sys.argv[1:]; import hdf5_child; hdf5_child.main()"
 
 
@@ -33,12 +37,12 @@ class ReadingProcess:
     """
 
     def __init__(self, file: IO[bytes], start: int, size: int) -> None:
-        self._seconds = allowed_seconds(size)
+        self._seconds = limit("seconds") + size // _BYTES_A_SECOND
         self._size = size
         # A thread each: every one takes memory for itself.
         alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _START, *_search_path()],
+            [sys.executable, *_ALONE, "-c", _START, *_search_path()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -67,15 +71,14 @@ class ReadingProcess:
         try:
             deadline = time.monotonic() + self._seconds
             self._send(request)
+            most = memory_for(self._size)
             length = int.from_bytes(self._receive(8, deadline), "little")
-            if length > memory_for(self._size) // 4:
-                raise ValueError("the process that reads it gave no answer")
+            if length > most // 4:
+                raise ValueError(NO_ANSWER)
             answer = json.loads(self._receive(length, deadline))
-            if not isinstance(answer, dict):
-                raise ValueError("the process that reads it gave no answer")
-            following = answer.get("bytes", 0)
-            if type(following) is not int or not 0 <= following <= memory_for(self._size):
-                raise ValueError("the process that reads it gave no answer")
+            following = answer.get("bytes", 0) if isinstance(answer, dict) else None
+            if type(following) is not int or not 0 <= following <= most:
+                raise ValueError(NO_ANSWER)
             data = self._receive(following, deadline)
         except BaseException:
             # Whatever it still has to say would be the answer to something else.
@@ -107,11 +110,6 @@ class ReadingProcess:
                 raise ValueError(_why_ended(self._process))
             got += taken
         return data
-
-
-def allowed_seconds(size: int) -> int:
-    """The seconds that an answer about a file of a size may take."""
-    return limit("seconds") + size // _BYTES_A_SECOND
 
 
 def _search_path() -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
+from typing import IO, NamedTuple
 
 from latentmap.printing import encodable
 
@@ -18,6 +19,15 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+
+
+class Identity(NamedTuple):
+    """Which file it is, and whether somebody has written to it."""
+
+    disk: int
+    inode: int
+    size: int
+    written: int
 
 
 def open_regular(path: str | Path) -> BufferedReader:
@@ -35,6 +45,12 @@ def read_regular(path: str | Path) -> bytes:
     """The bytes of a regular file; raises as ``open_regular`` does."""
     with open_regular(path) as file:
         return file.read()
+
+
+def identity_of(file: IO[bytes]) -> Identity:
+    """The identity of an open file."""
+    status = os.fstat(file.fileno())
+    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import numpy as np
 
 from latentmap.errors import ImageError
 from latentmap.files import map_array, open_arrays, open_regular, reading, reason_of
-from latentmap.files.hdf5_files import Hdf5File, ServedRows, look_into_hdf5
+from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
 from latentmap.images.containers import Container, Contents, Extent, Failures
 from latentmap.images.decoding import Scratch
 from latentmap.images.naming import index_ids
@@ -266,7 +266,7 @@ def open_hdf5(path: Path, name: str | None, value_range: ValueRange | None = Non
         stored = file.stored(name)
         _require_few(path, stored.shape, file.size)
         one_piece = stored.offset is not None and stored.nbytes > 0
-        pixels: Pixels = file.map(name) if one_piece else ServedRows(file, stored)
+        pixels: Pixels = file.map(name) if one_piece else file.served(name)
     return ArrayImages(pixels, f"{path}:/{name}", value_range)
 
 

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from latentmap.files.hdf5_files import ServedRows, look_into_hdf5
+from latentmap.files.hdf5_files import look_into_hdf5
 from latentmap.files.hdf5_process import ReadingProcess
 from latentmap.limits import raised_limits
 
@@ -77,12 +77,12 @@ def test_what_others_write_is_read_as_h5py_reads_it(ordinary):
 
 @pytest.mark.parametrize("name", PACKED)
 def test_rows_of_compressed_datasets_are_served_in_any_pieces(tmp_path, name, monkeypatch):
-    monkeypatch.setattr("latentmap.files.hdf5_files._BLOCK", 60)  # Five rows.
-    monkeypatch.setattr("latentmap.files.hdf5_files._RUNS", 2)
+    monkeypatch.setattr("latentmap.files.hdf5_rows._BLOCK", 60)  # Five rows.
+    monkeypatch.setattr("latentmap.files.hdf5_rows._RUNS", 2)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=VALUES, **PACKED[name])
     found = look_into_hdf5(tmp_path / "a.h5")
-    rows = ServedRows(found, found.stored("x"))
+    rows = found.served("x")
     assert (rows.shape, rows.dtype) == (VALUES.shape, VALUES.dtype)
     for index in (slice(3, 17), slice(5, 5), [0, 1, 2, 7, 9, 11, 12, 19], [4]):
         index = index if isinstance(index, slice) else np.array(index)
@@ -101,7 +101,7 @@ def test_a_fork_asks_a_process_of_its_own(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=VALUES, chunks=(4, 3, 2))
     found = look_into_hdf5(tmp_path / "a.h5")
-    rows = ServedRows(found, found.stored("x"))
+    rows = found.served("x")
     rows[:1]
     first = rows._process
     rows._owner = -1
@@ -297,7 +297,7 @@ def test_what_fails_once_is_not_waited_for_again(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=VALUES, chunks=(4, 3, 2))
     found = look_into_hdf5(tmp_path / "a.h5")
-    rows = ServedRows(found, found.stored("x"))
+    rows = found.served("x")
     rows[:1]
     ended = rows._process
     os.kill(ended._process.pid, signal.SIGSEGV)
