@@ -23,8 +23,9 @@ from latentmap.encoders.checkpoints.keras_names import Layers, is_beside_layers,
 from latentmap.encoders.checkpoints.torch_files import check_directory, stored_member
 from latentmap.encoders.checkpoints.values import TensorView
 from latentmap.errors import CheckpointError
-from latentmap.files import reading, reason_of
-from latentmap.files.hdf5_files import Hdf5File, Stored, look_into_hdf5
+from latentmap.files import reading
+from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
+from latentmap.files.hdf5_rows import Stored
 from latentmap.files.kinds import HDF5, KERAS_ARCHIVE, file_kind
 
 # A published Split-VAE has some 200 arrays, four groups deep.
@@ -59,18 +60,12 @@ def read_keras_weights(path: Path) -> KerasWeights | None:
         CheckpointError: the file is missing, cut off or damaged, or holds anything but plain
             float32 arrays.
     """
-    try:
+    what = "is no readable HDF5 file: it is cut off or damaged"
+    with reading(path, CheckpointError, "get it again", what=what):
         kind = file_kind(path)
         if kind is KERAS_ARCHIVE:
             return _read_archive(path)
         return _read(path) if kind is HDF5 else None
-    except CheckpointError:
-        raise
-    except Exception as error:  # The file may hold anything.
-        raise CheckpointError(
-            f"{path} is no readable HDF5 file: it is missing, cut off or damaged "
-            f"({reason_of(error)}); get it again"
-        ) from None
 
 
 def _read_archive(path: Path) -> KerasWeights | None:

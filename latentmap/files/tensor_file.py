@@ -23,7 +23,6 @@ from latentmap.files.kinds import CHECKPOINTS, EMPTY, SAFETENSORS, file_kind
 from latentmap.files.reading import reason_of
 from latentmap.files.tensor_headers import open_tensors
 from latentmap.files.writing import replace_atomic
-from latentmap.printing import printable
 
 _KEY = "latentmap"
 _DIGEST = "sha256"
@@ -112,7 +111,7 @@ class TensorFile:
             ) from None
         if kind != self.kind:
             raise self.error(
-                f"{path} holds a {printable(kind[:_LONGEST])}, not a {self.kind}: "
+                f"{path} holds a {kind[:_LONGEST]}, not a {self.kind}: "
                 f"give the path of a {self.kind} file"
             )
         if version > self.format:

@@ -24,10 +24,9 @@ from latentmap.images.containers import Container, Contents, Extent, Failures
 from latentmap.images.decoding import Scratch
 from latentmap.images.naming import index_ids
 from latentmap.images.shapes import channels_first
-from latentmap.images.values import ValueRange, advice, eight_bits, own_range
+from latentmap.images.values import ValueRange, eight_bits, own_range, suggested_range
 from latentmap.images.views import View
 from latentmap.limits import DEFLATE, Allowance
-from latentmap.printing import printable
 
 # What the look into an HDF5 file tells besides its datasets: by these a pack is known.
 HDF5_ATTRIBUTES = ("format", "version")
@@ -144,7 +143,7 @@ def _other_type(pixels: Pixels, title: str) -> ImageError:
     low, high = int(some.min()), int(some.max())
     return ImageError(
         f"{message} such as {low} to {high}: say which values are black and white, such as "
-        f"--range {advice(low, high)}"
+        f"--range {suggested_range(low, high)}"
     )
 
 
@@ -243,7 +242,7 @@ def open_numpy(path: Path, key: str | None, value_range: ValueRange | None = Non
         with open_arrays(path, ImageError) as arrays:
             name = key or _only_name(path, list(arrays))
             if name not in arrays:
-                raise ImageError(f"{path} has no array {name!r}: it has {', '.join(arrays)}")
+                raise ImageError(f"{path} has no array {name!r}: it has {_listed(list(arrays))}")
             array = arrays[name]()
             _require_few(path, array.shape, path.stat().st_size)
             return ArrayImages(array, f"{path}:/{name}", value_range)
@@ -276,7 +275,7 @@ def _asked_for(path: Path, name: str, file: Hdf5File) -> Hdf5File:
         return look_into_hdf5(path, name=name)
     except ValueError as error:
         raise ImageError(
-            f"{path} has no dataset {printable(name)!r} that can be read ({reason_of(error)}): it "
+            f"{path} has no dataset {name!r} that can be read ({reason_of(error)}): it "
             f"has {_listed(list(file.datasets))}"
         ) from error
 
@@ -300,4 +299,4 @@ def _only_name(path: Path, names: list[str], *, complete: bool = True) -> str:
 
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
-    return printable(", ".join(sorted(names)[:_LISTED]) or "nothing") + more
+    return (", ".join(sorted(names)[:_LISTED]) or "nothing") + more

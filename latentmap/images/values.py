@@ -122,11 +122,12 @@ def eight_bits(values: np.ndarray, white: float) -> np.ndarray:
             kind = f"grey values must be from 0 to {white:.15g}"
         said = ""
         if math.isfinite(low) and math.isfinite(high):
-            said = f": say which values are black and white, such as --range {advice(low, high)}"
+            such = suggested_range(low, high)
+            said = f": say which values are black and white, such as --range {such}"
         raise ImageError(f"{kind}, not {low:.6g} to {high:.6g}{said}")
     return ValueRange(0.0, float(white)).to_eight_bits(values)
 
 
-def advice(low: float, high: float) -> str:
+def suggested_range(low: float, high: float) -> str:
     """``likely_range`` as it is typed; ``LOW,HIGH`` where nothing can be guessed."""
     return str(likely_range(low, high)) if low < high else "LOW,HIGH"

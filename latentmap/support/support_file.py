@@ -14,7 +14,7 @@ import numpy as np
 
 from latentmap.codes import pack_ids, unpack_ids
 from latentmap.errors import SupportError
-from latentmap.files import create_hdf5, file_kind, parse_json, reason_of, replace_atomic
+from latentmap.files import create_hdf5, file_kind, parse_json, reading, replace_atomic
 from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
 from latentmap.files.kinds import HDF5
 
@@ -84,7 +84,8 @@ def read_support(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     if not path.is_file():
         raise SupportError(f"there is no file {path}: make one with `latentmap support build`")
-    try:
+    advice = "give a file of `latentmap support build`"
+    with reading(path, SupportError, advice, what="cannot be read as a support set"):
         kind = file_kind(path)
         if kind is not None and kind.broken:
             raise ValueError(f"it is {kind.what}: {kind.advice}")
@@ -109,11 +110,6 @@ def read_support(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         for name in MAYBE:
             arrays.setdefault(name, None)
         _check(arrays)
-    except Exception as error:  # The file may hold anything.
-        raise SupportError(
-            f"{path} cannot be read as a support set ({reason_of(error)}): give a file of "
-            "`latentmap support build`"
-        ) from error
     return arrays, record
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from latentmap.codes import Codes, Space
 from latentmap.errors import SupportError
-from latentmap.files import reason_of
+from latentmap.files import reading
 from latentmap.frames import Frame
 from latentmap.images import ImageSource, View
 from latentmap.report import Shown, Table
@@ -261,7 +261,8 @@ class SupportSet(Shown):
             SupportError: the file is missing, cut off, or holds no support set.
         """
         arrays, record = read_support(Path(path))
-        try:
+        what = "does not say what made its support set"
+        with reading(path, SupportError, "build it again", what=what):
             space = Space.from_json(record["space"])
             if arrays["codes"].shape[1] != space.dim:
                 raise ValueError(f"codes of {arrays['codes'].shape[1]} variables in {space}")
@@ -273,11 +274,6 @@ class SupportSet(Shown):
                 n_candidates=int(record["n_candidates"]),
                 n_units=int(record.get("n_units", record["n_candidates"])),
             )
-        except Exception as error:  # The record may be any JSON.
-            raise SupportError(
-                f"{path} does not say what made its support set ({reason_of(error)}): build it "
-                "again"
-            ) from error
 
 
 _ARRAYS = (

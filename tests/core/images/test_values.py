@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from latentmap.errors import ImageError
 from latentmap.images import open_images
-from latentmap.images.values import ValueRange, advice, likely_range
+from latentmap.images.values import ValueRange, likely_range, suggested_range
 
 
 def exactly(value, black, white):
@@ -63,7 +63,7 @@ def test_a_range_goes_up(black, white):
 def test_the_range_that_is_advised_holds_the_values_that_it_is_of(dtype):
     for seed in range(20):
         values = (np.random.default_rng(seed).random((5, 4, 4)) / 255).astype(dtype)
-        typed = advice(0.0, float(values.max()))
+        typed = suggested_range(0.0, float(values.max()))
         said = ValueRange(*map(float, typed.split(",")))
         assert said.to_eight_bits(values).max() == 255
 
