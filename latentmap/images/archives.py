@@ -16,8 +16,8 @@ from latentmap.errors import ImageError
 from latentmap.files import open_regular, reading
 from latentmap.files.zip_directory import LOCAL_HEADER, ZipMember, zip_directory
 from latentmap.images.companions import Companion, beside, within
-from latentmap.images.containers import EncodedImages, no_images
-from latentmap.images.formats import is_image_name
+from latentmap.images.containers import EncodedImages
+from latentmap.images.formats import is_image_name, no_images
 from latentmap.images.naming import id_array, is_ignored, member_name
 from latentmap.images.values import ValueRange
 from latentmap.limits import Allowance

@@ -21,8 +21,8 @@ from latentmap.errors import ImageError
 from latentmap.files import map_array, open_arrays, open_regular, reading, reason_of
 from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
 from latentmap.images.containers import Container, Contents, Extent, Failures
-from latentmap.images.decoding import Scratch
 from latentmap.images.naming import index_ids
+from latentmap.images.scratch import Scratch
 from latentmap.images.shapes import channels_first
 from latentmap.images.values import ValueRange, eight_bits, own_range, suggested_range
 from latentmap.images.views import View

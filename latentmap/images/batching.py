@@ -10,8 +10,8 @@ import torch
 
 from latentmap.errors import ImageError
 from latentmap.images.containers import Container, Contents, Failures
-from latentmap.images.decoding import Scratch
 from latentmap.images.prefetch import default_workers, in_order
+from latentmap.images.scratch import Scratch
 from latentmap.images.views import Batch, View
 from latentmap.progress import Progress
 

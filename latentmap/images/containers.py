@@ -1,27 +1,23 @@
 """Containers: where images lie. A container knows its ids and renders some images as views.
 
-``EncodedImages`` are files that must be decoded, here those of a folder; archives.py has zip and
-tar files, arrays.py pixels that lie ready, packed.py the files that latentmap itself packs.
+``EncodedImages`` are files that must be decoded: folders.py has those of a folder, archives.py and
+tars.py those in zip and tar files. arrays.py has pixels that lie ready, packed.py the files that
+latentmap itself packs.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import math
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from latentmap.errors import ImageError
-from latentmap.files import read_regular
-from latentmap.images.companions import Companion, beside, within
+from latentmap.images.companions import Companion
 from latentmap.images.decoding import (
-    Scratch,
     decode,
     decode_plain_jpeg,
     decode_values,
@@ -31,12 +27,10 @@ from latentmap.images.decoding import (
     plain_jpeg,
     reading_of,
 )
-from latentmap.images.formats import is_image_name, what_was_found
-from latentmap.images.naming import id_array, is_ignored
 from latentmap.images.pixel_memory import ImageMemory
+from latentmap.images.scratch import Scratch
 from latentmap.images.values import ValueRange
 from latentmap.images.views import View
-from latentmap.limits import Allowance
 
 Failures = list[tuple[int, str]]
 # Of decoded pictures at a time: about a core's own cache.
@@ -258,58 +252,3 @@ class _Run:
             for view, out in zip(self._views, self._outs, strict=True):
                 view.render(self._stack[: self._count], out[self._first : stop])
         self._count = 0
-
-
-class FolderImages(EncodedImages):
-    """The image files of a folder and the folders in it."""
-
-    def __init__(self, folder: Path, value_range: ValueRange | None = None) -> None:
-        self.title = str(folder)
-        self.value_range = value_range
-        self._folder = folder
-        paths, self.others = _walk(folder)
-        if not paths:
-            raise no_images(str(folder), self.others)
-        # The names themselves are no file that asks for memory.
-        own = 8 * sum(map(len, paths))
-        self.ids = id_array(paths, Allowance(str(folder), own, ImageError))
-
-    def read_bytes(self, position: int) -> bytes:
-        return read_regular(self._folder / str(self.ids[position]))
-
-    def companions(self, names: Sequence[str]) -> Iterator[Companion]:
-        for path in within(self.title, self.others, names):
-            file = self._folder / path
-            yield Companion(str(file), functools.partial(read_regular, file))
-        yield from beside(self._folder, names)
-
-
-def no_images(title: str, others: Sequence[str]) -> ImageError:
-    """The error for a folder or archive without images, which says what is there instead."""
-    return ImageError(
-        f"{title} holds no images (.jpg, .jpeg, .png, .gif, .tif, .pgm and others), "
-        f"{what_was_found(others)}: give a folder, an archive or a file of images"
-    )
-
-
-def _refuse(error: OSError) -> None:
-    raise ImageError(f"{error.filename} cannot be read: {error.strerror}") from error
-
-
-def _walk(folder: Path) -> tuple[list[str], list[str]]:
-    """Relative paths of images, and of other files; linked folders too, but not in circles."""
-    images: list[str] = []
-    others: list[str] = []
-    seen = set()
-    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
-        identity = os.stat(parent)  # noqa: PTH116  # os.walk gives strings
-        if (identity.st_dev, identity.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((identity.st_dev, identity.st_ino))
-        prefix = Path(parent).relative_to(folder).as_posix()
-        for name in files:
-            path = name if prefix == "." else f"{prefix}/{name}"
-            if not is_ignored(path):
-                (images if is_image_name(path) else others).append(path)
-    return images, others

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from latentmap.errors import ImageError
+
 # Pillow's own order would load all its plugins, which takes longer than a small command.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
 OTHER_FORMATS = (
@@ -43,8 +45,15 @@ def count_suffixes(paths: Sequence[str]) -> str:
     return ", ".join(parts) + (f", {rest} others" if rest else "")
 
 
-def what_was_found(paths: Sequence[str]) -> str:
-    """The files in a place that has no images, for a message."""
+def no_images(title: str, others: Sequence[str]) -> ImageError:
+    """The error for a folder or archive without images, which says what is there instead."""
+    return ImageError(
+        f"{title} holds no images (.jpg, .jpeg, .png, .gif, .tif, .pgm and others), "
+        f"{_what_was_found(others)}: give a folder, an archive or a file of images"
+    )
+
+
+def _what_was_found(paths: Sequence[str]) -> str:
     if not paths:
         return "it is empty"
     named = ", ".join(repr(path) for path in sorted(paths)[:_NAMED])

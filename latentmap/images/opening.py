@@ -17,7 +17,8 @@ from latentmap.files.kinds import EMPTY, file_kind
 from latentmap.images.archives import ZipImages
 from latentmap.images.arrays import digits, open_hdf5, open_idx, open_numpy
 from latentmap.images.attributes import select_where
-from latentmap.images.containers import Container, FolderImages
+from latentmap.images.containers import Container
+from latentmap.images.folders import FolderImages
 from latentmap.images.formats import is_image_name
 from latentmap.images.naming import locate_rows
 from latentmap.images.packed import PackedImages, is_pack

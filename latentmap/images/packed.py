@@ -22,7 +22,7 @@ from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
 from latentmap.frames import Frame
 from latentmap.images.arrays import HDF5_ATTRIBUTES, HDF5_TEXTS, ArrayImages
 from latentmap.images.containers import Contents, Failures
-from latentmap.images.decoding import Scratch
+from latentmap.images.scratch import Scratch
 from latentmap.images.splits import SPLITS
 from latentmap.images.views import View
 
@@ -154,7 +154,7 @@ class PackedImages(ArrayImages):
             self._digests = self._file.read("digests")
             self.splits = self._splits(n)
             self.codes = self._codes(n)
-        except Exception as error:  # The file may hold anything.
+        except Exception as error:  # Of ours, too, which do not name the file.
             raise ImageError(
                 f"{path} is a damaged pack ({reason_of(error)}): pack again"
             ) from error

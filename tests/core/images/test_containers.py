@@ -2,7 +2,6 @@ import gzip
 import io
 import struct
 import zipfile
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -428,6 +427,6 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     def refuse(*arguments, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("latentmap.images.archives.open_regular", refuse)
     with pytest.raises(ImageError, match=r"a.zip cannot be read: Permission denied"):
         open_images(path)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from latentmap.errors import ImageError
-from latentmap.images import decoding, open_images
+from latentmap.images import decoding, open_images, pillow
 from latentmap.images.decoding import decode, decode_values, picture_shape
 from latentmap.images.jpeg import coefficient_bytes
 from latentmap.images.pixel_memory import ImageMemory, take_memory
@@ -153,7 +153,7 @@ def test_large_pictures_are_converted_in_parts_that_fit(monkeypatch, mode):
     options = {} if mode == "CMYK" else {"exif": exif}
     data = encode(image.convert(mode), "JPEG" if mode == "CMYK" else "PNG", **options)
     whole, values = decode(data), decode_values(data)
-    monkeypatch.setattr(decoding, "_PART", 100)
+    monkeypatch.setattr(pillow, "_PART", 100)
     assert np.array_equal(decode(data), whole)
     assert np.array_equal(decode_values(data).colours, values.colours)
 
