@@ -138,3 +138,9 @@ def test_any_text_is_evaluated_or_refused(text):
         assert select_where(text, COLUMNS).shape == (4,)
     except ImageError:
         pass
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 400, "9" * 10_000])
+def test_a_condition_with_a_number_beyond_all_is_refused(number):
+    with pytest.raises(ImageError, match=r"larger than any|cannot be read as a condition"):
+        select_where(f"a == {number}", {"a": np.zeros(3)})

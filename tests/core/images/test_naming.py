@@ -60,3 +60,8 @@ def test_a_table_that_lists_an_image_twice_is_refused():
 def test_a_base_name_that_could_mean_several_images_is_refused(ids, listed):
     with pytest.raises(ImageError, match=r"several images are called '1.jpg'"):
         locate_rows(np.array(ids), listed, "t.csv")
+
+
+def test_numbers_of_any_length_have_an_order():
+    names = ["1" * 4000, "9" * 3999, "²3", "٣", "2"]
+    assert sorted(names, key=natural_key)[:3] == ["2", "9" * 3999, "1" * 4000]

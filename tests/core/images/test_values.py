@@ -143,3 +143,12 @@ def test_floats_beyond_one_are_told_what_to_say(tmp_path, high, low, said):
     source = open_images(tmp_path / "a.npy")
     with pytest.raises(ImageError, match=rf"\[0, 1\], not .* such as --range {said}$"):
         source.read(0)
+
+
+def test_values_of_any_type_are_rounded_block_by_block(monkeypatch):
+    values = np.random.default_rng(0).integers(0, 4096, (7, 11, 3)).astype(np.int16)
+    said = ValueRange(0.0, 4095.0)
+    whole = said.to_eight_bits(values)
+    monkeypatch.setattr("latentmap.images.values._BLOCK", 10)
+    assert np.array_equal(said.to_eight_bits(values), whole)
+    assert np.array_equal(said.to_eight_bits(values.transpose(2, 0, 1)), whole.transpose(2, 0, 1))
