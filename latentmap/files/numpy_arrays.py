@@ -4,12 +4,14 @@ may be, or mapped.
 
 from __future__ import annotations
 
+import io
+import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 import numpy as np
 
@@ -48,8 +50,10 @@ def open_arrays(path: Path, error: type[LatentmapError]) -> Iterator[Mapping[str
 def _read(
     archive: zipfile.ZipFile, member: zipfile.ZipInfo, allowance: Allowance, *, copies: int = 1
 ) -> np.ndarray:
-    # numpy touches no more memory than there are bytes, and zipfile gives no more than it says.
     allowance.spend(copies * member.file_size, f"the array {member.filename}")
+    with archive.open(member) as content:
+        _require_numbers(content, member.file_size)
+    # numpy touches no more memory than there are bytes, and zipfile gives no more than it says.
     with archive.open(member) as content:
         array: np.ndarray = np.lib.format.read_array(content, allow_pickle=False)
     # A row of no bytes costs nothing in the file, and much wherever rows are counted or named.
@@ -61,11 +65,26 @@ def _read(
 def map_array(path: Path) -> np.ndarray:
     """The array in a ``.npy`` file, mapped into memory; raises whatever numpy does."""
     with open_regular(path) as file:
-        version = np.lib.format.read_magic(file)
-        length = int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
-        # numpy makes room for all that before it reads.
-        if length > path.stat().st_size:
-            raise ValueError(f"it has no header of {length} bytes")
-    with np.errstate(over="raise"):  # A shape may be larger than any number.
+        _require_numbers(file, path.stat().st_size)
+    with np.errstate(over="raise"):  # Beside a side of 0, others may be larger than any number.
         array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
         return array
+
+
+def _require_numbers(file: IO[bytes], size: int) -> None:
+    """Refuses an array that says to be larger than its ``size`` bytes: numpy makes room for its
+    header and its numbers before it reads them.
+
+    Raises:
+        ValueError: it is so, or no array.
+    """
+    first = np.lib.format.read_magic(file) == (1, 0)
+    packed = file.read(2 if first else 4)
+    length = int.from_bytes(packed, "little")
+    if length > size:
+        raise ValueError(f"it has no header of {length} bytes")
+    header = io.BytesIO(packed + file.read(length))
+    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(header)
+    if math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"it has no {math.prod(shape)} values of {dtype}")

@@ -173,6 +173,7 @@ SHAPES = {
     "larger than the file": "(1000000,1000,1000)",
     "beyond all numbers": f"({10**30},28,28)",
     "beyond all together": f"({2**40},{2**40},28)",
+    "beyond all beside nothing": f"({2**40},{2**40},0)",
     "negative": "(-5,28,28)",
     "no numbers": "(True,'x')",
     "nested": "(" * 9000,
@@ -180,16 +181,29 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("suffix", ["npy", "npz"])
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_an_array_that_lies_is_refused(tmp_path, suffix, shape):
+def array_of(shape, path):
+    """A file of 100 bytes whose header says another shape."""
     data = npy("{'descr':'|u1','fortran_order':False,'shape':" + shape + "}", bytes(100))
-    path = tmp_path / f"a.{suffix}"
-    if suffix == "npy":
+    if path.suffix == ".npy":
         path.write_bytes(data)
     else:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("images.npy", data)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_an_array_is_given_no_room_that_it_does_not_fill(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    array_of("(1000000000,28,28)", path)
+    with pytest.raises(ImageError, match="it has no 784000000000 values of uint8"):
+        open_images(path)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_an_array_that_lies_is_refused(tmp_path, suffix, shape):
+    path = tmp_path / f"a.{suffix}"
+    array_of(shape, path)
     with pytest.raises(ImageError, match="cannot be read as an array of numbers") as raised:
         open_images(path)
     assert "\n" not in str(raised.value)
