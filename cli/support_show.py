@@ -92,7 +92,7 @@ def show(
     if images is not None:
         spread = measure_spread(support, images, seed=seed, on_error=data.on_error)
         warn_skipped(spread.skipped)
-    elif "spread" in support.settings:
+    elif support.settings.get("spread") is not None:
         spread = Spread.from_json(support.settings["spread"])
     shown = support if sector is None else support.take(support.sector == sector)
     if outputs.figures is not None:

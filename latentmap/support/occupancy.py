@@ -25,6 +25,8 @@ from latentmap.support.support_set import SupportSet
 RESAMPLINGS = 499
 # Below this expectation of a cell Pearson's statistic is ruled by single images (Cochran 1954).
 _LEAST_EXPECTED = 5.0
+# A resampling needs no more codes: the statistic of as many does not tell how many they are.
+_MOST_CODES = 250_000
 _SEED = 0
 _SMALLEST_VARIANCE = 1e-12  # Of a variable that says nothing: its codes are all at the center.
 
@@ -215,6 +217,7 @@ def _null_statistics(
 ) -> list[np.ndarray]:
     """The statistic at each threshold in ``(b,)`` resamplings; none where there is no test."""
     k = len(reference.deviations)
+    n = min(n, _MOST_CODES)
     cells = [_cells(reference.share(threshold), n, 2**k) for threshold in thresholds]
     generator = np.random.default_rng(_SEED)
     found: list[list[float]] = [[] for _ in thresholds]
@@ -234,8 +237,9 @@ def _with_outside(counts: np.ndarray, n: int) -> np.ndarray:
 def _cells(share: float, n: int, sectors: int) -> tuple[np.ndarray, np.ndarray]:
     """The expectations of what is outside and of the sectors, and where merged cells start."""
     outside = max(1 - sectors * share, 0.0)
-    expected = n * np.append(outside, np.full(sectors, share))
-    return expected, cell_starts(expected)
+    shares = np.append(outside, np.full(sectors, share))
+    # The cells are those of the resamplings.
+    return n * shares, cell_starts(min(n, _MOST_CODES) * shares)
 
 
 def cell_starts(expected: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -266,16 +266,23 @@ class SupportSet(Shown):
             space = Space.from_json(record["space"])
             if arrays["codes"].shape[1] != space.dim:
                 raise ValueError(f"codes of {arrays['codes'].shape[1]} variables in {space}")
+            n = record["n_candidates"]
+            n_units = record.get("n_units", n)
+            if not all(type(one) is int and 0 <= one <= _MOST_IMAGES for one in (n, n_units)):
+                raise ValueError(f"numbers of images up to {_MOST_IMAGES} are expected")
             return cls(
                 **arrays,
                 space=space,
                 frame=Frame.from_json(record["frame"]),
                 settings=_checked(record["settings"], space, len(arrays["occupancy"])),
-                n_candidates=int(record["n_candidates"]),
-                n_units=int(record.get("n_units", record["n_candidates"])),
+                n_candidates=n,
+                n_units=n_units,
             )
 
 
+_MOST_IMAGES = 10**12
+# What is known of each threshold that was tried.
+_THRESHOLD = ("threshold", "occupied", "members", "spread", "balance")
 _ARRAYS = (
     "ids",
     "digests",
@@ -302,7 +309,6 @@ def _checked(settings: Any, space: Space, sectors: int) -> dict[str, Any]:
 
     known: dict[str, Any] = {**settings}
     variables = known["variables"]
-    sides = [np.array(known[name], np.float64) for name in ("center", "unit")]
     shape = known.get("image_shape")
     wrong = {
         "strategy and images must be texts": not all(
@@ -314,8 +320,15 @@ def _checked(settings: Any, space: Space, sectors: int) -> dict[str, Any]:
         ),
         f"its variables must have {sectors} sectors": len(variables) > MOST_VARIABLES
         or 1 << len(variables) != sectors,
-        "center and unit must have a number a variable": any(
-            side.shape != (len(variables),) or not np.isfinite(side).all() for side in sides
+        "center and unit must have a number a variable": not all(
+            _are_numbers(known[name], len(variables)) for name in ("center", "unit")
+        ),
+        "the posterior variance must have a number a variable": known.get("posterior_variance")
+        is not None
+        and not _are_numbers(known["posterior_variance"], len(variables)),
+        "the thresholds must be numbers": not all(
+            _are_numbers([one[name] for name in _THRESHOLD], len(_THRESHOLD))
+            for one in known.get("thresholds", ())
         ),
         "the seed must be a number": type(known.get("seed", 0)) is not int,
         "the shape of images must be channels, height and width": shape is not None
@@ -327,3 +340,9 @@ def _checked(settings: Any, space: Space, sectors: int) -> dict[str, Any]:
     if known.get("spread") is not None:
         Spread.from_json(known["spread"])
     return known
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    """Whether these are so many numbers, none of them infinite."""
+    numbers = np.array(values, np.float64)
+    return numbers.shape == (count,) and bool(np.isfinite(numbers).all())

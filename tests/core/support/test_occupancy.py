@@ -1,5 +1,7 @@
 """Counts of sectors beside what the prior expects."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -215,3 +217,14 @@ def test_one_set_is_resampled_once(monkeypatch):
     first = occupancies_of(support)[0].to_json()
     monkeypatch.setattr(occupancy_module, "members_at", None)
     assert occupancies_of(support)[0].to_json() == first
+
+
+def test_a_resampling_has_no_more_codes_than_it_needs(monkeypatch):
+    monkeypatch.setattr(occupancy_module, "_MOST_CODES", 2000)
+    support = support_of(gaussian(n=20_001, seed=6))
+    assert all(one.test.p_value > 0.05 for one in occupancies_of(support))
+    shifted = gaussian(n=20_002, seed=6) ** 3
+    assert all(one.test.p_value < 0.01 for one in occupancies_of(support_of(shifted))[:1])
+    # As a file may say.
+    many = replace(support, n_candidates=10**12, n_units=10**12)
+    assert len(occupancies_of(many)) == 2

@@ -13,6 +13,7 @@ from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
 from latentmap.support import ChoiceOptions, SupportSet, choose_support_set
 from latentmap.support.support_file import holds_support
+from latentmap.support.support_set import _THRESHOLD
 
 N = 200
 
@@ -195,12 +196,19 @@ def _elsewhere(file):
 
 
 def _say(**settings):
+    return lambda file: _record(settings={**_record_of(file)["settings"], **settings})(file)
+
+
+def _record(**values):
     def change(file):
-        record = json.loads(file["record"][...].tobytes())
-        record["settings"] |= settings
-        _replace("record", np.frombuffer(json.dumps(record).encode(), "|u1"))(file)
+        record = json.dumps({**_record_of(file), **values})
+        _replace("record", np.frombuffer(record.encode(), "|u1"))(file)
 
     return change
+
+
+def _record_of(file):
+    return json.loads(file["record"][...].tobytes())
 
 
 def _newer(file):
@@ -243,6 +251,12 @@ def _newer(file):
         (_say(seed={}), "the seed must be a number"),
         (_say(image_shape=[1, 4]), "the shape of images must be channels, height and width"),
         (_say(spread={"n_random": 1}), "does not say what made its support set"),
+        (_say(posterior_variance=[1]), "the posterior variance must have a number a variable"),
+        (_say(posterior_variance={}), "does not say what made its support set"),
+        (_say(thresholds=[{"threshold": 1}]), "does not say what made its support set"),
+        (_say(thresholds=[dict.fromkeys(_THRESHOLD, 1e400)]), "the thresholds must be numbers"),
+        (_record(n_units=10**18), "numbers of images up to 1000000000000 are expected"),
+        (_record(n_candidates=-1), "numbers of images up to 1000000000000 are expected"),
     ],
 )
 def test_a_file_with_something_wrong_is_refused(tmp_path, support, data, change, message):
