@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from latentmap.errors import LatentmapError
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(NamedTuple):
     """The ``most`` that is taken, in ``unit``, and the ``reason`` for that number."""
 
     most: int
@@ -44,13 +43,13 @@ LIMITS = {
 # The most that deflate, which zip and gzip use, can make of a byte.
 DEFLATE = 1032
 
-# Of the whole process: images are decoded in many threads.
-_raised: dict[str, int] = {}
+# Those that hold now, of the whole process: images are decoded in many threads.
+_now = {name: one.most for name, one in LIMITS.items()}
 
 
 def limit(name: str) -> int:
     """The limit of a name in ``LIMITS`` that holds now."""
-    return _raised.get(name, LIMITS[name].most)
+    return _now[name]
 
 
 def advice(name: str) -> str:
@@ -97,10 +96,9 @@ def raised_limits(limits: Mapping[str, int]) -> Iterator[None]:
             raise ValueError(f"there is no limit {name!r}: choose one of {', '.join(LIMITS)}")
         if most < 1:
             raise ValueError(f"the limit {name} must be positive, not {most}")
-    before = dict(_raised)
-    _raised.update(limits)
+    before = dict(_now)
+    _now.update(limits)
     try:
         yield
     finally:
-        _raised.clear()
-        _raised.update(before)
+        _now.update(before)

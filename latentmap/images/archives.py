@@ -19,6 +19,7 @@ from latentmap.images.companions import Companion, beside, within
 from latentmap.images.containers import EncodedImages
 from latentmap.images.formats import is_image_name, no_images
 from latentmap.images.naming import id_array, is_ignored, member_name
+from latentmap.images.pixel_memory import require_memory
 from latentmap.images.values import ValueRange
 from latentmap.limits import Allowance
 
@@ -99,9 +100,7 @@ class ZipImages(ArchiveImages[ZipMember]):
             raise ImageError("it is encrypted: unpack the archive first")
         if member.method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ImageError("it is neither stored nor deflated: unpack the archive first")
-        Allowance("it", member.packed, ImageError).spend(
-            member.packed + member.size, f"{member.size} bytes unpacked from {member.packed}"
-        )
+        require_memory(member.packed + member.size, member.packed)
         block = os.pread(self._file, LOCAL_HEADER + _SLACK + member.packed, member.offset)
         if block[:4] != b"PK\x03\x04" or len(block) < LOCAL_HEADER:
             raise ImageError("the archive is damaged or cut off")

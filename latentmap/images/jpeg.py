@@ -6,7 +6,7 @@ import itertools
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from latentmap.errors import ImageError
 
@@ -21,8 +21,7 @@ _SOS, _ALONE = 0xDA, {0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
-@dataclass(frozen=True)
-class JpegHeader:
+class JpegHeader(NamedTuple):
     """Size and components of a picture of 8 bits, baseline or progressive.
 
     ``may_be_turned`` says that there are tags, which may say so; ``coefficients`` is how many

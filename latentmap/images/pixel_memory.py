@@ -34,7 +34,18 @@ _INNER = re.compile(rb"ihdr(.{4})(.{4})", re.DOTALL | re.IGNORECASE)
 _LITTLE = 1 << 20  # Bytes: no thread waits for another for that.
 _changed = threading.Condition()
 _used = [0]  # Of all threads.
-_own = threading.local()
+
+
+class _Own(threading.local):
+    """What a thread decodes: the bytes that its image takes where it lies, None for an image that
+    is known by its data alone, and the memory that it has taken.
+    """
+
+    stored: int | None = None
+    taken = 0
+
+
+_own = _Own()
 
 
 class ImageMemory:
@@ -46,11 +57,11 @@ class ImageMemory:
         self._stored = stored
 
     def __enter__(self) -> None:
-        _own.stored, _own.taken = self._stored, 0
+        _own.stored = self._stored
 
     def __exit__(self, *_: object) -> None:
+        _own.stored = None
         _give_back()
-        del _own.stored, _own.taken
 
 
 def take_memory(size: int, data: bytes) -> None:
@@ -62,8 +73,9 @@ def take_memory(size: int, data: bytes) -> None:
     Raises:
         ImageError: they are more than that file may take.
     """
-    require_memory(size, getattr(_own, "stored", len(data)))
-    if size < _LITTLE or not hasattr(_own, "stored"):
+    stored = _own.stored
+    require_memory(size, len(data) if stored is None else stored)
+    if size < _LITTLE or stored is None:
         return
     _give_back()
     most = limit("memory")
@@ -83,14 +95,14 @@ def _give_back() -> None:
 
 
 def require_memory(size: int, stored: int) -> None:
-    """Refuses an image that takes too much to decode for its file.
+    """Refuses an image that takes too much to unpack, or to decode, for its file.
 
     Raises:
         ImageError: that is so.
     """
     if size > memory_for(stored):
         raise ImageError(
-            f"it takes {size / 1e6:.0f} MB to decode, which is too much for {stored} bytes: "
+            f"it takes {size / 1e6:.0f} MB of memory, which is too much for {stored} bytes: "
             f"{advice('memory')}"
         )
 

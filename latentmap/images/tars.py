@@ -22,6 +22,7 @@ from typing import IO, Any, NamedTuple
 from latentmap.errors import ImageError
 from latentmap.files import open_regular, reading
 from latentmap.images.archives import ArchiveImages
+from latentmap.images.pixel_memory import require_memory
 from latentmap.images.values import ValueRange
 from latentmap.limits import Allowance, advice, limit
 
@@ -67,8 +68,7 @@ class TarImages(ArchiveImages[_Place]):
         return int(self._packed * len(data))
 
     def _extract(self, member: _Place) -> bytes:
-        packed = int(self._packed * member.size)
-        Allowance("it", packed, ImageError).spend(member.size, f"{member.size} bytes unpacked")
+        require_memory(member.size, int(self._packed * member.size))
         data = os.pread(self._file, member.size, member.offset)
         if len(data) != member.size:
             raise ImageError("the archive is cut off")
