@@ -6,11 +6,14 @@ import codecs
 import faulthandler
 import importlib
 import signal
-import sys
+import subprocess
 import tempfile
 import traceback
 import warnings
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from PIL import Image
@@ -19,6 +22,7 @@ from latentmap.errors import LatentmapError
 from latentmap.files import hdf5_process
 from latentmap.printing import printable
 from tests.fuzz.cases import Case, Place, size_of, write_case
+from tests.fuzz.forking import forks
 from tests.fuzz.readers import Loaded
 from tests.fuzz.watching import OURS, Memory, Secret, Watch
 
@@ -26,8 +30,6 @@ _MEMORY = 200 * 10**6  # Beside twice the file.
 _LONGEST = 600  # Letters of a message, with the path of the file.
 # Python imports them when they are first used.
 _ENCODINGS = "ascii cp437 raw-unicode-escape unicode-escape utf-16 utf-16-be utf-32".split()
-# Processes that readers may start, as far as their command lines are always the same.
-_HELPERS = ((sys.executable, "-I", "-c", hdf5_process._START),)
 
 
 class Failure(NamedTuple):
@@ -54,24 +56,28 @@ class Examiner:
         self._memory = Memory()
         self._secret = Secret(place.folder / "within" / "outside")
         folders = [place.case, *map(Path, OURS)]
-        self._watch = Watch(folders, place.temporary, _HELPERS)
+        self._watch = Watch(folders, place.temporary)
+        self._forks = forks(hdf5_process._search_path())
 
     def _warn(self, message: Any, category: Any, filename: str, lineno: int, *_: Any) -> None:
         self._warned.append(f"{category.__name__} {Path(filename).name} {lineno}")
 
-    def warm_up(self, loaded: Loaded) -> None:
-        """Reads every seed, so that what is imported when it is first used is there."""
+    def warm_up(self, readers: Sequence[Loaded]) -> None:
+        """Reads every seed, so that what is imported when it is first used is there. From then on
+        processes that look into HDF5 files are forks, for they are started by the thousand.
+        """
         for name in _ENCODINGS:
             codecs.lookup(name)
         Image.init()
         importlib.import_module("jinja2.debug")
-        for case in loaded.seeds:
-            write_case(case, self._place.case)
-            for use in loaded.reader.uses:
-                try:
-                    use(self._place.case)
-                except LatentmapError:
-                    continue
+        for loaded in readers:
+            for case in loaded.seeds:
+                write_case(case, self._place.case)
+                for use in loaded.reader.uses:
+                    with suppress(LatentmapError):
+                        use(self._place.case)
+        here = SimpleNamespace(**{**vars(subprocess), "Popen": self._forks})
+        vars(hdf5_process)["subprocess"] = here
 
     def examine(self, loaded: Loaded, use: int, case: Case) -> list[Failure]:
         """What a use of a reader did, with the case at its place, that it must not."""

@@ -74,8 +74,7 @@ def main() -> None:
     for number, data in enumerate(coding.all()):
         (corpus / str(number)).write_bytes(data)
     examiner = Examiner(place)
-    for loaded in readers:
-        examiner.warm_up(loaded)
+    examiner.warm_up(readers)
 
     def run(data: bytes) -> None:
         loaded, case, _ = coding.decode(data)

@@ -54,6 +54,7 @@ _FORBIDDEN = (
         "shutil.",
         "smtplib.",
         "socket.",
+        "subprocess.",
         "urllib.",
     ),
 )
@@ -67,18 +68,14 @@ class Watch:
     """Remembers what first happened while ``on`` that reading a file has no need of, as ``event``:
     its name, the place in our code, and what it was about.
 
-    Files may be read in ``folders``, and written in ``temporary``; ``helpers`` are the command
-    lines of the processes that may be started, without what is different each time.
+    Files may be read in ``folders``, and written in ``temporary``.
     """
 
-    def __init__(
-        self, folders: Sequence[Path], temporary: Path, helpers: Sequence[Sequence[str]]
-    ) -> None:
+    def __init__(self, folders: Sequence[Path], temporary: Path) -> None:
         self.on = False
         self.event: tuple[str, str, str] | None = None
         self._folders = (*(f"{folder}/" for folder in folders), f"{temporary}/", "/proc/self/")
         self._temporary = f"{temporary}/"
-        self._helpers = [tuple(helper) for helper in helpers]
         sys.addaudithook(self._hook)
 
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
@@ -86,9 +83,6 @@ class Watch:
             return
         if event == "open":
             allowed = self._may_open(*args)
-        elif event == "subprocess.Popen":
-            command = tuple(map(os.fspath, args[1]))
-            allowed = any(command[: len(helper)] == helper for helper in self._helpers)
         elif event == "compile":
             # Trees are made, of conditions and of the headers of arrays; running one is "exec".
             allowed = args[1] in ("<unknown>", b"<unknown>")

@@ -115,8 +115,7 @@ class Task:
 def work(task: Task, numbers: range, *, until: float, state: State, place: Place) -> None:
     """Reads the cases of these numbers until the time is over; what is found stands in a file."""
     examiner = Examiner(place)
-    for loaded in task.readers:
-        examiner.warm_up(loaded)
+    examiner.warm_up(task.readers)
     with raised_limits({"seconds": _SECONDS}):
         _work(task, numbers, until, state, place, examiner)
 
