@@ -108,6 +108,8 @@ def _provenance_of(file: Hdf5File) -> str:
 
 
 def _as_float32(vectors: np.ndarray) -> np.ndarray:
+    if vectors.dtype.kind not in "iuf":  # Others would lose a part, or what they mean.
+        raise ValueError(f"codes are real numbers, not {vectors.dtype}")
     # What is too large becomes infinite, and is refused as that.
     with np.errstate(over="ignore"):
         return vectors.astype(np.float32)

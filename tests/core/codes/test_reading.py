@@ -87,6 +87,13 @@ def test_codes_too_large_for_float32_are_refused(tmp_path):
         read_codes(tmp_path / "c.npz", space=SPACE)
 
 
+@pytest.mark.parametrize("kind", ["<c8", "<M8[s]", "|b1", "<U3"])
+def test_codes_that_are_no_real_numbers_are_refused(tmp_path, kind):
+    np.savez(tmp_path / "c.npz", ids=IDS, codes=VECTORS.astype(np.int64).astype(kind))
+    with pytest.raises(SpaceError, match=r"codes are real numbers, not (comp|date|bool|<U3)"):
+        read_codes(tmp_path / "c.npz", space=SPACE)
+
+
 @pytest.mark.parametrize("name", ["codes.npz", "codes.h5"])
 def test_ids_that_stand_twice_are_refused(tmp_path, name):
     export(tmp_path / name, ids=["1.png", "2.png", "3.png", "2.png"])
