@@ -90,6 +90,6 @@ def training_seconds(out: str | Path, *, batch_size: int) -> float:
             if line["images_per_second"]:
                 seconds += (line["step"] - done) * batch_size / line["images_per_second"]
             done = line["step"]
-    except (OSError, KeyError, TypeError, ValueError):
+    except (ArithmeticError, OSError, KeyError, TypeError, ValueError):
         return 0.0
     return seconds

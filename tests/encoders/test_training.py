@@ -16,7 +16,7 @@ from latentmap.encoders.native import read_header
 from latentmap.encoders.training.batches import PixelBatches
 from latentmap.encoders.training.loop import CHECKPOINT, LOG, Length
 from latentmap.encoders.training.on_images import train_on_images
-from latentmap.encoders.training.runs import Run, working_folder
+from latentmap.encoders.training.runs import Run, training_seconds, working_folder
 from latentmap.encoders.training.train_vae import VAESettings
 from latentmap.encoders.training.vae import VAERecipe
 from latentmap.encoders.vae import VAEModel
@@ -377,3 +377,22 @@ def test_fewer_images_than_a_batch_are_refused():
 def test_settings_that_make_no_sense_are_refused(change, message):
     with pytest.raises(ModelError, match=message):
         replace(SETTINGS, **change)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{",
+        b"[]",
+        b'{"step": 1}',
+        b"\xff",
+        b'{"images_per_second": 2.5, "step": 1%s}' % (b"0" * 999),
+    ],
+)
+def test_a_damaged_log_says_no_time(tmp_path, line):
+    out = tmp_path / "v.safetensors"
+    working_folder(out).mkdir()
+    (working_folder(out) / LOG).write_bytes(b'{"step": 5, "images_per_second": 2.5}\n')
+    assert training_seconds(out, batch_size=2) == 4
+    (working_folder(out) / LOG).write_bytes(line)
+    assert training_seconds(out, batch_size=2) == 0
