@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from PIL import Image, features
 
@@ -144,6 +145,12 @@ def tables(_: Path) -> list[Case]:
     ]
 
 
+def lists(_: Path) -> list[Case]:
+    """Images with a list of those that are left out."""
+    images = {f"images/{name}": data for name, data in _three().items()}
+    return [{**images, "ids.txt": b"a.png\nimages/b.png\nx.png\n"}]
+
+
 def _torch_seeds() -> dict[str, Callable[[Path], object]]:
     config = {**foreign_writers.STYLEGAN2, "image_shape": [3, 8, 8], "channels": [4, 3]}
     weights = foreign_writers.random_weights("stylegan2", config)
@@ -170,6 +177,15 @@ def _nvlabs(config: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
 def pickles(folder: Path) -> list[Case]:
     """Checkpoints of PyTorch in each form."""
     return [written(folder, name, write) for name, write in _torch_seeds().items()]
+
+
+def tensors(_: Path) -> list[Case]:
+    """A checkpoint of others as safetensors."""
+    config = {**foreign_writers.STYLEGAN2, "image_shape": [3, 8, 8], "channels": [4, 3]}
+    weights = foreign_writers.random_weights("stylegan2", config)
+    whole = foreign_writers.rosinality_converted(config, weights)["g_ema"]
+    data = safetensors.torch.save({name: one.contiguous() for name, one in whole.items()})
+    return [{"checkpoint.safetensors": data}]
 
 
 def streams(_: Path) -> list[Case]:

@@ -20,6 +20,7 @@ from latentmap.encoders import build
 from latentmap.encoders.inverted import add_inversion
 from latentmap.encoders.native import save_model
 from latentmap.encoders.nets.inversion import InversionNetwork, default_network
+from latentmap.encoders.recipes import bundled_recipes
 from latentmap.encoders.training.checkpoint import save_checkpoint
 from latentmap.frames import Frame
 from latentmap.images import open_images, pack_images
@@ -218,6 +219,17 @@ def reports(folder: Path) -> list[Case]:
     whole = Report("A report", [Section("first", "First", ["Text."], blocks, record)])
     case = written(folder, "report", partial(write_report, report=whole))
     return [{"report.json": case["report/report.json"]}]
+
+
+def recipes(_: Path) -> list[Case]:
+    """The recipes that ship."""
+    return [{"recipe.json": path.read_bytes()} for path in bundled_recipes().values()]
+
+
+def logs(_: Path) -> list[Case]:
+    """The log of a training."""
+    line = {"step": 3, "loss": 0.5, "images_per_second": 20.5}
+    return [{"model.safetensors.training/log.jsonl": json.dumps(line).encode()}]
 
 
 KEY = EntryKey(

@@ -16,9 +16,12 @@ from latentmap.cache.upkeep import Entries
 from latentmap.codes.reading import read_codes
 from latentmap.encoders import listing, load
 from latentmap.encoders.checkpoints.importing import import_checkpoint, inspect_checkpoint
+from latentmap.encoders.recipes import read_recipe
 from latentmap.encoders.training.checkpoint import read_checkpoint, restore
+from latentmap.encoders.training.runs import training_seconds
 from latentmap.images import ImageSource, open_images
 from latentmap.images.attributes import select_where
+from latentmap.images.excluding import without_listed
 from latentmap.images.splits import read_groups
 from latentmap.images.tables import read_table
 from latentmap.mapping import LinearMap
@@ -159,6 +162,10 @@ def _groups(folder: Path) -> None:
     read_groups(open_images(folder / "images", notify=_quiet).ids, folder / "groups.csv")
 
 
+def _without(folder: Path) -> None:
+    without_listed(open_images(folder / "images", notify=_quiet), folder / "ids.txt")
+
+
 def _partition(folder: Path) -> None:
     open_images(folder / "images", split="train", notify=_quiet)
 
@@ -208,7 +215,21 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
             _HDF5,
         ),
     ),
-    "reports": (Reader("reports", own_seeds.reports, (_report,), ((".json", change_json),)),),
+    "reports": (
+        Reader("reports", own_seeds.reports, (_report,), ((".json", change_json),)),
+        Reader(
+            "recipes",
+            own_seeds.recipes,
+            (lambda folder: read_recipe(folder / "recipe.json"),),
+            ((".json", change_json),),
+        ),
+        Reader(
+            "logs",
+            own_seeds.logs,
+            (lambda folder: training_seconds(folder / "model.safetensors", batch_size=4),),
+            ((".jsonl", change_json),),
+        ),
+    ),
     "caches": (
         Reader(
             "caches",
@@ -243,6 +264,7 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
                 ("where.txt", change_condition),
             ),
         ),
+        Reader("lists", other_seeds.lists, (_without,), ((".txt", change_table),)),
     ),
     "foreign": (
         Reader(
@@ -256,6 +278,7 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
                 (".pkl", change_pickle),
             ),
         ),
+        Reader("tensors", other_seeds.tensors, (_inspect, _import), _TENSORS),
         Reader("streams", other_seeds.streams, (_inspect, _import), ((".pkl", change_pickle),)),
         Reader("bundles", other_seeds.bundles, (_inspect, _import), ((".index", change_index),)),
         Reader("keras", other_seeds.keras, (_inspect, _import), _HDF5),
