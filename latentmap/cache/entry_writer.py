@@ -28,7 +28,7 @@ from latentmap.cache.shards import DamageError, ShardContent, ShardRecord, pack_
 from latentmap.cache.storage import Storage
 from latentmap.codes import Codes
 from latentmap.errors import CacheError
-from latentmap.files import Notify, hold_lock, look_into
+from latentmap.files import Notify, hold_lock, look_into, refuse_links
 
 
 @dataclass
@@ -105,8 +105,9 @@ class EntryWriter:
     def __enter__(self) -> EntryWriter:
         with ExitStack() as stack, self._saving():
             lock = lock_path(self._folder)
+            refuse_links(lock.parent, self._folder.parent, self._folder, error=CacheError)
             self._access.storage.make_folder(lock.parent)
-            if not (lock.parents[1] / MARKER).exists():
+            if not os.path.lexists(lock.parents[1] / MARKER):
                 # That it is there is all; writers of other entries may write it at this moment.
                 self._access.storage.write(lock.parents[1] / MARKER, b"")
             what = f"entry {self._folder.name} of {lock.parents[1]}"

@@ -23,7 +23,7 @@ from latentmap.cache.shards import DamageError
 from latentmap.cache.storage import Storage
 from latentmap.codes import Codes, export_codes
 from latentmap.errors import CacheError
-from latentmap.files import folders_in, hold_lock, look_into
+from latentmap.files import folders_in, hold_lock, look_into, refuse_links
 from latentmap.progress import Progress
 
 T = TypeVar("T")
@@ -180,6 +180,7 @@ class Entries:
         folder = self.folder(entry.id)
         what = f"entry {entry.id} of {self.path}"
         try:
+            refuse_links(lock_path(folder).parent, error=CacheError)
             self.storage.make_folder(lock_path(folder).parent)
             with hold_lock(lock_path(folder), what, timeout=timeout):
                 found = look_into(folder, ENTRY_FILE)

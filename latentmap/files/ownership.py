@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from latentmap.errors import LatentmapError
+
 
 @dataclass(frozen=True)
 class Found:
@@ -40,6 +42,19 @@ def look_into(folder: str | Path, names: re.Pattern[str]) -> Found:
             sides[0 if own else 1].append(Path(one.path))
     ours, others = map(sorted, sides)
     return Found(tuple(ours), tuple(others))
+
+
+def refuse_links(*folders: Path, error: type[LatentmapError]) -> None:
+    """Refuses to write into folders of ours that are links: what they lead to is somebody else's.
+
+    Raises:
+        LatentmapError: of the class ``error``: one is a link.
+    """
+    for folder in folders:
+        if folder.is_symlink():
+            raise error(
+                f"{folder} is a link, which is not followed: remove it, or choose another folder"
+            )
 
 
 def folders_in(folder: Path, names: re.Pattern[str]) -> Iterator[Path]:

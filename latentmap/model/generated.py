@@ -26,6 +26,7 @@ from latentmap.files import (
     folders_in,
     hold_lock,
     look_into,
+    refuse_links,
     replace_atomic,
     require_parent,
 )
@@ -64,7 +65,7 @@ def generated_images(
 
     Raises:
         ImageError: ``n`` is below 2, or the model draws its noise anew every time.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or is a link.
     """
     if n < 2:
         raise ImageError(f"at least 2 images must be generated, not {n}")
@@ -84,6 +85,7 @@ def generated_images(
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(folder)
     path = folder / f"{name}.h5"
+    refuse_links(folder, error=OutputError)
     if not path.exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -344,6 +344,24 @@ def test_a_pipe_in_the_place_of_a_file_is_damage_that_heals(tmp_path, name):
     assert place.with_name(f"{name}.moved-1").is_fifo()
 
 
+@pytest.mark.parametrize("name", ["entries", "entries/*", "locks"])
+def test_nothing_is_written_through_a_link(tmp_path, name):
+    images, cache = Images(20), small_shards(tmp_path / "cache")
+    images.fill(cache)
+    (entry,) = cache.entries.all()
+    (folder,) = cache.path.glob(name)
+    outside = folder.rename(tmp_path / "outside")
+    shutil.rmtree(outside)
+    outside.mkdir()
+    folder.symlink_to(outside)
+    with pytest.raises(CacheError, match="is a link, which is not followed"):
+        images.fill(LatentCache(cache.path))
+    if name == "locks":
+        with pytest.raises(CacheError, match="is a link, which is not followed"):
+            cache.entries.remove(entry)
+    assert not list(outside.iterdir())
+
+
 def flip(path: Path, bit: int) -> None:
     data = bytearray(path.read_bytes())
     data[bit // 8] ^= 1 << bit % 8

@@ -285,6 +285,12 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
         generated_images(LinearModel(), 10, seed=0, folder=tmp_path / "file" / "generated")
 
 
+def test_a_folder_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "generated").symlink_to(tmp_path)
+    with pytest.raises(OutputError, match="is a link, which is not followed"):
+        generated_images(LinearModel(), 10, seed=0, folder=tmp_path / "generated")
+
+
 class Noisy(LinearModel):
     @property
     def rendering(self):
