@@ -65,7 +65,7 @@ def generated_images(
 
     Raises:
         ImageError: ``n`` is below 2, or the model draws its noise anew every time.
-        OutputError: the folder cannot be written, or is a link.
+        OutputError: the folder cannot be written, or is a link; or what is kept there are others.
     """
     if n < 2:
         raise ImageError(f"at least 2 images must be generated, not {n}")
@@ -98,6 +98,11 @@ def generated_images(
                 codes = sample_codes(model.sample(n, seed=seed), model, seed=seed)
                 pack_decoded(model, codes, path, progress=progress)
     container = PackedImages(path)
+    if len(container.ids) != n:
+        raise OutputError(
+            f"{path} must hold {n} images, not {len(container.ids)}: remove it, and they are made "
+            "again"
+        )
     container.title = f"{n} samples of {model.name} (seed {seed})"
     return ImageSource(container, np.arange(n))
 

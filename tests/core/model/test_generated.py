@@ -285,6 +285,16 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
         generated_images(LinearModel(), 10, seed=0, folder=tmp_path / "file" / "generated")
 
 
+def test_another_number_of_images_is_refused(tmp_path):
+    model = LinearModel()
+    generated_images(model, 10, seed=0, folder=tmp_path)
+    (path,) = tmp_path.glob("*.h5")
+    codes = Codes.from_array(["a"], model.sample(1, seed=0), space=model.space)
+    pack_decoded(model, codes, path)
+    with pytest.raises(OutputError, match="must hold 10 images, not 1: remove it"):
+        generated_images(model, 10, seed=0, folder=tmp_path)
+
+
 def test_a_folder_that_is_a_link_is_not_followed(tmp_path):
     (tmp_path / "generated").symlink_to(tmp_path)
     with pytest.raises(OutputError, match="is a link, which is not followed"):
