@@ -21,6 +21,7 @@ from latentmap.model import Model
 from latentmap.support import SupportSet
 
 OWN = "own"
+_MOST = 2**31 - 1  # Images of a set.
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,17 @@ class SetName:
         """What a text names: the number is what stands after the last colon.
 
         Raises:
-            ImageError: own images without their number, or a number of images below 2.
+            ImageError: own images without their number, or a number of images below 2, or beyond
+                what can be counted.
         """
         path, colon, number = text.rpartition(":")
         if not colon or not number.removeprefix("-").isdecimal():
             path, n = text, None
         else:
-            n = int(number)
-        if n is not None and n < 2:
+            n = int(number) if len(number) <= len(str(_MOST)) else _MOST + 1
+        if n is not None and not 2 <= n <= _MOST:
             raise ImageError(
-                f"the image set {text!r} must have at least 2 images, not {n}: give a larger number"
+                f"the image set {text!r} must have 2 to {_MOST} images: give another number"
             )
         if path != OWN:
             return cls(text, path, n)

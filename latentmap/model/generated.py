@@ -7,10 +7,14 @@ Shapes: ``n`` images, ``d`` latent variables.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import math
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -225,18 +229,57 @@ def pack_decoded(
 ) -> None:
     """Writes the images of codes, and the codes, to a pack at ``path``, whole or not at all.
 
-    What an interrupted call left beside it, of the same codes and model, is used again.
+    What an interrupted call left beside it, of the same codes and model, is used again, and what
+    others left there is removed.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    n, vectors = len(codes), codes.vectors.numpy()
+    vectors = codes.vectors.numpy()
     made_of = [model.fingerprint, json.dumps(model.rendering, sort_keys=True)]
     digest = hashlib.sha256(vectors.tobytes() + "".join(made_of).encode()).hexdigest()[:16]
     parts = path.with_suffix(f".{digest}.parts")
     require_parent(parts)
+    refuse_links(parts, error=OutputError)
     parts.mkdir(exist_ok=True)
-    names = []
+    with _holding(parts):
+        _clear_parts(path)
+        names = _make_parts(model, codes, parts, progress)
+        _join(names, path, model, codes.ids, vectors)
+        for part in names:
+            part.unlink()
+    with suppress(OSError):  # Somebody else's file may be in it.
+        parts.rmdir()
+
+
+@contextmanager
+def _holding(folder: Path, *, alone: bool = False) -> Iterator[None]:
+    """Holds a folder of parts, which several writers may need, or one ``alone`` that removes them.
+
+    Raises:
+        BlockingIOError: it is for one alone, and somebody else holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _clear_parts(path: Path) -> None:
+    """Removes what killed writers of a pack left beside it, of other codes or models."""
+    names = re.compile(rf"{re.escape(path.stem)}\.[0-9a-f]{{16}}\.parts")
+    for folder in folders_in(path.parent, names):
+        with suppress(OSError), _holding(folder, alone=True):
+            for part in look_into(folder, _PART_FILE).ours:
+                part.unlink()
+            folder.rmdir()
+
+
+def _make_parts(model: Model, codes: Codes, parts: Path, progress: Progress | None) -> list[Path]:
+    """The files of the images of codes, in order; those that are there are not made again."""
+    n, names = len(codes), []
     step = max(1, min(_PART, _PART_NUMBERS // math.prod(model.image_shape)))
     for start in range(0, n, step):
         stop = min(start + step, n)
@@ -249,10 +292,7 @@ def pack_decoded(
             pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
             with replace_atomic(part) as temporary, temporary.open("wb") as file:
                 np.save(file, pixels)
-    _join(names, path, model, codes.ids, vectors)
-    for part in names:
-        part.unlink()
-    parts.rmdir()
+    return names
 
 
 def _join(

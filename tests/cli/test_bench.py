@@ -167,7 +167,7 @@ def test_a_support_set_of_other_data_is_refused(workdir):
     ("target", "message"),
     [
         ("nowhere.zip:5", "nowhere.zip"),
-        ("own:0", "'own:0' must have at least 2 images, not 0"),
+        ("own:0", "'own:0' must have 2 to 2147483647 images"),
         ("own", "say how many own images"),
         ("digits:--5", "digits:--5 does not exist"),
         ("few.npy:301", "asks for 301 images, but there are 300"),

@@ -13,7 +13,7 @@ from latentmap.frames import CELEBA_BOX, Frame
 from latentmap.images import View, open_images
 from latentmap.model import Model, generated_images, images_between, maker_of
 from latentmap.model.framing import estimate_box
-from latentmap.model.generated import pack_decoded
+from latentmap.model.generated import _holding, pack_decoded
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import fit_models, relocate, sample_pairs, score_models
 
@@ -74,6 +74,27 @@ def test_images_are_rendered_once_and_an_interruption_costs_a_part(tmp_path):
     assert [path.suffix for path in tmp_path.iterdir() if path.is_dir()] == []
     other = generated_images(model, 1000, seed=1, folder=tmp_path)
     assert other.fingerprint != images.fingerprint
+
+
+def test_what_killed_writers_of_a_pack_left_is_removed_by_the_next(tmp_path):
+    model = LinearModel()
+
+    def pack(seed, maker=model):
+        codes = Codes.from_array(np.arange(600), maker.sample(600, seed=seed), space=model.space)
+        pack_decoded(maker, codes, tmp_path / "a.h5")
+
+    with pytest.raises(KeyboardInterrupt):
+        pack(1, Counting(stop_at=300))
+    (left,) = tmp_path.glob("a.*.parts")
+    with _holding(left):
+        pack(2)
+        assert list(left.iterdir())
+    (left / "notes.txt").write_text("precious")
+    pack(2)
+    assert [path.name for path in left.iterdir()] == ["notes.txt"]
+    (left / "notes.txt").unlink()
+    pack(2)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
 
 
 def test_images_of_codes_keep_ids_that_are_no_utf8(tmp_path):
