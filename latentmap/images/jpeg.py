@@ -16,7 +16,10 @@ _MOST_SEGMENTS = 1024
 _MOST_TAGGED = 16
 _TAGGED, _NEEDLESS = 0xE1, {*range(0xE2, 0xEE), 0xEF, 0xFE}
 SMALL = 1 << 16  # Pixels.
-_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+_MARKER = re.compile(rb"\xff([^\x00\xff])")  # The last of its bytes of filling, too.
+# A progressive picture has some ten scans, and each takes time for all of its pixels.
+_MOST_SCANS = 64
+_SCAN, _END = b"\xff\xda", 0xD9
 _SOS, _ALONE = 0xDA, {0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
@@ -36,9 +39,14 @@ class JpegHeader(NamedTuple):
 
 
 def jpeg_header(data: bytes) -> JpegHeader | None:
-    """What stands before the pixels; None for what is no 8-bit baseline or progressive JPEG."""
+    """What stands before the pixels; None for what is no 8-bit baseline or progressive JPEG.
+
+    Raises:
+        ImageError: it has more scans than a picture needs.
+    """
     if data[:2] != b"\xff\xd8":
         return None
+    refuse_scans(data)
     position, turned = 2, False
     while position + 9 < len(data) and data[position] == 0xFF:
         marker = data[position + 1]
@@ -57,6 +65,27 @@ def jpeg_header(data: bytes) -> JpegHeader | None:
             return None
         position += 2 + struct.unpack_from(">H", data, position + 2)[0]
     return None
+
+
+def refuse_scans(data: bytes) -> None:
+    """Refuses a JPEG whose scans take a decoder any time.
+
+    Raises:
+        ImageError: it has more than a picture needs.
+    """
+    # What else is in a file, such as a video behind the picture, may hold the same bytes.
+    if data.count(_SCAN) <= _MOST_SCANS:
+        return
+    position, scans = 2, 0
+    while (found := _MARKER.search(data, position)) is not None:
+        marker, position = found[1][0], found.end()
+        scans += marker == _SOS
+        if scans > _MOST_SCANS:
+            raise ImageError(f"damaged: it has more than {_MOST_SCANS} scans")
+        if marker == _END:
+            return
+        if marker not in _ALONE and position + 2 <= len(data):
+            position += max(struct.unpack_from(">H", data, position)[0], 2)
 
 
 def coefficient_bytes(data: bytes) -> float:
@@ -79,6 +108,7 @@ def without_needless(data: bytes) -> bytes:
     Raises:
         ImageError: it has more than a picture needs.
     """
+    refuse_scans(data)
     if len(data) < 4 * _MOST_SEGMENTS:
         return data
     if sum(1 for _ in itertools.islice(_segments(data), _MOST_SEGMENTS + 1)) <= _MOST_SEGMENTS:

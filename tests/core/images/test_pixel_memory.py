@@ -94,6 +94,29 @@ def segment(marker, content=b""):
     return b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
 
 
+def test_filling_without_end_takes_linear_time():
+    begun = time.process_time()
+    with pytest.raises(ImageError, match=r"no image that can be read|damaged"):
+        decode(b"\xff\xd8" + b"\xff" * 300_000)
+    assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize("decoder", ["default", "fast"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_scans_without_end_are_refused(monkeypatch, decoder, mode, options):
+    if decoder == "default":
+        monkeypatch.setattr(decoding, "simplejpeg", None)
+    plain = encode(Image.new(mode, (64, 64)), "JPEG", **options)
+    last = plain[plain.rindex(b"\xff\xda") : -2]
+    expected = decode(plain)
+    for read in (decode, picture_shape):
+        with pytest.raises(ImageError, match="it has more than 64 scans"):
+            read(plain[:-2] + last * 300 + plain[-2:])
+    # A video may stand behind a picture, and hold any bytes.
+    assert np.array_equal(decode(plain + last * 300), expected)
+
+
 @pytest.mark.parametrize("decoder", ["default", "fast"])
 @pytest.mark.parametrize("marker", [0xE1, 0xE2, 0xED, 0xFE])
 def test_segments_without_end_take_linear_time(monkeypatch, decoder, marker):
