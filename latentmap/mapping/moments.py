@@ -6,6 +6,7 @@ All numbers are float64.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
@@ -164,7 +165,7 @@ class Moments:
 
     def fits(self, p: int, q: int) -> bool:
         """Whether all parts have the shapes of ``p`` source and ``q`` target variables, are float64
-        and finite.
+        and finite, and are of some pairs.
         """
         shapes = {
             "mean_x": (p,),
@@ -175,12 +176,16 @@ class Moments:
             "yy": (q, q),
         }
         parts = {name: getattr(self, name) for name in shapes}
-        return all(
-            part.shape == shapes[name]
-            and part.dtype == torch.float64
-            and bool(part.isfinite().all())
-            for name, part in parts.items()
-            if part is not None
+        return (
+            isinstance(self.n, int | float)
+            and 0 < self.n < math.inf
+            and all(
+                part.shape == shapes[name]
+                and part.dtype == torch.float64
+                and bool(part.isfinite().all())
+                for name, part in parts.items()
+                if part is not None
+            )
         )
 
     @classmethod

@@ -156,6 +156,9 @@ def test_a_map_file_that_is_missing_or_cut_off_is_refused(tmp_path):
         ("train_digests", torch.zeros(4, 3, dtype=torch.uint8)),
         ("moments.xx", torch.zeros(3, 3, dtype=torch.float64)),
         ("moments.state", torch.zeros(1, dtype=torch.float64)),
+        ("moments.state", torch.zeros(3, 1, dtype=torch.float64)),
+        ("moments.state", torch.tensor([torch.nan, 0, 0], dtype=torch.float64)),
+        ("moments.state", torch.ones(3, dtype=torch.complex64)),
     ],
 )
 def test_a_map_file_whose_tensors_do_not_fit_is_refused(tmp_path, name, part):
