@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -47,6 +48,15 @@ def open_arrays(path: Path, error: type[LatentmapError]) -> Iterator[Mapping[str
             }
 
 
+@contextmanager
+def _of_python_2() -> Iterator[None]:
+    """Takes arrays that Python 2 wrote as they are, of which numpy warns."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Reading `.npy` or `.npz` file required")
+        yield
+
+
+@_of_python_2()
 def _read(
     archive: zipfile.ZipFile, member: zipfile.ZipInfo, allowance: Allowance, *, copies: int = 1
 ) -> np.ndarray:
@@ -62,6 +72,7 @@ def _read(
     return array
 
 
+@_of_python_2()
 def map_array(path: Path) -> np.ndarray:
     """The array in a ``.npy`` file, mapped into memory; raises whatever numpy does."""
     with open_regular(path) as file:

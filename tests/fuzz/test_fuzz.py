@@ -62,7 +62,7 @@ def test_a_case_that_was_kept_fails_again(planted):
 
 def test_every_target_reads_its_cases():
     # As many as a target has readers: a few seconds.
-    done = run("sys.exit(run.main())", "--seed", "0", "--runs", "4")
+    done = run("sys.exit(run.main())", "--seed", "0", "--runs", "5")
     assert done.returncode == 0, done.stdout
     assert "0 kinds of failure" in done.stdout
 

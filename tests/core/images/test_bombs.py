@@ -169,6 +169,14 @@ def npy(header, body=b""):
     return b"\x93NUMPY\2\0" + struct.pack("<I", len(text)) + text + body
 
 
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_an_array_that_python_2_wrote_is_read(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    array_of("(4L, 5L, 5L)", path)
+    images = open_images(path, notify=lambda _: None)  # They are black.
+    assert images.shapes.tolist() == [[5, 5, 1]] * 4
+
+
 SHAPES = {
     "larger than the file": "(1000000,1000,1000)",
     "beyond all numbers": f"({10**30},28,28)",
