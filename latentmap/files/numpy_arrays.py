@@ -96,6 +96,9 @@ def _require_numbers(file: IO[bytes], size: int) -> None:
         raise ValueError(f"it has no header of {length} bytes")
     header = io.BytesIO(packed + file.read(length))
     read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(header)
+    try:
+        shape, _, dtype = read(header)
+    except MemoryError:  # Of Python's parser, whose own stack is meant.
+        raise ValueError("its header is nested too deeply") from None
     if math.prod(shape) * dtype.itemsize > size:
         raise ValueError(f"it has no {math.prod(shape)} values of {dtype}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import codecs
 import faulthandler
 import importlib
@@ -119,11 +120,19 @@ def _judge(error: BaseException) -> list[Failure]:
     # Whoever turns this into a message has asked for more than there is first.
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, MemoryError) or "allocate memory" in str(cause):
+        if _is_lack_of_memory(cause):
             found.append(Failure("memory", "asked for too much", _place(cause), _line(repr(cause))))
             break
         cause = cause.__cause__ or cause.__context__
     return found
+
+
+def _is_lack_of_memory(cause: BaseException) -> bool:
+    # Python's parser says so of what is nested too deeply.
+    parsed = traceback.extract_tb(cause.__traceback__)[-1:]
+    if any(Path(frame.filename) == Path(ast.__file__) for frame in parsed):
+        return False
+    return isinstance(cause, MemoryError) or "allocate memory" in str(cause)
 
 
 def _line(text: str) -> str:

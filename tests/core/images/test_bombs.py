@@ -177,6 +177,14 @@ def test_an_array_that_python_2_wrote_is_read(tmp_path, suffix):
     assert images.shapes.tolist() == [[5, 5, 1]] * 4
 
 
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_a_header_that_is_nested_too_deeply_is_called_so(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    array_of("-" * 5000 + "1", path)
+    with pytest.raises(ImageError, match="nested too deeply"):
+        open_images(path)
+
+
 SHAPES = {
     "larger than the file": "(1000000,1000,1000)",
     "beyond all numbers": f"({10**30},28,28)",
