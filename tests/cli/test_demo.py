@@ -94,8 +94,8 @@ def test_it_follows_no_link_out_of_its_folder(tmp_path):
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     result = run(tmp_path / "file" / "demo")
-    assert result.exit_code == 1
-    assert "cannot be the demo's folder" in result.stderr
+    assert result.exit_code == 2
+    assert f"'{tmp_path / 'file'}' is a file, not a folder" in result.stderr
 
 
 def test_an_interruption_ends_it(tmp_path, monkeypatch):
