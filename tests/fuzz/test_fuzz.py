@@ -41,7 +41,7 @@ sys.exit(found + again)
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("planted") / "kept")
-    options = ["--runs", "1", "--patience", "0.5", "--seed", "0", "--keep", folder]
+    options = ["--runs", "1", "--patience", "2", "--seed", "0", "--keep", folder]
     done = run(PLANTED, folder, *options)
     assert done.returncode == 2, done.stdout
     return Path(folder), *done.stdout.split("again\n")
