@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.data_options import SPLITS, DataOptions, data_options
-from latentmap.cli.declaring import Group, output_option
-from latentmap.cli.options import force_option, json_option
+from latentmap.cli.declaring import Group, number_option, output_option
+from latentmap.cli.options import force_option, json_option, seed_option
 from latentmap.cli.output import print_json, say
 from latentmap.cli.progress import progress_bar
 from latentmap.cli.view_options import ViewOptions, view_options
@@ -76,6 +76,37 @@ def pack(data: DataOptions, view: ViewOptions, out: Path, force: bool, as_json: 
         + (f", resized with {seen.frame.resize}" if result.packed.resized else "")
     )
     _list_skipped(result.skipped)
+
+
+@images.command()
+@number_option("--n", most=737_280, default=20_000, help="Sprites, all different.")
+@output_option("--out", "The sprites to write.", metavar="FILE.npz", required=True)
+@seed_option
+@force_option
+@json_option
+def sprites(n: int, out: Path, seed: int, force: bool, as_json: bool) -> None:
+    """Draw white shapes on black, 64x64, whose five factors are known.
+
+    A square, an ellipse or a heart, in one of six scales and forty orientations, at one of 32 x 32
+    places, drawn at random; the file has their factors beside the images.
+
+    \b
+    Example:
+      latentmap images sprites --n 20000 --out sprites.npz
+    """
+    from latentmap.errors import OutputError
+    from latentmap.files import refuse_existing
+    from latentmap.images.sprites import write_sprites
+
+    if out.suffix.lower() != ".npz":
+        raise OutputError(f"sprites are a numpy file: call it {out.with_suffix('.npz')}, not {out}")
+    refuse_existing(out, force=force)
+    with progress_bar("drawing") as progress:
+        write_sprites(out, n, seed=seed, progress=progress)
+    if as_json:
+        print_json({"file": str(out), "n": n, "seed": seed})
+    else:
+        say(f"{out}: {n:,} sprites of 64x64 pixels, and their factors")
 
 
 @images.command()
