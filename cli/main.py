@@ -71,6 +71,9 @@ COMMANDS = {
         "latentmap.cli.bench", "bench", "Measure which images a generator cannot make."
     ),
     "diagnose": _Entry("latentmap.cli.diagnose", "diagnose", "What a VAE's latent variables do."),
+    "trace": _Entry(
+        "latentmap.cli.trace", "trace", "What a VAE's variables did while it was trained."
+    ),
 }
 
 

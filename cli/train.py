@@ -17,10 +17,12 @@ from latentmap.cli.train_stylegan2 import stylegan2
 from latentmap.cli.training import train_images
 from latentmap.cli.training_options import (
     RunOptions,
+    TraceOptions,
     latent_dim_option,
     learning_rate_option,
     positive_option,
     several,
+    trace_options,
     training_options,
     weight_option,
     widths_list,
@@ -69,9 +71,22 @@ def _vae_options(beta: float, latent_dim: int) -> Callable[[Decorated], Decorate
     """The options that every VAE training has; the defaults that differ are arguments."""
     return several(
         training_options(epochs=40, batch_size=100),
+        trace_options,
         latent_dim_option(default=latent_dim),
         learning_rate_option(default=1e-4, help="Of Adam."),
         weight_option("--beta", default=beta, help="Weight of the KL divergence."),
+        click.option(
+            "--kl",
+            type=click.Choice(("full", "quadratic", "none")),
+            help="What of the KL divergence is in the loss: all, mean^2 / 2 alone, or nothing.  "
+            "[default: full; quadratic with --no-sampling]",
+        ),
+        click.option(
+            "--sampling/--no-sampling",
+            default=True,
+            show_default=True,
+            help="Draw the codes from the posteriors; without, they are the means.",
+        ),
         positive_option(
             "--gamma", help="Fixes the balance of the loss.  [default: follows the error]"
         ),
@@ -104,6 +119,7 @@ def vae(
     data: DataOptions,
     view: ViewOptions,
     run: RunOptions,
+    traced: TraceOptions,
     *,
     architecture: str,
     widths: tuple[int, ...] | None,
@@ -124,7 +140,7 @@ def vae(
         "latent_dim": latent_dim,
         "widths": list(widths or default),
     }
-    train_images(data, view, run, _settings("vae", config, settings))
+    train_images(data, view, run, _settings("vae", config, settings), traced=traced)
 
 
 @train.command("split-vae")
@@ -142,6 +158,7 @@ def split_vae(
     data: DataOptions,
     view: ViewOptions,
     run: RunOptions,
+    traced: TraceOptions,
     *,
     width: int,
     embedding: int,
@@ -155,7 +172,7 @@ def split_vae(
       latentmap train split-vae --data faces.zip --split train --out svae.safetensors
     """
     config = {"latent_dim": latent_dim, "width": width, "embedding": embedding}
-    train_images(data, view, run, _settings("split-vae", config, settings))
+    train_images(data, view, run, _settings("split-vae", config, settings), traced=traced)
 
 
 def _settings(
@@ -163,6 +180,8 @@ def _settings(
 ) -> Callable[[View], VAESettings]:
     from latentmap.encoders.training.train_vae import VAESettings
 
+    penalty = settings.pop("kl") or ("full" if settings["sampling"] else "quadratic")
+    settings["penalty"] = penalty
     return lambda seen: VAESettings(
         family, {**config, "image_shape": [seen.channels, *seen.size]}, **settings
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from latentmap.cli.data_options import DataOptions
 from latentmap.cli.output import say
-from latentmap.cli.training_options import RunOptions
+from latentmap.cli.training_options import RunOptions, TraceOptions
 from latentmap.cli.view_options import ViewOptions
 
 if TYPE_CHECKING:
@@ -69,20 +69,30 @@ def train_images(
     make_settings: Callable[[View], Settings],
     *,
     remark: Callable[[dict[str, Any]], str | None] = lambda figures: None,
+    traced: TraceOptions | None = None,
 ) -> None:
     """Trains what ``make_settings`` describes for a view of the images, and tells of the result.
 
-    ``remark`` makes a warning of the last figures.
+    ``remark`` makes a warning of the last figures; ``traced`` asks for a trace.
     """
     from latentmap.encoders.training.on_images import train_on_images
     from latentmap.encoders.training.runs import working_folder
+    from latentmap.encoders.training.tracing import Tracing
+    from latentmap.files import refuse_existing
+
+    watch = None
+    if traced is not None and traced.trace is not None:
+        refuse_existing(traced.trace, force=run.force or run.resume)
+        watch = Tracing(traced.trace, images=traced.trace_images)
 
     images = data.open()
     seen = view.of(images)
 
     def train(goal: Run) -> Model:
         settings = make_settings(seen)
-        return train_on_images(images, settings, goal, frame=seen.frame, device=run.device)
+        return train_on_images(
+            images, settings, goal, frame=seen.frame, watch=watch, device=run.device
+        )
 
     def tell(model: Model, training: dict[str, Any]) -> Told:
         figures, skipped = training["figures"], training["skipped"]

@@ -40,6 +40,28 @@ run_options = together(
     json_option,
     device_option,
 )
+
+
+@dataclass(frozen=True)
+class TraceOptions:
+    """The trace of a training, as asked for on the command line."""
+
+    trace: Path | None
+    trace_images: int
+
+
+trace_options = together(
+    "traced",
+    TraceOptions,
+    output_option(
+        "--trace",
+        "Write what each variable does while it is trained, for `latentmap trace show`.",
+        metavar="TRACE",
+    ),
+    number_option(
+        "--trace-images", title=OUTPUT, default=10, help="Images whose codes the trace follows."
+    ),
+)
 training_precision_option = option(
     "--precision",
     title=RUNNING,

@@ -11,6 +11,7 @@ Shapes: ``d`` latent variables.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ from latentmap.model import Model
 AGGREGATE, BEFORE = "aggregate", "before_normalising"
 # So many nats, the prior gives to what images have as codes e times too little, or less.
 _FAR = 1.0
+_POINT = 1e-12  # Of a code's unit variance.
 
 
 def require_vae(model: Model) -> GaussianVAE:
@@ -70,7 +72,23 @@ def normalised(model: GaussianVAE, aggregate: Aggregate) -> GaussianVAE:
         f"{reader}.weight": wide[f"{reader}.weight"] * scale,
         f"{reader}.bias": wide[f"{reader}.bias"] + wide[f"{reader}.weight"] @ mean,
     }
-    weights |= {name: tensor.float() for name, tensor in changed.items()}
+    return _with_weights(
+        model, weights | {name: tensor.float() for name, tensor in changed.items()}
+    )
+
+
+def without_noise(model: GaussianVAE) -> GaussianVAE:
+    """The same VAE with posteriors that are all but points (variance 1e-12): what it is when
+    nothing was drawn from them while it was trained, and the layer that gives them means nothing.
+    """
+    weights = {name: tensor.cpu() for name, tensor in model.network.state_dict().items()}
+    weights["log_variance.weight"] = torch.zeros_like(weights["log_variance.weight"])
+    bias = weights["log_variance.bias"]
+    weights["log_variance.bias"] = torch.full_like(bias, math.log(_POINT))
+    return _with_weights(model, weights)
+
+
+def _with_weights(model: GaussianVAE, weights: Mapping[str, Tensor]) -> GaussianVAE:
     other = build(model.family, model.config, name=model.name, frame=model.frame, weights=weights)
     other.boxes, other.seen = dict(model.boxes), model.seen
     return require_vae(other.to(model.device))

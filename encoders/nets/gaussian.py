@@ -17,6 +17,11 @@ class GaussianNetwork(nn.Module):
     log_variance: nn.Linear
 
     @property
+    def latent_dim(self) -> int:
+        """Latent variables."""
+        return self.mean.out_features
+
+    @property
     def reader(self) -> nn.Linear:
         """The layer that codes enter the decoder by."""
         raise NotImplementedError

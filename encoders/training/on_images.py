@@ -5,11 +5,12 @@ Pixels are uint8 ``(n, c, h, w)``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -72,12 +73,39 @@ class Settings(Protocol):
     def start(self, model: Model) -> Course: ...
 
 
+class Watch(Protocol):
+    """What looks on while a model is trained, and tells of it at the end.
+
+    ``begin`` gives the recipe that is followed in place of the course's, ``end`` is called when the
+    model is written. ``identity`` (JSON) is what a run that is resumed must have in common with its
+    beginning.
+    """
+
+    @property
+    def identity(self) -> Mapping[str, Any]: ...
+
+    def begin(
+        self,
+        recipe: Recipe,
+        pixels: Tensor,
+        images: ImageSource,
+        read: np.ndarray,
+        *,
+        batch_size: int,
+        total: int,
+        seed: int,
+    ) -> Recipe: ...
+
+    def end(self, done: int, record: Mapping[str, Any]) -> None: ...
+
+
 def train_on_images(
     images: ImageSource,
     settings: Settings,
     run: Run,
     *,
     frame: Frame | None = None,
+    watch: Watch | None = None,
     device: str | torch.device = "cpu",
 ) -> Model:
     """Trains on all images of a source, in ``frame``, writes the native model file ``run.out``, and
@@ -101,15 +129,24 @@ def train_on_images(
             images, model.view, on_error=run.on_error, progress=progress
         )
     described = asdict(settings)
+    seed = settings.seed
+    batches = PixelBatches(pixels, size=settings.batch_size, seed=seed, device=model.device)
+    total = settings.steps or settings.epochs * batches.per_epoch
+    recipe = course.recipe
+    if watch is not None:
+        recipe = watch.begin(
+            recipe, pixels, images, read, batch_size=batches.size, total=total, seed=seed
+        )
     with run.stage("training") as progress:
         figures = train_by(
-            course.recipe,
-            PixelBatches(pixels, size=settings.batch_size, seed=settings.seed, device=model.device),
-            Length(settings.epochs, settings.seed, settings.steps),
+            recipe,
+            batches,
+            Length(settings.epochs, seed, settings.steps),
             folder=folder,
             settings={
                 "family": family,
                 **{name: value for name, value in described.items() if name not in _APART},
+                **({} if watch is None else watch.identity),
                 "frame": model.frame.to_json(),
                 "data": images.fingerprint,
             },
@@ -134,6 +171,9 @@ def train_on_images(
         **run.record,
     )
     save_model(trained, run.path, training=training)
+    if watch is not None:
+        made = {"model": str(run.path), "model_fingerprint": trained.fingerprint}
+        watch.end(total, {**made, "settings": asdict(settings), "data": images.fingerprint})
     return trained
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from latentmap.report.drawing import round_length
-from latentmap.report.parts import Bars, Curve, Measure
+from latentmap.report.parts import Bars, Curve, Lines, Measure
 
 WIDTH, HEIGHT = 460, 250
 LEFT, RIGHT, TOP, BOTTOM = 52, WIDTH - 14, 14, HEIGHT - 42
@@ -79,6 +79,35 @@ def draw_curve(curve: Curve) -> DrawnCurve:
     upper = [f"{x} {high}" for x, (_, high) in zip(places, heights, strict=True)]
     band = f"M{'L'.join([*upper, *reversed(lower)])}z"
     return DrawnCurve(dots, band, _apart(places, curve.at), up)
+
+
+@dataclass(frozen=True)
+class DrawnLines:
+    """Each line as the data of a path, and the axes."""
+
+    paths: Sequence[str]
+    across: Sequence[Tick]
+    up: Sequence[Tick]
+
+
+def draw_lines(lines: Lines) -> DrawnLines:
+    """Numbers over numbers, on a scale that begins with 0 where none is below."""
+    values = [value for line in lines.lines for value in line]
+    up, height_of = _scale(min(0.0, *values), max(0.0, *values))
+    first, extent = lines.at[0], lines.at[-1] - lines.at[0] or 1.0
+    places = [round(LEFT + (one - first) / extent * (RIGHT - LEFT), 1) for one in lines.at]
+    paths = [
+        "M" + "L".join(f"{x} {height_of(value):.1f}" for x, value in zip(places, line, strict=True))
+        for line in lines.lines
+    ]
+    step = round_length(extent / 3)
+    marks = [step * number for number in range(math.ceil(first / step), _LINES + 1)]
+    across = [
+        Tick(round(LEFT + (mark - first) / extent * (RIGHT - LEFT), 1), f"{mark:.6g}")
+        for mark in marks
+        if mark <= lines.at[-1]
+    ]
+    return DrawnLines(paths, across, up)
 
 
 def _value(measure: Measure) -> float:

@@ -1,18 +1,22 @@
-"""Where the points and names of a plane are drawn."""
+"""Where the points and names of a plane are drawn, and the discs of a film."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from latentmap.report.parts import Plane
+from latentmap.report.parts import Film, Plane
 
 WIDTH, HEIGHT = 460, 360
 _MARGIN = 44
 _ROOM_ABOVE_SCALE = 40
 _LETTER = 7.4  # About the width of a letter of a name.
 _LINE = 17  # The least distance between two names.
+FILM = 420  # Both sides of a film.
+_FILM_MARGIN = 14
+_LEAST = 1.5  # The radius of a disc that is seen.
 _DOT = 10  # From the centre of a dot to its name.
 
 
@@ -38,6 +42,31 @@ class DrawnPlane:
     points: Sequence[DrawnPoint]
     scale: float
     scale_pixels: float
+
+
+@dataclass(frozen=True)
+class DrawnFilm:
+    """The discs ``(x, y, radius)`` of the last moment, and those of all as JSON, in pixels of a
+    drawing of ``FILM`` by ``FILM``; ``moments`` is JSON too.
+    """
+
+    last: Sequence[Sequence[float]]
+    discs: str
+    moments: str
+
+
+def draw_film(film: Film) -> DrawnFilm:
+    """The discs of each moment, with 0 in the middle."""
+    scale = (FILM / 2 - _FILM_MARGIN) / (film.reach or 1.0)
+
+    def placed(disc: Sequence[float]) -> list[float]:
+        x, y, radius = disc
+        across, up = FILM / 2 + x * scale, FILM / 2 - y * scale
+        return [round(across, 1), round(up, 1), round(max(radius * scale, _LEAST), 1)]
+
+    drawn = [[placed(disc) for disc in moment] for moment in film.discs]
+    moments = json.dumps(list(film.moments), ensure_ascii=False)
+    return DrawnFilm(drawn[-1], json.dumps(drawn, separators=(",", ":")), moments)
 
 
 def draw_plane(plane: Plane) -> DrawnPlane:

@@ -24,7 +24,7 @@ from latentmap.printing import printable
 from latentmap.report import charts
 from latentmap.report.cells import cell_texts, decimals_of, is_number, number_in
 from latentmap.report.colours import level_of, level_styles
-from latentmap.report.drawing import HEIGHT, WIDTH, draw_plane
+from latentmap.report.drawing import FILM, HEIGHT, WIDTH, draw_film, draw_plane
 from latentmap.report.parts import Block, ImageRow, Report, Row, Section, Table
 from latentmap.report.words import shown_number
 
@@ -91,7 +91,9 @@ def _environment() -> Environment:
     environment.globals |= {
         "cell_texts": cell_texts,
         "charts": charts,
+        "draw_film": draw_film,
         "draw_plane": draw_plane,
+        "film_size": FILM,
         "plane_size": (WIDTH, HEIGHT),
         "number_in": number_in,
         "kinds_of": _kinds_of,

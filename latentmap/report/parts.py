@@ -216,7 +216,42 @@ class Curve:
     kind: Literal["curve"] = "curve"
 
 
-Block = Table | ImageRows | Picture | HeatMap | Plane | Bars | Curve
+@dataclass(frozen=True)
+class Lines:
+    """Numbers at each of the growing numbers ``at``, a line for each thing; ``axis`` says what they
+    are. Those in ``apart`` have another colour.
+    """
+
+    title: str
+    axis: str
+    at: Sequence[float]
+    lines: Sequence[Sequence[float]]
+    apart: Sequence[int]
+    alternative: str
+    note: str = ""
+    kind: Literal["lines"] = "lines"
+
+
+@dataclass(frozen=True)
+class Film:
+    """Discs that move in a plane: for each of the ``moments``, in words, a disc ``(x, y, radius)``
+    of each thing, ``groups`` says of which of the ``names``. All lie within ``reach`` of 0;
+    ``axes`` says what is across and what is up.
+    """
+
+    title: str
+    axes: Sequence[str]
+    reach: float
+    moments: Sequence[str]
+    discs: Sequence[Sequence[Sequence[float]]]
+    groups: Sequence[int]
+    names: Sequence[str]
+    alternative: str
+    note: str = ""
+    kind: Literal["film"] = "film"
+
+
+Block = Table | ImageRows | Picture | HeatMap | Plane | Bars | Curve | Lines | Film
 
 
 @dataclass(frozen=True)

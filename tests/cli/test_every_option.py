@@ -44,13 +44,14 @@ CALLS = {
     "demo": "--out new --samples 200 --cache new-cache",
     "images pack": "--data few.npy --out new.h5",
     "images show": "--data few.npy",
+    "images sprites": "--n 2 --out new.npz",
     "train gan": "--data few.npy --limit 20 --batch-size 10 --steps 1 --latent-dim 2 --base 2 "
     "--widths 2 --discriminator-widths 2 --out new.safetensors",
     "train inversion": "--generator gan.safetensors --width 2 --steps 1 --held-out 2 "
     "--batch-size 2 --out new.safetensors",
     "train recipe": "recipe.json --data few.npy --out new.safetensors",
     "train split-vae": "--data few.npy --limit 20 --batch-size 10 --steps 1 --latent-dim 2 "
-    "--width 2 --embedding 2 --out new.safetensors",
+    "--width 2 --embedding 2 --trace new.trace --out new.safetensors",
     "train stylegan2": "--data few.npy --limit 8 --batch-size 4 --steps 1 --latent-dim 2 --width 2 "
     "--max-width 2 --augmentations none --out new.safetensors",
     "train vae": "--data few.npy --limit 20 --batch-size 10 --steps 1 --latent-dim 2 "
@@ -92,6 +93,7 @@ CALLS = {
     "bench": "gan.safetensors --set own:2 --set few.npy:2 --steps 1 --starts 1 --cache cache "
     "--figures new --report new-report",
     "diagnose": "a.safetensors --data few.npy --limit 20",
+    "trace show": "a.trace --figure new.png --paths new-paths.png --animate new.webp --report new",
 }
 STYLEGAN = {
     "image_shape": [1, 8, 8],
@@ -145,6 +147,7 @@ MORE = {
     "--discriminator-widths": ["0", "2,", f"2,{HUGE}", "9" * 400],
     "--members": ["0", "2,", HUGE, "9" * 400],
     "--pairs": ["0", "2,", HUGE, "9" * 400, "all,x"],
+    "--variables": ["0", "0,0", "0,1,2", f"0,{HUGE}", "-1,0"],
     "--leading": ["0,0", f"0,{HUGE}", "9" * 400, "0,"],
 }
 
@@ -200,6 +203,9 @@ def world(tmp_path_factory):
         for source, target, out in (("a", "b", "map"), ("b", "a", "back")):
             models = ("--src", f"{source}.safetensors", "--dst", f"{target}.safetensors")
             call("fit", *models, *data, "--out", f"{out}.safetensors")
+        tiny = ("--limit", "20", "--batch-size", "10", "--steps", "2", "--latent-dim", "2")
+        dense = ("--architecture", "dense", "--widths", "2", "--trace", "a.trace")
+        call("train", "vae", "--data", "few.npy", *tiny, *dense, "--out", "traced.safetensors")
         build_set = ("support", "build", "a.safetensors", "-k", "1", "--members", "4")
         call(*build_set, *data, "--with-images", "--out", "support.h5")
     return folder

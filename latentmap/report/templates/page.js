@@ -1,6 +1,6 @@
 "use strict";
 
-// Without this script everything can be read; it adds sorting, the theme, and keys in heat maps.
+// Without this script everything can be read; it adds sorting, the theme, keys in heat maps, and motion.
 
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
@@ -77,5 +77,45 @@ for (const figure of document.querySelectorAll("figure.heat")) {
         if (target) return target.focus();
       } while (true);
     });
+  });
+}
+
+for (const figure of document.querySelectorAll("figure.film")) {
+  const discs = JSON.parse(figure.dataset.discs);
+  const moments = JSON.parse(figure.dataset.moments);
+  const circles = figure.querySelectorAll(":scope > svg circle");
+  const controls = figure.querySelector(".controls");
+  const [play, slider, output] = controls.children;
+  let timer = null;
+  const show = (number) => {
+    discs[number].forEach(([x, y, radius], place) => {
+      circles[place].setAttribute("cx", x);
+      circles[place].setAttribute("cy", y);
+      circles[place].setAttribute("r", radius);
+    });
+    slider.value = number;
+    slider.setAttribute("aria-valuetext", moments[number]);
+    output.textContent = moments[number];
+  };
+  const stop = () => {
+    clearInterval(timer);
+    timer = null;
+    play.textContent = "Play";
+  };
+  controls.hidden = false;
+  show(moments.length - 1);
+  slider.addEventListener("input", () => {
+    stop();
+    show(Number(slider.value));
+  });
+  play.addEventListener("click", () => {
+    if (timer !== null) return stop();
+    if (Number(slider.value) === moments.length - 1) show(0);
+    play.textContent = "Pause";
+    timer = setInterval(() => {
+      const next = Number(slider.value) + 1;
+      if (next < moments.length) show(next);
+      else stop();
+    }, 80);
   });
 }

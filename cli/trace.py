@@ -1,0 +1,87 @@
+"""latentmap trace: what the variables of a VAE did while it was trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from latentmap.cli.declaring import Group, output_option
+from latentmap.cli.kinds import WIDEST, InputFile
+from latentmap.cli.lists import NumberList
+from latentmap.cli.output import print_json, show_result
+from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
+
+
+@click.group(cls=Group)
+def trace() -> None:
+    """Look at the trace of a training, as `latentmap train vae --trace FILE` writes it.
+
+    \b
+    Example:
+      latentmap trace show vae.trace --figure variances.png --report report
+    """
+
+
+@trace.command()
+@click.argument("path", metavar="TRACE", type=InputFile())
+@click.option(
+    "--variables",
+    type=NumberList("variables", "0,3", least=0, most=WIDEST),
+    metavar="I,J",
+    help="The plane of the paths.  [default: the two of most gain]",
+)
+@output_option("--paths", "The paths of the followed codes.", metavar="PNG")
+@output_option("--animate", "The paths as a film: .webp, .gif, or .mp4 by ffmpeg.", metavar="FILM")
+@result_outputs(
+    figure_option("The variance of every variable over the steps."),
+    report_option,
+)
+def show(
+    path: Path,
+    *,
+    variables: tuple[int, ...] | None,
+    paths: Path | None,
+    animate: Path | None,
+    outputs: Outputs,
+) -> None:
+    """Show how the variables of a training went: variance, KL, information gain, codes of images.
+
+    All are of the network as it was trained, before `train` normalised its codes.
+
+    \b
+    Examples:
+      latentmap trace show vae.trace --figure variances.png
+      latentmap trace show vae.trace --animate paths.webp --report report
+    """
+    from latentmap.diagnostics.trace_figures import (
+        motion_of,
+        require_animation,
+        save_animation,
+        save_paths,
+        save_variances,
+    )
+    from latentmap.diagnostics.trace_section import trace_section
+    from latentmap.diagnostics.traces import Trace
+    from latentmap.files import refuse_existing
+
+    outputs.check(plot=True)
+    for other in (paths, animate):
+        if other is not None:
+            refuse_existing(other, force=outputs.force)
+    if animate is not None:
+        require_animation(animate)
+    found = Trace.load(path)
+    wanted = variables is not None or paths is not None or animate is not None
+    motion = motion_of(found, variables) if wanted or found.latent_dim > 1 else None
+    if outputs.figure is not None:
+        save_variances(found, outputs.figure)
+    if motion is not None and paths is not None:
+        save_paths(motion, paths)
+    if motion is not None and animate is not None:
+        save_animation(motion, animate)
+    outputs.add_to_report(lambda: trace_section(found, motion, name=path.stem))
+    if outputs.as_json:
+        print_json({"file": str(path), **found.to_json()})
+    else:
+        show_result(found)

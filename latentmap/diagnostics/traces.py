@@ -1,0 +1,205 @@
+"""Traces: what the latent variables of a VAE did while it was trained.
+
+Shapes: ``k`` steps, ``e`` epochs, ``d`` latent variables, ``p`` moments, ``m`` followed images. All
+variables are those of the network as it was trained, before its codes were normalised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentmap.diagnostics.variables import ACTIVE_VARIANCE
+from latentmap.errors import ModelError
+from latentmap.files import TensorFile, reading
+from latentmap.report import Cell, Column, Row, Shown, Table
+
+_FILE = TensorFile(
+    kind="trace",
+    format=1,
+    error=ModelError,
+    sealed=True,
+    advice="give a file of `latentmap train vae --trace FILE`",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """What a step of the training saw in its batch: ``number`` (k,) counts the steps that were
+    done, ``loss``, ``mse`` (per pixel) and ``gamma`` (k,); ``mean_variance`` = Var mu,
+    ``posterior_variance`` = mean s2 and ``kl`` (k, d).
+    """
+
+    number: np.ndarray
+    loss: np.ndarray
+    mse: np.ndarray
+    gamma: np.ndarray
+    mean_variance: np.ndarray
+    posterior_variance: np.ndarray
+    kl: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Epochs:
+    """What one sample of the images shows after each epoch, and before the first.
+
+    ``number`` (e,) counts the steps that were done; ``mean_variance``, ``posterior_variance`` and
+    ``kl`` (e, d) are as those of ``Steps``. ``gain`` (e, d) is the information gain of each
+    variable: the mean over images of mse(x, dec(mu with mu_i at its mean)) - mse(x, dec(mu)).
+    """
+
+    number: np.ndarray
+    mean_variance: np.ndarray
+    posterior_variance: np.ndarray
+    kl: np.ndarray
+    gain: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Paths:
+    """Where the codes of the followed images were when ``number`` (p,) steps were done: ``mean``
+    and ``variance`` (p, m, d) of their posteriors.
+    """
+
+    number: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Trace(Shown):
+    """A training of a VAE.
+
+    ``ids`` (m,) and ``labels`` (m,), where they are known, are those of the followed images;
+    ``record`` says what was trained (``model``, ``model_fingerprint``, ``settings``, ``data``) and
+    on how many images variables and gains were measured.
+    """
+
+    steps: Steps
+    epochs: Epochs
+    paths: Paths
+    ids: tuple[str, ...]
+    labels: tuple[str, ...] | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Trace of {self.latent_dim} variables: {len(self.steps.number)} of "
+            f"{self.epochs.number[-1]} steps, {len(self.epochs.number) - 1} epochs>"
+        )
+
+    def _parts(self) -> tuple[tuple[str, Steps | Epochs | Paths], ...]:
+        return ("steps", self.steps), ("epochs", self.epochs), ("paths", self.paths)
+
+    @property
+    def latent_dim(self) -> int:
+        """Latent variables."""
+        return int(self.epochs.gain.shape[1])
+
+    @property
+    def leading(self) -> np.ndarray:
+        """The variables ``(d,)`` by their gain at the end, the largest first."""
+        return np.argsort(-self.epochs.gain[-1], kind="stable")
+
+    def save(self, path: str | Path) -> None:
+        """Writes the trace, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        arrays = {
+            f"{part}.{one.name}": torch.from_numpy(np.ascontiguousarray(getattr(rows, one.name)))
+            for part, rows in self._parts()
+            for one in fields(rows)
+        }
+        labels = None if self.labels is None else list(self.labels)
+        header = {"ids": list(self.ids), "labels": labels, "record": dict(self.record)}
+        _FILE.write(path, arrays, header)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Trace:
+        """The trace that ``save`` wrote.
+
+        Raises:
+            ModelError: the file is missing, damaged or no trace.
+        """
+        header, tensors = _FILE.read(path)
+        with reading(path, ModelError, _FILE.advice):
+            arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+            labels = header["labels"]
+            trace = cls(
+                Steps(**_arrays("steps", Steps, arrays)),
+                Epochs(**_arrays("epochs", Epochs, arrays)),
+                Paths(**_arrays("paths", Paths, arrays)),
+                tuple(map(str, header["ids"])),
+                None if labels is None else tuple(map(str, labels)),
+                dict(header["record"]),
+            )
+            _check(trace)
+        return trace
+
+    def tables(self) -> list[Table]:
+        """The variables at the end, by their gain, and the course of the training."""
+        epochs = self.epochs
+        columns = [
+            Column("variable"),
+            Column("gain", "what an image loses without it, in mse", decimals=5),
+            Column("KL", "divergence from the prior", decimals=3),
+            Column("Var mean", "variance of the posterior means", decimals=4),
+            Column("mean s2", "mean of the posterior variances", decimals=4),
+        ]
+        parts = (epochs.gain, epochs.kl, epochs.mean_variance, epochs.posterior_variance)
+        rows = [Row([int(i), *(float(part[-1, i]) for part in parts)]) for i in self.leading]
+        steps = self.steps
+        cells: dict[str | Column, Cell] = {
+            "steps": int(epochs.number[-1]),
+            "epochs": len(epochs.number) - 1,
+            "steps in the trace": len(steps.number),
+            "active variables": int((epochs.mean_variance[-1] > ACTIVE_VARIANCE).sum()),
+            "followed images": len(self.ids),
+            Column("mse", "of the last batch", decimals=5): float(steps.mse[-1]),
+            Column("gamma", decimals=4): float(steps.gamma[-1]),
+        }
+        return [
+            Table("Variables at the end", columns, rows),
+            Table.of_one("The training", cells),
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, ready for ``json.dumps``."""
+        return {
+            **{
+                part: {one.name: getattr(rows, one.name).tolist() for one in fields(rows)}
+                for part, rows in self._parts()
+            },
+            "ids": list(self.ids),
+            "labels": None if self.labels is None else list(self.labels),
+            "record": dict(self.record),
+        }
+
+
+def _arrays(part: str, kind: type[Any], arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {one.name: arrays[f"{part}.{one.name}"] for one in fields(kind)}
+
+
+def _check(trace: Trace) -> None:
+    """Refuses arrays that do not fit each other."""
+    k, e, p = (len(rows.number) for rows in (trace.steps, trace.epochs, trace.paths))
+    m, d = len(trace.ids), trace.epochs.gain.shape[-1]
+    wide = {"steps": (k, d), "epochs": (e, d), "paths": (p, m, d)}
+    of_all = ("number", "loss", "mse", "gamma")
+    for part, rows in trace._parts():
+        for one in fields(rows):
+            shape = wide[part][:1] if one.name in of_all else wide[part]
+            found = getattr(rows, one.name)
+            if found.shape != shape or not np.isfinite(found).all():
+                raise ValueError(f"{one.name} has shape {found.shape}, not {shape}, or no numbers")
+    if not (k and e and p and d):
+        raise ValueError("nothing was recorded")
+    if trace.labels is not None and len(trace.labels) != m:
+        raise ValueError(f"it has {len(trace.labels)} labels for {m} images")
