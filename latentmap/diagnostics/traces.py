@@ -197,8 +197,11 @@ def _check(trace: Trace) -> None:
         for one in fields(rows):
             shape = wide[part][:1] if one.name in of_all else wide[part]
             found = getattr(rows, one.name)
-            if found.shape != shape or not np.isfinite(found).all():
+            kind = "i" if one.name == "number" else "f"
+            if found.shape != shape or found.dtype.kind != kind or not np.isfinite(found).all():
                 raise ValueError(f"{one.name} has shape {found.shape}, not {shape}, or no numbers")
+    if (trace.paths.variance < 0).any():
+        raise ValueError("a variance is negative")
     if not (k and e and p and d):
         raise ValueError("nothing was recorded")
     if trace.labels is not None and len(trace.labels) != m:

@@ -1,5 +1,7 @@
 """Traces of trainings: they change nothing, survive a kill, and say what was."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -88,8 +90,6 @@ def test_a_killed_and_resumed_training_leaves_the_trace_of_the_uninterrupted_one
 
 
 def test_a_run_that_is_made_longer_goes_on_as_it_began(tmp_path, images):
-    from dataclasses import replace
-
     train(images, tmp_path, "a")
     _, longer = train(images, tmp_path, "a", replace(SETTINGS, epochs=5), resume=True)
     _, whole = train(images, tmp_path, "b", replace(SETTINGS, epochs=5))
@@ -97,8 +97,6 @@ def test_a_run_that_is_made_longer_goes_on_as_it_began(tmp_path, images):
 
 
 def test_the_last_epoch_is_what_diagnose_says_of_the_model(tmp_path, images):
-    from dataclasses import replace
-
     model, trace = train(images, tmp_path, "a", replace(SETTINGS, normalise=False))
     found = diagnose(model, images)  # All 70 images are in the sample.
     for name, values in (
@@ -111,8 +109,6 @@ def test_the_last_epoch_is_what_diagnose_says_of_the_model(tmp_path, images):
 
 
 def test_gains_and_paths_are_those_of_the_network_at_the_end(tmp_path, images):
-    from dataclasses import replace
-
     model, trace = train(images, tmp_path, "a", replace(SETTINGS, normalise=False))
     x = torch.stack([torch.from_numpy(images.read(i)) for i in range(70)]).permute(0, 3, 1, 2) / 255
     codes = model.posterior(x).mean
@@ -146,6 +142,25 @@ def test_a_trace_is_read_as_it_was_written_and_damage_is_refused(tmp_path, image
         Trace.load(tmp_path / "again.trace")
     with pytest.raises(ModelError, match="not a trace"):
         Trace.load(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "change", "message"),
+    [
+        ("paths", "variance", lambda values: -values, "a variance is negative"),
+        ("steps", "number", lambda values: values.astype(np.float32), "or no numbers"),
+        ("epochs", "gain", lambda values: values * np.nan, "or no numbers"),
+        ("paths", "mean", lambda values: values[:, :1], "or no numbers"),
+    ],
+)
+def test_a_trace_that_contradicts_itself_is_refused(tmp_path, images, part, name, change, message):
+    _, trace = train(images, tmp_path, "a")
+    rows = getattr(trace, part)
+    replace(trace, **{part: replace(rows, **{name: change(getattr(rows, name))})}).save(
+        tmp_path / "b.trace"
+    )
+    with pytest.raises(ModelError, match=message):
+        Trace.load(tmp_path / "b.trace")
 
 
 def test_a_run_with_another_trace_is_not_resumed(tmp_path, images):
