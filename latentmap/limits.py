@@ -66,7 +66,7 @@ class Allowance:
     """Bytes of memory that the file ``title``, of ``size`` bytes, may still ask for."""
 
     def __init__(self, title: str, size: int, error: type[LatentmapError]) -> None:
-        self._title = title
+        self.title = title
         self._left = memory_for(size)
         self._error = error
 
@@ -79,7 +79,7 @@ class Allowance:
         self._left -= size
         if self._left < 0:
             raise self._error(
-                f"{self._title} asks for more memory than a file of its size may ({what}): "
+                f"{self.title} asks for more memory than a file of its size may ({what}): "
                 f"{advice('memory')}"
             )
 

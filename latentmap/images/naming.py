@@ -35,9 +35,10 @@ def id_array(names: list[str], allowance: Allowance) -> np.ndarray:
     """
     longest = max(map(len, names))
     if longest > _LONGEST_NAME:
+        start = max(names, key=len)[:20]
         raise ImageError(
-            f"a name of {longest} letters, such as {max(names, key=len)[:20]!r}..., is none of a "
-            f"file, which has {_LONGEST_NAME} at most: rename it"
+            f"{allowance.title} has a name of {longest} letters, such as {start!r}..., which is "
+            f"none of a file: they have {_LONGEST_NAME} at most, rename it"
         )
     # An array gives each name the room of the longest.
     allowance.spend(_COPIES * 4 * len(names) * longest, f"ids of {longest} letters")

@@ -45,7 +45,10 @@ def zip_of(path, entries):
     ("entries", "message"),
     [
         ([(b"%d.png" % i, {}) for i in range(300)], "the names of more than .* files"),
-        ([(b"x" * 5000 + b".png", {})], "a name of 5004 letters, such as 'xxxx.*is none of a file"),
+        (
+            [(b"x" * 5000 + b".png", {})],
+            "a.zip has a name of 5004 letters, such as 'xxxx.*is none of a file",
+        ),
         ([(b"x" * 4000 + b".png", {})] + [(b"%d.png" % i, {}) for i in range(9)], "ids of 4004"),
         ([(b"a.png", {"offset": 0}), (b"b.png", {"offset": 0})], "its members overlap"),
         ([(b"a.png", {"packed": 99})], "its members are larger than the archive"),
