@@ -167,6 +167,8 @@ class TracedRecipe:
             mean_variance=mean.var(0, correction=0),
             posterior_variance=variance.mean(0),
             kl=kl_divergence(mean, variance, log_variance).mean(0),
+            gates=seen.gates,
+            multiplier=seen.multiplier,
         )
 
     @torch.no_grad()
@@ -181,6 +183,7 @@ class TracedRecipe:
             posterior_variance=variance.mean(0),
             kl=kl_divergence(mean, variance, log_variance).mean(0),
             gain=self._gains(mean.mean(0)),
+            noise=self.state.get("noise"),
         )
         self.network.train()
 
@@ -217,8 +220,10 @@ class TracedRecipe:
         squared = (self.network.decode(codes) - images).square()
         return squared.flatten(1).mean(1).double()
 
-    def _add(self, part: str, **rows: Tensor) -> None:
+    def _add(self, part: str, **rows: Tensor | None) -> None:
         for name, row in rows.items():
+            if row is None:
+                continue
             key, wide = f"trace.{part}.{name}", row.detach().cpu()[None]
             if wide.is_floating_point():
                 wide = wide.float()
@@ -233,8 +238,12 @@ class TracedRecipe:
                 record(done)
 
         def arrays(part: str, kind: type[Any]) -> dict[str, np.ndarray]:
-            names = [one.name for one in fields(kind)]
-            return {one: self.state[f"trace.{part}.{one}"].cpu().numpy() for one in names}
+            keys = {one.name: f"trace.{part}.{one.name}" for one in fields(kind)}
+            return {
+                name: self.state[key].cpu().numpy()
+                for name, key in keys.items()
+                if key in self.state
+            }
 
         measured = {
             "every": int(self.state["trace.every"]),

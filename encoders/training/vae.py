@@ -31,13 +31,16 @@ Penalty = Literal["full", "quadratic", "none"]
 
 class Step(NamedTuple):
     """What a step saw: the posteriors of its batch, mean and log-variance ``(n, d)``, and of it the
-    loss and the mse, which are scalars.
+    loss and the mse, which are scalars. With gates, ``gates`` ``(d,)`` are the probabilities that
+    they are open, and ``multiplier`` is what weighs the error.
     """
 
     mean: Tensor
     log_variance: Tensor
     loss: Tensor
     mse: Tensor
+    gates: Tensor | None = None
+    multiplier: Tensor | None = None
 
 
 class VAERecipe:

@@ -32,7 +32,8 @@ _FILE = TensorFile(
 class Steps:
     """What a step of the training saw in its batch: ``number`` (k,) counts the steps that were
     done, ``loss``, ``mse`` (per pixel) and ``gamma`` (k,); ``mean_variance`` = Var mu,
-    ``posterior_variance`` = mean s2 and ``kl`` (k, d).
+    ``posterior_variance`` = mean s2 and ``kl`` (k, d). With gates, ``gates`` (k, d) are the
+    probabilities that they are open, and ``multiplier`` (k,) is what weighs the error.
     """
 
     number: np.ndarray
@@ -42,6 +43,8 @@ class Steps:
     mean_variance: np.ndarray
     posterior_variance: np.ndarray
     kl: np.ndarray
+    gates: np.ndarray | None = None
+    multiplier: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,8 @@ class Epochs:
     ``number`` (e,) counts the steps that were done; ``mean_variance``, ``posterior_variance`` and
     ``kl`` (e, d) are as those of ``Steps``. ``gain`` (e, d) is the information gain of each
     variable: the mean over images of mse(x, dec(mu with mu_i at its mean)) - mse(x, dec(mu)).
+    Where a variable is deteriorated, ``noise`` (e,) is the standard deviation of what was added to
+    it in the epoch.
     """
 
     number: np.ndarray
@@ -58,6 +63,7 @@ class Epochs:
     posterior_variance: np.ndarray
     kl: np.ndarray
     gain: np.ndarray
+    noise: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +119,9 @@ class Trace(Shown):
             OutputError: it cannot be written.
         """
         arrays = {
-            f"{part}.{one.name}": torch.from_numpy(np.ascontiguousarray(getattr(rows, one.name)))
+            f"{part}.{name}": torch.from_numpy(np.ascontiguousarray(found))
             for part, rows in self._parts()
-            for one in fields(rows)
+            for name, found in _present(rows)
         }
         labels = None if self.labels is None else list(self.labels)
         header = {"ids": list(self.ids), "labels": labels, "record": dict(self.record)}
@@ -174,7 +180,7 @@ class Trace(Shown):
         """All figures, ready for ``json.dumps``."""
         return {
             **{
-                part: {one.name: getattr(rows, one.name).tolist() for one in fields(rows)}
+                part: {name: found.tolist() for name, found in _present(rows)}
                 for part, rows in self._parts()
             },
             "ids": list(self.ids),
@@ -183,8 +189,18 @@ class Trace(Shown):
         }
 
 
+def _present(rows: Steps | Epochs | Paths) -> list[tuple[str, np.ndarray]]:
+    """The arrays of a part by name, without those that its training does not have."""
+    found = [(one.name, getattr(rows, one.name)) for one in fields(rows)]
+    return [(name, array) for name, array in found if array is not None]
+
+
 def _arrays(part: str, kind: type[Any], arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {one.name: arrays[f"{part}.{one.name}"] for one in fields(kind)}
+    keys = {one.name: f"{part}.{one.name}" for one in fields(kind)}
+    optional = {one.name for one in fields(kind) if one.default is None}
+    return {
+        name: arrays[key] for name, key in keys.items() if key in arrays or name not in optional
+    }
 
 
 def _check(trace: Trace) -> None:
@@ -192,14 +208,13 @@ def _check(trace: Trace) -> None:
     k, e, p = (len(rows.number) for rows in (trace.steps, trace.epochs, trace.paths))
     m, d = len(trace.ids), trace.epochs.gain.shape[-1]
     wide = {"steps": (k, d), "epochs": (e, d), "paths": (p, m, d)}
-    of_all = ("number", "loss", "mse", "gamma")
+    of_all = ("number", "loss", "mse", "gamma", "multiplier", "noise")
     for part, rows in trace._parts():
-        for one in fields(rows):
-            shape = wide[part][:1] if one.name in of_all else wide[part]
-            found = getattr(rows, one.name)
-            kind = "i" if one.name == "number" else "f"
+        for name, found in _present(rows):
+            shape = wide[part][:1] if name in of_all else wide[part]
+            kind = "i" if name == "number" else "f"
             if found.shape != shape or found.dtype.kind != kind or not np.isfinite(found).all():
-                raise ValueError(f"{one.name} has shape {found.shape}, not {shape}, or no numbers")
+                raise ValueError(f"{name} has shape {found.shape}, not {shape}, or no numbers")
     if (trace.paths.variance < 0).any():
         raise ValueError("a variance is negative")
     if not (k and e and p and d):
