@@ -6,11 +6,12 @@ values.py says. Files that can be mapped into memory are not read before their r
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,9 +22,11 @@ from latentmap.errors import ImageError
 from latentmap.files import map_array, open_arrays, open_regular, reading, reason_of
 from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
 from latentmap.images.containers import Container, Contents, Extent, Failures
+from latentmap.images.labels import labels_beside, labels_within
 from latentmap.images.naming import index_ids
 from latentmap.images.scratch import Scratch
 from latentmap.images.shapes import channels_first
+from latentmap.images.tables import as_names
 from latentmap.images.values import ValueRange, eight_bits, own_range, suggested_range
 from latentmap.images.views import View
 from latentmap.limits import DEFLATE, Allowance
@@ -56,13 +59,21 @@ class ArrayImages(Container):
     """Images that need no decoding; their ids are their positions.
 
     ``pixels`` has shape ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)`` with ``c`` 1 or 3, and
-    holds uint8, uint16, floats in [0, 1], or any numbers with a ``value_range``.
+    holds uint8, uint16, floats in [0, 1], or any numbers with a ``value_range``. ``find_labels``
+    looks for the labels of the images, of which it is told the number.
     """
 
     task_size = 256
 
-    def __init__(self, pixels: Pixels, title: str, value_range: ValueRange | None = None) -> None:
+    def __init__(
+        self,
+        pixels: Pixels,
+        title: str,
+        value_range: ValueRange | None = None,
+        find_labels: Callable[[int], np.ndarray | None] | None = None,
+    ) -> None:
         self.title = title
+        self._find_labels = find_labels
         self.value_range = value_range
         self._pixels = pixels
         self._channels_first = channels_first(pixels.shape, title)
@@ -72,6 +83,9 @@ class ArrayImages(Container):
         if pixels.dtype.kind not in "biuf" or (value_range is None and self._own is None):
             raise _other_type(pixels, title)
         self.ids = index_ids(pixels.shape[0])
+
+    def labels(self) -> np.ndarray | None:
+        return super().labels() if self._find_labels is None else self._find_labels(len(self.ids))
 
     def rows(self, index: np.ndarray) -> np.ndarray:
         """Some images, uint8 ``(k, h, w, c)``; perhaps a view of the file, not to be written to."""
@@ -166,7 +180,8 @@ def open_idx(path: Path, value_range: ValueRange | None = None) -> ArrayImages:
                 _require_size(path, shape, size - start)
                 pixels = np.memmap(path, np.uint8, mode="r", offset=start, shape=shape)
             _require_few(path, pixels.shape, size)
-    return ArrayImages(pixels, str(path), value_range)
+    labels = functools.partial(labels_beside, path)
+    return ArrayImages(pixels, str(path), value_range, labels)
 
 
 def _unpacked_idx(path: Path, packed: BufferedReader, packed_size: int) -> np.ndarray:
@@ -245,7 +260,8 @@ def open_numpy(path: Path, key: str | None, value_range: ValueRange | None = Non
                 raise ImageError(f"{path} has no array {name!r}: it has {_listed(list(arrays))}")
             array = arrays[name]()
             _require_few(path, array.shape, path.stat().st_size)
-            return ArrayImages(array, f"{path}:/{name}", value_range)
+            labels = functools.partial(labels_within, path)
+            return ArrayImages(array, f"{path}:/{name}", value_range, labels)
 
 
 def open_hdf5(path: Path, name: str | None, value_range: ValueRange | None = None) -> ArrayImages:
@@ -284,9 +300,10 @@ def digits(value_range: ValueRange | None = None) -> ArrayImages:
     """scikit-learn's 1,797 handwritten digits, 8x8 grey, their 17 levels spread over 0 to 255."""
     from sklearn.datasets import load_digits
 
-    levels = load_digits().images
+    loaded = load_digits()
+    levels = loaded.images
     pixels = np.floor(levels * 255 / 16 + 0.5).astype(np.uint8)
-    return ArrayImages(pixels, "digits", value_range)
+    return ArrayImages(pixels, "digits", value_range, lambda _: as_names(loaded.target))
 
 
 def _only_name(path: Path, names: list[str], *, complete: bool = True) -> str:

@@ -27,6 +27,7 @@ from latentmap.images.decoding import (
     plain_jpeg,
     reading_of,
 )
+from latentmap.images.labels import folder_labels
 from latentmap.images.pixel_memory import ImageMemory
 from latentmap.images.scratch import Scratch
 from latentmap.images.values import ValueRange
@@ -103,6 +104,15 @@ class Container(ABC):
     def companions(self, names: Sequence[str]) -> Iterator[Companion]:
         """The files called so in or beside the images, those first that are meant for them most."""
         return iter(())
+
+    def labels(self) -> np.ndarray | None:
+        """The label of each image, as strings ``(n,)``, where it is known; by default the folder
+        that each lies in.
+
+        Raises:
+            ImageError: there are labels with the images that do not fit them.
+        """
+        return folder_labels(self.ids)
 
 
 class EncodedImages(Container):

@@ -163,6 +163,17 @@ class ImageSource(Shown):
             return "80/10/10 by a hash of the group"
         return HASH_RULE if self._partition is None else self._partition.title
 
+    @cached_property
+    def labels(self) -> np.ndarray | None:
+        """What each image shows, as strings ``(n,)``, where that is known without a table (see
+        ``latentmap.images.labels``).
+
+        Raises:
+            ImageError: there are labels with the images that do not fit them.
+        """
+        labels = self._container.labels()
+        return None if labels is None else labels[self._index]
+
     @property
     def passed_over(self) -> list[str]:
         """The files beside the images that are neither images nor a partition."""

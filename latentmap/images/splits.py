@@ -19,7 +19,7 @@ import numpy as np
 from latentmap.errors import ImageError
 from latentmap.images.companions import Companion
 from latentmap.images.naming import locate_rows, match_names
-from latentmap.images.tables import Table, parse_table, read_table
+from latentmap.images.tables import Table, as_names, parse_table, read_table
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -87,11 +87,8 @@ def read_groups(ids: np.ndarray, path: Path) -> np.ndarray:
         raise ImageError(
             f"{path} must have two columns, the image and its group, not {len(table.columns) + 1}"
         )
-    groups = next(iter(table.columns.values()))[locate_rows(ids, table.names, table.title)]
-    if groups.dtype.kind == "f" and (groups == np.round(groups)).all():
-        groups = groups.astype(np.int64)
-    names: np.ndarray = groups.astype(np.str_)
-    return names
+    column = next(iter(table.columns.values()))
+    return as_names(column[locate_rows(ids, table.names, table.title)])
 
 
 def _split_of(name: str) -> Split:

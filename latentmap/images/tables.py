@@ -21,6 +21,7 @@ from latentmap.limits import Allowance
 _ROW, _COLUMN = 200, 300
 # A text takes an object, and its letters in three arrays of four bytes each.
 _TEXT, _LETTER = 60, 12
+_LARGEST = 2**53  # From here on not all whole numbers are floats.
 _LONGEST_LINE = 1 << 20  # Some ten thousand columns.
 
 
@@ -62,6 +63,15 @@ def parse_table(text: str | bytes, title: str) -> Table:
         raise ImageError(f"the table {title} is {kind.what}: {kind.advice}")
     with reading(f"the table {title}", ImageError, "give csv with a row for each image"):
         return _parse(data, title)
+
+
+def as_names(column: np.ndarray) -> np.ndarray:
+    """A column as strings ``(n,)``; whole numbers are without a point."""
+    if column.dtype.kind == "f" and (np.abs(column) < _LARGEST).all():
+        whole = column.astype(np.int64)
+        column = whole if (whole == column).all() else column
+    names: np.ndarray = column.astype(np.str_)
+    return names
 
 
 def text_lines(data: bytes, wanted: str) -> Iterator[str]:

@@ -145,6 +145,22 @@ def tables(_: Path) -> list[Case]:
     ]
 
 
+def labels(_: Path) -> list[Case]:
+    """Images with labels beside them, in their file, and in a table."""
+    images = bytes([0, 0, 8, 3]) + struct.pack(">3I", 3, 4, 4) + pixels(3).tobytes()
+    beside = bytes([0, 0, 8, 1]) + struct.pack(">I", 3) + bytes([2, 0, 2])
+    table = b"file,kind,number\n0,cat,1\n1,dog,2.5\n2,cat,3\n"
+    cases: list[Case] = [
+        {"images-idx3-ubyte": images, "labels-idx1-ubyte": beside, "labels.csv": table},
+        {"images-idx3-ubyte": images, "labels-idx1-ubyte.gz": gzip.compress(beside, mtime=0)},
+    ]
+    for known in (np.array(["cat", "dog", "cat"]), np.array([0.5, 2, 0])):
+        stream = io.BytesIO()
+        np.savez(stream, images=pixels(3), labels=known)
+        cases.append({"images.npz": stream.getvalue(), "labels.csv": table})
+    return cases
+
+
 def lists(_: Path) -> list[Case]:
     """Images with a list of those that are left out."""
     images = {f"images/{name}": data for name, data in _three().items()}

@@ -22,6 +22,7 @@ from latentmap.encoders.training.runs import training_seconds
 from latentmap.images import ImageSource, open_images
 from latentmap.images.attributes import select_where
 from latentmap.images.excluding import without_listed
+from latentmap.images.labels import read_labels
 from latentmap.images.splits import read_groups
 from latentmap.images.tables import read_table
 from latentmap.mapping import LinearMap
@@ -166,6 +167,15 @@ def _without(folder: Path) -> None:
     without_listed(open_images(folder / "images", notify=_quiet), folder / "ids.txt")
 
 
+def _labels(folder: Path) -> None:
+    """What lies with the images says of them, and what a table says."""
+    name = "images.npz" if (folder / "images.npz").is_file() else "images-idx3-ubyte"
+    images = open_images(folder / name, notify=_quiet)
+    json.dumps(None if images.labels is None else images.labels.tolist())
+    if (folder / "labels.csv").is_file():
+        read_labels(images.ids, f"{folder / 'labels.csv'}:kind")
+
+
 def _partition(folder: Path) -> None:
     open_images(folder / "images", split="train", notify=_quiet)
 
@@ -262,6 +272,17 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
                 (".csv", change_table),
                 ("partition.txt", change_table),
                 ("where.txt", change_condition),
+            ),
+        ),
+        Reader(
+            "labels",
+            other_seeds.labels,
+            (_labels,),
+            (
+                (".csv", change_table),
+                (".npz", change_zip(change_npy)),
+                (".gz", change_gzip(change_idx)),
+                ("", change_idx),
             ),
         ),
         Reader("lists", other_seeds.lists, (_without,), ((".txt", change_table),)),
