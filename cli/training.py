@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from latentmap.cli.data_options import DataOptions
-from latentmap.cli.output import say
+from latentmap.cli.label_options import labels_of
+from latentmap.cli.output import say, warn
 from latentmap.cli.training_options import RunOptions, TraceOptions
 from latentmap.cli.view_options import ViewOptions
 
@@ -38,7 +39,7 @@ def carry_out(
 
     ``tell`` gets the model and the training record of its file, to which ``record`` is added.
     """
-    from latentmap.cli.output import command_line, print_json, warn
+    from latentmap.cli.output import command_line, print_json
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders.native import read_header
     from latentmap.encoders.training.runs import Run
@@ -80,12 +81,15 @@ def train_images(
     from latentmap.encoders.training.tracing import Tracing
     from latentmap.files import refuse_existing
 
+    if traced is not None:
+        traced.check()
+        if traced.trace is not None:
+            refuse_existing(traced.trace, force=run.force or run.resume)
+    images = data.open()
     watch = None
     if traced is not None and traced.trace is not None:
-        refuse_existing(traced.trace, force=run.force or run.resume)
-        watch = Tracing(traced.trace, images=traced.trace_images)
-
-    images = data.open()
+        labels = labels_of(images, traced.labels)
+        watch = Tracing(traced.trace, labels=labels, images=traced.trace_images, notify=warn)
     seen = view.of(images)
 
     def train(goal: Run) -> Model:

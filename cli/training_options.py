@@ -13,6 +13,7 @@ import click
 from latentmap.cli.data_options import data_options
 from latentmap.cli.declaring import OUTPUT, RUNNING, number_option, option, output_option, together
 from latentmap.cli.kinds import WIDEST, NumberRange
+from latentmap.cli.label_options import labels_option
 from latentmap.cli.lists import NumberList
 from latentmap.cli.options import device_option, force_option, json_option, seed_option
 from latentmap.cli.view_options import view_options
@@ -48,6 +49,16 @@ class TraceOptions:
 
     trace: Path | None
     trace_images: int
+    labels: str | None
+
+    def check(self) -> None:
+        """Refuses labels without a trace.
+
+        Raises:
+            click.UsageError: so it is.
+        """
+        if self.trace is None and self.labels is not None:
+            raise click.UsageError("--labels is for --trace FILE: leave it out, or ask for a trace")
 
 
 trace_options = together(
@@ -59,8 +70,13 @@ trace_options = together(
         metavar="TRACE",
     ),
     number_option(
-        "--trace-images", title=OUTPUT, default=10, help="Images whose codes the trace follows."
+        "--trace-images",
+        title=OUTPUT,
+        default=10,
+        help="Images whose codes the trace follows; where labels are known, so many of each, at "
+        "most 200 in all.",
     ),
+    labels_option,
 )
 training_precision_option = option(
     "--precision",

@@ -7,8 +7,9 @@ same model.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,11 @@ from latentmap.encoders.training.loop import Recipe
 from latentmap.encoders.training.vae import VAERecipe
 from latentmap.errors import ModelError
 from latentmap.images import ImageSource
+from latentmap.images.naming import natural_key
 
 _POINTS = 500  # Of a trace, about.
 _FOLLOWED = 10  # Images of each label, or of all where there are none.
+_MOST = 200  # Images of all labels together: more are slow to follow, and nobody tells them apart.
 _SAMPLE = 512  # Images on which variables are measured after an epoch.
 _BATCH = 128
 # A step takes a batch through both networks and back: about as much work as this many passes of it
@@ -42,16 +45,23 @@ class Tracing:
     """A trace that a training writes to ``out`` when it has ended.
 
     ``labels`` ``(n,)`` are those of the images of the training, where they are known; so many
-    ``images`` are followed, of each label where there are labels.
+    ``images`` are followed, of each label where there are labels, of which at most 200 are followed
+    in all: ``notify`` is told where that makes them fewer.
     """
 
     def __init__(
-        self, out: str | Path, *, labels: Sequence[str] | None = None, images: int = _FOLLOWED
+        self,
+        out: str | Path,
+        *,
+        labels: Sequence[str] | np.ndarray | None = None,
+        images: int = _FOLLOWED,
+        notify: Callable[[str], None] | None = None,
     ) -> None:
         self.out = Path(out)
-        self.identity = {"trace_images": images, "trace_labels": labels is not None}
         self._labels = None if labels is None else np.asarray(labels)
+        self.identity = {"trace_images": images, "trace_labels": _digest(self._labels)}
         self._images = images
+        self._notify = notify
 
     def begin(
         self,
@@ -74,12 +84,30 @@ class Tracing:
             raise ModelError("a trace is of the variables of a VAE: no other training has one")
         self._ids = images.ids[read]
         labels = None if self._labels is None else self._labels[read]
-        self._followed = _followed(labels, self._images, seeded(seed, 3, 0).permutation(len(read)))
-        self._of_followed = None if labels is None else labels[self._followed]
+        drawn = seeded(seed, 3, 0).permutation(len(read))
+        if labels is None:
+            self._followed, self._of_followed = drawn[: self._images], None
+        else:
+            self._followed = self._of_each(labels, drawn)
+            self._of_followed = labels[self._followed]
         self._traced = TracedRecipe(
             recipe, pixels, self._followed, batch_size=batch_size, total=total, seed=seed
         )
         return self._traced
+
+    def _of_each(self, labels: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        """The positions of the first images of each label, in an order that was ``drawn``."""
+        ordered = labels[drawn]
+        known, first = np.unique(ordered, return_index=True)
+        # Of too many labels those of the images that come first.
+        chosen = sorted(map(str, known[np.argsort(first)][:_MOST]), key=natural_key)
+        count = min(self._images, max(_MOST // len(chosen), 1))
+        if (len(chosen), count) != (len(known), self._images) and self._notify is not None:
+            self._notify(
+                f"the trace follows {count} of the images of each of {len(chosen):,} of "
+                f"{len(known):,} labels: {_MOST} images in all are the most"
+            )
+        return np.concatenate([drawn[ordered == label][:count] for label in chosen])
 
     def end(self, done: int, record: Mapping[str, Any]) -> None:
         """Writes the trace of a run of ``done`` steps; ``record`` says what was trained.
@@ -258,9 +286,9 @@ class TracedRecipe:
         )
 
 
-def _followed(labels: np.ndarray | None, count: int, drawn: np.ndarray) -> np.ndarray:
-    """The first ``count`` images of each label, or of all, in an order that was ``drawn``."""
+def _digest(labels: np.ndarray | None) -> str | None:
+    """By which a run that is resumed knows the labels that it began with."""
     if labels is None:
-        return drawn[:count]
-    ordered = labels[drawn]
-    return np.concatenate([drawn[ordered == label][:count] for label in np.unique(labels)])
+        return None
+    text = "\0".join(map(str, labels))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]

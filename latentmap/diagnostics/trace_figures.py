@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from latentmap.diagnostics.label_colours import colour_of, group_by_label, legend_of
 from latentmap.diagnostics.traces import Trace
 from latentmap.diagnostics.variables import ACTIVE_VARIANCE
 from latentmap.errors import ModelError, OutputError
@@ -27,22 +28,10 @@ _MILLISECONDS = 80  # A frame; the last one stays longer.
 _REST = 2000
 _SIDE = 480
 _MARGIN = 28
+_LINE = 16
 _INK = 4.0  # Of the last discs of all images together: less where there are many.
 _TAIL = 12  # Frames that a disc's way is seen behind it.
 _ACTIVE, _INACTIVE = "#1f5fa8", "#c9692c"
-# Okabe and Ito's colours, which people tell apart who see few; black comes last.
-COLOURS = (
-    "#0072b2",
-    "#e69f00",
-    "#009e73",
-    "#cc79a7",
-    "#56b4e9",
-    "#d55e00",
-    "#f0e442",
-    "#7f7f7f",
-    "#8b5a2b",
-    "#000000",
-)
 ANIMATED = (".webp", ".gif", ".mp4")
 
 
@@ -60,6 +49,11 @@ class Motion:
     radii: np.ndarray
     groups: np.ndarray
     names: tuple[str, ...]
+
+    @property
+    def legend(self) -> list[str]:
+        """What the colours mean, for as many labels as can be read."""
+        return legend_of(self.names)
 
     @property
     def reach(self) -> float:
@@ -86,14 +80,14 @@ def motion_of(trace: Trace, variables: Sequence[int] | None = None) -> Motion:
     shown = np.unique(np.linspace(0, len(paths.number) - 1, _FRAMES).round().astype(int))
     variances = paths.variance[shown][:, :, list(chosen)]
     labels = trace.labels or ("",) * len(trace.ids)
-    names, groups = np.unique(np.array(labels), return_inverse=True)
+    names, groups = group_by_label(labels)
     return Motion(
         (chosen[0], chosen[1]),
         paths.number[shown],
         paths.mean[shown][:, :, list(chosen)],
         variances.prod(2) ** 0.25,
-        groups.reshape(-1),
-        tuple(map(str, names)),
+        groups,
+        names,
     )
 
 
@@ -149,7 +143,7 @@ def save_paths(motion: Motion, path: str | Path) -> None:
     # So many discs lie on each other that the colours of all together are to be seen through.
     strongest = min(0.4, _INK / len(motion.groups))
     for image, group in enumerate(motion.groups):
-        colour = COLOURS[group % len(COLOURS)]
+        colour = colour_of(group)
         way = motion.places[:, image]
         lines = LineCollection(
             list(np.stack([way[:-1], way[1:]], axis=1)),
@@ -161,10 +155,9 @@ def save_paths(motion: Motion, path: str | Path) -> None:
         shades = [to_rgba(colour, strongest * share**6) for share in fade]
         axis.add_collection(PatchCollection(discs, facecolors=shades, edgecolors="none"))
         axis.add_patch(Circle(way[-1], motion.radii[-1, image], fill=False, edgecolor=colour))
-    for group, name in enumerate(motion.names):
-        if name:
-            axis.plot([], [], "o", color=COLOURS[group % len(COLOURS)], label=name)
-    if any(motion.names):
+    for group, name in enumerate(motion.legend):
+        axis.plot([], [], "o", color=colour_of(group), label=name)
+    if motion.legend:
         axis.legend(fontsize=8, loc="upper right")
     axis.set_xlim(-motion.reach, motion.reach)
     axis.set_ylim(-motion.reach, motion.reach)
@@ -239,8 +232,12 @@ def _frames(motion: Motion) -> list[Image.Image]:
             ):
                 x, y = _SIDE / 2 + at[0] * scale, _SIDE / 2 - at[1] * scale
                 size = max(1.5, float(r) * scale)
-                colour = COLOURS[group % len(COLOURS)]
+                colour = colour_of(group)
                 draw.ellipse((x - size, y - size, x + size, y + size), f"{colour}{shade:02x}")
         draw.text((8, 6), f"step {step}", fill="black", font=font)
+        for line, name in enumerate(motion.legend):
+            middle = 14 + line * _LINE
+            draw.ellipse((_SIDE - 16, middle - 4, _SIDE - 8, middle + 4), colour_of(line))
+            draw.text((_SIDE - 22, middle), name, fill="black", font=font, anchor="rm")
         frames.append(picture)
     return frames

@@ -66,7 +66,8 @@ def _film(motion: Motion) -> Film:
             for places, radii in zip(motion.places, motion.radii, strict=True)
         ],
         motion.groups.tolist(),
-        list(motion.names),
+        motion.legend,
         f"Discs of {len(motion.groups)} codes in a plane, as they end",
-        note="radius^2 is the geometric mean of the two posterior variances.",
+        note="radius^2 is the geometric mean of the two posterior variances."
+        + (" Colours are labels, and come again after ten." if motion.legend else ""),
     )

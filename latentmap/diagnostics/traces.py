@@ -168,6 +168,7 @@ class Trace(Shown):
             "steps in the trace": len(steps.number),
             "active variables": int((epochs.mean_variance[-1] > ACTIVE_VARIANCE).sum()),
             "followed images": len(self.ids),
+            "of labels": None if self.labels is None else len({*self.labels}),
             Column("mse", "of the last batch", decimals=5): float(steps.mse[-1]),
             Column("gamma", decimals=4): float(steps.gamma[-1]),
         }

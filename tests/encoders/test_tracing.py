@@ -131,6 +131,58 @@ def test_images_are_followed_by_label(tmp_path, images):
     assert [int(name) % 2 for name in trace.ids] == [0, 0, 0, 1, 1, 1]
 
 
+def test_a_resumed_training_follows_the_same_labels_and_no_others(tmp_path, images):
+    labels = [str(i % 3) for i in range(70)]
+    shorter = replace(SETTINGS, steps=5)
+    _, whole = train(images, tmp_path, "whole", labels=labels, followed=2)
+    train(images, tmp_path, "cut", shorter, labels=labels, followed=2)
+    longer = replace(SETTINGS, steps=12)
+    _, resumed = train(images, tmp_path, "cut", longer, labels=labels, followed=2, resume=True)
+    _, plain = train(images, tmp_path, "plain", longer, labels=labels, followed=2)
+    same(plain, resumed)
+    assert resumed.labels == whole.labels == ("0", "0", "1", "1", "2", "2")
+    assert resumed.ids == whole.ids
+    with pytest.raises(ModelError, match=r"trace_labels was '\w+', not '\w+'"):
+        train(images, tmp_path, "cut", longer, labels=labels[::-1], followed=2, resume=True)
+    with pytest.raises(ModelError, match=r"trace_labels was '\w+', not None"):
+        train(images, tmp_path, "cut", longer, followed=2, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("labels", "followed", "expected", "told"),
+    [
+        # 300 identities: one image of each of 200.
+        ([str(i) for i in range(300)] * 2, 10, [1] * 200, "1 of the images of each of 200 of 300"),
+        ([str(i % 30) for i in range(600)], 10, [6] * 30, "6 of the images of each of 30 of 30"),
+        ([str(i % 20) for i in range(600)], 10, [10] * 20, None),
+        # A label with fewer images is followed by those that it has.
+        (["a"] * 3 + ["b"] * 597, 10, [3, 10], None),
+    ],
+)
+def test_the_followed_images_of_all_labels_are_bounded(labels, followed, expected, told):
+    said = []
+    watch = Tracing("x.trace", labels=labels, images=followed, notify=said.append)
+    drawn = np.random.default_rng(0).permutation(len(labels))
+    chosen = watch._of_each(np.array(labels), drawn)
+    assert len(set(chosen.tolist())) == len(chosen)
+    _, counts = np.unique(np.array(labels)[chosen], return_counts=True)
+    assert sorted(counts.tolist()) == expected
+    assert [told in line for line in said] == ([] if told is None else [True])
+
+
+def test_labels_are_colours_in_natural_order(tmp_path, images):
+    labels = [str(i % 12) for i in range(70)]
+    _, trace = train(images, tmp_path, "a", labels=labels, followed=1)
+    motion = motion_of(trace)
+    assert motion.names == tuple(map(str, range(12)))
+    assert [motion.names[group] for group in motion.groups] == list(trace.labels)
+    assert motion.legend == list(motion.names)
+    page = render(Report("r", [trace_section(trace, motion, name="a")]))
+    assert "Colours are labels" in page
+    many = replace(motion, names=tuple(f"{i:050}" for i in range(25)))
+    assert many.legend == ["0" * 24 + "..."] * 20
+
+
 def test_a_trace_is_read_as_it_was_written_and_damage_is_refused(tmp_path, images):
     _, trace = train(images, tmp_path, "a")
     trace.save(tmp_path / "again.trace")
