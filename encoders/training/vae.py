@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from latentmap.diagnostics import ACTIVE_VARIANCE, kl_divergence
+from latentmap.diagnostics import are_active, kl_divergence
 from latentmap.encoders.nets.gaussian import GaussianNetwork
 
 _MEMORY = 0.99
@@ -149,5 +149,5 @@ class VAERecipe:
             "mse": float(state["mse_sum"] / count),
             "kl": float(state["kl_sum"] / count),
             "gamma": float(state["gamma2"].sqrt()),
-            "active_variables": int((variance > ACTIVE_VARIANCE).sum()),
+            "active_variables": int(are_active(variance.cpu().numpy()).sum()),
         }

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from latentmap.diagnostics.activity import are_active
 from latentmap.diagnostics.label_colours import colour_of, group_by_label, legend_of
 from latentmap.diagnostics.traces import Trace
-from latentmap.diagnostics.variables import ACTIVE_VARIANCE
 from latentmap.errors import ModelError, OutputError
 from latentmap.files import replace_atomic
 from latentmap.report import save_plot
@@ -101,7 +101,7 @@ def save_variances(trace: Trace, path: str | Path) -> None:
     from matplotlib.figure import Figure
 
     steps = trace.steps
-    active = trace.epochs.mean_variance[-1] > ACTIVE_VARIANCE
+    active = are_active(trace.epochs.mean_variance[-1])
     figure = Figure(figsize=(9.0, 5.6))
     figure.set_layout_engine("constrained")
     upper, lower = figure.subplots(2, sharex=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from latentmap.diagnostics.activity import are_active
 from latentmap.diagnostics.trace_figures import Motion
 from latentmap.diagnostics.traces import Trace
-from latentmap.diagnostics.variables import ACTIVE_VARIANCE
 from latentmap.report import Section, section_id
 from latentmap.report.parts import Block, Film, Lines
 
@@ -41,7 +41,7 @@ def trace_section(trace: Trace, motion: Motion | None, *, name: str) -> Section:
 
 
 def _lines(trace: Trace, title: str, at: np.ndarray, values: np.ndarray) -> Lines:
-    inactive = np.flatnonzero(trace.epochs.mean_variance[-1] <= ACTIVE_VARIANCE)
+    inactive = np.flatnonzero(~are_active(trace.epochs.mean_variance[-1]))
     last = ", ".join(f"{i}: {value:.3g}" for i, value in enumerate(values[-1]))
     return Lines(
         title,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentmap.diagnostics.variables import ACTIVE_VARIANCE
+from latentmap.diagnostics.activity import are_active
 from latentmap.errors import ModelError
 from latentmap.files import TensorFile, reading
 from latentmap.report import Cell, Column, Row, Shown, Table
@@ -166,7 +166,7 @@ class Trace(Shown):
             "steps": int(epochs.number[-1]),
             "epochs": len(epochs.number) - 1,
             "steps in the trace": len(steps.number),
-            "active variables": int((epochs.mean_variance[-1] > ACTIVE_VARIANCE).sum()),
+            "active variables": int(are_active(epochs.mean_variance[-1]).sum()),
             "followed images": len(self.ids),
             "of labels": None if self.labels is None else len({*self.labels}),
             Column("mse", "of the last batch", decimals=5): float(steps.mse[-1]),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from latentmap.diagnostics.activity import are_active
 from latentmap.diagnostics.divergence import kl_divergence, log_of_variance
 from latentmap.errors import ImageError
 from latentmap.images import ImageSource, OnError
@@ -19,8 +20,6 @@ from latentmap.model import Model, Precision
 from latentmap.progress import Progress
 from latentmap.report import Cell, Column, Row, Shown, Table
 
-# A variable is active when its posterior mean varies by more than this over the data.
-ACTIVE_VARIANCE = 0.05
 _BATCH = 256
 
 
@@ -73,8 +72,8 @@ class Diagnosis(Shown):
 
     @property
     def active(self) -> int:
-        """How many variables have Var > 0.05."""
-        return int((self.mean_variance > ACTIVE_VARIANCE).sum())
+        """How many variables are active, see ``latentmap.diagnostics.activity``."""
+        return int(are_active(self.mean_variance.numpy()).sum())
 
     @property
     def law_deviation(self) -> Tensor:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import torch
-
-from latentmap.codes import Space
-from latentmap.diagnostics import ACTIVE_VARIANCE
+from latentmap.diagnostics import ACTIVE_VARIANCE, none_active
 from latentmap.mapping import LinearMap
 
 
 def inactive_models(maps: Iterable[LinearMap]) -> list[str]:
-    """The names of the models of some maps that have no active variable: none varies by more than
-    0.05 over the pairs of the fit. Only spaces of kind ``z`` have the prior which that is compared
-    with, and only maps that keep the moments of their pairs can tell.
+    """The names of the models of some maps that have no active variable over the pairs of the fit,
+    see ``latentmap.diagnostics.activity``. Only maps that keep the moments of their pairs can tell.
     """
     found: dict[str, None] = {}
     for one in maps:
@@ -22,7 +18,11 @@ def inactive_models(maps: Iterable[LinearMap]) -> list[str]:
         if moments is None:
             continue
         sides = ((one.source, moments.xx.diagonal()), (one.target, moments.squares_y))
-        found |= dict.fromkeys(s.model for s, squares in sides if _inactive(s, squares / moments.n))
+        found |= dict.fromkeys(
+            space.model
+            for space, squares in sides
+            if none_active(space, (squares / moments.n).numpy())
+        )
     return list(found)
 
 
@@ -36,7 +36,3 @@ def inactive_in_words(names: Sequence[str]) -> str:
         f"than {ACTIVE_VARIANCE:g}): what {'it decodes' if one else 'they decode'} hardly depends "
         "on the image"
     )
-
-
-def _inactive(space: Space, variances: torch.Tensor) -> bool:
-    return space.kind == "z" and not bool((variances > ACTIVE_VARIANCE).any())

@@ -18,14 +18,14 @@ _NAMED = 100  # More variables than these have no room for their numbers.
 
 def save_gains(ordering: Ordering, path: str | Path, *, title: str) -> None:
     """Draws the gains in their order, with intervals; the leading variables stand out, and the
-    inactive ones are only counted.
+    dropped ones are only counted.
 
     Raises:
         OutputError: the file cannot be written.
     """
     from matplotlib.figure import Figure
 
-    order = ordering.order[~np.isin(ordering.order, ordering.inactive)]
+    order = ordering.order[~np.isin(ordering.order, ordering.dropped)]
     place = np.arange(len(order))
     gain = ordering.gain[order]
     reach = np.stack([gain - ordering.low[order], ordering.high[order] - gain])
@@ -41,7 +41,7 @@ def save_gains(ordering: Ordering, path: str | Path, *, title: str) -> None:
     axis.set_xticks(shown, [str(i) for i in order[shown]], rotation=90, fontsize=7)
     axis.set_xlim(-0.8, len(order) - 0.2)
     axis.axhline(0, color="#333333", linewidth=0.6)
-    axis.set_xlabel(f"latent variable ({len(ordering.inactive)} more are inactive)")
+    axis.set_xlabel(f"latent variable ({len(ordering.dropped)} more do nothing)")
     axis.set_ylabel("information gain (mse)")
     axis.grid(axis="y", alpha=0.3)
     axis.set_axisbelow(True)

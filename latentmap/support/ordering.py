@@ -14,7 +14,7 @@ import numpy as np
 
 from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Codes, units_of
-from latentmap.diagnostics import ACTIVE_VARIANCE
+from latentmap.diagnostics import are_active, has_unit_prior
 from latentmap.errors import SupportError
 from latentmap.images import ImageSource
 from latentmap.images.finding import groups_of
@@ -46,10 +46,11 @@ class Ordering(Shown):
     variable on every image gives, and 1 where this was done; it is asymptotic, as the race compares
     means by Student's distribution. ``ties`` are neighbours down to the first behind the leading
     ones whose difference could be chance over images, by its 95 % interval. ``inactive`` are the
-    variables that do nothing. ``decodes`` were needed, in place of ``exhaustive_decodes``. ``unit``
-    and ``mean`` ``(d,)`` are the step of a traversal, which is 1 in a space of kind ``z`` and the
-    standard deviation of the codes in any other, and the mean code. ``skipped`` are the ids of
-    images without codes.
+    variables that are not active (see ``latentmap.diagnostics.activity``), None in a space without
+    prior, and ``dropped`` those that left the race because they do nothing. ``decodes`` were
+    needed, in place of ``exhaustive_decodes``. ``unit`` and ``mean`` ``(d,)`` are the step of a
+    traversal, which is 1 in a space of kind ``z`` and the standard deviation of the codes in any
+    other, and the mean code. ``skipped`` are the ids of images without codes.
     """
 
     order: np.ndarray
@@ -67,7 +68,8 @@ class Ordering(Shown):
     leading: int
     confidence: float
     ties: tuple[tuple[int, int], ...] = ()
-    inactive: tuple[int, ...] = ()
+    inactive: tuple[int, ...] | None = None
+    dropped: tuple[int, ...] = ()
     skipped: tuple[str, ...] = ()
     warning: str | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
@@ -92,7 +94,8 @@ class Ordering(Shown):
             "leading": self.order[: self.leading].tolist(),
             "confidence": self.confidence,
             "ties": [list(pair) for pair in self.ties],
-            "inactive": list(self.inactive),
+            "inactive": None if self.inactive is None else list(self.inactive),
+            "dropped": list(self.dropped),
             "n_images": self.n_images,
             "n_units": self.n_units,
             "decodes": self.decodes,
@@ -185,10 +188,10 @@ def order_by_gain(
 
     ``codes`` are those of the images, joined by id; images without a code are left out. By default
     variables race (see ``latentmap.support.race``) until the ``leading`` ones and their order are
-    sure; behind them the order is by gains that few images gave. A variable whose code hardly
-    varies (below 0.05 of the prior's variance, or of the mean variance in a space without prior) is
-    dropped when its gain on each of the first images is below 1 % of the largest. ``batch_size`` is
-    of decodes, by default 64; one seed gives the same draw of images, whatever their order.
+    sure; behind them the order is by gains that few images gave. A variable that is not active (or
+    in a space without prior varies by 0.05 of the mean variance at most) is dropped when its gain
+    on each of the first images is below 1 % of the largest. ``batch_size`` is of decodes, by
+    default 64; one seed gives the same draw of images, whatever their order.
 
     Raises:
         SpaceError: the codes are of another model.
@@ -202,8 +205,8 @@ def order_by_gain(
     chosen = codes.take(rows)
     mean, variance = _moments(chosen, model)
     center = centers_of(model.space, mean, center=options.center)
-    # Only z has a prior, whose variance is 1.
-    scale = 1.0 if model.space.kind == "z" else float(variance.mean())
+    judged = has_unit_prior(model.space)
+    quiet = ~are_active(variance if judged else variance / variance.mean())
     meter = Meter(model, images, positions, codes=chosen, center=center)
     meter.batch_size, meter.progress = batch_size or meter.batch_size, progress
     units = units_of(chosen.digests, groups_of(images, chosen.ids))
@@ -212,7 +215,7 @@ def order_by_gain(
         Controls.of(chosen, center, variance),
         np.random.default_rng(seed).permutation(len(rows)),
         leading=options.leading,
-        quiet=variance <= ACTIVE_VARIANCE * scale,
+        quiet=quiet,
         exhaustive=options.exhaustive,
         units=units,
     ).run()
@@ -222,6 +225,7 @@ def order_by_gain(
         n_units=int(units.max()) + 1,
         center=center,
         unit=scales_of(model.space, variance),
+        inactive=tuple(np.flatnonzero(quiet).tolist()) if judged else None,
         mean=mean,
         decodes=meter.decodes,
         exhaustive_decodes=len(rows) * (model.latent_dim + 1),
@@ -252,7 +256,7 @@ def _outcome(outcome: Outcome, n: int) -> dict[str, Any]:
         "n_images": n,
         "confidence": 1.0 if complete else CONFIDENCE,
         "ties": outcome.ties,
-        "inactive": tuple(np.flatnonzero(outcome.inactive).tolist()),
+        "dropped": tuple(np.flatnonzero(outcome.dropped).tolist()),
     }
 
 

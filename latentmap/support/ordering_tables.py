@@ -18,7 +18,7 @@ def gains_table(ordering: Ordering) -> Table:
             ]
         )
         for i in ordering.order
-        if i not in ordering.inactive
+        if i not in ordering.dropped
     ]
     return Table("Information gain", columns, rows)
 
@@ -27,8 +27,10 @@ def ordering_table(ordering: Ordering) -> Table:
     """How the order came about, and how sure it is."""
     about = "about " if ordering.confidence < 1 else ""
     sure = f"are what all decodes give: {about}{100 * ordering.confidence:.0f} %"
+    d, inactive = len(ordering.order), ordering.inactive
     cells: dict[str, Cell] = {
-        "inactive": f"{len(ordering.inactive)} of {len(ordering.order)} variables",
+        "inactive": None if inactive is None else f"{len(inactive)} of {d} variables",
+        "dropped": f"{len(ordering.dropped)} of {d} variables",
         "images": ordering.n_images,
         "groups": ordering.n_units if ordering.n_units < ordering.n_images else None,
         "decodes": f"{ordering.decodes} of {ordering.exhaustive_decodes} ({ordering.saved:.1f} "

@@ -25,7 +25,7 @@ from scipy.stats import t as student
 from latentmap.codes import Codes
 
 CONFIDENCE = 0.95
-# Of a variable that is called inactive: its gain on any image, by the largest mean gain.
+# Of a variable that is dropped: its gain on any image, by the largest mean gain.
 NEGLIGIBLE = 0.01
 _FIRST_LOOK = 64
 _GROWTH = 1.25
@@ -43,8 +43,8 @@ class Outcome:
     ``order`` ``(d,)`` puts the leading variables first, then the others by their gain. ``gain``,
     ``low`` and ``high`` ``(d,)`` are the estimated means with 95 % intervals over images, each from
     ``images`` ``(d,)`` images. ``ties`` are neighbours in the order, down to the first behind the
-    leading ones, whose difference has an interval that includes zero. ``inactive`` ``(d,)`` are
-    those that left because they do nothing.
+    leading ones, whose difference has an interval that includes zero. ``dropped`` ``(d,)`` are
+    those that left at the first look because they do nothing.
     """
 
     order: np.ndarray
@@ -53,7 +53,7 @@ class Outcome:
     high: np.ndarray
     images: np.ndarray
     ties: tuple[tuple[int, int], ...]
-    inactive: np.ndarray
+    dropped: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,14 +136,14 @@ class Race:
         self._taken = np.empty((0, self._d))
         self._images = np.zeros(self._d, dtype=np.int64)
         self._above = np.zeros((self._d, self._d), dtype=bool)
-        self._inactive = np.zeros(self._d, dtype=bool)
+        self._dropped = np.zeros(self._d, dtype=bool)
 
     def run(self) -> Outcome:
         running = np.arange(self._d)
         for m in self._looks:
             self._extend(m, running)
             if m == self._looks[0]:
-                self._inactive = self._find_inactive()
+                self._dropped = self._find_dropped()
             self._compare(m, running)
             running = self._undecided()
             if not len(running):
@@ -158,7 +158,7 @@ class Race:
         self._taken = np.concatenate([self._taken, self._controls.take(rows)])
         self._images[running] = m
 
-    def _find_inactive(self) -> np.ndarray:
+    def _find_dropped(self) -> np.ndarray:
         largest = self._gains.mean(axis=0).max()
         effect = np.abs(self._gains).max(axis=0)
         return np.asarray(self._quiet & (effect <= NEGLIGIBLE * max(largest, 0.0)))
@@ -181,7 +181,7 @@ class Race:
 
     def _contenders(self) -> np.ndarray:
         """Which variables may still be among the leading, ``(d,)``."""
-        return np.asarray((self._above.sum(axis=0) < self._leading) & ~self._inactive)
+        return np.asarray((self._above.sum(axis=0) < self._leading) & ~self._dropped)
 
     def _undecided(self) -> np.ndarray:
         """The contenders that are not told apart from every other contender."""
@@ -198,7 +198,7 @@ class Race:
         order = np.lexsort((-gain, -wins, ~contenders))
         neighbours = itertools.pairwise(order[: self._leading + 1])
         ties = tuple((int(a), int(b)) for a, b in neighbours if self._tied(a, b))
-        return Outcome(order, gain, gain - half, gain + half, self._images, ties, self._inactive)
+        return Outcome(order, gain, gain - half, gain + half, self._images, ties, self._dropped)
 
     def _estimate(self, variable: int) -> tuple[float, float]:
         """The mean gain of a variable, and half the width of its interval over images."""

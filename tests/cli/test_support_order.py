@@ -36,8 +36,8 @@ def test_the_table_is_sorted_and_says_how_sure_it_is(workdir):
     lines = result.stdout.splitlines()
     assert lines[1].split() == ["variable", "gain", "images"]
     rows = [re.findall(r"-?\d[\d.e-]*", line) for line in lines[2 : lines.index("")]]
-    (inactive,) = [line.split() for line in lines if line.startswith("inactive")]
-    assert len(rows) + int(inactive[1]) == 5
+    (dropped,) = [line.split() for line in lines if line.startswith("dropped")]
+    assert len(rows) + int(dropped[1]) == 5
     assert all(float(low) <= float(gain) <= float(high) for _, gain, low, high, _ in rows)
     assert re.search(r"^images +300$", result.stdout, re.MULTILINE)
     assert "of 1800 (" in result.stdout

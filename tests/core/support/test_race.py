@@ -136,7 +136,7 @@ def test_a_quiet_variable_leaves_only_if_it_does_nothing():
     gains[:, 3] = 1e-9
     quiet = np.array([False, True, False, True])
     outcome, _ = run(gains, codes, leading=2, quiet=quiet)
-    assert outcome.inactive.tolist() == [False, False, False, True]
+    assert outcome.dropped.tolist() == [False, False, False, True]
     assert outcome.order[:2].tolist() == [0, 1]
 
 
