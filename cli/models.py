@@ -13,6 +13,7 @@ from latentmap.cli.kinds import InputFolder, Reference
 from latentmap.cli.normalise import normalise
 from latentmap.cli.options import json_option
 from latentmap.cli.output import say, show_result
+from latentmap.cli.prune import prune
 
 if TYPE_CHECKING:
     from latentmap.encoders.listing import ModelFile
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.group(cls=Group, invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List the bundled models and the model files of a folder, describe one, or normalise it.
+    """List the bundled models and the model files of a folder, describe one, normalise or prune it.
 
     Model files are your own: what is no longer needed is deleted like any other file.
 
@@ -31,6 +32,7 @@ def models(context: click.Context) -> None:
       latentmap models list FOLDER
       latentmap models show svae
       latentmap models normalise vae.safetensors --data faces.zip --out new.safetensors
+      latentmap models prune vae.safetensors --data faces.zip --out small.safetensors
     """
     if context.invoked_subcommand is None:
         context.invoke(list_models, folder=Path(), as_json=False)
@@ -119,6 +121,7 @@ def show(model: str, as_json: bool) -> None:
 
 
 models.add_command(normalise)
+models.add_command(prune)
 
 
 def _size(file: ModelFile) -> str:

@@ -32,8 +32,8 @@ _FAR = 1.0
 _POINT = 1e-12  # Of a code's unit variance.
 
 
-def require_vae(model: Model) -> GaussianVAE:
-    """The model, which is a VAE or a Split-VAE.
+def require_vae(model: Model, needed: str = "posteriors to normalise") -> GaussianVAE:
+    """The model, which is a VAE or a Split-VAE, because something is ``needed`` of it.
 
     Raises:
         ModelError: it is none.
@@ -41,7 +41,7 @@ def require_vae(model: Model) -> GaussianVAE:
     if not isinstance(model, GaussianVAE):
         raise ModelError(
             f"{model.name} is a model of the family {model.family}: only a VAE or a Split-VAE has "
-            "posteriors to normalise"
+            f"{needed}"
         )
     return model
 
@@ -53,8 +53,7 @@ def normalised(model: GaussianVAE, aggregate: Aggregate) -> GaussianVAE:
     whose variance is 0 is moved alone.
     """
     network = model.network
-    layers = {name: layer for name, layer in network.named_modules() if layer is network.reader}
-    (reader,) = layers
+    reader = reader_name(model)
     mean = aggregate.mean
     variance = aggregate.variance
     scale = torch.where(variance > torch.finfo(torch.float32).tiny, variance, 1.0).sqrt()
@@ -72,9 +71,16 @@ def normalised(model: GaussianVAE, aggregate: Aggregate) -> GaussianVAE:
         f"{reader}.weight": wide[f"{reader}.weight"] * scale,
         f"{reader}.bias": wide[f"{reader}.bias"] + wide[f"{reader}.weight"] @ mean,
     }
-    return _with_weights(
-        model, weights | {name: tensor.float() for name, tensor in changed.items()}
+    return rebuilt(
+        model, model.config, weights | {name: tensor.float() for name, tensor in changed.items()}
     )
+
+
+def reader_name(model: GaussianVAE) -> str:
+    """What the layer that codes enter the decoder by is called among the weights."""
+    network = model.network
+    (name,) = (name for name, layer in network.named_modules() if layer is network.reader)
+    return name
 
 
 def without_noise(model: GaussianVAE) -> GaussianVAE:
@@ -85,11 +91,14 @@ def without_noise(model: GaussianVAE) -> GaussianVAE:
     weights["log_variance.weight"] = torch.zeros_like(weights["log_variance.weight"])
     bias = weights["log_variance.bias"]
     weights["log_variance.bias"] = torch.full_like(bias, math.log(_POINT))
-    return _with_weights(model, weights)
+    return rebuilt(model, model.config, weights)
 
 
-def _with_weights(model: GaussianVAE, weights: Mapping[str, Tensor]) -> GaussianVAE:
-    other = build(model.family, model.config, name=model.name, frame=model.frame, weights=weights)
+def rebuilt(
+    model: GaussianVAE, config: Mapping[str, Any], weights: Mapping[str, Tensor]
+) -> GaussianVAE:
+    """A VAE of this configuration and these weights that is in all else as ``model``."""
+    other = build(model.family, dict(config), name=model.name, frame=model.frame, weights=weights)
     other.boxes, other.seen = dict(model.boxes), model.seen
     return require_vae(other.to(model.device))
 

@@ -60,6 +60,8 @@ CALLS = {
     "models list": "folder",
     "models show": "a.safetensors",
     "models normalise": "a.safetensors --data few.npy --limit 20 --out new.safetensors",
+    "models prune": "a.safetensors --data few.npy --limit 20 --until-mse 1 --gain-images 5 "
+    "--out new.safetensors --figure new.png --report new",
     "sample": "gan.safetensors -n 2 --codes-out new.npz --figure new.png --out new.h5",
     "encode": "a.safetensors --data few.npy --cache cache",
     "cache list": "--cache cache",

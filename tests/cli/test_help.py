@@ -47,6 +47,10 @@ CALLS = {
         "latentmap.relocation.several_maps:learning_curve",
     ),
     "map factors": ("latentmap.mapping.shared_rank:shared_rank",),
+    "models prune": (
+        "latentmap.diagnostics.dropping:DropOptions",
+        "latentmap.encoders.pruning:prune_file",
+    ),
     "evaluate": ("latentmap.relocation.relocating:score_models",),
     "support order": ("latentmap.support.ordering:order_variables",),
     "support build": (

@@ -1,0 +1,329 @@
+"""Which variables of a VAE its reconstructions can do without, and what dropping them costs.
+
+A variable is dropped by having it stand at its mean over the images, so that its gain, what an
+image loses without it, is that of Asperti & Tonelli (arXiv 2207.06812).
+
+Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentmap.codes import units_of
+from latentmap.diagnostics.variables import ACTIVE_VARIANCE
+from latentmap.errors import ModelError
+from latentmap.images import ImageSource, OnError, load_all
+from latentmap.images.finding import groups_of
+from latentmap.intervals import Estimate, mean_estimate
+from latentmap.model import Model
+from latentmap.progress import Progress, Stage, silent
+from latentmap.report import Column, Measure, Row, Shown, Table
+from latentmap.report.words import images_in_words, intervals_in_words
+
+_BATCH = 128
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class DropOptions:
+    """Which variables are dropped: the inactive ones, or with a limit those of least gain, one
+    after the other, as long as the error of all images stays at or below it.
+
+    ``until_mse`` is a mean squared error per pixel, ``until_error`` the sum of squared errors over
+    the pixels (and channels) of an image; one of them is None. Gains are measured on
+    ``gain_images`` images at most.
+    """
+
+    until_mse: float | None = None
+    until_error: float | None = None
+    gain_images: int = 256
+
+    def __post_init__(self) -> None:
+        if self.until_mse is not None and self.until_error is not None:
+            raise ModelError(
+                "the limit is an mse per pixel or an error per image, not both: give one"
+            )
+
+    def limit(self, pixels: int) -> float | None:
+        """The limit as an mse per pixel, of images of so many ``pixels`` (times channels)."""
+        return self.until_mse if self.until_error is None else self.until_error / pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Dropping(Shown):
+    """A choice of variables to drop, and the mse per pixel of the reconstructions from the
+    posterior means before and after, with intervals over ``n_units`` units of ``n`` images.
+
+    ``kept`` (d,) bool; ``center`` (d,) float64, the mean of each variable, where dropped ones
+    stand; ``variance`` (d,) of the posterior means; ``gains`` those of each variable alone, on
+    ``gain_images`` of the images. ``rise`` is after - before, image by image, ``limit`` what the
+    mse after might not pass, ``pixels`` the pixels of an image times its channels. ``examples`` are
+    a few images. ``skipped`` are the ids of those that could not be read.
+    """
+
+    kept: np.ndarray
+    center: np.ndarray
+    variance: np.ndarray
+    gains: tuple[Estimate, ...]
+    before: Estimate
+    after: Estimate
+    rise: Estimate
+    n: int
+    n_units: int
+    gain_images: int
+    pixels: int
+    examples: Tensor
+    limit: float | None = None
+    skipped: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Dropping: {self.kept.sum()} of {len(self.kept)} variables are kept>"
+
+    def tables(self) -> list[Table]:
+        """The variables by their gain, and the errors before and after."""
+        columns = [
+            Column("variable"),
+            Column("gain", "what an image loses without it, in mse", decimals=6),
+            Column("Var mean", "variance of the posterior means", decimals=4),
+            Column("", "whether the model keeps it"),
+        ]
+        order = np.argsort([-gain.value for gain in self.gains], kind="stable")
+        rows = [
+            Row(
+                [
+                    int(i),
+                    Measure.of(self.gains[i]),
+                    float(self.variance[i]),
+                    "kept" if self.kept[i] else "dropped",
+                ]
+            )
+            for i in order
+        ]
+        errors = [
+            Row([words, Measure.of(mse), Measure.of(Estimate(*(self.pixels * x for x in mse)))])
+            for words, mse in (
+                ("before", self.before),
+                ("after", self.after),
+                ("after - before", self.rise),
+            )
+        ]
+        of = images_in_words(self.n, self.n_units)
+        intervals = intervals_in_words(min(self.n_units, self.gain_images))
+        limit = (
+            ""
+            if self.limit is None
+            else f"; the limit was {self.limit:.6g}, {self.limit * self.pixels:.4g} an image"
+        )
+        return [
+            Table(
+                f"{self.kept.sum()} of {len(self.kept)} variables are kept",
+                columns,
+                rows,
+                f"Gains of {self.gain_images:,} images, {intervals}.",
+            ),
+            Table(
+                "Reconstructions",
+                [
+                    Column(""),
+                    Column("mse", "mean squared error per pixel", decimals=6),
+                    Column("error", "squared errors summed over an image", decimals=3),
+                ],
+                errors,
+                f"Of {of}; mse per pixel, error summed over the {self.pixels:,} values of an "
+                f"image{limit}.",
+            ),
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, ready for ``json.dumps``; those named ``mse`` are per pixel."""
+        return {
+            "n": self.n,
+            "n_units": self.n_units,
+            "skipped": list(self.skipped),
+            "kept": np.flatnonzero(self.kept).tolist(),
+            "dropped": np.flatnonzero(~self.kept).tolist(),
+            "limit_mse": self.limit,
+            "pixels": self.pixels,
+            **self.before.to_json("mse_before"),
+            **self.after.to_json("mse_after"),
+            **self.rise.to_json("mse_rise"),
+            "gain_images": self.gain_images,
+            "variables": [
+                {
+                    "variable": i,
+                    **gain.to_json("gain"),
+                    "mean_variance": float(self.variance[i]),
+                    "center": float(self.center[i]),
+                    "kept": bool(self.kept[i]),
+                }
+                for i, gain in enumerate(self.gains)
+            ],
+        }
+
+
+def choose_dropped(
+    model: Model,
+    images: ImageSource,
+    options: DropOptions | None = None,
+    *,
+    seed: int = 0,
+    on_error: OnError = "stop",
+    stage: Stage = silent,
+) -> Dropping:
+    """The variables of a VAE that are dropped, by their figures on some images, which are in memory
+    at once. ``seed`` draws the images of the gains, and the resamplings.
+
+    Raises:
+        ModelError: there is nothing to drop, or nothing to keep; or the limit is below the error of
+            the whole model.
+        ImageError: an image cannot be read, and ``on_error`` is ``stop``; or there is no memory.
+    """
+    options = options or DropOptions()
+    with stage("reading") as progress:
+        pixels, read, skipped = load_all(images, model.view, on_error=on_error, progress=progress)
+    meter = _Meter(model, pixels)
+    with stage("encoding") as progress:
+        meter.encode(progress)
+    variance = meter.codes.double().var(0, correction=0).numpy()
+    limit = options.limit(math.prod(model.image_shape))
+    kept = variance > ACTIVE_VARIANCE
+    if limit is None:
+        _require_some(model, kept)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(pixels))[: options.gain_images])
+    with stage("measuring gains", "decodes") as progress:
+        gains = meter.gains(chosen, progress)
+    with stage("measuring errors") as progress:
+        before = meter.errors(np.ones_like(kept), progress)
+        if limit is not None:
+            kept = _below(model, limit, float(before.mean()), meter, gains.mean(0), progress)
+        after = meter.errors(kept, progress)
+    ids = images.ids[read]
+    units = units_of(images.digests[read], groups_of(images, ids))
+
+    def estimate(values: np.ndarray, units: np.ndarray) -> Estimate:
+        return mean_estimate(values, units, seed=seed)
+
+    return Dropping(
+        kept,
+        meter.center.numpy(),
+        variance,
+        tuple(estimate(values, units[chosen]) for values in gains.T),
+        estimate(before, units),
+        estimate(after, units),
+        estimate(after - before, units),
+        len(pixels),
+        int(units.max()) + 1,
+        len(chosen),
+        math.prod(model.image_shape),
+        pixels[:_SHOWN].float() / 255,
+        limit,
+        tuple(str(images.ids[position]) for position, _ in skipped),
+    )
+
+
+class _Meter:
+    """Reconstructions of a VAE with some of its variables at their mean; pixels are uint8 ``(n, c,
+    h, w)``.
+    """
+
+    def __init__(self, model: Model, pixels: Tensor) -> None:
+        self._model, self._pixels = model, pixels
+        self.codes = torch.empty(len(pixels), model.latent_dim)
+        self.center = torch.empty(model.latent_dim, dtype=torch.float64)
+
+    def encode(self, progress: Progress | None) -> None:
+        """Fills ``codes`` (n, d), the posterior means, and ``center``, their mean in float64."""
+        for start in range(0, len(self.codes), _BATCH):
+            part = self._pixels[start : start + _BATCH].float() / 255
+            self.codes[start : start + len(part)] = self._model.posterior(part).mean.cpu()
+            if progress is not None:
+                progress(start + len(part), len(self.codes))
+        self.center = self.codes.double().mean(0)
+
+    def gains(self, rows: np.ndarray, progress: Progress | None) -> np.ndarray:
+        """The gain of each variable on each of some images ``(m, d)``, float64."""
+        found = np.empty((len(rows), self._model.latent_dim))
+        base = self._of(rows, self.codes[rows])
+        for variable in range(found.shape[1]):
+            moved = self.codes[rows]
+            moved[:, variable] = float(self.center[variable])
+            found[:, variable] = self._of(rows, moved) - base
+            if progress is not None:
+                progress((variable + 1) * len(rows), found.size)
+        return found
+
+    def errors(self, kept: np.ndarray, progress: Progress | None) -> np.ndarray:
+        """The mse per pixel of each image ``(n,)``, with only the variables ``kept`` (d,)."""
+        codes = torch.where(torch.from_numpy(kept), self.codes, self.center.float())
+        return self._of(np.arange(len(codes)), codes, progress)
+
+    def _of(self, rows: np.ndarray, codes: Tensor, progress: Progress | None = None) -> np.ndarray:
+        found = np.empty(len(rows))
+        for start in range(0, len(rows), _BATCH):
+            part = slice(start, start + _BATCH)
+            shown = self._pixels[rows[part]].float() / 255
+            squared = (self._model.decode(codes[part]).cpu() - shown).square()
+            found[part] = squared.flatten(1).mean(1, dtype=torch.float64).numpy()
+            if progress is not None:
+                progress(min(start + _BATCH, len(rows)), len(rows))
+        return found
+
+
+def _require_some(model: Model, kept: np.ndarray) -> None:
+    """Refuses that all variables, or none, are inactive."""
+    d = len(kept)
+    if kept.all():
+        raise ModelError(
+            f"nothing to drop: all {d} variables of {model.name} are active on these images (Var "
+            f"mean above {ACTIVE_VARIANCE}); a limit of the error drops active ones too"
+        )
+    if not kept.any():
+        raise ModelError(
+            f"nothing to keep: none of the {d} variables of {model.name} is active on these images "
+            f"(Var mean above {ACTIVE_VARIANCE}): give images of the kind that it was trained on"
+        )
+
+
+def _below(
+    model: Model,
+    limit: float,
+    whole: float,
+    meter: _Meter,
+    gains: np.ndarray,
+    progress: Progress | None,
+) -> np.ndarray:
+    """The variables (d,) that are left when those of least gain went, one after the other, until
+    one more would bring the mse above the limit, or one alone is left. The mse is ``whole`` with
+    all of them.
+    """
+
+    def told(mse: float) -> str:
+        return f"{mse:.6g} ({mse * math.prod(model.image_shape):.4g} an image)"
+
+    if whole > limit:
+        raise ModelError(
+            f"{model.name} with all its variables has an mse of {told(whole)} on these images, "
+            f"above the limit of {told(limit)}: give a larger limit"
+        )
+    kept = np.ones(len(gains), dtype=bool)
+    for variable in np.argsort(gains, kind="stable")[:-1]:
+        fewer = kept.copy()
+        fewer[variable] = False
+        mse = float(meter.errors(fewer, progress).mean())
+        if mse > limit:
+            if kept.all():
+                raise ModelError(
+                    f"nothing to drop: without variable {variable}, whose gain is the least, "
+                    f"{model.name} has an mse of {told(mse)}, above the limit of {told(limit)}: "
+                    "give a larger limit"
+                )
+            break
+        kept = fewer
+    return kept
