@@ -1,107 +1,167 @@
-"""Which latent variables of a VAE are active, and whether it keeps the two laws of variance.
+"""What the latent variables of a VAE do, and whether it keeps the two laws of variance.
 
 Asperti, "Sparsity in Variational Autoencoders" (arXiv 1812.07238) and "Variance Loss in Variational
-Autoencoders" (2020). Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0,
-1].
+Autoencoders" (arXiv 2002.09860). Shapes: ``n`` images, ``d`` latent variables, ``w`` weightings of
+blocks, images ``(n, c, h, w)`` in [0, 1].
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from latentmap.diagnostics.activity import are_active
-from latentmap.diagnostics.divergence import kl_divergence, log_of_variance
+from latentmap.codes import units_of
+from latentmap.diagnostics.activity import DEFINITIONS, Definition, are_active
+from latentmap.diagnostics.blocks import Blocks, blocks_of
+from latentmap.diagnostics.sums import Sums, sum_by_blocks
+from latentmap.diagnostics.worth import Worth, measure_worth
 from latentmap.errors import ImageError
 from latentmap.images import ImageSource, OnError
+from latentmap.intervals import Estimate, defined, shares
 from latentmap.model import Model, Precision
-from latentmap.progress import Progress
-from latentmap.report import Cell, Column, Row, Shown, Table
+from latentmap.progress import Stage, silent
+from latentmap.report import Shown, Table
 
-_BATCH = 256
+# Of the mean of a variable, by itself: a smaller deviation is that of float32 alone.
+_ROUNDING = 16 * float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One latent variable over some images.
+
+    ``mean_variance`` is Var, the variance of its posterior mean; ``posterior_variance`` the mean of
+    its posterior variance s2; ``law_sum`` their sum, which is 1 where the law of variance holds;
+    ``kl`` its mean divergence from the prior; ``gain`` its information gain, see ``Worth``. Of its
+    posterior mean ``mean`` is the mean, ``skewness`` m3 / m2^1.5 and ``excess_kurtosis`` m4 / m2^2
+    - 3, with the central moments over the images as they are (0 of a normal distribution); NaN
+    where it is the same for all images.
+    """
+
+    mean_variance: Estimate
+    posterior_variance: Estimate
+    law_sum: Estimate
+    kl: Estimate
+    gain: Estimate
+    mean: float
+    skewness: float
+    excess_kurtosis: float
+
+    @property
+    def active(self) -> bool:
+        """Whether it is active, see ``latentmap.diagnostics.activity``."""
+        return bool(are_active(np.array(self.mean_variance.value)))
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, ready for ``json.dumps``."""
+        names = ("mean_variance", "posterior_variance", "law_sum", "kl", "gain")
+        figures: dict[str, Any] = {"active": self.active}
+        for name in names:
+            figures |= getattr(self, name).to_json(name)
+        for name in ("mean", "skewness", "excess_kurtosis"):
+            figures[name] = defined(getattr(self, name))
+        return figures
 
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis(Shown):
-    """Figures of a VAE over some images.
+    """Figures of the VAE ``model`` over ``n`` images of ``n_units`` units (images of one group, and
+    copies, are one), with 95 % intervals over these.
 
-    ``mean_variance`` is Var over the data of each posterior mean, ``posterior_variance`` the mean
-    over the data of each posterior variance s2, ``kl`` the mean divergence of each variable, all
-    ``(d,)``. ``mse`` is the error of the reconstruction from the means, ``variance_loss`` = mean
-    Var(x) - mean Var(x_hat) over pixels. ``n`` images were read; ``skipped`` are the ids of those
-    that could not be.
+    ``mse`` is the error of the reconstruction from the means, ``variance_loss`` = mean Var(x) -
+    mean Var(x_hat) over pixels, ``data_variance`` the first of the two; ``loss_ratio`` is the loss
+    by the mse. ``loss_excess`` is the loss less the mse, which is 2 mean Cov(x - x_hat, x_hat) -
+    ``squared_residual``, the mean over pixels of the square of the mean of x - x_hat: both are 0
+    where x_hat is the conditional mean of x, so the excess tells how far the decoder is from that.
+    ``kl`` is the sum over the variables. ``worth`` says what the inactive variables are worth;
+    ``skipped`` are the ids of images that could not be read.
     """
 
+    model: str
     n: int
-    mse: float
-    variance_loss: float
-    mean_variance: Tensor
-    posterior_variance: Tensor
-    kl: Tensor
+    n_units: int
+    variables: tuple[Variable, ...]
+    mse: Estimate
+    variance_loss: Estimate
+    loss_ratio: Estimate
+    loss_excess: Estimate
+    data_variance: float
+    squared_residual: float
+    kl: Estimate
+    worth: Worth
     skipped: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        active = f"{self.active} of {len(self.kl)} variables are active"
-        return f"<Diagnosis on {self.n} images: {active}, mse {self.mse:.5f}>"
+        active = f"{self.active} of {len(self.variables)} variables are active"
+        return f"<Diagnosis on {self.n} images: {active}, mse {self.mse.value:.5f}>"
 
     def tables(self) -> list[Table]:
-        parts = (self.mean_variance, self.posterior_variance, self.kl)
-        columns = [
-            Column("variable"),
-            Column("Var mean", "variance of the posterior means", decimals=4),
-            Column("mean s2", "mean of the posterior variances", decimals=4),
-            Column("KL", "divergence from the prior", decimals=4),
-        ]
-        rows = [
-            Row([number, *values])
-            for number, values in enumerate(zip(*(part.tolist() for part in parts), strict=True))
-        ]
-        deviation = self.law_deviation
-        cells: dict[str | Column, Cell] = {
-            "images": self.n,
-            "active variables": f"{self.active} of {len(self.kl)}",
-            Column("|mean s2 + Var - 1|", decimals=4): float(deviation.mean()),
-            Column("largest of these", decimals=4): float(deviation.max()),
-            Column("mse", decimals=5): self.mse,
-            Column("variance loss", decimals=5): self.variance_loss,
-            Column("KL", decimals=3): float(self.kl.sum()),
-        }
-        return [Table("Variables", columns, rows), Table.of_one("All variables", cells)]
+        from latentmap.diagnostics.diagnosis_tables import diagnosis_tables
+
+        return diagnosis_tables(self)
+
+    def values(self, name: str) -> np.ndarray:
+        """A figure of all variables by the name of a field of ``Variable``, ``(d,)``."""
+        found = [getattr(one, name) for one in self.variables]
+        return np.array([one.value if isinstance(one, Estimate) else one for one in found])
 
     @property
     def active(self) -> int:
         """How many variables are active, see ``latentmap.diagnostics.activity``."""
-        return int(are_active(self.mean_variance.numpy()).sum())
+        return sum(one.active for one in self.variables)
+
+    def active_by(self, definition: Definition) -> int:
+        """How many variables are active by another definition."""
+        return int(definition.holds(self.values(definition.figure)).sum())
+
+    def undecided_by(self, definition: Definition) -> int | None:
+        """On how many variables these images do not decide: the threshold lies in the interval of
+        their figure; None of one unit, which has no intervals.
+        """
+        if self.n_units < 2:
+            return None
+        found = [getattr(one, definition.figure) for one in self.variables]
+        return sum(bool(one.low <= definition.threshold <= one.high) for one in found)
 
     @property
-    def law_deviation(self) -> Tensor:
+    def law_deviation(self) -> np.ndarray:
         """``|mean s2 + Var - 1|`` of every variable; near 0 on the images that a VAE was
         normalised on, and on others of their kind.
         """
-        return (self.posterior_variance + self.mean_variance - 1).abs()
+        return np.asarray(np.abs(self.values("law_sum") - 1))
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         """All figures, ready for ``json.dumps``."""
         return {
             "n": self.n,
+            "n_units": self.n_units,
             "skipped": list(self.skipped),
-            "mse": self.mse,
-            "variance_loss": self.variance_loss,
+            **self.mse.to_json("mse"),
+            **self.variance_loss.to_json("variance_loss"),
+            **self.loss_ratio.to_json("loss_ratio"),
+            **self.loss_excess.to_json("loss_excess"),
+            "data_variance": self.data_variance,
+            "squared_residual": self.squared_residual,
             "active_variables": self.active,
+            "definitions": [
+                {
+                    "definition": one.name,
+                    "figure": one.figure,
+                    "threshold": one.threshold,
+                    "source": one.source,
+                    "active": self.active_by(one),
+                    "undecided": self.undecided_by(one),
+                }
+                for one in DEFINITIONS
+            ],
             "law_deviation_mean": float(self.law_deviation.mean()),
             "law_deviation_max": float(self.law_deviation.max()),
-            "kl": float(self.kl.sum()),
-            "variables": [
-                {"mean_variance": a, "posterior_variance": b, "kl": c}
-                for a, b, c in zip(
-                    self.mean_variance.tolist(),
-                    self.posterior_variance.tolist(),
-                    self.kl.tolist(),
-                    strict=True,
-                )
-            ],
+            **self.kl.to_json("kl"),
+            "gain_images": self.worth.gain_images,
+            "without_inactive": self.worth.to_json(),
+            "variables": [one.to_json() for one in self.variables],
         }
 
 
@@ -109,14 +169,18 @@ def diagnose(
     model: Model,
     images: ImageSource,
     *,
+    gain_images: int | None = None,
     precision: Precision = "float32",
     batch_size: int | None = None,
     on_error: OnError = "stop",
-    progress: Progress | None = None,
+    seed: int = 0,
+    stage: Stage = silent,
 ) -> Diagnosis:
     """The figures of a VAE over all of some images; sums in float64.
 
-    ``precision`` is the arithmetic of the encoder, ``batch_size`` chosen where it is None.
+    ``gain_images`` is on how many random ones information gains are measured, see ``Worth``;
+    ``precision`` is the arithmetic of the encoder, ``batch_size`` chosen where it is None. Memory
+    does not grow with the number of images, see ``latentmap.diagnostics.blocks``.
 
     The divergence of a posterior whose variance underflowed is finite, see ``log_of_variance``.
 
@@ -126,44 +190,109 @@ def diagnose(
             only one.
     """
     _require_two(len(images))
-    latent = torch.zeros(4, model.latent_dim, dtype=torch.float64)
-    pixels = torch.zeros(4, *model.image_shape, dtype=torch.float64)
-    squared = 0.0
-    skipped: list[str] = []
-    for batch in images.batches([model.view], batch_size=batch_size or _BATCH, on_error=on_error):
-        skipped += [str(images.ids[position]) for position, _ in batch.failed]
-        if progress is not None:
-            progress(batch.stop, len(images))
-        if not len(batch.positions):
-            continue
-        x = batch.floats(0)
-        posterior = model.posterior(x, precision=precision)
-        decoded = model.decode(posterior.mean).cpu().double()
-        x = x.double()
-        mean, variance = posterior.mean.cpu().double(), posterior.variance.cpu().double()
-        kl = kl_divergence(mean, variance, log_of_variance(variance))
-        latent += torch.stack([part.sum(0) for part in (mean, mean.square(), variance, kl)])
-        pixels += torch.stack([part.sum(0) for part in (x, x.square(), decoded, decoded.square())])
-        squared += float((x - decoded).square().sum())
-    n = len(images) - len(skipped)
-    if not n:
+    with stage("reading images") as progress:
+        images.examine(progress)
+    units = units_of(images.digests, images.groups)
+    blocks = blocks_of(units, pixels=int(np.prod(model.image_shape)), seed=seed)
+    with stage("measuring") as progress:
+        sums = sum_by_blocks(
+            model,
+            images,
+            blocks,
+            precision=precision,
+            batch_size=batch_size,
+            on_error=on_error,
+            progress=progress,
+        )
+    readable = np.setdiff1d(np.arange(len(images)), sums.skipped)
+    skipped = tuple(map(str, images.ids[sums.skipped]))
+    if not len(readable):
         raise ImageError(
             f"none of the {len(images)} images of {images.path} can be read ({skipped[0]} is the "
             "first): repair them, or give others"
         )
-    _require_two(n)
-    latent, pixels = latent / n, pixels / n
-    data_variance = pixels[1] - pixels[0].square()
-    decoded_variance = pixels[3] - pixels[2].square()
+    _require_two(len(readable))
+    weighted = Blocks(sums.sizes, seed=seed)
+    center = sums.shift + weighted.means(sums.powers[0])[0]
+    variance = _variances(weighted, sums)
+    with stage("measuring gains", "decodes") as progress:
+        worth = measure_worth(
+            model,
+            images.subset(readable),
+            units[readable],
+            center=center,
+            inactive=~are_active(variance[0]),
+            gain_images=gain_images,
+            precision=precision,
+            seed=seed,
+            progress=progress,
+        )
     return Diagnosis(
-        n=n,
-        mse=squared / n / data_variance.numel(),
-        variance_loss=float(data_variance.mean() - decoded_variance.mean()),
-        mean_variance=latent[1] - latent[0].square(),
-        posterior_variance=latent[2],
-        kl=latent[3],
-        skipped=tuple(skipped),
+        model=model.name,
+        n=len(readable),
+        n_units=len(np.unique(units[readable])),
+        variables=_variables(weighted, sums, variance, center, worth),
+        kl=weighted.estimate(weighted.means(sums.kl).sum(1)),
+        worth=worth,
+        skipped=skipped,
+        **_losses(weighted, sums),
     )
+
+
+def _variances(weighted: Blocks, sums: Sums) -> np.ndarray:
+    """Var of every posterior mean, ``(w, d)``."""
+    first, second = weighted.means(sums.powers[0]), weighted.means(sums.powers[1])
+    return np.asarray(np.maximum(second - first**2, 0))
+
+
+def _variables(
+    weighted: Blocks, sums: Sums, variance: np.ndarray, center: np.ndarray, worth: Worth
+) -> tuple[Variable, ...]:
+    s2 = weighted.means(sums.posterior_variance)
+    skewness, kurtosis = _shape(weighted, sums, center)
+    return tuple(
+        Variable(*figures)
+        for figures in zip(
+            weighted.estimates(variance),
+            weighted.estimates(s2),
+            weighted.estimates(s2 + variance),
+            weighted.estimates(weighted.means(sums.kl)),
+            worth.gain,
+            center.tolist(),
+            skewness.tolist(),
+            kurtosis.tolist(),
+            strict=True,
+        )
+    )
+
+
+def _shape(weighted: Blocks, sums: Sums, center: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Skewness and excess kurtosis of every posterior mean, ``(d,)``, from the moments of t."""
+    m1, m2, m3, m4 = (weighted.means(power)[0] for power in sums.powers)
+    variance = np.maximum(m2 - m1**2, 0)
+    third = m3 - 3 * m1 * m2 + 2 * m1**3
+    fourth = m4 - 4 * m1 * m3 + 6 * m1**2 * m2 - 3 * m1**4
+    varies = np.sqrt(variance) > _ROUNDING * np.abs(center)
+    scale = np.where(varies, variance, np.nan)
+    return third / scale**1.5, fourth / scale**2 - 3
+
+
+def _losses(weighted: Blocks, sums: Sums) -> dict[str, Any]:
+    """The mse, the variance loss and how they are to each other, by the names of ``Diagnosis``."""
+    mse = weighted.means(sums.errors[:, None])[:, 0]
+    data, shown = (
+        weighted.means(squares[:, None])[:, 0] - weighted.squared_means(pixels)
+        for squares, pixels in zip(sums.squares, sums.pixels, strict=True)
+    )
+    loss = data - shown
+    return {
+        "mse": weighted.estimate(mse),
+        "variance_loss": weighted.estimate(loss),
+        "loss_ratio": weighted.estimate(shares(loss, mse)),
+        "loss_excess": weighted.estimate(loss - mse),
+        "data_variance": float(data[0]),
+        "squared_residual": float(weighted.squared_means(sums.pixels[0] - sums.pixels[1])[0]),
+    }
 
 
 def _require_two(n: int) -> None:

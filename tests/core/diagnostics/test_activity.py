@@ -52,7 +52,7 @@ def test_an_ordering_calls_active_what_a_diagnosis_does(seen):
     assert 0 < found.active < 6
     assert ordering.inactive is not None
     assert len(ordering.inactive) == 6 - found.active
-    inactive = np.flatnonzero(~are_active(np.asarray(found.mean_variance)))
+    inactive = np.flatnonzero(~are_active(found.values("mean_variance")))
     assert ordering.inactive == tuple(inactive.tolist())
     # What did nothing left the race; what is inactive and does something stayed.
     assert set(ordering.dropped) < set(ordering.inactive)
