@@ -9,7 +9,7 @@ import click
 from latentmap.cli.declaring import Group, output_option
 from latentmap.cli.kinds import WIDEST, InputFile
 from latentmap.cli.lists import NumberList
-from latentmap.cli.output import print_json, show_result
+from latentmap.cli.output import print_json, say, show_result
 from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
 
 
@@ -34,7 +34,10 @@ def trace() -> None:
 @output_option("--paths", "The paths of the followed codes.", metavar="PNG")
 @output_option("--animate", "The paths as a film: .webp, .gif, or .mp4 by ffmpeg.", metavar="FILM")
 @result_outputs(
-    figure_option("The variance of every variable over the steps."),
+    figure_option(
+        "The variance of every variable over the steps; of a deteriorated variable, gain, KL and "
+        "variance over the epochs."
+    ),
     report_option,
 )
 def show(
@@ -54,6 +57,7 @@ def show(
       latentmap trace show vae.trace --figure variances.png
       latentmap trace show vae.trace --animate paths.webp --report report
     """
+    from latentmap.diagnostics.deteriorated import deteriorated_in, save_deteriorated
     from latentmap.diagnostics.trace_figures import (
         motion_of,
         require_animation,
@@ -64,6 +68,7 @@ def show(
     from latentmap.diagnostics.trace_section import trace_section
     from latentmap.diagnostics.traces import Trace
     from latentmap.files import refuse_existing
+    from latentmap.report import as_text
 
     outputs.check(plot=True)
     for other in (paths, animate):
@@ -74,8 +79,12 @@ def show(
     found = Trace.load(path)
     wanted = variables is not None or paths is not None or animate is not None
     motion = motion_of(found, variables) if wanted or found.latent_dim > 1 else None
+    noisy = deteriorated_in(found)
     if outputs.figure is not None:
-        save_variances(found, outputs.figure)
+        if noisy is None:
+            save_variances(found, outputs.figure)
+        else:
+            save_deteriorated(noisy, outputs.figure)
     if motion is not None and paths is not None:
         save_paths(motion, paths)
     if motion is not None and animate is not None:
@@ -84,4 +93,7 @@ def show(
     if outputs.as_json:
         print_json({"file": str(path), **found.to_json()})
     else:
-        show_result(found)
+        if noisy is not None:
+            say(noisy.in_words(), "")
+        tables = [] if noisy is None else [noisy.table()]
+        show_result(as_text([*tables, *found.tables()]))

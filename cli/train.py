@@ -10,6 +10,7 @@ import click
 from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import Group, number_option
 from latentmap.cli.kinds import WIDEST
+from latentmap.cli.train_deteriorate import deteriorate
 from latentmap.cli.train_gan import gan
 from latentmap.cli.train_inversion import inversion
 from latentmap.cli.train_recipe import recipe
@@ -64,6 +65,7 @@ def train() -> None:
 train.add_command(gan)
 train.add_command(stylegan2)
 train.add_command(inversion)
+train.add_command(deteriorate)
 train.add_command(recipe)
 
 

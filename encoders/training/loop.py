@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,9 +51,15 @@ class Recipe(Stateful, Protocol):
     def diverged(self) -> bool: ...
 
 
+def never() -> bool:
+    """Of a training that is as long as it was asked to be."""
+    return False
+
+
 @dataclass(frozen=True)
 class Length:
-    """How long to train: so many epochs, or ``steps`` where that is given.
+    """How long to train: so many epochs, or ``steps`` where that is given; or until an epoch after
+    which ``ended`` says so.
 
     ``checkpoint_seconds`` is the time between two checkpoints within a run.
     """
@@ -62,6 +68,7 @@ class Length:
     seed: int
     steps: int | None = None
     checkpoint_seconds: float = 30.0
+    ended: Callable[[], bool] = field(default=never, kw_only=True)
 
 
 def train_by(
@@ -105,7 +112,8 @@ def train_by(
         recipe.network.train()
         # The first is there before the first step, so that any interruption can be resumed.
         saver.save(done, log.lines, force=not resume)
-        _take_steps(recipe, batches, range(done, total), length.seed, log, saver, progress)
+        steps = range(done, done if length.ended() else total)
+        total = _take_steps(recipe, batches, steps, length, log, saver, progress)
         if not log.lines or log.lines[-1]["step"] != total:
             # Resumed at its end, where a run was killed within an epoch: the state tells the
             # figures.
@@ -121,11 +129,12 @@ def _take_steps(
     recipe: Recipe,
     batches: Batches,
     steps: range,
-    seed: int,
+    length: Length,
     log: _Log,
     saver: _Saver,
     progress: Progress | None,
-) -> None:
+) -> int:
+    """Takes the steps, or those until the training has ended, and gives how many are done then."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         for step in steps:
             epoch, index = divmod(step, batches.per_epoch)
@@ -133,15 +142,19 @@ def _take_steps(
                 recipe.start_epoch()
             if index == 0 or step == steps.start:
                 log.start(step)
-            torch.manual_seed(int(seeded(seed, 1, step).integers(2**63)))
+            torch.manual_seed(int(seeded(length.seed, 1, step).integers(2**63)))
             recipe.step(batches.batch(step), step)
-            last = step + 1 == steps.stop
-            if last or index + 1 == batches.per_epoch:
+            whole = index + 1 == batches.per_epoch
+            last = step + 1 == steps.stop or (whole and length.ended())
+            if last or whole:
                 saver.refuse_divergence(step + 1)
                 log.end(epoch + 1, step + 1, batches.size)
             saver.save(step + 1, log.lines, force=last)
             if progress is not None:
                 progress((step + 1) * batches.size, steps.stop * batches.size)
+            if last:
+                return step + 1
+    return steps.stop
 
 
 def _clear(folder: Path) -> None:

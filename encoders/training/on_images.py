@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from latentmap.encoders import build
 from latentmap.encoders.native import save_model
 from latentmap.encoders.training.batches import PixelBatches, require_batch
-from latentmap.encoders.training.loop import Length, Recipe, train_by
+from latentmap.encoders.training.loop import Length, Recipe, never, train_by
 from latentmap.encoders.training.runs import Run, prepare_folder, training_record
 from latentmap.frames import Frame
 from latentmap.images import ImageSource, load_all
@@ -38,21 +38,23 @@ class Course:
     out of it, and how the picture of an epoch is drawn, given the pixels of the data.
 
     ``finish`` gets the trained model and these pixels, and gives the model that is written, with
-    what is added to its training record. The checkpoint stays as it was trained.
+    what is added to its training record. The checkpoint stays as it was trained. ``ended`` says
+    after an epoch whether the training is over before its time.
     """
 
     recipe: Recipe
     result: nn.Module
     draw: Callable[[Tensor], Image.Image]
     finish: Callable[[Model, Tensor, Progress | None], tuple[Model, dict[str, Any]]] = _as_it_is
+    ended: Callable[[], bool] = never
 
 
 class Settings(Protocol):
     """What is trained, and how: a frozen dataclass for each kind of model.
 
     ``config`` is what a model of ``family`` is built from. ``steps`` takes the place of ``epochs``.
-    ``start`` gives the course of a model with fresh weights; what more it needs at random is drawn
-    from torch's generator.
+    ``start`` gives the course of a model with its first weights; what more it needs at random is
+    drawn from torch's generator.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
@@ -106,11 +108,13 @@ def train_on_images(
     *,
     frame: Frame | None = None,
     watch: Watch | None = None,
+    weights: Mapping[str, Tensor] | None = None,
     device: str | torch.device = "cpu",
 ) -> Model:
     """Trains on all images of a source, in ``frame``, writes the native model file ``run.out``, and
-    gives the model. A run that was killed goes on with ``resume``, and ends as if it had not been;
-    to the bit on one CPU, with the same versions and number of threads.
+    gives the model. Its first ``weights`` are drawn unless they are given. A run that was killed
+    goes on with ``resume``, and ends as if it had not been; to the bit on one CPU, with the same
+    versions and number of threads.
 
     Raises:
         OutputError: the output, or a run towards it, exists, and neither ``resume`` nor ``force``
@@ -122,7 +126,9 @@ def train_on_images(
     folder = prepare_folder(run)
     family, config = settings.family, settings.config
     with seeded_weights(settings.seed):
-        model = build(family, config, name=run.path.stem, frame=frame).to(device)
+        # Copies, since they are trained where they lie.
+        first = None if weights is None else {key: one.clone() for key, one in weights.items()}
+        model = build(family, config, name=run.path.stem, frame=frame, weights=first).to(device)
         course = settings.start(model)
     with run.stage("reading") as progress:
         pixels, read, skipped = load_all(
@@ -141,7 +147,7 @@ def train_on_images(
         figures = train_by(
             recipe,
             batches,
-            Length(settings.epochs, seed, settings.steps),
+            Length(settings.epochs, seed, settings.steps, ended=course.ended),
             folder=folder,
             settings={
                 "family": family,
@@ -156,8 +162,8 @@ def train_on_images(
         )
     described.pop("config", None)  # Which the file has beside the record.
     # A new object, because the fingerprint is that of the trained weights.
-    weights = course.result.state_dict()
-    trained = build(family, config, name=model.name, frame=model.frame, weights=weights)
+    last = course.result.state_dict()
+    trained = build(family, config, name=model.name, frame=model.frame, weights=last)
     with run.stage("finishing") as progress:
         trained, more = course.finish(trained, pixels, progress)
     trained.seen = SeenImages.of(images.digests[read])
@@ -172,8 +178,9 @@ def train_on_images(
     )
     save_model(trained, run.path, training=training)
     if watch is not None:
-        made = {"model": str(run.path), "model_fingerprint": trained.fingerprint}
-        watch.end(total, {**made, "settings": asdict(settings), "data": images.fingerprint})
+        made: dict[str, Any] = {"model": str(run.path), "model_fingerprint": trained.fingerprint}
+        made |= {"settings": asdict(settings), "data": images.fingerprint}
+        watch.end(int(figures["step"]), made)
     return trained
 
 

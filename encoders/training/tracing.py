@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -210,8 +210,10 @@ class TracedRecipe:
             mean_variance=mean.var(0, correction=0),
             posterior_variance=variance.mean(0),
             kl=kl_divergence(mean, variance, log_variance).mean(0),
-            gain=self._gains(mean.mean(0)),
-            noise=self.state.get("noise"),
+            gain=information_gains(
+                self.network, self._images(self._sample[: self._measured]), mean.mean(0)
+            ),
+            **self._recipe.measure(self._images(self._sample)),
         )
         self.network.train()
 
@@ -231,22 +233,6 @@ class TracedRecipe:
     def _images(self, index: Tensor) -> list[Tensor]:
         device = self._recipe.device
         return [self._pixels[part].to(device).float() / 255 for part in index.split(_BATCH)]
-
-    def _gains(self, center: Tensor) -> Tensor:
-        """The information gain of each variable ``(d,)``, float64."""
-        sums = torch.zeros(len(center), dtype=torch.float64, device=center.device)
-        for images in self._images(self._sample[: self._measured]):
-            codes = self.network.encode(images)[0]
-            base = self._errors(codes, images)
-            for variable, value in enumerate(center.float()):
-                moved = codes.clone()
-                moved[:, variable] = value
-                sums[variable] += (self._errors(moved, images) - base).sum()
-        return sums / self._measured
-
-    def _errors(self, codes: Tensor, images: Tensor) -> Tensor:
-        squared = (self.network.decode(codes) - images).square()
-        return squared.flatten(1).mean(1).double()
 
     def _add(self, part: str, **rows: Tensor | None) -> None:
         for name, row in rows.items():
@@ -284,6 +270,31 @@ class TracedRecipe:
             Paths(**arrays("paths", Paths)),
             measured,
         )
+
+
+@torch.no_grad()
+def information_gains(
+    network: GaussianNetwork, batches: Iterable[Tensor], center: Tensor
+) -> Tensor:
+    """The information gain of each variable over some images, in mse, float64 ``(d,)``: what is
+    lost with it at its mean, which is in ``center`` ``(d,)``.
+    """
+    sums = torch.zeros(len(center), dtype=torch.float64, device=center.device)
+    n = 0
+    for images in batches:
+        codes = network.encode(images)[0]
+        base = _errors(network, codes, images)
+        for variable, value in enumerate(center.float()):
+            moved = codes.clone()
+            moved[:, variable] = value
+            sums[variable] += (_errors(network, moved, images) - base).sum()
+        n += len(images)
+    return sums / n
+
+
+def _errors(network: GaussianNetwork, codes: Tensor, images: Tensor) -> Tensor:
+    squared = (network.decode(codes) - images).square()
+    return squared.flatten(1).mean(1).double()
 
 
 def _digest(labels: np.ndarray | None) -> str | None:

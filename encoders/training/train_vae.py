@@ -83,7 +83,7 @@ class VAESettings:
         return Course(
             recipe,
             model.network,
-            lambda pixels: _draw(model, pixels[:_PREVIEWS]),
+            lambda pixels: draw_vae(model, pixels),
             self._finish,
         )
 
@@ -107,8 +107,9 @@ def _floats(pixels: Tensor, progress: Progress | None) -> Iterator[Tensor]:
 
 
 @torch.no_grad()
-def _draw(model: GaussianVAE, pixels: Tensor) -> Image.Image:
-    images = pixels.to(model.device).float() / 255
+def draw_vae(model: GaussianVAE, pixels: Tensor) -> Image.Image:
+    """Some images, what a VAE rebuilds of them, and what it makes of random codes."""
+    images = pixels[:_PREVIEWS].to(model.device).float() / 255
     reconstruction = model.network.decode(model.network.encode(images)[0])
     samples = model.decode(model.sample(len(images), seed=0))
     rows = [("data", images), ("rebuilt", reconstruction), ("sampled", samples)]

@@ -11,6 +11,7 @@ parts of this objective do by leaving them out: ``Penalty`` and ``sampling``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -103,7 +104,7 @@ class VAERecipe:
             codes = mean
             if self.sampling:
                 codes = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-            decoded = self.network.decode(codes).float()
+            decoded = self.network.decode(self.sent(codes)).float()
         squared = (decoded - images).square()
         kl = kl_divergence(mean, log_variance.exp(), log_variance).sum(1).mean()
         penalty = kl if self.penalty == "full" else 0.5 * mean.square().sum(1).mean()
@@ -134,6 +135,16 @@ class VAERecipe:
                 ("mean_square_sum", wide.square().sum(0)),
             ):
                 state[name] = state[name] + total if len(state[name]) else total
+
+    def sent(self, codes: Tensor) -> Tensor:
+        """What the decoder gets of the codes ``(n, d)`` in a step: all of them."""
+        return codes
+
+    def measure(self, images: Sequence[Tensor]) -> dict[str, Tensor]:
+        """What a trace has of this recipe alone after an epoch, measured on some batches of images
+        ``(n, c, h, w)``: nothing.
+        """
+        return {}
 
     def diverged(self) -> bool:
         """Whether the loss of this epoch is no number any more."""

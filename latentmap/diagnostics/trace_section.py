@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from latentmap.diagnostics.activity import are_active
+from latentmap.diagnostics.deteriorated import deteriorated_in
 from latentmap.diagnostics.trace_figures import Motion
 from latentmap.diagnostics.traces import Trace
 from latentmap.report import Section, section_id
@@ -14,6 +15,7 @@ from latentmap.report.parts import Block, Film, Lines
 def trace_section(trace: Trace, motion: Motion | None, *, name: str) -> Section:
     """The course of a training: variances and gains of the variables, and the codes in motion."""
     record = {**trace.record, "trace": name}
+    found = deteriorated_in(trace)
     blocks: list[Block] = [
         *trace.tables(),
         _lines(trace, "Variance of the means", trace.steps.number, trace.steps.mean_variance),
@@ -23,6 +25,8 @@ def trace_section(trace: Trace, motion: Motion | None, *, name: str) -> Section:
         _lines(trace, "Information gain (mse)", trace.epochs.number, trace.epochs.gain),
         _lines(trace, "KL divergence", trace.epochs.number, trace.epochs.kl),
     ]
+    if found is not None:
+        blocks = [found.table(), *found.lines(), *blocks]
     if motion is not None:
         blocks.append(_film(motion))
     text = (
@@ -35,9 +39,8 @@ def trace_section(trace: Trace, motion: Motion | None, *, name: str) -> Section:
         "fingerprint": trace.record.get("model_fingerprint"),
         "steps": int(trace.epochs.number[-1]),
     }
-    return Section(
-        section_id(f"trace {name}", identity), f"Training {name}", [text], blocks, record
-    )
+    texts = [text] if found is None else [found.in_words(), text]
+    return Section(section_id(f"trace {name}", identity), f"Training {name}", texts, blocks, record)
 
 
 def _lines(trace: Trace, title: str, at: np.ndarray, values: np.ndarray) -> Lines:

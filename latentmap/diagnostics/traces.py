@@ -55,7 +55,9 @@ class Epochs:
     ``kl`` (e, d) are as those of ``Steps``. ``gain`` (e, d) is the information gain of each
     variable: the mean over images of mse(x, dec(mu with mu_i at its mean)) - mse(x, dec(mu)).
     Where a variable is deteriorated, ``noise`` (e,) is the standard deviation of what was added to
-    it in the epoch.
+    it in the epoch; ``gain_nats`` (e,) is what it is worth so, in the unit of the loss: the sum of
+    squared errors with the variable at its mean, less that with codes as they are in the training,
+    over 2 gamma^2; and ``cost_nats`` (e,) what it costs there: beta times its KL.
     """
 
     number: np.ndarray
@@ -64,6 +66,8 @@ class Epochs:
     kl: np.ndarray
     gain: np.ndarray
     noise: np.ndarray | None = None
+    gain_nats: np.ndarray | None = None
+    cost_nats: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +110,21 @@ class Trace(Shown):
     def latent_dim(self) -> int:
         """Latent variables."""
         return int(self.epochs.gain.shape[1])
+
+    @property
+    def deteriorated(self) -> int | None:
+        """The variable that noise was added to, None where none was.
+
+        Raises:
+            ValueError: the record does not say which.
+        """
+        if self.epochs.noise is None:
+            return None
+        settings = self.record.get("settings")
+        variable = settings.get("variable") if isinstance(settings, Mapping) else None
+        if type(variable) is not int or not 0 <= variable < self.latent_dim:
+            raise ValueError("it does not say which variable was deteriorated")
+        return variable
 
     @property
     def leading(self) -> np.ndarray:
@@ -209,7 +228,7 @@ def _check(trace: Trace) -> None:
     k, e, p = (len(rows.number) for rows in (trace.steps, trace.epochs, trace.paths))
     m, d = len(trace.ids), trace.epochs.gain.shape[-1]
     wide = {"steps": (k, d), "epochs": (e, d), "paths": (p, m, d)}
-    of_all = ("number", "loss", "mse", "gamma", "multiplier", "noise")
+    of_all = ("number", "loss", "mse", "gamma", "multiplier", "noise", "gain_nats", "cost_nats")
     for part, rows in trace._parts():
         for name, found in _present(rows):
             shape = wide[part][:1] if name in of_all else wide[part]
@@ -220,5 +239,8 @@ def _check(trace: Trace) -> None:
         raise ValueError("a variance is negative")
     if not (k and e and p and d):
         raise ValueError("nothing was recorded")
+    epochs = trace.epochs
+    if trace.deteriorated is not None and (epochs.gain_nats is None or epochs.cost_nats is None):
+        raise ValueError("noise was added to a variable, but its gain and cost are missing")
     if trace.labels is not None and len(trace.labels) != m:
         raise ValueError(f"it has {len(trace.labels)} labels for {m} images")

@@ -45,6 +45,8 @@ CALLS = {
     "images pack": "--data few.npy --out new.h5",
     "images show": "--data few.npy",
     "images sprites": "--n 2 --out new.npz",
+    "train deteriorate": "mnist-vae --data few.npy --limit 20 --batch-size 10 --gamma 1 "
+    "--growing 1 --after 0 --recovery 0 --trace new.trace --out new.safetensors",
     "train gan": "--data few.npy --limit 20 --batch-size 10 --steps 1 --latent-dim 2 --base 2 "
     "--widths 2 --discriminator-widths 2 --out new.safetensors",
     "train inversion": "--generator gan.safetensors --width 2 --steps 1 --held-out 2 "

@@ -25,6 +25,7 @@ CALLS = {
     "train gan": ("latentmap.encoders.training.train_gan:GANSettings",),
     "train stylegan2": ("latentmap.encoders.training.train_stylegan2:StyleGAN2Settings",),
     "train inversion": ("latentmap.encoders.training.train_inversion:InversionSettings",),
+    "train deteriorate": ("latentmap.encoders.training.train_deteriorated:Deterioration",),
     "sample": ("latentmap.encoders.sampling:draw_codes",),
     "encode": ("latentmap.cache.coder:Coder",),
     "fit": (
