@@ -16,6 +16,7 @@ from torch import nn
 
 from latentmap.cache import EntryKey, LatentCache, encode
 from latentmap.codes import Codes, Space, export_codes, pair
+from latentmap.diagnostics.traces import Epochs, Paths, Steps, Trace
 from latentmap.encoders import build
 from latentmap.encoders.inverted import add_inversion
 from latentmap.encoders.native import save_model
@@ -111,6 +112,25 @@ def trainings(folder: Path) -> list[Case]:
     record = {"step": 3, "settings": {"seed": 1, "widths": [8]}, "log": [{"step": 1, "loss": 0.5}]}
     write = partial(save_checkpoint, recipe=tiny, record=record)
     return [written(folder, "checkpoint.safetensors", write)]
+
+
+def traces(folder: Path) -> list[Case]:
+    """The trace of a training, of one with gates, and of one that added noise to a variable."""
+    chance = np.random.default_rng(0)
+
+    def some(*shape: int) -> np.ndarray:
+        return chance.random(shape, dtype=np.float32)
+
+    k, e, p, m, d = 4, 3, 2, 2, 3
+    steps = Steps(np.arange(1, k + 1), some(k), some(k), some(k), *(some(k, d) for _ in range(3)))
+    epochs = Epochs(np.arange(e), *(some(e, d) for _ in range(4)))
+    paths = Paths(np.arange(p), some(p, m, d), some(p, m, d))
+    record = {"model": "vae.safetensors", "settings": {"variable": 1}, "every": 1}
+    plain = Trace(steps, epochs, paths, ("0", "7"), ("five", "six"), record)
+    gates = replace(plain, steps=replace(steps, gates=some(k, d), multiplier=some(k)), labels=None)
+    noise = replace(epochs, noise=np.float32([0, 1, 0]), gain_nats=some(e), cost_nats=some(e))
+    traced = (plain, gates, replace(plain, epochs=noise))
+    return [written(folder, "vae.trace", trace.save) for trace in traced]
 
 
 def maps(folder: Path) -> list[Case]:

@@ -14,6 +14,10 @@ from latentmap.cache import LatentCache
 from latentmap.cache.manifest import _sealed
 from latentmap.cache.upkeep import Entries
 from latentmap.codes.reading import read_codes
+from latentmap.diagnostics.deteriorated import deteriorated_in
+from latentmap.diagnostics.trace_figures import motion_of
+from latentmap.diagnostics.trace_section import trace_section
+from latentmap.diagnostics.traces import Trace
 from latentmap.encoders import listing, load
 from latentmap.encoders.checkpoints.importing import import_checkpoint, inspect_checkpoint
 from latentmap.encoders.recipes import read_recipe
@@ -29,6 +33,7 @@ from latentmap.mapping import LinearMap
 from latentmap.mapping.summary import describe
 from latentmap.report import Table, as_text
 from latentmap.report.page import render
+from latentmap.report.parts import Report
 from latentmap.report.store import read_report
 from latentmap.support import SupportSet
 from latentmap.support.support_file import holds_support
@@ -87,6 +92,18 @@ def _show_map(folder: Path) -> None:
 
 def _resume(folder: Path) -> None:
     restore(read_checkpoint(folder / "checkpoint.safetensors"), own_seeds.Tiny())
+
+
+def _show_trace(folder: Path) -> None:
+    """As ``latentmap trace show`` does, but for the pictures."""
+    trace = Trace.load(folder / "vae.trace")
+    as_text(trace.tables())
+    json.dumps(trace.to_json(), allow_nan=False)
+    motion = motion_of(trace) if trace.latent_dim > 1 and trace.ids else None
+    render(Report("report", [trace_section(trace, motion, name="vae")]))
+    noisy = deteriorated_in(trace)
+    if noisy is not None:
+        as_text([noisy.table()])
 
 
 def _codes(folder: Path) -> None:
@@ -210,6 +227,7 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
             _TENSORS,
         ),
         Reader("trainings", own_seeds.trainings, (_resume,), _TENSORS),
+        Reader("traces", own_seeds.traces, (_show_trace,), _TENSORS),
     ),
     "maps": (Reader("maps", own_seeds.maps, (_show_map,), _TENSORS),),
     "codes": (
