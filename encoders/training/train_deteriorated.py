@@ -203,7 +203,9 @@ def _trained(name: str, record: Mapping[str, Any], asked: Deterioration) -> dict
         "batch_size": record.get("batch_size", 100),
     }
     given = {key: getattr(asked, key, None) for key in known}
-    values = {key: known[key] if given[key] is None else given[key] for key in known}
+    values: dict[str, Any] = {
+        key: known[key] if given[key] is None else given[key] for key in known
+    }
     for key, value in values.items():
         if type(value) not in (int, float) or not 0 < value < math.inf:
             advice = "take another model" if key == "beta" else f"give --{key.replace('_', '-')}"

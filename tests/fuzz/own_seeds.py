@@ -128,7 +128,8 @@ def traces(folder: Path) -> list[Case]:
     record = {"model": "vae.safetensors", "settings": {"variable": 1}, "every": 1}
     plain = Trace(steps, epochs, paths, ("0", "7"), ("five", "six"), record)
     gates = replace(plain, steps=replace(steps, gates=some(k, d), multiplier=some(k)), labels=None)
-    noise = replace(epochs, noise=np.float32([0, 1, 0]), gain_nats=some(e), cost_nats=some(e))
+    added = np.array([0, 1, 0], np.float32)
+    noise = replace(epochs, noise=added, gain_nats=some(e), cost_nats=some(e))
     traced = (plain, gates, replace(plain, epochs=noise))
     return [written(folder, "vae.trace", trace.save) for trace in traced]
 
