@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from latentmap.codes import units_of
-from latentmap.diagnostics.variables import ACTIVE_VARIANCE
+from latentmap.diagnostics.activity import ACTIVE_VARIANCE, are_active
 from latentmap.errors import ModelError
 from latentmap.images import ImageSource, OnError, load_all
 from latentmap.images.finding import groups_of
@@ -193,7 +193,7 @@ def choose_dropped(
         meter.encode(progress)
     variance = meter.codes.double().var(0, correction=0).numpy()
     limit = options.limit(math.prod(model.image_shape))
-    kept = variance > ACTIVE_VARIANCE
+    kept = are_active(variance)
     if limit is None:
         _require_some(model, kept)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(pixels))[: options.gain_images])
