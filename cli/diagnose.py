@@ -1,27 +1,31 @@
-"""latentmap diagnose: what a VAE's latent variables do."""
+"""latentmap diagnose: what the latent variables of VAEs do."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from latentmap.cli.data_options import DataOptions, data_options
-from latentmap.cli.declaring import Command, number_option
+from latentmap.cli.declaring import Command, number_option, output_option
 from latentmap.cli.kinds import Reference
-from latentmap.cli.options import (
-    batch_size_option,
-    device_option,
-    json_option,
-    precision_option,
-    seed_option,
-)
-from latentmap.cli.output import show_result
+from latentmap.cli.options import batch_size_option, device_option, precision_option, seed_option
+from latentmap.cli.output import print_json, show_result
+from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
 from latentmap.cli.unseen import tell_seen, unseen_images, unseen_option
+
+if TYPE_CHECKING:
+    from latentmap.diagnostics.several import Diagnoses
+    from latentmap.images import ImageSource
+    from latentmap.model import Model
 
 
 @click.command(cls=Command)
-@click.argument("model", metavar="MODEL", type=Reference())
+@click.argument(
+    "references", nargs=-1, required=True, metavar="MODEL [MODEL ...]", type=Reference()
+)
 @data_options
 @unseen_option
 @number_option(
@@ -33,9 +37,13 @@ from latentmap.cli.unseen import tell_seen, unseen_images, unseen_option
 @device_option
 @precision_option
 @batch_size_option
-@json_option
+@output_option("--scatter", "The variance loss of the models against their mse.", metavar="PNG")
+@result_outputs(
+    figure_option("Images, their reconstructions, and these without the inactive variables."),
+    report_option,
+)
 def diagnose(
-    model: str,
+    references: tuple[str, ...],
     data: DataOptions,
     *,
     unseen: bool,
@@ -44,44 +52,105 @@ def diagnose(
     device: str,
     precision: Any,
     batch_size: int | None,
-    as_json: bool,
+    scatter: Path | None,
+    outputs: Outputs,
 ) -> None:
-    """Measure a VAE on images: what its variables do, the laws of variance.
+    """Measure VAEs on images: what their variables do, the laws of variance.
 
     A variable is active when its posterior mean has a variance above 0.05; other definitions stand
     beside. The law is mean s2 + Var = 1 for every variable, as `latentmap models normalise` makes
     it; the variance loss is about the mse. The gain of a variable is what an image loses, in mse,
     when it is set to its mean. All with 95 % intervals over images, in --json.
 
+    Of several models one table; each sees the images in its own view.
+
     \b
-    Example:
-      latentmap diagnose vae.safetensors --data t10k-images-idx3-ubyte.gz
+    Examples:
+      latentmap diagnose vae.safetensors --data t10k-images-idx3-ubyte.gz --figure inactive.png
+      latentmap diagnose vae vae-b svae --data faces.zip --split test --scatter loss.png
     """
-    from latentmap.cli.output import print_json, warn_skipped
+    from latentmap.cli.output import warn_skipped
     from latentmap.cli.progress import progress_bar
     from latentmap.diagnostics import diagnose as measure
+    from latentmap.diagnostics.several import Diagnoses
     from latentmap.encoders import load
+    from latentmap.encoders.architectures import architecture_of
+    from latentmap.files import refuse_existing
     from latentmap.model import count_seen
+    from latentmap.relocation.curves import require_plots
 
-    loaded = load(model, device=device)
+    outputs.check()
+    if scatter is not None:
+        refuse_existing(scatter, force=outputs.force)
+        require_plots(scatter)
+    models = [load(reference, device=device) for reference in references]
+    for model in models:
+        model.require_posterior()
     images = data.open()
     if unseen:
-        images = unseen_images(images, [loaded])
-    result = measure(
-        loaded,
-        images,
-        gain_images=gain_images,
-        precision=precision,
-        batch_size=batch_size,
-        on_error=data.on_error,
-        seed=seed,
-        stage=progress_bar,
-    )
-    warn_skipped(result.skipped)
-    n_seen = count_seen([loaded], images.digests, images.groups)
+        images = unseen_images(images, models)
+    results = [
+        measure(
+            model,
+            images,
+            gain_images=gain_images,
+            precision=precision,
+            batch_size=batch_size,
+            on_error=data.on_error,
+            seed=seed,
+            stage=progress_bar,
+        )
+        for model in models
+    ]
+    found = Diagnoses(results, [architecture_of(model) for model in models])
+    warn_skipped(results[0].skipped)
+    n_seen = count_seen(models, images.digests, images.groups)
     tell_seen(n_seen, len(images))
-    if as_json:
-        made = {"model": model, "data": images.fingerprint, "n_seen": n_seen}
-        print_json({**made, **result.to_json()})
+    made = {"data": images.fingerprint, "n_seen": n_seen}
+    record = {**made, "precision": precision, "seed": seed}
+    _write(found, models, images, record=record, scatter=scatter, outputs=outputs)
+    if not outputs.as_json:
+        show_result(results[0] if len(results) == 1 else found)
         return
-    show_result(result)
+    pairs = zip(references, found.to_json(), strict=True)
+    told = [{"model": reference, **one} for reference, one in pairs]
+    print_json({**made, **told[0]} if len(told) == 1 else {**made, "models": told})
+
+
+def _write(
+    found: Diagnoses,
+    models: Sequence[Model],
+    images: ImageSource,
+    *,
+    record: Mapping[str, Any],
+    scatter: Path | None,
+    outputs: Outputs,
+) -> None:
+    """The pictures that were asked for, and the section of the report."""
+    from latentmap.cli.output import command_line
+    from latentmap.diagnostics.diagnosis_figures import (
+        examples_grid,
+        examples_of,
+        save_scatter,
+        scatter_picture,
+    )
+    from latentmap.diagnostics.diagnosis_section import diagnosis_section
+    from latentmap.report import save_figure
+
+    if scatter is not None:
+        save_scatter(found, scatter)
+    if outputs.figure is None and outputs.report is None:
+        return
+    pairs = zip(models, found.results, strict=True)
+    examples = [examples_of(model, images, one, seed=record["seed"]) for model, one in pairs]
+    if outputs.figure is not None:
+        save_figure(examples_grid(examples), outputs.figure)
+    made = {
+        "command": command_line(),
+        "models": {model.name: model.fingerprint for model in models},
+        "images": [one.n for one in found.results],
+        "gain_images": [one.worth.gain_images for one in found.results],
+        **record,
+    }
+    picture = None if scatter is None else scatter_picture(found)
+    outputs.add_to_report(lambda: diagnosis_section(found, examples, made, scatter=picture))

@@ -194,7 +194,7 @@ def diagnose(
         images.examine(progress)
     units = units_of(images.digests, images.groups)
     blocks = blocks_of(units, pixels=int(np.prod(model.image_shape)), seed=seed)
-    with stage("measuring") as progress:
+    with stage(f"measuring {model.name}") as progress:
         sums = sum_by_blocks(
             model,
             images,
@@ -215,7 +215,7 @@ def diagnose(
     weighted = Blocks(sums.sizes, seed=seed)
     center = sums.shift + weighted.means(sums.powers[0])[0]
     variance = _variances(weighted, sums)
-    with stage("measuring gains", "decodes") as progress:
+    with stage(f"measuring gains of {model.name}", "decodes") as progress:
         worth = measure_worth(
             model,
             images.subset(readable),

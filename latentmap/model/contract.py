@@ -142,6 +142,16 @@ class Model(ABC):
                 "sample --out`)"
             )
 
+    def require_posterior(self) -> None:
+        """Passes where the encoder gives a distribution of codes.
+
+        Raises:
+            ModelError: it gives one code an image, or there is none.
+        """
+        self.require_encoder()
+        if not self.has_posterior:
+            raise self._without_posterior()
+
     def encode(self, images: Tensor) -> Tensor:
         """Deterministic codes ``(n, d)`` of images in [0, 1]; for a VAE the posterior means.
 
@@ -246,7 +256,10 @@ class Model(ABC):
         return self._posterior(images).mean
 
     def _posterior(self, images: Tensor) -> Posterior:
-        raise ModelError(
+        raise self._without_posterior()
+
+    def _without_posterior(self) -> ModelError:
+        return ModelError(
             f"{self.name} ({self.family}) has no posterior: its encoder gives one code an image"
         )
 

@@ -5,6 +5,7 @@ Shapes: ``n`` images in a row, images ``(n, c, h, w)`` in [0, 1] with 1 or 3 cha
 
 from __future__ import annotations
 
+import io
 import math
 import textwrap
 import warnings
@@ -23,6 +24,7 @@ _READABLE = 96  # Cells are at least this high, so that a label of two lines fit
 _GAP = 4
 _MARGIN = 12
 _FONT_SIZE = 15
+_DPI = 150  # Of plots.
 _LABEL_COLUMNS = 18  # Characters before a label goes on in the next line.
 
 
@@ -101,14 +103,29 @@ def save_plot(figure: Any, path: str | Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    _show_plainly(figure)
+    with replace_atomic(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(temporary, dpi=_DPI)
+
+
+def plot_image(figure: Any) -> Image.Image:
+    """A figure of matplotlib as a picture, as ``save_plot`` writes it."""
+    _show_plainly(figure)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(buffer, format="png", dpi=_DPI)
+    buffer.seek(0)
+    return Image.open(buffer).convert("RGB")
+
+
+def _show_plainly(figure: Any) -> None:
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         lines = map(printable, text.get_text().split("\n"))
         text.set_text("\n".join(lines).replace("$", r"\$"))
-    with replace_atomic(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(temporary, dpi=150)
 
 
 def require_picture_suffix(path: str | Path) -> None:

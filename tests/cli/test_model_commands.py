@@ -15,9 +15,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from latentmap.cli.main import main
-from latentmap.encoders import load
+from latentmap.encoders import build, load
 from latentmap.encoders.bundled import bundled_models
-from latentmap.encoders.native import read_header
+from latentmap.encoders.native import read_header, save_model
 
 DIGITS = ["--data", "digits", "--limit", "60"]
 TINY = ["--architecture", "dense", "--widths", "16,8", "--latent-dim", "3", "--batch-size", "20"]
@@ -197,6 +197,37 @@ def test_diagnosing_prints_the_figures():
     text = run("diagnose", "vae.safetensors", *DIGITS).stdout
     active = result["active_variables"]
     assert re.search(rf"^active variables +{active} of 3$", text, re.MULTILINE)
+
+
+def test_diagnosing_several_models_is_one_table(workdir):
+    train("--epochs", "1")
+    train("--epochs", "1", "--size", "16", "--out", "large.safetensors")
+    words = ["diagnose", "vae.safetensors", "large.safetensors", *DIGITS, "--gain-images", "5"]
+    outputs = ["--figure", "rows.png", "--scatter", "loss.png", "--report", "report"]
+    result = json.loads(run(*words, *outputs, "--json").stdout)
+    assert [one["model"] for one in result["models"]] == ["vae.safetensors", "large.safetensors"]
+    assert {"data", "n_seen"} < set(result)
+    for one in result["models"]:
+        alone = json.loads(run("diagnose", one["model"], *words[3:], "--json").stdout)
+        assert one.items() <= alone.items()
+        assert one["gain_images"] == 5
+        for name in ("mean_variance", "posterior_variance", "law_sum", "kl", "gain"):
+            for variable in one["variables"]:
+                assert variable[f"{name}_low"] <= variable[name] <= variable[f"{name}_high"]
+    assert (workdir / "rows.png").exists() and (workdir / "loss.png").exists()
+    assert "Variance loss against mse" in (workdir / "report" / "index.html").read_text("utf-8")
+    lines = run(*words).stdout.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["model", "vae", "large"]
+    assert "--force" in run(*words, "--scatter", "loss.png", code=1).stderr
+
+
+def test_only_models_with_a_posterior_are_diagnosed(workdir):
+    train("--epochs", "1")
+    torch.manual_seed(0)
+    config = {"image_shape": [1, 8, 8], "latent_dim": 4, "base": 8, "widths": [8], "norm": "batch"}
+    save_model(build("gan", config), "gan.safetensors", training={})
+    words = ["diagnose", "vae.safetensors", "gan.safetensors", *DIGITS]
+    assert "gan has no encoder" in run(*words, code=1).stderr
 
 
 def test_diagnosing_depends_on_the_precision_and_not_on_the_batches():

@@ -252,8 +252,8 @@ def test_each_stage_ends_at_its_number(images):
         yield lambda *call: calls.setdefault((label, unit), []).append(call)
 
     diagnose(LinearModel(), images, batch_size=128, stage=stage)
-    assert calls["measuring", "images"] == [(128, 300), (256, 300), (300, 300)]
-    decodes = calls["measuring gains", "decodes"]
+    assert calls["measuring linear", "images"] == [(128, 300), (256, 300), (300, 300)]
+    decodes = calls["measuring gains of linear", "decodes"]
     assert decodes[-1] == (1500, 1500)  # Of each image its own, and one for each variable.
     assert decodes == sorted(decodes)
 

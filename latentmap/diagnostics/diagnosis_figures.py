@@ -1,0 +1,141 @@
+"""Figures of diagnoses: images without the inactive variables, and the variance loss of models.
+
+Asperti, "Sparsity in Variational Autoencoders" (arXiv 1812.07238), figure 2, and "Variance Loss in
+Variational Autoencoders" (arXiv 2002.09860), figure 2. Shapes: ``k`` images ``(k, c, h, w)`` in [0,
+1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from latentmap.diagnostics.several import Diagnoses
+from latentmap.diagnostics.variables import Diagnosis
+from latentmap.images import ImageSource
+from latentmap.intervals import Estimate
+from latentmap.model import Model
+from latentmap.report import image_grid, save_plot
+from latentmap.report.figures import plot_image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SHOWN = 8
+# Of each kind of networks, as in the published figure; others are black.
+_COLOURS = {"dense": "#0072b2", "residual": "#d55e00", "convolutional": "#009e73"}
+_OTHER = "#000000"
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Some images, what the model ``name`` makes of them, and the same with its ``inactive``
+    variables at their mean.
+    """
+
+    name: str
+    inactive: int
+    originals: Tensor
+    reconstructions: Tensor
+    without: Tensor
+
+    def rows(self) -> list[tuple[str, Tensor]]:
+        """Each with what it is; the third only where a variable is inactive."""
+        rows = [("images", self.originals), (f"by {self.name}", self.reconstructions)]
+        if self.inactive:
+            variables = "variable" if self.inactive == 1 else "variables"
+            rows.append((f"without {self.inactive} inactive {variables}", self.without))
+        return rows
+
+
+def examples_of(
+    model: Model, images: ImageSource, found: Diagnosis, *, n: int = _SHOWN, seed: int = 0
+) -> Examples:
+    """Random ones of the images that a model was diagnosed on."""
+    readable = np.flatnonzero(~np.isin(images.ids, found.skipped))
+    drawn = np.sort(np.random.default_rng(seed).permutation(readable)[:n])
+    (batch,) = images.subset(drawn).batches([model.view], batch_size=n)
+    originals = batch.floats(0)
+    codes = model.posterior(originals).mean.cpu()
+    inactive = torch.tensor([not one.active for one in found.variables])
+    center = torch.from_numpy(found.values("mean")).float()
+    shown = model.decode(codes).cpu()
+    without = model.decode(torch.where(inactive, center, codes)).cpu()
+    return Examples(found.model, int(inactive.sum()), originals, shown, without)
+
+
+def examples_grid(examples: Sequence[Examples]) -> Image.Image:
+    """The three rows of each model, below each other."""
+    return image_grid([row for one in examples for row in one.rows()])
+
+
+def save_scatter(found: Diagnoses, path: str | Path) -> None:
+    """Draws the variance loss of models against their mse, with 95 % intervals, and where both are
+    equal.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    save_plot(_scatter(found), path)
+
+
+def scatter_picture(found: Diagnoses) -> Image.Image:
+    """The same as a picture."""
+    return plot_image(_scatter(found))
+
+
+def _scatter(found: Diagnoses) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 6.0), layout="constrained")
+    axis = figure.subplots()
+    drawn: set[str] = set()
+    pairs = zip(found.results, found.architectures, strict=True)
+    for rank, (one, kind) in enumerate(sorted(pairs, key=lambda pair: pair[0].mse.value)):
+        # Names of neighbours stand on two sides.
+        right = rank % 2 == 0
+        axis.errorbar(
+            one.mse.value,
+            one.variance_loss.value,
+            xerr=_reach(one.mse),
+            yerr=_reach(one.variance_loss),
+            fmt="o",
+            markersize=5,
+            capsize=2,
+            color=_COLOURS.get(kind, _OTHER),
+            label=None if kind in drawn else kind,
+        )
+        axis.annotate(
+            one.model,
+            (one.mse.value, one.variance_loss.value),
+            xytext=(6, -10) if right else (-6, 6),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            fontsize=8,
+        )
+        drawn.add(kind)
+    ends = [value for one in found.results for value in (*one.mse, *one.variance_loss)]
+    top = 1.1 * float(np.nanmax(ends))
+    low = min(0.0, 1.1 * float(np.nanmin(ends)))
+    axis.plot([0, top], [0, top], color="#7f7f7f", linewidth=0.8, linestyle="--")
+    axis.set_xlim(0, top)
+    axis.set_ylim(low, top)
+    axis.set_xlabel("mse")
+    axis.set_ylabel("variance loss")
+    axis.set_title("Variance loss against mse; equal on the line. 95 % intervals", fontsize=11)
+    axis.grid(alpha=0.3)
+    axis.legend(loc="upper left")
+    return figure
+
+
+def _reach(estimate: Estimate) -> list[list[float]] | None:
+    """How far the interval reaches below and above, as matplotlib takes it."""
+    reach = [estimate.value - estimate.low, estimate.high - estimate.value]
+    return [[one] for one in reach] if np.isfinite(reach).all() else None
