@@ -99,6 +99,18 @@ def _vae_options(beta: float, latent_dim: int) -> Callable[[Decorated], Decorate
             help="At the end, bring the codes to the prior: mean 0, mean s2 + Var = 1. Images stay "
             "the same.",
         ),
+        click.option(
+            "--gates",
+            is_flag=True,
+            help="A gate a variable: gates close as far as --tau, or --tau-mse, allows, and the "
+            "model is written without the variables behind closed ones.",
+        ),
+        positive_option(
+            "--tau",
+            help="With --gates: the largest error, squared and summed over the pixels (and "
+            "channels) of an image.",
+        ),
+        positive_option("--tau-mse", help="The same as a mean over the pixels."),
     )
 
 
@@ -135,6 +147,8 @@ def vae(
       latentmap train vae --data faces.zip --split train --out vae.safetensors
       latentmap train vae --data train-images-idx3-ubyte.gz --architecture dense \\
           --widths 256,64,32 --latent-dim 16 --epochs 20 --out mnist.safetensors
+      latentmap train vae --data sprites.npz --architecture dense --widths 512,256 \\
+          --latent-dim 10 --gates --tau 20 --learning-rate 0.002 --out five.safetensors
     """
     default = (128, 256, 512) if architecture == "conv" else (256, 64, 32)
     config = {
@@ -182,6 +196,11 @@ def _settings(
 ) -> Callable[[View], VAESettings]:
     from latentmap.encoders.training.train_vae import VAESettings
 
+    taus = [settings[name] for name in ("tau", "tau_mse") if settings[name] is not None]
+    if settings.pop("gates") != (len(taus) == 1):
+        raise click.UsageError("--gates needs one of --tau and --tau-mse, and these need --gates")
+    if taus and settings["gamma"] is not None:
+        raise click.UsageError("--gates has a balance of its own, by tau: leave --gamma out")
     penalty = settings.pop("kl") or ("full" if settings["sampling"] else "quadratic")
     settings["penalty"] = penalty
     return lambda seen: VAESettings(

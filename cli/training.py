@@ -63,6 +63,27 @@ def carry_out(
         say(*told.lines)
 
 
+def _of_gates(training: dict[str, Any]) -> Told:
+    """What is said of the gates of a training, where it had some."""
+    from latentmap.encoders.training.narrowing import GATES
+
+    if GATES not in training:
+        return Told({}, [])
+    gates = training[GATES]
+    said = f"error {gates['error']:.4g} an image, mse {gates['mse']:.4g} per pixel"
+    names = ", ".join(map(str, gates["open"]))
+    kept = f"{len(gates['open'])} of {gates['latent_dim']} gates are open (variables {names})"
+    missed = (
+        f"tau {gates['tau']:.4g} is not reached: {said}, over the training images; train longer, "
+        "or give a larger tau or more variables"
+    )
+    return Told(
+        {GATES: gates},
+        [f"{kept}; {said}, tau {gates['tau']:.4g} an image"],
+        [] if gates["reached"] else [missed],
+    )
+
+
 def train_images(
     data: DataOptions,
     view: ViewOptions,
@@ -102,13 +123,15 @@ def train_images(
         figures, skipped = training["figures"], training["skipped"]
         warnings = [f"skipped {name}: it could not be read" for name in skipped]
         remarked = remark(figures)
+        gates = _of_gates(training)
         return Told(
-            {"figures": figures, "skipped": skipped},
+            {"figures": figures, "skipped": skipped, **gates.figures},
             [
                 f"{run.out}: {model.family} {model.fingerprint[:12]}; log and pictures in "
-                f"{working_folder(run.out)}"
+                f"{working_folder(run.out)}",
+                *gates.lines,
             ],
-            [*warnings, remarked] if remarked else warnings,
+            [*warnings, *([remarked] if remarked else []), *gates.warnings],
         )
 
     carry_out(

@@ -79,7 +79,7 @@ def normalised(model: GaussianVAE, aggregate: Aggregate) -> GaussianVAE:
 def reader_name(model: GaussianVAE) -> str:
     """What the layer that codes enter the decoder by is called among the weights."""
     network = model.network
-    (name,) = (name for name, layer in network.named_modules() if layer is network.reader)
+    name: str = next(name for name, one in network.named_modules() if one is network.reader)
     return name
 
 

@@ -86,7 +86,11 @@ class DeterioratingRecipe(VAERecipe):
         self.state["noise"] = torch.zeros((), device=self.device)
         self.state["course"] = torch.zeros((0, 3), device=self.device, dtype=torch.float64)
 
+    def _decode(self, codes: Tensor) -> Tensor:
+        return super()._decode(self.sent(codes))
+
     def sent(self, codes: Tensor) -> Tensor:
+        """What the decoder gets of the codes ``(n, d)`` of a step."""
         noise = torch.zeros_like(codes)
         noise[:, self.variable] = self.state["noise"] * torch.randn_like(codes[:, 0])
         return codes * self._read + noise

@@ -104,22 +104,21 @@ class VAERecipe:
             codes = mean
             if self.sampling:
                 codes = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-            decoded = self.network.decode(self.sent(codes)).float()
+            decoded = self._decode(codes).float()
         squared = (decoded - images).square()
         kl = kl_divergence(mean, log_variance.exp(), log_variance).sum(1).mean()
         penalty = kl if self.penalty == "full" else 0.5 * mean.square().sum(1).mean()
         state = self.state
         with torch.no_grad():
             mse = squared.mean()
-            if self.follows:
-                state["mse"].mul_(_MEMORY).add_(mse, alpha=1 - _MEMORY)
-                state["gamma2"].copy_(torch.minimum(state["gamma2"], state["mse"]))
+            self._balance(squared)
         loss = squared.flatten(1).sum(1).mean() / (2 * state["gamma2"])
         if self.penalty != "none":
             loss = loss + self.beta * penalty
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self._add_gradients(images, squared)
         for optimizer in self.optimizers.values():
             optimizer.step()
         self.last = Step(mean.detach(), log_variance.detach(), loss.detach(), mse)
@@ -136,15 +135,24 @@ class VAERecipe:
             ):
                 state[name] = state[name] + total if len(state[name]) else total
 
-    def sent(self, codes: Tensor) -> Tensor:
-        """What the decoder gets of the codes ``(n, d)`` in a step: all of them."""
-        return codes
-
     def measure(self, images: Sequence[Tensor]) -> dict[str, Tensor]:
         """What a trace has of this recipe alone after an epoch, measured on some batches of images
         ``(n, c, h, w)``: nothing.
         """
         return {}
+
+    def _decode(self, codes: Tensor) -> Tensor:
+        """The images that a step compares with its own, of its codes ``(n, d)``."""
+        return self.network.decode(codes)
+
+    def _balance(self, squared: Tensor) -> None:
+        """Sets gamma^2 for a step with these squared errors ``(n, c, h, w)``."""
+        if self.follows:
+            self.state["mse"].mul_(_MEMORY).add_(squared.mean(), alpha=1 - _MEMORY)
+            self.state["gamma2"].copy_(torch.minimum(self.state["gamma2"], self.state["mse"]))
+
+    def _add_gradients(self, images: Tensor, squared: Tensor) -> None:
+        """Adds what the loss of a step does not give; here nothing."""
 
     def diverged(self) -> bool:
         """Whether the loss of this epoch is no number any more."""

@@ -57,7 +57,7 @@ CALLS = {
     "train stylegan2": "--data few.npy --limit 8 --batch-size 4 --steps 1 --latent-dim 2 --width 2 "
     "--max-width 2 --augmentations none --out new.safetensors",
     "train vae": "--data few.npy --limit 20 --batch-size 10 --steps 1 --latent-dim 2 "
-    "--architecture dense --widths 2 --out new.safetensors",
+    "--architecture dense --widths 2 --gates --tau 60 --out new.safetensors",
     "import": "foreign.pt --out new.safetensors",
     "models list": "folder",
     "models show": "a.safetensors",
