@@ -13,6 +13,7 @@ from latentmap.cli.kinds import InputFolder, Reference
 from latentmap.cli.normalise import normalise
 from latentmap.cli.options import json_option
 from latentmap.cli.output import say, show_result
+from latentmap.cli.prior import prior
 from latentmap.cli.prune import prune
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 @click.group(cls=Group, invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List the bundled models and the model files of a folder, describe one, normalise or prune it.
+    """List the bundled models and the model files of a folder, describe one, normalise or prune it,
+    or give it a prior.
 
     Model files are your own: what is no longer needed is deleted like any other file.
 
@@ -33,6 +35,7 @@ def models(context: click.Context) -> None:
       latentmap models show svae
       latentmap models normalise vae.safetensors --data faces.zip --out new.safetensors
       latentmap models prune vae.safetensors --data faces.zip --out small.safetensors
+      latentmap models prior vae --fit mixture:100 --data faces.zip --out mixture.safetensors
     """
     if context.invoked_subcommand is None:
         context.invoke(list_models, folder=Path(), as_json=False)
@@ -110,6 +113,8 @@ def show(model: str, as_json: bool) -> None:
     say(f"  fingerprint  {header.fingerprint}")
     known = "not known" if header.n_seen is None else f"{header.n_seen:,} images, known again"
     say(f"  trained on   {known}")
+    if header.prior is not None:
+        say(f"  prior        {header.prior['words']}")
     if file.card is not None:
         say(f"  card         {file.card}")
     say("  network")
@@ -122,6 +127,7 @@ def show(model: str, as_json: bool) -> None:
 
 models.add_command(normalise)
 models.add_command(prune)
+models.add_command(prior)
 
 
 def _size(file: ModelFile) -> str:

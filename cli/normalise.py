@@ -56,6 +56,11 @@ def normalise(
             f"these {len(images)} images are not exactly those that {model} was trained on (by its "
             "record): over those, the law holds as far as they are alike"
         )
+    if made.dropped is not None:
+        warn(
+            f"{out} is without the prior of {model}, {made.dropped}, which was of the codes as "
+            "they were: fit one again with `latentmap models prior`"
+        )
     if as_json:
         print_json({"model": str(out), **made.to_json()})
         return

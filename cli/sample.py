@@ -103,12 +103,13 @@ def sample(
 
 
 def _warn_of_prior(reference: str) -> None:
-    """Says where a VAE's prior is far from the codes of images."""
+    """Says where a VAE's standard normal prior is far from the codes of images."""
     from latentmap.cli.output import warn
     from latentmap.encoders.listing import describe_model
     from latentmap.encoders.normalising import far_from_prior
 
-    line = far_from_prior(reference, describe_model(reference).header.training)
+    header = describe_model(reference).header
+    line = far_from_prior(reference, header.training) if header.prior is None else None
     if line is not None:
         warn(line)
 

@@ -104,7 +104,8 @@ def load(reference: str | Path, *, device: str | torch.device = "cpu") -> Model:
     from latentmap.files import reading
 
     path = find(reference)
-    header, weights, seen = read_model(path)
+    read = read_model(path)
+    header, weights = read.header, read.weights
     family, config, frame = header.family, header.config, header.frame
     with reading(path, ModelError, "get it again"):
         check_config(config, len(weights))
@@ -114,5 +115,5 @@ def load(reference: str | Path, *, device: str | torch.device = "cpu") -> Model:
             f"the weights in {path} are not those that were saved: the file is damaged, get it "
             "again"
         )
-    model.boxes, model.seen = header.boxes, seen
+    model.boxes, model.seen, model.prior = header.boxes, read.seen, read.prior
     return model.to(device)

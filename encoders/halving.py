@@ -41,7 +41,7 @@ def halved(model: Model) -> Model:
         other = build(
             model.family, model.config, name=model.name, frame=model.frame, weights=weights
         )
-    other.boxes, other.seen = dict(model.boxes), model.seen
+    other.boxes, other.seen, other.prior = dict(model.boxes), model.seen, model.prior
     return other.to(model.device)
 
 

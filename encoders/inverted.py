@@ -219,7 +219,7 @@ def add_inversion(
     model = InvertedModel.assemble(
         config, build=lambda _, own, **more: made(own, **more), weights=weights, name=name
     )
-    model.seen = generator.seen
+    model.seen, model.prior = generator.seen, generator.prior
     if model.image_shape == generator.image_shape:
         model.boxes = dict(generator.boxes)
     return model
@@ -230,7 +230,7 @@ def unwrap(model: Model) -> Model:
     if not isinstance(model, InvertedModel):
         return model
     generator = copy.copy(model.generator)
-    generator.seen = model.seen
+    generator.seen, generator.prior = model.seen, model.prior
     if model.image_shape == generator.image_shape:
         generator.boxes = dict(model.boxes)
     return generator

@@ -54,6 +54,7 @@ class ModelFile:
             "config": header.config,
             "training": header.training,
             "n_seen": header.n_seen,
+            "prior": header.prior,
         }
 
 

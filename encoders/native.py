@@ -2,7 +2,7 @@
 
 The description holds family, configuration, frame, fingerprint and the record of the training.
 Beside the weights the file may have a filter of the images that the model was trained on, since
-format 2.
+format 2, and a prior, since format 3.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ import torch
 from torch import Tensor
 
 from latentmap.encoders import build, require_family
+from latentmap.encoders.building import check_config
+from latentmap.encoders.two_stage import TwoStagePrior
 from latentmap.errors import ImageError, ModelError
 from latentmap.files import TensorFile, hold_file, reading, reason_of
 from latentmap.frames import Frame
-from latentmap.model import Model, SeenImages
+from latentmap.model import Mixture, Model, Prior, SeenImages
 
 _FILE = TensorFile(
     kind="model",
-    format=2,
+    format=3,
     error=ModelError,
     advice="give the path of a model file that `latentmap train` or `latentmap import` made, or "
     "the name of a bundled model (`latentmap models`)",
@@ -31,7 +33,8 @@ _FILE = TensorFile(
 )
 
 
-_SEEN = "seen_images."
+_SEEN, _PRIOR = "seen_images.", "prior."
+_OLDER = 2  # The format of a file without a prior, which older versions read.
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class NativeHeader:
     """What a native model file says about itself; reading it does not read the weights.
 
     ``n_seen`` is the number of training images that it knows again, None where it does not say.
+    ``prior`` says what prior it has (``words``, ``kind``, ``config``, ``fingerprint``, ``record``),
+    None where it has none of its own.
     """
 
     family: str
@@ -48,6 +53,19 @@ class NativeHeader:
     training: dict[str, Any]
     boxes: dict[str, str]
     n_seen: int | None
+    prior: dict[str, Any] | None
+
+
+@dataclass(frozen=True, eq=False)
+class NativeModel:
+    """All that a native model file holds: what it says of itself, the weights by name, on the CPU,
+    the images that the model was trained on, and its prior, where it has them.
+    """
+
+    header: NativeHeader
+    weights: dict[str, Tensor]
+    seen: SeenImages | None
+    prior: Prior | None
 
 
 def save_model(
@@ -64,7 +82,7 @@ def save_model(
         OutputError: the file cannot be written.
     """
     _require_readable(model, path)
-    header = {
+    header: dict[str, Any] = {
         "family": model.family,
         "config": model.config,
         "frame": model.frame.to_json(),
@@ -81,6 +99,17 @@ def save_model(
     if model.seen is not None:
         header["seen"] = {"n": len(model.seen), "fingerprint": model.seen.fingerprint}
         weights |= {_SEEN + name: part for name, part in model.seen.to_tensors().items()}
+    if model.prior is None:
+        header["format"] = _OLDER
+    else:
+        header["prior"] = {
+            "words": str(model.prior),
+            "kind": model.prior.kind,
+            "config": model.prior.config,
+            "fingerprint": model.prior.fingerprint,
+            "record": dict(model.prior.record),
+        }
+        weights |= {_PRIOR + name: part for name, part in model.prior.to_tensors().items()}
     _FILE.write(path, weights, header)
 
 
@@ -120,8 +149,7 @@ def add_box(path: str | Path, other: Model, box: str) -> None:
         header, weights = _FILE.read(path)
         _parse(path, header)
         boxes = {**header.get("views", {}), other.fingerprint: box}
-        described = {key: value for key, value in header.items() if key not in ("kind", "format")}
-        _FILE.write(path, weights, {**described, "views": boxes})
+        _FILE.write(path, weights, {**header, "views": boxes})
 
 
 def read_header(path: str | Path) -> NativeHeader:
@@ -133,38 +161,65 @@ def read_header(path: str | Path) -> NativeHeader:
     return _parse(path, _FILE.read_header(path))
 
 
-def read_model(path: str | Path) -> tuple[NativeHeader, dict[str, Tensor], SeenImages | None]:
-    """What a native model file says about itself, its weights by name, on the CPU, and the images
-    that it was trained on, where it knows them; what is stored in float16 is computed with in
+def read_model(path: str | Path) -> NativeModel:
+    """What a native model file holds; weights that are stored in float16 are computed with in
     float32.
 
     Raises:
         ModelError: the file is missing, cut off, or not a model file of latentmap.
     """
     header, tensors = _FILE.read(path)
+    beside = {
+        prefix: {
+            name.removeprefix(prefix): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(prefix)
+        }
+        for prefix in (_SEEN, _PRIOR)
+    }
     wide = {
         name: tensor.float() if tensor.dtype == torch.float16 else tensor
         for name, tensor in tensors.items()
-        if not name.startswith(_SEEN)
+        if not name.startswith((_SEEN, _PRIOR))
     }
-    return _parse(path, header), wide, _seen_in(path, header, tensors)
+    said = _parse(path, header)
+    seen = _seen_in(path, header, beside[_SEEN])
+    return NativeModel(said, wide, seen, _prior_in(path, said, beside[_PRIOR]))
 
 
 def _seen_in(
-    path: str | Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]
+    path: str | Path, header: Mapping[str, Any], parts: Mapping[str, Tensor]
 ) -> SeenImages | None:
     if "seen" not in header:
         return None
-    parts = {
-        name.removeprefix(_SEEN): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(_SEEN)
-    }
     with reading(path, ModelError, "get it again"):
         try:
             return SeenImages.from_tensors(parts, header["seen"].get("fingerprint", ""))
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from None
+
+
+def _prior_in(path: str | Path, header: NativeHeader, parts: Mapping[str, Tensor]) -> Prior | None:
+    said = header.prior
+    if said is None:
+        return None
+    prior: Prior
+    with reading(path, ModelError, "get it again", what="has a prior that is not as it should be"):
+        try:
+            check_config(said["config"], len(parts))
+            if said["kind"] == TwoStagePrior.kind:
+                prior = TwoStagePrior.from_tensors(said["config"], parts, said["record"])
+            elif said["kind"] == Mixture.kind:
+                prior = Mixture.from_tensors(parts, said["record"])
+            else:
+                raise ModelError(f"this version knows no prior of the kind {said['kind']!r:.80}")
+        except ModelError as error:
+            raise ModelError(f"{path} has a prior that cannot be used: {error}") from None
+    if prior.latent_dim != header.config["latent_dim"] or prior.fingerprint != said["fingerprint"]:
+        raise ModelError(
+            f"the prior in {path} is not the one that was saved: the file is damaged, get it again"
+        )
+    return prior
 
 
 def is_half(path: str | Path) -> bool:
@@ -199,6 +254,7 @@ def _parse(path: str | Path, header: dict[str, Any]) -> NativeHeader:
             header["training"],
             {str(name): Frame(str(box)).name for name, box in header.get("views", {}).items()},
             n_seen,
+            _checked_prior(header.get("prior")),
         )
     except ModelError as error:
         raise ModelError(f"{path} cannot be used: {error}") from None
@@ -206,3 +262,20 @@ def _parse(path: str | Path, header: dict[str, Any]) -> NativeHeader:
         raise ModelError(
             f"{path} does not describe its model as it should: {reason_of(error)}"
         ) from None
+
+
+def _checked_prior(said: Any) -> dict[str, Any] | None:
+    """What a file says of its prior, None where it has none.
+
+    Raises:
+        TypeError, KeyError: it is not said as it should be.
+    """
+    if said is None:
+        return None
+    texts = [said[name] for name in ("words", "kind", "fingerprint")]
+    others = [said[name] for name in ("config", "record")]
+    if not all(isinstance(text, str) for text in texts) or not all(
+        isinstance(one, dict) for one in others
+    ):
+        raise TypeError("the prior has texts and records")
+    return {name: said[name] for name in ("words", "kind", "config", "fingerprint", "record")}

@@ -28,6 +28,7 @@ class Normalised:
     """A model that was normalised, the figures of its aggregate posterior ``before`` and ``after``,
     and the largest difference of a pixel between the reconstructions of some images by the two.
 
+    ``dropped`` is the prior (words) that the model had, which does not fit its codes any more;
     ``own_images`` is whether it was done over all images that the model was trained on and no
     others, None where its file does not say.
     """
@@ -39,6 +40,7 @@ class Normalised:
     own_images: bool | None
     half: bool
     skipped: tuple[str, ...]
+    dropped: str | None
 
     def to_json(self) -> dict[str, Any]:
         """All figures, ready for ``json.dumps``."""
@@ -49,6 +51,7 @@ class Normalised:
             "largest_difference": self.largest_difference,
             "own_images": self.own_images,
             "skipped": list(self.skipped),
+            "dropped_prior": self.dropped,
         }
 
 
@@ -63,7 +66,8 @@ def normalise_file(
     progress: Progress | None = None,
 ) -> Normalised:
     """Writes the VAE ``reference`` to ``out`` with codes that are normalised over the images, which
-    should be those that it was trained on; what is in float16 stays so.
+    should be those that it was trained on; what is in float16 stays so. A prior of its own is left
+    out: it is one of the codes as they were.
 
     Raises:
         OutputError: ``out`` exists, and ``force`` is not set; or it cannot be written.
@@ -101,4 +105,5 @@ def normalise_file(
         own,
         half,
         tuple(skipped),
+        None if model.prior is None else str(model.prior),
     )

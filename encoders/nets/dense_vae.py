@@ -22,11 +22,11 @@ class DenseVAE(GaussianNetwork):
         super().__init__()
         self.image_shape = image_shape
         pixels = math.prod(image_shape)
-        self.encoder = _layers([pixels, *widths])
+        self.encoder = dense_layers([pixels, *widths])
         last = widths[-1] if widths else pixels
         self.mean = nn.Linear(last, latent_dim)
         self.log_variance = nn.Linear(last, latent_dim)
-        self.decoder = _layers([latent_dim, *reversed(widths)])
+        self.decoder = dense_layers([latent_dim, *reversed(widths)])
         self.output = nn.Linear(widths[0] if widths else latent_dim, pixels)
 
     @property
@@ -48,7 +48,8 @@ class DenseVAE(GaussianNetwork):
         return pixels.sigmoid().reshape(-1, *self.image_shape)
 
 
-def _layers(widths: Sequence[int]) -> nn.Sequential:
+def dense_layers(widths: Sequence[int]) -> nn.Sequential:
+    """Dense layers from each of the ``widths`` to the next, each with ReLU behind it."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]

@@ -46,6 +46,8 @@ class CodeBatches:
             "generator": generator.fingerprint,
             "generator_settings": generator.rendering,
         }
+        if generator.prior is not None:
+            self.identity = {**self.identity, "generator_prior": generator.prior.fingerprint}
         self._generator = generator
         self._seed = seed
 

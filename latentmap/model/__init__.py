@@ -10,6 +10,9 @@ from latentmap.model.generated import maker_of as maker_of
 from latentmap.model.memory import count_seen as count_seen
 from latentmap.model.memory import hold_out_seen as hold_out_seen
 from latentmap.model.memory import unseen as unseen
+from latentmap.model.priors import Mixture as Mixture
+from latentmap.model.priors import Prior as Prior
+from latentmap.model.priors import fit_mixture as fit_mixture
 from latentmap.model.sampling import decode_all as decode_all
 from latentmap.model.sampling import sample_codes as sample_codes
 from latentmap.model.seen import SeenImages as SeenImages

@@ -23,6 +23,7 @@ from latentmap.images import View
 from latentmap.model.clamping import check_range
 from latentmap.model.digests import model_digest
 from latentmap.model.exactness import exact_convolutions
+from latentmap.model.priors import Prior
 from latentmap.model.seen import SeenImages
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -79,6 +80,8 @@ class Model(ABC):
         self.boxes: dict[str, str] = {}
         # The images that it was trained on, where that is known.
         self.seen: SeenImages | None = None
+        # What it samples from, where that is not what its family does.
+        self.prior: Prior | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}: images {self.image_shape}, {self.space}>"
@@ -247,9 +250,13 @@ class Model(ABC):
             raise ModelError(f"the number of samples must be at least 1, not {n}")
         generator = torch.Generator().manual_seed(seed)
         with self._running():
-            codes = self._sample(n, generator).to(self.device)
-            if truncation != 1:
-                codes = self._truncate(codes, truncation)
+            if self.prior is None:
+                codes = self._sample(n, generator).to(self.device)
+                if truncation != 1:
+                    codes = self._truncate(codes, truncation)
+            else:
+                codes = torch.lerp(self.prior.mean, self.prior.draw(n, generator), truncation)
+                codes = codes.to(self.device)
             return self._checked_codes(codes, n)
 
     def _encode(self, images: Tensor) -> Tensor:

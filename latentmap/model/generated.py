@@ -64,8 +64,8 @@ def generated_images(
 ) -> ImageSource:
     """``n`` images that ``model`` makes of codes from its prior, kept in ``folder``.
 
-    They are found again by the model, its space and settings, ``seed`` and ``n``; ``codes_in`` of
-    the result gives their codes.
+    They are found again by the model, its space, settings and prior, ``seed`` and ``n``;
+    ``codes_in`` of the result gives their codes.
 
     Raises:
         ImageError: ``n`` is below 2, or the model draws its noise anew every time.
@@ -86,6 +86,8 @@ def generated_images(
         "seed": seed,
         "n": n,
     }
+    if model.prior is not None:  # The weights do not tell it.
+        key["prior"] = model.prior.fingerprint
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(folder)
     path = folder / f"{name}.h5"

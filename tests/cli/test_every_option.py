@@ -64,6 +64,7 @@ CALLS = {
     "models normalise": "a.safetensors --data few.npy --limit 20 --out new.safetensors",
     "models prune": "a.safetensors --data few.npy --limit 20 --until-mse 1 --gain-images 5 "
     "--out new.safetensors --figure new.png --report new",
+    "models prior": "a.safetensors --fit normal --data few.npy --limit 20 --out new.safetensors",
     "sample": "gan.safetensors -n 2 --codes-out new.npz --figure new.png --out new.h5",
     "encode": "a.safetensors --data few.npy --cache cache",
     "cache list": "--cache cache",
@@ -133,6 +134,7 @@ ODD_INPUTS = [*ODD, "missing", "few.npy/x", "a\udcffb", "/dev/null", "pipe", "no
 ODD_OUTPUTS = ["few.npy/x", "a\udcffb", "a\0b", "x" * 5000]
 # Of options that are more than one number or path.
 MORE = {
+    "--fit": ["mixture", "mixture:", "mixture:0", f"mixture:{HUGE}", "mixture:21", "two-stage:2"],
     "--range": ["nan,1", "0,inf", "1,0", "0,1,2", "0,1e400", "0,1e-400"],
     "--frame": ["nan,0,1,1", "0,0,0,0", "-1,0,1,1", "0,0,1e-400,1", "0,0,1"],
     "--box": ["nan,0,1,1", "0,0,0,0", "-1,0,1,1"],

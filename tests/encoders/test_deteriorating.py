@@ -164,8 +164,8 @@ def test_a_variable_loses_its_gain_and_gets_it_back(folder, tmp_path):
     assert settings["gamma"] == read_header(folder / "vae.safetensors").training["figures"]["gamma"]
     (line,) = chosen
     assert line.startswith(f"variable {found.variable} of vae: ")
-    seen = diagnose(base, source(folder)).mean_variance
-    assert settings["inactive"] == torch.nonzero(seen <= 0.05).flatten().tolist() != []
+    seen = diagnose(base, source(folder)).values("mean_variance")
+    assert settings["inactive"] == np.flatnonzero(seen <= 0.05).tolist() != []
     crossing = found.crossing
     assert crossing is not None
     assert found.phases == (BEFORE, *[GROWING] * crossing, *[AFTER] * 2, *[WITHOUT] * 3)

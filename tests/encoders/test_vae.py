@@ -172,7 +172,7 @@ def test_a_safetensors_file_of_somebody_else_is_refused(tmp_path):
     ("change", "message"),
     [
         ({"kind": "map"}, "holds a map, not a model"),
-        ({"format": 99}, "has format 99, newer than 2: update latentmap"),
+        ({"format": 99}, "has format 99, newer than 3: update latentmap"),
         (
             {"family": "flow"},
             "unknown model family 'flow': this version knows gan, ",

@@ -20,13 +20,15 @@ from latentmap.diagnostics.traces import Epochs, Paths, Steps, Trace
 from latentmap.encoders import build
 from latentmap.encoders.inverted import add_inversion
 from latentmap.encoders.native import save_model
+from latentmap.encoders.nets.code_vae import CodeVAE
 from latentmap.encoders.nets.inversion import InversionNetwork, default_network
 from latentmap.encoders.recipes import bundled_recipes
 from latentmap.encoders.training.checkpoint import save_checkpoint
+from latentmap.encoders.two_stage import TwoStagePrior
 from latentmap.frames import Frame
 from latentmap.images import open_images, pack_images
 from latentmap.mapping import fit
-from latentmap.model import SeenImages
+from latentmap.model import Mixture, SeenImages
 from latentmap.model.testing import LinearModel
 from latentmap.report import Column, ImageRow, ImageRows, Measure, Picture, Row, Section, Table
 from latentmap.report.embedding import image_strip
@@ -71,8 +73,12 @@ def written(folder: Path, name: str, write: Callable[[Path], object]) -> Case:
 
 
 def models(folder: Path) -> list[Case]:
-    """Native models, one a family."""
+    """Native models, one a family, two of them with priors."""
     made = [build(family, config) for family, config in _MODELS.values()]
+    made[1].prior = Mixture(torch.full((2,), 0.5), torch.zeros(2, 3), torch.eye(3).repeat(2, 1, 1))
+    names = ("law_mean", "law_spread", "mean", "spread")
+    moments = {name: torch.ones(3) for name in names}
+    made[2].prior = TwoStagePrior(CodeVAE(3, (2,)), (2,), moments, lost=1.0)
     made[0].seen = SeenImages.of(open_images(_array(folder)).digests)
     network = default_network("residual", (1, 8, 8), 3, width=2)
     made.append(
