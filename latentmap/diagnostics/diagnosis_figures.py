@@ -32,6 +32,7 @@ _SHOWN = 8
 # Of each kind of networks, as in the published figure; others are black.
 _COLOURS = {"dense": "#0072b2", "residual": "#d55e00", "convolutional": "#009e73"}
 _OTHER = "#000000"
+_MARKERS = "os^DvPX*<>"  # Each model has its own: names beside points would lie on each other.
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,31 +97,20 @@ def _scatter(found: Diagnoses) -> Figure:
 
     figure = Figure(figsize=(6.4, 6.0), layout="constrained")
     axis = figure.subplots()
-    drawn: set[str] = set()
-    pairs = zip(found.results, found.architectures, strict=True)
-    for rank, (one, kind) in enumerate(sorted(pairs, key=lambda pair: pair[0].mse.value)):
-        # Names of neighbours stand on two sides.
-        right = rank % 2 == 0
+    for number, one in enumerate(found.results):
+        kind = found.architectures[number]
         axis.errorbar(
             one.mse.value,
             one.variance_loss.value,
             xerr=_reach(one.mse),
             yerr=_reach(one.variance_loss),
-            fmt="o",
-            markersize=5,
+            fmt=_MARKERS[number % len(_MARKERS)],
+            markersize=6,
             capsize=2,
+            elinewidth=1,
             color=_COLOURS.get(kind, _OTHER),
-            label=None if kind in drawn else kind,
+            label=f"{kind}: {one.model}",
         )
-        axis.annotate(
-            one.model,
-            (one.mse.value, one.variance_loss.value),
-            xytext=(6, -10) if right else (-6, 6),
-            textcoords="offset points",
-            ha="left" if right else "right",
-            fontsize=8,
-        )
-        drawn.add(kind)
     ends = [value for one in found.results for value in (*one.mse, *one.variance_loss)]
     top = 1.1 * float(np.nanmax(ends))
     low = min(0.0, 1.1 * float(np.nanmin(ends)))
@@ -131,7 +121,7 @@ def _scatter(found: Diagnoses) -> Figure:
     axis.set_ylabel("variance loss")
     axis.set_title("Variance loss against mse; equal on the line. 95 % intervals", fontsize=11)
     axis.grid(alpha=0.3)
-    axis.legend(loc="upper left")
+    axis.legend(loc="upper left", fontsize=9)
     return figure
 
 
