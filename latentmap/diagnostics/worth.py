@@ -70,8 +70,9 @@ def measure_worth(
     """
     d = model.latent_dim
     k = gain_images or min(max(_DECODES // (d + 1), _FEWEST), _MOST)
-    # One seed, one order: what gains are measured on is among the others.
-    drawn = draw_of_units(units, max(_PAIRED, k), seed=seed)
+    # One seed, one order: what gains are measured on is among the others, which only inactive
+    # variables need.
+    drawn = draw_of_units(units, max(_PAIRED, k) if inactive.any() else k, seed=seed)
     gained = np.isin(drawn, draw_of_units(units, k, seed=seed))
     middle = torch.from_numpy(center).float()
     out = torch.from_numpy(np.flatnonzero(inactive))

@@ -137,7 +137,9 @@ def test_gains_are_what_images_lose_without_a_variable(images):
         assert variable.gain.value == pytest.approx(float(lost.mean()), rel=1e-3, abs=1e-8)
         assert variable.gain.low <= variable.gain.value <= variable.gain.high
     few = diagnose(model, images, gain_images=40)
-    assert (few.worth.gain_images, few.worth.n) == (40, 300)
+    assert (few.worth.gain_images, few.worth.n) == (40, 40)
+    dead = diagnose(Dead(), images, gain_images=40).worth
+    assert (dead.gain_images, dead.n) == (40, 300)
     again, other = (diagnose(model, images, gain_images=40, seed=seed) for seed in (0, 1))
     assert again.values("gain").tolist() == few.values("gain").tolist()
     assert other.values("gain").tolist() != few.values("gain").tolist()
