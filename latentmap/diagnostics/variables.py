@@ -189,6 +189,7 @@ def diagnose(
         ImageError: an image cannot be read, and ``on_error`` is ``stop`` or none can; or there is
             only one.
     """
+    model.require_posterior()
     _require_two(len(images))
     with stage("reading images") as progress:
         images.examine(progress)

@@ -4,7 +4,7 @@ import torch
 from latentmap.codes import Codes
 from latentmap.errors import ModelError, SpaceError
 from latentmap.frames import Frame
-from latentmap.model import Posterior
+from latentmap.model import Model, Posterior
 from latentmap.model.testing import LinearModel, check_model
 
 
@@ -158,15 +158,18 @@ def test_check_model_finds_a_broken_promise(fault, message):
 
 def test_a_model_without_posterior_says_so_and_still_passes():
     class Plain(LinearModel):
-        def _posterior(self, images):
-            raise ModelError(f"{self.name} ({self.family}) has no posterior")
+        _posterior = Model._posterior
 
         def _encode(self, images):
             return LinearModel._posterior(self, images).mean
 
-    check_model(Plain())
-    with pytest.raises(ModelError, match="has no posterior"):
-        Plain().posterior(torch.rand(1, 1, 4, 4))
+    model = Plain()
+    check_model(model)
+    LinearModel().require_posterior()
+    message = r"linear \(linear-test\) has no posterior: its encoder gives one code an image"
+    for ask in (lambda: model.posterior(torch.rand(1, 1, 4, 4)), model.require_posterior):
+        with pytest.raises(ModelError, match=message):
+            ask()
 
 
 class Maker(Broken):
