@@ -14,6 +14,7 @@ from latentmap.cli.kinds import Reference
 from latentmap.cli.options import batch_size_option, device_option, precision_option, seed_option
 from latentmap.cli.output import print_json, show_result
 from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
+from latentmap.cli.plane_options import PlaneOptions, plane_options
 from latentmap.cli.unseen import tell_seen, unseen_images, unseen_option
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 )
 @data_options
 @unseen_option
+@plane_options
 @number_option(
     "--gain-images",
     help="On how many random images information gains are measured: each takes as many decodes as "
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 def diagnose(
     references: tuple[str, ...],
     data: DataOptions,
+    plane: PlaneOptions,
     *,
     unseen: bool,
     gain_images: int | None,
@@ -68,6 +71,7 @@ def diagnose(
     Examples:
       latentmap diagnose vae.safetensors --data t10k-images-idx3-ubyte.gz --figure inactive.png
       latentmap diagnose vae vae-b svae --data faces.zip --split test --scatter loss.png
+      latentmap diagnose vae.safetensors --data t10k-images-idx3-ubyte.gz --plane plane.png
     """
     from latentmap.cli.output import warn_skipped
     from latentmap.cli.progress import progress_bar
@@ -89,6 +93,7 @@ def diagnose(
     images = data.open()
     if unseen:
         images = unseen_images(images, models)
+    wanted = plane.prepare(models, images, force=outputs.force, device=device)
     results = [
         measure(
             model,
@@ -102,6 +107,11 @@ def diagnose(
         )
         for model in models
     ]
+    drawn = None
+    if wanted is not None:
+        drawn = wanted.draw(
+            models[0], images, precision=precision, batch_size=batch_size, on_error=data.on_error
+        )
     found = Diagnoses(results, [architecture_of(model) for model in models])
     warn_skipped(results[0].skipped)
     n_seen = count_seen(models, images.digests, images.groups)
@@ -111,9 +121,13 @@ def diagnose(
     _write(found, models, images, record=record, scatter=scatter, outputs=outputs)
     if not outputs.as_json:
         show_result(results[0] if len(results) == 1 else found)
+        if drawn is not None:
+            show_result(drawn)
         return
     pairs = zip(references, found.to_json(), strict=True)
     told = [{"model": reference, **one} for reference, one in pairs]
+    if drawn is not None:
+        told[0] |= drawn.to_json()
     print_json({**made, **told[0]} if len(told) == 1 else {**made, "models": told})
 
 

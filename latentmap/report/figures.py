@@ -20,6 +20,7 @@ from latentmap.errors import ImageError, OutputError
 from latentmap.files import replace_atomic
 from latentmap.printing import printable
 
+PLOT_DPI = 150  # Of figures of matplotlib.
 _READABLE = 96  # Cells are at least this high, so that a label of two lines fits beside them.
 _GAP = 4
 _MARGIN = 12
@@ -103,29 +104,26 @@ def save_plot(figure: Any, path: str | Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    _show_plainly(figure)
-    with replace_atomic(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(temporary, dpi=_DPI)
+    with replace_atomic(path) as temporary:
+        _draw_plot(figure, temporary)
 
 
 def plot_image(figure: Any) -> Image.Image:
-    """A figure of matplotlib as a picture, as ``save_plot`` writes it."""
-    _show_plainly(figure)
+    """A figure of matplotlib as a picture among others, its texts as ``save_plot`` shows them."""
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(buffer, format="png", dpi=_DPI)
-    buffer.seek(0)
+    _draw_plot(figure, buffer)
     return Image.open(buffer).convert("RGB")
 
 
-def _show_plainly(figure: Any) -> None:
+def _draw_plot(figure: Any, target: Path | io.BytesIO) -> None:
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         lines = map(printable, text.get_text().split("\n"))
         text.set_text("\n".join(lines).replace("$", r"\$"))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(target, dpi=PLOT_DPI)
 
 
 def require_picture_suffix(path: str | Path) -> None:
