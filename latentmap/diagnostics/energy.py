@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 
 from latentmap.errors import ModelError
-from latentmap.intervals import N_BOOTSTRAP, Estimate, estimate_of
+from latentmap.intervals import N_BOOTSTRAP, Estimate, estimate_of, shares
 from latentmap.progress import Progress
 
+# Of fewer, too many resamplings have one row alone, which is no pair.
+_FEWEST = 5
 _BLOCK = 256  # Rows whose distances to all others are in memory at a time.
 
 
@@ -42,12 +44,12 @@ def energy_distance(
     they are drawn from. Where the distributions are equal, the interval is wider than it must be.
 
     Raises:
-        ModelError: one has fewer than 3 rows, or the rows are not of one length.
+        ModelError: one has fewer than 5 rows, or the rows are not of one length.
     """
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 3:
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < _FEWEST:
         raise ModelError(
-            f"an energy distance is of two sets of at least 3 rows of one length, not of shapes "
-            f"{tuple(x.shape)} and {tuple(y.shape)}"
+            f"an energy distance is of two sets of at least {_FEWEST} rows of one length, not of "
+            f"shapes {tuple(x.shape)} and {tuple(y.shape)}"
         )
     x, y = x.cpu().double(), y.cpu().double()
     n, m = len(x), len(y)
@@ -61,7 +63,8 @@ def energy_distance(
     within_y = in_y.first.sum()
     mean_x, mean_y = within_x / (n * (n - 1)), within_y / (m * (m - 1))
     value = 2 * between / (n * m) - mean_x - mean_y
-    drawn = 2 * across.drawn / (n * m) - in_x.drawn / _pairs(of_x, n) - in_y.drawn / _pairs(of_y, m)
+    drawn_x, drawn_y = shares(in_x.drawn, _pairs(of_x, n)), shares(in_y.drawn, _pairs(of_y, m))
+    drawn = 2 * across.drawn / (n * m) - drawn_x - drawn_y
     without_x = (
         2 * (between - across.first) / ((n - 1) * m)
         - (within_x - 2 * in_x.first) / ((n - 1) * (n - 2))
@@ -80,7 +83,7 @@ def halves_distance(x: Tensor, *, seed: int, progress: Progress | None = None) -
     nothing differs.
 
     Raises:
-        ModelError: there are fewer than 6 rows.
+        ModelError: there are fewer than 10 rows.
     """
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(x)))
     half = len(x) // 2

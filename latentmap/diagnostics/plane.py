@@ -34,7 +34,7 @@ from latentmap.report import Cell, Column, Shown, Table
 _ROWS = 2000  # Images; each has a disc, and distances to all others.
 _NUMBERS = 2**25  # Of their pixels: larger images are fewer, but
 _LEAST = 100  # so many.
-_FEWEST = 6  # Two halves of three.
+_FEWEST = 10  # Two halves of five.
 _BATCH = 256
 _DECODES = 8192  # For the information gains, about, but of
 _GAIN_IMAGES = (8, 256)  # no fewer and no more images.
@@ -86,6 +86,7 @@ class LatentPlane(Shown):
         cells: dict[str | Column, Cell] = {
             "variables drawn": f"{drawn} of {self.latent_dim}",
             "images drawn": len(self.mean),
+            "skipped": len(self.skipped) or None,
             "labels": len(self.names) if any(self.names) else None,
         }
         if self.gains is not None:
@@ -99,6 +100,7 @@ class LatentPlane(Shown):
             "plane_variables": list(self.variables),
             "plane_gains": None if self.gains is None else list(self.gains),
             "plane_images": len(self.mean),
+            "plane_skipped": list(self.skipped),
             "plane_labels": list(self.names) if any(self.names) else None,
             **self.distances.to_json(),
         }
@@ -144,7 +146,7 @@ def look_at_plane(
 
     Raises:
         ModelError: as ``require_plane``, or the model has no posterior.
-        ImageError: an image cannot be read, and ``on_error`` is ``stop``; or fewer than 6 can.
+        ImageError: an image cannot be read, and ``on_error`` is ``stop``; or fewer than 10 can.
     """
     require_plane(model, encoder)
     most = min(_ROWS, max(_NUMBERS // math.prod(model.image_shape), _LEAST))

@@ -25,7 +25,7 @@ from latentmap.report.figures import PLOT_DPI, plot_image
 
 _PLANE = 1120  # Pixels of a plane,
 _SMALL = 600  # and of each of several.
-_ROOM = (1200, 1800)  # Height and width that a grid fills with whole multiples of its pixels.
+_ROOM = (1280, 1800)  # Height and width that a grid fills with whole multiples of its pixels.
 _TALLEST = 64  # Pixels of an image of the grid.
 _GAP, _CAPTION = 12, 22
 _INK = 250.0  # Of the discs of all images together: less where there are many.

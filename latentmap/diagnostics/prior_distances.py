@@ -106,7 +106,7 @@ def prior_distances(
     ``rows_of``, from as many samples of the prior.
 
     Raises:
-        ModelError: there are fewer than 6.
+        ModelError: there are fewer than 10.
     """
     n = len(codes)
     prior = model.sample(n, seed=seed).cpu()

@@ -59,7 +59,7 @@ def test_a_table_gives_the_labels(diagnose, tmp_path):
         (2, "--plane plane.txt", 1, "must end as a picture does"),
         (2, "--encoder 1.safetensors", 2, "are for --plane PNG"),
         (2, "--plane plane.png --labels digits.csv", 1, "cannot be read"),
-        (2, "--plane plane.png --limit 5", 1, "at least 6 images"),
+        (2, "--plane plane.png --limit 9", 1, "at least 10 images"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(diagnose, tmp_path, model, words, code, message):

@@ -125,7 +125,12 @@ def test_halves_of_one_sample_are_near_each_other(few_resamplings):
     assert ordered.low < 0 < ordered.high
 
 
+def test_resamplings_of_one_row_alone_are_left_out():
+    found = energy_distance(rows(5, 2, seed=0), rows(5, 2, seed=1), seed=0)
+    assert found.low <= found.value <= found.high
+
+
 def test_what_has_no_distance_is_refused():
-    for x, y in (((2, 3), (5, 3)), ((5, 3), (5, 2)), ((5,), (5, 2))):
-        with pytest.raises(ModelError, match="at least 3 rows of one length, not of shapes"):
+    for x, y in (((4, 3), (5, 3)), ((5, 3), (5, 2)), ((5,), (5, 2))):
+        with pytest.raises(ModelError, match="at least 5 rows of one length, not of shapes"):
             energy_distance(torch.zeros(x), torch.zeros(y), seed=0)

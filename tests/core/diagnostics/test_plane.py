@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.stats import norm
 
 from latentmap.diagnostics import energy, plane_figures
@@ -39,7 +40,7 @@ def images(tmp_path):
 
 
 def pixels_of(images):
-    pixels = torch.stack([torch.from_numpy(images.read(i)) for i in range(len(images))])
+    pixels = torch.stack([torch.tensor(images.read(i)) for i in range(len(images))])
     return pixels.permute(0, 3, 1, 2).float() / 255
 
 
@@ -169,14 +170,31 @@ def test_many_images_are_drawn_by_the_seed_with_their_labels(images, monkeypatch
     assert plane.names != others.names
 
 
+def test_images_that_cannot_be_read_are_left_out_with_their_labels(tmp_path):
+    for number in range(12):
+        Image.fromarray(np.full((4, 4), 10 * number + 50, np.uint8)).save(
+            tmp_path / f"{number}.png"
+        )
+    (tmp_path / "4.png").write_bytes(b"no picture")
+    source = open_images(tmp_path)
+    model, labels = LinearModel(latent_dim=2), [f"image {i}" for i in range(12)]
+    with pytest.raises(ImageError, match=r"image '4\.png'"):
+        look_at_plane(model, source, labels=labels)
+    plane = look_at_plane(model, source, labels=labels, on_error="skip")
+    assert plane.skipped == ("4.png",)
+    assert [plane.names[group] for group in plane.groups] == labels[:4] + labels[5:]
+    codes = model.encode(pixels_of(source.subset([5])))
+    np.testing.assert_allclose(plane.mean[4], codes[0].numpy(), atol=1e-6)
+
+
 def test_what_has_no_plane_is_refused(images):
     with pytest.raises(ModelError, match="one latent variable, and a plane needs two"):
         look_at_plane(LinearModel(latent_dim=1), images)
     other = LinearModel(frame=Frame("center"), name="other")
     with pytest.raises(ModelError, match="other sees frame center of a picture, and linear makes"):
         require_plane(LinearModel(), other)
-    with pytest.raises(ImageError, match=r"at least 6 images .* and there are 5"):
-        look_at_plane(LinearModel(), images.subset(range(5)))
+    with pytest.raises(ImageError, match=r"at least 10 images .* and there are 9"):
+        look_at_plane(LinearModel(), images.subset(range(9)))
 
 
 @pytest.mark.parametrize("d", [2, 3, 4, 5])
