@@ -37,8 +37,11 @@ _BATCH = 128
 # A step takes a batch through both networks and back: about as much work as this many passes of it
 # through one of them.
 _PASSES = 6
-_SHARE = 0.02  # Of the work of a training, for the paths and for the information gain.
+_SHARE = 0.01  # Of the work of a training, for the paths and for the information gain.
 _FEWEST = 8  # Images for the information gain.
+# Steps from one that is written down to the next, at least: of a small network that takes a tenth
+# of a step, however few images are followed.
+_APART = 4
 
 
 class Tracing:
@@ -132,7 +135,8 @@ class TracedRecipe:
 
     ``pixels`` uint8 ``(n, c, h, w)`` are the training images, ``followed`` the positions of those
     whose codes are followed. Every so many steps is recorded that a run of ``total`` steps has
-    about 500, or fewer where following would take more than 2 % of the time.
+    about 500, or fewer where that would be more often than every fourth, or following would take
+    more than 1 % of the time.
     """
 
     def __init__(
@@ -151,7 +155,8 @@ class TracedRecipe:
         self.optimizers: dict[str, Optimizer] = recipe.optimizers
         self.state = recipe.state
         # In the state: a run that is made longer goes on as it began.
-        every = max(total / _POINTS, len(followed) / (_SHARE * _PASSES * batch_size))
+        affordable_every = len(followed) / (_SHARE * _PASSES * batch_size)
+        every = max(total / _POINTS, affordable_every, _APART)
         self.state["trace.every"] = torch.tensor(math.ceil(every))
         drawn = seeded(seed, 2, 0).permutation(len(pixels))
         self._sample = torch.from_numpy(np.sort(drawn[:_SAMPLE]))
@@ -184,8 +189,8 @@ class TracedRecipe:
     def _record_step(self, done: int) -> None:
         seen = self._recipe.last
         assert seen is not None, "a step was taken"
-        mean, log_variance = seen.mean.double(), seen.log_variance.double()
-        variance = log_variance.exp()
+        # In float32: what a batch says is less exact than its sums.
+        mean, log_variance, variance = seen.mean, seen.log_variance, seen.log_variance.exp()
         self._add(
             "steps",
             number=torch.tensor(done),
@@ -202,7 +207,7 @@ class TracedRecipe:
     @torch.no_grad()
     def _record_epoch(self, done: int) -> None:
         self.network.eval()
-        mean, log_variance = self._posteriors(self._sample)
+        mean, log_variance = (part.double() for part in self._posteriors(self._sample))
         variance = log_variance.exp()
         self._add(
             "epochs",
@@ -225,10 +230,10 @@ class TracedRecipe:
         self.network.train()
 
     def _posteriors(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of some images, float64 ``(n, d)``."""
+        """Mean and log-variance of some images ``(n, d)``."""
         found = [self.network.encode(part) for part in self._images(index)]
         means, log_variances = zip(*found, strict=True)
-        return torch.cat(means).double(), torch.cat(log_variances).double()
+        return torch.cat(means), torch.cat(log_variances)
 
     def _images(self, index: Tensor) -> list[Tensor]:
         device = self._recipe.device

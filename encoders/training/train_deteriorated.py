@@ -46,10 +46,10 @@ class Deterioration:
     """
 
     variable: int | None = None
-    noise_step: float = 0.15
+    noise_step: float = 0.2
     growing: int = 40
-    after: int = 12
-    recovery: int = 12
+    after: int = 5
+    recovery: int = 15
     gamma: float | None = None
     learning_rate: float | None = None
     batch_size: int | None = None
