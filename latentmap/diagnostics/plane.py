@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentmap.diagnostics.activity import are_active
 from latentmap.diagnostics.label_colours import group_by_label
 from latentmap.diagnostics.prior_distances import (
     PriorDistances,
@@ -23,7 +24,6 @@ from latentmap.diagnostics.prior_distances import (
     rows_of,
 )
 from latentmap.diagnostics.prior_grid import PriorGrid, prior_grid
-from latentmap.diagnostics.variables import ACTIVE_VARIANCE
 from latentmap.errors import ImageError, ModelError
 from latentmap.images import ImageSource, OnError
 from latentmap.model import Model, Precision
@@ -243,7 +243,7 @@ def _leading(
     mse(x, dec(mu with mu_i at its mean)) - mse(x, dec(mu)). Inactive variables have none.
     """
     variance = mean.var(0, correction=0)
-    tried = torch.nonzero(variance > ACTIVE_VARIANCE)[:, 0].tolist()
+    tried = np.flatnonzero(are_active(variance.numpy())).tolist()
     if len(tried) < 2:
         tried = torch.argsort(variance, descending=True)[:2].tolist()
     fewest, most = _GAIN_IMAGES

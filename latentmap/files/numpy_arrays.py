@@ -60,7 +60,8 @@ def _of_python_2() -> Iterator[None]:
 def _read(
     archive: zipfile.ZipFile, member: zipfile.ZipInfo, allowance: Allowance, *, copies: int = 1
 ) -> np.ndarray:
-    allowance.spend(copies * member.file_size, f"the array {member.filename}")
+    size = copies * member.file_size
+    allowance.spend(size, f"the array {member.filename}, {size:,} bytes")
     with archive.open(member) as content:
         _require_numbers(content, member.file_size)
     # numpy touches no more memory than there are bytes, and zipfile gives no more than it says.

@@ -35,6 +35,10 @@ from latentmap.limits import DEFLATE, Allowance
 HDF5_ATTRIBUTES = ("format", "version")
 HDF5_TEXTS = ("record", "space")
 
+# The arrays by which dSprites' own file is known, and the values of its images. It has another,
+# ``metadata``, of Python objects, which is never read.
+DSPRITES = {"imgs": ValueRange(0.0, 1.0), "latents_values": None, "latents_classes": None}
+
 _SOME = 256
 _BLOCK = 1 << 24  # Bytes of images that are one task, where they are more than one.
 _IMAGE = 500  # Bytes of memory that an image takes beside its pixels: its id, digest and shape.
@@ -255,9 +259,12 @@ def open_numpy(path: Path, key: str | None, value_range: ValueRange | None = Non
             _require_few(path, array.shape, path.stat().st_size)
             return ArrayImages(array, str(path), value_range)
         with open_arrays(path, ImageError) as arrays:
-            name = key or _only_name(path, list(arrays))
+            own = DSPRITES.keys() <= arrays.keys()
+            name = key or ("imgs" if own else _only_name(path, list(arrays)))
             if name not in arrays:
                 raise ImageError(f"{path} has no array {name!r}: it has {_listed(list(arrays))}")
+            if own and name == "imgs" and value_range is None:
+                value_range = DSPRITES[name]
             array = arrays[name]()
             _require_few(path, array.shape, path.stat().st_size)
             labels = functools.partial(labels_within, path)
