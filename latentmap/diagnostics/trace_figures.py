@@ -202,12 +202,13 @@ def require_animation(path: str | Path) -> None:
 
 def _write_mp4(frames: Sequence[Image.Image], path: Path) -> None:
     size = f"{frames[0].width}x{frames[0].height}"
-    rate = str(round(1000 / _MILLISECONDS))
+    rate = f"1000/{_MILLISECONDS}"
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", rate, "-i", "-"]
+    shown = [*frames, *frames[-1:] * (_REST // _MILLISECONDS - 1)]
     target = ["-pix_fmt", "yuv420p", "-movflags", "+faststart", "-y", str(path.absolute())]
     done = subprocess.run(
         ["ffmpeg", "-loglevel", "error", *source, *target],
-        input=b"".join(frame.tobytes() for frame in frames),
+        input=b"".join(frame.tobytes() for frame in shown),
         capture_output=True,
         check=False,
     )

@@ -1,5 +1,7 @@
 """Traces of trainings: they change nothing, survive a kill, and say what was."""
 
+import shutil
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -235,6 +237,35 @@ def test_figures_film_and_page_are_drawn(tmp_path, images):
         save_animation(motion, tmp_path / "film.avi")
     with pytest.raises(ModelError, match="two different variables of 0 to 2, not 1 and 1"):
         motion_of(trace, (1, 1))
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_a_film_of_mp4_has_every_moment_and_rests_on_the_last(tmp_path, images):
+    _, trace = train(images, tmp_path, "a")
+    motion = motion_of(trace)
+    save_animation(motion, tmp_path / "film.mp4")
+    asked = ["-count_frames", "-show_entries", "stream=nb_read_frames,width,height"]
+    found = subprocess.run(
+        ["ffprobe", "-v", "error", *asked, "-of", "csv=p=0", tmp_path / "film.mp4"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert found.stdout.strip() == f"480,480,{len(motion.steps) + 24}"
+
+
+def test_a_film_of_mp4_without_ffmpeg_or_with_one_that_fails_is_refused(
+    tmp_path, images, monkeypatch
+):
+    _, trace = train(images, tmp_path, "a")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OutputError, match="needs ffmpeg, which is not there: install it, or end"):
+        save_animation(motion_of(trace), tmp_path / "film.mp4")
+    (tmp_path / "ffmpeg").write_text("#!/bin/sh\necho no encoder >&2; exit 3\n")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    with pytest.raises(OutputError, match="ffmpeg ended with 3: no encoder"):
+        save_animation(motion_of(trace), tmp_path / "film.mp4")
+    assert not (tmp_path / "film.mp4").exists()
 
 
 @pytest.mark.parametrize("penalty", ["quadratic", "none"])
