@@ -33,6 +33,11 @@ def trace() -> None:
 )
 @output_option("--paths", "The paths of the followed codes.", metavar="PNG")
 @output_option("--animate", "The paths as a film: .webp, .gif, or .mp4 by ffmpeg.", metavar="FILM")
+@output_option(
+    "--staircase",
+    "Of a training with --gates: the open gates, the error and its multiplier over the steps.",
+    metavar="PNG",
+)
 @result_outputs(
     figure_option(
         "The variance of every variable over the steps; of a deteriorated variable, gain, KL and "
@@ -46,6 +51,7 @@ def show(
     variables: tuple[int, ...] | None,
     paths: Path | None,
     animate: Path | None,
+    staircase: Path | None,
     outputs: Outputs,
 ) -> None:
     """Show how the variables of a training went: variance, KL, information gain, codes of images.
@@ -56,8 +62,10 @@ def show(
     Examples:
       latentmap trace show vae.trace --figure variances.png
       latentmap trace show vae.trace --animate paths.webp --report report
+      latentmap trace show gated.trace --staircase staircase.png
     """
     from latentmap.diagnostics.deteriorated import deteriorated_in, save_deteriorated
+    from latentmap.diagnostics.staircase import save_staircase, staircase_of
     from latentmap.diagnostics.trace_figures import (
         motion_of,
         require_animation,
@@ -68,15 +76,20 @@ def show(
     from latentmap.diagnostics.trace_section import trace_section
     from latentmap.diagnostics.traces import Trace
     from latentmap.files import refuse_existing
+    from latentmap.relocation.curves import require_plots
     from latentmap.report import as_text
 
     outputs.check(plot=True)
-    for other in (paths, animate):
+    for other in (paths, animate, staircase):
         if other is not None:
             refuse_existing(other, force=outputs.force)
     if animate is not None:
         require_animation(animate)
+    if staircase is not None:
+        require_plots(staircase)
     found = Trace.load(path)
+    gated = staircase is not None or found.steps.gates is not None
+    gates = staircase_of(found, name=str(path)) if gated else None
     wanted = variables is not None or paths is not None or animate is not None
     motion = motion_of(found, variables) if wanted or found.latent_dim > 1 else None
     noisy = deteriorated_in(found)
@@ -85,6 +98,8 @@ def show(
             save_variances(found, outputs.figure)
         else:
             save_deteriorated(noisy, outputs.figure)
+    if gates is not None and staircase is not None:
+        save_staircase(gates, staircase)
     if motion is not None and paths is not None:
         save_paths(motion, paths)
     if motion is not None and animate is not None:
@@ -92,8 +107,8 @@ def show(
     outputs.add_to_report(lambda: trace_section(found, motion, name=path.stem))
     if outputs.as_json:
         print_json({"file": str(path), **found.to_json()})
-    else:
-        if noisy is not None:
-            say(noisy.in_words(), "")
-        tables = [] if noisy is None else [noisy.table()]
-        show_result(as_text([*tables, *found.tables()]))
+        return
+    if noisy is not None:
+        say(noisy.in_words(), "")
+    tables = [*found.tables(), *([] if gates is None else [gates.table()])]
+    show_result(as_text(tables if noisy is None else [noisy.table(), *tables]))

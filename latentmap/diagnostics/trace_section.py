@@ -6,6 +6,7 @@ import numpy as np
 
 from latentmap.diagnostics.activity import are_active
 from latentmap.diagnostics.deteriorated import deteriorated_in
+from latentmap.diagnostics.staircase import Staircase, staircase_of
 from latentmap.diagnostics.trace_figures import Motion
 from latentmap.diagnostics.traces import Trace
 from latentmap.report import Section, section_id
@@ -27,6 +28,8 @@ def trace_section(trace: Trace, motion: Motion | None, *, name: str) -> Section:
     ]
     if found is not None:
         blocks = [found.table(), *found.lines(), *blocks]
+    if trace.steps.gates is not None:
+        blocks += _staircase(trace, staircase_of(trace, name=name))
     if motion is not None:
         blocks.append(_film(motion))
     text = (
@@ -55,6 +58,29 @@ def _lines(trace: Trace, title: str, at: np.ndarray, values: np.ndarray) -> Line
         f"{title} of {values.shape[1]} variables over steps; at the end {last}",
         note="A line a variable; in another colour those that end inactive.",
     )
+
+
+def _staircase(trace: Trace, staircase: Staircase) -> list[Block]:
+    assert trace.steps.gates is not None, "there is a staircase"
+    parts = (
+        ("Open gates", staircase.open),
+        (f"Error of an image, tau {staircase.tau:.4g}", staircase.error),
+        ("Multiplier of the error", staircase.multiplier),
+    )
+    steps = [float(one) for one in staircase.steps]
+    drawn = [
+        Lines(
+            title,
+            "steps",
+            steps,
+            [[float(f"{value:.4g}") for value in values]],
+            [],
+            f"{title} over steps; at the end {values[-1]:.4g}",
+        )
+        for title, values in parts
+    ]
+    gates = _lines(trace, "Probability that a gate is open", trace.steps.number, trace.steps.gates)
+    return [staircase.table(), *drawn, gates]
 
 
 def _film(motion: Motion) -> Film:

@@ -99,7 +99,8 @@ CALLS = {
     "--figures new --report new-report",
     "diagnose": "a.safetensors --data few.npy --limit 20 --gain-images 5 --plane new-plane.png "
     "--scatter new-scatter.png --figure new.png --report new",
-    "trace show": "a.trace --figure new.png --paths new-paths.png --animate new.webp --report new",
+    "trace show": "a.trace --figure new.png --paths new-paths.png --animate new.webp "
+    "--staircase new-staircase.png --report new",
 }
 STYLEGAN = {
     "image_shape": [1, 8, 8],
@@ -212,6 +213,7 @@ def world(tmp_path_factory):
             call("fit", *models, *data, "--out", f"{out}.safetensors")
         tiny = ("--limit", "20", "--batch-size", "10", "--steps", "2", "--latent-dim", "2")
         dense = ("--architecture", "dense", "--widths", "2", "--trace", "a.trace")
+        dense += ("--gates", "--tau", "60")
         call("train", "vae", "--data", "few.npy", *tiny, *dense, "--out", "traced.safetensors")
         build_set = ("support", "build", "a.safetensors", "-k", "1", "--members", "4")
         call(*build_set, *data, "--with-images", "--out", "support.h5")

@@ -66,3 +66,18 @@ def test_a_tau_that_is_not_reached_is_told_and_the_model_written():
 def test_what_does_not_go_together_is_refused(tmp_path, words, message):
     assert message in train(*words, code=2).stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_staircase_of_a_trace_is_shown_and_drawn(tmp_path):
+    train("--gates", "--tau", 60, "--trace", "a.trace")
+    show = ["trace", "show", "a.trace", "--staircase", "a.png", "--report", "report"]
+    shown = CliRunner().invoke(main, show)
+    assert shown.exit_code == 0, shown.output
+    assert "open gates  from step" in shown.stdout
+    assert "tau 60 an image." in shown.stdout
+    assert (tmp_path / "a.png").exists()
+    train("--trace", "b.trace", "--force")
+    refused = CliRunner().invoke(main, ["trace", "show", "b.trace", "--staircase", "b.png"])
+    assert refused.exit_code == 1
+    assert refused.stderr.count("\n") == 1
+    assert "b.trace is of a training without gates, so it has no staircase" in refused.stderr

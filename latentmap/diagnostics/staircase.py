@@ -1,0 +1,107 @@
+"""The staircase of a training with gates: how many are open over the steps, beside the error that
+they are held by.
+
+Shapes: ``k`` steps of the trace.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from latentmap.diagnostics.traces import Trace
+from latentmap.errors import ModelError
+from latentmap.report import Column, Row, Table, save_plot
+
+
+@dataclass(frozen=True, eq=False)
+class Staircase:
+    """What the gates of a training did: when ``steps`` (k,) were done, so many were ``open`` (k,),
+    the ``error`` (k,) of the batch, summed over the pixels of an image, was held at ``tau``, and
+    weighed by the ``multiplier`` (k,).
+    """
+
+    steps: np.ndarray
+    open: np.ndarray
+    error: np.ndarray
+    multiplier: np.ndarray
+    tau: float
+
+    def table(self) -> Table:
+        """A row for each number of open gates, in the order in which they came."""
+        _, first = np.unique(self.open, return_index=True)
+        columns = [
+            Column("open gates"),
+            Column("from step"),
+            Column("share", "of the steps of the trace", decimals=2),
+            Column("error", "squared errors summed over an image", decimals=2),
+            Column("multiplier", "of the error, in the mean", decimals=3),
+        ]
+        rows = []
+        for at in np.sort(first):
+            there = self.open == self.open[at]
+            means = [float(part[there].mean()) for part in (self.error, self.multiplier)]
+            share = float(there.mean())
+            rows.append(Row([int(self.open[at]), int(self.steps[at]), share, *means]))
+        note = f"Error of the batches, with codes and gates drawn; tau {self.tau:.4g} an image."
+        return Table("Gates", columns, rows, note)
+
+
+def staircase_of(trace: Trace, *, name: str = "the trace") -> Staircase:
+    """The staircase of a trace, which is called ``name`` where it has none.
+
+    Raises:
+        ModelError: its training had no gates, or it does not say at what error they were held.
+    """
+    steps = trace.steps
+    if steps.gates is None or steps.multiplier is None:
+        raise ModelError(
+            f"{name} is of a training without gates, so it has no staircase: train with --gates "
+            "and --tau"
+        )
+    try:
+        settings = trace.record["settings"]
+        pixels = math.prod(map(int, settings["config"]["image_shape"]))
+        per_image = settings["tau"]
+        tau = float(settings["tau_mse"] * pixels if per_image is None else per_image)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise ModelError(
+            f"{name} has gates, but does not say at what error they were held: give the file that "
+            "`latentmap train vae --gates --trace` wrote"
+        ) from None
+    open = (steps.gates >= 0.5).sum(1)
+    return Staircase(steps.number, open, steps.mse * pixels, steps.multiplier, tau)
+
+
+def save_staircase(staircase: Staircase, path: str | Path) -> None:
+    """Draws the open gates, the error with tau, and the multiplier over the steps.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 7.2))
+    figure.set_layout_engine("constrained")
+    upper, middle, lower = figure.subplots(3, sharex=True)
+    upper.step(staircase.steps, staircase.open, where="post", color="#1f5fa8")
+    upper.set_ylim(0, staircase.open.max() + 0.5)
+    upper.set_ylabel("open gates")
+    middle.plot(staircase.steps, staircase.error, color="#1f5fa8", linewidth=0.8)
+    middle.axhline(staircase.tau, color="#c9692c", linestyle="--", linewidth=1)
+    # The error begins far above, where nothing is to be seen.
+    middle.set_ylim(0, 3 * staircase.tau)
+    middle.set_ylabel("error of an image")
+    lower.plot(staircase.steps, staircase.multiplier, color="#1f5fa8", linewidth=0.8)
+    lower.set_yscale("log")
+    lower.set_ylabel("multiplier")
+    lower.set_xlabel("steps")
+    for axis in (upper, middle, lower):
+        axis.grid(alpha=0.3)
+    upper.set_title(
+        f"{staircase.open[-1]} gates end open; tau {staircase.tau:.4g} (dashed)", fontsize=11
+    )
+    save_plot(figure, path)
