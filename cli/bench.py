@@ -36,6 +36,7 @@ from latentmap.cli.unseen import tell_seen, unseen_option
 
 if TYPE_CHECKING:
     from latentmap.expressiveness import Expressiveness
+    from latentmap.expressiveness.sample_distances import SampleDistances
     from latentmap.mapping import LinearMap
     from latentmap.model import Model
 
@@ -71,6 +72,12 @@ if TYPE_CHECKING:
     "is blind, and measures coverage on these codes.",
 )
 @click.option(
+    "--distances",
+    is_flag=True,
+    help="Reproduce nothing: measure how far images of random codes (own:5000 says how many) are "
+    "from those of the data sets, in the codes of --encoder.",
+)
+@click.option(
     "--map",
     "map_path",
     type=InputFile(exists=True),
@@ -90,7 +97,10 @@ if TYPE_CHECKING:
 @device_option
 @decoder_precision_option
 @result_outputs(
-    figures_option("Draw images over their reproductions, and errors by sector, into this folder."),
+    figures_option(
+        "Draw images over their reproductions, and errors by sector, into this folder; with "
+        "--distances images of one seed, a row for each model."
+    ),
     report_option,
 )
 @click.pass_context
@@ -103,6 +113,7 @@ def bench(
     methods: tuple[Any, ...],
     search: SearchOptions,
     encoder: str | None,
+    distances: bool,
     map_path: Path | None,
     src: str | None,
     label: int | None,
@@ -127,18 +138,24 @@ def bench(
     bad as the rest, and too bad for chance. With --encoder, how bad an image is, is its error over
     that of the encoder itself: some images are hard for any model.
 
+    --distances compares models, or priors of one, by their images of random codes: Fréchet and
+    kernel distance from each data set, and what a model gains over the first one, paired.
+
     \b
     Examples:
       latentmap bench gan.safetensors --set own:256 --set faces.zip:256 --split test
       latentmap bench gan.safetensors vae.safetensors --set support.h5 --data faces.zip \\
           --figures bench
       latentmap bench gan.safetensors --set faces.zip:1000 --encoder svae.safetensors
+      latentmap bench vae mixture.safetensors --set own:5000 --set faces.zip:5000 \\
+          --encoder vae-b --distances
     """
     from latentmap.cli.output import command_line
     from latentmap.encoders import load
     from latentmap.encoders.sampling import adjust
     from latentmap.expressiveness import BenchOptions
     from latentmap.expressiveness import bench as measure
+    from latentmap.expressiveness.sample_distances import compare_samples
 
     if (map_path is None) != (src is None):
         raise click.UsageError("--map and --src belong together: give both, or neither")
@@ -146,23 +163,63 @@ def bench(
         reason = "with no --methods but network, which does not search"
         refuse_given(context, ("steps", "starts"), reason)
     asked = BenchSets.parse(context, set_texts, data)
+    if distances:
+        _check_distances(context, encoder, asked)
     _check_outputs(outputs)
     models = [
         adjust(load(reference, device=device), label=label, precision=precision)
         for reference in references
     ]
+    image_sets = asked.open(seed=seed, unseen_by=models if unseen else ())
+    coder = CoderOptions(cache, batch_size=batch_size).open(data)
+    seer = None if encoder is None else load(encoder, device=device)
+    record = {"command": command_line()}
+    if distances and seer is not None:
+        n = asked.own or len(image_sets[0].ids)
+        compared = compare_samples(models, image_sets, coder, seer, n=n, seed=seed, record=record)
+        _tell_distances(compared, outputs)
+        return
     options = BenchOptions(methods=methods or None, search=search.to_library())
     results = measure(
         models,
-        asked.open(seed=seed, unseen_by=models if unseen else ()),
-        CoderOptions(cache, batch_size=batch_size).open(data),
+        image_sets,
+        coder,
         options=replace(options, own=asked.own or options.own),
-        encoder=None if encoder is None else load(encoder, device=device),
+        encoder=seer,
         mapped=_mapped(map_path, src, device),
         seed=seed,
-        record={"command": command_line()},
+        record=record,
     )
     _tell(results, models, outputs)
+
+
+def _check_distances(context: click.Context, encoder: str | None, asked: BenchSets) -> None:
+    if encoder is None:
+        raise click.UsageError("--distances are of codes: say of which model (--encoder)")
+    if all(name.path is None for name in asked.names):
+        raise click.UsageError("--distances are from the images of a set: give one with --set")
+    given = ("methods", "steps", "starts", "map_path", "src")
+    refuse_given(context, given, "with --distances, which reproduce nothing")
+
+
+def _tell_distances(result: SampleDistances, outputs: Outputs) -> None:
+    from latentmap.cli.output import print_json, warn_skipped
+    from latentmap.expressiveness.sample_tables import distances_section, samples_figure
+    from latentmap.report import save_figure
+
+    warn_skipped(result.skipped)
+    for one in result.models[0].sets:
+        tell_seen(result.record["n_seen"][one.name], one.n_real, f"images of {one.name}")
+    if outputs.figures is not None:
+        outputs.figures.mkdir(exist_ok=True)
+        save_figure(samples_figure(result), outputs.figures / "samples.png")
+    outputs.add_to_report(lambda: distances_section(result))
+    if outputs.as_json:
+        print_json(result.to_json())
+        return
+    show_result(result)
+    if outputs.figures is not None:
+        say("", f"the picture is in {outputs.figures}")
 
 
 def _mapped(map_path: Path | None, src: str | None, device: str) -> tuple[LinearMap, Model] | None:

@@ -95,7 +95,7 @@ def bench(
     runs = Runs(options or BenchOptions(), Coder.of(coder), seed, encoder, mapped)
     _check(models, image_sets, runs)
     groups = [_group(image_set, encoder, runs) for image_set in image_sets] if encoder else None
-    names = _names(models)
+    names = names_of(models)
     made_by = {
         "seed": seed,
         "search": asdict(runs.options.search),
@@ -118,7 +118,7 @@ def bench(
     ]
 
 
-def _names(models: Sequence[Model]) -> list[str]:
+def names_of(models: Sequence[Model]) -> list[str]:
     """The names of the models, each with what tells it from others of the same name."""
     names = []
     for model in models:
@@ -128,9 +128,40 @@ def _names(models: Sequence[Model]) -> list[str]:
         if len(set(kinds)) > 1:
             parts.append(model.space.kind)
         if kinds.count(model.space.kind) > 1:
-            parts.append(model.fingerprint[:_SHORT])
+            parts.append((_prior_of(model) or model.fingerprint)[:_SHORT])
         names.append(" ".join(parts))
     return names
+
+
+def _prior_of(model: Model) -> str:
+    """What tells models of equal weights apart: the prior that was fitted, if one was."""
+    return "" if model.prior is None else model.prior.fingerprint
+
+
+def require_different(models: Sequence[Model]) -> None:
+    """Refuses a model that is given twice.
+
+    Raises:
+        ModelError: one is.
+    """
+    known: dict[tuple[str, str, str], str] = {}
+    for model in models:
+        key = (model.fingerprint, model.space.kind, _prior_of(model))
+        if key in known:
+            raise ModelError(f"{known[key]} and {model.name} are one model: give each once")
+        known[key] = model.name
+
+
+def require_names(image_sets: Sequence[ImageSet]) -> None:
+    """Refuses an image set that is given twice.
+
+    Raises:
+        ImageError: one is.
+    """
+    names = [image_set.name for image_set in image_sets]
+    if len(set(names)) < len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise ImageError(f"the image set {twice} is given twice: give every set once")
 
 
 def _check(models: Sequence[Model], image_sets: Sequence[ImageSet], runs: Runs) -> None:
@@ -138,16 +169,9 @@ def _check(models: Sequence[Model], image_sets: Sequence[ImageSet], runs: Runs) 
     options, encoder = runs.options, runs.encoder
     if options.own < 2:
         raise ImageError(f"a generator must reproduce at least 2 own images, not {options.own}")
-    names = [image_set.name for image_set in image_sets]
-    if len(set(names)) < len(names):
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise ImageError(f"the image set {twice} is given twice: give every set once")
-    known: dict[tuple[str, str], str] = {}
+    require_names(image_sets)
+    require_different(models)
     for model in models:
-        key = (model.fingerprint, model.space.kind)
-        if key in known:
-            raise ModelError(f"{known[key]} and {model.name} are one model: give each once")
-        known[key] = model.name
         if options.methods is not None and "search" not in options.methods:
             for method in options.methods:
                 require_method(model, method)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from latentmap.cache import Coder
@@ -11,8 +12,11 @@ from latentmap.cli.bench import bench
 from latentmap.cli.search_options import METHODS
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
+from latentmap.errors import LatentmapError
+from latentmap.expressiveness.distances import frechet_distance
 from latentmap.images import open_images
 from latentmap.inversion.inverting import INVERSION_METHODS
+from latentmap.model import Mixture
 from latentmap.support import ChoiceOptions, choose_support_set
 
 SEARCH = ["--steps", "4", "--starts", "1"]
@@ -205,3 +209,69 @@ def test_pictures_and_a_report_are_not_put_into_one_folder(workdir):
     words = ("a.safetensors", "--set", "own:4", "--figures", "x", "--report", "x")
     assert "--figures and --report are both x: give each a path of its own" in run(*words, code=1)
     assert not (workdir / "x").exists()
+
+
+def distances(*arguments, code=0):
+    words = ("--distances", "--encoder", "b.safetensors", "--set", "few.npy:100", *arguments)
+    result = CliRunner().invoke(bench, [*map(str, words), *PLACE])
+    if isinstance(result.exception, LatentmapError):
+        return str(result.exception)
+    assert result.exit_code == code, result.output
+    return result.output if code else result.stdout
+
+
+def with_prior(name, mean):
+    model = load("a.safetensors")
+    model.prior = Mixture.normal(torch.full((5,), mean), torch.eye(5))
+    save_model(model, Path(name), training={})
+
+
+def test_priors_of_one_model_are_told_apart_by_their_samples(workdir):
+    with_prior("near.safetensors", 0.5)
+    with_prior("far.safetensors", 30.0)
+    models = ("a.safetensors", "near.safetensors", "far.safetensors")
+    printed = distances(*models, "--set", "own:80", "--json", "--figures", "out")
+    result = json.loads(printed)
+    assert (result["encoder"], result["n_generated"]) == ("b", 80)
+    first, near, far = (one["targets"][0] for one in result["generators"])
+    assert first["frechet_gain_over_first"] is None and first["n_real"] == 100
+    assert first["kid_low"] < first["kid"] < first["kid_high"]
+    for figure in ("frechet", "kid"):
+        assert far[figure] > first[figure]
+        expected = first[figure] - near[figure]
+        assert near[f"{figure}_gain_over_first"] == pytest.approx(expected)
+    assert far["frechet_gain_over_first_high"] < 0
+    assert 0 <= near["coverage"]["precision"] <= 1
+    assert result["generators"][1]["prior"] == "a normal distribution"
+    assert [path.name for path in (workdir / "out").iterdir()] == ["samples.png"]
+    table = distances(*models, "--report", "report")
+    assert "100 images of random codes of each model, in the codes of b" in table
+    assert "far: its prior is a normal distribution" in table
+    assert "no FID" in (workdir / "report" / "index.html").read_text()
+
+
+def test_distances_of_what_cannot_be_compared_are_refused(workdir):
+    with_prior("near.safetensors", 0.5)
+    again = distances("near.safetensors", "near.safetensors", code=1)
+    assert "near and near are one model: give each once" in again
+    assert "at least 6 images of each kind, not 4" in distances("a.safetensors", "--set", "own:4")
+    bare = CliRunner().invoke(bench, ["a.safetensors", "--distances", "--set", "few.npy:9"])
+    assert "say of which model (--encoder)" in bare.output
+    words = ["a.safetensors", "--distances", "--set", "own:9", "--encoder", "b.safetensors"]
+    assert "give one with --set" in CliRunner().invoke(bench, words).output
+    searched = distances("a.safetensors", "--steps", "4", code=2)
+    assert "--steps has no effect with --distances, which reproduce nothing" in searched
+
+
+def test_a_models_own_encoder_sees_its_images_and_not_the_codes_that_it_drew(workdir):
+    words = ("--distances", "--encoder", "a.safetensors", "--set", "few.npy:50", "--json")
+    words += ("a.safetensors", "--set", "own:50")
+    printed = CliRunner().invoke(bench, [*words, *PLACE])
+    assert printed.exit_code == 0, printed.output
+    found = json.loads(printed.stdout)["generators"][0]["targets"][0]["frechet"]
+    model, images = load("a.safetensors"), open_images("few.npy")
+    chosen = np.sort(np.random.default_rng(0).choice(300, 50, replace=False))
+    (batch,) = images.subset(chosen).batches([model.view], batch_size=50)
+    made = (model.decode(model.sample(50)) * 255).round() / 255
+    expected = frechet_distance(model.encode(batch.floats(0)), model.encode(made))
+    assert found == pytest.approx(expected.value, rel=1e-3)

@@ -1,0 +1,261 @@
+"""How near the images of random codes are to those of data sets, model by model: for priors, which
+share everything else.
+
+Distances are of codes in one encoder, which is named with them: they are no FID, and figures of one
+encoder say nothing beside those of another. Shapes: ``n`` images, ``d`` variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentmap.cache import Coder, CoderLike
+from latentmap.codes import one_of_each, units_of
+from latentmap.errors import ImageError
+from latentmap.expressiveness.benchmark import names_of, require_different, require_names
+from latentmap.expressiveness.coverage import FEWEST, Coverage, measure_coverage
+from latentmap.expressiveness.distances import Contrast, frechet_distance, kernel_distance
+from latentmap.expressiveness.image_sets import ImageSet
+from latentmap.images import ImageSource
+from latentmap.intervals import Estimate
+from latentmap.model import Model, count_seen, images_between
+from latentmap.report import Shown, Table
+
+_BATCH = 64
+_SHOWN = 8  # Images of a model in the picture.
+
+
+@dataclass(frozen=True)
+class SetDistances:
+    """How far the generated images of a model are from the ``n_real`` images of a set: ``frechet``
+    and ``kernel`` distance, and the ``coverage`` figures. Gains are what the first model is further
+    away, over the same real images and the same seeds; None of the first itself.
+    """
+
+    name: str
+    n_real: int
+    frechet: Estimate
+    kernel: Estimate
+    frechet_gain: Estimate | None
+    kernel_gain: Estimate | None
+    coverage: Coverage
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, each with ``_low`` and ``_high``."""
+        result: dict[str, Any] = {"target": self.name, "n_real": self.n_real}
+        result |= self.frechet.to_json("frechet") | self.kernel.to_json("kid")
+        gains = {"frechet": self.frechet_gain, "kid": self.kernel_gain}
+        for name, gain in gains.items():
+            key = f"{name}_gain_over_first"
+            result |= {key: None} if gain is None else gain.to_json(key)
+        return {**result, "coverage": self.coverage.to_json()}
+
+
+@dataclass(frozen=True, eq=False)
+class ModelDistances:
+    """The distances of one model from every set; ``prior`` says in words what it samples from,
+    where that was fitted, and ``shown`` are its first images ``(k, c, h, w)`` in [0, 1].
+    """
+
+    name: str
+    family: str
+    fingerprint: str
+    prior: str | None
+    prior_fingerprint: str | None
+    sets: Sequence[SetDistances]
+    shown: Tensor
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures."""
+        return {
+            "model": self.name,
+            "family": self.family,
+            "fingerprint": self.fingerprint,
+            "prior": self.prior,
+            "prior_fingerprint": self.prior_fingerprint,
+            "targets": [one.to_json() for one in self.sets],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class SampleDistances(Shown):
+    """The distances of several models, each of ``n`` generated images, by the codes of ``encoder``
+    (a name).
+    """
+
+    models: Sequence[ModelDistances]
+    encoder: str
+    n: int
+    skipped: tuple[str, ...]
+    record: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        names = ", ".join(one.name for one in self.models)
+        return f"<SampleDistances of {names} in codes of {self.encoder}>"
+
+    def tables(self) -> list[Table]:
+        from latentmap.expressiveness.sample_tables import distance_tables
+
+        return distance_tables(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, with what made them."""
+        return {
+            "encoder": self.encoder,
+            "n_generated": self.n,
+            "generators": [one.to_json() for one in self.models],
+            "skipped": list(self.skipped),
+            "record": dict(self.record),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Real:
+    """The codes ``(n, d)`` of the distinct images of a set, and their units ``(n,)``."""
+
+    name: str
+    codes: Tensor
+    units: np.ndarray
+
+
+def compare_samples(
+    models: Sequence[Model],
+    image_sets: Sequence[ImageSet],
+    coder: CoderLike,
+    encoder: Model,
+    *,
+    n: int,
+    seed: int = 0,
+    record: Mapping[str, Any] | None = None,
+) -> SampleDistances:
+    """How far ``n`` images of random codes of each model are from the images of each set, in the
+    codes of ``encoder``. Generated images are kept in the cache of ``coder``; of copies in a set
+    one is taken. ``record`` goes into the result.
+
+    Raises:
+        ModelError: a model is given twice, or the encoder has none.
+        ImageError: there are fewer than 6 images of a kind, or images cannot be read or seen.
+    """
+    coder = Coder.of(coder)
+    encoder.require_encoder()
+    require_different(models)
+    require_names(image_sets)
+    smallest = min([n, *(len(one.ids) for one in image_sets)])
+    if not image_sets or smallest < FEWEST:
+        raise ImageError(
+            f"distances take a set, and at least {FEWEST} images of each kind, not {smallest}"
+        )
+    skipped: dict[str, None] = {}
+    reals = [_real(one, encoder, coder, seed, skipped) for one in image_sets]
+    found: list[ModelDistances] = []
+    first: list[tuple[Contrast, Contrast]] = []
+    for name, model in zip(names_of(models), models, strict=True):
+        codes, shown = _made(model, encoder, coder, n, seed)
+        sets = []
+        for number, real in enumerate(reals):
+            with coder.stage(f"comparing {name} with {real.name}") as progress:
+                distances = (
+                    frechet_distance(real.codes, codes, units=real.units, seed=seed),
+                    kernel_distance(real.codes, codes),
+                )
+                coverage = measure_coverage(real.codes, codes, units=real.units, seed=seed)
+                if progress is not None:
+                    progress(n, n)
+            if not found:
+                first.append(distances)
+            sets.append(_scored(real, distances, first[number] if found else None, coverage))
+        found.append(_described(name, model, sets, shown))
+    made_by = {
+        "seed": seed,
+        "encoder": encoder.fingerprint,
+        "targets": {one.name: one.images.fingerprint for one in image_sets},
+        "n_seen": {
+            one.name: count_seen(models, one.digests, one.images.groups) for one in image_sets
+        },
+        **(record or {}),
+    }
+    return SampleDistances(found, encoder.name, n, tuple(skipped), made_by)
+
+
+def _scored(
+    real: _Real,
+    distances: tuple[Contrast, Contrast],
+    first: tuple[Contrast, Contrast] | None,
+    coverage: Coverage,
+) -> SetDistances:
+    frechet, kernel = (one.estimate(real.units) for one in distances)
+    frechet_gain = kernel_gain = None
+    if first is not None:
+        frechet_gain, kernel_gain = (
+            other.minus(one).estimate(real.units)
+            for other, one in zip(first, distances, strict=True)
+        )
+    return SetDistances(
+        real.name, len(real.codes), frechet, kernel, frechet_gain, kernel_gain, coverage
+    )
+
+
+def _described(
+    name: str, model: Model, sets: Sequence[SetDistances], shown: Tensor
+) -> ModelDistances:
+    prior = model.prior
+    return ModelDistances(
+        name=name,
+        family=model.family,
+        fingerprint=model.fingerprint,
+        prior=None if prior is None else str(prior),
+        prior_fingerprint=None if prior is None else prior.fingerprint,
+        sets=sets,
+        shown=shown,
+    )
+
+
+def _real(
+    image_set: ImageSet, encoder: Model, coder: Coder, seed: int, skipped: dict[str, None]
+) -> _Real:
+    seer = image_set.seen_by(encoder)
+    codes, kept, failed = _encode(image_set.images, seer, coder, f"encoding {image_set.name}")
+    skipped.update({str(image_set.ids[position]): None for position in failed})
+    distinct = one_of_each(units_of(image_set.digests[kept]), seed=seed)
+    units = image_set.held_out(kept[distinct]).units
+    return _Real(image_set.name, codes[torch.from_numpy(distinct)], units)
+
+
+def _made(model: Model, encoder: Model, coder: Coder, n: int, seed: int) -> tuple[Tensor, Tensor]:
+    """The codes of a model's images in the encoder, and the first of these images."""
+    with coder.stage(f"generating with {model.name}") as progress:
+        images, maker, seer = images_between(
+            model, encoder, n, seed=seed, folder=coder.generated, progress=progress
+        )
+    codes, _, _ = _encode(images, seer, coder, f"encoding images of {model.name}")
+    (shown,) = images.subset(np.arange(min(_SHOWN, n))).batches([maker.view], batch_size=_SHOWN)
+    return codes, shown.floats(0)
+
+
+def _encode(
+    images: ImageSource, encoder: Model, coder: Coder, label: str
+) -> tuple[Tensor, np.ndarray, list[int]]:
+    """Codes of images, on the CPU, their positions, and those of images that cannot be read. Even
+    where a model made them: what it draws is not what the encoder tells of an image.
+    """
+    parts, positions, failed = [], [], []
+    with coder.stage(label) as progress:
+        for batch in images.batches([encoder.view], batch_size=_BATCH, on_error=coder.on_error):
+            if len(batch.positions):
+                parts.append(encoder.encode(batch.floats(0)).cpu())
+                positions.append(batch.positions)
+            failed += [position for position, _ in batch.failed]
+            if progress is not None:
+                progress(batch.stop, len(images))
+    if sum(map(len, parts)) < FEWEST:
+        raise ImageError(
+            f"only {sum(map(len, parts))} of the {len(images)} images of {images.path} can be "
+            f"read, but distances take {FEWEST}: repair them, or give others"
+        )
+    return torch.cat(parts), np.concatenate(positions), failed
