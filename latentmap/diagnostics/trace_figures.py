@@ -204,7 +204,7 @@ def _write_mp4(frames: Sequence[Image.Image], path: Path) -> None:
     size = f"{frames[0].width}x{frames[0].height}"
     rate = f"1000/{_MILLISECONDS}"
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", rate, "-i", "-"]
-    shown = [*frames, *frames[-1:] * (_REST // _MILLISECONDS - 1)]
+    shown = [*frames, *[frames[-1]] * (_REST // _MILLISECONDS - 1)]
     target = ["-pix_fmt", "yuv420p", "-movflags", "+faststart", "-y", str(path.absolute())]
     done = subprocess.run(
         ["ffmpeg", "-loglevel", "error", *source, *target],
