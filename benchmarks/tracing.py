@@ -79,9 +79,8 @@ def ratio(name: str, pixels: Tensor, epochs: int, followed: int) -> float:
 def recipe_of(name: str) -> VAERecipe:
     torch.manual_seed(0)
     model = build("vae", {**NETWORKS[name], "image_shape": SHAPE})
-    network: Any = model.network.requires_grad_(True)
-    network.to(memory_format=torch.channels_last)
-    return VAERecipe(network.train())
+    network: Any = model.network.requires_grad_(True).train()
+    return VAERecipe(network.to(memory_format=torch.channels_last))
 
 
 if __name__ == "__main__":

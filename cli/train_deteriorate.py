@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     default=0.2,
     help="How much noise is added after each epoch, in units of the codes.",
 )
-@number_option("--growing", default=40, help="Epochs in which the noise grows, at most.")
+@number_option("--growing", default=60, help="Epochs in which the noise grows, at most.")
 @number_option("--after", least=0, default=5, help="Epochs in which it stays as it is then.")
 @number_option("--recovery", least=0, default=15, help="Epochs without it, at the end.")
 @positive_option("--gamma", help="The balance of the loss.  [default: as the model's file says]")

@@ -47,7 +47,7 @@ class Deterioration:
 
     variable: int | None = None
     noise_step: float = 0.2
-    growing: int = 40
+    growing: int = 60
     after: int = 5
     recovery: int = 15
     gamma: float | None = None

@@ -170,7 +170,9 @@ def save_deteriorated(found: Deteriorated, path: str | Path) -> None:
         for phase, (first, last) in _spans(found.phases).items():
             axis.axvspan(first - 0.5, last + 0.5, color=_SHADES[phase], zorder=0, label=phase)
     upper.legend(fontsize=8, loc="lower right", handles=upper.get_lines())
-    lower.legend(fontsize=8, loc="center right")
+    figure.legend(
+        *lower.get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=5
+    )
     upper.set_title(found.in_words().partition("; gain in nats")[0], fontsize=11)
     save_plot(figure, path)
 
