@@ -26,12 +26,16 @@ from latentmap.encoders.training.vae import Penalty, VAERecipe
 _OPEN = 3.0  # The logits at the start: a probability of 0.95.
 _RATE = 0.01  # Of the gates' own Adam.
 _PENALTY = 10.0  # In nats, of an open gate.
+# In nats, of an error of tau at the start: a smaller weight would leave variables to the prior that
+# tau needs.
+_WEIGHT = 20.0
 _LEAST, _MOST = 1e-4, 1e6  # Of the multiplier.
 _PACE = 0.01  # By which it follows the excess, in the logarithm.
 _MEMORY = 0.99  # Of the moving average of the excess.
-# Error / tau - 1 counts up to this. At the start the error is many times tau, and a multiplier that
-# followed it would need as long to come down again.
-_EXCESS = 0.05
+# Error / tau - 1 counts up to these: while gates are open, and once they close. At the start the
+# error is many times tau, and a multiplier that followed it would need as long to come down again;
+# later it has to answer a gate that closes before that is too late.
+_EXCESS, _EXCESS_CLOSING = 0.05, 0.2
 
 
 class GatedNetwork(GaussianNetwork):
@@ -62,7 +66,9 @@ class GatedNetwork(GaussianNetwork):
         probability of at least 1/2, and one in any case.
         """
         gates = self.gates.detach()
-        return gates >= gates.max().clamp(max=0)
+        found = gates >= 0
+        found[gates.argmax()] = True
+        return found
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and log-variance of all variables, each ``(n, d)``."""
@@ -117,7 +123,7 @@ class GatedRecipe(VAERecipe):
             "gates": torch.optim.Adam([network.gates], lr=_RATE),
         }
         self.tau = tau
-        self.state["multiplier"] = torch.ones((), device=self.device)
+        self.state["multiplier"] = torch.full((), _WEIGHT / tau, device=self.device)
         self.state["excess"] = torch.full((), _EXCESS, device=self.device)
         self.state["closing"] = torch.zeros((), dtype=torch.bool, device=self.device)
 
@@ -151,7 +157,8 @@ class GatedRecipe(VAERecipe):
     def _balance(self, squared: Tensor) -> None:
         """GECO: the multiplier grows while the error is above tau, and falls below."""
         state = self.state
-        excess = (_summed(squared).mean() / self.tau - 1).clamp(max=_EXCESS)
+        most = torch.where(state["closing"], _EXCESS_CLOSING, _EXCESS)
+        excess = (_summed(squared).mean() / self.tau - 1).clamp(max=most)
         state["excess"].mul_(_MEMORY).add_(excess, alpha=1 - _MEMORY)
         state["multiplier"].mul_((_PACE * state["excess"]).exp()).clamp_(_LEAST, _MOST)
         state["gamma2"].copy_(1 / (2 * state["multiplier"]))
