@@ -32,7 +32,7 @@ _FAR = 1.0
 _POINT = 1e-12  # Of a code's unit variance.
 
 
-def require_vae(model: Model, needed: str = "posteriors to normalise") -> GaussianVAE:
+def require_vae(model: Model, needed: str = "posteriors") -> GaussianVAE:
     """The model, which is a VAE or a Split-VAE, because something is ``needed`` of it.
 
     Raises:

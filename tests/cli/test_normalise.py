@@ -73,7 +73,7 @@ def test_other_images_than_those_of_the_training_are_told():
 
 def test_what_is_no_vae_is_refused(workdir):
     result = normalise("mnist-gan", *DIGITS, "--out", "new.safetensors", code=1)
-    assert "only a VAE or a Split-VAE has posteriors to normalise" in result.stderr
+    assert "only a VAE or a Split-VAE has posteriors" in result.stderr
     assert not (workdir / "new.safetensors").exists()
 
 
