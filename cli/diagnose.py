@@ -12,12 +12,13 @@ from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command, number_option, output_option
 from latentmap.cli.kinds import Reference
 from latentmap.cli.options import batch_size_option, device_option, precision_option, seed_option
-from latentmap.cli.output import print_json, show_result
+from latentmap.cli.output import print_json, say, show_result
 from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
 from latentmap.cli.plane_options import PlaneOptions, plane_options
 from latentmap.cli.unseen import tell_seen, unseen_images, unseen_option
 
 if TYPE_CHECKING:
+    from latentmap.diagnostics.plane import LatentPlane
     from latentmap.diagnostics.several import Diagnoses
     from latentmap.images import ImageSource
     from latentmap.model import Model
@@ -110,7 +111,12 @@ def diagnose(
     drawn = None
     if wanted is not None:
         drawn = wanted.draw(
-            models[0], images, precision=precision, batch_size=batch_size, on_error=data.on_error
+            models[0],
+            images,
+            seed=seed,
+            precision=precision,
+            batch_size=batch_size,
+            on_error=data.on_error,
         )
     found = Diagnoses(results, [architecture_of(model) for model in models])
     warn_skipped(results[0].skipped)
@@ -119,9 +125,12 @@ def diagnose(
     made = {"data": images.fingerprint, "n_seen": n_seen}
     record = {**made, "precision": precision, "seed": seed}
     _write(found, models, images, record=record, scatter=scatter, outputs=outputs)
+    if drawn is not None:
+        _report_plane(drawn, record, outputs)
     if not outputs.as_json:
         show_result(results[0] if len(results) == 1 else found)
         if drawn is not None:
+            say("")
             show_result(drawn)
         return
     pairs = zip(references, found.to_json(), strict=True)
@@ -168,3 +177,11 @@ def _write(
     }
     picture = None if scatter is None else scatter_picture(found)
     outputs.add_to_report(lambda: diagnosis_section(found, examples, made, scatter=picture))
+
+
+def _report_plane(plane: LatentPlane, record: Mapping[str, Any], outputs: Outputs) -> None:
+    from latentmap.cli.output import command_line
+    from latentmap.diagnostics.plane_figures import plane_section
+
+    made = {"command": command_line(), **record}
+    outputs.add_to_report(lambda: plane_section(plane, record=made))
