@@ -25,9 +25,10 @@ from latentmap.encoders.training.train_vae import draw_vae
 from latentmap.encoders.vae import GaussianVAE
 from latentmap.errors import ModelError
 from latentmap.images import ImageSource, load_all
-from latentmap.model import Model
+from latentmap.model import Model, count_seen
 
 _SAMPLE = 512  # Images on which variables are told apart.
+_DECODED = 8192  # Images that are decoded, at most, to tell gains: one a variable and image.
 _STREAM = 5  # Of random numbers, beside those of the training.
 _BATCH = 128
 # The error of other images than a VAE was trained on is more than so many times its gamma^2.
@@ -133,8 +134,9 @@ def deteriorate(
     model.
 
     ``reference`` is a model file or the name of a bundled model, ``images`` are those that it was
-    trained on. ``chosen`` is called with a line that says which variable it is. A run that was
-    killed goes on with ``resume``, as in ``train_on_images``.
+    trained on. ``chosen`` is called with a line that says which variable it is, and with one where
+    the VAE knows none of the images. A run that was killed goes on with ``resume``, as in
+    ``train_on_images``.
 
     Raises:
         OutputError: the output, or a run towards it, exists, and neither ``resume`` nor ``force``
@@ -151,10 +153,9 @@ def deteriorate(
         )
     trained = _trained(model.name, read_header(find(reference)).training, asked)
     drawn = seeded(asked.seed, _STREAM, 0).permutation(len(images))[:_SAMPLE]
+    sample = images.subset(np.sort(drawn))
     with run.stage("measuring") as progress:
-        pixels, _, _ = load_all(
-            images.subset(np.sort(drawn)), model.view, on_error=run.on_error, progress=progress
-        )
+        pixels, _, _ = load_all(sample, model.view, on_error=run.on_error, progress=progress)
     found = _look(model, pixels)
     _require_own(model.name, found, trained["gamma"])
     variable = _choose(model.name, found, asked.variable)
@@ -164,6 +165,8 @@ def deteriorate(
         f"{trained['beta'] * float(found.kl[variable]):.1f} of KL; "
         f"{int(found.active.sum())} of {model.latent_dim} variables are active"
     )
+    if [*count_seen([model], sample.digests, sample.groups).values()] == [0]:
+        chosen(f"{model.name} knows none of these images: they are not those of its training")
     settings = DeteriorationSettings(
         family=model.family,
         config=dict(model.config),
@@ -243,9 +246,10 @@ def _look(model: GaussianVAE, pixels: Tensor) -> _Variables:
         float((network.decode(posterior[0]) - images).square().sum(dtype=torch.float64))
         for images, posterior in zip(batches, found, strict=True)
     )
+    few = max(1, _DECODED // (model.latent_dim * _BATCH))  # Batches.
     return _Variables(
         mean.var(0, correction=0),
-        information_gains(network, batches, mean.mean(0)),
+        information_gains(network, batches[:few], mean.mean(0)),
         kl_divergence(mean, log_variance.exp(), log_variance).mean(0),
         squared / (len(pixels) * wide),
     )

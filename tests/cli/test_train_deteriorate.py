@@ -33,6 +33,7 @@ def test_it_says_what_it_chose_and_what_happened_and_the_trace_shows_it():
     said = call(f"{TINY} --noise-step 0.001 --json")
     assert said.stderr.startswith("variable ")
     assert "nats of gain" in said.stderr
+    assert "mnist-vae knows none of these images" in said.stderr
     told = json.loads(said.stdout)
     assert told["model"] == "new.safetensors"
     assert told["fingerprint"] == load("new.safetensors").fingerprint
