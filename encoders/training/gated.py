@@ -25,7 +25,7 @@ from latentmap.encoders.training.vae import Penalty, VAERecipe
 # All of these are as dSprites and images like them took them best, see docs/smaller.md.
 _OPEN = 3.0  # The logits at the start: a probability of 0.95.
 _RATE = 0.01  # Of the gates' own Adam.
-_PENALTY = 10.0  # In nats, of an open gate.
+_PENALTY = 5.0  # In nats, of an open gate.
 # In nats, of an error of tau at the start: a smaller weight would leave variables to the prior that
 # tau needs.
 _WEIGHT = 20.0

@@ -103,7 +103,7 @@ def test_a_step_gives_the_gates_the_gradient_by_hand():
         for gates in (uniform < p, uniform > 1 - p)
     ]
     difference = (errors[1] - errors[0])[:, None] * (uniform - 0.5)
-    expected = multiplier * difference.mean(0) + 10 * p * (1 - p)
+    expected = multiplier * difference.mean(0) + 5 * p * (1 - p)
     torch.manual_seed(5)
     recipe.step(x, 0)
     torch.testing.assert_close(network.gates.grad, expected, rtol=1e-4, atol=1e-5)
