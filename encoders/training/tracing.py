@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from latentmap.diagnostics import kl_divergence
+from latentmap.diagnostics.gain import information_gains
 from latentmap.diagnostics.traces import Epochs, Paths, Steps, Trace
 from latentmap.encoders.nets.gaussian import GaussianNetwork
 from latentmap.encoders.training.batches import seeded
@@ -215,7 +216,7 @@ class TracedRecipe:
             mean_variance=mean.var(0, correction=0),
             posterior_variance=variance.mean(0),
             kl=kl_divergence(mean, variance, log_variance).mean(0),
-            gain=information_gains(
+            gain=mean_gains(
                 self.network, self._images(self._sample[: self._measured]), mean.mean(0)
             ),
             **self._recipe.measure(self._images(self._sample)),
@@ -278,28 +279,15 @@ class TracedRecipe:
 
 
 @torch.no_grad()
-def information_gains(
-    network: GaussianNetwork, batches: Iterable[Tensor], center: Tensor
-) -> Tensor:
-    """The information gain of each variable over some images, in mse, float64 ``(d,)``: what is
-    lost with it at its mean, which is in ``center`` ``(d,)``.
+def mean_gains(network: GaussianNetwork, batches: Iterable[Tensor], center: Tensor) -> Tensor:
+    """The information gain of each variable in the mean over some images, float64 ``(d,)``;
+    ``center`` ``(d,)`` are the means of the variables.
     """
-    sums = torch.zeros(len(center), dtype=torch.float64, device=center.device)
-    n = 0
-    for images in batches:
-        codes = network.encode(images)[0]
-        base = _errors(network, codes, images)
-        for variable, value in enumerate(center.float()):
-            moved = codes.clone()
-            moved[:, variable] = value
-            sums[variable] += (_errors(network, moved, images) - base).sum()
-        n += len(images)
-    return sums / n
-
-
-def _errors(network: GaussianNetwork, codes: Tensor, images: Tensor) -> Tensor:
-    squared = (network.decode(codes) - images).square()
-    return squared.flatten(1).mean(1).double()
+    found = [
+        information_gains(network.decode, images, network.encode(images)[0], center)
+        for images in batches
+    ]
+    return torch.cat(found).mean(0)
 
 
 def _digest(labels: np.ndarray | None) -> str | None:

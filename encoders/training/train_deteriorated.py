@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentmap.diagnostics import ACTIVE_VARIANCE, kl_divergence
+from latentmap.diagnostics import ACTIVE_VARIANCE, are_active, kl_divergence
 from latentmap.encoders import find, load
 from latentmap.encoders.native import read_header
+from latentmap.encoders.normalising import require_vae
 from latentmap.encoders.training.batches import seeded
 from latentmap.encoders.training.deteriorating import DeterioratingRecipe, Plan
 from latentmap.encoders.training.on_images import Course, train_on_images
 from latentmap.encoders.training.runs import Run
 from latentmap.encoders.training.settings import check_numbers
-from latentmap.encoders.training.tracing import Tracing, information_gains
+from latentmap.encoders.training.tracing import Tracing, mean_gains
 from latentmap.encoders.training.train_vae import draw_vae
 from latentmap.encoders.vae import GaussianVAE
 from latentmap.errors import ModelError
@@ -145,12 +146,7 @@ def deteriorate(
             whole divergence, or on other images.
         ImageError: an image cannot be read.
     """
-    model = load(reference, device=device)
-    if not isinstance(model, GaussianVAE):
-        raise ModelError(
-            f"{model.name} is a model of the family {model.family}: only a VAE or a Split-VAE has "
-            "variables that can be deteriorated"
-        )
+    model = require_vae(load(reference, device=device), "variables that can be deteriorated")
     trained = _trained(model.name, read_header(find(reference)).training, asked)
     drawn = seeded(asked.seed, _STREAM, 0).permutation(len(images))[:_SAMPLE]
     sample = images.subset(np.sort(drawn))
@@ -172,7 +168,7 @@ def deteriorate(
         config=dict(model.config),
         base=model.fingerprint,
         variable=variable,
-        inactive=tuple(torch.nonzero(~found.active).flatten().tolist()),
+        inactive=tuple(np.flatnonzero(~found.active).tolist()),
         noise_step=asked.noise_step,
         growing=asked.growing,
         after=asked.after,
@@ -225,14 +221,14 @@ class _Variables:
     and the ``mse`` of their reconstructions.
     """
 
-    mean_variance: Tensor
-    gain: Tensor
-    kl: Tensor
+    mean_variance: np.ndarray
+    gain: np.ndarray
+    kl: np.ndarray
     mse: float
 
     @property
-    def active(self) -> Tensor:
-        return self.mean_variance > ACTIVE_VARIANCE
+    def active(self) -> np.ndarray:
+        return are_active(self.mean_variance)
 
 
 @torch.no_grad()
@@ -248,9 +244,9 @@ def _look(model: GaussianVAE, pixels: Tensor) -> _Variables:
     )
     few = max(1, _DECODED // (model.latent_dim * _BATCH))  # Batches.
     return _Variables(
-        mean.var(0, correction=0),
-        information_gains(network, batches[:few], mean.mean(0)),
-        kl_divergence(mean, log_variance.exp(), log_variance).mean(0),
+        mean.var(0, correction=0).cpu().numpy(),
+        mean_gains(network, batches[:few], mean.mean(0)).cpu().numpy(),
+        kl_divergence(mean, log_variance.exp(), log_variance).mean(0).cpu().numpy(),
         squared / (len(pixels) * wide),
     )
 
@@ -267,7 +263,7 @@ def _require_own(name: str, found: _Variables, gamma: float) -> None:
 def _choose(name: str, found: _Variables, asked: int | None) -> int:
     """The variable that is deteriorated: the one ``asked`` for, or the middle one by gain."""
     d = len(found.gain)
-    active = torch.nonzero(found.active).flatten()
+    active = np.flatnonzero(found.active)
     if not len(active):
         raise ModelError(f"no variable of {name} is active on these images: take another model")
     if asked is None:

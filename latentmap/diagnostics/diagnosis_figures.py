@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from latentmap.diagnostics.gain import at_center
 from latentmap.diagnostics.several import Diagnoses
 from latentmap.diagnostics.variables import Diagnosis
 from latentmap.images import ImageSource
@@ -66,9 +67,9 @@ def examples_of(
     originals = batch.floats(0)
     codes = model.posterior(originals).mean.cpu()
     inactive = torch.tensor([not one.active for one in found.variables])
-    center = torch.from_numpy(found.values("mean")).float()
+    center = torch.from_numpy(found.values("mean"))
     shown = model.decode(codes).cpu()
-    without = model.decode(torch.where(inactive, center, codes)).cpu()
+    without = model.decode(at_center(codes, inactive, center)).cpu()
     return Examples(found.model, int(inactive.sum()), originals, shown, without)
 
 

@@ -1,7 +1,6 @@
 """Which variables of a VAE its reconstructions can do without, and what dropping them costs.
 
-A variable is dropped by having it stand at its mean over the images, so that its gain, what an
-image loses without it, is that of Asperti & Tonelli (arXiv 2207.06812).
+A variable is dropped by having it stand at its mean over the images, as it is for its gain.
 
 Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
 """
@@ -17,10 +16,11 @@ import torch
 from torch import Tensor
 
 from latentmap.codes import units_of
+from latentmap.codes.units import draw_of_units
 from latentmap.diagnostics.activity import ACTIVE_VARIANCE, are_active
+from latentmap.diagnostics.gain import at_center, image_errors, information_gains
 from latentmap.errors import ModelError
 from latentmap.images import ImageSource, OnError, load_all
-from latentmap.images.finding import groups_of
 from latentmap.intervals import Estimate, mean_estimate
 from latentmap.model import Model
 from latentmap.progress import Progress, Stage, silent
@@ -196,7 +196,9 @@ def choose_dropped(
     kept = are_active(variance)
     if limit is None:
         _require_some(model, kept)
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(pixels))[: options.gain_images])
+    seen = images.subset(read)
+    units = units_of(seen.digests, seen.groups)
+    chosen = draw_of_units(units, options.gain_images, seed=seed)
     with stage("measuring gains", "decodes") as progress:
         gains = meter.gains(chosen, progress)
     with stage("measuring errors") as progress:
@@ -204,8 +206,6 @@ def choose_dropped(
         if limit is not None:
             kept = _below(model, limit, float(before.mean()), meter, gains.mean(0), progress)
         after = meter.errors(kept, progress)
-    ids = images.ids[read]
-    units = units_of(images.digests[read], groups_of(images, ids))
 
     def estimate(values: np.ndarray, units: np.ndarray) -> Estimate:
         return mean_estimate(values, units, seed=seed)
@@ -241,39 +241,38 @@ class _Meter:
     def encode(self, progress: Progress | None) -> None:
         """Fills ``codes`` (n, d), the posterior means, and ``center``, their mean in float64."""
         for start in range(0, len(self.codes), _BATCH):
-            part = self._pixels[start : start + _BATCH].float() / 255
-            self.codes[start : start + len(part)] = self._model.posterior(part).mean.cpu()
+            part = slice(start, start + _BATCH)
+            self.codes[part] = self._model.posterior(self._images(part)).mean.cpu()
             if progress is not None:
-                progress(start + len(part), len(self.codes))
+                progress(min(start + _BATCH, len(self.codes)), len(self.codes))
         self.center = self.codes.double().mean(0)
 
     def gains(self, rows: np.ndarray, progress: Progress | None) -> np.ndarray:
         """The gain of each variable on each of some images ``(m, d)``, float64."""
         found = np.empty((len(rows), self._model.latent_dim))
-        base = self._of(rows, self.codes[rows])
-        for variable in range(found.shape[1]):
-            moved = self.codes[rows]
-            moved[:, variable] = float(self.center[variable])
-            found[:, variable] = self._of(rows, moved) - base
+        for start in range(0, len(rows), _BATCH):
+            part = rows[start : start + _BATCH]
+            found[start : start + len(part)] = information_gains(
+                self._model.decode, self._images(part), self.codes[part], self.center
+            ).cpu()
             if progress is not None:
-                progress((variable + 1) * len(rows), found.size)
+                progress((start + len(part)) * found.shape[1], found.size)
         return found
 
     def errors(self, kept: np.ndarray, progress: Progress | None) -> np.ndarray:
         """The mse per pixel of each image ``(n,)``, with only the variables ``kept`` (d,)."""
-        codes = torch.where(torch.from_numpy(kept), self.codes, self.center.float())
-        return self._of(np.arange(len(codes)), codes, progress)
-
-    def _of(self, rows: np.ndarray, codes: Tensor, progress: Progress | None = None) -> np.ndarray:
-        found = np.empty(len(rows))
-        for start in range(0, len(rows), _BATCH):
+        found, dropped = np.empty(len(self.codes)), torch.from_numpy(~kept)
+        for start in range(0, len(found), _BATCH):
             part = slice(start, start + _BATCH)
-            shown = self._pixels[rows[part]].float() / 255
-            squared = (self._model.decode(codes[part]).cpu() - shown).square()
-            found[part] = squared.flatten(1).mean(1, dtype=torch.float64).numpy()
+            codes = at_center(self.codes[part], dropped, self.center)
+            found[part] = image_errors(self._model.decode, self._images(part), codes).cpu()
             if progress is not None:
-                progress(min(start + _BATCH, len(rows)), len(rows))
+                progress(min(start + _BATCH, len(found)), len(found))
         return found
+
+    def _images(self, part: slice | np.ndarray) -> Tensor:
+        """Some images in [0, 1], where the model is."""
+        return self._pixels[part].to(self._model.device).float() / 255
 
 
 def _require_some(model: Model, kept: np.ndarray) -> None:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from latentmap.diagnostics.activity import are_active
+from latentmap.diagnostics.gain import information_gains
 from latentmap.diagnostics.label_colours import group_by_label
 from latentmap.diagnostics.prior_distances import (
     PriorDistances,
@@ -27,7 +28,6 @@ from latentmap.diagnostics.prior_grid import PriorGrid, prior_grid
 from latentmap.errors import ImageError, ModelError
 from latentmap.images import ImageSource, OnError
 from latentmap.model import Model, Precision
-from latentmap.model.sampling import decode_all
 from latentmap.progress import Progress, Stage, silent
 from latentmap.report import Cell, Column, Shown, Table
 
@@ -37,7 +37,8 @@ _LEAST = 100  # so many.
 _FEWEST = 10  # Two halves of five.
 _BATCH = 256
 _DECODES = 8192  # For the information gains, about, but of
-_GAIN_IMAGES = (8, 256)  # no fewer and no more images.
+_GAIN_IMAGES = (8, 256)  # no fewer and no more images,
+_GAIN_BATCH = 64  # so many at a time.
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +162,7 @@ def look_at_plane(
     if model.latent_dim <= 3:
         variables, gains = tuple(range(model.latent_dim)), None
     else:
-        with stage("choosing variables", "variables") as progress:
+        with stage("choosing variables") as progress:
             variables, gains = _leading(model, mean, seen.some, progress)
     known = np.full(len(images), "") if labels is None else np.asarray(labels)
     names, groups = group_by_label(known[chosen[seen.positions]])
@@ -239,8 +240,8 @@ def _read(
 def _leading(
     model: Model, mean: Tensor, images: Tensor, progress: Progress | None
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """The two variables of most information gain, and these gains: the mean over some images of
-    mse(x, dec(mu with mu_i at its mean)) - mse(x, dec(mu)). Inactive variables have none.
+    """The two variables of most information gain, and these gains in the mean over some images.
+    Inactive variables have none.
     """
     variance = mean.var(0, correction=0)
     tried = np.flatnonzero(are_active(variance.numpy())).tolist()
@@ -248,18 +249,15 @@ def _leading(
         tried = torch.argsort(variance, descending=True)[:2].tolist()
     fewest, most = _GAIN_IMAGES
     n = min(max(_DECODES // (len(tried) + 1), fewest), most, len(images))
-    images, codes, center = images[:n], mean[:n], mean.mean(0)
-
-    def error(changed: Tensor) -> float:
-        return float((decode_all(model, changed, batch_size=_BATCH) - images).square().mean())
-
-    base = error(codes)
-    gains = {}
-    for done, variable in enumerate(tried, 1):
-        changed = codes.clone()
-        changed[:, variable] = center[variable]
-        gains[variable] = error(changed) - base
+    center = mean.mean(0)
+    sums = torch.zeros(len(tried), dtype=torch.float64)
+    for start in range(0, n, _GAIN_BATCH):
+        part = slice(start, min(start + _GAIN_BATCH, n))
+        seen = images[part].to(model.device)
+        found = information_gains(model.decode, seen, mean[part], center, variables=tried)
+        sums += found.sum(0).cpu()
         if progress is not None:
-            progress(done, len(tried))
+            progress(part.stop, n)
+    gains = dict(zip(tried, (sums / n).tolist(), strict=True))
     first, second = sorted(tried, key=lambda one: -gains[one])[:2]
     return (first, second), (gains[first], gains[second])

@@ -53,7 +53,7 @@ class Epochs:
 
     ``number`` (e,) counts the steps that were done; ``mean_variance``, ``posterior_variance`` and
     ``kl`` (e, d) are as those of ``Steps``. ``gain`` (e, d) is the information gain of each
-    variable: the mean over images of mse(x, dec(mu with mu_i at its mean)) - mse(x, dec(mu)).
+    variable, a mean over images, see ``latentmap.diagnostics.gain``.
     Where a variable is deteriorated, ``noise`` (e,) is the standard deviation of what was added to
     it in the epoch; ``gain_nats`` (e,) is what it is worth so, in the unit of the loss: the sum of
     squared errors with the variable at its mean, less that with codes as they are in the training,

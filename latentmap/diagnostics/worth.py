@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from latentmap.codes.units import draw_of_units
+from latentmap.diagnostics.gain import at_center, image_errors, information_gains
 from latentmap.images import ImageSource
 from latentmap.intervals import Estimate, resample, shares
 from latentmap.model import Model, Precision
@@ -27,10 +27,10 @@ _PAIRED = 2000  # Images that are decoded with and without the inactive variable
 class Worth:
     """Losses of random images of those that were diagnosed.
 
-    ``gain`` has for each variable i the mean over ``gain_images`` images x of mse(x, dec(mu with
-    mu_i at its mean)) - mse(x, dec(mu)), mu being the posterior mean. On ``n`` images ``mse`` is
-    the error with all variables, ``mse_without`` that with every inactive one at its mean, and
-    ``change`` (without - with) / with.
+    ``gain`` has for each variable the mean of its information gain over ``gain_images`` images, see
+    ``latentmap.diagnostics.gain``. On ``n`` images ``mse`` is the error with all variables,
+    ``mse_without`` that with every inactive one at its mean, and ``change`` (without - with) /
+    with.
     """
 
     n: int
@@ -74,8 +74,7 @@ def measure_worth(
     # variables need.
     drawn = draw_of_units(units, max(_PAIRED, k) if inactive.any() else k, seed=seed)
     gained = np.isin(drawn, draw_of_units(units, k, seed=seed))
-    middle = torch.from_numpy(center).float()
-    out = torch.from_numpy(np.flatnonzero(inactive))
+    middle, out = torch.from_numpy(center), torch.from_numpy(inactive)
     errors, gains = np.empty((2, len(drawn))), np.empty((d, int(gained.sum())))
     total, done, filled = len(drawn) + gains.size, 0, 0
     chosen = images.subset(drawn)
@@ -83,13 +82,13 @@ def measure_worth(
         x = batch.floats(0, model.device)
         mean = model.posterior(x, precision=precision).mean.cpu().float()
         rows = slice(batch.start, batch.stop)
-        errors[0, rows] = _errors(model, x, mean)
-        errors[1, rows] = _errors(model, x, _at(mean, out, middle))
+        whole = image_errors(model.decode, x, mean)
+        errors[0, rows] = whole.cpu()
+        errors[1, rows] = image_errors(model.decode, x, at_center(mean, out, middle)).cpu()
         here = np.flatnonzero(gained[rows])
-        into = slice(filled, filled + len(here))
-        for variable in range(d if len(here) else 0):
-            moved = _at(mean[here], torch.tensor([variable]), middle)
-            gains[variable, into] = _errors(model, x[here], moved) - errors[0, rows][here]
+        if len(here):
+            found = information_gains(model.decode, x[here], mean[here], middle, errors=whole[here])
+            gains[:, filled : filled + len(here)] = found.T.cpu()
         done, filled = done + len(x) + d * len(here), filled + len(here)
         if progress is not None:
             progress(done, total)
@@ -104,16 +103,3 @@ def measure_worth(
         mse_without=paired.estimate(after),
         change=paired.estimate(shares(after - before, before)),
     )
-
-
-def _at(mean: Tensor, variables: Tensor, center: Tensor) -> Tensor:
-    """Codes ``(k, d)`` with some variables at their center."""
-    moved = mean.clone()
-    moved[:, variables] = center[variables]
-    return moved
-
-
-def _errors(model: Model, x: Tensor, codes: Tensor) -> np.ndarray:
-    """The mse of each image ``(k,)``, float64."""
-    squared = (model.decode(codes) - x).square()
-    return np.asarray(squared.flatten(1).mean(1, dtype=torch.float64).cpu())

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from latentmap.codes import Codes
+from latentmap.diagnostics.gain import image_errors
 from latentmap.images import ImageSource
 from latentmap.model import Model
 from latentmap.progress import Progress
@@ -72,5 +73,4 @@ class Meter:
 
     def _errors(self, seen: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         self.decodes += len(z)
-        misses = (self._model.decode(z) - seen).square()
-        return misses.flatten(1).mean(1, dtype=torch.float64).cpu()
+        return image_errors(self._model.decode, seen, z).cpu()

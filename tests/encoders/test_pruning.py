@@ -93,6 +93,20 @@ def test_inactive_variables_are_dropped_and_stand_at_their_means(images):
     assert found.rise.value == pytest.approx(found.after.value - found.before.value, abs=1e-12)
 
 
+def test_gains_are_of_as_many_different_images_as_there_are(tmp_path):
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "copies.npy", pixels[[0] * 30 + [1, 2, 3, 4, 5]])
+    images = open_images(tmp_path / "copies.npy")
+    model, x = varying(DENSE, images, [1.0, 0.01, 0.3]), pixels_of(images)
+    found = choose_dropped(model, images, DropOptions(gain_images=6))
+    assert (found.n, found.n_units, found.gain_images) == (35, 6, 6)
+    codes = model.encode(x)
+    moved = codes.clone()
+    moved[:, 0] = codes[:, 0].mean()
+    before, after = ((model.decode(z)[29:] - x[29:]).square().mean() for z in (codes, moved))
+    assert found.gains[0].value == pytest.approx(float(after - before), rel=1e-3)
+
+
 @pytest.mark.parametrize("unit", ["mse", "error"])
 def test_a_limit_drops_by_rising_gain_as_long_as_it_holds(tmp_path, images, unit):
     settings = VAESettings("vae", DENSE, epochs=40, batch_size=20, learning_rate=1e-2, beta=0.01)
