@@ -36,6 +36,7 @@ def normalise(
     """
     from latentmap.cli.output import print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
+    from latentmap.encoders.normalising import prior_left_out
     from latentmap.encoders.renormalising import normalise_file
     from latentmap.report import Cell, Column, Row, Table, as_text
 
@@ -57,10 +58,7 @@ def normalise(
             "record): over those, the law holds as far as they are alike"
         )
     if made.dropped is not None:
-        warn(
-            f"{out} is without the prior of {model}, {made.dropped}, which was of the codes as "
-            "they were: fit one again with `latentmap models prior`"
-        )
+        warn(prior_left_out(out, model, made.dropped))
     if as_json:
         print_json({"model": str(out), **made.to_json()})
         return

@@ -53,7 +53,8 @@ def prune(
     Those go that are inactive on the images (Var of the means at most 0.05); with a limit, those of
     least information gain, one after the other. The pruned model decodes as the whole one does with
     these variables at their means. It is another model: maps and cached codes of the whole one do
-    not serve it. All images are in memory at once: choose some with --limit.
+    not serve it. All images are in memory at once, unless they are packed as the model sees them:
+    choose some with --limit.
 
     \b
     Examples:
@@ -61,10 +62,11 @@ def prune(
       latentmap models prune vae.safetensors --data sprites.npz --until-error 20 \\
           --out small.safetensors --figure small.png
     """
-    from latentmap.cli.output import command_line, print_json, warn_skipped
+    from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.cli.progress import progress_bar
     from latentmap.diagnostics.dropping import DropOptions
     from latentmap.diagnostics.dropping_section import dropping_figure, dropping_section
+    from latentmap.encoders.normalising import prior_left_out
     from latentmap.encoders.pruning import prune_file
     from latentmap.report import save_figure
 
@@ -86,14 +88,14 @@ def prune(
     )
     dropping = made.dropping
     warn_skipped(dropping.skipped)
+    if made.prior is not None:
+        warn(prior_left_out(outputs.out, model, made.prior))
     if outputs.figure is not None:
         save_figure(dropping_figure(dropping, made.whole, made.model), outputs.figure)
     record = {"command": command_line(), "data": images.fingerprint, "seed": seed}
     outputs.add_to_report(lambda: dropping_section(dropping, made.whole, made.model, record=record))
     if outputs.as_json:
-        files = {"model": str(outputs.out), "fingerprint": made.model.fingerprint}
-        of = {"whole_fingerprint": made.whole.fingerprint, "data": images.fingerprint}
-        print_json({**files, **of, **dropping.to_json()})
+        print_json({"model": str(outputs.out), "data": images.fingerprint, **made.to_json()})
         return
     say(f"{outputs.out}: {made.model.family} {made.model.fingerprint[:12]}")
     show_result(dropping)

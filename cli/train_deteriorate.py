@@ -82,7 +82,7 @@ def deteriorate(
     wanted = Deterioration(**asked)
 
     def train(goal: Run) -> Model:
-        return carry(model, data.open(), wanted, goal, trace=trace, chosen=warn, device=run.device)
+        return carry(model, data.open(), wanted, goal, trace=trace, notify=warn, device=run.device)
 
     def tell(trained: Model, training: dict[str, Any]) -> Told:
         found = deteriorated_in(Trace.load(trace))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -97,7 +98,9 @@ def without_noise(model: GaussianVAE) -> GaussianVAE:
 def rebuilt(
     model: GaussianVAE, config: Mapping[str, Any], weights: Mapping[str, Tensor]
 ) -> GaussianVAE:
-    """A VAE of this configuration and these weights that is in all else as ``model``."""
+    """A VAE of this configuration and these weights that is in all else as ``model``; but without a
+    prior, since that of the model is of codes as they were.
+    """
     other = build(model.family, dict(config), name=model.name, frame=model.frame, weights=weights)
     other.boxes, other.seen = dict(model.boxes), model.seen
     return require_vae(other.to(model.device))
@@ -123,6 +126,16 @@ def normalise(
         other = halved(other)
     after = aggregate_posterior(other, batches())
     return other, {AGGREGATE: after.to_json(), BEFORE: before.to_json()}
+
+
+def prior_left_out(out: str | Path, name: str, prior: str) -> str:
+    """A line for somebody who gets ``out``, which has other codes, of a model that is called
+    ``name`` and had a ``prior`` (words) of its own.
+    """
+    return (
+        f"{out} is without the prior of {name}, {prior}, which was of the codes as they were: fit "
+        "one again with `latentmap models prior`"
+    )
 
 
 def far_from_prior(name: str, training: Mapping[str, Any]) -> str | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,11 +57,24 @@ def pruned(model: GaussianVAE, kept: Tensor, center: Tensor) -> GaussianVAE:
 
 @dataclass(frozen=True, eq=False)
 class Pruned:
-    """A VAE and what is left of it without the variables that were dropped."""
+    """A VAE and what is left of it without the variables that were dropped.
+
+    ``prior`` is the prior (words) of the whole one, which has more variables and is left out too.
+    """
 
     whole: GaussianVAE
     model: GaussianVAE
     dropping: Dropping
+    prior: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, ready for ``json.dumps``."""
+        return {
+            "fingerprint": self.model.fingerprint,
+            "whole_fingerprint": self.whole.fingerprint,
+            "dropped_prior": self.prior,
+            **self.dropping.to_json(),
+        }
 
 
 def prune_file(
@@ -76,7 +90,8 @@ def prune_file(
     stage: Stage = silent,
 ) -> Pruned:
     """Writes the VAE ``reference`` to ``out`` without the variables that ``options`` drop, which
-    stand at their means over the images; what is in float16 stays so.
+    stand at their means over the images; what is in float16 stays so. A prior of its own is left
+    out: it is one of all variables.
 
     Raises:
         OutputError: ``out`` exists, and ``force`` is not set; or it cannot be written.
@@ -106,7 +121,8 @@ def prune_file(
         },
     }
     save_model(other, out, training=record, half=half)
-    return Pruned(whole, other, dropping)
+    prior = None if whole.prior is None else str(whole.prior)
+    return Pruned(whole, other, dropping, prior)
 
 
 def _aggregate(

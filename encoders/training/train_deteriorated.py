@@ -15,7 +15,7 @@ from torch import Tensor
 from latentmap.diagnostics import ACTIVE_VARIANCE, are_active, kl_divergence
 from latentmap.encoders import find, load
 from latentmap.encoders.native import read_header
-from latentmap.encoders.normalising import require_vae
+from latentmap.encoders.normalising import prior_left_out, require_vae
 from latentmap.encoders.training.batches import seeded
 from latentmap.encoders.training.deteriorating import DeterioratingRecipe, Plan
 from latentmap.encoders.training.on_images import Course, train_on_images
@@ -127,7 +127,7 @@ def deteriorate(
     run: Run,
     *,
     trace: str | Path,
-    chosen: Callable[[str], object] = lambda line: None,
+    notify: Callable[[str], object] = lambda line: None,
     device: str | torch.device = "cpu",
 ) -> Model:
     """Adds noise to a variable of a trained VAE until it collapses, takes it away again, writes
@@ -135,9 +135,9 @@ def deteriorate(
     model.
 
     ``reference`` is a model file or the name of a bundled model, ``images`` are those that it was
-    trained on. ``chosen`` is called with a line that says which variable it is, and with one where
-    the VAE knows none of the images. A run that was killed goes on with ``resume``, as in
-    ``train_on_images``.
+    trained on. ``notify`` is called with a line that says which variable it is, and with one where
+    the VAE knows none of the images, or has a prior of its own, which is left out. A run that was
+    killed goes on with ``resume``, as in ``train_on_images``.
 
     Raises:
         OutputError: the output, or a run towards it, exists, and neither ``resume`` nor ``force``
@@ -156,13 +156,15 @@ def deteriorate(
     _require_own(model.name, found, trained["gamma"])
     variable = _choose(model.name, found, asked.variable)
     gain = float(found.gain[variable]) * math.prod(model.image_shape) / (2 * trained["gamma"] ** 2)
-    chosen(
+    notify(
         f"variable {variable} of {model.name}: {gain:.1f} nats of gain, "
         f"{trained['beta'] * float(found.kl[variable]):.1f} of KL; "
         f"{int(found.active.sum())} of {model.latent_dim} variables are active"
     )
     if [*count_seen([model], sample.digests, sample.groups).values()] == [0]:
-        chosen(f"{model.name} knows none of these images: they are not those of its training")
+        notify(f"{model.name} knows none of these images: they are not those of its training")
+    if model.prior is not None:
+        notify(prior_left_out(run.out, model.name, str(model.prior)))
     settings = DeteriorationSettings(
         family=model.family,
         config=dict(model.config),

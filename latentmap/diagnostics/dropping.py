@@ -178,7 +178,7 @@ def choose_dropped(
     stage: Stage = silent,
 ) -> Dropping:
     """The variables of a VAE that are dropped, by their figures on some images, which are in memory
-    at once. ``seed`` draws the images of the gains, and the resamplings.
+    at once, as ``load_all`` has them. ``seed`` draws the images of the gains, and the resamplings.
 
     Raises:
         ModelError: there is nothing to drop, or nothing to keep; or the limit is below the error of

@@ -55,6 +55,10 @@ def test_a_prior_that_was_there_is_replaced_or_dropped_and_said(workdir):
     assert "new.safetensors had a prior, a normal distribution: other.safetensors has" in told
     told = run("models", "normalise", "new.safetensors", *FEW, "--out", "n.safetensors").stderr
     assert "n.safetensors is without the prior of new.safetensors, a normal distribution" in told
+    words = ["new.safetensors", "--until-mse", 1, *FEW, "--out", "p.safetensors"]
+    told = run("models", "prune", *words).stderr
+    assert "p.safetensors is without the prior of new.safetensors, a normal distribution" in told
+    assert run("models", "show", "p.safetensors").stdout.count("  prior ") == 0
 
 
 @pytest.mark.parametrize("text", ["mixture", "mixture:0", "mixture:x", "flow", "normal:3"])

@@ -27,6 +27,7 @@ from latentmap.encoders.training.train_deteriorated import Deterioration, deteri
 from latentmap.encoders.training.train_vae import VAESettings
 from latentmap.errors import ModelError
 from latentmap.images import open_images
+from latentmap.model import Mixture
 from latentmap.report.page import render
 from latentmap.report.parts import Report
 from tests.encoders.stages import during
@@ -55,13 +56,13 @@ def source(folder):
 
 
 def carry_out(folder, tmp_path, name="a", asked=ASKED, *, resume=False, **run):
-    chosen = []
+    told = []
     goal = Run(tmp_path / f"{name}.safetensors", resume=resume, **run)
     path = tmp_path / f"{name}.trace"
     model = deteriorate(
-        folder / "vae.safetensors", source(folder), asked, goal, trace=path, chosen=chosen.append
+        folder / "vae.safetensors", source(folder), asked, goal, trace=path, notify=told.append
     )
-    return model, Trace.load(path), chosen
+    return model, Trace.load(path), told
 
 
 def rows(*parts):
@@ -154,7 +155,7 @@ def test_noise_is_added_to_one_variable_alone():
 
 
 def test_a_variable_loses_its_gain_and_gets_it_back(folder, tmp_path):
-    model, trace, chosen = carry_out(folder, tmp_path)
+    model, trace, told = carry_out(folder, tmp_path)
     found = deteriorated_in(trace)
     assert found is not None
     base = load(folder / "vae.safetensors")
@@ -162,7 +163,7 @@ def test_a_variable_loses_its_gain_and_gets_it_back(folder, tmp_path):
     assert settings["base"] == base.fingerprint
     assert trace.record["model_fingerprint"] == model.fingerprint
     assert settings["gamma"] == read_header(folder / "vae.safetensors").training["figures"]["gamma"]
-    (line,) = chosen
+    (line,) = told
     assert line.startswith(f"variable {found.variable} of vae: ")
     seen = diagnose(base, source(folder)).values("mean_variance")
     assert settings["inactive"] == np.flatnonzero(seen <= 0.05).tolist() != []
@@ -218,6 +219,18 @@ def test_a_gain_that_stays_above_ends_the_growth(folder, tmp_path):
     assert found.crossing is None
     assert found.phases == (BEFORE, GROWING, GROWING, AFTER, WITHOUT)
     assert "never fell below its KL in 2 epochs of noise" in found.in_words()
+
+
+def test_a_prior_of_its_own_is_left_out_and_said(folder, tmp_path):
+    whole = load(folder / "vae.safetensors")
+    whole.prior = Mixture.normal(torch.ones(4, dtype=torch.float64), torch.eye(4).double())
+    training = read_header(folder / "vae.safetensors").training
+    save_model(whole, tmp_path / "vae.safetensors", training=training)
+    np.save(tmp_path / "images.npy", np.load(folder / "images.npy"))
+    model, _, told = carry_out(tmp_path, tmp_path, asked=replace(ASKED, growing=1, after=0))
+    assert model.prior is None and load(tmp_path / "a.safetensors").prior is None
+    (_, line) = told
+    assert "a.safetensors is without the prior of vae, a normal distribution, which was" in line
 
 
 def test_figure_table_and_page_show_the_phases(folder, tmp_path):

@@ -8,18 +8,21 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from latentmap.diagnostics.dropping import DropOptions
 from latentmap.encoders import build, load
 from latentmap.encoders.halving import halved
 from latentmap.encoders.inverted import add_inversion, unwrap
 from latentmap.encoders.native import add_box, read_header, save_model
 from latentmap.encoders.nets.inversion import InversionNetwork, default_network
+from latentmap.encoders.normalising import rebuilt
 from latentmap.encoders.priors import PriorSettings, fit_prior, fit_prior_file
+from latentmap.encoders.pruning import prune_file
 from latentmap.encoders.renormalising import normalise_file
 from latentmap.encoders.training.second_stage import SecondStage, draw_from, train_second_stage
 from latentmap.encoders.two_stage import TwoStagePrior
 from latentmap.errors import ModelError
 from latentmap.images import open_images
-from latentmap.model import Posterior
+from latentmap.model import Posterior, SeenImages
 
 VAE = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [8]}
 FEW = SecondStage(widths=(16,), steps=150, batch_size=32, learning_rate=1e-2)
@@ -190,6 +193,20 @@ def test_what_is_made_of_a_model_keeps_its_prior_or_says_that_it_does_not(tmp_pa
     made = normalise_file(path, images, tmp_path / "normalised.safetensors")
     assert made.dropped == str(two_stage)
     assert load(tmp_path / "normalised.safetensors").prior is None
+    small = prune_file(path, images, tmp_path / "small.safetensors", DropOptions(until_mse=1))
+    assert small.prior == small.to_json()["dropped_prior"] == str(two_stage)
+    assert small.model.latent_dim < 3
+    assert load(tmp_path / "small.safetensors").prior is None
+
+
+def test_a_model_that_is_rebuilt_is_as_it_was_but_for_its_prior(two_stage):
+    one = model(two_stage)
+    one.boxes, one.seen = {"ab": "0,0,1,1"}, SeenImages.of(np.zeros((3, 16), np.uint8))
+    other = rebuilt(one, one.config, one.network.state_dict())
+    assert other.prior is None
+    assert (other.fingerprint, other.name, other.frame) == (one.fingerprint, one.name, one.frame)
+    assert other.boxes == one.boxes and other.seen is one.seen
+    assert torch.equal(other.sample(5, seed=1), model().sample(5, seed=1))
 
 
 def test_a_prior_is_fitted_to_a_file_and_replaces_another(tmp_path):
