@@ -65,7 +65,7 @@ def show(
       latentmap trace show gated.trace --staircase staircase.png
     """
     from latentmap.diagnostics.deteriorated import deteriorated_in, save_deteriorated
-    from latentmap.diagnostics.staircase import save_staircase, staircase_of
+    from latentmap.diagnostics.staircase import save_staircase, staircase_in
     from latentmap.diagnostics.trace_figures import (
         motion_of,
         require_animation,
@@ -75,6 +75,7 @@ def show(
     )
     from latentmap.diagnostics.trace_section import trace_section
     from latentmap.diagnostics.traces import Trace
+    from latentmap.errors import ModelError
     from latentmap.files import refuse_existing
     from latentmap.relocation.curves import require_plots
     from latentmap.report import as_text
@@ -88,11 +89,14 @@ def show(
     if staircase is not None:
         require_plots(staircase)
     found = Trace.load(path)
-    gated = staircase is not None or found.steps.gates is not None
-    gates = staircase_of(found, name=str(path)) if gated else None
+    gates, noisy = staircase_in(found), deteriorated_in(found)
+    if staircase is not None and gates is None:
+        raise ModelError(
+            f"{path} is of a training without gates, so it has no staircase: train with --gates "
+            "and --tau"
+        )
     wanted = variables is not None or paths is not None or animate is not None
     motion = motion_of(found, variables) if wanted or found.latent_dim > 1 else None
-    noisy = deteriorated_in(found)
     if outputs.figure is not None:
         if noisy is None:
             save_variances(found, outputs.figure)

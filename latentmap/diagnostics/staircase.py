@@ -6,14 +6,12 @@ Shapes: ``k`` steps of the trace.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from latentmap.diagnostics.traces import Trace
-from latentmap.errors import ModelError
 from latentmap.report import Column, Row, Table, save_plot
 
 
@@ -50,30 +48,16 @@ class Staircase:
         return Table("Gates", columns, rows, note)
 
 
-def staircase_of(trace: Trace, *, name: str = "the trace") -> Staircase:
-    """The staircase of a trace, which is called ``name`` where it has none.
-
-    Raises:
-        ModelError: its training had no gates, or it does not say at what error they were held.
-    """
-    steps = trace.steps
-    if steps.gates is None or steps.multiplier is None:
-        raise ModelError(
-            f"{name} is of a training without gates, so it has no staircase: train with --gates "
-            "and --tau"
-        )
-    try:
-        settings = trace.record["settings"]
-        pixels = math.prod(map(int, settings["config"]["image_shape"]))
-        per_image = settings["tau"]
-        tau = float(settings["tau_mse"] * pixels if per_image is None else per_image)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise ModelError(
-            f"{name} has gates, but does not say at what error they were held: give the file that "
-            "`latentmap train vae --gates --trace` wrote"
-        ) from None
-    open = (steps.gates >= 0.5).sum(1)
-    return Staircase(steps.number, open, steps.mse * pixels, steps.multiplier, tau)
+def staircase_in(trace: Trace) -> Staircase | None:
+    """The staircase of a trace, None where its training had no gates."""
+    steps, held = trace.steps, trace.held
+    if held is None:
+        return None
+    assert steps.gates is not None and steps.multiplier is not None, "checked when it was read"
+    tau, pixels = held
+    return Staircase(
+        steps.number, (steps.gates >= 0.5).sum(1), steps.mse * pixels, steps.multiplier, tau
+    )
 
 
 def save_staircase(staircase: Staircase, path: str | Path) -> None:

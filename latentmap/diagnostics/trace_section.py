@@ -6,7 +6,7 @@ import numpy as np
 
 from latentmap.diagnostics.activity import are_active
 from latentmap.diagnostics.deteriorated import deteriorated_in
-from latentmap.diagnostics.staircase import Staircase, staircase_of
+from latentmap.diagnostics.staircase import Staircase, staircase_in
 from latentmap.diagnostics.trace_figures import Motion
 from latentmap.diagnostics.traces import Trace
 from latentmap.report import Section, section_id
@@ -16,7 +16,7 @@ from latentmap.report.parts import Block, Film, Lines
 def trace_section(trace: Trace, motion: Motion | None, *, name: str) -> Section:
     """The course of a training: variances and gains of the variables, and the codes in motion."""
     record = {**trace.record, "trace": name}
-    found = deteriorated_in(trace)
+    found, gates = deteriorated_in(trace), staircase_in(trace)
     blocks: list[Block] = [
         *trace.tables(),
         _lines(trace, "Variance of the means", trace.steps.number, trace.steps.mean_variance),
@@ -28,8 +28,8 @@ def trace_section(trace: Trace, motion: Motion | None, *, name: str) -> Section:
     ]
     if found is not None:
         blocks = [found.table(), *found.lines(), *blocks]
-    if trace.steps.gates is not None:
-        blocks += _staircase(trace, staircase_of(trace, name=name))
+    if gates is not None:
+        blocks += _staircase(trace, gates)
     if motion is not None:
         blocks.append(_film(motion))
     text = (

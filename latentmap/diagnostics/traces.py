@@ -6,6 +6,7 @@ variables are those of the network as it was trained, before its codes were norm
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -26,6 +27,9 @@ _FILE = TensorFile(
     sealed=True,
     advice="give a file of `latentmap train vae --trace FILE`",
 )
+
+
+_MOST_PIXELS = 2**40  # Of an image: what a record may say.
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +129,27 @@ class Trace(Shown):
         if type(variable) is not int or not 0 <= variable < self.latent_dim:
             raise ValueError("it does not say which variable was deteriorated")
         return variable
+
+    @property
+    def held(self) -> tuple[float, int] | None:
+        """At what tau the gates of the training held the error of an image, and over how many
+        pixels (times channels) it is summed; None where there were no gates.
+
+        Raises:
+            ValueError: the record does not say it.
+        """
+        if self.steps.gates is None:
+            return None
+        try:
+            settings = self.record["settings"]
+            pixels = math.prod(map(int, settings["config"]["image_shape"]))
+            tau = settings["tau"]
+            tau = float(settings["tau_mse"]) * pixels if tau is None else float(tau)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            tau, pixels = math.nan, 0
+        if not 0 < tau < math.inf or not 0 < pixels < _MOST_PIXELS:
+            raise ValueError("it does not say at what error its gates were held")
+        return tau, pixels
 
     @property
     def leading(self) -> np.ndarray:
@@ -239,6 +264,8 @@ def _check(trace: Trace) -> None:
         raise ValueError("a variance is negative")
     if not (k and e and p and d):
         raise ValueError("nothing was recorded")
+    if trace.held is not None and trace.steps.multiplier is None:
+        raise ValueError("it has gates, but what weighed the error is missing")
     epochs = trace.epochs
     if trace.deteriorated is not None and (epochs.gain_nats is None or epochs.cost_nats is None):
         raise ValueError("noise was added to a variable, but its gain and cost are missing")

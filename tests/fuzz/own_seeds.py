@@ -131,7 +131,8 @@ def traces(folder: Path) -> list[Case]:
     steps = Steps(np.arange(1, k + 1), some(k), some(k), some(k), *(some(k, d) for _ in range(3)))
     epochs = Epochs(np.arange(e), *(some(e, d) for _ in range(4)))
     paths = Paths(np.arange(p), some(p, m, d), some(p, m, d))
-    record = {"model": "vae.safetensors", "settings": {"variable": 1}, "every": 1}
+    settings = {"variable": 1, "tau": None, "tau_mse": 0.5, "config": {"image_shape": [1, 4, 4]}}
+    record = {"model": "vae.safetensors", "settings": settings, "every": 1}
     plain = Trace(steps, epochs, paths, ("0", "7"), ("five", "six"), record)
     gates = replace(plain, steps=replace(steps, gates=some(k, d), multiplier=some(k)), labels=None)
     added = np.array([0, 1, 0], np.float32)

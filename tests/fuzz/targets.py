@@ -15,6 +15,7 @@ from latentmap.cache.manifest import _sealed
 from latentmap.cache.upkeep import Entries
 from latentmap.codes.reading import read_codes
 from latentmap.diagnostics.deteriorated import deteriorated_in
+from latentmap.diagnostics.staircase import staircase_in
 from latentmap.diagnostics.trace_figures import motion_of
 from latentmap.diagnostics.trace_section import trace_section
 from latentmap.diagnostics.traces import Trace
@@ -101,9 +102,9 @@ def _show_trace(folder: Path) -> None:
     json.dumps(trace.to_json(), allow_nan=False)
     motion = motion_of(trace) if trace.latent_dim > 1 and trace.ids else None
     render(Report("report", [trace_section(trace, motion, name="vae")]))
-    noisy = deteriorated_in(trace)
-    if noisy is not None:
-        as_text([noisy.table()])
+    for found in (deteriorated_in(trace), staircase_in(trace)):
+        if found is not None:
+            as_text([found.table()])
 
 
 def _codes(folder: Path) -> None:
