@@ -74,8 +74,16 @@ def examples_of(
 
 
 def examples_grid(examples: Sequence[Examples]) -> Image.Image:
-    """The three rows of each model, below each other."""
-    return image_grid([row for one in examples for row in one.rows()])
+    """The rows of each model, below each other: the images once for models that see them alike, and
+    again where one sees them otherwise than the model above it.
+    """
+    rows: list[tuple[str, Tensor]] = []
+    above: Tensor | None = None
+    for one in examples:
+        alike = above is not None and torch.equal(one.originals, above)
+        rows += one.rows()[1 if alike else 0 :]
+        above = one.originals
+    return image_grid(rows)
 
 
 def save_scatter(found: Diagnoses, path: str | Path) -> None:

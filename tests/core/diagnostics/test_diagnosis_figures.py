@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from latentmap.diagnostics import diagnose
+from latentmap.diagnostics import diagnose, diagnosis_figures
 from latentmap.diagnostics.diagnosis_figures import (
     examples_grid,
     examples_of,
@@ -66,6 +68,22 @@ def test_examples_are_without_the_inactive_variables(images, models, found):
     assert [label for label, _ in full.rows()] == ["images", "by full"]
     assert full.originals.shape == (5, 1, 6, 6)
     assert examples_grid([half, full]).height > 2 * examples_grid([full]).height
+
+
+def test_images_are_shown_once_for_models_that_see_them_alike(images, models, found, monkeypatch):
+    shown = []
+    monkeypatch.setattr(diagnosis_figures, "image_grid", shown.append)
+    half, full = (
+        examples_of(model, images, one, n=5)
+        for model, one in zip(models, found.results, strict=True)
+    )
+    examples_grid([half, replace(half, name="other"), full, half])
+    assert [label for label, _ in shown[0]] == [
+        *("images", "by half", "without 2 inactive variables"),
+        *("by other", "without 2 inactive variables"),
+        *("images", "by full"),
+        *("images", "by half", "without 2 inactive variables"),
+    ]
 
 
 def test_one_seed_draws_the_same_examples(images, models, found):
