@@ -95,29 +95,17 @@ def diagnose(
     if unseen:
         images = unseen_images(images, models)
     wanted = plane.prepare(models, images, force=outputs.force, device=device)
+    reading: dict[str, Any] = {
+        "precision": precision,
+        "batch_size": batch_size,
+        "on_error": data.on_error,
+        "seed": seed,
+    }
     results = [
-        measure(
-            model,
-            images,
-            gain_images=gain_images,
-            precision=precision,
-            batch_size=batch_size,
-            on_error=data.on_error,
-            seed=seed,
-            stage=progress_bar,
-        )
+        measure(model, images, gain_images=gain_images, stage=progress_bar, **reading)
         for model in models
     ]
-    drawn = None
-    if wanted is not None:
-        drawn = wanted.draw(
-            models[0],
-            images,
-            seed=seed,
-            precision=precision,
-            batch_size=batch_size,
-            on_error=data.on_error,
-        )
+    drawn = None if wanted is None else wanted.draw(models[0], images, **reading)
     found = Diagnoses(results, [architecture_of(model) for model in models])
     warn_skipped(results[0].skipped)
     n_seen = count_seen(models, images.digests, images.groups)
@@ -127,12 +115,22 @@ def diagnose(
     _write(found, models, images, record=record, scatter=scatter, outputs=outputs)
     if drawn is not None:
         _report_plane(drawn, record, outputs)
-    if not outputs.as_json:
-        show_result(results[0] if len(results) == 1 else found)
-        if drawn is not None:
-            say("")
-            show_result(drawn)
+    if outputs.as_json:
+        _print_json(references, found, drawn, made)
         return
+    show_result(results[0] if len(results) == 1 else found)
+    if drawn is not None:
+        say("")
+        show_result(drawn)
+
+
+def _print_json(
+    references: Sequence[str],
+    found: Diagnoses,
+    drawn: LatentPlane | None,
+    made: Mapping[str, Any],
+) -> None:
+    """The figures of one model beside what they were ``made`` of, of several as a list there."""
     pairs = zip(references, found.to_json(), strict=True)
     told = [{"model": reference, **one} for reference, one in pairs]
     if drawn is not None:

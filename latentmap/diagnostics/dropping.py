@@ -24,8 +24,7 @@ from latentmap.images import ImageSource, OnError, load_all
 from latentmap.intervals import Estimate, mean_estimate
 from latentmap.model import Model
 from latentmap.progress import Progress, Stage, silent
-from latentmap.report import Column, Measure, Row, Shown, Table
-from latentmap.report.words import images_in_words, intervals_in_words
+from latentmap.report import Shown, Table
 
 _BATCH = 128
 _SHOWN = 10
@@ -87,59 +86,9 @@ class Dropping(Shown):
         return f"<Dropping: {self.kept.sum()} of {len(self.kept)} variables are kept>"
 
     def tables(self) -> list[Table]:
-        """The variables by their gain, and the errors before and after."""
-        columns = [
-            Column("variable"),
-            Column("gain", "what an image loses without it, in mse", decimals=6),
-            Column("Var mean", "variance of the posterior means", decimals=4),
-            Column("", "whether the model keeps it"),
-        ]
-        order = np.argsort([-gain.value for gain in self.gains], kind="stable")
-        rows = [
-            Row(
-                [
-                    int(i),
-                    Measure.of(self.gains[i]),
-                    float(self.variance[i]),
-                    "kept" if self.kept[i] else "dropped",
-                ]
-            )
-            for i in order
-        ]
-        errors = [
-            Row([words, Measure.of(mse), Measure.of(Estimate(*(self.pixels * x for x in mse)))])
-            for words, mse in (
-                ("before", self.before),
-                ("after", self.after),
-                ("after - before", self.rise),
-            )
-        ]
-        of = images_in_words(self.n, self.n_units)
-        intervals = intervals_in_words(min(self.n_units, self.gain_images))
-        limit = (
-            ""
-            if self.limit is None
-            else f"; the limit was {self.limit:.6g}, {self.limit * self.pixels:.4g} an image"
-        )
-        return [
-            Table(
-                f"{self.kept.sum()} of {len(self.kept)} variables are kept",
-                columns,
-                rows,
-                f"Gains of {self.gain_images:,} images, {intervals}.",
-            ),
-            Table(
-                "Reconstructions",
-                [
-                    Column(""),
-                    Column("mse", "mean squared error per pixel", decimals=6),
-                    Column("error", "squared errors summed over an image", decimals=3),
-                ],
-                errors,
-                f"Of {of}; mse per pixel, error summed over the {self.pixels:,} values of an "
-                f"image{limit}.",
-            ),
-        ]
+        from latentmap.diagnostics.dropping_tables import dropping_tables
+
+        return dropping_tables(self)
 
     def to_json(self) -> dict[str, Any]:
         """All figures, ready for ``json.dumps``; those named ``mse`` are per pixel."""

@@ -205,14 +205,7 @@ def diagnose(
             on_error=on_error,
             progress=progress,
         )
-    readable = np.setdiff1d(np.arange(len(images)), sums.skipped)
-    skipped = tuple(map(str, images.ids[sums.skipped]))
-    if not len(readable):
-        raise ImageError(
-            f"none of the {len(images)} images of {images.path} can be read ({skipped[0]} is the "
-            "first): repair them, or give others"
-        )
-    _require_two(len(readable))
+    readable = _readable(images, sums.skipped)
     weighted = Blocks(sums.sizes, seed=seed)
     center = sums.shift + weighted.means(sums.powers[0])[0]
     variance = _variances(weighted, sums)
@@ -235,9 +228,21 @@ def diagnose(
         variables=_variables(weighted, sums, variance, center, worth),
         kl=weighted.estimate(weighted.means(sums.kl).sum(1)),
         worth=worth,
-        skipped=skipped,
+        skipped=tuple(map(str, images.ids[sums.skipped])),
         **_losses(weighted, sums),
     )
+
+
+def _readable(images: ImageSource, skipped: np.ndarray) -> np.ndarray:
+    """The positions of the images but for those ``skipped``, of which two are needed."""
+    readable = np.setdiff1d(np.arange(len(images)), skipped)
+    if not len(readable):
+        raise ImageError(
+            f"none of the {len(images)} images of {images.path} can be read ({images.ids[0]} is "
+            "the first): repair them, or give others"
+        )
+    _require_two(len(readable))
+    return readable
 
 
 def _variances(weighted: Blocks, sums: Sums) -> np.ndarray:
