@@ -86,8 +86,9 @@ def show(
             refuse_existing(other, force=outputs.force)
     if animate is not None:
         require_animation(animate)
-    if staircase is not None:
-        require_plots(staircase)
+    for plot in (paths, staircase):
+        if plot is not None:
+            require_plots(plot)
     found = Trace.load(path)
     gates, noisy = staircase_in(found), deteriorated_in(found)
     if staircase is not None and gates is None:

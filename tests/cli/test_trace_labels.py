@@ -1,5 +1,7 @@
 """The labels of a trace: found with the images, or given as a table."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -28,6 +30,11 @@ def test_ten_images_of_each_label_are_followed_where_labels_are_known(train):
     shown = CliRunner().invoke(main, ["trace", "show", "a.trace", "--paths", "paths.png"])
     assert shown.exit_code == 0, shown.output
     assert "of labels" in shown.stdout
+    words = ["trace", "show", "a.trace", "--figure", "new.png", "--paths", "paths.txt"]
+    refused = CliRunner().invoke(main, words)
+    assert refused.exit_code == 1
+    assert "paths.txt must end as a picture does" in refused.stderr
+    assert not Path("new.png").exists()  # It is told before anything is drawn.
 
 
 def test_a_table_names_the_labels_of_a_split(train, tmp_path):
