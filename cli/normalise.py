@@ -57,8 +57,8 @@ def normalise(
             f"these {len(images)} images are not exactly those that {model} was trained on (by its "
             "record): over those, the law holds as far as they are alike"
         )
-    if made.dropped is not None:
-        warn(prior_left_out(out, model, made.dropped))
+    if made.dropped_prior is not None:
+        warn(prior_left_out(out, model, made.dropped_prior))
     if as_json:
         print_json({"model": str(out), **made.to_json()})
         return

@@ -88,8 +88,8 @@ def prune(
     )
     dropping = made.dropping
     warn_skipped(dropping.skipped)
-    if made.prior is not None:
-        warn(prior_left_out(outputs.out, model, made.prior))
+    if made.dropped_prior is not None:
+        warn(prior_left_out(outputs.out, model, made.dropped_prior))
     if outputs.figure is not None:
         save_figure(dropping_figure(dropping, made.whole, made.model), outputs.figure)
     record = {"command": command_line(), "data": images.fingerprint, "seed": seed}

@@ -22,11 +22,10 @@ from latentmap.encoders.two_stage import Renormalisation
 from latentmap.encoders.vae import GaussianVAE
 from latentmap.errors import ModelError
 from latentmap.files import refuse_existing
-from latentmap.images import ImageSource, OnError
+from latentmap.images import ImageSource, OnError, floats_of
 from latentmap.model import Mixture, Model, Posterior, Prior, fit_mixture
 from latentmap.progress import Progress, Stage, silent
 
-_BATCH = 256
 # Codes that a mixture is fitted to.
 _CODES = 50_000
 
@@ -147,15 +146,11 @@ def _posteriors(
     """The moments of the codes of all images, on the CPU, and the images that were skipped."""
     means: list[Tensor] = []
     variances: list[Tensor] = []
-    skipped: list[str] = []
-    for batch in images.batches([model.view], batch_size=_BATCH, on_error=on_error):
-        skipped += [str(images.ids[position]) for position, _ in batch.failed]
-        if progress is not None:
-            progress(batch.stop, len(images))
-        if len(batch.positions):
-            posterior = model.posterior(batch.floats(0))
-            means.append(posterior.mean.cpu())
-            variances.append(posterior.variance.cpu())
+    skipped: dict[str, None] = {}
+    for seen in floats_of(images, model.view, skipped, on_error=on_error, progress=progress):
+        posterior = model.posterior(seen)
+        means.append(posterior.mean.cpu())
+        variances.append(posterior.variance.cpu())
     if not means:
         raise ModelError("a prior is fitted to the codes of images, but none can be read")
     return Posterior(torch.cat(means), torch.cat(variances)), tuple(skipped)

@@ -10,7 +10,6 @@ Shapes: ``d`` latent variables.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,8 @@ from latentmap.encoders.native import is_half, read_header, save_model
 from latentmap.encoders.normalising import AGGREGATE, BEFORE, reader_name, rebuilt, require_vae
 from latentmap.encoders.vae import GaussianVAE
 from latentmap.files import refuse_existing
-from latentmap.images import ImageSource, OnError
-from latentmap.progress import Progress, Stage, silent
+from latentmap.images import ImageSource, OnError, floats_of
+from latentmap.progress import Stage, silent
 
 # What a training record says that was measured on the model before.
 _OF_THE_MODEL = ("held_out", BEFORE)
@@ -36,7 +35,6 @@ _RECORDED = (
     "kept",
     *(f"mse_{name}{end}" for name in ("before", "after") for end in ("", "_low", "_high")),
 )
-_BATCH = 256
 
 
 def pruned(model: GaussianVAE, kept: Tensor, center: Tensor) -> GaussianVAE:
@@ -59,20 +57,21 @@ def pruned(model: GaussianVAE, kept: Tensor, center: Tensor) -> GaussianVAE:
 class Pruned:
     """A VAE and what is left of it without the variables that were dropped.
 
-    ``prior`` is the prior (words) of the whole one, which has more variables and is left out too.
+    ``dropped_prior`` is the prior (words) of the whole one, which has more variables and is left
+    out too.
     """
 
     whole: GaussianVAE
     model: GaussianVAE
     dropping: Dropping
-    prior: str | None
+    dropped_prior: str | None
 
     def to_json(self) -> dict[str, Any]:
         """All figures, ready for ``json.dumps``."""
         return {
             "fingerprint": self.model.fingerprint,
             "whole_fingerprint": self.whole.fingerprint,
-            "dropped_prior": self.prior,
+            "dropped_prior": self.dropped_prior,
             **self.dropping.to_json(),
         }
 
@@ -107,11 +106,14 @@ def prune_file(
     if half:
         other = require_vae(halved(other))
     other.name = out.stem
+    with stage("measuring codes") as progress:
+        batches = floats_of(images, other.view, {}, on_error=on_error, progress=progress)
+        aggregate = aggregate_posterior(other, batches)
     training = read_header(path).training
     said = dropping.to_json()
     record = {
         **{name: value for name, value in training.items() if name not in _OF_THE_MODEL},
-        AGGREGATE: _aggregate(other, images, on_error, stage),
+        AGGREGATE: aggregate.to_json(),
         "pruned": {
             "model": whole.name,
             "fingerprint": whole.fingerprint,
@@ -123,17 +125,3 @@ def prune_file(
     save_model(other, out, training=record, half=half)
     prior = None if whole.prior is None else str(whole.prior)
     return Pruned(whole, other, dropping, prior)
-
-
-def _aggregate(
-    model: GaussianVAE, images: ImageSource, on_error: OnError, stage: Stage
-) -> dict[str, float | int]:
-    def batches(progress: Progress | None) -> Iterator[Tensor]:
-        for batch in images.batches([model.view], batch_size=_BATCH, on_error=on_error):
-            if progress is not None:
-                progress(batch.stop, len(images))
-            if len(batch.positions):
-                yield batch.floats(0)
-
-    with stage("measuring codes") as progress:
-        return aggregate_posterior(model, batches(progress)).to_json()

@@ -14,11 +14,10 @@ from latentmap.encoders import find, load
 from latentmap.encoders.native import is_half, read_header, save_model
 from latentmap.encoders.normalising import AGGREGATE, BEFORE, normalise, require_vae
 from latentmap.files import refuse_existing
-from latentmap.images import ImageSource, OnError
+from latentmap.images import ImageSource, OnError, floats_of
 from latentmap.model import Model
 from latentmap.progress import Progress
 
-_BATCH = 256
 # What a training record says that was measured on the model before, such as its random images.
 _OF_THE_MODEL = ("held_out",)
 
@@ -28,8 +27,8 @@ class Normalised:
     """A model that was normalised, the figures of its aggregate posterior ``before`` and ``after``,
     and the largest difference of a pixel between the reconstructions of some images by the two.
 
-    ``dropped`` is the prior (words) that the model had, which does not fit its codes any more;
-    ``own_images`` is whether it was done over all images that the model was trained on and no
+    ``dropped_prior`` is the prior (words) that the model had, which does not fit its codes any
+    more; ``own_images`` is whether it was done over all images that the model was trained on and no
     others, None where its file does not say.
     """
 
@@ -40,7 +39,7 @@ class Normalised:
     own_images: bool | None
     half: bool
     skipped: tuple[str, ...]
-    dropped: str | None
+    dropped_prior: str | None
 
     def to_json(self) -> dict[str, Any]:
         """All figures, ready for ``json.dumps``."""
@@ -51,7 +50,7 @@ class Normalised:
             "largest_difference": self.largest_difference,
             "own_images": self.own_images,
             "skipped": list(self.skipped),
-            "dropped_prior": self.dropped,
+            "dropped_prior": self.dropped_prior,
         }
 
 
@@ -80,12 +79,7 @@ def normalise_file(
     skipped: dict[str, None] = {}  # Of both passes, each once.
 
     def batches() -> Iterator[Tensor]:
-        for batch in images.batches([model.view], batch_size=_BATCH, on_error=on_error):
-            skipped.update({str(images.ids[position]): None for position, _ in batch.failed})
-            if progress is not None:
-                progress(batch.stop, len(images))
-            if len(batch.positions):
-                yield batch.floats(0)
+        return floats_of(images, model.view, skipped, on_error=on_error, progress=progress)
 
     half = is_half(path)
     other, figures = normalise(model, batches, half=half)

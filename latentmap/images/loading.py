@@ -1,8 +1,9 @@
-"""All pixels of some images at once, for training."""
+"""All pixels of some images: at once, for training, or some at a time, to look at each once."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,29 @@ def load_all(
         np.concatenate(positions),
         tuple(failed),
     )
+
+
+def floats_of(
+    images: ImageSource,
+    view: View,
+    skipped: dict[str, None],
+    *,
+    on_error: OnError = "stop",
+    progress: Progress | None = None,
+) -> Iterator[torch.Tensor]:
+    """All of some images, float32 ``(k, c, h, w)`` in [0, 1], some at a time. The ids of those that
+    cannot be read are added to ``skipped``, in which each is once, however often they are gone
+    through.
+
+    Raises:
+        ImageError: an image cannot be read, and ``on_error`` is ``stop``.
+    """
+    for batch in images.batches([view], batch_size=_BLOCK, on_error=on_error):
+        skipped.update({str(images.ids[position]): None for position, _ in batch.failed})
+        if progress is not None:
+            progress(batch.stop, len(images))
+        if len(batch.positions):
+            yield batch.floats(0)
 
 
 def available_memory() -> int:

@@ -191,10 +191,10 @@ def test_what_is_made_of_a_model_keeps_its_prior_or_says_that_it_does_not(tmp_pa
     assert torch.equal(pair.sample(4, truncation=0.5), with_prior.sample(4, truncation=0.5))
     save_model(with_prior, path, training={})
     made = normalise_file(path, images, tmp_path / "normalised.safetensors")
-    assert made.dropped == str(two_stage)
+    assert made.dropped_prior == str(two_stage)
     assert load(tmp_path / "normalised.safetensors").prior is None
     small = prune_file(path, images, tmp_path / "small.safetensors", DropOptions(until_mse=1))
-    assert small.prior == small.to_json()["dropped_prior"] == str(two_stage)
+    assert small.dropped_prior == small.to_json()["dropped_prior"] == str(two_stage)
     assert small.model.latent_dim < 3
     assert load(tmp_path / "small.safetensors").prior is None
 
