@@ -155,12 +155,7 @@ def deteriorate(
     found = _look(model, pixels)
     _require_own(model.name, found, trained["gamma"])
     variable = _choose(model.name, found, asked.variable)
-    gain = float(found.gain[variable]) * math.prod(model.image_shape) / (2 * trained["gamma"] ** 2)
-    notify(
-        f"variable {variable} of {model.name}: {gain:.1f} nats of gain, "
-        f"{trained['beta'] * float(found.kl[variable]):.1f} of KL; "
-        f"{int(found.active.sum())} of {model.latent_dim} variables are active"
-    )
+    notify(_in_words(model, found, variable, trained))
     if [*count_seen([model], sample.digests, sample.groups).values()] == [0]:
         notify(f"{model.name} knows none of these images: they are not those of its training")
     if model.prior is not None:
@@ -250,6 +245,19 @@ def _look(model: GaussianVAE, pixels: Tensor) -> _Variables:
         mean_gains(network, batches[:few], mean.mean(0)).cpu().numpy(),
         kl_divergence(mean, log_variance.exp(), log_variance).mean(0).cpu().numpy(),
         squared / (len(pixels) * wide),
+    )
+
+
+def _in_words(
+    model: GaussianVAE, found: _Variables, variable: int, trained: Mapping[str, Any]
+) -> str:
+    """The variable that was chosen, with its gain and cost in the objective of the training."""
+    wide = math.prod(model.image_shape)
+    gain = float(found.gain[variable]) * wide / (2 * trained["gamma"] ** 2)
+    return (
+        f"variable {variable} of {model.name}: {gain:.1f} nats of gain, "
+        f"{trained['beta'] * float(found.kl[variable]):.1f} of KL; "
+        f"{int(found.active.sum())} of {model.latent_dim} variables are active"
     )
 
 
