@@ -105,7 +105,9 @@ def diagnose(
         measure(model, images, gain_images=gain_images, stage=progress_bar, **reading)
         for model in models
     ]
-    drawn = None if wanted is None else wanted.draw(models[0], images, **reading)
+    drawn = None
+    if wanted is not None:
+        drawn = wanted.draw(models[0], images, gains=results[0].values("gain"), **reading)
     found = Diagnoses(results, [architecture_of(model) for model in models])
     warn_skipped(results[0].skipped)
     n_seen = count_seen(models, images.digests, images.groups)

@@ -52,7 +52,10 @@ class Deteriorated:
     def in_words(self) -> str:
         """A sentence on what happened."""
         crossing = self.crossing
-        fell = f"its gain never fell below its KL in {self.noise.argmax()} epochs of noise"
+        noisy = int(self.noise.argmax())
+        fell = (
+            f"its gain never fell below its KL in {noisy} epoch{'s' if noisy != 1 else ''} of noise"
+        )
         if crossing is not None:
             fell = (
                 f"its gain fell below its KL after epoch {crossing}, at a noise of "

@@ -134,6 +134,7 @@ def look_at_plane(
     *,
     labels: Sequence[str] | np.ndarray | None = None,
     encoder: Model | None = None,
+    gains: np.ndarray | None = None,
     seed: int = 0,
     precision: Precision = "float32",
     batch_size: int | None = None,
@@ -143,7 +144,9 @@ def look_at_plane(
     """The plane of a VAE on some images, of more than 2,000 (fewer where they are large) on as
     many, which ``seed`` draws; ``labels`` ``(n,)`` are those of all of them.
 
-    Images are compared in the codes of ``encoder``, else by their pixels.
+    Images are compared in the codes of ``encoder``, else by their pixels. ``gains`` ``(d,)`` are
+    the information gains of the variables, as ``diagnose`` gives them; without, they are measured
+    where they are needed.
 
     Raises:
         ModelError: as ``require_plane``, or the model has no posterior.
@@ -159,11 +162,14 @@ def look_at_plane(
     # Not what the seed draws from the prior, from which they are to be independent.
     noise = np.random.default_rng((seed, 1)).standard_normal(tuple(mean.shape), np.float32)
     codes = mean + variance.sqrt() * torch.from_numpy(noise)
-    if model.latent_dim <= 3:
-        variables, gains = tuple(range(model.latent_dim)), None
-    else:
-        with stage("choosing variables") as progress:
-            variables, gains = _leading(model, mean, seen.some, progress)
+    variables: tuple[int, ...] = tuple(range(model.latent_dim))
+    of_these: tuple[float, float] | None = None
+    if model.latent_dim > 3:
+        if gains is None:
+            with stage("choosing variables") as progress:
+                gains = _gains(model, mean, seen.some, progress)
+        variables = tuple(np.argsort(-gains, kind="stable")[:2].tolist())
+        of_these = (float(gains[variables[0]]), float(gains[variables[1]]))
     known = np.full(len(images), "") if labels is None else np.asarray(labels)
     names, groups = group_by_label(known[chosen[seen.positions]])
     return LatentPlane(
@@ -171,7 +177,7 @@ def look_at_plane(
         model.fingerprint,
         model.latent_dim,
         variables,
-        gains,
+        of_these,
         mean[:, variables].numpy(),
         variance[:, variables].numpy(),
         groups,
@@ -237,11 +243,9 @@ def _read(
     )
 
 
-def _leading(
-    model: Model, mean: Tensor, images: Tensor, progress: Progress | None
-) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """The two variables of most information gain, and these gains in the mean over some images.
-    Inactive variables have none.
+def _gains(model: Model, mean: Tensor, images: Tensor, progress: Progress | None) -> np.ndarray:
+    """The information gains of the variables ``(d,)`` in the mean over some images. Those of
+    inactive ones are not measured, and below all others.
     """
     variance = mean.var(0, correction=0)
     tried = np.flatnonzero(are_active(variance.numpy())).tolist()
@@ -258,6 +262,6 @@ def _leading(
         sums += found.sum(0).cpu()
         if progress is not None:
             progress(part.stop, n)
-    gains = dict(zip(tried, (sums / n).tolist(), strict=True))
-    first, second = sorted(tried, key=lambda one: -gains[one])[:2]
-    return (first, second), (gains[first], gains[second])
+    gains = np.full(model.latent_dim, -np.inf)
+    gains[tried] = (sums / n).numpy()
+    return gains

@@ -115,6 +115,8 @@ def test_of_more_variables_those_of_most_gain_are_drawn(images):
     first, second = np.argsort(gains)[::-1][:2]
     assert plane.variables == (first, second)
     assert plane.gains == pytest.approx((gains[first], gains[second]), rel=1e-3)
+    told = look_at_plane(model, images, gains=np.array([0.1, 0.3, 0.0, 0.2, 0.0, 0.0]))
+    assert (told.variables, told.gains) == ((1, 3), (0.3, 0.2))
     np.testing.assert_allclose(plane.mean, codes[:, [first, second]].numpy(), atol=1e-6)
     assert f"{first}, {second} of 6" in str(plane)
     assert plane.names == ("",)
