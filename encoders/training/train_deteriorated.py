@@ -32,7 +32,7 @@ _SAMPLE = 512  # Images on which variables are told apart.
 _DECODED = 8192  # Images that are decoded, at most, to tell gains: one a variable and image.
 _STREAM = 5  # Of random numbers, beside those of the training.
 _BATCH = 128
-# The error of other images than a VAE was trained on is more than so many times its gamma^2.
+# The error of other images than a VAE was trained on is more than so many times that of its own.
 _ALIKE = 4.0
 
 
@@ -147,13 +147,14 @@ def deteriorate(
         ImageError: an image cannot be read.
     """
     model = require_vae(load(reference, device=device), "variables that can be deteriorated")
-    trained = _trained(model.name, read_header(find(reference)).training, asked)
+    record = read_header(find(reference)).training
+    trained = _trained(model.name, record, asked)
     drawn = seeded(asked.seed, _STREAM, 0).permutation(len(images))[:_SAMPLE]
     sample = images.subset(np.sort(drawn))
     with run.stage("measuring") as progress:
         pixels, _, _ = load_all(sample, model.view, on_error=run.on_error, progress=progress)
     found = _look(model, pixels)
-    _require_own(model.name, found, trained["gamma"])
+    _require_own(model.name, found, record, trained["gamma"])
     variable = _choose(model.name, found, asked.variable)
     notify(_in_words(model, found, variable, trained))
     if [*count_seen([model], sample.digests, sample.groups).values()] == [0]:
@@ -189,7 +190,7 @@ def _trained(name: str, record: Mapping[str, Any], asked: Deterioration) -> dict
     if record.get("penalty", "full") != "full":
         raise ModelError(
             f"{name} was trained with another penalty than the KL divergence, so no variable of it "
-            "can fall below that: take one that was trained without --kl"
+            "can fall below that: take one that was trained without --kl and --no-sampling"
         )
     figures = record.get("figures")
     known = {
@@ -261,12 +262,17 @@ def _in_words(
     )
 
 
-def _require_own(name: str, found: _Variables, gamma: float) -> None:
-    """Refuses images on which the balance of error and divergence would be another."""
-    if found.mse > _ALIKE * gamma**2:
+def _require_own(name: str, found: _Variables, record: Mapping[str, Any], gamma: float) -> None:
+    """Refuses images on which the balance of error and divergence would be another: by gamma^2,
+    and by the mse of the ``record``, which is larger where gamma was fixed.
+    """
+    figures = record.get("figures")
+    known = figures.get("mse") if isinstance(figures, Mapping) else None
+    mse = max(gamma**2, known) if isinstance(known, int | float) else gamma**2
+    if found.mse > _ALIKE * mse:
         raise ModelError(
             f"{name} rebuilds these images with a mse of {found.mse:.4g}, but had one of about "
-            f"{gamma**2:.4g} when it was trained: give the images that it was trained on"
+            f"{mse:.4g} when it was trained: give the images that it was trained on"
         )
 
 

@@ -300,3 +300,13 @@ def test_models_that_tell_too_little_or_are_of_others_are_refused(folder, tmp_pa
     noise = open_images(tmp_path / "noise.npy")
     refused(vae, record, "give the images that it was trained on", noise)
     refused(build("vae", CONFIG), record, "no variable of other is active", gamma=1.0)
+
+
+def test_images_are_known_by_the_error_of_the_training_where_gamma_was_fixed(folder, tmp_path):
+    record = read_header(folder / "vae.safetensors").training
+    fixed = {**record, "figures": {**record["figures"], "gamma": record["figures"]["gamma"] / 3}}
+    save_model(load(folder / "vae.safetensors"), tmp_path / "fixed.safetensors", training=fixed)
+    short = Deterioration(growing=1, after=0, recovery=0)
+    goal, trace = Run(tmp_path / "b.safetensors"), tmp_path / "b.trace"
+    deteriorate(tmp_path / "fixed.safetensors", source(folder), short, goal, trace=trace)
+    assert trace.exists()
