@@ -123,7 +123,8 @@ class GatedRecipe(VAERecipe):
             "gates": torch.optim.Adam([network.gates], lr=_RATE),
         }
         self.tau = tau
-        self.state["multiplier"] = torch.full((), _WEIGHT / tau, device=self.device)
+        weight = min(_WEIGHT / tau, _MOST)
+        self.state["multiplier"] = torch.full((), weight, device=self.device)
         self.state["excess"] = torch.full((), _EXCESS, device=self.device)
         self.state["closing"] = torch.zeros((), dtype=torch.bool, device=self.device)
 

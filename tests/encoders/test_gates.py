@@ -153,6 +153,10 @@ def test_gates_stay_open_until_the_error_falls_below_tau():
     assert recipe.figures()["open_gates"] == 1  # The last is never closed.
 
 
+def test_any_tau_above_zero_is_one():
+    assert GatedRecipe(gated(), tau=1e-300).state["multiplier"] == pytest.approx(1e6)
+
+
 def test_open_are_the_gates_that_are_more_likely_so():
     assert gated((0.1, -0.1, 5.0, 0.0)).open.tolist() == [True, False, True, True]
     assert gated((-3.0, -1.0, -1.0, -9.0)).open.tolist() == [False, True, False, False]
