@@ -120,8 +120,16 @@ def fit_prior(
     Raises:
         ModelError: there are too few images.
     """
+    n = len(posterior.mean)
+    if n < 2:
+        raise ModelError(f"a prior is fitted to the codes of at least 2 images, not {n}")
     if settings.kind == "two-stage":
         second = SecondStage(seed=settings.seed)
+        if n < second.batch_size:
+            raise ModelError(
+                f"a second VAE is trained on the codes of at least {second.batch_size} images, not "
+                f"{n}: give more images, or fit another prior"
+            )
         return train_second_stage(
             posterior, second, renormalise=settings.renormalise, progress=progress
         )
@@ -130,10 +138,10 @@ def fit_prior(
         covariance = mean.T.cov(correction=0).reshape(2 * [mean.shape[1]])
         covariance = covariance + posterior.variance.double().mean(0).diag()
         return Mixture.normal(mean.mean(0), covariance)
-    if settings.components > len(posterior.mean) // 2:
+    if settings.components > n // 2:
         raise ModelError(
             f"a mixture of {settings.components} takes at least 2 images a component, not "
-            f"{len(posterior.mean)}: take fewer components, or more images"
+            f"{n}: take fewer components, or more images"
         )
     generator = torch.Generator().manual_seed(settings.seed)
     codes = draw_from(posterior, _CODES, generator)

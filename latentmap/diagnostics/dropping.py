@@ -261,6 +261,8 @@ def _below(
             f"above the limit of {told(limit)}: give a larger limit"
         )
     kept = np.ones(len(gains), dtype=bool)
+    if len(kept) == 1:
+        raise ModelError(f"nothing to drop: {model.name} has one variable, and one has to stay")
     for variable in np.argsort(gains, kind="stable")[:-1]:
         fewer = kept.copy()
         fewer[variable] = False

@@ -129,10 +129,12 @@ def test_an_unknown_renormalisation_is_refused(two_stage):
 
 
 def test_a_second_stage_takes_a_batch_of_images():
-    with pytest.raises(ModelError, match="at least one batch of 128 images, not 100"):
+    with pytest.raises(ModelError, match="on the codes of at least 128 images, not 100"):
         fit_prior(posterior(100), PriorSettings("two-stage"))
     with pytest.raises(ModelError, match="a mixture of 60 takes at least 2 images a component"):
         fit_prior(posterior(100), PriorSettings("mixture", 60))
+    with pytest.raises(ModelError, match="the codes of at least 2 images, not 1"):
+        fit_prior(posterior(1), PriorSettings("normal"))
 
 
 def model(prior=None):

@@ -194,6 +194,12 @@ def test_nothing_to_drop_or_to_keep_is_said(images, variance, message):
         choose_dropped(varying(DENSE, images, [variance] * 3), images)
 
 
+def test_the_only_variable_stays(images):
+    model = build("vae", {**DENSE, "latent_dim": 1}, name="one")
+    with pytest.raises(ModelError, match="nothing to drop: one has one variable"):
+        choose_dropped(model, images, DropOptions(until_mse=9))
+
+
 def test_two_limits_are_refused():
     with pytest.raises(ModelError, match="or an error per image, not both"):
         DropOptions(until_mse=0.1, until_error=1)
