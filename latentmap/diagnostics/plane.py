@@ -16,8 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentmap.diagnostics.activity import are_active
-from latentmap.diagnostics.gain import information_gains
 from latentmap.diagnostics.label_colours import group_by_label
 from latentmap.diagnostics.prior_distances import (
     PriorDistances,
@@ -25,6 +23,7 @@ from latentmap.diagnostics.prior_distances import (
     rows_of,
 )
 from latentmap.diagnostics.prior_grid import PriorGrid, prior_grid
+from latentmap.diagnostics.worth import measure_worth
 from latentmap.errors import ImageError, ModelError
 from latentmap.images import ImageSource, OnError
 from latentmap.model import Model, Precision
@@ -36,9 +35,6 @@ _NUMBERS = 2**25  # Of their pixels: larger images are fewer, but
 _LEAST = 100  # so many.
 _FEWEST = 10  # Two halves of five.
 _BATCH = 256
-_DECODES = 8192  # For the information gains, about, but of
-_GAIN_IMAGES = (8, 256)  # no fewer and no more images,
-_GAIN_BATCH = 64  # so many at a time.
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +163,18 @@ def look_at_plane(
     if model.latent_dim > 3:
         if gains is None:
             with stage("choosing variables") as progress:
-                gains = _gains(model, mean, seen.some, progress)
+                worth = measure_worth(
+                    model,
+                    part.subset(seen.positions),
+                    np.arange(len(mean)),
+                    center=mean.mean(0).double().numpy(),
+                    inactive=np.zeros(model.latent_dim, bool),
+                    gain_images=None,
+                    precision=precision,
+                    seed=seed,
+                    progress=progress,
+                )
+                gains = np.array([gain.value for gain in worth.gain])
         variables = tuple(np.argsort(-gains, kind="stable")[:2].tolist())
         of_these = (float(gains[variables[0]]), float(gains[variables[1]]))
     known = np.full(len(images), "") if labels is None else np.asarray(labels)
@@ -191,14 +198,13 @@ def look_at_plane(
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """What is kept of the images that could be read: their ``positions``, ``mean`` and ``variance``
-    (n, d), the ``rows`` by which they are compared, and ``some`` of them themselves.
+    (n, d), and the ``rows`` by which they are compared; ``failed`` are those of the others.
     """
 
     positions: np.ndarray
     mean: Tensor
     variance: Tensor
     rows: Tensor
-    some: Tensor
     failed: list[int]
 
 
@@ -212,9 +218,7 @@ def _read(
     progress: Progress | None,
 ) -> _Seen:
     parts: list[tuple[np.ndarray, Tensor, Tensor, Tensor]] = []
-    some: list[Tensor] = []
     failed: list[int] = []
-    kept = 0
     for batch in images.batches([model.view], batch_size=batch_size, on_error=on_error):
         failed += [position for position, _ in batch.failed]
         if progress is not None:
@@ -224,8 +228,6 @@ def _read(
         x = batch.floats(0)
         found = model.posterior(x, precision=precision)
         parts.append((batch.positions, found.mean.cpu(), found.variance.cpu(), rows_of(x, encoder)))
-        some.append(x[: _GAIN_IMAGES[1] - kept])
-        kept += len(some[-1])
     n = len(images) - len(failed)
     if n < _FEWEST:
         raise ImageError(
@@ -234,34 +236,5 @@ def _read(
         )
     positions, mean, variance, rows = zip(*parts, strict=True)
     return _Seen(
-        np.concatenate(positions),
-        torch.cat(mean),
-        torch.cat(variance),
-        torch.cat(rows),
-        torch.cat(some),
-        failed,
+        np.concatenate(positions), torch.cat(mean), torch.cat(variance), torch.cat(rows), failed
     )
-
-
-def _gains(model: Model, mean: Tensor, images: Tensor, progress: Progress | None) -> np.ndarray:
-    """The information gains of the variables ``(d,)`` in the mean over some images. Those of
-    inactive ones are not measured, and below all others.
-    """
-    variance = mean.var(0, correction=0)
-    tried = np.flatnonzero(are_active(variance.numpy())).tolist()
-    if len(tried) < 2:
-        tried = torch.argsort(variance, descending=True)[:2].tolist()
-    fewest, most = _GAIN_IMAGES
-    n = min(max(_DECODES // (len(tried) + 1), fewest), most, len(images))
-    center = mean.mean(0)
-    sums = torch.zeros(len(tried), dtype=torch.float64)
-    for start in range(0, n, _GAIN_BATCH):
-        part = slice(start, min(start + _GAIN_BATCH, n))
-        seen = images[part].to(model.device)
-        found = information_gains(model.decode, seen, mean[part], center, variables=tried)
-        sums += found.sum(0).cpu()
-        if progress is not None:
-            progress(part.stop, n)
-    gains = np.full(model.latent_dim, -np.inf)
-    gains[tried] = (sums / n).numpy()
-    return gains
