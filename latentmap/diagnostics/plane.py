@@ -45,7 +45,8 @@ class LatentPlane(Shown):
     ``mean`` and ``variance`` (n, v) are those of the posteriors; ``groups`` (n,) numbers the
     labels, whose only name is empty where they are not known. ``gains`` (2,) are the information
     gains by which two of more than three variables were chosen, else None. ``skipped`` are the ids
-    of images that could not be read.
+    of images that could not be read. ``prior`` says in words what the model samples from, where
+    that was fitted: ``distances`` are from it, the grid is over N(0, 1) all the same.
     """
 
     name: str
@@ -60,6 +61,12 @@ class LatentPlane(Shown):
     grid: PriorGrid
     distances: PriorDistances
     skipped: tuple[str, ...] = ()
+    prior: str | None = None
+
+    @property
+    def ruler(self) -> str:
+        """What the codes are seen against, and the grid goes over, in words."""
+        return "the prior" if self.prior is None else "N(0, 1)"
 
     def __repr__(self) -> str:
         drawn = ", ".join(map(str, self.variables))
@@ -85,6 +92,7 @@ class LatentPlane(Shown):
             "images drawn": len(self.mean),
             "skipped": len(self.skipped) or None,
             "labels": len(self.names) if any(self.names) else None,
+            "prior": self.prior,
         }
         if self.gains is not None:
             column = Column("information gain", "of these two, in mse: no others have more")
@@ -99,6 +107,7 @@ class LatentPlane(Shown):
             "plane_images": len(self.mean),
             "plane_skipped": list(self.skipped),
             "plane_labels": list(self.names) if any(self.names) else None,
+            "plane_prior": self.prior,
             **self.distances.to_json(),
         }
 
@@ -192,6 +201,7 @@ def look_at_plane(
         prior_grid(model, (variables[0], variables[1]), mean.mean(0)),
         prior_distances(model, codes, seen.rows, encoder=encoder, seed=seed, stage=stage),
         tuple(str(part.ids[position]) for position in seen.failed),
+        None if model.prior is None else str(model.prior),
     )
 
 

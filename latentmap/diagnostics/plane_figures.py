@@ -57,7 +57,7 @@ def save_plane(plane: LatentPlane, path: str | Path) -> None:
 
 def codes_picture(plane: LatentPlane) -> Image.Image:
     """The codes in each plane of the variables, a disc each, coloured by label; a dashed line is
-    around 95 % of the prior.
+    around 95 % of N(0, 1).
     """
     from matplotlib.collections import EllipseCollection
     from matplotlib.figure import Figure
@@ -100,8 +100,8 @@ def codes_picture(plane: LatentPlane) -> Image.Image:
         axes[-1].legend(fontsize=8, loc="upper right")
     distance = with_interval(plane.distances.codes, 4)
     figure.suptitle(
-        f"{len(plane.mean):,} codes of {plane.name}; dashed: 95 % of the prior\n"
-        f"energy distance to the prior {distance}",
+        f"{len(plane.mean):,} codes of {plane.name}; dashed: 95 % of {plane.ruler}\n"
+        f"energy distance to {plane.prior or 'the prior'} {distance}",
         fontsize=10,
     )
     return plot_image(figure)
@@ -147,9 +147,10 @@ def plane_section(plane: LatentPlane, *, record: Mapping[str, Any]) -> Section:
         "a disc whose radius^2 is the geometric mean of the two posterior variances; its colour is "
         "its label, where labels are known, and colours come again after ten."
     )
+    likely = ", so that each image is as likely as every other" if plane.prior is None else ""
     over = (
-        f"Variable {first} grows to the right and variable {second} upwards, by quantiles of the "
-        "prior, so that each image is as likely as every other."
+        f"Variable {first} grows to the right and variable {second} upwards, by quantiles of "
+        f"{plane.ruler}{likely}."
     )
     return Section(
         section_id(f"plane {plane.name}", made),
@@ -160,11 +161,11 @@ def plane_section(plane: LatentPlane, *, record: Mapping[str, Any]) -> Section:
             Picture(
                 "Codes",
                 embed_figure(codes_picture(plane), f"codes of {plane.name} in a plane, by label"),
-                "dashed: 95 % of the prior",
+                f"dashed: 95 % of {plane.ruler}",
             ),
             Picture(
-                "Images over the prior",
-                embed_figure(grid_picture(grid), f"images of {plane.name} over the prior"),
+                f"Images over {plane.ruler}",
+                embed_figure(grid_picture(grid), f"images of {plane.name} over {plane.ruler}"),
                 over,
             ),
         ],

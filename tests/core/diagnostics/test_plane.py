@@ -21,7 +21,7 @@ from latentmap.diagnostics.prior_grid import prior_grid, quantiles
 from latentmap.errors import ImageError, ModelError, OutputError
 from latentmap.frames import Frame
 from latentmap.images import open_images
-from latentmap.model import Posterior
+from latentmap.model import Mixture, Posterior
 from latentmap.model.testing import LinearModel
 from latentmap.report.page import render
 from latentmap.report.parts import Report
@@ -187,6 +187,24 @@ def test_images_that_cannot_be_read_are_left_out_with_their_labels(tmp_path):
     assert [plane.names[group] for group in plane.groups] == labels[:4] + labels[5:]
     codes = model.encode(pixels_of(source.subset([5])))
     np.testing.assert_allclose(plane.mean[4], codes[0].numpy(), atol=1e-6)
+
+
+def test_a_fitted_prior_is_not_said_to_be_what_the_grid_is_over(images):
+    model = LinearModel(latent_dim=2)
+    own = look_at_plane(model, images)
+    page = render(Report("r", [plane_section(own, record={})]))
+    assert "95 % of the prior" in page
+    assert "as likely as every other" in page
+    assert own.to_json()["plane_prior"] is None
+    model.prior = Mixture.normal(torch.full((2,), 9.0), torch.eye(2))
+    plane = look_at_plane(model, images)
+    page = render(Report("r", [plane_section(plane, record={})]))
+    assert "95 % of N(0, 1)" in page
+    assert "as likely as every other" not in page
+    assert plane.to_json()["plane_prior"] == "a normal distribution"
+    assert "a normal distribution" in str(plane)
+    torch.testing.assert_close(plane.grid.images, own.grid.images)
+    assert plane.distances.codes.value > own.distances.codes.value + 1
 
 
 def test_what_has_no_plane_is_refused(images):
