@@ -68,6 +68,10 @@ def motion_of(trace: Trace, variables: Sequence[int] | None = None) -> Motion:
         ModelError: there are no such variables, or no image was followed.
     """
     d = trace.latent_dim
+    if d < 2:
+        raise ModelError(
+            "the trace is of one variable, and a plane needs two: leave out what is drawn in it"
+        )
     chosen = tuple(map(int, trace.leading[:2] if variables is None else variables))
     if len(set(chosen)) != 2 or len(chosen) != 2 or not all(0 <= one < d for one in chosen):
         raise ModelError(

@@ -53,7 +53,8 @@ class SetDistances:
         gains = {"frechet": self.frechet_gain, "kid": self.kernel_gain}
         for name, gain in gains.items():
             key = f"{name}_gain_over_first"
-            result |= {key: None} if gain is None else gain.to_json(key)
+            none = dict.fromkeys((key, f"{key}_low", f"{key}_high"))
+            result |= none if gain is None else gain.to_json(key)
         return {**result, "coverage": self.coverage.to_json()}
 
 

@@ -235,6 +235,7 @@ def test_priors_of_one_model_are_told_apart_by_their_samples(workdir):
     assert (result["encoder"], result["n_generated"]) == ("b", 80)
     first, near, far = (one["targets"][0] for one in result["generators"])
     assert first["frechet_gain_over_first"] is None and first["n_real"] == 100
+    assert first["frechet_gain_over_first_low"] is None
     assert first["kid_low"] < first["kid"] < first["kid_high"]
     for figure in ("frechet", "kid"):
         assert far[figure] > first[figure]

@@ -213,6 +213,12 @@ def test_a_trace_that_contradicts_itself_is_refused(tmp_path, images, part, name
         Trace.load(tmp_path / "b.trace")
 
 
+def test_a_trace_of_one_variable_has_no_plane(tmp_path, images):
+    _, trace = train(images, tmp_path, "a", replace(SETTINGS, config={**CONV, "latent_dim": 1}))
+    with pytest.raises(ModelError, match="of one variable, and a plane needs two"):
+        motion_of(trace)
+
+
 def test_a_run_with_another_trace_is_not_resumed(tmp_path, images):
     train(images, tmp_path, "a")
     with pytest.raises(ModelError, match="trace_images was 4, not 5"):
