@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from latentmap.encoders.nets.gaussian import GaussianNetwork
 from latentmap.encoders.training.vae import Penalty, VAERecipe
 
-# All of these are as dSprites and images like them took them best, see docs/smaller.md.
+# Chosen on sprites of 32x32 pixels and a few seeds, see docs/smaller.md.
 _OPEN = 3.0  # The logits at the start: a probability of 0.95.
 _RATE = 0.01  # Of the gates' own Adam.
 _PENALTY = 5.0  # In nats, of an open gate.
