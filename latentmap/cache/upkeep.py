@@ -236,8 +236,7 @@ class Entries:
 
     def _entry(self, name: str) -> Entry:
         try:
-            ours = look_into(self.folder(name), ENTRY_FILE).ours
-            size = sum(path.stat().st_size for path in ours)
+            size = sum(map(_size, look_into(self.folder(name), ENTRY_FILE).ours))
             return Entry(name, size, self.read(name, lambda manifest: manifest))
         except FileNotFoundError:
             # Removed by another process in this moment.
@@ -272,3 +271,13 @@ class Entries:
             "encode its images again to repair it, "
             f"or remove it with: latentmap cache rm {name} --cache {self.path}"
         )
+
+
+def _size(path: Path) -> int:
+    """The bytes of a file; 0 where a writer has just published it under its own name, or removed
+    it.
+    """
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

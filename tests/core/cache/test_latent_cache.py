@@ -14,11 +14,12 @@ import h5py
 import numpy as np
 import pytest
 
-from latentmap.cache import EntryKey, LatentCache
+from latentmap.cache import EntryKey, LatentCache, upkeep
 from latentmap.cache.entry_writer import EntryWriter
 from latentmap.cache.manifest import Manifest, _sealed
 from latentmap.codes import Codes, Space
 from latentmap.errors import CacheError, OutputError
+from latentmap.files import look_into
 from latentmap.frames import Frame
 
 DIM = 3
@@ -176,6 +177,22 @@ def test_images_that_cannot_be_read_have_no_row(tmp_path):
     (entry,) = cache.entries.all()
     assert entry.manifest is not None
     assert entry.manifest.skipped[2] == (7, "7.jpg", "broken")
+
+
+def test_an_entry_that_is_written_is_listed_though_files_go_meanwhile(tmp_path, monkeypatch):
+    images, cache = Images(20), small_shards(tmp_path)
+    with images.writer(cache) as writer:
+        images.encode(writer, stop=12)
+
+    def look(folder: Path, names: Any) -> Any:
+        found = look_into(folder, names)
+        return replace(found, ours=(*found.ours, folder / "just-published"))
+
+    (before,) = cache.entries.all()
+    monkeypatch.setattr(upkeep, "look_into", look)
+    (entry,) = cache.entries.all()
+    assert entry == before
+    assert entry.manifest is not None and entry.manifest.done == 12
 
 
 def test_positions_that_are_there_already_are_passed_over(tmp_path):
