@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     help="On how many random images information gains are measured: each takes as many decodes as "
     "there are variables.  [default: chosen]",
 )
+@click.option(
+    "--sampled",
+    is_flag=True,
+    help="mse and variance loss of codes drawn from the posteriors, as in the training, instead of "
+    "their means.",
+)
 @seed_option
 @device_option
 @precision_option
@@ -52,6 +58,7 @@ def diagnose(
     *,
     unseen: bool,
     gain_images: int | None,
+    sampled: bool,
     seed: int,
     device: str,
     precision: Any,
@@ -102,7 +109,14 @@ def diagnose(
         "seed": seed,
     }
     results = [
-        measure(model, images, gain_images=gain_images, stage=progress_bar, **reading)
+        measure(
+            model,
+            images,
+            gain_images=gain_images,
+            sampled=sampled,
+            stage=progress_bar,
+            **reading,
+        )
         for model in models
     ]
     drawn = None
@@ -113,7 +127,7 @@ def diagnose(
     n_seen = count_seen(models, images.digests, images.groups)
     tell_seen(n_seen, len(images))
     made = {"data": images.fingerprint, "n_seen": n_seen}
-    record = {**made, "precision": precision, "seed": seed}
+    record = {**made, "sampled": sampled, "precision": precision, "seed": seed}
     _write(found, models, images, record=record, scatter=scatter, outputs=outputs)
     if drawn is not None:
         _report_plane(drawn, record, outputs)

@@ -69,13 +69,14 @@ def whole_table(found: Diagnosis) -> Table:
     """The figures of the model as a whole."""
     d, deviation = len(found.variables), found.law_deviation
     excess = "2 Cov(residual, reconstruction) - squared mean residual; 0 of a conditional mean"
+    of_codes = "of codes drawn from the posteriors" if found.sampled else "of their means"
     cells: dict[str | Column, Cell] = {
         "images": found.n,
         "groups": found.n_units if found.n_units < found.n else None,
         "active variables": f"{found.active} of {d}",
         Column("|mean s2 + Var - 1|", decimals=4): float(deviation.mean()),
         Column("largest of these", decimals=4): float(deviation.max()),
-        Column("mse", decimals=5): Measure.of(found.mse),
+        Column("mse", of_codes, decimals=5): Measure.of(found.mse),
         Column("variance loss", decimals=5): Measure.of(found.variance_loss),
         Column("loss / mse", decimals=3): Measure.of(found.loss_ratio),
         Column("loss - mse", excess, decimals=5): Measure.of(found.loss_excess),

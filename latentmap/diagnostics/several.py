@@ -24,13 +24,14 @@ class Diagnoses(Shown):
 
     def tables(self) -> list[Table]:
         """One row for each model."""
+        codes = "drawn codes" if self.results[0].sampled else "the means"
         columns = [
             Column("model"),
             Column("kind", "of its networks"),
             Column("images"),
             Column("active", DEFINITIONS[0].name),
             Column("undecided", "the threshold lies in the interval of so many"),
-            Column("mse", "of the reconstruction from the means", "low", 5),
+            Column("mse", f"of the reconstruction from {codes}", "low", 5),
             Column("variance loss", "Var(x) - Var(x_hat)", "low", 5),
             Column("loss / mse", "1 of a conditional mean", decimals=3),
             Column("KL", "divergence from the prior", decimals=2),

@@ -26,7 +26,7 @@ class Sums:
     ``sizes`` ``(u,)`` are the images. With t the posterior mean of a variable less ``shift``
     ``(d,)``, so that nothing cancels, ``powers`` ``(4, u, d)`` are of t to t^4;
     ``posterior_variance`` and ``kl`` ``(u, d)`` are of s2 and of the divergence from the prior. Of
-    the images and of their reconstructions from the means ``pixels`` ``(2, u, p)`` are sums and
+    the images and of their reconstructions ``pixels`` ``(2, u, p)`` are sums and
     ``squares`` ``(2, u)`` sums of the mean square of an image; ``errors`` ``(u,)`` are of its mse.
     ``skipped`` are the positions of images that could not be read.
     """
@@ -47,12 +47,14 @@ def sum_by_blocks(
     images: ImageSource,
     blocks: np.ndarray,
     *,
+    sampled: np.random.Generator | None,
     precision: Precision,
     batch_size: int | None,
     on_error: OnError,
     progress: Progress | None,
 ) -> Sums:
-    """The sums over all images, which are of ``blocks`` ``(n,)``.
+    """The sums over all images, which are of ``blocks`` ``(n,)``; with ``sampled`` the images are
+    reconstructed from codes that it draws from their posteriors.
 
     Raises:
         ModelError: the model has no posterior.
@@ -75,9 +77,13 @@ def sum_by_blocks(
         block = torch.from_numpy(blocks[batch.positions])
         seen = batch.floats(0)
         posterior = model.posterior(seen, precision=precision)
-        shown = model.decode(posterior.mean).cpu().flatten(1).double()
-        x = seen.flatten(1).double()
         mean, variance = posterior.mean.cpu().double(), posterior.variance.cpu().double()
+        codes = posterior.mean
+        if sampled is not None:
+            noise = torch.from_numpy(sampled.standard_normal(tuple(mean.shape)))
+            codes = (mean + variance.sqrt() * noise).float()
+        shown = model.decode(codes).cpu().flatten(1).double()
+        x = seen.flatten(1).double()
         shift = mean.mean(0) if shift is None else shift
         kl = kl_divergence(mean, variance, log_of_variance(variance))
         t = mean - shift

@@ -70,7 +70,8 @@ class Diagnosis(Shown):
     """Figures of the VAE ``model`` over ``n`` images of ``n_units`` units (images of one group, and
     copies, are one), with 95 % intervals over these.
 
-    ``mse`` is the error of the reconstruction from the means, ``variance_loss`` = mean Var(x) -
+    ``mse`` is the error of the reconstruction from the means, or with ``sampled`` from codes drawn
+    from the posteriors; ``variance_loss`` = mean Var(x) -
     mean Var(x_hat) over pixels, ``data_variance`` the first of the two; ``loss_ratio`` is the loss
     by the mse. ``loss_excess`` is the loss less the mse, which is 2 mean Cov(x - x_hat, x_hat) -
     ``squared_residual``, the mean over pixels of the square of the mean of x - x_hat: both are 0
@@ -91,6 +92,7 @@ class Diagnosis(Shown):
     squared_residual: float
     kl: Estimate
     worth: Worth
+    sampled: bool = False
     skipped: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -138,6 +140,7 @@ class Diagnosis(Shown):
             "n": self.n,
             "n_units": self.n_units,
             "skipped": list(self.skipped),
+            "sampled": self.sampled,
             **self.mse.to_json("mse"),
             **self.variance_loss.to_json("variance_loss"),
             **self.loss_ratio.to_json("loss_ratio"),
@@ -170,6 +173,7 @@ def diagnose(
     images: ImageSource,
     *,
     gain_images: int | None = None,
+    sampled: bool = False,
     precision: Precision = "float32",
     batch_size: int | None = None,
     on_error: OnError = "stop",
@@ -178,7 +182,9 @@ def diagnose(
 ) -> Diagnosis:
     """The figures of a VAE over all of some images; sums in float64.
 
-    ``gain_images`` is on how many random ones information gains are measured, see ``Worth``;
+    ``gain_images`` is on how many random ones information gains are measured, see ``Worth``. mse
+    and variance loss are those of the means, or, ``sampled``, of codes drawn from the posteriors,
+    which are what the decoder was trained on: it is of these that both are equal.
     ``precision`` is the arithmetic of the encoder, ``batch_size`` chosen where it is None. Memory
     does not grow with the number of images, see ``latentmap.diagnostics.blocks``.
 
@@ -200,6 +206,7 @@ def diagnose(
             model,
             images,
             blocks,
+            sampled=np.random.default_rng((seed, 1)) if sampled else None,
             precision=precision,
             batch_size=batch_size,
             on_error=on_error,
@@ -228,6 +235,7 @@ def diagnose(
         variables=_variables(weighted, sums, variance, center, worth),
         kl=weighted.estimate(weighted.means(sums.kl).sum(1)),
         worth=worth,
+        sampled=sampled,
         skipped=tuple(map(str, images.ids[sums.skipped])),
         **_losses(weighted, sums),
     )

@@ -59,7 +59,7 @@ def frechet_distance(
     real: Tensor, made: Tensor, *, units: np.ndarray | None = None, seed: int = 0
 ) -> Contrast:
     """The squared Fréchet distance of the normal distributions with the moments of codes ``(n, d)``
-    and ``(m, d)``: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2) (Dowson & Landau 1982).
+    and ``(m, d)``: ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2)`` (Dowson & Landau 1982).
 
     Of finite samples it is too large, by about a constant over their number: of halves by twice as
     much. So twice the figure less the mean of ten times two halves is given; of equal distributions

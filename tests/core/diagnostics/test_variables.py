@@ -70,6 +70,22 @@ def test_figures_are_those_of_all_images_at_once(images):
     assert result.kl.value == pytest.approx(result.values("kl").sum())
 
 
+def test_sampled_figures_are_those_of_codes_from_the_posteriors(images):
+    model = LinearModel(latent_dim=3)
+    result = diagnose(model, images, sampled=True, seed=3, batch_size=64)
+    x, mean, _ = reconstructed(model, images)
+    noise = np.random.default_rng((3, 1)).standard_normal((300, 3))
+    decoded = model.decode((mean + 0.5 * torch.from_numpy(noise)).float()).double()
+    assert result.mse.value == pytest.approx(float((x - decoded).square().mean()), rel=1e-5)
+    loss = float(x.var(0, correction=0).mean() - decoded.var(0, correction=0).mean())
+    assert result.variance_loss.value == pytest.approx(loss, rel=1e-4)
+    plain = diagnose(model, images, seed=3)
+    assert result.mse.value > plain.mse.value
+    np.testing.assert_allclose(result.values("mean_variance"), plain.values("mean_variance"))
+    assert (result.to_json()["sampled"], plain.to_json()["sampled"]) == (True, False)
+    assert "of codes drawn from the posteriors" in str(result)
+
+
 def test_the_loss_less_the_mse_is_twice_a_covariance_less_a_square(images):
     class Timid(LinearModel):
         """Shows too little of what it knows, and not about the mean."""
