@@ -111,7 +111,8 @@ def show(
         save_animation(motion, animate)
     outputs.add_to_report(lambda: trace_section(found, motion, name=path.stem))
     if outputs.as_json:
-        print_json({"file": str(path), **found.to_json()})
+        told = {} if noisy is None else {"deteriorated": noisy.to_json()}
+        print_json({"file": str(path), **found.to_json(), **told})
         return
     if noisy is not None:
         say(noisy.in_words(), "")

@@ -147,8 +147,8 @@ def vae(
       latentmap train vae --data faces.zip --split train --out vae.safetensors
       latentmap train vae --data train-images-idx3-ubyte.gz --architecture dense \\
           --widths 256,64,32 --latent-dim 16 --epochs 20 --out mnist.safetensors
-      latentmap train vae --data sprites.npz --architecture dense --widths 512,256 \\
-          --latent-dim 10 --gates --tau 20 --learning-rate 0.002 --out five.safetensors
+      latentmap train vae --data sprites.npz --size 32 --architecture dense --widths 256,128 \\
+          --latent-dim 10 --learning-rate 0.002 --gates --tau 5 --steps 4000 --out five.safetensors
     """
     default = (128, 256, 512) if architecture == "conv" else (256, 64, 32)
     config = {

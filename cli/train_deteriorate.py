@@ -95,19 +95,7 @@ def deteriorate(
             )
         figures = {
             "trace": str(trace),
-            "variable": found.variable,
-            "crossing": found.crossing,
-            "phases": {
-                phase: {
-                    "epoch": epoch,
-                    "noise": float(found.noise[epoch]),
-                    "gain_nats": float(found.gain[epoch]),
-                    "cost_nats": float(found.cost[epoch]),
-                    "mean_variance": float(found.mean_variance[epoch]),
-                    "posterior_variance": float(found.posterior_variance[epoch]),
-                }
-                for phase, epoch in found.ends.items()
-            },
+            **found.to_json(),
             "figures": training["figures"],
             "skipped": training["skipped"],
         }

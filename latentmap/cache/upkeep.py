@@ -23,7 +23,7 @@ from latentmap.cache.shards import DamageError
 from latentmap.cache.storage import Storage
 from latentmap.codes import Codes, export_codes
 from latentmap.errors import CacheError
-from latentmap.files import folders_in, hold_lock, look_into, refuse_links
+from latentmap.files import folders_in, hold_lock, look_into, refuse_links, size_of
 from latentmap.progress import Progress
 
 T = TypeVar("T")
@@ -236,7 +236,7 @@ class Entries:
 
     def _entry(self, name: str) -> Entry:
         try:
-            size = sum(map(_size, look_into(self.folder(name), ENTRY_FILE).ours))
+            size = size_of(look_into(self.folder(name), ENTRY_FILE).ours)
             return Entry(name, size, self.read(name, lambda manifest: manifest))
         except FileNotFoundError:
             # Removed by another process in this moment.
@@ -271,13 +271,3 @@ class Entries:
             "encode its images again to repair it, "
             f"or remove it with: latentmap cache rm {name} --cache {self.path}"
         )
-
-
-def _size(path: Path) -> int:
-    """The bytes of a file; 0 where a writer has just published it under its own name, or removed
-    it.
-    """
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,11 +62,31 @@ class Deteriorated:
                 f"its gain fell below its KL after epoch {crossing}, at a noise of "
                 f"{self.noise[crossing]:.3g}"
             )
-        course = ", ".join(
-            f"{self.gain[epoch]:.1f} {phase if phase == BEFORE else f'at the end of {phase!r}'}"
-            for phase, epoch in self.ends.items()
-        )
+        named = {
+            phase: phase if phase == BEFORE else f"at the end of {phase!r}" for phase in self.ends
+        }
+        # Rounded first, and never -0.
+        gains = {phase: round(float(self.gain[at]), 1) + 0.0 for phase, at in self.ends.items()}
+        course = ", ".join(f"{gain:.1f} {named[phase]}" for phase, gain in gains.items())
         return f"Variable {self.variable}: {fell}; gain in nats: {course}."
+
+    def to_json(self) -> dict[str, Any]:
+        """The variable and the end of each phase, ready for ``json.dumps``."""
+        return {
+            "variable": self.variable,
+            "crossing": self.crossing,
+            "phases": {
+                phase: {
+                    "epoch": epoch,
+                    "noise": float(self.noise[epoch]),
+                    "gain_nats": float(self.gain[epoch]),
+                    "cost_nats": float(self.cost[epoch]),
+                    "mean_variance": float(self.mean_variance[epoch]),
+                    "posterior_variance": float(self.posterior_variance[epoch]),
+                }
+                for phase, epoch in self.ends.items()
+            },
+        }
 
     def table(self) -> Table:
         """The end of each phase."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from latentmap.diagnostics.activity import ACTIVE_VARIANCE
 from latentmap.diagnostics.diagnosis_figures import Examples
 from latentmap.diagnostics.diagnosis_tables import activity_table, variables_table, whole_table
 from latentmap.diagnostics.several import Diagnoses
@@ -16,9 +17,9 @@ from latentmap.report.parts import Block
 
 _READING = (
     "What the latent variables do. A variable is active when its posterior mean has a variance "
-    "above 0.05 over the images; by the law of variance mean s2 + Var is 1. The variance loss is "
-    "as large as the mse where a reconstruction is the mean of all images with its code. Intervals "
-    "are 95 % over images, or their groups."
+    f"above {ACTIVE_VARIANCE} over the images; by the law of variance mean s2 + Var is 1. The "
+    "variance loss is as large as the mse where a reconstruction is the mean of all images with "
+    "its code. Intervals are 95 % over images, or their groups."
 )
 
 

@@ -171,19 +171,7 @@ def look_at_plane(
     of_these: tuple[float, float] | None = None
     if model.latent_dim > 3:
         if gains is None:
-            with stage("choosing variables") as progress:
-                worth = measure_worth(
-                    model,
-                    part.subset(seen.positions),
-                    np.arange(len(mean)),
-                    center=mean.mean(0).double().numpy(),
-                    inactive=np.zeros(model.latent_dim, bool),
-                    gain_images=None,
-                    precision=precision,
-                    seed=seed,
-                    progress=progress,
-                )
-                gains = np.array([gain.value for gain in worth.gain])
+            gains = _gains(model, part.subset(seen.positions), mean, precision, seed, stage)
         variables = tuple(np.argsort(-gains, kind="stable")[:2].tolist())
         of_these = (float(gains[variables[0]]), float(gains[variables[1]]))
     known = np.full(len(images), "") if labels is None else np.asarray(labels)
@@ -248,3 +236,22 @@ def _read(
     return _Seen(
         np.concatenate(positions), torch.cat(mean), torch.cat(variance), torch.cat(rows), failed
     )
+
+
+def _gains(
+    model: Model, images: ImageSource, mean: Tensor, precision: Precision, seed: int, stage: Stage
+) -> np.ndarray:
+    """The information gains of the variables ``(d,)`` on random ones of readable images."""
+    with stage("choosing variables") as progress:
+        worth = measure_worth(
+            model,
+            images,
+            np.arange(len(mean)),
+            center=mean.mean(0).double().numpy(),
+            inactive=np.zeros(model.latent_dim, bool),
+            gain_images=None,
+            precision=precision,
+            seed=seed,
+            progress=progress,
+        )
+    return np.array([gain.value for gain in worth.gain])

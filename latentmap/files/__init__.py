@@ -18,6 +18,7 @@ from latentmap.files.ownership import Found as Found
 from latentmap.files.ownership import folders_in as folders_in
 from latentmap.files.ownership import look_into as look_into
 from latentmap.files.ownership import refuse_links as refuse_links
+from latentmap.files.ownership import size_of as size_of
 from latentmap.files.reading import reading as reading
 from latentmap.files.reading import reason_of as reason_of
 from latentmap.files.tensor_file import TensorFile as TensorFile

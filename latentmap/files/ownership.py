@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,3 +67,17 @@ def folders_in(folder: Path, names: re.Pattern[str]) -> Iterator[Path]:
     for path in look_into(folder, names).others:
         if names.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
             yield path
+
+
+def size_of(files: Iterable[Path]) -> int:
+    """The bytes of some files, without those that another process has renamed or removed since they
+    were found.
+
+    Raises:
+        OSError: one cannot be looked at.
+    """
+    size = 0
+    for path in files:
+        with suppress(FileNotFoundError):
+            size += path.lstat().st_size
+    return size

@@ -33,6 +33,7 @@ from latentmap.files import (
     refuse_links,
     replace_atomic,
     require_parent,
+    size_of,
 )
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
@@ -137,7 +138,7 @@ def kept_in(folder: str | Path) -> Kept:
         parts = tuple(folders_in(folder, _PARTS))
         inside = [look_into(path, _PART_FILE) for path in parts]
         files = (*found.ours, *(path for part in inside for path in part.ours))
-        size = sum(path.lstat().st_size for path in files)
+        size = size_of(files)
     except OSError as error:
         raise OutputError(f"{folder} cannot be read: {error.strerror}") from error
     others = [path for path in found.others if path not in parts]

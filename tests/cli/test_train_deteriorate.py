@@ -42,7 +42,9 @@ def test_it_says_what_it_chose_and_what_happened_and_the_trace_shows_it():
     number = told["variable"]
     assert shown.stdout.startswith(f"Variable {number}: its gain ")
     assert f"Variable {number}, at the end of each phase" in shown.stdout
-    assert json.loads(call("trace show new.trace --json").stdout)["epochs"]["noise"][0] == 0
+    again = json.loads(call("trace show new.trace --json").stdout)
+    assert again["epochs"]["noise"][0] == 0
+    assert again["deteriorated"]["phases"] == told["phases"]
 
 
 def test_a_variable_that_is_not_there_leaves_nothing(tmp_path):
