@@ -13,11 +13,12 @@ from latentmap.codes.held_out import hold_out as hold_out
 from latentmap.codes.held_out import left_out_in_words as left_out_in_words
 from latentmap.codes.ids import pack_ids as pack_ids
 from latentmap.codes.ids import unpack_ids as unpack_ids
+from latentmap.codes.matching import find_ids as find_ids
+from latentmap.codes.matching import first_of_content as first_of_content
+from latentmap.codes.matching import is_known as is_known
 from latentmap.codes.pairs import Pairs as Pairs
 from latentmap.codes.pairs import pair as pair
 from latentmap.codes.reading import read_codes as read_codes
 from latentmap.codes.units import contains as contains
-from latentmap.codes.units import digest_values as digest_values
-from latentmap.codes.units import is_known as is_known
 from latentmap.codes.units import one_of_each as one_of_each
 from latentmap.codes.units import units_of as units_of

@@ -193,14 +193,18 @@ class Codes(Shown):
         array = self.rows.read(start, stop)
         return torch.from_numpy(array if array.flags.writeable else array.copy())
 
-    def take(self, index: np.ndarray) -> Codes:
-        """The codes at ``index`` (positions or a mask); they stay where they are until read."""
+    def take(self, index: np.ndarray, *, ids: np.ndarray | None = None) -> Codes:
+        """The codes at ``index`` (positions or a mask); they stay where they are until read.
+
+        ``ids`` are those of these images where they are in memory already, and are held once then.
+        """
         chosen = np.arange(len(self))[index]
         if isinstance(self.rows, SelectedRows):
             rows = SelectedRows(self.rows.rows, self.rows.index[chosen])
         else:
             rows = SelectedRows(self.rows, chosen)
-        return replace(self, ids=self.ids[index], rows=rows, digests=self.digests[index])
+        names = self.ids[index] if ids is None else ids
+        return replace(self, ids=names, rows=rows, digests=self.digests[index])
 
     def blocks(self, size: int = 8192) -> Iterator[torch.Tensor]:
         """All rows in order, ``size`` at a time."""

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from latentmap.codes.codes import Codes
-from latentmap.codes.units import draw_of_units, is_known, units_of
+from latentmap.codes.matching import IdIndex, is_known
+from latentmap.codes.units import draw_of_units, units_of
 from latentmap.errors import PairError
 from latentmap.report import Cell, Shown, Table
 
@@ -107,15 +108,16 @@ def pair(source: Codes, target: Codes) -> Pairs:
     if np.array_equal(source.ids, target.ids):
         _check_contents(source, target)
         return Pairs(source, _like(source, target))
-    for codes in (source, target):
-        _check_unique(codes)
-    common = np.flatnonzero(np.isin(source.ids, target.ids))
+    mine, others = IdIndex.of(source.ids), IdIndex.of(target.ids)
+    for codes, index in ((source, mine), (target, others)):
+        _check_unique(codes, index)
+    partner = others.find(mine)
+    common = np.flatnonzero(partner >= 0)
     if not len(common):
         raise PairError(_no_common_image(source, target))
-    order = np.argsort(target.ids)
-    partner = order[np.searchsorted(target.ids, source.ids[common], sorter=order)]
-    left = source.take(common)
-    right = target.take(partner)
+    left = source if len(common) == len(source) else source.take(common)
+    # By the same ids, which are held once.
+    right = target.take(partner[common], ids=left.ids)
     _check_contents(left, right)
     return Pairs(left, _like(left, right), len(source) + len(target) - 2 * len(common))
 
@@ -137,12 +139,12 @@ def _check_contents(source: Codes, target: Codes) -> None:
         )
 
 
-def _check_unique(codes: Codes) -> None:
-    names, counts = np.unique(codes.ids, return_counts=True)
-    if len(names) != len(codes):
+def _check_unique(codes: Codes, index: IdIndex) -> None:
+    repeated = index.repeated()
+    if len(repeated):
         raise PairError(
             f"every image must have its own id, but the codes in {codes.space} have some twice "
-            f"({_examples(names[counts > 1])}): give the images other ids"
+            f"({_examples(repeated)}): give the images other ids"
         )
 
 

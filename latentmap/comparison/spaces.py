@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
 from importlib.metadata import version
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 
-from latentmap.codes import Codes, pair
+from latentmap.codes import Codes, find_ids, pair
 from latentmap.errors import PairError
 from latentmap.mapping import LinearMap
 from latentmap.mapping.methods import METHODS
@@ -31,15 +30,17 @@ def join(spaces: Sequence[Codes]) -> list[Codes]:
         PairError: there is no such image, an id has different contents, or an id stands twice.
     """
     first = spaces[0]
-    common = reduce(np.intersect1d, (codes.ids for codes in spaces[1:]), first.ids)
-    if not len(common):
+    common = np.ones(len(first), dtype=bool)
+    for other in spaces[1:]:
+        common &= find_ids(other.ids, first.ids) >= 0
+    if not common.any():
         for other in spaces[1:]:
             pair(first, other)
         raise PairError(
             f"the codes in {', '.join(str(codes.space) for codes in spaces)} have no image that is "
             "in all of them: encode the same images with all models"
         )
-    shared = first.take(np.flatnonzero(np.isin(first.ids, common)))
+    shared = first.take(np.flatnonzero(common))
     pairs = [pair(shared, other) for other in spaces[1:]]
     return [pairs[0].source, *(one.target for one in pairs)]
 

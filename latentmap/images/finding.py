@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from latentmap.codes import find_ids
 from latentmap.images.source import ImageSource
 
 
 def positions_of(images: ImageSource, ids: np.ndarray) -> np.ndarray:
     """Where the images with these ids ``(n,)`` stand, which must be among them, ``(n,)``."""
-    order = np.argsort(images.ids)
-    return np.asarray(order[np.searchsorted(images.ids, ids, sorter=order)])
+    return find_ids(images.ids, ids)
 
 
 def groups_of(images: ImageSource, ids: np.ndarray) -> np.ndarray | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
-from latentmap.codes import Codes, Pairs, units_of
+from latentmap.codes import Codes, Pairs, find_ids, units_of
 from latentmap.errors import PairError, SpaceError
 from latentmap.images import ImageSource
 from latentmap.mapping import LinearMap
@@ -242,10 +242,8 @@ def require_models(linear_map: LinearMap, source: Model, target: Model) -> None:
 
 def _in_order_of(images: ImageSource, pairs: Pairs) -> tuple[Pairs, ImageSource]:
     """The pairs in the order of the images, and the images that they are."""
-    order = np.argsort(pairs.ids)
-    place = np.searchsorted(pairs.ids, images.ids, sorter=order)
-    row = order[np.minimum(place, len(order) - 1)]
-    positions = np.flatnonzero(pairs.ids[row] == images.ids)
+    row = find_ids(pairs.ids, images.ids)
+    positions = np.flatnonzero(row >= 0)
     if len(positions) != len(pairs):
         missing = pairs.ids[~np.isin(pairs.ids, images.ids)]
         raise PairError(

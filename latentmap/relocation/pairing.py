@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import FITTED, Pairs, Seen, units_of
+from latentmap.codes import FITTED, Pairs, Seen, find_ids, units_of
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import groups_of
@@ -98,7 +98,7 @@ def training_pairs(
         chosen = images.split(split)
     known = set(chosen.ids.tolist())
     pairs = coder.pairs(source, target, images)
-    pairs = pairs.take(np.flatnonzero(np.isin(pairs.ids, chosen.ids)))
+    pairs = pairs.take(np.flatnonzero(find_ids(chosen.ids, pairs.ids) >= 0))
     skipped = dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped))
     record = {
         "split": fitted_split,

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import FITTED, Codes, Seen, hold_out
+from latentmap.codes import FITTED, Codes, Seen, find_ids, hold_out
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import groups_of, positions_of
@@ -70,7 +70,7 @@ def fit_training(
     settings = dict(options.settings)
     if "noise" in find_method(options.method).needs and "noise" not in settings:
         images = training.images
-        mine = images.subset(np.flatnonzero(np.isin(images.ids, training.pairs.ids)))
+        mine = images.subset(np.flatnonzero(find_ids(training.pairs.ids, images.ids) >= 0))
         few = mine.subset(np.arange(min(len(mine), _NOISE)))
         settings["noise"] = posterior_noise(training.source, few)
     linear_map = fit(
@@ -199,7 +199,7 @@ def relocate(
     require_models(linear_map, source, target)
     source, target = as_fitted(linear_map, source, target)
     codes = Coder.of(coder).passing(source, images)
-    shown = images.subset(np.flatnonzero(np.isin(images.ids, codes.ids)))
+    shown = images.subset(np.flatnonzero(find_ids(codes.ids, images.ids) >= 0))
     parts = []
     for batch in shown.batches([source.view], batch_size=_BATCH):
         vectors = codes.read(batch.start, batch.stop)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import Space, units_of
+from latentmap.codes import Space, find_ids, units_of
 from latentmap.errors import SupportError
 from latentmap.images import ImageSource
 from latentmap.images.finding import groups_of
@@ -120,7 +120,7 @@ def build_support_set(
     support = support.with_settings(**made_by)
     if options.with_images:
         support = support.with_images(images)
-    readable = images.subset(np.flatnonzero(np.isin(images.ids, codes.ids)))
+    readable = images.subset(np.flatnonzero(find_ids(codes.ids, images.ids) >= 0))
     support = _with_posterior(support, model, readable, seed=seed)
     if min(len(support), support.n_units) < 2:
         return support

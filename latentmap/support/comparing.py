@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import Codes, HeldOut, Pairs, hold_out
+from latentmap.codes import Codes, HeldOut, Pairs, find_ids, hold_out
 from latentmap.codes.codes import ArrayRows
 from latentmap.errors import MapError, SupportError
 from latentmap.images import ImageSource
@@ -169,7 +169,7 @@ def _leading(
     if "sectors" not in options.strategies:
         return None
     k, images = options.leading(model), training.images
-    candidates = images.subset(np.flatnonzero(np.isin(images.ids, codes.ids)))
+    candidates = images.subset(np.flatnonzero(find_ids(codes.ids, images.ids) >= 0))
     with stage("ordering variables", "decodes") as progress:
         ordering = order_by_gain(
             model,

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from latentmap.codes import digest_values, is_known
+from latentmap.codes import first_of_content
 from latentmap.images import ImageSource, OnError, View
 
 _BATCH = 64
 
 
 def find_by_content(images: ImageSource, digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The positions ``(k,)`` of images in a data set by the digests ``(k, 16)`` of their contents,
-    and which are there at all.
+    """The first positions ``(k,)`` of images in a data set by the digests ``(k, 16)`` of their
+    contents, and which are there at all; those that are not have the position 0.
     """
-    have, asked = digest_values(images.digests), digest_values(digests)
-    order = np.argsort(have, kind="stable")
-    place = np.minimum(np.searchsorted(have, asked, sorter=order), len(order) - 1)
-    positions = order[place]
-    return positions, (have[positions] == asked) & is_known(digests)
+    n = len(images)
+    first = first_of_content(np.concatenate([images.digests, digests]))[n:]
+    found = first < n
+    return np.where(found, first, 0), found
 
 
 def read_pixels(

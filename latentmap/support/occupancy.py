@@ -185,10 +185,11 @@ def count_units(
 
     The sectors are about the center of these images, and in their unit, as in a resampling.
     """
-    judged = codes.take(one_of_each(units, seed=seed))
+    positions = one_of_each(units, seed=seed)
     variables = support.settings["variables"]
-    if len(judged) == support.n_candidates or not variables:
-        return replace(support, n_units=len(judged))
+    if len(positions) == support.n_candidates or not variables:
+        return replace(support, n_units=len(positions))
+    judged = codes.take(positions)
     values = leading_values(judged, variables)
     center = centers_of(support.space, values.mean(axis=0), center=support.settings["centered_on"])
     unit = scales_of(support.space, values.var(axis=0))

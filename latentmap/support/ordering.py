@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import Codes, units_of
+from latentmap.codes import Codes, find_ids, units_of
 from latentmap.diagnostics import are_active, has_unit_prior
 from latentmap.errors import SupportError
 from latentmap.images import ImageSource
@@ -262,15 +262,15 @@ def _outcome(outcome: Outcome, n: int) -> dict[str, Any]:
 
 def _join(images: ImageSource, codes: Codes) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the images that have codes, and the rows of these; in the order of their ids."""
-    _, positions, rows = np.intersect1d(
-        images.ids, codes.ids, assume_unique=True, return_indices=True
-    )
-    if len(rows) < 2:
+    rows = find_ids(codes.ids, images.ids)
+    positions = np.flatnonzero(rows >= 0)
+    positions = positions[np.argsort(images.ids[positions], kind="stable")]
+    if len(positions) < 2:
         raise SupportError(
-            f"the gain of variables needs at least 2 images with codes, not {len(rows)}: give more "
-            "images"
+            f"the gain of variables needs at least 2 images with codes, not {len(positions)}: give "
+            "more images"
         )
-    return positions, rows
+    return positions, rows[positions]
 
 
 def _moments(codes: Codes, model: Model) -> tuple[np.ndarray, np.ndarray]:

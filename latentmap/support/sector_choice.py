@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from latentmap.errors import SupportError
-from latentmap.support.sectors import Sectors, reach_of, sector_numbers
+from latentmap.support.furthest import Furthest
+from latentmap.support.sectors import Sectors, least_distance, reach_of, sector_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,20 +29,23 @@ def choose_of_sectors(
 ) -> Chosen:
     generator = np.random.default_rng(seed)
     numbers = sector_numbers(coordinates)
-    own_reach = reach_of(coordinates, sectors.directions[numbers])
+    own_reach = least_distance(coordinates)
     # The members of each sector in random order: the first is the one, the rest may fill up.
     shuffled = generator.permutation(len(numbers))
     shuffled = shuffled[own_reach[shuffled] > sectors.threshold]
-    order = np.argsort(numbers[shuffled], kind="stable")
-    counts = np.bincount(numbers[shuffled], minlength=len(sectors))
-    members = np.split(shuffled[order], np.cumsum(counts)[:-1])
-    positions = {number: int(own[0]) for number, own in enumerate(members) if len(own)}
+    members = shuffled[np.argsort(numbers[shuffled], kind="stable")]
+    counts = np.bincount(numbers[members], minlength=len(sectors))
+    occupied = np.flatnonzero(counts)
+    firsts = members[(np.cumsum(counts) - counts)[occupied]]
+    positions = dict(zip(occupied.tolist(), firsts.tolist(), strict=True))
     relaxed = {} if strict else _furthest(coordinates, sectors, set(positions.values()), counts)
     one_of_each = sorted({**positions, **relaxed}.items())
     rows = [(position, number, number in relaxed, False) for number, position in one_of_each]
     # A relaxed image may be a further member of another sector, and is not taken again.
-    left = [own[~np.isin(own, list(relaxed.values()))] for own in members]
-    further = _crowded(left, np.array([len(own) for own in left]), size - len(rows))
+    again = np.zeros(len(numbers), dtype=bool)
+    again[list(relaxed.values())] = True
+    left = members[~again[members]]
+    further = _crowded(left, np.bincount(numbers[left], minlength=len(sectors)), size - len(rows))
     rows += [(position, number, False, True) for number, position in further]
     if not strict and len(rows) < size:
         taken = np.isin(np.arange(len(numbers)), [row[0] for row in rows])
@@ -65,30 +69,34 @@ def _furthest(
     coordinates: np.ndarray, sectors: Sectors, taken: set[int], counts: np.ndarray
 ) -> dict[int, int]:
     """For each sector without members the position of the image that reaches furthest into it."""
-    found = {}
-    used = sorted(taken)
     empty = np.flatnonzero(counts == 0)
-    directions = sectors.directions
-    best = {
-        number: float(reach_of(coordinates, directions[number]).max()) for number in empty.tolist()
-    }
-    for number in sorted(best, key=lambda number: (-best[number], number)):
-        reach = reach_of(coordinates, directions[number])
-        reach[used] = -np.inf
-        found[number] = int(reach.argmax())
-        used.append(found[number])
+    if not len(empty):
+        return {}
+    search, directions = Furthest(coordinates), sectors.directions
+    best = search.best(directions[empty])
+    reach = reach_of(coordinates[best], directions[empty])
+    found, gone = {}, set(taken)
+    # The sectors that are reached furthest choose first, equal ones by number.
+    for place in np.argsort(-reach, kind="stable").tolist():
+        number = int(empty[place])
+        found[number] = search.into(directions[number], gone)
+        gone.add(found[number])
     return found
 
 
-def _crowded(members: list[np.ndarray], counts: np.ndarray, room: int) -> list[tuple[int, int]]:
+def _crowded(members: np.ndarray, counts: np.ndarray, room: int) -> list[tuple[int, int]]:
     """At most ``room`` further members as (sector, position): a member of each sector in turn, most
-    crowded first, sectors of equal counts by number, and over again.
+    crowded first, sectors of equal counts by number, and over again. ``members`` stand sector after
+    sector, ``counts`` ``(2^k,)`` of each.
     """
     result: list[tuple[int, int]] = []
     order = np.argsort(-counts, kind="stable").tolist()
+    starts = np.cumsum(counts) - counts
     for turn in range(1, int(counts.max(initial=0))):
         for number in order:
             if counts[number] <= turn or len(result) >= room:
                 break
-            result.append((number, int(members[number][turn])))
+            result.append((number, int(members[starts[number] + turn])))
+        if len(result) >= room:
+            break
     return result

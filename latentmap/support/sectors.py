@@ -160,9 +160,20 @@ def reach_of(coordinates: np.ndarray, directions: np.ndarray) -> np.ndarray:
     return np.asarray((directions * coordinates).min(axis=1, initial=np.inf))
 
 
+def least_distance(coordinates: np.ndarray) -> np.ndarray:
+    """``min_i abs(t_i)`` of coordinates ``(n, k)``, ``(n,)``: their reach into the sectors on whose
+    sides they lie; infinite without variables.
+    """
+    least = np.full(len(coordinates), np.inf)
+    # A column at a time, which is several times as fast as along short rows.
+    for column in coordinates.T:
+        np.minimum(least, np.abs(column), out=least)
+    return least
+
+
 def are_members(coordinates: np.ndarray, *, threshold: float) -> np.ndarray:
     """Which of ``n`` coordinates ``(n, k)`` are members of the sectors that they lie in."""
-    return np.asarray(np.abs(coordinates).min(axis=1, initial=np.inf) > threshold)
+    return np.asarray(least_distance(coordinates) > threshold)
 
 
 def members_at(coordinates: np.ndarray, thresholds: Sequence[float]) -> list[np.ndarray]:
@@ -170,7 +181,7 @@ def members_at(coordinates: np.ndarray, thresholds: Sequence[float]) -> list[np.
     thresholds.
     """
     numbers, sectors = sector_numbers(coordinates), 2 ** coordinates.shape[1]
-    inner = np.abs(coordinates).min(axis=1, initial=np.inf)
+    inner = least_distance(coordinates)
     return [np.bincount(numbers[inner > one], minlength=sectors) for one in thresholds]
 
 

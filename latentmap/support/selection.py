@@ -6,7 +6,7 @@ Shapes: ``n`` images, ``k`` leading variables, ``2^k`` sectors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, Literal, get_args
 
@@ -28,7 +28,7 @@ from latentmap.support.sectors import (
 )
 from latentmap.support.strategies import RIVALS
 from latentmap.support.support_set import SupportSet
-from latentmap.support.thresholds import choose_threshold
+from latentmap.support.thresholds import choose_among
 
 Strategy = Literal["sectors", "random", "farthest", "kmeans", "doptimal", "leverage"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
@@ -104,8 +104,7 @@ def choose_support_set(
         raise SupportError("sectors need leading variables: give those that order_variables finds")
     candidates = _distinct(codes)
     leading, size = _fitting(codes.space, variables, candidates, options.size)
-    sectors, thresholds = _sectors_of(candidates, leading, options)
-    coordinates = sectors.coordinates(candidates)
+    sectors, coordinates, thresholds = _sectors_of(candidates, leading, options)
     if strategy == "sectors":
         chosen = choose_of_sectors(coordinates, sectors, size, strict=options.strict, seed=seed)
     else:
@@ -150,16 +149,16 @@ def _fitting(
 
 def _sectors_of(
     candidates: Codes, leading: tuple[int, ...], options: ChoiceOptions
-) -> tuple[Sectors, dict[str, Any]]:
-    """The sectors, and what their threshold was chosen of."""
-    thresholds: dict[str, Any] = {}
-    threshold, center = options.threshold, options.center
-    if leading and threshold == "auto":
-        choice = choose_threshold(candidates, leading, center=center, strict=options.strict)
-        thresholds["thresholds"] = choice.to_json()
-        threshold = choice.threshold
-    known = 0 if threshold == "auto" else threshold
-    return Sectors.of(candidates, leading, threshold=known, center=center), thresholds
+) -> tuple[Sectors, np.ndarray, dict[str, Any]]:
+    """The sectors, the coordinates of the codes in them, and what their threshold was chosen of."""
+    known = 0 if options.threshold == "auto" else options.threshold
+    sectors = Sectors.of(candidates, leading, threshold=known, center=options.center)
+    coordinates = sectors.coordinates(candidates)
+    if not leading or options.threshold != "auto":
+        return sectors, coordinates, {}
+    choice = choose_among(coordinates, sectors, strict=options.strict)
+    sectors = replace(sectors, threshold=choice.threshold)
+    return sectors, coordinates, {"thresholds": choice.to_json()}
 
 
 def _set_of(

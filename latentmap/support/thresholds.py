@@ -1,6 +1,6 @@
 """The threshold of sectors that balances how far apart they are with how many have members.
 
-Shapes: ``n`` images, ``k`` leading variables, ``2^k`` sectors.
+Shapes: ``n`` images, ``k`` leading variables, ``2^k`` sectors, ``t`` thresholds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 
 from latentmap.codes import Codes
 from latentmap.support.centers import Center
-from latentmap.support.sectors import Sectors, reach_of, sector_numbers
+from latentmap.support.furthest import Furthest
+from latentmap.support.sectors import Sectors, least_distance, sector_numbers
 
 THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(16))
 
@@ -64,58 +65,82 @@ def choose_threshold(
         SupportError: as ``Sectors.of`` raises it.
     """
     sectors = Sectors.of(codes, variables, threshold=0, center=center)
-    places = _Places.of(sectors.coordinates(codes), None if strict else sectors)
-    tried = tuple(places.candidate(threshold) for threshold in THRESHOLDS)
+    return choose_among(sectors.coordinates(codes), sectors, strict=strict)
+
+
+def choose_among(
+    coordinates: np.ndarray, sectors: Sectors, *, strict: bool = False
+) -> ThresholdChoice:
+    """The same for codes of coordinates ``(n, k)`` in some sectors, at least one variable."""
+    tried = _candidates(coordinates, None if strict else _furthest(coordinates, sectors))
     enough = _ENOUGH * max(one.balance for one in tried)
     return ThresholdChoice(next(o.threshold for o in tried if o.balance >= enough), tried)
 
 
+def _furthest(coordinates: np.ndarray, sectors: Sectors) -> np.ndarray:
+    """The place that reaches furthest into each sector, ``(2^k, k)``."""
+    # Of a sector's own side the last is the best; a side without any is searched for.
+    order = np.argsort(least_distance(coordinates), kind="stable")
+    best = np.full(len(sectors), -1)
+    best[sector_numbers(coordinates)[order]] = order
+    empty = np.flatnonzero(best < 0)
+    if len(empty):
+        best[empty] = Furthest(coordinates).best(sectors.directions[empty])
+    return np.asarray(coordinates[best])
+
+
+def _candidates(coordinates: np.ndarray, furthest: np.ndarray | None) -> tuple[Candidate, ...]:
+    """What each of the thresholds would give, where the places ``furthest`` ``(2^k, k)``, if there
+    are any, stand for sectors without members.
+    """
+    n, k = coordinates.shape
+    members = _Members.of(coordinates)
+    counts = members.sums(np.ones(n))
+    occupied = counts > 0
+    stand = np.zeros((2**k, k)) if furthest is None else furthest
+    m = occupied.sum(axis=1) if furthest is None else np.full(len(counts), 2**k)
+    # Of the pairs of different sectors: |t - u|^2 = |t|^2 + |u|^2 - 2 t.u, in expectation.
+    square, cross = np.zeros((2, len(counts)))
+    for column, standing in zip(coordinates.T, stand.T, strict=True):
+        mean = np.where(occupied, members.sums(column) / np.maximum(counts, 1), standing)
+        cross += np.square(mean.sum(axis=1)) - np.square(mean).sum(axis=1)
+        squares = members.sums(np.square(column)) / np.maximum(counts, 1)
+        square += np.where(occupied, squares, np.square(standing)).sum(axis=1)
+    pairs = np.maximum(m * (m - 1), 1)
+    between = np.where(m > 1, 2 * square / np.maximum(m, 1) - 2 * cross / pairs, 0.0)
+    spread = between / (2 * coordinates.var(axis=0).sum() * n / (n - 1))
+    return tuple(
+        Candidate(
+            threshold,
+            int(occupied[i].sum()),
+            int(counts[i].sum()),
+            float(spread[i]),
+            float(m[i] / 2**k * spread[i]),
+        )
+        for i, threshold in enumerate(THRESHOLDS)
+    )
+
+
 @dataclass(frozen=True, eq=False)
-class _Places:
-    """Codes by their coordinates ``(n, k)``, the numbers of their sectors and their reach into
-    these ``(n,)``; and the places that reach furthest into each sector ``(2^k, k)``, where these
-    may stand for it.
+class _Members:
+    """Which images are members of which of ``2^k`` sectors at which thresholds: the number of a
+    cell for each image ``(n,)``, of one for each sector and number of thresholds below its reach.
     """
 
-    coordinates: np.ndarray
-    numbers: np.ndarray
-    reach: np.ndarray
-    furthest: np.ndarray | None
+    cells: np.ndarray
+    sectors: int
 
     @classmethod
-    def of(cls, coordinates: np.ndarray, relaxed: Sectors | None) -> _Places:
-        numbers = sector_numbers(coordinates)
-        reach = np.abs(coordinates).min(axis=1)
-        if relaxed is None:
-            return cls(coordinates, numbers, reach, None)
-        # Of a sector's own side the last is the best; a side without any is searched for.
-        order = np.argsort(reach, kind="stable")
-        best = np.full(len(relaxed), -1)
-        best[numbers[order]] = order
-        directions = relaxed.directions
-        for number in np.flatnonzero(best < 0).tolist():
-            best[number] = reach_of(coordinates, directions[number]).argmax()
-        return cls(coordinates, numbers, reach, coordinates[best])
+    def of(cls, coordinates: np.ndarray) -> _Members:
+        sectors = 2 ** coordinates.shape[1]
+        below = np.searchsorted(THRESHOLDS, least_distance(coordinates))
+        return cls(below * sectors + sector_numbers(coordinates), sectors)
 
-    def candidate(self, threshold: float) -> Candidate:
-        n, k = self.coordinates.shape
-        inside = self.reach > threshold
-        own, numbers = self.coordinates[inside], self.numbers[inside]
-        counts = np.bincount(numbers, minlength=2**k)
-        occupied = counts > 0
-        sums = np.stack([np.bincount(numbers, column, 2**k) for column in own.T], axis=1)
-        mean = sums / np.maximum(counts, 1)[:, None]
-        square = np.bincount(numbers, np.square(own).sum(axis=1), 2**k) / np.maximum(counts, 1)
-        if self.furthest is None:
-            mean, square = mean[occupied], square[occupied]
-        else:
-            mean[~occupied] = self.furthest[~occupied]
-            square[~occupied] = np.square(self.furthest[~occupied]).sum(axis=1)
-        m = len(mean)
-        if m < 2:
-            return Candidate(threshold, int(occupied.sum()), len(own), 0.0, 0.0)
-        # Of the pairs of different sectors: |t - u|^2 = |t|^2 + |u|^2 - 2 t.u, in expectation.
-        cross = np.square(mean.sum(axis=0)).sum() - np.square(mean).sum()
-        distance = 2 * square.mean() - 2 * cross / (m * (m - 1))
-        spread = float(distance / (2 * self.coordinates.var(axis=0).sum() * n / (n - 1)))
-        return Candidate(threshold, int(occupied.sum()), len(own), spread, m / 2**k * spread)
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """The sums of ``values`` ``(n,)`` over the members of each sector at each threshold,
+        ``(t, 2^k)``.
+        """
+        steps = len(THRESHOLDS) + 1
+        cells = np.bincount(self.cells, values, steps * self.sectors).reshape(steps, self.sectors)
+        # Who is a member at a threshold is one at every lower one.
+        return np.asarray(cells[:0:-1].cumsum(axis=0)[::-1])
