@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtrit
 
 _LEVEL = 0.95
 N_BOOTSTRAP = 1000
@@ -151,13 +150,15 @@ def estimate_of(value: float, drawn: np.ndarray, without: Sequence[np.ndarray]) 
     finite = drawn[np.isfinite(drawn)]
     if len(finite) < (1 + _LEVEL) / 2 * len(drawn):
         return UNDEFINED
+    from scipy.special import ndtri
+
     u = min(map(len, without))
     if u < 2:
         return Estimate(value, math.nan, math.nan)
     # As many below the value as above it, but for skewness; equal ones count half.
     below = (finite < value).mean() + (finite == value).mean() / 2
     shift = float(ndtri(np.clip(below, 1 / (2 * len(finite)), 1 - 1 / (2 * len(finite)))))
-    reach = math.sqrt(u / (u - 1)) * float(stdtrit(u - 1, (1 + _LEVEL) / 2))
+    reach = math.sqrt(u / (u - 1)) * student_quantile((1 + _LEVEL) / 2, u - 1)
     tails = [_level(side * reach, shift, _acceleration(without)) for side in (-1, 1)]
     low, high = np.quantile(finite, tails)
     # A few resamplings can leave the value itself outside.
@@ -166,6 +167,8 @@ def estimate_of(value: float, drawn: np.ndarray, without: Sequence[np.ndarray]) 
 
 def _level(z: float, shift: float, acceleration: float) -> float:
     """The share of the resamplings below a limit of BCa, of which ``z`` is the normal one."""
+    from scipy.special import ndtr
+
     bent = max(1 - acceleration * (shift + z), _TINY)
     return float(ndtr(shift + (shift + z) / bent))
 
@@ -176,6 +179,20 @@ def _acceleration(without: Sequence[np.ndarray]) -> float:
     away = np.concatenate([part.mean() - part for part in parts if len(part)] or [np.zeros(1)])
     spread = float(np.square(away).sum())
     return float((away**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
+
+
+def student_quantile(share: float, degrees: float) -> float:
+    """The value below which a ``share`` of Student's distribution with so many ``degrees`` of
+    freedom lies.
+
+    Example:
+        >>> round(student_quantile(0.975, 9), 3)
+        2.262
+    """
+    # scipy costs a tenth of a second, which commands that compute no interval do not wait for.
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, share))
 
 
 def percentiles(drawn: np.ndarray) -> tuple[float, float]:

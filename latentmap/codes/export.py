@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from latentmap.codes.codes import Codes
@@ -56,6 +55,8 @@ def require_code_suffix(path: str | Path) -> None:
 
 
 def _write_hdf5(codes: Codes, path: Path, provenance: str) -> None:
+    import h5py
+
     names = pack_ids(codes.ids)
     utf8 = h5py.string_dtype("utf-8", names.dtype.itemsize)
     with create_hdf5(path) as (file, disk):

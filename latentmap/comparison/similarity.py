@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import t as student
 from torch import Tensor
 
 from latentmap.codes import one_of_each
@@ -35,6 +34,7 @@ from latentmap.comparison.projections import (
 from latentmap.comparison.relations import Relation, inner_products_of
 from latentmap.comparison.steps import Steps
 from latentmap.errors import MapError, PairError
+from latentmap.intervals import student_quantile
 from latentmap.mapping.moments import JointMoments
 from latentmap.mapping.selection import assign_folds
 from latentmap.progress import Progress
@@ -274,7 +274,7 @@ def _summary(
     groups = len(without)
     deviations = without - without.mean(0)
     error = np.sqrt((groups - 1) / groups * np.square(deviations).sum(0))
-    reach = student.ppf((1 + _LEVEL) / 2, groups - 1) * error
+    reach = student_quantile((1 + _LEVEL) / 2, groups - 1) * error
     # A null that is as alike counts, and most nulls are computed in float32.
     least = value - _ROUNDING if index.higher_is_alike else value + _ROUNDING
     alike = null >= least if index.higher_is_alike else null <= least

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 from torch import Tensor
 
 from latentmap.model import Model
@@ -44,6 +43,8 @@ def quantiles(k: int) -> np.ndarray:
         >>> quantiles(3).round(3).tolist()
         [-0.967, 0.0, 0.967]
     """
+    from scipy.special import ndtri
+
     values: np.ndarray = ndtri((np.arange(k) + 0.5) / k)
     return values
 

@@ -11,11 +11,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 from torch import Tensor
 
 from latentmap.errors import ModelError
-from latentmap.intervals import Estimate
+from latentmap.intervals import Estimate, student_quantile
 
 _SPLITS = 10  # Into halves, of which the bias of the Fréchet distance is told.
 _LEAST = 1e-12  # Of the largest variance: what is below is none.
@@ -51,7 +50,7 @@ class Contrast:
             len(part) / (len(part) - 1) * float(np.square(part).sum()) / size**2
             for part, size in zip(parts, sizes, strict=True)
         )
-        reach = float(stdtrit(fewest - 1, 0.975)) * math.sqrt(variance)
+        reach = student_quantile(0.975, fewest - 1) * math.sqrt(variance)
         return Estimate(self.value, self.value - reach, self.value + reach)
 
 

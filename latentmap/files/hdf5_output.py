@@ -11,9 +11,10 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
+if TYPE_CHECKING:
+    import h5py
 
 
 class SafeFile(io.RawIOBase):
@@ -70,6 +71,8 @@ def create_hdf5(path: Path) -> Iterator[tuple[h5py.File, SafeFile]]:
     Raises:
         OSError: on leaving, when the disk failed at any time.
     """
+    import h5py  # What writes no HDF5 does not wait for it.
+
     # Opened first: a SafeFile without a file could not be closed, which Python 3.13 would print.
     with SafeFile(path.open("w+b", buffering=0)) as disk:
         with h5py.File(disk, "w") as file:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from latentmap.errors import CacheError, OutputError
 
 Notify = Callable[[str], None]
@@ -29,6 +27,8 @@ def hold_lock(
     Raises:
         CacheError: the lock was not free in time.
     """
+    from filelock import FileLock, Timeout
+
     # Not bound to a thread: a writer may be closed by another one than opened it.
     lock = FileLock(path, thread_local=False)
     try:

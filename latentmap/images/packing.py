@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
 from latentmap.errors import ImageError
@@ -18,6 +18,9 @@ from latentmap.images.packed import FORMAT, VERSION, Packed
 from latentmap.images.source import ImageSource, OnError
 from latentmap.images.views import View
 from latentmap.progress import Progress
+
+if TYPE_CHECKING:
+    import h5py
 
 _BLOCK = 256
 
@@ -121,6 +124,8 @@ def _close_up(
 ) -> None:
     """Writes a file anew without room for the images left out: such a dataset cannot shrink."""
     count = len(positions)
+    import h5py
+
     with h5py.File(longer) as old, new_pack(path, packed, count) as (file, disk):
         for start in range(0, count, _BLOCK):
             stop = min(start + _BLOCK, count)

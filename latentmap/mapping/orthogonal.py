@@ -7,7 +7,6 @@ larger one is projected (``W' W = I``). Padding the smaller space with zeros sol
 from __future__ import annotations
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from latentmap.errors import MapError
@@ -74,6 +73,8 @@ def solve_permutation(moments: Moments, *, signed: bool = True) -> Solution:
     """
     gain = moments.xy.abs() if signed else moments.xy
     cost = moments.xx.diagonal()[:, None] - 2 * gain
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = linear_sum_assignment(cost.cpu().numpy())
     weight = torch.zeros_like(moments.xy)
     values = moments.xy[rows, columns]

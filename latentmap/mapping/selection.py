@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.model_selection import GroupKFold, KFold
 
 from latentmap.errors import MapError
 from latentmap.mapping.methods import Method
@@ -75,6 +74,8 @@ class Selection:
 def assign_folds(n: int, *, folds: int, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
     """The number of a fold for each of ``n`` pairs, ``(n,)``; pairs of one group are in one fold.
 
+    They are those of scikit-learn's ``KFold`` with ``shuffle``, and of its ``GroupKFold``.
+
     Raises:
         MapError: there are fewer pairs, or groups, than folds.
     """
@@ -84,12 +85,18 @@ def assign_folds(n: int, *, folds: int, seed: int, groups: np.ndarray | None = N
         raise MapError(f"cross-validation needs at least 2 {what}, not {units}: give more {what}")
     if not 2 <= folds <= units:
         raise MapError(f"{units} {what} can be cut into 2 to {units} folds, not {folds}")
-    shuffled = KFold(folds, shuffle=True, random_state=seed % 2**32)
-    splitter: Any = shuffled if groups is None else GroupKFold(folds)
-    numbers = np.empty(n, dtype=np.int64)
-    for number, (_, held) in enumerate(splitter.split(np.empty((n, 0)), groups=groups)):
-        numbers[held] = number
-    return numbers
+    if groups is None:
+        order = np.random.RandomState(seed % 2**32).permutation(n)
+        numbers = np.empty(n, dtype=np.int64)
+        numbers[order] = np.sort(np.arange(n) % folds)
+        return numbers
+    # The largest group first, each into the fold that has least as yet.
+    _, named, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    fold_of, filled = np.empty(units, dtype=np.int64), np.zeros(folds, dtype=np.int64)
+    for group in np.argsort(sizes)[::-1].tolist():
+        fold_of[group] = lightest = int(filled.argmin())
+        filled[lightest] += sizes[group]
+    return np.asarray(fold_of[named])
 
 
 def penalty_grid(moments: Moments, *, steps: int = _STEPS) -> torch.Tensor:

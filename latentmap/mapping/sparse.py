@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import MultiTaskElasticNet
 from torch import Tensor
 
 from latentmap.errors import MapError
@@ -86,6 +84,9 @@ def standard_deviations(moments: Moments) -> Tensor:
 
 
 def _solve(root: Tensor, answer: Tensor, n: float, penalty: float, l1_ratio: float) -> Tensor:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import MultiTaskElasticNet
+
     rows = len(root)
     model = MultiTaskElasticNet(
         alpha=penalty * n / rows,

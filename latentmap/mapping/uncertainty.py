@@ -14,10 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 from latentmap.errors import MapError
+from latentmap.intervals import student_quantile
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.regression import solve_least_squares
@@ -134,7 +134,7 @@ def _reach(level: float, freedom: float) -> float:
     """Half of an interval, in standard errors."""
     if not 0 < level < 1:
         raise MapError(f"the level of an interval must be between 0 and 1, not {level:g}")
-    return float(stats.t.ppf((1 + level) / 2, freedom))
+    return student_quantile((1 + level) / 2, freedom)
 
 
 def _moments(linear_map: LinearMap, what: str) -> Moments:

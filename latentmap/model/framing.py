@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 
 from latentmap.errors import ImageError
 from latentmap.frames import Box, Frame
@@ -102,6 +101,8 @@ def estimate_box(
     shape = model.image_shape[1] / model.image_shape[2] * width / height
     largest = (min(1.0, shape), min(1.0, 1 / shape))
     done, total = 0, len(_SIZES) * len(_PLACES) ** 2 + _STARTS * _STEPS
+
+    from scipy.optimize import minimize
 
     def box(place: np.ndarray) -> Box:
         down, right, size = np.clip(place, (0, 0, 0.1), 1)

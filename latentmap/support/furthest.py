@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Set
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from latentmap.support.sectors import reach_of
 
@@ -26,6 +25,8 @@ class Furthest:
     """A search among coordinates ``(n, k)`` of at least one variable."""
 
     def __init__(self, coordinates: np.ndarray) -> None:
+        from scipy.spatial import KDTree
+
         self._coordinates = coordinates
         self._tree = KDTree(coordinates, _LEAF, compact_nodes=False, balanced_tree=False)
         self._far = float(np.abs(coordinates).max())

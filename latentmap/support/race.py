@@ -20,9 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
 from latentmap.codes import Codes
+from latentmap.intervals import student_quantile
 
 CONFIDENCE = 0.95
 # Of a variable that is dropped: its gain on any image, by the largest mean gain.
@@ -176,7 +176,7 @@ class Race:
         variance = np.maximum(own[:, None] + own - 2 * products, 0) * (1 - m / self._n)
         pairs = max(1, self._d * (self._d - 1) // 2)
         tail = (1 - CONFIDENCE) / max(1, len(self._looks) - 1) / pairs / 2
-        width = student.ppf(1 - tail, _degrees(m, self._n)) * np.sqrt(variance)
+        width = student_quantile(1 - tail, _degrees(m, self._n)) * np.sqrt(variance)
         self._above[np.ix_(running, running)] |= mean[:, None] - mean > width
 
     def _contenders(self) -> np.ndarray:
@@ -224,7 +224,7 @@ class Race:
         degrees = min(degrees, _degrees(m, self._n))
         if degrees < 1:
             return math.nan
-        return float(student.ppf(0.5 + 0.95 / 2, degrees) * math.sqrt(measured + of_kind))
+        return student_quantile(0.5 + 0.95 / 2, degrees) * math.sqrt(measured + of_kind)
 
 
 def _variance_of_mean(gains: np.ndarray, units: np.ndarray, n: int) -> tuple[float, int]:

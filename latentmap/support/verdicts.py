@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
-from latentmap.intervals import Estimate
+from latentmap.intervals import Estimate, student_quantile
 from latentmap.report import Shown, Table
 from latentmap.support.selection import Strategy
 
@@ -207,5 +206,5 @@ def _mean_with_interval(values: np.ndarray) -> Estimate:
     """The mean of some draws, with its interval by Student's t."""
     mean = float(values.mean())
     error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    half = float(student.ppf((1 + _LEVEL) / 2, len(values) - 1)) * error
+    half = student_quantile((1 + _LEVEL) / 2, len(values) - 1) * error
     return Estimate(mean, mean - half, mean + half)

@@ -3,6 +3,7 @@ import pytest
 import torch
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.model_selection import GroupKFold, KFold
 
 from latentmap.codes import Codes, Space, pair
 from latentmap.errors import MapError
@@ -20,6 +21,23 @@ from latentmap.mapping.selection import (
     solver_of,
 )
 from latentmap.mapping.sparse import solve_sparse
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_folds_are_those_of_scikit_learn(seed):
+    generator = np.random.default_rng(seed)
+    n, folds = int(generator.integers(20, 200)), 2 + 3 * seed
+    expected = np.empty(n, np.int64)
+    for number, (_, held) in enumerate(
+        KFold(folds, shuffle=True, random_state=seed).split(np.empty(n))
+    ):
+        expected[held] = number
+    assert assign_folds(n, folds=folds, seed=seed).tolist() == expected.tolist()
+    # Groups of many sizes, some of them equal.
+    groups = np.sort(generator.integers(0, 15, n) ** 2)
+    for number, (_, held) in enumerate(GroupKFold(folds).split(np.empty(n), groups=groups)):
+        expected[held] = number
+    assert assign_folds(n, folds=folds, seed=seed, groups=groups).tolist() == expected.tolist()
 
 
 def test_a_large_seed_gives_folds():
