@@ -1,6 +1,7 @@
 """Running the benchmark: generators, image sets and methods, to what each reproduces.
 
-Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
+Memory holds codes and errors; images are read once for all models that see them alike, and lie on
+disk. Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from latentmap.expressiveness.result import (
     calibrate,
     score_set,
 )
+from latentmap.images.spooled import SpooledImages
 from latentmap.inversion.inverting import decoding_errors, require_method
 from latentmap.mapping import LinearMap
 from latentmap.model import Model, count_seen, generated_images, images_between
@@ -60,7 +62,7 @@ class _Groups:
 class _Own:
     """A generator's own images as it sees them, and their codes in the encoder."""
 
-    images: Tensor
+    images: SpooledImages
     ids: np.ndarray
     encoded: Tensor | None
 
@@ -82,7 +84,8 @@ def bench(
     no sectors are grouped by these, so that errors are known by group; its own errors say which
     images are hard for any model. ``mapped`` is a map into the space of one of the models, and the
     model that it comes from: codes of the image sets are carried through it. Own images are kept in
-    the cache of ``coder``; codes are found anew, in float32. ``record`` goes into each result, and
+    the cache of ``coder``, whose folder also takes, as long as results refer to them, 8-bit copies
+    of all images; codes are found anew, in float32. ``record`` goes into each result, and
     so do the methods that were ``left_out`` for lack of a network, by the name of the result. Where
     models have one name, results have more in theirs: the kind of the space, or some of the
     fingerprint.
@@ -226,11 +229,12 @@ def _bench_one(
     by_method = reproduce(model, own.images, methods, "own", runs, own=None)
     results = []
     for number, image_set in enumerate(image_sets):
-        images, kept, skipped = _read(image_set, model, runs)
+        images = see(image_set.images, image_set.seen_by(model), runs)
+        kept = images.positions
         every = image_set.held_out(kept)
         found = reproduce(model, images, methods, image_set.name, runs, own=by_method, held=every)
         if runs.mapped is not None and runs.mapped[0].target.same_as(model.space):
-            found[MAPPED] = carry(*runs.mapped, model, images, image_set, kept, runs)
+            found[MAPPED] = carry(*runs.mapped, model, images, image_set, runs)
         group = groups[number] if groups else None
         results.append(
             score_set(
@@ -241,7 +245,7 @@ def _bench_one(
                 units=every.units,
                 seed=runs.seed,
                 grouping=_grouping(image_set, kept, group, own),
-                skipped=skipped,
+                skipped=tuple(str(image_set.ids[position]) for position in images.failed),
                 coverage=_coverage(image_set, group, own, runs),
             )
         )
@@ -281,32 +285,24 @@ def _own_images(model: Model, runs: Runs) -> _Own:
             images, maker, encoder = images_between(
                 model, encoder, n, seed=runs.seed, folder=folder, progress=progress
             )
-    seen, _, _ = see(images, maker, runs)
+    seen = see(images, maker, runs)
     if encoder is None:
         return _Own(seen, images.ids, None)
-    return _Own(seen, images.ids, encode_all(see(images, encoder, runs)[0], encoder))
-
-
-def _read(
-    image_set: ImageSet, model: Model, runs: Runs
-) -> tuple[Tensor, np.ndarray, tuple[str, ...]]:
-    """The images of an image set as a model sees them, which they are, and what was skipped."""
-    images, kept, failed = see(image_set.images, image_set.seen_by(model), runs)
-    return images, kept, tuple(str(image_set.ids[position]) for position in failed)
+    return _Own(seen, images.ids, encode_all(see(images, encoder, runs), encoder))
 
 
 def _group(image_set: ImageSet, encoder: Model, runs: Runs) -> _Groups:
     """What the encoder makes of an image set; cells and errors have a place for every image."""
     with runs.coder.stage(f"grouping {image_set.name}") as progress:
         seer = image_set.seen_by(encoder)
-        images, kept, _ = see(image_set.images, seer, runs)
+        images = see(image_set.images, seer, runs)
         codes = encode_all(images, encoder)
         cells = group_codes(codes, seed=runs.seed)
         errors, _ = decoding_errors(encoder, codes, images, batch_size=_BATCH, progress=progress)
     number, mse = np.full(len(image_set.ids), -1), np.full(len(image_set.ids), np.nan)
-    number[kept] = cells.number
-    mse[kept] = errors.double().numpy()
-    return _Groups(codes, kept, Cells(number, cells.centers), mse)
+    number[images.positions] = cells.number
+    mse[images.positions] = errors.double().numpy()
+    return _Groups(codes, images.positions, Cells(number, cells.centers), mse)
 
 
 def _coverage(image_set: ImageSet, group: _Groups | None, own: _Own, runs: Runs) -> Coverage | None:

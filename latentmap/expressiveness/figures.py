@@ -161,4 +161,4 @@ def _draw_bars(axis: Any, scores: SetScores) -> None:
 
 
 def _images(scores: SetScores, positions: np.ndarray) -> torch.Tensor:
-    return scores.images[torch.from_numpy(positions.copy())].float().div(255)
+    return scores.images[torch.from_numpy(positions.copy())]

@@ -1,6 +1,7 @@
 """Reproducing images: by every method, and from the codes of another model.
 
-Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
+Images are on disk, and read a few at a time: memory holds their codes and errors. Shapes: ``n``
+images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from latentmap.codes import FITTED, HeldOut, Seen
 from latentmap.errors import ImageError
 from latentmap.expressiveness.image_sets import ImageSet
 from latentmap.expressiveness.result import MAPPED, Reproduction, ratio_estimate
-from latentmap.images import ImageSource
+from latentmap.images import ImageSource, View
+from latentmap.images.spooled import SpooledImages, spool_images
 from latentmap.intervals import mean_estimate
 from latentmap.inversion import InversionMethod, SearchSettings, invert_tensor
 from latentmap.inversion.inverting import decoding_errors
@@ -42,13 +44,16 @@ class BenchOptions:
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """What holds for all generators and target sets."""
+    """What holds for all generators and target sets. ``seen`` are the images that were read, by
+    source and view: models that see them alike share them.
+    """
 
     options: BenchOptions
     coder: Coder
     seed: int
     encoder: Model | None
     mapped: tuple[LinearMap, Model] | None
+    seen: dict[tuple[ImageSource, View], SpooledImages] = field(default_factory=dict)
 
 
 def methods_of(model: Model, asked: Sequence[InversionMethod] | None) -> list[InversionMethod]:
@@ -65,32 +70,36 @@ def methods_left_out(
     return [one for one in dict.fromkeys(asked or ()) if one not in methods_of(model, asked)]
 
 
-def see(images: ImageSource, model: Model, runs: Runs) -> tuple[Tensor, np.ndarray, list[int]]:
-    """Images ``(n, c, h, w)`` in [0, 1] as a model sees them, their positions, and those of images
-    that cannot be read.
-    """
-    parts, positions, failed = [], [], []
-    for batch in images.batches([model.view], batch_size=_BATCH, on_error=runs.coder.on_error):
-        parts.append(batch.floats(0))
-        positions.append(batch.positions)
-        failed += [position for position, _ in batch.failed]
-    kept = np.concatenate(positions)
-    if len(kept) < 2:
+def see(images: ImageSource, model: Model, runs: Runs) -> SpooledImages:
+    """Images as a model sees them, on disk; those that cannot be read are left out."""
+    known = runs.seen.get((images, model.view))
+    if known is not None:
+        return known
+    seen = spool_images(
+        images,
+        model.view,
+        runs.coder.generated,
+        batch_size=_BATCH,
+        on_error=runs.coder.on_error,
+    )
+    if len(seen) < 2:
         raise ImageError(
-            f"only {len(kept)} of the {len(images)} images of {images.path} can be read, but a "
+            f"only {len(seen)} of the {len(images)} images of {images.path} can be read, but a "
             "set needs 2: repair them, or give others"
         )
-    return torch.cat(parts).contiguous(), kept, failed
+    runs.seen[images, model.view] = seen
+    return seen
 
 
-def encode_all(images: Tensor, model: Model) -> Tensor:
-    """The codes of images ``(n, c, h, w)``, on the CPU."""
-    return torch.cat([model.encode(part).cpu() for part in images.split(_BATCH)])
+def encode_all(images: SpooledImages, model: Model) -> Tensor:
+    """The codes of images, on the CPU."""
+    starts = range(0, len(images), _BATCH)
+    return torch.cat([model.encode(images[start : start + _BATCH]).cpu() for start in starts])
 
 
 def reproduce(
     model: Model,
-    images: Tensor,
+    images: SpooledImages,
     methods: Sequence[InversionMethod],
     name: str,
     runs: Runs,
@@ -131,21 +140,20 @@ def carry(
     linear_map: LinearMap,
     source: Model,
     model: Model,
-    images: Tensor,
+    images: SpooledImages,
     image_set: ImageSet,
-    kept: np.ndarray,
     runs: Runs,
 ) -> Reproduction:
     """The images from codes that another model has of them; judged by those of whose units the map
     has seen none.
     """
     started = time.perf_counter()
-    seen, readable, _ = see(image_set.images, image_set.seen_by(source), runs)
+    seen = see(image_set.images, image_set.seen_by(source), runs)
     # What one model can read, so can the other.
-    assert np.array_equal(readable, kept)
+    assert np.array_equal(seen.positions, images.positions)
     moved = linear_map.apply(encode_all(seen, source)).float()
     mse, alike = decoding_errors(model, moved, images, batch_size=runs.coder.batch_size or _BATCH)
-    held = image_set.held_out(kept, [Seen(FITTED, linear_map.train_digests)])
+    held = image_set.held_out(images.positions, [Seen(FITTED, linear_map.train_digests)])
     return _summary(
         MAPPED,
         moved.cpu(),

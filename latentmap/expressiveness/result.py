@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from latentmap.expressiveness.blindness import SectorErrors, errors_by_sector
 from latentmap.expressiveness.coverage import Coverage
+from latentmap.images.spooled import SpooledImages
 from latentmap.intervals import Estimate, estimate_of, mean_estimate, resample, shares
 from latentmap.inversion import InversionMethod
 from latentmap.report import Shown, Table
@@ -24,6 +24,7 @@ from latentmap.report import Shown, Table
 # Of the own images' variance: what a search may miss and still be believed.
 CALIBRATED = 0.05
 MAPPED: Literal["mapped"] = "mapped"
+_BLOCK = 64  # Images at a time.
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +68,16 @@ class Reproduction:
 class SetScores:
     """How well a generator reproduces one set, by one or several methods.
 
-    ``images`` are its images as the generator sees them, uint8 ``(n, c, h, w)``, of some ``units``
-    ``(n,)``. ``mse`` ``(n,)``
-    is the least error of any method but mapped codes: the ``limit``, where a search is among them.
+    ``images`` are its images as the generator sees them, on disk: ``images[:8]`` are the first of
+    them, float32 in [0, 1]. They are of some ``units`` ``(n,)``. ``mse`` ``(n,)`` is the least
+    error of any method but mapped codes: the ``limit``, where a search is among them.
     ``encoder_gap`` is what the network loses against the limit, ``map_gap`` what mapped codes lose
     against those of the network; each is None where one of the two is missing.
     """
 
     name: str
     ids: np.ndarray
-    images: Tensor
+    images: SpooledImages
     reproductions: Mapping[str, Reproduction]
     mse: np.ndarray
     units: np.ndarray
@@ -202,7 +203,7 @@ class Grouping:
 def score_set(
     name: str,
     ids: np.ndarray,
-    images: Tensor,
+    images: SpooledImages,
     found: Mapping[str, Reproduction],
     *,
     units: np.ndarray | None = None,
@@ -221,7 +222,7 @@ def score_set(
     return SetScores(
         name=name,
         ids=ids,
-        images=(images * 255).round().to(torch.uint8),
+        images=images,
         reproductions=found,
         mse=mse,
         units=units,
@@ -243,14 +244,23 @@ def score_set(
     )
 
 
-def calibrate(images: Tensor, found: Mapping[str, Reproduction]) -> float | None:
+def calibrate(images: SpooledImages, found: Mapping[str, Reproduction]) -> float | None:
     """The error of the best search on the own images over their variance."""
     searches = [one for method, one in found.items() if method in ("search", "hybrid")]
     if not searches:
         return None
-    variance = float((images - images.mean(0)).double().square().mean())
-    variance *= len(images) / (len(images) - 1)
-    return min(one.mean_mse.value for one in searches) / max(variance, 1e-12)
+    return min(one.mean_mse.value for one in searches) / max(_variance(images), 1e-12)
+
+
+def _variance(images: SpooledImages) -> float:
+    """The variance of a pixel over images, in the mean of all pixels; by sums of whole numbers."""
+    sums, squares = np.zeros(images.pixels(slice(0, 1)).shape[1:], np.int64), 0
+    for start in range(0, len(images), _BLOCK):
+        block = images.pixels(slice(start, start + _BLOCK)).astype(np.int64)
+        sums += block.sum(0)
+        squares += int(np.square(block).sum())
+    spread = squares - float(np.square(sums, dtype=np.float64).sum()) / len(images)
+    return spread / (len(images) - 1) / sums.size / 255**2
 
 
 def ratio_estimate(

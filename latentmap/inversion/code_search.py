@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from latentmap.errors import ModelError
+from latentmap.images.spooled import SpooledImages
 from latentmap.inversion.searches import Searches, new_searches, step_searches
 from latentmap.inversion.starts import draw_samples, nearest_samples
 from latentmap.model import Model
@@ -79,7 +80,7 @@ class Found:
 
 def search_codes(
     model: Model,
-    images: Tensor,
+    images: Tensor | SpooledImages,
     *,
     start: Tensor | None = None,
     search: SearchSettings | None = None,
@@ -150,7 +151,7 @@ class _Descent:
     def __init__(
         self,
         model: Model,
-        images: Tensor,
+        images: Tensor | SpooledImages,
         search: SearchSettings,
         *,
         samples: Tensor,
@@ -174,15 +175,20 @@ class _Descent:
         """
         waiting = searches.going(limit).cpu().nonzero()[:, 0]
         rows = waiting[:0]
+        targets = torch.empty(0, *self._model.image_shape, device=self._model.device)
         while len(rows) or len(waiting):
             free = self._batch - len(rows)
-            rows, waiting = torch.cat([rows, waiting[:free]]), waiting[free:]
+            begun, waiting = waiting[:free], waiting[free:]
+            rows = torch.cat([rows, begun])
             part = searches.take(rows)
-            targets = self._images[owners[rows]].to(self._model.device)
+            # Those of searches that go on stay where they are.
+            fresh = self._images[owners[begun]].to(self._model.device)
+            targets = torch.cat([targets, fresh])
             for _ in range(min(_STRIDE, limit)):
                 part = self._step(part, targets, limit)
             searches.put(rows, part)
-            rows = rows[part.going(limit).cpu()]
+            going = part.going(limit)
+            targets, rows = targets[going], rows[going.cpu()]
             if self._progress is not None:
                 # What a search does not need counts as done when it ends.
                 made = torch.where(searches.going(limit), searches.steps, limit)

@@ -17,6 +17,7 @@ from latentmap.codes import Codes, units_of
 from latentmap.errors import ImageError, ModelError
 from latentmap.images import ImageSource
 from latentmap.images.finding import groups_of
+from latentmap.images.spooled import SpooledImages
 from latentmap.intervals import mean_estimate
 from latentmap.inversion.code_search import SearchSettings, search_batch_size, search_codes
 from latentmap.model import Model
@@ -89,7 +90,7 @@ class Inverted(Shown):
 
 def invert_tensor(
     model: Model,
-    images: Tensor,
+    images: Tensor | SpooledImages,
     *,
     method: InversionMethod,
     search: SearchSettings | None = None,
@@ -97,7 +98,8 @@ def invert_tensor(
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Inverted:
-    """Codes of images in the space of ``model``, and how near their images come.
+    """Codes of images in the space of ``model``, and how near their images come. The images are in
+    memory, or on disk, from where a few are read at a time.
 
     ``network``: the model's encoder. ``search``: by gradients from several starts, see
     ``search_codes``; any model can be searched. ``hybrid``: a search whose first start is the
@@ -120,7 +122,8 @@ def invert_tensor(
     start, found = None, None
     search = None if method == "network" else search or SearchSettings()
     if method != "search":
-        start = torch.cat([model.encode(part).cpu() for part in images.split(batch)])
+        starts = range(0, len(images), batch)
+        start = torch.cat([model.encode(images[at : at + batch]).cpu() for at in starts])
     if search is not None:
         found = search_codes(
             model,
@@ -217,7 +220,7 @@ def require_method(model: Model, method: InversionMethod) -> None:
 def decoding_errors(
     model: Model,
     codes: Tensor,
-    images: Tensor,
+    images: Tensor | SpooledImages,
     *,
     batch_size: int,
     progress: Progress | None = None,

@@ -10,10 +10,12 @@ import hashlib
 import torch
 from torch import Tensor
 
+from latentmap.images.spooled import SpooledImages
 from latentmap.model import Model
 
 # Samples that tell the moments of the prior, and the first of them that are starts for all images.
 _SAMPLES, _CANDIDATES = 4096, 512
+_BLOCK = 256  # Images at a time.
 
 
 def draw_samples(model: Model, *, seed: int = 0) -> Tensor:
@@ -25,7 +27,7 @@ def draw_samples(model: Model, *, seed: int = 0) -> Tensor:
 
 
 def nearest_samples(
-    model: Model, images: Tensor, samples: Tensor, *, count: int, batch_size: int
+    model: Model, images: Tensor | SpooledImages, samples: Tensor, *, count: int, batch_size: int
 ) -> Tensor:
     """For each image the ``count`` codes ``(n, count, d)`` whose images are nearest to it.
 
@@ -34,10 +36,18 @@ def nearest_samples(
     if count == 0:
         return samples.new_empty(len(images), 0, samples.shape[1])
     candidates = torch.cat([samples.mean(0, keepdim=True), samples[:_CANDIDATES]])
-    flat = images.flatten(1)
-    distances = []
-    for codes in candidates.split(batch_size):
-        decoded = model.decode(codes).flatten(1).to(flat)
-        distances.append(torch.cdist(flat, decoded))
-    nearest = torch.cat(distances, dim=1).topk(min(count, len(candidates)), largest=False).indices
-    return candidates[nearest.to(candidates.device)]
+    # Of every image, how far the nearest candidates so far are, and their numbers.
+    least = torch.empty(len(images), 0, device=model.device)
+    numbers = least.long()
+    for first in range(0, len(candidates), batch_size):
+        shown = model.decode(candidates[first : first + batch_size]).flatten(1)
+        distances = [
+            torch.cdist(images[start : start + _BLOCK].to(shown).flatten(1), shown)
+            for start in range(0, len(images), _BLOCK)
+        ]
+        these = torch.arange(first, first + len(shown), device=shown.device)
+        numbers = torch.cat([numbers, these.expand(len(images), -1)], dim=1)
+        least = torch.cat([least, torch.cat(distances)], dim=1)
+        least, places = least.topk(min(count, least.shape[1]), largest=False)
+        numbers = numbers.gather(1, places)
+    return candidates[numbers.to(candidates.device)]

@@ -20,6 +20,7 @@ from latentmap.codes import Codes, Space
 from latentmap.errors import ModelError
 from latentmap.frames import Frame
 from latentmap.images import View
+from latentmap.images.spooled import SpooledImages
 from latentmap.model.clamping import check_range
 from latentmap.model.digests import model_digest
 from latentmap.model.exactness import exact_convolutions
@@ -298,13 +299,15 @@ class Model(ABC):
         ):
             yield
 
-    def check_images(self, images: Tensor) -> None:
+    def check_images(self, images: Tensor | SpooledImages) -> None:
         """Refuses images that ``encode`` would refuse.
 
         Raises:
             ModelError: wrong shape, type or range.
         """
         self._check_shape(images, "images", self.image_shape)
+        if isinstance(images, SpooledImages):
+            return  # Bytes have no other range.
         if not images.is_floating_point():
             raise ModelError(
                 f"{self.name} takes images as floats in [0, 1], not {images.dtype}: divide by 255 "
@@ -312,8 +315,10 @@ class Model(ABC):
             )
         check_range(images, f"images for {self.name}")
 
-    def _check_shape(self, tensor: Tensor, what: str, expected: tuple[int, ...]) -> None:
-        if tuple(tensor.shape[1:]) != expected or tensor.ndim != len(expected) + 1:
+    def _check_shape(
+        self, tensor: Tensor | SpooledImages, what: str, expected: tuple[int, ...]
+    ) -> None:
+        if len(tensor.shape) != len(expected) + 1 or tuple(tensor.shape[1:]) != expected:
             wanted = ", ".join(map(str, ("n", *expected)))
             raise ModelError(
                 f"{self.name} takes {what} of shape ({wanted}), not {tuple(tensor.shape)}"
