@@ -100,7 +100,7 @@ class _Unnamed:
         weakref.finalize(self, os.close, self._descriptor)
 
     def append(self, pixels: np.ndarray) -> None:
-        rest = memoryview(pixels.reshape(-1))
+        rest = pixels.reshape(-1).data
         try:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
@@ -111,7 +111,7 @@ class _Unnamed:
         """Reads as many bytes as ``out`` has: not by a mapping, whose pages would count as memory
         of the process.
         """
-        rest = memoryview(out.reshape(-1))
+        rest = out.reshape(-1).data
         while rest:
             read = os.preadv(self._descriptor, [rest], offset)
             assert read, "nobody else can shorten a file without a name"
