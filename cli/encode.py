@@ -35,7 +35,8 @@ def encode(
 ) -> None:
     """Encode images with one or more models; each image is decoded once for all of them.
 
-    What the cache holds already is not computed again, and a run that was stopped goes on.
+    Only images whose code is nowhere in the cache, by their contents, are decoded and encoded: one
+    that was added, the rest after a --limit. A run that was stopped goes on.
 
     \b
     Example:
@@ -47,7 +48,7 @@ def encode(
     loaded = [load(reference, device=device) for reference in models]
     images = data.open()
     coder = replace(coding.open(data), workers=workers)
-    results = coder.codes(loaded, images)
+    results = coder.encoded(loaded, images)
     if as_json:
         print_json(
             {
@@ -56,17 +57,21 @@ def encode(
                 "codes": [
                     {
                         "model": reference,
-                        "fingerprint": codes.space.fingerprint,
-                        "space": codes.space.kind,
-                        "n": len(codes),
-                        "dim": codes.space.dim,
-                        "skipped": list(codes.skipped),
+                        "fingerprint": one.codes.space.fingerprint,
+                        "space": one.codes.space.kind,
+                        "n": len(one.codes),
+                        "computed": one.computed,
+                        "dim": one.codes.space.dim,
+                        "skipped": list(one.codes.skipped),
                     }
-                    for reference, codes in zip(models, results, strict=True)
+                    for reference, one in zip(models, results, strict=True)
                 ],
             }
         )
         return
-    for codes in results:
-        say(f"{coding.cache}: {len(codes)} codes in {codes.space}")
-    warn_skipped(list(dict.fromkeys(name for codes in results for name in codes.skipped)))
+    for one in results:
+        say(
+            f"{coding.cache}: {len(one.codes)} codes in {one.codes.space}, of which {one.there} were "
+            f"there and {one.computed} were computed"
+        )
+    warn_skipped(list(dict.fromkeys(name for one in results for name in one.codes.skipped)))

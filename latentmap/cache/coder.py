@@ -6,14 +6,15 @@ where encoding meets the machine: what changes how codes are had changes here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from latentmap.cache.encoding import BATCH_SIZE, encode, encode_batches
-from latentmap.cache.entry_writer import EntryWriter
+from latentmap.cache.covering import Cover
+from latentmap.cache.encoding import BATCH_SIZE, encode
+from latentmap.cache.filling import Filling, fill
 from latentmap.cache.latent_cache import LatentCache
 from latentmap.cache.manifest import EntryKey
 from latentmap.cache.shards import DamageError
@@ -22,6 +23,19 @@ from latentmap.errors import ImageError
 from latentmap.images import ImageSource, OnError
 from latentmap.model import Model, Precision
 from latentmap.progress import Progress, Stage, silent
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """The codes of some images, and how many of them were ``computed`` and not there before."""
+
+    codes: Codes
+    computed: int = 0
+
+    @property
+    def there(self) -> int:
+        """How many were there."""
+        return len(self.codes) - self.computed
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +93,14 @@ class Coder:
                 ``stop``.
             ModelError: a model has no encoder, and did not make the images.
         """
+        return [one.codes for one in self.encoded(models, images)]
+
+    def encoded(self, models: Sequence[Model], images: ImageSource) -> list[Encoded]:
+        """The codes as ``codes`` gives them, and how many of each model were computed.
+
+        Raises:
+            CacheError, ImageError, ModelError: as ``codes`` raises them.
+        """
         made = [images.codes_in(model.space) for model in models]
         missing = [model for model, codes in zip(models, made, strict=True) if codes is None]
         for model in missing:
@@ -87,7 +109,7 @@ class Coder:
             images.examine(progress)
         with self.stage("encoding") as progress:
             encoded = iter(self._encoded(missing, images, progress))
-        return [next(encoded) if codes is None else codes for codes in made]
+        return [next(encoded) if codes is None else Encoded(codes) for codes in made]
 
     def passing(self, model: Model, images: ImageSource) -> Codes:
         """The codes of a few images, had as by ``codes``, but not kept where they are computed.
@@ -98,7 +120,10 @@ class Coder:
         codes = images.codes_in(model.space)
         if codes is None:
             model.require_encoder()
-            codes = self._find(EntryKey.of(model, images, precision=self.precision), images)
+            key = EntryKey.of(model, images, precision=self.precision)
+            codes = self._find(key)
+            if codes is None:
+                codes = self.cache.find_covering(key, images.ids, images.digests)
         if codes is None:
             return encode(
                 model,
@@ -122,16 +147,41 @@ class Coder:
 
     def _encoded(
         self, models: Sequence[Model], images: ImageSource, progress: Progress | None
-    ) -> list[Codes]:
+    ) -> list[Encoded]:
         """The codes of models that did not make the images: from the cache, or computed now."""
         keys = [EntryKey.of(model, images, precision=self.precision) for model in models]
         wanted = {key.id: (key, model) for key, model in zip(keys, models, strict=True)}
-        found = {name: self._find(key, images) for name, (key, _) in wanted.items()}
+        served: dict[str, Encoded] = {}
+        covers: dict[str, Cover] = {}
+        for name, (key, _) in wanted.items():
+            codes = self._find(key)
+            if codes is None:
+                covers[name] = self.cache.cover(key, images.digests)
+                if covers[name].complete:
+                    codes = covers.pop(name).codes(images.ids, images.digests, data=key.data)
+            if codes is not None:
+                served[name] = Encoded(codes)
+        written = {name: (*wanted[name], cover) for name, cover in covers.items()}
+        served |= self._written(written, images, progress)
+        for one in served.values():
+            self._refuse_skipped(one.codes.skipped)
+        # The name is today's; the fingerprint is the same.
+        return [
+            replace(served[key.id], codes=replace(served[key.id].codes, space=model.space))
+            for key, model in zip(keys, models, strict=True)
+        ]
+
+    def _written(
+        self,
+        wanted: Mapping[str, tuple[EntryKey, Model, Cover]],
+        images: ImageSource,
+        progress: Progress | None,
+    ) -> dict[str, Encoded]:
+        """Entries by their ids, completed with what others hold of them and what is encoded."""
         with ExitStack() as stack:
-            writers = {}
+            writers, fillings = {}, {}
             # In one order for everybody, so that two processes never wait for each other.
-            for name in sorted(name for name, codes in found.items() if codes is None):
-                key, model = wanted[name]
+            for name, (key, model, cover) in sorted(wanted.items()):
                 writer = self.cache.writer(
                     key,
                     space=model.space,
@@ -141,54 +191,30 @@ class Coder:
                 )
                 writers[name] = stack.enter_context(writer)
                 self._refuse_skipped([skip.id for skip in writer.skipped])
-            missing = [
-                (writer, wanted[name][1]) for name, writer in writers.items() if not writer.complete
-            ]
-            if missing:
-                self._encode_missing(missing, images, progress)
-            finished = {name: writer.finish() for name, writer in writers.items()}
-        served = {name: codes for name, codes in found.items() if codes is not None} | finished
-        for codes in served.values():
-            self._refuse_skipped(codes.skipped)
-        # The name is today's; the fingerprint is the same.
-        return [
-            replace(served[key.id], space=model.space)
-            for key, model in zip(keys, models, strict=True)
-        ]
+                if not writer.complete:
+                    fillings[name] = Filling(writer, model, cover)
+            if fillings:
+                fill(
+                    list(fillings.values()),
+                    images,
+                    precision=self.precision,
+                    batch_size=self.batch_size,
+                    on_error=self.on_error,
+                    workers=self.workers,
+                    progress=progress,
+                )
+            computed = {name: filling.computed for name, filling in fillings.items()}
+            return {
+                name: Encoded(writer.finish(), computed.get(name, 0))
+                for name, writer in writers.items()
+            }
 
-    def _find(self, key: EntryKey, images: ImageSource) -> Codes | None:
+    def _find(self, key: EntryKey) -> Codes | None:
         try:
-            codes = self.cache.find(key)
+            return self.cache.find(key)
         except DamageError:
             # The writer repairs it, and says so.
             return None
-        if codes is None:
-            codes = self.cache.find_covering(key, images.ids, images.digests)
-        return codes
-
-    def _encode_missing(
-        self,
-        missing: Sequence[tuple[EntryWriter, Model]],
-        images: ImageSource,
-        progress: Progress | None,
-    ) -> None:
-        """Encodes from the first image that one of the writers misses."""
-        start = min(writer.done for writer, _ in missing)
-        if progress:
-            progress(start, len(images))
-        for batch in encode_batches(
-            [model for _, model in missing],
-            images,
-            start=start,
-            batch_size=self.batch_size or BATCH_SIZE,
-            precision=self.precision,
-            on_error=self.on_error,
-            workers=self.workers,
-        ):
-            for (writer, _), codes in zip(missing, batch.codes, strict=True):
-                writer.append(batch.positions, codes, stop=batch.stop, failed=batch.failed)
-            if progress:
-                progress(batch.stop, len(images))
 
     def _refuse_skipped(self, ids: Sequence[str]) -> None:
         if ids and self.on_error == "stop":

@@ -28,13 +28,13 @@ BATCH_SIZE = 256
 class EncodedBatch:
     """The codes of the images ``start`` to ``stop`` of a source.
 
-    ``positions`` are those that could be read, ``codes`` float32 arrays ``(len(positions), d)``,
-    one a model, and ``failed`` the others with the reason.
+    ``positions`` are those that could be read and each model was asked for, ``codes`` float32
+    arrays ``(k, d)`` of these, one of each a model, and ``failed`` the others with the reason.
     """
 
     start: int
     stop: int
-    positions: np.ndarray
+    positions: tuple[np.ndarray, ...]
     codes: tuple[np.ndarray, ...]
     failed: tuple[tuple[int, str], ...]
 
@@ -44,12 +44,14 @@ def encode_batches(
     images: ImageSource,
     *,
     start: int = 0,
+    wanted: Sequence[np.ndarray] | None = None,
     batch_size: int = BATCH_SIZE,
     precision: Precision = "float32",
     on_error: OnError = "stop",
     workers: int | None = None,
 ) -> Iterator[EncodedBatch]:
-    """The codes of all images from ``start`` on, in order, batch by batch.
+    """The codes of all images from ``start`` on, in order, batch by batch; or for each model of
+    those that are ``wanted`` of it, booleans ``(n,)``.
 
     Memory holds a few batches. On CUDA a batch is copied and computed while the codes of the one
     before come back.
@@ -63,9 +65,12 @@ def encode_batches(
     for batch in images.batches(
         views, batch_size=batch_size, start=start, on_error=on_error, workers=workers
     ):
-        codes = [
-            _launch(model, batch.images[views.index(model.view)], precision) for model in models
-        ]
+        codes = []
+        for number, model in enumerate(models):
+            pixels, positions = batch.images[views.index(model.view)], batch.positions
+            if wanted is not None and not (chosen := wanted[number][positions]).all():
+                pixels, positions = pixels[torch.from_numpy(chosen)], positions[chosen]
+            codes.append(_launch(model, pixels, positions, precision))
         if pending is not None:
             yield _collect(models, images, *pending)
         pending = (batch, codes)
@@ -103,7 +108,7 @@ def encode(
         workers=workers,
     ):
         vectors.append(batch.codes[0])
-        positions.append(batch.positions)
+        positions.append(batch.positions[0])
         skipped += [str(images.ids[position]) for position, _ in batch.failed]
         if progress is not None:
             progress(batch.stop, len(images))
@@ -121,9 +126,12 @@ def encode(
 
 @dataclass(frozen=True, eq=False)
 class _Codes:
-    """Codes on their way to the processor; on CUDA they are there once the event has passed."""
+    """Codes of the images at ``positions`` on their way to the processor; on CUDA they are there
+    once the event has passed.
+    """
 
     host: Tensor
+    positions: np.ndarray
     arrived: torch.cuda.Event | None = None
 
     def wait(self) -> np.ndarray:
@@ -132,15 +140,17 @@ class _Codes:
         return self.host.numpy()
 
 
-def _launch(model: Model, pixels: Tensor, precision: Precision) -> _Codes:
+def _launch(model: Model, pixels: Tensor, positions: np.ndarray, precision: Precision) -> _Codes:
     if len(pixels) == 0:
-        return _Codes(torch.empty(0, model.latent_dim))
+        return _Codes(torch.empty(0, model.latent_dim), positions)
     if model.device.type != "cuda":
-        return _Codes(model.encode_pixels(pixels, precision=precision).cpu())
-    return _launch_cuda(model, pixels, precision)
+        return _Codes(model.encode_pixels(pixels, precision=precision).cpu(), positions)
+    return _launch_cuda(model, pixels, positions, precision)
 
 
-def _launch_cuda(model: Model, pixels: Tensor, precision: Precision) -> _Codes:
+def _launch_cuda(
+    model: Model, pixels: Tensor, positions: np.ndarray, precision: Precision
+) -> _Codes:
     """Copies on a stream of their own: the next batch comes in while this one is computed."""
     compute, copies = torch.cuda.current_stream(model.device), _copy_stream(model.device)
     with torch.cuda.stream(copies):
@@ -152,7 +162,7 @@ def _launch_cuda(model: Model, pixels: Tensor, precision: Precision) -> _Codes:
     host.copy_(codes, non_blocking=True)
     arrived = torch.cuda.Event()
     arrived.record(compute)
-    return _Codes(host, arrived)
+    return _Codes(host, positions, arrived)
 
 
 @functools.cache
@@ -164,12 +174,13 @@ def _collect(
     models: Sequence[Model], images: ImageSource, batch: Batch, codes: Sequence[_Codes]
 ) -> EncodedBatch:
     arrays = tuple(part.wait() for part in codes)
-    for model, array in zip(models, arrays, strict=True):
+    positions = tuple(part.positions for part in codes)
+    for model, array, of in zip(models, arrays, positions, strict=True):
         finite = np.isfinite(array).all(axis=1)
         if not finite.all():
-            worst = images.ids[batch.positions[int(finite.argmin())]]
+            worst = images.ids[of[int(finite.argmin())]]
             raise ModelError(
                 f"{model.name} gave a code that is not finite for image {worst}: "
                 "encode with float32 precision, or check the model file"
             )
-    return EncodedBatch(batch.start, batch.stop, batch.positions, arrays, batch.failed)
+    return EncodedBatch(batch.start, batch.stop, positions, arrays, batch.failed)

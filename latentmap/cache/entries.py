@@ -8,6 +8,7 @@ is somebody else's.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from latentmap.cache.shards import (
     check_shard,
     open_own,
     open_shard,
+    peek_shard,
 )
 from latentmap.codes import Codes, unpack_ids
 from latentmap.files import Identity, folders_in
@@ -99,6 +101,17 @@ def open_codes(folder: Path, manifest: Manifest, *, checksum: bool, known: Known
         digests=digests,
         skipped=tuple(skip.id for skip in manifest.skipped),
     )
+
+
+def peek_digests(folder: Path, manifest: Manifest) -> Iterator[np.ndarray]:
+    """The digests ``(k, 16)`` that each shard of an entry says it has, without a look at its other
+    bytes: enough to know whether it is worth being opened.
+
+    Raises:
+        DamageError: a shard is not what was written.
+    """
+    for record in manifest.shards:
+        yield peek_shard(folder / record.name, record)
 
 
 def find_damage(folder: Path, shard: ShardRecord, *, known: Known) -> str:

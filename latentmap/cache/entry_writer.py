@@ -93,6 +93,11 @@ class EntryWriter:
         return self._manifest.done
 
     @property
+    def stop(self) -> int:
+        """The position after the last image that was appended."""
+        return self._pending.stop
+
+    @property
     def complete(self) -> bool:
         """Whether all images are committed."""
         return self._published and self._manifest.complete

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from latentmap.cache.covering import locate, select
-from latentmap.cache.entries import open_codes
+from latentmap.cache.covering import Cover, Wanted
+from latentmap.cache.entries import open_codes, peek_digests
 from latentmap.cache.entry_writer import Access, EntryWriter
 from latentmap.cache.manifest import EntryKey, Manifest
 from latentmap.cache.storage import Storage
@@ -69,19 +69,32 @@ class LatentCache:
         return self.entries.read(key.id, use)
 
     def find_covering(self, key: EntryKey, ids: np.ndarray, digests: np.ndarray) -> Codes | None:
-        """The codes of the images with these ids ``(n,)`` and digests ``(n, 16)`` among others.
-
-        They come from an entry with the same key but for its data; the result takes that from
-        ``key``. Damaged entries are passed over.
+        """The codes of images with these ids ``(n,)`` and digests ``(n, 16)``, by their contents,
+        where entries of other images hold all of them; see ``cover``. Their data is that of
+        ``key``.
         """
-        for name in self.entries.names():
+        cover = self.cover(key, digests)
+        return cover.codes(ids, digests, data=key.data) if cover.complete else None
+
+    def cover(self, key: EntryKey, digests: np.ndarray) -> Cover:
+        """Where the codes of images with these contents ``(n, 16)`` are: in all the entries with
+        the same key but for its data, also in those that are not complete.
+
+        Of an entry no more is read than its manifest until it may hold what is missing, and no
+        more than the digests in it until it does. Damaged entries are passed over.
+        """
+        wanted = Wanted(digests)
+        found = []
+        for manifest in self._alike(key):
+            if not wanted.missing.any():
+                break
             try:
-                codes = self.entries.read(name, lambda found: self._cover(found, key, ids, digests))
-            except CacheError:
+                codes = self._open(manifest) if self._may_hold(manifest, wanted) else None
+            except (CacheError, OSError):
                 continue
             if codes is not None:
-                return codes
-        return None
+                found.append((codes, *wanted.take_from(codes.digests)))
+        return Cover.of(wanted, found)
 
     def writer(
         self,
@@ -112,11 +125,18 @@ class LatentCache:
         folder = self.entries.folder(manifest.key.id)
         return open_codes(folder, manifest, checksum=self.checksums, known=self._access.known)
 
-    def _cover(
-        self, manifest: Manifest, key: EntryKey, ids: np.ndarray, digests: np.ndarray
-    ) -> Codes | None:
-        if replace(manifest.key, data=key.data).id != key.id or manifest.rows < len(ids):
-            return None
-        codes = self._open(manifest)
-        index = locate(codes, ids, digests)
-        return None if index is None else select(codes, index, data=key.data)
+    def _alike(self, key: EntryKey) -> list[Manifest]:
+        """What other entries with the same key but for its data have, the largest first."""
+        found = []
+        for name in self.entries.names():
+            try:
+                manifest = self.entries.read(name, lambda one: one) if name != key.id else None
+            except CacheError:
+                continue
+            if manifest and manifest.rows and replace(manifest.key, data=key.data) == key:
+                found.append(manifest)
+        return sorted(found, key=lambda manifest: manifest.rows, reverse=True)
+
+    def _may_hold(self, manifest: Manifest, wanted: Wanted) -> bool:
+        folder = self.entries.folder(manifest.key.id)
+        return any(wanted.any_in(digests) for digests in peek_digests(folder, manifest))

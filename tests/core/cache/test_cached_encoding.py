@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from latentmap.cache import Coder, LatentCache, encode, encoding
+from latentmap.cache import Coder, EntryKey, LatentCache, encode, encoding
 from latentmap.codes.codes import ArrayRows
 from latentmap.errors import CacheError, ImageError
 from latentmap.frames import Frame
 from latentmap.images import ImageSource, open_images
+from latentmap.images.arrays import ArrayImages
 from latentmap.model.testing import LinearModel
 
 SHAPE = (1, 8, 8)
@@ -28,6 +29,11 @@ def digits(n: int = 40) -> ImageSource:
 
 def linear(seed: int = 0, **options) -> LinearModel:
     return LinearModel(4, SHAPE, seed=seed, **options)
+
+
+def small(path) -> LatentCache:
+    """A cache that closes a shard after four codes."""
+    return LatentCache(path, shard_bytes=4 * 4 * 4)
 
 
 @pytest.fixture
@@ -96,14 +102,106 @@ def test_a_model_with_another_name_is_the_same_and_gets_its_name(tmp_path, encod
     assert encoded == {"old": 40}
 
 
-def test_another_frame_precision_or_data_is_encoded_anew(tmp_path, encoded):
+def test_another_frame_or_precision_is_encoded_anew_and_of_other_data_what_is_new(
+    tmp_path, encoded
+):
     cache, images = LatentCache(tmp_path), digits()
     encoded_by(cache, linear(), images)
     encoded_by(cache, linear(name="frame", frame=Frame("0,0,0.5,0.5")), images)
     encoded_by(cache, linear(name="half"), images, precision="bfloat16")
     encoded_by(cache, linear(name="more"), digits(41))
-    assert encoded == {"linear": 40, "frame": 40, "half": 40, "more": 41}
+    assert encoded == {"linear": 40, "frame": 40, "half": 40, "more": 1}
     assert len(cache.entries.all()) == 4
+
+
+def test_only_images_without_a_code_are_decoded_and_encoded(tmp_path, encoded, monkeypatch):
+    cache, models = small(tmp_path), [linear(seed, name=f"m{seed}") for seed in (0, 1)]
+    some, others = [30, 2, 4, 5, 6, 33, 20], [9, 4, 38]
+    encoded_by(cache, models[0], digits().subset(some))
+    encoded_by(cache, models[0], digits().subset(others))
+    encoded_by(cache, models[1], digits().subset(others))
+    encoded.clear()
+    decoded = []
+    real = ArrayImages.render
+    monkeypatch.setattr(
+        ArrayImages,
+        "render",
+        lambda self, index, *args: decoded.extend(index) or real(self, index, *args),
+    )
+    results = Coder(cache, batch_size=4).encoded(models, digits())
+    assert encoded == {"m0": 40 - 9, "m1": 40 - 3}
+    assert sorted(decoded) == sorted({*range(40)} - {4, 9, 38})
+    assert [(one.there, one.computed) for one in results] == [(9, 31), (3, 37)]
+    for model, one in zip(models, results, strict=True):
+        whole = encode(model, digits())
+        np.testing.assert_array_equal(one.codes.ids, whole.ids)
+        np.testing.assert_allclose(one.codes.vectors, whole.vectors, atol=1e-6)
+        again = LatentCache(tmp_path).find(EntryKey.of(model, digits()))
+        assert again is not None
+        np.testing.assert_array_equal(again.vectors, one.codes.vectors)
+    # What was there is copied bit for bit.
+    known = cache.find(EntryKey.of(models[0], digits().subset(some)))
+    np.testing.assert_array_equal(known.vectors, results[0].codes.vectors[some])
+    assert cache.entries.verify() == []
+
+
+def test_an_entry_of_several_needs_no_other_and_outlives_them(tmp_path, encoded):
+    cache, model = small(tmp_path), linear()
+    encoded_by(cache, model, digits(30))
+    (old,) = cache.entries.all()
+    encoded_by(cache, model, digits())
+    cache.entries.remove(old)
+    encoded.clear()
+    encoded_by(LatentCache(tmp_path), model, digits())
+    assert encoded == {}
+
+
+def test_two_entries_that_cover_together_are_enough_and_nothing_is_written(tmp_path, encoded):
+    cache, model = LatentCache(tmp_path), linear()
+    for index in (range(25), range(20, 40)):
+        encoded_by(cache, model, digits().subset(index))
+    encoded.clear()
+    before = sorted(tmp_path.rglob("*"))
+    codes = encoded_by(LatentCache(tmp_path), model, digits())
+    assert (encoded, sorted(tmp_path.rglob("*"))) == ({}, before)
+    np.testing.assert_allclose(codes.vectors, encode(model, digits()).vectors, atol=1e-6)
+
+
+def test_codes_that_are_copied_are_committed_on_the_way(tmp_path, encoded, monkeypatch):
+    cache, model, images = small(tmp_path), linear(), digits()
+    encoded_by(cache, model, images.subset(range(0, 40, 2)))
+    real = encoding._collect
+
+    def stopping(models, images, batch, codes):
+        if batch.start >= 10:
+            raise KeyboardInterrupt
+        return real(models, images, batch, codes)
+
+    monkeypatch.setattr(encoding, "_collect", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        encoded_by(cache, model, images, batch_size=5)
+    monkeypatch.setattr(encoding, "_collect", real)
+    encoded.clear()
+    (one,) = Coder(LatentCache(tmp_path), batch_size=5).encoded([model], images)
+    assert encoded == {"linear": 10}
+    assert (one.there, one.computed) == (30, 10)
+    np.testing.assert_allclose(one.codes.vectors, encode(model, images).vectors, atol=1e-6)
+
+
+def test_a_renamed_file_keeps_its_code_and_a_broken_one_is_tried_again(tmp_path, encoded):
+    (tmp_path / "images").mkdir()
+    images, cache, model = broken_folder(tmp_path / "images"), LatentCache(tmp_path / "c"), linear()
+    first = encoded_by(cache, model, images, on_error="skip")
+    (tmp_path / "images" / "0.png").rename(tmp_path / "images" / "9.png")
+    encoded.clear()
+    moved = open_images(tmp_path / "images")
+    codes = encoded_by(cache, model, moved, on_error="skip")
+    assert encoded == {}
+    assert (codes.ids[-1], codes.skipped) == ("9.png", ("4.png",))
+    np.testing.assert_array_equal(codes.vectors[-1], first.vectors[0])
+    (tmp_path / "images" / "1.png").rename(tmp_path / "images" / "4.png")
+    codes = encoded_by(cache, model, open_images(tmp_path / "images"))
+    assert (encoded, codes.skipped, len(codes)) == ({}, (), 5)
 
 
 def test_a_part_of_the_images_is_served_from_the_whole(tmp_path, encoded):

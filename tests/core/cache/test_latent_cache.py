@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from latentmap.cache import EntryKey, LatentCache, upkeep
+from latentmap.cache import EntryKey, LatentCache, latent_cache, upkeep
 from latentmap.cache.entry_writer import EntryWriter
 from latentmap.cache.manifest import Manifest, _sealed
 from latentmap.codes import Codes, Space
@@ -26,6 +26,7 @@ DIM = 3
 SPACE = Space("z", DIM, "tiny", "f" * 64)
 VIEW = {"frame": Frame().to_json(), "size": [4, 4], "channels": 1}
 KEY = EntryKey(SPACE.fingerprint, "z", "d" * 64, VIEW, {})
+OTHER = replace(KEY, data="e" * 64)
 
 
 class Images:
@@ -218,29 +219,71 @@ def test_batches_out_of_order_or_of_another_shape_are_refused(tmp_path):
             writer.finish()
 
 
-def test_other_images_with_the_same_ids_are_other_data(tmp_path):
+def test_codes_go_by_the_content_and_not_by_the_name_of_an_image(tmp_path):
     cache = LatentCache(tmp_path)
     Images(9).fill(cache)
     images = Images(9)
-    images.digests = images.digests[::-1]
-    assert cache.find_covering(replace(KEY, data="e" * 64), images.ids, images.digests) is None
+    codes = cache.find_covering(OTHER, images.ids, images.digests[::-1])
+    assert codes is not None
+    np.testing.assert_array_equal(codes.ids, images.ids)
+    np.testing.assert_array_equal(codes.vectors.numpy(), images.codes[::-1])
+    strange = Images(9, first=9)
+    assert cache.find_covering(OTHER, images.ids, strange.digests) is None
+
+
+def test_entries_cover_together_also_images_that_stand_twice(tmp_path):
+    cache = small_shards(tmp_path)
+    for first, letter in ((0, "a"), (20, "b"), (8, "c")):
+        Images(14, first=first).fill(cache, replace(KEY, data=letter * 64))
+    images = Images(34)
+    order = np.random.default_rng(0).permutation(np.append(np.arange(34), [3, 30, 30]))
+    codes = cache.find_covering(OTHER, images.ids[order], images.digests[order])
+    assert codes is not None
+    np.testing.assert_array_equal(codes.vectors.numpy(), images.codes[order])
+    np.testing.assert_array_equal(codes.rows.take(np.array([5, -1])), images.codes[order[[5, -1]]])
+    cover = cache.cover(OTHER, Images(40).digests)
+    assert np.flatnonzero(cover.missing).tolist() == list(range(34, 40))
+    assert not cover.complete
+
+
+def test_an_image_whose_content_is_not_known_is_never_found(tmp_path):
+    cache, images = LatentCache(tmp_path), Images(5)
+    images.digests = images.digests.copy()
+    images.digests[2] = 0
+    images.fill(cache)
+    assert cache.cover(OTHER, images.digests).missing.tolist() == [0, 0, 1, 0, 0]
+
+
+def test_of_entries_that_hold_nothing_wanted_no_code_is_read(tmp_path, monkeypatch):
+    cache = LatentCache(tmp_path)
+    Images(9).fill(cache, replace(KEY, data="a" * 64))
+    Images(5, first=20).fill(cache, replace(KEY, data="b" * 64))
+    opened = []
+    real = latent_cache.open_codes
+
+    def counting(folder, *args, **options):
+        opened.append(folder.name)
+        return real(folder, *args, **options)
+
+    monkeypatch.setattr(latent_cache, "open_codes", counting)
+    assert cache.cover(OTHER, Images(3, first=21).digests).complete
+    assert opened == [replace(KEY, data="b" * 64).id]
 
 
 def test_an_entry_serves_a_part_of_its_images_in_any_order(tmp_path):
     cache, images = small_shards(tmp_path), Images(30)
     images.fill(cache)
     part = replace(KEY, data="e" * 64)
-    for index in (np.arange(7), np.arange(30), np.array([29, 3, 17]), np.array([], dtype=int)):
+    for index in (np.arange(7), np.arange(30), np.array([29, 3, 17])):
         codes = cache.find_covering(part, images.ids[index], images.digests[index])
         assert codes is not None
         np.testing.assert_array_equal(codes.ids, images.ids[index])
         np.testing.assert_array_equal(codes.vectors.numpy(), images.codes[index])
         np.testing.assert_array_equal(codes.digests, images.digests[index])
         assert codes.data == "e" * 64
-        if len(index):
-            np.testing.assert_array_equal(
-                codes.take(np.array([-1])).vectors.numpy(), images.codes[index[-1:]]
-            )
+        np.testing.assert_array_equal(
+            codes.take(np.array([-1])).vectors.numpy(), images.codes[index[-1:]]
+        )
     more = Images(31)
     assert cache.find_covering(part, more.ids, more.digests) is None
     strange = Images(3, first=29)
