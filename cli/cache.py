@@ -54,7 +54,7 @@ def list_entries(cache: Path, as_json: bool) -> None:
     """
     from latentmap.cache import Entries
     from latentmap.cli.output import print_json
-    from latentmap.model.generated import kept_in
+    from latentmap.model.kept_images import kept_in
     from latentmap.report import Table, as_text
 
     entries = Entries(cache).all()

@@ -53,7 +53,7 @@ def rm(
     """
     from latentmap.cache import Entries
     from latentmap.cli.output import print_json, warn
-    from latentmap.model.generated import kept_in, remove_kept
+    from latentmap.model.kept_images import kept_in, remove_kept
 
     named = bool(names or model or everything)
     if not (named or generated):

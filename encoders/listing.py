@@ -8,7 +8,7 @@ from typing import Any
 
 from latentmap.encoders import SPACES, find
 from latentmap.encoders.bundled import bundled_models
-from latentmap.encoders.native import NativeHeader, read_header
+from latentmap.encoders.headers import NativeHeader, read_header
 from latentmap.errors import ModelError
 from latentmap.files import file_kind
 

@@ -15,45 +15,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentmap.encoders import build, require_family
+from latentmap.encoders import build
 from latentmap.encoders.building import check_config
+from latentmap.encoders.headers import MODEL_FILE, parse_header
+from latentmap.encoders.headers import NativeHeader as NativeHeader
+from latentmap.encoders.headers import read_header as read_header
 from latentmap.encoders.two_stage import TwoStagePrior
-from latentmap.errors import ImageError, ModelError
-from latentmap.files import TensorFile, hold_file, reading, reason_of
-from latentmap.frames import Frame
+from latentmap.errors import ModelError
+from latentmap.files import hold_file, reading
 from latentmap.model import Mixture, Model, Prior, SeenImages
-
-_FILE = TensorFile(
-    kind="model",
-    format=3,
-    error=ModelError,
-    advice="give the path of a model file that `latentmap train` or `latentmap import` made, or "
-    "the name of a bundled model (`latentmap models`)",
-    elsewhere="`latentmap import --inspect` tells what it is, and whether it can be imported",
-)
-
 
 _SEEN, _PRIOR = "seen_images.", "prior."
 _OLDER = 2  # The format of a file without a prior, which older versions read.
-
-
-@dataclass(frozen=True)
-class NativeHeader:
-    """What a native model file says about itself; reading it does not read the weights.
-
-    ``n_seen`` is the number of training images that it knows again, None where it does not say.
-    ``prior`` says what prior it has (``words``, ``kind``, ``config``, ``fingerprint``, ``record``),
-    None where it has none of its own.
-    """
-
-    family: str
-    config: dict[str, Any]
-    frame: Frame
-    fingerprint: str
-    training: dict[str, Any]
-    boxes: dict[str, str]
-    n_seen: int | None
-    prior: dict[str, Any] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +83,7 @@ def save_model(
             "record": dict(model.prior.record),
         }
         weights |= {_PRIOR + name: part for name, part in model.prior.to_tensors().items()}
-    _FILE.write(path, weights, header)
+    MODEL_FILE.write(path, weights, header)
 
 
 def _require_readable(model: Model, path: str | Path) -> None:
@@ -146,19 +119,10 @@ def add_box(path: str | Path, other: Model, box: str) -> None:
     """
     read_header(path)  # Nothing else is held, or waited for.
     with hold_file(path):
-        header, weights = _FILE.read(path)
-        _parse(path, header)
+        header, weights = MODEL_FILE.read(path)
+        parse_header(path, header)
         boxes = {**header.get("views", {}), other.fingerprint: box}
-        _FILE.write(path, weights, {**header, "views": boxes})
-
-
-def read_header(path: str | Path) -> NativeHeader:
-    """What a native model file says about itself.
-
-    Raises:
-        ModelError: the file is missing, cut off, or not a model file of latentmap.
-    """
-    return _parse(path, _FILE.read_header(path))
+        MODEL_FILE.write(path, weights, {**header, "views": boxes})
 
 
 def read_model(path: str | Path) -> NativeModel:
@@ -168,7 +132,7 @@ def read_model(path: str | Path) -> NativeModel:
     Raises:
         ModelError: the file is missing, cut off, or not a model file of latentmap.
     """
-    header, tensors = _FILE.read(path)
+    header, tensors = MODEL_FILE.read(path)
     beside = {
         prefix: {
             name.removeprefix(prefix): tensor
@@ -182,7 +146,7 @@ def read_model(path: str | Path) -> NativeModel:
         for name, tensor in tensors.items()
         if not name.startswith((_SEEN, _PRIOR))
     }
-    said = _parse(path, header)
+    said = parse_header(path, header)
     seen = _seen_in(path, header, beside[_SEEN])
     return NativeModel(said, wide, seen, _prior_in(path, said, beside[_PRIOR]))
 
@@ -228,54 +192,4 @@ def is_half(path: str | Path) -> bool:
     Raises:
         ModelError: the file is missing, cut off, or not a model file of latentmap.
     """
-    return any(tensor.dtype == torch.float16 for tensor in _FILE.read(path)[1].values())
-
-
-def _parse(path: str | Path, header: dict[str, Any]) -> NativeHeader:
-    try:
-        config, family = header["config"], header["family"]
-        require_family(family)
-        # What every family has, and what is shown of a model that is not loaded.
-        numbers = [config["latent_dim"], *config["image_shape"]]
-        if len(numbers) != 4 or not all(type(number) is int for number in numbers):
-            raise TypeError("latent_dim is one number, image_shape three")
-        if not isinstance(header["training"], dict) or not isinstance(header["fingerprint"], str):
-            raise TypeError("the record of the training has names, the fingerprint is a text")
-        if not isinstance(config.get("space", ""), str):
-            raise TypeError("the space of the codes is a text")
-        n_seen = header["seen"]["n"] if "seen" in header else None
-        if type(n_seen) not in (int, type(None)):
-            raise TypeError("the number of images that it has seen is none")
-        return NativeHeader(
-            family,
-            config,
-            Frame.from_json(header["frame"]),
-            header["fingerprint"],
-            header["training"],
-            {str(name): Frame(str(box)).name for name, box in header.get("views", {}).items()},
-            n_seen,
-            _checked_prior(header.get("prior")),
-        )
-    except ModelError as error:
-        raise ModelError(f"{path} cannot be used: {error}") from None
-    except (AttributeError, KeyError, TypeError, ImageError) as error:
-        raise ModelError(
-            f"{path} does not describe its model as it should: {reason_of(error)}"
-        ) from None
-
-
-def _checked_prior(said: Any) -> dict[str, Any] | None:
-    """What a file says of its prior, None where it has none.
-
-    Raises:
-        TypeError, KeyError: it is not said as it should be.
-    """
-    if said is None:
-        return None
-    texts = [said[name] for name in ("words", "kind", "fingerprint")]
-    others = [said[name] for name in ("config", "record")]
-    if not all(isinstance(text, str) for text in texts) or not all(
-        isinstance(one, dict) for one in others
-    ):
-        raise TypeError("the prior has texts and records")
-    return {name: said[name] for name in ("words", "kind", "config", "fingerprint", "record")}
+    return any(tensor.dtype == torch.float16 for tensor in MODEL_FILE.read(path)[1].values())

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
-from PIL import Image
 
 from latentmap.errors import ImageError
 
@@ -138,6 +136,8 @@ def crop_resize_stack(stack: np.ndarray, frame: Frame, out: np.ndarray) -> None:
         for crop, place in zip(crops, out, strict=True):
             place[...] = _resize_with_pillow(crop, filter_name, size)
         return
+    import torch
+
     if not crops.flags.writeable:
         # torch warns of memory that it could not write to, though it only reads.
         crops = np.array(crops)
@@ -150,6 +150,8 @@ def crop_resize_stack(stack: np.ndarray, frame: Frame, out: np.ndarray) -> None:
 
 
 def _resize_with_pillow(crop: np.ndarray, filter_name: str, size: tuple[int, int]) -> np.ndarray:
+    from PIL import Image
+
     squeezed = crop[:, :, 0] if crop.shape[2] == 1 else crop
     image = Image.fromarray(np.ascontiguousarray(squeezed))
     resized = np.asarray(image.resize(size[::-1], Image.Resampling[filter_name.upper()]))

@@ -1,9 +1,8 @@
-"""Codes on disk, found again by what they were made from."""
+"""Codes on disk, found again by what they were made from.
 
-from latentmap.cache.coder import Coder as Coder
-from latentmap.cache.coder import CoderLike as CoderLike
-from latentmap.cache.encoding import encode as encode
-from latentmap.cache.latent_cache import LatentCache as LatentCache
-from latentmap.cache.manifest import EntryKey as EntryKey
-from latentmap.cache.upkeep import Entries as Entries
-from latentmap.cache.upkeep import Entry as Entry
+The names stand in ``__init__.pyi`` and are loaded when they are first used.
+"""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -18,7 +18,6 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 
 from latentmap.codes import pack_ids
@@ -74,6 +73,8 @@ def pack_shard(
 
 
 def _hdf5_image(content: ShardContent, provenance: str) -> bytes:
+    import h5py
+
     names = pack_ids(content.ids)
     utf8 = h5py.string_dtype("utf-8", names.dtype.itemsize)
     # In memory, so that the file reaches the disk in one write; a large block spares copies while
@@ -182,6 +183,8 @@ def open_shard(
     Raises:
         DamageError: it is missing, or not a shard with ``record.rows`` codes of size ``dim``.
     """
+    import h5py
+
     n = record.rows
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
@@ -228,6 +231,8 @@ def _own_dataset(file: Any, name: str, size: int) -> Any:
     Raises:
         ValueError: it is none.
     """
+    import h5py
+
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} is missing or a link")
     item = file[name]

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 
 from latentmap.errors import SpaceError
 from latentmap.frames import Frame
 from latentmap.report import Cell, Shown, Table
+
+if TYPE_CHECKING:
+    import torch
 
 _NAMED = 3  # Images.
 
@@ -190,6 +192,8 @@ class Codes(Shown):
 
     def read(self, start: int, stop: int) -> torch.Tensor:
         """Rows ``start`` to ``stop`` in memory, float32."""
+        import torch  # What does not compute with codes does not wait for it.
+
         array = self.rows.read(start, stop)
         return torch.from_numpy(array if array.flags.writeable else array.copy())
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from latentmap.codes.codes import Codes
 from latentmap.codes.matching import IdIndex, is_known
 from latentmap.codes.units import draw_of_units, units_of
 from latentmap.errors import PairError
 from latentmap.report import Cell, Shown, Table
+
+if TYPE_CHECKING:
+    import torch
 
 _NAMED = 3  # Examples that a message names.
 

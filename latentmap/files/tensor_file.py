@@ -11,11 +11,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
-from torch import Tensor, uint8
 
 from latentmap.errors import LatentmapError
 from latentmap.files.json_text import parse_json
@@ -23,6 +21,9 @@ from latentmap.files.kinds import CHECKPOINTS, EMPTY, SAFETENSORS, file_kind
 from latentmap.files.reading import reason_of
 from latentmap.files.tensor_headers import open_tensors
 from latentmap.files.writing import replace_atomic
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _KEY = "latentmap"
 _DIGEST = "sha256"
@@ -54,6 +55,8 @@ class TensorFile:
         Raises:
             OutputError: it cannot be written.
         """
+        from safetensors.torch import save_file
+
         described = {"kind": self.kind, "format": self.format, **header}
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         metadata = {_KEY: json.dumps(described)}
@@ -86,7 +89,7 @@ class TensorFile:
         if Path(path).is_dir():
             raise self.error(f"{path} is a folder: give the path of a {self.kind} file")
         try:
-            with open_tensors(path, self.error) as file:
+            with open_tensors(path, self.error, tensors=tensors or self.sealed) as file:
                 metadata = file.metadata() or {}
                 names = file.keys() if tensors or self.sealed else ()
                 content = {name: file.get_tensor(name) for name in names}
@@ -145,6 +148,8 @@ class TensorFile:
 
 def _digest(description: str, tensors: Mapping[str, Tensor]) -> str:
     """The digest of a description, and of names, types, shapes and bytes of tensors."""
+    from torch import uint8
+
     digest = hashlib.sha256(description.encode())
     for name in sorted(tensors):
         tensor = tensors[name]

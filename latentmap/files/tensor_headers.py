@@ -18,8 +18,11 @@ _HEADER = 40
 
 
 @contextmanager
-def open_tensors(path: str | Path, error: type[LatentmapError]) -> Iterator[Any]:
-    """A safetensors file; its tensors are read when they are asked for, on the CPU.
+def open_tensors(
+    path: str | Path, error: type[LatentmapError], *, tensors: bool = True
+) -> Iterator[Any]:
+    """A safetensors file; its tensors are read when they are asked for, on the CPU,
+    as those of torch. Without ``tensors`` only the header is, for which torch is not imported.
 
     Besides ``error`` it raises whatever safetensors does.
 
@@ -28,11 +31,12 @@ def open_tensors(path: str | Path, error: type[LatentmapError]) -> Iterator[Any]
         LatentmapError: of the class ``error``: its header takes more memory than a file of its size
             may.
     """
-    with open_regular(path) as file:
-        length = int.from_bytes(file.read(8), "little")
-        size = file.seek(0, 2)
+    with open_regular(path) as plain:
+        length = int.from_bytes(plain.read(8), "little")
+        size = plain.seek(0, 2)
     # What is longer than the file is none, which safetensors tells.
     if length <= size:
         Allowance(str(path), size, error).spend(_HEADER * length, "its header")
-    with named_in_utf8(path) as name, safe_open(name, framework="pt") as tensors:
-        yield tensors
+    framework = "pt" if tensors else "np"
+    with named_in_utf8(path) as name, safe_open(name, framework=framework) as file:
+        yield file

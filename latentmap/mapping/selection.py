@@ -93,7 +93,7 @@ def assign_folds(n: int, *, folds: int, seed: int, groups: np.ndarray | None = N
     # The largest group first, each into the fold that has least as yet.
     _, named, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     fold_of, filled = np.empty(units, dtype=np.int64), np.zeros(folds, dtype=np.int64)
-    for group in np.argsort(sizes)[::-1].tolist():
+    for group in np.argsort(sizes, kind="stable")[::-1].tolist():
         fold_of[group] = lightest = int(filled.argmin())
         filled[lightest] += sizes[group]
     return np.asarray(fold_of[named])

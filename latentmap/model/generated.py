@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +25,6 @@ import torch
 from latentmap.codes import Codes, pack_ids
 from latentmap.errors import ImageError, OutputError
 from latentmap.files import (
-    TEMPORARY,
     Notify,
     folders_in,
     hold_lock,
@@ -33,7 +32,6 @@ from latentmap.files import (
     refuse_links,
     replace_atomic,
     require_parent,
-    size_of,
 )
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
@@ -41,6 +39,7 @@ from latentmap.images.arrays import ArrayImages
 from latentmap.images.packed import Packed, PackedImages
 from latentmap.images.packing import new_pack
 from latentmap.model.contract import Model
+from latentmap.model.kept_images import PART_FILE
 from latentmap.model.sampling import decode_all, sample_codes
 from latentmap.progress import Progress
 
@@ -48,10 +47,6 @@ from latentmap.progress import Progress
 _PART = 256
 _PART_NUMBERS = 2**24
 _BATCH = 64
-# What is kept in a folder: packs and their locks, and parts of unfinished ones.
-_PACK = re.compile(rf"[0-9a-f]{{16}}\.(h5|lock)|\.[0-9a-f]{{16}}{TEMPORARY}\.h5")
-_PARTS = re.compile(r"[0-9a-f]{16}\.[0-9a-f]{16}\.parts")
-_PART_FILE = re.compile(rf"\d{{9,}}-\d{{9,}}\.npy|\.\d{{9,}}-\d{{9,}}{TEMPORARY}\.npy")
 
 
 def generated_images(
@@ -112,58 +107,6 @@ def generated_images(
         )
     container.title = f"{n} samples of {model.name} (seed {seed})"
     return ImageSource(container, np.arange(n))
-
-
-@dataclass(frozen=True)
-class Kept:
-    """The generated images in a folder: their ``files``, and the ``parts`` of unfinished ones;
-    ``others`` is what else is there, which is not ours.
-    """
-
-    files: tuple[Path, ...]
-    parts: tuple[Path, ...]
-    others: tuple[Path, ...]
-    bytes: int
-
-
-def kept_in(folder: str | Path) -> Kept:
-    """What of a folder are generated images, by their names; links are not followed.
-
-    Raises:
-        OutputError: it cannot be read.
-    """
-    folder = Path(folder)
-    try:
-        found = look_into(folder, _PACK)
-        parts = tuple(folders_in(folder, _PARTS))
-        inside = [look_into(path, _PART_FILE) for path in parts]
-        files = (*found.ours, *(path for part in inside for path in part.ours))
-        size = size_of(files)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be read: {error.strerror}") from error
-    others = [path for path in found.others if path not in parts]
-    return Kept(files, parts, (*others, *(path for part in inside for path in part.others)), size)
-
-
-def remove_kept(folder: str | Path) -> Kept:
-    """Removes all generated images in ``folder``, and gives back what there was; they can be made
-    again.
-
-    Raises:
-        OutputError: a file cannot be removed.
-    """
-    kept = kept_in(folder)
-    try:
-        for path in kept.files:
-            path.unlink()
-        for path in kept.parts:
-            if not any(path.iterdir()):
-                path.rmdir()
-        if Path(folder).is_dir() and not kept.others:
-            Path(folder).rmdir()
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be removed: {error.strerror}") from error
-    return kept
 
 
 def maker_of(source: Model, target: Model) -> Literal["source", "target"]:
@@ -275,7 +218,7 @@ def _clear_parts(path: Path) -> None:
     names = re.compile(rf"{re.escape(path.stem)}\.[0-9a-f]{{16}}\.parts")
     for folder in folders_in(path.parent, names):
         with suppress(OSError), _holding(folder, alone=True):
-            for part in look_into(folder, _PART_FILE).ours:
+            for part in look_into(folder, PART_FILE).ours:
                 part.unlink()
             folder.rmdir()
 

@@ -7,6 +7,10 @@ import sys
 
 import pytest
 
+from latentmap.cache import Coder, Entries
+from latentmap.encoders import build
+from latentmap.images import open_images
+
 HEAVY = {"torch", "numpy", "h5py", "scipy", "sklearn", "PIL", "tqdm"}
 HELP_SECONDS = 0.4
 
@@ -46,6 +50,51 @@ def test_importing_loads_nothing_heavy(code):
 @pytest.mark.parametrize("code", ["import numpy", "from latentmap import Codes"])
 def test_the_check_sees_a_heavy_import(code):
     assert "numpy" in heavy_imports(code)
+
+
+COMMAND = """
+import sys
+sys.argv = ["latentmap", *{words!r}]
+from latentmap.cli.main import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+# What lists and describes reads headers: of these numpy alone.
+LIGHT = {
+    "version": ["--version"],
+    "models": ["models", "list"],
+    "a model": ["models", "show", "svae", "--json"],
+    "a cache": ["cache", "list", "--cache", "codes"],
+    "an entry": ["cache", "show", "ENTRY", "--cache", "codes"],
+}
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A folder with a cache, and the id of its one entry."""
+    folder = tmp_path_factory.mktemp("kept")
+    shape = {"architecture": "dense", "image_shape": [1, 8, 8], "widths": [16]}
+    model = build("vae", {**shape, "latent_dim": 3})
+    Coder.of(folder / "codes").codes([model], open_images("digits", limit=20))
+    (entry,) = Entries(folder / "codes").all()
+    return folder, entry.id
+
+
+@pytest.mark.parametrize("words", LIGHT.values(), ids=LIGHT)
+def test_what_lists_or_describes_computes_with_nothing_heavy(words, kept, monkeypatch):
+    folder, entry = kept
+    monkeypatch.chdir(folder)
+    given = [entry if word == "ENTRY" else word for word in words]
+    assert heavy_imports(COMMAND.format(words=given)) <= {"numpy"}
+
+
+@pytest.mark.parametrize(
+    "code", ["from latentmap.mapping import fit", "from latentmap import fit_models, open_images"]
+)
+def test_fitting_waits_for_no_library_of_estimators(code):
+    assert not heavy_imports(code) & {"sklearn", "scipy", "h5py"}
 
 
 def cpu_seconds_of_help() -> float:

@@ -8,7 +8,7 @@ from latentmap.cache import Coder, LatentCache
 from latentmap.codes import Codes, export_codes, read_codes
 from latentmap.images import open_images, pack_images
 from latentmap.model import generated_images
-from latentmap.model.generated import kept_in, remove_kept
+from latentmap.model.kept_images import kept_in, remove_kept
 from latentmap.model.testing import LinearModel
 from latentmap.report import save_figure
 from latentmap.report.parts import Section

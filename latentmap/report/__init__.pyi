@@ -1,0 +1,26 @@
+from .figures import image_grid, mosaic, require_picture_suffix, save_figure, save_plot
+from .parts import Cell, Column, ImageRow, ImageRows, Measure, Picture, Row, Section, Table
+from .shown import Shown
+from .text import as_text
+from .words import section_id, with_interval
+
+__all__ = [
+    "Cell",
+    "Column",
+    "ImageRow",
+    "ImageRows",
+    "Measure",
+    "Picture",
+    "Row",
+    "Section",
+    "Shown",
+    "Table",
+    "as_text",
+    "image_grid",
+    "mosaic",
+    "require_picture_suffix",
+    "save_figure",
+    "save_plot",
+    "section_id",
+    "with_interval",
+]
