@@ -27,7 +27,10 @@ from latentmap.encoders.nets.stylegan_convolution import (
 )
 from latentmap.encoders.nets.stylegan_layers import Derived, smooth, upsample
 from latentmap.encoders.nets.stylegan_mapping import Dense
+from latentmap.encoders.nets.winograd import TILE, convolve_minimal, transform_weight
 
+# From so many channels and pixels on, minimal filtering is faster on a CPU.
+_MINIMAL_CHANNELS, _MINIMAL_PIXELS = 64, 32 * 32
 # [1, 3, 3, 1] / 8 with the gain of 2 that inserted zeros ask for in each direction.
 _SMOOTH = (0.25, 0.75, 0.75, 0.25)
 
@@ -67,20 +70,28 @@ class StyledConv(nn.Module):
         self.gain = gain
         self.clamp = clamp
         self._kernel = Derived(self._prepare)
+        self._minimal_kernel = Derived(self._prepare_minimal)
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
         """Activations ``(n, o, h, w)``, in the precision of ``x``."""
-        kernel = self._kernel(self.weight, x.dtype)
+        minimal = self._is_minimal(x, w)
+        kernel = (self._minimal_kernel if minimal else self._kernel)(self.weight, x.dtype)
         styles = self.affine(w)
         if x.dtype == torch.float16:
             styles = styles / styles.abs().amax(dim=1, keepdim=True)
         scales = self.gain * (styles.square() @ kernel.squares.t() + 1e-8).rsqrt()
         bias = (self.gain * self.bias).to(x.dtype)
+        if noise is not None:
+            noise = (self.gain * self.noise_strength * noise).to(x.dtype)
+        if minimal:
+
+            def finish(part: Tensor, rows: slice) -> None:
+                self._activate_part(part.add_(bias[:, None, None]), noise, rows)
+
+            return convolve_minimal(x, kernel.weight, styles=styles, scales=scales, finish=finish)
         on_weights = self._is_cheaper_on_weights(x)
         scale = self._scale_weights if on_weights else self._scale_activations
         y = scale(x, kernel.weight, styles, scales, bias)
-        if noise is not None:
-            noise = (self.gain * self.noise_strength * noise).to(x.dtype)
         # The gradient of a convolution with scaled weights needs what it gave.
         return self._activate(y, noise, is_kept=on_weights and not self.up)
 
@@ -91,13 +102,27 @@ class StyledConv(nn.Module):
             y = functional.leaky_relu(y, 0.2, inplace=noise is not None or not is_kept)
             return y if self.clamp is None else y.clamp(-self.clamp, self.clamp)
         for rows in slabs(y):
-            part = y[:, :, rows]
-            if noise is not None:
-                part.add_(noise[:, :, rows])
-            functional.leaky_relu_(part, 0.2)
-            if self.clamp is not None:
-                part.clamp_(-self.clamp, self.clamp)
+            self._activate_part(y[:, :, rows], noise, rows)
         return y
+
+    def _activate_part(self, part: Tensor, noise: Tensor | None, rows: slice) -> None:
+        if noise is not None:
+            part.add_(noise[:, :, rows])
+        functional.leaky_relu_(part, 0.2)
+        if self.clamp is not None:
+            part.clamp_(-self.clamp, self.clamp)
+
+    def _is_minimal(self, x: Tensor, w: Tensor) -> bool:
+        """Whether the products are worth saving, and no gradient is asked for."""
+        if self.up or x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
+            return False
+        if torch.is_grad_enabled() and any(
+            tensor.requires_grad for tensor in (x, w, *self.parameters())
+        ):
+            return False
+        height, width = x.shape[2:]
+        large = x.shape[1] >= _MINIMAL_CHANNELS and height * width >= _MINIMAL_PIXELS
+        return large and height % TILE == 0 and width % TILE == 0
 
     def _is_cheaper_on_weights(self, x: Tensor) -> bool:
         """Whether there are fewer weights than activations to scale, for a single image.
@@ -130,6 +155,9 @@ class StyledConv(nn.Module):
         squares = weight.square().sum(dim=(2, 3))
         pixels = self.noise_const.numel()
         return _Kernel(arrange(weight.to(dtype), pixels, up=self.up), squares)
+
+    def _prepare_minimal(self, weight: Tensor, dtype: torch.dtype) -> _Kernel:
+        return _Kernel(transform_weight(weight.to(dtype)), weight.square().sum(dim=(2, 3)))
 
 
 class ToRGB(nn.Module):
