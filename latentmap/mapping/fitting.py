@@ -18,6 +18,7 @@ from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.methods import METHODS, Method, find_method
 from latentmap.mapping.moments import Moments, merge_all
 from latentmap.mapping.options import CRITERIA, Choice, Criterion, FitOptions
+from latentmap.mapping.sampled_products import SAMPLED, with_sampled_products
 from latentmap.mapping.selection import (
     Selection,
     assign_folds,
@@ -73,6 +74,9 @@ def fit(
         used, parts = gathered.about_zero(), [part.about_zero() for part in parts]
     settings, selections = _select(options, pairs, used, parts, choices, units, progress)
     solution = _solve(options, pairs, used, units, settings)
+    kept = solution.moments or gathered
+    if kept.yy is None:
+        kept = with_sampled_products(kept, pairs)
     return LinearMap(
         weight=solution.weight,
         bias=solution.bias,
@@ -87,7 +91,7 @@ def fit(
         figures=solution.figures,
         n_pairs=len(pairs),
         train_digests=pairs.digests,
-        moments=solution.moments or gathered,
+        moments=kept,
         record={**_record(options, pairs, selections), **(record or {})},
     )
 
@@ -193,7 +197,15 @@ def _gather(
     if any(criterion == "kfold" for criterion, _ in choices):
         most = n if units is None else int(units.max()) + 1
         numbers = assign_folds(n, folds=min(options.folds, most), seed=seed, groups=units)
-    return moments_by_fold(pairs, numbers, precision=options.moments, progress=progress)
+    # Products of the targets cost more than all others, and of few pairs they are all the same.
+    full = "products" in find_method(options.method).needs or n <= SAMPLED
+    return moments_by_fold(
+        pairs,
+        numbers,
+        targets="products" if full else "squares",
+        precision=options.moments,
+        progress=progress,
+    )
 
 
 def _select(

@@ -33,8 +33,9 @@ class LinearMap(Shown):
     spaces, ``source_frame`` and ``target_frame`` what the two models see of an image,
     ``source_reference`` and ``target_reference`` how the models were called by whoever fitted the
     map. ``train_digests`` ``(n_pairs, 16)`` uint8 are the images that it was fitted on, and
-    ``moments`` those of the pairs (None where a map was made of others). ``settings`` (JSON) are
-    the method's, ``figures`` what else it found. ``record`` (JSON) says what made it.
+    ``moments`` those of the pairs, ``sampled`` where their method does not need more (None where a
+    map was made of others). ``settings`` (JSON) are the method's, ``figures`` what else it found.
+    ``record`` (JSON) says what made it.
     """
 
     weight: torch.Tensor

@@ -35,7 +35,9 @@ class Moments:
     ``n`` is the sum of the pairs' weights, which are 1 unless others were given. ``mean_x``
     ``(p,)``, ``mean_y`` ``(q,)``, and the centred products ``xx = Xc'Xc`` ``(p, p)``, ``xy =
     Xc'Yc`` ``(p, q)`` and ``yy = Yc'Yc`` ``(q, q)``; ``squares_y`` ``(q,)`` is the diagonal of
-    ``yy``, and all that is known of it where ``yy`` is None.
+    ``yy``, and all that is known of it where ``yy`` is None. Where ``sampled``, ``yy`` is exact but
+    for how the residuals of least squares correlate, which a sample of the pairs says; see
+    ``sampled_products``.
 
     ``centred`` is False for products about zero, whose maps have no intercept; the means are zero
     then. ``fast`` marks float32 products.
@@ -50,6 +52,7 @@ class Moments:
     yy: Tensor | None
     centred: bool = True
     fast: bool = False
+    sampled: bool = False
 
     def __repr__(self) -> str:
         return f"<Moments of {self.n:g} pairs, {self.p} to {self.q} variables>"
@@ -64,17 +67,26 @@ class Moments:
 
     @property
     def products_y(self) -> Tensor:
-        """``yy``, where it is known.
+        """``yy``, where it is known for all pairs.
 
         Raises:
             MapError: only its diagonal was gathered.
         """
-        if self.yy is None:
+        if self.yy is None or self.sampled:
             raise MapError(
                 "this needs the products of all target variables, but only their squares were "
                 'gathered: gather moments with targets="products"'
             )
         return self.yy
+
+    @property
+    def judged_products_y(self) -> Tensor:
+        """``yy``, from all pairs or with a sample's correlations: enough to judge a map by.
+
+        Raises:
+            MapError: only its diagonal was gathered.
+        """
+        return self.products_y if self.yy is None or not self.sampled else self.yy
 
     @cached_property
     def source_spectrum(self) -> Spectrum:
@@ -113,6 +125,7 @@ class Moments:
             yy,
             self.centred,
             self.fast or other.fast,
+            self.sampled or other.sampled,
         )
 
     def about_zero(self) -> Moments:
@@ -159,9 +172,12 @@ class Moments:
     def tensors(self) -> dict[str, Tensor]:
         """What a file holds of them, by name; ``from_tensors`` takes it back."""
         state = torch.tensor([self.n, self.centred, self.fast], dtype=torch.float64)
-        names = ("mean_x", "mean_y", "xx", "xy", "squares_y", "yy")
+        names = ("mean_x", "mean_y", "xx", "xy", "squares_y")
         parts = {name: getattr(self, name) for name in names}
-        return {"state": state, **{name: part for name, part in parts.items() if part is not None}}
+        if self.yy is not None:
+            # Under a name of its own, so that no earlier version takes it for that of all pairs.
+            parts["sampled_yy" if self.sampled else "yy"] = self.yy
+        return {"state": state, **parts}
 
     def fits(self, p: int, q: int) -> bool:
         """Whether all parts have the shapes of ``p`` source and ``q`` target variables, are float64
@@ -198,7 +214,10 @@ class Moments:
         n, centred, fast = tensors["state"].tolist()
         names = ("mean_x", "mean_y", "xx", "xy", "squares_y")
         parts = {name: tensors[name] for name in names}
-        return cls(n=n, **parts, yy=tensors.get("yy"), centred=bool(centred), fast=bool(fast))
+        yy, sampled = tensors.get("yy"), False
+        if yy is None and "sampled_yy" in tensors:
+            yy, sampled = tensors["sampled_yy"], True
+        return cls(n=n, **parts, yy=yy, centred=bool(centred), fast=bool(fast), sampled=sampled)
 
 
 @dataclass(frozen=True, eq=False)

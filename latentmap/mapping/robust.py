@@ -16,7 +16,6 @@ from latentmap.codes import Pairs
 from latentmap.mapping.deleted import deleted_residuals
 from latentmap.mapping.gathering import moments_of_pairs
 from latentmap.mapping.leaving_out import leave_one_out
-from latentmap.mapping.moment_sums import Targets
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.options import Criterion
 from latentmap.mapping.outlying import outlying_weights, weights_of
@@ -104,14 +103,9 @@ class _Fit:
         size = float(moments.squares_y.sum() / moments.n + moments.mean_y.square().sum())
         self.floor = max(float(np.finfo(np.float32).eps * np.sqrt(size)), np.finfo(float).tiny)
 
-    def gathered(self, weights: np.ndarray) -> Moments:
-        """The weighted moments about their means."""
-        targets: Targets = "products" if self.moments.yy is not None else "squares"
-        return moments_of_pairs(self.pairs, weights=weights, targets=targets)
-
     def moments_by(self, weights: np.ndarray) -> Moments:
         """The weighted moments that a map is solved from."""
-        gathered = self.gathered(weights)
+        gathered = moments_of_pairs(self.pairs, weights=weights, targets="squares")
         return gathered if self.moments.centred else gathered.about_zero()
 
     def residuals(self, weights: np.ndarray, moments: Moments, penalty: float) -> np.ndarray:
@@ -137,7 +131,7 @@ class _Fit:
     def solution(self, penalty: float) -> Solution:
         """The map with a penalty, and the moments by its weights."""
         weights = self.reweighted(penalty, self.start)
-        moments = self.gathered(weights)
+        moments = moments_of_pairs(self.pairs, weights=weights)
         solution = solve_ridge(
             moments if self.moments.centred else moments.about_zero(), penalty=penalty
         )

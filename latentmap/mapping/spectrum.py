@@ -62,7 +62,8 @@ def shared_factors(moments: Moments, weight: Tensor) -> SharedFactors:
     A factor's score is ``t = Xc W v`` with ``v`` an eigenvector of ``W'GW``; its patterns are
     ``Cov(x, t) / sd(t)`` and ``Cov(y, t) / sd(t)``. Scores do not correlate with each other, so
     shares add up; for least squares they are the eigenvalues over the target's variance. A target
-    that does not vary has no factors.
+    that does not vary has no factors. Where the moments' products of the target are ``sampled``, so
+    is what of ``correlation`` least squares does not explain; all else is of all pairs.
     """
     predicted = weight.T @ moments.xx @ weight
     values, directions = torch.linalg.eigh((predicted + predicted.T) / 2)
@@ -74,7 +75,7 @@ def shared_factors(moments: Moments, weight: Tensor) -> SharedFactors:
     x = moments.xx @ scores / moments.n
     y = moments.xy.T @ scores / moments.n
     # Along its direction a target score varies by v'Hv; the predicted one by its eigenvalue.
-    own = (directions * (moments.products_y @ directions)).sum(0)
+    own = (directions * (moments.judged_products_y @ directions)).sum(0)
     correlation = torch.where(
         own > _NOTHING * total, (y * directions).sum(0) / (own / moments.n).sqrt(), 0.0
     )

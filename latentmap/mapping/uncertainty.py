@@ -6,6 +6,10 @@ matrix. For maps of other methods they are those of least squares with the resid
 wide where it has fewer degrees of freedom, and nothing is said of what its form misses. All take
 pairs to be independent of each other.
 
+Variances, and so all intervals and standard errors, are from all pairs of the fit. Of a map of more
+than 8,192 pairs the correlations between the target variables of a prediction are those of a sample
+(``sampled_products``), unless its method needed the products of all.
+
 Shapes: ``n`` codes, ``p`` source variables, ``q`` target variables, ``k`` directions.
 """
 
@@ -177,7 +181,7 @@ def _residual_products(fitted: LinearMap | Solution, moments: Moments) -> Tensor
     products = along.T @ along
     # The directions of fewer pairs than variables hold all there is.
     if len(spectrum.values) < moments.n - moments.centred:
-        products += moments.products_y - scores.T @ scores
+        products += moments.judged_products_y - scores.T @ scores
     missed = moments.mean_y - moments.mean_x @ fitted.weight - fitted.bias
     products += moments.n * torch.outer(missed, missed)
     # The residuals of an exact map are rounding, by which a variance may fall below zero.
