@@ -103,7 +103,7 @@ def compare(
     coder = coding.open(data)
     images, models = samples.open(models, references, data, coder, seed=seed)
     if unseen:
-        images = unseen_images(images, models, split="test")
+        images = unseen_images(images, models, coder, split="test")
     result = compare_models(
         models,
         images,

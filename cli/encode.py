@@ -71,7 +71,7 @@ def encode(
         return
     for one in results:
         say(
-            f"{coding.cache}: {len(one.codes)} codes in {one.codes.space}, of which {one.there} were "
-            f"there and {one.computed} were computed"
+            f"{coding.cache}: {len(one.codes)} codes in {one.codes.space}, of which {one.there} "
+            f"were there and {one.computed} were computed"
         )
     warn_skipped(list(dict.fromkeys(name for one in results for name in one.codes.skipped)))

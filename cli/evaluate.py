@@ -77,7 +77,7 @@ def evaluate(
     coder = coding.open(data, recorded=linear_map.record.get("precision"))
     images = samples.open(data, linear_map, models, coder, seed=seed)
     if unseen:
-        images = unseen_images(images, models)
+        images = unseen_images(images, models, coder)
     (scores,) = score_models([linear_map], *models, images, coder, seed=seed)
     warn_skipped(scores.record["skipped"])
     tell_left_out(scores.record["left_out"])

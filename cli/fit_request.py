@@ -126,7 +126,7 @@ class FitRequest:
                 test = test.first_of(["test"], self.data.limit)
             images, members, record["support"] = self._members(images, test, coder)
         if self.unseen:
-            test = unseen_images(test, (source, target))
+            test = unseen_images(test, (source, target), coder)
         if check is not None:
             check(len(members or images.split(self.data.fitted_split)))
         training = training_pairs(
@@ -153,8 +153,7 @@ class FitRequest:
 
         assert self.support is not None
         support = SupportSet.load(self.support)
-        with coder.stage("reading images") as progress:
-            images.examine(progress)
+        coder.examine(images)
         images, members, record = members_in(support, images, test)
         return images, members, {"file": str(self.support), **record}
 

@@ -166,13 +166,13 @@ def compare(
     outputs.check(plot=True)
     source, target = (load(reference, device=device) for reference in (src, dst))
     model = source if asked.chosen_in == "src" else target
+    coder = coding.open(data)
     images = data.open_to_fit()
     test = images.split("test")
     if unseen:
-        test = unseen_images(test, (source, target))
+        test = unseen_images(test, (source, target), coder)
     options = asked.to_library()
     options.check(model, len(images.split(data.fitted_split)))
-    coder = coding.open(data)
     training = training_pairs(source, target, images, coder, split=data.fitted_split, seed=seed)
     compared = compare_strategies(
         training,

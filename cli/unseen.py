@@ -11,6 +11,7 @@ from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import IMAGES, option
 
 if TYPE_CHECKING:
+    from latentmap.cache import Coder
     from latentmap.images import ImageSource
     from latentmap.model import Model
 
@@ -38,11 +39,12 @@ def check_unseen(unseen: bool, data: DataOptions) -> None:
 def unseen_images(
     images: ImageSource,
     models: Sequence[Model],
+    coder: Coder | None = None,
     *,
     split: Literal["train", "val", "test"] | None = None,
 ) -> ImageSource:
     """Those of some images to score, or of a split of them, that no model was trained on; says how
-    many are left out.
+    many are left out. Contents that the cache of a ``coder`` knows are not read.
 
     Raises:
         ImageError: none is left.
@@ -52,7 +54,7 @@ def unseen_images(
     from latentmap.model import unseen
 
     with progress_bar("reading images") as progress:
-        images.examine(progress)
+        images.examine(progress, store=None if coder is None else coder.cache.contents)
     kept, left_out = unseen(images, models, split=split)
     tell_left_out(left_out)
     return kept

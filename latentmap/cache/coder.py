@@ -78,6 +78,13 @@ class Coder:
         """The folder of the cache where images that models make are kept."""
         return self.cache.path / "generated"
 
+    def examine(self, images: ImageSource) -> None:
+        """Reads what images contain, but for files that look as they did when they were read for
+        this cache: by path, size, times and inode; see ``latentmap.images.contents``.
+        """
+        with self.stage("reading images") as progress:
+            images.examine(progress, store=self.cache.contents)
+
     def codes(self, models: Sequence[Model], images: ImageSource) -> list[Codes]:
         """The codes of ``images`` in the space of each model, in that order.
 
@@ -105,8 +112,7 @@ class Coder:
         missing = [model for model, codes in zip(models, made, strict=True) if codes is None]
         for model in missing:
             model.require_encoder()
-        with self.stage("reading images") as progress:
-            images.examine(progress)
+        self.examine(images)
         with self.stage("encoding") as progress:
             encoded = iter(self._encoded(missing, images, progress))
         return [next(encoded) if codes is None else Encoded(codes) for codes in made]

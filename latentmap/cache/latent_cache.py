@@ -6,6 +6,9 @@ of immutable HDF5 shards and a manifest with their digests, which is the commit 
     CACHE/entries/<16 hex digits of the key>/manifest.json
                                              shard-<first position>-<stop position>.h5
     CACHE/locks/<16 hex digits of the key>.lock
+
+What the images contained, so that they need not be read again, stands beside them
+(content_files.py).
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from latentmap.cache.content_files import ContentFiles
 from latentmap.cache.covering import Cover, Wanted
 from latentmap.cache.entries import open_codes, peek_digests
 from latentmap.cache.entry_writer import Access, EntryWriter
@@ -35,7 +39,7 @@ class LatentCache:
     closed when it has ``shard_bytes`` or is ``shard_seconds`` old: that much work is lost when the
     process is killed. ``notify`` gets a line when damage is repaired, and when another process is
     waited for. ``storage`` is the disk; tests replace it. The entries are looked after by
-    ``entries``.
+    ``entries``; ``contents`` knows images by the looks of their files.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class LatentCache:
     ) -> None:
         self.path = Path(path)
         self.entries = Entries(path, storage=storage)
+        self.contents = ContentFiles(self.path, self.entries.storage)
         self.checksums = checksums
         self._access = Access(self.entries.storage, shard_bytes, shard_seconds, notify)
 

@@ -49,8 +49,7 @@ class Material:
             ImageError, CacheError: as encoding raises them.
         """
         fitted, judged = images.split(split), images.split("test")
-        with coder.stage("reading images") as progress:
-            images.examine(progress)
+        coder.examine(images)
         seen = Seen(FITTED, fitted.digests, fitted.groups)
         held = hold_out(judged.digests, [seen], groups=judged.groups)
         _require_enough(held.units, len(judged), held)

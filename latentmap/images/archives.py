@@ -12,18 +12,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from latentmap.errors import ImageError
 from latentmap.files import open_regular, reading
 from latentmap.files.zip_directory import LOCAL_HEADER, ZipMember, zip_directory
 from latentmap.images.companions import Companion, beside, within
 from latentmap.images.containers import EncodedImages
+from latentmap.images.contents import FileState, Marks, mark_of
 from latentmap.images.formats import is_image_name, no_images
 from latentmap.images.naming import id_array, is_ignored, member_name
 from latentmap.images.pixel_memory import require_memory
 from latentmap.images.values import ValueRange
 from latentmap.limits import Allowance
 
-Member = TypeVar("Member")
+Member = TypeVar("Member", bound=tuple[object, ...])
 
 # A name and extra fields stand between header and data; what is longer costs a second read.
 _SLACK = 256
@@ -33,7 +36,8 @@ _ENCRYPTED = 1
 class ArchiveImages(EncodedImages, Generic[Member]):
     """The image files of an archive, of which ``found`` are the names and what each is.
 
-    ``descriptor`` is an open file that is closed with this. The ids take of the ``allowance`` of
+    ``descriptor`` is an open file that is closed with this, ``state`` that of the archive before it
+    was looked into. The ids take of the ``allowance`` of
     the archive. Members are read with ``pread``, which threads and forked processes may share.
     """
 
@@ -44,12 +48,15 @@ class ArchiveImages(EncodedImages, Generic[Member]):
         descriptor: int,
         value_range: ValueRange | None,
         allowance: Allowance,
+        *,
+        state: FileState,
     ) -> None:
         weakref.finalize(self, os.close, descriptor)
         self.title = str(path)
         self.value_range = value_range
         self._path = path
         self._file = descriptor
+        self._state = state
         self._members = _unique_members(path, found)
         names = [name for name in self._members if is_image_name(name)]
         self.others = [name for name in self._members if not is_image_name(name)]
@@ -60,6 +67,12 @@ class ArchiveImages(EncodedImages, Generic[Member]):
 
     def read_bytes(self, position: int) -> bytes:
         return self._extract(self._images[position])
+
+    def marks(self, index: np.ndarray) -> Marks:
+        members = [self._images[position] for position in index]
+        values = [mark_of(self._state.mark, self.value_range, *member) for member in members]
+        marks = np.frombuffer(b"".join(values), np.uint8).reshape(-1, 16)
+        return Marks(marks, np.full(len(index), self._state.settled))
 
     def companions(self, names: Sequence[str]) -> Iterator[Companion]:
         for name in within(self.title, self.others, names):
@@ -87,10 +100,11 @@ class ZipImages(ArchiveImages[ZipMember]):
         allowance = Allowance(str(path), path.stat().st_size, ImageError)
         what = "is no zip archive, or is cut off"
         with reading(path, ImageError, "get it again", what=what), open_regular(path) as file:
+            state = FileState.of(os.fstat(file.fileno()))
             found = zip_directory(file, allowance)
             descriptor = os.dup(file.fileno())
         files = ((one.name, one) for one in found if not one.name.endswith("/"))
-        super().__init__(path, files, descriptor, value_range, allowance)
+        super().__init__(path, files, descriptor, value_range, allowance, state=state)
 
     def stored_size(self, position: int, data: bytes) -> int:
         return min(len(data), self._images[position].packed)

@@ -21,7 +21,8 @@ import numpy as np
 from latentmap.errors import ImageError
 from latentmap.files import map_array, open_arrays, open_regular, reading, reason_of
 from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
-from latentmap.images.containers import Container, Contents, Extent, Failures
+from latentmap.images.containers import Container, Extent, Failures
+from latentmap.images.contents import Contents, FileState, Marks
 from latentmap.images.labels import labels_beside, labels_within
 from latentmap.images.naming import index_ids
 from latentmap.images.scratch import Scratch
@@ -64,7 +65,8 @@ class ArrayImages(Container):
 
     ``pixels`` has shape ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)`` with ``c`` 1 or 3, and
     holds uint8, uint16, floats in [0, 1], or any numbers with a ``value_range``. ``find_labels``
-    looks for the labels of the images, of which it is told the number.
+    looks for the labels of the images, of which it is told the number. ``state`` is that of the
+    file, if they are in one, before it was opened.
     """
 
     task_size = 256
@@ -75,8 +77,11 @@ class ArrayImages(Container):
         title: str,
         value_range: ValueRange | None = None,
         find_labels: Callable[[int], np.ndarray | None] | None = None,
+        *,
+        state: FileState | None = None,
     ) -> None:
         self.title = title
+        self._state = state
         self._find_labels = find_labels
         self.value_range = value_range
         self._pixels = pixels
@@ -144,6 +149,9 @@ class ArrayImages(Container):
         digests = np.frombuffer(b"".join(parts), np.uint8).reshape(-1, 16)
         return Contents(digests, np.tile(np.array(shape, np.int64), (len(index), 1)))
 
+    def marks(self, index: np.ndarray) -> Marks | None:
+        return None if self._state is None else self._state.marks(index)
+
     def render(
         self, index: np.ndarray, views: Sequence[View], outs: Sequence[np.ndarray], scratch: Scratch
     ) -> Failures:
@@ -151,6 +159,10 @@ class ArrayImages(Container):
         for view, out in zip(views, outs, strict=True):
             view.render(rows, out)
         return []
+
+
+def _state_of(path: Path, *known: object) -> FileState:
+    return FileState.of(path.stat(), *known)
 
 
 def _other_type(pixels: Pixels, title: str) -> ImageError:
@@ -171,6 +183,7 @@ def open_idx(path: Path, value_range: ValueRange | None = None) -> ArrayImages:
     Raises:
         ImageError: it is no IDX file of images, or is cut off.
     """
+    state = _state_of(path, value_range)
     with open_regular(path) as file:
         zipped = file.read(2) == b"\x1f\x8b"
         file.seek(0)
@@ -185,7 +198,7 @@ def open_idx(path: Path, value_range: ValueRange | None = None) -> ArrayImages:
                 pixels = np.memmap(path, np.uint8, mode="r", offset=start, shape=shape)
             _require_few(path, pixels.shape, size)
     labels = functools.partial(labels_beside, path)
-    return ArrayImages(pixels, str(path), value_range, labels)
+    return ArrayImages(pixels, str(path), value_range, labels, state=state)
 
 
 def _unpacked_idx(path: Path, packed: BufferedReader, packed_size: int) -> np.ndarray:
@@ -253,11 +266,12 @@ def open_numpy(path: Path, key: str | None, value_range: ValueRange | None = Non
         ImageError: the file is no such array, is cut off, or holds Python objects.
     """
     what = "cannot be read as an array of numbers"
+    state = _state_of(path, key, value_range)
     with reading(path, ImageError, "give a whole file of numbers", what=what):
         if path.suffix.lower() == ".npy":
             array = map_array(path)
             _require_few(path, array.shape, path.stat().st_size)
-            return ArrayImages(array, str(path), value_range)
+            return ArrayImages(array, str(path), value_range, state=state)
         with open_arrays(path, ImageError) as arrays:
             own = DSPRITES.keys() <= arrays.keys()
             name = key or ("imgs" if own else _only_name(path, list(arrays)))
@@ -268,7 +282,7 @@ def open_numpy(path: Path, key: str | None, value_range: ValueRange | None = Non
             array = arrays[name]()
             _require_few(path, array.shape, path.stat().st_size)
             labels = functools.partial(labels_within, path)
-            return ArrayImages(array, f"{path}:/{name}", value_range, labels)
+            return ArrayImages(array, f"{path}:/{name}", value_range, labels, state=state)
 
 
 def open_hdf5(path: Path, name: str | None, value_range: ValueRange | None = None) -> ArrayImages:
@@ -277,6 +291,7 @@ def open_hdf5(path: Path, name: str | None, value_range: ValueRange | None = Non
     Raises:
         ImageError: the file or the dataset cannot be used.
     """
+    state = _state_of(path, name, value_range)
     with reading(path, ImageError, "write it again"):
         file = look_into_hdf5(path, attributes=HDF5_ATTRIBUTES, texts=HDF5_TEXTS)
         names = list(file.datasets) or list(file.refused)
@@ -289,7 +304,7 @@ def open_hdf5(path: Path, name: str | None, value_range: ValueRange | None = Non
         _require_few(path, stored.shape, file.size)
         one_piece = stored.offset is not None and stored.nbytes > 0
         pixels: Pixels = file.map(name) if one_piece else file.served(name)
-    return ArrayImages(pixels, f"{path}:/{name}", value_range)
+    return ArrayImages(pixels, f"{path}:/{name}", value_range, state=state)
 
 
 def _asked_for(path: Path, name: str, file: Hdf5File) -> Hdf5File:

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from latentmap.errors import ImageError
-from latentmap.images.containers import Container, Contents, Failures
+from latentmap.images.containers import Container, Failures
+from latentmap.images.contents import Contents
 from latentmap.images.prefetch import default_workers, in_order
 from latentmap.images.scratch import Scratch
 from latentmap.images.views import Batch, View

@@ -17,6 +17,7 @@ import numpy as np
 
 from latentmap.errors import ImageError
 from latentmap.images.companions import Companion
+from latentmap.images.contents import Contents, Marks
 from latentmap.images.decoding import (
     decode,
     decode_plain_jpeg,
@@ -36,18 +37,6 @@ from latentmap.images.views import View
 Failures = list[tuple[int, str]]
 # Of decoded pictures at a time: about a core's own cache.
 _RUN_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, eq=False)
-class Contents:
-    """What is known of some images: ``digests`` (n, 16) uint8, and ``shapes`` (n, 3) int64.
-
-    A digest is the start of the sha256 of the content; a shape is height, width and channels, zeros
-    for an image that cannot be read.
-    """
-
-    digests: np.ndarray
-    shapes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -83,6 +72,12 @@ class Container(ABC):
     @abstractmethod
     def describe(self, index: np.ndarray) -> Contents:
         """Digests and shapes of some images."""
+
+    def marks(self, index: np.ndarray) -> Marks | None:
+        """What is seen of some images without reading them; None where they are not in files of
+        their own, or cost no reading.
+        """
+        return None
 
     @abstractmethod
     def render(

@@ -21,7 +21,8 @@ from latentmap.files import parse_json, reading, reason_of
 from latentmap.files.hdf5_files import Hdf5File, look_into_hdf5
 from latentmap.frames import Frame
 from latentmap.images.arrays import HDF5_ATTRIBUTES, HDF5_TEXTS, ArrayImages
-from latentmap.images.containers import Contents, Failures
+from latentmap.images.containers import Failures
+from latentmap.images.contents import Contents
 from latentmap.images.scratch import Scratch
 from latentmap.images.splits import SPLITS
 from latentmap.images.views import View

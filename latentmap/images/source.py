@@ -15,9 +15,10 @@ from latentmap.codes import Codes, Space
 from latentmap.codes.codes import ArrayRows, SelectedRows
 from latentmap.errors import ImageError
 from latentmap.frames import Frame, Resize
-from latentmap.images.batching import batches_of, contents_of
+from latentmap.images.batching import batches_of
 from latentmap.images.brightness import LOOKED_AT, Brightness, look_at
-from latentmap.images.containers import Container, Contents
+from latentmap.images.containers import Container
+from latentmap.images.contents import Contents, ContentStore
 from latentmap.images.naming import base_name, fingerprint_of
 from latentmap.images.packed import Packed, PackedImages
 from latentmap.images.prefetch import default_workers
@@ -30,6 +31,7 @@ from latentmap.images.splits import (
     find_partition,
     split_by_hash,
 )
+from latentmap.images.studied import Studied
 from latentmap.images.views import Batch, View, native_channels, native_size
 from latentmap.progress import Progress
 from latentmap.report import Cell, Shown, Table
@@ -56,11 +58,12 @@ class ImageSource(Shown):
         index: np.ndarray,
         *,
         groups: np.ndarray | None = None,
-        contents: Contents | None = None,
+        studied: Studied | None = None,
     ) -> None:
         self._container = container
         self._index = index
-        self._contents = contents
+        self._studied = studied or Studied(container)
+        self._contents: Contents | None = None
         self.path = container.title
         self.groups = groups
         self.ids: np.ndarray = container.ids[index]
@@ -193,14 +196,27 @@ class ImageSource(Shown):
             return self._container.mapped(self._index, view)
         return None
 
-    def examine(self, progress: Progress | None = None) -> Contents:
+    def examine(
+        self, progress: Progress | None = None, *, store: ContentStore | None = None
+    ) -> Contents:
         """Reads what ``digests``, ``fingerprint``, ``channels`` and ``shapes`` need, in threads.
 
-        Each is there without this call; it is for showing how far the reading is.
+        Each is there without this call; it is for showing how far the reading is, and for a
+        ``store``, such as ``Coder.contents``, which spares reading files that look as they did when
+        they were read. What was read for one subset is not read for another.
         """
         if self._contents is None:
-            self._contents = contents_of(self._container, self._index, progress)
+            self._contents = self._studied.contents(self._index, progress, store)
         return self._contents
+
+    def recheck(
+        self, store: ContentStore, progress: Progress | None = None
+    ) -> tuple[int, list[str]]:
+        """Reads the images whose contents a store knows, though they look unchanged: how many they
+        are, and the ids of those with another content.
+        """
+        checked, changed = self._studied.recheck(self._index, store, progress)
+        return checked, [str(self._container.ids[place]) for place in changed]
 
     def read(self, i: int) -> np.ndarray:
         """One image as it is, uint8 ``(h, w, c)``.
@@ -219,12 +235,11 @@ class ImageSource(Shown):
         chosen = np.asarray(index, dtype=np.int64)
         if not len(chosen):
             raise ImageError(f"nothing is left of the {len(self)} images of {self.path}")
-        contents = self._contents
         return ImageSource(
             self._container,
             self._index[chosen],
             groups=None if self.groups is None else self.groups[chosen],
-            contents=contents and Contents(contents.digests[chosen], contents.shapes[chosen]),
+            studied=self._studied,
         )
 
     def split(self, name: Split) -> ImageSource:

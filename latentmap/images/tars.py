@@ -22,6 +22,7 @@ from typing import IO, Any, NamedTuple
 from latentmap.errors import ImageError
 from latentmap.files import open_regular, reading
 from latentmap.images.archives import ArchiveImages
+from latentmap.images.contents import FileState
 from latentmap.images.pixel_memory import require_memory
 from latentmap.images.values import ValueRange
 from latentmap.limits import Allowance, advice, limit
@@ -57,12 +58,13 @@ class TarImages(ArchiveImages[_Place]):
     def __init__(self, path: Path, value_range: ValueRange | None = None) -> None:
         allowance = Allowance(str(path), path.stat().st_size, ImageError)
         what = "is no tar archive, or is cut off"
+        state = FileState.of(path.stat())
         with reading(path, ImageError, "get it again", what=what), _opened(path) as file:
             unpacked = os.fstat(file.fileno()).st_size
             self._packed = min(1.0, path.stat().st_size / max(unpacked, 1))
             found = list(_members(file, unpacked, allowance))
             descriptor = os.dup(file.fileno())
-        super().__init__(path, found, descriptor, value_range, allowance)
+        super().__init__(path, found, descriptor, value_range, allowance, state=state)
 
     def stored_size(self, position: int, data: bytes) -> int:
         return int(self._packed * len(data))
