@@ -55,16 +55,17 @@ def show(map_path: Path, as_json: bool) -> None:
       latentmap map show vae-to-svae.safetensors
     """
     from latentmap.cli.output import print_json
-    from latentmap.mapping import LinearMap
+    from latentmap.mapping.stored_map import StoredMap
     from latentmap.mapping.summary import describe
+    from latentmap.mapping.tables import map_table
     from latentmap.report import as_text
 
-    linear_map = LinearMap.load(map_path)
+    linear_map = StoredMap.load(map_path)
     if as_json:
         print_json({"file": str(map_path), **describe(linear_map)})
         return
     say(f"{map_path}: {linear_map.method}")
-    show_result(as_text([one.without("method") for one in linear_map.tables()]))
+    show_result(as_text([map_table(linear_map).without("method")]))
 
 
 @map_group.command()

@@ -83,7 +83,8 @@ def _first_of_each(numbers: np.ndarray) -> np.ndarray:
     place = np.zeros(int(numbers.max(initial=-1)) + 1, dtype=np.int64)
     # Of several that are written to one place, the last remains.
     place[numbers[::-1]] = np.arange(len(numbers))[::-1]
-    return place[numbers]
+    first: np.ndarray = place[numbers]
+    return first
 
 
 def _numbered(first: np.ndarray) -> np.ndarray:

@@ -19,10 +19,11 @@ from latentmap.errors import LatentmapError
 from latentmap.files.json_text import parse_json
 from latentmap.files.kinds import CHECKPOINTS, EMPTY, SAFETENSORS, file_kind
 from latentmap.files.reading import reason_of
-from latentmap.files.tensor_headers import open_tensors
+from latentmap.files.tensor_headers import Framework, open_tensors
 from latentmap.files.writing import replace_atomic
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 _KEY = "latentmap"
@@ -85,11 +86,21 @@ class TensorFile:
         """
         return self._read(path, tensors=True)
 
-    def _read(self, path: str | Path, *, tensors: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    def read_arrays(self, path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The same as ``read``, with NumPy's arrays, for which torch is not imported; not of a kind
+        that is sealed.
+        """
+        return self._read(path, tensors=True, framework="np")
+
+    def _read(
+        self, path: str | Path, *, tensors: bool, framework: Framework = "pt"
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         if Path(path).is_dir():
             raise self.error(f"{path} is a folder: give the path of a {self.kind} file")
         try:
-            with open_tensors(path, self.error, tensors=tensors or self.sealed) as file:
+            if not (tensors or self.sealed):
+                framework = "np"
+            with open_tensors(path, self.error, framework=framework) as file:
                 metadata = file.metadata() or {}
                 names = file.keys() if tensors or self.sealed else ()
                 content = {name: file.get_tensor(name) for name in names}

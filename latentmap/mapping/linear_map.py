@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -19,6 +19,7 @@ from latentmap.errors import MapError, SpaceError
 from latentmap.frames import Frame
 from latentmap.mapping.mapped_rows import MappedRows
 from latentmap.mapping.moments import Moments
+from latentmap.mapping.summary import provenance_of, settings_in_words
 from latentmap.report import Shown, Table
 
 # Singular values below this share of the largest are rounding, and not inverted.
@@ -71,12 +72,7 @@ class LinearMap(Shown):
     @property
     def chosen(self) -> str:
         """The settings of the method, in words."""
-        return ", ".join(
-            f"{name.replace('_', ' ')} {value:.4g}"
-            if isinstance(value, float)
-            else f"{name} {value}"
-            for name, value in self.settings.items()
-        )
+        return settings_in_words(self.settings)
 
     @property
     def digest(self) -> str:
@@ -87,13 +83,7 @@ class LinearMap(Shown):
     @property
     def provenance(self) -> dict[str, Any]:
         """Between which spaces it is, and what it was fitted by, as JSON has it."""
-        return {
-            "source": asdict(self.source),
-            "target": asdict(self.target),
-            "method": self.method,
-            "settings": dict(self.settings),
-            "n_pairs": self.n_pairs,
-        }
+        return provenance_of(self)
 
     @property
     def penalty(self) -> float | None:

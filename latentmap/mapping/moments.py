@@ -6,7 +6,6 @@ All numbers are float64.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
@@ -178,31 +177,6 @@ class Moments:
             # Under a name of its own, so that no earlier version takes it for that of all pairs.
             parts["sampled_yy" if self.sampled else "yy"] = self.yy
         return {"state": state, **parts}
-
-    def fits(self, p: int, q: int) -> bool:
-        """Whether all parts have the shapes of ``p`` source and ``q`` target variables, are float64
-        and finite, and are of some pairs.
-        """
-        shapes = {
-            "mean_x": (p,),
-            "mean_y": (q,),
-            "xx": (p, p),
-            "xy": (p, q),
-            "squares_y": (q,),
-            "yy": (q, q),
-        }
-        parts = {name: getattr(self, name) for name in shapes}
-        return (
-            isinstance(self.n, int | float)
-            and 0 < self.n < math.inf
-            and all(
-                part.shape == shapes[name]
-                and part.dtype == torch.float64
-                and bool(part.isfinite().all())
-                for name, part in parts.items()
-                if part is not None
-            )
-        )
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> Moments:

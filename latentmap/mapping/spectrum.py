@@ -1,4 +1,4 @@
-"""The spectrum of a map: which factors two spaces share, and what matters in them.
+"""The spectrum of a map: which factors two spaces share.
 
 Shapes: ``n`` pairs, ``p`` source variables, ``q`` target variables, ``k`` factors. All float64.
 """
@@ -11,12 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentmap.mapping.moments import Moments, rounding_of
-from latentmap.mapping.solution import require_penalty
-from latentmap.mapping.sparse import standard_deviations
+from latentmap.mapping.moments import Moments
 
 _NOTHING = 1e-12  # Share of the target's variance below which a factor is rounding.
-_OUTSIDE = 1e-10  # Squared length below which a variable lies along directions that vary.
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,40 +82,3 @@ def shared_factors(moments: Moments, weight: Tensor) -> SharedFactors:
     return SharedFactors(
         x.T[order], y.T[order], share[order], source_share[order], correlation[order]
     )
-
-
-def effective_rank(values: Tensor) -> float:
-    """The effective rank of non-negative values: the exponential of the entropy of their shares
-    (Roy and Vetterli 2007); 0 when all are zero.
-    """
-    shares = values[values > 0] / values[values > 0].sum()
-    return float(torch.exp(-(shares * shares.log()).sum())) if len(shares) else 0.0
-
-
-def relevance(moments: Moments, penalty: float = 0.0) -> Tensor:
-    """How much each source variable matters, ``(p,)``: the share of the target's variance that a
-    ridge map loses without it.
-
-    ``|W_i|^2 / [(G + penalty I)^-1]_ii`` is the increase of the penalised objective when variable
-    ``i`` is left out, so what another variable can stand in for is not counted: of two that are
-    the same, without penalty, neither is missed.
-    """
-    require_penalty(penalty)
-    spectrum = moments.source_spectrum
-    total = float(moments.squares_y.sum())
-    live = (standard_deviations(moments) > 0) & (total > 0)
-    inverse = spectrum.directions / (spectrum.values + penalty)
-    weight = inverse @ (spectrum.directions.T @ moments.xy)
-    # Where codes do not vary the inverse is 1 / penalty: a variable that reaches into there is a
-    # combination of others, and without a penalty nothing is lost with it.
-    outside = 1 - spectrum.directions.square().sum(1)
-    diagonal = (inverse * spectrum.directions).sum(1)
-    diagonal += torch.where(outside > _OUTSIDE, outside / penalty if penalty else torch.inf, 0.0)
-    return torch.where(live, weight.square().sum(1) / diagonal / total if total else 0.0, 0.0)
-
-
-def explained_per_variable(moments: Moments, weight: Tensor, bias: Tensor) -> Tensor:
-    """R2 of each target variable over the pairs, ``(q,)``; NaN where one does not vary."""
-    floor = rounding_of(moments.squares_y, moments.n, moments.mean_y)
-    explained = 1 - moments.squared_error(weight, bias) / moments.squares_y
-    return torch.where(moments.squares_y > floor, explained, torch.nan)

@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
-from latentmap.mapping.linear_map import LinearMap
-from latentmap.mapping.spectrum import (
+from latentmap.mapping.explaining import (
     effective_rank,
+    explained,
     explained_per_variable,
+    factor_shares,
     relevance,
-    shared_factors,
 )
 
+if TYPE_CHECKING:
+    from latentmap.mapping.linear_map import LinearMap
+    from latentmap.mapping.stored_map import StoredMap
 
-def describe(linear_map: LinearMap) -> dict[str, Any]:
+
+def settings_in_words(settings: Mapping[str, Any]) -> str:
+    """The settings of a method.
+
+    Example:
+        >>> settings_in_words({"penalty": 0.5, "l1_ratio": 1})
+        'penalty 0.5, l1_ratio 1'
+    """
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in settings.items()
+    )
+
+
+def provenance_of(linear_map: LinearMap | StoredMap) -> dict[str, Any]:
+    """Between which spaces a map is, and what it was fitted by, as JSON has it."""
+    return {
+        "source": asdict(linear_map.source),
+        "target": asdict(linear_map.target),
+        "method": linear_map.method,
+        "settings": dict(linear_map.settings),
+        "n_pairs": linear_map.n_pairs,
+    }
+
+
+def describe(linear_map: LinearMap | StoredMap) -> dict[str, Any]:
     """Spaces, method, settings and record of a map, as JSON has them.
 
     With the moments of its pairs also what it explains of the target's variance (``explained`` and
@@ -22,7 +52,7 @@ def describe(linear_map: LinearMap) -> dict[str, Any]:
     """
     record = linear_map.record
     description: dict[str, Any] = {
-        **linear_map.provenance,
+        **provenance_of(linear_map),
         "figures": dict(linear_map.figures),
         "rank": linear_map.rank,
         "condition": linear_map.condition,
@@ -35,10 +65,9 @@ def describe(linear_map: LinearMap) -> dict[str, Any]:
     moments = linear_map.moments
     if moments is not None:
         weight, bias = linear_map.weight, linear_map.bias
-        missed = moments.squared_error(weight, bias).sum()
         description |= {
-            "explained": 1 - float(missed / moments.squares_y.sum()),
-            "effective_rank": effective_rank(shared_factors(moments, weight).share),
+            "explained": explained(moments, weight, bias),
+            "effective_rank": effective_rank(factor_shares(moments, weight)),
             "explained_per_variable": explained_per_variable(moments, weight, bias).tolist(),
             "relevance": relevance(moments, linear_map.penalty or 0.0).tolist(),
         }

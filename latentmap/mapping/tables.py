@@ -5,25 +5,28 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from latentmap.mapping.linear_map import LinearMap
-from latentmap.mapping.shared_rank import SharedRank
-from latentmap.mapping.spectrum import SharedFactors
-from latentmap.mapping.summary import describe
+from latentmap.mapping.summary import describe, settings_in_words
 from latentmap.report import Cell, Column, Row, Table
+
+if TYPE_CHECKING:
+    from latentmap.mapping.linear_map import LinearMap
+    from latentmap.mapping.shared_rank import SharedRank
+    from latentmap.mapping.spectrum import SharedFactors
+    from latentmap.mapping.stored_map import StoredMap
 
 _LISTED = 8  # Variables, or factors, that a table names.
 
 
-def map_table(linear_map: LinearMap) -> Table:
+def map_table(linear_map: LinearMap | StoredMap) -> Table:
     """Its spaces, how it was fitted, and what it explains over the pairs of the fit."""
     description = describe(linear_map)
     record = linear_map.record
     cells: dict[str | Column, Cell] = {
         **{name: _end(linear_map, name) for name in ("source", "target")},
         "method": linear_map.method,
-        "settings": linear_map.chosen or None,
+        "settings": settings_in_words(linear_map.settings) or None,
         "chosen by": ", ".join(map(_criterion, description["selection"])) or None,
         "pairs": linear_map.n_pairs,
         "rank": linear_map.rank,
@@ -66,7 +69,7 @@ def _criterion(selection: Mapping[str, Any]) -> str:
     return str(selection["criterion"]) + (f" over {units:,} groups" if units else "")
 
 
-def _end(linear_map: LinearMap, name: str) -> str:
+def _end(linear_map: LinearMap | StoredMap, name: str) -> str:
     """One of the two spaces, and how its model was called."""
     space, reference = getattr(linear_map, name), getattr(linear_map, f"{name}_reference")
     return f"{space}, {reference}" if reference else str(space)

@@ -8,8 +8,10 @@ import sys
 import pytest
 
 from latentmap.cache import Coder, Entries
+from latentmap.codes import pair
 from latentmap.encoders import build
 from latentmap.images import open_images
+from latentmap.mapping import fit
 
 HEAVY = {"torch", "numpy", "h5py", "scipy", "sklearn", "PIL", "tqdm"}
 HELP_SECONDS = 0.4
@@ -67,17 +69,19 @@ LIGHT = {
     "models": ["models", "list"],
     "a model": ["models", "show", "svae", "--json"],
     "a cache": ["cache", "list", "--cache", "codes"],
+    "a map": ["map", "show", "map.safetensors"],
     "an entry": ["cache", "show", "ENTRY", "--cache", "codes"],
 }
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    """A folder with a cache, and the id of its one entry."""
+    """A folder with a map and a cache, and the id of its one entry."""
     folder = tmp_path_factory.mktemp("kept")
     shape = {"architecture": "dense", "image_shape": [1, 8, 8], "widths": [16]}
     model = build("vae", {**shape, "latent_dim": 3})
-    Coder.of(folder / "codes").codes([model], open_images("digits", limit=20))
+    (codes,) = Coder.of(folder / "codes").codes([model], open_images("digits", limit=20))
+    fit(pair(codes, codes)).save(folder / "map.safetensors")
     (entry,) = Entries(folder / "codes").all()
     return folder, entry.id
 

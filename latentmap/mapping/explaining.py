@@ -1,0 +1,147 @@
+"""What a map explains over the pairs that it was fitted on, by NumPy alone: files say it without
+torch.
+
+Shapes: ``p`` source variables, ``q`` target variables. All float64.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from latentmap.errors import MapError
+
+_NOTHING = 1e-12  # Share of the target's variance below which a factor is rounding.
+_OUTSIDE = 1e-10  # Squared length below which a variable lies along directions that vary.
+
+
+class KnownMoments(Protocol):
+    """What is asked of moments, as arrays or as tensors on the CPU; see ``Moments``."""
+
+    @property
+    def n(self) -> float: ...
+    @property
+    def mean_x(self) -> Any: ...
+    @property
+    def mean_y(self) -> Any: ...
+    @property
+    def xx(self) -> Any: ...
+    @property
+    def xy(self) -> Any: ...
+    @property
+    def squares_y(self) -> Any: ...
+
+
+def explained(moments: KnownMoments, weight: Any, bias: Any) -> float:
+    """The share of the target's variance that a map ``(p, q)`` with a bias ``(q,)`` explains."""
+    missed = squared_error(moments, weight, bias).sum()
+    return 1 - _ratio(missed, np.asarray(moments.squares_y).sum())
+
+
+def explained_per_variable(moments: KnownMoments, weight: Any, bias: Any) -> np.ndarray:
+    """R2 of each target variable over the pairs, ``(q,)``; NaN where one does not vary."""
+    squares = np.asarray(moments.squares_y)
+    varies = squares > _rounding_of(squares, moments.n, np.asarray(moments.mean_y))
+    share = np.full(len(squares), np.nan)
+    np.divide(squared_error(moments, weight, bias), squares, out=share, where=varies)
+    return np.asarray(1 - share)
+
+
+def squared_error(moments: KnownMoments, weight: Any, bias: Any) -> np.ndarray:
+    """``sum_i |y_i - x_i W - b|^2`` for every target variable, ``(q,)``, without the rows."""
+    w, xx, xy = (np.asarray(part) for part in (weight, moments.xx, moments.xy))
+    missed = np.asarray(moments.mean_y) - np.asarray(moments.mean_x) @ w - np.asarray(bias)
+    spread = np.asarray(moments.squares_y) - 2 * (w * xy).sum(0) + (w * (xx @ w)).sum(0)
+    # What is left of an exact map is rounding, which may fall below zero.
+    return np.asarray(np.maximum(spread, 0) + moments.n * np.square(missed))
+
+
+def factor_shares(moments: KnownMoments, weight: Any) -> np.ndarray:
+    """The shares of the target's variance that the factors of a map explain, ``(k,)``, the
+    largest first, as ``shared_factors`` has them.
+    """
+    w, total = np.asarray(weight), float(np.asarray(moments.squares_y).sum())
+    predicted = w.T @ np.asarray(moments.xx) @ w
+    values, directions = _eigen((predicted + predicted.T) / 2)
+    kept = (values > _NOTHING * total) & (total > 0)
+    scores = w @ directions[:, kept] / np.sqrt(values[kept] / moments.n)
+    y = np.asarray(moments.xy).T @ scores / moments.n
+    shares = np.square(y).sum(0) * moments.n
+    return np.sort(shares)[::-1] / total if total > 0 else shares
+
+
+def effective_rank(values: Any) -> float:
+    """The effective rank of non-negative values: the exponential of the entropy of their shares
+    (Roy and Vetterli 2007); 0 when all are zero.
+    """
+    parts = np.asarray(values, np.float64)
+    parts = parts[parts > 0]
+    if not len(parts):
+        return 0.0
+    shares = parts / parts.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def relevance(moments: KnownMoments, penalty: float = 0.0) -> np.ndarray:
+    """How much each source variable matters, ``(p,)``: the share of the target's variance that a
+    ridge map loses without it.
+
+    ``|W_i|^2 / [(G + penalty I)^-1]_ii`` is the increase of the penalised objective when variable
+    ``i`` is left out, so what another variable can stand in for is not counted: of two that are
+    the same, without penalty, neither is missed.
+    """
+    xx, mean = np.asarray(moments.xx), np.asarray(moments.mean_x)
+    total = float(np.asarray(moments.squares_y).sum())
+    squares = xx.diagonal()
+    live = squares > _rounding_of(squares, moments.n, mean)
+    if not total > 0:
+        return np.zeros(len(xx))
+    values, directions = _varying(xx, moments.n, mean)
+    inverse = directions / (values + penalty)
+    weight = inverse @ (directions.T @ np.asarray(moments.xy))
+    # Where codes do not vary the inverse is 1 / penalty: a variable that reaches into there is a
+    # combination of others, and without a penalty nothing is lost with it.
+    outside = 1 - np.square(directions).sum(1)
+    diagonal = (inverse * directions).sum(1)
+    diagonal += np.where(outside > _OUTSIDE, outside / penalty if penalty else np.inf, 0.0)
+    lost = np.zeros(len(xx))
+    np.divide(np.square(weight).sum(1), diagonal * total, out=lost, where=live & (diagonal > 0))
+    return lost
+
+
+def _varying(products: np.ndarray, n: float, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and directions in which codes vary, ``(r,)`` and ``(p, r)``: ``spectrum_of``."""
+    squares = products.diagonal()
+    rounding = _rounding_of(squares, n, mean)
+    live = np.flatnonzero(squares > rounding)
+    unit = np.sqrt(squares[live])
+    values, axes = _eigen(products[np.ix_(live, live)] / np.outer(unit, unit))
+    floor = np.square(axes).T @ (rounding[live] / squares[live])
+    if len(values):
+        floor = np.maximum(floor, values[-1] * len(values) * np.finfo(np.float64).eps)
+    kept = values > floor
+    factor = (axes[:, kept] * np.sqrt(values[kept])).T * unit
+    _, roots, turned = np.linalg.svd(factor, full_matrices=False)
+    directions = np.zeros((len(products), len(roots)))
+    directions[live] = turned.T
+    return np.square(roots), directions
+
+
+def _eigen(products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        values, axes = np.linalg.eigh(products)
+    except np.linalg.LinAlgError:
+        raise MapError("the moments are not those of any codes: fit the map again") from None
+    return values, axes
+
+
+def _rounding_of(squares: np.ndarray, n: float, mean: np.ndarray) -> np.ndarray:
+    """What rounding to float32 adds to centred squares: ``moments.rounding_of``."""
+    eps = float(np.finfo(np.float32).eps)
+    return np.asarray((squares + n * np.square(mean)) * eps**2)
+
+
+def _ratio(part: float, whole: float) -> float:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.float64(part) / np.float64(whole))
