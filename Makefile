@@ -87,7 +87,7 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	    echo 'No environment, for the reason above: Python needs its module venv' \
 	      '(Debian and Ubuntu: apt install python3-venv), and disk.' >&2; exit 1; }; \
 	fi
-	@$(INSTALL) -e ".[dev,fast]" || $(NOT_INSTALLED)
+	@$(INSTALL) -e ".[dev]" || $(NOT_INSTALLED)
 	@touch $(STAMP)
 
 $(DOCS_STAMP): $(STAMP)

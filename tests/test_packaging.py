@@ -94,6 +94,13 @@ def test_every_python_that_is_named_runs_the_tests():
     assert f"python: {json.dumps(named)}\n" in workflow
 
 
+def test_simplejpeg_is_asked_for_by_the_pythons_that_are_named():
+    text = (ROOT / "setup.cfg").read_text()
+    *_, last = re.findall(r"Python :: 3\.(\d+)", text)
+    # Of a later one there may be no wheel, and then nothing of latentmap could be installed.
+    assert f'simplejpeg >= 1.7.4; python_version < "3.{int(last) + 1}" and ' in text
+
+
 def test_the_version_is_in_the_changelog_and_the_citation():
     assert f"## [{latentmap.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
     assert f"version: {latentmap.__version__}\n" in (ROOT / "CITATION.cff").read_text()

@@ -1,8 +1,8 @@
 """Decoding: the bytes of an image file to uint8 pixels ``(h, w, c)``, ``c`` is 1 (grey) or 3 (RGB).
 
-Pillow decodes everything. With the extra ``fast`` installed, simplejpeg decodes ordinary JPEGs, to
-the same pixels; what it complains about goes to Pillow, so that both installs accept and refuse the
-same files.
+Pillow decodes everything but ordinary JPEGs, which simplejpeg decodes, to the same pixels in half
+the time; what it complains about goes to Pillow. It is installed where PyPI has wheels of it;
+without it the same files are accepted and refused.
 """
 
 from __future__ import annotations

@@ -119,11 +119,11 @@ def test_each_image_is_decoded_once_for_all_views(tmp_path, monkeypatch):
         assert torch.equal(together, pixels_of(source, view))
 
 
-@pytest.mark.parametrize("decoder", ["default", "fast"])
+@pytest.mark.parametrize("decoder", ["pillow", "simplejpeg"])
 def test_pictures_of_changing_sizes_are_rendered_one_after_the_other(
     tmp_path, monkeypatch, decoder
 ):
-    if decoder == "default":
+    if decoder == "pillow":
         monkeypatch.setattr(decoding, "simplejpeg", None)
     else:
         pytest.importorskip("simplejpeg")
@@ -168,10 +168,10 @@ def test_subsets_keep_what_is_known_and_give_the_same_pixels(tmp_path, index):
         assert torch.equal(pixels_of(part, FULL), pixels_of(source, FULL)[list(index)])
 
 
-@pytest.mark.parametrize("decoder", ["default", "fast"])
+@pytest.mark.parametrize("decoder", ["pillow", "simplejpeg"])
 @pytest.mark.parametrize("damage", ["cut off", "no image", "empty", "gone"])
 def test_a_damaged_image_stops_with_its_name_or_is_skipped(tmp_path, monkeypatch, decoder, damage):
-    if decoder == "default":
+    if decoder == "pillow":
         monkeypatch.setattr(decoding, "simplejpeg", None)
     else:
         pytest.importorskip("simplejpeg")
