@@ -6,7 +6,6 @@ variables.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +15,9 @@ from torch import Tensor
 
 from latentmap.codes import Codes
 from latentmap.errors import ModelError
-from latentmap.images import Batch, ImageSource, OnError
+from latentmap.images import Batch, ImageSource, OnError, View
 from latentmap.model import Model, Precision
+from latentmap.model.transfers import Arriving, a_batch_late, upload
 from latentmap.progress import Progress
 
 # Large enough to fill a GPU with small networks, small enough that a few batches fit anywhere.
@@ -61,21 +61,15 @@ def encode_batches(
         ModelError: codes that are not finite.
     """
     views = list(dict.fromkeys(model.view for model in models))
-    pending: tuple[Batch, list[_Codes]] | None = None
-    for batch in images.batches(
-        views, batch_size=batch_size, start=start, on_error=on_error, workers=workers
-    ):
-        codes = []
-        for number, model in enumerate(models):
-            pixels, positions = batch.images[views.index(model.view)], batch.positions
-            if wanted is not None and not (chosen := wanted[number][positions]).all():
-                pixels, positions = pixels[torch.from_numpy(chosen)], positions[chosen]
-            codes.append(_launch(model, pixels, positions, precision))
-        if pending is not None:
-            yield _collect(models, images, *pending)
-        pending = (batch, codes)
-    if pending is not None:
-        yield _collect(models, images, *pending)
+
+    def launched() -> Iterator[tuple[Batch, list[_Codes]]]:
+        for batch in images.batches(
+            views, batch_size=batch_size, start=start, on_error=on_error, workers=workers
+        ):
+            yield batch, _launch(models, views, batch, wanted, precision)
+
+    for batch, codes in a_batch_late(launched()):
+        yield _collect(models, images, batch, codes)
 
 
 def encode(
@@ -126,54 +120,45 @@ def encode(
 
 @dataclass(frozen=True, eq=False)
 class _Codes:
-    """Codes of the images at ``positions`` on their way to the processor; on CUDA they are there
-    once the event has passed.
-    """
+    """The codes of the images at ``positions``, on their way to the processor."""
 
-    host: Tensor
     positions: np.ndarray
-    arrived: torch.cuda.Event | None = None
-
-    def wait(self) -> np.ndarray:
-        if self.arrived is not None:
-            self.arrived.synchronize()
-        return self.host.numpy()
+    codes: Arriving
 
 
-def _launch(model: Model, pixels: Tensor, positions: np.ndarray, precision: Precision) -> _Codes:
-    if len(pixels) == 0:
-        return _Codes(torch.empty(0, model.latent_dim), positions)
-    if model.device.type != "cuda":
-        return _Codes(model.encode_pixels(pixels, precision=precision).cpu(), positions)
-    return _launch_cuda(model, pixels, positions, precision)
-
-
-def _launch_cuda(
-    model: Model, pixels: Tensor, positions: np.ndarray, precision: Precision
-) -> _Codes:
-    """Copies on a stream of their own: the next batch comes in while this one is computed."""
-    compute, copies = torch.cuda.current_stream(model.device), _copy_stream(model.device)
-    with torch.cuda.stream(copies):
-        on_device = pixels.pin_memory().to(model.device, non_blocking=True)
-    compute.wait_stream(copies)
-    on_device.record_stream(compute)
-    codes = model.encode_pixels(on_device, precision=precision)
-    host = torch.empty(codes.shape, dtype=codes.dtype, pin_memory=True)
-    host.copy_(codes, non_blocking=True)
-    arrived = torch.cuda.Event()
-    arrived.record(compute)
-    return _Codes(host, positions, arrived)
-
-
-@functools.cache
-def _copy_stream(device: torch.device) -> torch.cuda.Stream:
-    return torch.cuda.Stream(device)
+def _launch(
+    models: Sequence[Model],
+    views: Sequence[View],
+    batch: Batch,
+    wanted: Sequence[np.ndarray] | None,
+    precision: Precision,
+) -> list[_Codes]:
+    """The codes of a batch on their way. What several models see alike goes up to a device once."""
+    uploaded: dict[tuple[int, torch.device], Tensor] = {}
+    launched = []
+    for number, model in enumerate(models):
+        chosen = np.ones(len(batch.positions), dtype=bool)
+        if wanted is not None:
+            chosen = wanted[number][batch.positions]
+        positions = batch.positions[chosen]
+        if len(positions) == 0:
+            launched.append(_Codes(positions, Arriving(torch.empty(0, model.latent_dim))))
+            continue
+        seen = views.index(model.view)
+        if (seen, model.device) not in uploaded:
+            uploaded[seen, model.device] = upload(batch.images[seen], model.device)
+        pixels = uploaded[seen, model.device]
+        if not chosen.all():
+            pixels = pixels[torch.from_numpy(np.flatnonzero(chosen)).to(pixels.device)]
+        codes = model.encode_pixels(pixels, precision=precision)
+        launched.append(_Codes(positions, Arriving(codes)))
+    return launched
 
 
 def _collect(
     models: Sequence[Model], images: ImageSource, batch: Batch, codes: Sequence[_Codes]
 ) -> EncodedBatch:
-    arrays = tuple(part.wait() for part in codes)
+    arrays = tuple(part.codes.wait().numpy() for part in codes)
     positions = tuple(part.positions for part in codes)
     for model, array, of in zip(models, arrays, positions, strict=True):
         finite = np.isfinite(array).all(axis=1)

@@ -214,6 +214,8 @@ def peek_shard(path: Path, record: ShardRecord) -> np.ndarray:
     Raises:
         DamageError: it is missing, or no shard.
     """
+    import h5py
+
     check_shard(path, record, checksum=False, known=set())
     try:
         with h5py.File(path, "r", locking="best-effort") as file:

@@ -20,6 +20,7 @@ from latentmap.images.spooled import SpooledImages
 from latentmap.inversion.searches import Searches, new_searches, step_searches
 from latentmap.inversion.starts import draw_samples, nearest_samples
 from latentmap.model import Model
+from latentmap.model.exactness import exact_arithmetic
 from latentmap.progress import Progress
 from latentmap.ssim import ssim
 
@@ -196,8 +197,9 @@ class _Descent:
 
     def _step(self, part: Searches, targets: Tensor, limit: int) -> Searches:
         codes = part.codes.detach().requires_grad_()
-        loss = self._loss(codes, targets)
-        (gradient,) = torch.autograd.grad(loss.sum(), codes)
+        with exact_arithmetic(self._model.device):  # Of the way back, too.
+            loss = self._loss(codes, targets)
+            (gradient,) = torch.autograd.grad(loss.sum(), codes)
         return step_searches(part, loss.detach(), gradient, limit=limit)
 
     def _loss(self, codes: Tensor, targets: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ Shapes: ``n`` images ``(n, c, h, w)`` in [0, 1], ``d`` latent variables.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -21,6 +22,8 @@ from latentmap.images.spooled import SpooledImages
 from latentmap.intervals import mean_estimate
 from latentmap.inversion.code_search import SearchSettings, search_batch_size, search_codes
 from latentmap.model import Model
+from latentmap.model.late_check import LateCheck
+from latentmap.model.transfers import Arriving, a_batch_late
 from latentmap.progress import Progress
 from latentmap.report import Column, Measure, Row, Shown, Table
 from latentmap.ssim import ssim
@@ -228,12 +231,19 @@ def decoding_errors(
     """The squared error and the SSIM ``(n,)`` of images and what their codes decode to, on the
     CPU.
     """
-    errors, similarities = [], []
-    for first in range(0, len(codes), batch_size):
-        if progress is not None:
-            progress(first, len(codes))
-        decoded = model.decode(codes[first : first + batch_size])
-        shown = images[first : first + batch_size].to(decoded)
-        errors.append((decoded - shown).square().mean(dim=(1, 2, 3)).cpu())
-        similarities.append(ssim(decoded, shown).cpu())
-    return torch.cat(errors), torch.cat(similarities)
+
+    def launched() -> Iterator[tuple[LateCheck, Arriving]]:
+        for first in range(0, len(codes), batch_size):
+            if progress is not None:
+                progress(first, len(codes))
+            decoded, check = model.launch(codes[first : first + batch_size])
+            shown = images[first : first + batch_size].to(decoded)
+            errors = (decoded - shown).square().mean(dim=(1, 2, 3))
+            yield check, Arriving(torch.stack([errors, ssim(decoded, shown)]))
+
+    parts = []
+    for check, found in a_batch_late(launched()):
+        check.require()
+        parts.append(found.wait())
+    errors, similarities = torch.cat(parts, dim=1)
+    return errors, similarities

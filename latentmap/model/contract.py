@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -23,9 +23,11 @@ from latentmap.images import View
 from latentmap.images.spooled import SpooledImages
 from latentmap.model.clamping import check_range
 from latentmap.model.digests import model_digest
-from latentmap.model.exactness import exact_convolutions
+from latentmap.model.exactness import exact_arithmetic
+from latentmap.model.late_check import LateCheck
 from latentmap.model.priors import Prior
 from latentmap.model.seen import SeenImages
+from latentmap.model.transfers import to_channels_last
 
 Precision = Literal["float32", "bfloat16", "float16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -101,6 +103,8 @@ class Model(ABC):
     def to(self, device: str | torch.device) -> Model:
         """This model, with its weights moved to ``device``."""
         self.network.to(device)
+        if self.device.type == "cuda":
+            to_channels_last(self.network)
         return self
 
     @property
@@ -208,24 +212,35 @@ class Model(ABC):
             SpaceError: the codes say that they are in another space.
             ModelError: wrong shape or type, codes that are not finite, or images outside [0, 1].
         """
+        images, check = self.launch(codes)
+        check.require()
+        return images
+
+    def launch(self, codes: Tensor | Codes) -> tuple[Tensor, LateCheck]:
+        """What ``decode`` gives, not yet checked: a caller of many batches launches the next before
+        it asks for the check of one, and so need not wait for the device.
+
+        Raises:
+            SpaceError: the codes say that they are in another space.
+            ModelError: wrong shape or type.
+        """
         if isinstance(codes, Codes):
             self.space.require(codes.space, f"codes for {self.name}")
             codes = codes.vectors
         self._check_shape(codes, "codes", (self.latent_dim,))
-        if not codes.is_floating_point() or not bool(torch.isfinite(codes).all()):
+        if not codes.is_floating_point():
             raise ModelError(
-                f"{self.name} decodes finite floating-point codes; these are {codes.dtype} or not "
-                "finite"
+                f"{self.name} decodes finite floating-point codes; these are {codes.dtype}"
             )
+        codes = codes.to(self.device, torch.float32)
         with self._running():
-            images = self._decode(codes.to(self.device, torch.float32)).float()
-        expected = (len(codes), *self.image_shape)
-        if images.shape != expected:
-            raise ModelError(
-                f"{self.name} must decode to shape {expected}, not {tuple(images.shape)}"
-            )
-        check_range(images, f"images decoded by {self.name}")
-        return images
+            images = self._decode(codes).float()
+            expected = (len(codes), *self.image_shape)
+            if images.shape != expected:
+                raise ModelError(
+                    f"{self.name} must decode to shape {expected}, not {tuple(images.shape)}"
+                )
+            return images, LateCheck(images, codes, model=self.name)
 
     def decode_with_gradient(self, codes: Tensor) -> Tensor:
         """Images ``(n, c, h, w)`` of codes ``(n, d)``, through which a loss has gradients in the
@@ -292,7 +307,7 @@ class Model(ABC):
             )
         with (
             torch.set_grad_enabled(gradients),
-            exact_convolutions(self.device) if precision == "float32" else nullcontext(),
+            exact_arithmetic(self.device, full=precision == "float32"),
             torch.autocast(
                 self.device.type, getattr(torch, precision), enabled=precision != "float32"
             ),

@@ -5,11 +5,15 @@ Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from latentmap.codes import Codes
 from latentmap.model.contract import Model
+from latentmap.model.late_check import LateCheck
+from latentmap.model.transfers import Arriving, a_batch_late
 from latentmap.progress import Progress
 
 
@@ -38,9 +42,17 @@ def decode_all(
     if isinstance(codes, Codes):
         model.space.require(codes.space, f"codes for {model.name}")
         codes = codes.vectors
+    vectors = codes
+
+    def launched() -> Iterator[tuple[LateCheck, Arriving]]:
+        for start in range(0, len(vectors), batch_size):
+            if progress:
+                progress(start, len(vectors))
+            decoded, check = model.launch(vectors[start : start + batch_size])
+            yield check, Arriving(decoded)
+
     parts = []
-    for start in range(0, len(codes), batch_size):
-        if progress:
-            progress(start, len(codes))
-        parts.append(model.decode(codes[start : start + batch_size]).cpu())
+    for check, images in a_batch_late(launched()):
+        check.require()
+        parts.append(images.wait())
     return torch.cat(parts)

@@ -6,7 +6,7 @@ Shapes: ``n`` images, ``q`` target variables, images ``(n, c, h, w)`` in [0, 1].
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,9 +14,11 @@ import torch
 
 from latentmap.codes import Codes, Pairs, find_ids, units_of
 from latentmap.errors import PairError, SpaceError
-from latentmap.images import ImageSource
+from latentmap.images import Batch, ImageSource, View
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
+from latentmap.model.late_check import LateCheck
+from latentmap.model.transfers import Arriving, a_batch_late, floats_on
 from latentmap.progress import Progress
 
 _BATCH = 64  # The decoders' inner images are what fills the memory.
@@ -90,71 +92,114 @@ def measure(
     pairs, images = _in_order_of(images, pairs)
     n, step = len(images), batch_size or _BATCH
     mean_image, mean_code = _means(pairs, target, images, step, progress)
-    parts = []
-    for batch in images.batches([source.view, target.view], batch_size=step):
-        x, y = (part.read(batch.start, batch.stop) for part in (pairs.source, pairs.target))
-        # Images and what is decoded meet on the models' devices; only errors come back.
-        originals = batch.floats(0, source.device)
-        seen = batch.floats(1, target.device)
-        mapped = [linear_map.apply(x) for linear_map in maps]
-        misses = torch.stack([(y.double() - one).square() for one in mapped])
-        variance = (y.double() - mean_code).square()
-        shared = [
-            _image_errors(originals, source.decode(x)),
-            variance.mean(1),
-            _image_errors(seen, target.decode(y)),
-            _image_errors(seen, mean_image.float().expand_as(seen)),
-        ]
-        relocated = [_image_errors(seen, target.decode(one)) for one in mapped]
-        parts.append(
-            _Part(
-                torch.stack(shared),
-                torch.stack([misses.mean(2), torch.stack(relocated)], 1),
-                variance.sum(0),
-                misses.sum(1),
-            )
-        )
-        if progress:
-            progress(n + batch.stop, 2 * n)
+    views = list(dict.fromkeys([source.view, target.view]))
+    shown = mean_image.float().to(target.device)
+    scene = _Scene(maps, source, target, views, shown, mean_code)
+
+    def launched() -> Iterator[_Launched]:
+        for batch in images.batches(views, batch_size=step):
+            x, y = (part.read(batch.start, batch.stop) for part in (pairs.source, pairs.target))
+            yield scene.launch(batch, x, y, pairs.ids[batch.start : batch.stop])
+            if progress:
+                progress(n + batch.stop, 2 * n)
+
+    rows = []
+    spread, misses = torch.zeros_like(mean_code), mean_code.new_zeros(len(maps), len(mean_code))
+    for one in a_batch_late(launched()):
+        rows.append(one.errors())
+        spread += one.spread
+        misses += one.misses
     units = units_of(pairs.digests, images.groups)
-    return _joined(parts, pairs, images, mean_code, of_own_mean(pairs.target, units), units)
+    raised = of_own_mean(pairs.target, units)
+    return _joined(torch.cat(rows, 1), spread, misses, pairs, images, mean_code, raised, units)
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
-    """What a batch of ``k`` images gives: ``shared`` ``(4, k)`` of any map, ``own`` ``(m, 2, k)``
-    of each map, and sums over images ``spread`` ``(q,)`` and ``misses`` ``(m, q)``.
+class _Launched:
+    """What a batch of ``k`` images gives, some of it on its way: errors in codes ``(1 + m, k)``, of
+    which the variance is the first, in images of the source ``(k,)`` and of the target ``(2 + m,
+    k)``, floor and baseline first; sums over images ``spread`` ``(q,)`` and ``misses`` ``(m, q)``;
+    and the ``checks`` of all that was decoded.
     """
 
-    shared: torch.Tensor
-    own: torch.Tensor
+    ids: np.ndarray
+    in_codes: torch.Tensor
+    in_source: Arriving
+    in_target: Arriving
     spread: torch.Tensor
     misses: torch.Tensor
+    checks: list[LateCheck]
+
+    def errors(self) -> torch.Tensor:
+        """The errors of each image ``(4 + 2 m, k)``: ``reconstruction``, ``code_variance``,
+        ``floor`` and ``baseline``, then ``code`` and then ``relocation`` by each map.
+        """
+        for check in self.checks:
+            check.require(self.ids)
+        variance, *coded = self.in_codes
+        floor, baseline, *relocated = self.in_target.wait()
+        return torch.stack([self.in_source.wait(), variance, floor, baseline, *coded, *relocated])
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What all batches are measured by."""
+
+    maps: Sequence[LinearMap]
+    source: Model
+    target: Model
+    views: list[View]
+    mean_image: torch.Tensor
+    mean_code: torch.Tensor
+
+    def launch(self, batch: Batch, x: torch.Tensor, y: torch.Tensor, ids: np.ndarray) -> _Launched:
+        """Images and what is decoded meet on the models' devices; only errors come back."""
+        source, target = self.source, self.target
+        mapped = [linear_map.apply(x) for linear_map in self.maps]
+        misses = torch.stack([(y.double() - one).square() for one in mapped])
+        variance = (y.double() - self.mean_code).square()
+        rebuilt, check = source.launch(x)
+        originals = floats_on(batch.images[self.views.index(source.view)], source.device)
+        in_source = Arriving(_image_errors(originals, rebuilt))
+        seen = originals
+        if (source.view, source.device) != (target.view, target.device):
+            seen = floats_on(batch.images[self.views.index(target.view)], target.device)
+        checks = [check]
+        in_target = []
+        for codes in (y, *mapped):
+            decoded, check = target.launch(codes)
+            in_target.append(_image_errors(seen, decoded))
+            checks.append(check)
+        in_target.insert(1, _image_errors(seen, self.mean_image.expand_as(seen)))
+        return _Launched(
+            ids,
+            torch.stack([variance.mean(1), *misses.mean(2)]),
+            in_source,
+            Arriving(torch.stack(in_target)),
+            variance.sum(0),
+            misses.sum(1),
+            checks,
+        )
 
 
 def _joined(
-    parts: Sequence[_Part],
+    rows: torch.Tensor,
+    spread: torch.Tensor,
+    misses: torch.Tensor,
     pairs: Pairs,
     images: ImageSource,
     mean_code: torch.Tensor,
     raised: float,
     units: np.ndarray,
 ) -> list[Measured]:
-    reconstruction, code_variance, floor, baseline = torch.cat(
-        [part.shared for part in parts], 1
-    ).numpy()
-    spread = torch.zeros_like(mean_code)
-    misses = torch.zeros_like(parts[0].misses)
-    for part in parts:
-        spread += part.spread
-        misses += part.misses
+    reconstruction, code_variance, floor, baseline, *own = rows.numpy()
     # A constant variable varies by the rounding of its float32 codes alone.
     constant = spread <= len(images) * (torch.finfo(torch.float32).eps * mean_code).square()
     if constant.all():
         code_variance[:] = 0
     code_variance, baseline, spread = raised * code_variance, raised * baseline, raised * spread
+    m = len(misses)
     skipped = tuple(dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped)))
-    own = torch.cat([part.own for part in parts], 2).numpy()
     return [
         Measured(
             ImageErrors(
@@ -165,7 +210,7 @@ def _joined(
             images.fingerprint,
             skipped,
         )
-        for (code, relocation), missed in zip(own, misses, strict=True)
+        for code, relocation, missed in zip(own[:m], own[m:], misses, strict=True)
     ]
 
 
@@ -254,6 +299,6 @@ def _in_order_of(images: ImageSource, pairs: Pairs) -> tuple[Pairs, ImageSource]
 
 
 def _image_errors(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """The mean squared error of each image, ``(n,)``."""
+    """The mean squared error of each image, ``(n,)``, on the device of the images."""
     others = others.to(images.device)
-    return (images - others).square().flatten(1).mean(1, dtype=torch.float64).cpu()
+    return (images - others).square().flatten(1).mean(1, dtype=torch.float64)

@@ -5,6 +5,8 @@ Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -12,6 +14,8 @@ from latentmap.codes import Codes
 from latentmap.diagnostics.gain import image_errors
 from latentmap.images import ImageSource
 from latentmap.model import Model
+from latentmap.model.late_check import LateCheck
+from latentmap.model.transfers import Arriving, a_batch_late, floats_on
 from latentmap.progress import Progress
 
 _BATCH = 64  # The decoders' inner images are what fills the memory.
@@ -48,29 +52,46 @@ class Meter:
         total = self.decodes + left
         gains = np.empty((len(rows), len(variables)))
         for batch in chosen.batches([self._model.view], batch_size=self.batch_size):
-            seen = batch.floats(0, self._model.device)
+            seen = floats_on(batch.images[0], self._model.device)
             z = codes[batch.start : batch.stop]
-            gains[order[batch.start : batch.stop]] = self._of_batch(seen, z, which, total)
+            ids = chosen.ids[batch.start : batch.stop]
+            gains[order[batch.start : batch.stop]] = self._of_batch(seen, z, ids, which, total)
         self._measured += len(rows)
         return gains
 
     def _of_batch(
-        self, seen: torch.Tensor, z: torch.Tensor, variables: torch.Tensor, total: int
+        self,
+        seen: torch.Tensor,
+        z: torch.Tensor,
+        ids: np.ndarray,
+        variables: torch.Tensor,
+        total: int,
     ) -> np.ndarray:
         n, k = len(seen), len(variables)
-        base = self._errors(seen, z)
-        without = torch.empty(n * k, dtype=torch.float64)
-        # Images and variables as one list, so that every batch of decodes is full.
-        for start in range(0, n * k, self.batch_size):
-            number = torch.arange(start, min(start + self.batch_size, n * k))
-            image, variable = number // k, variables[number % k]
-            moved = z[image]
-            moved[torch.arange(len(number)), variable] = self._center[variable]
-            without[number] = self._errors(seen[image.to(seen.device)], moved)
-            if self.progress is not None:
-                self.progress(self.decodes, total)
-        return (without.view(n, k) - base[:, None]).numpy()
+        checks: list[tuple[LateCheck, np.ndarray]] = []
 
-    def _errors(self, seen: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        self.decodes += len(z)
-        return image_errors(self._model.decode, seen, z).cpu()
+        def errors(shown: torch.Tensor, codes: torch.Tensor, names: np.ndarray) -> Arriving:
+            self.decodes += len(codes)
+            images, check = self._model.launch(codes)
+            checks.append((check, names))
+            return Arriving(image_errors(lambda _: images, shown, codes))
+
+        base = errors(seen, z, ids)
+        without = torch.empty(n * k, dtype=torch.float64)
+
+        def launched() -> Iterator[tuple[torch.Tensor, Arriving]]:
+            # Images and variables as one list, so that every batch of decodes is full.
+            for start in range(0, n * k, self.batch_size):
+                number = torch.arange(start, min(start + self.batch_size, n * k))
+                image, variable = number // k, variables[number % k]
+                moved = z[image]
+                moved[torch.arange(len(number)), variable] = self._center[variable]
+                yield number, errors(seen[image.to(seen.device)], moved, ids[image.numpy()])
+                if self.progress is not None:
+                    self.progress(self.decodes, total)
+
+        for number, found in a_batch_late(launched()):
+            without[number] = found.wait()
+        for check, names in checks:
+            check.require(names)
+        return (without.view(n, k) - base.wait()[:, None]).numpy()
