@@ -97,6 +97,16 @@ class Moments:
         """The directions in which the target codes vary; see ``spectrum_of``."""
         return spectrum_of(self.products_y, self.n, self.mean_y, fast=self.fast)
 
+    @cached_property
+    def crossed(self) -> Tensor:
+        """``xy`` along the directions of the source and of the target, ``(r, s)``."""
+        along = self.source_spectrum.directions.T @ self.xy
+        return along @ self.target_spectrum.directions
+
+    def inner(self, weight: Tensor) -> Tensor:
+        """The products ``W'GW`` ``(k, k)`` of what a weight ``(p, k)`` makes of source codes."""
+        return weight.T @ (self.xx @ weight)
+
     def merge(self, other: Moments) -> Moments:
         """The moments of both sets of pairs together (Chan, Golub, LeVeque 1983).
 

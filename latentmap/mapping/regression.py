@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -14,7 +13,8 @@ from torch import Tensor
 
 from latentmap.errors import MapError
 from latentmap.mapping.moments import Moments
-from latentmap.mapping.solution import Solution, affine, condition_of, require_penalty, require_size
+from latentmap.mapping.nested import NestedMaps
+from latentmap.mapping.solution import Solution, affine, condition_of, require_penalty
 
 
 def solve_ridge(moments: Moments, *, penalty: float) -> Solution:
@@ -61,7 +61,7 @@ def solve_published(moments: Moments, *, penalty: float = 1e-4, activity: float 
     return replace(solution, weight=solution.weight / stretch)
 
 
-def reduced_rank_maps(moments: Moments, *, penalty: float) -> Callable[[int], Solution]:
+def reduced_rank_maps(moments: Moments, *, penalty: float) -> NestedMaps:
     """Reduced-rank ridge for every rank: gives the solution of a rank when it is called.
 
     With the ridge map ``W`` and ``V`` the leading eigenvectors of ``C'W``, the best map of rank
@@ -70,15 +70,10 @@ def reduced_rank_maps(moments: Moments, *, penalty: float) -> Callable[[int], So
     """
     full = solve_ridge(moments, penalty=penalty)
     fitted = moments.xy.T @ full.weight
-    directions = torch.linalg.eigh((fitted + fitted.T) / 2).eigenvectors.flip(1)
-
-    def solve(rank: int) -> Solution:
-        require_size(rank, min(moments.p, moments.q), "the rank")
-        kept = directions[:, :rank]
-        weight = full.weight @ kept @ kept.T
-        return affine(moments, weight, rank=min(rank, full.rank), condition=full.condition)
-
-    return solve
+    directions = torch.linalg.eigh((fitted + fitted.T) / 2).eigenvectors.flip(1)[:, : full.rank]
+    factors = full.weight @ directions, directions.T
+    limit = min(moments.p, moments.q)
+    return NestedMaps(moments, lambda rank: factors, limit, "the rank", full.condition)
 
 
 def solve_reduced_rank(moments: Moments, *, rank: int, penalty: float) -> Solution:

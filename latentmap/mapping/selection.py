@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch
 from latentmap.errors import MapError
 from latentmap.mapping.methods import Method
 from latentmap.mapping.moments import Moments, merge_all
+from latentmap.mapping.nested import NestedMaps
 from latentmap.mapping.options import Criterion
 from latentmap.mapping.solution import NotConverged, Solution
 from latentmap.progress import Progress
@@ -109,7 +110,7 @@ def penalty_grid(moments: Moments, *, steps: int = _STEPS) -> torch.Tensor:
     values = moments.source_spectrum.values
     if not len(values):
         return torch.ones(1, dtype=torch.float64)
-    mean = values.sum().cpu() / len(moments.xx)
+    mean = values.sum().cpu() / moments.p
     first, last = _DECADES
     ratio = (last - first) / (steps - 1)
     beyond = first + _UNFELT - float((values[-1].cpu() / mean).log10())
@@ -175,20 +176,56 @@ def k_fold(
     if len(folds) < 2:
         raise MapError(f"cross-validation needs at least 2 folds, not {len(folds)}")
     total = torch.zeros(len(candidates), dtype=torch.float64)
+    size = method.sizes.setting if method.sizes else ""
+    runs = _runs(candidates, size)
     for number, held in enumerate(folds):
         train = merge_all([fold for other, fold in enumerate(folds) if other != number])
-        solve = solver_of(method, train, fixed or {})
-        for i, candidate in enumerate(candidates):
-            try:
-                solution = solve(candidate)
-                total[i] += float(held.squared_error(solution.weight, solution.bias).sum())
-            except NotConverged:
-                total[i] = torch.inf
+        errors = _errors_on(held, method, train, fixed or {})
+        done = number * len(candidates)
+        for places in runs:
+            total[places] += errors([candidates[place] for place in places]).cpu()
+            done += len(places)
             if progress:
-                progress(number * len(candidates) + i + 1, len(folds) * len(candidates))
-    errors = total / (sum(fold.n for fold in folds) * folds[0].q)
-    size = method.sizes.setting if method.sizes else ""
-    return Selection("kfold", list(candidates), errors, size)
+                progress(done, len(folds) * len(candidates))
+    errors_of_all = total / (sum(fold.n for fold in folds) * folds[0].q)
+    return Selection("kfold", list(candidates), errors_of_all, size)
+
+
+def _runs(candidates: Sequence[Mapping[str, float]], size: str) -> list[list[int]]:
+    """The places of candidates that differ in nothing but their size."""
+    runs: dict[Any, list[int]] = {}
+    for place, candidate in enumerate(candidates):
+        others = tuple((name, value) for name, value in candidate.items() if name != size)
+        runs.setdefault(others if size in candidate else place, []).append(place)
+    return list(runs.values())
+
+
+def _errors_on(
+    held: Moments, method: Method, train: Moments, fixed: Mapping[str, Any]
+) -> Callable[[Sequence[Mapping[str, float]]], torch.Tensor]:
+    """A function from settings that differ in their size alone to the squared errors on ``held`` of
+    the maps from ``train``.
+    """
+    solve = solver_of(method, train, fixed)
+    sizes = method.sizes
+
+    def errors(run: Sequence[Mapping[str, float]]) -> torch.Tensor:
+        every = {**fixed, **run[0]}
+        if sizes and sizes.setting in run[0]:
+            del every[sizes.setting]
+            maps = sizes.maps(train, **every)
+            if isinstance(maps, NestedMaps):
+                return maps.squared_errors(held, [int(one[sizes.setting]) for one in run])
+        return torch.tensor([missed(one) for one in run], dtype=torch.float64)
+
+    def missed(candidate: Mapping[str, float]) -> float:
+        try:
+            solution = solve(candidate)
+        except NotConverged:
+            return math.inf
+        return float(held.squared_error(solution.weight, solution.bias).sum())
+
+    return errors
 
 
 def solver_of(
@@ -197,7 +234,8 @@ def solver_of(
     """A function from settings to the solution; what settings share is computed once."""
     sizes = method.sizes
     if sizes is None:
-        return lambda settings: method.solve(moments, **fixed, **settings)
+        solve_one = method.path(moments) if method.path else partial(method.solve, moments)
+        return lambda settings: solve_one(**fixed, **settings)
     maps = cache(lambda **others: sizes.maps(moments, **others))
 
     def solve(settings: Mapping[str, float]) -> Solution:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from latentmap.errors import MapError
+from latentmap.mapping.group_lasso import group_lasso
 from latentmap.mapping.moments import Moments, rounding_of, spectrum_of
 from latentmap.mapping.regression import solve_least_squares
 from latentmap.mapping.solution import (
@@ -22,8 +22,6 @@ from latentmap.mapping.solution import (
 )
 
 _TRIED = (0.0, -3.0, 13)  # Decades below the penalty that uses no variable, and their steps.
-_STEPS = 1000
-_CONVERGED = 1e-5  # Of scikit-learn's duality gap, relative to the squares of the target codes.
 
 
 def solve_sparse(moments: Moments, *, penalty: float, l1_ratio: float = 1.0) -> Solution:
@@ -31,34 +29,48 @@ def solve_sparse(moments: Moments, *, penalty: float, l1_ratio: float = 1.0) -> 
 
     ``min |Yc - Xs W|^2 / (2 n) + penalty (l1_ratio sum_i |W_i| + (1 - l1_ratio) |W|^2 / 2)``, with
     ``W_i`` the row of a source variable and ``Xs`` the source codes in units of their standard
-    deviations. scikit-learn solves it on ``p`` rows whose products are those of all pairs.
-    ``rank`` is the number of variables that are used.
+    deviations; see ``group_lasso``. ``rank`` is the number of variables that are used.
 
     Raises:
         MapError: a penalty below zero, or a ratio that is not above 0 and at most 1.
         NotConverged: the penalty is too small.
     """
-    require_penalty(penalty)
-    if not 0 < l1_ratio <= 1:
-        raise MapError(f"the l1 ratio must be above 0 and at most 1, not {l1_ratio:g}")
-    if penalty == 0:
-        return solve_least_squares(moments)
+    return sparse_path(moments)(penalty=penalty, l1_ratio=l1_ratio)
+
+
+def sparse_path(moments: Moments) -> Callable[..., Solution]:
+    """``solve_sparse`` for one penalty after the other, each of which starts from the solution of
+    the last.
+    """
     scale = standard_deviations(moments)
     live = scale > 0
-    weight = torch.zeros_like(moments.xy)
-    condition = 1.0
-    if bool(live.any()):
-        unit = scale[live]
-        products = moments.xx[live][:, live] / torch.outer(unit, unit)
-        spectrum = spectrum_of(products, moments.n, moments.mean_x[live] / unit, fast=moments.fast)
-        condition = condition_of(spectrum.values)
-        root = (spectrum.directions * spectrum.values.sqrt()).T
-        answer = (spectrum.directions / spectrum.values.sqrt()).T @ (
-            moments.xy[live] / unit[:, None]
-        )
-        weight[live] = _solve(root, answer, moments.n, penalty, l1_ratio) / unit[:, None]
-    rank = int((weight != 0).any(1).sum())
-    return affine(moments, weight, rank=rank, condition=condition)
+    unit = scale[live]
+    products = moments.xx[live][:, live] / torch.outer(unit, unit)
+    spectrum = spectrum_of(products, moments.n, moments.mean_x[live] / unit, fast=moments.fast)
+    condition = condition_of(spectrum.values)
+    products = products / moments.n
+    shared, basis = _smallest(moments.xy[live] / unit[:, None] / moments.n)
+    lengths = torch.zeros_like(unit)
+
+    def solve(*, penalty: float, l1_ratio: float = 1.0) -> Solution:
+        nonlocal lengths
+        require_penalty(penalty)
+        if not 0 < l1_ratio <= 1:
+            raise MapError(f"the l1 ratio must be above 0 and at most 1, not {l1_ratio:g}")
+        if penalty == 0:
+            return solve_least_squares(moments)
+        added = penalty * (1 - l1_ratio) * torch.eye(len(unit)).to(products)
+        found = group_lasso(products + added, shared, penalty * l1_ratio, lengths)
+        if found is None:
+            raise NotConverged(
+                f"the sparse map did not converge at the penalty {penalty:g}: give a larger one"
+            )
+        inner, lengths = found
+        weight = torch.zeros_like(moments.xy)
+        weight[live] = inner @ basis / unit[:, None]
+        return affine(moments, weight, rank=int((lengths > 0).sum()), condition=condition)
+
+    return solve
 
 
 def largest_penalty(moments: Moments, *, l1_ratio: float = 1.0) -> float:
@@ -83,24 +95,12 @@ def standard_deviations(moments: Moments) -> Tensor:
     return torch.where(varies, (squares / moments.n).sqrt(), 0.0)
 
 
-def _solve(root: Tensor, answer: Tensor, n: float, penalty: float, l1_ratio: float) -> Tensor:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import MultiTaskElasticNet
-
-    rows = len(root)
-    model = MultiTaskElasticNet(
-        alpha=penalty * n / rows,
-        l1_ratio=l1_ratio,
-        fit_intercept=False,
-        max_iter=_STEPS,
-        tol=_CONVERGED,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
-        try:
-            model.fit(np.asfortranarray(root.cpu()), np.asfortranarray(answer.cpu()))
-        except ConvergenceWarning:
-            raise NotConverged(
-                f"the sparse map did not converge at the penalty {penalty:g}: give a larger one"
-            ) from None
-    return torch.from_numpy(model.coef_.T.copy()).to(root)
+def _smallest(shared: Tensor) -> tuple[Tensor, Tensor]:
+    """Products ``(p, k)`` and orthonormal rows ``(k, q)`` whose product is ``shared`` ``(p, q)``:
+    lengths of rows need no more than ``p`` columns.
+    """
+    p, q = shared.shape
+    if q <= p:
+        return shared, torch.eye(q).to(shared)
+    columns, turned = torch.linalg.qr(shared.T)
+    return turned.T, columns.T
