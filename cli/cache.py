@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.cache_rm import number_text, rm, size_text
-from latentmap.cli.declaring import Group, output_option
-from latentmap.cli.kinds import Text
+from latentmap.cli.declaring import IMAGES, Group, option, output_option
+from latentmap.cli.kinds import Reference, Text
 from latentmap.cli.options import (
     cache_option,
     force_option,
@@ -100,16 +100,25 @@ def show(entry: str, cache: Path, as_json: bool) -> None:
 
 @cache.command()
 @cache_option
+@option(
+    "--data",
+    type=Reference(),
+    title=IMAGES,
+    metavar="PATH",
+    help="Read these images again, too, which the cache knows by the looks of their files: path, "
+    "size, times and inode.",
+)
 @json_option
 @click.pass_context
-def verify(context: click.Context, cache: Path, as_json: bool) -> None:
+def verify(context: click.Context, cache: Path, data: str | None, as_json: bool) -> None:
     """Read every byte of a cache and compare it with what was written.
 
     Names every file that is not right, and then exits with 1.
 
     \b
-    Example:
+    Examples:
       latentmap cache verify --cache codes
+      latentmap cache verify --cache codes --data faces
     """
     from latentmap.cache import Entries
     from latentmap.cli.output import print_json
@@ -118,13 +127,17 @@ def verify(context: click.Context, cache: Path, as_json: bool) -> None:
     entries = Entries(cache)
     with progress_bar("verifying", unit="bytes") as progress:
         problems = entries.verify(progress)
+    checked, changed = (0, []) if data is None else _recheck(cache, data)
+    problems += changed
     if as_json:
-        print_json({"cache": str(cache), "problems": problems})
+        print_json({"cache": str(cache), "images_checked": checked, "problems": problems})
     elif problems:
         say(*problems)
     else:
         right = entries.all()
         say(f"{cache}: all {size_text(right)} in {number_text(right)} are right")
+        if data is not None:
+            say(f"{data}: all {checked} images that the cache knows by their files are right")
     if problems:
         context.exit(1)
 
@@ -155,6 +168,23 @@ def export(entry: str | None, out: Path, cache: Path, force: bool, as_json: bool
         print_json({"codes": str(out), **space, "n": len(codes), "dim": codes.space.dim})
     else:
         say(f"{out}: {len(codes)} codes in {codes.space}")
+
+
+def _recheck(cache: Path, data: str) -> tuple[int, list[str]]:
+    """How many images the cache knows by their files, and a line for each that is another."""
+    from latentmap.cache import LatentCache
+    from latentmap.cli.output import warn
+    from latentmap.cli.progress import progress_bar
+    from latentmap.images import open_images
+
+    images = open_images(data, notify=warn)
+    with progress_bar("reading images") as progress:
+        checked, changed = images.recheck(LatentCache(cache).contents, progress)
+    return checked, [
+        f"image {name!r} of {images.path} is another than when it was read for {cache}, though its "
+        "file looks the same; it is known as it is from now on: run again what was made of it"
+        for name in changed
+    ]
 
 
 def _warn_of(entry: Entry) -> None:

@@ -54,18 +54,24 @@ class Studied:
         self, index: np.ndarray, store: ContentStore, progress: Progress | None
     ) -> tuple[int, np.ndarray]:
         """Reads the images at ``index`` whose contents a store knows: how many they are, and the
-        positions in the container of those that have another content.
+        positions in the container of those that have another content, which is known from then on.
         """
         self._store = store
         marks = self._look(index)
         if marks is None:
             return 0, index[:0]
-        found, known = self._load().find(marks)
+        kept = self._load()
+        found, known = kept.find(marks)
         places = index[found]
         if not len(places):
             return 0, places
         now = contents_of(self._container, places, progress)
         same = (now.digests == known.digests).all(1) & (now.shapes == known.shapes).all(1)
+        if not same.all():
+            # The newest of one mark counts.
+            other = Marks(marks.values[found[~same]], np.ones((~same).sum(), np.bool_))
+            changed = Contents(now.digests[~same], now.shapes[~same])
+            self._save(kept.adding(other, changed, most=_KEPT * len(self._read)))
         return len(places), places[~same]
 
     def _learn(self, index: np.ndarray, there: int, progress: Progress | None) -> None:

@@ -13,6 +13,8 @@ from latentmap.cache import EntryKey, LatentCache
 from latentmap.cli.main import main
 from latentmap.codes import Space
 from latentmap.frames import Frame
+from latentmap.images import contents, open_images
+from latentmap.images.arrays import ArrayImages
 
 N, DIM = 12, 3
 CODES = np.arange(N * DIM, dtype=np.float32).reshape(N, DIM)
@@ -123,6 +125,25 @@ def test_verify_is_content_with_what_is_right(codes):
     assert result.exit_code == 0
     assert "KiB in 1 entry are right" in result.stdout
     assert json.loads(run("verify", "--cache", codes, "--json").stdout)["problems"] == []
+
+
+def test_verify_reads_images_again_that_are_known_by_their_files(codes, tmp_path, monkeypatch):
+    monkeypatch.setattr(contents, "_RACY", -(10**18))
+    path = tmp_path / "images.npy"
+    np.save(path, np.arange(48, dtype=np.uint8).reshape(3, 4, 4) * 5)
+    fill(codes)
+    words = ("verify", "--cache", codes, "--data", path)
+    assert f"{path}: all 0 images that the cache knows" in run(*words).stdout
+    open_images(path).examine(store=LatentCache(codes).contents)
+    assert f"{path}: all 3 images that the cache knows" in run(*words).stdout
+    real = ArrayImages.rows
+    monkeypatch.setattr(ArrayImages, "rows", lambda self, index: real(self, index) // 2)
+    result = run(*words, "--json")
+    assert result.exit_code == 1
+    shown = json.loads(result.stdout)
+    assert shown["images_checked"] == 3
+    assert len(shown["problems"]) == 3
+    assert f"image '1' of {path} is another than when it was read for" in shown["problems"][1]
 
 
 def test_verify_names_every_file_that_is_wrong_and_exits_with_1(codes):

@@ -27,6 +27,7 @@ from latentmap.encoders.training.checkpoint import save_checkpoint
 from latentmap.encoders.two_stage import TwoStagePrior
 from latentmap.frames import Frame
 from latentmap.images import open_images, pack_images
+from latentmap.images.contents import Contents, KnownContents, Marks
 from latentmap.mapping import fit
 from latentmap.model import Mixture, SeenImages
 from latentmap.model.testing import LinearModel
@@ -38,6 +39,7 @@ from latentmap.support import ChoiceOptions, choose_support_set
 from tests.encoders import foreign_writers
 from tests.fuzz.cases import Case, read_case
 
+PLACE = "/images.npy"
 CODES = Space("z", 3, "a", "aa")
 _VAE = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [8]}
 _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -263,6 +265,16 @@ def logs(_: Path) -> list[Case]:
 KEY = EntryKey(
     "f" * 64, "z", "d" * 64, {"frame": Frame().to_json(), "size": [4, 4], "channels": 1}, {}
 )
+
+
+def contents(folder: Path) -> list[Case]:
+    """What a cache knows of the images of an array."""
+    random = np.random.default_rng(0)
+    marks = Marks(random.integers(0, 256, (6, 16), dtype=np.uint8), np.ones(6, np.bool_))
+    found = Contents(random.integers(0, 256, (6, 16), dtype=np.uint8), np.full((6, 3), 3))
+    known = KnownContents.nothing().adding(marks, found, most=12)
+    case = written(folder, "cache", lambda path: LatentCache(path).contents.save(PLACE, known))
+    return [{name.removeprefix("cache/"): content for name, content in case.items()}]
 
 
 def caches(folder: Path) -> list[Case]:
