@@ -104,6 +104,8 @@ def compare(
     images, models = samples.open(models, references, data, coder, seed=seed)
     if unseen:
         images = unseen_images(images, models, coder, split="test")
+    # Until the command ends: they are decoded to be encoded, to be carried and to be shown.
+    click.get_current_context().with_resource(images.split("test").remembered())
     result = compare_models(
         models,
         images,

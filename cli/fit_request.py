@@ -129,6 +129,8 @@ class FitRequest:
             test = unseen_images(test, (source, target), coder)
         if check is not None:
             check(len(members or images.split(self.data.fitted_split)))
+        # Until the command ends: they are decoded to be encoded, to be scored and to be shown.
+        click.get_current_context().with_resource(test.remembered())
         training = training_pairs(
             source,
             target,

@@ -6,13 +6,16 @@ where encoding meets the machine: what changes how codes are had changes here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from latentmap.cache.covering import Cover
+import numpy as np
+
+from latentmap.cache.covering import Cover, Held
 from latentmap.cache.encoding import BATCH_SIZE, encode
 from latentmap.cache.filling import Filling, fill
 from latentmap.cache.latent_cache import LatentCache
@@ -78,12 +81,19 @@ class Coder:
         """The folder of the cache where images that models make are kept."""
         return self.cache.path / "generated"
 
-    def examine(self, images: ImageSource) -> None:
+    def examine(self, images: ImageSource, *, models: Sequence[Model] = ()) -> None:
         """Reads what images contain, but for files that look as they did when they were read for
         this cache: by path, size, times and inode; see ``latentmap.images.contents``.
+
+        Images that have no code in the space of one of the ``models`` are decoded on the way.
         """
         with self.stage("reading images") as progress:
-            images.examine(progress, store=self.cache.contents)
+            views = list(dict.fromkeys(model.view for model in models))
+            images.examine(
+                progress,
+                store=self.cache.contents,
+                ahead=(views, self._lacking(models, images)),
+            )
 
     def codes(self, models: Sequence[Model], images: ImageSource) -> list[Codes]:
         """The codes of ``images`` in the space of each model, in that order.
@@ -112,7 +122,7 @@ class Coder:
         missing = [model for model, codes in zip(models, made, strict=True) if codes is None]
         for model in missing:
             model.require_encoder()
-        self.examine(images)
+        self.examine(images, models=missing)
         with self.stage("encoding") as progress:
             encoded = iter(self._encoded(missing, images, progress))
         return [next(encoded) if codes is None else Encoded(codes) for codes in made]
@@ -214,6 +224,21 @@ class Coder:
                 name: Encoded(writer.finish(), computed.get(name, 0))
                 for name, writer in writers.items()
             }
+
+    def _lacking(self, models: Sequence[Model], images: ImageSource) -> Callable[..., np.ndarray]:
+        """Which contents have no code in the space of one of some models; the cache is asked when
+        the first of them is.
+        """
+
+        @functools.cache
+        def held() -> list[Held]:
+            keys = [EntryKey.of(one, images, precision=self.precision, data="") for one in models]
+            return [self.cache.held(key) for key in keys]
+
+        def lacking(digests: np.ndarray) -> np.ndarray:
+            return np.asarray(~np.logical_and.reduce([one.has(digests) for one in held()]))
+
+        return lacking
 
     def _find(self, key: EntryKey) -> Codes | None:
         try:

@@ -5,7 +5,7 @@ Shapes: ``n`` images, ``d`` latent variables, digests ``(n, 16)`` uint8.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,6 +61,20 @@ class Wanted:
         same = (digests[rows] == self._digests[positions]).all(axis=1)
         same &= self.missing[positions] & self._known[positions]
         return positions[same], rows[same]
+
+
+class Held:
+    """The contents that some entries hold, for a guess whether a code will have to be computed."""
+
+    def __init__(self, digests: Iterable[np.ndarray]) -> None:
+        heads = [_heads(one) for one in digests]
+        self._sorted = np.sort(np.concatenate([np.empty(0, np.uint64), *heads]))
+
+    def has(self, digests: np.ndarray) -> np.ndarray:
+        """Which contents ``(k, 16)`` are among them, ``(k,)``."""
+        heads = _heads(digests)
+        start, stop = (np.searchsorted(self._sorted, heads, side) for side in ("left", "right"))
+        return np.asarray(start < stop)
 
 
 @dataclass(frozen=True, eq=False)

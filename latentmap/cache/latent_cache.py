@@ -13,13 +13,14 @@ What the images contained, so that they need not be read again, stands beside th
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from latentmap.cache.content_files import ContentFiles
-from latentmap.cache.covering import Cover, Wanted
+from latentmap.cache.covering import Cover, Held, Wanted
 from latentmap.cache.entries import open_codes, peek_digests
 from latentmap.cache.entry_writer import Access, EntryWriter
 from latentmap.cache.manifest import EntryKey, Manifest
@@ -100,6 +101,14 @@ class LatentCache:
             if codes is not None:
                 found.append((codes, *wanted.take_from(codes.digests)))
         return Cover.of(wanted, found)
+
+    def held(self, key: EntryKey) -> Held:
+        """The contents of all images that ``cover`` would find for this key."""
+        found: list[np.ndarray] = []
+        for manifest in self._alike(key):
+            with suppress(CacheError, OSError):
+                found += peek_digests(self.entries.folder(manifest.key.id), manifest)
+        return Held(found)
 
     def writer(
         self,

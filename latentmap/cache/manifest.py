@@ -45,8 +45,17 @@ class EntryKey:
     precision: str = "float32"
 
     @classmethod
-    def of(cls, model: Model, images: ImageSource, *, precision: str = "float32") -> EntryKey:
-        """The key of the codes that ``model`` gives for ``images``."""
+    def of(
+        cls,
+        model: Model,
+        images: ImageSource,
+        *,
+        precision: str = "float32",
+        data: str | None = None,
+    ) -> EntryKey:
+        """The key of the codes that ``model`` gives for ``images``, or for others by their
+        fingerprint ``data``.
+        """
         view = model.view
         seen = {
             "frame": view.frame.to_json(),
@@ -54,7 +63,8 @@ class EntryKey:
             "channels": view.channels,
         }
         before = images.view_key(view)
-        return cls(model.fingerprint, model.space.kind, images.fingerprint, seen, before, precision)
+        data = images.fingerprint if data is None else data
+        return cls(model.fingerprint, model.space.kind, data, seen, before, precision)
 
     @property
     def id(self) -> str:

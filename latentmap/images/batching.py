@@ -11,17 +11,26 @@ import torch
 from latentmap.errors import ImageError
 from latentmap.images.containers import Container, Failures
 from latentmap.images.contents import Contents
+from latentmap.images.kept import KeptViews
 from latentmap.images.prefetch import default_workers, in_order
 from latentmap.images.scratch import Scratch
 from latentmap.images.views import Batch, View
 from latentmap.progress import Progress
 
 
-def contents_of(container: Container, index: np.ndarray, progress: Progress | None) -> Contents:
-    """Digests and shapes of the images at ``index`` in a container."""
+def contents_of(
+    container: Container,
+    index: np.ndarray,
+    progress: Progress | None,
+    describe: Callable[[np.ndarray], Contents] | None = None,
+) -> Contents:
+    """Digests and shapes of the images at ``index`` in a container, by its own ``describe`` or
+    another.
+    """
     size = 4 * container.task_size
     starts = range(0, len(index), size)
-    tasks = [partial(container.describe, index[first : first + size]) for first in starts]
+    describe = describe or container.describe
+    tasks = [partial(describe, index[first : first + size]) for first in starts]
     workers = min(default_workers(), len(tasks))
     parts = []
     done = 0
@@ -45,9 +54,10 @@ def batches_of(
     start: int,
     skip: bool,
     workers: int,
+    kept: KeptViews | None = None,
 ) -> Iterator[Batch]:
     """The images at ``index`` in a container, from position ``start`` of these on; see
-    ``ImageSource.batches``.
+    ``ImageSource.batches``. Those that are ``kept`` are not decoded.
 
     Raises:
         ImageError: an image cannot be read, and ``skip`` is not set.
@@ -59,7 +69,7 @@ def batches_of(
     def render(part: np.ndarray, outs: list[np.ndarray]) -> Failures:
         scratch = scratches.pop()
         try:
-            return container.render(part, views, outs, scratch)
+            return (kept or container).render(part, views, outs, scratch)
         finally:
             scratches.append(scratch)
 

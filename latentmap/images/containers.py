@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +79,20 @@ class Container(ABC):
         their own, or cost no reading.
         """
         return None
+
+    def study(
+        self,
+        index: np.ndarray,
+        views: Sequence[View],
+        outs: Sequence[np.ndarray],
+        needed: Callable[[np.ndarray], np.ndarray],
+        scratch: Scratch,
+    ) -> tuple[Contents, list[int]]:
+        """What ``describe`` gives; and the places in ``index`` of images whose contents are
+        ``needed``, and which one reading put into ``outs`` as well, as ``render`` would: none
+        where pixels lie ready.
+        """
+        return self.describe(index), []
 
     @abstractmethod
     def render(
@@ -149,24 +164,48 @@ class EncodedImages(Container):
         return Extent(low, high, white, flat)
 
     def describe(self, index: np.ndarray) -> Contents:
-        digests = np.zeros((len(index), 16), np.uint8)
-        shapes = np.zeros((len(index), 3), np.int64)
+        contents = _unread(len(index))
         for k, position in enumerate(index):
-            try:
-                data = self._read(position)
-                said = self._said(data)
-                digest = hashlib.sha256(said + data)
-                digests[k] = np.frombuffer(digest.digest(), np.uint8, 16)
-                with ImageMemory(self.stored_size(int(position), data)):
-                    shapes[k] = picture_shape(data)
-                head = reading_of(data)
-                if head:
-                    digest = hashlib.sha256(said + head + data)
-                    digests[k] = np.frombuffer(digest.digest(), np.uint8, 16)
-            except ImageError:
-                # Whoever needs the pixels meets the error; here the other images matter.
+            self._describe_one(contents, k, int(position))
+        return contents
+
+    def study(
+        self,
+        index: np.ndarray,
+        views: Sequence[View],
+        outs: Sequence[np.ndarray],
+        needed: Callable[[np.ndarray], np.ndarray],
+        scratch: Scratch,
+    ) -> tuple[Contents, list[int]]:
+        contents, shown = _unread(len(index)), []
+        run = _Run(views, outs, scratch)
+        for k, position in enumerate(index):
+            data = self._describe_one(contents, k, int(position))
+            if data is None or not needed(contents.digests[k : k + 1])[0]:
                 continue
-        return Contents(digests, shapes)
+            with suppress(ImageError), ImageMemory(self.stored_size(int(position), data)):
+                self._show(data, run, k)
+                shown.append(k)
+        run.render()
+        return contents, shown
+
+    def _describe_one(self, contents: Contents, k: int, position: int) -> bytes | None:
+        """Puts the content of one image at ``k``, and gives its bytes back if it can be read."""
+        try:
+            data = self._read(position)
+            said = self._said(data)
+            digest = hashlib.sha256(said + data)
+            contents.digests[k] = np.frombuffer(digest.digest(), np.uint8, 16)
+            with ImageMemory(self.stored_size(position, data)):
+                contents.shapes[k] = picture_shape(data)
+            head = reading_of(data)
+            if head:
+                digest = hashlib.sha256(said + head + data)
+                contents.digests[k] = np.frombuffer(digest.digest(), np.uint8, 16)
+        except ImageError:
+            # Whoever needs the pixels meets the error; here the other images matter.
+            return None
+        return data
 
     def _said(self, data: bytes) -> bytes:
         """What of the user's range belongs to the content: the same bytes with other values for
@@ -211,6 +250,10 @@ class EncodedImages(Container):
 
     def _unreadable(self, position: int, error: ImageError) -> str:
         return f"image {str(self.ids[position])!r} of {self.title} cannot be read: {error}"
+
+
+def _unread(n: int) -> Contents:
+    return Contents(np.zeros((n, 16), np.uint8), np.zeros((n, 3), np.int64))
 
 
 def _is_flat(colours: np.ndarray) -> bool:

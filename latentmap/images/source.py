@@ -6,6 +6,7 @@ Pictures are uint8 ``(h, w, c)``; batches ``(n, c, h, w)``; ``c`` is 1 (grey) or
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from latentmap.images.batching import batches_of
 from latentmap.images.brightness import LOOKED_AT, Brightness, look_at
 from latentmap.images.containers import Container
 from latentmap.images.contents import Contents, ContentStore
+from latentmap.images.kept import Needed
 from latentmap.images.naming import base_name, fingerprint_of
 from latentmap.images.packed import Packed, PackedImages
 from latentmap.images.prefetch import default_workers
@@ -197,16 +199,22 @@ class ImageSource(Shown):
         return None
 
     def examine(
-        self, progress: Progress | None = None, *, store: ContentStore | None = None
+        self,
+        progress: Progress | None = None,
+        *,
+        store: ContentStore | None = None,
+        ahead: tuple[Sequence[View], Needed] | None = None,
     ) -> Contents:
         """Reads what ``digests``, ``fingerprint``, ``channels`` and ``shapes`` need, in threads.
 
         Each is there without this call; it is for showing how far the reading is, and for a
         ``store``, such as ``Coder.contents``, which spares reading files that look as they did when
-        they were read. What was read for one subset is not read for another.
+        they were read. What was read for one subset is not read for another. ``ahead`` are views,
+        and which contents ``batches`` will be asked for as these next: they are decoded from the
+        bytes that are read here, and kept until then, as far as 256 MB go.
         """
         if self._contents is None:
-            self._contents = self._studied.contents(self._index, progress, store)
+            self._contents = self._studied.contents(self._index, progress, store, ahead)
         return self._contents
 
     def recheck(
@@ -217,6 +225,17 @@ class ImageSource(Shown):
         """
         checked, changed = self._studied.recheck(self._index, store, progress)
         return checked, [str(self._container.ids[place]) for place in changed]
+
+    @contextmanager
+    def remembered(self) -> Iterator[None]:
+        """Keeps the pixels of these images, as ``batches`` gives them within the block: who asks
+        for them again does not decode them again, as far as 256 MB go.
+        """
+        self._studied.kept.remember(self._index)
+        try:
+            yield
+        finally:
+            self._studied.kept.forget(self._index)
 
     def read(self, i: int) -> np.ndarray:
         """One image as it is, uint8 ``(h, w, c)``.
@@ -337,4 +356,5 @@ class ImageSource(Shown):
             start=start,
             skip=on_error == "skip",
             workers=workers or default_workers(),
+            kept=self._studied.kept,
         )

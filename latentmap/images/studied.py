@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,10 @@ import numpy as np
 from latentmap.images.batching import contents_of
 from latentmap.images.containers import Container
 from latentmap.images.contents import Contents, ContentStore, KnownContents, Marks
+from latentmap.images.kept import KeptViews, Needed
 from latentmap.images.prefetch import default_workers, in_order
+from latentmap.images.scratch import Scratch
+from latentmap.images.views import View
 from latentmap.progress import Progress
 
 _LOOKS = 4096  # Files whose state is asked for in one task.
@@ -36,18 +40,23 @@ class Studied:
         self._shapes = np.zeros((n, 3), np.int64)
         self._read = np.zeros(n, np.bool_)
         self._store: ContentStore | None = None
+        self.kept = KeptViews(container)
 
     def contents(
         self,
         index: np.ndarray,
         progress: Progress | None = None,
         store: ContentStore | None = None,
+        ahead: tuple[Sequence[View], Needed] | None = None,
     ) -> Contents:
-        """The contents of the images at ``index`` ``(n,)``; what is not known is read."""
+        """The contents of the images at ``index`` ``(n,)``; what is not known is read, and where
+        its content will be asked for as some views, decoded ``ahead`` from the same bytes.
+        """
         self._store = store or self._store
         unknown = index[~self._read[index]]
         if len(unknown):
-            self._learn(unknown, len(index) - len(unknown), progress)
+            describe = None if ahead is None else partial(self._describe, *ahead, [])
+            self._learn(unknown, len(index) - len(unknown), progress, describe)
         return Contents(self._digests[index], self._shapes[index])
 
     def recheck(
@@ -74,10 +83,27 @@ class Studied:
             self._save(kept.adding(other, changed, most=_KEPT * len(self._read)))
         return len(places), places[~same]
 
-    def _learn(self, index: np.ndarray, there: int, progress: Progress | None) -> None:
+    def _describe(
+        self, views: Sequence[View], needed: Needed, idle: list[Scratch], index: np.ndarray
+    ) -> Contents:
+        """Contents, and views that are kept; ``idle`` is scratch memory that no task has now."""
+        scratch = idle.pop() if idle else Scratch()
+        try:
+            return self.kept.describe(index, views, needed, scratch)
+        finally:
+            idle.append(scratch)
+
+    def _learn(
+        self,
+        index: np.ndarray,
+        there: int,
+        progress: Progress | None,
+        describe: Callable[[np.ndarray], Contents] | None,
+    ) -> None:
         marks = self._look(index) if self._store is not None else None
         if marks is None:
-            self._keep(index, contents_of(self._container, index, _shifted(progress, there)))
+            shown = _shifted(progress, there)
+            self._keep(index, contents_of(self._container, index, shown, describe))
             return
         known = self._load()
         places, contents = known.find(marks)
@@ -90,9 +116,8 @@ class Studied:
             # The first block tells how many are read in a while.
             stop = min(start + (step if start else min(step, _LOOKS)), len(rest))
             block = rest[start:stop]
-            contents = contents_of(
-                self._container, index[block], _shifted(progress, there + start, len(rest) - stop)
-            )
+            shown = _shifted(progress, there + start, len(rest) - stop)
+            contents = contents_of(self._container, index[block], shown, describe)
             self._keep(index[block], contents)
             looks = Marks(marks.values[block], marks.settled[block])
             known = known.adding(looks, contents, most=_KEPT * len(self._read))

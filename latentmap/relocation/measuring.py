@@ -76,8 +76,9 @@ def measure(
     """What maps between two spaces give on some pairs and their images.
 
     What does not depend on the map (images, reconstructions, floor, baseline) is computed once.
-    Images stream through twice, once for their mean, so memory holds a few batches and a row of
-    figures for each image; images that are in no pair are not read.
+    Images stream through twice, once for their mean, so memory holds a few batches, a row of
+    figures for each image, and 256 MB of pixels at most, which spare decoding them again; images
+    that are in no pair are not read.
 
     Raises:
         SpaceError: a map or the pairs do not belong to the models.
@@ -90,7 +91,21 @@ def measure(
     if len(pairs) < 2:
         raise PairError(f"scores need at least 2 images, not {len(pairs)}: give more test images")
     pairs, images = _in_order_of(images, pairs)
-    n, step = len(images), batch_size or _BATCH
+    with images.remembered():
+        return _measured(maps, pairs, source, target, images, batch_size or _BATCH, progress)
+
+
+def _measured(
+    maps: Sequence[LinearMap],
+    pairs: Pairs,
+    source: Model,
+    target: Model,
+    images: ImageSource,
+    step: int,
+    progress: Progress | None,
+) -> list[Measured]:
+    """What ``measure`` gives, of pairs in the order of their images."""
+    n = len(images)
     mean_image, mean_code = _means(pairs, target, images, step, progress)
     views = list(dict.fromkeys([source.view, target.view]))
     shown = mean_image.float().to(target.device)

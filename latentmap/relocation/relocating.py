@@ -146,7 +146,20 @@ def score_models(
     """
     for linear_map in maps:
         require_models(linear_map, source, target)
-    coder = Coder.of(coder)
+    with images.remembered():
+        return _scored(maps, source, target, images, Coder.of(coder), seen, seed)
+
+
+def _scored(
+    maps: Sequence[LinearMap],
+    source: Model,
+    target: Model,
+    images: ImageSource,
+    coder: Coder,
+    seen: Sequence[Seen],
+    seed: int,
+) -> list[Scores]:
+    """What ``score_models`` gives, for images that are decoded once."""
     source, target = as_fitted(maps[0], source, target)
     pairs = coder.pairs(source, target, images)
     held = hold_out(
