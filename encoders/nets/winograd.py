@@ -32,8 +32,8 @@ def transform_weight(weight: Tensor) -> Tensor:
     """The values ``(36, i, o)`` of a weight ``(o, i, 3, 3)``, in its precision."""
     matrix = _weight_matrix()
     taps = weight.permute(2, 3, 1, 0).flatten(2).flatten(0, 1)
-    values = torch.kron(matrix, matrix).to(weight) @ taps
-    return values.unflatten(1, weight.shape[1::-1])
+    values: Tensor = torch.kron(matrix, matrix).to(weight) @ taps
+    return values.view(-1, *weight.shape[1::-1])
 
 
 def convolve_minimal(
@@ -94,13 +94,13 @@ class _Strip:
         self._pad(first, styles)
         t, last = self._values.shape[4], self._padded.shape[2] - _SIDE
         rows = [self._padded[:, :, k : last + k + 1 : TILE] for k in range(_SIDE)]
-        _transform(rows, self._rows)
+        _transform(rows, self._rows.unbind())
         columns = [self._rows[:, k % TILE, :, :, k // TILE :][:, :, :, :t] for k in range(_SIDE)]
         _transform(columns, self._values.unbind(1))
         values, products = self._values.flatten(2, 4), self._products.flatten(2, 4)
         torch.bmm(values.flatten(0, 1), self._kernel, out=products.flatten(0, 1))
-        _interpolate(self._products, self._half)
-        _interpolate(self._half.unbind(1), self._tiles)
+        _interpolate(self._products.unbind(), self._half.unbind())
+        _interpolate(self._half.unbind(1), self._tiles.unbind())
         return self._tiles
 
     def _pad(self, first: int, styles: Tensor) -> None:
