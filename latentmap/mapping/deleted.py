@@ -42,41 +42,83 @@ def deleted_residuals(
     ``units`` ``(n,)`` int64 all pairs of a unit are left out together. Infinite where leaving out
     is not defined.
     """
+    if units is None:
+        yield from _singly(pairs, moments, penalties, weights)
+        return
     spectrum = moments.source_spectrum
     rotated = spectrum.directions.T @ moments.xy
     # G v = s^2 v, so (Xc v)^2 / (s^2 + penalty) is the share of a direction in a leverage.
     shrink = 1 / (spectrum.values[:, None] + penalties)
     share = float(moments.centred) / moments.n
-    for size, positions in _by_size(len(pairs), units):
+    for size, positions in _by_size(units):
         rows = max(1, _BLOCK // size) * size
-        widest = moments.q if size == 1 else max(*rotated.shape, size)
-        shrinks = shrink.split(max(1, _NUMBERS // (rows * widest)), 1)
-        maps = [(some[:, :, None] * rotated[:, None]).flatten(1) for some in shrinks]
-        alike = pairs if units is None else pairs.take(positions)
+        widest = max(*rotated.shape, size)
+        alike = pairs.take(positions)
+        if size == 1:
+            own = None if weights is None else weights[positions]
+            for index, squares in _singly(alike, moments, penalties, own):
+                yield positions[index], squares
+            continue
+        maps = _maps(rotated, shrink, rows * widest)
         blocks = np.split(positions, range(rows, len(positions), rows))
         for index, (x, y) in zip(blocks, alike.blocks(rows), strict=True):
             scores = (x.double() - moments.mean_x) @ spectrum.directions
-            answers = (y.double() - moments.mean_y)[:, None]
+            answers = y.double() - moments.mean_y
             weight = torch.ones(1).double() if weights is None else torch.from_numpy(weights[index])
-            squares = []
-            for some, weight_map in zip(shrinks, maps, strict=True):
-                residual = torch.mm(scores, weight_map).view(len(index), -1, moments.q)
-                residual.sub_(answers)
-                if size == 1:
-                    squares.append(_alone(residual, scores, weight, some, share))
-                else:
-                    squares.append(_together(residual, scores, weight, some, share, size))
-            yield index, torch.cat(squares, 1)
+            parts = [
+                _together(_missed(scores, answers, some), scores, weight, shrinks, share, size)
+                for shrinks, some in maps
+            ]
+            yield index, torch.cat(parts, 1)
 
 
-def _alone(
-    residual: Tensor, scores: Tensor, weight: Tensor, shrink: Tensor, share: float
-) -> Tensor:
-    """The squared norms ``(k, m)`` of pairs that are units by themselves; overwrites residuals."""
-    weight = weight[:, None]
-    free = 1 - weight * share - weight * (scores.square() @ shrink)
-    missed = residual.square_().sum(2) / free.square()
-    return torch.where(free > FREE, missed, torch.inf)
+def residuals_and_leverages(
+    pairs: Pairs, moments: Moments, penalties: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Squared norms of residuals and leverages, both ``(k, m)``, block by block.
+
+    The map is that of the ``moments``, whether of these ``pairs`` or of others; a leverage has its
+    ``1 / n`` where there is an intercept.
+    """
+    spectrum = moments.source_spectrum
+    rotated = spectrum.directions.T @ moments.xy
+    shrink = 1 / (spectrum.values[:, None] + penalties)
+    share = float(moments.centred) / moments.n
+    maps = _maps(rotated, shrink, _BLOCK * moments.q)
+    for x, y in pairs.blocks(_BLOCK):
+        scores = (x.double() - moments.mean_x) @ spectrum.directions
+        answers = y.double() - moments.mean_y
+        squares = [_missed(scores, answers, some).square_().sum(2) for _, some in maps]
+        yield torch.cat(squares, 1), share + scores.square() @ shrink
+
+
+def _singly(
+    pairs: Pairs, moments: Moments, penalties: Tensor, weights: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """The squared norms of pairs that are units by themselves: ``|r|^2 / (1 - w h)^2``."""
+    start = 0
+    for squares, leverage in residuals_and_leverages(pairs, moments, penalties):
+        index = np.arange(start, start + len(squares))
+        start += len(squares)
+        if weights is not None:
+            leverage = torch.from_numpy(weights[index])[:, None] * leverage
+        free = 1 - leverage
+        yield index, torch.where(free > FREE, squares / free.square(), torch.inf)
+
+
+def _maps(rotated: Tensor, shrink: Tensor, size: int) -> list[tuple[Tensor, Tensor]]:
+    """Maps ``(r, m, q)`` of some penalties after the others, and what shrinks by these ``(r, m)``.
+
+    There are so many that what they give, ``size`` numbers each, is ``_NUMBERS`` at most.
+    """
+    parts = shrink.split(max(1, _NUMBERS // size), 1)
+    return [(some, some[:, :, None] * rotated[:, None]) for some in parts]
+
+
+def _missed(scores: Tensor, answers: Tensor, maps: Tensor) -> Tensor:
+    """The residuals ``(k, m, q)`` of some maps."""
+    missed = torch.mm(scores, maps.flatten(1)).view(len(scores), -1, answers.shape[1])
+    return missed.sub_(answers[:, None])
 
 
 def _together(
@@ -101,11 +143,8 @@ def _together(
     return squares.transpose(1, 2).reshape(k, m)
 
 
-def _by_size(n: int, units: np.ndarray | None) -> Iterator[tuple[int, np.ndarray]]:
+def _by_size(units: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Sizes of units, and the positions of all pairs in units of that size, unit after unit."""
-    if units is None:
-        yield 1, np.arange(n)
-        return
     _, place, sizes = np.unique(units, return_inverse=True, return_counts=True)
     for size in np.unique(sizes).tolist():
         positions = np.flatnonzero(sizes[place] == size)

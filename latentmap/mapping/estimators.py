@@ -1,7 +1,8 @@
 """scikit-learn estimators over the methods, for pipelines and searches on plain arrays.
 
 Shapes: ``n`` pairs, ``p`` source variables, ``q`` target variables. ``X`` is ``(n, p)``, ``y``
-``(n, q)`` or ``(n,)``; everything is computed in float64. Moments are what an estimator learns
+``(n, q)`` or ``(n,)``, float32 or float64, of which no copy is made; everything is computed in
+float64. Moments are what an estimator learns
 from, so ``partial_fit`` on parts gives the map of all rows, and ``sample_weight`` ``(n,)`` counts a
 pair so many times.
 
@@ -37,9 +38,8 @@ from latentmap.codes import Codes, Pairs, Space
 from latentmap.codes.codes import ArrayRows
 from latentmap.errors import MapError
 from latentmap.frames import Frame
-from latentmap.mapping.gathering import moments_of
 from latentmap.mapping.methods import METHODS, Method
-from latentmap.mapping.moment_sums import Targets
+from latentmap.mapping.moment_sums import MomentSums, Targets
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.selection import generalised
 from latentmap.mapping.solution import Solution
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 # Singular values below this share of the largest are rounding, and not inverted.
 _INVERTED = 1e-10
+_FLOAT = (np.float64, np.float32)  # What is taken as it is; other numbers become the first.
+_READ = 8192  # Rows at a time.
 
 
 class _Map(
@@ -126,25 +128,30 @@ class _Map(
     def _read(
         self, X: ArrayLike, y: ArrayLike, *, first: bool, least: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Float64 ``(n, p)`` and ``(n, q)``, which torch may share."""
+        """The arrays ``(n, p)`` and ``(n, q)``, as they are where they are float."""
         rows, answers = validate_data(
             self,
             X,
             y,
             reset=first,
-            dtype=np.float64,
+            dtype=list(_FLOAT),
             multi_output=True,
             y_numeric=True,
             ensure_min_samples=least,
         )
-        answers = check_array(answers, dtype=np.float64, ensure_2d=False, input_name="y")
+        answers = check_array(answers, dtype=list(_FLOAT), ensure_2d=False, input_name="y")
         if first:
             self._flat = answers.ndim == 1
-        return _shared(rows), _shared(answers.reshape(len(rows), -1))
+        return rows, answers.reshape(len(rows), -1)
 
     def _moments(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> Moments:
         targets: Targets = "products" if "products" in self._method.needs else "squares"
-        return moments_of(x, y, weights=weights, targets=targets)
+        sums = MomentSums((x.shape[1], y.shape[1]), targets=targets)
+        for start in range(0, len(x), _READ):
+            rows = slice(start, start + _READ)
+            weight = None if weights is None else _shared(weights[rows])
+            sums.update([_shared(x[rows]), _shared(y[rows])], weight)
+        return sums.moments().between(0, 1)
 
     def _solve(self, moments: Moments, **given: Any) -> Solution:
         settings = self._settings()
@@ -198,7 +205,7 @@ class _MomentMap(_Map):
         x, answers = self._read(X, y, first=earlier is None, least=least)
         weights = None
         if sample_weight is not None:
-            weights = _shared(_check_sample_weight(sample_weight, x, dtype=np.float64))
+            weights = _check_sample_weight(sample_weight, x, dtype=np.float64)
         moments = self._moments(x, answers, weights)
         if earlier is not None:
             moments = earlier.merge(moments)
@@ -288,13 +295,13 @@ class RobustMap(_Map, method="robust", penalty=None):
         return self._keep(moments, self._solve(moments, pairs=pairs))
 
 
-def _shared(array: np.ndarray) -> np.ndarray:
-    """The array, or a copy where torch could not share its memory: read-only or reversed."""
-    return np.require(array, requirements=["C", "W"])
+def _shared(rows: np.ndarray) -> torch.Tensor:
+    """The rows, copied where torch could not share their memory: read-only or reversed."""
+    return torch.from_numpy(np.require(rows, requirements=["C", "W"]))
 
 
 def _codes(rows: np.ndarray, name: str) -> Codes:
     # Not `Codes.from_array`, which would round to float32.
     ids, digests = np.arange(len(rows)).astype(np.str_), np.zeros((len(rows), 16), dtype=np.uint8)
     space = Space("array", rows.shape[1], name, name)
-    return Codes(ids, ArrayRows(rows), space, Frame(), "", digests)
+    return Codes(ids, ArrayRows(_shared(rows).numpy()), space, Frame(), "", digests)

@@ -17,6 +17,7 @@ from latentmap.mapping.leaving_out import LARGEST_UNIT, leave_one_out
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.methods import METHODS, Method, find_method
 from latentmap.mapping.moments import Moments, merge_all
+from latentmap.mapping.near_minimum import smallest_left_out
 from latentmap.mapping.options import CRITERIA, Choice, Criterion, FitOptions
 from latentmap.mapping.sampled_products import SAMPLED, with_sampled_products
 from latentmap.mapping.selection import (
@@ -227,6 +228,8 @@ def _select(
             selection = choose(
                 moments, pairs=pairs, criterion=criterion, units=units, progress=progress
             )
+        elif criterion == "loo" and units is None:
+            selection = smallest_left_out(pairs, moments, progress=progress)
         elif criterion == "loo":
             selection = leave_one_out(pairs, moments, units=units, progress=progress)
         elif criterion == "gcv":

@@ -19,9 +19,9 @@ from latentmap.codes import Pairs
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.regression import solve_least_squares
 
-# Of so many pairs correlations are known to 0.011, and their products cost a twentieth of those
+# Of so many pairs correlations are known to 0.016, and their products cost a twenty-fifth of those
 # that a fit of 200,000 pairs from 150 to 512 variables needs.
-SAMPLED = 8192
+SAMPLED = 4096
 _ROWS = 1024
 # Share of a variable's sum of squares that is rounding.
 _ROUNDING = torch.finfo(torch.float64).eps
@@ -31,7 +31,7 @@ def with_sampled_products(moments: Moments, pairs: Pairs) -> Moments:
     """The moments of the pairs with ``yy = C'G^-1 C + D R D``.
 
     ``C'G^-1 C`` is what least squares explains. The diagonal ``D`` holds the roots of the sums of
-    squares that it leaves, which are exact, and ``R`` the correlations of the residuals of 8,192
+    squares that it leaves, which are exact, and ``R`` the correlations of the residuals of 4,096
     evenly spread pairs.
     """
     spectrum = moments.source_spectrum

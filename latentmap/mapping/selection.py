@@ -33,6 +33,8 @@ _SIZES = 40
 # Below this 1 - h is rounding: the pair decides its own prediction, and leaving it out is not
 # defined.
 FREE = 1e-9
+# Errors that differ by a smaller share are alike.
+EQUAL = 1e-10
 # Residuals below this share of the target's variance are rounding, whose order is chance.
 _EXACT = 1e-13
 
@@ -56,7 +58,7 @@ class Selection:
     @property
     def chosen(self) -> Mapping[str, float]:
         """The candidate with the smallest error."""
-        equal = self.errors <= self.errors.min() * (1 + 1e-10)
+        equal = self.errors <= self.errors.min() * (1 + EQUAL)
         among = [self.candidates[i] for i in equal.nonzero()[:, 0].tolist()]
         return max(among, key=lambda one: (-one.get(self.size, 0), one.get("penalty", 0.0)))
 

@@ -7,7 +7,7 @@ wide where it has fewer degrees of freedom, and nothing is said of what its form
 pairs to be independent of each other.
 
 Variances, and so all intervals and standard errors, are from all pairs of the fit. Of a map of more
-than 8,192 pairs the correlations between the target variables of a prediction are those of a sample
+than 4,096 pairs the correlations between the target variables of a prediction are those of a sample
 (``sampled_products``), unless its method needed the products of all.
 
 Shapes: ``n`` codes, ``p`` source variables, ``q`` target variables, ``k`` directions.

@@ -12,7 +12,7 @@ from latentmap.mapping.regression import solve_least_squares
 from latentmap.mapping.sampled_products import SAMPLED, with_sampled_products
 from latentmap.mapping.uncertainty import carry, predict
 
-N = SAMPLED + 3000
+N = 11_192
 
 
 def draw(n=N, p=5, q=4, *, noise=1.0, seed=0):
@@ -40,8 +40,8 @@ def test_sampled_products_are_those_of_all_pairs_but_for_how_residuals_correlate
     parts = [(one.yy - explained)[:3, :3] for one in (found, full)]
     sizes = parts[1].diagonal().sqrt()
     correlations = [part / torch.outer(sizes, sizes) for part in parts]
-    # Of 8,192 of 11,192 pairs that is known to sqrt((1 - 8192 / 11192) / 8192) = 0.006.
-    assert (correlations[0] - correlations[1]).abs().max() < 4 * 0.006
+    # Of 4,096 of 11,192 pairs that is known to sqrt((1 - 4096 / 11192) / 4096) = 0.0124.
+    assert (correlations[0] - correlations[1]).abs().max() < 4 * 0.0124
     assert (correlations[1] - torch.eye(3)).abs().max() > 0.2
     # Every direction has a variance.
     joint = torch.cat([torch.cat([found.xx, found.xy], 1), torch.cat([found.xy.T, found.yy], 1)])
@@ -75,7 +75,7 @@ def test_shared_factors_of_a_map_of_many_pairs_are_those_of_all_products():
     found = shared_factors(linear_map.moments, linear_map.weight)
     expected = shared_factors(moments_of_pairs(pairs), linear_map.weight)
     torch.testing.assert_close(found.share, expected.share, rtol=1e-9, atol=1e-12)
-    torch.testing.assert_close(found.correlation, expected.correlation, rtol=0.02, atol=0)
+    torch.testing.assert_close(found.correlation, expected.correlation, rtol=0.05, atol=0)
 
 
 def test_an_exact_map_leaves_nothing_that_correlates():

@@ -1,0 +1,128 @@
+"""Leave-one-out errors of ridge that a sample of many pairs says, and how surely.
+
+With residuals ``r_i`` and leverages ``h_i`` the sum of squared leave-one-out errors is ``c RSS +
+sum_i r_i^2 (w_i - c)``, where ``w_i = 1 / (1 - h_i)^2`` and ``c`` is that of the mean leverage.
+Moments give the first term and the mean leverage; the second is small, and a sample says it.
+
+Shapes: ``n`` pairs, ``k`` of a sample, ``m`` penalties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentmap.codes import Codes, Pairs
+from latentmap.mapping.deleted import residuals_and_leverages
+from latentmap.mapping.moments import Moments
+from latentmap.mapping.selection import EQUAL, FREE
+
+_SURE = 6.0  # Standard errors.
+# Share of the target's sum of squares that is rounding in moments.
+_ROUNDING = 1e-14
+# Pairs with so many times the mean leverage are in every sample.
+_OUTLYING = 5.0
+# Leverages are known by the squares of so many random combinations of scores, to a third: one that
+# is outlying five times over is taken for less by one in a thousand.
+_COMBINATIONS = 16
+_READ = 2048
+
+
+class Sample:
+    """Errors of penalties of a ``grid`` by their places in it, ``errors``; ``extend`` adds some.
+
+    The sample holds ``size`` evenly spread pairs, and those with outlying ``leverages`` ``(n,)``,
+    as ``leverages_of`` has them.
+    """
+
+    def __init__(
+        self, pairs: Pairs, moments: Moments, grid: Tensor, *, size: int, leverages: np.ndarray
+    ) -> None:
+        self.errors: dict[int, float] = {}
+        self._moments, self._grid = moments, grid
+        n = len(pairs)
+        outlying = np.flatnonzero(leverages > _OUTLYING * leverages.mean())
+        if len(outlying) > size:
+            outlying = np.sort(np.argpartition(leverages, n - size)[n - size :])
+        spread = np.linspace(0, n - 1, size).round().astype(np.int64)
+        drawn = np.setdiff1d(spread, outlying)
+        self._pairs = pairs.take(np.concatenate([outlying, drawn]))
+        self._certain, self._others = len(outlying), n - len(outlying)
+        self._terms: dict[int, Tensor] = {}
+        self._fits = True
+
+    def extend(self, places: Sequence[int]) -> None:
+        """Adds the errors of the penalties at these places of the grid."""
+        moments, penalties = self._moments, self._grid[list(places)]
+        parts = list(residuals_and_leverages(self._pairs, moments, penalties))
+        squares, leverage = (torch.cat(some) for some in zip(*parts, strict=True))
+        spectrum = moments.source_spectrum
+        shrink = 1 / (spectrum.values[:, None] + penalties)
+        along = (spectrum.directions.T @ moments.xy).square().sum(1)
+        removed = along @ (2 * shrink - spectrum.values[:, None] * shrink.square())
+        residual = moments.squares_y.sum() - removed
+        free = 1 - (float(moments.centred) + spectrum.values @ shrink) / moments.n
+        terms = squares * ((1 - leverage) ** -2 - free**-2)
+        # Differences from the mean leverage add up to nothing over all pairs. Without them the
+        # terms vary less.
+        terms -= 2 * free**-3 * (residual / moments.n) * (leverage - (1 - free))
+        totals = (residual * free**-2 + self._sum(terms)) / (moments.n * moments.q)
+        for column, place in enumerate(places):
+            self.errors[place] = float(totals[column])
+            self._terms[place] = terms[:, column]
+            # Residuals of all pairs are known, so a sample that lacks large ones is found out.
+            off = abs(float(self._sum(squares[:, column]) - residual[column]))
+            within = off <= _SURE * self._standard_error(squares[:, column]) + self._rounding
+            self._fits &= within and bool((1 - leverage[:, column] > FREE).all())
+
+    @property
+    def unsure(self) -> list[int]:
+        """The places that may be the best, where the sample does not decide between several; all
+        where it is not like all pairs.
+        """
+        if not self._fits:
+            return sorted(self.errors)
+        best = min(self.errors, key=lambda place: self.errors[place])
+        scale = self._moments.n * self._moments.q
+        unsure = []
+        for place, error in self.errors.items():
+            away = scale * abs(error - self.errors[best] * (1 + EQUAL))
+            spread = self._standard_error(self._terms[place] - self._terms[best])
+            if place != best and away <= _SURE * spread + self._rounding:
+                unsure.append(place)
+        return sorted([best, *unsure]) if unsure else []
+
+    @property
+    def _rounding(self) -> float:
+        return _ROUNDING * float(self._moments.squares_y.sum())
+
+    def _sum(self, terms: Tensor) -> Tensor:
+        """The sum over all pairs, from those of the sample in the first dimension."""
+        certain, drawn = terms[: self._certain], terms[self._certain :]
+        return certain.sum(0) + self._others * drawn.mean(0)
+
+    def _standard_error(self, terms: Tensor) -> float:
+        """Of that sum."""
+        drawn = terms[self._certain :]
+        share = (1 - len(drawn) / self._others) / len(drawn)
+        return self._others * float(drawn.std()) * share**0.5
+
+
+def leverages_of(source: Codes, moments: Moments) -> np.ndarray:
+    """About the leverages ``(n,)`` of source codes without a penalty, in one pass over them."""
+    spectrum = moments.source_spectrum
+    scaled = spectrum.directions / spectrum.values.sqrt()
+    if scaled.shape[1] > _COMBINATIONS:
+        generator = torch.Generator().manual_seed(0)
+        shape = (scaled.shape[1], _COMBINATIONS)
+        mixed = torch.randn(shape, generator=generator, dtype=torch.float64)
+        scaled = scaled @ mixed / _COMBINATIONS**0.5
+    shift = moments.mean_x @ scaled
+    parts = [
+        torch.addmm(shift, codes.double(), scaled, beta=-1).square().sum(1).numpy()
+        for codes in source.blocks(_READ)
+    ]
+    return np.concatenate(parts)
