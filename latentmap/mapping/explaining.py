@@ -28,6 +28,8 @@ class KnownMoments(Protocol):
     @property
     def xx(self) -> Any: ...
     @property
+    def squares_x(self) -> Any: ...
+    @property
     def xy(self) -> Any: ...
     @property
     def squares_y(self) -> Any: ...
@@ -50,9 +52,9 @@ def explained_per_variable(moments: KnownMoments, weight: Any, bias: Any) -> np.
 
 def squared_error(moments: KnownMoments, weight: Any, bias: Any) -> np.ndarray:
     """``sum_i |y_i - x_i W - b|^2`` for every target variable, ``(q,)``, without the rows."""
-    w, xx, xy = (np.asarray(part) for part in (weight, moments.xx, moments.xy))
+    w, xy = (np.asarray(part) for part in (weight, moments.xy))
     missed = np.asarray(moments.mean_y) - np.asarray(moments.mean_x) @ w - np.asarray(bias)
-    spread = np.asarray(moments.squares_y) - 2 * (w * xy).sum(0) + (w * (xx @ w)).sum(0)
+    spread = np.asarray(moments.squares_y) - 2 * (w * xy).sum(0) + _along(moments, w)
     # What is left of an exact map is rounding, which may fall below zero.
     return np.asarray(np.maximum(spread, 0) + moments.n * np.square(missed))
 
@@ -62,7 +64,7 @@ def factor_shares(moments: KnownMoments, weight: Any) -> np.ndarray:
     largest first, as ``shared_factors`` has them.
     """
     w, total = np.asarray(weight), float(np.asarray(moments.squares_y).sum())
-    predicted = w.T @ np.asarray(moments.xx) @ w
+    predicted = _inner(moments, w)
     values, directions = _eigen((predicted + predicted.T) / 2)
     kept = (values > _NOTHING * total) & (total > 0)
     scores = w @ directions[:, kept] / np.sqrt(values[kept] / moments.n)
@@ -91,13 +93,13 @@ def relevance(moments: KnownMoments, penalty: float = 0.0) -> np.ndarray:
     ``i`` is left out, so what another variable can stand in for is not counted: of two that are
     the same, without penalty, neither is missed.
     """
-    xx, mean = np.asarray(moments.xx), np.asarray(moments.mean_x)
+    mean = np.asarray(moments.mean_x)
     total = float(np.asarray(moments.squares_y).sum())
-    squares = xx.diagonal()
+    squares = np.asarray(moments.squares_x)
     live = squares > _rounding_of(squares, moments.n, mean)
     if not total > 0:
-        return np.zeros(len(xx))
-    values, directions = _varying(xx, moments.n, mean)
+        return np.zeros(len(mean))
+    values, directions = _varying(moments)
     inverse = directions / (values + penalty)
     weight = inverse @ (directions.T @ np.asarray(moments.xy))
     # Where codes do not vary the inverse is 1 / penalty: a variable that reaches into there is a
@@ -105,26 +107,59 @@ def relevance(moments: KnownMoments, penalty: float = 0.0) -> np.ndarray:
     outside = 1 - np.square(directions).sum(1)
     diagonal = (inverse * directions).sum(1)
     diagonal += np.where(outside > _OUTSIDE, outside / penalty if penalty else np.inf, 0.0)
-    lost = np.zeros(len(xx))
+    lost = np.zeros(len(mean))
     np.divide(np.square(weight).sum(1), diagonal * total, out=lost, where=live & (diagonal > 0))
     return lost
 
 
-def _varying(products: np.ndarray, n: float, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _root_of(moments: KnownMoments) -> np.ndarray | None:
+    """The root ``(k, p)`` of the source's products, where they are kept so; see ``ThinMoments``."""
+    root = getattr(moments, "root_x", None)
+    return None if root is None else np.asarray(root)
+
+
+def _inner(moments: KnownMoments, w: np.ndarray) -> np.ndarray:
+    root = _root_of(moments)
+    if root is None:
+        return np.asarray(w.T @ np.asarray(moments.xx) @ w)
+    mapped = root @ w
+    return np.asarray(mapped.T @ mapped)
+
+
+def _along(moments: KnownMoments, w: np.ndarray) -> np.ndarray:
+    """The diagonal of ``_inner``."""
+    root = _root_of(moments)
+    if root is None:
+        return np.asarray((w * (np.asarray(moments.xx) @ w)).sum(0))
+    return np.asarray(np.square(root @ w).sum(0))
+
+
+def _varying(moments: KnownMoments) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues and directions in which codes vary, ``(r,)`` and ``(p, r)``: ``spectrum_of``."""
-    squares = products.diagonal()
-    rounding = _rounding_of(squares, n, mean)
+    squares, mean = np.asarray(moments.squares_x), np.asarray(moments.mean_x)
+    rounding = _rounding_of(squares, moments.n, mean)
     live = np.flatnonzero(squares > rounding)
     unit = np.sqrt(squares[live])
-    values, axes = _eigen(products[np.ix_(live, live)] / np.outer(unit, unit))
-    floor = np.square(axes).T @ (rounding[live] / squares[live])
+    rate = rounding[live] / squares[live]
+    root = _root_of(moments)
+    if root is not None and len(root) < len(squares):
+        scaled = root[:, live] / unit
+        values, rows = _eigen(scaled @ scaled.T)
+        rotated = rows.T @ scaled
+        floor = np.square(rotated) @ rate / np.maximum(values, 1e-300)
+        factor = rotated * unit
+    else:
+        products = np.asarray(moments.xx) if root is None else root.T @ root
+        values, axes = _eigen(products[np.ix_(live, live)] / np.outer(unit, unit))
+        floor = np.square(axes).T @ rate
+        factor = (axes * np.sqrt(np.maximum(values, 0))).T * unit
     if len(values):
-        floor = np.maximum(floor, values[-1] * len(values) * np.finfo(np.float64).eps)
-    kept = values > floor
-    factor = (axes[:, kept] * np.sqrt(values[kept])).T * unit
-    _, roots, turned = np.linalg.svd(factor, full_matrices=False)
-    directions = np.zeros((len(products), len(roots)))
-    directions[live] = turned.T
+        floor = np.maximum(floor, values[-1] * len(live) * np.finfo(np.float64).eps)
+    # Of a wide factor the QR first.
+    basis, triangle = np.linalg.qr(factor[values > floor].T)
+    _, roots, turned = np.linalg.svd(triangle.T, full_matrices=False)
+    directions = np.zeros((len(squares), len(roots)))
+    directions[live] = basis @ turned.T
     return np.square(roots), directions
 
 

@@ -76,7 +76,7 @@ def fit(
     settings, selections = _select(options, pairs, used, parts, choices, units, progress)
     solution = _solve(options, pairs, used, units, settings)
     kept = solution.moments or gathered
-    if kept.yy is None:
+    if len(pairs) > SAMPLED and kept.yy is None:
         kept = with_sampled_products(kept, pairs)
     return LinearMap(
         weight=solution.weight,

@@ -14,6 +14,7 @@ from latentmap.errors import MapError
 from latentmap.mapping.moment_sums import MomentSums, Targets
 from latentmap.mapping.moments import JointMoments, Moments
 from latentmap.mapping.options import MomentPrecision
+from latentmap.mapping.thin_moments import ThinMoments
 from latentmap.progress import Progress
 
 _READ = 8192  # Rows at a time.
@@ -42,13 +43,22 @@ def moments_of(
         MapError: no pair, shapes that do not fit, or a number that is not finite.
     """
     left, right = (torch.as_tensor(part) for part in (x, y))
+    given = None if weights is None else torch.as_tensor(weights)
+    if (
+        len(left) == len(right)
+        and _is_thin(len(left), (left.shape[1], right.shape[1]), precision)
+        and _weighs(given, len(left))
+        and all(bool(part.isfinite().all()) for part in (left, right))
+    ):
+        return ThinMoments.of_rows(left.double(), right.double(), given)
+    # What cannot be is refused there.
     sums = MomentSums(
         (left.shape[1], right.shape[1]),
         targets=targets,
         precision=precision,
         device=left.device,
     )
-    sums.update([left, right], None if weights is None else torch.as_tensor(weights))
+    sums.update([left, right], given)
     return sums.moments().between(0, 1)
 
 
@@ -95,6 +105,8 @@ def moments_by_fold(
         MapError: there is no pair, a fold is empty, or a code is not finite: its image is named.
     """
     dims = (pairs.source.space.dim, pairs.target.space.dim)
+    if _is_thin(len(pairs), dims, precision):
+        return _thin_by_fold(pairs, folds, weights)
     make = partial(MomentSums, dims, targets=targets, precision=precision)
     sums = [make() for _ in range(int(folds.max(initial=0)) + 1)]
     for start, rows in _blocks([pairs.source, pairs.target]):
@@ -117,6 +129,35 @@ def moments_by_fold(
         if progress:
             progress(start + len(here), len(pairs))
     return [part.moments().between(0, 1) for part in sums]
+
+
+def _is_thin(n: int, dims: Sequence[int], precision: MomentPrecision) -> bool:
+    """Whether pairs are fewer than variables, so that roots are smaller than products."""
+    return 0 < n < max(dims) and precision == "exact"
+
+
+def _weighs(weights: Tensor | None, n: int) -> bool:
+    """Whether weights are what they should be, with a pair that counts."""
+    return weights is None or (
+        weights.shape == (n,) and bool((weights >= 0).all()) and bool(weights.any())
+    )
+
+
+def _thin_by_fold(pairs: Pairs, folds: np.ndarray, weights: np.ndarray | None) -> list[Moments]:
+    """The moments of each fold of fewer pairs than variables, whose codes are in memory."""
+    blocks = list(pairs.blocks(_READ))
+    x, y = (torch.cat(parts).double() for parts in zip(*blocks, strict=True))
+    message = _name_bad_code((pairs.source, pairs.target), 0, (x, y))
+    if message:
+        raise MapError(message)
+    found: list[Moments] = []
+    for number in range(int(folds.max(initial=0)) + 1):
+        index = torch.from_numpy(np.flatnonzero(folds == number))
+        given = None if weights is None else torch.from_numpy(np.ascontiguousarray(weights))[index]
+        if not len(index) or (given is not None and not bool(given.any())):
+            raise MapError("moments need at least one pair, but there is none")
+        found.append(ThinMoments.of_rows(x[index], y[index], given))
+    return found
 
 
 def moments_of_spaces(

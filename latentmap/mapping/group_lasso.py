@@ -100,7 +100,8 @@ class _Problem:
             point.factor, point.root[:, None] * self.products, upper=False
         )
         between = self.products - inner.T @ inner
-        return between * (point.residual @ point.residual.T) / self.penalty**2
+        bend: Tensor = between * (point.residual @ point.residual.T) / self.penalty**2
+        return bend
 
 
 def _descend(problem: _Problem, lengths: Tensor) -> tuple[Tensor, Tensor] | None:

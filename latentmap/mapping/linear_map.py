@@ -166,8 +166,8 @@ class LinearMap(Shown):
         if self.moments is not None:
             middle = self.moments.mean_x
             lost = torch.eye(len(loop), dtype=loop.dtype) - loop
-            total = float(self.moments.xx.trace())
-            left = float((lost.T @ self.moments.xx @ lost).trace())
+            total = float(self.moments.squares_x.sum())
+            left = float(self.moments.inner(lost).trace())
             figures = {"kept_variance": 1 - left / total if total > 0 else 1.0}
         rank = int(torch.linalg.matrix_rank(self.weight, rtol=_INVERTED))
         values = torch.linalg.svdvals(self.weight)[:rank]
@@ -202,8 +202,8 @@ class LinearMap(Shown):
         moments = self.require_moments("a cycle error")
         loop = torch.eye(len(self.weight), dtype=self.weight.dtype) - self.weight @ back.weight
         shift = moments.mean_x @ loop - self.bias @ back.weight - back.bias
-        lost = float((loop.T @ moments.xx @ loop).trace() / moments.n + shift.square().sum())
-        spread = float(moments.xx.trace()) / moments.n
+        lost = float(moments.inner(loop).trace() / moments.n + shift.square().sum())
+        spread = float(moments.squares_x.sum()) / moments.n
         return lost / spread if spread > 0 else 0.0
 
     def require_moments(self, what: str) -> Moments:

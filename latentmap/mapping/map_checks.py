@@ -23,14 +23,18 @@ def _fit(moments: Any, p: int, q: int) -> bool:
     """Whether all parts of moments have the shapes of ``p`` source and ``q`` target variables, are
     finite, and are of some pairs.
     """
-    shapes = {
+    shapes: dict[str, tuple[int, ...]] = {
         "mean_x": (p,),
         "mean_y": (q,),
-        "xx": (p, p),
-        "xy": (p, q),
         "squares_y": (q,),
-        "yy": (q, q),
     }
+    if getattr(moments, "root_x", None) is None:
+        shapes |= {"xx": (p, p), "xy": (p, q), "yy": (q, q)}
+    else:
+        # Finite squares are finite products.
+        shapes |= {"squares_x": (p,)}
+        k = len(moments.root_x)
+        shapes |= {"root_x": (k, p), "root_y": (k, q)}
     parts = {name: getattr(moments, name) for name in shapes}
     return (
         isinstance(moments.n, int | float)

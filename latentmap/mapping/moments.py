@@ -107,6 +107,28 @@ class Moments:
         """The products ``W'GW`` ``(k, k)`` of what a weight ``(p, k)`` makes of source codes."""
         return weight.T @ (self.xx @ weight)
 
+    def spread(self, weight: Tensor) -> Tensor:
+        """The products ``G W`` ``(p, k)`` of the source codes with what a weight makes of them."""
+        return self.xx @ weight
+
+    @property
+    def squares_x(self) -> Tensor:
+        """The diagonal ``(p,)`` of ``xx``."""
+        return self.xx.diagonal()
+
+    def take_source(self, index: Tensor, unit: Tensor) -> Moments:
+        """The moments of some source variables ``(k,)``, in units ``(k,)`` of their own."""
+        return replace(
+            self,
+            mean_x=self.mean_x[index] / unit,
+            xx=self.xx[index][:, index] / torch.outer(unit, unit),
+            xy=self.xy[index] / unit[:, None],
+        )
+
+    def dense(self) -> Moments:
+        """The same with all products as they are."""
+        return self
+
     def merge(self, other: Moments) -> Moments:
         """The moments of both sets of pairs together (Chan, Golub, LeVeque 1983).
 
@@ -196,12 +218,17 @@ class Moments:
             KeyError: one is missing.
         """
         n, centred, fast = tensors["state"].tolist()
+        if "root_x" in tensors:
+            from latentmap.mapping.thin_moments import ThinMoments
+
+            parts = [tensors[name] for name in ("mean_x", "mean_y", "root_x", "root_y")]
+            return ThinMoments(n, *parts, centred=bool(centred))
         names = ("mean_x", "mean_y", "xx", "xy", "squares_y")
-        parts = {name: tensors[name] for name in names}
+        known = {name: tensors[name] for name in names}
         yy, sampled = tensors.get("yy"), False
         if yy is None and "sampled_yy" in tensors:
             yy, sampled = tensors["sampled_yy"], True
-        return cls(n=n, **parts, yy=yy, centred=bool(centred), fast=bool(fast), sampled=sampled)
+        return cls(n=n, **known, yy=yy, centred=bool(centred), fast=bool(fast), sampled=sampled)
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +270,7 @@ class JointMoments:
 
 def merge_all(parts: Sequence[Moments]) -> Moments:
     """The moments of several sets of pairs together."""
-    return reduce(Moments.merge, parts)
+    return reduce(lambda one, other: one.merge(other), parts)
 
 
 def rounding_of(squares: Tensor, n: float, mean: Tensor) -> Tensor:

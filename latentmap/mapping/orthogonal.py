@@ -72,7 +72,7 @@ def solve_permutation(moments: Moments, *, signed: bool = True) -> Solution:
     matching is found by the Hungarian method.
     """
     gain = moments.xy.abs() if signed else moments.xy
-    cost = moments.xx.diagonal()[:, None] - 2 * gain
+    cost = moments.squares_x[:, None] - 2 * gain
     from scipy.optimize import linear_sum_assignment
 
     rows, columns = linear_sum_assignment(cost.cpu().numpy())
@@ -90,7 +90,7 @@ def _orthogonal(moments: Moments, *, scaled: bool = False) -> Tensor:
 
 
 def _scale(moments: Moments, weight: Tensor) -> float:
-    spread = float((weight * (moments.xx @ weight)).sum())
+    spread = float((weight * moments.spread(weight)).sum())
     return float((weight * moments.xy).sum()) / spread if spread > 0 else 0.0
 
 

@@ -109,4 +109,4 @@ def solve_errors_in_variables(
         raise MapError(f"unknown kind of codes {codes!r}: choose means or samples")
     sign = 1 if codes == "means" else -1
     products = moments.xx + torch.diag(sign * moments.n * noise.to(moments.xx))
-    return solve_ridge(replace(moments, xx=products), penalty=penalty)
+    return solve_ridge(replace(moments.dense(), xx=products), penalty=penalty)

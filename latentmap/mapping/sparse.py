@@ -11,7 +11,7 @@ from torch import Tensor
 
 from latentmap.errors import MapError
 from latentmap.mapping.group_lasso import group_lasso
-from latentmap.mapping.moments import Moments, rounding_of, spectrum_of
+from latentmap.mapping.moments import Moments, rounding_of
 from latentmap.mapping.regression import solve_least_squares
 from latentmap.mapping.solution import (
     NotConverged,
@@ -43,13 +43,12 @@ def sparse_path(moments: Moments) -> Callable[..., Solution]:
     the last.
     """
     scale = standard_deviations(moments)
-    live = scale > 0
+    live = (scale > 0).nonzero()[:, 0]
     unit = scale[live]
-    products = moments.xx[live][:, live] / torch.outer(unit, unit)
-    spectrum = spectrum_of(products, moments.n, moments.mean_x[live] / unit, fast=moments.fast)
-    condition = condition_of(spectrum.values)
-    products = products / moments.n
-    shared, basis = _smallest(moments.xy[live] / unit[:, None] / moments.n)
+    scaled = moments.take_source(live, unit)
+    condition = condition_of(scaled.source_spectrum.values)
+    products = scaled.xx / moments.n
+    shared, basis = _smallest(scaled.xy / moments.n)
     lengths = torch.zeros_like(unit)
 
     def solve(*, penalty: float, l1_ratio: float = 1.0) -> Solution:
@@ -90,7 +89,7 @@ def sparse_penalties(moments: Moments, settings: Mapping[str, Any]) -> list[floa
 
 def standard_deviations(moments: Moments) -> Tensor:
     """Of the source variables, ``(p,)``; zero for those that vary by rounding alone."""
-    squares = moments.xx.diagonal()
+    squares = moments.squares_x
     varies = squares > rounding_of(squares, moments.n, moments.mean_x)
     return torch.where(varies, (squares / moments.n).sqrt(), 0.0)
 

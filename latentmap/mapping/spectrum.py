@@ -62,14 +62,14 @@ def shared_factors(moments: Moments, weight: Tensor) -> SharedFactors:
     that does not vary has no factors. Where the moments' products of the target are ``sampled``, so
     is what of ``correlation`` least squares does not explain; all else is of all pairs.
     """
-    predicted = weight.T @ moments.xx @ weight
+    predicted = moments.inner(weight)
     values, directions = torch.linalg.eigh((predicted + predicted.T) / 2)
     values, directions = values.flip(0), directions.flip(1)
     total = float(moments.squares_y.sum())
     kept = (values > _NOTHING * total) & (total > 0)
     values, directions = values[kept], directions[:, kept]
     scores = weight @ directions / (values / moments.n).sqrt()
-    x = moments.xx @ scores / moments.n
+    x = moments.spread(scores) / moments.n
     y = moments.xy.T @ scores / moments.n
     # Along its direction a target score varies by v'Hv; the predicted one by its eigenvalue.
     own = (directions * (moments.judged_products_y @ directions)).sum(0)
@@ -77,7 +77,7 @@ def shared_factors(moments: Moments, weight: Tensor) -> SharedFactors:
         own > _NOTHING * total, (y * directions).sum(0) / (own / moments.n).sqrt(), 0.0
     )
     share = y.square().sum(0) * moments.n / total
-    source_share = x.square().sum(0) * moments.n / float(moments.xx.trace())
+    source_share = x.square().sum(0) * moments.n / float(moments.squares_x.sum())
     order = share.argsort(descending=True)
     return SharedFactors(
         x.T[order], y.T[order], share[order], source_share[order], correlation[order]

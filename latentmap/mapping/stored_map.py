@@ -18,7 +18,9 @@ from latentmap.files import TensorFile, reading
 from latentmap.frames import Frame
 from latentmap.mapping.map_checks import check_map
 
-MAP_FILE = TensorFile(kind="map", format=2, error=MapError, advice="make one with `latentmap fit`")
+MAP_FILE = TensorFile(kind="map", format=3, error=MapError, advice="make one with `latentmap fit`")
+# Of maps of more pairs than variables, which earlier versions read.
+OLDER = 2
 MOMENTS = "moments."
 AGAIN = "make it again with `latentmap fit`"
 # What a file says of a map in JSON as it is.
@@ -36,10 +38,13 @@ class StoredMoments:
     n: float
     mean_x: np.ndarray
     mean_y: np.ndarray
-    xx: np.ndarray
+    xx: np.ndarray | None
     xy: np.ndarray
+    squares_x: np.ndarray
     squares_y: np.ndarray
-    yy: np.ndarray | None
+    yy: np.ndarray | None = None
+    root_x: np.ndarray | None = None
+    root_y: np.ndarray | None = None
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> StoredMoments:
@@ -48,9 +53,20 @@ class StoredMoments:
         Raises:
             KeyError: one is missing.
         """
-        names = ("mean_x", "mean_y", "xx", "xy", "squares_y")
         n = float(arrays["state"].tolist()[0])
-        return cls(n, **{name: arrays[name] for name in names}, yy=arrays.get("yy"))
+        if "root_x" in arrays:
+            x, y = arrays["root_x"], arrays["root_y"]
+            with np.errstate(all="ignore"):  # Of numbers that are refused then.
+                made = {
+                    "xy": x.T @ y,
+                    "squares_x": np.square(x).sum(0),
+                    "squares_y": np.square(y).sum(0),
+                }
+            means = {name: arrays[name] for name in ("mean_x", "mean_y")}
+            return cls(n, **means, xx=None, **made, root_x=x, root_y=y)
+        names = ("mean_x", "mean_y", "xx", "xy", "squares_y")
+        parts = {name: arrays[name] for name in names}
+        return cls(n, **parts, squares_x=parts["xx"].diagonal(), yy=arrays.get("yy"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ def inactive_models(maps: Iterable[LinearMap]) -> list[str]:
         moments = one.moments
         if moments is None:
             continue
-        sides = ((one.source, moments.xx.diagonal()), (one.target, moments.squares_y))
+        sides = ((one.source, moments.squares_x), (one.target, moments.squares_y))
         found |= dict.fromkeys(
             space.model
             for space, squares in sides
