@@ -5,7 +5,7 @@ Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from latentmap.model.late_check import LateCheck
 from latentmap.model.transfers import Arriving, a_batch_late, floats_on
 from latentmap.progress import Progress
 
+# From rows and columns (k,) of what is measured to which variables are left out there (k, d).
+Members = Callable[[np.ndarray, np.ndarray], np.ndarray]
 _BATCH = 64  # The decoders' inner images are what fills the memory.
 
 
@@ -36,62 +38,96 @@ class Meter:
         self._model, self._images, self._positions = model, images, positions
         self._codes = codes
         self._center = torch.from_numpy(center).float()
-        self._measured = 0
+        # What each row's own code misses, once it is known.
+        self._base = np.full(len(positions), np.nan)
         self.batch_size = _BATCH
         self.progress: Progress | None = None
         self.decodes = 0
 
-    def __call__(self, rows: np.ndarray, variables: np.ndarray) -> np.ndarray:
-        """The gains of some variables ``(k,)`` on some rows ``(m,)`` of the codes, ``(m, k)``."""
-        order = np.argsort(self._positions[rows])  # Archives and disks are read in order.
-        chosen = self._images.subset(self._positions[rows][order])
-        codes = torch.from_numpy(np.array(self._codes.rows.take(rows[order])))
-        which = torch.from_numpy(variables)
+    def __call__(self, rows: np.ndarray, variables: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """The gains ``(m, k)`` of some variables ``(k,)`` on some rows ``(m,)`` of the codes, where
+        they are ``wanted`` ``(m, k)``; NaN elsewhere.
+        """
+
+        def members(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+            return np.asarray(variables[column][:, None] == np.arange(len(self._center)))
+
+        return self._measure(rows, wanted, members)
+
+    def joint(self, rows: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+        """The gains ``(m, count)`` of groups of variables that are left out together, on some rows
+        ``(m,)``: ``groups`` ``(m, d)`` are the numbers of the variables' groups on each, -1 where
+        they are in none.
+        """
+
+        def members(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+            return np.asarray(groups[row] == column[:, None])
+
+        return self._measure(rows, np.ones((len(rows), count), dtype=bool), members)
+
+    def _measure(self, rows: np.ndarray, wanted: np.ndarray, members: Members) -> np.ndarray:
+        """The gains ``(m, k)`` where they are ``wanted``; ``members`` says of what."""
+        gains = np.full(wanted.shape, np.nan)
+        asked = np.flatnonzero(wanted.any(axis=1))
+        if not len(asked):
+            return gains
+        # Archives and disks are read in order.
+        asked = asked[np.argsort(self._positions[rows[asked]])]
+        mine = rows[asked]
+        chosen = self._images.subset(self._positions[mine])
+        codes = torch.from_numpy(np.array(self._codes.rows.take(mine)))
         # At most: the race may end, or variables leave, at the next look.
-        left = (len(self._positions) - self._measured) * (len(variables) + 1)
+        left = int(np.isnan(self._base).sum()) * (len(self._center) + 1) + int(wanted.sum())
         total = self.decodes + left
-        gains = np.empty((len(rows), len(variables)))
         for batch in chosen.batches([self._model.view], batch_size=self.batch_size):
+            part = slice(batch.start, batch.stop)
+            image, column = np.nonzero(wanted[asked[part]])
+            row = asked[part][image]
             seen = floats_on(batch.images[0], self._model.device)
-            z = codes[batch.start : batch.stop]
-            ids = chosen.ids[batch.start : batch.stop]
-            gains[order[batch.start : batch.stop]] = self._of_batch(seen, z, ids, which, total)
-        self._measured += len(rows)
+            errors = _Errors(self._model, seen, chosen.ids[part])
+            # Of a row's own code once, whatever is left out of it later.
+            new = np.flatnonzero(np.isnan(self._base[mine[part]]))
+            base = errors.launch(new, codes[part][new]) if len(new) else None
+            which = members(row, column)
+            for some, found in a_batch_late(self._left_out(errors, image, codes[part], which)):
+                gains[row[some], column[some]] = found.wait().numpy()
+                if self.progress is not None:
+                    self.progress(self.decodes + errors.decodes, total)
+            errors.check()
+            self.decodes += errors.decodes
+            if base is not None:
+                self._base[mine[part][new]] = base.wait().numpy()
+            gains[row, column] -= self._base[mine[part]][image]
         return gains
 
-    def _of_batch(
-        self,
-        seen: torch.Tensor,
-        z: torch.Tensor,
-        ids: np.ndarray,
-        variables: torch.Tensor,
-        total: int,
-    ) -> np.ndarray:
-        n, k = len(seen), len(variables)
-        checks: list[tuple[LateCheck, np.ndarray]] = []
+    def _left_out(
+        self, errors: _Errors, image: np.ndarray, z: torch.Tensor, members: np.ndarray
+    ) -> Iterator[tuple[slice, Arriving]]:
+        """The errors without some variables ``(k, d)`` of the images ``(k,)``, part by part."""
+        # Images and variables as one list, so that every batch of decodes is full.
+        for start in range(0, len(image), self.batch_size):
+            some = slice(start, start + self.batch_size)
+            moved = torch.where(torch.from_numpy(members[some]), self._center, z[image[some]])
+            yield some, errors.launch(image[some], moved)
 
-        def errors(shown: torch.Tensor, codes: torch.Tensor, names: np.ndarray) -> Arriving:
-            self.decodes += len(codes)
-            images, check = self._model.launch(codes)
-            checks.append((check, names))
-            return Arriving(image_errors(lambda _: images, shown, codes))
 
-        base = errors(seen, z, ids)
-        without = torch.empty(n * k, dtype=torch.float64)
+class _Errors:
+    """Decodes codes of a batch of images, and what they miss; checked at the end."""
 
-        def launched() -> Iterator[tuple[torch.Tensor, Arriving]]:
-            # Images and variables as one list, so that every batch of decodes is full.
-            for start in range(0, n * k, self.batch_size):
-                number = torch.arange(start, min(start + self.batch_size, n * k))
-                image, variable = number // k, variables[number % k]
-                moved = z[image]
-                moved[torch.arange(len(number)), variable] = self._center[variable]
-                yield number, errors(seen[image.to(seen.device)], moved, ids[image.numpy()])
-                if self.progress is not None:
-                    self.progress(self.decodes, total)
+    def __init__(self, model: Model, seen: torch.Tensor, ids: np.ndarray) -> None:
+        self._model, self._seen, self._ids = model, seen, ids
+        self._checks: list[tuple[LateCheck, np.ndarray]] = []
+        self.decodes = 0
 
-        for number, found in a_batch_late(launched()):
-            without[number] = found.wait()
-        for check, names in checks:
+    def launch(self, image: np.ndarray, codes: torch.Tensor) -> Arriving:
+        """The errors of some codes ``(k, d)`` for the images at ``image`` ``(k,)``."""
+        self.decodes += len(codes)
+        images, check = self._model.launch(codes)
+        self._checks.append((check, self._ids[image]))
+        shown = self._seen[torch.from_numpy(image).to(self._seen.device)]
+        return Arriving(image_errors(lambda _: images, shown, codes))
+
+    def check(self) -> None:
+        """Refuses images that no model should have made; see ``Model.launch``."""
+        for check, names in self._checks:
             check.require(names)
-        return (without.view(n, k) - base.wait()[:, None]).numpy()

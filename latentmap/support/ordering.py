@@ -24,8 +24,9 @@ from latentmap.progress import Progress
 from latentmap.report import Shown, Table
 from latentmap.support.activity import inactivity_of
 from latentmap.support.centers import Center, centers_of, check_center, scales_of
+from latentmap.support.controls import Controls
 from latentmap.support.meter import Meter
-from latentmap.support.race import CONFIDENCE, Controls, Outcome, Race
+from latentmap.support.race import CONFIDENCE, Outcome, Race
 
 _ROUNDING = 16 * float(np.finfo(np.float32).eps)
 

@@ -3,11 +3,17 @@
 All variables start on the same random images. After each round (a *look*) two variables are
 compared by the differences of their gains on the images that both have; a variable that is surely
 behind enough others leaves, and so does one whose place among the rest is sure (Maron & Moore,
-"Hoeffding Races", 1994). Two things make it short: the images are drawn without replacement, so
-that what is left unknown shrinks to nothing at the last image; and most of a gain is known from the
-code alone, so that its mean over all images is estimated by regression on the code (Cochran,
-"Sampling Techniques", 1977, section 7), which also guards against a few extreme codes that the draw
-has missed.
+"Hoeffding Races", 1994). Three things make it short: the images are drawn without replacement, so
+that what is left unknown shrinks to nothing at the last image; most of a gain is known from the
+code alone, see ``controls``; and most variables are so far behind that a quarter of the first 64
+images tells.
+
+So few images could miss what a variable does on some of them only. A variable therefore leaves
+before all 64 only if it is surely behind, and *screened*: on none of the others of the 64 does it
+as much as the last of the leading ones does on average. That takes few decodes, because weak
+variables are left out several at a time, other ones together on each image; only where these
+together do as much is each of them measured. So none is passed over unless another one undoes what
+it does.
 
 Shapes: ``n`` images, ``d`` variables, ``m`` images that were measured; all float64.
 """
@@ -16,24 +22,39 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from latentmap.codes import Codes
 from latentmap.intervals import student_quantile
+from latentmap.support.controls import CONTROLS, Controls
 
 CONFIDENCE = 0.95
 # Of a variable that is dropped: its gain on any image, by the largest mean gain.
 NEGLIGIBLE = 0.01
+_EARLY_LOOKS = (16, 25, 40)
 _FIRST_LOOK = 64
 _GROWTH = 1.25
-_CONTROLS = 3
-_TINY = 1e-6
+# Variables are weak whose mean is at most this part of the last leading one's; so many are left out
+# together at most, and not more than half of that one's mean is expected of them.
+_WEAK = 0.25
+_TOGETHER = 8
+_EXPECTED = 0.5
 
-# From rows (m,) and variables (k,) to the gains (m, k).
-Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+class Measure(Protocol):
+    """What measures gains; see ``Meter``."""
+
+    def __call__(self, rows: np.ndarray, variables: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """The gains ``(m, k)`` of some variables ``(k,)`` on some rows ``(m,)``, where they are
+        ``wanted`` ``(m, k)``; NaN elsewhere.
+        """
+
+    def joint(self, rows: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+        """The gains ``(m, count)`` of groups of variables left out together: ``groups`` ``(m, d)``
+        are the numbers of the variables' groups on each row, -1 in none.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,57 +75,6 @@ class Outcome:
     images: np.ndarray
     ties: tuple[tuple[int, int], ...]
     dropped: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Controls:
-    """What is known of every image without decoding: t, abs(t) and t^2 of each variable, where t =
-    (z - center) / unit, and their means over all ``n`` images, ``(d, 3)``.
-    """
-
-    codes: Codes
-    center: np.ndarray
-    unit: np.ndarray
-    means: np.ndarray
-
-    @classmethod
-    def of(cls, codes: Codes, center: np.ndarray, variance: np.ndarray) -> Controls:
-        """The controls of all rows of some codes, which are read once."""
-        unit = np.where(variance > 0, np.sqrt(variance), 1.0)
-        sums = np.zeros((len(center), _CONTROLS))
-        for block in codes.blocks():
-            sums += _powers((block.numpy() - center) / unit).sum(axis=0)
-        return cls(codes, center, unit, sums / len(codes))
-
-    def take(self, rows: np.ndarray) -> np.ndarray:
-        """The codes of some rows in units about the center, ``(m, d)``."""
-        return np.asarray((self.codes.rows.take(rows) - self.center) / self.unit)
-
-    def estimate(
-        self, gains: np.ndarray, taken: np.ndarray, variables: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The means over all images ``(k,)`` that some gains ``(m, k)`` let expect, and what each
-        image contributes to their errors ``(m, k)``.
-
-        The variance of a mean, or of a difference of two, is the sum of squares of the (difference
-        of) contributions: HC3 of MacKinnon & White (1985), which holds where large gains come with
-        codes far out.
-        """
-        m = len(gains)
-        if m == len(self.codes):
-            means = gains.mean(axis=0)
-            return means, (gains - means) / m
-        means, contributions = np.empty(len(variables)), np.empty_like(gains)
-        for column, variable in enumerate(variables):
-            about = _powers(taken[:m, variable]) - self.means[variable]
-            design = np.column_stack([np.ones(m), about])
-            solution = np.linalg.pinv(design)
-            slopes = solution @ gains[:, column]
-            leverage = (design * solution.T).sum(axis=1)
-            residuals = (gains[:, column] - design @ slopes) / np.maximum(1 - leverage, _TINY)
-            means[column] = slopes[0]
-            contributions[:, column] = solution[0] * residuals
-        return means, contributions
 
 
 class Race:
@@ -136,6 +106,9 @@ class Race:
         self._taken = np.empty((0, self._d))
         self._images = np.zeros(self._d, dtype=np.int64)
         self._above = np.zeros((self._d, self._d), dtype=bool)
+        # Of the first rows in the draw what is known before all variables are measured on them.
+        self._early = np.full((min(_FIRST_LOOK, self._n), self._d), np.nan)
+        self._screened = np.zeros(self._d, dtype=bool)
         self._dropped = np.zeros(self._d, dtype=bool)
 
     def run(self) -> Outcome:
@@ -143,6 +116,7 @@ class Race:
         for m in self._looks:
             self._extend(m, running)
             if m == self._looks[0]:
+                self._screen(m)
                 self._dropped = self._find_dropped()
             self._compare(m, running)
             running = self._undecided()
@@ -151,20 +125,75 @@ class Race:
         return self._outcome()
 
     def _extend(self, m: int, running: np.ndarray) -> None:
-        rows = self._draw[len(self._gains) : m]
+        start = len(self._gains)
+        rows = self._draw[start:m]
         block = np.full((len(rows), self._d), np.nan)
-        block[:, running] = self._measure(rows, running)
+        early = self._early[start:m]
+        block[: len(early)] = early
+        block[:, running] = self._completed(rows, running, block[:, running])
         self._gains = np.concatenate([self._gains, block])
         self._taken = np.concatenate([self._taken, self._controls.take(rows)])
         self._images[running] = m
 
+    def _completed(self, rows: np.ndarray, variables: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """The gains ``(m, k)`` of which some are ``known``, and the others NaN."""
+        wanted = np.isnan(known)
+        return np.where(wanted, self._measure(rows, variables, wanted), known)
+
+    def _screen(self, m: int) -> None:
+        """Looks for what weak and quiet variables do on the rows of the first 64 that are not
+        measured yet.
+        """
+        rows = self._draw[m : len(self._early)]
+        if not len(rows):
+            return
+        mean = self._gains.mean(axis=0)
+        enough = self._enough(mean)
+        weak = mean <= _WEAK * enough
+        # What is asked of those that may be dropped is stricter, so they are by themselves.
+        droppable = self._find_dropped()
+        together = (weak & ~droppable, droppable)
+        bounds = (enough, min(enough, self._negligible(mean)))
+        suspects = np.zeros((len(rows), self._d), dtype=bool)
+        for variables, bound in zip(map(np.flatnonzero, together), bounds, strict=True):
+            if len(variables):
+                suspects |= self._suspects(rows, variables, mean, bound)
+        self._early[m:] = self._measure(rows, np.arange(self._d), suspects)
+        self._screened = weak & ~(self._early >= enough).any(axis=0)
+
+    def _suspects(
+        self, rows: np.ndarray, variables: np.ndarray, mean: np.ndarray, bound: float
+    ) -> np.ndarray:
+        """Which variables may do as much as ``bound``, up or down, on each of some rows ``(m, d)``:
+        those of groups that do.
+        """
+        order = variables[np.argsort(-mean[variables], kind="stable")]
+        expected = np.maximum(mean[order], 0).sum() / (_EXPECTED * bound) if bound > 0 else 0
+        count = max(math.ceil(len(order) / _TOGETHER), min(math.ceil(expected), len(order)))
+        # Each group has one of the strongest, one of the next, and so on: others on each row.
+        place = np.arange(len(order))
+        turned = np.arange(len(rows))[:, None] * (place // count)
+        groups = np.full((len(rows), self._d), -1)
+        groups[:, order] = (place + turned) % count
+        much = np.abs(self._measure.joint(rows, groups, count)) >= bound
+        return np.asarray((groups >= 0) & np.take_along_axis(much, groups, axis=1))
+
+    def _enough(self, mean: np.ndarray) -> float:
+        """What the last of the leading variables does on average."""
+        return float(np.sort(mean)[::-1][min(self._leading, len(mean)) - 1])
+
+    def _negligible(self, mean: np.ndarray) -> float:
+        return NEGLIGIBLE * max(float(mean.max()), 0.0)
+
     def _find_dropped(self) -> np.ndarray:
-        largest = self._gains.mean(axis=0).max()
         effect = np.abs(self._gains).max(axis=0)
-        return np.asarray(self._quiet & (effect <= NEGLIGIBLE * max(largest, 0.0)))
+        effect = np.maximum(effect, np.nan_to_num(np.abs(self._early)).max(axis=0))
+        return np.asarray(self._quiet & (effect <= self._negligible(self._gains.mean(axis=0))))
 
     def _compare(self, m: int, running: np.ndarray) -> None:
         """Notes which of two running variables is surely above the other.
+
+        Before the first 64 images are measured, only what is screened can be found below another.
 
         All looks together err with a probability of about 1 - CONFIDENCE at most, by Bonferroni's
         inequality over looks and pairs and Student's distribution for a mean, which is asymptotic
@@ -177,7 +206,10 @@ class Race:
         pairs = max(1, self._d * (self._d - 1) // 2)
         tail = (1 - CONFIDENCE) / max(1, len(self._looks) - 1) / pairs / 2
         width = student_quantile(1 - tail, _degrees(m, self._n)) * np.sqrt(variance)
-        self._above[np.ix_(running, running)] |= mean[:, None] - mean > width
+        above = mean[:, None] - mean > width
+        if m < len(self._early):
+            above &= self._screened[running]
+        self._above[np.ix_(running, running)] |= above
 
     def _contenders(self) -> np.ndarray:
         """Which variables may still be among the leading, ``(d,)``."""
@@ -241,12 +273,13 @@ def _variance_of_mean(gains: np.ndarray, units: np.ndarray, n: int) -> tuple[flo
 
 
 def look_sizes(n: int) -> list[int]:
-    """How many images are measured at each look: 64, each time a quarter more, at last all ``n``.
+    """How many images are measured at each look: 16, 25 and 40, then 64, each time a quarter more,
+    at last all ``n``.
 
     >>> look_sizes(120)
-    [64, 80, 100, 120]
+    [16, 25, 40, 64, 80, 100, 120]
     """
-    sizes = []
+    sizes = [m for m in _EARLY_LOOKS if m < n]
     m = _FIRST_LOOK
     while m < n:
         sizes.append(m)
@@ -256,8 +289,4 @@ def look_sizes(n: int) -> list[int]:
 
 def _degrees(m: int, n: int) -> int:
     """Degrees of freedom of a variance: the regression costs some, unless all images are there."""
-    return m - 1 if m == n else m - 1 - _CONTROLS
-
-
-def _powers(t: np.ndarray) -> np.ndarray:
-    return np.stack([t, np.abs(t), np.square(t)], axis=-1)
+    return m - 1 if m == n else m - 1 - CONTROLS

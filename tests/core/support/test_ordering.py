@@ -13,6 +13,7 @@ from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
 from latentmap.support import OrderOptions
 from latentmap.support.gains import save_gains, traversals_figure
+from latentmap.support.meter import Meter
 from latentmap.support.ordering import order_by_gain
 from latentmap.support.race import CONFIDENCE, look_sizes
 
@@ -68,8 +69,10 @@ def test_the_race_gives_the_order_of_all_decodes_for_fewer(model, images):
     # Here a gain follows from the code, so the first look tells them all apart.
     assert result.order.tolist() == [1, 5, 3, 7, 4, 6, 0, 2]
     np.testing.assert_allclose(result.gain, known_gains(model, codes), rtol=0.02, atol=1e-8)
-    assert result.decodes == look_sizes(400)[0] * 9
-    assert result.saved == pytest.approx(400 / 64)
+    assert result.images[[1, 5, 3, 7, 4]].max() <= 64
+    # Those of a group of weak variables come on top.
+    assert result.decodes <= 64 * 9 + 48
+    assert result.saved > 5
     assert result.confidence == CONFIDENCE
     assert result.ties == ()
 
@@ -119,6 +122,27 @@ def test_a_variable_is_set_to_its_mean(tmp_path, kind):
             order_by_gain(model, images, codes, OrderOptions(center="zero"))
 
 
+def test_what_variables_do_together_is_measured_as_they_are_left_out(model, images):
+    codes = encode(model, images)
+    center = codes.vectors.numpy().mean(0)
+    meter = Meter(model, images, np.arange(400), codes=codes, center=center)
+    rows = np.array([7, 2, 300])
+    groups = np.array([[0, 1, 0, -1, 1, 1, -1, 0], [-1] * 8, [1, 1, 1, 0, 0, 1, 0, 1]])
+    gains = meter.joint(rows, groups, 2)
+    for row, own, found in zip(rows, groups, gains, strict=True):
+        x = torch.from_numpy(images.read(row)[..., 0]).double() / 255
+        z = codes.vectors[[row]]
+        for group in range(2):
+            moved = torch.where(torch.from_numpy(own == group), torch.from_numpy(center), z)
+            errors = [(x - model.decode(one)[0, 0]).square().mean() for one in (moved, z)]
+            assert found[group] == pytest.approx(float(errors[0] - errors[1]), abs=1e-8)
+    np.testing.assert_allclose(gains[1], 0, atol=1e-9)
+    # Each image as it is was decoded once, for all groups.
+    assert meter.decodes == 3 * 2 + 3
+    meter(rows, np.arange(8), np.ones((3, 8), bool))
+    assert meter.decodes == 3 * 2 + 3 + 3 * 8
+
+
 def test_variables_that_do_nothing_leave_at_the_first_look(tmp_path, model):
     scales = np.where(np.arange(8) < 3, 0.8, 0.0)
     images = make_images(tmp_path / "few.npy", model, scales=scales)
@@ -126,7 +150,7 @@ def test_variables_that_do_nothing_leave_at_the_first_look(tmp_path, model):
     result = order_by_gain(model, images, codes, OrderOptions(leading=5), seed=0)
     assert result.dropped == result.inactive == (3, 4, 5, 6, 7)
     assert set(result.order[:3].tolist()) == {0, 1, 2}
-    assert result.images[3:].tolist() == [64] * 5
+    assert result.images[3:].tolist() == [look_sizes(400)[0]] * 5
 
 
 def test_a_variable_that_hardly_varies_but_matters_stays(tmp_path):
@@ -186,7 +210,8 @@ def test_progress_counts_decodes_and_never_passes_its_total(model, images):
         model, images, encode(model, images), seed=0, progress=lambda *call: calls.append(call)
     )
     assert calls[-1][0] == result.decodes
-    assert all(done <= total <= 3600 for done, total in calls)
+    # Beside all decodes those of groups of variables on each of the 48 images of a screening.
+    assert all(done <= total <= 3600 + 48 * 8 for done, total in calls)
     assert all(a[0] <= b[0] for a, b in itertools.pairwise(calls))
 
 
