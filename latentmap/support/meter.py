@@ -87,9 +87,15 @@ class Meter:
             errors = _Errors(self._model, seen, chosen.ids[part])
             # Of a row's own code once, whatever is left out of it later.
             new = np.flatnonzero(np.isnan(self._base[mine[part]]))
-            base = errors.launch(new, codes[part][new]) if len(new) else None
-            which = members(row, column)
-            for some, found in a_batch_late(self._left_out(errors, image, codes[part], which)):
+            z = codes[part]
+            base = errors.launch(new, z[new]) if len(new) else None
+
+            def which(
+                some: slice, row: np.ndarray = row, column: np.ndarray = column
+            ) -> np.ndarray:
+                return members(row[some], column[some])
+
+            for some, found in a_batch_late(self._left_out(errors, image, z, which)):
                 gains[row[some], column[some]] = found.wait().numpy()
                 if self.progress is not None:
                     self.progress(self.decodes + errors.decodes, total)
@@ -101,13 +107,19 @@ class Meter:
         return gains
 
     def _left_out(
-        self, errors: _Errors, image: np.ndarray, z: torch.Tensor, members: np.ndarray
+        self,
+        errors: _Errors,
+        image: np.ndarray,
+        z: torch.Tensor,
+        which: Callable[[slice], np.ndarray],
     ) -> Iterator[tuple[slice, Arriving]]:
-        """The errors without some variables ``(k, d)`` of the images ``(k,)``, part by part."""
+        """The errors without some variables of the images ``(k,)``, part by part; ``which`` says
+        without which ``(k, d)``.
+        """
         # Images and variables as one list, so that every batch of decodes is full.
         for start in range(0, len(image), self.batch_size):
             some = slice(start, start + self.batch_size)
-            moved = torch.where(torch.from_numpy(members[some]), self._center, z[image[some]])
+            moved = torch.where(torch.from_numpy(which(some)), self._center, z[image[some]])
             yield some, errors.launch(image[some], moved)
 
 
