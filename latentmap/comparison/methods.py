@@ -18,6 +18,7 @@ from latentmap.errors import MapError, ModelError
 from latentmap.intervals import Estimate, resample, shares
 from latentmap.mapping import FitOptions, Method
 from latentmap.mapping.methods import find_method
+from latentmap.mapping.shared_fits import SharedFits
 from latentmap.relocation import TrainingPairs, fit_training
 
 
@@ -57,11 +58,15 @@ def compare_methods_of_pair(
     """
     x, y = (codes.vectors for codes in test)
     spread = spread_of(test[1], units)
+    training = training.in_memory()
+    shared = SharedFits(training.pairs, methods, FitOptions(), groups=training.groups, seed=seed)
     found, failed = [], {}
     for method in methods:
         started = time.perf_counter()
         try:
-            linear_map = fit_training(training, options=FitOptions(method), seed=seed)
+            linear_map = fit_training(
+                training, options=FitOptions(method), seed=seed, shared=shared
+            )
         except (MapError, ModelError) as error:
             failed[find_method(method).name] = str(error)
             continue

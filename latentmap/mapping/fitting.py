@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -28,6 +29,7 @@ from latentmap.mapping.selection import (
     k_fold,
     solver_of,
 )
+from latentmap.mapping.shared_fits import SharedFits
 from latentmap.mapping.solution import Solution, affine
 from latentmap.progress import Progress
 
@@ -40,6 +42,7 @@ def fit(
     settings: Mapping[str, Any] | None = None,
     groups: np.ndarray | None = None,
     seed: int = 0,
+    shared: SharedFits | None = None,
     record: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> LinearMap:
@@ -50,7 +53,8 @@ def fit(
     one of the ``groups`` ``(n,)``, and copies, are left out together (``gcv`` is ``loo`` then, and
     both are ``kfold`` where a unit has more than 256 pairs). Folds are drawn by ``seed``. Sums and
     solution are float64; rows are read in blocks, so memory does not grow with the number of pairs.
-    ``record`` is what else the map's file is to say.
+    ``shared`` holds what other fits of the same pairs found already. ``record`` is what else the
+    map's file is to say.
 
     Example:
         >>> from latentmap.codes import Codes, Space, pair
@@ -69,11 +73,17 @@ def fit(
     options = _options(options, method, settings, len(pairs))
     units = _units(pairs, groups)
     choices = _choices(options, units)
-    parts = _gather(options, pairs, choices, units=units, seed=seed, progress=progress)
-    gathered = used = merge_all(parts)
-    if not options.intercept:
-        used, parts = gathered.about_zero(), [part.about_zero() for part in parts]
-    settings, selections = _select(options, pairs, used, parts, choices, units, progress)
+    if shared:
+        gathered, used = shared.gathered, shared.used
+        parts = [used]
+        if any(criterion == "kfold" for criterion, _ in choices):
+            parts = shared.parts
+    else:
+        parts = _gather(options, pairs, choices, units=units, seed=seed, progress=progress)
+        gathered = used = merge_all(parts)
+        if not options.intercept:
+            used, parts = gathered.about_zero(), [part.about_zero() for part in parts]
+    settings, selections = _select(options, pairs, used, parts, choices, units, shared, progress)
     solution = _solve(options, pairs, used, units, settings)
     kept = solution.moments or gathered
     if len(pairs) > SAMPLED and kept.yy is None:
@@ -216,6 +226,7 @@ def _select(
     parts: Sequence[Moments],
     choices: Sequence[Choice],
     units: np.ndarray | None,
+    shared: SharedFits | None,
     progress: Progress | None,
 ) -> tuple[dict[str, Any], list[Selection]]:
     """All settings, and what was tried for those that were not given, choice by choice."""
@@ -228,10 +239,9 @@ def _select(
             selection = choose(
                 moments, pairs=pairs, criterion=criterion, units=units, progress=progress
             )
-        elif criterion == "loo" and units is None:
-            selection = smallest_left_out(pairs, moments, progress=progress)
         elif criterion == "loo":
-            selection = leave_one_out(pairs, moments, units=units, progress=progress)
+            find = partial(_left_out, pairs, moments, units, progress)
+            selection = shared.left_out(find) if shared else find()
         elif criterion == "gcv":
             selection = generalised(moments)
         else:
@@ -239,11 +249,20 @@ def _select(
             if method.ridge_like and "penalty" in names:
                 method, beside = METHODS["ridge"], {}
             tried = candidates_for(method, moments, beside, names)
-            selection = k_fold(method, parts, tried, fixed=beside, progress=progress)
+            others = shared.others if shared else None
+            selection = k_fold(method, parts, tried, fixed=beside, others=others, progress=progress)
             selection = replace(selection, n_units=n_units)
         selections.append(selection)
         settings |= selection.chosen
     return settings, selections
+
+
+def _left_out(
+    pairs: Pairs, moments: Moments, units: np.ndarray | None, progress: Progress | None
+) -> Selection:
+    if units is None:
+        return smallest_left_out(pairs, moments, progress=progress)
+    return leave_one_out(pairs, moments, units=units, progress=progress)
 
 
 def _solve(

@@ -165,12 +165,13 @@ def k_fold(
     candidates: Sequence[Mapping[str, float]],
     *,
     fixed: Mapping[str, Any] | None = None,
+    others: Sequence[Moments] | None = None,
     progress: Progress | None = None,
 ) -> Selection:
     """The errors on each fold of the maps that the others give, from the moments of the folds.
 
     They are exactly those of refitting on the rows. ``fixed`` are settings of the method that all
-    candidates share.
+    candidates share, ``others`` the moments of all folds but each, where they are known.
 
     Raises:
         MapError: there are fewer than two folds, or a candidate cannot be.
@@ -181,7 +182,10 @@ def k_fold(
     size = method.sizes.setting if method.sizes else ""
     runs = _runs(candidates, size)
     for number, held in enumerate(folds):
-        train = merge_all([fold for other, fold in enumerate(folds) if other != number])
+        if others is None:
+            train = merge_all([fold for other, fold in enumerate(folds) if other != number])
+        else:
+            train = others[number]
         errors = _errors_on(held, method, train, fixed or {})
         done = number * len(candidates)
         for places in runs:

@@ -12,10 +12,13 @@ import numpy as np
 
 from latentmap.cache import Coder, CoderLike
 from latentmap.codes import FITTED, Pairs, Seen, find_ids, units_of
+from latentmap.codes.codes import ArrayRows
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import groups_of
 from latentmap.model import Model, images_between, maker_of
+
+_HELD = 1 << 29  # Bytes of codes up to which they are held in memory.
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,14 @@ class TrainingPairs:
         """The pairs at ``index``, in that order."""
         groups = None if self.groups is None else self.groups[index]
         return replace(self, pairs=self.pairs.take(index), groups=groups)
+
+    def in_memory(self) -> TrainingPairs:
+        """The same with its codes in memory, where they take no more than 512 MB."""
+        sides = (self.pairs.source, self.pairs.target)
+        if 4 * len(self) * sum(codes.space.dim for codes in sides) > _HELD:
+            return self
+        held = [replace(codes, rows=ArrayRows(codes.vectors.numpy())) for codes in sides]
+        return replace(self, pairs=replace(self.pairs, source=held[0], target=held[1]))
 
     @property
     def n_units(self) -> int:

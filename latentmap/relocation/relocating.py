@@ -22,6 +22,7 @@ from latentmap.images import ImageSource, Split
 from latentmap.images.finding import groups_of, positions_of
 from latentmap.mapping import FitOptions, LinearMap, fit
 from latentmap.mapping.methods import find_method
+from latentmap.mapping.shared_fits import SharedFits
 from latentmap.model import Model, count_seen
 from latentmap.progress import Progress
 from latentmap.relocation.measuring import measure, require_models
@@ -53,6 +54,7 @@ def fit_training(
     options: FitOptions | None = None,
     seed: int = 0,
     references: tuple[str, str] = ("", ""),
+    shared: SharedFits | None = None,
     record: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> LinearMap:
@@ -60,7 +62,7 @@ def fit_training(
 
     A method that needs the noise of the source codes has it from the posterior of the source, over
     at most 2,048 of the images of the pairs. ``references`` are how the models are called; these
-    and ``record`` go into the map as they are.
+    and ``record`` go into the map as they are. For ``shared`` see ``fit``.
 
     Raises:
         MapError: as ``fit`` raises it.
@@ -79,6 +81,7 @@ def fit_training(
         settings=settings,
         groups=training.groups,
         seed=seed,
+        shared=shared,
         record={**training.record, **(record or {})},
         progress=progress,
     )

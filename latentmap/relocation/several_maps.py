@@ -18,6 +18,7 @@ from latentmap.errors import MapError, ModelError
 from latentmap.images import ImageSource
 from latentmap.intervals import Estimate
 from latentmap.mapping import METHODS, FitOptions, LinearMap
+from latentmap.mapping.shared_fits import SharedFits
 from latentmap.relocation.pairing import TrainingPairs
 from latentmap.relocation.relocating import fit_training, score_models
 from latentmap.relocation.scores import Scores
@@ -93,6 +94,8 @@ def compare_methods(
     """
     coder = training.coder_of(coder)
     options = options or FitOptions()
+    training = training.in_memory()
+    shared = SharedFits(training.pairs, list(METHODS), options, groups=training.groups, seed=seed)
     fitted, failed = [], {}
     for name, method in METHODS.items():
         started = time.perf_counter()
@@ -102,6 +105,7 @@ def compare_methods(
                     training,
                     options=options.of(method),
                     seed=seed,
+                    shared=shared,
                     record=record,
                     progress=progress,
                 )
@@ -232,6 +236,7 @@ def learning_curve(
     coder = training.coder_of(coder)
     options = options or FitOptions()
     every = len(training)
+    training = training.in_memory()
     chosen = curve_sizes(sizes, every)
     plan = [(size, draw) for size in chosen for draw in range(1 if size == every else draws)]
     maps = []

@@ -1,0 +1,115 @@
+"""Every method with its defaults, as ``fit(pairs, method=...)`` fits it, beside other libraries.
+
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/methods.py
+        [--cases 20000x512x512 200x2048x64 ...] [--methods pls ...] [--slow] [--quick]
+
+A case is pairs x source variables x target variables. Settings are chosen from the pairs, as they
+are by default. "CPU s" is the CPU time of one thread, "ratio" that over the time of scikit-learn's
+RidgeCV with the penalties that ours tries, in the same run and on the same pairs. Other libraries
+choose no settings, but RidgeCV and MultiTaskLassoCV: PLSRegression and CCA have 32 components.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.linalg import orthogonal_procrustes
+from sklearn.cross_decomposition import CCA, PLSRegression
+from sklearn.linear_model import MultiTaskLassoCV, RidgeCV
+
+from latentmap.codes import Codes, Pairs, Space, pair
+from latentmap.mapping import METHODS, fit
+from latentmap.mapping.gathering import moments_of_pairs
+from latentmap.mapping.selection import penalty_grid
+
+CASES = ("20000x512x512", "200x2048x64")
+QUICK = ("2000x48x40", "60x200x16")
+COMPONENTS = 32
+# These take minutes to hours at 512 variables.
+SLOW = ("PLSRegression", "CCA", "MultiTaskLassoCV")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", nargs="+")
+    parser.add_argument("--methods", nargs="+", default=tuple(METHODS))
+    parser.add_argument("--slow", action="store_true", help=f"{', '.join(SLOW)} at any size")
+    parser.add_argument("--quick", action="store_true", help="small cases")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for case in arguments.cases or (QUICK if arguments.quick else CASES):
+        n, p, q = (int(part) for part in case.split("x"))
+        run(pairs_of(n, p, q), arguments.methods, slow=arguments.slow or arguments.quick)
+
+
+def run(pairs: Pairs, methods: tuple[str, ...], *, slow: bool) -> None:
+    """Prints a line for every method and every other library."""
+    x, y = (codes.vectors.numpy() for codes in (pairs.source, pairs.target))
+    print(f"\n{len(x)} pairs, {x.shape[1]} to {y.shape[1]} variables", flush=True)
+    grid = penalty_grid(moments_of_pairs(pairs, targets="squares")).tolist()
+    bound = seconds_of(lambda: RidgeCV(grid).fit(x, y))
+    print(f"  {'RidgeCV (scikit-learn)':32s} {bound:9.2f} CPU s", flush=True)
+    for name, call in peers(x, y).items():
+        if slow or name not in SLOW:
+            said(name, seconds_of(call), bound)
+    for name in methods:
+        settings = {"noise": torch.zeros(x.shape[1])} if "noise" in METHODS[name].needs else {}
+        found: dict[str, Any] = {}
+
+        def ours(name: str = name, settings: Any = settings, found: Any = found) -> None:
+            found["map"] = fit(pairs, method=name, settings=settings)
+
+        seconds = seconds_of(ours)
+        said(f"latentmap {name}", seconds, bound, found["map"].chosen)
+
+
+def peers(x: np.ndarray, y: np.ndarray) -> dict[str, Callable[[], Any]]:
+    """Other libraries' fits, with their defaults."""
+    k = min(COMPONENTS, *y.shape)
+    wide = np.pad(y - y.mean(0), ((0, 0), (0, max(0, x.shape[1] - y.shape[1]))))
+    return {
+        "orthogonal_procrustes": lambda: orthogonal_procrustes(x - x.mean(0), wide),
+        "PLSRegression": lambda: PLSRegression(k).fit(x, y),
+        "CCA": lambda: CCA(k, max_iter=50, tol=1e-3).fit(x, y),
+        "MultiTaskLassoCV": lambda: MultiTaskLassoCV(alphas=13, tol=1e-2).fit(x, y),
+    }
+
+
+def seconds_of(call: Callable[[], Any]) -> float:
+    """The least CPU time of three calls; of one where it takes more than five seconds."""
+    least = float("inf")
+    for _ in range(3):
+        started = time.process_time()
+        call()
+        least = min(least, time.process_time() - started)
+        if least > 5:
+            break
+    return least
+
+
+def said(name: str, seconds: float, bound: float, chosen: str = "") -> None:
+    print(f"  {name:32s} {seconds:9.2f} CPU s  ratio {seconds / bound:8.2f}  {chosen}", flush=True)
+
+
+def pairs_of(n: int, p: int, q: int) -> Pairs:
+    """Pairs whose source varies over one and a half decades, with noise in the target."""
+    draw = np.random.default_rng(0)
+    turned = np.linalg.qr(draw.standard_normal((p, p)))[0]
+    x = (draw.standard_normal((n, p)) * np.geomspace(1, 10**-1.5, p)) @ turned + 1
+    signal = x @ (draw.standard_normal((p, q)) / np.sqrt(p) * np.geomspace(1, 0.01, q))
+    y = signal + 0.5 * np.abs(signal).std() * draw.standard_normal((n, q))
+    ids = [str(i) for i in range(n)]
+    sides = [
+        Codes.from_array(ids, part.astype(np.float32), space=Space("z", part.shape[1], name, name))
+        for part, name in ((x, "source"), (y, "target"))
+    ]
+    return pair(*sides)
+
+
+if __name__ == "__main__":
+    main()
