@@ -29,8 +29,10 @@ _ROWS = {"exact": 1024, "fast": 4096}
 _COPIED = {"exact": 256, "fast": 512}
 _SQUARED = 128
 # Products are symmetric: only panels on and above the diagonal are computed, of about so many rows
-# (measured from 64 to 512: smaller products wait, larger ones save less of the triangle).
+# (measured from 64 to 512: smaller products wait, larger ones save less of the triangle). Sizes
+# that are a multiple of a vector register are a tenth faster.
 _PANEL = 128
+_REGISTER = 8
 _NOT_FINITE = "every code must be finite, but some have NaN or infinite values"
 
 
@@ -60,18 +62,20 @@ class MomentSums:
         width = 1 + sum(self.dims)
         # Products of these leading columns with all are gathered.
         self._height = width if targets == "products" else width - self.dims[-1]
+        self._panels = _panels(self._height)
+        # Columns beyond the width stay zero; rows of products beyond the height are not used.
+        shape = self._panels[-1].stop, _whole(width)
         dtype = torch.float32 if self.fast else torch.float64
         zeros = partial(torch.zeros, device=device)
-        self._products = zeros(self._height, width, dtype=torch.float64)
+        self._products = zeros(shape, dtype=torch.float64)
         self._squares = zeros(width - self._height, dtype=torch.float64)
         self._shift = zeros(width, dtype=dtype)
         self._rows, self._copied = _ROWS[precision], _COPIED[precision]
-        self._buffer = zeros(self._rows, width, dtype=dtype)
+        self._buffer = zeros(self._rows, shape[1], dtype=dtype)
         self._squared = zeros(_SQUARED, width - self._height, dtype=dtype)
-        self._panels = _panels(self._height)
         # What a panel adds: of the first it is looked at before, of float32 it is converted.
         self._scratch = [
-            zeros(panel.stop - panel.start, width - panel.start, dtype=dtype)
+            zeros(panel.stop - panel.start, shape[1] - panel.start, dtype=dtype)
             for panel in (self._panels if self.fast else self._panels[:1])
         ]
         self._started = False
@@ -108,11 +112,13 @@ class MomentSums:
         """
         if not self.n > 0:
             raise MapError("moments need at least one pair, but there is none")
-        offset = self._products[0] / self.n
+        width = len(self._shift)
+        offset = self._products[0, :width] / self.n
         # Below the diagonal of a panel that was computed whole, the numbers are there already.
         products = self._products.clone()
         for panel in self._panels[1:]:
             products[panel, : panel.start] = products[: panel.start, panel].T
+        products = products[: self._height, :width]
         products.addr_(offset[: self._height], offset, alpha=-self.n)
         squares = torch.cat(
             [
@@ -171,14 +177,19 @@ class MomentSums:
         if len(self._squares):
             # A third faster than squares that are then summed, and twice than a norm (measured).
             for start in range(0, k, _SQUARED):
-                part = z[start : start + _SQUARED, self._height :]
+                part = z[start : start + _SQUARED, self._height : len(self._shift)]
                 self._squared[: len(part)].addcmul_(part, part)
             self._squares.add_(self._squared.sum(0, dtype=torch.float64))
             self._squared.zero_()
 
 
 def _panels(height: int) -> list[slice]:
-    """Panels of equal rows, about ``_PANEL``, that make up ``height``."""
+    """Panels of about ``_PANEL`` rows, alike, that make up ``height`` or a little more."""
     count = max(1, round(height / _PANEL))
-    ends = [height * number // count for number in range(count + 1)]
-    return [slice(start, stop) for start, stop in pairwise(ends)]
+    ends = [_whole(height * number // count) for number in range(count)]
+    return [slice(start, stop) for start, stop in pairwise([*ends, _whole(height)])]
+
+
+def _whole(size: int) -> int:
+    """The next multiple of the register."""
+    return -(-size // _REGISTER) * _REGISTER

@@ -29,7 +29,7 @@ _EXACT = 1e-10
 # The mean squared leverage over the squared mean (of normal codes it is at most 3), and a leverage,
 # above which every penalty, or of many pairs every so manieth, is tried.
 _UNEVEN = 3.5
-_LARGE = 0.5
+_LARGE = 0.35
 _COARSE = 2
 _SAMPLES = (8192, 65536)
 

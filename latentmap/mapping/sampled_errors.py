@@ -25,9 +25,10 @@ _SURE = 6.0  # Standard errors.
 _ROUNDING = 1e-14
 # Pairs with so many times the mean leverage are in every sample.
 _OUTLYING = 5.0
-# Leverages are known by the squares of so many random combinations of scores, to a third: one that
-# is outlying five times over is taken for less by one in a thousand.
+# Leverages of more pairs than _EXACTLY are known by the squares of so many random combinations of
+# scores, to a third: one in a thousand is taken for less than a quarter.
 _COMBINATIONS = 16
+_EXACTLY = 4096
 _READ = 2048
 
 
@@ -112,10 +113,10 @@ class Sample:
 
 
 def leverages_of(source: Codes, moments: Moments) -> np.ndarray:
-    """About the leverages ``(n,)`` of source codes without a penalty, in one pass over them."""
+    """The leverages ``(n,)`` of source codes without a penalty, of many codes about, in one pass."""
     spectrum = moments.source_spectrum
     scaled = spectrum.directions / spectrum.values.sqrt()
-    if scaled.shape[1] > _COMBINATIONS:
+    if len(source) > _EXACTLY and scaled.shape[1] > _COMBINATIONS:
         generator = torch.Generator().manual_seed(0)
         shape = (scaled.shape[1], _COMBINATIONS)
         mixed = torch.randn(shape, generator=generator, dtype=torch.float64)
