@@ -171,7 +171,7 @@ def ordering(bench: Bench) -> None:
     )
     bench.compare(
         f"order, {VARIABLES} variables of {len(rows)} images",
-        lambda: meter(rows, np.arange(VARIABLES)),
+        lambda: meter(rows, np.arange(VARIABLES), np.ones((len(rows), VARIABLES), dtype=bool)),
         lambda: drain(bench.decoded(bench.target, every.repeat(VARIABLES + 1, 1))),
     )
 

@@ -9,6 +9,7 @@ Shapes: ``n`` pairs, ``k`` of a sample, ``m`` penalties.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -109,7 +110,7 @@ class Sample:
         """Of that sum."""
         drawn = terms[self._certain :]
         share = (1 - len(drawn) / self._others) / len(drawn)
-        return self._others * float(drawn.std()) * share**0.5
+        return self._others * float(drawn.std()) * math.sqrt(share)
 
 
 def leverages_of(source: Codes, moments: Moments) -> np.ndarray:
