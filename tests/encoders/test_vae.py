@@ -13,7 +13,6 @@ from latentmap.encoders import FAMILIES, build, load
 from latentmap.encoders.listing import list_models
 from latentmap.encoders.native import add_box, read_header, save_model
 from latentmap.errors import ModelError, OutputError
-from latentmap.files import tensor_file
 from latentmap.frames import Frame
 from latentmap.model import Model
 from latentmap.model.digests import model_digest
@@ -287,7 +286,7 @@ def test_a_full_disk_is_one_clear_line_and_leaves_what_was_there(tmp_path, monke
     def full(*_):
         raise SafetensorError("I/O error: No space left on device")
 
-    monkeypatch.setattr(tensor_file, "save_file", full)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(OutputError, match=r"could not be written: .*No space left on device"):
         save_one(path)
     assert path.read_bytes() == b"precious"
