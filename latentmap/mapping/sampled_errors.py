@@ -114,7 +114,7 @@ class Sample:
 
 
 def leverages_of(source: Codes, moments: Moments) -> np.ndarray:
-    """The leverages ``(n,)`` of source codes without a penalty; of many codes about. One pass."""
+    """The leverages ``(n,)`` of source codes without a penalty; of many codes about these."""
     spectrum = moments.source_spectrum
     scaled = spectrum.directions / spectrum.values.sqrt()
     if len(source) > _EXACTLY and scaled.shape[1] > _COMBINATIONS:
