@@ -21,6 +21,7 @@ from torch import Tensor
 _STEPS = 200
 _ROUNDS = 50  # Of letting variables in that were thought to be unused.
 _CONVERGED = 1e-9  # Of the lengths of residuals, relative to the penalty.
+_UNSURE = 1e-14  # Share of the largest product that is rounding in a residual.
 _HALVINGS = 40
 _LOWERED = 1e-4  # Share of what the slope promises by which a step has to lower the objective.
 _ROUNDING = 1e-13
@@ -48,7 +49,9 @@ def group_lasso(
         used = (lengths > 0).nonzero()[:, 0]
         rest = (~known).nonzero()[:, 0]
         residual = shared[rest] - products[rest][:, used] @ weight[used]
-        wanted = rest[residual.norm(dim=1) > penalty * (1 + _CONVERGED)]
+        wanted = rest[
+            residual.norm(dim=1) > penalty * (1 + _Problem(products, shared, penalty).reach)
+        ]
         if not len(wanted):
             return weight, lengths
         known = lengths > 0
@@ -77,16 +80,25 @@ class _Problem:
     shared: Tensor
     penalty: float
 
+    @property
+    def reach(self) -> float:
+        """How near to the penalty the length of a residual is, relative to it, when it is there."""
+        rounding = _UNSURE * float(self.shared.abs().max()) / self.penalty
+        return _CONVERGED + rounding
+
     def at(self, lengths: Tensor) -> _Point:
         """The least over weights: ``W = E B^-1 E C`` with ``E^2 = diag(s) / a`` and ``B = I + E Q
         E``.
         """
-        root = (lengths / self.penalty).sqrt()
-        scaled = root[:, None] * self.products * root
+        root = (lengths / self.penalty).sqrt()[:, None]
+        scaled = root * self.products * root.T
         scaled.diagonal().add_(1)
         factor = torch.linalg.cholesky(scaled)
-        weight = root[:, None] * torch.cholesky_solve(root[:, None] * self.shared, factor)
+        inner = torch.cholesky_solve(root * self.shared, factor)
+        weight = root * inner
         residual = self.shared - self.products @ weight
+        # Beside a small penalty the difference is rounding; the weight tells it then.
+        residual = torch.where(root > 1, inner / root, residual)
         value = self.penalty * float(lengths.sum()) - float((self.shared * weight).sum())
         return _Point(value / 2, weight, residual, root, factor)
 
@@ -96,9 +108,7 @@ class _Problem:
 
     def bend(self, point: _Point) -> Tensor:
         """The Hessian ``(k, k)``."""
-        inner = torch.linalg.solve_triangular(
-            point.factor, point.root[:, None] * self.products, upper=False
-        )
+        inner = torch.linalg.solve_triangular(point.factor, point.root * self.products, upper=False)
         between = self.products - inner.T @ inner
         bend: Tensor = between * (point.residual @ point.residual.T) / self.penalty**2
         return bend
@@ -113,8 +123,8 @@ def _descend(problem: _Problem, lengths: Tensor) -> tuple[Tensor, Tensor] | None
     point = problem.at(lengths)
     for _ in range(_STEPS):
         sizes = point.residual.norm(dim=1) / problem.penalty
-        still = (lengths == 0) & (sizes <= 1 + _CONVERGED)
-        if bool((still | ((sizes - 1).abs() <= _CONVERGED)).all()):
+        still = (lengths == 0) & (sizes <= 1 + problem.reach)
+        if bool((still | ((sizes - 1).abs() <= problem.reach)).all()):
             return lengths, point.weight
         moved = _step(problem, point, lengths, sizes)
         if moved is None:
