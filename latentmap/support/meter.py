@@ -44,10 +44,14 @@ class Meter:
         self.progress: Progress | None = None
         self.decodes = 0
 
-    def __call__(self, rows: np.ndarray, variables: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """The gains ``(m, k)`` of some variables ``(k,)`` on some rows ``(m,)`` of the codes, where
-        they are ``wanted`` ``(m, k)``; NaN elsewhere.
+    def __call__(
+        self, rows: np.ndarray, variables: np.ndarray, wanted: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The gains ``(m, k)`` of some variables ``(k,)`` on some rows ``(m,)`` of the codes: all,
+        or where they are ``wanted`` ``(m, k)``, and NaN elsewhere.
         """
+        if wanted is None:
+            wanted = np.ones((len(rows), len(variables)), dtype=bool)
 
         def members(row: np.ndarray, column: np.ndarray) -> np.ndarray:
             return np.asarray(variables[column][:, None] == np.arange(len(self._center)))
