@@ -1,7 +1,7 @@
 """Selection: which penalty, rank or number of components predicts pairs that the map has not seen.
 
-Generalised cross-validation and k-fold, from moments alone; ``leaving_out.py`` has what reads the
-pairs once more.
+Generalised cross-validation and k-fold, from moments alone; ``leaving_out.py`` and
+``near_minimum.py`` have what reads the pairs once more.
 """
 
 from __future__ import annotations
