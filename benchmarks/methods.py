@@ -4,8 +4,8 @@
         [--cases 20000x512x512 200x2048x64 ...] [--methods pls ...] [--slow] [--quick]
 
 A case is pairs x source variables x target variables. Settings are chosen from the pairs, as they
-are by default. "CPU s" is the CPU time of one thread, "ratio" that over the time of the products X'X
-and X'Y in float64, in the same run. scikit-learn's RidgeCV tries the penalties that ours tries;
+are by default. "CPU s" is the CPU time of one thread, "ratio" that over the time of the products
+X'X and X'Y in float64, in the same run. scikit-learn's RidgeCV tries the penalties that ours tries;
 MultiTaskLassoCV tries 13, PLSRegression and CCA have 32 components. Of many pairs of many variables
 these take minutes to hours, and are left out without --slow.
 """
