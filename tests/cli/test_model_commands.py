@@ -166,11 +166,13 @@ def test_encoding_with_two_models_fills_a_cache_once(workdir):
     train("--epochs", "1", "--seed", "1", out="b.safetensors")
     words = ["encode", "vae.safetensors", "b.safetensors", *DIGITS, "--cache", "codes", "--json"]
     result = json.loads(run(*words).stdout)
-    assert [(c["model"], c["n"], c["dim"]) for c in result["codes"]] == [
-        ("vae.safetensors", 60, 3),
-        ("b.safetensors", 60, 3),
+    assert [(c["model"], c["n"], c["dim"], c["computed"]) for c in result["codes"]] == [
+        ("vae.safetensors", 60, 3, 60),
+        ("b.safetensors", 60, 3, 60),
     ]
     before = sorted((p, p.stat().st_mtime_ns) for p in workdir.glob("codes/entries/*/*"))
+    for codes in result["codes"]:
+        codes["computed"] = 0
     assert json.loads(run(*words).stdout) == result
     assert sorted((p, p.stat().st_mtime_ns) for p in workdir.glob("codes/entries/*/*")) == before
 
