@@ -24,7 +24,6 @@ from latentmap.expressiveness.reproducing import (
     BenchOptions,
     Runs,
     carry,
-    encode_all,
     methods_left_out,
     methods_of,
     reproduce,
@@ -38,7 +37,7 @@ from latentmap.expressiveness.result import (
     score_set,
 )
 from latentmap.images.spooled import SpooledImages
-from latentmap.inversion.inverting import decoding_errors, require_method
+from latentmap.inversion.inverting import decoding_errors, encode_all, require_method
 from latentmap.mapping import LinearMap
 from latentmap.model import Model, count_seen, generated_images, images_between
 
@@ -288,7 +287,9 @@ def _own_images(model: Model, runs: Runs) -> _Own:
     seen = see(images, maker, runs)
     if encoder is None:
         return _Own(seen, images.ids, None)
-    return _Own(seen, images.ids, encode_all(see(images, encoder, runs), encoder))
+    return _Own(
+        seen, images.ids, encode_all(encoder, see(images, encoder, runs), batch_size=_BATCH)
+    )
 
 
 def _group(image_set: ImageSet, encoder: Model, runs: Runs) -> _Groups:
@@ -296,7 +297,7 @@ def _group(image_set: ImageSet, encoder: Model, runs: Runs) -> _Groups:
     with runs.coder.stage(f"grouping {image_set.name}") as progress:
         seer = image_set.seen_by(encoder)
         images = see(image_set.images, seer, runs)
-        codes = encode_all(images, encoder)
+        codes = encode_all(encoder, images, batch_size=_BATCH)
         cells = group_codes(codes, seed=runs.seed)
         errors, _ = decoding_errors(encoder, codes, images, batch_size=_BATCH, progress=progress)
     number, mse = np.full(len(image_set.ids), -1), np.full(len(image_set.ids), np.nan)

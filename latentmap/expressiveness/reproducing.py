@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from latentmap.cache import Coder
@@ -24,7 +23,7 @@ from latentmap.images import ImageSource, View
 from latentmap.images.spooled import SpooledImages, spool_images
 from latentmap.intervals import mean_estimate
 from latentmap.inversion import InversionMethod, SearchSettings, invert_tensor
-from latentmap.inversion.inverting import decoding_errors
+from latentmap.inversion.inverting import decoding_errors, encode_all
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
 
@@ -91,12 +90,6 @@ def see(images: ImageSource, model: Model, runs: Runs) -> SpooledImages:
     return seen
 
 
-def encode_all(images: SpooledImages, model: Model) -> Tensor:
-    """The codes of images, on the CPU."""
-    starts = range(0, len(images), _BATCH)
-    return torch.cat([model.encode(images[start : start + _BATCH]).cpu() for start in starts])
-
-
 def reproduce(
     model: Model,
     images: SpooledImages,
@@ -151,7 +144,7 @@ def carry(
     seen = see(image_set.images, image_set.seen_by(source), runs)
     # What one model can read, so can the other.
     assert np.array_equal(seen.positions, images.positions)
-    moved = linear_map.apply(encode_all(seen, source)).float()
+    moved = linear_map.apply(encode_all(source, seen, batch_size=_BATCH)).float()
     mse, alike = decoding_errors(model, moved, images, batch_size=runs.coder.batch_size or _BATCH)
     held = image_set.held_out(images.positions, [Seen(FITTED, linear_map.train_digests)])
     return _summary(

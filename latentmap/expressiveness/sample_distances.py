@@ -245,18 +245,22 @@ def _encode(
     """Codes of images, on the CPU, their positions, and those of images that cannot be read. Even
     where a model made them: what it draws is not what the encoder tells of an image.
     """
-    parts, positions, failed = [], [], []
+    # In one place: small results of their own would keep memory of large images from being freed.
+    codes, n = torch.empty(len(images), encoder.latent_dim), 0
+    positions: list[np.ndarray] = []
+    failed: list[int] = []
     with coder.stage(label) as progress:
         for batch in images.batches([encoder.view], batch_size=_BATCH, on_error=coder.on_error):
             if len(batch.positions):
-                parts.append(encoder.encode(batch.floats(0)).cpu())
+                codes[n : n + len(batch.positions)] = encoder.encode(batch.floats(0))
+                n += len(batch.positions)
                 positions.append(batch.positions)
             failed += [position for position, _ in batch.failed]
             if progress is not None:
                 progress(batch.stop, len(images))
-    if sum(map(len, parts)) < FEWEST:
+    if n < FEWEST:
         raise ImageError(
-            f"only {sum(map(len, parts))} of the {len(images)} images of {images.path} can be "
+            f"only {n} of the {len(images)} images of {images.path} can be "
             f"read, but distances take {FEWEST}: repair them, or give others"
         )
-    return torch.cat(parts), np.concatenate(positions), failed
+    return codes[:n], np.concatenate(positions), failed

@@ -125,8 +125,7 @@ def invert_tensor(
     start, found = None, None
     search = None if method == "network" else search or SearchSettings()
     if method != "search":
-        starts = range(0, len(images), batch)
-        start = torch.cat([model.encode(images[at : at + batch]).cpu() for at in starts])
+        start = encode_all(model, images, batch_size=batch)
     if search is not None:
         found = search_codes(
             model,
@@ -220,6 +219,16 @@ def require_method(model: Model, method: InversionMethod) -> None:
         )
 
 
+def encode_all(model: Model, images: Tensor | SpooledImages, *, batch_size: int) -> Tensor:
+    """The codes ``(n, d)`` of images by the model's encoder, on the CPU."""
+    # Written to one place: small results of their own, each behind the freed memory of a batch of
+    # images, would keep that from being used again.
+    codes = torch.empty(len(images), model.latent_dim)
+    for first in range(0, len(images), batch_size):
+        codes[first : first + batch_size] = model.encode(images[first : first + batch_size])
+    return codes
+
+
 def decoding_errors(
     model: Model,
     codes: Tensor,
@@ -232,18 +241,18 @@ def decoding_errors(
     CPU.
     """
 
-    def launched() -> Iterator[tuple[LateCheck, Arriving]]:
+    def launched() -> Iterator[tuple[slice, LateCheck, Arriving]]:
         for first in range(0, len(codes), batch_size):
             if progress is not None:
                 progress(first, len(codes))
-            decoded, check = model.launch(codes[first : first + batch_size])
-            shown = images[first : first + batch_size].to(decoded)
+            rows = slice(first, first + batch_size)
+            decoded, check = model.launch(codes[rows])
+            shown = images[rows].to(decoded)
             errors = (decoded - shown).square().mean(dim=(1, 2, 3))
-            yield check, Arriving(torch.stack([errors, ssim(decoded, shown)]))
+            yield rows, check, Arriving(torch.stack([errors, ssim(decoded, shown)]))
 
-    parts = []
-    for check, found in a_batch_late(launched()):
+    measured = torch.empty(2, len(codes))
+    for rows, check, found in a_batch_late(launched()):
         check.require()
-        parts.append(found.wait())
-    errors, similarities = torch.cat(parts, dim=1)
-    return errors, similarities
+        measured[:, rows] = found.wait()
+    return measured[0], measured[1]

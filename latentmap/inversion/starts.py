@@ -37,17 +37,17 @@ def nearest_samples(
         return samples.new_empty(len(images), 0, samples.shape[1])
     candidates = torch.cat([samples.mean(0, keepdim=True), samples[:_CANDIDATES]])
     # Of every image, how far the nearest candidates so far are, and their numbers.
-    least = torch.empty(len(images), 0, device=model.device)
-    numbers = least.long()
+    count = min(count, len(candidates))
+    least = torch.full((len(images), count), torch.inf, device=model.device)
+    numbers = torch.zeros_like(least, dtype=torch.long)
     for first in range(0, len(candidates), batch_size):
         shown = model.decode(candidates[first : first + batch_size]).flatten(1)
-        distances = [
-            torch.cdist(images[start : start + _BLOCK].to(shown).flatten(1), shown)
-            for start in range(0, len(images), _BLOCK)
-        ]
         these = torch.arange(first, first + len(shown), device=shown.device)
-        numbers = torch.cat([numbers, these.expand(len(images), -1)], dim=1)
-        least = torch.cat([least, torch.cat(distances)], dim=1)
-        least, places = least.topk(min(count, least.shape[1]), largest=False)
-        numbers = numbers.gather(1, places)
+        for start in range(0, len(images), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            flat = images[rows].to(shown).flatten(1)
+            known = torch.cat([least[rows], torch.cdist(flat, shown)], dim=1)
+            named = torch.cat([numbers[rows], these.expand(len(flat), -1)], dim=1)
+            least[rows], places = known.topk(count, largest=False)
+            numbers[rows] = named.gather(1, places)
     return candidates[numbers.to(candidates.device)]

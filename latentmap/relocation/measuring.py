@@ -118,15 +118,17 @@ def _measured(
             if progress:
                 progress(n + batch.stop, 2 * n)
 
-    rows = []
+    # In one place: small results of their own would keep memory of large images from being freed.
+    rows, done = torch.empty(4 + 2 * len(maps), n, dtype=torch.float64), 0
     spread, misses = torch.zeros_like(mean_code), mean_code.new_zeros(len(maps), len(mean_code))
     for one in a_batch_late(launched()):
-        rows.append(one.errors())
+        rows[:, done : done + len(one.ids)] = one.errors()
+        done += len(one.ids)
         spread += one.spread
         misses += one.misses
     units = units_of(pairs.digests, images.groups)
     raised = of_own_mean(pairs.target, units)
-    return _joined(torch.cat(rows, 1), spread, misses, pairs, images, mean_code, raised, units)
+    return _joined(rows, spread, misses, pairs, images, mean_code, raised, units)
 
 
 @dataclass(frozen=True, eq=False)
