@@ -36,8 +36,9 @@ _READ = 2048
 class Sample:
     """Errors of penalties of a ``grid`` by their places in it, ``errors``; ``extend`` adds some.
 
-    The sample holds ``size`` evenly spread pairs, and those with outlying ``leverages`` ``(n,)``,
-    as ``leverages_of`` has them.
+    The sample holds those pairs with outlying ``leverages`` ``(n,)``, as ``leverages_of`` has them,
+    and ``size`` of the others, drawn by chance: evenly spread ones would be alike where codes come
+    in turns.
     """
 
     def __init__(
@@ -49,8 +50,8 @@ class Sample:
         outlying = np.flatnonzero(leverages > _OUTLYING * leverages.mean())
         if len(outlying) > size:
             outlying = np.sort(np.argpartition(leverages, n - size)[n - size :])
-        spread = np.linspace(0, n - 1, size).round().astype(np.int64)
-        drawn = np.setdiff1d(spread, outlying)
+        others = np.setdiff1d(np.arange(n), outlying, assume_unique=True)
+        drawn = np.sort(np.random.default_rng(0).choice(others, size, replace=False))
         self._pairs = pairs.take(np.concatenate([outlying, drawn]))
         self._certain, self._others = len(outlying), n - len(outlying)
         self._terms: dict[int, Tensor] = {}

@@ -32,7 +32,7 @@ def with_sampled_products(moments: Moments, pairs: Pairs) -> Moments:
 
     ``C'G^-1 C`` is what least squares explains. The diagonal ``D`` holds the roots of the sums of
     squares that it leaves, which are exact, and ``R`` the correlations of the residuals of 4,096
-    evenly spread pairs.
+    pairs that are drawn by chance.
     """
     spectrum = moments.source_spectrum
     scores = spectrum.directions.T @ moments.xy / spectrum.values.sqrt()[:, None]
@@ -42,9 +42,11 @@ def with_sampled_products(moments: Moments, pairs: Pairs) -> Moments:
     unit = torch.maximum(left, _ROUNDING * moments.squares_y).div(moments.n).sqrt()
     unit = torch.where(unit > 0, unit, 1.0)
     fitted = solve_least_squares(moments)
-    spread = np.linspace(0, len(pairs) - 1, min(SAMPLED, len(pairs))).round().astype(np.int64)
+    # Not evenly spread ones, which would be alike where codes come in turns.
+    random = np.random.default_rng(0)
+    drawn = np.sort(random.choice(len(pairs), min(SAMPLED, len(pairs)), replace=False))
     products = torch.zeros(moments.q, moments.q, dtype=torch.float64)
-    for x, y in pairs.take(spread).blocks(_ROWS):
+    for x, y in pairs.take(drawn).blocks(_ROWS):
         missed = torch.addmm(fitted.bias, x.double(), fitted.weight).sub_(y).div_(unit).float()
         products += missed.T @ missed
     own = products.diagonal()

@@ -7,7 +7,7 @@ from latentmap.mapping import near_minimum
 from latentmap.mapping.gathering import moments_of_pairs
 from latentmap.mapping.leaving_out import leave_one_out
 from latentmap.mapping.near_minimum import smallest_left_out
-from latentmap.mapping.sampled_errors import leverages_of
+from latentmap.mapping.sampled_errors import Sample, leverages_of
 from latentmap.mapping.selection import generalised, penalty_grid
 
 
@@ -148,3 +148,22 @@ def test_leverages_are_those_of_least_squares(n, p, within):
     # which is beyond a sixth or 2.8 times what is expected.
     assert np.abs(np.log(found / expected)).max() < within
     np.testing.assert_allclose(found.sum(), p, rtol=0.15 if within == 2 else 1e-9)
+
+
+def test_codes_that_come_in_turns_are_drawn_by_chance(small_samples):
+    """Every eighth pair of 8 k + 1 is far from the others, as are all that evenly spread ones are:
+    the sample still holds others, and knows how large they are.
+    """
+    random = np.random.default_rng(0)
+    n, size = 8 * 599 + 1, 600
+    x = random.choice([-0.01, 0.01], size=(n, 1))
+    y = x + random.normal(size=(n, 1))
+    x[::8], y[::8] = 2000 * x[::8], 4 * y[::8]
+    pairs = pairs_of(x, y)
+    moments = moments_of_pairs(pairs)
+    grid = penalty_grid(moments)
+    sample = Sample(pairs, moments, grid, size=size, leverages=leverages_of(pairs.source, moments))
+    sample.extend([0])
+    every = leave_one_out(pairs, moments, penalties=grid[:1])
+    assert sample.errors[0] == pytest.approx(float(every.errors), rel=1e-4)
+    assert_chosen_as_by_all(pairs, moments)
