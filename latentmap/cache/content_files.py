@@ -12,14 +12,15 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from latentmap.cache.entries import MARKER
-from latentmap.cache.storage import Storage
+from latentmap.cache.entries import MARKER, lock_path
+from latentmap.cache.storage import Storage, temporary_of
 from latentmap.errors import CacheError
-from latentmap.files import open_regular, refuse_links
+from latentmap.files import hold_lock, open_regular, refuse_links
 from latentmap.images.contents import KnownContents, size_of_contents
 
 CONTENTS = "contents"
 _SLACK = 1 << 26  # Bytes of records of images that were removed since.
+_PATIENCE = 10.0  # Seconds that another process may take to write the same file.
 
 
 class ContentFiles:
@@ -43,12 +44,19 @@ class ContentFiles:
 
     def save(self, place: str, known: KnownContents) -> None:
         """Replaces what is known of the images at a place, if it can be written."""
+        file = self._file(place)
+        lock, temporary = lock_path(file), temporary_of(file)
         with suppress(OSError, CacheError):
-            refuse_links(self._folder, error=CacheError)
+            refuse_links(self._folder, lock.parent, temporary, error=CacheError)
+            if os.path.lexists(temporary) and not temporary.is_file():
+                return  # Nothing of ours.
             self._storage.make_folder(self._folder)
+            self._storage.make_folder(lock.parent)
             if not os.path.lexists(self._cache / MARKER):
                 self._storage.write(self._cache / MARKER, b"")
-            self._storage.publish(self._file(place), known.to_bytes())
+            # Of two that write at once neither would be whole.
+            with hold_lock(lock, str(file), timeout=_PATIENCE):
+                self._storage.publish(file, known.to_bytes())
 
     def _file(self, place: str) -> Path:
         name = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:16]

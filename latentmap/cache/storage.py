@@ -22,7 +22,7 @@ class Storage:
         The temporary name is fixed, so only the holder of the entry's lock may publish; what a
         killed process left under it is overwritten.
         """
-        temporary = path.with_name(path.name + ".tmp")
+        temporary = temporary_of(path)
         try:
             self.write(temporary, data)
             self.sync(temporary)
@@ -70,3 +70,8 @@ class Storage:
     def sync_folder(self, folder: Path) -> None:
         """Makes the names in a folder durable."""
         fsync_folder(folder)
+
+
+def temporary_of(path: Path) -> Path:
+    """The name under which a file is written before it is at ``path``."""
+    return path.with_name(path.name + ".tmp")

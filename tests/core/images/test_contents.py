@@ -3,6 +3,8 @@
 import os
 import shutil
 import tarfile
+import threading
+import time
 import zipfile
 
 import numpy as np
@@ -275,3 +277,45 @@ def test_whatever_stands_in_its_place_costs_only_the_reading(tmp_path, read, wha
     assert len(read) == N
     if what == "link":
         assert not (tmp_path / file.name).exists()
+
+
+@pytest.mark.parametrize("what", ["link", "pipe", "folder"])
+def test_nothing_is_written_into_what_stands_where_it_is_written_first(tmp_path, what):
+    folder, store = as_folder(tmp_path), LatentCache(tmp_path / "cache").contents
+    examined(folder, store)
+    (file,) = (tmp_path / "cache" / "contents").iterdir()
+    file.unlink()
+    before, victim = file.with_name(f"{file.name}.tmp"), tmp_path / "victim"
+    victim.write_text("mine")
+    if what == "link":
+        before.symlink_to(victim)
+    elif what == "pipe":
+        os.mkfifo(before)
+    else:
+        before.mkdir()
+    examined(folder, store)
+    assert victim.read_text() == "mine" and os.path.lexists(before) and not file.exists()
+
+
+def test_of_two_that_write_at_once_one_waits(tmp_path):
+    store = LatentCache(tmp_path / "cache").contents
+    publish, inside, most = store._storage.publish, [], []
+
+    def slow(path, data):
+        inside.append(path)
+        most.append(len(inside))
+        time.sleep(0.05)
+        publish(path, data)
+        inside.pop()
+
+    store._storage.publish = slow
+    threads = [
+        threading.Thread(target=store.save, args=("place", KnownContents.nothing()))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1]
+    assert store.load("place", 1).records.size == 0
