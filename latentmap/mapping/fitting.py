@@ -31,6 +31,7 @@ from latentmap.mapping.selection import (
 )
 from latentmap.mapping.shared_fits import SharedFits
 from latentmap.mapping.solution import Solution, affine
+from latentmap.mapping.thin_moments import ThinMoments
 from latentmap.progress import Progress
 
 
@@ -86,7 +87,8 @@ def fit(
     settings, selections = _select(options, pairs, used, parts, choices, units, shared, progress)
     solution = _solve(options, pairs, used, units, settings)
     kept = solution.moments or gathered
-    if len(pairs) > SAMPLED and kept.yy is None:
+    # Roots say all products, and it would take memory to have these.
+    if not isinstance(kept, ThinMoments) and len(pairs) > SAMPLED and kept.yy is None:
         kept = with_sampled_products(kept, pairs)
     return LinearMap(
         weight=solution.weight,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from latentmap.codes import Codes, Pairs
 from latentmap.errors import MapError
-from latentmap.mapping.moment_sums import MomentSums, Targets
+from latentmap.mapping.moment_sums import MomentSums, Targets, require_weights
 from latentmap.mapping.moments import JointMoments, Moments
 from latentmap.mapping.options import MomentPrecision
 from latentmap.mapping.thin_moments import ThinMoments
@@ -144,19 +144,25 @@ def _weighs(weights: Tensor | None, n: int) -> bool:
 
 
 def _thin_by_fold(pairs: Pairs, folds: np.ndarray, weights: np.ndarray | None) -> list[Moments]:
-    """The moments of each fold of fewer pairs than variables, whose codes are in memory."""
+    """The moments of each fold of fewer pairs than variables, whose codes are in memory.
+
+    Raises:
+        MapError: as ``moments_by_fold`` raises it.
+    """
     blocks = list(pairs.blocks(_READ))
     x, y = (torch.cat(parts).double() for parts in zip(*blocks, strict=True))
     message = _name_bad_code((pairs.source, pairs.target), 0, (x, y))
     if message:
         raise MapError(message)
+    given = None if weights is None else torch.from_numpy(np.ascontiguousarray(weights))
+    require_weights(given, len(x))
     found: list[Moments] = []
     for number in range(int(folds.max(initial=0)) + 1):
         index = torch.from_numpy(np.flatnonzero(folds == number))
-        given = None if weights is None else torch.from_numpy(np.ascontiguousarray(weights))[index]
-        if not len(index) or (given is not None and not bool(given.any())):
+        weight = None if given is None else given[index]
+        if not len(index) or (weight is not None and not bool(weight.any())):
             raise MapError("moments need at least one pair, but there is none")
-        found.append(ThinMoments.of_rows(x[index], y[index], given))
+        found.append(ThinMoments.of_rows(x[index], y[index], weight))
     return found
 
 

@@ -33,7 +33,7 @@ def _fit(moments: Any, p: int, q: int) -> bool:
     else:
         # Finite squares are finite products.
         shapes |= {"squares_x": (p,)}
-        k = len(moments.root_x)
+        k = max(len(moments.root_x), 1)
         shapes |= {"root_x": (k, p), "root_y": (k, q)}
     parts = {name: getattr(moments, name) for name in shapes}
     return (

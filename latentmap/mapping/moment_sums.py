@@ -95,11 +95,7 @@ class MomentSums:
                 f"a block of codes must have shapes {expected}, not "
                 f"{' and '.join(map(str, shapes))}"
             )
-        if weights is not None and (weights.shape != (k,) or not bool((weights >= 0).all())):
-            raise MapError(
-                f"weights must be {k} numbers of at least 0, one for each pair, not "
-                f"{tuple(weights.shape)} of {weights.min() if weights.numel() else 'none'}"
-            )
+        require_weights(weights, k)
         for start in range(0, k, self._rows):
             part = slice(start, min(start + self._rows, k))
             self._add([space[part] for space in rows], None if weights is None else weights[part])
@@ -193,3 +189,16 @@ def _panels(height: int) -> list[slice]:
 def _whole(size: int) -> int:
     """The next multiple of the register."""
     return -(-size // _REGISTER) * _REGISTER
+
+
+def require_weights(weights: Tensor | None, n: int) -> None:
+    """Refuses weights of ``n`` pairs that cannot be.
+
+    Raises:
+        MapError: they are not ``n`` numbers of at least 0.
+    """
+    if weights is not None and (weights.shape != (n,) or not bool((weights >= 0).all())):
+        raise MapError(
+            f"weights must be {n} numbers of at least 0, one for each pair, not "
+            f"{tuple(weights.shape)} of {weights.min() if weights.numel() else 'none'}"
+        )

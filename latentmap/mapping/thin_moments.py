@@ -103,7 +103,8 @@ class ThinMoments(Moments):
         return self.root_x.T @ (self.root_x @ weight)
 
     def merge(self, other: Moments) -> Moments:
-        if not isinstance(other, ThinMoments) or self.centred != other.centred:
+        alike = (self.p, self.q, self.centred) == (other.p, other.q, other.centred)
+        if not (alike and isinstance(other, ThinMoments)):
             return super().merge(other)
         n = self.n + other.n
         dx, dy = other.mean_x - self.mean_x, other.mean_y - self.mean_y

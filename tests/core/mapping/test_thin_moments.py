@@ -137,13 +137,29 @@ def test_a_map_of_few_pairs_says_what_that_of_all_products_says(tmp_path):
             carry(one, x[:2])
 
 
+def test_moments_of_few_pairs_of_other_spaces_do_not_merge():
+    one, *others = (moments_of(*codes(shape)) for shape in ((9, 12, 5), (9, 11, 5), (9, 12, 6)))
+    for other in (*others, one.about_zero()):
+        with pytest.raises(MapError, match=r"can be merged with moments of \(12, 5\)"):
+            one.merge(other)
+
+
+def test_products_of_targets_are_not_computed_for_a_fit_of_few_pairs(monkeypatch):
+    monkeypatch.setattr("latentmap.mapping.fitting.SAMPLED", 20)
+    x, y = codes((30, 8, 50))
+    assert "yy" not in vars(fit(pair(codes_of(x), codes_of(y, "b"))).moments)
+
+
 def test_codes_of_few_pairs_that_cannot_be_are_refused():
     x, y = codes((30, 50, 6))
     pairs = pair(codes_of(x), codes_of(y, "b"))
     with pytest.raises(MapError, match="moments need at least one pair, but there is none"):
         moments_by_fold(pairs, np.zeros(30, dtype=np.int64), weights=np.zeros(30))
-    with pytest.raises(MapError, match="weights must be 30 numbers"):
-        moments_of(x, y, weights=-torch.ones(30))
+    for weights in (-torch.ones(30), torch.full((30,), torch.nan), torch.ones(29)):
+        with pytest.raises(MapError, match="weights must be 30 numbers"):
+            moments_of(x, y, weights=weights)
+        with pytest.raises(MapError, match="weights must be 30 numbers"):
+            moments_of_pairs(pairs, weights=weights.numpy())
     x[4, 5] = torch.nan
     with pytest.raises(MapError, match=r"the code of 4\.png .* has NaN or infinite"):
         moments_of_pairs(pair(codes_of(x), codes_of(y, "b")))
@@ -166,4 +182,16 @@ def test_a_file_with_roots_that_cannot_be_is_refused(tmp_path, name, part, monke
     found.save(tmp_path / "few.safetensors")
     for kind in (LinearMap, StoredMap):
         with pytest.raises(MapError, match="make it again"):
+            kind.load(tmp_path / "few.safetensors")
+
+
+def test_a_file_with_roots_of_no_pair_is_refused(tmp_path, monkeypatch):
+    x, y = codes((30, 50, 6))
+    found = fit(pair(codes_of(x), codes_of(y, "b")))
+    none = {name: torch.zeros(0, dim).double() for name, dim in (("root_x", 50), ("root_y", 6))}
+    given = found.moments.tensors() | none
+    monkeypatch.setattr(ThinMoments, "tensors", lambda moments: given)
+    found.save(tmp_path / "few.safetensors")
+    for kind in (LinearMap, StoredMap):
+        with pytest.raises(MapError, match="the moments must be those of its spaces"):
             kind.load(tmp_path / "few.safetensors")
