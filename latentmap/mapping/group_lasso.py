@@ -38,6 +38,9 @@ def group_lasso(
     the lengths of a similar problem, or zeros.
     """
     lengths, weight = start.clone(), torch.zeros_like(shared)
+    if not len(lengths):  # No variable varies.
+        return weight, lengths
+    reach = _Problem(products, shared, penalty).reach
     known = lengths > 0
     for _ in range(_ROUNDS):
         index = known.nonzero()[:, 0]
@@ -49,9 +52,7 @@ def group_lasso(
         used = (lengths > 0).nonzero()[:, 0]
         rest = (~known).nonzero()[:, 0]
         residual = shared[rest] - products[rest][:, used] @ weight[used]
-        wanted = rest[
-            residual.norm(dim=1) > penalty * (1 + _Problem(products, shared, penalty).reach)
-        ]
+        wanted = rest[residual.norm(dim=1) > penalty * (1 + reach)]
         if not len(wanted):
             return weight, lengths
         known = lengths > 0
