@@ -40,6 +40,8 @@ _GROWTH = 1.25
 # together at most, and not more than half of that one's mean is expected of them.
 _WEAK = 0.25
 _TOGETHER = 8
+# In fewer groups two variables that undo each other would be in one on most rows.
+_APART = 4
 _EXPECTED = 0.5
 
 
@@ -169,7 +171,8 @@ class Race:
         """
         order = variables[np.argsort(-mean[variables], kind="stable")]
         expected = np.maximum(mean[order], 0).sum() / (_EXPECTED * bound) if bound > 0 else 0
-        count = max(math.ceil(len(order) / _TOGETHER), min(math.ceil(expected), len(order)))
+        count = max(len(order) / _TOGETHER, min(max(expected, _APART), len(order)))
+        count = math.ceil(count)
         # Each group has one of the strongest, one of the next, and so on: others on each row.
         place = np.arange(len(order))
         turned = np.arange(len(rows))[:, None] * (place // count)

@@ -34,9 +34,22 @@ class Measured:
         return (self.gains[rows][..., None] * own).sum(axis=1)
 
 
-def run(gains, codes, *, leading=3, seed=0, quiet=None, exhaustive=False, units=None):
+class Undoing(Measured):
+    """The first two of these variables undo each other: together they do nothing."""
+
+    def joint(self, rows, groups, count):
+        gains = super().joint(rows, groups, count)
+        place, together = np.arange(len(rows)), groups[:, 0] == groups[:, 1]
+        both = self.gains[rows, 0] + self.gains[rows, 1]
+        gains[place[together], groups[together, 0]] -= both[together]
+        return gains
+
+
+def run(
+    gains, codes, *, leading=3, seed=0, quiet=None, exhaustive=False, units=None, measured=Measured
+):
     """The outcome and how many gains were measured."""
-    measure = Measured(gains)
+    measure = measured(gains)
     d = gains.shape[1]
     space = Space("z", d, "test", "0")
     held = Codes.from_array([str(i) for i in range(len(gains))], codes, space=space)
@@ -93,6 +106,17 @@ def test_what_a_variable_does_on_few_images_is_seen_among_64_of_them(seed):
     assert (outcome.order[0] == 2) == seen
     assert (outcome.images[3:] < 64).all()
     assert measured < gains.size / 2
+
+
+def test_two_that_undo_each_other_on_few_images_are_not_passed_over():
+    """Of few variables, too, they are apart on most images."""
+    for seed in range(20):
+        gains, codes = random_gains(seed, means=np.array([0.0, 0.0, 1.0, 0.1, 0.1, 0.1]), noise=0.1)
+        rows = np.random.default_rng(seed).permutation(N)
+        # None on the first look, and some on the images that only weak ones together are seen on.
+        gains[rows[[*range(18, 64, 9), *range(64, N, 9)]], :2] += 30
+        outcome, _ = run(gains, codes, leading=2, seed=seed, measured=Undoing)
+        assert set(outcome.order[:2]) == {0, 1}
 
 
 @pytest.mark.parametrize("size", [0.5, 2.0])
