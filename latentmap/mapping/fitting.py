@@ -14,7 +14,7 @@ import torch
 from latentmap.codes import Pairs, units_of
 from latentmap.errors import MapError
 from latentmap.mapping.gathering import moments_by_fold
-from latentmap.mapping.leaving_out import LARGEST_UNIT, leave_one_out
+from latentmap.mapping.leaving_out import LARGEST_UNIT
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.methods import METHODS, Method, find_method
 from latentmap.mapping.moments import Moments, merge_all
@@ -242,7 +242,7 @@ def _select(
                 moments, pairs=pairs, criterion=criterion, units=units, progress=progress
             )
         elif criterion == "loo":
-            find = partial(_left_out, pairs, moments, units, progress)
+            find = partial(smallest_left_out, pairs, moments, units=units, progress=progress)
             selection = shared.left_out(find) if shared else find()
         elif criterion == "gcv":
             selection = generalised(moments)
@@ -257,14 +257,6 @@ def _select(
         selections.append(selection)
         settings |= selection.chosen
     return settings, selections
-
-
-def _left_out(
-    pairs: Pairs, moments: Moments, units: np.ndarray | None, progress: Progress | None
-) -> Selection:
-    if units is None:
-        return smallest_left_out(pairs, moments, progress=progress)
-    return leave_one_out(pairs, moments, units=units, progress=progress)
 
 
 def _solve(

@@ -82,7 +82,7 @@ def test_without_intercept_no_map_has_a_bias(method):
 
 
 def test_the_penalty_of_ridge_is_that_of_the_criterion():
-    pairs = pairs_of(*draw())
+    pairs = pairs_of(*draw(2500, noise=1.0))
     moments = moments_of_pairs(pairs)
     by_gcv = fit(pairs, FitOptions(select="gcv"))
     assert by_gcv.record["selection"] == [generalised(moments).to_json()]
@@ -92,7 +92,7 @@ def test_the_penalty_of_ridge_is_that_of_the_criterion():
         assert fitted.penalty == left_out.chosen["penalty"]
         # Only penalties near it were tried.
         assert fitted.record["selection"] == [smallest_left_out(pairs, moments).to_json()]
-        assert len(fitted.record["selection"][0]["candidates"]) < 10
+        assert len(fitted.record["selection"][0]["candidates"]) < 20
     zero = fit(pairs, FitOptions(intercept=False))
     assert zero.penalty == leave_one_out(pairs, moments.about_zero()).chosen["penalty"]
 

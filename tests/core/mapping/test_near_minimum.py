@@ -20,7 +20,7 @@ def pairs_of(x, y):
     return pair(source, target)
 
 
-def problem(seed, *, least=30, most=2000):
+def problem(seed, *, least, most):
     """Pairs of any size, spread, signal, outlying codes and uneven noise, as the seed has it."""
     random = np.random.default_rng(seed)
     n, p, q = (
@@ -51,8 +51,8 @@ def small_samples(monkeypatch):
     monkeypatch.setattr(near_minimum, "_SAMPLES", (200, 600))
 
 
-def assert_chosen_as_by_all(pairs, moments):
-    found, every = smallest_left_out(pairs, moments), leave_one_out(pairs, moments)
+def assert_chosen_as_by_all(pairs, moments, **given):
+    found, every = (find(pairs, moments, **given) for find in (smallest_left_out, leave_one_out))
     assert found.chosen == every.chosen
     return found, every
 
@@ -60,7 +60,7 @@ def assert_chosen_as_by_all(pairs, moments):
 @pytest.mark.parametrize("start", range(0, 120, 20))
 def test_the_penalty_is_that_of_all_penalties(start):
     for seed in range(start, start + 20):
-        pairs = problem(seed)
+        pairs = problem(seed, least=1500, most=5000)
         moments = moments_of_pairs(pairs)
         found, every = assert_chosen_as_by_all(pairs, moments.about_zero() if seed % 4 else moments)
         errors = dict(zip((c["penalty"] for c in every.candidates), every.errors, strict=True))
@@ -71,9 +71,44 @@ def test_the_penalty_is_that_of_all_penalties(start):
 @pytest.mark.parametrize("start", range(0, 60, 20))
 def test_the_penalty_that_a_sample_chooses_is_that_of_all_pairs(start, small_samples):
     for seed in range(start, start + 20):
-        pairs = problem(seed, least=1500, most=5000)
+        pairs = problem(seed, least=2100, most=5000)
         moments = moments_of_pairs(pairs)
         assert_chosen_as_by_all(pairs, moments if seed % 4 else moments.about_zero())
+
+
+@pytest.mark.parametrize("seed", [127, 202, 337])
+def test_of_few_pairs_a_second_minimum_is_found(seed):
+    """Their errors have it far from that of generalised cross-validation."""
+    pairs = problem(seed, least=200, most=3000)
+    assert len(pairs) < 600
+    _, every = assert_chosen_as_by_all(pairs, moments_of_pairs(pairs))
+    places = [int(one.errors.argmin()) for one in (generalised(moments_of_pairs(pairs)), every)]
+    assert abs(np.subtract(*places)) > 5
+
+
+@pytest.mark.parametrize("start", range(0, 40, 20))
+def test_the_penalty_of_pairs_with_copies_is_that_of_all_penalties(start):
+    few = 0
+    for seed in range(start, start + 20):
+        pairs = problem(seed, least=2100, most=5000)
+        random = np.random.default_rng(seed)
+        x, y = (codes.vectors.numpy().copy() for codes in (pairs.source, pairs.target))
+        units = np.arange(len(x))
+        first, second = random.permutation(len(x))[: 2 * random.integers(1, 10)].reshape(2, -1)
+        x[second], y[second], units[second] = x[first], y[first], units[first]
+        units = np.unique(units, return_inverse=True)[1]
+        pairs = pairs_of(x, y)
+        found, every = assert_chosen_as_by_all(pairs, moments_of_pairs(pairs), units=units)
+        assert found.n_units == every.n_units == units.max() + 1
+        few += len(found.errors) < len(every.errors)
+    assert few > 5
+
+
+def test_all_penalties_are_tried_where_pairs_have_groups():
+    pairs = pairs_of(*even())
+    units = np.arange(5000) // 3
+    found, every = assert_chosen_as_by_all(pairs, moments_of_pairs(pairs), units=units)
+    torch.testing.assert_close(found.errors, every.errors)
 
 
 def even(n=5000, p=6, q=8, *, seed=0, noise=None):
