@@ -25,7 +25,9 @@ _UNSURE = 1e-14  # Share of the largest product that is rounding in a residual.
 _HALVINGS = 40
 _LOWERED = 1e-4  # Share of what the slope promises by which a step has to lower the objective.
 _ROUNDING = 1e-13
-_RIDGE = 1e-13  # Share of the Hessian's mean eigenvalue: of equal variables any may be used.
+# Shares of the Hessian's mean eigenvalue that are added: of equal variables any may be used. The
+# first that outweighs rounding, which is more the smaller the penalty is.
+_RIDGES = (1e-13, 1e-10, 1e-7, 1e-4)
 
 
 def group_lasso(
@@ -146,10 +148,8 @@ def _step(
     size = int(free.sum())
     factor = None
     if size:
-        inner = bend[free][:, free]
-        inner.diagonal().add_(_RIDGE * float(inner.diagonal().mean()))
-        factor, failed = torch.linalg.cholesky_ex(inner)
-        if failed:
+        factor = _factor_of(bend[free][:, free])
+        if factor is None:
             return None
     # First towards |R_i| = a by way of 1 / |R_i|, which is nearly linear in the lengths; where that
     # fails towards the least of the quadratic model.
@@ -168,4 +168,14 @@ def _step(
             share /= 2
             if aim is bold and share < 0.1:
                 break
+    return None
+
+
+def _factor_of(bend: Tensor) -> Tensor | None:
+    """The Cholesky factor of a Hessian that may be singular but for rounding; None of others."""
+    for share in _RIDGES:
+        added = share * bend.diagonal().mean() * torch.eye(len(bend), dtype=bend.dtype)
+        factor, failed = torch.linalg.cholesky_ex(bend + added)
+        if not failed:
+            return factor
     return None
