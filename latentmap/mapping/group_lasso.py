@@ -175,7 +175,8 @@ def _factor_of(bend: Tensor) -> Tensor | None:
     """The Cholesky factor of a Hessian that may be singular but for rounding; None of others."""
     for share in _RIDGES:
         added = share * bend.diagonal().mean() * torch.eye(len(bend), dtype=bend.dtype)
-        factor, failed = torch.linalg.cholesky_ex(bend + added)
-        if not failed:
+        found = torch.linalg.cholesky_ex(bend + added)
+        if not found.info:
+            factor: Tensor = found.L
             return factor
     return None
