@@ -14,6 +14,9 @@ from latentmap.errors import MapError
 
 _NOTHING = 1e-12  # Share of the target's variance below which a factor is rounding.
 _OUTSIDE = 1e-10  # Squared length below which a variable lies along directions that vary.
+# Numbers that are too large give figures that are none; a warning would tell nobody more.
+_QUIETLY = np.errstate(all="ignore")
+_IMPOSSIBLE = "the moments are not those of any codes: fit the map again"
 
 
 class KnownMoments(Protocol):
@@ -35,12 +38,14 @@ class KnownMoments(Protocol):
     def squares_y(self) -> Any: ...
 
 
+@_QUIETLY
 def explained(moments: KnownMoments, weight: Any, bias: Any) -> float:
     """The share of the target's variance that a map ``(p, q)`` with a bias ``(q,)`` explains."""
     missed = squared_error(moments, weight, bias).sum()
     return 1 - _ratio(missed, np.asarray(moments.squares_y).sum())
 
 
+@_QUIETLY
 def explained_per_variable(moments: KnownMoments, weight: Any, bias: Any) -> np.ndarray:
     """R2 of each target variable over the pairs, ``(q,)``; NaN where one does not vary."""
     squares = np.asarray(moments.squares_y)
@@ -50,6 +55,7 @@ def explained_per_variable(moments: KnownMoments, weight: Any, bias: Any) -> np.
     return np.asarray(1 - share)
 
 
+@_QUIETLY
 def squared_error(moments: KnownMoments, weight: Any, bias: Any) -> np.ndarray:
     """``sum_i |y_i - x_i W - b|^2`` for every target variable, ``(q,)``, without the rows."""
     w, xy = (np.asarray(part) for part in (weight, moments.xy))
@@ -59,6 +65,7 @@ def squared_error(moments: KnownMoments, weight: Any, bias: Any) -> np.ndarray:
     return np.asarray(np.maximum(spread, 0) + moments.n * np.square(missed))
 
 
+@_QUIETLY
 def factor_shares(moments: KnownMoments, weight: Any) -> np.ndarray:
     """The shares of the target's variance that the factors of a map explain, ``(k,)``, the
     largest first, as ``shared_factors`` has them.
@@ -73,6 +80,7 @@ def factor_shares(moments: KnownMoments, weight: Any) -> np.ndarray:
     return np.sort(shares)[::-1] / total if total > 0 else shares
 
 
+@_QUIETLY
 def effective_rank(values: Any) -> float:
     """The effective rank of non-negative values: the exponential of the entropy of their shares
     (Roy and Vetterli 2007); 0 when all are zero.
@@ -85,6 +93,7 @@ def effective_rank(values: Any) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
+@_QUIETLY
 def relevance(moments: KnownMoments, penalty: float = 0.0) -> np.ndarray:
     """How much each source variable matters, ``(p,)``: the share of the target's variance that a
     ridge map loses without it.
@@ -157,7 +166,10 @@ def _varying(moments: KnownMoments) -> tuple[np.ndarray, np.ndarray]:
         floor = np.maximum(floor, values[-1] * len(live) * np.finfo(np.float64).eps)
     # Of a wide factor the QR first.
     basis, triangle = np.linalg.qr(factor[values > floor].T)
-    _, roots, turned = np.linalg.svd(triangle.T, full_matrices=False)
+    try:
+        _, roots, turned = np.linalg.svd(triangle.T, full_matrices=False)
+    except np.linalg.LinAlgError:
+        raise MapError(_IMPOSSIBLE) from None
     directions = np.zeros((len(squares), len(roots)))
     directions[live] = basis @ turned.T
     return np.square(roots), directions
@@ -167,7 +179,7 @@ def _eigen(products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     try:
         values, axes = np.linalg.eigh(products)
     except np.linalg.LinAlgError:
-        raise MapError("the moments are not those of any codes: fit the map again") from None
+        raise MapError(_IMPOSSIBLE) from None
     return values, axes
 
 
@@ -178,5 +190,4 @@ def _rounding_of(squares: np.ndarray, n: float, mean: np.ndarray) -> np.ndarray:
 
 
 def _ratio(part: float, whole: float) -> float:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.float64(part) / np.float64(whole))
+    return float(np.float64(part) / np.float64(whole))
