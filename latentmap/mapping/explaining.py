@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from latentmap.errors import MapError
+from latentmap.mapping.rounding import rounding_of
 
 _NOTHING = 1e-12  # Share of the target's variance below which a factor is rounding.
 _OUTSIDE = 1e-10  # Squared length below which a variable lies along directions that vary.
@@ -49,7 +50,7 @@ def explained(moments: KnownMoments, weight: Any, bias: Any) -> float:
 def explained_per_variable(moments: KnownMoments, weight: Any, bias: Any) -> np.ndarray:
     """R2 of each target variable over the pairs, ``(q,)``; NaN where one does not vary."""
     squares = np.asarray(moments.squares_y)
-    varies = squares > _rounding_of(squares, moments.n, np.asarray(moments.mean_y))
+    varies = squares > rounding_of(squares, moments.n, np.asarray(moments.mean_y))
     share = np.full(len(squares), np.nan)
     np.divide(squared_error(moments, weight, bias), squares, out=share, where=varies)
     return np.asarray(1 - share)
@@ -105,7 +106,7 @@ def relevance(moments: KnownMoments, penalty: float = 0.0) -> np.ndarray:
     mean = np.asarray(moments.mean_x)
     total = float(np.asarray(moments.squares_y).sum())
     squares = np.asarray(moments.squares_x)
-    live = squares > _rounding_of(squares, moments.n, mean)
+    live = squares > rounding_of(squares, moments.n, mean)
     if not total > 0:
         return np.zeros(len(mean))
     values, directions = _varying(moments)
@@ -146,7 +147,7 @@ def _along(moments: KnownMoments, w: np.ndarray) -> np.ndarray:
 def _varying(moments: KnownMoments) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues and directions in which codes vary, ``(r,)`` and ``(p, r)``: ``spectrum_of``."""
     squares, mean = np.asarray(moments.squares_x), np.asarray(moments.mean_x)
-    rounding = _rounding_of(squares, moments.n, mean)
+    rounding = rounding_of(squares, moments.n, mean)
     live = np.flatnonzero(squares > rounding)
     unit = np.sqrt(squares[live])
     rate = rounding[live] / squares[live]
@@ -181,12 +182,6 @@ def _eigen(products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     except np.linalg.LinAlgError:
         raise MapError(_IMPOSSIBLE) from None
     return values, axes
-
-
-def _rounding_of(squares: np.ndarray, n: float, mean: np.ndarray) -> np.ndarray:
-    """What rounding to float32 adds to centred squares: ``moments.rounding_of``."""
-    eps = float(np.finfo(np.float32).eps)
-    return np.asarray((squares + n * np.square(mean)) * eps**2)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -76,9 +76,8 @@ def fit(
     choices = _choices(options, units)
     if shared:
         gathered, used = shared.gathered, shared.used
-        parts = [used]
-        if any(criterion == "kfold" for criterion, _ in choices):
-            parts = shared.parts
+        by_folds = any(criterion == "kfold" for criterion, _ in choices)
+        parts = shared.parts if by_folds else [used]
     else:
         parts = _gather(options, pairs, choices, units=units, seed=seed, progress=progress)
         gathered = used = merge_all(parts)
@@ -86,10 +85,6 @@ def fit(
             used, parts = gathered.about_zero(), [part.about_zero() for part in parts]
     settings, selections = _select(options, pairs, used, parts, choices, units, shared, progress)
     solution = _solve(options, pairs, used, units, settings)
-    kept = solution.moments or gathered
-    # Roots say all products, and it would take memory to have these.
-    if not isinstance(kept, ThinMoments) and len(pairs) > SAMPLED and kept.yy is None:
-        kept = with_sampled_products(kept, pairs)
     return LinearMap(
         weight=solution.weight,
         bias=solution.bias,
@@ -104,7 +99,7 @@ def fit(
         figures=solution.figures,
         n_pairs=len(pairs),
         train_digests=pairs.digests,
-        moments=kept,
+        moments=_kept(solution.moments or gathered, pairs),
         record={**_record(options, pairs, selections), **(record or {})},
     )
 
@@ -276,6 +271,14 @@ def _solve(
     if options.refine:
         solution = refined(pairs, moments, solution, penalty=settings.get("penalty", 0.0))
     return solution
+
+
+def _kept(moments: Moments, pairs: Pairs) -> Moments:
+    """The moments that a map keeps: with products of the target variables, if only of a sample."""
+    # Roots say all products, and it would take memory to have these.
+    if isinstance(moments, ThinMoments) or len(pairs) <= SAMPLED or moments.yy is not None:
+        return moments
+    return with_sampled_products(moments, pairs)
 
 
 def _record(options: FitOptions, pairs: Pairs, selections: Sequence[Selection]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from latentmap.errors import MapError
+from latentmap.mapping.rounding import rounding_of
 
 # Beyond this ratio of singular values float32 products are wrong in digits that a map needs.
 _FAST_CONDITION = 1e3
@@ -271,16 +272,6 @@ class JointMoments:
 def merge_all(parts: Sequence[Moments]) -> Moments:
     """The moments of several sets of pairs together."""
     return reduce(lambda one, other: one.merge(other), parts)
-
-
-def rounding_of(squares: Tensor, n: float, mean: Tensor) -> Tensor:
-    """What rounding to float32 can add to the centred ``squares`` ``(p,)`` of variables, ``(p,)``.
-
-    A float32 number x is known to ``eps32 |x|``: ``eps32^2 sum(x^2)`` of each variable's own
-    numbers, whatever the others are. It does not depend on the number of pairs, unlike the usual
-    cut-offs.
-    """
-    return (squares + n * mean.square()) * torch.finfo(torch.float32).eps ** 2
 
 
 def spectrum_of(products: Tensor, n: float, mean: Tensor, *, fast: bool = False) -> Spectrum:

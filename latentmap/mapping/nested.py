@@ -15,7 +15,7 @@ from latentmap.mapping.moments import Moments
 from latentmap.mapping.solution import Solution, affine, require_size
 
 # Errors below this share of the target's variance are rounding, whose order is chance.
-_EXACT = 1e-13
+EXACT = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,4 +66,4 @@ class NestedMaps:
         total = (held.squares_y + held.n * dy.square()).sum()
         errors = torch.cat([total[None], total + (own - 2 * shared).cumsum(0)])
         kept = torch.tensor([min(size, left.shape[1]) for size in sizes])
-        return errors[kept.to(errors.device)].clamp(min=_EXACT * float(total))
+        return errors[kept.to(errors.device)].clamp(min=EXACT * float(total))

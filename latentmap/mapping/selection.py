@@ -19,7 +19,7 @@ import torch
 from latentmap.errors import MapError
 from latentmap.mapping.methods import Method
 from latentmap.mapping.moments import Moments, merge_all
-from latentmap.mapping.nested import NestedMaps
+from latentmap.mapping.nested import EXACT, NestedMaps
 from latentmap.mapping.options import Criterion
 from latentmap.mapping.solution import NotConverged, Solution
 from latentmap.progress import Progress
@@ -35,8 +35,6 @@ _SIZES = 40
 FREE = 1e-9
 # Errors that differ by a smaller share are alike.
 EQUAL = 1e-10
-# Residuals below this share of the target's variance are rounding, whose order is chance.
-_EXACT = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,7 +269,7 @@ def generalised(moments: Moments, *, penalties: torch.Tensor | None = None) -> S
     removed = explained @ (2 * shrink - values[:, None] * shrink.square())
     residual = (moments.squares_y.sum() - removed).clamp(min=0)
     free = 1 - (float(moments.centred) + values @ shrink) / moments.n
-    residual = residual.clamp(min=_EXACT * float(moments.squares_y.sum()))
+    residual = residual.clamp(min=EXACT * float(moments.squares_y.sum()))
     errors = torch.where(free > FREE, residual / free.square(), torch.inf)
     errors = errors / (moments.n * moments.q)
     return Selection("gcv", [{"penalty": value} for value in grid.tolist()], errors.cpu())

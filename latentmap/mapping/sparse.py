@@ -11,8 +11,9 @@ from torch import Tensor
 
 from latentmap.errors import MapError
 from latentmap.mapping.group_lasso import group_lasso
-from latentmap.mapping.moments import Moments, rounding_of
+from latentmap.mapping.moments import Moments
 from latentmap.mapping.regression import solve_least_squares
+from latentmap.mapping.rounding import rounding_of
 from latentmap.mapping.solution import (
     NotConverged,
     Solution,

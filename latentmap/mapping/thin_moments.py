@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentmap.mapping.moments import Moments, Spectrum, rounding_of, spectrum_of
+from latentmap.mapping.moments import Moments, Spectrum, spectrum_of
+from latentmap.mapping.rounding import rounding_of
 
 
 class ThinMoments(Moments):
