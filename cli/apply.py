@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +126,8 @@ def _write(
     if mapped is not None and outputs.codes_out is not None:
         provenance = {"map": str(linear_map), "record": dict(linear_map.record)}
         export_codes(mapped, outputs.codes_out, provenance=provenance, force=outputs.force)
-        found |= {"codes": str(outputs.codes_out), "n": len(mapped), "space": asdict(mapped.space)}
+        space = mapped.space.to_json()
+        found |= {"codes": str(outputs.codes_out), "n": len(mapped), "space": space}
         lines.append(f"{outputs.codes_out}: {len(mapped)} codes in {mapped.space}")
     if moved is not None and outputs.figure is not None:
         n = len(moved.originals)

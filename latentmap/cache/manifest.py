@@ -111,7 +111,7 @@ class Manifest:
         """What made the codes, as JSON, for files that have to explain themselves."""
         return {
             "key": asdict(self.key),
-            "space": asdict(self.space),
+            "space": self.space.to_json(),
             "frame": self.frame.to_json(),
             "latentmap": self.version,
         }

@@ -5,6 +5,7 @@ Shapes: ``n`` images, ``d`` latent variables.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 _NAMED = 3  # Images.
+_MOST_AXES = 8  # Of a code, in a file.
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,47 @@ class Space:
     """A code space: its kind (``z``, ``w``, ``w+``), its size, and the model that it belongs to.
 
     ``model`` is the name that people read; ``fingerprint`` is the sha256 of the model's weights and
-    configuration, and alone decides whether two spaces are the same.
+    configuration, and alone decides whether two spaces are the same. ``shape`` is ``(dim,)`` unless
+    codes have places: ``(c, h, w)`` is a grid of ``h`` by ``w`` positions with ``c`` channels each,
+    ``(tokens, d)`` are vectors in a row. Codes are kept flat in this order of axes, in rows of
+    ``dim`` numbers.
+
+    Example:
+        >>> Space("z", 2, "vae", "0" * 64).shape
+        (2,)
+        >>> Space("z", 128, "tiny", "0" * 64, (32, 2, 2)).is_grid
+        True
     """
 
     kind: str
     dim: int
     model: str
     fingerprint: str
+    shape: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.shape) or (self.dim,)
+        if min(shape) < 1 or math.prod(shape) != self.dim:
+            raise SpaceError(
+                f"a space of shape {shape} has {math.prod(shape)} variables, not {self.dim}"
+            )
+        object.__setattr__(self, "shape", shape)
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.model} ({self.dim}-d, {self.fingerprint[:12]})"
+        size = "x".join(map(str, self.shape)) if len(self.shape) > 1 else f"{self.dim}-d"
+        return f"{self.kind} of {self.model} ({size}, {self.fingerprint[:12]})"
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether codes have channels at positions of a grid: the shape is ``(c, h, w)``."""
+        return len(self.shape) == 3
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields for a file; ``shape`` only where it is not ``(dim,)``, so that older versions
+        read the others.
+        """
+        fields = {name: getattr(self, name) for name in ("kind", "dim", "model", "fingerprint")}
+        return fields if len(self.shape) == 1 else {**fields, "shape": list(self.shape)}
 
     @classmethod
     def from_json(cls, record: Any) -> Space:
@@ -49,11 +82,23 @@ class Space:
         dim = known.get("dim")
         if not all(isinstance(text, str) for text in texts) or type(dim) is not int or dim < 1:
             raise ValueError("a space must have a kind, a model and a fingerprint, and a size")
-        return cls(known["kind"], dim, known["model"], known["fingerprint"])
+        shape = known.get("shape", [dim])
+        if (
+            not isinstance(shape, list)
+            or not 1 <= len(shape) <= _MOST_AXES
+            or not all(type(length) is int and length > 0 for length in shape)
+            or math.prod(shape) != dim
+        ):
+            raise ValueError(f"the shape of a space of {dim} variables has a product of {dim}")
+        return cls(known["kind"], dim, known["model"], known["fingerprint"], tuple(shape))
 
     def same_as(self, other: Space) -> bool:
         """Whether both are one space, whatever the models are called."""
-        return (self.kind, self.dim, self.fingerprint) == (other.kind, other.dim, other.fingerprint)
+        return (self.kind, self.shape, self.fingerprint) == (
+            other.kind,
+            other.shape,
+            other.fingerprint,
+        )
 
     def require(self, other: Space, what: str) -> None:
         """Refuses ``what``, which is in ``other``, unless it is in this space.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def export_codes(
     path = Path(path)
     refuse_existing(path, force=force)
     require_code_suffix(path)
-    own = {"space": asdict(codes.space), "frame": codes.frame.to_json(), "data": codes.data}
+    own = {"space": codes.space.to_json(), "frame": codes.frame.to_json(), "data": codes.data}
     record = json.dumps({**provenance, **own}, sort_keys=True)
     with replace_atomic(path) as temporary:
         if path.suffix == ".npz":

@@ -5,7 +5,6 @@ Nothing of a file is believed: types, shapes and numbers are checked before ther
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +26,8 @@ def write_map(linear_map: LinearMap, path: str | Path) -> None:
         OutputError: it cannot be written.
     """
     header = {
-        "source": asdict(linear_map.source),
-        "target": asdict(linear_map.target),
+        "source": linear_map.source.to_json(),
+        "target": linear_map.target.to_json(),
         "source_frame": linear_map.source_frame.to_json(),
         "target_frame": linear_map.target_frame.to_json(),
         **{name: getattr(linear_map, name) for name in PLAIN},

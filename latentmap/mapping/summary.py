@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from latentmap.mapping.explaining import (
@@ -35,8 +34,8 @@ def settings_in_words(settings: Mapping[str, Any]) -> str:
 def provenance_of(linear_map: LinearMap | StoredMap) -> dict[str, Any]:
     """Between which spaces a map is, and what it was fitted by, as JSON has it."""
     return {
-        "source": asdict(linear_map.source),
-        "target": asdict(linear_map.target),
+        "source": linear_map.source.to_json(),
+        "target": linear_map.target.to_json(),
         "method": linear_map.method,
         "settings": dict(linear_map.settings),
         "n_pairs": linear_map.n_pairs,

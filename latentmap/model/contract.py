@@ -1,13 +1,13 @@
-"""Model: an encoder/decoder pair behind one contract, whatever network is inside.
+"""Model: an encoder, a decoder, or a pair of them, behind one contract, whatever network is inside.
 
 Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` float32 in [0, 1], codes ``(n,
-d)`` float32.
+d)`` float32; where codes have places, ``d`` is the product of ``latent_shape``.
 """
 
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
+import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,13 +41,19 @@ class Posterior:
     variance: Tensor
 
 
-class Model(ABC):
+class Model:
     """The contract that every adapter keeps: shapes, ranges, device and finiteness are checked
     here, once.
 
     A subclass names its ``family`` and gives ``_posterior`` (or ``_encode``) and ``_decode``; these
-    get and give tensors on the model's device, in evaluation mode and without gradients.
+    get and give tensors on the model's device, in evaluation mode and without gradients. One that
+    has no encoder says ``can_encode = False``, one that has no decoder ``can_decode = False``.
     ``latentmap.model.testing.check_model`` tells whether a subclass keeps the contract.
+
+    ``latent_shape`` is that of a code, ``(d,)`` unless it is given: ``(c, h, w)`` for a grid,
+    ``(tokens, d)`` for vectors in a row. The networks take and give codes in this shape; outside
+    they are flat. Where ``any_size`` is true, the network takes images of other sizes too, and
+    ``resized`` gives the model of them: in another space, since its codes have another shape.
 
     ``network`` holds all weights; ``config`` is what builds it again (JSON). Both, with the frame,
     make the ``fingerprint``: a file's name or training record does not change it. ``space`` is
@@ -55,9 +61,12 @@ class Model(ABC):
     """
 
     family: ClassVar[str]
-    # Whether images have codes in it, and whether it was made to make images.
+    # Whether images have codes in it, codes have images, and whether it was made to make images.
     can_encode: bool = True
+    can_decode: bool = True
     is_generator: ClassVar[bool] = False
+    # Whether it can be had for images of another size.
+    any_size: bool = False
 
     def __init__(
         self,
@@ -70,6 +79,7 @@ class Model(ABC):
         frame: Frame | None = None,
         space_kind: str = "z",
         space: Space | None = None,
+        latent_shape: tuple[int, ...] = (),
     ) -> None:
         self.network = network.eval().requires_grad_(False)
         self.name = name
@@ -78,7 +88,7 @@ class Model(ABC):
         self.image_shape = image_shape
         self.frame = frame or Frame()
         self.fingerprint = model_digest(self.family, self.config, self.frame, network)
-        self.space = space or Space(space_kind, latent_dim, name, self.fingerprint)
+        self.space = space or Space(space_kind, latent_dim, name, self.fingerprint, latent_shape)
         # Fingerprints of other models -> the box of this model's images that shows what they see.
         self.boxes: dict[str, str] = {}
         # The images that it was trained on, where that is known.
@@ -96,9 +106,15 @@ class Model(ABC):
         return strip_of(self)
 
     @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """The shape of one code, whose product is ``latent_dim``."""
+        return self.space.shape
+
+    @property
     def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.network.parameters()).device
+        """Where the weights are; the CPU where there are none."""
+        tensors = itertools.chain(self.network.parameters(), self.network.buffers())
+        return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
     def to(self, device: str | torch.device) -> Model:
         """This model, with its weights moved to ``device``."""
@@ -137,6 +153,20 @@ class Model(ABC):
         other.frame = frame
         return other
 
+    def resized(self, height: int, width: int) -> Model:
+        """The same network for images of ``height`` by ``width`` pixels, with the same weights.
+
+        Raises:
+            ModelError: it takes images of one size alone, or not of this one.
+        """
+        own = self.image_shape[1:]
+        if own == (height, width):
+            return self
+        raise ModelError(
+            f"{self.name} takes images of {own[0]}x{own[1]} pixels alone, not {height}x{width}: "
+            "leave the size out"
+        )
+
     def require_encoder(self) -> None:
         """Passes where images have codes in the model.
 
@@ -148,6 +178,18 @@ class Model(ABC):
                 f"{self.name} has no encoder: give it one with `latentmap train inversion`, or "
                 "take images that it makes itself (--samples), or a pack of them (`latentmap "
                 "sample --out`)"
+            )
+
+    def require_decoder(self) -> None:
+        """Passes where codes have images in the model.
+
+        Raises:
+            ModelError: they have none.
+        """
+        if not self.can_decode:
+            raise ModelError(
+                f"{self.name} is an encoder alone, and has no decoder that makes images of codes: "
+                "take a model that decodes"
             )
 
     def require_posterior(self) -> None:
@@ -188,7 +230,7 @@ class Model(ABC):
             images = pixels.to(self.device, non_blocking=True).float().div_(255)
             if self.device.type == "cuda":
                 images = images.contiguous(memory_format=torch.channels_last)
-            return self._encode(images).float()
+            return self._encode(images).float().flatten(1)
 
     def posterior(self, images: Tensor, *, precision: Precision = "float32") -> Posterior:
         """Mean and variance of the codes of images in [0, 1].
@@ -200,17 +242,18 @@ class Model(ABC):
         self.check_images(images)
         with self._running(precision):
             posterior = self._posterior(images.to(self.device))
-            self._checked_codes(posterior.variance, len(images))
             return Posterior(
-                self._checked_codes(posterior.mean, len(images)), posterior.variance.float()
+                self._checked_codes(posterior.mean, len(images)),
+                self._checked_codes(posterior.variance, len(images)),
             )
 
     def decode(self, codes: Tensor | Codes) -> Tensor:
-        """Images ``(n, c, h, w)`` in [0, 1] of codes ``(n, d)``.
+        """Images ``(n, c, h, w)`` in [0, 1] of codes ``(n, d)``, or ``(n, *latent_shape)``.
 
         Raises:
             SpaceError: the codes say that they are in another space.
-            ModelError: wrong shape or type, codes that are not finite, or images outside [0, 1].
+            ModelError: wrong shape or type, codes that are not finite, images outside [0, 1], or no
+                decoder.
         """
         images, check = self.launch(codes)
         check.require()
@@ -222,19 +265,20 @@ class Model(ABC):
 
         Raises:
             SpaceError: the codes say that they are in another space.
-            ModelError: wrong shape or type.
+            ModelError: wrong shape or type, or no decoder.
         """
+        self.require_decoder()
         if isinstance(codes, Codes):
             self.space.require(codes.space, f"codes for {self.name}")
             codes = codes.vectors
-        self._check_shape(codes, "codes", (self.latent_dim,))
+        codes = self._flat(codes)
         if not codes.is_floating_point():
             raise ModelError(
                 f"{self.name} decodes finite floating-point codes; these are {codes.dtype}"
             )
         codes = codes.to(self.device, torch.float32)
         with self._running():
-            images = self._decode(codes).float()
+            images = self._decode(self._shaped(codes)).float()
             expected = (len(codes), *self.image_shape)
             if images.shape != expected:
                 raise ModelError(
@@ -250,9 +294,10 @@ class Model(ABC):
         nothing of the images, so that the caller need not wait for the device.
 
         Raises:
-            ModelError: wrong shape.
+            ModelError: wrong shape, or no decoder.
         """
-        self._check_shape(codes, "codes", (self.latent_dim,))
+        self.require_decoder()
+        codes = self._shaped(self._flat(codes))
         with self._running(gradients=True):
             return self._decode(codes.to(self.device, torch.float32)).float()
 
@@ -261,7 +306,11 @@ class Model(ABC):
 
         ``truncation`` below 1 draws them towards the mean of the prior by this factor: the images
         become more typical, and less different from each other.
+
+        Raises:
+            ModelError: ``n`` is below 1, or codes have no images in the model.
         """
+        self.require_decoder()
         if n < 1:
             raise ModelError(f"the number of samples must be at least 1, not {n}")
         generator = torch.Generator().manual_seed(seed)
@@ -286,8 +335,9 @@ class Model(ABC):
             f"{self.name} ({self.family}) has no posterior: its encoder gives one code an image"
         )
 
-    @abstractmethod
-    def _decode(self, codes: Tensor) -> Tensor: ...
+    def _decode(self, codes: Tensor) -> Tensor:
+        """Images of codes ``(n, *latent_shape)``; of every model but one that cannot decode."""
+        raise NotImplementedError
 
     def _sample(self, n: int, generator: torch.Generator) -> Tensor:
         """The standard normal prior; made on the CPU, so that devices agree."""
@@ -339,7 +389,19 @@ class Model(ABC):
                 f"{self.name} takes {what} of shape ({wanted}), not {tuple(tensor.shape)}"
             )
 
+    def _flat(self, codes: Tensor) -> Tensor:
+        """Codes that are flat, or in their own shape, as rows ``(n, d)``."""
+        if len(self.latent_shape) > 1 and tuple(codes.shape[1:]) == self.latent_shape:
+            codes = codes.flatten(1)
+        self._check_shape(codes, "codes", (self.latent_dim,))
+        return codes
+
+    def _shaped(self, codes: Tensor) -> Tensor:
+        return codes if len(self.latent_shape) == 1 else codes.unflatten(1, self.latent_shape)
+
     def _checked_codes(self, codes: Tensor, n: int) -> Tensor:
+        if tuple(codes.shape[1:]) == self.latent_shape:
+            codes = codes.flatten(1)
         if codes.shape != (n, self.latent_dim):
             raise ModelError(
                 f"{self.name} must give codes of shape {(n, self.latent_dim)}, not "

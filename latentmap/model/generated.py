@@ -15,7 +15,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -247,7 +246,7 @@ def _join(
     """One pack of all parts."""
     packed = _packed_as(model)
     with replace_atomic(path) as temporary, new_pack(temporary, packed, len(ids)) as (file, disk):
-        file["space"] = json.dumps(asdict(model.space))
+        file["space"] = json.dumps(model.space.to_json())
         file["codes"] = vectors
         file["ids"] = pack_ids(ids)
         digests = np.empty((len(ids), 16), np.uint8)

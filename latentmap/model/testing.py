@@ -75,11 +75,11 @@ _SAME_PIXELS = 0.125 / 255
 def check_model(model: Model, *, seed: int = 0) -> None:
     """Checks that an adapter keeps the contract of ``Model``; gives back nothing when it does.
 
-    Samples that follow their seed; images that depend neither on the batch nor on chance, and have
-    gradients in the codes; shapes, ranges and types of all calls; evaluation mode and no gradients
-    elsewhere; refusal of foreign codes. Of a model that encodes also: codes that depend neither on
-    the batch nor on chance, and posterior means that are the codes. One that cannot (``can_encode``
-    is false: a generator) has to refuse to.
+    Shapes, ranges and types of all calls; evaluation mode and no gradients. Of a model that
+    encodes: codes that depend neither on the batch nor on chance, and posterior means that are the
+    codes. Of one that decodes: samples that follow their seed; images that depend neither on the
+    batch nor on chance, and have gradients in the codes; refusal of foreign codes. One that cannot
+    (``can_encode`` or ``can_decode`` is false) has to refuse to.
 
     Raises:
         ModelError: the first promise that is broken.
@@ -93,18 +93,23 @@ def check_model(model: Model, *, seed: int = 0) -> None:
         not any(parameter.requires_grad for parameter in model.network.parameters()),
         "its parameters ask for gradients",
     )
+    _require(model.can_encode or model.can_decode, "it neither encodes nor decodes")
     if model.can_encode:
         codes = _check_codes(model, images)
         _check_posterior(model, images, codes)
-        _check_pixels(model, codes, images)
+        _check_pixels(model, images)
         _require(_refuses(lambda: model.encode(images * 255)), "images outside [0, 1] are encoded")
         _require(
             _refuses(lambda: model.encode(images[:, :, 1:])), "images of another shape are encoded"
         )
     else:
         _require(_refuses(lambda: model.encode(images)), "images are encoded without an encoder")
-    _check_samples(model, seed)
-    _check_images(model, model.sample(3, seed=seed))
+    if model.can_decode:
+        _check_samples(model, seed)
+        _check_images(model, model.sample(3, seed=seed))
+    else:
+        codes = torch.zeros(3, model.latent_dim)
+        _require(_refuses(lambda: model.decode(codes)), "codes are decoded without a decoder")
 
 
 def _check_codes(model: Model, images: Tensor) -> Tensor:
@@ -134,10 +139,10 @@ def _check_posterior(model: Model, images: Tensor, codes: Tensor) -> None:
         _require(bool((posterior.variance > 0).all()), "posterior variances are not positive")
 
 
-def _check_pixels(model: Model, codes: Tensor, images: Tensor) -> None:
-    decoded = model.decode(codes)
-    _require(decoded.shape == images.shape, f"decoded images have shape {tuple(decoded.shape)}")
-    pixels = (255 * decoded).round().to(torch.uint8)
+def _check_pixels(model: Model, images: Tensor) -> None:
+    if model.can_decode:  # Images of its own kind, as all that are met later.
+        images = model.decode(model.encode(images))
+    pixels = (255 * images).round().to(torch.uint8)
     from_pixels = model.encode_pixels(pixels).cpu()
     from_floats = model.encode(pixels.float() / 255).cpu()
     _require(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -184,8 +184,8 @@ class LearningCurve(Shown):
                 row |= estimate.to_json(name)
             points.append(row)
         return {
-            "source": asdict(self.source),
-            "target": asdict(self.target),
+            "source": self.source.to_json(),
+            "target": self.target.to_json(),
             "method": self.method,
             "n_test": self.n_test,
             "n_units": self.n_units,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 
 from latentmap.report import Picture, Section, section_id
@@ -60,7 +58,7 @@ def support_section(
     record = {**settings, "space": str(support.space), "fingerprint": support.space.fingerprint}
     # The members and what they stand for; how far apart they are can be measured again.
     identity = {
-        "space": asdict(support.space),
+        "space": support.space.to_json(),
         "frame": support.frame.to_json(),
         **{name: settings[name] for name in ("strategy", "variables", "threshold")},
         **{name: getattr(support, name).tolist() for name in _MEMBERS},

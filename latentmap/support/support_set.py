@@ -6,7 +6,7 @@ Shapes: ``n`` images, ``d`` latent variables, ``2^k`` sectors; pixels are uint8 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ class SupportSet(Shown):
         """Everything but codes and pixels."""
         return {
             "settings": dict(self.settings),
-            "space": asdict(self.space),
+            "space": self.space.to_json(),
             "frame": self.frame.to_json(),
             "n": len(self),
             "n_candidates": self.n_candidates,
@@ -243,7 +243,7 @@ class SupportSet(Shown):
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         record = {
             "settings": dict(self.settings),
-            "space": asdict(self.space),
+            "space": self.space.to_json(),
             "frame": self.frame.to_json(),
             "n_candidates": self.n_candidates,
             "n_units": self.n_units,
