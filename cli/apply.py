@@ -15,8 +15,9 @@ from latentmap.cli.kinds import InputFile
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
     CoderOptions,
+    Loading,
     coder_options,
-    device_option,
+    loading_options,
     refuse_given,
     seed_option,
 )
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 @number_option("-n", "--images", "n_images", default=8, help="How many images the picture shows.")
 @seed_option
 @functools.partial(coder_options, recorded=True)
-@device_option
+@loading_options
 @result_outputs(
     figure_option("A picture of three rows: original, source reconstruction, relocated image."),
     output_option("--codes-out", "The mapped codes of all images, .npz or .h5."),
@@ -62,7 +63,7 @@ def apply(
     n_images: int,
     seed: int,
     coding: CoderOptions,
-    device: str,
+    loading: Loading,
     outputs: Outputs,
 ) -> None:
     """Carry images from one model to another, as a picture; or codes, as a file.
@@ -89,11 +90,11 @@ def apply(
         codes = read_codes(codes_in, space=linear_map.source, frame=linear_map.source_frame)
         mapped = linear_map.apply(codes)
     else:
-        source = load_model_of(linear_map, "source", given=src, map_path=map_path, device=device)
+        source = load_model_of(linear_map, "source", given=src, map_path=map_path, loading=loading)
         target = source  # For codes of a data set no target is needed.
         if outputs.figure is not None or samples.n is not None:
             target = load_model_of(
-                linear_map, "target", given=dst, map_path=map_path, device=device
+                linear_map, "target", given=dst, map_path=map_path, loading=loading
             )
         coder = coding.open(data, recorded=linear_map.record.get("precision"))
         images = samples.open(data, linear_map, (source, target), coder, seed=seed)

@@ -17,10 +17,11 @@ from latentmap.cli.kinds import InputFile, Reference
 from latentmap.cli.lists import NameList
 from latentmap.cli.options import (
     CoderOptions,
+    Loading,
     batch_size_option,
     cache_option,
     class_option,
-    device_option,
+    loading_options,
     refuse_given,
     seed_option,
 )
@@ -94,7 +95,7 @@ if TYPE_CHECKING:
 @seed_option
 @cache_option
 @batch_size_option
-@device_option
+@loading_options
 @decoder_precision_option
 @result_outputs(
     figures_option(
@@ -120,7 +121,7 @@ def bench(
     seed: int,
     cache: Path,
     batch_size: int | None,
-    device: str,
+    loading: Loading,
     precision: Any,
     outputs: Outputs,
 ) -> None:
@@ -151,7 +152,6 @@ def bench(
           --encoder vae-b --distances
     """
     from latentmap.cli.output import command_line
-    from latentmap.encoders import load
     from latentmap.encoders.sampling import adjust
     from latentmap.expressiveness import BenchOptions
     from latentmap.expressiveness import bench as measure
@@ -167,12 +167,11 @@ def bench(
         _check_distances(context, encoder, asked)
     _check_outputs(outputs)
     models = [
-        adjust(load(reference, device=device), label=label, precision=precision)
-        for reference in references
+        adjust(loading.one(reference), label=label, precision=precision) for reference in references
     ]
     image_sets = asked.open(seed=seed, unseen_by=models if unseen else ())
     coder = CoderOptions(cache, batch_size=batch_size).open(data)
-    seer = None if encoder is None else load(encoder, device=device)
+    seer = None if encoder is None else loading.one(encoder)
     record = {"command": command_line()}
     if distances and seer is not None:
         n = asked.own or len(image_sets[0].ids)
@@ -186,7 +185,7 @@ def bench(
         coder,
         options=replace(options, own=asked.own or options.own),
         encoder=seer,
-        mapped=_mapped(map_path, src, device),
+        mapped=_mapped(map_path, src, loading),
         seed=seed,
         record=record,
     )
@@ -222,14 +221,15 @@ def _tell_distances(result: SampleDistances, outputs: Outputs) -> None:
         say("", f"the picture is in {outputs.figures}")
 
 
-def _mapped(map_path: Path | None, src: str | None, device: str) -> tuple[LinearMap, Model] | None:
+def _mapped(
+    map_path: Path | None, src: str | None, loading: Loading
+) -> tuple[LinearMap, Model] | None:
     """A map and the model that it comes from."""
-    from latentmap.encoders import load
     from latentmap.mapping import LinearMap
 
     if map_path is None or src is None:
         return None
-    return LinearMap.load(map_path), load(src, device=device)
+    return LinearMap.load(map_path), loading.one(src)
 
 
 def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: Outputs) -> None:

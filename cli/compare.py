@@ -11,12 +11,7 @@ from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.kinds import Reference
 from latentmap.cli.lists import NameList
-from latentmap.cli.options import (
-    CoderOptions,
-    coder_options,
-    device_option,
-    seed_option,
-)
+from latentmap.cli.options import CoderOptions, Loading, coder_options, loading_options, seed_option
 from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, report_option, result_outputs
 from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
@@ -57,7 +52,7 @@ from latentmap.mapping.methods import METHODS
 )
 @seed_option
 @coder_options
-@device_option
+@loading_options
 @result_outputs(report_option)
 def compare(
     references: tuple[str, ...],
@@ -70,7 +65,7 @@ def compare(
     permutations: int,
     seed: int,
     coding: CoderOptions,
-    device: str,
+    loading: Loading,
     outputs: Outputs,
 ) -> None:
     """Compare the spaces of several models with each other.
@@ -90,7 +85,6 @@ def compare(
     from latentmap.comparison import CompareOptions, compare_models
     from latentmap.comparison.models import require_different
     from latentmap.comparison.section import SECTIONS, comparison_report
-    from latentmap.encoders import load
     from latentmap.report.store import write_report
 
     samples.check(references, data)
@@ -98,10 +92,11 @@ def compare(
     outputs.check()
     if outputs.report is not None and not outputs.force:
         _refuse_comparison(outputs.report)
-    models = [load(reference, device=device) for reference in references]
+    models = loading.all(references)
     require_different(models)
     coder = coding.open(data)
     images, models = samples.open(models, references, data, coder, seed=seed)
+    models = data.complete(models, images if data.path is None else None)
     if unseen:
         images = unseen_images(images, models, coder, split="test")
     # Until the command ends: they are decoded to be encoded, to be carried and to be shown.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -14,6 +14,7 @@ from latentmap.cli.kinds import InputFile, Reference, Text, number_of
 
 if TYPE_CHECKING:
     from latentmap.images import ImageSource
+    from latentmap.model import Model
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -82,6 +83,22 @@ class DataOptions:
         if scored:
             return images.first_of((self.fitted_split, "test"), self.limit)
         return images.first_of((self.fitted_split,), self.limit)
+
+    def complete(self, models: Sequence[Model], images: ImageSource | None = None) -> list[Model]:
+        """The models, those that are fitted on training images fitted: on the split train, whatever
+        part of it else is taken, so that it is one model in all commands on one data set.
+
+        ``images`` are those that stand in for a data set.
+
+        Raises:
+            ImageError, ModelError: there are no such images, or too few.
+        """
+        if all(model.is_complete for model in models):
+            return list(models)
+        if images is None:
+            images = replace(self, split=None, limit=None).open()
+        training = images.split("train")
+        return [model.completed(training) for model in models]
 
 
 # The parameters of ``data_options`` that choose among the images of --data.

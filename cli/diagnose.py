@@ -11,7 +11,13 @@ import click
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command, number_option, output_option
 from latentmap.cli.kinds import Reference
-from latentmap.cli.options import batch_size_option, device_option, precision_option, seed_option
+from latentmap.cli.options import (
+    Loading,
+    batch_size_option,
+    loading_options,
+    precision_option,
+    seed_option,
+)
 from latentmap.cli.output import print_json, say, show_result
 from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
 from latentmap.cli.plane_options import PlaneOptions, plane_options
@@ -43,7 +49,7 @@ if TYPE_CHECKING:
     "their means.",
 )
 @seed_option
-@device_option
+@loading_options
 @precision_option
 @batch_size_option
 @output_option("--scatter", "The variance loss of the models against their mse.", metavar="PNG")
@@ -60,7 +66,7 @@ def diagnose(
     gain_images: int | None,
     sampled: bool,
     seed: int,
-    device: str,
+    loading: Loading,
     precision: Any,
     batch_size: int | None,
     scatter: Path | None,
@@ -85,7 +91,6 @@ def diagnose(
     from latentmap.cli.progress import progress_bar
     from latentmap.diagnostics import diagnose as measure
     from latentmap.diagnostics.several import Diagnoses
-    from latentmap.encoders import load
     from latentmap.encoders.architectures import architecture_of
     from latentmap.files import refuse_existing
     from latentmap.model import count_seen
@@ -95,13 +100,13 @@ def diagnose(
     if scatter is not None:
         refuse_existing(scatter, force=outputs.force)
         require_plots(scatter)
-    models = [load(reference, device=device) for reference in references]
+    models = loading.all(references)
     for model in models:
         model.require_posterior()
     images = data.open()
     if unseen:
         images = unseen_images(images, models)
-    wanted = plane.prepare(models, images, force=outputs.force, device=device)
+    wanted = plane.prepare(models, images, force=outputs.force, loading=loading)
     reading: dict[str, Any] = {
         "precision": precision,
         "batch_size": batch_size,

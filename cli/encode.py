@@ -9,7 +9,7 @@ import click
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import RUNNING, Command, number_option
 from latentmap.cli.kinds import Reference
-from latentmap.cli.options import CoderOptions, coder_options, device_option, json_option
+from latentmap.cli.options import CoderOptions, Loading, coder_options, json_option, loading_options
 from latentmap.cli.output import say
 
 
@@ -17,7 +17,7 @@ from latentmap.cli.output import say
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", type=Reference())
 @data_options
 @coder_options
-@device_option
+@loading_options
 @number_option(
     "--workers",
     most=1024,
@@ -29,7 +29,7 @@ def encode(
     models: tuple[str, ...],
     data: DataOptions,
     coding: CoderOptions,
-    device: str,
+    loading: Loading,
     workers: int | None,
     as_json: bool,
 ) -> None:
@@ -43,9 +43,8 @@ def encode(
       latentmap encode vae.safetensors svae.safetensors --data faces.zip --cache codes
     """
     from latentmap.cli.output import print_json, warn_skipped
-    from latentmap.encoders import load
 
-    loaded = [load(reference, device=device) for reference in models]
+    loaded = data.complete(loading.all(models))
     images = data.open()
     coder = replace(coding.open(data), workers=workers)
     results = coder.encoded(loaded, images)

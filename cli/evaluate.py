@@ -14,9 +14,10 @@ from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import (
     CoderOptions,
+    Loading,
     coder_options,
-    device_option,
     json_option,
+    loading_options,
     seed_option,
 )
 from latentmap.cli.output import show_result
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @functools.partial(sample_options, fewest=2, box=False)
 @seed_option
 @functools.partial(coder_options, recorded=True)
-@device_option
+@loading_options
 @json_option
 def evaluate(
     map_path: Path,
@@ -45,7 +46,7 @@ def evaluate(
     samples: SampleOptions,
     seed: int,
     coding: CoderOptions,
-    device: str,
+    loading: Loading,
     as_json: bool,
     unseen: bool,
 ) -> None:
@@ -73,12 +74,13 @@ def evaluate(
     linear_map = LinearMap.load(map_path)
     if samples.n is None:
         _ask_for_groups(linear_map, data, map_path)
-    models = load_models_of(linear_map, src=src, dst=dst, map_path=map_path, device=device)
+    models = load_models_of(linear_map, src=src, dst=dst, map_path=map_path, loading=loading)
     coder = coding.open(data, recorded=linear_map.record.get("precision"))
     images = samples.open(data, linear_map, models, coder, seed=seed)
+    source, target = data.complete(models, images if data.path is None else None)
     if unseen:
-        images = unseen_images(images, models, coder)
-    (scores,) = score_models([linear_map], *models, images, coder, seed=seed)
+        images = unseen_images(images, (source, target), coder)
+    (scores,) = score_models([linear_map], source, target, images, coder, seed=seed)
     warn_skipped(scores.record["skipped"])
     tell_left_out(scores.record["left_out"])
     tell_seen(scores.record["n_seen"], scores.n_test)

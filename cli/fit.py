@@ -12,7 +12,7 @@ from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_options import check_choices, fit_options
 from latentmap.cli.fit_request import FitRequest, Fitted, fit_request, skipped_of
 from latentmap.cli.output import say, show_result
-from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
+from latentmap.cli.outputs import Outputs, figure_option, file_name, report_option, result_outputs
 from latentmap.cli.unseen import tell_seen
 from latentmap.mapping.options import FitOptions
 
@@ -63,7 +63,7 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
     check_choices(context, options)
     outputs.check()
     source, target = request.load()
-    path = outputs.out or Path(f"{source.name}-to-{target.name}.safetensors")
+    path = outputs.out or Path(f"{file_name(source.name)}-to-{file_name(target.name)}.safetensors")
     figure = outputs.figure or (path.with_suffix(".png") if request.alone else None)
     outputs = replace(outputs, out=path, figure=figure)
     refuse_equal({"--out": path, "--figure": figure, "--report": outputs.report})
@@ -75,7 +75,7 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
             training,
             options=options,
             seed=request.seed,
-            references=(request.src, request.dst),
+            references=request.references(source, target),
             record=found.record,
             progress=progress,
         )

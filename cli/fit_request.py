@@ -19,7 +19,7 @@ from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import IMAGES, number_option, option
 from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.kinds import InputFile, Reference
-from latentmap.cli.options import CoderOptions, coder_options, device_option, seed_option
+from latentmap.cli.options import CoderOptions, Loading, coder_options, loading_options, seed_option
 from latentmap.cli.unseen import check_unseen, unseen_images, unseen_option
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class FitRequest:
     support: Path | None
     n_pairs: int | None
     seed: int
-    device: str
+    loading: Loading
     coding: CoderOptions
     unseen: bool
 
@@ -92,9 +92,15 @@ class FitRequest:
         Raises:
             ModelError: one cannot be loaded.
         """
-        from latentmap.encoders import load
 
-        return load(self.src, device=self.device), load(self.dst, device=self.device)
+        source, target = self.loading.all([self.src, self.dst])
+        return source, target
+
+    def references(self, source: Model, target: Model) -> tuple[str, str]:
+        """What a map says of where its models are: what is enough to load them again."""
+        from latentmap.encoders.references import full_reference
+
+        return full_reference(self.src, source), full_reference(self.dst, target)
 
     def open(
         self, source: Model, target: Model, *, check: Callable[[int], object] | None = None
@@ -113,6 +119,8 @@ class FitRequest:
             images = replace(self.data, split=None, limit=None).open()
         else:
             images, source, target = self._samples.draw(source, target, coder, seed=self.seed)
+        made = None if self._samples.n is None else images
+        source, target = self.data.complete((source, target), made)
         record: dict[str, Any] = {
             "command": command_line(),
             "group_by": self.data.group_by and self.data.group_by.name,
@@ -175,7 +183,7 @@ def fit_request(command: Command, *, pairs: bool = True) -> Command:
         data: DataOptions,
         samples: SampleOptions,
         seed: int,
-        device: str,
+        loading: Loading,
         coding: CoderOptions,
         support: Path | None = None,
         n_pairs: int | None = None,
@@ -183,7 +191,7 @@ def fit_request(command: Command, *, pairs: bool = True) -> Command:
         **kwargs: Any,
     ) -> Any:
         request = FitRequest(
-            src, dst, data, samples, support, n_pairs, seed, device, coding, unseen
+            src, dst, data, samples, support, n_pairs, seed, loading, coding, unseen
         )
         return command(*args, request=request, **kwargs)
 
@@ -197,7 +205,7 @@ def fit_request(command: Command, *, pairs: bool = True) -> Command:
     if pairs:
         options += [_support_option, _pairs_option]
     decorated: Any = wrapped
-    for add in reversed([*options, seed_option, coder_options, device_option]):
+    for add in reversed([*options, seed_option, coder_options, loading_options]):
         decorated = add(decorated)
     return decorated  # type: ignore[no-any-return]  # as in options.py
 

@@ -9,10 +9,11 @@ import click
 from latentmap.cli.declaring import Group, number_option
 from latentmap.cli.kinds import InputFile, Reference
 from latentmap.cli.options import (
+    Loading,
     batch_size_option,
     class_option,
-    device_option,
     json_option,
+    loading_options,
     seed_option,
 )
 from latentmap.cli.output import say
@@ -58,7 +59,7 @@ def frames() -> None:
 )
 @class_option
 @seed_option
-@device_option
+@loading_options
 @batch_size_option
 @json_option
 def estimate(
@@ -68,7 +69,7 @@ def estimate(
     write: bool,
     label: int | None,
     seed: int,
-    device: str,
+    loading: Loading,
     batch_size: int | None,
     as_json: bool,
 ) -> None:
@@ -83,12 +84,11 @@ def estimate(
     """
     from latentmap.cli.output import print_json
     from latentmap.cli.progress import progress_bar
-    from latentmap.encoders import load
     from latentmap.encoders.native import add_box
     from latentmap.encoders.sampling import adjust
     from latentmap.model.framing import find_box
 
-    source, target = (load(reference, device=device) for reference in (maker, other))
+    source, target = loading.all([str(maker), other])
     if write and not maker.is_file():
         raise click.UsageError(
             f"{maker} is a bundled model, which stays as it is: add --no-write, or name a file"

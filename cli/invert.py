@@ -12,9 +12,10 @@ from latentmap.cli.declaring import Command, number_option, output_option
 from latentmap.cli.kinds import Reference
 from latentmap.cli.options import (
     CoderOptions,
+    Loading,
     batch_size_option,
     class_option,
-    device_option,
+    loading_options,
     refuse_given,
     seed_option,
 )
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 @number_option("-n", "--images", "n_images", default=8, help="How many images the picture shows.")
 @class_option
 @seed_option
-@device_option
+@loading_options
 @decoder_precision_option
 @batch_size_option
 @result_outputs(
@@ -77,7 +78,7 @@ def invert(
     n_images: int,
     label: int | None,
     seed: int,
-    device: str,
+    loading: Loading,
     precision: Any,
     batch_size: int | None,
     outputs: Outputs,
@@ -92,7 +93,6 @@ def invert(
       latentmap invert stylegan.safetensors --data faces.zip --limit 64 --space w+ --figure grid.png
     """
     from latentmap.cli.output import command_line
-    from latentmap.encoders import load
     from latentmap.encoders.inverted import in_space
     from latentmap.encoders.sampling import adjust
     from latentmap.inversion import invert_images
@@ -106,7 +106,7 @@ def invert(
     if outputs.figure is None:
         refuse_given(context, ["n_images"], "without --figure")
     outputs.check()
-    model = adjust(load(reference, device=device), label=label, precision=precision)
+    model = adjust(loading.one(reference), label=label, precision=precision)
     if space is not None:
         model = in_space(model, space)
     require_method(model, method)

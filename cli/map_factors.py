@@ -10,12 +10,7 @@ import click
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.map_options import dst_override, map_argument, src_override
-from latentmap.cli.options import (
-    CoderOptions,
-    coder_options,
-    device_option,
-    seed_option,
-)
+from latentmap.cli.options import CoderOptions, Loading, coder_options, loading_options, seed_option
 from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 
@@ -43,7 +38,7 @@ from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 )
 @seed_option
 @functools.partial(coder_options, recorded=True)
-@device_option
+@loading_options
 @result_outputs(figure_option("A picture: both models' images along each factor, side by side."))
 def factors(
     map_path: Path,
@@ -55,7 +50,7 @@ def factors(
     folds: int,
     seed: int,
     coding: CoderOptions,
-    device: str,
+    loading: Loading,
     outputs: Outputs,
 ) -> None:
     """Show the factors that two spaces share: pairs of directions, one in each.
@@ -79,7 +74,9 @@ def factors(
     outputs.check()
     linear_map = LinearMap.load(map_path)
     moments = linear_map.require_moments("the factors of a map")
-    source, target = load_models_of(linear_map, src=src, dst=dst, map_path=map_path, device=device)
+    source, target = load_models_of(
+        linear_map, src=src, dst=dst, map_path=map_path, loading=loading
+    )
     require_models(linear_map, source, target)
     coder = coding.open(data, recorded=linear_map.record.get("precision"))
     images = data.open_to_fit(scored=False)

@@ -11,8 +11,12 @@ import click
 from latentmap.cli.kinds import InputPath, Reference
 
 if TYPE_CHECKING:
+    from latentmap.cli.options import Loading
     from latentmap.mapping import LinearMap
     from latentmap.model import Model
+
+_SIDES: tuple[Literal["source"], Literal["target"]] = ("source", "target")
+_OPTIONS = {"source": "--src", "target": "--dst"}
 
 map_argument: Callable[..., Any] = click.argument("map_path", metavar="MAP", type=InputPath())
 src_override = click.option(
@@ -35,7 +39,7 @@ def load_model_of(
     *,
     given: str | None,
     map_path: Path,
-    device: str,
+    loading: Loading,
 ) -> Model:
     """The model on one side of a map: the given one, else the recorded one.
 
@@ -44,34 +48,59 @@ def load_model_of(
     Raises:
         ModelError: it cannot be loaded.
     """
-    from latentmap.encoders import load
     from latentmap.errors import ModelError
 
     if given is not None:
-        return load(given, device=device)
-    option = "--src" if side == "source" else "--dst"
-    reference = getattr(linear_map, f"{side}_reference")
-    if not reference:
-        raise ModelError(
-            f"{map_path} does not say where its {side} model is: give it with {option}"
-        )
-    beside = map_path.parent / reference
-    if not Path(reference).exists() and beside.exists():
-        reference = str(beside)
+        return loading.one(given)
+    reference = _recorded(linear_map, side, map_path)
     try:
-        return load(reference, device=device)
+        return loading.one(reference)
     except ModelError as error:
-        raise ModelError(
-            f"the {side} model that {map_path} names cannot be loaded: {error}; "
-            f"or give another with {option}"
-        ) from error
+        raise _refusal(side, map_path, error) from error
 
 
 def load_models_of(
-    linear_map: LinearMap, *, src: str | None, dst: str | None, map_path: Path, device: str
+    linear_map: LinearMap, *, src: str | None, dst: str | None, map_path: Path, loading: Loading
 ) -> tuple[Model, Model]:
-    """The source and the target of a map, as ``load_model_of`` gives each."""
-    return (
-        load_model_of(linear_map, "source", given=src, map_path=map_path, device=device),
-        load_model_of(linear_map, "target", given=dst, map_path=map_path, device=device),
+    """The source and the target of a map: the given ones, else the recorded ones.
+
+    Raises:
+        ModelError: one cannot be loaded.
+    """
+    from latentmap.errors import ModelError
+
+    given = {"source": src, "target": dst}
+    references = [given[side] or _recorded(linear_map, side, map_path) for side in _SIDES]
+    try:
+        source, target = loading.all(references)
+    except ModelError:
+        # Which of the two it is decides what is said.
+        for side in _SIDES:
+            load_model_of(linear_map, side, given=given[side], map_path=map_path, loading=loading)
+        raise
+    return source, target
+
+
+def _recorded(linear_map: LinearMap, side: str, map_path: Path) -> str:
+    """The reference that a map has of the model on one side, as it is found from here."""
+    from latentmap.errors import ModelError
+
+    reference: str = getattr(linear_map, f"{side}_reference")
+    if not reference:
+        raise ModelError(
+            f"{map_path} does not say where its {side} model is: give it with {_OPTIONS[side]}"
+        )
+    name, question, options = reference.partition("?")
+    beside = map_path.parent / name
+    if not Path(name).exists() and beside.exists():
+        return f"{beside}{question}{options}"
+    return reference
+
+
+def _refusal(side: str, map_path: Path, error: Exception) -> Exception:
+    from latentmap.errors import ModelError
+
+    return ModelError(
+        f"the {side} model that {map_path} names cannot be loaded: {error}; or give another with "
+        f"{_OPTIONS[side]}"
     )

@@ -1,7 +1,8 @@
 """Options that several commands share, declared once, each with one meaning.
 
     --cache --precision --batch-size       ``coder_options``: how codes are had
-    --device --seed                        where a network runs; what makes it repeatable
+    --device --size                        ``loading_options``: how models are loaded
+    --seed                                 what makes random choices repeatable
     --json --force                         how results are printed, and replaced
 
 Each carries its title in help (``latentmap.cli.declaring``). ``refuse_given`` is for options that
@@ -21,11 +22,12 @@ from click.core import ParameterSource
 
 from latentmap.cli.declaring import IMAGES, OUTPUT, RUNNING, number_option, option, together
 from latentmap.cli.device import Device
-from latentmap.cli.kinds import Count, OutputFolder
+from latentmap.cli.kinds import Count, OutputFolder, Size
 
 if TYPE_CHECKING:
     from latentmap.cache import Coder
     from latentmap.cli.data_options import DataOptions
+    from latentmap.model import Model
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -64,6 +66,50 @@ device_option = option(
     metavar="DEVICE",
     help="Where networks run: cpu, cuda, cuda:1; auto is the GPU when there is one.",
 )
+_size_option = option(
+    "--size",
+    "image_size",
+    title=RUNNING,
+    type=Size(),
+    metavar="N|HxW",
+    help="Height and width of the images, where a model takes any size; MODEL?size=HxW says it of "
+    "one of several.  [default: as the model says]",
+)
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How models are loaded, as given on the command line: where they run, and how large images are
+    where a model takes any size.
+    """
+
+    device: str
+    image_size: tuple[int, int] | None = None
+
+    def one(self, reference: str) -> Model:
+        """The model that a reference names.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        return self.all([reference])[0]
+
+    def all(self, references: Sequence[str]) -> list[Model]:
+        """The models that references name; reference models see what the first other one sees.
+
+        Raises:
+            ModelError: one cannot be loaded.
+        """
+        from latentmap.encoders import load_all
+
+        return load_all(references, device=self.device, size=self.image_size)
+
+
+def loading_options(command: Command) -> Command:
+    """Adds --device and --size; the command gets them as ``loading: Loading``."""
+    return together("loading", Loading, device_option, _size_option)(command)
+
+
 precision_option = option(
     "--precision",
     title=RUNNING,

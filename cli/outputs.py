@@ -12,6 +12,7 @@ A command gets its outputs as one object::
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,3 +133,8 @@ def result_outputs(*options: Declared) -> Declared:
         return decorated  # type: ignore[no-any-return]  # as in declaring.py
 
     return decorate
+
+
+def file_name(model: str) -> str:
+    """The name of a model as part of a file's: ``pixels:8`` is ``pixels-8``."""
+    return re.sub(r"[^\w.+-]+", "-", model)

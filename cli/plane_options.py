@@ -16,6 +16,7 @@ from latentmap.cli.label_options import labels_of, labels_option
 if TYPE_CHECKING:
     import numpy as np
 
+    from latentmap.cli.options import Loading
     from latentmap.diagnostics.plane import LatentPlane
     from latentmap.images import ImageSource
     from latentmap.model import Model
@@ -63,7 +64,7 @@ class PlaneOptions:
     labels: str | None
 
     def prepare(
-        self, models: Sequence[Model], images: ImageSource, *, force: bool, device: str
+        self, models: Sequence[Model], images: ImageSource, *, force: bool, loading: Loading
     ) -> WantedPlane | None:
         """What is needed to draw the plane, before any work is done; None where none is asked for.
 
@@ -73,7 +74,6 @@ class PlaneOptions:
             ImageError: labels do not fit the images.
         """
         from latentmap.diagnostics.plane import require_plane
-        from latentmap.encoders import load
         from latentmap.files import refuse_existing
         from latentmap.relocation.curves import require_plots
 
@@ -87,7 +87,7 @@ class PlaneOptions:
             raise click.UsageError("--plane is of one model: give one, or leave it out")
         refuse_existing(self.plane, force=force)
         require_plots(self.plane)
-        encoder = None if self.encoder is None else load(self.encoder, device=device)
+        encoder = None if self.encoder is None else loading.one(self.encoder)
         require_plane(models[0], encoder)
         return WantedPlane(self.plane, labels_of(images, self.labels), encoder)
 

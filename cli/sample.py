@@ -10,9 +10,10 @@ import click
 from latentmap.cli.declaring import Command
 from latentmap.cli.kinds import Reference
 from latentmap.cli.options import (
+    Loading,
     batch_size_option,
     class_option,
-    device_option,
+    loading_options,
     precision_option,
     refuse_given,
 )
@@ -45,7 +46,7 @@ _BATCH = 8
     help="StyleGAN: the stored noise maps, none, or new ones.  [default: const]",
 )
 @output_options
-@device_option
+@loading_options
 @precision_option
 @batch_size_option
 @click.pass_context
@@ -58,7 +59,7 @@ def sample(
     space: Any,
     label: int | None,
     noise: Any,
-    device: str,
+    loading: Loading,
     precision: Any,
     batch_size: int | None,
 ) -> None:
@@ -72,13 +73,12 @@ def sample(
       latentmap sample stylegan.safetensors --codes codes.h5 --figure again.png
     """
     from latentmap.cli.output import print_json
-    from latentmap.encoders import load
     from latentmap.encoders.sampling import adjust
 
     _check_usage(context, drawing, outputs, space=space, noise=noise)
     outputs.check()
     model = adjust(
-        load(reference, device=device),
+        loading.one(reference),
         space="w+" if drawing.layered else space,
         noise=noise,
         noise_seed=drawing.seed,

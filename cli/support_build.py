@@ -19,8 +19,9 @@ from latentmap.cli.kinds import InputFile, Reference
 from latentmap.cli.lists import NumberList
 from latentmap.cli.options import (
     CoderOptions,
+    Loading,
     coder_options,
-    device_option,
+    loading_options,
     refuse_given,
     seed_option,
     variables_option,
@@ -110,7 +111,7 @@ set_options = together(
 )
 @seed_option
 @coder_options
-@device_option
+@loading_options
 @result_outputs(output_option("--out", "The support set, .h5.", required=True))
 @click.pass_context
 def build(
@@ -121,7 +122,7 @@ def build(
     exclude: Path | None,
     seed: int,
     coding: CoderOptions,
-    device: str,
+    loading: Loading,
     outputs: Outputs,
 ) -> None:
     """Build a support set: a few real images far apart in a model's latent space.
@@ -139,7 +140,7 @@ def build(
       latentmap support build svae.safetensors --data faces.zip --strategy kmeans --out centers.h5
     """
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
-    from latentmap.encoders import load
+    from latentmap.encoders.references import full_reference
     from latentmap.images.excluding import without_listed
     from latentmap.report import as_text
     from latentmap.support import SupportOptions, build_support_set
@@ -150,7 +151,7 @@ def build(
     outputs.check()
     assert outputs.out is not None, "it is required"
     options = SupportOptions(**asdict(asked))
-    loaded = load(model, device=device)
+    (loaded,) = data.complete([loading.one(model)])
     options.check(loaded.space)
     images = data.open()
     if exclude is not None:
@@ -160,7 +161,7 @@ def build(
     options.check(loaded.space, len(images))
     record: dict[str, Any] = {
         "command": command_line(),
-        "reference": model,
+        "reference": full_reference(model, loaded),
         "image_shape": list(loaded.image_shape),
         "where": data.where,
         "split": data.split,

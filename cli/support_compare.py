@@ -13,8 +13,9 @@ from latentmap.cli.fit_request import dst_option, src_option
 from latentmap.cli.lists import NameList, NumberList
 from latentmap.cli.options import (
     CoderOptions,
+    Loading,
     coder_options,
-    device_option,
+    loading_options,
     refuse_given,
     seed_option,
     variables_option,
@@ -118,7 +119,7 @@ sets_options = together(
 )
 @seed_option
 @coder_options
-@device_option
+@loading_options
 @result_outputs(figure_option("A picture of R2 and efficiency against the size."))
 @click.pass_context
 def compare(
@@ -131,7 +132,7 @@ def compare(
     method: str,
     seed: int,
     coding: CoderOptions,
-    device: str,
+    loading: Loading,
     outputs: Outputs,
 ) -> None:
     """Compare maps fitted on support sets with maps fitted on as many random images.
@@ -153,7 +154,6 @@ def compare(
         warn,
         warn_skipped,
     )
-    from latentmap.encoders import load
     from latentmap.mapping import FitOptions
     from latentmap.relocation import training_pairs
     from latentmap.support import compare_strategies
@@ -164,7 +164,7 @@ def compare(
             context, ("k", "threshold", "center"), "where sectors are not among the --strategies"
         )
     outputs.check(plot=True)
-    source, target = (load(reference, device=device) for reference in (src, dst))
+    source, target = data.complete(loading.all([src, dst]))
     model = source if asked.chosen_in == "src" else target
     coder = coding.open(data)
     images = data.open_to_fit()

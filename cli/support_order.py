@@ -11,8 +11,9 @@ from latentmap.cli.declaring import Command
 from latentmap.cli.kinds import Reference, Text
 from latentmap.cli.options import (
     CoderOptions,
+    Loading,
     coder_options,
-    device_option,
+    loading_options,
     seed_option,
     variables_option,
 )
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 )
 @seed_option
 @coder_options
-@device_option
+@loading_options
 @result_outputs(
     figures_option(
         "Draw gains.png, the gains as sorted bars, and traversals.png, images with each leading "
@@ -64,7 +65,7 @@ def order(
     at: str | None,
     seed: int,
     coding: CoderOptions,
-    device: str,
+    loading: Loading,
     outputs: Outputs,
 ) -> None:
     """Sort a model's latent variables by information gain: what images lose without each.
@@ -83,7 +84,6 @@ def order(
     import torch
 
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
-    from latentmap.encoders import load
     from latentmap.relocation.curves import require_plots
     from latentmap.support import OrderOptions, SupportOptions, order_variables
 
@@ -92,7 +92,7 @@ def order(
     pictures = outputs.pictures(("gains", "traversals"))
     if pictures:
         require_plots(pictures["gains"])
-    loaded = load(model, device=device)
+    (loaded,) = data.complete([loading.one(model)])
     leading = SupportOptions(k=k).leading(loaded.latent_dim)
     options = OrderOptions(leading, exhaustive, center)
     options.check(loaded)

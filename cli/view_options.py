@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from latentmap.cli.declaring import IMAGES, option, together
-from latentmap.cli.kinds import Text
+from latentmap.cli.kinds import Size, Text
 
 if TYPE_CHECKING:
     from latentmap.images import ImageSource, View
-
-_LONGEST_SIDE = 2**14  # Pixels: a picture of more has over three gigabytes.
 
 # A test compares these with the library's own list, which cannot be imported here without torch.
 RESIZES = (
@@ -25,25 +22,6 @@ RESIZES = (
     "pillow-bilinear",
     "pillow-box",
 )
-
-
-class _Size(Text):
-    """``N`` or ``HxW``, in pixels, as height and width."""
-
-    name = "size"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        text: str = super().convert(value, param, ctx)
-        parts = text.lower().split("x")
-        good = all(re.fullmatch("0*[1-9][0-9]*", part) for part in parts)
-        if len(parts) > 2 or not good:
-            self.fail(f"{text!r} is no size: give one number, or height x width: 96x64", param, ctx)
-        height, width = int(parts[0]), int(parts[-1])
-        if max(height, width) > _LONGEST_SIDE:
-            self.fail(f"{text!r} is too large: give {_LONGEST_SIDE} pixels at most", param, ctx)
-        return height, width
 
 
 frame_option = option(
@@ -71,7 +49,7 @@ channels_option = option(
 size_option = option(
     "--size",
     title=IMAGES,
-    type=_Size(),
+    type=Size(),
     metavar="N|HxW",
     help="Height and width in pixels.  [default: as the images are]",
 )

@@ -9,6 +9,8 @@ if __name__ != "latentmap.encoders":
 
 import difflib
 import importlib
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +20,10 @@ from latentmap.errors import ModelError
 if TYPE_CHECKING:
     import torch
 
+    from latentmap.encoders.references import Given
     from latentmap.model import Model
 
-__all__ = ["FAMILIES", "SPACES", "build", "find", "load", "require_family"]
+__all__ = ["FAMILIES", "SPACES", "build", "find", "load", "load_all", "require_family"]
 
 # Family name, as it stands in model files -> "module:Class".
 FAMILIES: dict[str, str] = {
@@ -92,18 +95,71 @@ def find(reference: str | Path) -> Path:
     return path
 
 
-def load(reference: str | Path, *, device: str | torch.device = "cpu") -> Model:
-    """The model that a native file holds, in evaluation mode on ``device``; its name is that of the
-    file. ``reference`` is a path, or the name of a bundled model.
+def load(
+    reference: str | Path,
+    *,
+    device: str | torch.device = "cpu",
+    size: tuple[int, int] | None = None,
+) -> Model:
+    """The model that a reference names, in evaluation mode on ``device``.
+
+    A reference is the path of a model file, the name of a bundled model, or ``scheme:name`` with
+    one of ``latentmap.encoders.references.SCHEMES``; ``?size=256x192`` after it, or ``size``
+    (height, width), chooses the size of the images where the model takes any. ``size`` has no
+    effect on others, the size in a reference is refused by them.
 
     Raises:
-        ModelError: the file is missing, cut off, damaged, or not a model of a known family.
+        ModelError: there is no such model; or its file is cut off, damaged, or not a model of a
+            known family.
     """
+    (model,) = load_all([reference], device=device, size=size)
+    return model
+
+
+def load_all(
+    references: Sequence[str | Path],
+    *,
+    device: str | torch.device = "cpu",
+    size: tuple[int, int] | None = None,
+) -> list[Model]:
+    """The models that references name, as ``load`` gives each; reference models (``pixels:8``,
+    ``pca:64``, ``mean``) see what the first of the others sees.
+
+    Raises:
+        ModelError: as ``load`` raises it.
+    """
+    from latentmap.encoders.references import REFERENCES, parse_reference
+
+    given = [parse_reference(reference) for reference in references]
+    models = {
+        number: _load(one, size) for number, one in enumerate(given) if one.scheme not in REFERENCES
+    }
+    view = next(iter(models.values())).view if models else None
+    for number, one in enumerate(given):
+        if one.scheme in REFERENCES:
+            models[number] = _load(replace(one, view=view), size if view is None else None)
+    return [models[number].to(device) for number in range(len(given))]
+
+
+def _load(given: Given, size: tuple[int, int] | None) -> Model:
+    """The model of one reference; ``size`` is for one that takes any and says none itself."""
+    from latentmap.encoders.references import load_given
+
+    if given.scheme is not None:
+        model = load_given(replace(given, size=given.size or size))
+    else:
+        given.take_options()
+        model = _read(find(given.name))
+    wanted = given.size or (size if model.any_size else None)
+    return model if wanted is None else model.resized(*wanted)
+
+
+def _read(path: Path) -> Model:
+    """The model that a native file holds; its name is that of the file."""
     from latentmap.encoders.building import check_config
     from latentmap.encoders.native import read_model
     from latentmap.files import reading
 
-    path = find(reference)
     read = read_model(path)
     header, weights = read.header, read.weights
     family, config, frame = header.family, header.config, header.frame
@@ -116,4 +172,4 @@ def load(reference: str | Path, *, device: str | torch.device = "cpu") -> Model:
             "again"
         )
     model.boxes, model.seen, model.prior = header.boxes, read.seen, read.prior
-    return model.to(device)
+    return model

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from latentmap.codes import Codes, Space
 from latentmap.errors import ModelError
 from latentmap.frames import Frame
-from latentmap.images import View
+from latentmap.images import ImageSource, View
 from latentmap.images.spooled import SpooledImages
 from latentmap.model.clamping import check_range
 from latentmap.model.digests import model_digest
@@ -65,8 +65,9 @@ class Model:
     can_encode: bool = True
     can_decode: bool = True
     is_generator: ClassVar[bool] = False
-    # Whether it can be had for images of another size.
+    # Whether it can be had for images of another size, and whether nothing is left to be fitted.
     any_size: bool = False
+    is_complete: bool = True
 
     def __init__(
         self,
@@ -166,6 +167,10 @@ class Model:
             f"{self.name} takes images of {own[0]}x{own[1]} pixels alone, not {height}x{width}: "
             "leave the size out"
         )
+
+    def completed(self, images: ImageSource) -> Model:
+        """The model, with what is still to be fitted on training ``images``; most are whole."""
+        return self
 
     def require_encoder(self) -> None:
         """Passes where images have codes in the model.

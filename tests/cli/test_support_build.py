@@ -165,5 +165,5 @@ class Constant(LinearModel):
 @pytest.mark.parametrize("how", [(), ("--leading", "0,1"), ("--strategy", "kmeans")])
 def test_an_encoder_that_gives_one_code_is_refused(workdir, monkeypatch, how):
     model = Constant(4, (1, 8, 8))
-    monkeypatch.setattr("latentmap.encoders.load", lambda reference, device: model)
+    monkeypatch.setattr("latentmap.encoders.load_all", lambda references, **_: [model])
     assert re.search("all 300 images the same code|one code for all 300", refusal(*MODEL, *how))
