@@ -107,8 +107,12 @@ def _warn_of_prior(reference: str) -> None:
     from latentmap.cli.output import warn
     from latentmap.encoders.listing import describe_model
     from latentmap.encoders.normalising import far_from_prior
+    from latentmap.encoders.references import parse_reference
 
-    header = describe_model(reference).header
+    given = parse_reference(reference)
+    if given.scheme is not None:
+        return  # What is not trained here has no record of it.
+    header = describe_model(given.name).header
     line = far_from_prior(reference, header.training) if header.prior is None else None
     if line is not None:
         warn(line)
