@@ -32,6 +32,7 @@ FAMILIES: dict[str, str] = {
     "split-vae": "latentmap.encoders.split_vae:SplitVAEModel",
     "stylegan1": "latentmap.encoders.stylegan:StyleGAN1Model",
     "stylegan2": "latentmap.encoders.stylegan:StyleGAN2Model",
+    "stylegan3": "latentmap.encoders.stylegan:StyleGAN3Model",
     "vae": "latentmap.encoders.vae:VAEModel",
 }
 
@@ -39,6 +40,7 @@ FAMILIES: dict[str, str] = {
 SPACES: dict[str, tuple[str, ...]] = {
     "stylegan1": ("w", "z", "w+"),
     "stylegan2": ("w", "z", "w+"),
+    "stylegan3": ("w", "z", "w+"),
 }
 
 

@@ -10,7 +10,7 @@ import copy
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, cast, get_args
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from latentmap.codes import Space
 from latentmap.encoders.generator import GeneratorModel
 from latentmap.encoders.nets.stylegan1 import StyleGAN1
 from latentmap.encoders.nets.stylegan2 import StyleGAN2
+from latentmap.encoders.nets.stylegan3 import StyleGAN3
 from latentmap.encoders.nets.stylegan_codes import broadcast_w, mix_styles, truncate
 from latentmap.encoders.nets.stylegan_synthesis import NoiseMode
 from latentmap.errors import ModelError
@@ -38,8 +39,9 @@ class StyleGANModel(GeneratorModel):
     it deterministic; ``variant`` gives the same network with another space, noise or class.
     """
 
-    network: StyleGAN1 | StyleGAN2
+    network: StyleGAN1 | StyleGAN2 | StyleGAN3
     space_kind = "w"
+    has_noise: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -101,6 +103,8 @@ class StyleGANModel(GeneratorModel):
             other.space = Space(space, sizes[space], self.name, self.fingerprint)
         if noise is not None:
             _require_choice("noise", noise, NOISE_MODES)
+            if noise == "random" and not self.has_noise:
+                raise ModelError(f"{self.name} has no noise that could be drawn: leave it out")
             other.noise = noise
             other._noise_generator = torch.Generator().manual_seed(noise_seed)
         if label is not None:
@@ -152,13 +156,15 @@ class StyleGANModel(GeneratorModel):
         return truncate(ws, self.network.mapping.w_avg, truncation, truncation_cutoff).flatten(1)
 
     def _decode(self, codes: Tensor) -> Tensor:
-        images: Tensor = self.network.synthesis(
-            self._ws(codes),
-            noise=self.noise,
-            generator=self._noise_generator,
-            dtype=getattr(torch, self.precision),
-        )
+        images = self._synthesize(self._ws(codes), getattr(torch, self.precision))
         return clamp_to_unit(images * 0.5 + 0.5)
+
+    def _synthesize(self, ws: Tensor, dtype: torch.dtype) -> Tensor:
+        network = cast(StyleGAN1 | StyleGAN2, self.network)
+        images: Tensor = network.synthesis(
+            ws, noise=self.noise, generator=self._noise_generator, dtype=dtype
+        )
+        return images
 
     def _ws(self, codes: Tensor) -> Tensor:
         """One w a layer, ``(n, num_ws, w_dim)``, of codes in this model's space."""
@@ -214,6 +220,20 @@ class StyleGAN2Model(StyleGANModel):
 
     def _network(self, config: Mapping[str, Any]) -> StyleGAN2:
         return StyleGAN2(config)
+
+
+class StyleGAN3Model(StyleGANModel):
+    """A StyleGAN 3 generator; ``config``: see ``latentmap.encoders.nets.stylegan3``."""
+
+    family = "stylegan3"
+    has_noise = False
+
+    def _network(self, config: Mapping[str, Any]) -> StyleGAN3:
+        return StyleGAN3(config)
+
+    def _synthesize(self, ws: Tensor, dtype: torch.dtype) -> Tensor:
+        images: Tensor = self.network.synthesis(ws, dtype=dtype)
+        return images
 
 
 def _require_choice(what: str, value: str, choices: tuple[str, ...]) -> None:

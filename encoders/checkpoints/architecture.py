@@ -6,10 +6,13 @@ mapping's learning rate, the bound of the activations - is given.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from latentmap.encoders.checkpoints.arguments import check_fixed, positive
 from latentmap.encoders.checkpoints.values import TensorView
+from latentmap.encoders.nets.stylegan3_geometry import signals
 from latentmap.errors import CheckpointError
 
 # Noise maps and random z are made where the file holds none, and a file may claim any size.
@@ -17,6 +20,9 @@ from latentmap.errors import CheckpointError
 _LARGEST = 2048
 _WIDEST = 2**15
 _DEEPEST = 64
+
+# The layers of a StyleGAN3 generator: number, size and channels.
+_SIGNAL_LAYER = re.compile(r"synthesis\.L(\d{1,3})_(\d{1,5})_(\d{1,5})\.weight")
 
 Tensors = Mapping[str, TensorView]
 
@@ -53,6 +59,59 @@ def stylegan1_config(tensors: Tensors, *, multiplier: float) -> dict[str, Any]:
         "image_shape": _image_shape(tensors, "synthesis.torgb.weight", resolution),
         "channels": channels,
     }
+
+
+def stylegan3_config(
+    tensors: Tensors,
+    *,
+    multiplier: float,
+    conv_clamp: float | None,
+    arguments: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The configuration of a StyleGAN3 generator; ``arguments``, which its synthesis was made with,
+    say how its signals are sampled, where that is not as in the published networks.
+
+    Raises:
+        CheckpointError: the tensors are too few, or have shapes, that no such generator has, or
+            the arguments are not supported.
+    """
+    layers = {int(found[1]): found for found in map(_SIGNAL_LAYER.fullmatch, tensors) if found}
+    last = len(layers) - 1
+    if last < 1 or last > _DEEPEST or set(layers) != set(range(last + 1)):
+        raise CheckpointError(
+            f"the generator's synthesis has the layers {sorted(layers)[:_DEEPEST]}, not those from "
+            f"0 to at most {_DEEPEST}: the file is incomplete or of a variant that is not supported"
+        )
+    check_fixed(arguments, {"filter_size": 6, "lrelu_upsampling": 2})
+    shapes = [_shape(tensors, layers[i][0], 4) for i in range(last + 1)]
+    down = tensors.get(layers[0][0].removesuffix("weight") + "down_filter")
+    config = {
+        **_mapping(tensors, _shape(tensors, "synthesis.input.affine.weight", 2)[1], multiplier),
+        "image_shape": _image_shape(tensors, layers[last][0], int(layers[last][2])),
+        "channels": [shape[0] for shape in shapes[:-1]],
+        "kernel": shapes[0][-1],
+        "radial": down is not None and len(down.shape) == 2,
+        "critical": int(positive(arguments, "num_critical", 2)),
+        "first_cutoff": positive(arguments, "first_cutoff", 2.0),
+        "first_stopband": positive(arguments, "first_stopband", 2**2.1),
+        "last_stopband_rel": positive(arguments, "last_stopband_rel", 2**0.3),
+        "margin": int(positive(arguments, "margin_size", 10)),
+        "output_scale": positive(arguments, "output_scale", 0.25),
+        "conv_clamp": conv_clamp,
+    }
+    if shapes[0][-1] not in (1, 3):
+        raise CheckpointError(
+            f"the generator has convolutions of {shapes[0][-1]} pixels: 3 (StyleGAN3-T) and 1 "
+            "(StyleGAN3-R) are supported"
+        )
+    try:
+        signals(config)
+    except ValueError as error:
+        raise CheckpointError(
+            f"the generator's layers cannot be those of StyleGAN3 ({error}): the file is damaged "
+            "or of a variant that is not supported"
+        ) from None
+    return config
 
 
 def _stylegan2_architecture(tensors: Tensors, resolution: int) -> str:

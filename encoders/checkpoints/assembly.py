@@ -9,12 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentmap.encoders.checkpoints.architecture import stylegan1_config, stylegan2_config
+from latentmap.encoders.checkpoints.architecture import (
+    stylegan1_config,
+    stylegan2_config,
+    stylegan3_config,
+)
 from latentmap.encoders.checkpoints.conversion import Converted, Network
 from latentmap.encoders.checkpoints.descriptions import shown
+from latentmap.encoders.checkpoints.kernels import check_designed
 from latentmap.encoders.checkpoints.values import TensorView
 from latentmap.encoders.nets.stylegan1 import StyleGAN1
 from latentmap.encoders.nets.stylegan2 import StyleGAN2
+from latentmap.encoders.nets.stylegan3 import StyleGAN3
 from latentmap.errors import CheckpointError
 
 # The multiplier of the mapping's learning rate in every published network.
@@ -62,6 +68,35 @@ def stylegan1(
     if epsilon is not None:
         config["instance_norm_epsilon"] = epsilon
     return _assemble("stylegan1", StyleGAN1, config, tensors, notes)
+
+
+def stylegan3(
+    tensors: Mapping[str, TensorView],
+    *,
+    multiplier: float = MULTIPLIER,
+    conv_clamp: float | None,
+    arguments: Mapping[str, Any],
+    notes: Sequence[str] = (),
+) -> Converted:
+    """The StyleGAN3 generator that the tensors, under native names, make up; ``arguments`` are
+    those of its synthesis.
+
+    Raises:
+        CheckpointError: tensors are missing, too many, of other shapes, or not finite; or the
+            filters are not those of the sizes.
+    """
+    config = stylegan3_config(
+        tensors, multiplier=multiplier, conv_clamp=conv_clamp, arguments=arguments
+    )
+    converted = _assemble("stylegan3", StyleGAN3, config, tensors, notes)
+    check_designed(converted.weights, config)
+    for name, value in converted.weights.items():
+        if name.endswith(".magnitude_ema") and value <= 0:
+            raise CheckpointError(
+                f"the generator's {name}, a mean of squares, is {float(value):g}: the file is "
+                "damaged"
+            )
+    return converted
 
 
 def no_generator(networks: Iterable[Network]) -> CheckpointError:

@@ -14,7 +14,8 @@ from latentmap.encoders.checkpoints.values import TensorView
 # What networks are: generators that can be converted, and those of which nothing is known.
 STYLEGAN1 = "StyleGAN1 generator"
 STYLEGAN2 = "StyleGAN2 generator"
-GENERATORS = (STYLEGAN1, STYLEGAN2)
+STYLEGAN3 = "StyleGAN3 generator"
+GENERATORS = (STYLEGAN1, STYLEGAN2, STYLEGAN3)
 UNKNOWN = "unknown network"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 # Why a network cannot become a model.
-_LAYERS = "its layers are others than those of StyleGAN 1 and 2"
+_LAYERS = "its layers are others than those of StyleGAN 1, 2 and 3"
 _GROWN = "it has neither a mapping network nor styles"
 _TEXT = "its images depend on a text as well as on the code"
 _VOLUME = "it renders a volume, seen from a camera, in place of decoding a code"
@@ -59,12 +59,9 @@ DECLINED = (
     Declined(
         "StyleGAN-XL generator",
         (r"synthesis\.input\.freqs", r"mapping\.embed_proj\.weight"),
-        "its synthesis is not supported yet",
+        "its layers and its mapping are others than those of StyleGAN 3",
     ),
     Declined("StyleGAN-T generator", (r"b\d+\.\w+\.affine\.proj\.weight",), _TEXT),
-    Declined(
-        "StyleGAN3 generator", (r"synthesis\.input\.freqs",), "its synthesis is not supported yet"
-    ),
     Declined(
         "FastGAN generator of a Projected GAN",
         (r"synthesis\.init\.init\.0\.weight", r"synthesis\.feat_8\."),

@@ -1,15 +1,19 @@
-"""The smoothing filters that files carry along: constants, which the networks have built in."""
+"""The filters that files carry along: of StyleGAN 1 and 2 constants, which the networks have built
+in; of StyleGAN 3 those that follow from the sizes.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from latentmap.encoders.checkpoints.descriptions import shown
 from latentmap.encoders.checkpoints.values import TensorView
+from latentmap.encoders.nets.stylegan3 import StyleGAN3
 from latentmap.errors import CheckpointError
 
 STYLEGAN2_TAPS = (1.0, 3.0, 3.0, 1.0)
@@ -52,3 +56,18 @@ def _is_filter(view: TensorView, expected: Tensor, gain: float | None) -> bool:
     total = kernel.sum((-2, -1), keepdim=True) if gain is None else gain
     # Half precision, if it was stored so, moves the entries by less than the tolerance.
     return torch.allclose(kernel / total, expected.expand(view.shape), rtol=1e-2, atol=0)
+
+
+def check_designed(weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> None:
+    """Passes where the filters of a StyleGAN3 generator are those of its configuration.
+
+    Raises:
+        CheckpointError: one is another: the signals are sampled in another way than is said.
+    """
+    for name, expected in StyleGAN3.designed(config).items():
+        # Of half precision, if they were stored so, and of other versions of the window.
+        if not torch.allclose(weights[name], expected, rtol=0, atol=1e-2 * float(expected.max())):
+            raise CheckpointError(
+                f"the filter {shown(name)} is not the one that its layer asks for: networks whose "
+                "signals are sampled in another way are not supported"
+            )

@@ -1,7 +1,7 @@
 """Files of NVIDIA's PyTorch repositories (stylegan2-ada-pytorch, stylegan3) and what derives from
 them: networks as persistence objects, as modules that were saved whole, or as their tensors.
 
-The names of a StyleGAN2 generator's tensors are also the native ones.
+The names of the tensors of a StyleGAN2 or StyleGAN3 generator are also the native ones.
 """
 
 from __future__ import annotations
@@ -11,10 +11,16 @@ from functools import partial
 from typing import Any
 
 from latentmap.encoders.checkpoints.arguments import positive
-from latentmap.encoders.checkpoints.assembly import MULTIPLIER, no_generator, stylegan2
+from latentmap.encoders.checkpoints.assembly import (
+    MULTIPLIER,
+    no_generator,
+    stylegan2,
+    stylegan3,
+)
 from latentmap.encoders.checkpoints.budget import Budget
 from latentmap.encoders.checkpoints.conversion import (
     STYLEGAN2,
+    STYLEGAN3,
     UNKNOWN,
     Converted,
     Network,
@@ -36,14 +42,20 @@ from latentmap.errors import CheckpointError
 
 FORMAT = "NVIDIA's stylegan2-ada-pytorch or stylegan3"
 
-# A tensor that only this kind of network has -> what it is.
+# A tensor that only this kind of network has -> what it is; one is in every file of theirs.
 _KINDS = {
     "synthesis.b4.const": STYLEGAN2,
+    "synthesis.input.freqs": STYLEGAN3,
     "b4.out.weight": "discriminator",
     "Hz_geom": "augmentation",
 }
-# One of these is in every file of the repositories; the last in a generator of StyleGAN3.
-_SIGNS = (*_KINDS, "synthesis.input.freqs")
+
+# The attributes of modules by their paths, such as ``synthesis.b4.``.
+Attributes = Mapping[str, Mapping[str, Any]]
+
+_CONVERTED = (STYLEGAN2, STYLEGAN3)
+# The bound of StyleGAN3's activations where nothing else is said.
+_CLAMP = 256.0
 
 
 def recognise_nvlabs(file: ForeignFile) -> Recognised | None:
@@ -52,7 +64,7 @@ def recognise_nvlabs(file: ForeignFile) -> Recognised | None:
     networks = tuple(
         network for name, value in objects.items() if (network := _network(name, value, file.walk))
     )
-    if not any(sign in network.tensors for network in networks for sign in _SIGNS):
+    if not any(sign in network.tensors for network in networks for sign in _KINDS):
         return None
     return Recognised(
         FORMAT,
@@ -77,29 +89,57 @@ def _network(name: str, value: Any, walk: Budget) -> Network | None:
 
 
 def _convert(networks: tuple[Network, ...], objects: Mapping[str, Any], walk: Budget) -> Converted:
-    generators = {network.name: network for network in networks if network.kind == STYLEGAN2}
+    generators = {network.name: network for network in networks if network.kind in _CONVERTED}
     if not generators:
         raise no_generator(networks)
     name = next((name for name in ("G_ema", "G") if name in generators), min(generators))
     notes = [f"the file holds no moving average G_ema: {name} was taken"] if name == "G" else []
-    return _convert_generator(generators[name], objects[name], notes, walk)
-
-
-def _convert_generator(generator: Network, value: Any, notes: list[str], walk: Budget) -> Converted:
-    tensors = without_kernels(generator.tensors, ".resample_filter", STYLEGAN2_TAPS, gain=1.0)
-    attributes = {path.removeprefix("module."): state for path, state in submodules(value, walk)}
+    states = submodules(objects[name], walk)
+    attributes = {path.removeprefix("module."): state for path, state in states}
     _check_activations(attributes)
+    convert = _convert_stylegan3 if generators[name].kind == STYLEGAN3 else _convert_stylegan2
+    return convert(generators[name], attributes, notes)
+
+
+def _convert_stylegan2(generator: Network, attributes: Attributes, notes: list[str]) -> Converted:
+    tensors = without_kernels(generator.tensors, ".resample_filter", STYLEGAN2_TAPS, gain=1.0)
     if not attributes:
         notes.append("the file does not say whether activations were clamped: they are not")
     return stylegan2(
         tensors,
-        multiplier=positive(attributes.get("mapping.fc0.", {}), "bias_gain", MULTIPLIER),
-        conv_clamp=_clamp(attributes),
+        multiplier=_multiplier(attributes),
+        conv_clamp=_clamp(attributes, None),
         notes=notes,
     )
 
 
-def _check_activations(attributes: Mapping[str, Mapping[str, Any]]) -> None:
+def _convert_stylegan3(generator: Network, attributes: Attributes, notes: list[str]) -> Converted:
+    if not attributes:
+        notes.append(
+            "the file does not say how signals are sampled and bounded: as in the published "
+            "networks, whose filters it has"
+        )
+    return stylegan3(
+        generator.tensors,
+        multiplier=_multiplier(attributes),
+        conv_clamp=_clamp(attributes, _CLAMP),
+        arguments=_synthesis_arguments(attributes),
+        notes=notes,
+    )
+
+
+def _synthesis_arguments(attributes: Attributes) -> dict[str, Any]:
+    """What the synthesis was made with, as the generator and the synthesis itself say it."""
+    arguments = named(attributes.get("", {}).get("_init_kwargs"))
+    arguments |= named(arguments.get("synthesis_kwargs"))
+    return arguments | named(attributes.get("synthesis.", {}).get("_init_kwargs"))
+
+
+def _multiplier(attributes: Attributes) -> float:
+    return positive(attributes.get("mapping.fc0.", {}), "bias_gain", MULTIPLIER)
+
+
+def _check_activations(attributes: Attributes) -> None:
     for path, state in attributes.items():
         # Styles, the embedding of the class and the colours are linear.
         styled = path.endswith((".conv0.", ".conv1.")) or path.startswith("mapping.fc")
@@ -111,8 +151,10 @@ def _check_activations(attributes: Mapping[str, Mapping[str, Any]]) -> None:
             )
 
 
-def _clamp(attributes: Mapping[str, Mapping[str, Any]]) -> float | None:
-    """The bound of the activations, which all layers of the published networks share."""
+def _clamp(attributes: Attributes, default: float | None) -> float | None:
+    """The bound of the activations, which all layers of the published networks share; ``default``
+    where none says it.
+    """
     clamps = {
         positive(state, "conv_clamp", None)
         for path, state in attributes.items()
@@ -125,4 +167,4 @@ def _clamp(attributes: Mapping[str, Mapping[str, Any]]) -> float | None:
         raise CheckpointError(
             "the layers clamp their activations differently: this variant is not supported"
         )
-    return next(iter(clamps), None)
+    return next(iter(clamps), default)

@@ -155,7 +155,9 @@ class InversionRecipe:
         if isinstance(generator, StyleGANModel):
             # With noise of its own each, so that the network learns to overlook it.
             generator = generator.variant(
-                noise="random", noise_seed=int(torch.randint(2**62, ())), precision=self.precision
+                noise="random" if generator.has_noise else None,
+                noise_seed=int(torch.randint(2**62, ())),
+                precision=self.precision,
             )
         return self.crop(generator.decode(codes))
 

@@ -15,6 +15,7 @@ import torch
 
 from latentmap.encoders.nets.stylegan1 import StyleGAN1
 from latentmap.encoders.nets.stylegan2 import StyleGAN2
+from latentmap.encoders.nets.stylegan3 import StyleGAN3
 from latentmap.encoders.nets.stylegan_codes import broadcast_w
 
 _MAPPING = {
@@ -37,7 +38,23 @@ STYLEGAN2 = {
 # Large enough for the layers that double the size with a transposed convolution.
 STYLEGAN1 = {**_MAPPING, "image_shape": [3, 128, 128], "channels": [6, 5, 4, 3, 2, 2]}
 
-NETWORKS = {"stylegan1": StyleGAN1, "stylegan2": StyleGAN2}
+STYLEGAN3_T = {
+    **_MAPPING,
+    "image_shape": [3, 32, 32],
+    "channels": [7, 6, 5, 4],
+    "kernel": 3,
+    "radial": False,
+    "critical": 2,
+    "first_cutoff": 2.0,
+    "first_stopband": 2**2.1,
+    "last_stopband_rel": 2**0.3,
+    "margin": 10,
+    "output_scale": 0.25,
+    "conv_clamp": 256.0,
+}
+STYLEGAN3_R = {**STYLEGAN3_T, "kernel": 1, "radial": True}
+
+NETWORKS = {"stylegan1": StyleGAN1, "stylegan2": StyleGAN2, "stylegan3": StyleGAN3}
 FIR = torch.outer(torch.tensor([1.0, 3, 3, 1]), torch.tensor([1.0, 3, 3, 1])) / 64
 BLUR = torch.outer(torch.tensor([1.0, 2, 1]), torch.tensor([1.0, 2, 1])) / 16
 
@@ -53,9 +70,24 @@ def random_weights(family, config, *, seed=0):
         mapping_bias = name.startswith("mapping.fc") and name.endswith("bias")
         small = not mapping_bias and name.endswith(("bias", "noise_strength", "noise_weight"))
         weights[name] = 0.2 * values if small else values
-        if family == "stylegan2" and name.endswith("affine.bias"):
+        if family != "stylegan1" and name.endswith("affine.bias"):
             weights[name] += 1
-    return weights
+    return weights | (_of_signals(config, weights) if family == "stylegan3" else {})
+
+
+def _of_signals(config, weights):
+    """What is not as random in a StyleGAN 3: filters, mean squares, and the user's own turn."""
+    squares = {
+        name: 0.2 + 0.2 * x**2 for name, x in weights.items() if name.endswith("magnitude_ema")
+    }
+    turn = torch.tensor([[0.8, -0.6, 0.3], [0.6, 0.8, -0.1], [0, 0, 1]])
+    pose = torch.tensor([1.0, 0.1, 0.2, -0.1])
+    return {
+        **StyleGAN3.designed(config),
+        **squares,
+        "synthesis.input.transform": turn,
+        "synthesis.input.affine.bias": pose,
+    }
 
 
 def images_of(family, config, weights):

@@ -17,7 +17,17 @@ import torch
 from tests.encoders.foreign_writers import FIR, standing_in
 
 SOURCE = "raise SystemExit('this text must not run')\n"
-_BUFFERS = ("w_avg", "noise_const", "resample_filter")
+_BUFFERS = (
+    "w_avg",
+    "noise_const",
+    "resample_filter",
+    "magnitude_ema",
+    "up_filter",
+    "down_filter",
+    "freqs",
+    "phases",
+    "transform",
+)
 
 
 class EasyDict(dict[str, Any]):
@@ -117,6 +127,29 @@ def generator(config, weights, *, activation="lrelu", name="Generator"):
         synthesis_kwargs=EasyDict(channel_base=16384, conv_clamp=config["conv_clamp"]),
     )
     return Module(tensors, name, attributes, _init_args=(), _init_kwargs=arguments)
+
+
+def signal_generator(config, weights, **arguments):
+    """A StyleGAN3 generator as a persistence object; ``arguments`` are more of its own."""
+
+    def attributes(path):
+        layer = path.rstrip(".").rpartition(".")[2]
+        if layer.startswith("fc"):
+            return {"activation": "lrelu", "bias_gain": config["mapping_multiplier"]}
+        if layer.startswith("L"):
+            size = int(layer.split("_")[1])
+            return {"conv_clamp": config["conv_clamp"], "out_size": np.array([size, size])}
+        return {"activation": "linear"} if layer == "affine" else {}
+
+    arguments = EasyDict(
+        z_dim=config["z_dim"],
+        w_dim=config["latent_dim"],
+        mapping_kwargs=EasyDict(num_layers=config["mapping_layers"]),
+        conv_kernel=config["kernel"],
+        use_radial_filters=config["radial"],
+        **arguments,
+    )
+    return Module(weights, "Generator", attributes, _init_args=(), _init_kwargs=arguments)
 
 
 def other_network(name, *tensors):

@@ -16,6 +16,8 @@ from tests.encoders import foreign_writers, nvlabs_writer, tensorflow_writer
 from tests.encoders.foreign_writers import (
     STYLEGAN1,
     STYLEGAN2,
+    STYLEGAN3_R,
+    STYLEGAN3_T,
     images_of,
     random_weights,
     save,
@@ -121,6 +123,49 @@ def test_a_generator_without_noise_gets_maps_and_strengths_of_zero(tmp_path):
     path = tmp_path / "network"
     write_nvlabs(path, STYLEGAN2, silent)
     assert_same_generator(converted(path), "stylegan2", STYLEGAN2, quiet)
+
+
+@pytest.mark.parametrize("config", [STYLEGAN3_T, STYLEGAN3_R], ids=["T", "R"])
+@pytest.mark.parametrize("changes", [{}, {"conv_clamp": None}, EMBED], ids=str)
+def test_a_stylegan3_pickle_is_converted(tmp_path, config, changes):
+    config = {**config, **changes}
+    weights = random_weights("stylegan3", config)
+    path = tmp_path / "network"
+    network = nvlabs_writer.signal_generator(config, weights)
+    contents = {"G": None, "D": nvlabs_writer.discriminator(), "G_ema": network}
+    nvlabs_writer.write(path, contents)
+    result = converted(path)
+    assert_same_generator(result, "stylegan3", config, weights)
+    assert result.notes == ()
+
+
+def test_the_sampling_of_a_stylegan3_is_that_of_its_arguments(tmp_path):
+    changes = {"critical": 1, "first_cutoff": 1.5, "margin": 8, "output_scale": 0.5}
+    config = STYLEGAN3_T | changes | {"first_stopband": 4.0, "last_stopband_rel": 1.5}
+    weights = random_weights("stylegan3", config)
+    sampling = {
+        "num_critical": 1,
+        "first_cutoff": 1.5,
+        "first_stopband": 4.0,
+        "last_stopband_rel": 1.5,
+        "margin_size": 8,
+        "output_scale": 0.5,
+    }
+    network = nvlabs_writer.signal_generator(config, weights, **sampling)
+    nvlabs_writer.write(tmp_path / "flat", {"G_ema": network})
+    kept = nvlabs_writer.EasyDict(sampling)
+    network = nvlabs_writer.signal_generator(config, weights, synthesis_kwargs=kept)
+    nvlabs_writer.write(tmp_path / "apart", {"G_ema": network})
+    for name in ("flat", "apart"):
+        assert_same_generator(converted(tmp_path / name), "stylegan3", config, weights)
+
+
+def test_bare_tensors_of_stylegan3_are_converted_with_a_note(tmp_path):
+    weights = random_weights("stylegan3", STYLEGAN3_R)
+    save({"G_ema": weights}, tmp_path / "network")
+    result = converted(tmp_path / "network")
+    assert_same_generator(result, "stylegan3", STYLEGAN3_R, weights)
+    assert any("how signals are sampled and bounded: as in the pub" in n for n in result.notes)
 
 
 def as_modules(tensors):

@@ -8,7 +8,14 @@ from latentmap.encoders.checkpoints.foreign import open_foreign
 from latentmap.encoders.checkpoints.formats import recognise
 from latentmap.errors import CheckpointError
 from tests.encoders import foreign_writers, nvlabs_writer, tensorflow_writer
-from tests.encoders.foreign_writers import FIR, STYLEGAN1, STYLEGAN2, random_weights, save
+from tests.encoders.foreign_writers import (
+    FIR,
+    STYLEGAN1,
+    STYLEGAN2,
+    STYLEGAN3_T,
+    random_weights,
+    save,
+)
 
 
 def converted(path):
@@ -65,6 +72,64 @@ def test_a_generator_that_does_not_fit_together_is_one_clear_line(tmp_path, chan
     state = dict(random_weights("stylegan2", STYLEGAN2))
     change(state)
     save({"G_ema": state}, tmp_path / "network")
+    with pytest.raises(CheckpointError, match=message):
+        converted(tmp_path / "network")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("synthesis.L2_52_5.weight"), r"has the layers \[0, 1, 3, 4\], not those from 0"),
+        (without("synthesis.L2_52_5.affine.bias"), "has no synthesis.L2_52_5.affine.bias"),
+        (without("synthesis.L1_52_6.up_filter"), "has no synthesis.L1_52_6.up_filter"),
+        (
+            replaced("synthesis.L0_36_7.weight", torch.ones(7, 7, 5, 5)),
+            "has convolutions of 5 pixels: 3",
+        ),
+        (
+            replaced("synthesis.L1_52_6.up_filter", torch.ones(24) / 24),
+            "the filter synthesis.L1_52_6.up_filter is not the one that its layer asks for",
+        ),
+        (
+            replaced("synthesis.L3_32_4.magnitude_ema", torch.tensor(0.0)),
+            "L3_32_4.magnitude_ema, a mean of squares, is 0: the file is damaged",
+        ),
+        (
+            lambda state: state.update(
+                {
+                    name.replace("L4_32_3", "L4_48_3"): state.pop(name)
+                    for name in list(state)
+                    if "L4_32_3" in name
+                }
+            ),
+            r"cannot be those of StyleGAN3 \(the size is a power of two from 8 to 2048, not 48\)",
+        ),
+    ],
+)
+def test_a_stylegan3_generator_that_does_not_fit_together_is_one_clear_line(
+    tmp_path, change, message
+):
+    state = dict(random_weights("stylegan3", STYLEGAN3_T))
+    change(state)
+    save({"G_ema": state}, tmp_path / "network")
+    with pytest.raises(CheckpointError, match=message):
+        converted(tmp_path / "network")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"filter_size": 8}, "with filter_size=8: only 6 is supported"),
+        ({"lrelu_upsampling": 4}, "with lrelu_upsampling=4: only 2 is supported"),
+        ({"num_critical": "x"}, "num_critical is 'x', not a positive number"),
+        ({"num_critical": 4}, r"cannot be those of StyleGAN3 \(4 layers, 4 of them critical"),
+        ({"first_cutoff": 1.0}, "is not the one that its layer asks for: networks whose signals"),
+    ],
+)
+def test_a_stylegan3_generator_that_is_sampled_otherwise_is_refused(tmp_path, arguments, message):
+    weights = random_weights("stylegan3", STYLEGAN3_T)
+    network = nvlabs_writer.signal_generator(STYLEGAN3_T, weights, **arguments)
+    nvlabs_writer.write(tmp_path / "network", {"G_ema": network})
     with pytest.raises(CheckpointError, match=message):
         converted(tmp_path / "network")
 

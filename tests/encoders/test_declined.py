@@ -19,7 +19,6 @@ NAMES = {
     ),
     "StyleGAN-XL generator": "mapping.embed_proj.weight synthesis.input.freqs mapping.w_avg",
     "StyleGAN-T generator": "mapping.mlp.fc0.weight synthesis.b8.conv0.affine.proj.weight",
-    "StyleGAN3 generator": "mapping.fc0.weight synthesis.input.freqs synthesis.L0_36_512.weight",
     "FastGAN generator of a Projected GAN": (
         "synthesis.init.init.0.weight_orig synthesis.feat_8.1.weight_orig synthesis.to_big.weight"
     ),

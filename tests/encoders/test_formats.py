@@ -121,12 +121,13 @@ def test_the_networks_of_a_persistence_pickle_are_shown(tmp_path):
     assert list(generator.tensors)[:2] == ["mapping.w_avg", "mapping.fc0.weight"]
 
 
-def test_a_stylegan3_generator_is_recognised_and_refused(tmp_path):
-    generator = nvlabs_writer.other_network("Generator", "synthesis.input.freqs", "mapping.w_avg")
+def test_a_stylegan_xl_generator_is_no_stylegan3_and_refused(tmp_path):
+    names = ("synthesis.input.freqs", "mapping.w_avg", "mapping.embed_proj.weight")
+    generator = nvlabs_writer.other_network("Generator", *names)
     file = opened(tmp_path, lambda path: nvlabs_writer.write(path, {"G_ema": generator}))
     recognised = recognise(file)
-    assert recognised.networks[0].kind == "StyleGAN3 generator"
-    with pytest.raises(CheckpointError, match="a StyleGAN3 generator: its file can be inspected"):
+    assert recognised.networks[0].kind == "StyleGAN-XL generator"
+    with pytest.raises(CheckpointError, match="a StyleGAN-XL generator: its file can be inspect"):
         recognised.convert()
 
 

@@ -33,6 +33,17 @@ CONFIGS = {
     "split-vae": {"image_shape": [1, 16, 16], "latent_dim": 6, "width": 2, "embedding": 8},
     "stylegan1": STYLEGAN,
     "stylegan2": STYLEGAN,
+    "stylegan3": STYLEGAN
+    | {
+        "kernel": 3,
+        "radial": False,
+        "critical": 2,
+        "first_cutoff": 2.0,
+        "first_stopband": 2**2.1,
+        "last_stopband_rel": 2**0.3,
+        "margin": 10,
+        "output_scale": 0.25,
+    },
     "vae": {"architecture": "dense", "image_shape": [1, 16, 16], "latent_dim": 6, "widths": [8]},
 }
 

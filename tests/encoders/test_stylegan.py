@@ -27,13 +27,27 @@ CONFIG = {
     "architecture": "skip",
     "conv_clamp": None,
 }
+# With as many layers as the others have.
+SIGNALS = CONFIG | {
+    "channels": [8, 8, 8, 4],
+    "kernel": 3,
+    "radial": False,
+    "critical": 2,
+    "first_cutoff": 2.0,
+    "first_stopband": 2**2.1,
+    "last_stopband_rel": 2**0.3,
+    "margin": 10,
+    "output_scale": 0.25,
+}
 CLASSES = CONFIG | {"c_dim": 3, "label": "embed", "embed_dim": 5}
-NAMES = ("stylegan1", "stylegan2")
+CONFIGS = {"stylegan1": CONFIG, "stylegan2": CONFIG, "stylegan3": SIGNALS}
+WITH_NOISE = ("stylegan1", "stylegan2")
 
 
-def made(family: str = "stylegan2", config: dict[str, object] = CONFIG) -> StyleGANModel:
+def made(family: str = "stylegan2", config: dict[str, object] | None = None) -> StyleGANModel:
     """A model with fresh weights; its mean w and its noise are not those of a new network."""
     torch.manual_seed(0)
+    config = config or CONFIGS[family]
     weights = build(family, config).network.state_dict()
     for name, tensor in weights.items():
         if name.endswith(("noise_strength", "noise_weight")):
@@ -44,8 +58,13 @@ def made(family: str = "stylegan2", config: dict[str, object] = CONFIG) -> Style
     return model
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=CONFIGS)
 def model(request):
+    return made(request.param)
+
+
+@pytest.fixture(params=WITH_NOISE)
+def noisy_model(request):
     return made(request.param)
 
 
@@ -122,7 +141,8 @@ def test_a_layer_that_is_not_there_is_refused(model, setting):
         model.styles(1, seed=0, **setting)
 
 
-def test_noise_is_stored_left_out_or_drawn(model):
+def test_noise_is_stored_left_out_or_drawn(noisy_model):
+    model = noisy_model
     codes = model.sample(2, seed=0)
     stored, none = model.decode(codes), model.variant(noise="none").decode(codes)
     drawn = [model.variant(noise="random", noise_seed=seed).decode(codes) for seed in (0, 0, 1)]
@@ -132,9 +152,17 @@ def test_noise_is_stored_left_out_or_drawn(model):
         assert not torch.allclose(one, other, atol=1e-3)
 
 
-def test_every_batch_of_random_noise_differs(model):
-    noisy = model.variant(noise="random")
-    codes = model.sample(1, seed=0)
+def test_stylegan3_has_no_noise():
+    model = made("stylegan3")
+    codes = model.sample(2, seed=0)
+    assert torch.equal(model.variant(noise="none").decode(codes), model.decode(codes))
+    with pytest.raises(ModelError, match="gan has no noise that could be drawn: leave it out"):
+        model.variant(noise="random")
+
+
+def test_every_batch_of_random_noise_differs(noisy_model):
+    noisy = noisy_model.variant(noise="random")
+    codes = noisy.sample(1, seed=0)
     assert not torch.equal(noisy.decode(codes), noisy.decode(codes))
 
 
@@ -196,9 +224,9 @@ def test_it_keeps_the_contract_in_every_space(model, space):
     check_model(model.variant(space=space, noise="none"))
 
 
-def test_noise_that_is_drawn_anew_breaks_the_contract(model):
+def test_noise_that_is_drawn_anew_breaks_the_contract(noisy_model):
     with pytest.raises(ModelError, match="decoding the same codes twice gives other images"):
-        check_model(model.variant(noise="random"))
+        check_model(noisy_model.variant(noise="random"))
 
 
 def test_it_has_no_encoder(model):
@@ -257,7 +285,8 @@ def test_a_stylegan_with_an_inversion_network_has_the_same_settings(model):
     network = InversionNetwork(config, model.image_shape, model.latent_dim)
     both = add_inversion(model, network, config, name="gan")
     codes = both.sample(2, seed=0)
-    for settings in ({"noise": "none"}, {"noise": "random", "noise_seed": 3}):
+    drawn = {"noise": "random", "noise_seed": 3}
+    for settings in ({"noise": "none"}, *([drawn] if model.has_noise else [])):
         shown = adjust(both, **settings).decode(codes)
         torch.testing.assert_close(shown, model.variant(**settings).decode(codes))
     mixed = draw_codes(both, 2, seed=0, mix_from=2, truncation=0.5, truncation_cutoff=1)
@@ -279,7 +308,7 @@ def test_a_stylegan_with_an_inversion_network_has_the_same_settings(model):
 
 def test_the_table_of_spaces_is_that_of_the_models():
     for family in FAMILIES:
-        assert SPACES.get(family, ("z",)) == (SPACE_KINDS if family in NAMES else ("z",))
+        assert SPACES.get(family, ("z",)) == (SPACE_KINDS if family in CONFIGS else ("z",))
 
 
 def test_codes_with_ids_of_their_seed():

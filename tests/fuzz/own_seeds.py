@@ -54,6 +54,10 @@ _MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         "stylegan2",
         {**foreign_writers.STYLEGAN2, "image_shape": [3, 8, 8], "channels": [4, 3]},
     ),
+    "stylegan3": (
+        "stylegan3",
+        {**foreign_writers.STYLEGAN3_R, "image_shape": [3, 8, 8], "channels": [4, 3, 3]},
+    ),
     "stylegan1": (
         "stylegan1",
         {**foreign_writers.STYLEGAN1, "image_shape": [3, 8, 8], "channels": [4, 3]},
