@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latentmap.cli.declaring import Command, output_option
-from latentmap.cli.kinds import InputPath
+from latentmap.cli.declaring import Command, option, output_option
+from latentmap.cli.kinds import InputFile, InputPath
 from latentmap.cli.options import force_option, json_option, refuse_given
 from latentmap.cli.output import say
 from latentmap.cli.unsaid_options import unsaid_options
@@ -31,6 +31,12 @@ _WIDTH = 60  # Of the names of tensors, before their shapes.
     help="Only tell what is in the file, and what an import would make of it.",
 )
 @click.option("--tensors", is_flag=True, help="With --inspect: every tensor and its shape, too.")
+@option(
+    "--decoder",
+    type=InputFile(),
+    metavar="FILE",
+    help="The file of the decoder, where FILE holds the encoder of an autoencoder alone.",
+)
 @frame_option
 @resize_option
 @unsaid_options
@@ -41,25 +47,28 @@ def import_command(
     out: Path | None,
     inspect: bool,
     tensors: bool,
+    decoder: Path | None,
     frame: str | None,
     resize: Any,
     unsaid: Unsaid,
     as_json: bool,
     force: bool,
 ) -> None:
-    """Convert a checkpoint of StyleGAN or of the published Split-VAE to a model file.
+    """Convert somebody else's checkpoint to a model file.
 
     The format is found by the content: pickles of NVIDIA's StyleGAN repositories (PyTorch and
     TensorFlow), rosinality's .pt (also inside pSp, e4e and ReStyle files), genforce's .pth, the
-    StyleGAN1 ports of lernapparat and huangzh13, and the Split-VAE as Keras saves it: weights
-    (.h5), a whole model (.h5, .keras), a TensorFlow checkpoint (its prefix or its .index). No code
-    in the file is run, and none of the original programs is needed.
+    StyleGAN1 ports of lernapparat and huangzh13, the Split-VAE as Keras saves it: weights (.h5), a
+    whole model (.h5, .keras), a TensorFlow checkpoint (its prefix or its .index), and the tiny
+    autoencoders of the TAESD family (an encoder, its --decoder, or either alone). No code in the
+    file is run, and none of the original programs is needed.
 
     \b
     Examples:
       latentmap import ffhq.pkl --out ffhq.safetensors
       latentmap import --inspect ffhq.pkl
       latentmap import checkpoints/ckpt-40 --out svae.safetensors
+      latentmap import taef2_encoder.pth --decoder taef2_decoder.pth --out taef2.safetensors
     """
     from latentmap.cli.output import command_line, print_json
     from latentmap.encoders.checkpoints.importing import import_checkpoint, inspect_checkpoint
@@ -72,7 +81,7 @@ def import_command(
     if tensors and not inspect:
         raise click.UsageError("--tensors goes with --inspect")
     if out is None:
-        names = ["frame", "resize", *(field.name for field in fields(Unsaid))]
+        names = ["decoder", "frame", "resize", *(field.name for field in fields(Unsaid))]
         refuse_given(click.get_current_context(), names, "with --inspect")
         checkpoint = inspect_checkpoint(file)
         if as_json:
@@ -83,7 +92,10 @@ def import_command(
     refuse_existing(out, force=force)
     default = Frame()
     model, record = import_checkpoint(
-        file, frame=Frame(frame or default.name, resize or default.resize), unsaid=unsaid
+        file,
+        decoder=decoder,
+        frame=Frame(frame or default.name, resize or default.resize),
+        unsaid=unsaid,
     )
     save_model(model, out, training={"command": command_line(), **record})
     if as_json:

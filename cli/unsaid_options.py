@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from latentmap.cli.declaring import option, together
-from latentmap.cli.kinds import NumberRange
+from latentmap.cli.kinds import NumberRange, Size
 from latentmap.encoders.checkpoints.unsaid import FUSED_SCALES, Unsaid
 
 unsaid_options = together(
@@ -28,5 +28,12 @@ unsaid_options = together(
         type=click.Choice(FUSED_SCALES),
         help="Where genforce's StyleGAN1 doubles the size within a convolution; auto is from 128 "
         "pixels on.  [default: auto]",
+    ),
+    option(
+        "--size",
+        type=Size(),
+        metavar="N|HxW",
+        help="Height and width in pixels of the images of a network that takes any.  [default: "
+        "256x256]",
     ),
 )

@@ -33,6 +33,7 @@ FAMILIES: dict[str, str] = {
     "stylegan1": "latentmap.encoders.stylegan:StyleGAN1Model",
     "stylegan2": "latentmap.encoders.stylegan:StyleGAN2Model",
     "stylegan3": "latentmap.encoders.stylegan:StyleGAN3Model",
+    "tiny-autoencoder": "latentmap.encoders.tiny_autoencoder:TinyAutoencoderModel",
     "vae": "latentmap.encoders.vae:VAEModel",
 }
 

@@ -34,8 +34,8 @@ _LARGEST = 2**31 - 1
 class BuiltModel(Model):
     """A model of one network; a subclass gives it in ``_network``.
 
-    ``config`` has ``image_shape`` and ``latent_dim``, and whatever the network needs; ``weights``
-    take the place of random ones.
+    ``config`` has ``image_shape`` and ``latent_dim``, ``latent_shape`` where a code is no plain
+    vector, and whatever the network needs; ``weights`` take the place of random ones.
 
     Raises:
         ModelError: the configuration, or the weights, do not fit.
@@ -61,6 +61,7 @@ class BuiltModel(Model):
             image_shape=(channels, height, width),
             frame=frame,
             space_kind=self.space_kind,
+            latent_shape=tuple(config.get("latent_shape", ())),
         )
 
     @abstractmethod

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.encoders.checkpoints.values import TensorView
+
+if TYPE_CHECKING:
+    from latentmap.encoders.checkpoints.halves import Halves
 
 # What networks are: generators that can be converted, and those of which nothing is known.
 STYLEGAN1 = "StyleGAN1 generator"
@@ -52,7 +55,8 @@ class Recognised:
 
     ``options`` are training options, as JSON. ``convert`` raises ``CheckpointError`` with the
     reason where the file is recognised but holds nothing that can be converted. ``convert_knowing``
-    does the same with what the file leaves open, where it leaves anything open.
+    does the same with what the file leaves open, where it leaves anything open. ``halves`` are the
+    encoder and the decoder of a file that may hold one of them alone.
     """
 
     format: str
@@ -60,6 +64,7 @@ class Recognised:
     convert: Callable[[], Converted]
     options: Mapping[str, Any] = field(default_factory=dict)
     convert_knowing: Callable[[Unsaid], Converted] | None = None
+    halves: Halves | None = None
 
     def converted(self, unsaid: Unsaid) -> Converted:
         """The model that the file becomes, with what it does not say.

@@ -144,11 +144,6 @@ DECLINED = (
         (r"^(module\.)?fc21\.weight", r"^(module\.)?fc22\.weight", r"^(module\.)?fc4\.weight"),
         _NO_ADAPTER,
     ),
-    Declined(
-        "tiny autoencoder (TAESD), one half of it",
-        (r"^\d+\.conv\.0\.weight", r"^\d+\.conv\.4\.weight"),
-        _GRID,
-    ),
     # Networks that turn images into images.
     Declined("StarGAN 2 generator", (r"decode\.0\.norm1\.fc\.weight",), _TRANSLATES),
     Declined("CycleGAN or pix2pix generator", (r"model\.10\.conv_block\.1\.weight",), _TRANSLATES),

@@ -13,6 +13,7 @@ from latentmap.encoders.checkpoints import (
     rosinality,
     stylegan1_ports,
     tensorflow,
+    tiny_autoencoders,
 )
 from latentmap.encoders.checkpoints.conversion import GENERATORS, UNKNOWN, Recognised
 from latentmap.encoders.checkpoints.declined import Declined, declined_kind
@@ -34,6 +35,7 @@ FORMATS: dict[str, Callable[[ForeignFile], Recognised | None]] = {
     rosinality.FORMAT: rosinality.recognise_rosinality,
     genforce.FORMAT: genforce.recognise_genforce,
     stylegan1_ports.FORMAT: stylegan1_ports.recognise_stylegan1_port,
+    tiny_autoencoders.FORMAT: tiny_autoencoders.recognise_tiny_autoencoder,
 }
 
 

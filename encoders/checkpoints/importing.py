@@ -104,31 +104,56 @@ def inspect_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def import_checkpoint(
-    path: str | Path, *, frame: Frame | None = None, unsaid: Unsaid = _NOTHING
+    path: str | Path,
+    *,
+    decoder: str | Path | None = None,
+    frame: Frame | None = None,
+    unsaid: Unsaid = _NOTHING,
 ) -> tuple[Model, dict[str, Any]]:
     """The model in a foreign checkpoint, and the record of where it comes from (JSON).
 
+    ``decoder`` is the file of the decoder, where ``path`` is that of an encoder alone.
     ``frame`` is what the model sees of an image, which no checkpoint says; by default all of it.
     ``unsaid`` is what some checkpoints leave open; what is assumed in its place is noted in the
     record.
 
     Raises:
         CheckpointError: the file is missing, broken, of no known format, or holds no network that
-            can be converted; or ``unsaid`` gives what the file does not leave open.
+            can be converted; ``unsaid`` gives what the file does not leave open; or the decoder
+            does not fit.
     """
     path = Path(path)
     checkpoint = inspect_checkpoint(path)
+    record: dict[str, Any] = {
+        "file": path.name,
+        "sha256": checkpoint.sha256,
+        "format": checkpoint.recognised.format,
+    }
+    if decoder is not None:
+        other = inspect_checkpoint(decoder)
+        record["decoder"] = {"file": other.path.name, "sha256": other.sha256}
+        checkpoint = _with_decoder(checkpoint, other)
     with _named(path):
         model, notes = _make(checkpoint, frame, unsaid)
-    record = {
-        "imported": {
-            "file": path.name,
-            "sha256": checkpoint.sha256,
-            "format": checkpoint.recognised.format,
-            "notes": list(notes),
-        }
-    }
-    return model, record
+    return model, {"imported": {**record, "notes": list(notes)}}
+
+
+def _with_decoder(checkpoint: Checkpoint, other: Checkpoint) -> Checkpoint:
+    """A checkpoint of an encoder, together with that of its decoder."""
+    for one in (other, checkpoint):
+        if one.recognised.halves is None:
+            with _named(one.path):
+                one.recognised.converted(_NOTHING)  # What is no model at all says so.
+                raise CheckpointError(
+                    f"it is of {one.recognised.format}, which is no encoder or decoder alone: "
+                    "leave --decoder out"
+                )
+    recognised = checkpoint.recognised
+    assert recognised.halves is not None and other.recognised.halves is not None
+    with _named(checkpoint.path):
+        joined = recognised.halves.with_decoder(other.recognised.halves, str(other.path))
+    networks = (*recognised.networks, *other.recognised.networks)
+    return replace(checkpoint, recognised=joined.recognised(recognised.format, networks))
 
 
 def _make(

@@ -20,12 +20,14 @@ class Unsaid:
     ``instance_norm_epsilon`` is added to the variances of StyleGAN1's instance normalisation.
     ``final_tanh``: whether the images end in a tanh. ``fused_scale``: where StyleGAN1 doubles the
     size and convolves in one step, whose weights are stored turned: "all" sizes, "none", or "auto",
-    from 128 pixels on.
+    from 128 pixels on. ``size`` is height and width, in pixels, of the images of a network that
+    takes any.
     """
 
     instance_norm_epsilon: float | None = None
     final_tanh: bool | None = None
     fused_scale: FusedScale | None = None
+    size: tuple[int, int] | None = None
 
     def refuse_beside(self, names: Collection[str], network: str) -> None:
         """Passes where nothing is given but the fields ``names``.

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from latentmap.cli.main import main
 from latentmap.encoders import load
 from latentmap.encoders.native import read_header
-from tests.encoders import foreign_writers, nvlabs_writer
+from tests.encoders import foreign_writers, naive_tiny_autoencoder, nvlabs_writer
 from tests.encoders.foreign_writers import (
     STYLEGAN1,
     STYLEGAN2,
@@ -200,6 +200,28 @@ def test_what_a_file_does_not_say_is_noted_or_given(workdir):
     assert "instance_norm_epsilon" in run("models", "show", "given.safetensors").stdout
     no_effect = ["import", "port.pth", "--out", "x.safetensors", "--final-tanh"]
     assert "--final-tanh has no effect on a StyleGAN1" in refusal(*no_effect)
+
+
+def test_an_encoder_and_its_decoder_are_imported_by_one_command(workdir):
+    torch.save(naive_tiny_autoencoder.encoder_state(4), "encoder.pth")
+    torch.save(naive_tiny_autoencoder.decoder_state(4), "decoder.pth")
+    torch.save(naive_tiny_autoencoder.decoder_state(16), "other.pth")
+    words = ["import", "encoder.pth", "--size", "16x24", "--out", "tiny.safetensors"]
+    result = run(*words, "--decoder", "decoder.pth")
+    assert result.stdout.startswith("tiny.safetensors: tiny-autoencoder, 16x24 pixels, z of")
+    model = load("tiny.safetensors")
+    assert (model.can_encode, model.can_decode, model.latent_shape) == (True, True, (4, 2, 3))
+    record = read_header("tiny.safetensors").training["imported"]
+    assert (record["file"], record["decoder"]["file"]) == ("encoder.pth", "decoder.pth")
+    run(*words, "--force")
+    assert not load("tiny.safetensors").can_decode
+    words[-1] = "new.safetensors"
+    assert "the decoder does not fit the encoder" in refusal(*words, "--decoder", "other.pth")
+    assert "there is no file missing.pth" in refusal(*words, "--decoder", "missing.pth")
+    assert not (workdir / "new.safetensors").exists()
+    inspected = run("import", "--inspect", "decoder.pth").stdout
+    assert "can be imported (--out): tiny-autoencoder, 256x256 colour" in inspected
+    run("import", "--inspect", "encoder.pth", "--decoder", "decoder.pth", code=2)
 
 
 def test_a_network_that_cannot_be_imported_is_described_and_declined_by_name(workdir):

@@ -65,7 +65,6 @@ NAMES = {
         "decoder.layers.0.0.weight"
     ),
     "VAE of PyTorch's examples": "fc1.weight fc21.weight fc22.weight fc3.weight fc4.weight",
-    "tiny autoencoder (TAESD), one half of it": "0.weight 1.conv.0.weight 1.conv.4.weight",
     "StarGAN 2 generator": "from_rgb.weight decode.0.norm1.fc.weight to_rgb.2.weight",
     "CycleGAN or pix2pix generator": "model.1.weight model.10.conv_block.1.weight",
     "SPADE generator": "fc.weight head_0.norm_0.mlp_gamma.weight up_0.conv_0.weight_orig",

@@ -17,7 +17,7 @@ from tests.encoders.foreign_writers import STYLEGAN1, STYLEGAN2, random_weights,
 
 SMALL = {**STYLEGAN2, "image_shape": [3, 8, 8], "channels": [3, 2]}
 SMALL_STYLEGAN1 = {**STYLEGAN1, "image_shape": [3, 8, 8], "channels": [3, 2]}
-NVLABS, TENSORFLOW, ROSINALITY, GENFORCE, PORTS = FORMATS
+NVLABS, TENSORFLOW, ROSINALITY, GENFORCE, PORTS, *_ = FORMATS
 
 
 def opened(tmp_path, write):

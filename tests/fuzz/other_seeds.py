@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from PIL import Image, features
 
-from tests.encoders import foreign_writers, nvlabs_writer
+from tests.encoders import foreign_writers, naive_tiny_autoencoder, nvlabs_writer
 from tests.encoders.bundle_writer import object_graph, write_bundle
 from tests.encoders.hostile_corpus import INERT, REFUSED, saved
 from tests.encoders.keras_writer import split_vae, write_keras3, write_weights, write_whole
@@ -178,8 +178,13 @@ def _torch_seeds() -> dict[str, Callable[[Path], object]]:
         "legacy.pt": lambda path: foreign_writers.save(genforce, path, legacy=True),
         "small.pt": lambda path: path.write_bytes(saved(dcgan, zipped=True)),
         "older.pt": lambda path: path.write_bytes(saved({**dcgan, "args": [1, {"a": 2.5}]})),
+        "tiny.pt": lambda path: path.write_bytes(saved(_tiny_encoder(), zipped=True)),
         "nvlabs.pkl": lambda path: nvlabs_writer.write(path, _nvlabs(config, weights)),
     }
+
+
+def _tiny_encoder() -> dict[str, Any]:
+    return naive_tiny_autoencoder.encoder_state(2, width=2)
 
 
 def _nvlabs(config: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
@@ -196,12 +201,13 @@ def pickles(folder: Path) -> list[Case]:
 
 
 def tensors(_: Path) -> list[Case]:
-    """A checkpoint of others as safetensors."""
+    """Checkpoints of others as safetensors."""
     config = {**foreign_writers.STYLEGAN2, "image_shape": [3, 8, 8], "channels": [4, 3]}
     weights = foreign_writers.random_weights("stylegan2", config)
     whole = foreign_writers.rosinality_converted(config, weights)["g_ema"]
     data = safetensors.torch.save({name: one.contiguous() for name, one in whole.items()})
-    return [{"checkpoint.safetensors": data}]
+    tiny = safetensors.torch.save(_tiny_encoder())
+    return [{"checkpoint.safetensors": data}, {"checkpoint.safetensors": tiny}]
 
 
 def streams(_: Path) -> list[Case]:
