@@ -65,6 +65,7 @@ def factors(
     from latentmap.cli.map_options import load_models_of
     from latentmap.cli.output import print_json
     from latentmap.mapping import LinearMap, shared_factors
+    from latentmap.mapping.patch_maps import require_flat
     from latentmap.mapping.shared_rank import shared_rank
     from latentmap.mapping.tables import factors_table
     from latentmap.relocation import require_models, training_pairs
@@ -73,6 +74,7 @@ def factors(
 
     outputs.check()
     linear_map = LinearMap.load(map_path)
+    require_flat(linear_map, "what two spaces share")
     moments = linear_map.require_moments("the factors of a map")
     source, target = load_models_of(
         linear_map, src=src, dst=dst, map_path=map_path, loading=loading

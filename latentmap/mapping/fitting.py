@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentmap.codes import Pairs, units_of
+from latentmap.codes import Pairs
 from latentmap.errors import MapError
-from latentmap.mapping.gathering import moments_by_fold
 from latentmap.mapping.leaving_out import LARGEST_UNIT
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.methods import METHODS, Method, find_method
 from latentmap.mapping.moments import Moments, merge_all
 from latentmap.mapping.near_minimum import smallest_left_out
+from latentmap.mapping.observed import Observed
 from latentmap.mapping.options import CRITERIA, Choice, Criterion, FitOptions
+from latentmap.mapping.patches import PatchSize
 from latentmap.mapping.sampled_products import SAMPLED, with_sampled_products
 from latentmap.mapping.selection import (
     Selection,
-    assign_folds,
     candidates_for,
     generalised,
     k_fold,
@@ -41,6 +41,7 @@ def fit(
     *,
     method: str | Method | None = None,
     settings: Mapping[str, Any] | None = None,
+    patch: PatchSize | None = None,
     groups: np.ndarray | None = None,
     seed: int = 0,
     shared: SharedFits | None = None,
@@ -49,13 +50,14 @@ def fit(
 ) -> LinearMap:
     """The linear map from the source codes of some pairs to their target codes; by default ridge.
 
-    ``method`` and ``settings`` stand in place of those of the ``options``: ``fit(pairs,
+    ``method``, ``settings`` and ``patch`` stand in place of those of the ``options``: ``fit(pairs,
     method="pls")`` needs no more. Settings that are not given are chosen from the pairs; those of
     one of the ``groups`` ``(n,)``, and copies, are left out together (``gcv`` is ``loo`` then, and
-    both are ``kfold`` where a unit has more than 256 pairs). Folds are drawn by ``seed``. Sums and
-    solution are float64; rows are read in blocks, so memory does not grow with the number of pairs.
-    ``shared`` holds what other fits of the same pairs found already. ``record`` is what else the
-    map's file is to say.
+    both are ``kfold`` where a unit has more than 256 pairs). Between grids, where the rows of a fit
+    are the cells of images, an image with its cells is such a unit, and the default is ``kfold``,
+    exact from the moments of the folds. Folds are drawn by ``seed``. Sums and solution are float64;
+    rows are read in blocks, so memory does not grow with the number of pairs. ``shared`` holds what
+    other fits of the same pairs found already. ``record`` is what else the map's file is to say.
 
     Example:
         >>> from latentmap.codes import Codes, Space, pair
@@ -71,20 +73,24 @@ def fit(
         MapError: an unknown method or setting, fewer than two pairs, a penalty that cannot be, or
             codes that are not finite.
     """
-    options = _options(options, method, settings, len(pairs))
-    units = _units(pairs, groups)
-    choices = _choices(options, units)
+    options = _options(
+        options, {"method": method, "settings": settings, "patch": patch}, len(pairs)
+    )
+    seen = Observed.of(pairs, groups, options, find_method(options.method))
+    choices = _choices(options, seen)
+    if shared and shared.patches != seen.patches:
+        shared = None
     if shared:
         gathered, used = shared.gathered, shared.used
         by_folds = any(criterion == "kfold" for criterion, _ in choices)
         parts = shared.parts if by_folds else [used]
     else:
-        parts = _gather(options, pairs, choices, units=units, seed=seed, progress=progress)
+        parts = _gather(options, seen, choices, seed=seed, progress=progress)
         gathered = used = merge_all(parts)
         if not options.intercept:
             used, parts = gathered.about_zero(), [part.about_zero() for part in parts]
-    settings, selections = _select(options, pairs, used, parts, choices, units, shared, progress)
-    solution = _solve(options, pairs, used, units, settings)
+    settings, selections = _select(options, seen, used, parts, choices, shared, progress)
+    solution = _solve(options, seen, used, settings)
     return LinearMap(
         weight=solution.weight,
         bias=solution.bias,
@@ -100,6 +106,7 @@ def fit(
         n_pairs=len(pairs),
         train_digests=pairs.digests,
         moments=_kept(solution.moments or gathered, pairs),
+        patches=seen.patches,
         record={**_record(options, pairs, selections), **(record or {})},
     )
 
@@ -121,15 +128,9 @@ def refined(pairs: Pairs, moments: Moments, solution: Solution, *, penalty: floa
     return affine(moments, weight, rank=solution.rank, condition=solution.condition)
 
 
-def _options(
-    options: FitOptions | None,
-    method: str | Method | None,
-    settings: Mapping[str, Any] | None,
-    n_pairs: int,
-) -> FitOptions:
+def _options(options: FitOptions | None, instead: Mapping[str, Any], n_pairs: int) -> FitOptions:
     """The options, with what stands in place of theirs, checked for so many pairs."""
-    given: dict[str, Any] = {"method": method, "settings": settings}
-    given = {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in instead.items() if value is not None}
     options = replace(options or FitOptions(), **given)
     _check(options, n_pairs)
     return options
@@ -153,6 +154,11 @@ def _check(options: FitOptions, n_pairs: int) -> None:
         )
     if options.select is not None and options.select not in CRITERIA:
         raise MapError(f"unknown criterion {options.select!r}: choose one of {', '.join(CRITERIA)}")
+    if any(criterion == "image" for criterion, _ in options.choices):
+        raise MapError(
+            "image chooses by decoded images, and codes alone have none: fit with the models, by "
+            "`latentmap fit` or relocation.fit_training"
+        )
     by_folds = any(criterion == "kfold" for criterion, _ in options.choices)
     if by_folds and options.select in ("loo", "gcv") and not method.ridge_like:
         kin = ", ".join(one.name for one in METHODS.values() if one.ridge_like)
@@ -171,19 +177,24 @@ def _check(options: FitOptions, n_pairs: int) -> None:
         raise MapError(f"{can} can be refined, {method.name} cannot")
 
 
-def _units(pairs: Pairs, groups: np.ndarray | None) -> np.ndarray | None:
-    """The units of the pairs, None where each pair is one."""
-    units = units_of(pairs.digests, groups)
-    return None if len(units) == units.max(initial=-1) + 1 else units
-
-
-def _choices(options: FitOptions, units: np.ndarray | None) -> list[Choice]:
+def _choices(options: FitOptions, seen: Observed) -> list[Choice]:
     """What chooses which settings: what knows pairs only, ``loo`` and ``gcv``, leaves out units
-    one by one where these are of several pairs, or fold by fold where they are large.
+    one by one where these are of several rows, or fold by fold where they are large.
+
+    Raises:
+        MapError: the method can leave out no units that large.
     """
-    if units is None:
+    if seen.units is None and seen.patches is None:
         return options.choices
-    by_unit: Criterion = "loo" if np.bincount(units).max() <= LARGEST_UNIT else "kfold"
+    small = seen.largest_unit <= LARGEST_UNIT
+    method = find_method(options.method)
+    if seen.patches and not small and method.choose and options.choices:
+        raise MapError(
+            f"the penalty of {method.name} is chosen by leaving out images of at most "
+            f"{LARGEST_UNIT} cells, and these have {seen.largest_unit}: give its penalty"
+        )
+    folds = seen.patches is not None and options.select is None and not method.choose
+    by_unit: Criterion = "loo" if small and not folds else "kfold"
     return [
         ("kfold" if criterion == "kfold" else by_unit, names)
         for criterion, names in options.choices
@@ -192,23 +203,20 @@ def _choices(options: FitOptions, units: np.ndarray | None) -> list[Choice]:
 
 def _gather(
     options: FitOptions,
-    pairs: Pairs,
+    seen: Observed,
     choices: Sequence[Choice],
     *,
-    units: np.ndarray | None,
     seed: int,
     progress: Progress | None,
 ) -> list[Moments]:
     """The moments of each fold of the pairs; of all as one where nothing is chosen by folds."""
-    n = len(pairs)
+    n = len(seen.pairs)
     numbers = np.zeros(n, dtype=np.int64)
     if any(criterion == "kfold" for criterion, _ in choices):
-        most = n if units is None else int(units.max()) + 1
-        numbers = assign_folds(n, folds=min(options.folds, most), seed=seed, groups=units)
+        numbers = seen.folds(options.folds, seed=seed)
     # Products of the targets cost more than all others, and of few pairs they are all the same.
     full = "products" in find_method(options.method).needs or n <= SAMPLED
-    return moments_by_fold(
-        pairs,
+    return seen.moments_by_fold(
         numbers,
         targets="products" if full else "squares",
         precision=options.moments,
@@ -218,26 +226,25 @@ def _gather(
 
 def _select(
     options: FitOptions,
-    pairs: Pairs,
+    seen: Observed,
     moments: Moments,
     parts: Sequence[Moments],
     choices: Sequence[Choice],
-    units: np.ndarray | None,
     shared: SharedFits | None,
     progress: Progress | None,
 ) -> tuple[dict[str, Any], list[Selection]]:
     """All settings, and what was tried for those that were not given, choice by choice."""
     selections = []
     settings = dict(options.settings)
-    n_units = None if units is None else int(units.max()) + 1
     choose = find_method(options.method).choose
+    rows = {"pairs": seen.rows, "units": seen.row_units}
     for criterion, names in choices:
         if choose and "penalty" in names:
-            selection = choose(
-                moments, pairs=pairs, criterion=criterion, units=units, progress=progress
-            )
+            selection = choose(moments, criterion=criterion, progress=progress, **rows)
         elif criterion == "loo":
-            find = partial(smallest_left_out, pairs, moments, units=units, progress=progress)
+            find = partial(
+                smallest_left_out, seen.rows, moments, units=seen.row_units, progress=progress
+            )
             selection = shared.left_out(find) if shared else find()
         elif criterion == "gcv":
             selection = generalised(moments)
@@ -248,28 +255,25 @@ def _select(
             tried = candidates_for(method, moments, beside, names)
             others = shared.others if shared else None
             selection = k_fold(method, parts, tried, fixed=beside, others=others, progress=progress)
-            selection = replace(selection, n_units=n_units)
+        # Of images alone their number says nothing more.
+        selection = replace(selection, n_units=seen.n_units)
         selections.append(selection)
         settings |= selection.chosen
     return settings, selections
 
 
 def _solve(
-    options: FitOptions,
-    pairs: Pairs,
-    moments: Moments,
-    units: np.ndarray | None,
-    settings: Mapping[str, Any],
+    options: FitOptions, seen: Observed, moments: Moments, settings: Mapping[str, Any]
 ) -> Solution:
     method = find_method(options.method)
-    rows = {"pairs": pairs, "units": units}
+    rows = {"pairs": seen.rows, "units": seen.row_units}
     needed = {name: rows[name] for name in method.needs if name in rows}
     if needed:
         solution = method.solve(moments, **needed, **settings)
     else:
         solution = solver_of(method, moments, settings)({})
     if options.refine:
-        solution = refined(pairs, moments, solution, penalty=settings.get("penalty", 0.0))
+        solution = refined(seen.rows, moments, solution, penalty=settings.get("penalty", 0.0))
     return solution
 
 

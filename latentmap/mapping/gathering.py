@@ -124,7 +124,7 @@ def moments_by_fold(
                 sums[number].update(part, weight)
             except MapError as error:
                 raise MapError(
-                    _name_bad_code((pairs.source, pairs.target), start, rows) or str(error)
+                    name_bad_code((pairs.source, pairs.target), start, rows) or str(error)
                 ) from error
         if progress:
             progress(start + len(here), len(pairs))
@@ -151,7 +151,7 @@ def _thin_by_fold(pairs: Pairs, folds: np.ndarray, weights: np.ndarray | None) -
     """
     blocks = list(pairs.blocks(_READ))
     x, y = (torch.cat(parts).double() for parts in zip(*blocks, strict=True))
-    message = _name_bad_code((pairs.source, pairs.target), 0, (x, y))
+    message = name_bad_code((pairs.source, pairs.target), 0, (x, y))
     if message:
         raise MapError(message)
     given = None if weights is None else torch.from_numpy(np.ascontiguousarray(weights))
@@ -188,7 +188,7 @@ def moments_of_spaces(
         try:
             sums.update(rows)
         except MapError as error:
-            raise MapError(_name_bad_code(spaces, start, rows) or str(error)) from error
+            raise MapError(name_bad_code(spaces, start, rows) or str(error)) from error
         if progress:
             progress(start + len(rows[0]), len(spaces[0]))
     return sums.moments()
@@ -204,7 +204,10 @@ def _blocks(spaces: Sequence[Codes]) -> Iterator[tuple[int, list[Tensor]]]:
         start += len(rows[0])
 
 
-def _name_bad_code(spaces: Sequence[Codes], start: int, rows: Sequence[Tensor]) -> str:
+def name_bad_code(spaces: Sequence[Codes], start: int, rows: Sequence[Tensor]) -> str:
+    """What is to be said of the first code that is not finite, among ``rows`` of some spaces from
+    the image ``start`` on; empty where all are.
+    """
     for codes, part in zip(spaces, rows, strict=True):
         bad = (~torch.isfinite(part).all(1)).nonzero()
         if len(bad):

@@ -1,11 +1,14 @@
 """LinearMap: a fitted map from one space to another, with all that is needed to apply it later.
 
-Shapes: ``n`` codes, ``p`` source variables, ``q`` target variables.
+Shapes: ``n`` codes, ``p`` source variables, ``q`` target variables; of a map of ``patches`` those
+of a patch and of a cell.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +22,8 @@ from latentmap.errors import MapError, SpaceError
 from latentmap.frames import Frame
 from latentmap.mapping.mapped_rows import MappedRows
 from latentmap.mapping.moments import Moments
+from latentmap.mapping.patch_maps import composed, mapped, turned
+from latentmap.mapping.patches import Patches
 from latentmap.mapping.summary import provenance_of, settings_in_words
 from latentmap.report import Shown, Table
 
@@ -35,7 +40,8 @@ class LinearMap(Shown):
     ``source_reference`` and ``target_reference`` how the models were called by whoever fitted the
     map. ``train_digests`` ``(n_pairs, 16)`` uint8 are the images that it was fitted on, and
     ``moments`` those of the pairs, ``sampled`` where their method does not need more (None where a
-    map was made of others). ``settings`` (JSON) are the method's, ``figures`` what else it found.
+    map was made of others). With ``patches`` it is one map for all cells of grids, and a row of the
+    moments is a cell. ``settings`` (JSON) are the method's, ``figures`` what else it found.
     ``record`` (JSON) says what made it.
     """
 
@@ -53,12 +59,14 @@ class LinearMap(Shown):
     settings: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)
     moments: Moments | None = None
+    patches: Patches | None = None
     source_reference: str = ""
     target_reference: str = ""
     record: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        parts = (self.method, self.chosen, f"{self.n_pairs} pairs", f"rank {self.rank}")
+        patch = f"patches of {self.patches}" if self.patches else ""
+        parts = (self.method, self.chosen, patch, f"{self.n_pairs} pairs", f"rank {self.rank}")
         return f"{self.source} to {self.target}: {', '.join(filter(None, parts))}"
 
     def __repr__(self) -> str:
@@ -76,9 +84,12 @@ class LinearMap(Shown):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of weight and bias, which tells the map from any other."""
+        """SHA-256 of weight, bias and patches, which tells the map from any other."""
         numbers = torch.cat([self.weight, self.bias[None]]).double().contiguous().numpy()
-        return hashlib.sha256(numbers.tobytes()).hexdigest()
+        found = hashlib.sha256(numbers.tobytes())
+        if self.patches is not None:
+            found.update(json.dumps(self.patches.to_json()).encode())
+        return found.hexdigest()
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -95,14 +106,14 @@ class LinearMap(Shown):
     @overload
     def apply(self, codes: Codes) -> Codes: ...
     def apply(self, codes: torch.Tensor | Codes) -> torch.Tensor | Codes:
-        """The codes ``(n, q)`` in the target space, float32 and on the same device.
+        """The codes ``(n, d)`` in the target space, float32 and on the same device.
 
-        The product is taken in float64. ``Codes`` give ``Codes`` whose rows are mapped when they
-        are read, so they need no memory of their own.
+        The product is taken in float64, of patches as a convolution. ``Codes`` give ``Codes`` whose
+        rows are mapped when they are read, so they need no memory of their own.
 
         Raises:
             SpaceError: the codes say that they are in another space than the map's source.
-            MapError: the codes do not have shape ``(n, p)``.
+            MapError: the codes do not have the shape of source codes.
         """
         if isinstance(codes, Codes):
             self.source.require(codes.space, "codes for this map")
@@ -112,12 +123,10 @@ class LinearMap(Shown):
                 space=self.target,
                 frame=self.target_frame,
             )
-        if codes.ndim != 2 or codes.shape[1] != len(self.weight):
-            raise MapError(
-                f"this map takes codes of shape (n, {len(self.weight)}), not {tuple(codes.shape)}"
-            )
-        weight, bias = self.weight.to(codes.device), self.bias.to(codes.device)
-        return torch.addmm(bias, codes.to(weight.dtype), weight).float()
+        width = math.prod(self.patches.source) if self.patches else len(self.weight)
+        if codes.ndim != 2 or codes.shape[1] != width:
+            raise MapError(f"this map takes codes of shape (n, {width}), not {tuple(codes.shape)}")
+        return mapped(codes, self.weight, self.bias, self.patches)
 
     def compose(self, after: LinearMap) -> LinearMap:
         """The map that applies this one and then ``after``: from A to B and from B to C.
@@ -126,6 +135,7 @@ class LinearMap(Shown):
 
         Raises:
             SpaceError: ``after`` does not start where this map ends.
+            MapError: maps of patches, whose composition is none; see ``patch_maps``.
         """
         if not self.target.same_as(after.source):
             raise SpaceError(
@@ -133,10 +143,11 @@ class LinearMap(Shown):
                 f"the first goes to {self.target} and the second comes from {after.source}"
             )
         digests = np.unique(np.concatenate([self.train_digests, after.train_digests]), axis=0)
-        weight = self.weight @ after.weight
+        weight, bias, patches = composed(self, after)
         return LinearMap(
             weight=weight,
-            bias=self.bias @ after.weight + after.bias,
+            bias=bias,
+            patches=patches,
             source=self.source,
             target=after.target,
             source_frame=self.source_frame,
@@ -157,8 +168,13 @@ class LinearMap(Shown):
 
         ``figures["kept_variance"]`` is the share of the source variance that comes back after there
         and back again; it is there when the map knows its moments. The inverse of a map that was
-        fitted is not the best map back: fit that one where pairs are at hand.
+        fitted is not the best map back: fit that one where pairs are at hand. Of patches of one
+        cell it is a map of cells.
+
+        Raises:
+            MapError: the map is of larger patches.
         """
+        patches = turned(self.patches)
         inverse = torch.linalg.pinv(self.weight, rtol=_INVERTED)
         loop = self.weight @ inverse
         middle = torch.zeros(len(self.weight), dtype=self.weight.dtype)
@@ -174,6 +190,7 @@ class LinearMap(Shown):
         return LinearMap(
             weight=inverse,
             bias=middle - middle @ loop - self.bias @ inverse,
+            patches=patches,
             source=self.target,
             target=self.source,
             source_frame=self.target_frame,
@@ -195,8 +212,11 @@ class LinearMap(Shown):
 
         Raises:
             SpaceError: ``back`` does not lead back to the source.
-            MapError: the map was made of others and knows no pairs.
+            MapError: the map was made of others and knows no pairs, or one is of patches of more
+                than a cell.
         """
+        if turned(back.patches) != self.patches:
+            raise MapError("a cycle error is of two maps of flat codes, or of the same cells")
         self.target.require(back.source, "the source of the map back")
         self.source.require(back.target, "the target of the map back")
         moments = self.require_moments("a cycle error")

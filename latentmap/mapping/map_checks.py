@@ -82,7 +82,13 @@ def check_map(found: Any) -> None:
         ValueError: that is so.
     """
     p, q = found.source.dim, found.target.dim
+    patches = found.patches
+    grids = (found.source.shape, found.target.shape)
+    if patches is not None:
+        p, q = patches.p, patches.q
     wrong = {
+        "the patches must be those of its spaces": patches is not None
+        and (patches.source, patches.target) != grids,
         f"the weight must be a ({p}, {q}) matrix": found.weight.shape != (p, q),
         f"the bias must have {q} numbers": found.bias.shape != (q,),
         "weight and bias must be float64 and finite": not all(

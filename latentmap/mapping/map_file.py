@@ -15,7 +15,16 @@ from latentmap.files import reading
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.map_checks import check_map
 from latentmap.mapping.moments import Moments
-from latentmap.mapping.stored_map import AGAIN, MAP_FILE, MOMENTS, OLDER, PLAIN, moments_in, said_in
+from latentmap.mapping.stored_map import (
+    AGAIN,
+    MAP_FILE,
+    MOMENTS,
+    OLDER,
+    PLAIN,
+    THIN,
+    moments_in,
+    said_in,
+)
 from latentmap.mapping.thin_moments import ThinMoments
 
 
@@ -31,8 +40,12 @@ def write_map(linear_map: LinearMap, path: str | Path) -> None:
         "source_frame": linear_map.source_frame.to_json(),
         "target_frame": linear_map.target_frame.to_json(),
         **{name: getattr(linear_map, name) for name in PLAIN},
-        "format": MAP_FILE.format if isinstance(linear_map.moments, ThinMoments) else OLDER,
     }
+    # As old as can be, so that earlier versions read it.
+    if linear_map.patches is not None:
+        header["patches"] = linear_map.patches.to_json()
+    else:
+        header["format"] = THIN if isinstance(linear_map.moments, ThinMoments) else OLDER
     tensors = {
         "weight": linear_map.weight,
         "bias": linear_map.bias,

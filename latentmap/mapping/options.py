@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 from latentmap.mapping.methods import Method, find_method
+from latentmap.mapping.patches import PatchSize
 
-Criterion = Literal["loo", "gcv", "kfold"]
+Criterion = Literal["loo", "gcv", "kfold", "image"]
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 # What chooses, and which settings.
 Choice: TypeAlias = tuple[Criterion, tuple[str, ...]]
@@ -25,9 +26,13 @@ class FitOptions:
     ``loo`` and ``gcv`` choose the penalty of ridge, reduced rank and robust maps, ``kfold`` (over
     ``folds`` folds) whatever a method needs; the default is ``loo`` where there is a choice. Images
     of a group, and copies, are left out together in place of single pairs, see ``fit``. A rank is
-    chosen by ``kfold`` always. Without ``intercept`` the map may not shift codes. ``refine`` takes
-    one more pass, which wins back digits that ill-conditioned codes cost. With ``moments="fast"``
-    products are float32, and refused where it would show.
+    chosen by ``kfold`` always. ``image`` chooses by the error of decoded images, for which the
+    models have to be at hand: ``relocation.fit_training`` has them. Between grids a map is one for
+    all cells, of a ``patch`` of ``k x k`` cells, see ``patches``, ``"full"`` one of flat codes; the
+    default is 3 where both spaces are grids of at least 3x3 that fold. Without ``intercept`` the
+    map may not shift codes. ``refine`` takes one more pass, which wins back digits that
+    ill-conditioned codes cost. With ``moments="fast"`` products are float32, and refused where it
+    would show.
     """
 
     method: str | Method = "ridge"
@@ -37,6 +42,7 @@ class FitOptions:
     intercept: bool = True
     refine: bool = False
     moments: MomentPrecision = "exact"
+    patch: PatchSize | None = None
 
     def of(self, method: Method) -> FitOptions:
         """The same for another method, as far as it takes them; refinement is of one alone."""

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from latentmap.codes import Pairs, units_of
-from latentmap.mapping.gathering import moments_by_fold
-from latentmap.mapping.methods import Method, find_method
+from latentmap.codes import Pairs
+from latentmap.mapping.methods import METHODS, Method, find_method
 from latentmap.mapping.moment_sums import Targets
 from latentmap.mapping.moments import Moments, merge_all
+from latentmap.mapping.observed import Observed
 from latentmap.mapping.options import FitOptions
-from latentmap.mapping.selection import Selection, assign_folds
+from latentmap.mapping.patches import Patches
+from latentmap.mapping.selection import Selection
 
 _Kept = TypeVar("_Kept")
 
@@ -41,8 +42,14 @@ class SharedFits:
     ) -> None:
         needs = {need for method in methods for need in find_method(method).needs}
         self._targets: Targets = "products" if "products" in needs else "squares"
-        self._pairs, self._options, self._groups, self._seed = pairs, options, groups, seed
+        self._seen = Observed.of(pairs, groups, options, METHODS["ridge"])
+        self._options, self._seed = options, seed
         self._kept: dict[str, Any] = {}
+
+    @property
+    def patches(self) -> Patches | None:
+        """Those that the maps read, None where these are of flat codes."""
+        return self._seen.patches
 
     @property
     def gathered(self) -> Moments:
@@ -81,18 +88,12 @@ class SharedFits:
 
     def _by_fold(self) -> list[Moments]:
         def gather() -> list[Moments]:
-            n, units = len(self._pairs), units_of(self._pairs.digests, self._groups)
-            most = int(units.max(initial=-1)) + 1
+            n = len(self._seen.pairs)
             numbers = np.zeros(n, dtype=np.int64)
-            if most > 1:
-                numbers = assign_folds(
-                    n,
-                    folds=min(self._options.folds, most),
-                    seed=self._seed,
-                    groups=None if most == n else units,
-                )
-            return moments_by_fold(
-                self._pairs, numbers, targets=self._targets, precision=self._options.moments
+            if (self._seen.n_units or n) > 1:
+                numbers = self._seen.folds(self._options.folds, seed=self._seed)
+            return self._seen.moments_by_fold(
+                numbers, targets=self._targets, precision=self._options.moments
             )
 
         return self._once("by fold", gather)

@@ -17,10 +17,11 @@ from latentmap.errors import MapError
 from latentmap.files import TensorFile, reading
 from latentmap.frames import Frame
 from latentmap.mapping.map_checks import check_map
+from latentmap.mapping.patches import Patches
 
-MAP_FILE = TensorFile(kind="map", format=3, error=MapError, advice="make one with `latentmap fit`")
-# Of maps of more pairs than variables, which earlier versions read.
-OLDER = 2
+MAP_FILE = TensorFile(kind="map", format=4, error=MapError, advice="make one with `latentmap fit`")
+# Of maps of flat codes, of fewer pairs than variables and of more, which earlier versions read.
+THIN, OLDER = 3, 2
 MOMENTS = "moments."
 AGAIN = "make it again with `latentmap fit`"
 # What a file says of a map in JSON as it is.
@@ -87,6 +88,7 @@ class StoredMap:
     settings: Mapping[str, Any]
     figures: Mapping[str, float]
     moments: StoredMoments | None
+    patches: Patches | None
     source_reference: str
     target_reference: str
     record: Mapping[str, Any]
@@ -125,7 +127,9 @@ def said_in(header: Mapping[str, Any]) -> dict[str, Any]:
     """
     # Format 1 had a penalty alone, and no moments.
     known = {"settings": {"penalty": header.get("penalty")}, "figures": {}, **header}
+    patches = known.get("patches")
     return {
+        "patches": None if patches is None else Patches.from_json(patches),
         "source": Space.from_json(known["source"]),
         "target": Space.from_json(known["target"]),
         "source_frame": Frame.from_json(known["source_frame"]),

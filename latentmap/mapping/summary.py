@@ -39,6 +39,7 @@ def provenance_of(linear_map: LinearMap | StoredMap) -> dict[str, Any]:
         "method": linear_map.method,
         "settings": dict(linear_map.settings),
         "n_pairs": linear_map.n_pairs,
+        **({"patches": linear_map.patches.to_json()} if linear_map.patches else {}),
     }
 
 

@@ -28,6 +28,7 @@ def map_table(linear_map: LinearMap | StoredMap) -> Table:
         "method": linear_map.method,
         "settings": settings_in_words(linear_map.settings) or None,
         "chosen by": ", ".join(map(_criterion, description["selection"])) or None,
+        "patches": str(linear_map.patches) if linear_map.patches else None,
         "pairs": linear_map.n_pairs,
         "rank": linear_map.rank,
         "condition": linear_map.condition,
@@ -35,7 +36,8 @@ def map_table(linear_map: LinearMap | StoredMap) -> Table:
     }
     note = ""
     if "explained" in description:
-        note = "R2, the effective rank and what stands of variables are over the pairs of the fit"
+        rows = "cells of the images" if linear_map.patches else "pairs"
+        note = f"R2, the effective rank and what stands of variables are over the {rows} of the fit"
         cells |= {
             Column("R2", decimals=4): description["explained"],
             "effective rank": description["effective_rank"],

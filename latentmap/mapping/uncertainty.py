@@ -24,6 +24,7 @@ from latentmap.errors import MapError
 from latentmap.intervals import student_quantile
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.moments import Moments
+from latentmap.mapping.patch_maps import require_flat
 from latentmap.mapping.regression import solve_least_squares
 from latentmap.mapping.solution import Solution
 
@@ -91,10 +92,11 @@ def predict(linear_map: LinearMap, codes: Tensor) -> Prediction:
     + aI)^-1 (x - mean)``, over the pairs of the fit; a map without intercept has no ``1/n``.
 
     Raises:
-        MapError: the shape does not fit, the map knows no pairs, or there are too few.
+        MapError: the shape does not fit, the map is of patches or knows no pairs, or there are too
+            few.
     """
-    mean = linear_map.apply(codes)
     moments, penalty = _moments(linear_map, "the covariance of predictions"), _penalty(linear_map)
+    mean = linear_map.apply(codes)
     away = codes.to(moments.mean_x) - moments.mean_x
     spectrum = moments.source_spectrum
     total, along = away.square().sum(1), (away @ spectrum.directions).square()
@@ -116,13 +118,13 @@ def carry(linear_map: LinearMap, directions: Tensor) -> CarriedDirections:
     without it: ``d G^-1 C``. Where pairs are few that is wider, and true.
 
     Raises:
-        MapError: the shape does not fit, the map knows no pairs, or there are no more of them than
-            variables.
+        MapError: the shape does not fit, the map is of patches or knows no pairs, or there are no
+            more of them than variables.
     """
+    moments = _moments(linear_map, "the uncertainty of a direction")
     p = len(linear_map.weight)
     if directions.ndim != 2 or directions.shape[1] != p:
         raise MapError(f"directions must have shape (k, {p}), not {tuple(directions.shape)}")
-    moments = _moments(linear_map, "the uncertainty of a direction")
     fitted = solve_least_squares(moments) if linear_map.method in _RIDGES else linear_map
     given = directions.to(fitted.weight)
     spectrum = moments.source_spectrum
@@ -143,6 +145,8 @@ def _reach(level: float, freedom: float) -> float:
 
 def _moments(linear_map: LinearMap, what: str) -> Moments:
     """The moments that the map was solved from: about zero where it has no intercept."""
+    # Cells of one image are not independent of each other.
+    require_flat(linear_map, what)
     moments = linear_map.require_moments(what)
     return moments if linear_map.record.get("intercept", True) else moments.about_zero()
 

@@ -226,7 +226,7 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path):
     ("header", "message"),
     [
         ({"kind": "model", "format": 1}, "holds a model, not a map"),
-        ({"kind": "map", "format": 99}, "has format 99, newer than 3: update latentmap"),
+        ({"kind": "map", "format": 99}, "has format 99, newer than 4: update latentmap"),
         ({"kind": "map", "format": 1}, r"is not as it should be \('source' is missing\)"),
         ({"format": 1}, "no map of latentmap: make one with"),
         ([], "no map of latentmap"),

@@ -5,7 +5,7 @@ import torch
 from latentmap.codes import pair
 from latentmap.errors import MapError
 from latentmap.mapping import METHODS, fit
-from latentmap.mapping import shared_fits as module
+from latentmap.mapping.observed import Observed
 from latentmap.mapping.options import FitOptions
 from latentmap.mapping.shared_fits import SharedFits
 from tests.core.mapping.drawing import codes_of, draw
@@ -17,9 +17,11 @@ def test_maps_that_share_what_was_gathered_are_those_of_each_alone(intercept, gr
     x, y = draw(90, 6, 4, noise=1.0)
     pairs = pair(codes_of(x), codes_of(y, "b"))
     groups = np.arange(90) // 3 if grouped else None
-    gathered, counted = [], module.moments_by_fold
+    gathered, counted = [], Observed.moments_by_fold
     monkeypatch.setattr(
-        module, "moments_by_fold", lambda *a, **b: gathered.append(1) or counted(*a, **b)
+        Observed,
+        "moments_by_fold",
+        lambda one, *a, **b: gathered.append(one) or counted(one, *a, **b),
     )
     options = FitOptions(intercept=intercept)
     shared = SharedFits(pairs, list(METHODS), options, groups=groups, seed=3)
@@ -31,7 +33,8 @@ def test_maps_that_share_what_was_gathered_are_those_of_each_alone(intercept, gr
         assert found.settings == pytest.approx(expected.settings, rel=1e-9), name
         scale = float(expected.weight.abs().max())
         torch.testing.assert_close(found.weight, expected.weight, rtol=0, atol=1e-7 * scale)
-    assert len(gathered) == 1
+    # Each fit alone sees the pairs for itself.
+    assert len(gathered) == len(METHODS) + 1 == len({id(one) for one in gathered})
 
 
 def test_what_all_fits_share_needs_no_folds_where_nothing_is_chosen_by_them():
