@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.declaring import Command, output_option
-from latentmap.cli.fit_options import check_choices, fit_options
+from latentmap.cli.fit_options import check_choices, check_spaces, fit_options
 from latentmap.cli.fit_request import FitRequest, Fitted, fit_request, skipped_of
 from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figure_option, file_name, report_option, result_outputs
@@ -63,6 +63,7 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
     check_choices(context, options)
     outputs.check()
     source, target = request.load()
+    check_spaces(options, source, target)
     path = outputs.out or Path(f"{file_name(source.name)}-to-{file_name(target.name)}.safetensors")
     figure = outputs.figure or (path.with_suffix(".png") if request.alone else None)
     outputs = replace(outputs, out=path, figure=figure)

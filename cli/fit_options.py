@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,8 +15,13 @@ from latentmap.cli.options import refuse_given
 from latentmap.mapping.methods import METHODS
 from latentmap.mapping.options import CRITERIA, FitOptions
 
+if TYPE_CHECKING:
+    from latentmap.model import Model
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+# The error of codes, by whatever suits the method.
+_BY_CODES = "codes"
 _SETTINGS = ("penalty", "rank", "components", "whitening", "l1_ratio", "activity", "signed")
 
 
@@ -29,10 +34,26 @@ def check_choices(context: click.Context, options: FitOptions, *, every: bool = 
     """
     fits = [options.of(method) for method in METHODS.values()] if every else [options]
     criteria = {criterion for fit in fits for criterion, _ in fit.choices}
+    if options.select == "image":
+        criteria = criteria | {"kfold"}  # Of images.
     if not criteria:
         refuse_given(context, ("select", "folds"), "where no setting is left to choose")
     if "kfold" not in criteria:
         refuse_given(context, ["folds"], "where no setting is chosen by kfold")
+
+
+def check_spaces(options: FitOptions, source: Model, target: Model) -> None:
+    """Refuses what the spaces of two models cannot have, before anything is encoded.
+
+    Raises:
+        MapError: the patch.
+        ModelError: the target has no decoder, and images are to choose.
+    """
+    from latentmap.mapping.patches import patches_between
+
+    patches_between(source.space, target.space, options.patch)
+    if options.select == "image":
+        target.require_decoder()
 
 
 # Of one method; the others hold for all that have them.
@@ -54,11 +75,19 @@ _OF_ONE = (
 _SHARED = (
     click.option(
         "--select",
-        type=click.Choice(CRITERIA),
-        help="What chooses a penalty, rank or number of components that is not given: "
-        "leave-one-out, generalised or k-fold cross-validation; copies, and images of one of the "
-        "groups of --group-by, are left out together.  [default: loo for ridge and its kin, else "
-        "kfold]",
+        type=click.Choice((_BY_CODES, *CRITERIA)),
+        help="What chooses a penalty, rank or number of components that is not given: the error of "
+        "held-out codes by leave-one-out, generalised or k-fold cross-validation, or, a penalty, "
+        "of decoded images; copies, and images of one of the groups of --group-by, are left out "
+        "together.  [default: codes, which is loo for ridge and its kin, else kfold, and kfold for "
+        "patches]",
+    ),
+    click.option(
+        "--patch",
+        type=click.Choice(("1", "3", "5", "full")),
+        help="Between grids, one map for all cells: from so many cells in each direction about a "
+        "cell; full is the map of flat codes.  [default: 3 where both spaces are grids of at least "
+        "3x3 one of which folds to the other, else full]",
     ),
     number_option(
         "--folds",
@@ -126,6 +155,10 @@ def fit_options(command: Command, *, every: bool = False) -> Command:
     @functools.wraps(command)
     def wrapper(*args: Any, **given: Any) -> Any:
         settings = {name: given.pop(name) for name in _SETTINGS}
+        if given["select"] == _BY_CODES:
+            given["select"] = None
+        if given["patch"] not in (None, "full"):
+            given["patch"] = int(given["patch"])
         options = FitOptions(
             **{one.name: given.pop(one.name) for one in fields(FitOptions) if one.name in given},
             settings={name: value for name, value in settings.items() if value is not None},

@@ -7,7 +7,7 @@ import functools
 import click
 
 from latentmap.cli.declaring import Command, number_option
-from latentmap.cli.fit_options import check_choices, fit_options
+from latentmap.cli.fit_options import check_choices, check_spaces, fit_options
 from latentmap.cli.fit_request import FitRequest, fit_request, skipped_of
 from latentmap.cli.lists import NumberList
 from latentmap.cli.output import show_result
@@ -45,6 +45,7 @@ def methods(
     check_choices(context, options, every=True)
     outputs.check()
     source, target = request.load()
+    check_spaces(options, source, target)
     found = request.open(source, target)
     compared = compare_methods(
         found.training,
@@ -108,6 +109,7 @@ def curve(
     check_choices(context, options)
     outputs.check(plot=True)
     source, target = request.load()
+    check_spaces(options, source, target)
     found = request.open(source, target, check=lambda n: curve_sizes(sizes, n))
     grown = learning_curve(
         found.training,

@@ -160,7 +160,7 @@ def _check(options: FitOptions, n_pairs: int) -> None:
             "`latentmap fit` or relocation.fit_training"
         )
     by_folds = any(criterion == "kfold" for criterion, _ in options.choices)
-    if by_folds and options.select in ("loo", "gcv") and not method.ridge_like:
+    if by_folds and options.select in ("loo", "gcv", "image") and not method.ridge_like:
         kin = ", ".join(one.name for one in METHODS.values() if one.ridge_like)
         raise MapError(
             f"{options.select} chooses the penalty of {kin}: for {method.name} choose kfold"

@@ -48,6 +48,8 @@ class FitOptions:
         """The same for another method, as far as it takes them; refinement is of one alone."""
         settings = {name: v for name, v in self.settings.items() if name in method.settings}
         select = self.select if method.ridge_like else None
+        if select == "image" and "pairs" in method.needs:
+            select = None
         return replace(self, method=method, settings=settings, select=select, refine=False)
 
     @property

@@ -25,6 +25,7 @@ from latentmap.mapping.methods import find_method
 from latentmap.mapping.shared_fits import SharedFits
 from latentmap.model import Model, count_seen
 from latentmap.progress import Progress
+from latentmap.relocation.image_selection import chooses_by_images, penalty_by_images
 from latentmap.relocation.measuring import measure, require_models
 from latentmap.relocation.pairing import TrainingPairs, training_pairs
 from latentmap.relocation.scores import Scores, scores_of
@@ -61,12 +62,14 @@ def fit_training(
     """The map that some training pairs give; by default ridge.
 
     A method that needs the noise of the source codes has it from the posterior of the source, over
-    at most 2,048 of the images of the pairs. ``references`` are how the models are called; these
-    and ``record`` go into the map as they are. For ``shared`` see ``fit``.
+    at most 2,048 of the images of the pairs. ``select="image"`` chooses a penalty by decoded
+    images, see ``penalty_by_images``. ``references`` are how the models are called; these and
+    ``record`` go into the map as they are. For ``shared`` see ``fit``.
 
     Raises:
         MapError: as ``fit`` raises it.
-        ModelError: the method needs a posterior, and the source has none.
+        ModelError: the method needs a posterior, and the source has none; or images are to choose,
+            and the target has no decoder.
     """
     options = options or FitOptions()
     settings = dict(options.settings)
@@ -75,6 +78,11 @@ def fit_training(
         mine = images.subset(np.flatnonzero(find_ids(training.pairs.ids, images.ids) >= 0))
         few = mine.subset(np.arange(min(len(mine), _NOISE)))
         settings["noise"] = posterior_noise(training.source, few)
+    chosen: list[dict[str, Any]] = []
+    if chooses_by_images(options):
+        by_images = penalty_by_images(training, options, seed=seed, progress=progress)
+        chosen, settings = [by_images.to_json()], {**settings, **by_images.chosen}
+        options = replace(options, select=None)
     linear_map = fit(
         training.pairs,
         options,
@@ -85,7 +93,9 @@ def fit_training(
         record={**training.record, **(record or {})},
         progress=progress,
     )
-    return replace(linear_map, source_reference=references[0], target_reference=references[1])
+    made = {**linear_map.record, "selection": [*chosen, *linear_map.record["selection"]]}
+    source, target = references
+    return replace(linear_map, source_reference=source, target_reference=target, record=made)
 
 
 def posterior_noise(model: Model, images: ImageSource) -> torch.Tensor:
