@@ -19,6 +19,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
+from latentmap.files.file_rows import FileRows
 from latentmap.files.hdf5_process import NO_ANSWER, ReadingProcess
 from latentmap.files.hdf5_rows import ServedRows, Stored
 from latentmap.files.opening import Identity, identity_of, open_regular
@@ -121,6 +122,19 @@ class Hdf5File:
         """
         one = self.stored(name)
         return ServedRows(partial(_process, self.path, self.identity, self.start, self.size), one)
+
+    def rows(self, name: str) -> FileRows | ServedRows:
+        """The rows of a dataset, read when they are wanted, past HDF5 where it lies in one piece.
+
+        Raises:
+            ValueError: it is missing, or is none that is read.
+            OSError: the file is gone.
+        """
+        one = self.stored(name)
+        if one.offset is None:
+            return self.served(name)
+        with _opened(self.path, self.identity) as file:
+            return FileRows(file.fileno(), one.dtype, one.shape, self.start + one.offset)
 
     def read(self, name: str) -> np.ndarray:
         """All values of a dataset, in memory.

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from latentmap.errors import LatentmapError
 from latentmap.files.opening import open_regular
 from latentmap.files.zip_directory import zip_directory
 from latentmap.limits import Allowance
+
+_MAGIC = 8  # Bytes before the length of a header.
 
 
 class ReadArray(Protocol):
@@ -63,7 +65,7 @@ def _read(
     size = copies * member.file_size
     allowance.spend(size, f"the array {member.filename}, {size:,} bytes")
     with archive.open(member) as content:
-        _require_numbers(content, member.file_size)
+        array_header(content, member.file_size)
     # numpy touches no more memory than there are bytes, and zipfile gives no more than it says.
     with archive.open(member) as content:
         array: np.ndarray = np.lib.format.read_array(content, allow_pickle=False)
@@ -77,18 +79,29 @@ def _read(
 def map_array(path: Path) -> np.ndarray:
     """The array in a ``.npy`` file, mapped into memory; raises whatever numpy does."""
     with open_regular(path) as file:
-        _require_numbers(file, path.stat().st_size)
+        array_header(file, path.stat().st_size)
     with np.errstate(over="raise"):  # Beside a side of 0, others may be larger than any number.
         array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
         return array
 
 
-def _require_numbers(file: IO[bytes], size: int) -> None:
-    """Refuses an array that says to be larger than its ``size`` bytes: numpy makes room for its
-    header and its numbers before it reads them.
+class ArrayHeader(NamedTuple):
+    """What the head of an array in NumPy's format says, which is ``length`` bytes long."""
+
+    shape: tuple[int, ...]
+    column_major: bool
+    dtype: np.dtype[Any]
+    length: int
+
+
+@_of_python_2()
+def array_header(file: IO[bytes], size: int) -> ArrayHeader:
+    """The header of an array of ``size`` bytes, header and all, at which a file stands.
+
+    NumPy makes room for header and numbers before it reads them, so what is larger is refused.
 
     Raises:
-        ValueError: it is so, or no array.
+        ValueError: it says to be larger than that, or is no array.
     """
     first = np.lib.format.read_magic(file) == (1, 0)
     packed = file.read(2 if first else 4)
@@ -98,8 +111,9 @@ def _require_numbers(file: IO[bytes], size: int) -> None:
     header = io.BytesIO(packed + file.read(length))
     read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
     try:
-        shape, _, dtype = read(header)
+        shape, column_major, dtype = read(header)
     except MemoryError:  # Of Python's parser, whose own stack is meant.
         raise ValueError("its header is nested too deeply") from None
     if math.prod(shape) * dtype.itemsize > size:
         raise ValueError(f"it has no {math.prod(shape)} values of {dtype}")
+    return ArrayHeader(shape, column_major, dtype, _MAGIC + len(packed) + length)

@@ -11,21 +11,19 @@ import bz2
 import gzip
 import lzma
 import os
-import re
-import shutil
-import tarfile
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from latentmap.errors import ImageError
 from latentmap.files import open_regular, reading
+from latentmap.files.spool import spool_of
+from latentmap.files.tar_members import TarPlace, tar_members
 from latentmap.images.archives import ArchiveImages
 from latentmap.images.contents import FileState
 from latentmap.images.pixel_memory import require_memory
 from latentmap.images.values import ValueRange
-from latentmap.limits import Allowance, advice, limit
+from latentmap.limits import Allowance
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # What compressed files begin with, whatever their names say.
@@ -35,24 +33,9 @@ _OPENERS: dict[bytes, Callable[..., Any]] = {
     b"\xfd7zXZ\0": lzma.open,
 }
 _BLOCK = 1 << 20
-_UNPACKED = 200_000_000  # Of small archives, whose headers alone pack so well.
-# A header is a block of 512 bytes; names and attributes that do not fit are read at once.
-_LONGEST_HEADER = 1 << 20
-# What a byte of headers takes in memory: 21 holes, say, of which a block of 512 bytes tells.
-_HEADERS = 5
-_ATTRIBUTE = 100
-# Python's reader of headers takes quadratic time for a number that does not end.
-_ENDLESS = re.compile(rb"[0-9]{1000}")
 
 
-class _Place(NamedTuple):
-    """Where the bytes of a file are."""
-
-    offset: int
-    size: int
-
-
-class TarImages(ArchiveImages[_Place]):
+class TarImages(ArchiveImages[TarPlace]):
     """The image files of a tar archive; links, devices and files with holes are left out."""
 
     def __init__(self, path: Path, value_range: ValueRange | None = None) -> None:
@@ -62,50 +45,19 @@ class TarImages(ArchiveImages[_Place]):
         with reading(path, ImageError, "get it again", what=what), _opened(path) as file:
             unpacked = os.fstat(file.fileno()).st_size
             self._packed = min(1.0, path.stat().st_size / max(unpacked, 1))
-            found = list(_members(file, unpacked, allowance))
+            found = list(tar_members(file, unpacked, allowance))
             descriptor = os.dup(file.fileno())
         super().__init__(path, found, descriptor, value_range, allowance, state=state)
 
     def stored_size(self, position: int, data: bytes) -> int:
         return int(self._packed * len(data))
 
-    def _extract(self, member: _Place) -> bytes:
+    def _extract(self, member: TarPlace) -> bytes:
         require_memory(member.size, int(self._packed * member.size))
         data = os.pread(self._file, member.size, member.offset)
         if len(data) != member.size:
             raise ImageError("the archive is cut off")
         return data
-
-
-class _Headers:
-    """A file of which ``tarfile`` reads headers: a header may say that it has any size."""
-
-    def __init__(self, file: IO[bytes], allowance: Allowance) -> None:
-        self._file, self._allowance = file, allowance
-        self.seek, self.tell = file.seek, file.tell
-
-    def read(self, size: int) -> bytes:
-        if size > _LONGEST_HEADER:
-            raise ValueError(f"it has a header of {size} bytes")
-        self._allowance.spend(_HEADERS * size, "the headers of its files")
-        data = self._file.read(size)
-        if _ENDLESS.search(data):
-            raise ValueError("it has a header with a number of 1000 digits")
-        return data
-
-
-def _members(file: IO[bytes], size: int, allowance: Allowance) -> Iterator[tuple[str, _Place]]:
-    """The names and places of the regular files in a tar archive of ``size`` bytes."""
-    headers: Any = _Headers(file, allowance)
-    archive: Any  # Its list of members has no type.
-    with tarfile.open(fileobj=headers, mode="r:") as archive:
-        for member in archive:
-            archive.members.clear()  # Each takes a kilobyte.
-            allowance.spend(_ATTRIBUTE * len(member.pax_headers), "the attributes of its files")
-            if member.type in tarfile.REGULAR_TYPES and not member.issparse():
-                if member.offset_data + member.size > size:
-                    raise ValueError(f"{member.name!r} is larger than the archive: it is cut off")
-                yield member.name, _Place(member.offset_data, member.size)
 
 
 def is_tar(path: Path) -> bool:
@@ -125,28 +77,10 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _decompressed(path: Path, packed: IO[bytes], opener: Callable[..., Any]) -> IO[bytes]:
-    folder = tempfile.gettempdir()
-    free = shutil.disk_usage(folder).free // 2
-    most = limit("unpacked") * path.stat().st_size + _UNPACKED
-    left = min(free, most)
-    file = tempfile.TemporaryFile()
-    try:
-        with opener(packed, "rb") as content:
-            while block := content.read(_BLOCK):
-                left -= len(block)
-                if left < 0 and free < most:
-                    raise ImageError(
-                        f"{path} takes more than half of what is free in {folder}: unpack it and "
-                        "give the folder, or set TMPDIR to a larger disk"
-                    )
-                if left < 0:
-                    raise ImageError(
-                        f"{path} takes more than {most} bytes unpacked, from "
-                        f"{path.stat().st_size}: {advice('unpacked')}"
-                    )
-                file.write(block)
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
+    spool = spool_of(path, ImageError, elsewhere="unpack it and give the folder")
+    with opener(packed, "rb") as content:
+        while block := content.read(_BLOCK):
+            spool.write(block)
+    file = os.fdopen(os.dup(spool.descriptor), "rb")
+    file.seek(0)
     return file

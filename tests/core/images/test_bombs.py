@@ -142,7 +142,7 @@ def header(name="a.png", size=0, kind=tarfile.REGTYPE):
     ],
 )
 def test_a_tar_that_lies_is_refused(tmp_path, monkeypatch, blocks, message):
-    monkeypatch.setattr("latentmap.images.tars._UNPACKED", 500_000)
+    monkeypatch.setattr("latentmap.files.spool._SMALL", 500_000)
     path = tar_gz(tmp_path / "a.tar.gz", *blocks)
     with raised_limits({"memory": 100_000}), pytest.raises(ImageError, match=message):
         open_images(path)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from latentmap.errors import ImageError
+from latentmap.files import spool
 from latentmap.frames import Frame
 from latentmap.images import View, open_images, tars
 
@@ -126,7 +127,7 @@ def test_two_members_of_one_name_and_none_at_all_are_refused(tmp_path):
 def test_what_does_not_fit_beside_the_rest_is_refused(tmp_path, monkeypatch):
     path = write_tar(tmp_path / "a.tar.gz", {"1.png": png(1), "2.bin": bytes(1 << 16)})
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(tars.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(spool.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(
         ImageError, match=r"half of what is free in .*: unpack it and give the fold"
     ):
@@ -134,7 +135,7 @@ def test_what_does_not_fit_beside_the_rest_is_refused(tmp_path, monkeypatch):
 
 
 def test_nothing_is_left_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr(tars.tempfile, "tempdir", str(tmp_path / "room"))
+    monkeypatch.setattr(spool.tempfile, "tempdir", str(tmp_path / "room"))
     (tmp_path / "room").mkdir()
     source = open_images(write_tar(tmp_path / "a.tar.gz", FILES))
     assert np.array_equal(source.read(0), np.full((4, 6, 1), 200))
@@ -149,6 +150,6 @@ def test_a_tar_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch,
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(tars.Path, "open", refuse)
-    monkeypatch.setattr(tars.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(spool.tempfile, "TemporaryFile", refuse)
     with pytest.raises(ImageError, match=r"cannot be read: Permission denied"):
         open_images(path)
