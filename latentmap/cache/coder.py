@@ -98,8 +98,9 @@ class Coder:
     def codes(self, models: Sequence[Model], images: ImageSource) -> list[Codes]:
         """The codes of ``images`` in the space of each model, in that order.
 
-        Images that one of the models made have the codes that they were made of. Others are read
-        once for all models that miss them. Work that was interrupted goes on where it was
+        Images that one of the models made have the codes that they were made of, and those that a
+        model has stored have these: codes of the images that it has codes of. Others are read once
+        for all models that miss them. Work that was interrupted goes on where it was
         committed; a damaged entry is made again from the damage on, which ``cache`` and the entry's
         ``repairs`` tell. While another process writes an entry, this one waits and takes the
         result.
@@ -109,6 +110,7 @@ class Coder:
             ImageError: an image cannot be read, now or when it was encoded, and ``on_error`` is
                 ``stop``.
             ModelError: a model has no encoder, and did not make the images.
+            PairError: a file of codes has none of these images, or no ids.
         """
         return [one.codes for one in self.encoded(models, images)]
 
@@ -119,10 +121,18 @@ class Coder:
             CacheError, ImageError, ModelError: as ``codes`` raises them.
         """
         made = [images.codes_in(model.space) for model in models]
-        missing = [model for model, codes in zip(models, made, strict=True) if codes is None]
+        missing = [
+            model
+            for model, codes in zip(models, made, strict=True)
+            if codes is None and model.stored is None
+        ]
         for model in missing:
             model.require_encoder()
         self.examine(images, models=missing)
+        made = [
+            _stored(model, images) if codes is None else codes
+            for model, codes in zip(models, made, strict=True)
+        ]
         with self.stage("encoding") as progress:
             encoded = iter(self._encoded(missing, images, progress))
         return [next(encoded) if codes is None else Encoded(codes) for codes in made]
@@ -133,7 +143,7 @@ class Coder:
         Raises:
             CacheError, ImageError, ModelError: as ``codes`` raises them.
         """
-        codes = images.codes_in(model.space)
+        codes = images.codes_in(model.space) or _stored(model, images)
         if codes is None:
             model.require_encoder()
             key = EntryKey.of(model, images, precision=self.precision)
@@ -254,6 +264,15 @@ class Coder:
                 f"{ids[0]}{others} could not be read when these images were encoded: "
                 "repair what is broken, or go on without it (--on-error skip)"
             )
+
+
+def _stored(model: Model, images: ImageSource) -> Codes | None:
+    """The codes of a model that is but a file of codes; None of any other."""
+    if model.stored is None:
+        return None
+    return model.stored.codes_of(
+        images.ids, images.digests, space=model.space, data=images.fingerprint
+    )
 
 
 # What functions take that need codes.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,7 +34,8 @@ class CodeFile:
 
     ``shape`` is that of one code, ``(d,)`` or more numbers. ``fingerprint`` is the sha256 of all
     codes, whatever the file is called and of whatever kind it is. ``space``, ``frame`` and ``data``
-    are what a file of ours says of them, None and empty for others.
+    are what a file of ours says of them, None and empty for others. ``positional`` tells that the
+    ids are but the positions of the rows.
     """
 
     title: str
@@ -44,6 +46,7 @@ class CodeFile:
     space: Space | None = None
     frame: Frame | None = None
     data: str = ""
+    positional: bool = False
 
     def __len__(self) -> int:
         return self.rows.shape[0]
@@ -100,6 +103,35 @@ class CodeFile:
             f"{self.title} does not say which image each row is of: give --ids FILE, or say with "
             "--by-position that row i of every file is of the same image"
         )
+
+
+def by_position(files: Sequence[CodeFile], images: np.ndarray | None = None) -> list[CodeFile]:
+    """Files without ids, of which row ``i`` of each is of the same image: the one with the id
+    ``images[i]``, where there are images, else the one in that place.
+
+    Raises:
+        PairError: a file has ids, or their rows are not as many.
+    """
+    for file in files:
+        if file.ids is not None:
+            raise PairError(
+                f"{file.title} says by its ids which image each row is of, so its rows cannot be "
+                "paired by position too: leave --by-position out, or give the others --ids"
+            )
+        if images is not None and len(file) != len(images):
+            raise PairError(
+                f"by position there must be one row for each image, but {file.title} has "
+                f"{len(file):,} rows, and there are {len(images):,} images"
+            )
+        if len(file) != len(files[0]):
+            raise PairError(
+                f"by position all files must have as many rows, but {files[0].title} has "
+                f"{len(files[0]):,} and {file.title} {len(file):,}"
+            )
+    if images is not None:
+        return [replace(file, ids=images) for file in files]
+    positions = np.arange(len(files[0])).astype(f"U{len(str(len(files[0])))}")
+    return [replace(file, ids=positions, positional=True) for file in files]
 
 
 def examples(ids: np.ndarray) -> str:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from latentmap.codes import Codes, Space
+from latentmap.codes import CodeFile, Codes, Space
 from latentmap.errors import ModelError
 from latentmap.frames import Frame
 from latentmap.images import ImageSource, View
@@ -65,6 +65,8 @@ class Model:
     can_encode: bool = True
     can_decode: bool = True
     is_generator: ClassVar[bool] = False
+    # The codes that it has of some images, where these are all that there is of it.
+    stored: CodeFile | None = None
     # Whether it can be had for images of another size, and whether nothing is left to be fitted.
     any_size: bool = False
     is_complete: bool = True

@@ -20,6 +20,7 @@ from latentmap.model import Model
 from latentmap.model.late_check import LateCheck
 from latentmap.model.transfers import Arriving, a_batch_late, floats_on
 from latentmap.progress import Progress
+from latentmap.relocation.measuring_codes import code_rows
 
 _BATCH = 64  # The decoders' inner images are what fills the memory.
 
@@ -31,7 +32,7 @@ class ImageErrors:
     ``reconstruction``, ``relocation``, ``floor`` and ``baseline`` are means over pixels and
     channels, ``code`` is the mean over target variables, ``code_variance`` the mean squared
     distance of the target code from the mean code. The baseline and the variance are those from the
-    mean of all images of the kind; see ``of_own_mean``.
+    mean of all images of the kind; see ``of_own_mean``. NaN is what no model makes images for.
     """
 
     ids: np.ndarray
@@ -106,6 +107,13 @@ def _measured(
 ) -> list[Measured]:
     """What ``measure`` gives, of pairs in the order of their images."""
     n = len(images)
+    units = units_of(pairs.digests, images.groups)
+    if not (source.can_decode or target.can_decode):
+        errors, spread, misses, mean_code = code_rows(maps, pairs, progress)
+        rows = torch.full((4 + 2 * len(maps), n), torch.nan, dtype=torch.float64)
+        rows[1], rows[4 : 4 + len(maps)] = errors[0], errors[1:]
+        raised = of_own_mean(pairs.target, units)
+        return _joined(rows, spread, misses, pairs, images, mean_code, raised, units)
     mean_image, mean_code = _means(pairs, target, images, step, progress)
     views = list(dict.fromkeys([source.view, target.view]))
     shown = mean_image.float().to(target.device)
@@ -126,7 +134,6 @@ def _measured(
         done += len(one.ids)
         spread += one.spread
         misses += one.misses
-    units = units_of(pairs.digests, images.groups)
     raised = of_own_mean(pairs.target, units)
     return _joined(rows, spread, misses, pairs, images, mean_code, raised, units)
 
