@@ -22,7 +22,8 @@ _LEVEL = 0.95
 N_BOOTSTRAP = 1000
 # Below so many units the intervals of skewed errors cover less than they promise.
 FEW_UNITS = 100
-_RESAMPLED_NUMBERS = 4_000_000  # Random numbers at a time: 32 MB.
+# Random numbers at a time: 8 MB. More take longer, and four times so much memory beside them.
+_RESAMPLED_NUMBERS = 1_000_000
 _TINY = 1e-12
 
 

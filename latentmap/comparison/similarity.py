@@ -31,7 +31,7 @@ from latentmap.comparison.projections import (
     rotation_between,
     standardised,
 )
-from latentmap.comparison.relations import Relation, inner_products_of
+from latentmap.comparison.relations import by_relation
 from latentmap.comparison.steps import Steps
 from latentmap.errors import MapError, PairError
 from latentmap.intervals import student_quantile
@@ -145,7 +145,7 @@ def compare_codes(
     steps = Steps(progress, len(RELATIONS) + 2 * (len(codes) * (len(codes) - 1) // 2))
     matrices: dict[str, SimilarityMatrix] = {}
     for name, relation in RELATIONS.items():
-        matrices[name] = _summary(name, *_by_relation(codes, relation, kept, orders))
+        matrices[name] = _summary(name, *by_relation(codes, relation, kept, orders))
         steps.next()
     found, variates_of = _by_canonical_variates(codes, fitted, kept, orders, steps)
     for name, parts in found.items():
@@ -159,28 +159,6 @@ def compare_codes(
 
 # What an index gives for all images, without each group, and for each random pairing.
 _Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def _by_relation(
-    codes: Sequence[Tensor], relation: Relation, kept: Sequence[Tensor], orders: Sequence[Tensor]
-) -> _Parts:
-    prepared = [relation.prepare(part) for part in codes]
-
-    def related(rows: Tensor | None = None) -> Tensor:
-        parts = prepared if rows is None else [part[rows][:, rows] for part in prepared]
-        return torch.stack([relation.relate(part) for part in parts])
-
-    every = related()
-    value = inner_products_of(every, every)
-    without = torch.stack(
-        [inner_products_of(part, part) for part in (related(rows) for rows in kept)]
-    )
-    # Digits beyond float32 say nothing of a null.
-    narrow = every.float()
-    null = torch.stack(
-        [inner_products_of(narrow, narrow[:, order][:, :, order]) for order in orders]
-    )
-    return value.numpy(), without.numpy(), null.numpy()
 
 
 def _by_canonical_variates(
