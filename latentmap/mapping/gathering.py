@@ -169,10 +169,13 @@ def _thin_by_fold(pairs: Pairs, folds: np.ndarray, weights: np.ndarray | None) -
 def moments_of_spaces(
     spaces: Sequence[Codes],
     *,
+    targets: Targets = "products",
     precision: MomentPrecision = "exact",
     progress: Progress | None = None,
 ) -> JointMoments:
     """The moments of the same images in several spaces; each space's codes are read once.
+
+    ``targets="squares"`` leaves out the products of the last space with itself.
 
     Raises:
         MapError: the codes are not of the same images in the same order, or one is not finite.
@@ -183,7 +186,8 @@ def moments_of_spaces(
                 f"codes of several spaces must be of the same images in the same order, but those "
                 f"in {spaces[0].space} and {other.space} are not: join them with `pair`"
             )
-    sums = MomentSums([codes.space.dim for codes in spaces], precision=precision)
+    dims = [codes.space.dim for codes in spaces]
+    sums = MomentSums(dims, targets=targets, precision=precision)
     for start, rows in _blocks(spaces):
         try:
             sums.update(rows)

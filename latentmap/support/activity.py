@@ -11,7 +11,7 @@ def inactivity_of(codes: Codes) -> str | None:
     """What is to be said where no variable of the space of some codes is active: a sentence; see
     ``latentmap.diagnostics.activity``.
     """
-    moments = moments_of_spaces([codes])
+    moments = moments_of_spaces([codes], targets="squares")
     variances = moments.squares.numpy() / moments.n
     if not none_active(codes.space, variances):
         return None

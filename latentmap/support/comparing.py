@@ -240,7 +240,7 @@ def _r2(maps: Sequence[LinearMap], pairs: Pairs, units: np.ndarray) -> np.ndarra
     """The share of the variance of the target codes that each map predicts, ``(m,)``, from the
     moments of the pairs; NaN where the codes do not vary.
     """
-    moments = moments_of_pairs(pairs)
+    moments = moments_of_pairs(pairs, targets="squares")
     raised = of_own_mean(pairs.target, units)
     missed = np.array([float(moments.squared_error(m.weight, m.bias).sum()) for m in maps])
     spread = raised * float(moments.squares_y.sum())

@@ -150,7 +150,7 @@ def scaled(codes: Codes) -> np.ndarray:
     In a space of kind ``z`` that is 1 already. In any other, whose prior has no formula, variables
     are divided by their standard deviation over the images; a constant one is 0.
     """
-    moments = moments_of_spaces([codes])
+    moments = moments_of_spaces([codes], targets="squares")
     mean, scale = moments.mean.numpy(), np.ones(codes.space.dim)
     if codes.space.kind != "z":
         deviation = (moments.squares / moments.n).sqrt().numpy()

@@ -268,6 +268,18 @@ def test_joint_moments_of_spaces_are_those_of_each_pair():
             )
 
 
+def test_means_and_squares_of_one_space_need_no_products():
+    x, _ = draw(n=3000, p=300, mean=5.0)
+    x[:, 7] = 2.5
+    alone = moments_of_spaces([codes_of(x)], targets="squares")
+    wide = x.double().numpy()
+    assert_close(alone.mean, torch.from_numpy(wide.mean(0)))
+    squares = torch.from_numpy(np.square(wide - wide.mean(0)).sum(0))
+    assert_close(alone.squares, squares, rtol=1e-9)
+    assert float(alone.squares[7]) == 0
+    assert alone.products.shape == (0, 300)
+
+
 def test_spaces_of_other_images_are_refused():
     x, y = draw(n=3)
     other = codes_of(y, "b", ["0.png", "2.png", "1.png"])
