@@ -17,8 +17,8 @@ from latentmap.codes import Codes
 from latentmap.errors import ModelError
 from latentmap.images import Batch, ImageSource, OnError, View
 from latentmap.model import Model, Precision
-from latentmap.model.transfers import Arriving, a_batch_late, upload
 from latentmap.progress import Progress
+from latentmap.transfers import Arriving, a_batch_late, upload
 
 # Large enough to fill a GPU with small networks, small enough that a few batches fit anywhere.
 BATCH_SIZE = 256

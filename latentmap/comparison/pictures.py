@@ -6,7 +6,7 @@ in [0, 1].
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -16,11 +16,14 @@ from torch import Tensor
 
 from latentmap.codes import Codes
 from latentmap.images import ImageSource
+from latentmap.images.views import Batch, View
 from latentmap.intervals import Estimate, resample, shares
 from latentmap.mapping import LinearMap, SharedFactors
 from latentmap.model import Model
+from latentmap.model.late_check import LateCheck
 from latentmap.progress import Progress
 from latentmap.relocation.measuring import of_own_mean
+from latentmap.transfers import Arriving, a_batch_late
 
 _BATCH = 64  # The decoders' inner images are what fills the memory.
 STEPS = (-2.0, -1.0, 0.0, 1.0, 2.0)  # Of a walk, in standard deviations.
@@ -86,18 +89,24 @@ def image_figures(
             mean += batch.images[views.index(model.view)].sum(0, dtype=torch.float64) / 255 / n
         if progress:
             progress(batch.stop, 2 * n)
+    scene = _Scene(
+        models,
+        maps,
+        order,
+        views,
+        [mean.float().to(model.device) for model, mean in zip(models, means, strict=True)],
+    )
+
+    def launched() -> Iterator[_Launched]:
+        for batch in images.batches(views, batch_size=step):
+            read = [part.read(batch.start, batch.stop) for part in codes]
+            yield scene.launch(batch, read)
+            if progress:
+                progress(n + batch.stop, 2 * n)
+
     rows = np.empty((2 * m + len(order), n))
-    for batch in images.batches(views, batch_size=step):
-        here = slice(batch.start, batch.stop)
-        read = [part.read(batch.start, batch.stop) for part in codes]
-        seen = [batch.floats(views.index(model.view), model.device) for model in models]
-        for i, model in enumerate(models):
-            rows[i, here] = _errors(seen[i], model.decode(read[i]))
-            rows[m + i, here] = _errors(seen[i], means[i].float().expand_as(seen[i]))
-        for row, (i, j) in enumerate(order, start=2 * m):
-            rows[row, here] = _errors(seen[j], models[j].decode(maps[i, j].apply(read[i])))
-        if progress:
-            progress(n + batch.stop, 2 * n)
+    for one in a_batch_late(launched()):
+        rows[:, one.rows] = one.errors(codes[0].ids[one.rows])
     rows[m : 2 * m] *= np.array([of_own_mean(part, units) for part in codes])[:, None]
     found = resample(rows, units, seed=seed)
     floors, baselines = found.means[:, :m], found.means[:, m : 2 * m]
@@ -153,8 +162,50 @@ def walk(
     return shown[0], shown[1]
 
 
-def _errors(images: Tensor, others: Tensor) -> np.ndarray:
-    """The mean squared error of each image."""
+@dataclass(frozen=True, eq=False)
+class _Launched:
+    """What a batch gives: its ``rows``, the errors ``(k,)`` of each row of figures on their way,
+    and the ``checks`` of all that was decoded.
+    """
+
+    rows: slice
+    arriving: list[Arriving]
+    checks: list[LateCheck]
+
+    def errors(self, ids: np.ndarray) -> np.ndarray:
+        """The errors of the batch ``(rows of figures, k)``, of images ``ids`` ``(k,)``."""
+        for check in self.checks:
+            check.require(ids)
+        return torch.stack([one.wait() for one in self.arriving]).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What all batches are measured by: the maps in some ``order``, and mean images."""
+
+    models: Sequence[Model]
+    maps: Maps
+    order: Sequence[tuple[int, int]]
+    views: Sequence[View]
+    means: Sequence[Tensor]
+
+    def launch(self, batch: Batch, codes: Sequence[Tensor]) -> _Launched:
+        """Images and what is decoded of their codes meet on the models' devices."""
+        models = self.models
+        seen = [batch.floats(self.views.index(one.view), one.device) for one in models]
+        decoded = [model.launch(read) for model, read in zip(models, codes, strict=True)]
+        errors = [_errors(x, shown) for x, (shown, _) in zip(seen, decoded, strict=True)]
+        checks = [check for _, check in decoded]
+        errors += [_errors(x, mean.expand_as(x)) for x, mean in zip(seen, self.means, strict=True)]
+        for i, j in self.order:
+            shown, check = models[j].launch(self.maps[i, j].apply(codes[i]))
+            errors.append(_errors(seen[j], shown))
+            checks.append(check)
+        rows = slice(batch.start, batch.stop)
+        return _Launched(rows, [Arriving(one) for one in errors], checks)
+
+
+def _errors(images: Tensor, others: Tensor) -> Tensor:
+    """The mean squared error of each image ``(k,)``, float64, on the device of the images."""
     others = others.to(images.device)
-    errors: np.ndarray = (images - others).square().flatten(1).mean(1).double().cpu().numpy()
-    return errors
+    return (images - others).square().flatten(1).mean(1).double()

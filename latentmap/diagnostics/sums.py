@@ -5,6 +5,7 @@ Shapes: ``n`` images, ``u`` blocks, ``d`` latent variables, ``p`` pixels (times 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,11 @@ from torch import Tensor
 
 from latentmap.diagnostics.divergence import kl_divergence, log_of_variance
 from latentmap.images import ImageSource, OnError
+from latentmap.images.views import Batch
 from latentmap.model import Model, Precision
+from latentmap.model.late_check import LateCheck, LateFinite
 from latentmap.progress import Progress
+from latentmap.transfers import Arriving, a_batch_late, upload
 
 _BATCH = 256
 
@@ -68,22 +72,19 @@ def sum_by_blocks(
     whole = torch.zeros(u, 4, dtype=torch.float64)
     shift: Tensor | None = None
     skipped: list[int] = []
-    for batch in images.batches([model.view], batch_size=batch_size or _BATCH, on_error=on_error):
-        skipped += [position for position, _ in batch.failed]
-        if progress is not None:
-            progress(batch.stop, len(images))
-        if not len(batch.positions):
-            continue
-        block = torch.from_numpy(blocks[batch.positions])
-        seen = batch.floats(0)
-        posterior = model.posterior(seen, precision=precision)
-        mean, variance = posterior.mean.cpu().double(), posterior.variance.cpu().double()
-        codes = posterior.mean
-        if sampled is not None:
-            noise = torch.from_numpy(sampled.standard_normal(tuple(mean.shape)))
-            codes = (mean + variance.sqrt() * noise).float()
-        shown = model.decode(codes).cpu().flatten(1).double()
-        x = seen.flatten(1).double()
+
+    def launched() -> Iterator[_Launched]:
+        size = batch_size or _BATCH
+        for batch in images.batches([model.view], batch_size=size, on_error=on_error):
+            skipped.extend(position for position, _ in batch.failed)
+            if progress is not None:
+                progress(batch.stop, len(images))
+            if len(batch.positions):
+                yield _launch(model, batch, images.ids[batch.positions], sampled, precision)
+
+    for one in a_batch_late(launched()):
+        block = torch.from_numpy(blocks[one.positions])
+        mean, variance, shown, x = one.wait()
         shift = mean.mean(0) if shift is None else shift
         kl = kl_divergence(mean, variance, log_of_variance(variance))
         t = mean - shift
@@ -104,4 +105,50 @@ def sum_by_blocks(
         squares=of_images[:, 1:3].T,
         errors=of_images[:, 3],
         skipped=np.array(skipped, dtype=np.int64),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Launched:
+    """What a batch of ``k`` images gives, some of it on its way: the posterior's mean and variance
+    ``(k, d)``, the images that were seen and shown ``(k, c, h, w)``, and the checks of both.
+    """
+
+    ids: np.ndarray
+    positions: np.ndarray
+    posterior: tuple[Arriving, Arriving]
+    seen: Tensor
+    shown: Arriving
+    checks: tuple[LateFinite, LateCheck]
+
+    def wait(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Mean, variance, what was shown and what was seen ``(k, p)``, float64."""
+        of_codes, of_images = self.checks
+        of_codes.require()
+        of_images.require(self.ids)
+        mean, variance = (one.wait().double() for one in self.posterior)
+        return mean, variance, self.shown.wait().flatten(1).double(), self.seen
+
+
+def _launch(
+    model: Model,
+    batch: Batch,
+    ids: np.ndarray,
+    sampled: np.random.Generator | None,
+    precision: Precision,
+) -> _Launched:
+    """What a batch gives, reconstructed from the means, or from codes that are ``sampled``."""
+    posterior, finite = model.launch_posterior(batch.images[0], precision=precision)
+    codes = posterior.mean
+    if sampled is not None:
+        noise = upload(torch.from_numpy(sampled.standard_normal(tuple(codes.shape))), codes.device)
+        codes = (codes.double() + posterior.variance.double().sqrt() * noise).float()
+    shown, check = model.launch(codes)
+    return _Launched(
+        ids,
+        batch.positions,
+        (Arriving(posterior.mean), Arriving(posterior.variance)),
+        batch.floats(0).flatten(1).double(),
+        Arriving(shown),
+        (finite, check),
     )

@@ -5,17 +5,23 @@ Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from latentmap.codes.units import draw_of_units
-from latentmap.diagnostics.gain import at_center, image_errors, information_gains
+from latentmap.diagnostics.gain import image_errors, information_gains
 from latentmap.images import ImageSource
+from latentmap.images.views import Batch
 from latentmap.intervals import Estimate, resample, shares
 from latentmap.model import Model, Precision
+from latentmap.model.late_check import LateCheck, LateFinite
 from latentmap.progress import Progress
+from latentmap.transfers import Arriving, a_batch_late, floats_on, upload
 
 _BATCH = 64
 _DECODES = 8192  # For the gains, about.
@@ -74,22 +80,22 @@ def measure_worth(
     # variables need.
     drawn = draw_of_units(units, max(_PAIRED, k) if inactive.any() else k, seed=seed)
     gained = np.isin(drawn, draw_of_units(units, k, seed=seed))
-    middle, out = torch.from_numpy(center), torch.from_numpy(inactive)
+    middle, out = (torch.from_numpy(one).to(model.device) for one in (center, inactive))
+    scene = _Scene(model, middle, out, precision)
     errors, gains = np.empty((2, len(drawn))), np.empty((d, int(gained.sum())))
     total, done, filled = len(drawn) + gains.size, 0, 0
     chosen = images.subset(drawn)
-    for batch in chosen.batches([model.view], batch_size=_BATCH):
-        x = batch.floats(0, model.device)
-        mean = model.posterior(x, precision=precision).mean.cpu().float()
-        rows = slice(batch.start, batch.stop)
-        whole = image_errors(model.decode, x, mean)
-        errors[0, rows] = whole.cpu()
-        errors[1, rows] = image_errors(model.decode, x, at_center(mean, out, middle)).cpu()
-        here = np.flatnonzero(gained[rows])
-        if len(here):
-            found = information_gains(model.decode, x[here], mean[here], middle, errors=whole[here])
-            gains[:, filled : filled + len(here)] = found.T.cpu()
-        done, filled = done + len(x) + d * len(here), filled + len(here)
+
+    def launched() -> Iterator[_Launched]:
+        for batch in chosen.batches([model.view], batch_size=_BATCH):
+            here = np.flatnonzero(gained[batch.start : batch.stop])
+            yield scene.launch(batch, chosen.ids[batch.start : batch.stop], here)
+
+    for one in a_batch_late(launched()):
+        losses, found = one.wait()
+        errors[:, one.rows] = losses
+        gains[:, filled : filled + len(found)] = found.T
+        done, filled = done + losses.shape[1] + found.numel(), filled + len(found)
         if progress is not None:
             progress(done, total)
     of_gains = resample(gains, units[drawn[gained]], seed=seed)
@@ -103,3 +109,63 @@ def measure_worth(
         mse_without=paired.estimate(after),
         change=paired.estimate(shares(after - before, before)),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Launched:
+    """What a batch of ``k`` images, the ``rows`` of all, gives, on its way: errors with all
+    variables and without the inactive ones ``(2, k)``, gains ``(g, d)`` on ``g`` of the images,
+    and the checks, those of decoded images with their ids.
+    """
+
+    rows: slice
+    errors: Arriving
+    gains: Arriving
+    finite: LateFinite
+    checks: list[tuple[LateCheck, np.ndarray]]
+
+    def wait(self) -> tuple[Tensor, Tensor]:
+        """The errors and the gains, on the processor."""
+        self.finite.require()
+        for check, ids in self.checks:
+            check.require(ids)
+        return self.errors.wait(), self.gains.wait()
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What all batches are measured by: the ``center`` ``(d,)``, and which variables are left
+    ``out`` together ``(d,)``, both on the model's device.
+    """
+
+    model: Model
+    center: Tensor
+    out: Tensor
+    precision: Precision
+
+    def launch(self, batch: Batch, ids: np.ndarray, gained: np.ndarray) -> _Launched:
+        """The errors of a batch with images ``ids`` ``(k,)``, and gains on those ``gained``."""
+        model, checks = self.model, []
+
+        def decode(codes: Tensor, names: np.ndarray) -> Tensor:
+            shown, check = model.launch(codes)
+            checks.append((check, names))
+            return shown
+
+        pixels = upload(batch.images[0], model.device)
+        posterior, finite = model.launch_posterior(pixels, precision=self.precision)
+        x, codes = floats_on(pixels, model.device), posterior.mean
+        without = torch.where(self.out, self.center.to(codes.dtype), codes)
+        errors = [image_errors(partial(decode, names=ids), x, z) for z in (codes, without)]
+        gains = codes.new_empty(0, codes.shape[1], dtype=torch.float64)
+        if len(gained):
+            some = upload(torch.from_numpy(gained), model.device)
+            gains = information_gains(
+                partial(decode, names=ids[gained]),
+                x[some],
+                codes[some],
+                self.center,
+                errors=errors[0][some],
+            )
+        rows = slice(batch.start, batch.stop)
+        return _Launched(rows, Arriving(torch.stack(errors)), Arriving(gains), finite, checks)

@@ -23,10 +23,10 @@ from latentmap.intervals import mean_estimate
 from latentmap.inversion.code_search import SearchSettings, search_batch_size, search_codes
 from latentmap.model import Model
 from latentmap.model.late_check import LateCheck
-from latentmap.model.transfers import Arriving, a_batch_late
 from latentmap.progress import Progress
 from latentmap.report import Column, Measure, Row, Shown, Table
 from latentmap.ssim import ssim
+from latentmap.transfers import Arriving, a_batch_late
 
 InversionMethod = Literal["network", "search", "hybrid"]
 INVERSION_METHODS: tuple[InversionMethod, ...] = get_args(InversionMethod)

@@ -24,10 +24,10 @@ from latentmap.images.spooled import SpooledImages
 from latentmap.model.clamping import check_range
 from latentmap.model.digests import model_digest
 from latentmap.model.exactness import exact_arithmetic
-from latentmap.model.late_check import LateCheck
+from latentmap.model.late_check import LateCheck, LateFinite
 from latentmap.model.priors import Prior
 from latentmap.model.seen import SeenImages
-from latentmap.model.transfers import to_channels_last
+from latentmap.transfers import floats_on, to_channels_last
 
 Precision = Literal["float32", "bfloat16", "float16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -227,16 +227,8 @@ class Model:
         not wait for it.
         """
         self.require_encoder()
-        self._check_shape(pixels, "images", self.image_shape)
-        if pixels.dtype != torch.uint8:
-            raise ModelError(
-                f"{self.name} takes pixels as uint8, not {pixels.dtype}: use encode for images in "
-                "[0, 1]"
-            )
+        images = self._uploaded(pixels)
         with self._running(precision):
-            images = pixels.to(self.device, non_blocking=True).float().div_(255)
-            if self.device.type == "cuda":
-                images = images.contiguous(memory_format=torch.channels_last)
             return self._encode(images).float().flatten(1)
 
     def posterior(self, images: Tensor, *, precision: Precision = "float32") -> Posterior:
@@ -253,6 +245,23 @@ class Model:
                 self._checked_codes(posterior.mean, len(images)),
                 self._checked_codes(posterior.variance, len(images)),
             )
+
+    def launch_posterior(
+        self, pixels: Tensor, *, precision: Precision = "float32"
+    ) -> tuple[Posterior, LateFinite]:
+        """What ``posterior`` gives of uint8 images, not yet checked for finiteness: see ``launch``.
+
+        Raises:
+            ModelError: wrong shape or type, or no posterior.
+        """
+        self.require_encoder()
+        images = self._uploaded(pixels)
+        with self._running(precision):
+            found = self._posterior(images)
+            mean, variance = (
+                self._rows_of(one, len(images)).float() for one in (found.mean, found.variance)
+            )
+            return Posterior(mean, variance), LateFinite([mean, variance], model=self.name)
 
     def decode(self, codes: Tensor | Codes) -> Tensor:
         """Images ``(n, c, h, w)`` in [0, 1] of codes ``(n, d)``, or ``(n, *latent_shape)``.
@@ -406,7 +415,26 @@ class Model:
     def _shaped(self, codes: Tensor) -> Tensor:
         return codes if len(self.latent_shape) == 1 else codes.unflatten(1, self.latent_shape)
 
+    def _uploaded(self, pixels: Tensor) -> Tensor:
+        """Images of uint8 pixels on the device, as networks take them there."""
+        self._check_shape(pixels, "images", self.image_shape)
+        if pixels.dtype != torch.uint8:
+            raise ModelError(
+                f"{self.name} takes pixels as uint8, not {pixels.dtype}: use encode for images in "
+                "[0, 1]"
+            )
+        images = floats_on(pixels, self.device)
+        if self.device.type == "cuda":
+            images = images.contiguous(memory_format=torch.channels_last)
+        return images
+
     def _checked_codes(self, codes: Tensor, n: int) -> Tensor:
+        codes = self._rows_of(codes, n).float()
+        LateFinite([codes], model=self.name).require()
+        return codes
+
+    def _rows_of(self, codes: Tensor, n: int) -> Tensor:
+        """Codes that a network gave as rows ``(n, d)``."""
         if tuple(codes.shape[1:]) == self.latent_shape:
             codes = codes.flatten(1)
         if codes.shape != (n, self.latent_dim):
@@ -414,8 +442,4 @@ class Model:
                 f"{self.name} must give codes of shape {(n, self.latent_dim)}, not "
                 f"{tuple(codes.shape)}"
             )
-        if not bool(torch.isfinite(codes).all()):
-            raise ModelError(
-                f"{self.name} gave codes that are not finite: its weights may be damaged"
-            )
-        return codes.float()
+        return codes

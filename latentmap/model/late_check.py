@@ -1,4 +1,4 @@
-"""Checks of decoded images that nobody has to wait for.
+"""Checks of codes and of decoded images that nobody has to wait for.
 
 Shapes: ``n`` images ``(n, c, h, w)``, codes ``(n, d)``.
 """
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from latentmap.errors import ModelError
-from latentmap.model.transfers import Arriving
+from latentmap.transfers import Arriving
 
 
 class LateCheck:
@@ -48,3 +48,24 @@ class LateCheck:
             f"images decoded by {self._model} must be in [0, 1], but they reach from "
             f"{low.min():.4g} to {high.max():.4g}{of}"
         )
+
+
+class LateFinite:
+    """Whether some ``codes`` that a model gave are finite: known on the device, and asked for
+    later. ``model`` is its name, for messages.
+    """
+
+    def __init__(self, codes: Sequence[Tensor], *, model: str) -> None:
+        self._model = model
+        self._finite = Arriving(torch.stack([torch.isfinite(one).all() for one in codes]))
+
+    def require(self) -> None:
+        """Waits for the device, and passes where all are.
+
+        Raises:
+            ModelError: one is not.
+        """
+        if not self._finite.wait().numpy().all():
+            raise ModelError(
+                f"{self._model} gave codes that are not finite: its weights may be damaged"
+            )

@@ -13,8 +13,8 @@ from torch import Tensor
 from latentmap.codes import Codes
 from latentmap.model.contract import Model
 from latentmap.model.late_check import LateCheck
-from latentmap.model.transfers import Arriving, a_batch_late
 from latentmap.progress import Progress
+from latentmap.transfers import Arriving, a_batch_late
 
 
 def sample_codes(vectors: Tensor, model: Model, *, seed: int = 0) -> Codes:

@@ -18,9 +18,9 @@ from latentmap.images import Batch, ImageSource, View
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
 from latentmap.model.late_check import LateCheck
-from latentmap.model.transfers import Arriving, a_batch_late, floats_on
 from latentmap.progress import Progress
 from latentmap.relocation.measuring_codes import code_rows
+from latentmap.transfers import Arriving, a_batch_late, floats_on
 
 _BATCH = 64  # The decoders' inner images are what fills the memory.
 

@@ -15,8 +15,8 @@ from latentmap.diagnostics.gain import image_errors
 from latentmap.images import ImageSource
 from latentmap.model import Model
 from latentmap.model.late_check import LateCheck
-from latentmap.model.transfers import Arriving, a_batch_late, floats_on
 from latentmap.progress import Progress
+from latentmap.transfers import Arriving, a_batch_late, floats_on
 
 # From rows and columns (k,) of what is measured to which variables are left out there (k, d).
 Members = Callable[[np.ndarray, np.ndarray], np.ndarray]

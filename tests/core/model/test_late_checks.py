@@ -3,20 +3,24 @@
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from latentmap.cache import encoding
 from latentmap.codes import Codes, pair
+from latentmap.comparison.pictures import image_figures
+from latentmap.diagnostics.sums import sum_by_blocks
+from latentmap.diagnostics.worth import measure_worth
 from latentmap.errors import ModelError
 from latentmap.images import ImageSource
 from latentmap.images.arrays import ArrayImages
 from latentmap.inversion.inverting import decoding_errors
 from latentmap.mapping import fit
-from latentmap.model import decode_all
+from latentmap.model import Posterior, decode_all
 from latentmap.model.testing import LinearModel
-from latentmap.model.transfers import a_batch_late, to_channels_last, upload
 from latentmap.relocation.measuring import measure
 from latentmap.support.meter import Meter
+from latentmap.transfers import a_batch_late, to_channels_last, upload
 
 
 class Waits(TorchDispatchMode):
@@ -77,6 +81,87 @@ def test_the_number_of_waits_does_not_grow_with_the_number_of_batches():
     }
     assert counts[2] == counts[24]
     assert counts[2][0] == counts[2][2] == 0
+
+
+def test_figures_of_a_comparison_and_of_a_vae_are_measured_without_waits(monkeypatch):
+    source, target, images, _, pairs = scene()
+    maps = {(0, 1): fit(pairs, settings={"penalty": 1.0})}
+    maps[1, 0] = fit(pair(pairs.target, pairs.source), settings={"penalty": 1.0})
+    models, codes = [source, target], [pairs.source, pairs.target]
+    summed, told = sums_of(target, images, batch_size=24), worth_of(target, images)
+    for size in (24, 5):
+        monkeypatch.setattr("latentmap.diagnostics.worth._BATCH", size)
+        assert waits(image_figures, models, codes, maps, images, batch_size=size) == 0
+        assert waits(sums_of, target, images, batch_size=size) == 0
+        assert waits(worth_of, target, images) == 0
+        assert_allclose(sums_of(target, images, batch_size=size).errors, summed.errors)
+        assert_allclose(worth_of(target, images).gain, told.gain, rtol=1e-5)
+
+
+def sums_of(model, images, *, batch_size):
+    return sum_by_blocks(
+        model,
+        images,
+        np.arange(len(images)) % 3,
+        sampled=None,
+        precision="float32",
+        batch_size=batch_size,
+        on_error="stop",
+        progress=None,
+    )
+
+
+def worth_of(model, images):
+    return measure_worth(
+        model,
+        images,
+        np.arange(len(images)),
+        center=np.zeros(4),
+        inactive=np.array([True, False, False, True]),
+        gain_images=7,
+        precision="float32",
+        seed=0,
+        progress=None,
+    )
+
+
+@pytest.mark.parametrize("size", [2, 24])
+def test_figures_name_the_image_whose_reconstruction_is_wrong(size, monkeypatch):
+    source, target, images, _, pairs = scene(kind=Spoiled)
+    bad = pairs.target.vectors.clone()
+    bad[7, 0] = 0.95
+    codes = [
+        pairs.source,
+        Codes.from_array(images.ids, bad, space=target.space, digests=images.digests),
+    ]
+    maps = {(0, 1): fit(pairs, settings={"penalty": 1.0})}
+    maps[1, 0] = fit(pair(pairs.target, pairs.source), settings={"penalty": 1.0})
+    with pytest.raises(ModelError, match=rf"to 2 \(image {images.ids[7]}\)"):
+        image_figures([source, target], codes, maps, images, batch_size=size)
+    monkeypatch.setattr("latentmap.diagnostics.worth._BATCH", size)
+    with monkeypatch.context() as patched:
+        patched.setattr(Spoiled, "_posterior", lambda self, x: moved(self, x))
+        for measured in (worth_of, lambda *given: sums_of(*given, batch_size=size)):
+            with pytest.raises(ModelError, match=r"must be in \[0, 1\], .* \(image "):
+                measured(target, images)
+
+
+def moved(model, images):
+    found = LinearModel._posterior(model, images)
+    return Posterior(found.mean + 0.95, found.variance)
+
+
+def test_codes_that_are_not_finite_are_told_late(monkeypatch):
+    _, target, images, seen, _ = scene()
+    monkeypatch.setattr(LinearModel, "_posterior", lambda self, x: damaged(self, x))
+    for call in (lambda: worth_of(target, images), lambda: target.posterior(seen)):
+        with pytest.raises(ModelError, match="gave codes that are not finite"):
+            call()
+
+
+def damaged(model, images):
+    codes = images.flatten(1)[:, :4] * torch.nan
+    return Posterior(codes, codes)
 
 
 def test_the_gain_of_variables_is_measured_without_waits():
