@@ -70,6 +70,8 @@ class Model:
     # Whether it can be had for images of another size, and whether nothing is left to be fitted.
     any_size: bool = False
     is_complete: bool = True
+    # Whether images have gradients in codes.
+    has_gradients: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -310,9 +312,14 @@ class Model:
         nothing of the images, so that the caller need not wait for the device.
 
         Raises:
-            ModelError: wrong shape, or no decoder.
+            ModelError: wrong shape, no decoder, or one without gradients.
         """
         self.require_decoder()
+        if not self.has_gradients:
+            raise ModelError(
+                f"{self.name} has no gradients, along which codes are searched for: take the codes "
+                "that its encoder gives"
+            )
         codes = self._shaped(self._flat(codes))
         with self._running(gradients=True):
             return self._decode(codes.to(self.device, torch.float32)).float()

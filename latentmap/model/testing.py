@@ -79,7 +79,7 @@ def check_model(model: Model, *, seed: int = 0) -> None:
     encodes: codes that depend neither on the batch nor on chance, and posterior means that are the
     codes. Of one that decodes: samples that follow their seed; images that depend neither on the
     batch nor on chance, and have gradients in the codes; refusal of foreign codes. One that cannot
-    (``can_encode`` or ``can_decode`` is false) has to refuse to.
+    (``can_encode``, ``can_decode`` or ``has_gradients`` is false) has to refuse to.
 
     Raises:
         ModelError: the first promise that is broken.
@@ -183,6 +183,12 @@ def _check_images(model: Model, codes: Tensor) -> None:
 def _check_gradients(model: Model, codes: Tensor, images: Tensor) -> None:
     """A search for the code of an image goes along the gradient: without one it would not move."""
     codes = codes.detach().clone().requires_grad_()
+    if not model.has_gradients:
+        _require(
+            _refuses(lambda: model.decode_with_gradient(codes)),
+            "gradients are given, and none are promised",
+        )
+        return
     rendered = model.decode_with_gradient(codes)
     _require(
         torch.allclose(rendered.detach(), images, atol=_SAME_PIXELS, rtol=0),

@@ -135,3 +135,24 @@ def test_a_shape_in_a_file_that_is_none(shape):
     record = {"kind": "z", "dim": 64, "model": "m", "fingerprint": "0" * 64, "shape": shape}
     with pytest.raises(ValueError, match="the shape of a space of 64 variables"):
         Space.from_json(record)
+
+
+class Stiff(Blocks):
+    """The same by a library that has no gradients."""
+
+    has_gradients = False
+
+
+def test_a_model_without_gradients_keeps_the_contract_and_refuses_them():
+    check_model(Stiff())
+    with pytest.raises(ModelError, match="blocks has no gradients"):
+        Stiff().decode_with_gradient(torch.zeros(1, 64))
+
+
+def test_the_check_finds_gradients_that_were_not_promised():
+    class Loose(Stiff):
+        def decode_with_gradient(self, codes):
+            return self.decode(codes)
+
+    with pytest.raises(ModelError, match="gradients are given"):
+        check_model(Loose())
