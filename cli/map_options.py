@@ -82,13 +82,23 @@ def load_models_of(
 
 
 def _recorded(linear_map: LinearMap, side: str, map_path: Path) -> str:
-    """The reference that a map has of the model on one side, as it is found from here."""
+    """The reference that a map has of the model on one side, as it is found from here.
+
+    Raises:
+        ModelError: there is none, or it runs code: the map may be somebody else's.
+    """
+    from latentmap.encoders.references import parse_reference
     from latentmap.errors import ModelError
 
     reference: str = getattr(linear_map, f"{side}_reference")
     if not reference:
         raise ModelError(
             f"{map_path} does not say where its {side} model is: give it with {_OPTIONS[side]}"
+        )
+    if parse_reference(reference).scheme == "python":
+        raise ModelError(
+            f"{map_path} names {reference} as its {side} model, which runs code: where you know "
+            f"it, give it with {_OPTIONS[side]}"
         )
     name, question, options = reference.partition("?")
     beside = map_path.parent / name

@@ -28,6 +28,7 @@ SCHEMES: dict[str, str] = {
     "mean": "latentmap.encoders.reference_models:load_mean",
     "pca": "latentmap.encoders.reference_models:load_pca",
     "pixels": "latentmap.encoders.reference_models:load_pixels",
+    "python": "latentmap.encoders.adapters.python_code:load",
 }
 
 # Schemes whose models see what another model beside them sees.
@@ -44,7 +45,7 @@ class Given:
     ``text`` is what was typed, ``scheme`` what stands before the colon (None: it is a name or a
     path), ``name`` what stands after it, ``options`` what stands after the question mark; ``size``
     is that of the images, and ``view`` what another model beside this one sees of an image, where
-    they are known.
+    they are known. Relative paths in the name start from ``folder``.
     """
 
     text: str
@@ -53,6 +54,7 @@ class Given:
     options: Mapping[str, str] = field(default_factory=dict)
     size: Size | None = None
     view: View | None = None
+    folder: Path = Path()
 
     @property
     def short(self) -> str:

@@ -93,6 +93,14 @@ def test_the_adapter_of_the_page_about_own_models_keeps_the_contract(folder, cap
     assert "efficiency" in capsys.readouterr().out
 
 
+def test_the_code_of_the_page_about_any_model_is_a_model(folder, monkeypatch):
+    monkeypatch.syspath_prepend(folder)
+    (folder / "mine.py").write_text(python(PAGES["any_model"]))
+    for words in commands(PAGES["any_model"]):
+        invoke(words)
+    assert (folder / "map.safetensors").exists()
+
+
 def test_the_programs_of_the_python_page_run(folder, capsys):
     digits = ["--data", "images", "--epochs", "1", "--latent-dim", "3"]
     dense = ["--architecture", "dense", "--widths", "8"]

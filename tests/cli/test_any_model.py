@@ -1,0 +1,66 @@
+"""Models of other kinds than files, from the command line: encoded, fitted, scored."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from latentmap.cli.main import main
+from latentmap.mapping import LinearMap
+
+DATA = ["--data", "few.npy", "--cache", "cache", "--device", "cpu"]
+MINE = """
+from torch import nn
+
+into, out = nn.Linear(64, 3), nn.Linear(3, 64)
+
+def load():
+    return {
+        "encode": lambda images: into(images.flatten(1)),
+        "decode": lambda codes: out(codes).sigmoid().reshape(-1, 1, 8, 8),
+        "image_shape": (1, 8, 8),
+    }
+"""
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture
+def mine(workdir, monkeypatch):
+    """A module of the user's own in the current folder; its reference."""
+    name = f"mine_{workdir.name.replace('-', '_')}"
+    Path(f"{name}.py").write_text(MINE)
+    monkeypatch.syspath_prepend(workdir)
+    return f"python:{name}:load"
+
+
+def test_the_users_code_is_encoded_and_fitted(mine):
+    assert "300 codes" in run("encode", mine, *DATA).stdout
+    words = ["fit", "--src", mine, "--dst", "b.safetensors", *DATA, "--out", "map.safetensors"]
+    found = json.loads(run(*words, "--json").stdout)
+    assert found["m_mse"] > 0
+
+
+def test_a_map_does_not_run_code_by_itself(mine):
+    run("fit", "--src", mine, "--dst", "b.safetensors", *DATA, "--out", "map.safetensors")
+    assert LinearMap.load("map.safetensors").source_reference == mine
+    words = ["evaluate", "map.safetensors", *DATA, "--limit", "50"]
+    refused = run(*words, code=1).stderr
+    assert f"map.safetensors names {mine} as its source model, which runs code" in refused
+    assert "give it with --src" in refused
+    run(*words, "--src", mine)
+
+
+def test_code_that_raises_is_one_line_and_leaves_nothing(workdir):
+    Path("broken_reference.py").write_text("def load():\n    return 1 / 0\n")
+    before = sorted(workdir.iterdir())
+    words = ["encode", "python:broken_reference:load", *DATA]
+    message = run(*words, code=1).stderr
+    assert message.startswith("Error: python:broken_reference:load raised ZeroDivisionError in ")
+    assert len(message.splitlines()) == 1
+    assert {one.name for one in workdir.iterdir()} - {one.name for one in before} <= {"__pycache__"}
