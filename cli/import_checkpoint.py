@@ -59,8 +59,10 @@ def import_command(
     The format is found by the content: pickles of NVIDIA's StyleGAN repositories (PyTorch and
     TensorFlow), rosinality's .pt (also inside pSp, e4e and ReStyle files), genforce's .pth, the
     StyleGAN1 ports of lernapparat and huangzh13, the Split-VAE as Keras saves it: weights (.h5), a
-    whole model (.h5, .keras), a TensorFlow checkpoint (its prefix or its .index), and the tiny
-    autoencoders of the TAESD family (an encoder, its --decoder, or either alone). No code in the
+    whole model (.h5, .keras), a TensorFlow checkpoint (its prefix or its .index); the tiny
+    autoencoders of the TAESD family (an encoder, its --decoder, or either alone); the VAE of
+    PyTorch's examples, DCGAN generators and LeNet-5; and plain chains of linear layers,
+    convolutions and batch norms, with the options that say what a file does not. No code in the
     file is run, and none of the original programs is needed.
 
     \b

@@ -5,8 +5,17 @@ from __future__ import annotations
 import click
 
 from latentmap.cli.declaring import option, together
-from latentmap.cli.kinds import NumberRange, Size
-from latentmap.encoders.checkpoints.unsaid import FUSED_SCALES, Unsaid
+from latentmap.cli.kinds import NumberRange, Size, Text
+from latentmap.cli.lists import NumberList
+from latentmap.encoders.checkpoints.unsaid import (
+    ACTIVATIONS,
+    FUSED_SCALES,
+    OUTPUTS,
+    RANGES,
+    Unsaid,
+)
+
+_MOST = 1024  # Pixels; no kernel is larger.
 
 unsaid_options = together(
     "unsaid",
@@ -35,5 +44,53 @@ unsaid_options = together(
         metavar="N|HxW",
         help="Height and width in pixels of the images of a network that takes any.  [default: "
         "256x256]",
+    ),
+    option(
+        "--activation",
+        type=click.Choice(ACTIVATIONS),
+        help="Between the layers of a plain chain.",
+    ),
+    option(
+        "--output",
+        type=click.Choice(OUTPUTS),
+        help="What the last layer of a plain decoder goes through: tanh for images in [-1, 1], "
+        "sigmoid for [0, 1].",
+    ),
+    option(
+        "--strides",
+        type=NumberList("strides", "2,2,1", least=1, most=_MOST),
+        metavar="LIST",
+        help="Of the convolutions of a plain chain: one for each, or one for all.",
+    ),
+    option(
+        "--paddings",
+        type=NumberList("paddings", "1,1,0", most=_MOST),
+        metavar="LIST",
+        help="Of the same.",
+    ),
+    option(
+        "--output-paddings",
+        type=NumberList("output paddings", "0,1,1", most=_MOST),
+        metavar="LIST",
+        help="Of the same, where they are transposed.  [default: 0]",
+    ),
+    option(
+        "--pools",
+        type=NumberList("sides of poolings", "2,2,1", least=1, most=_MOST),
+        metavar="LIST",
+        help="Sides of the max pooling behind each of the same; 1 is none.  [default: 1]",
+    ),
+    option(
+        "--range",
+        type=click.Choice(RANGES),
+        help="The values of images that a plain chain knows.  [default: those of --output, else "
+        "0..1]",
+    ),
+    option(
+        "--until",
+        type=Text(),
+        metavar="LAYER",
+        help="The layer of a plain encoder, by its name in the file, whose outputs are the codes.  "
+        "[default: the last one]",
     ),
 )

@@ -29,6 +29,7 @@ __all__ = ["FAMILIES", "SPACES", "build", "find", "load", "load_all", "require_f
 FAMILIES: dict[str, str] = {
     "gan": "latentmap.encoders.gan:GANModel",
     "inverted": "latentmap.encoders.inverted:InvertedModel",
+    "layers": "latentmap.encoders.layers:LayersModel",
     "split-vae": "latentmap.encoders.split_vae:SplitVAEModel",
     "stylegan1": "latentmap.encoders.stylegan:StyleGAN1Model",
     "stylegan2": "latentmap.encoders.stylegan:StyleGAN2Model",

@@ -127,21 +127,10 @@ DECLINED = (
         _GROWN,
     ),
     Declined("pi-GAN generator", (r"siren\.network\.0\.layer\.weight",), _VOLUME),
-    Declined(
-        "DCGAN generator",
-        (r"main\.0\.weight", r"main\.1\.running_mean", r"main\.3\.weight"),
-        _NO_ADAPTER,
-    ),
-    Declined("DCGAN generator", (r"gen\.0\.0\.weight", r"gen\.0\.1\.running_mean"), _NO_ADAPTER),
     # Small autoencoders.
     Declined(
         "VAE of pythae",
         (r"encoder\.embedding\.weight", r"encoder\.log_var\.weight", r"decoder\.layers\.0\."),
-        _NO_ADAPTER,
-    ),
-    Declined(
-        "VAE of PyTorch's examples",
-        (r"^(module\.)?fc21\.weight", r"^(module\.)?fc22\.weight", r"^(module\.)?fc4\.weight"),
         _NO_ADAPTER,
     ),
     # Networks that turn images into images.

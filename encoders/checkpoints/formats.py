@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any, NoReturn
 
 from latentmap.encoders.checkpoints import (
+    example_vae,
     genforce,
+    layer_chains,
     nvlabs,
     rosinality,
     stylegan1_ports,
@@ -36,6 +38,8 @@ FORMATS: dict[str, Callable[[ForeignFile], Recognised | None]] = {
     genforce.FORMAT: genforce.recognise_genforce,
     stylegan1_ports.FORMAT: stylegan1_ports.recognise_stylegan1_port,
     tiny_autoencoders.FORMAT: tiny_autoencoders.recognise_tiny_autoencoder,
+    example_vae.FORMAT: example_vae.recognise_example_vae,
+    layer_chains.FORMAT: layer_chains.recognise_lesson,
 }
 
 
@@ -52,8 +56,8 @@ def recognise(file: ForeignFile) -> Recognised:
     fits = next((found for found in fitting if found is not None), None)
     unknown = CheckpointError(
         f"{file.path} is of no known format: it holds {_outline(file.value)}; known are "
-        f"{'; '.join(FORMATS)}; any other network needs an adapter, as 'Bring your own model' in "
-        "the documentation shows"
+        f"{'; '.join((*FORMATS, layer_chains.CHAINS))}; any other network needs an adapter, as "
+        "'Bring your own model' in the documentation shows"
     )
     recognised = outline(file, unknown) if fits is None else fits
     declined = {
@@ -62,7 +66,10 @@ def recognise(file: ForeignFile) -> Recognised:
         if network.kind in (*GENERATORS, UNKNOWN) and (kind := declined_kind(network.tensors))
     }
     if fits is None and not declined:
-        raise unknown
+        chain = layer_chains.recognise_chain(file)
+        if chain is None:
+            raise unknown
+        return chain
     networks = tuple(
         replace(network, kind=declined[network.name].kind) if network.name in declined else network
         for network in recognised.networks

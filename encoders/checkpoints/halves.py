@@ -17,26 +17,29 @@ from latentmap.errors import CheckpointError
 
 
 @dataclass(frozen=True, eq=False)
-class Half:
-    """An encoder or a decoder: what its layers are, and its tensors under their native names."""
+class Joined:
+    """What an encoder and a decoder become: the configuration of a model, the tensors of the files
+    under their native names, and what had to be assumed.
+    """
 
-    layers: Any
+    config: dict[str, Any]
     tensors: Mapping[str, TensorView]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Halves:
-    """What a file holds of an autoencoder, whose ``family`` the halves have to share.
+    """What a file holds of an autoencoder, whose halves have to become of one ``family``; ``join``
+    alone knows what a half is.
 
-    ``join`` makes the configuration of a model of an encoder and a decoder, one of which may be
-    None, and notes what had to be assumed; it raises ``CheckpointError`` where they do not fit.
-    ``network`` is what that configuration makes, whose weights are the tensors of both.
+    ``join`` makes one of an encoder and a decoder, one of which may be None; it raises
+    ``CheckpointError`` where they do not fit. ``network`` is what its configuration makes.
     """
 
     family: str
-    encoder: Half | None
-    decoder: Half | None
-    join: Callable[[Half | None, Half | None, Unsaid], tuple[dict[str, Any], tuple[str, ...]]]
+    encoder: Any
+    decoder: Any
+    join: Callable[[Any, Any, Unsaid], Joined]
     network: Callable[[Mapping[str, Any]], nn.Module]
 
     def with_decoder(self, other: Halves, name: str) -> Halves:
@@ -46,7 +49,9 @@ class Halves:
             CheckpointError: either is missing, or they are of different kinds of networks.
         """
         if self.encoder is None:
-            advice = "exchange the two files" if other.encoder else "give the encoder's file first"
+            advice = "give the encoder's file first"
+            if other.encoder is not None:
+                advice = "exchange the two files"
             raise CheckpointError(f"it holds a decoder and no encoder: {advice}")
         if self.decoder is not None:
             raise CheckpointError("it holds a decoder as well: leave --decoder out")
@@ -76,15 +81,9 @@ class Halves:
             CheckpointError: the halves do not fit together, tensors are missing, too many, of
                 other shapes, or not finite.
         """
-        config, notes = self.join(self.encoder, self.decoder, unsaid)
-        tensors = {
-            name: view
-            for half in (self.encoder, self.decoder)
-            if half is not None
-            for name, view in half.tensors.items()
-        }
-        weights = read_weights(self.network, config, tensors)
-        return Converted(self.family, config, weights, notes)
+        joined = self.join(self.encoder, self.decoder, unsaid)
+        weights = read_weights(self.network, joined.config, joined.tensors)
+        return Converted(self.family, joined.config, weights, joined.notes)
 
 
 def refused(format: str, networks: tuple[Network, ...], reason: CheckpointError) -> Recognised:
@@ -113,6 +112,13 @@ def read_weights(
             expected = make(config).state_dict()
     except (RuntimeError, ValueError) as error:
         raise CheckpointError(f"its layers do not fit together ({error})") from None
+    # Older programs do not count the batches of a norm; nothing here reads the count.
+    counts = {
+        name: TensorView((), torch.int64, lambda: torch.tensor(0))
+        for name in expected
+        if name.endswith("num_batches_tracked")
+    }
+    tensors = {**counts, **tensors}
     for name in sorted({*expected} ^ {*tensors}):
         what = "is missing" if name in expected else "has no place in such a network"
         raise CheckpointError(

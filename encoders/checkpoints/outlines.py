@@ -8,6 +8,7 @@ from latentmap.encoders.checkpoints.conversion import UNKNOWN, Network, Recognis
 from latentmap.encoders.checkpoints.descriptions import described_mapping, shown
 from latentmap.encoders.checkpoints.foreign import ForeignFile
 from latentmap.encoders.checkpoints.modules import candidates, class_name, named, network_tensors
+from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.encoders.checkpoints.values import Record, TensorView, as_mapping
 from latentmap.errors import CheckpointError
 
@@ -33,11 +34,11 @@ def outline(file: ForeignFile, refusal: CheckpointError) -> Recognised:
             "'Bring your own model' in the documentation shows"
         )
 
-    def refuse() -> NoReturn:
+    def refuse(_: Unsaid | None = None) -> NoReturn:
         raise refusal
 
     options = next((found for name in _OPTIONS if (found := _entries(file.value, name))), {})
-    return Recognised(_format(file), _networks(file), refuse, options)
+    return Recognised(_format(file), _networks(file), refuse, options, refuse)
 
 
 def _entries(value: object, name: str) -> dict[str, object]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from latentmap.encoders.checkpoints.conversion import Network, Recognised
 from latentmap.encoders.checkpoints.foreign import ForeignFile
-from latentmap.encoders.checkpoints.halves import Half, Halves, refused
+from latentmap.encoders.checkpoints.halves import Halves, Joined, refused
 from latentmap.encoders.checkpoints.modules import candidates, network_tensors
 from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.encoders.checkpoints.values import TensorView
@@ -36,6 +37,15 @@ _POOL = frozenset({"pool.0.weight", "pool.1.weight", "pool.1.bias", "pool.3.weig
 # A step of these kinds is more than its convolution, which stands in it at this number.
 _INNER = {"conv-relu": "0.", "shrink": "0.", "double": "1."}
 _FIRST = {"encoder": ("conv", "shrink"), "decoder": ("conv-relu",)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Half:
+    """The steps of a half, with their channels, and its tensors under their native names."""
+
+    steps: list[tuple[str, int]]
+    tensors: dict[str, TensorView]
+
 
 # The tensors of a half by the number of their step, and by their names in it.
 _Numbered = Mapping[int, Mapping[str, TensorView]]
@@ -80,7 +90,7 @@ def _sorted_by_half(tensors: Mapping[str, TensorView]) -> dict[str, _Numbered]:
     return {} if len(found) > 1 else {"encoder" if 0 in steps else "decoder": steps}
 
 
-def _half(name: str, numbered: _Numbered) -> Half:
+def _half(name: str, numbered: _Numbered) -> _Half:
     """A half: its steps with their channels, and its tensors."""
     numbers = sorted(numbered)
     if len(numbers) > _MOST:
@@ -102,7 +112,7 @@ def _half(name: str, numbered: _Numbered) -> Half:
     first, last = steps[int(name == "decoder")][0], steps[-1][0]
     if last != "conv" or first not in _FIRST[name]:
         raise _unfit(name, "does not begin and end with a convolution that has a bias")
-    return Half(steps, tensors)
+    return _Half(steps, tensors)
 
 
 def _kind(
@@ -130,13 +140,11 @@ def _channels(half: str, parts: Mapping[str, TensorView], name: str, *, axis: in
     return shape[axis]
 
 
-def _join(
-    encoder: Half | None, decoder: Half | None, unsaid: Unsaid
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The configuration of the model of these halves."""
+def _join(encoder: _Half | None, decoder: _Half | None, unsaid: Unsaid) -> Joined:
+    """The model of these halves."""
     unsaid.refuse_beside(("size",), "a tiny autoencoder")
-    channels = {half.layers[place][1] for half, place in ((encoder, -1), (decoder, 0)) if half}
-    factors = {factor_of(half.layers) for half in (encoder, decoder) if half}
+    channels = {half.steps[place][1] for half, place in ((encoder, -1), (decoder, 0)) if half}
+    factors = {factor_of(half.steps) for half in (encoder, decoder) if half}
     if len(channels) > 1 or len(factors) > 1:
         raise CheckpointError(_misfit(encoder, decoder))
     (channel_count,), (factor,) = channels, factors
@@ -153,21 +161,25 @@ def _join(
         "latent_dim": shape[0] * shape[1] * shape[2],
         "latent_shape": shape,
         **{
-            name: [[*step] for step in half.layers]
+            name: [[*step] for step in half.steps]
             for name, half in (("encoder", encoder), ("decoder", decoder))
             if half
         },
     }
-    return config, (
+    tensors = {
+        name: view for half in (encoder, decoder) if half for name, view in half.tensors.items()
+    }
+    note = (
         f"it takes images of any height and width that are multiples of {factor}: --size chooses "
-        "them, here and in every command",
+        "them, here and in every command"
     )
+    return Joined(config, tensors, (note,))
 
 
-def _misfit(encoder: Half | None, decoder: Half | None) -> str:
+def _misfit(encoder: _Half | None, decoder: _Half | None) -> str:
     assert encoder is not None and decoder is not None
-    gives, takes = encoder.layers[-1][1], decoder.layers[0][1]
-    smaller, larger = factor_of(encoder.layers), factor_of(decoder.layers)
+    gives, takes = encoder.steps[-1][1], decoder.steps[0][1]
+    smaller, larger = factor_of(encoder.steps), factor_of(decoder.steps)
     return (
         f"the decoder does not fit the encoder, which gives {gives} channels at 1/{smaller} of the "
         f"size, where it takes {takes} at 1/{larger}: give two files of one autoencoder"

@@ -64,7 +64,7 @@ class Model:
     # Whether images have codes in it, codes have images, and whether it was made to make images.
     can_encode: bool = True
     can_decode: bool = True
-    is_generator: ClassVar[bool] = False
+    is_generator: bool = False
     # The codes that it has of some images, where these are all that there is of it.
     stored: CodeFile | None = None
     # Whether it can be had for images of another size, and whether nothing is left to be fitted.

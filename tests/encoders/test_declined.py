@@ -59,12 +59,10 @@ NAMES = {
         "layers.0.conv_1.weight layers.1.conv_1.weight rgb_converters.0.weight"
     ),
     "pi-GAN generator": "siren.network.0.layer.weight siren.mapping_network.network.0.weight",
-    "DCGAN generator": "main.0.weight main.1.running_mean main.3.weight main.4.running_mean",
     "VAE of pythae": (
         "encoder.layers.0.0.weight encoder.embedding.weight encoder.log_var.weight "
         "decoder.layers.0.0.weight"
     ),
-    "VAE of PyTorch's examples": "fc1.weight fc21.weight fc22.weight fc3.weight fc4.weight",
     "StarGAN 2 generator": "from_rgb.weight decode.0.norm1.fc.weight to_rgb.2.weight",
     "CycleGAN or pix2pix generator": "model.1.weight model.10.conv_block.1.weight",
     "SPADE generator": "fc.weight head_0.norm_0.mlp_gamma.weight up_0.conv_0.weight_orig",
@@ -95,7 +93,6 @@ NAMES = {
     "classifier (VGG, AlexNet, MobileNet, ...)": "features.0.weight classifier.0.weight",
 }
 MORE = [
-    ("DCGAN generator", "gen.0.0.weight gen.0.1.running_mean gen.3.0.weight"),
     ("BigGAN generator", "generator.gen_z.weight generator.layers.0.bn_0.running_means"),
     ("BigGAN generator", "generator.gen_z.weight_orig generator.layers.0.bn_0.scale.weight_orig"),
     ("progressive GAN generator", "lod layer0.weight layer0.bias layer1.weight output0.weight"),

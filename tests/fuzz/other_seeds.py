@@ -187,6 +187,25 @@ def _tiny_encoder() -> dict[str, Any]:
     return naive_tiny_autoencoder.encoder_state(2, width=2)
 
 
+def _chains() -> dict[str, Any]:
+    """An encoder and a decoder of images of 8 pixels."""
+    norm = {"bias": torch.ones(2), "running_mean": torch.ones(2), "running_var": torch.ones(2)}
+    return {
+        "encoder.0.weight": torch.ones(2, 1, 5, 5),
+        "encoder.1.weight": torch.ones(2),
+        **{f"encoder.1.{name}": values for name, values in norm.items()},
+        "encoder.3.weight": torch.ones(3, 32),
+        "decoder.0.weight": torch.ones(32, 3),
+        "decoder.2.weight": torch.ones(2, 1, 5, 5),
+    }
+
+
+def _example() -> dict[str, Any]:
+    shapes = {"fc1": (3, 16), "fc21": (2, 3), "fc22": (2, 3), "fc3": (3, 2), "fc4": (16, 3)}
+    weights = {f"{name}.weight": torch.ones(shape) for name, shape in shapes.items()}
+    return weights | {f"{name}.bias": torch.ones(shape[0]) for name, shape in shapes.items()}
+
+
 def _nvlabs(config: dict[str, Any], weights: dict[str, Any]) -> dict[str, Any]:
     return {
         "G": None,
@@ -206,8 +225,8 @@ def tensors(_: Path) -> list[Case]:
     weights = foreign_writers.random_weights("stylegan2", config)
     whole = foreign_writers.rosinality_converted(config, weights)["g_ema"]
     data = safetensors.torch.save({name: one.contiguous() for name, one in whole.items()})
-    tiny = safetensors.torch.save(_tiny_encoder())
-    return [{"checkpoint.safetensors": data}, {"checkpoint.safetensors": tiny}]
+    others = [safetensors.torch.save(state) for state in (_tiny_encoder(), _chains(), _example())]
+    return [{"checkpoint.safetensors": one} for one in (data, *others)]
 
 
 def streams(_: Path) -> list[Case]:

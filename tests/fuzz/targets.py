@@ -23,6 +23,7 @@ from latentmap.diagnostics.trace_section import trace_section
 from latentmap.diagnostics.traces import Trace
 from latentmap.encoders import listing, load
 from latentmap.encoders.checkpoints.importing import import_checkpoint, inspect_checkpoint
+from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.encoders.recipes import read_recipe
 from latentmap.encoders.training.checkpoint import read_checkpoint, restore
 from latentmap.encoders.training.runs import training_seconds
@@ -229,6 +230,14 @@ def _import(folder: Path) -> None:
     import_checkpoint(_checkpoint(folder))
 
 
+def _import_knowing(folder: Path) -> None:
+    """With all that chains of layers leave open."""
+    said = Unsaid(
+        activation="relu", output="none", strides=(1,), paddings=(0,), pools=(1,), size=(8, 8)
+    )
+    import_checkpoint(_checkpoint(folder), unsaid=said)
+
+
 _TENSORS = ((".safetensors", change_tensors),)
 _HDF5 = ((".h5", change_hdf5),)
 _NUMPY = ((".npy", change_npy), (".npz", change_zip(change_npy)))
@@ -337,7 +346,7 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
                 (".pkl", change_pickle),
             ),
         ),
-        Reader("tensors", other_seeds.tensors, (_inspect, _import), _TENSORS),
+        Reader("tensors", other_seeds.tensors, (_inspect, _import, _import_knowing), _TENSORS),
         Reader("streams", other_seeds.streams, (_inspect, _import), ((".pkl", change_pickle),)),
         Reader("bundles", other_seeds.bundles, (_inspect, _import), ((".index", change_index),)),
         Reader("keras", other_seeds.keras, (_inspect, _import), _HDF5),
