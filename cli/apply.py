@@ -96,8 +96,10 @@ def apply(
             target = load_model_of(
                 linear_map, "target", given=dst, map_path=map_path, loading=loading
             )
+            outputs.require_images(target)
         coder = coding.open(data, recorded=linear_map.record.get("precision"))
         images = samples.open(data, linear_map, (source, target), coder, seed=seed)
+        source, target = data.complete((source, target), images if data.path is None else None)
         names = (source.name, target.name)
         if outputs.codes_out is not None:
             mapped = map_images(linear_map, source, images, coder)

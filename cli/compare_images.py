@@ -72,6 +72,8 @@ class SamplesForAll:
             if self.sample_from is None
             else list(references).index(self.sample_from)
         )
+        if not models[maker].can_decode:
+            models[maker].require_decoder()
         making = adjust(models[maker], label=self.label)
         models = [making if number == maker else model for number, model in enumerate(models)]
         label = "" if self.label is None else f", class {self.label}"

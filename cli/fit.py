@@ -65,7 +65,9 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
     source, target = request.load()
     check_spaces(options, source, target)
     path = outputs.out or Path(f"{file_name(source.name)}-to-{file_name(target.name)}.safetensors")
-    figure = outputs.figure or (path.with_suffix(".png") if request.alone else None)
+    outputs.require_images(target)
+    shows = request.alone and target.can_decode
+    figure = outputs.figure or (path.with_suffix(".png") if shows else None)
     outputs = replace(outputs, out=path, figure=figure)
     refuse_equal({"--out": path, "--figure": figure, "--report": outputs.report})
     outputs.check()
@@ -100,7 +102,8 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
         return
     say(f"{path}: {linear_map}")
     if figure is not None:
-        say(f"{figure}: original, {source.name} reconstruction, relocated to {target.name}")
+        rebuilt = f"{source.name} reconstruction, " if source.can_decode else ""
+        say(f"{figure}: original, {rebuilt}relocated to {target.name}")
     show_result(scores)
 
 

@@ -119,10 +119,18 @@ class SampleOptions:
 
     def _maker(self, source: Model, target: Model) -> tuple[Literal["src", "dst"], Model, Model]:
         from latentmap.encoders.sampling import adjust
+        from latentmap.errors import ModelError
         from latentmap.model import maker_of
 
         made_by = self.made_by or ("src" if maker_of(source, target) == "source" else "dst")
         maker, other = (source, target) if made_by == "src" else (target, source)
+        if not (maker.can_decode or other.can_decode):
+            raise ModelError(
+                f"neither {source.name} nor {target.name} has a decoder that makes images: give "
+                "images (--data)"
+            )
+        if not maker.can_decode:
+            maker.require_decoder()
         return made_by, adjust(maker, label=self.label), other
 
     def _announce(self, maker: Model, other: Model, box: str | None, seed: int) -> None:

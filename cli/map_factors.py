@@ -79,6 +79,8 @@ def factors(
     source, target = load_models_of(
         linear_map, src=src, dst=dst, map_path=map_path, loading=loading
     )
+    outputs.require_images(source, target)
+    source, target = data.complete((source, target))
     require_models(linear_map, source, target)
     coder = coding.open(data, recorded=linear_map.record.get("precision"))
     images = data.open_to_fit(scored=False)

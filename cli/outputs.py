@@ -23,6 +23,7 @@ from latentmap.cli.kinds import OutputFolder
 from latentmap.cli.options import force_option, json_option
 
 if TYPE_CHECKING:
+    from latentmap.model import Model
     from latentmap.report import Section
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -84,6 +85,20 @@ class Outputs:
             require_code_suffix(self.codes_out)
         if self.report is not None:
             require_report_folder(self.report)
+
+    def require_images(self, *models: Model) -> None:
+        """Refuses a picture of images of models none of which makes any.
+
+        Raises:
+            ModelError: that is so.
+        """
+        from latentmap.errors import ModelError
+
+        if self.figure is not None and not any(model.can_decode for model in models):
+            raise ModelError(
+                f"--figure shows images of {' and '.join(model.name for model in models)}, but "
+                "there is no decoder that makes them: leave it out, or take a model that decodes"
+            )
 
     def pictures(self, names: Sequence[str]) -> dict[str, Path]:
         """The paths of the pictures that go into the folder, by name; none without one.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from latentmap.comparison.result import ModelComparison, ModelPair
-from latentmap.report import ImageRow, ImageRows, with_interval
+from latentmap.relocation.scores import figures_in_words
+from latentmap.report import ImageRow, ImageRows
 from latentmap.report.embedding import image_strip
 from latentmap.report.words import pair_id
 
 
 def relocation_rows(result: ModelComparison, pair: ModelPair) -> ImageRows:
-    """The three rows: original, reconstruction by the source, image by the target."""
+    """The three rows: original, reconstruction by the source, image by the target; without that of
+    a model that has no decoder.
+    """
     i, j = pair.source, pair.target
     source, target = result.models[i].label, result.models[j].label
     examples = result.examples
@@ -19,28 +22,35 @@ def relocation_rows(result: ModelComparison, pair: ModelPair) -> ImageRows:
         (f"by {source}", examples.reconstructions[i], f"the same, reconstructed by {source}"),
         (
             f"by {target}",
-            examples.relocated[i, j],
+            examples.relocated.get((i, j)),
             f"the same, decoded by {target} from mapped codes of {source}",
         ),
     ]
     return ImageRows(
         pair_id(i, j),
         f"{source} to {target}",
-        [ImageRow(label, [image_strip(images, text)]) for label, images, text in rows],
-        f"type {pair.kind}, R2 {with_interval(pair.figures.r2, 2)}, "
-        f"efficiency {with_interval(pair.figures.efficiency, 2)}",
+        [
+            ImageRow(label, [image_strip(images, text)])
+            for label, images, text in rows
+            if images is not None
+        ],
+        f"type {pair.kind}, {figures_in_words(pair.figures, 2)}",
     )
 
 
 def factor_rows(result: ModelComparison, pair: ModelPair) -> ImageRows:
-    """Walks along the leading shared directions, source at the left, target at the right."""
+    """Walks along the leading shared directions, source at the left, target at the right, where
+    they decode.
+    """
     source, target = result.models[pair.source].label, result.models[pair.target].label
     share, correlation = pair.factors.share, pair.factors.correlation
+    walks = {source: pair.source_walk, target: pair.target_walk}
+    walks = {name: walk for name, walk in walks.items() if len(walk)}
     rows = []
-    for number, walks in enumerate(zip(pair.source_walk, pair.target_walk, strict=True)):
+    for number in range(min(map(len, walks.values()), default=0)):
         images = [
-            image_strip(walk, f"{name} along shared direction {number + 1}")
-            for name, walk in zip((source, target), walks, strict=True)
+            image_strip(walk[number], f"{name} along shared direction {number + 1}")
+            for name, walk in walks.items()
         ]
         label = f"{100 * float(share[number]):.0f} %, r {float(correlation[number]):.2f}"
         rows.append(ImageRow(label, images))
@@ -49,6 +59,6 @@ def factor_rows(result: ModelComparison, pair: ModelPair) -> ImageRows:
         f"{pair_id(pair.source, pair.target)}-factors",
         "Shared directions",
         rows,
-        f"With each, {shown}." if rows else "There are none.",
-        (source, target),
+        f"With each, {shown}." if rows else "There are none to be seen.",
+        tuple(walks),
     )

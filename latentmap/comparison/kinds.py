@@ -20,10 +20,11 @@ def kind_of_relocation(source: Model, target: Model) -> Kind:
     """1 for two trainings of the same network, 2 for two models of one class, 3 for models with
     different learning objectives.
 
-    Two objectives are told apart: to show images again that were encoded (VAEs), and to make new
-    ones (GANs and StyleGANs, with an inversion network or without), which are all of one class.
+    Three objectives are told apart: to show images again that were encoded (VAEs), to make new ones
+    (GANs and StyleGANs, with an inversion network or without), and to encode them and show none
+    (encoders alone), which are all of one class.
     """
-    if source.is_generator != target.is_generator:
+    if (source.is_generator, source.can_decode) != (target.is_generator, target.can_decode):
         return 3
     same = (
         source.family == target.family

@@ -14,10 +14,10 @@ from latentmap.progress import Progress
 
 def maker_among(models: Sequence[Model]) -> int:
     """The number of the model that makes images for all: what has no encoder must, after that the
-    first generator; else the first model.
+    first generator; else the first model that has a decoder.
 
     Raises:
-        ModelError: several models have no encoder.
+        ModelError: several models have no encoder, or none has a decoder.
     """
     silent = [number for number, model in enumerate(models) if not model.can_encode]
     if len(silent) > 1:
@@ -27,7 +27,13 @@ def maker_among(models: Sequence[Model]) -> int:
         )
     if silent:
         return silent[0]
-    return next((number for number, model in enumerate(models) if model.is_generator), 0)
+    makers = [number for number, model in enumerate(models) if model.can_decode]
+    if not makers:
+        raise ModelError(
+            f"none of {', '.join(model.name for model in models)} has a decoder that makes images: "
+            "give images (--data), or add a model that decodes"
+        )
+    return next((number for number in makers if models[number].is_generator), makers[0])
 
 
 def images_for_all(

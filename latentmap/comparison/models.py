@@ -151,7 +151,11 @@ def compare_models(
         n_test=len(test[0]),
         n_units=len(np.unique(material.units)),
         n_scored=len(seen[0]),
-        record={**made, "inactive": inactive_models(maps.values())},
+        record={
+            **made,
+            "inactive": inactive_models(maps.values()),
+            "without_decoder": [model.name for model in models if not model.can_decode],
+        },
     )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from latentmap.codes import Codes
 from latentmap.images import ImageSource
 from latentmap.images.views import Batch, View
-from latentmap.intervals import Estimate, resample, shares
+from latentmap.intervals import UNDEFINED, Estimate, Resampled, resample, shares
 from latentmap.mapping import LinearMap, SharedFactors
 from latentmap.model import Model
 from latentmap.model.late_check import LateCheck
@@ -36,7 +36,8 @@ class ImageFigures:
     """The errors of images with their intervals, by the numbers of the models.
 
     ``reconstruction`` is that of a model by itself, ``baseline`` that of the mean test image as it
-    sees it; ``relocated`` and ``efficiency`` are of the map from one model to another.
+    sees it; ``relocated`` and ``efficiency`` are of the map from one model to another. None of them
+    is defined of a model that has no decoder, or of a map to one.
     """
 
     reconstruction: Sequence[Estimate]
@@ -50,12 +51,13 @@ class Examples:
     """Some images as each model sees them, as it reconstructs them, and after each map.
 
     ``ids`` ``(k,)``; ``originals`` and ``reconstructions`` hold images of each model,
-    ``relocated[i, j]`` those of model ``j`` from mapped codes of model ``i``.
+    ``relocated[i, j]`` those of model ``j`` from mapped codes of model ``i``. A model that has no
+    decoder has originals alone.
     """
 
     ids: np.ndarray
     originals: Sequence[Tensor]
-    reconstructions: Sequence[Tensor]
+    reconstructions: Sequence[Tensor | None]
     relocated: Mapping[tuple[int, int], Tensor]
 
 
@@ -81,21 +83,22 @@ def image_figures(
     """
     m, n = len(models), len(images)
     step = batch_size or _BATCH
-    views = list(dict.fromkeys(model.view for model in models))
-    order = list(permutations(range(m), 2))
-    means = [torch.zeros(model.image_shape, dtype=torch.float64) for model in models]
+    shows = [number for number, model in enumerate(models) if model.can_decode]
+    views = list(dict.fromkeys(models[i].view for i in shows))
+    order = [(i, j) for i, j in permutations(range(m), 2) if j in shows]
+    # What no model decodes is not defined.
+    rows = np.full((2 * m + len(order), n), np.nan)
+    if not shows:
+        return _estimated(resample(rows, units, seed=seed), m, order)
+    means = {i: torch.zeros(models[i].image_shape, dtype=torch.float64) for i in shows}
     for batch in images.batches(views, batch_size=step):
-        for model, mean in zip(models, means, strict=True):
-            mean += batch.images[views.index(model.view)].sum(0, dtype=torch.float64) / 255 / n
+        for i, mean in means.items():
+            seen = batch.images[views.index(models[i].view)]
+            mean += seen.sum(0, dtype=torch.float64) / 255 / n
         if progress:
             progress(batch.stop, 2 * n)
-    scene = _Scene(
-        models,
-        maps,
-        order,
-        views,
-        [mean.float().to(model.device) for model, mean in zip(models, means, strict=True)],
-    )
+    shown = {i: mean.float().to(models[i].device) for i, mean in means.items()}
+    scene = _Scene(models, maps, order, views, shown)
 
     def launched() -> Iterator[_Launched]:
         for batch in images.batches(views, batch_size=step):
@@ -104,19 +107,27 @@ def image_figures(
             if progress:
                 progress(n + batch.stop, 2 * n)
 
-    rows = np.empty((2 * m + len(order), n))
+    known = [*shows, *(m + i for i in shows), *range(2 * m, len(rows))]
     for one in a_batch_late(launched()):
-        rows[:, one.rows] = one.errors(codes[0].ids[one.rows])
+        rows[known, one.rows] = one.errors(codes[0].ids[one.rows])
     rows[m : 2 * m] *= np.array([of_own_mean(part, units) for part in codes])[:, None]
-    found = resample(rows, units, seed=seed)
+    return _estimated(resample(rows, units, seed=seed), m, order)
+
+
+def _estimated(found: Resampled, m: int, order: Sequence[tuple[int, int]]) -> ImageFigures:
+    """The figures of ``m`` models from means of their floors, their baselines, and the errors of
+    the maps in ``order``.
+    """
     floors, baselines = found.means[:, :m], found.means[:, m : 2 * m]
     relocated = {pair: found.means[:, 2 * m + c] for c, pair in enumerate(order)}
+    undefined = dict.fromkeys(permutations(range(m), 2), UNDEFINED)
     return ImageFigures(
         [found.estimate(floors[:, i]) for i in range(m)],
         [found.estimate(baselines[:, i]) for i in range(m)],
-        {pair: found.estimate(values) for pair, values in relocated.items()},
+        undefined | {pair: found.estimate(values) for pair, values in relocated.items()},
         # A target that shows images no better than their mean has no scale for an efficiency.
-        {
+        undefined
+        | {
             (i, j): found.estimate(shares(baselines[:, j] - values, (baselines - floors)[:, j]))
             for (i, j), values in relocated.items()
         },
@@ -133,10 +144,14 @@ def examples_of(
     return Examples(
         images.ids,
         [batch.floats(i) for i in range(len(models))],
-        [model.decode(part).cpu() for model, part in zip(models, vectors, strict=True)],
+        [
+            model.decode(part).cpu() if model.can_decode else None
+            for model, part in zip(models, vectors, strict=True)
+        ],
         {
             (i, j): models[j].decode(linear_map.apply(vectors[i])).cpu()
             for (i, j), linear_map in maps.items()
+            if models[j].can_decode
         },
     )
 
@@ -145,7 +160,7 @@ def walk(
     source: Model, target: Model, linear_map: LinearMap, factors: SharedFactors, *, count: int
 ) -> tuple[Tensor, Tensor]:
     """Images of both models ``(k, s, c, h, w)``, from -2 to 2 standard deviations along the
-    ``count`` leading factors that their spaces share.
+    ``count`` leading factors that their spaces share; none of a model that has no decoder.
     """
     moments = linear_map.require_moments("a walk along shared factors")
     steps = torch.tensor(STEPS)
@@ -156,9 +171,9 @@ def walk(
     shown = []
     for model, side in ((source, 0), (target, 1)):
         images = torch.empty(0, *model.image_shape)
-        if walked:
+        if walked and model.can_decode:
             images = model.decode(torch.cat([pair[side].float() for pair in walked])).cpu()
-        shown.append(images.reshape(len(walked), len(STEPS), *model.image_shape))
+        shown.append(images.reshape(-1, len(STEPS), *model.image_shape))
     return shown[0], shown[1]
 
 
@@ -181,22 +196,28 @@ class _Launched:
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """What all batches are measured by: the maps in some ``order``, and mean images."""
+    """What all batches are measured by: the maps in some ``order``, to models that decode, and the
+    mean images of these, by their numbers.
+    """
 
     models: Sequence[Model]
     maps: Maps
     order: Sequence[tuple[int, int]]
     views: Sequence[View]
-    means: Sequence[Tensor]
+    means: Mapping[int, Tensor]
 
     def launch(self, batch: Batch, codes: Sequence[Tensor]) -> _Launched:
         """Images and what is decoded of their codes meet on the models' devices."""
-        models = self.models
-        seen = [batch.floats(self.views.index(one.view), one.device) for one in models]
-        decoded = [model.launch(read) for model, read in zip(models, codes, strict=True)]
-        errors = [_errors(x, shown) for x, (shown, _) in zip(seen, decoded, strict=True)]
-        checks = [check for _, check in decoded]
-        errors += [_errors(x, mean.expand_as(x)) for x, mean in zip(seen, self.means, strict=True)]
+        models, checks = self.models, []
+        seen = {
+            i: batch.floats(self.views.index(models[i].view), models[i].device) for i in self.means
+        }
+        errors = []
+        for i, images in seen.items():
+            shown, check = models[i].launch(codes[i])
+            errors.append(_errors(images, shown))
+            checks.append(check)
+        errors += [_errors(seen[i], mean.expand_as(seen[i])) for i, mean in self.means.items()]
         for i, j in self.order:
             shown, check = models[j].launch(self.maps[i, j].apply(codes[i]))
             errors.append(_errors(seen[j], shown))

@@ -20,8 +20,8 @@ from latentmap.comparison.pictures import Examples
 from latentmap.comparison.similarity import Similarities
 from latentmap.intervals import Estimate
 from latentmap.mapping import LinearMap, SharedFactors
-from latentmap.relocation.scores import Figures
-from latentmap.report import Shown, Table, with_interval
+from latentmap.relocation.scores import Figures, figures_in_words
+from latentmap.report import Shown, Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +82,7 @@ class ModelPair:
     failed: Mapping[str, str]
 
     def __repr__(self) -> str:
-        r2, efficiency = (
-            with_interval(one, 3) for one in (self.figures.r2, self.figures.efficiency)
-        )
-        return f"<ModelPair {self.source} to {self.target}: R2 {r2}, efficiency {efficiency}>"
+        return f"<ModelPair {self.source} to {self.target}: {figures_in_words(self.figures)}>"
 
     def to_json(self) -> dict[str, Any]:
         """All but tensors: each figure with ``_low`` and ``_high``, None where not defined."""

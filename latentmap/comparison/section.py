@@ -49,7 +49,7 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
             "maps",
             "All maps",
             _reading_of_maps(result),
-            [_images(result), pairs_table(result).without("cycle")],
+            [*_images(result), pairs_table(result).without("cycle")],
         ),
         section("pairs", "Pair by pair", [_READING_OF_PAIRS], _pairs(result)),
         section(
@@ -93,9 +93,10 @@ def _overview(result: ModelComparison) -> list[str]:
     return [
         f"{len(result.models)} models of the same images. A linear map was fitted from each space "
         f"to each other one on {result.n_fit:,} images, and judged on {result.n_test:,} images "
-        f"that no map was fitted on; images were decoded for {result.n_scored:,} of these, and the "
-        f"similarity indexes compare {result.similarities.n:,}. Intervals are 95 % over images, "
-        "or their groups.",
+        "that no map was fitted on; "
+        + (f"images were decoded for {result.n_scored:,} of these, and " if _decode(result) else "")
+        + f"the similarity indexes compare {result.similarities.n:,}. Intervals are 95 % over "
+        "images, or their groups.",
         *(
             f"{model.label} made the images, so their codes are known and its own error is none."
             for model in result.models
@@ -129,12 +130,20 @@ def _extremes(result: ModelComparison) -> list[str]:
 def _reading_of_maps(result: ModelComparison) -> list[str]:
     kinds = sorted({pair.kind for pair in result.pairs.values()})
     meanings = "; ".join(f"type {kind}: {KINDS[kind]}" for kind in kinds)
-    return [
+    images = (
         "What a map loses in images lies between the floor, the target's own reconstruction error, "
         "and the baseline, the error of the mean image. Efficiency says where: 1 is as good as the "
-        f"target itself, 0 no better than the mean image. Relocations are of {meanings}. Click on "
-        "the head of a table to sort it."
+        "target itself, 0 no better than the mean image. "
+    )
+    return [
+        (images if _decode(result) else "")
+        + f"Relocations are of {meanings}. Click on the head of a table to sort it."
     ]
+
+
+def _decode(result: ModelComparison) -> bool:
+    """Whether one of the models does."""
+    return any(math.isfinite(model.reconstruction_mse.value) for model in result.models)
 
 
 def _way(result: ModelComparison, pair: ModelPair) -> str:
@@ -164,9 +173,11 @@ def _maps(result: ModelComparison) -> list[Block]:
     ]
 
 
-def _images(result: ModelComparison) -> HeatMap:
+def _images(result: ModelComparison) -> list[HeatMap]:
+    if not _decode(result):
+        return []
     title = "Efficiency of relocated images"
-    return _heat_map(result, title, _LIGHTER, lambda pair: pair.figures.efficiency)
+    return [_heat_map(result, title, _LIGHTER, lambda pair: pair.figures.efficiency)]
 
 
 def _heat_map(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import replace
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from latentmap.comparison.result import ModelComparison
 from latentmap.comparison.similarity import SimilarityMatrix
 from latentmap.intervals import defined
 from latentmap.relocation.activity import inactive_in_words
-from latentmap.relocation.tables import COLUMNS
+from latentmap.relocation.tables import COLUMNS, figures_there, silence_in_words
 from latentmap.report import Column, Measure, Row, Table, with_interval
 from latentmap.report.parts import Better, Cell
 from latentmap.report.words import images_in_words, intervals_in_words, pair_id, shown_number
@@ -56,7 +56,9 @@ def models_table(result: ModelComparison) -> Table:
         )
         for model in result.models
     ]
-    return Table("Models", columns, rows)
+    table = Table("Models", columns, rows)
+    decode = any(math.isfinite(model.reconstruction_mse.value) for model in result.models)
+    return table if decode else table.without("own error", "mean image")
 
 
 def short_tables(result: ModelComparison) -> list[Table]:
@@ -75,8 +77,12 @@ def short_tables(result: ModelComparison) -> list[Table]:
 
 
 def pairs_table(result: ModelComparison) -> Table:
-    """All figures of all maps, one line a pair, source by source."""
-    figures = ("r2", "l_mse", "r_mse", "m_mse", "floor_mse", "baseline_mse", "efficiency")
+    """All figures of all maps, one line a pair, source by source; those of images where there are
+    some.
+    """
+    figures = ["r2", "l_mse", "r_mse", "m_mse", "floor_mse", "baseline_mse", "efficiency"]
+    known = [figures_there(pair.figures, figures) for pair in result.pairs.values()]
+    figures = [name for name in figures if name in set(chain.from_iterable(known))]
     columns = [*_FROM_TO, Column("type"), *(COLUMNS[figure] for figure in figures), _CYCLE]
     rows = []
     for (i, j), pair in result.pairs.items():
@@ -85,11 +91,13 @@ def pairs_table(result: ModelComparison) -> Table:
         rows.append(Row(cells, pair_id(i, j)))
     note = (
         f"fitted on {result.n_fit:,} images, judged on "
-        f"{images_in_words(result.n_test, result.n_units, 'others')}; images on "
-        f"{result.n_scored:,} of them; {intervals_in_words(result.n_units)}"
+        f"{images_in_words(result.n_test, result.n_units, 'others')}; "
+        + (f"images on {result.n_scored:,} of them; " if "m_mse" in figures else "")
+        + intervals_in_words(result.n_units)
     )
     inactive = inactive_in_words(result.record["inactive"])
-    said = "\n".join(filter(None, [note, inactive]))
+    silent = silence_in_words(result.record["without_decoder"])
+    said = "\n".join(filter(None, [note, inactive, silent]))
     return Table("All ordered pairs", columns, rows, said)
 
 

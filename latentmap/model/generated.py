@@ -63,9 +63,11 @@ def generated_images(
     ``codes_in`` of the result gives their codes.
 
     Raises:
+        ModelError: the model has no decoder.
         ImageError: ``n`` is below 2, or the model draws its noise anew every time.
         OutputError: the folder cannot be written, or is a link; or what is kept there are others.
     """
+    model.require_decoder()
     if n < 2:
         raise ImageError(f"at least 2 images must be generated, not {n}")
     if model.rendering.get("noise") == "random":
@@ -109,11 +111,13 @@ def generated_images(
 
 
 def maker_of(source: Model, target: Model) -> Literal["source", "target"]:
-    """Which of two models makes images for both: what has no encoder must, after that what is a
-    generator; else the target does.
+    """Which of two models makes images for both: what has no encoder must, what has no decoder
+    cannot, after that what is a generator; else the target does.
     """
     if source.can_encode != target.can_encode:
         return "target" if source.can_encode else "source"
+    if source.can_decode != target.can_decode:
+        return "source" if source.can_decode else "target"
     return "source" if source.is_generator and not target.is_generator else "target"
 
 
@@ -135,9 +139,11 @@ def images_between(
     a box, frames are relative to the image.
 
     Raises:
+        ModelError: ``maker`` has no decoder.
         ImageError: the box is not inside the image; or there is none, and the frame of ``maker``
             does not hold that of ``other``.
     """
+    maker.require_decoder()
     box = box or maker.boxes.get(other.fingerprint)
     if box is not None:
         maker = maker.seen_through(Frame("full", maker.frame.resize))

@@ -15,7 +15,7 @@ def factors_figure(
     factors: SharedFactors, moments: Moments, source: Model, target: Model, *, n_factors: int = 4
 ) -> Image.Image:
     """The leading factors, from -2.25 to 2.25 standard deviations: the source's images above the
-    target's, whose label says the share of the target's variance.
+    target's, with the share of the target's variance; none of a model that has no decoder.
 
     ``moments`` are those that the factors were found in.
     """
@@ -24,6 +24,10 @@ def factors_figure(
     for k in range(min(n_factors, len(factors.share))):
         codes_x, codes_y = factors.traversal(k, steps, moments)
         share = f"{100 * float(factors.share[k]):.1f} %"
-        rows.append((f"factor {k + 1}: {source.name}", source.decode(codes_x.float()).cpu()))
-        rows.append((f"{target.name}, {share}", target.decode(codes_y.float()).cpu()))
+        walked = [(one, z) for one, z in ((source, codes_x), (target, codes_y)) if one.can_decode]
+        for number, (model, codes) in enumerate(walked):
+            heads = [f"factor {k + 1}: "] if number == 0 else []
+            tails = [f", {share}"] if number == len(walked) - 1 else []
+            label = "".join([*heads, model.name, *tails])
+            rows.append((label, model.decode(codes.float()).cpu()))
     return image_grid(rows)

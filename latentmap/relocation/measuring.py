@@ -14,13 +14,13 @@ import torch
 
 from latentmap.codes import Codes, Pairs, find_ids, units_of
 from latentmap.errors import PairError, SpaceError
-from latentmap.images import Batch, ImageSource, View
+from latentmap.images import ImageSource
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
-from latentmap.model.late_check import LateCheck
 from latentmap.progress import Progress
 from latentmap.relocation.measuring_codes import code_rows
-from latentmap.transfers import Arriving, a_batch_late, floats_on
+from latentmap.relocation.scene import Launched, Scene
+from latentmap.transfers import a_batch_late
 
 _BATCH = 64  # The decoders' inner images are what fills the memory.
 
@@ -32,7 +32,10 @@ class ImageErrors:
     ``reconstruction``, ``relocation``, ``floor`` and ``baseline`` are means over pixels and
     channels, ``code`` is the mean over target variables, ``code_variance`` the mean squared
     distance of the target code from the mean code. The baseline and the variance are those from the
-    mean of all images of the kind; see ``of_own_mean``. NaN is what no model makes images for.
+    mean of all images of the kind; see ``of_own_mean``.
+
+    What a decoder is needed for is NaN where there is none: ``reconstruction`` without that of the
+    source; ``relocation``, and with it ``floor`` and ``baseline``, without that of the target.
     """
 
     ids: np.ndarray
@@ -54,7 +57,8 @@ class ImageErrors:
 class Measured:
     """What a map gives on some images, before any statistics: the errors of every image, and the
     means over images for each target variable, ``(q,)``. ``data`` is the fingerprint of the images,
-    ``skipped`` are those that could not be encoded.
+    ``skipped`` are those that could not be encoded; ``without_decoder`` are the names of the models
+    that make no images of codes.
     """
 
     errors: ImageErrors
@@ -62,6 +66,7 @@ class Measured:
     r2_per_variable: np.ndarray
     data: str
     skipped: tuple[str, ...]
+    without_decoder: tuple[str, ...]
 
 
 def measure(
@@ -79,7 +84,8 @@ def measure(
     What does not depend on the map (images, reconstructions, floor, baseline) is computed once.
     Images stream through twice, once for their mean, so memory holds a few batches, a row of
     figures for each image, and 256 MB of pixels at most, which spare decoding them again; images
-    that are in no pair are not read.
+    that are in no pair are not read, and none is where no model decodes. Of an encoder alone there
+    are the figures of codes, see ``ImageErrors``.
 
     Raises:
         SpaceError: a map or the pairs do not belong to the models.
@@ -108,23 +114,27 @@ def _measured(
     """What ``measure`` gives, of pairs in the order of their images."""
     n = len(images)
     units = units_of(pairs.digests, images.groups)
-    if not (source.can_decode or target.can_decode):
+    shows = [model for model in (source, target) if model.can_decode]
+    silent = [model.name for model in (source, target) if not model.can_decode]
+    if not shows:
         errors, spread, misses, mean_code = code_rows(maps, pairs, progress)
         rows = torch.full((4 + 2 * len(maps), n), torch.nan, dtype=torch.float64)
         rows[1], rows[4 : 4 + len(maps)] = errors[0], errors[1:]
         raised = of_own_mean(pairs.target, units)
-        return _joined(rows, spread, misses, pairs, images, mean_code, raised, units)
-    mean_image, mean_code = _means(pairs, target, images, step, progress)
-    views = list(dict.fromkeys([source.view, target.view]))
-    shown = mean_image.float().to(target.device)
-    scene = _Scene(maps, source, target, views, shown, mean_code)
+        return _joined(rows, spread, misses, pairs, images, mean_code, raised, units, silent)
+    views = list(dict.fromkeys(model.view for model in shows))
+    mean_code, mean_image = _mean_code(pairs.target), None
+    if target.can_decode:
+        mean_image = _mean_image(target, images, step, progress).float().to(target.device)
+    scene = Scene(maps, source, target, views, mean_image, mean_code)
+    before = n if target.can_decode else 0
 
-    def launched() -> Iterator[_Launched]:
+    def launched() -> Iterator[Launched]:
         for batch in images.batches(views, batch_size=step):
             x, y = (part.read(batch.start, batch.stop) for part in (pairs.source, pairs.target))
-            yield scene.launch(batch, x, y, pairs.ids[batch.start : batch.stop])
+            yield scene.launch(batch.images, x, y, pairs.ids[batch.start : batch.stop])
             if progress:
-                progress(n + batch.stop, 2 * n)
+                progress(before + batch.stop, before + n)
 
     # In one place: small results of their own would keep memory of large images from being freed.
     rows, done = torch.empty(4 + 2 * len(maps), n, dtype=torch.float64), 0
@@ -135,75 +145,7 @@ def _measured(
         spread += one.spread
         misses += one.misses
     raised = of_own_mean(pairs.target, units)
-    return _joined(rows, spread, misses, pairs, images, mean_code, raised, units)
-
-
-@dataclass(frozen=True, eq=False)
-class _Launched:
-    """What a batch of ``k`` images gives, some of it on its way: errors in codes ``(1 + m, k)``, of
-    which the variance is the first, in images of the source ``(k,)`` and of the target ``(2 + m,
-    k)``, floor and baseline first; sums over images ``spread`` ``(q,)`` and ``misses`` ``(m, q)``;
-    and the ``checks`` of all that was decoded.
-    """
-
-    ids: np.ndarray
-    in_codes: torch.Tensor
-    in_source: Arriving
-    in_target: Arriving
-    spread: torch.Tensor
-    misses: torch.Tensor
-    checks: list[LateCheck]
-
-    def errors(self) -> torch.Tensor:
-        """The errors of each image ``(4 + 2 m, k)``: ``reconstruction``, ``code_variance``,
-        ``floor`` and ``baseline``, then ``code`` and then ``relocation`` by each map.
-        """
-        for check in self.checks:
-            check.require(self.ids)
-        variance, *coded = self.in_codes
-        floor, baseline, *relocated = self.in_target.wait()
-        return torch.stack([self.in_source.wait(), variance, floor, baseline, *coded, *relocated])
-
-
-@dataclass(frozen=True, eq=False)
-class _Scene:
-    """What all batches are measured by."""
-
-    maps: Sequence[LinearMap]
-    source: Model
-    target: Model
-    views: list[View]
-    mean_image: torch.Tensor
-    mean_code: torch.Tensor
-
-    def launch(self, batch: Batch, x: torch.Tensor, y: torch.Tensor, ids: np.ndarray) -> _Launched:
-        """Images and what is decoded meet on the models' devices; only errors come back."""
-        source, target = self.source, self.target
-        mapped = [linear_map.apply(x) for linear_map in self.maps]
-        misses = torch.stack([(y.double() - one).square() for one in mapped])
-        variance = (y.double() - self.mean_code).square()
-        rebuilt, check = source.launch(x)
-        originals = floats_on(batch.images[self.views.index(source.view)], source.device)
-        in_source = Arriving(_image_errors(originals, rebuilt))
-        seen = originals
-        if (source.view, source.device) != (target.view, target.device):
-            seen = floats_on(batch.images[self.views.index(target.view)], target.device)
-        checks = [check]
-        in_target = []
-        for codes in (y, *mapped):
-            decoded, check = target.launch(codes)
-            in_target.append(_image_errors(seen, decoded))
-            checks.append(check)
-        in_target.insert(1, _image_errors(seen, self.mean_image.expand_as(seen)))
-        return _Launched(
-            ids,
-            torch.stack([variance.mean(1), *misses.mean(2)]),
-            in_source,
-            Arriving(torch.stack(in_target)),
-            variance.sum(0),
-            misses.sum(1),
-            checks,
-        )
+    return _joined(rows, spread, misses, pairs, images, mean_code, raised, units, silent)
 
 
 def _joined(
@@ -215,6 +157,7 @@ def _joined(
     mean_code: torch.Tensor,
     raised: float,
     units: np.ndarray,
+    without_decoder: Sequence[str],
 ) -> list[Measured]:
     reconstruction, code_variance, floor, baseline, *own = rows.numpy()
     # A constant variable varies by the rounding of its float32 codes alone.
@@ -233,23 +176,30 @@ def _joined(
             torch.where(constant, torch.nan, 1 - missed / spread).numpy(),
             images.fingerprint,
             skipped,
+            tuple(without_decoder),
         )
         for code, relocation, missed in zip(own[:m], own[m:], misses, strict=True)
     ]
 
 
-def _means(
-    pairs: Pairs, target: Model, images: ImageSource, step: int, progress: Progress | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The mean image ``(c, h, w)`` as the target sees it and its mean code ``(q,)``, float64."""
-    mean_image = torch.zeros(target.image_shape, dtype=torch.float64)
-    mean_code = torch.zeros(target.latent_dim, dtype=torch.float64)
+def _mean_code(codes: Codes) -> torch.Tensor:
+    """The mean code ``(q,)``, float64."""
+    mean = torch.zeros(codes.space.dim, dtype=torch.float64)
+    for block in codes.blocks():
+        mean += block.sum(0, dtype=torch.float64)
+    return mean / len(codes)
+
+
+def _mean_image(
+    target: Model, images: ImageSource, step: int, progress: Progress | None
+) -> torch.Tensor:
+    """The mean image ``(c, h, w)`` as the target sees it, float64."""
+    mean = torch.zeros(target.image_shape, dtype=torch.float64)
     for batch in images.batches([target.view], batch_size=step):
-        mean_image += batch.images[0].sum(0, dtype=torch.float64) / 255
-        mean_code += pairs.target.read(batch.start, batch.stop).sum(0, dtype=torch.float64)
+        mean += batch.images[0].sum(0, dtype=torch.float64) / 255
         if progress:
             progress(batch.stop, 2 * len(images))
-    return mean_image / len(images), mean_code / len(images)
+    return mean / len(images)
 
 
 def of_own_mean(codes: Codes, units: np.ndarray | None = None) -> float:
@@ -320,9 +270,3 @@ def _in_order_of(images: ImageSource, pairs: Pairs) -> tuple[Pairs, ImageSource]
             "score with the images that were encoded"
         )
     return pairs.take(row[positions]), images.subset(positions)
-
-
-def _image_errors(images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """The mean squared error of each image, ``(n,)``, on the device of the images."""
-    others = others.to(images.device)
-    return (images - others).square().flatten(1).mean(1, dtype=torch.float64)

@@ -36,13 +36,13 @@ _NOISE = 2048  # Images whose posterior variances stand for all.
 
 @dataclass(frozen=True, eq=False)
 class Relocated:
-    """Images before and after: as the source sees them, by the source, and by the target;
-    ``skipped`` are those that could not be read.
+    """Images before and after: as the source sees them, by the source, and by the target; None of a
+    model that has no decoder. ``skipped`` are those that could not be read.
     """
 
     originals: torch.Tensor
-    reconstructions: torch.Tensor
-    relocated: torch.Tensor
+    reconstructions: torch.Tensor | None
+    relocated: torch.Tensor | None
     skipped: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -215,7 +215,8 @@ def _scored(
 def relocate(
     linear_map: LinearMap, source: Model, target: Model, images: ImageSource, coder: CoderLike
 ) -> Relocated:
-    """A few images carried from one model to another; all of them are in memory.
+    """A few images carried from one model to another; all of them are in memory. A model that has
+    no decoder shows none of them.
 
     Raises:
         SpaceError: the map does not belong to the models.
@@ -226,18 +227,22 @@ def relocate(
     source, target = as_fitted(linear_map, source, target)
     codes = Coder.of(coder).passing(source, images)
     shown = images.subset(np.flatnonzero(find_ids(codes.ids, images.ids) >= 0))
-    parts = []
+    originals: list[torch.Tensor] = []
+    rebuilt: list[torch.Tensor] = []
+    moved: list[torch.Tensor] = []
     for batch in shown.batches([source.view], batch_size=_BATCH):
         vectors = codes.read(batch.start, batch.stop)
-        parts.append(
-            (
-                batch.floats(0),
-                source.decode(vectors).cpu(),
-                target.decode(linear_map.apply(vectors)).cpu(),
-            )
-        )
-    originals, rebuilt, moved = (torch.cat(row) for row in zip(*parts, strict=True))
-    return Relocated(originals, rebuilt, moved, codes.skipped)
+        originals.append(batch.floats(0))
+        if source.can_decode:
+            rebuilt.append(source.decode(vectors).cpu())
+        if target.can_decode:
+            moved.append(target.decode(linear_map.apply(vectors)).cpu())
+    return Relocated(
+        torch.cat(originals),
+        torch.cat(rebuilt) if rebuilt else None,
+        torch.cat(moved) if moved else None,
+        codes.skipped,
+    )
 
 
 def map_images(

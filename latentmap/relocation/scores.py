@@ -5,6 +5,7 @@ Shapes: ``n`` images, ``q`` target variables, images ``(n, c, h, w)`` in [0, 1].
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -34,6 +35,9 @@ class Figures:
     mean image, without the part that is due to its being the mean of these images (see
     ``of_own_mean``), and so is the variance of ``r2``. ``efficiency`` is (baseline - m) / (baseline
     - floor); NaN when the target's floor is not below the baseline.
+
+    Without a decoder of the source there is no ``r_mse``; without one of the target there are
+    neither ``m_mse``, ``floor_mse`` and ``baseline_mse`` nor ``efficiency``. These are NaN then.
     """
 
     r_mse: Estimate
@@ -55,6 +59,14 @@ class Figures:
 FIGURES = tuple(one.name for one in fields(Figures))
 
 
+def figures_in_words(figures: Figures, decimals: int = 3) -> str:
+    """R2 and, where the target decodes, efficiency, with their intervals."""
+    said = f"R2 {with_interval(figures.r2, decimals)}"
+    if math.isfinite(figures.m_mse.value):
+        said += f", efficiency {with_interval(figures.efficiency, decimals)}"
+    return said
+
+
 @dataclass(frozen=True, eq=False)
 class Scores(Figures, Shown):
     """The figures of a map over ``n_test`` images of ``n_units`` units (see ``units_of``); the map
@@ -73,8 +85,7 @@ class Scores(Figures, Shown):
     record: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        r2, efficiency = (with_interval(one, 3) for one in (self.r2, self.efficiency))
-        return f"<Scores: R2 {r2}, efficiency {efficiency}, on {self.n_test} images>"
+        return f"<Scores: {figures_in_words(self)}, on {self.n_test} images>"
 
     def tables(self) -> list[Table]:
         from latentmap.relocation.tables import scores_table
@@ -146,6 +157,7 @@ def scores_of(
             "n_bootstrap": n_bootstrap,
             "skipped": list(measured.skipped),
             "inactive": inactive_models([linear_map]),
+            "without_decoder": list(measured.without_decoder),
             **(record or {}),
         },
     )

@@ -15,7 +15,7 @@ from latentmap.report.parts import Curve
 
 
 def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> Section:
-    """A map: its scores, and the three rows of some relocated images."""
+    """A map: its scores, and the rows of some relocated images, where the target decodes."""
     source, target = linear_map.source.model, linear_map.target.model
     id = section_id(f"fit {source} {target}", {**linear_map.provenance, **scores.record})
     rows = [
@@ -23,31 +23,37 @@ def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> S
         (f"by {source}", examples.reconstructions, f"the same, reconstructed by {source}"),
         (f"by {target}", examples.relocated, f"the same, relocated to {target}"),
     ]
+    by_source = ", reconstruction by the source" * (examples.reconstructions is not None)
     figure = ImageRows(
         f"{id}-images",
         f"{source} to {target}",
-        [ImageRow(label, [image_strip(images, text)]) for label, images, text in rows],
-        "Original, reconstruction by the source, image by the target from the mapped code.",
+        [
+            ImageRow(label, [image_strip(images, text)])
+            for label, images, text in rows
+            if images is not None
+        ],
+        f"Original{by_source}, image by the target from the mapped code.",
     )
     text = (
         f"A linear map from {linear_map.source} to {linear_map.target}, by {linear_map.method}. "
         "Intervals are 95 % over images, or their groups."
     )
     title = f"Map from {source} to {target} by {linear_map.method}"
-    return Section(id, title, [text], [scores_table(scores), figure], scores.record)
+    figures = [] if examples.relocated is None else [figure]
+    return Section(id, title, [text], [scores_table(scores), *figures], scores.record)
 
 
 def relocation_grid(moved: Relocated, source: str, target: str) -> Image.Image:
     """The three rows of a relocation: original, reconstruction by the source, image by the target
-    from the mapped code. ``source`` and ``target`` are the names of the two models.
+    from the mapped code; without that of a model that has no decoder. ``source`` and ``target`` are
+    the names of the two models.
     """
-    return image_grid(
-        [
-            ("original", moved.originals),
-            (f"{source} reconstruction", moved.reconstructions),
-            (f"relocated to {target}", moved.relocated),
-        ]
-    )
+    rows = [
+        ("original", moved.originals),
+        (f"{source} reconstruction", moved.reconstructions),
+        (f"relocated to {target}", moved.relocated),
+    ]
+    return image_grid([(label, images) for label, images in rows if images is not None])
 
 
 def methods_section(compared: MethodComparison) -> Section:

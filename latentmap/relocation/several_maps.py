@@ -16,7 +16,7 @@ from latentmap.cache import CoderLike
 from latentmap.codes import Space
 from latentmap.errors import MapError, ModelError
 from latentmap.images import ImageSource
-from latentmap.intervals import Estimate
+from latentmap.intervals import Estimate, defined
 from latentmap.mapping import METHODS, FitOptions, LinearMap
 from latentmap.mapping.shared_fits import SharedFits
 from latentmap.relocation.pairing import TrainingPairs
@@ -149,7 +149,7 @@ class CurvePoint:
 @dataclass(frozen=True, eq=False)
 class LearningCurve(Shown):
     """The scores against the number of pairs, with the bounds that hold at any number, of maps from
-    the space ``source`` to ``target``.
+    the space ``source`` to ``target``; the bounds are NaN where the target does not decode.
     """
 
     source: Space
@@ -189,8 +189,8 @@ class LearningCurve(Shown):
             "method": self.method,
             "n_test": self.n_test,
             "n_units": self.n_units,
-            "floor_mse": self.floor_mse,
-            "baseline_mse": self.baseline_mse,
+            "floor_mse": defined(self.floor_mse),
+            "baseline_mse": defined(self.baseline_mse),
             "points": points,
             "record": dict(self.record),
         }

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from latentmap.relocation.activity import inactive_in_words
-from latentmap.relocation.scores import FIGURES, Scores
+from latentmap.relocation.scores import FIGURES, Figures, Scores
 from latentmap.relocation.several_maps import LearningCurve, MethodComparison
 from latentmap.report import Column, Measure, Row, Table
 from latentmap.report.words import images_in_words, intervals_in_words
@@ -19,24 +23,60 @@ COLUMNS = {
     "efficiency": Column("efficiency", "(baseline - M_mse) / (baseline - floor)", "high", 3),
 }
 _OF_SEVERAL = ("r2", "l_mse", "m_mse", "efficiency")
+# What is not there without a decoder: of the source, of the target.
+_OF_SOURCE = ("r_mse",)
+_OF_TARGET = ("m_mse", "floor_mse", "baseline_mse", "efficiency")
+
+
+def figures_there(figures: Figures, names: Sequence[str]) -> list[str]:
+    """Those of the ``names`` of figures that there is a decoder for."""
+    absent = [] if math.isfinite(figures.r_mse.value) else [*_OF_SOURCE]
+    absent += [] if math.isfinite(figures.m_mse.value) else _OF_TARGET
+    return [name for name in names if name not in absent]
+
+
+def silence_in_words(names: Sequence[str]) -> str:
+    """What is to be said of models without a decoder, by their names; empty where there is none."""
+    if not names:
+        return ""
+    verb = "has" if len(names) == 1 else "have"
+    return f"{' and '.join(names)} {verb} no decoder, and so no errors of images"
 
 
 def scores_table(scores: Scores) -> Table:
-    """The figures of a map, floor and baseline under the error that they bound."""
-    cells = {COLUMNS[name]: Measure.of(getattr(scores, name)) for name in FIGURES}
+    """The figures of a map, floor and baseline under the error that they bound; of images only
+    those that there is a decoder for.
+    """
+    there = figures_there(scores, FIGURES)
+    cells = {COLUMNS[name]: Measure.of(getattr(scores, name)) for name in there}
     note = (
         f"fitted on {scores.n_pairs:,} pairs, scored on "
         f"{images_in_words(scores.n_test, scores.n_units)}; {intervals_in_words(scores.n_units)}"
     )
-    inactive = inactive_in_words(scores.record["inactive"])
-    return Table.of_one("Scores", cells, "\n".join(filter(None, [note, inactive])))
+    return Table.of_one("Scores", cells, _noted(note, scores.record))
+
+
+def _noted(note: str, record: Mapping[str, Any]) -> str:
+    """A note, and below it what is to be said of the models."""
+    inactive = inactive_in_words(record["inactive"])
+    return "\n".join(filter(None, [note, inactive, silence_in_words(record["without_decoder"])]))
+
+
+def _bounds(floor: float, baseline: float) -> str:
+    """Between what the error of relocated images lies; nothing where there is none."""
+    if not math.isfinite(floor):
+        return ""
+    return f"; M_mse: floor {floor:.4g}, baseline {baseline:.4g}"
 
 
 def methods_table(compared: MethodComparison) -> Table:
     """One line a method."""
+    first = compared.results[0]
+    scores = first.scores
+    there = figures_there(scores, _OF_SEVERAL)
     columns = [
         Column("method"),
-        *(COLUMNS[name] for name in _OF_SEVERAL),
+        *(COLUMNS[name] for name in there),
         Column("rank"),
         Column("condition", "largest singular value over the smallest"),
         Column("seconds", "to fit, selection included", decimals=2),
@@ -46,7 +86,7 @@ def methods_table(compared: MethodComparison) -> Table:
         Row(
             [
                 one.linear_map.method,
-                *(Measure.of(getattr(one.scores, name)) for name in _OF_SEVERAL),
+                *(Measure.of(getattr(one.scores, name)) for name in there),
                 one.linear_map.rank,
                 one.linear_map.condition,
                 one.seconds,
@@ -55,24 +95,25 @@ def methods_table(compared: MethodComparison) -> Table:
         )
         for one in compared.results
     ]
-    first = compared.results[0]
-    scores = first.scores
     note = (
         f"{first.linear_map.source.model} to {first.linear_map.target.model}: fitted on "
-        f"{scores.n_pairs:,} pairs, scored on {images_in_words(scores.n_test, scores.n_units)}; "
-        f"M_mse: floor {scores.floor_mse.value:.4g}, baseline {scores.baseline_mse.value:.4g}"
+        f"{scores.n_pairs:,} pairs, scored on {images_in_words(scores.n_test, scores.n_units)}"
+        f"{_bounds(scores.floor_mse.value, scores.baseline_mse.value)}"
     )
-    return Table("Methods", columns, rows, note)
+    said = filter(None, [note, silence_in_words(scores.record["without_decoder"])])
+    return Table("Methods", columns, rows, "\n".join(said))
 
 
 def curve_table(curve: LearningCurve) -> Table:
     """One line a number of pairs."""
+    shown = math.isfinite(curve.floor_mse)
+    there = [name for name in _OF_SEVERAL if shown or name not in _OF_TARGET]
     grouped = any(point.n_units < point.n_pairs for point in curve.points)
     columns = [
         Column("pairs"),
         *[Column("groups", "that the pairs are of, copies being one")] * grouped,
         Column("draws"),
-        *(COLUMNS[name] for name in _OF_SEVERAL),
+        *(COLUMNS[name] for name in there),
     ]
     rows = [
         Row(
@@ -80,13 +121,14 @@ def curve_table(curve: LearningCurve) -> Table:
                 point.n_pairs,
                 *[point.n_units] * grouped,
                 point.draws,
-                *(Measure.of(point.figures[name]) for name in _OF_SEVERAL),
+                *(Measure.of(point.figures[name]) for name in there),
             ]
         )
         for point in curve.points
     ]
     note = (
-        f"{curve.method}, scored on {images_in_words(curve.n_test, curve.n_units)}; M_mse: floor "
-        f"{curve.floor_mse:.4g}, baseline {curve.baseline_mse:.4g}; ranges hold 95 % of the draws"
+        f"{curve.method}, scored on {images_in_words(curve.n_test, curve.n_units)}"
+        f"{_bounds(curve.floor_mse, curve.baseline_mse)}; ranges hold 95 % of the draws"
     )
-    return Table("Scores by number of pairs", columns, rows, note)
+    said = filter(None, [note, silence_in_words(curve.record["without_decoder"])])
+    return Table("Scores by number of pairs", columns, rows, "\n".join(said))

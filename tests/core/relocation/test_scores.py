@@ -11,6 +11,7 @@ from latentmap.errors import PairError, SpaceError
 from latentmap.frames import Frame
 from latentmap.images import open_images
 from latentmap.mapping import fit
+from latentmap.model import Model
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import evaluate as evaluate_maps
 from latentmap.relocation.measuring import measure
@@ -315,3 +316,54 @@ def test_images_of_a_group_are_resampled_together(tmp_path):
     assert (paired_up.n_test, paired_up.n_units) == (40, 20)
     assert paired_up.r_mse != alone.r_mse
     assert paired_up.r_mse.value == alone.r_mse.value
+
+
+class Seer(LinearModel):
+    """An exact encoder without a decoder."""
+
+    can_decode = False
+    _decode = Model._decode
+
+
+OF_TARGET = ("m_mse", "floor_mse", "baseline_mse", "efficiency")
+
+
+@pytest.mark.parametrize("silent", [("source",), ("target",), ("source", "target")])
+def test_an_encoder_alone_has_the_figures_that_need_no_decoder(tmp_path, monkeypatch, silent):
+    """Each is what it is with the decoder; those that need it are absent."""
+    source, target, images = scene(tmp_path, noise=0.05)
+    pairs = paired(source, target, images)
+    fitted = fit(pairs.take(np.arange(20)))
+    whole = evaluate(fitted, pairs, source, target, images)
+    for name in silent:
+        monkeypatch.setattr({"source": source, "target": target}[name], "can_decode", False)
+    (measured,) = measure([fitted], pairs, source, target, images, batch_size=7)
+    scores = scores_of(fitted, measured)
+    absent = (("r_mse",) if "source" in silent else ()) + (OF_TARGET if "target" in silent else ())
+    found, expected = scores.to_json(), whole.to_json()
+    for name in FIGURES:
+        for part in (name, f"{name}_low", f"{name}_high"):
+            wanted = None if name in absent else pytest.approx(expected[part], rel=1e-6)
+            assert found[part] == wanted
+    assert found["r2_per_variable"] == pytest.approx(expected["r2_per_variable"])
+    names = [{"source": "a", "target": "b"}[one] for one in silent]
+    assert scores.record["without_decoder"] == names
+    (table,) = scores.tables()
+    titles = [column.title for column in table.columns]
+    assert ("R_mse" in titles, "M_mse" in titles) == (
+        "source" not in silent,
+        "target" not in silent,
+    )
+    assert f"{' and '.join(names)} ha" in table.note
+    assert ("efficiency" in repr(scores)) == ("target" not in silent)
+
+
+def test_nothing_is_read_where_nothing_is_decoded(tmp_path, monkeypatch):
+    source, target, images = scene(tmp_path)
+    pairs = paired(source, target, images)
+    seers = [Seer(seed=seed, name=name) for seed, name in ((1, "a"), (2, "b"))]
+    assert [one.space.same_as(two.space) for one, two in zip(seers, (source, target), strict=True)]
+    monkeypatch.setattr(type(images), "batches", None)
+    scores = evaluate(fit(pairs, method="least-squares"), pairs, *seers, images)
+    assert scores.r2.value == pytest.approx(1, abs=1e-6)
+    assert np.isnan([scores.r_mse.value, scores.m_mse.value]).all()

@@ -21,7 +21,7 @@ def curve_of(**figures):
         values = {name: figures.get(name, (0.5, 0.5))[at] for name in NAMES}
         spread = {name: Estimate(v, v - 0.1, v + 0.1) for name, v in values.items()}
         points.append(CurvePoint(size, size, 3, spread))
-    return LearningCurve(*SPACES, "ridge", points, 0.01, 0.05, 100, 100, {})
+    return LearningCurve(*SPACES, "ridge", points, 0.01, 0.05, 100, 100, {"without_decoder": []})
 
 
 def drawn(curve):
