@@ -145,7 +145,7 @@ def measure(step: str, folder: Path) -> None:
         if step == "fit":
             training = training_pairs(models[0], models[1], images, coder)
             linear_map = fit_training(training)
-            score_models([linear_map], *models, images.split("test"), coder)
+            score_models([linear_map], models[0], models[1], images.split("test"), coder)
         else:
             compare_models(models, images, coder, options=CompareOptions())
     found = {

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     "codes_in",
     type=InputFile(),
     metavar="FILE",
-    help="Codes instead of images: a .npz or .h5 file of `latentmap cache export`.",
+    help="Codes instead of images: a .npz or .h5 file of `latentmap cache export`, or any file of "
+    "codes.",
 )
 @number_option("-n", "--images", "n_images", default=8, help="How many images the picture shows.")
 @seed_option

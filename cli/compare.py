@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from latentmap.cli.code_options import CodeOptions, code_options
 from latentmap.cli.compare_images import SamplesForAll, compared_images
 from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import Command, number_option
@@ -22,6 +23,7 @@ from latentmap.mapping.methods import METHODS
 @click.argument("references", nargs=-1, required=True, metavar="MODEL MODEL ...", type=Reference())
 @compared_images
 @unseen_option
+@code_options
 @click.option(
     "--methods",
     type=NameList("method", METHODS),
@@ -58,6 +60,7 @@ def compare(
     references: tuple[str, ...],
     data: DataOptions,
     unseen: bool,
+    codes: CodeOptions,
     samples: SamplesForAll,
     methods: tuple[str, ...],
     scored: int,
@@ -80,6 +83,7 @@ def compare(
       latentmap compare vae.safetensors svae.safetensors gan.safetensors --data faces.zip
       latentmap compare vae.safetensors svae.safetensors --data faces.zip --report report
       latentmap compare svae.safetensors ffhq.safetensors --samples 20000 --report report
+      latentmap compare clip.npz dino.npz svae.safetensors --data faces.zip
     """
     from latentmap.cli.output import command_line, print_json, tell_left_out, warn, warn_skipped
     from latentmap.comparison import CompareOptions, compare_models
@@ -87,7 +91,8 @@ def compare(
     from latentmap.comparison.section import SECTIONS, comparison_report
     from latentmap.report.store import write_report
 
-    samples.check(references, data)
+    of_codes = codes.check(references, data, samples.n_samples)
+    samples.check(references, data, without=of_codes)
     check_unseen(unseen, data)
     outputs.check()
     if outputs.report is not None and not outputs.force:
@@ -95,7 +100,12 @@ def compare(
     models = loading.all(references)
     require_different(models)
     coder = coding.open(data)
-    images, models = samples.open(models, references, data, coder, seed=seed)
+    if of_codes:
+        images, models = codes.images_of(models, data)
+        images = data.limited(images)
+    else:
+        models = codes.named(models, data)
+        images, models = samples.open(models, references, data, coder, seed=seed)
     models = data.complete(models, images if data.path is None else None)
     if unseen:
         images = unseen_images(images, models, coder, split="test")

@@ -32,8 +32,9 @@ class SamplesForAll:
     sample_from: str | None
     label: int | None
 
-    def check(self, references: Sequence[str], data: DataOptions) -> None:
-        """Refuses both, or neither, of a data set and samples, and what is of the other one.
+    def check(self, references: Sequence[str], data: DataOptions, *, without: bool = False) -> None:
+        """Refuses both, or neither, of a data set and samples, and what is of the other one;
+        ``without`` tells that there are no images, and need be none.
 
         Raises:
             click.UsageError: that is so.
@@ -41,7 +42,7 @@ class SamplesForAll:
         if len(references) < 2:
             raise click.UsageError("give at least two models to compare")
         names = {"--sample-from": self.sample_from, "--class": self.label}
-        check_choice(data, self.n_samples, names)
+        check_choice(data, self.n_samples, names, without=without)
         if self.sample_from is not None and self.sample_from not in references:
             raise click.UsageError(
                 f"--sample-from must be one of the models, not {self.sample_from!r}"

@@ -59,6 +59,24 @@ class DataOptions:
             notify=warn,
         )
 
+    def chosen(self, images: ImageSource, *, whole: bool) -> ImageSource:
+        """Those of some images that --where chooses, with their groups; all of them where
+        ``whole``, else those of --split and --limit.
+
+        Raises:
+            ImageError: none is left, or a table does not fit them.
+        """
+        from latentmap.images.opening import chosen_images
+
+        return chosen_images(
+            images,
+            split=None if whole else self.split,
+            limit=None if whole else self.limit,
+            group_by=self.group_by,
+            attributes=self.attributes,
+            where=self.where,
+        )
+
     @property
     def fitted_split(self) -> Literal["train", "val", "test"]:
         """The split that something is fitted on."""
@@ -195,13 +213,16 @@ def data_options(command: Command, *, required: bool = True) -> Command:
     return together("data", DataOptions, path, *_DATA)(command)
 
 
-def check_choice(data: DataOptions, n: int | None, of_samples: Mapping[str, object]) -> None:
-    """Refuses both, or neither, of a data set and ``n`` samples, and options of the other one.
+def check_choice(
+    data: DataOptions, n: int | None, of_samples: Mapping[str, object], *, without: bool = False
+) -> None:
+    """Refuses both, or neither, of a data set and ``n`` samples, and options of the other one;
+    ``without`` tells that there are no images, and need be none.
 
     Raises:
         click.UsageError: that is so.
     """
-    if (data.path is None) == (n is None):
+    if (data.path is None) == (n is None) and not without:
         raise click.UsageError("give either images (--data) or a number of samples (--samples)")
     given = [name for name, value in of_samples.items() if value is not None]
     if n is None and given:

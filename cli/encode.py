@@ -45,6 +45,9 @@ def encode(
     from latentmap.cli.output import print_json, warn_skipped
 
     loaded = data.complete(loading.all(models))
+    for model in loaded:
+        if model.stored is not None:  # Else it would give the codes that it has.
+            model.require_encoder()
     images = data.open()
     coder = replace(coding.open(data), workers=workers)
     results = coder.encoded(loaded, images)

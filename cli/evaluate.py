@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentmap.cli.code_options import CodeOptions, code_options
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command
 from latentmap.cli.image_choice import SampleOptions, sample_options
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @dst_override
 @functools.partial(data_options, required=False)  # Samples can stand in place of images.
 @unseen_option
+@code_options
 @functools.partial(sample_options, fewest=2, box=False)
 @seed_option
 @functools.partial(coder_options, recorded=True)
@@ -49,6 +51,7 @@ def evaluate(
     loading: Loading,
     as_json: bool,
     unseen: bool,
+    codes: CodeOptions,
 ) -> None:
     """Score a map on images, with 95 % intervals; those that it was fitted on are left out.
 
@@ -63,21 +66,32 @@ def evaluate(
     Examples:
       latentmap evaluate vae-to-svae.safetensors --data faces.zip --split test
       latentmap evaluate svae-to-stylegan.safetensors --samples 1000 --seed 1
+      latentmap evaluate clip-to-dino.safetensors --src clip-new.npz --dst dino-new.npz
     """
     from latentmap.cli.map_options import load_models_of
     from latentmap.cli.output import print_json, tell_left_out, warn_skipped
     from latentmap.mapping import LinearMap
     from latentmap.relocation import score_models
 
-    samples.check(data)
+    if data.path is not None or samples.n is not None:
+        samples.check(data)
     check_unseen(unseen, data)
     linear_map = LinearMap.load(map_path)
+    references = (src or linear_map.source_reference, dst or linear_map.target_reference)
+    of_codes = codes.check(references, data, samples.n)
+    samples.check(data, without=of_codes)
     if samples.n is None:
         _ask_for_groups(linear_map, data, map_path)
-    models = load_models_of(linear_map, src=src, dst=dst, map_path=map_path, loading=loading)
+    source, target = load_models_of(
+        linear_map, src=src, dst=dst, map_path=map_path, loading=loading
+    )
     coder = coding.open(data, recorded=linear_map.record.get("precision"))
-    images = samples.open(data, linear_map, models, coder, seed=seed)
-    source, target = data.complete(models, images if data.path is None else None)
+    if of_codes:
+        images, (source, target) = codes.images_of((source, target), data, whole=False)
+    else:
+        source, target = codes.named((source, target), data)
+        images = samples.open(data, linear_map, (source, target), coder, seed=seed)
+    source, target = data.complete((source, target), images if data.path is None else None)
     if unseen:
         images = unseen_images(images, (source, target), coder)
     (scores,) = score_models([linear_map], source, target, images, coder, seed=seed)

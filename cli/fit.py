@@ -38,11 +38,14 @@ _SHOWN = 10  # Images in a picture.
 def fit(context: click.Context, request: FitRequest, options: FitOptions, outputs: Outputs) -> None:
     """Fit a linear map from the codes of one model to those of another, and score it.
 
-    Without a data set, images are taken that a generator makes, whose codes are known: --samples of
-    them, or 5,000. Images are encoded through the cache. The map is fitted on the split train (or
-    --split val, or the images of a --support set) and scored on the split test, without those that
-    it was fitted on, with 95 % intervals over images, or the groups of --group-by;
-    --limit holds for each of the two.
+    A MODEL may be a file of codes (.npz, .npy, .h5, .parquet, .tar) with the ids of their images;
+    between two of these no image is needed, and errors are those of codes.
+
+    Else without a data set, images are taken that a generator makes, whose codes are known:
+    --samples of them, or 5,000. Images are encoded through the cache. The map is fitted on the
+    split train (or --split val, or the images of a --support set) and scored on the split test,
+    without those that it was fitted on, with 95 % intervals over images, or the groups of --group-
+    by; --limit holds for each of the two.
 
     `latentmap map methods` compares all methods on the same pairs and images, `latentmap map curve`
     shows how the scores grow with the number of pairs.
@@ -54,6 +57,7 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --method procrustes
       latentmap fit --src svae.safetensors --dst stylegan.safetensors --samples 20000
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --support support.h5
+      latentmap fit --src clip.npz --dst dino.npz
     """
     from latentmap.cli.output import print_json, tell_left_out, warn_skipped
     from latentmap.files import refuse_equal

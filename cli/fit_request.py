@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from latentmap.cli import image_choice
+from latentmap.cli.code_options import CodeOptions, code_options
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import IMAGES, number_option, option
 from latentmap.cli.image_choice import SampleOptions, sample_options
@@ -55,11 +56,17 @@ class FitRequest:
     loading: Loading
     coding: CoderOptions
     unseen: bool
+    codes: CodeOptions
 
     @property
     def alone(self) -> bool:
         """Whether nothing but the models was given: samples stand in for images then."""
-        return self.data.path is None and self.samples.n is None
+        return self.data.path is None and self.samples.n is None and not self.of_codes
+
+    @property
+    def of_codes(self) -> bool:
+        """Whether files of codes are fitted without images: their ids stand in for these."""
+        return self.codes.check((self.src, self.dst), self.data, self.samples.n)
 
     def check(self) -> None:
         """Refuses what cannot be together.
@@ -68,7 +75,7 @@ class FitRequest:
             click.UsageError: that is so.
         """
         if self.support is not None:
-            if self.alone:
+            if self.alone or self.of_codes:
                 raise click.UsageError(
                     "--support needs the images that it was built from: give --data"
                 )
@@ -83,7 +90,7 @@ class FitRequest:
                     f"{' and '.join(names)} cannot be used with --support, which says what the map "
                     "is fitted on: leave one of them out"
                 )
-        self._samples.check(self.data)
+        self._samples.check(self.data, without=self.of_codes)
         check_unseen(self.unseen, self.data)
 
     def load(self) -> tuple[Model, Model]:
@@ -115,11 +122,14 @@ class FitRequest:
         from latentmap.relocation import training_pairs
 
         coder = self.coding.open(self.data)
-        if self._samples.n is None:
+        if self.of_codes:
+            images, (source, target) = self.codes.images_of((source, target), self.data)
+        elif self._samples.n is None:
             images = replace(self.data, split=None, limit=None).open()
+            source, target = self.codes.named((source, target), self.data)
         else:
             images, source, target = self._samples.draw(source, target, coder, seed=self.seed)
-        made = None if self._samples.n is None else images
+        made = images if self.data.path is None else None
         source, target = self.data.complete((source, target), made)
         record: dict[str, Any] = {
             "command": command_line(),
@@ -188,10 +198,11 @@ def fit_request(command: Command, *, pairs: bool = True) -> Command:
         support: Path | None = None,
         n_pairs: int | None = None,
         unseen: bool,
+        codes: CodeOptions,
         **kwargs: Any,
     ) -> Any:
         request = FitRequest(
-            src, dst, data, samples, support, n_pairs, seed, loading, coding, unseen
+            src, dst, data, samples, support, n_pairs, seed, loading, coding, unseen, codes
         )
         return command(*args, request=request, **kwargs)
 
@@ -200,6 +211,7 @@ def fit_request(command: Command, *, pairs: bool = True) -> Command:
         dst_option,
         functools.partial(data_options, required=False),  # Samples can stand in place of images.
         unseen_option,
+        code_options,
         functools.partial(sample_options, fewest=50, box=True),
     ]
     if pairs:

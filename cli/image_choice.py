@@ -39,14 +39,15 @@ class SampleOptions:
     label: int | None = None
     box: str | None = None
 
-    def check(self, data: DataOptions) -> None:
-        """Refuses both, or neither, of a data set and samples, and what is of the other one.
+    def check(self, data: DataOptions, *, without: bool = False) -> None:
+        """Refuses both, or neither, of a data set and samples, and what is of the other one;
+        ``without`` tells that there are no images, and need be none.
 
         Raises:
             click.UsageError: that is so.
         """
         names = {"--sample-from": self.made_by, "--class": self.label, "--box": self.box}
-        check_choice(data, self.n, names)
+        check_choice(data, self.n, names, without=without)
 
     def draw(
         self, source: Model, target: Model, coder: Coder, *, seed: int

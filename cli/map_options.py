@@ -12,6 +12,7 @@ from latentmap.cli.kinds import InputPath, Reference
 
 if TYPE_CHECKING:
     from latentmap.cli.options import Loading
+    from latentmap.codes import Space
     from latentmap.mapping import LinearMap
     from latentmap.model import Model
 
@@ -51,7 +52,7 @@ def load_model_of(
     from latentmap.errors import ModelError
 
     if given is not None:
-        return loading.one(given)
+        return _as_in(loading.one(given), getattr(linear_map, side))
     reference = _recorded(linear_map, side, map_path)
     try:
         return loading.one(reference)
@@ -78,7 +79,20 @@ def load_models_of(
         for side in _SIDES:
             load_model_of(linear_map, side, given=given[side], map_path=map_path, loading=loading)
         raise
+    if src is not None:
+        source = _as_in(source, linear_map.source)
+    if dst is not None:
+        target = _as_in(target, linear_map.target)
     return source, target
+
+
+def _as_in(model: Model, space: Space) -> Model:
+    """A model that was given for one of a map; a file of codes that does not name its space is
+    taken to be in that of the map, as whoever gives it says.
+    """
+    from latentmap.encoders.code_files import StoredCodes
+
+    return model.in_space(space) if isinstance(model, StoredCodes) else model
 
 
 def _recorded(linear_map: LinearMap, side: str, map_path: Path) -> str:

@@ -107,14 +107,16 @@ def load(
 ) -> Model:
     """The model that a reference names, in evaluation mode on ``device``.
 
-    A reference is the path of a model file, the name of a bundled model, or ``scheme:name`` with
-    one of ``latentmap.encoders.references.SCHEMES``; ``?size=256x192`` after it, or ``size``
-    (height, width), chooses the size of the images where the model takes any. ``size`` has no
-    effect on others, the size in a reference is refused by them.
+    A reference is the path of a model file, the name of a bundled model, the path of a file of
+    codes (``codes.npz``, also ``codes.npz?codes=KEY&ids=KEY``; see ``open_code_file``), or
+    ``scheme:name`` with one of ``latentmap.encoders.references.SCHEMES``; ``?size=256x192`` after
+    it, or ``size`` (height, width), chooses the size of the images where the model takes any.
+    ``size`` has no effect on others, the size in a reference is refused by them.
 
     Raises:
         ModelError: there is no such model; or its file is cut off, damaged, or not a model of a
             known family.
+        SpaceError: a file of codes cannot be read.
     """
     (model,) = load_all([reference], device=device, size=size)
     return model
@@ -138,7 +140,8 @@ def load_all(
     models = {
         number: _load(one, size) for number, one in enumerate(given) if one.scheme not in REFERENCES
     }
-    view = next(iter(models.values())).view if models else None
+    # A file of codes sees no images.
+    view = next((model.view for model in models.values() if model.stored is None), None)
     for number, one in enumerate(given):
         if one.scheme in REFERENCES:
             models[number] = _load(replace(one, view=view), size if view is None else None)
@@ -147,9 +150,13 @@ def load_all(
 
 def _load(given: Given, size: tuple[int, int] | None) -> Model:
     """The model of one reference; ``size`` is for one that takes any and says none itself."""
+    from latentmap.codes.code_readers import is_code_file
+    from latentmap.encoders.code_files import load_code_file
     from latentmap.encoders.references import load_given
 
-    if given.scheme is not None:
+    if given.scheme is None and is_code_file(given.name):
+        model: Model = load_code_file(given.name, given.take_options("codes", "ids"))
+    elif given.scheme is not None:
         model = load_given(replace(given, size=given.size or size))
     else:
         given.take_options()

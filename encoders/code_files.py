@@ -10,6 +10,7 @@ from torch import nn
 
 from latentmap.codes import CodeFile, Space, open_code_file
 from latentmap.errors import ModelError
+from latentmap.images import View
 from latentmap.model import Model
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")  # Of shards, which a name of a file does without.
@@ -38,6 +39,17 @@ class StoredCodes(Model):
             image_shape=(0, 0, 0),  # It sees none.
             frame=file.frame,
             space=file.space or Space("codes", dim, name, file.fingerprint, file.shape),
+        )
+
+    @property
+    def view(self) -> View:
+        """None: it sees no images.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError(
+            f"{self.name} is a file of codes, which sees no images: give the model that made them"
         )
 
     def with_file(self, file: CodeFile) -> StoredCodes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from latentmap.codes.code_file import open_code_file
 from latentmap.codes.codes import Codes, Space
 from latentmap.codes.ids import pack_ids, unpack_ids
 from latentmap.errors import SpaceError
@@ -16,7 +18,9 @@ from latentmap.frames import Frame
 
 
 def read_codes(path: str | Path, *, space: Space, frame: Frame | None = None) -> Codes:
-    """The codes in a ``.npz`` or ``.h5`` file that holds ``ids`` and ``codes``, in memory.
+    """The codes in a ``.npz`` or ``.h5`` file that holds ``ids`` and ``codes``, in memory; or in
+    another file of codes, see ``open_code_file``, where they stay on disk. Rows without ids are
+    called by their positions.
 
     A file that says in its ``provenance`` what made it must agree with ``space``, and knows its
     frame and data; any other is taken to be in ``space``, seen in ``frame``. The images are known
@@ -28,7 +32,7 @@ def read_codes(path: str | Path, *, space: Space, frame: Frame | None = None) ->
     """
     path = Path(path)
     if path.suffix not in (".npz", ".h5"):
-        raise SpaceError(f"{path} must end in .npz or .h5: give a file of `cache export`")
+        return _of_other_programs(path, space, frame)
     if not path.exists():
         raise SpaceError(f"there is no file {path}: write one with `latentmap cache export`")
     advice = "give a file of `latentmap cache export`"
@@ -46,6 +50,18 @@ def read_codes(path: str | Path, *, space: Space, frame: Frame | None = None) ->
     space.require(made_in, f"the codes in {path}")
     _check(path, content, space)
     return Codes.from_array(content.ids, content.vectors, space=space, frame=seen, data=data)
+
+
+def _of_other_programs(path: Path, space: Space, frame: Frame | None) -> Codes:
+    file = open_code_file(path)
+    if math.prod(file.shape) != space.dim:
+        raise SpaceError(
+            f"{path} must hold codes of {space.dim} variables for {space}, not of shape "
+            f"{file.shape}"
+        )
+    names = np.arange(len(file)).astype(f"U{len(str(len(file)))}") if file.ids is None else file.ids
+    unknown = np.zeros((len(file), 16), np.uint8)
+    return Codes(names, file.rows, space, frame or Frame(), "", unknown)
 
 
 @dataclass(frozen=True, eq=False)

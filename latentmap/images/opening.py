@@ -69,7 +69,33 @@ def open_images(
         container = _open_container(path, said)
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
-    images = ImageSource(container, np.arange(len(container.ids)))
+    images = chosen_images(
+        ImageSource(container, np.arange(len(container.ids))),
+        split=split,
+        limit=limit,
+        group_by=group_by,
+        attributes=attributes,
+        where=where,
+    )
+    if said is None:
+        _tell_of_darkness(images, notify)
+    return images
+
+
+def chosen_images(
+    images: ImageSource,
+    *,
+    split: Split | None = None,
+    limit: int | None = None,
+    group_by: str | Path | None = None,
+    attributes: str | Path | None = None,
+    where: str | None = None,
+) -> ImageSource:
+    """Those of some images that are chosen, as ``open_images`` chooses them.
+
+    Raises:
+        ImageError: nothing is left of them, or a table does not fit them.
+    """
     if attributes is not None and where is not None:
         table = read_table(Path(attributes))
         rows = locate_rows(images.ids, table.names, table.title)
@@ -84,8 +110,6 @@ def open_images(
         images = images.split(split)
     if limit is not None:
         images = images.subset(np.arange(min(limit, len(images))))
-    if said is None:
-        _tell_of_darkness(images, notify)
     return images
 
 

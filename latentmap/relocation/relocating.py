@@ -99,7 +99,12 @@ def fit_training(
 
 
 def posterior_noise(model: Model, images: ImageSource) -> torch.Tensor:
-    """The mean variance ``(d,)``, float64, of a model's posterior over some images."""
+    """The mean variance ``(d,)``, float64, of a model's posterior over some images.
+
+    Raises:
+        ModelError: it has no posterior.
+    """
+    model.require_posterior()
     total = torch.zeros(model.latent_dim, dtype=torch.float64)
     seen = 0
     for batch in images.batches([model.view], batch_size=_BATCH, on_error="skip"):

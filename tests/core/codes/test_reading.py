@@ -172,7 +172,7 @@ def test_a_file_without_ids_or_of_another_kind_is_refused(tmp_path):
         file.create_dataset("codes", data=VECTORS)
     with pytest.raises(SpaceError, match="cannot be read as ids and codes"):
         read_codes(tmp_path / "c.h5", space=SPACE)
-    with pytest.raises(SpaceError, match=r"must end in \.npz or \.h5"):
+    with pytest.raises(SpaceError, match=r"must end in one of \.npz, \.npy, \.h5"):
         read_codes(tmp_path / "c.csv", space=SPACE)
 
 

@@ -1,0 +1,161 @@
+"""Files of codes as models of commands: by id, by position, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from latentmap.cli.main import main
+from latentmap.codes import Space, open_code_file, read_codes
+from latentmap.mapping import LinearMap
+
+N, P, Q = 600, 8, 5
+CHANCE = np.random.default_rng(0)
+X = CHANCE.standard_normal((N, P)).astype(np.float32)
+W = CHANCE.standard_normal((P, Q)).astype(np.float32)
+Y = (X @ W + CHANCE.standard_normal((N, Q))).astype(np.float32)
+IDS = np.array([f"{number:04}.png" for number in range(N)])
+FIT = ("fit", "--src", "a.npz", "--dst", "b.npz")
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def refusal(*words, code=1):
+    return run(*words, code=code).stderr.splitlines()[-1]
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    order = CHANCE.permutation(N)
+    np.savez("a.npz", codes=X, ids=IDS)
+    np.savez("b.npz", codes=Y[order], ids=IDS[order])
+    np.save("a.npy", X)
+    np.save("b.npy", Y)
+    (tmp_path / "ids.txt").write_text("\n".join(IDS))
+    return tmp_path
+
+
+def test_fit_and_evaluate_need_no_image(files):
+    scores = json.loads(run(*FIT, "--select", "kfold", "--json").stdout)
+    assert scores["r2_low"] < scores["r2"] < scores["r2_high"]
+    assert scores["m_mse"] is None and scores["r_mse"] is None
+    linear_map = LinearMap.load("a-to-b.safetensors")
+    assert linear_map.weight.shape == (P, Q)
+    assert linear_map.source_reference == "a.npz"
+    again = json.loads(run("evaluate", "a-to-b.safetensors", "--split", "test", "--json").stdout)
+    assert (again["r2"], again["n_test"]) == (scores["r2"], scores["n_test"])
+    every = json.loads(run("evaluate", "a-to-b.safetensors", "--json").stdout)
+    assert every["record"]["left_out"] == {"fitted": scores["n_pairs"]}
+
+
+def test_new_codes_of_the_same_models_are_scored_by_the_same_map(files):
+    run(*FIT)
+    new = CHANCE.standard_normal((200, P)).astype(np.float32)
+    names = [f"new{number}" for number in range(200)]
+    np.savez("c.npz", codes=new, ids=names)
+    np.savez("d.npz", codes=new @ W, ids=names)
+    words = ("evaluate", "a-to-b.safetensors", "--src", "c.npz", "--dst", "d.npz", "--json")
+    scores = json.loads(run(*words).stdout)
+    assert scores["n_test"] == 200 and scores["r2"] > 0.99
+    np.savez("d.npz", codes=(new @ W)[:, 1:], ids=names)
+    assert "the codes in d.npz must be in codes of b (5-d" in refusal(*words)
+
+
+def test_groups_split_ids_as_they_split_images(files):
+    rows = [f"{name},{number // 4}" for number, name in enumerate(IDS)]
+    (files / "groups.csv").write_text("\n".join(["file,group", *rows]))
+    scores = json.loads(run(*FIT, "--group-by", "groups.csv", "--json").stdout)
+    assert scores["n_units"] == scores["n_test"] / 4
+
+
+def test_rows_without_ids_are_paired_as_is_said_and_never_else(files):
+    plain = ("fit", "--src", "a.npy", "--dst", "b.npy", "--json")
+    line = refusal(*plain)
+    assert "a.npy does not say which image each row is of: give --ids FILE" in line
+    assert not (files / "a-to-b.safetensors").exists()
+    by_position = json.loads(run(*plain, "--by-position").stdout)
+    by_id = json.loads(run(*plain, "--ids", "ids.txt", "--force").stdout)
+    assert by_position["r2"] == pytest.approx(by_id["r2"], abs=0.1)
+    mixed = run("fit", "--src", "a.npy", "--dst", "b.npz", "--ids", "ids.txt", "--force", "--json")
+    assert json.loads(mixed.stdout)["r2"] == pytest.approx(by_id["r2"], rel=1e-6)
+    again = run("evaluate", "a-to-b.safetensors", "--ids", "ids.txt", "--split", "test", "--json")
+    assert json.loads(again.stdout)["r2"] == pytest.approx(by_id["r2"], rel=1e-6)
+
+
+def test_what_does_not_go_together_is_refused_in_one_line(files):
+    plain = ("fit", "--src", "a.npy", "--dst", "b.npy")
+    both = refusal(*plain, "--ids", "ids.txt", "--by-position", code=2)
+    assert "--ids and --by-position both say which image a row is of: leave one out" in both
+    assert "says by its ids which image" in refusal(*FIT, "--by-position")
+    assert "ids of its own: leave --ids out" in refusal(*FIT, "--ids", "ids.txt")
+    np.save("b.npy", Y[1:])
+    assert "a.npy has 600 and b.npy 599" in refusal(*plain, "--by-position")
+    assert "b.npy has 599 codes, but ids.txt gives 600 ids" in refusal(*plain, "--ids", "ids.txt")
+    assert "give these with --data" in refusal("fit", "--src", "a.npz", "--dst", "svae", code=2)
+    assert "--samples makes new images" in refusal(*FIT, "--samples", "100", code=2)
+    assert "--support needs the images" in refusal(*FIT, "--support", "s.h5", code=2)
+    assert "--range is of images" in refusal(*FIT, "--range", "0,1", code=2)
+    none = ("fit", "--src", "svae", "--dst", "vae-64", "--by-position")
+    assert "is for files of codes, and none of the models is one" in refusal(*none, code=2)
+    assert "is a file of codes, which can encode no image" in refusal(
+        "encode", "a.npz", "--data", "digits", "--limit", "5"
+    )
+
+
+def test_files_are_refused_before_anything_is_written(files):
+    bad = X.copy()
+    bad[7, 0] = np.nan
+    cases = {
+        "finite codes, but that in row 7, of 0007.png is not": {"codes": bad, "ids": IDS},
+        "some ids twice (0004.png)": {
+            "codes": X,
+            "ids": np.where(IDS == "0003.png", "0004.png", IDS),
+        },
+        "codes are floats, and these are whole numbers (int64)": {
+            "codes": X.astype(np.int64),
+            "ids": IDS,
+        },
+        "have none in common": {"codes": X, "ids": np.char.add("x", IDS)},
+    }
+    for message, arrays in cases.items():
+        np.savez("a.npz", **arrays)
+        assert message in refusal(*FIT)
+    assert not (files / "a-to-b.safetensors").exists()
+
+
+def test_methods_and_curves_are_of_codes_alone(files):
+    compared = json.loads(run("map", "methods", *FIT[1:], "--json").stdout)
+    assert len(compared["results"]) > 4
+    # What needs the posterior of the source says so.
+    assert all("file of codes" in reason for reason in compared["failed"].values())
+    curve = json.loads(
+        run("map", "curve", *FIT[1:], "--pairs", "16,all", "--draws", "2", "--json").stdout
+    )
+    assert curve["points"][0]["r2"] < curve["points"][1]["r2"]
+
+
+def test_codes_are_carried_by_a_map(files):
+    run(*FIT)
+    linear_map = LinearMap.load("a-to-b.safetensors")
+    np.save("c.npy", X[:20])
+    for given, names in (("a.npz", IDS), ("c.npy", np.arange(20).astype(str))):
+        words = ("--codes", given, "--codes-out", "new.npz", "--force")
+        run("apply", "a-to-b.safetensors", *words)
+        mapped = open_code_file("new.npz")
+        assert mapped.space.same_as(linear_map.target)
+        assert mapped.ids.tolist() == names.tolist()
+        assert np.allclose(
+            mapped.rows.read(0, 5), linear_map.apply(torch.from_numpy(X[:5])), atol=1e-5
+        )
+
+
+def test_read_codes_takes_every_kind_of_file(files):
+    codes = read_codes("a.npy", space=Space("z", P, "a", "aa"))
+    assert codes.ids[3] == "3" and np.array_equal(codes.vectors.numpy(), X)
