@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -180,6 +182,58 @@ def code_files(folder: Path) -> list[Case]:
             partial(export_codes, codes, provenance=provenance, force=False),
         )
         for end in (".npz", ".h5")
+    ]
+
+
+def plain_codes(folder: Path) -> list[Case]:
+    """Files of codes of other programs, of each kind, with ids and without."""
+    codes = np.arange(60, dtype=np.float32).reshape(5, 3, 4)
+    names = np.array([f"{i}.png" for i in range(5)])
+
+    def table(path: Path) -> None:
+        with h5py.File(path, "w") as file:
+            file.create_dataset("codes", data=codes, chunks=(2, 3, 4), compression="gzip")
+            file["ids"] = [str(name) for name in names]
+
+    def shard(path: Path) -> None:
+        with tarfile.open(path, "w") as archive:
+            for name, code in zip(names, codes, strict=True):
+                content = io.BytesIO()
+                np.save(content, code)
+                member = tarfile.TarInfo(f"{name}.npy")
+                member.size = len(content.getvalue())
+                archive.addfile(member, io.BytesIO(content.getvalue()))
+
+    cases = [
+        written(folder, "codes.npz", partial(np.savez, codes=codes, ids=names)),
+        written(folder, "packed.npz", partial(np.savez_compressed, codes=codes, ids=names)),
+        written(folder, "codes.npy", partial(np.save, arr=np.asfortranarray(codes))),
+        written(folder, "codes.h5", table),
+        written(folder, "codes.tar", shard),
+    ]
+    return cases + _parquet(folder, codes.reshape(5, 12), names)
+
+
+def _parquet(folder: Path, codes: np.ndarray, names: np.ndarray) -> list[Case]:
+    """The same as a table, where there is what writes one."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        return []
+    table = pyarrow.table({"ids": names.tolist(), "codes": list(codes)})
+    write = partial(pyarrow.parquet.write_table, table)
+    return [written(folder, "codes.parquet", write)]
+
+
+def ids(folder: Path) -> list[Case]:
+    """Lists of ids of each kind."""
+    names = np.array([f"{i}.png" for i in range(5)])
+    return [
+        {"ids.txt": "\n".join(names).encode()},
+        {"ids.csv": "\n".join(["n,ids", *(f"1,{name}" for name in names)]).encode()},
+        written(folder, "ids.npy", partial(np.save, arr=names)),
+        written(folder, "ids.npz", partial(np.savez, ids=names)),
     ]
 
 

@@ -15,6 +15,7 @@ import torch
 from latentmap.cache import LatentCache
 from latentmap.cache.manifest import _sealed
 from latentmap.cache.upkeep import Entries
+from latentmap.codes.ids_file import read_ids
 from latentmap.codes.reading import read_codes
 from latentmap.diagnostics.deteriorated import deteriorated_in
 from latentmap.diagnostics.staircase import staircase_in
@@ -31,6 +32,7 @@ from latentmap.images import ImageSource, open_images
 from latentmap.images.attributes import select_where
 from latentmap.images.contents import Marks
 from latentmap.images.excluding import without_listed
+from latentmap.images.id_images import images_of_codes
 from latentmap.images.labels import read_labels
 from latentmap.images.splits import read_groups
 from latentmap.images.tables import read_table
@@ -114,6 +116,24 @@ def _show_trace(folder: Path) -> None:
 def _codes(folder: Path) -> None:
     (path,) = [*folder.iterdir()] or [folder / "codes.npz"]
     read_codes(path, space=own_seeds.CODES)
+
+
+def _plain_codes(folder: Path) -> None:
+    """As a model, of which all codes are read."""
+    (path,) = [*folder.iterdir()] or [folder / "codes.npz"]
+    model = load(path)
+    assert model.stored is not None
+    if model.stored.ids is None:
+        model.stored.rows.read(0, len(model.stored))
+        return
+    images, _ = images_of_codes([model.stored])
+    codes = model.stored.codes_of(images.ids, images.digests, space=model.space, data="")
+    _ = codes.vectors
+
+
+def _ids(folder: Path) -> None:
+    for path in folder.iterdir():
+        read_ids(path)
 
 
 def _support(folder: Path) -> None:
@@ -260,6 +280,15 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
     "maps": (Reader("maps", own_seeds.maps, (_show_map,), _TENSORS),),
     "codes": (
         Reader("codes", own_seeds.code_files, (_codes,), (*_NUMPY, *_HDF5)),
+        Reader(
+            "plain-codes",
+            own_seeds.plain_codes,
+            (_plain_codes,),
+            (*_NUMPY, *_HDF5, (".tar", change_tar)),
+        ),
+        Reader(
+            "ids", own_seeds.ids, (_ids,), (*_NUMPY, (".csv", change_table), (".txt", change_table))
+        ),
         Reader("supports", own_seeds.supports, (_support, _holds_support), _HDF5),
     ),
     "packs": (
