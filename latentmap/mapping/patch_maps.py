@@ -68,7 +68,7 @@ def composed(one: LinearMap, after: LinearMap) -> tuple[Tensor, Tensor, Patches 
     weight = torch.einsum("csm,mtq->cstq", inner, outer)
     weight = weight.reshape(first.channels * size**2, second.q)
     bias = one.bias @ outer.sum(1) + after.bias
-    return weight, bias, Patches(size, first.source, second.target)
+    return weight, bias, Patches(size, first.source, second.target, first.height, first.width)
 
 
 def turned(patches: Patches | None) -> Patches | None:
@@ -84,7 +84,7 @@ def turned(patches: Patches | None) -> Patches | None:
             f"the inverse of a map of {patches.size}x{patches.size} patches is no map of patches: "
             "fit one in the other direction, or one of the patch 1"
         )
-    return Patches(1, patches.target, patches.source)
+    return Patches(1, patches.target, patches.source, patches.height, patches.width)
 
 
 def require_flat(linear_map: LinearMap, what: str) -> None:

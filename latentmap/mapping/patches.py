@@ -31,22 +31,22 @@ _LARGEST = 2**31
 
 @dataclass(frozen=True)
 class Patches:
-    """Patches of ``size x size`` cells between two grids ``(c, h, w)``."""
+    """Patches of ``size x size`` cells between two grids ``(c, h, w)`` that are cut into ``height x
+    width`` cells, by default as many as the coarser of both has in each direction.
+    """
 
     size: int
     source: tuple[int, int, int]
     target: tuple[int, int, int]
+    height: int = 0
+    width: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "height", self.height or min(self.source[1], self.target[1]))
+        object.__setattr__(self, "width", self.width or min(self.source[2], self.target[2]))
 
     def __str__(self) -> str:
         return f"{self.size}x{self.size} of {self.height}x{self.width} cells, border replicated"
-
-    @property
-    def height(self) -> int:
-        return min(self.source[1], self.target[1])
-
-    @property
-    def width(self) -> int:
-        return min(self.source[2], self.target[2])
 
     @property
     def cells(self) -> int:
@@ -82,6 +82,7 @@ class Patches:
             "size": self.size,
             "source": list(self.source),
             "target": list(self.target),
+            "cells": [self.height, self.width],
             "border": BORDER,
         }
 
@@ -93,17 +94,18 @@ class Patches:
             ValueError: they are not those of patches.
         """
         known = record if isinstance(record, Mapping) else {}
-        grids = [known.get(name) for name in ("source", "target")]
+        lists = [known.get(name) for name in ("source", "target", "cells")]
         numbers = [known.get("size")]
-        for grid in grids:
-            numbers += grid if isinstance(grid, list) and len(grid) == 3 else [None]
+        for given, length in zip(lists, (3, 3, 2), strict=True):
+            whole = given if isinstance(given, list) and len(given) == length else [None] * length
+            numbers += whole
         if known.get("border") != BORDER or not all(
             type(one) is int and 0 < one < _LARGEST for one in numbers
         ):
             raise ValueError("patches must have a size, two grids, and a border that is replicated")
-        (a, b, c), (d, e, f) = grids  # type: ignore[misc]  # Lists of three, or it was refused.
+        size, a, b, c, d, e, f, height, width = (int(one) for one in numbers if one)
         try:
-            return _checked(cls(known["size"], (a, b, c), (d, e, f)))
+            return _checked(cls(size, (a, b, c), (d, e, f), height, width))
         except MapError as error:
             raise ValueError(str(error)) from None
 
@@ -151,7 +153,8 @@ def _checked(patches: Patches) -> Patches:
             f"{patches.size!r}"
         )
     (_, *one), (_, *two) = patches.source, patches.target
-    if any(max(pair) % min(pair) for pair in zip(one, two, strict=True)):
+    cells = (patches.height, patches.width)
+    if any(grid[axis] % cells[axis] for grid in (one, two) for axis in (0, 1)):
         raise MapError(
             f"one grid folds to another where a whole number of its rows and columns is one of the "
             f"other's, and {one[0]}x{one[1]} and {two[0]}x{two[1]} do not: fit with the patch full"

@@ -1,4 +1,9 @@
+import json
+import re
+
+import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from latentmap.cli.main import main
@@ -38,3 +43,47 @@ def test_images_choose_the_penalty(workdir):
     assert "ridge, penalty" in result.stdout
     shown = run("map", "show", "m.safetensors").stdout
     assert "image" in next(line for line in shown.splitlines() if "chosen by" in line)
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """Sixty grey pictures of 12x12 pixels."""
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 12, 12), dtype=np.uint8)
+    np.save(tmp_path / "few.npy", pixels)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_from_grid_to_grid_every_command_works_or_says_why_not(pictures):
+    models = ["--src", "pixels:2", "--dst", "pixels:4", "--size", "12x12", "--data", "few.npy"]
+    result = run("fit", *models, "--out", "m.safetensors", "--figure", "f.png")
+    assert "patches of 3x3 of 3x3 cells, border replicated" in result.stdout
+    assert re.search(r"R2 +1\.000", result.stdout)
+    evaluated = run("evaluate", "m.safetensors", "--data", "few.npy").stdout
+    assert re.search(r"R2 +1\.000", evaluated)
+    run("apply", "m.safetensors", "--data", "few.npy", "--codes-out", "c.npz")
+    assert run("map", "show", "m.safetensors").stdout.count("3x3 of 3x3 cells") == 1
+    assert json.loads(run("map", "show", "m.safetensors", "--json").stdout)["patches"]["size"] == 3
+    lines = [
+        run("map", "inverse", "m.safetensors", "--out", "i.safetensors", code=1).stderr,
+        run("map", "factors", "m.safetensors", "--data", "few.npy", code=1).stderr,
+        run("fit", *models, "--patch", "5", code=1).stderr,
+    ]
+    assert [len(line.splitlines()) for line in lines] == [1, 1, 1]
+    assert "no map of patches: fit one in the other direction, or one of the patch 1" in lines[0]
+    assert "what two spaces share is of maps of flat codes" in lines[1]
+    assert "larger than the grid of 3x3 cells" in lines[2]
+    run("fit", *models, "--patch", "1", "--select", "image", "--out", "one.safetensors")
+    run("map", "inverse", "one.safetensors", "--out", "back.safetensors")
+    run("map", "compose", "one.safetensors", "back.safetensors", "--out", "both.safetensors")
+    both = LinearMap.load(pictures / "both.safetensors")
+    one = LinearMap.load(pictures / "one.safetensors")
+    codes = torch.rand(2, one.source.dim)
+    assert torch.allclose(both.apply(codes), one.inverse().apply(one.apply(codes)), atol=1e-5)
+
+
+def test_grids_that_do_not_fold_are_mapped_flat_and_refused_a_patch(pictures):
+    models = ["--src", "pixels:2", "--dst", "pixels:5x3", "--size", "12x12", "--data", "few.npy"]
+    error = run("fit", *models, "--patch", "1", code=1).stderr
+    assert "6x6 and 5x3 do not: fit with the patch full" in error
+    assert "patches" not in run("fit", *models, "--out", "m.safetensors").stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,7 @@ import torch
 from torch import nn
 
 from latentmap.cache import EntryKey, LatentCache, encode
-from latentmap.codes import Codes, Space, export_codes, pair
+from latentmap.codes import Codes, Pairs, Space, export_codes, pair
 from latentmap.diagnostics.traces import Epochs, Paths, Steps, Trace
 from latentmap.encoders import build
 from latentmap.encoders.inverted import add_inversion
@@ -150,7 +151,7 @@ def traces(folder: Path) -> list[Case]:
 
 
 def maps(folder: Path) -> list[Case]:
-    """Maps of some methods."""
+    """Maps of some methods, and of patches."""
     chance = np.random.default_rng(0)
     ids = [f"{number}.png" for number in range(30)]
     digests = chance.integers(1, 255, (30, 16), dtype=np.uint8)
@@ -163,7 +164,22 @@ def maps(folder: Path) -> list[Case]:
     return [
         written(folder, "map.safetensors", fit(pairs, method=method).save)
         for method in ("ridge", "procrustes", "pls")
-    ]
+    ] + [written(folder, "map.safetensors", fit(_grid_pairs(), patch=size).save) for size in (1, 3)]
+
+
+def _grid_pairs() -> Pairs:
+    chance = np.random.default_rng(0)
+    ids = [str(number) for number in range(9)]
+    shapes = {"a": (2, 6, 3), "b": (1, 3, 3)}
+    source, target = (
+        Codes.from_array(
+            ids,
+            chance.normal(size=(9, math.prod(shape))),
+            space=Space("z", math.prod(shape), name, name, shape),
+        )
+        for name, shape in shapes.items()
+    )
+    return pair(source, target)
 
 
 def code_files(folder: Path) -> list[Case]:

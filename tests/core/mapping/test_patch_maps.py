@@ -79,6 +79,8 @@ def test_maps_of_flat_codes_keep_the_format_that_older_versions_read(tmp_path):
         ({"source": [4, 3, 4]}, "the patches must be those of its spaces"),
         ({"source": [2, 6]}, "patches must have a size, two grids"),
         ({"target": [1, 5, 4]}, "6x4 and 5x4 do not"),
+        ({"cells": [6, 4]}, "6x4 and 3x4 do not"),
+        ({"cells": 4}, "patches must have a size, two grids"),
         ({"border": "zero"}, "a border that is replicated"),
     ],
 )
@@ -104,11 +106,17 @@ def test_codes_are_mapped_when_they_are_read():
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (1, 3), (3, 1)])
-def test_composed_maps_do_one_after_the_other(sizes):
-    # The middle is the finest grid, so that what is folded meets what is unfolded.
-    one, x = a_map((2, 3, 4), (1, 6, 8), patch=sizes[0])
-    two, _ = a_map((1, 6, 8), (3, 3, 4), patch=sizes[1], names="bc")
+@pytest.mark.parametrize(
+    ("ends", "middle"),
+    [(((2, 3, 4), (3, 3, 4)), (1, 6, 8)), (((2, 6, 8), (1, 9, 4)), (3, 3, 4))],
+)
+def test_composed_maps_do_one_after_the_other(sizes, ends, middle, tmp_path):
+    # A middle that is finer than both is unfolded and folded; one that is coarser has the cells.
+    one, x = a_map(ends[0], middle, patch=sizes[0])
+    two, _ = a_map(middle, ends[1], patch=sizes[1], names="bc")
     both = one.compose(two)
+    both.save(tmp_path / "map.safetensors")
+    both = LinearMap.load(tmp_path / "map.safetensors")
     assert both.patches.size == max(sizes)
     assert torch.allclose(both.apply(x), two.apply(one.apply(x)), atol=1e-4)
 
