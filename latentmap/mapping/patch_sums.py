@@ -53,7 +53,8 @@ class PatchSums:
         ]
         self._sums_x = torch.zeros(height + k - 1, f, dtype=torch.float64)
         self._sums_y = torch.zeros(q, dtype=torch.float64)
-        self._xy = torch.zeros(k, f, q, dtype=torch.float64)
+        # Of few target variables, the way round that is three times as fast.
+        self._yx = torch.zeros(k, q, f, dtype=torch.float64)
         self._yy = torch.zeros(q, q, dtype=torch.float64)
 
     def update(self, x: Tensor, y: Tensor, weights: Tensor | None = None) -> None:
@@ -102,7 +103,7 @@ class PatchSums:
             self._shift_x.double().repeat_interleave(k * k) + off_x,
             self._shift_y.double() + off_y,
             products.addr_(off_x, off_x, alpha=-self.n),
-            self._xy.reshape(p, q)[order].addr_(off_x, off_y, alpha=-self.n),
+            self._yx.transpose(1, 2).reshape(p, q)[order].addr_(off_x, off_y, alpha=-self.n),
             yy.diagonal().clamp(min=0),
             yy,
             fast=self.fast,
@@ -143,7 +144,7 @@ class PatchSums:
         self._sums_y += sums_y.sum(0)
         flat = v.flatten(0, 1)
         for row in range(k):
-            _add_product(self._xy[row], u[row : row + height].flatten(0, 1), flat)
+            _add_product(self._yx[row], flat, u[row : row + height].flatten(0, 1))
         _add_product(self._yy, flat, flat)
         for step in range(k):
             first, last = k - 1 - step, height
