@@ -138,6 +138,8 @@ class MomentSums:
                 raise MapError(_NOT_FINITE)
             self._shift.copy_(shift)
         z = self._buffer[:k]
+        # Rows that were refused left something there.
+        self._squared.zero_()
         for start in range(0, k, self._copied):
             part = z[start : start + self._copied]
             part[:, 0] = 1
@@ -154,6 +156,7 @@ class MomentSums:
                     into.copy_(given).sub_(self._shift[columns])
             if weights is not None:
                 part.mul_(weights[start : start + self._copied].to(part).sqrt()[:, None])
+            self._square(part[:, self._height : len(self._shift)])
         # The first panel shows any number that is not finite, before anything is added.
         first, *others = self._panels
         torch.mm(z[:, first].T, z, out=self._scratch[0])
@@ -171,12 +174,13 @@ class MomentSums:
             else:
                 into.addmm_(left, right)
         if len(self._squares):
-            # A third faster than squares that are then summed, and twice than a norm (measured).
-            for start in range(0, k, _SQUARED):
-                part = z[start : start + _SQUARED, self._height : len(self._shift)]
-                self._squared[: len(part)].addcmul_(part, part)
             self._squares.add_(self._squared.sum(0, dtype=torch.float64))
-            self._squared.zero_()
+
+    def _square(self, part: Tensor) -> None:
+        """Adds the squares of rows that were just copied, and so are near the processor."""
+        # A third faster than squares that are then summed, and twice than a norm (measured).
+        for some in part.split(_SQUARED) if part.shape[1] else ():
+            self._squared[: len(some)].addcmul_(some, some)
 
 
 def _panels(height: int) -> list[slice]:
