@@ -25,6 +25,7 @@ Size = tuple[int, int]  # Height and width, in pixels.
 # Scheme -> "module:function". The function takes a ``Given``, and gives the model: for images of
 # its ``size``, where there is a size, and the model can be had for it.
 SCHEMES: dict[str, str] = {
+    "diffusers": "latentmap.encoders.adapters.diffusers_models:load",
     "mean": "latentmap.encoders.reference_models:load_mean",
     "pca": "latentmap.encoders.reference_models:load_pca",
     "pixels": "latentmap.encoders.reference_models:load_pixels",

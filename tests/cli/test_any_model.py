@@ -64,3 +64,20 @@ def test_code_that_raises_is_one_line_and_leaves_nothing(workdir):
     assert message.startswith("Error: python:broken_reference:load raised ZeroDivisionError in ")
     assert len(message.splitlines()) == 1
     assert {one.name for one in workdir.iterdir()} - {one.name for one in before} <= {"__pycache__"}
+
+
+def test_an_autoencoder_of_diffusers_is_encoded_and_fitted(workdir):
+    diffusers = pytest.importorskip("diffusers")
+    blocks = {"down_block_types": ["DownEncoderBlock2D"], "up_block_types": ["UpDecoderBlock2D"]}
+    small = {"block_out_channels": [4], "norm_num_groups": 2, "latent_channels": 1}
+    grey = {"in_channels": 1, "out_channels": 1}
+    diffusers.AutoencoderKL(**blocks, **small, **grey).save_pretrained("vae")
+    assert "300 codes" in run("encode", "diffusers:vae", "--size", "8x8", *DATA).stdout
+    words = ["--src", "diffusers:vae?size=8x8", "--dst", "b.safetensors", *DATA]
+    run("fit", *words, "--out", "map.safetensors")
+    assert LinearMap.load("map.safetensors").source.shape == (1, 8, 8)
+    run("evaluate", "map.safetensors", *DATA, "--limit", "50")
+    (folder,) = [path for path in Path("vae").iterdir() if path.suffix == ".safetensors"]
+    folder.unlink()
+    message = run("encode", "diffusers:vae", *DATA, code=1).stderr
+    assert message.startswith("Error: vae has no weights as safetensors")

@@ -1,0 +1,115 @@
+"""Folders of models in the layout of the hub: on the disk, or downloaded by their id.
+
+Only files that a caller names are downloaded, none of which is code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from latentmap.encoders.adapters.extras import require
+from latentmap.errors import ModelError
+from latentmap.files import read_json, reading, reason_of
+
+_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
+# What can run code when it is read, or is of another library; by the suffixes in such folders.
+_OTHER_WEIGHTS = ("*.bin", "*.ckpt", "*.pt", "*.pth", "*.h5", "*.msgpack", "*.onnx")
+
+
+def find_folder(name: str, files: Sequence[str], within: Path, *, extra: str) -> Path:
+    """The folder that ``FOLDER``, ``ID``, ``FOLDER:subfolder`` or ``ID:subfolder`` stands for, with
+    those of ``files`` (names or patterns) in it that there are.
+
+    A folder on the disk, from ``within`` on, is taken as it is; otherwise the name is the id of a
+    model on the hub, from which the files are downloaded, or taken from where they were kept.
+
+    Raises:
+        ModelError: there is no such folder, and no such model can be had.
+    """
+    if (within / name).is_dir():
+        return within / name
+    start, _, subfolder = name.rpartition(":") if ":" in name else (name, "", "")
+    parts = PurePosixPath(subfolder).parts
+    if ".." in parts or PurePosixPath(subfolder).is_absolute():
+        raise ModelError(f"the subfolder {subfolder!r} leads out of {start}: name one in it")
+    root = within / start
+    if not root.is_dir():
+        root = _download(start, subfolder, files, extra)
+    folder = root.joinpath(*parts)
+    if not folder.is_dir():
+        raise ModelError(f"there is no folder {subfolder!r} in {start}: name one that is in it")
+    return folder
+
+
+def _download(name: str, subfolder: str, files: Sequence[str], extra: str) -> Path:
+    if _ID.fullmatch(name) is None:
+        raise ModelError(f"there is no folder {name}: give one, or the id of a model on the hub")
+    hub = require("huggingface_hub", extra)
+    wanted = [f"{subfolder}/{file}" if subfolder else file for file in files]
+    try:
+        return Path(hub.snapshot_download(name, allow_patterns=wanted))
+    # Without a network, with a name that nobody has, with no room: each has errors of its own.
+    except Exception as error:
+        raise ModelError(
+            f"there is no folder {name}, and no model of this id can be had from the hub "
+            f"({reason_of(error)}): give a folder, or try again with a network"
+        ) from error
+
+
+def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    """The description in a folder of a model.
+
+    Raises:
+        ModelError: there is none, or it is no JSON object.
+    """
+    path = folder / name
+    if not path.is_file():
+        pipeline = (folder / "model_index.json").is_file()
+        raise ModelError(
+            f"{folder} has no {name}: "
+            + (
+                f"it is a whole pipeline; name the folder of one model in it, as in {folder}:vae"
+                if pipeline
+                else "give the folder in which a model was saved"
+            )
+        )
+    with reading(path, ModelError, "get it again"):
+        return read_json(path)
+
+
+def require_safetensors(folder: Path, stem: str) -> None:
+    """Passes where the weights are in ``stem.safetensors``, or in several that its index names.
+
+    Raises:
+        ModelError: there are none, or others.
+    """
+    if (folder / f"{stem}.safetensors").is_file():
+        return
+    index = folder / f"{stem}.safetensors.index.json"
+    if index.is_file():
+        with reading(index, ModelError, "get it again"):
+            named = read_json(index)["weight_map"].values()
+            shards = {str(shard) for shard in named}
+        _require_shards(index, shards)
+        return
+    others = sorted({path.name for other in _OTHER_WEIGHTS for path in folder.glob(other)})
+    raise ModelError(
+        f"{folder} has no weights as safetensors ({stem}.safetensors), "
+        + (
+            f"but {', '.join(others[:3])}, which may hold code: save the model again with "
+            "safe_serialization=True, or get its files that end in .safetensors"
+            if others
+            else "and no others: get the whole folder"
+        )
+    )
+
+
+def _require_shards(index: Path, shards: set[str]) -> None:
+    for shard in sorted(shards):
+        if "/" in shard or "\\" in shard or not shard.endswith(".safetensors"):
+            raise ModelError(f"{index} names {shard!r}, which is no safetensors file beside it")
+        if not (index.parent / shard).is_file():
+            raise ModelError(f"{index.parent} has no {shard}, which {index.name} names: get it")
