@@ -27,6 +27,7 @@ Size = tuple[int, int]  # Height and width, in pixels.
 SCHEMES: dict[str, str] = {
     "diffusers": "latentmap.encoders.adapters.diffusers_models:load",
     "mean": "latentmap.encoders.reference_models:load_mean",
+    "onnx": "latentmap.encoders.adapters.onnx_graphs:load",
     "pca": "latentmap.encoders.reference_models:load_pca",
     "pixels": "latentmap.encoders.reference_models:load_pixels",
     "python": "latentmap.encoders.adapters.python_code:load",

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -81,3 +82,40 @@ def test_an_autoencoder_of_diffusers_is_encoded_and_fitted(workdir):
     folder.unlink()
     message = run("encode", "diffusers:vae", *DATA, code=1).stderr
     assert message.startswith("Error: vae has no weights as safetensors")
+
+
+def save_graph(path, kinds, shapes, numbers):
+    """Writes a graph that is a chain of operators, each with one constant or none."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    values = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in zip("xz", shapes, strict=True)
+    ]
+    names = ["x", *map(str, range(len(kinds) - 1)), "z"]
+    nodes = [
+        onnx.helper.make_node(kind, [into, *([kind] if kind in numbers else [])], [out])
+        for kind, into, out in zip(kinds, names, names[1:], strict=False)
+    ]
+    kept = [onnx.numpy_helper.from_array(value, name) for name, value in numbers.items()]
+    graph = onnx.helper.make_graph(nodes, "graph", values[:1], values[1:], kept)
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+
+
+def test_graphs_are_encoded_and_fitted(workdir):
+    # The means of 2x2 pixels, which are the codes of a thumbnail.
+    cells = np.kron(np.eye(4), np.ones((2, 1)))
+    means = np.kron(cells, cells).astype(np.float32)
+    images, codes = ["n", 1, 8, 8], ["n", 16]
+    save_graph("e.onnx", ["Flatten", "MatMul"], (images, codes), {"MatMul": means / 4})
+    back = {"MatMul": np.ascontiguousarray(means.T), "Reshape": np.array([-1, 1, 8, 8])}
+    save_graph("d.onnx", ["MatMul", "Reshape"], (codes, images), back)
+    assert "300 codes" in run("encode", "onnx:e.onnx", *DATA).stdout
+    words = ["--src", "onnx:e.onnx,d.onnx", "--dst", "pixels:2", *DATA]
+    found = json.loads(run("fit", *words, "--out", "map.safetensors", "--json").stdout)
+    assert found["r2"] > 0.999
+    assert found["m_mse"] == pytest.approx(found["floor_mse"], rel=1e-3)
+    run("evaluate", "map.safetensors", *DATA, "--limit", "50")
+    message = run("sample", "onnx:e.onnx", "--out", "new.h5", code=1).stderr
+    assert "onnx:e.onnx is an encoder alone, and has no decoder" in message
