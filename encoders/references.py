@@ -31,6 +31,8 @@ SCHEMES: dict[str, str] = {
     "pca": "latentmap.encoders.reference_models:load_pca",
     "pixels": "latentmap.encoders.reference_models:load_pixels",
     "python": "latentmap.encoders.adapters.python_code:load",
+    "timm": "latentmap.encoders.adapters.timm_models:load",
+    "transformers": "latentmap.encoders.adapters.transformers_models:load",
 }
 
 # Schemes whose models see what another model beside them sees.

@@ -119,3 +119,17 @@ def test_graphs_are_encoded_and_fitted(workdir):
     run("evaluate", "map.safetensors", *DATA, "--limit", "50")
     message = run("sample", "onnx:e.onnx", "--out", "new.h5", code=1).stderr
     assert "onnx:e.onnx is an encoder alone, and has no decoder" in message
+
+
+def test_a_vision_encoder_is_encoded(workdir):
+    transformers = pytest.importorskip("transformers")
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    small |= {"intermediate_size": 8, "image_size": 8, "patch_size": 4, "num_channels": 1}
+    transformers.ViTModel(transformers.ViTConfig(**small)).save_pretrained("vit")
+    message = run("encode", "transformers:vit", *DATA, code=1).stderr
+    assert "vit has no preprocessor_config.json, which says how images are normalised" in message
+    reference = "transformers:vit?features=patches&mean=0.5&std=0.5"
+    assert (
+        "300 codes in z of transformers:vit?features=patches (8x2x2,"
+        in run("encode", reference, *DATA).stdout
+    )

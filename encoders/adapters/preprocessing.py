@@ -1,0 +1,95 @@
+"""What an encoder wants to see of an image, as ``preprocessor_config.json`` says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from latentmap.encoders.adapters.hub import read_config
+from latentmap.encoders.adapters.scaling import Scaling, read_numbers
+from latentmap.errors import ModelError
+from latentmap.frames import Frame, Resize
+
+_FILE = "preprocessor_config.json"
+# Pillow's numbers of its filters -> ours; others are taken for bicubic.
+_FILTERS: dict[int, Resize] = {1: "pillow-lanczos", 2: "torch-bilinear", 3: "torch-bicubic"}
+_LARGEST = 1 << 14  # Pixels of a side.
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The shape ``(c, h, w)`` of images, the part of a picture that they show, and the scaling of
+    their pixels.
+    """
+
+    image_shape: tuple[int, int, int]
+    frame: Frame
+    pixels: Scaling
+
+    def resized(self, height: int, width: int) -> Preprocessing:
+        return replace(self, image_shape=(self.image_shape[0], height, width))
+
+
+def read_preprocessing(
+    folder: Path,
+    said: Mapping[str, Any],
+    options: Mapping[str, str],
+    size: tuple[int, int] | None,
+) -> Preprocessing:
+    """What the encoder in a folder wants to see. ``said`` is its configuration, which may know the
+    size; ``options`` (``mean``, ``std``) and ``size`` (height, width) go before what stands there.
+
+    Raises:
+        ModelError: nothing says how images are normalised, or how large they are.
+    """
+    found = read_config(folder, _FILE) if (folder / _FILE).is_file() else {}
+    mean, std = options.get("mean"), options.get("std")
+    if (mean is None) != (std is None) or (mean is None and not found):
+        raise ModelError(
+            f"{folder} has no {_FILE}, which says how images are normalised: add it, or give "
+            "both, as in ?mean=0.5,0.5,0.5&std=0.5,0.5,0.5"
+            if mean is std
+            else "mean and std belong together: give both"
+        )
+    pixels = _scaling(found)
+    if mean is not None and std is not None:
+        pixels = Scaling(read_numbers(mean, "mean"), read_numbers(std, "std", positive=True))
+    height, width = size or _size(folder, found, said)
+    channels = 1 if said.get("num_channels") == 1 else 3
+    return Preprocessing((channels, height, width), _frame(found), pixels)
+
+
+def _scaling(found: Mapping[str, Any]) -> Scaling:
+    factor = 1.0
+    if found.get("do_rescale", True) and found.get("rescale_factor") is not None:
+        (factor, *_) = read_numbers(found["rescale_factor"], f"rescale_factor in {_FILE}")
+        factor *= 255
+    if not found.get("do_normalize", True):
+        return Scaling((0.0,), (1 / factor,))
+    mean = read_numbers(found.get("image_mean", 0.5), f"image_mean in {_FILE}")
+    std = read_numbers(found.get("image_std", 0.5), f"image_std in {_FILE}", positive=True)
+    # A factor that is 1 but for rounding leaves the numbers of the file as they are.
+    scale = 1.0 if abs(factor - 1) < 1e-6 else factor
+    return Scaling(tuple(one / scale for one in mean), tuple(one / scale for one in std))
+
+
+def _size(folder: Path, found: Mapping[str, Any], said: Mapping[str, Any]) -> tuple[int, int]:
+    cropped = found.get("crop_size") if found.get("do_center_crop") else None
+    for value in (cropped, found.get("size"), said.get("image_size")):
+        if isinstance(value, Mapping):
+            short = value.get("shortest_edge")
+            value = [value.get("height", short), value.get("width", short)]
+        sides: Any = value if isinstance(value, list) else [value, value]
+        if len(sides) == 2 and all(type(one) is int and 0 < one <= _LARGEST for one in sides):
+            return sides[0], sides[1]
+    raise ModelError(f"{folder} does not say how large images are: give --size HxW")
+
+
+def _frame(found: Mapping[str, Any]) -> Frame:
+    size = found.get("size")
+    square = found.get("do_center_crop") or (isinstance(size, Mapping) and "shortest_edge" in size)
+    resample = found.get("resample")
+    filter_name = _FILTERS.get(resample if type(resample) is int else 0, "torch-bicubic")
+    return Frame("center" if square else "full", filter_name)
