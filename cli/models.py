@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentmap.cli.check import check
 from latentmap.cli.declaring import Group
 from latentmap.cli.kinds import InputFolder, Reference
 from latentmap.cli.normalise import normalise
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 @click.group(cls=Group, invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List the bundled models and the model files of a folder, describe one, normalise or prune it,
-    or give it a prior.
+    """List the bundled models and the model files of a folder, describe or check one, normalise or
+    prune it, or give it a prior.
 
     Model files are your own: what is no longer needed is deleted like any other file.
 
@@ -33,6 +34,7 @@ def models(context: click.Context) -> None:
       latentmap models
       latentmap models list FOLDER
       latentmap models show svae
+      latentmap models check python:mine:load
       latentmap models normalise vae.safetensors --data faces.zip --out new.safetensors
       latentmap models prune vae.safetensors --data faces.zip --out small.safetensors
       latentmap models prior vae --fit mixture:100 --data faces.zip --out mixture.safetensors
@@ -50,7 +52,8 @@ def models(context: click.Context) -> None:
 )
 @json_option
 def list_models(folder: Path, as_json: bool) -> None:
-    """List the bundled models, which every command knows by name, and the model files of a folder.
+    """List the bundled models, which every command knows by name, the model files of a folder, and
+    the short names in latentmap.toml.
 
     Files that hold tensors or may be checkpoints, but are no models, are named with the reason
     on stderr, with --json too; they are no failure: the exit code is 0.
@@ -61,14 +64,18 @@ def list_models(folder: Path, as_json: bool) -> None:
     """
     from latentmap.cli.output import print_json
     from latentmap.encoders.listing import list_models as find_models
+    from latentmap.encoders.project import project_models
     from latentmap.report import Table, as_text
 
     listing = find_models(folder)
     found = listing.models
     for path, reason in listing.left_out:
         say(f"left out: {path.name} {reason}", err=True)
+    project = project_models()
+    names = [] if project is None else list(project.references.items())
     if as_json:
-        print_json([{"name": file.name, **file.to_json()} for file in found])
+        files = [{"name": file.name, **file.to_json()} for file in found]
+        print_json([*files, *({"name": name, "reference": text} for name, text in names)])
         return
     rows = [
         [
@@ -81,7 +88,10 @@ def list_models(folder: Path, as_json: bool) -> None:
         for file in found
     ]
     titles = ("model", "family", "latent", "images", "fingerprint")
-    show_result(as_text([Table.listed("Models", titles, rows)]))
+    tables = [Table.listed("Models", titles, rows)]
+    if project is not None and names:
+        tables.append(Table.listed(f"Names in {project.path}", ("model", "stands for"), names))
+    show_result(as_text(tables))
 
 
 @models.command()
@@ -94,11 +104,21 @@ def show(model: str, as_json: bool) -> None:
     Examples:
       latentmap models show vae.safetensors
       latentmap models show svae
+      latentmap models show diffusers:folder
     """
     from latentmap.cli.output import print_json
     from latentmap.encoders.listing import describe_model
+    from latentmap.encoders.references import parse_reference
 
-    file = describe_model(model)
+    given = parse_reference(model)
+    if given.scheme is not None:
+        from latentmap.cli.model_text import show_loaded
+        from latentmap.encoders import load
+
+        show_loaded(model, load(model), as_json=as_json)
+        return
+    given.take_options()
+    file = describe_model(given.name)
     if as_json:
         print_json(file.to_json())
         return
@@ -125,6 +145,7 @@ def show(model: str, as_json: bool) -> None:
         say(f"    {key:<18} {json.dumps(value)}")
 
 
+models.add_command(check)
 models.add_command(normalise)
 models.add_command(prune)
 models.add_command(prior)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from latentmap.encoders.bundled import bundled_models
+from latentmap.encoders.project import project_models
 from latentmap.errors import ModelError
 
 if TYPE_CHECKING:
@@ -79,16 +81,35 @@ class Given:
 
 
 def parse_reference(reference: str | Path) -> Given:
-    """A reference, taken apart.
+    """A reference, taken apart; in place of a short name of ``latentmap.toml`` what it stands for.
 
     A file that is there under the whole text is meant, whatever stands in its name.
 
     Raises:
-        ModelError: options that are none, or a size that is none.
+        ModelError: options that are none, or a size that is none, or a fault in that file.
     """
     text = str(reference)
     if isinstance(reference, Path) or Path(text).is_file():
         return Given(text, None, text)
+    given = _parse(text)
+    if given.scheme is not None or Path(given.name).is_file() or given.name in bundled_models():
+        return given
+    project = project_models()
+    if project is None or given.name not in project.references:
+        return given
+    known, folder = _parse(project.references[given.name]), project.path.parent
+    beside = folder / known.name
+    return replace(
+        known,
+        text=text,
+        name=str(beside) if known.scheme is None and beside.is_file() else known.name,
+        options={**known.options, **given.options},
+        size=given.size or known.size,
+        folder=folder,
+    )
+
+
+def _parse(text: str) -> Given:
     whole, question, tail = text.partition("?")
     found = _SCHEME.match(whole)
     scheme, name = (None, whole) if found is None else (found[0], whole[found.end() + 1 :])

@@ -133,3 +133,53 @@ def test_a_vision_encoder_is_encoded(workdir):
         "300 codes in z of transformers:vit?features=patches (8x2x2,"
         in run("encode", reference, *DATA).stdout
     )
+
+
+def test_short_names_are_listed_and_described(workdir):
+    Path("latentmap.toml").write_text('[models]\nshort = "a.safetensors"\nother = "pixels:2"\n')
+    listed = run("models", "list").stdout
+    assert "Names in" in listed
+    assert "short" in listed
+    found = json.loads(run("models", "list", "--json").stdout)
+    assert {"name": "other", "reference": "pixels:2"} in found
+    assert "a.safetensors: vae" in run("models", "show", "short").stdout
+    run("encode", "short", *DATA)
+
+
+def test_a_model_that_is_no_file_is_described(mine):
+    shown = run("models", "show", mine).stdout
+    assert f"{mine}: python" in shown
+    assert "space        z, 3: 3 variables" in shown
+    assert "does         encodes and decodes" in shown
+    found = json.loads(run("models", "show", mine, "--json").stdout)
+    assert (found["latent_shape"], found["can_decode"]) == ([3], True)
+
+
+def test_a_model_is_checked(mine):
+    assert f"{mine} keeps the contract" in run("models", "check", mine).stdout
+    found = json.loads(run("models", "check", "b.safetensors", "--json").stdout)
+    assert (found["keeps"], found["broken"], found["latent_dim"]) == (True, None, 3)
+
+
+def test_the_check_says_where_the_fingerprint_is_of_the_text(workdir):
+    Path("means_of_pixels.py").write_text(
+        "def load():\n    return {'encode': lambda x: x.mean((2, 3)), 'image_shape': (1, 8, 8)}\n"
+    )
+    shown = run("models", "check", "python:means_of_pixels:load").stdout
+    assert "fingerprint  of the text of the module: no torch module was given" in shown
+
+
+def test_a_broken_promise_is_exit_code_1(workdir):
+    Path("random_codes.py").write_text(
+        "import torch\n"
+        "def load():\n"
+        "    return {'encode': lambda x: torch.rand(len(x), 2), 'image_shape': (1, 8, 8)}\n"
+    )
+    words = ["models", "check", "python:random_codes:load"]
+    message = run(*words, code=1).stderr
+    assert message.splitlines() == [
+        "Error: the model does not keep the contract: encoding the same images twice gives other "
+        "codes"
+    ]
+    found = json.loads(run(*words, "--json", code=1).stdout)
+    assert (found["keeps"], found["broken"][:9]) == (False, "the model")

@@ -61,6 +61,7 @@ CALLS = {
     "import": "foreign.pt --out new.safetensors",
     "models list": "folder",
     "models show": "a.safetensors",
+    "models check": "a.safetensors",
     "models normalise": "a.safetensors --data few.npy --limit 20 --out new.safetensors",
     "models prune": "a.safetensors --data few.npy --limit 20 --until-mse 1 --gain-images 5 "
     "--out new.safetensors --figure new.png --report new",
