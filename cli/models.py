@@ -52,8 +52,8 @@ def models(context: click.Context) -> None:
 )
 @json_option
 def list_models(folder: Path, as_json: bool) -> None:
-    """List the bundled models, which every command knows by name, the model files of a folder, and
-    the short names in latentmap.toml.
+    """List the bundled models, which every command knows by name, the model files of a folder, the
+    short names in latentmap.toml, and what other packages bring.
 
     Files that hold tensors or may be checkpoints, but are no models, are named with the reason
     on stderr, with --json too; they are no failure: the exit code is 0.
@@ -64,6 +64,7 @@ def list_models(folder: Path, as_json: bool) -> None:
     """
     from latentmap.cli.output import print_json
     from latentmap.encoders.listing import list_models as find_models
+    from latentmap.encoders.plugins import plugins
     from latentmap.encoders.project import project_models
     from latentmap.report import Table, as_text
 
@@ -73,9 +74,11 @@ def list_models(folder: Path, as_json: bool) -> None:
         say(f"left out: {path.name} {reason}", err=True)
     project = project_models()
     names = [] if project is None else list(project.references.items())
+    others = plugins()
     if as_json:
         files = [{"name": file.name, **file.to_json()} for file in found]
-        print_json([*files, *({"name": name, "reference": text} for name, text in names)])
+        short = [{"name": name, "reference": text} for name, text in names]
+        print_json([*files, *short, *(other.to_json() for other in others)])
         return
     rows = [
         [
@@ -91,6 +94,14 @@ def list_models(folder: Path, as_json: bool) -> None:
     tables = [Table.listed("Models", titles, rows)]
     if project is not None and names:
         tables.append(Table.listed(f"Names in {project.path}", ("model", "stands for"), names))
+    if others:
+        brought = [
+            (other.name, other.package, "" if other.is_there else "its module is missing")
+            for other in others
+        ]
+        tables.append(
+            Table.listed("Families and schemes of other packages", ("name", "package", ""), brought)
+        )
     show_result(as_text(tables))
 
 

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from latentmap.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
 
+    from latentmap.encoders.plugins import Plugin
     from latentmap.encoders.references import Given
     from latentmap.model import Model
 
@@ -56,8 +57,11 @@ def build(family: str, config: dict[str, Any], **attributes: Any) -> Model:
         ModelError: no such family, or a configuration that does not fit it.
     """
     require_family(family)
-    module, _, name = FAMILIES[family].partition(":")
-    kind = getattr(importlib.import_module(module), name)
+    if family in FAMILIES:
+        module, _, name = FAMILIES[family].partition(":")
+        kind = getattr(importlib.import_module(module), name)
+    else:
+        kind = cast("Plugin", _plugin(family)).load_family()
     # A model that holds one of another family is handed what makes that.
     make = partial(kind.assemble, build=build) if hasattr(kind, "assemble") else kind
     model: Model = make(config, **attributes)
@@ -65,16 +69,22 @@ def build(family: str, config: dict[str, Any], **attributes: Any) -> Model:
 
 
 def require_family(family: object) -> None:
-    """Passes where there is a family of this name.
+    """Passes where there is a family of this name, of ours or of another package.
 
     Raises:
         ModelError: there is none.
     """
-    if not isinstance(family, str) or family not in FAMILIES:
+    if not isinstance(family, str) or (family not in FAMILIES and _plugin(family) is None):
         raise ModelError(
             f"unknown model family {str(family)[:_LONGEST]!r}: this version knows "
             f"{', '.join(FAMILIES)}"
         )
+
+
+def _plugin(family: str) -> Plugin | None:
+    from latentmap.encoders.plugins import find_plugin
+
+    return find_plugin(family)
 
 
 def find(reference: str | Path) -> Path:

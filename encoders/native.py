@@ -89,8 +89,8 @@ def save_model(
 def _require_readable(model: Model, path: str | Path) -> None:
     """Refuses a model that nothing could read again once it is written."""
     advice = (
-        "a model of your own needs its class in latentmap.encoders.FAMILIES, and a configuration "
-        "from which that class makes it"
+        "a model of your own needs its class in latentmap.encoders.FAMILIES, or in an entry point "
+        "latentmap.models, and a configuration from which that class makes it"
     )
     try:
         weights = model.network.state_dict()

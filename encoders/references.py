@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latentmap.encoders.bundled import bundled_models
+from latentmap.encoders.plugins import find_plugin
 from latentmap.encoders.project import project_models
 from latentmap.errors import ModelError
 
@@ -146,14 +147,18 @@ def load_given(given: Given) -> Model:
     Raises:
         ModelError: there is no such scheme, or it has no such model.
     """
-    if given.scheme not in SCHEMES:
+    scheme = str(given.scheme)
+    if scheme in SCHEMES:
+        module, _, name = SCHEMES[scheme].partition(":")
+        model: Model = getattr(importlib.import_module(module), name)(given)
+        return model
+    plugin = find_plugin(scheme)
+    if plugin is None:
         raise ModelError(
-            f"{given.text}: there is no scheme {given.scheme!r}: known are "
+            f"{given.text}: there is no scheme {scheme!r}: known are "
             f"{', '.join(f'{scheme}:' for scheme in sorted(SCHEMES))}"
         )
-    module, _, name = SCHEMES[given.scheme].partition(":")
-    model: Model = getattr(importlib.import_module(module), name)(given)
-    return model
+    return plugin.load_scheme(given)
 
 
 def full_reference(reference: str | Path, model: Model) -> str:
