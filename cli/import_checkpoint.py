@@ -127,16 +127,20 @@ def _outline(checkpoint: Checkpoint, *, tensors: bool) -> list[str]:
     ]
     for network in found["networks"]:
         made_by = f", class {network['class']}" if network["class"] else ""
+        types = ", ".join(sorted({*network["types"].values()}))
         lines.append(
             f"{network['name']}: {network['kind']}{made_by}, {network['parameters']:,} numbers in "
-            f"{len(network['tensors'])} tensors"
+            f"{len(network['tensors'])} tensors of {types}"
         )
         if network["source_sha256"]:
             lines.append(f"  source text, not run: sha256 {network['source_sha256']}")
+        if network["guess"]:
+            lines.append(f"  may be: {network['guess']}")
         lines += [f"  {name} = {value}" for name, value in network["arguments"].items()]
         width = min(_WIDTH, max(map(len, network["tensors"]), default=0))
         for name, shape in network["tensors"].items() if tensors else ():
-            lines.append(f"  {name:<{width}}  {'x'.join(map(str, shape)) or 'number'}")
+            size = "x".join(map(str, shape)) or "number"
+            lines.append(f"  {name:<{width}}  {size}  {network['types'][name]}")
     if found["networks"] and not tensors:
         lines.append("(--tensors lists the tensors)")
     if found["options"]:

@@ -20,6 +20,8 @@ STYLEGAN2 = "StyleGAN2 generator"
 STYLEGAN3 = "StyleGAN3 generator"
 GENERATORS = (STYLEGAN1, STYLEGAN2, STYLEGAN3)
 UNKNOWN = "unknown network"
+# What is no network at all.
+ARRAYS = "arrays"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,8 @@ class Network:
 
     ``name`` is where it stands in the file (``G_ema``), ``kind`` what it is (``StyleGAN2
     generator``); ``arguments`` are its constructor's, as JSON; ``source_sha256`` is the digest of
-    the source text that came with it and was not run.
+    the source text that came with it and was not run. ``guess`` is what it may be, where that is
+    not known.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Network:
     class_name: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     source_sha256: str | None = None
+    guess: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

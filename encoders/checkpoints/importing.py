@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from latentmap.encoders import build
+from latentmap.encoders.checkpoints.array_files import read_arrays
 from latentmap.encoders.checkpoints.conversion import UNKNOWN, Network, Recognised
 from latentmap.encoders.checkpoints.foreign import ForeignFile, open_foreign
 from latentmap.encoders.checkpoints.formats import recognise
@@ -28,6 +29,7 @@ from latentmap.files.kinds import (
     CHECKPOINTS,
     HDF5,
     KERAS_ARCHIVE,
+    NUMPY,
     SAFETENSORS,
     TABLE,
     ZIP,
@@ -182,12 +184,9 @@ def _inspect(path: Path) -> Checkpoint:
     if index is not None and kind in (None, TABLE):
         return _inspect_bundle(index)
     if kind in (HDF5, KERAS_ARCHIVE):
-        recognised = read_keras_split_vae(path)
-        if recognised is None:
-            raise CheckpointError(
-                f"{path} is {kind.what}, but neither a whole Keras model nor Keras weights in HDF5"
-            )
-        return _checkpoint(path, (path,), kind.name, recognised)
+        return _checkpoint(path, (path,), kind.name, _keras_or_arrays(path, kind))
+    if kind is not None and kind.name == NUMPY:
+        return _checkpoint(path, (path,), kind.name, read_arrays(path, kind))
     if kind == SAFETENSORS:
         file, own = open_safetensors(path)
         container = kind.name
@@ -197,6 +196,26 @@ def _inspect(path: Path) -> Checkpoint:
         container = f"{file.container}, protocol {file.protocol}"
         recognised = _recognise(file)
     return _checkpoint(path, (path,), container, recognised, file.unknown)
+
+
+def _keras_or_arrays(path: Path, kind: FileKind) -> Recognised:
+    """What Keras saved, or any other HDF5 file, which is described."""
+    refusal = None
+    try:
+        found = read_keras_split_vae(path)
+        if found is not None:
+            return found
+    except CheckpointError as error:
+        refusal = error
+    if kind == HDF5:
+        try:
+            return read_arrays(path, kind, refusal)
+        except CheckpointError:
+            if refusal is None:
+                raise
+    raise refusal or CheckpointError(
+        f"{path} is {kind.what}, but neither a whole Keras model nor Keras weights in HDF5"
+    )
 
 
 def _inspect_bundle(index: Path) -> Checkpoint:
@@ -279,7 +298,7 @@ def _kind(path: Path) -> FileKind | None:
         raise CheckpointError(f"there is no file {path}: give the path of a checkpoint") from None
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
-    if kind in (None, *CHECKPOINTS, SAFETENSORS, ZIP):
+    if kind in (None, *CHECKPOINTS, SAFETENSORS, ZIP) or kind.name == NUMPY:
         return kind
     what = kind.what if kind.broken else f"{kind.what}, and no checkpoint that can be imported"
     raise CheckpointError(f"{path} is {what}: {kind.advice or 'give the path of a checkpoint'}")
@@ -305,4 +324,6 @@ def _describe(network: Network) -> dict[str, Any]:
         "arguments": dict(network.arguments),
         "source_sha256": network.source_sha256,
         "tensors": tensors,
+        "types": {name: view.type_name for name, view in network.tensors.items()},
+        "guess": network.guess,
     }

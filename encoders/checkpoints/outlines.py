@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NoReturn
 
-from latentmap.encoders.checkpoints.conversion import UNKNOWN, Network, Recognised
+from latentmap.encoders.checkpoints.conversion import ARRAYS, UNKNOWN, Network, Recognised
 from latentmap.encoders.checkpoints.descriptions import described_mapping, shown
 from latentmap.encoders.checkpoints.foreign import ForeignFile
+from latentmap.encoders.checkpoints.guesses import guess_of_arrays, guess_of_network
 from latentmap.encoders.checkpoints.modules import candidates, class_name, named, network_tensors
 from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.encoders.checkpoints.values import Record, TensorView, as_mapping
@@ -14,6 +16,8 @@ from latentmap.errors import CheckpointError
 
 # Where a program that trains keeps a network's weights, and what it says about them.
 _LIGHTNING = "pytorch-lightning_version"
+_SCRIPT = "__torch__."
+_LOOSE = 1000
 _OPTIONS = ("hyper_parameters", "hparams", "config", "args", "opt")
 
 
@@ -32,6 +36,12 @@ def outline(file: ForeignFile, refusal: CheckpointError) -> Recognised:
             f"{file.path} is a checkpoint of PyTorch Lightning around a network that is not known "
             "here: it needs an adapter, which gives the network the tensors in state_dict, as "
             "'Bring your own model' in the documentation shows"
+        )
+
+    if isinstance(file.value, Record) and file.value.name.startswith(_SCRIPT):
+        refusal = CheckpointError(
+            f"{file.path} is a program of TorchScript, which would have to run: export its network "
+            "to ONNX, or save its state_dict() with torch.save"
         )
 
     def refuse(_: Unsaid | None = None) -> NoReturn:
@@ -58,15 +68,38 @@ def _format(file: ForeignFile) -> str:
 
 
 def _networks(file: ForeignFile) -> tuple[Network, ...]:
-    """The whole, its entries, or what these hold."""
-    return tuple(
+    """The whole, its entries, or what these hold; and tensors that belong to none."""
+    networks = tuple(
         Network(
             outer if network is entry else f"{outer}.{inner}",
             UNKNOWN,
             tensors,
             class_name(network),
+            guess=guess_of_network(tensors),
         )
         for outer, entry in candidates(file.value, file.walk).items()
         for inner, network in candidates(entry, file.walk).items()
         if (tensors := network_tensors(network, file.walk))
     )
+    loose = _loose(file)
+    if loose:
+        return (
+            *networks,
+            Network("arrays", ARRAYS, loose, guess=guess_of_arrays(loose, of_torch=True)),
+        )
+    return networks
+
+
+def _loose(file: ForeignFile) -> dict[str, TensorView]:
+    """The tensors that stand in the file beside each other and beside other things, or alone."""
+    value = file.value
+    if isinstance(value, TensorView):
+        return {"array": value}
+    if network_tensors(value, file.walk):
+        return {}
+    if isinstance(value, list | tuple):
+        entries = {str(number): entry for number, entry in enumerate(value)}
+    else:
+        entries = named(value)
+    found = {name: entry for name, entry in entries.items() if isinstance(entry, TensorView)}
+    return dict(itertools.islice(found.items(), _LOOSE))

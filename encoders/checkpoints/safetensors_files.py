@@ -79,4 +79,6 @@ def _view(path: Path, name: str, shape: tuple[int, ...], kind: str) -> TensorVie
             raise CheckpointError(f"it cannot be read any more ({error})") from None
         return tensor
 
-    return TensorView(shape, _TYPES.get(kind, torch.uint8), load)
+    if kind in _TYPES:
+        return TensorView(shape, _TYPES[kind], load)
+    return TensorView(shape, torch.uint8, load, stored_as=kind)

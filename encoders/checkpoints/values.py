@@ -49,15 +49,22 @@ class TensorView:
     """A tensor or array of the file: its shape and type are known, its numbers are read on demand.
 
     ``load`` gives a new tensor on the CPU that shares no memory with the file, and raises
-    ``CheckpointError`` where the file does not hold the numbers.
+    ``CheckpointError`` where the file does not hold the numbers. ``stored_as`` is the type of the
+    numbers where it is none of torch's.
     """
 
     shape: tuple[int, ...]
     dtype: torch.dtype
     load: Callable[[], Tensor]
+    stored_as: str | None = None
+
+    @property
+    def type_name(self) -> str:
+        """The type of the numbers: ``float16``."""
+        return self.stored_as or str(self.dtype).removeprefix("torch.")
 
     def __repr__(self) -> str:
-        return f"<TensorView {self.shape} {str(self.dtype).removeprefix('torch.')}>"
+        return f"<TensorView {self.shape} {self.type_name}>"
 
 
 @dataclass(frozen=True, eq=False)

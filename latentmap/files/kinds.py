@@ -65,6 +65,7 @@ TORCH: Final = FileKind("torch", "a file of torch.save")
 ZIP: Final = FileKind("zip", "a zip archive", _UNPACK)
 KERAS_ARCHIVE: Final = FileKind("keras", "a model that Keras 3 saved whole")
 TABLE: Final = FileKind("table", "the index of a TensorFlow checkpoint")
+NUMPY: Final = "numpy"  # The name of two kinds, one array and an archive of several.
 # What may hold the weights of a network, beside safetensors; its readers tell more.
 CHECKPOINTS: Final = (HDF5, KERAS_ARCHIVE, PICKLE, TABLE, TORCH)
 
@@ -77,7 +78,7 @@ _SIGNATURES: tuple[tuple[bytes, FileKind], ...] = (
     (b"GIF8", FileKind("image", "a GIF image")),
     (b"II*\0", FileKind("image", "a TIFF image")),
     (b"MM\0*", FileKind("image", "a TIFF image")),
-    (b"\x93NUMPY", FileKind("numpy", "a numpy array (.npy)")),
+    (b"\x93NUMPY", FileKind(NUMPY, "a numpy array (.npy)")),
     (b"PK\x05\x06", FileKind("zip", "an empty zip archive", "get it again", broken=True)),
     (b"\x1f\x8b", FileKind("archive", "compressed by gzip", _UNPACK)),
     (b"BZh", FileKind("archive", "compressed by bzip2", _UNPACK)),
@@ -130,7 +131,7 @@ def _zip_kind(head: bytes) -> FileKind:
     """What a zip archive holds, by the name of its first member."""
     name = head[30 : 30 + int.from_bytes(head[26:28], "little")]
     if name.endswith(b".npy"):
-        return FileKind("numpy", "numpy arrays (.npz)")
+        return FileKind(NUMPY, "numpy arrays (.npz)")
     if name in (b"metadata.json", b"config.json", b"model.weights.h5"):
         return KERAS_ARCHIVE
     if name.endswith((b"/data.pkl", b"/.format_version", b"/byteorder")):

@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import warnings
 import zipfile
 
 import h5py
@@ -222,6 +223,76 @@ def test_an_encoder_and_its_decoder_are_imported_by_one_command(workdir):
     inspected = run("import", "--inspect", "decoder.pth").stdout
     assert "can be imported (--out): tiny-autoencoder, 256x256 colour" in inspected
     run("import", "--inspect", "encoder.pth", "--decoder", "decoder.pth", code=2)
+
+
+def test_arrays_of_any_program_are_described_with_what_they_may_be(workdir):
+    codes, ids = np.ones((9, 5), np.float32), np.array([f"{n}.png" for n in range(9)])
+    np.save("alone.npy", codes)
+    np.savez("named.npz", codes=codes, ids=ids)
+    np.savez("pictures.npz", imgs=np.zeros((7, 8, 6, 3), np.uint8), labels=np.arange(7))
+    np.save("objects.npy", np.array([{}, 1], dtype=object), allow_pickle=True)
+    with h5py.File("codes.h5", "w") as file:
+        file["deep/codes"] = np.ones((9, 4, 2, 2), np.float64)
+    torch.save({"embeddings": torch.ones(9, 5), "names": ["a"]}, "embeddings.pt")
+    torch.save([torch.ones(3)], "list.pt")
+
+    def described(name):
+        found = json.loads(run("import", "--inspect", name, "--json").stdout)
+        assert found["import"]["possible"] is False
+        (arrays,) = found["networks"]
+        assert arrays["guess"] in run("import", "--inspect", name).stdout
+        return arrays["guess"], arrays["tensors"], arrays["types"]
+
+    without = "which commands take in place of a model, with --ids or --by-position, for it has no"
+    guess, shapes, types = described("alone.npy")
+    assert guess == f"9 codes of 5 (array), {without} ids"
+    assert (shapes, types) == ({"array": [9, 5]}, {"array": "float32"})
+    guess, shapes, types = described("named.npz")
+    assert guess == "9 codes of 5 (codes), which commands take in place of a model"
+    assert types == {"codes": "float32", "ids": "texts"}
+    assert described("pictures.npz")[0] == "7 images of 8x6 (imgs), for --data"
+    assert described("objects.npy")[0].startswith("neither codes (floats, a row for each) nor")
+    guess, shapes, types = described("codes.h5")
+    assert guess.startswith("9 codes of 4x2x2 (deep/codes), which")
+    assert (shapes, types) == ({"deep/codes": [9, 4, 2, 2]}, {"deep/codes": "float64"})
+    assert "once they are saved with numpy.savez" in described("embeddings.pt")[0]
+    assert described("list.pt")[1] == {"0": [3]}
+    assert "alone.npy is a numpy array (.npy), and no checkpoint: it holds 9 codes" in shown(
+        "alone.npy"
+    )
+    text = run("import", "--inspect", "--tensors", "named.npz").stdout
+    assert "codes  9x5  float32" in text
+    (workdir / "cut.npy").write_bytes((workdir / "alone.npy").read_bytes()[:150])
+    assert "is a numpy array (.npy) that is cut off or damaged" in refusal(
+        "import", "--inspect", "cut.npy"
+    )
+
+
+def test_unknown_networks_are_described_with_what_they_may_be(workdir):
+    state = {
+        "stem.weight": torch.ones(8, 3, 7, 7),
+        "attn.qkv.weight": torch.ones(24, 8),
+        "quantize.weight": torch.ones(9, 8),
+        "out.weight": torch.ones(1, 8, 3, 3).half(),
+    }
+    torch.save({"model": state, "epoch": 3}, "unknown.pt")
+    text = run("import", "--inspect", "unknown.pt").stdout
+    assert "may be: 2 convolutions, 2 matrices, the first convolution may take colour images, " in (
+        text
+    )
+    assert "the last one may make grey images, with attention, with a codebook" in text
+    assert "tensors of float16, float32" in text
+    torch.save({"a": {"scale": torch.ones(3)}}, "small.pt")
+    assert "may be: numbers and vectors alone" in run("import", "--inspect", "small.pt").stdout
+
+
+def test_a_program_of_torchscript_is_told_as_one(workdir):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # That it is deprecated is why somebody has such a file.
+        torch.jit.save(torch.jit.script(torch.nn.ReLU()), "script.pt")
+    assert "is a program of TorchScript, which would have to run: export its network" in shown(
+        "script.pt"
+    )
 
 
 def test_a_network_that_cannot_be_imported_is_described_and_declined_by_name(workdir):

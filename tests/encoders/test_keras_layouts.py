@@ -194,13 +194,13 @@ def test_links_out_of_a_whole_model_are_refused(tmp_path):
     with h5py.File(tmp_path / "whole.h5", "w") as file:
         file["model_weights"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/")
     with pytest.raises(CheckpointError, match="neither a whole Keras model nor Keras weights"):
-        inspect_checkpoint(tmp_path / "whole.h5")
+        import_checkpoint(tmp_path / "whole.h5")
     write_whole(tmp_path / "whole.h5", MODELS)
     with h5py.File(tmp_path / "whole.h5", "a") as file:
         del file["model_weights/model"]
         file["model_weights/model"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/model")
     with pytest.raises(CheckpointError, match="'model' is an external link"):
-        inspect_checkpoint(tmp_path / "whole.h5")
+        import_checkpoint(tmp_path / "whole.h5")
 
 
 def test_archives_that_are_compressed_damaged_or_without_weights_are_refused(tmp_path):

@@ -380,5 +380,7 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
         Reader("streams", other_seeds.streams, (_inspect, _import), ((".pkl", change_pickle),)),
         Reader("bundles", other_seeds.bundles, (_inspect, _import), ((".index", change_index),)),
         Reader("keras", other_seeds.keras, (_inspect, _import), _HDF5),
+        Reader("numpy", other_seeds.arrays, (_inspect,), _NUMPY),
+        Reader("tables of HDF5", own_seeds.hdf5_images, (_inspect,), _HDF5),
     ),
 }
