@@ -52,11 +52,11 @@ class Examples:
 
     ``ids`` ``(k,)``; ``originals`` and ``reconstructions`` hold images of each model,
     ``relocated[i, j]`` those of model ``j`` from mapped codes of model ``i``. A model that has no
-    decoder has originals alone.
+    decoder has originals alone, a file of codes not even these.
     """
 
     ids: np.ndarray
-    originals: Sequence[Tensor]
+    originals: Sequence[Tensor | None]
     reconstructions: Sequence[Tensor | None]
     relocated: Mapping[tuple[int, int], Tensor]
 
@@ -138,12 +138,15 @@ def examples_of(
     models: Sequence[Model], codes: Sequence[Codes], maps: Maps, images: ImageSource
 ) -> Examples:
     """All images of a small source, which ``codes`` are the codes of, row by row."""
-    views = [model.view for model in models]
-    (batch,) = images.batches(views, batch_size=len(images))
+    seers = [number for number, model in enumerate(models) if model.sees_images]
+    views = [models[i].view for i in seers]
+    seen: dict[int, Tensor] = {}
+    for batch in images.batches(views, batch_size=len(images)) if views else ():
+        seen = {i: batch.floats(place) for place, i in enumerate(seers)}
     vectors = [part.vectors for part in codes]
     return Examples(
         images.ids,
-        [batch.floats(i) for i in range(len(models))],
+        [seen.get(i) for i in range(len(models))],
         [
             model.decode(part).cpu() if model.can_decode else None
             for model, part in zip(models, vectors, strict=True)
@@ -170,10 +173,11 @@ def walk(
     ]
     shown = []
     for model, side in ((source, 0), (target, 1)):
-        images = torch.empty(0, *model.image_shape)
+        images = torch.empty(0, len(STEPS), *model.image_shape)
         if walked and model.can_decode:
-            images = model.decode(torch.cat([pair[side].float() for pair in walked])).cpu()
-        shown.append(images.reshape(-1, len(STEPS), *model.image_shape))
+            decoded = model.decode(torch.cat([pair[side].float() for pair in walked])).cpu()
+            images = decoded.reshape(len(walked), len(STEPS), *model.image_shape)
+        shown.append(images)
     return shown[0], shown[1]
 
 

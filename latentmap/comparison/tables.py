@@ -47,7 +47,7 @@ def models_table(result: ModelComparison) -> Table:
                 model.family,
                 model.space,
                 model.latent_dim,
-                " x ".join(map(str, model.image_shape)),
+                " x ".join(map(str, model.image_shape)) if all(model.image_shape) else None,
                 Measure.of(model.reconstruction_mse),
                 Measure.of(model.baseline_mse),
                 model.reference,

@@ -144,6 +144,11 @@ class Model:
         return 1
 
     @property
+    def sees_images(self) -> bool:
+        """Whether it was made for images of some kind; not so a file of codes."""
+        return self.stored is None
+
+    @property
     def view(self) -> View:
         """What the model wants to see of an image: frame, size and channels."""
         channels, height, width = self.image_shape

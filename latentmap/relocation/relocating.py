@@ -232,10 +232,12 @@ def relocate(
     source, target = as_fitted(linear_map, source, target)
     codes = Coder.of(coder).passing(source, images)
     shown = images.subset(np.flatnonzero(find_ids(codes.ids, images.ids) >= 0))
+    # A file of codes sees no images; where there is none that sees some, there are none to show.
+    views = [model.view for model in (source, target) if model.sees_images][:1]
     originals: list[torch.Tensor] = []
     rebuilt: list[torch.Tensor] = []
     moved: list[torch.Tensor] = []
-    for batch in shown.batches([source.view], batch_size=_BATCH):
+    for batch in shown.batches(views, batch_size=_BATCH) if views else ():
         vectors = codes.read(batch.start, batch.stop)
         originals.append(batch.floats(0))
         if source.can_decode:
@@ -243,7 +245,7 @@ def relocate(
         if target.can_decode:
             moved.append(target.decode(linear_map.apply(vectors)).cpu())
     return Relocated(
-        torch.cat(originals),
+        torch.cat(originals) if originals else torch.empty(0, 1, 1, 1),
         torch.cat(rebuilt) if rebuilt else None,
         torch.cat(moved) if moved else None,
         codes.skipped,

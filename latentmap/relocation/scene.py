@@ -74,8 +74,7 @@ class Scene:
         variance = (y.double() - self.mean_code).square()
         seen: dict[tuple[View, torch.device], torch.Tensor] = {}
         for model in (self.source, self.target):
-            place = (model.view, model.device)
-            if model.can_decode and place not in seen:
+            if model.can_decode and (place := (model.view, model.device)) not in seen:
                 seen[place] = floats_on(pixels[self.views.index(model.view)], model.device)
         checks: list[LateCheck] = []
         return Launched(

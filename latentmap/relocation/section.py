@@ -18,6 +18,13 @@ def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> S
     """A map: its scores, and the rows of some relocated images, where the target decodes."""
     source, target = linear_map.source.model, linear_map.target.model
     id = section_id(f"fit {source} {target}", {**linear_map.provenance, **scores.record})
+    text = (
+        f"A linear map from {linear_map.source} to {linear_map.target}, by {linear_map.method}. "
+        "Intervals are 95 % over images, or their groups."
+    )
+    title = f"Map from {source} to {target} by {linear_map.method}"
+    if examples.relocated is None:
+        return Section(id, title, [text], [scores_table(scores)], scores.record)
     rows = [
         ("original", examples.originals, f"{len(examples.originals)} original images"),
         (f"by {source}", examples.reconstructions, f"the same, reconstructed by {source}"),
@@ -34,13 +41,7 @@ def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> S
         ],
         f"Original{by_source}, image by the target from the mapped code.",
     )
-    text = (
-        f"A linear map from {linear_map.source} to {linear_map.target}, by {linear_map.method}. "
-        "Intervals are 95 % over images, or their groups."
-    )
-    title = f"Map from {source} to {target} by {linear_map.method}"
-    figures = [] if examples.relocated is None else [figure]
-    return Section(id, title, [text], [scores_table(scores), *figures], scores.record)
+    return Section(id, title, [text], [scores_table(scores), figure], scores.record)
 
 
 def relocation_grid(moved: Relocated, source: str, target: str) -> Image.Image:

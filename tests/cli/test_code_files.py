@@ -9,6 +9,8 @@ from click.testing import CliRunner
 
 from latentmap.cli.main import main
 from latentmap.codes import Space, open_code_file, read_codes
+from latentmap.encoders import load
+from latentmap.images import open_images
 from latentmap.mapping import LinearMap
 
 N, P, Q = 600, 8, 5
@@ -156,6 +158,66 @@ def test_codes_are_carried_by_a_map(files):
         )
 
 
+def test_codes_of_images_are_paired_with_a_model_that_encodes_them(files, workdir):
+    """The export of one model, against another: as if that one had encoded the images itself."""
+    data = ("--data", "few.npy")
+    whole = json.loads(
+        run("fit", "--src", "a.safetensors", "--dst", "b.safetensors", *data, "--json").stdout
+    )
+    model = load("a.safetensors")
+    images = open_images("few.npy")
+    batch = next(iter(images.batches([model.view], batch_size=len(images))))
+    np.savez("mine.npz", z=model.encode(batch.floats(0)).numpy(), ids=images.ids)
+    fit = ("fit", "--src", "mine.npz", "--dst", "b.safetensors", *data, "--json")
+    mine = json.loads(run(*fit).stdout)
+    assert mine["r2"] == pytest.approx(whole["r2"], rel=1e-4)
+    np.save("mine.npy", model.encode(batch.floats(0)).numpy())
+    fit = ("fit", "--src", "mine.npy", "--dst", "b.safetensors", *data, "--json", "--force")
+    assert "give --ids FILE" in refusal(*fit)
+    assert json.loads(run(*fit, "--by-position").stdout)["r2"] == mine["r2"]
+    few = ("--data", "digits", "--limit", "40")
+    assert "by position there must be one row for each image, but mine.npy has 300" in refusal(
+        "fit", "--src", "mine.npy", "--dst", "b.safetensors", *few, "--by-position", "--force"
+    )
+
+
 def test_read_codes_takes_every_kind_of_file(files):
     codes = read_codes("a.npy", space=Space("z", P, "a", "aa"))
     assert codes.ids[3] == "3" and np.array_equal(codes.vectors.numpy(), X)
+
+
+def test_files_of_codes_are_compared_without_images(files):
+    words = ("compare", "a.npz", "b.npz", "--permutations", "19", "--report", "report", "--json")
+    found = json.loads(run(*words).stdout)
+    there, back = found["pairs"]
+    assert there["r2_low"] < there["r2"] < there["r2_high"]
+    assert back["r2"] < there["r2"]  # The source has more numbers.
+    assert there["m_mse"] is None and there["efficiency"] is None
+    assert all(model["reconstruction_mse"] is None for model in found["models"])
+    test = open_code_file("a.npz").ids
+    linear_map = fitted(files)
+    assert there["r2"] == pytest.approx(linear_map["r2"], rel=1e-6)
+    assert (files / "report" / "index.html").exists() and len(test) == N
+    assert "seen in training" in run(*words[:-3]).stderr
+
+
+def fitted(files):
+    return json.loads(run(*FIT, "--report", "report", "--out", "m.safetensors", "--json").stdout)
+
+
+def test_files_of_codes_are_compared_beside_models_that_see_the_images(files, workdir):
+    model, images = load("a.safetensors"), open_images("few.npy")
+    batch = next(iter(images.batches([model.view], batch_size=len(images))))
+    np.savez("mine.npz", z=model.encode(batch.floats(0)).numpy(), ids=images.ids)
+    np.savez("other.npz", z=batch.floats(0).flatten(1).numpy(), ids=images.ids)
+    data = ("--data", "few.npy", "-n", "20", "--permutations", "19", "--report", "report", "--json")
+    found = json.loads(run("compare", "mine.npz", "other.npz", "b.safetensors", *data).stdout)
+    assert [one["reconstruction_mse"] is None for one in found["models"]] == [True, True, False]
+    images_too = {(one["source"], one["target"]): one["m_mse"] for one in found["pairs"]}
+    assert images_too[0, 2] > 0 and images_too[2, 0] is None
+    one_model = json.loads(
+        run("compare", "a.safetensors", "b.safetensors", *data, "--force").stdout
+    )
+    whole = {(one["source"], one["target"]): one["r2"] for one in one_model["pairs"]}
+    mine = {(one["source"], one["target"]): one["r2"] for one in found["pairs"]}
+    assert mine[0, 2] == pytest.approx(whole[0, 1], rel=1e-5)
