@@ -44,8 +44,15 @@ def project_models() -> ProjectModels | None:
         ModelError: the file is not as it should be.
     """
     path = _find()
-    if path is None:
-        return None
+    return None if path is None else read_project(path)
+
+
+def read_project(path: Path) -> ProjectModels:
+    """The short names in a file.
+
+    Raises:
+        ModelError: it is not as it should be.
+    """
     with reading(path, ModelError, "correct it"):
         said = tomllib.loads(read_regular(path).decode())
     models = said.get("models", {})

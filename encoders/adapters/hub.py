@@ -111,5 +111,7 @@ def _require_shards(index: Path, shards: set[str]) -> None:
     for shard in sorted(shards):
         if "/" in shard or "\\" in shard or not shard.endswith(".safetensors"):
             raise ModelError(f"{index} names {shard!r}, which is no safetensors file beside it")
-        if not (index.parent / shard).is_file():
+        with reading(index, ModelError, "get it again"):
+            is_there = (index.parent / shard).is_file()
+        if not is_there:
             raise ModelError(f"{index.parent} has no {shard}, which {index.name} names: get it")

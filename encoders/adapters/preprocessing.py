@@ -64,7 +64,8 @@ def read_preprocessing(
 def _scaling(found: Mapping[str, Any]) -> Scaling:
     factor = 1.0
     if found.get("do_rescale", True) and found.get("rescale_factor") is not None:
-        (factor, *_) = read_numbers(found["rescale_factor"], f"rescale_factor in {_FILE}")
+        what = f"rescale_factor in {_FILE}"
+        (factor, *_) = read_numbers(found["rescale_factor"], what, positive=True)
         factor *= 255
     if not found.get("do_normalize", True):
         return Scaling((0.0,), (1 / factor,))

@@ -78,7 +78,7 @@ def read_numbers(value: Any, what: str, *, positive: bool = False) -> tuple[floa
     parts = parts if isinstance(parts, list | tuple) else [parts]
     try:
         numbers = tuple(float(part) for part in parts)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = ()
     # NaN is not below anything.
     fits = all(abs(number) < _LARGEST and (number > 0 or not positive) for number in numbers)

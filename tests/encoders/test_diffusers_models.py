@@ -166,6 +166,12 @@ def lead_out(folder):
     (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
 
 
+def name_too_long(folder):
+    (folder / "diffusion_pytorch_model.safetensors").unlink()
+    index = {"metadata": {}, "weight_map": {"a": "a" * 300 + ".safetensors"}}
+    (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
+
+
 def name_code(folder):
     (folder / "diffusion_pytorch_model.safetensors").unlink()
     index = {"metadata": {}, "weight_map": {"a": "weights.bin"}}
@@ -193,6 +199,7 @@ def change_config(**changes):
         ),
         (lambda folder: (folder / "diffusion_pytorch_model.safetensors").unlink(), "no others"),
         (lead_out, r"names '\.\./other\.safetensors', which is no safetensors file beside it"),
+        (name_too_long, r"index\.json cannot be read: File name too long"),
         (name_code, r"names 'weights\.bin', which is no safetensors file beside it"),
         (change_config(_class_name="UNet2DModel"), "'UNet2DModel', which is no autoencoder"),
         (change_config(_class_name="os.system"), r"'os\.system', which is no autoencoder"),

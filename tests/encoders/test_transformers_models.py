@@ -202,6 +202,8 @@ def spoil_weights(folder):
         (change("config.json", auto_map={"AutoModel": "x.Y"}), "asks for auto_map"),
         (change("config.json", hidden_size="many"), "is not as transformers wants it"),
         (change("preprocessor_config.json", image_std=[0, 1, 1]), "image_std in .* above 0"),
+        (change("preprocessor_config.json", rescale_factor=0), "rescale_factor in .* above 0"),
+        (change("preprocessor_config.json", image_mean=10**400), "image_mean in .* must be"),
         (change("preprocessor_config.json", image_mean="x"), "image_mean in .* must be numbers"),
         (change("preprocessor_config.json", image_mean=[0.5, 0.5]), "have 3 channels, but 2 means"),
     ],

@@ -247,6 +247,49 @@ def bundles(folder: Path) -> list[Case]:
     return [written(folder, "ckpt", partial(write_bundle, variables=arrays_, graph=graph))]
 
 
+def _field(number: int, content: bytes) -> bytes:
+    """A field of a protocol buffer, shorter than 128 bytes."""
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+def graphs(_: Path) -> list[Case]:
+    """ONNX graphs with numbers inside, beside, and beside of a graph in a graph."""
+    place = _field(13, _field(1, b"location") + _field(2, b"numbers"))
+    beside, inside = _field(5, place + _field(8, b"w")), _field(5, _field(9, bytes(16)))
+    node = _field(1, _field(3, b"If") + _field(5, _field(6, beside)))
+    made = [_field(7, part) for part in (inside, beside, node, node + inside + beside)]
+    return [{"graph.onnx": b"\x08\x09" + data, "numbers": bytes(16)} for data in made]
+
+
+def model_folders(_: Path) -> list[Case]:
+    """What other libraries write of a model, but for the weights."""
+    config = {"model_type": "vit", "image_size": 8, "num_channels": 3}
+    seen = {
+        "do_center_crop": True,
+        "crop_size": {"height": 8, "width": 8},
+        "size": {"shortest_edge": 10},
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "rescale_factor": 1 / 255,
+        "resample": 3,
+    }
+    index = {"metadata": {}, "weight_map": {"w": "model-00001-of-00001.safetensors"}}
+    return [
+        {
+            "config.json": json.dumps(config).encode(),
+            "preprocessor_config.json": json.dumps(seen).encode(),
+            "model.safetensors.index.json": json.dumps(index).encode(),
+            "model-00001-of-00001.safetensors": b"",
+        }
+    ]
+
+
+def projects(_: Path) -> list[Case]:
+    """Short names of a project."""
+    text = '[models]\na = "vae"\n"b.c" = "pixels:8?size=8x8"\n[other]\nx = [1, {y = 2.5}]\n'
+    return [{"latentmap.toml": text.encode()}]
+
+
 def keras(folder: Path) -> list[Case]:
     """Weights of Keras in each layout."""
     parts = split_vae((1, 2), (4, 4, 2, 1), channels=1, latent_dim=2, embedding=3)

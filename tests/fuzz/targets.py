@@ -23,8 +23,12 @@ from latentmap.diagnostics.trace_figures import motion_of
 from latentmap.diagnostics.trace_section import trace_section
 from latentmap.diagnostics.traces import Trace
 from latentmap.encoders import listing, load
+from latentmap.encoders.adapters.hub import read_config, require_safetensors
+from latentmap.encoders.adapters.onnx_files import digest_of_graph
+from latentmap.encoders.adapters.preprocessing import read_preprocessing
 from latentmap.encoders.checkpoints.importing import import_checkpoint, inspect_checkpoint
 from latentmap.encoders.checkpoints.unsaid import Unsaid
+from latentmap.encoders.project import read_project
 from latentmap.encoders.recipes import read_recipe
 from latentmap.encoders.training.checkpoint import read_checkpoint, restore
 from latentmap.encoders.training.runs import training_seconds
@@ -259,7 +263,23 @@ def _import_knowing(folder: Path) -> None:
     import_checkpoint(_checkpoint(folder), unsaid=said)
 
 
+def _graph(folder: Path) -> None:
+    digest_of_graph(folder / "graph.onnx")
+
+
+def _model_folder(folder: Path) -> None:
+    """As adapters do before another library reads the folder."""
+    config = read_config(folder)
+    read_preprocessing(folder, config, {}, None)
+    require_safetensors(folder, "model")
+
+
+def _project(folder: Path) -> None:
+    read_project(folder / "latentmap.toml")
+
+
 _TENSORS = ((".safetensors", change_tensors),)
+_JSON = ((".json", change_json),)
 _HDF5 = ((".h5", change_hdf5),)
 _NUMPY = ((".npy", change_npy), (".npz", change_zip(change_npy)))
 
@@ -382,5 +402,8 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
         Reader("keras", other_seeds.keras, (_inspect, _import), _HDF5),
         Reader("numpy", other_seeds.arrays, (_inspect,), _NUMPY),
         Reader("tables of HDF5", own_seeds.hdf5_images, (_inspect,), _HDF5),
+        Reader("graphs", other_seeds.graphs, (_graph,)),
+        Reader("model folders", other_seeds.model_folders, (_model_folder,), _JSON),
+        Reader("projects", other_seeds.projects, (_project,)),
     ),
 }
