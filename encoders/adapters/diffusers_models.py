@@ -33,6 +33,7 @@ _FILES = (
 )
 # These take images in [0, 1], and shift and scale their latents themselves.
 _SCALED_INSIDE = frozenset({"AutoencoderRAE"})
+_STATISTICS = ("latents_mean", "latents_std")
 _SIZE = 256  # Of images, where a configuration names none.
 _MOST_MISSING = 3  # Weights that a message names.
 
@@ -101,8 +102,11 @@ def _read_network(library: Any, kind: Any, folder: Path) -> nn.Module:
 
 
 def _full_config(network: Any) -> dict[str, Any]:
-    """The configuration of a network, with the defaults of what its file leaves out."""
-    return dict(network.config)
+    """The configuration of a network, with the defaults of what its file leaves out, and the
+    statistics of latents that some keep with the weights (LTX).
+    """
+    kept = {name: tensor.tolist() for name, tensor in network.named_buffers(recurse=False)}
+    return {**{name: kept[name] for name in _STATISTICS if name in kept}, **network.config}
 
 
 def _scaling_of(config: Mapping[str, Any]) -> Scaling:

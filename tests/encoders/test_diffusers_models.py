@@ -42,6 +42,22 @@ KINDS = {
         "decoder_qkv_multiscales": ((), ()),
         "scaling_factor": 0.4,
     },
+    # Its statistics are among the weights.
+    "AutoencoderKLLTXVideo": {
+        "latent_channels": 4,
+        "block_out_channels": (4, 4),
+        "decoder_block_out_channels": (4, 4),
+        "layers_per_block": (1, 1, 1),
+        "decoder_layers_per_block": (1, 1, 1),
+        "spatio_temporal_scaling": (True, False),
+        "decoder_spatio_temporal_scaling": (True, False),
+        "decoder_inject_noise": (False, False, False),
+        "upsample_residual": (False, False),
+        "upsample_factor": (1, 1),
+        "patch_size": 1,
+        "patch_size_t": 1,
+        "down_block_types": ("LTXVideoDownBlock3D", "LTXVideoDownBlock3D"),
+    },
     "AutoencoderKLWan": {
         "base_dim": 4,
         "z_dim": 2,
@@ -62,7 +78,11 @@ def folders(tmp_path_factory):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         for kind, config in KINDS.items():
-            getattr(diffusers, kind)(**config).save_pretrained(root / kind)
+            network = getattr(diffusers, kind)(**config)
+            if kind == "AutoencoderKLLTXVideo":
+                network.latents_mean.copy_(torch.arange(4.0))
+                network.latents_std.fill_(2)
+            network.save_pretrained(root / kind)
     return root
 
 
@@ -114,6 +134,11 @@ def test_videos_of_one_frame_are_images_and_channels_have_statistics_of_their_ow
         1, 2, 1, 1
     )
     assert torch.allclose(model.encode(images), codes.flatten(1), atol=1e-5)
+
+
+def test_statistics_among_the_weights_are_applied(folders):
+    latents = load(f"diffusers:{folders / 'AutoencoderKLLTXVideo'}?size=8x8").config["latents"]
+    assert latents == {"mean": [0, 1, 2, 3], "std": [2, 2, 2, 2]}
 
 
 def test_what_a_configuration_leaves_out_is_as_in_the_library(copied, folders):
