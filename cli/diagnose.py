@@ -10,6 +10,11 @@ import click
 
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command, number_option, output_option
+from latentmap.cli.diagnose_channels import (
+    diagnose_by_channels,
+    measured_by_channels,
+    refuse_options_of_variables,
+)
 from latentmap.cli.kinds import Reference
 from latentmap.cli.options import (
     Loading,
@@ -54,7 +59,10 @@ if TYPE_CHECKING:
 @batch_size_option
 @output_option("--scatter", "The variance loss of the models against their mse.", metavar="PNG")
 @result_outputs(
-    figure_option("Images, their reconstructions, and these without the inactive variables."),
+    figure_option(
+        "Images, their reconstructions, and these without the inactive variables; or channels with "
+        "their spectrum and correlations."
+    ),
     report_option,
 )
 def diagnose(
@@ -72,12 +80,16 @@ def diagnose(
     scatter: Path | None,
     outputs: Outputs,
 ) -> None:
-    """Measure VAEs on images: what their variables do, the laws of variance.
+    """Measure models on images: what the variables of VAEs do, or the channels of others.
 
     A variable is active when its posterior mean has a variance above 0.05; other definitions stand
     beside. The law is mean s2 + Var = 1 for every variable, as `latentmap models normalise` makes
     it; the variance loss is about the mse. The gain of a variable is what an image loses, in mse,
     when it is set to its mean. All with 95 % intervals over images, in --json.
+
+    Of codes with channels at positions, and of models without posterior or decoder: mean, standard
+    deviation and KL of each channel, spectrum and correlations, and from them scaling_factor,
+    shift_factor, latents_mean and latents_std, as diffusers has them (in --json to be pasted).
 
     Of several models one table; each sees the images in its own view.
 
@@ -86,6 +98,7 @@ def diagnose(
       latentmap diagnose vae.safetensors --data t10k-images-idx3-ubyte.gz --figure inactive.png
       latentmap diagnose vae vae-b svae --data faces.zip --split test --scatter loss.png
       latentmap diagnose vae.safetensors --data t10k-images-idx3-ubyte.gz --plane plane.png
+      latentmap diagnose taef2.safetensors --data photos --size 256x256 --json
     """
     from latentmap.cli.output import warn_skipped
     from latentmap.cli.progress import progress_bar
@@ -101,9 +114,14 @@ def diagnose(
         refuse_existing(scatter, force=outputs.force)
         require_plots(scatter)
     models = loading.all(references)
-    for model in models:
-        model.require_posterior()
+    by_channels = measured_by_channels(models)
+    if by_channels:
+        refuse_options_of_variables(models)
+        outputs.check(plot=True)
     images = data.open()
+    models = data.complete(models)
+    for model in models:
+        (model.require_posterior if sampled else model.require_encoder)()
     if unseen:
         images = unseen_images(images, models)
     wanted = plane.prepare(models, images, force=outputs.force, loading=loading)
@@ -113,6 +131,11 @@ def diagnose(
         "on_error": data.on_error,
         "seed": seed,
     }
+    if by_channels:
+        diagnose_by_channels(
+            references, models, images, sampled=sampled, reading=reading, outputs=outputs
+        )
+        return
     results = [
         measure(
             model,

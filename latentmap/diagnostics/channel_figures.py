@@ -1,0 +1,194 @@
+"""Channels as a picture and as a section of a report.
+
+Shapes: ``c`` channels, ``k`` images ``(k, channels, h, w)`` in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from latentmap.diagnostics.channel_covariance import Covariance
+from latentmap.diagnostics.channel_tables import (
+    ChannelDiagnoses,
+    channels_table,
+    spectrum_table,
+    whole_table,
+)
+from latentmap.diagnostics.channels import ChannelDiagnosis
+from latentmap.images import ImageSource
+from latentmap.intervals import Estimate
+from latentmap.model import Model
+from latentmap.report import ImageRow, ImageRows, Measure, Picture, Section, save_plot, section_id
+from latentmap.report.embedding import embed_figure, image_strip
+from latentmap.report.figures import plot_image
+from latentmap.report.parts import Block, Curve
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SHOWN = 8  # Images.
+_LEAST = 1e-6  # Of the largest variance, which a picture shows.
+_BLUE, _GREY = "#0072b2", "#7f7f7f"
+_READING = (
+    "What the channels of the codes do, over images and positions. A diffusion model is given "
+    "(code - shift factor) * scaling factor, or a mean and a deviation of each channel. Intervals "
+    "are 95 % over images, or their groups: positions of one image are not independent."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstructions:
+    """Some images and what the model ``name`` makes of their codes."""
+
+    name: str
+    originals: Tensor
+    reconstructions: Tensor
+
+
+def reconstructions_of(
+    model: Model, images: ImageSource, found: ChannelDiagnosis, *, seed: int = 0
+) -> Reconstructions | None:
+    """Random ones of the images that a model was diagnosed on; None without a decoder."""
+    if not model.can_decode:
+        return None
+    readable = np.flatnonzero(~np.isin(images.ids, found.skipped))
+    drawn = np.sort(np.random.default_rng(seed).permutation(readable)[:_SHOWN])
+    (batch,) = images.subset(drawn).batches([model.view], batch_size=_SHOWN)
+    originals = batch.floats(0)
+    return Reconstructions(found.model, originals, model.decode(model.encode(originals)).cpu())
+
+
+def save_channels(found: ChannelDiagnoses, path: str | Path) -> None:
+    """Draws mean and deviation of each channel, the spectrum of their covariance, and their
+    correlations, a row for each model.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    save_plot(_drawn(found.results), path)
+
+
+def channels_section(
+    found: ChannelDiagnoses,
+    examples: Sequence[Reconstructions | None],
+    record: Mapping[str, Any],
+    *,
+    picture: Image.Image | None = None,
+) -> Section:
+    """One model with all its channels, or several beside each other; ``record`` says what made it,
+    ``picture`` is that of ``channels_picture``, where it was drawn.
+    """
+    names = [one.model for one in found.results]
+    id = section_id(f"channels {' '.join(names)}", record)
+    blocks: list[Block] = []
+    if len(names) == 1:
+        (only,) = found.results
+        blocks += [whole_table(only), channels_table(only)]
+        if only.covariance is not None and len(only.channels) > 1:
+            blocks += [_spectrum(only.covariance), spectrum_table(only)]
+    else:
+        blocks += found.tables()
+    if picture is not None:
+        shown = embed_figure(picture, f"Channels of {', '.join(names)}")
+        blocks.append(Picture("Channels, their spectrum and their correlations", shown))
+    blocks += [_rows(f"{id}-images-{i}", one) for i, one in enumerate(examples) if one is not None]
+    return Section(id, f"Channels of {', '.join(names)}", [_READING], blocks, record)
+
+
+def channels_picture(found: ChannelDiagnoses) -> Image.Image:
+    """What ``save_channels`` draws, as a picture."""
+    return plot_image(_drawn(found.results))
+
+
+def _spectrum(covariance: Covariance) -> Curve:
+    measures = [Measure.of(one) for one in covariance.spectrum]
+    values = ", ".join(f"{one.value:.4g}" for one in covariance.spectrum[:_SHOWN])
+    return Curve(
+        "Variance along the principal directions of channels",
+        "component",
+        list(range(1, len(measures) + 1)),
+        measures,
+        f"Variances, the largest first: {values}",
+    )
+
+
+def _rows(id: str, examples: Reconstructions) -> ImageRows:
+    labelled = [
+        ("images", examples.originals),
+        (f"by {examples.name}", examples.reconstructions),
+    ]
+    rows = [
+        ImageRow(label, [image_strip(images, f"{len(images)} images: {label}")])
+        for label, images in labelled
+        if images.shape[1] in (1, 3)
+    ]
+    return ImageRows(id, f"Reconstructions by {examples.name}", rows)
+
+
+def _drawn(results: Sequence[ChannelDiagnosis]) -> Figure:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(13.0, 3.8 * len(results)), layout="constrained")
+    axes: Any = figure.subplots(len(results), 3, squeeze=False)
+    for axis in axes.ravel():
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for row, found in zip(axes, results, strict=True):
+        _draw_channels(row[0], found)
+        _draw_spectrum(row[1], found)
+        _draw_correlations(figure, row[2], found)
+    return figure
+
+
+def _draw_channels(axis: Any, found: ChannelDiagnosis) -> None:
+    """The means as points in bars of one deviation to each side; lines are 95 % intervals."""
+    at = np.arange(len(found.channels))
+    means, stds = (
+        np.array([getattr(one, name).value for one in found.channels]) for name in ("mean", "std")
+    )
+    axis.bar(at, 2 * stds, bottom=means - stds, color=_BLUE, alpha=0.35, width=0.9)
+    reach = _reach([one.mean for one in found.channels])
+    axis.errorbar(at, means, yerr=reach, fmt="o", markersize=3, color=_BLUE, elinewidth=1)
+    axis.axhline(0, color=_GREY, linewidth=0.8)
+    axis.set_title(f"{found.model}: mean, and one std to each side", fontsize=10)
+    axis.set_xlabel("channel")
+
+
+def _draw_spectrum(axis: Any, found: ChannelDiagnosis) -> None:
+    if found.covariance is None:
+        axis.set_axis_off()
+        return
+    spectrum = found.covariance.spectrum
+    values = np.array([one.value for one in spectrum])
+    at = np.arange(len(values))
+    axis.errorbar(at, values, yerr=_reach(spectrum), fmt="o", markersize=3, color=_BLUE)
+    if values.max() > 0:
+        axis.set_yscale("log", nonpositive="clip")
+        # What is less is rounding, or as good as none.
+        axis.set_ylim(max(values.min() / 2, values.max() * _LEAST), values.max() * 2)
+    axis.set_title("spectrum of the covariance of channels", fontsize=10)
+    axis.set_xlabel("component")
+    axis.set_ylabel("variance")
+    axis.grid(alpha=0.3)
+
+
+def _draw_correlations(figure: Figure, axis: Any, found: ChannelDiagnosis) -> None:
+    if found.covariance is None:
+        axis.set_axis_off()
+        return
+    shown = axis.imshow(found.covariance.correlation, cmap="RdBu_r", vmin=-1, vmax=1)
+    axis.set_title("correlations of channels", fontsize=10)
+    figure.colorbar(shown, ax=axis, shrink=0.8)
+
+
+def _reach(estimates: Sequence[Estimate]) -> np.ndarray:
+    """How far intervals reach below and above, as matplotlib takes it; 0 where there is none."""
+    away = [[one.value - one.low, one.high - one.value] for one in estimates]
+    return np.asarray(np.nan_to_num(np.array(away).T))
