@@ -76,7 +76,7 @@ def apply(
       latentmap apply map.safetensors --codes codes.npz --codes-out mapped.npz
       latentmap apply map.safetensors --samples 8 --figure grid.png
     """
-    from latentmap.cli.map_options import load_model_of
+    from latentmap.cli.map_options import load_model_of, models_for_size
     from latentmap.codes import read_codes
     from latentmap.mapping import LinearMap
     from latentmap.relocation import relocate
@@ -91,12 +91,17 @@ def apply(
         codes = read_codes(codes_in, space=linear_map.source, frame=linear_map.source_frame)
         mapped = linear_map.apply(codes)
     else:
-        source = load_model_of(linear_map, "source", given=src, map_path=map_path, loading=loading)
-        target = source  # For codes of a data set no target is needed.
-        if outputs.figure is not None or samples.n is not None:
-            target = load_model_of(
-                linear_map, "target", given=dst, map_path=map_path, loading=loading
+        drawn = outputs.figure is not None or samples.n is not None
+        if drawn or loading.image_size is not None:
+            linear_map, source, target = models_for_size(
+                linear_map, src=src, dst=dst, map_path=map_path, loading=loading
             )
+        else:
+            # For codes of a data set no target is needed.
+            source = target = load_model_of(
+                linear_map, "source", given=src, map_path=map_path, loading=loading
+            )
+        if drawn:
             outputs.require_images(target)
         coder = coding.open(data, recorded=linear_map.record.get("precision"))
         images = samples.open(data, linear_map, (source, target), coder, seed=seed)

@@ -68,7 +68,7 @@ def evaluate(
       latentmap evaluate svae-to-stylegan.safetensors --samples 1000 --seed 1
       latentmap evaluate clip-to-dino.safetensors --src clip-new.npz --dst dino-new.npz
     """
-    from latentmap.cli.map_options import load_models_of
+    from latentmap.cli.map_options import models_for_size
     from latentmap.cli.output import print_json, tell_left_out, warn_skipped
     from latentmap.mapping import LinearMap
     from latentmap.relocation import score_models
@@ -82,7 +82,7 @@ def evaluate(
     samples.check(data, without=of_codes)
     if samples.n is None:
         _ask_for_groups(linear_map, data, map_path)
-    source, target = load_models_of(
+    linear_map, source, target = models_for_size(
         linear_map, src=src, dst=dst, map_path=map_path, loading=loading
     )
     coder = coding.open(data, recorded=linear_map.record.get("precision"))

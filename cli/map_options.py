@@ -95,6 +95,24 @@ def _as_in(model: Model, space: Space) -> Model:
     return model.in_space(space) if isinstance(model, StoredCodes) else model
 
 
+def models_for_size(
+    linear_map: LinearMap, *, src: str | None, dst: str | None, map_path: Path, loading: Loading
+) -> tuple[LinearMap, Model, Model]:
+    """A map with its source and target; of patches, for images of the size that was asked for.
+
+    Raises:
+        LatentmapError: a model cannot be loaded, or one of both cannot be of that size.
+    """
+    from latentmap.relocation.resizing import resized_map
+
+    found = load_models_of(linear_map, src=src, dst=dst, map_path=map_path, loading=loading)
+    size = loading.image_size
+    # Recorded references say the size of the fit, which stands before --size.
+    if size is None or all(one.image_shape[1:] == size for one in found):
+        return linear_map, *found
+    return resized_map(linear_map, *found, size)
+
+
 def _recorded(linear_map: LinearMap, side: str, map_path: Path) -> str:
     """The reference that a map has of the model on one side, as it is found from here.
 

@@ -87,3 +87,16 @@ def test_grids_that_do_not_fold_are_mapped_flat_and_refused_a_patch(pictures):
     error = run("fit", *models, "--patch", "1", code=1).stderr
     assert "6x6 and 5x3 do not: fit with the patch full" in error
     assert "patches" not in run("fit", *models, "--out", "m.safetensors").stdout
+
+
+def test_a_map_of_patches_serves_images_of_other_sizes(pictures):
+    models = ["--src", "pixels:2", "--dst", "pixels:4", "--data", "few.npy"]
+    run("fit", *models, "--size", "12x12", "--out", "m.safetensors")
+    other = ["m.safetensors", "--data", "few.npy", "--size", "20x24"]
+    assert re.search(r"R2 +1\.000", run("evaluate", *other).stdout)
+    run("apply", *other, "--figure", "a.png", "--codes-out", "c.npz")
+    with np.load(pictures / "c.npz") as file:
+        assert file["codes"].reshape(len(file["codes"]), -1).shape == (60, 90)
+    run("fit", *models, "--size", "12x12", "--patch", "full", "--out", "flat.safetensors")
+    other[0] = "flat.safetensors"
+    assert "a map of flat codes is of images of one size" in run("evaluate", *other, code=1).stderr

@@ -12,6 +12,7 @@ class Grid(Model):
     """Grey images as grids: the numbers of each block of pixels, mixed by a matrix of its seed."""
 
     family = "grid-test"
+    any_size = True
 
     def __init__(self, *, block: int = 2, size: int = 8, seed: int = 0, name: str = "grid") -> None:
         mixed = torch.randn(block**2, block**2, generator=torch.Generator().manual_seed(seed))
@@ -26,7 +27,11 @@ class Grid(Model):
             image_shape=(1, size, size),
             latent_shape=(block**2, size // block, size // block),
         )
-        self._block = block
+        self._block, self._seed = block, seed
+
+    def resized(self, height: int, width: int) -> Grid:
+        assert height == width
+        return Grid(block=self._block, size=height, seed=self._seed, name=self.name)
 
     def _encode(self, images: Tensor) -> Tensor:
         found: Tensor = self.network(images)
