@@ -5,9 +5,9 @@
 One line a point: milliseconds of the work and of the bare operations on images and codes that lie
 on the device, and their ratio, the best of three rounds; then what is a number of bytes or bits.
 The points: codes of three models that see images alike, decoding with its checks, scores of a map,
-gains of variables, a search, maps with leave-one-out, weights in channels-last memory, pinned
-memory that is kept, results with TF32 allowed, and of two runs. ``--device cpu`` tries the script
-without a GPU, on images and networks that have to be made small (``--quick``).
+gains of variables, a search, moments, leave-one-out and maps with both, weights in channels-last
+memory, pinned memory that is kept, results with TF32 allowed, and of two runs. ``--device cpu``
+tries the script without a GPU, on images and networks that have to be made small (``--quick``).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -31,6 +32,8 @@ from latentmap.images.arrays import ArrayImages
 from latentmap.inversion import SearchSettings
 from latentmap.inversion.code_search import search_codes
 from latentmap.mapping import fit
+from latentmap.mapping.gathering import moments_of_pairs
+from latentmap.mapping.near_minimum import smallest_left_out
 from latentmap.model import Model, decode_all
 from latentmap.relocation.measuring import measure
 from latentmap.support.meter import Meter
@@ -52,7 +55,7 @@ def main() -> None:
     bench = Bench(arguments.device, 256 if arguments.quick else arguments.images, arguments.quick)
     print(f"{bench.place}, torch {torch.__version__}, {len(bench.images)} images of 64 pixels")
     print(f"{'point':44} {'ms':>9} {'bare ms':>9} {'ratio':>6}")
-    for point in (encoding, decoding, scoring, ordering, searching, fitting, laying_out):
+    for point in (encoding, decoding, scoring, ordering, searching, gathering, laying_out):
         point(bench)
     for told in (*memory(bench), *rounding(bench), repeating(bench)):
         print(told, flush=True)
@@ -200,8 +203,10 @@ def searching(bench: Bench) -> None:
     )
 
 
-def fitting(bench: Bench) -> None:
-    """Against the products of the moments in float64 on the device, which has the codes."""
+def gathering(bench: Bench) -> None:
+    """Moments, leave-one-out and both in a fit, against the products of the moments in float64 on
+    the device, which has the codes.
+    """
     n, p = (20_000, 128) if len(bench.images) <= 256 else (200_000, 512)
     pairs = random_pairs(bench, n, p)
     joined = torch.cat([pairs.source.vectors, pairs.target.vectors], 1).to(bench.device)
@@ -211,7 +216,17 @@ def fitting(bench: Bench) -> None:
             block = rows.double()
             block[:, :p].T @ block
 
-    bench.compare(f"fit, {n} pairs of {p} variables", lambda: fit(pairs), bare)
+    gather = partial(moments_of_pairs, pairs, targets="squares")
+    bench.compare(
+        f"moments, {n} pairs of {p} variables", partial(gather, device=bench.device), bare
+    )
+    moments, there = gather(), gather(device=bench.device)
+    left_out = partial(smallest_left_out, pairs, moments, device=bench.device)
+    bench.compare("leave-one-out of the same", left_out, bare)
+    bench.compare("fit of the same", lambda: fit(pairs, device=bench.device), bare)
+    bench.compare("moments of the same on the processor", gather, bare)
+    apart = float((there.xy - moments.xy).abs().max() / moments.xy.abs().max())
+    print(f"moments of the device from those of the processor: {apart:.1e}", flush=True)
 
 
 def random_pairs(bench: Bench, n: int, p: int) -> Pairs:

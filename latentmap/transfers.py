@@ -31,6 +31,13 @@ def upload(tensor: Tensor, device: torch.device) -> Tensor:
     return there
 
 
+def device_of_sums(device: torch.device) -> torch.device:
+    """Where float64 sums of what a model on ``device`` gives are made: there on CUDA; Apple's
+    devices have no float64, and the processor makes them.
+    """
+    return device if device.type == "cuda" else torch.device("cpu")
+
+
 def floats_on(pixels: Tensor, device: torch.device) -> Tensor:
     """Images in uint8 as float32 in [0, 1], converted on ``device``."""
     return upload(pixels, device).float().div_(255)

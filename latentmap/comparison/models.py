@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import torch
 from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
     threadpool_limits,
 )
@@ -37,6 +38,7 @@ from latentmap.mapping.selection import assign_folds
 from latentmap.model import Model, count_seen
 from latentmap.progress import Stage
 from latentmap.relocation.activity import inactive_models
+from latentmap.transfers import device_of_sums
 
 _EXAMPLES = 10
 _FOLDS = 5  # Of units, where several images are of one.
@@ -128,7 +130,8 @@ def compare_models(
     train, test = material.train, material.test
     references = references or [model.name for model in models]
     made = _record(models, options, coder, material, seed) | dict(record or {})
-    moments, maps = _maps(material, references, made, seed, coder.stage)
+    device = device_of_sums(models[0].device)
+    moments, maps = _maps(material, references, made, seed, device, coder.stage)
     with coder.stage("scoring codes") as progress, threadpool_limits(1):
         ways = code_figures(
             code_errors(test, maps, units=material.units, progress=progress), seed=seed
@@ -164,18 +167,20 @@ def _maps(
     references: Sequence[str],
     made: Mapping[str, Any],
     seed: int,
+    device: torch.device,
     stage: Stage,
 ) -> tuple[JointMoments, Maps]:
-    """The moments of all spaces in one pass, and the maps between them."""
+    """The moments of all spaces in one pass, summed on ``device``, and the maps between them."""
     train, units = material.train, units_of(material.train[0].digests, material.train_groups)
     n_units, folds = int(units.max()) + 1, []
     with stage("gathering moments") as progress:
-        moments = moments_of_spaces(train, progress=progress)
+        moments = moments_of_spaces(train, device=device, progress=progress)
         if n_units < len(units):
             number = assign_folds(len(units), folds=min(_FOLDS, n_units), seed=seed, groups=units)
             for fold in range(number.max() + 1):
                 rows = np.flatnonzero(number == fold)
-                folds.append(moments_of_spaces([codes.take(rows) for codes in train]))
+                some = [codes.take(rows) for codes in train]
+                folds.append(moments_of_spaces(some, device=device))
     # As in `shared_rank`: two threads wait for each other in work this small (measured, 30 maps on
     # two busy processors: 41 s of processor time with two, 0.5 s with one).
     with stage("fitting") as progress, threadpool_limits(1):

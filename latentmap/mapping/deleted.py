@@ -20,12 +20,17 @@ from torch import Tensor
 from latentmap.codes import Pairs
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.selection import FREE
+from latentmap.transfers import Arriving, a_batch_late, upload
 
 # Rows at a time, and numbers at a time: 4 MB, which stay in the processor's cache. Several
 # penalties share one product, because many small ones wait for each other's threads (measured: 7
 # times slower on a busy machine).
 _BLOCK = 512
 _NUMBERS = 1 << 19
+# The same of a GPU, where small products take as long as larger ones (268 MB). By reasoning: not
+# measured.
+_BLOCK_THERE = 8192
+_NUMBERS_THERE = 1 << 25
 
 
 def deleted_residuals(
@@ -35,15 +40,16 @@ def deleted_residuals(
     *,
     weights: np.ndarray | None = None,
     units: np.ndarray | None = None,
+    device: torch.device | str = "cpu",
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
     """Positions ``(k,)`` and squared norms ``(k, m)`` of deleted residuals, block by block.
 
     ``moments`` are those of the ``pairs`` with these ``weights`` ``(n,)``, by default 1. With
     ``units`` ``(n,)`` int64 all pairs of a unit are left out together. Infinite where leaving out
-    is not defined.
+    is not defined. Pairs that are left out alone are computed on ``device``.
     """
     if units is None:
-        yield from _singly(pairs, moments, penalties, weights)
+        yield from _singly(pairs, moments, penalties, weights, device)
         return
     spectrum = moments.source_spectrum
     rotated = spectrum.directions.T @ moments.xy
@@ -56,10 +62,10 @@ def deleted_residuals(
         alike = pairs.take(positions)
         if size == 1:
             own = None if weights is None else weights[positions]
-            for index, squares in _singly(alike, moments, penalties, own):
+            for index, squares in _singly(alike, moments, penalties, own, device):
                 yield positions[index], squares
             continue
-        maps = _maps(rotated, shrink, rows * widest)
+        maps = _maps(rotated, shrink, _NUMBERS // (rows * widest))
         blocks = np.split(positions, range(rows, len(positions), rows))
         for index, (x, y) in zip(blocks, alike.blocks(rows), strict=True):
             scores = (x.double() - moments.mean_x) @ spectrum.directions
@@ -73,31 +79,47 @@ def deleted_residuals(
 
 
 def residuals_and_leverages(
-    pairs: Pairs, moments: Moments, penalties: Tensor
+    pairs: Pairs, moments: Moments, penalties: Tensor, *, device: torch.device | str = "cpu"
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Squared norms of residuals and leverages, both ``(k, m)``, block by block.
+    """Squared norms of residuals and leverages, both ``(k, m)``, block by block, computed on
+    ``device``; the next block is launched before one is waited for.
 
     The map is that of the ``moments``, whether of these ``pairs`` or of others; a leverage has its
     ``1 / n`` where there is an intercept.
     """
+    place = torch.device(device)
+    rows, numbers = (_BLOCK, _NUMBERS) if place.type == "cpu" else (_BLOCK_THERE, _NUMBERS_THERE)
     spectrum = moments.source_spectrum
-    rotated = spectrum.directions.T @ moments.xy
-    shrink = 1 / (spectrum.values[:, None] + penalties)
+    rotated = (spectrum.directions.T @ moments.xy).to(place)
+    shrink = (1 / (spectrum.values[:, None] + penalties)).to(place)
+    directions, mean_x, mean_y = (
+        one.to(place) for one in (spectrum.directions, moments.mean_x, moments.mean_y)
+    )
     share = float(moments.centred) / moments.n
-    maps = _maps(rotated, shrink, _BLOCK * moments.q)
-    for x, y in pairs.blocks(_BLOCK):
-        scores = (x.double() - moments.mean_x) @ spectrum.directions
-        answers = y.double() - moments.mean_y
-        squares = [_missed(scores, answers, some).square_().sum(2) for _, some in maps]
-        yield torch.cat(squares, 1), share + scores.square() @ shrink
+    maps = _maps(rotated, shrink, numbers // (rows * moments.q))
+
+    def launched() -> Iterator[tuple[Arriving, Arriving]]:
+        for x, y in pairs.blocks(rows):
+            scores = (upload(x, place).double() - mean_x) @ directions
+            answers = upload(y, place).double() - mean_y
+            squares = [_missed(scores, answers, some).square_().sum(2) for _, some in maps]
+            leverages = share + scores.square() @ shrink
+            yield Arriving(torch.cat(squares, 1)), Arriving(leverages)
+
+    for squares, leverages in a_batch_late(launched()):
+        yield squares.wait(), leverages.wait()
 
 
 def _singly(
-    pairs: Pairs, moments: Moments, penalties: Tensor, weights: np.ndarray | None
+    pairs: Pairs,
+    moments: Moments,
+    penalties: Tensor,
+    weights: np.ndarray | None,
+    device: torch.device | str,
 ) -> Iterator[tuple[np.ndarray, Tensor]]:
     """The squared norms of pairs that are units by themselves: ``|r|^2 / (1 - w h)^2``."""
     start = 0
-    for squares, leverage in residuals_and_leverages(pairs, moments, penalties):
+    for squares, leverage in residuals_and_leverages(pairs, moments, penalties, device=device):
         index = np.arange(start, start + len(squares))
         start += len(squares)
         if weights is not None:
@@ -106,12 +128,11 @@ def _singly(
         yield index, torch.where(free > FREE, squares / free.square(), torch.inf)
 
 
-def _maps(rotated: Tensor, shrink: Tensor, size: int) -> list[tuple[Tensor, Tensor]]:
-    """Maps ``(r, m, q)`` of some penalties after the others, and what shrinks by these ``(r, m)``.
-
-    There are so many that what they give, ``size`` numbers each, is ``_NUMBERS`` at most.
+def _maps(rotated: Tensor, shrink: Tensor, most: int) -> list[tuple[Tensor, Tensor]]:
+    """Maps ``(r, m, q)`` of ``most`` penalties or one after the others, and what shrinks by these
+    ``(r, m)``.
     """
-    parts = shrink.split(max(1, _NUMBERS // size), 1)
+    parts = shrink.split(max(1, most), 1)
     return [(some, some[:, :, None] * rotated[:, None]) for some in parts]
 
 

@@ -46,6 +46,7 @@ def fit(
     seed: int = 0,
     shared: SharedFits | None = None,
     record: Mapping[str, Any] | None = None,
+    device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> LinearMap:
     """The linear map from the source codes of some pairs to their target codes; by default ridge.
@@ -58,6 +59,7 @@ def fit(
     exact from the moments of the folds. Folds are drawn by ``seed``. Sums and solution are float64;
     rows are read in blocks, so memory does not grow with the number of pairs. ``shared`` holds what
     other fits of the same pairs found already. ``record`` is what else the map's file is to say.
+    Moments are summed, and single pairs left out, on ``device``.
 
     Example:
         >>> from latentmap.codes import Codes, Space, pair
@@ -85,11 +87,11 @@ def fit(
         by_folds = any(criterion == "kfold" for criterion, _ in choices)
         parts = shared.parts if by_folds else [used]
     else:
-        parts = _gather(options, seen, choices, seed=seed, progress=progress)
+        parts = _gather(options, seen, choices, seed=seed, device=device, progress=progress)
         gathered = used = merge_all(parts)
         if not options.intercept:
             used, parts = gathered.about_zero(), [part.about_zero() for part in parts]
-    settings, selections = _select(options, seen, used, parts, choices, shared, progress)
+    settings, selections = _select(options, seen, used, parts, choices, shared, device, progress)
     solution = _solve(options, seen, used, settings)
     return LinearMap(
         weight=solution.weight,
@@ -207,6 +209,7 @@ def _gather(
     choices: Sequence[Choice],
     *,
     seed: int,
+    device: torch.device | str,
     progress: Progress | None,
 ) -> list[Moments]:
     """The moments of each fold of the pairs; of all as one where nothing is chosen by folds."""
@@ -220,6 +223,7 @@ def _gather(
         numbers,
         targets="products" if full else "squares",
         precision=options.moments,
+        device=device,
         progress=progress,
     )
 
@@ -231,6 +235,7 @@ def _select(
     parts: Sequence[Moments],
     choices: Sequence[Choice],
     shared: SharedFits | None,
+    device: torch.device | str,
     progress: Progress | None,
 ) -> tuple[dict[str, Any], list[Selection]]:
     """All settings, and what was tried for those that were not given, choice by choice."""
@@ -243,7 +248,12 @@ def _select(
             selection = choose(moments, criterion=criterion, progress=progress, **rows)
         elif criterion == "loo":
             find = partial(
-                smallest_left_out, seen.rows, moments, units=seen.row_units, progress=progress
+                smallest_left_out,
+                seen.rows,
+                moments,
+                units=seen.row_units,
+                device=device,
+                progress=progress,
             )
             selection = shared.left_out(find) if shared else find()
         elif criterion == "gcv":

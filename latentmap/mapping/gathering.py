@@ -68,9 +68,10 @@ def moments_of_pairs(
     weights: np.ndarray | None = None,
     targets: Targets = "products",
     precision: MomentPrecision = "exact",
+    device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> Moments:
-    """The moments of pairs in one pass.
+    """The moments of pairs in one pass, summed on ``device``.
 
     The rows are read in blocks, so memory does not grow with their number.
 
@@ -84,6 +85,7 @@ def moments_of_pairs(
         weights=weights,
         targets=targets,
         precision=precision,
+        device=device,
         progress=progress,
     )[0]
 
@@ -95,11 +97,13 @@ def moments_by_fold(
     weights: np.ndarray | None = None,
     targets: Targets = "products",
     precision: MomentPrecision = "exact",
+    device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> list[Moments]:
     """The moments of each fold of some pairs, from one pass over all.
 
-    ``folds`` ``(n,)`` are the numbers 0, 1, ... of the folds.
+    ``folds`` ``(n,)`` are the numbers 0, 1, ... of the folds. Sums are made on ``device``; the
+    moments are on the processor.
 
     Raises:
         MapError: there is no pair, a fold is empty, or a code is not finite: its image is named.
@@ -107,7 +111,7 @@ def moments_by_fold(
     dims = (pairs.source.space.dim, pairs.target.space.dim)
     if _is_thin(len(pairs), dims, precision):
         return _thin_by_fold(pairs, folds, weights)
-    make = partial(MomentSums, dims, targets=targets, precision=precision)
+    make = partial(MomentSums, dims, targets=targets, precision=precision, device=device)
     sums = [make() for _ in range(int(folds.max(initial=0)) + 1)]
     for start, rows in _blocks([pairs.source, pairs.target]):
         here = folds[start : start + len(rows[0])]
@@ -128,7 +132,7 @@ def moments_by_fold(
                 ) from error
         if progress:
             progress(start + len(here), len(pairs))
-    return [part.moments().between(0, 1) for part in sums]
+    return [_summed(part, (pairs.source, pairs.target)).between(0, 1) for part in sums]
 
 
 def _is_thin(n: int, dims: Sequence[int], precision: MomentPrecision) -> bool:
@@ -171,11 +175,13 @@ def moments_of_spaces(
     *,
     targets: Targets = "products",
     precision: MomentPrecision = "exact",
+    device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> JointMoments:
     """The moments of the same images in several spaces; each space's codes are read once.
 
-    ``targets="squares"`` leaves out the products of the last space with itself.
+    ``targets="squares"`` leaves out the products of the last space with itself. Sums are made on
+    ``device``; the moments are on the processor.
 
     Raises:
         MapError: the codes are not of the same images in the same order, or one is not finite.
@@ -187,7 +193,7 @@ def moments_of_spaces(
                 f"in {spaces[0].space} and {other.space} are not: join them with `pair`"
             )
     dims = [codes.space.dim for codes in spaces]
-    sums = MomentSums(dims, targets=targets, precision=precision)
+    sums = MomentSums(dims, targets=targets, precision=precision, device=device)
     for start, rows in _blocks(spaces):
         try:
             sums.update(rows)
@@ -195,7 +201,20 @@ def moments_of_spaces(
             raise MapError(name_bad_code(spaces, start, rows) or str(error)) from error
         if progress:
             progress(start + len(rows[0]), len(spaces[0]))
-    return sums.moments()
+    return _summed(sums, spaces)
+
+
+def _summed(sums: MomentSums, spaces: Sequence[Codes]) -> JointMoments:
+    """The moments on the processor.
+
+    Raises:
+        MapError: as ``MomentSums.moments``; a code that is not finite is looked for and named.
+    """
+    try:
+        return sums.moments("cpu")
+    except MapError as error:
+        messages = (name_bad_code(spaces, start, rows) for start, rows in _blocks(spaces))
+        raise MapError(next(filter(None, messages), str(error))) from error
 
 
 def _blocks(spaces: Sequence[Codes]) -> Iterator[tuple[int, list[Tensor]]]:

@@ -24,6 +24,7 @@ def leave_one_out(
     weights: np.ndarray | None = None,
     units: np.ndarray | None = None,
     penalties: Tensor | None = None,
+    device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> Selection:
     """The exact leave-one-out errors of ridge for a grid of penalties, in one more pass over pairs.
@@ -31,7 +32,8 @@ def leave_one_out(
     ``moments`` are those of the same pairs with the same ``weights`` ``(n,)``, by default 1. The
     result is that of fitting a map without each pair, or without each of the ``units`` ``(n,)``,
     for each penalty; squared errors count by the weights. A penalty so small that what is left out
-    alone decides its own prediction has no such error: it counts as infinite.
+    alone decides its own prediction has no such error: it counts as infinite. Pairs
+    that are left out alone are computed on ``device``.
 
     Raises:
         MapError: there are fewer than two pairs, or units.
@@ -46,7 +48,9 @@ def leave_one_out(
     grid = penalty_grid(moments) if penalties is None else penalties.to(torch.float64)
     total = torch.zeros(len(grid), dtype=torch.float64)
     seen = 0
-    for index, squares in deleted_residuals(pairs, moments, grid, weights=weights, units=units):
+    for index, squares in deleted_residuals(
+        pairs, moments, grid, weights=weights, units=units, device=device
+    ):
         total += squares.sum(0) if weights is None else torch.from_numpy(weights[index]) @ squares
         seen += len(index)
         if progress:

@@ -17,6 +17,7 @@ from torch import Tensor
 from latentmap.errors import MapError
 from latentmap.mapping.moments import JointMoments
 from latentmap.mapping.options import MomentPrecision
+from latentmap.transfers import upload
 
 # products: all products of the target variables with each other, which CCA, optimal transport and
 # covariances of predictions need; squares: the diagonal alone, enough to fit and choose a ridge.
@@ -28,6 +29,10 @@ Targets = Literal["products", "squares"]
 _ROWS = {"exact": 1024, "fast": 4096}
 _COPIED = {"exact": 256, "fast": 512}
 _SQUARED = 128
+# The same of a GPU, where small products take as long as larger ones (67 MB of 1,024 variables in
+# float64), and the rows of its panels. By reasoning: not measured.
+_THERE = 8192
+_PANEL_THERE = 512
 # Products are symmetric: only panels on and above the diagonal are computed, of about so many rows
 # (measured from 64 to 512: smaller products wait, larger ones save less of the triangle). Sizes
 # that are a multiple of a vector register are a tenth faster.
@@ -42,6 +47,9 @@ class MomentSums:
     The sums are taken about the mean of the first block, so that a mean far from zero costs no
     digits. With ``targets="squares"`` the last space's products with itself are left out, but for
     their diagonal.
+
+    Sums are made on ``device``, to which rows are uploaded. Whoever asks a GPU for a number waits
+    for all before it, so sums there are ``late`` in refusing what is not finite: ``moments`` does.
     """
 
     def __init__(
@@ -51,28 +59,34 @@ class MomentSums:
         targets: Targets = "products",
         precision: MomentPrecision = "exact",
         device: torch.device | str = "cpu",
+        late: bool | None = None,
     ) -> None:
         if precision not in ("exact", "fast"):
             raise MapError(f"unknown precision {precision!r} of moments: choose exact or fast")
         if targets not in ("products", "squares"):
             raise MapError(f"unknown targets {targets!r}: choose products or squares")
         self.dims = tuple(dims)
-        self.n = 0.0
+        self._device = torch.device(device)
+        there = self._device.type != "cpu"
+        self._late = there if late is None else late
         self.fast = precision == "fast"
         width = 1 + sum(self.dims)
         # Products of these leading columns with all are gathered.
         self._height = width if targets == "products" else width - self.dims[-1]
-        self._panels = _panels(self._height)
+        self._panels = _panels(self._height, _PANEL_THERE if there else _PANEL)
         # Columns beyond the width stay zero; rows of products beyond the height are not used.
         shape = self._panels[-1].stop, _whole(width)
         dtype = torch.float32 if self.fast else torch.float64
-        zeros = partial(torch.zeros, device=device)
+        zeros = partial(torch.zeros, device=self._device)
+        self._n = zeros((), dtype=torch.float64)
+        self._finite = torch.ones((), dtype=torch.bool, device=self._device)
         self._products = zeros(shape, dtype=torch.float64)
         self._squares = zeros(width - self._height, dtype=torch.float64)
         self._shift = zeros(width, dtype=dtype)
-        self._rows, self._copied = _ROWS[precision], _COPIED[precision]
+        self._rows = _THERE if there else _ROWS[precision]
+        self._copied = _THERE if there else _COPIED[precision]
         self._buffer = zeros(self._rows, shape[1], dtype=dtype)
-        self._squared = zeros(_SQUARED, width - self._height, dtype=dtype)
+        self._squared = zeros(_THERE if there else _SQUARED, width - self._height, dtype=dtype)
         # What a panel adds: of the first it is looked at before, of float32 it is converted.
         self._scratch = [
             zeros(panel.stop - panel.start, shape[1] - panel.start, dtype=dtype)
@@ -80,12 +94,18 @@ class MomentSums:
         ]
         self._started = False
 
+    @property
+    def n(self) -> float:
+        """The weights of all rows so far: their number, where they have none."""
+        return float(self._n)
+
     def update(self, rows: Sequence[Tensor], weights: Tensor | None = None) -> None:
         """Adds ``k`` rows of every space, ``(k, d)`` each; ``weights`` ``(k,)`` count them.
 
         Raises:
-            MapError: the shapes do not fit, a weight is below zero, or a number is not finite.
-                Nothing of the first 1024 rows (4096 of float32) in which that is so was added then.
+            MapError: the shapes do not fit, a weight is below zero, or a number is not finite,
+                unless that is told late. Nothing of the first 1024 rows (4096 of float32) in which
+                that is so was added then.
         """
         k = len(rows[0])
         shapes = [tuple(part.shape) for part in rows]
@@ -96,46 +116,49 @@ class MomentSums:
                 f"{' and '.join(map(str, shapes))}"
             )
         require_weights(weights, k)
+        rows = [upload(part, self._device) for part in rows]
+        weights = None if weights is None else upload(weights, self._device)
         for start in range(0, k, self._rows):
             part = slice(start, min(start + self._rows, k))
             self._add([space[part] for space in rows], None if weights is None else weights[part])
 
-    def moments(self) -> JointMoments:
-        """The moments of all rows so far.
+    def moments(self, device: torch.device | str | None = None) -> JointMoments:
+        """The moments of all rows so far, on ``device``; by default where the sums are.
 
         Raises:
-            MapError: there were none, or all had weight zero.
+            MapError: there were none, or all had weight zero; or a number was not finite, where
+                that is told late.
         """
-        if not self.n > 0:
+        if not bool(self._finite):
+            raise MapError(_NOT_FINITE)
+        n = self.n
+        if not n > 0:
             raise MapError("moments need at least one pair, but there is none")
         width = len(self._shift)
-        offset = self._products[0, :width] / self.n
+        offset = self._products[0, :width] / n
         # Below the diagonal of a panel that was computed whole, the numbers are there already.
         products = self._products.clone()
         for panel in self._panels[1:]:
             products[panel, : panel.start] = products[: panel.start, panel].T
         products = products[: self._height, :width]
-        products.addr_(offset[: self._height], offset, alpha=-self.n)
+        products.addr_(offset[: self._height], offset, alpha=-n)
         squares = torch.cat(
             [
                 products.diagonal(),
-                (self._squares - self.n * offset[self._height :].square()).clamp(min=0),
+                (self._squares - n * offset[self._height :].square()).clamp(min=0),
             ]
         )
         mean = self._shift.double() + offset
-        return JointMoments(
-            self.n, self.dims, mean[1:], products[1:, 1:], squares[1:], fast=self.fast
-        )
+        found = (part.to(device or self._device) for part in (mean, products, squares))
+        mean, products, squares = found
+        return JointMoments(n, self.dims, mean[1:], products[1:, 1:], squares[1:], fast=self.fast)
 
     def _add(self, rows: Sequence[Tensor], weights: Tensor | None) -> None:
         k = len(rows[0])
         if not self._started:
             means = [part.double().mean(0) for part in rows]
-            shift = torch.cat(
-                [self._products.new_zeros(1), *(mean.to(self._shift.device) for mean in means)]
-            )
-            if not bool(torch.isfinite(shift).all()):
-                raise MapError(_NOT_FINITE)
+            shift = torch.cat([self._products.new_zeros(1), *means])
+            self._require_finite(shift)
             self._shift.copy_(shift)
         z = self._buffer[:k]
         # Rows that were refused left something there.
@@ -149,7 +172,7 @@ class MomentSums:
                 column = columns.stop
                 given, into = space[start : start + self._copied], part[:, columns]
                 if given.dtype == into.dtype:
-                    torch.sub(given.to(into.device), self._shift[columns], out=into)
+                    torch.sub(given, self._shift[columns], out=into)
                 else:
                     # Copy, then subtract in float64: subtracting float32 codes would round them
                     # (measured: 1.6e-7).
@@ -161,10 +184,9 @@ class MomentSums:
         first, *others = self._panels
         torch.mm(z[:, first].T, z, out=self._scratch[0])
         total = self._scratch[0][0]
-        if not bool(torch.isfinite(total).all()):
-            raise MapError(_NOT_FINITE)
+        self._require_finite(total)
         self._started = True
-        self.n += float(total[0])
+        self._n.add_(total[0])
         self._products[first].add_(self._scratch[0])
         for number, panel in enumerate(others, 1):
             left, right = z[:, panel].T, z[:, panel.start :]
@@ -176,16 +198,24 @@ class MomentSums:
         if len(self._squares):
             self._squares.add_(self._squared.sum(0, dtype=torch.float64))
 
+    def _require_finite(self, numbers: Tensor) -> None:
+        """Refuses numbers that are not, now or late."""
+        finite = torch.isfinite(numbers).all()
+        if self._late:
+            self._finite.logical_and_(finite)
+        elif not bool(finite):
+            raise MapError(_NOT_FINITE)
+
     def _square(self, part: Tensor) -> None:
         """Adds the squares of rows that were just copied, and so are near the processor."""
         # A third faster than squares that are then summed, and twice than a norm (measured).
-        for some in part.split(_SQUARED) if part.shape[1] else ():
+        for some in part.split(len(self._squared)) if part.shape[1] else ():
             self._squared[: len(some)].addcmul_(some, some)
 
 
-def _panels(height: int) -> list[slice]:
-    """Panels of about ``_PANEL`` rows, alike, that make up ``height`` or a little more."""
-    count = max(1, round(height / _PANEL))
+def _panels(height: int, rows: int) -> list[slice]:
+    """Panels of about so many rows, alike, that make up ``height`` or a little more."""
+    count = max(1, round(height / rows))
     ends = [_whole(height * number // count) for number in range(count)]
     return [slice(start, stop) for start, stop in pairwise([*ends, _whole(height)])]
 

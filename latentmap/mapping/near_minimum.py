@@ -49,6 +49,7 @@ def smallest_left_out(
     moments: Moments,
     *,
     units: np.ndarray | None = None,
+    device: torch.device | str = "cpu",
     progress: Progress | None = None,
 ) -> Selection:
     """The leave-one-out errors of ridge near the smallest of ``penalty_grid``.
@@ -60,16 +61,16 @@ def smallest_left_out(
     pairs are few for the degrees of freedom of the map, where it is exact, and where a few pairs
     have much of the leverage, of many pairs every second then. With ``units`` ``(n,)`` all pairs of
     a unit are left out together and errors are exact; all penalties are tried unless such pairs are
-    few, as copies are.
+    few, as copies are. What asks for the pairs is computed on ``device``.
 
     Raises:
         MapError: there are fewer than two pairs, or units.
     """
     crude = generalised(moments)
     if not _tells(crude.errors, moments) or not _single(units):
-        return leave_one_out(pairs, moments, units=units, progress=progress)
+        return leave_one_out(pairs, moments, units=units, device=device, progress=progress)
     grid = torch.tensor([one["penalty"] for one in crude.candidates], dtype=torch.float64)
-    leverages = leverages_of(pairs.source, moments)
+    leverages = leverages_of(pairs.source, moments, device=device)
     many = [size for size in _SAMPLES if 2 * size <= len(pairs)]
     samples = many if units is None else []
     if units is not None:
@@ -79,10 +80,10 @@ def smallest_left_out(
         tried = [*tried, *_plausible(crude.errors.numpy(), moments)[::_SPARSE]]
     if _uneven(leverages):
         if not samples:
-            return leave_one_out(pairs, moments, units=units, progress=progress)
+            return leave_one_out(pairs, moments, units=units, device=device, progress=progress)
         tried = [*tried, *range(0, len(grid), _COARSE)]
     for size in samples:
-        sample = Sample(pairs, moments, grid, size=size, leverages=leverages)
+        sample = Sample(pairs, moments, grid, size=size, leverages=leverages, device=device)
         while tried := _open(sample.errors, tried, len(grid)):
             sample.extend(tried)
         tried = sample.unsure
@@ -92,7 +93,9 @@ def smallest_left_out(
             return _selection(grid, sample.errors)
     errors: dict[int, float] = {}
     while tried := _open(errors, tried, len(grid)):
-        found = leave_one_out(pairs, moments, units=units, penalties=grid[tried], progress=progress)
+        found = leave_one_out(
+            pairs, moments, units=units, penalties=grid[tried], device=device, progress=progress
+        )
         errors |= dict(zip(tried, found.errors.tolist(), strict=True))
     return replace(_selection(grid, errors), n_units=found.n_units)
 

@@ -97,18 +97,25 @@ class Observed:
         *,
         targets: Targets,
         precision: MomentPrecision,
+        device: torch.device | str = "cpu",
         progress: Progress | None = None,
     ) -> list[Moments]:
         """The moments of the rows of each of the ``folds`` ``(n,)``, from one pass over the pairs.
 
-        Of patches all products of the target's variables are gathered, which are few.
+        Of patches all products of the target's variables are gathered, which are few; those of
+        pairs are summed on ``device``.
 
         Raises:
             MapError: a fold is empty, or a code is not finite: its image is named.
         """
         if self.patches is None:
             return moments_by_fold(
-                self.pairs, folds, targets=targets, precision=precision, progress=progress
+                self.pairs,
+                folds,
+                targets=targets,
+                precision=precision,
+                device=device,
+                progress=progress,
             )
         sums = [
             PatchSums(self.patches, precision=precision)

@@ -10,7 +10,7 @@ Shapes: ``n`` pairs, ``k`` of a sample, ``m`` penalties.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from latentmap.codes import Codes, Pairs
 from latentmap.mapping.deleted import residuals_and_leverages
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.selection import EQUAL, FREE
+from latentmap.transfers import Arriving, a_batch_late, upload
 
 _SURE = 6.0  # Standard errors.
 # Share of the target's sum of squares that is rounding in moments.
@@ -42,10 +43,17 @@ class Sample:
     """
 
     def __init__(
-        self, pairs: Pairs, moments: Moments, grid: Tensor, *, size: int, leverages: np.ndarray
+        self,
+        pairs: Pairs,
+        moments: Moments,
+        grid: Tensor,
+        *,
+        size: int,
+        leverages: np.ndarray,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.errors: dict[int, float] = {}
-        self._moments, self._grid = moments, grid
+        self._moments, self._grid, self._device = moments, grid, device
         n = len(pairs)
         outlying = np.flatnonzero(leverages > _OUTLYING * leverages.mean())
         if len(outlying) > size:
@@ -60,7 +68,7 @@ class Sample:
     def extend(self, places: Sequence[int]) -> None:
         """Adds the errors of the penalties at these places of the grid."""
         moments, penalties = self._moments, self._grid[list(places)]
-        parts = list(residuals_and_leverages(self._pairs, moments, penalties))
+        parts = list(residuals_and_leverages(self._pairs, moments, penalties, device=self._device))
         squares, leverage = (torch.cat(some) for some in zip(*parts, strict=True))
         spectrum = moments.source_spectrum
         shrink = 1 / (spectrum.values[:, None] + penalties)
@@ -114,8 +122,13 @@ class Sample:
         return self._others * float(drawn.std()) * math.sqrt(share)
 
 
-def leverages_of(source: Codes, moments: Moments) -> np.ndarray:
-    """The leverages ``(n,)`` of source codes without a penalty; of many codes about these."""
+def leverages_of(
+    source: Codes, moments: Moments, *, device: torch.device | str = "cpu"
+) -> np.ndarray:
+    """The leverages ``(n,)`` of source codes without a penalty, computed on ``device``; of many
+    codes about these.
+    """
+    place = torch.device(device)
     spectrum = moments.source_spectrum
     scaled = spectrum.directions / spectrum.values.sqrt()
     if len(source) > _EXACTLY and scaled.shape[1] > _COMBINATIONS:
@@ -123,9 +136,11 @@ def leverages_of(source: Codes, moments: Moments) -> np.ndarray:
         shape = (scaled.shape[1], _COMBINATIONS)
         mixed = torch.randn(shape, generator=generator, dtype=torch.float64)
         scaled = scaled @ mixed / _COMBINATIONS**0.5
-    shift = moments.mean_x @ scaled
-    parts = [
-        torch.addmm(shift, codes.double(), scaled, beta=-1).square().sum(1).numpy()
-        for codes in source.blocks(_READ)
-    ]
-    return np.concatenate(parts)
+    shift, scaled = (moments.mean_x @ scaled).to(place), scaled.to(place)
+
+    def launched() -> Iterator[Arriving]:
+        for codes in source.blocks(_READ):
+            away = torch.addmm(shift, upload(codes, place).double(), scaled, beta=-1)
+            yield Arriving(away.square().sum(1))
+
+    return np.concatenate([one.wait().numpy() for one in a_batch_late(launched())])

@@ -29,6 +29,7 @@ from latentmap.relocation.image_selection import chooses_by_images, penalty_by_i
 from latentmap.relocation.measuring import measure, require_models
 from latentmap.relocation.pairing import TrainingPairs, training_pairs
 from latentmap.relocation.scores import Scores, scores_of
+from latentmap.transfers import device_of_sums
 
 _BATCH = 64  # Images at a time.
 _NOISE = 2048  # Images whose posterior variances stand for all.
@@ -91,6 +92,7 @@ def fit_training(
         seed=seed,
         shared=shared,
         record={**training.record, **(record or {})},
+        device=device_of_sums(training.target.device),
         progress=progress,
     )
     made = {**linear_map.record, "selection": [*chosen, *linear_map.record["selection"]]}

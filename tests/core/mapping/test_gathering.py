@@ -1,3 +1,4 @@
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from latentmap.codes import Codes, Space, pair
 from latentmap.errors import MapError
@@ -300,6 +302,49 @@ def test_a_code_that_is_not_finite_is_named(gather):
     }
     with pytest.raises(MapError, match=r"the code of 8500\.png in z of svae .* NaN or infinite"):
         calls.get(gather, gather)(pairs)
+
+
+@pytest.mark.parametrize("precision", ["exact", "fast"])
+@pytest.mark.parametrize("targets", ["products", "squares"])
+def test_sums_of_a_device_are_the_same_without_waiting_for_it(precision, targets):
+    x, y = draw(n=9000)
+    at_once = MomentSums((7, 4), targets=targets, precision=precision)
+    late = MomentSums((7, 4), targets=targets, precision=precision, late=True)
+    for start in range(0, 9000, 1500):
+        block = [x[start : start + 1500], y[start : start + 1500]]
+        at_once.update(block)
+        with Waits() as waits:
+            late.update(block)
+        assert waits.n == 0
+    found, expected = (sums.moments() for sums in (late, at_once))
+    assert torch.equal(found.products, expected.products)
+    assert torch.equal(found.squares, expected.squares)
+
+
+def test_a_code_that_is_not_finite_is_named_late(monkeypatch):
+    x, y = draw(n=9000)
+    y[8500, 1] = torch.inf
+    pairs = pair(codes_of(x), codes_of(y, "svae"))
+    monkeypatch.setattr("latentmap.mapping.gathering.MomentSums", partial(MomentSums, late=True))
+    sums = MomentSums((7, 4), late=True)
+    sums.update([x, y])
+    with pytest.raises(MapError, match="every code must be finite, but some"):
+        sums.moments()
+    for gather in (moments_of_pairs, lambda pairs: moments_of_spaces([pairs.source, pairs.target])):
+        with pytest.raises(
+            MapError, match=r"the code of 8500\.png in z of svae .* NaN or infinite"
+        ):
+            gather(pairs)
+
+
+class Waits(TorchDispatchMode):
+    """Counts how often a number of a tensor is asked for, which on a GPU is to wait for it."""
+
+    n = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.n += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("bad", [torch.nan, -torch.inf])
