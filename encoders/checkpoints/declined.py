@@ -16,11 +16,15 @@ _GROWN = "it has neither a mapping network nor styles"
 _TEXT = "its images depend on a text as well as on the code"
 _VOLUME = "it renders a volume, seen from a camera, in place of decoding a code"
 _STEPS = "it makes images in many steps out of noise, and not of one code"
-_GRID = "its codes are grids of features, for which there is no adapter here"
+_DIFFUSERS = "its layers stand in the config.json beside it: give that folder as diffusers:FOLDER"
 _TRANSLATES = "it makes images of images, and not of codes"
 _CLASSES = "its images depend on a class in every layer, and there is no adapter for it here"
 _NO_IMAGES = "it makes no images"
 _DECODER = re.compile(r"(?:^|[./])(?:decoder|generator|netG)[./]", re.MULTILINE)
+_SEES = (
+    "its file does not say all of it: give the folder as transformers:FOLDER, or its name as "
+    "timm:NAME:FILE"
+)
 _NO_ADAPTER = (
     "there is no adapter for it here: one has some twenty lines, as 'Bring your own model' in the "
     "documentation shows"
@@ -163,34 +167,36 @@ DECLINED = (
         (r"x_embedder\.proj\.weight", r"blocks\.0\.adaLN_modulation\.1\.weight"),
         _STEPS,
     ),
-    Declined("VQGAN or VQ-VAE", (r"(quantize|quantizer|codebook|vq)\.embedding\.weight",), _GRID),
-    Declined("VQ-VAE", (r"quantize_[tb]\.embed$",), _GRID),
+    Declined(
+        "VQGAN or VQ-VAE", (r"(quantize|quantizer|codebook|vq)\.embedding\.weight",), _NO_ADAPTER
+    ),
+    Declined("VQ-VAE", (r"quantize_[tb]\.embed$",), _NO_ADAPTER),
     Declined(
         "AutoencoderKL of diffusers",
         (r"encoder\.down_blocks\.0\.resnets\.", r"decoder\.up_blocks\.0\.resnets\."),
-        _GRID,
+        _DIFFUSERS,
     ),
     Declined(
         "autoencoder of a latent diffusion model",
         (r"quant_conv\.weight", r"decoder\.(up\.0\.block|up_blocks)\."),
-        _GRID,
+        _NO_ADAPTER,
     ),
     Declined("very deep VAE", (r"dec_blocks\.0\.", r"enc_blocks\.0\."), "its codes are many grids"),
     # Networks that see.
-    Declined("CLIP model", (r"(text_projection|text_model\.)", r"visual|vision_model"), _NO_IMAGES),
+    Declined("CLIP model", (r"(text_projection|text_model\.)", r"visual|vision_model"), _SEES),
     Declined("ArcFace network", (r"body\.0\.res_layer\.1\.weight", r"output_layer\."), _NO_IMAGES),
     Declined("LPIPS network", (r"lin0\.model\.1\.weight",), _NO_IMAGES),
     Declined("Inception network", (r"Mixed_5b\.branch1x1\.conv\.weight",), _NO_IMAGES),
     Declined(
         "vision transformer",
         (r"cls_token|class_token", r"(patch_embed|conv_proj|embeddings)"),
-        _NO_IMAGES,
+        _SEES,
     ),
-    Declined("classifier (ResNet)", (r"layer1\.0\.conv1\.weight", r"fc\.weight"), _NO_IMAGES),
+    Declined("classifier (ResNet)", (r"layer1\.0\.conv1\.weight", r"fc\.weight"), _SEES),
     Declined(
         "classifier (VGG, AlexNet, MobileNet, ...)",
         (r"features\.0\.(0\.|conv0\.)?weight|features\.conv0\.weight", r"classifier\."),
-        _NO_IMAGES,
+        _SEES,
     ),
 )
 
@@ -203,7 +209,7 @@ def declined_kind(names: Iterable[str]) -> Declined | None:
     """
     lines = "\n".join(names)
     decodes = _DECODER.search(lines) is not None
-    rows = (row for row in DECLINED if not (decodes and row.reason == _NO_IMAGES))
+    rows = (row for row in DECLINED if not (decodes and row.reason in (_NO_IMAGES, _SEES)))
     return next((row for row in rows if all(_found(sign, lines) for sign in row.signs)), None)
 
 
