@@ -9,7 +9,7 @@ if __name__ != "latentmap.encoders":
 
 import difflib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,8 +39,13 @@ FAMILIES: dict[str, str] = {
     "vae": "latentmap.encoders.vae:VAEModel",
 }
 
-# The spaces that a family's codes can be in, its own first; a family that is not here has z alone.
+# What a space is called whose codes have no prior, but come of images alone: of an encoder alone,
+# or an autoencoder. Nothing is said of their scale.
+LATENT = "latent"
+# The spaces that a family's codes can be in, its own first; a family that is not here has z alone,
+# whose prior is normal with variance 1.
 SPACES: dict[str, tuple[str, ...]] = {
+    "tiny-autoencoder": (LATENT,),
     "stylegan1": ("w", "z", "w+"),
     "stylegan2": ("w", "z", "w+"),
     "stylegan3": ("w", "z", "w+"),
@@ -66,6 +71,17 @@ def build(family: str, config: dict[str, Any], **attributes: Any) -> Model:
     make = partial(kind.assemble, build=build) if hasattr(kind, "assemble") else kind
     model: Model = make(config, **attributes)
     return model
+
+
+def spaces_of(family: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The spaces that the codes of a model of a family can be in, its own first."""
+    # An inverted model is in one of its generator's spaces, and says in which.
+    own = config.get("space")
+    if own:
+        return (own,)
+    if family == "layers" and "encoder" in config:
+        return (LATENT,)
+    return SPACES.get(family, ("z",))
 
 
 def require_family(family: object) -> None:

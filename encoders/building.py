@@ -7,7 +7,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
+from latentmap.encoders import spaces_of
 from latentmap.errors import ModelError
 from latentmap.files import reason_of
 from latentmap.frames import Frame
@@ -41,8 +42,6 @@ class BuiltModel(Model):
         ModelError: the configuration, or the weights, do not fit.
     """
 
-    space_kind: ClassVar[str] = "z"
-
     def __init__(
         self,
         config: Mapping[str, Any],
@@ -60,7 +59,7 @@ class BuiltModel(Model):
             latent_dim=int(config["latent_dim"]),
             image_shape=(channels, height, width),
             frame=frame,
-            space_kind=self.space_kind,
+            space_kind=spaces_of(self.family, config)[0],
             latent_shape=tuple(config.get("latent_shape", ())),
         )
 

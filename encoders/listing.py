@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latentmap.encoders import SPACES, find
+from latentmap.encoders import find, spaces_of
 from latentmap.encoders.bundled import bundled_models
 from latentmap.encoders.headers import NativeHeader, read_header
 from latentmap.errors import ModelError
@@ -29,9 +29,7 @@ class ModelFile:
     @property
     def spaces(self) -> tuple[str, ...]:
         """The spaces that its codes can be in, its own first."""
-        # An inverted model is in one of its generator's spaces, and says in which.
-        own = self.header.config.get("space")
-        return (own,) if own else SPACES.get(self.header.family, ("z",))
+        return spaces_of(self.header.family, self.header.config)
 
     @property
     def card(self) -> Path | None:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from latentmap.encoders import LATENT
 from latentmap.encoders.references import Given
 from latentmap.errors import ImageError, ModelError
 from latentmap.frames import RESIZES, Frame
@@ -65,6 +66,7 @@ class PixelsModel(Model):
                 "latent_shape": [view.channels, *cells],
             },
             latent_dim=view.channels * cells[0] * cells[1],
+            space_kind=LATENT,
             latent_shape=(view.channels, *cells),
             image_shape=(view.channels, height, width),
             frame=view.frame,
@@ -168,6 +170,7 @@ class PCAModel(FittedModel):
             name=name,
             config={"image_shape": list(shape), "latent_dim": k},
             latent_dim=k,
+            space_kind=LATENT,
             image_shape=shape,
             frame=view.frame,
         )
@@ -237,6 +240,7 @@ class MeanModel(FittedModel):
             name=name,
             config={"image_shape": list(shape), "latent_dim": 1},
             latent_dim=1,
+            space_kind=LATENT,
             image_shape=shape,
             frame=view.frame,
         )

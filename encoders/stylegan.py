@@ -40,7 +40,6 @@ class StyleGANModel(GeneratorModel):
     """
 
     network: StyleGAN1 | StyleGAN2 | StyleGAN3
-    space_kind = "w"
     has_noise: ClassVar[bool] = True
 
     def __init__(

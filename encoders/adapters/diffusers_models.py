@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from latentmap.encoders import LATENT
 from latentmap.encoders.adapters.extras import quietly, require
 from latentmap.encoders.adapters.hub import find_folder, read_config, require_safetensors
 from latentmap.encoders.adapters.scaling import Scaling, read_numbers
@@ -207,6 +208,7 @@ class DiffusersModel(Model):
             config=config,
             latent_dim=math.prod(latent_shape),
             latent_shape=tuple(latent_shape),
+            space_kind=LATENT,
             image_shape=(channels, height, width),
         )
 

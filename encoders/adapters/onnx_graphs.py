@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from latentmap.encoders import LATENT
 from latentmap.encoders.adapters.extras import require
 from latentmap.encoders.adapters.onnx_files import digest_of_graph
 from latentmap.encoders.adapters.scaling import Scaling, read_numbers, read_range
@@ -195,6 +196,7 @@ class OnnxModel(Model):
             },
             latent_dim=math.prod(latent_shape),
             latent_shape=latent_shape,
+            space_kind=LATENT if self.can_encode else "z",
             image_shape=image_shape,
         )
 

@@ -28,6 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from latentmap.encoders import LATENT
 from latentmap.encoders.adapters.scaling import Scaling
 from latentmap.encoders.references import Given
 from latentmap.errors import LatentmapError, ModelError
@@ -145,6 +146,7 @@ class CallablesModel(Model):
             config=config,
             latent_dim=math.prod(latent_shape),
             latent_shape=latent_shape,
+            space_kind=LATENT if self.can_encode else "z",
             image_shape=image_shape,
         )
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentmap.encoders import LATENT
 from latentmap.encoders.adapters.extras import require
 from latentmap.encoders.adapters.features import Features, at_places, read_features
 from latentmap.encoders.adapters.hub import find_folder
@@ -121,6 +122,7 @@ class TimmModel(Model):
             },
             latent_dim=math.prod(shape),
             latent_shape=shape,
+            space_kind=LATENT,
             image_shape=(channels, height, width),
             frame=Frame("center"),
         )

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from latentmap.encoders import LATENT
 from latentmap.encoders.adapters.extras import quietly, require
 from latentmap.encoders.adapters.features import FEATURES, Features, at_places, read_features
 from latentmap.encoders.adapters.hub import find_folder, read_config, require_safetensors
@@ -158,6 +159,7 @@ class TransformersModel(Model):
             },
             latent_dim=math.prod(shape),
             latent_shape=shape,
+            space_kind=LATENT,
             image_shape=seen.image_shape,
             frame=seen.frame,
         )

@@ -130,7 +130,7 @@ def test_a_vision_encoder_is_encoded(workdir):
     assert "vit has no preprocessor_config.json, which says how images are normalised" in message
     reference = "transformers:vit?features=patches&mean=0.5&std=0.5"
     assert (
-        "300 codes in z of transformers:vit?features=patches (8x2x2,"
+        "300 codes in latent of transformers:vit?features=patches (8x2x2,"
         in run("encode", reference, *DATA).stdout
     )
 
@@ -149,7 +149,7 @@ def test_short_names_are_listed_and_described(workdir):
 def test_a_model_that_is_no_file_is_described(mine):
     shown = run("models", "show", mine).stdout
     assert f"{mine}: python" in shown
-    assert "space        z, 3: 3 variables" in shown
+    assert "space        latent, 3: 3 variables" in shown
     assert "does         encodes and decodes" in shown
     found = json.loads(run("models", "show", mine, "--json").stdout)
     assert (found["latent_shape"], found["can_decode"]) == ([3], True)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from latentmap.codes import Codes
-from latentmap.encoders import FAMILIES, SPACES, build, load
+from latentmap.encoders import FAMILIES, SPACES, build, load, spaces_of
 from latentmap.encoders.inverted import add_inversion
 from latentmap.encoders.native import save_model
 from latentmap.encoders.nets.inversion import InversionNetwork, default_network
@@ -307,8 +307,14 @@ def test_a_stylegan_with_an_inversion_network_has_the_same_settings(model):
 
 
 def test_the_table_of_spaces_is_that_of_the_models():
-    for family in FAMILIES:
-        assert SPACES.get(family, ("z",)) == (SPACE_KINDS if family in CONFIGS else ("z",))
+    of_generators = {family: spaces for family, spaces in SPACES.items() if "z" in spaces}
+    assert of_generators == {family: SPACE_KINDS for family in CONFIGS}
+    assert set(CONFIGS) < set(FAMILIES)
+    assert spaces_of("stylegan2", {}) == SPACE_KINDS and spaces_of("vae", {}) == ("z",)
+    assert spaces_of("inverted", {"space": "w+"}) == ("w+",)
+    chains = {"encoder": [], "decoder": []}
+    assert spaces_of("layers", chains) == ("latent",)
+    assert spaces_of("layers", {"decoder": []}) == ("z",)
 
 
 def test_codes_with_ids_of_their_seed():
