@@ -36,9 +36,7 @@ class CodeOptions:
         Raises:
             click.UsageError: that is so.
         """
-        from latentmap.codes.code_readers import is_code_file
-
-        files = [one for one in references if is_code_file(one)]
+        files = [one for one in references if _is_of_codes(one)]
         given = [
             name
             for name, value in (("--ids", self.ids), ("--by-position", self.by_position))
@@ -122,6 +120,15 @@ class CodeOptions:
         if left_out:
             warn(f"left out {left_out:,} codes of images that are not in every file")
         return data.chosen(images, whole=whole), models
+
+
+def _is_of_codes(reference: str) -> bool:
+    """Whether a reference, perhaps a short name, is that of a file of codes."""
+    from latentmap.codes.code_readers import is_code_file
+    from latentmap.encoders.references import parse_reference
+
+    given = parse_reference(reference)
+    return given.scheme is None and is_code_file(given.name)
 
 
 def code_options(command: Command) -> Command:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from latentmap.cli.code_options import CodeOptions, code_options
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.map_options import dst_override, map_argument, src_override
@@ -19,7 +20,8 @@ from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 @map_argument
 @src_override
 @dst_override
-@data_options
+@functools.partial(data_options, required=False)  # Files of codes do without images.
+@code_options
 @number_option(
     "-n", "--factors", "n_factors", default=4, help="How many factors the picture shows."
 )
@@ -52,6 +54,7 @@ def factors(
     coding: CoderOptions,
     loading: Loading,
     outputs: Outputs,
+    codes: CodeOptions,
 ) -> None:
     """Show the factors that two spaces share: pairs of directions, one in each.
 
@@ -59,8 +62,9 @@ def factors(
     judged on held-out pairs, against random pairings of the same codes.
 
     \b
-    Example:
+    Examples:
       latentmap map factors vae-to-svae.safetensors --data faces.zip --figure factors.png
+      latentmap map factors clip-to-dino.safetensors
     """
     from latentmap.cli.map_options import load_models_of
     from latentmap.cli.output import print_json
@@ -74,16 +78,24 @@ def factors(
 
     outputs.check()
     linear_map = LinearMap.load(map_path)
+    references = (src or linear_map.source_reference, dst or linear_map.target_reference)
+    of_codes = codes.check(references, data)
+    if data.path is None and not of_codes:
+        raise click.UsageError("give the images that the factors are held against (--data)")
     require_flat(linear_map, "what two spaces share")
     moments = linear_map.require_moments("the factors of a map")
     source, target = load_models_of(
         linear_map, src=src, dst=dst, map_path=map_path, loading=loading
     )
     outputs.require_images(source, target)
-    source, target = data.complete((source, target))
+    if of_codes:
+        images, (source, target) = codes.images_of((source, target), data)
+        images = data.limited(images, scored=False)
+    else:
+        source, target = codes.named(data.complete((source, target)), data)
+        images = data.open_to_fit(scored=False)
     require_models(linear_map, source, target)
     coder = coding.open(data, recorded=linear_map.record.get("precision"))
-    images = data.open_to_fit(scored=False)
     training = training_pairs(source, target, images, coder, split=data.fitted_split, seed=seed)
     with coder.stage("permuting", "rounds") as progress:
         rank = shared_rank(

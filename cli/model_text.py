@@ -51,6 +51,10 @@ def say_facts(model: Model) -> None:
     shape = "x".join(map(str, model.latent_shape))
     any_size = ", or of another size (--size)" if model.any_size else ""
     say(f"  space        {model.space.kind}, {shape}: {model.latent_dim} variables")
+    if model.stored is not None:
+        ids = "by id" if model.stored.ids is not None else "without ids"
+        say(f"  does         stores the codes of {len(model.stored):,} images, {ids}")
+        return
     say(f"  images       {height}x{width} {colour}{any_size}")
     say(f"  frame        {model.frame.name}, resized by {model.frame.resize}")
     done = {"encodes": model.can_encode, "decodes": model.can_decode}

@@ -118,11 +118,12 @@ def show(model: str, as_json: bool) -> None:
       latentmap models show diffusers:folder
     """
     from latentmap.cli.output import print_json
+    from latentmap.codes.code_readers import is_code_file
     from latentmap.encoders.listing import describe_model
     from latentmap.encoders.references import parse_reference
 
     given = parse_reference(model)
-    if given.scheme is not None:
+    if given.scheme is not None or is_code_file(given.name):
         from latentmap.cli.model_text import show_loaded
         from latentmap.encoders import load
 

@@ -143,6 +143,26 @@ def test_methods_and_curves_are_of_codes_alone(files):
     assert curve["points"][0]["r2"] < curve["points"][1]["r2"]
 
 
+def test_shared_factors_need_no_image(files):
+    run(*FIT)
+    words = ("map", "factors", "a-to-b.safetensors", "--permutations", "19", "--json")
+    found = json.loads(run(*words).stdout)
+    assert len(found["factors"]["share"]) == Q
+    assert "--figure shows images of a and b, but there is no decoder" in refusal(
+        *words, "--figure", "x.png"
+    )
+    run("fit", "--src", "a.npy", "--dst", "b.npy", "--by-position", "--force")
+    assert "give --ids FILE" in refusal(*words)
+    assert json.loads(run(*words, "--by-position").stdout)["factors"]["share"]
+
+
+def test_short_names_stand_for_files_of_codes(files):
+    (files / "latentmap.toml").write_text('[models]\nclip = "a.npz"\n')
+    run("fit", "--src", "clip", "--dst", "b.npz", "--out", "m.safetensors")
+    shown = run("models", "show", "clip").stdout
+    assert "stores the codes of 600 images, by id" in shown and "codes, 8: 8 variables" in shown
+
+
 def test_codes_are_carried_by_a_map(files):
     run(*FIT)
     linear_map = LinearMap.load("a-to-b.safetensors")
