@@ -25,6 +25,7 @@ from latentmap.comparison.material import Material
 from latentmap.comparison.pairs import Found, pairs_of
 from latentmap.comparison.pictures import ImageFigures, Maps, examples_of, image_figures
 from latentmap.comparison.result import ComparedModel, Composition, ModelComparison
+from latentmap.comparison.sameness import same_spaces
 from latentmap.comparison.similarity import Similarities, compare_codes
 from latentmap.comparison.spaces import maps_between
 from latentmap.errors import MapError, ModelError, PairError
@@ -136,6 +137,8 @@ def compare_models(
         ways = code_figures(
             code_errors(test, maps, units=material.units, progress=progress), seed=seed
         )
+    with coder.stage("telling spaces apart") as progress, threadpool_limits(1):
+        same = same_spaces(train, test, maps, units=material.units, seed=seed, progress=progress)
     similarities = _similarities(material, moments, options, seed, coder.stage)
     scored = _draw(len(test[0]), options.scored, seed)
     seen = [codes.take(scored) for codes in test]
@@ -146,6 +149,7 @@ def compare_models(
     return ModelComparison(
         models=_described(models, references, found.pictures),
         pairs=pairs_of(found, options.methods, seed, coder.stage),
+        same=same,
         compositions=_compositions(ways),
         similarities=similarities,
         layout=lay_out(_r2_matrix(len(models), ways)),

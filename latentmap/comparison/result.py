@@ -17,6 +17,7 @@ from latentmap.comparison.kinds import KINDS, Kind
 from latentmap.comparison.layout import Layout
 from latentmap.comparison.methods import MethodFigures
 from latentmap.comparison.pictures import Examples
+from latentmap.comparison.sameness import Sameness
 from latentmap.comparison.similarity import Similarities
 from latentmap.intervals import Estimate
 from latentmap.mapping import LinearMap, SharedFactors
@@ -127,14 +128,16 @@ class Composition:
 class ModelComparison(Shown):
     """How the spaces of several models relate.
 
-    ``pairs`` holds all ordered pairs of models, by their numbers; ``compositions`` all ways by a
-    third. Maps were fitted on ``n_fit`` images and judged on others: codes and ways on ``n_test``,
-    of ``n_units`` units (see ``units_of``), images on ``n_scored`` random ones of these, similarity
+    ``pairs`` holds all ordered pairs of models, by their numbers; ``same`` tells of every two
+    spaces of one shape whether they are the same; ``compositions`` are all ways by a third. Maps
+    were fitted on ``n_fit`` images and judged on others: codes and ways on ``n_test``, of
+    ``n_units`` units (see ``units_of``), images on ``n_scored`` random ones of these, similarity
     indexes on ``similarities.n``. ``record`` says what made it.
     """
 
     models: Sequence[ComparedModel]
     pairs: Mapping[tuple[int, int], ModelPair]
+    same: Sequence[Sameness]
     compositions: Sequence[Composition]
     similarities: Similarities
     layout: Layout
@@ -181,6 +184,9 @@ class ModelComparison(Shown):
 
         - ``models``: a list; everywhere else models stand by their numbers in it.
         - ``pairs``, ``compositions``: lists of figures, each with ``_low`` and ``_high``.
+        - ``same_spaces``: a list, of every two spaces of one shape; ``same_up_to`` is the simplest
+          change by which they are the same, None where they are not, ``left`` the share of the
+          variance that each leaves.
         - ``similarities``: by name of the index, with ``value``, ``low``, ``high``, ``null_mean``
           and ``p_value`` as lists of rows, and what the index is.
         - ``shared_variates``: held-out canonical correlations of each two spaces.
@@ -196,6 +202,7 @@ class ModelComparison(Shown):
             "models": [model.to_json() for model in self.models],
             "pairs": [pair.to_json() for pair in self.pairs.values()],
             "compositions": [way.to_json() for way in self.compositions],
+            "same_spaces": [one.to_json() for one in self.same],
             "similarities": {
                 name: matrix.to_json() for name, matrix in self.similarities.matrices.items()
             },

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from latentmap.comparison.figures import factor_rows, relocation_rows
 from latentmap.comparison.kinds import KINDS
 from latentmap.comparison.result import ModelComparison, ModelPair
+from latentmap.comparison.sameness_table import sameness_table
 from latentmap.comparison.tables import (
     cycles_table,
     indexes_table,
@@ -44,7 +45,12 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
 
     sections = [
         section("models", "The models", _overview(result), [models_table(result)]),
-        section("spaces", "A map of the spaces", _reading_of_spaces(result), _maps(result)),
+        section(
+            "spaces",
+            "A map of the spaces",
+            _reading_of_spaces(result),
+            [*_maps(result), *([sameness_table(result)] if result.same else [])],
+        ),
         section(
             "maps",
             "All maps",

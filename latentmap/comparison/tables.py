@@ -10,6 +10,7 @@ from itertools import chain, combinations
 import numpy as np
 
 from latentmap.comparison.result import ModelComparison
+from latentmap.comparison.sameness_table import sameness_table
 from latentmap.comparison.similarity import SimilarityMatrix
 from latentmap.intervals import defined
 from latentmap.relocation.activity import inactive_in_words
@@ -68,6 +69,8 @@ def short_tables(result: ModelComparison) -> list[Table]:
         pairs.bare("L_mse", "M_mse", "floor", "baseline", "cycle"),
         similarities_table(result, short=True),
     ]
+    if result.same:
+        tables.insert(1, sameness_table(result))
     if result.compositions:
         tables.append(ways_table(result, most=_WORST))
     if result.methods:

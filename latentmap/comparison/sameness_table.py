@@ -1,0 +1,37 @@
+"""The table that says which of several spaces are the same."""
+
+from __future__ import annotations
+
+from latentmap.comparison.result import ModelComparison
+from latentmap.comparison.sameness import AFFINE, TOLERANCE
+from latentmap.report import Cell, Column, Measure, Row, Table
+from latentmap.report.words import pair_id
+
+_LEFT = "share of the variance of held-out codes that is left"
+
+
+def sameness_table(result: ModelComparison) -> Table:
+    """By which change each two spaces of one shape are the same, and what that and others leave."""
+    columns = [
+        Column("between"),
+        Column("and"),
+        Column("same up to", "the simplest change that holds in both directions"),
+        Column("left", f"{_LEFT} by it; where they are not the same by any affine map", "low", 4),
+        Column("as they are", _LEFT, "low", 4),
+        Column("by a rotation", f"{_LEFT}, with one scale and a shift each", "low", 4),
+        Column("by an affine map", _LEFT, "low", 4),
+    ]
+    rows = []
+    for one in result.same:
+        left = [one.left[name] for name in ("identity", "rotation", "affine")]
+        names = [result.models[number].label for number in (one.first, one.second)]
+        cells: list[Cell] = [*names, one.in_words, Measure.of(one.residual)]
+        cells += [each.value for each in left]
+        rows.append(Row(cells, pair_id(one.first, one.second)))
+    note = (
+        f"Two spaces are the same up to a change that leaves at most {100 * TOLERANCE:.0f} % of "
+        f"the variance, and within its interval not more than {AFFINE:g} times what the best "
+        "affine map of channels leaves; the worse of both directions. Between spaces of other "
+        "shapes there is no such change."
+    )
+    return Table("Same space?", columns, rows, note)
