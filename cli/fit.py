@@ -61,6 +61,7 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
     """
     from latentmap.cli.output import print_json, tell_left_out, warn_skipped
     from latentmap.files import refuse_equal
+    from latentmap.mapping.held_out_error import HELD_OUT
     from latentmap.relocation import fit_training, score_models
 
     request.check()
@@ -95,6 +96,8 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
         seen=[training.seen],
         seed=request.seed,
     )
+    kept = {**linear_map.record, HELD_OUT: scores.held_out.to_json()}
+    linear_map = replace(linear_map, record=kept)
     # Last, so that the same command goes on after an interruption.
     linear_map.save(path)
     _show(linear_map, scores, found, outputs)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from latentmap.codes import PIXELS
 from latentmap.encoders import LATENT
 from latentmap.encoders.references import Given
 from latentmap.errors import ImageError, ModelError
@@ -66,10 +67,10 @@ class PixelsModel(Model):
                 "latent_shape": [view.channels, *cells],
             },
             latent_dim=view.channels * cells[0] * cells[1],
-            space_kind=LATENT,
             latent_shape=(view.channels, *cells),
             image_shape=(view.channels, height, width),
             frame=view.frame,
+            space_kind=PIXELS,
         )
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from latentmap.codes.code_file import CodeFile as CodeFile
 from latentmap.codes.code_file import open_code_file as open_code_file
+from latentmap.codes.codes import PIXELS as PIXELS
 from latentmap.codes.codes import Codes as Codes
 from latentmap.codes.codes import Rows as Rows
 from latentmap.codes.codes import Space as Space

@@ -19,13 +19,16 @@ from latentmap.report import Cell, Shown, Table
 if TYPE_CHECKING:
     import torch
 
+# The kind of a space whose codes are pixels in [0, 1].
+PIXELS = "pixels"
 _NAMED = 3  # Images.
 _MOST_AXES = 8  # Of a code, in a file.
 
 
 @dataclass(frozen=True)
 class Space:
-    """A code space: its kind (``z``, ``w``, ``w+``), its size, and the model that it belongs to.
+    """A code space: its kind (``z``, ``w``, ``w+``, ``latent``, ``pixels``), its size, and the model that it
+    belongs to.
 
     ``model`` is the name that people read; ``fingerprint`` is the sha256 of the model's weights and
     configuration, and alone decides whether two spaces are the same. ``shape`` is ``(dim,)`` unless

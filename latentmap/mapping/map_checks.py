@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from latentmap.mapping.held_out_error import held_out_error
+
 _LARGEST = 2**63
 
 
@@ -74,6 +76,15 @@ def _is_record(record: Any) -> bool:
     )
 
 
+def _has_errors(found: Any) -> bool:
+    """Whether what its record says of errors on other images, if anything, can be read."""
+    try:
+        held_out_error(found)
+    except (AttributeError, ValueError):
+        return False
+    return True
+
+
 def check_map(found: Any) -> None:
     """Refuses a map of a file, a ``LinearMap`` or a ``StoredMap``, whose parts are not of the types
     and shapes that they should have.
@@ -106,6 +117,7 @@ def check_map(found: Any) -> None:
             value is None or _is_number(value) for value in found.figures.values()
         ),
         "its record must say in texts and numbers what made it": not _is_record(found.record),
+        "its errors on other images must be figures with intervals": not _has_errors(found),
         "rank and number of pairs must be whole numbers": not all(
             type(number) is int and _is_number(number) for number in (found.rank, found.n_pairs)
         ),

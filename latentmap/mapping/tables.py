@@ -7,8 +7,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from latentmap.mapping.held_out_error import held_out_error
 from latentmap.mapping.summary import describe, settings_in_words
-from latentmap.report import Cell, Column, Row, Table
+from latentmap.report import Cell, Column, Measure, Row, Table
+from latentmap.report.words import images_in_words
 
 if TYPE_CHECKING:
     from latentmap.mapping.linear_map import LinearMap
@@ -44,6 +46,7 @@ def map_table(linear_map: LinearMap | StoredMap) -> Table:
             "R2 of target variables": _largest(description["explained_per_variable"]),
             "lost without source variables": _largest(description["relevance"]),
         }
+    cells |= _held_out(linear_map)
     made_of = "; ".join(part["map"] for part in record.get("made_of", ()))
     cells |= {"made of": made_of or None, "command": record.get("command")}
     return Table.of_one("Map", cells, note)
@@ -63,6 +66,21 @@ def factors_table(factors: SharedFactors, rank: SharedRank) -> Table:
     shown = min(_LISTED, len(factors.share), len(rank.gains))
     rows = [Row([k + 1, *(float(part[k]) for part in parts)]) for k in range(shown)]
     return Table("Shared factors", columns, rows, str(rank))
+
+
+def _held_out(linear_map: LinearMap | StoredMap) -> dict[str | Column, Cell]:
+    """What it loses on images that it was not fitted on, where its file says so."""
+    found = held_out_error(linear_map)
+    if found is None:
+        return {}
+    images = images_in_words(found.n_test, found.n_units)
+    return {
+        Column("held-out R2", decimals=3): Measure.of(found.r2, f"over {images}"),
+        Column("held-out L_mse", decimals=4): Measure.of(found.l_mse),
+        Column("held-out PSNR", decimals=1): Measure.of(found.psnr, "dB")
+        if math.isfinite(found.psnr.value)
+        else None,
+    }
 
 
 def _criterion(selection: Mapping[str, Any]) -> str:

@@ -14,8 +14,9 @@ import numpy as np
 
 from latentmap.codes import Pairs
 from latentmap.images import ImageSource
-from latentmap.intervals import Estimate, defined, resample, shares
+from latentmap.intervals import UNDEFINED, Estimate, defined, resample, shares
 from latentmap.mapping import LinearMap
+from latentmap.mapping.held_out_error import HeldOutError, psnr_of
 from latentmap.model import Model
 from latentmap.progress import Progress
 from latentmap.relocation.activity import inactive_models
@@ -73,7 +74,8 @@ class Scores(Figures, Shown):
     was fitted on ``n_pairs``.
 
     ``r2_per_variable`` is NaN for a variable that is constant. ``errors`` holds what each image
-    contributes.
+    contributes. ``psnr`` is ``l_mse`` in decibels where codes are pixels, see ``psnr_of``, and else
+    not defined.
     """
 
     n_pairs: int
@@ -82,10 +84,16 @@ class Scores(Figures, Shown):
     l_mse_per_variable: np.ndarray
     r2_per_variable: np.ndarray
     errors: ImageErrors
+    psnr: Estimate = UNDEFINED
     record: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Scores: {figures_in_words(self)}, on {self.n_test} images>"
+
+    @property
+    def held_out(self) -> HeldOutError:
+        """What is kept of them in the file of the map."""
+        return HeldOutError(self.r2, self.l_mse, self.psnr, self.n_test, self.n_units)
 
     def tables(self) -> list[Table]:
         from latentmap.relocation.tables import scores_table
@@ -96,6 +104,7 @@ class Scores(Figures, Shown):
         """All figures, each with ``_low`` and ``_high``; None where one is not defined."""
         return {
             **super().to_json(),
+            **self.psnr.to_json("psnr"),
             "n_pairs": self.n_pairs,
             "n_test": self.n_test,
             "n_units": self.n_units,
@@ -142,8 +151,10 @@ def scores_of(
     record: Mapping[str, Any] | None = None,
 ) -> Scores:
     """The figures of a map with their intervals; ``record`` is added to that of the map."""
+    figures = _estimates(measured.errors, n_bootstrap, seed)
     return Scores(
-        **_estimates(measured.errors, n_bootstrap, seed),
+        **figures,
+        psnr=psnr_of(figures["l_mse"], linear_map.target),
         n_pairs=linear_map.n_pairs,
         n_test=len(measured.errors.ids),
         n_units=len(np.unique(measured.errors.units)),

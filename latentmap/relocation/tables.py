@@ -9,7 +9,7 @@ from typing import Any
 from latentmap.relocation.activity import inactive_in_words
 from latentmap.relocation.scores import FIGURES, Figures, Scores
 from latentmap.relocation.several_maps import LearningCurve, MethodComparison
-from latentmap.report import Column, Measure, Row, Table
+from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import images_in_words, intervals_in_words
 
 # Of every figure, wherever it is shown.
@@ -22,6 +22,7 @@ COLUMNS = {
     "baseline_mse": Column("baseline", "baseline of M_mse: the mean image", decimals=5),
     "efficiency": Column("efficiency", "(baseline - M_mse) / (baseline - floor)", "high", 3),
 }
+PSNR = Column("PSNR", "of pixels, in decibels", "high", 1)
 _OF_SEVERAL = ("r2", "l_mse", "m_mse", "efficiency")
 # What is not there without a decoder: of the source, of the target.
 _OF_SOURCE = ("r_mse",)
@@ -48,7 +49,11 @@ def scores_table(scores: Scores) -> Table:
     those that there is a decoder for.
     """
     there = figures_there(scores, FIGURES)
-    cells = {COLUMNS[name]: Measure.of(getattr(scores, name)) for name in there}
+    cells: dict[str | Column, Cell] = {}
+    for name in there:
+        cells[COLUMNS[name]] = Measure.of(getattr(scores, name))
+        if name == "l_mse" and math.isfinite(scores.psnr.value):
+            cells[PSNR] = Measure.of(scores.psnr)
     note = (
         f"fitted on {scores.n_pairs:,} pairs, scored on "
         f"{images_in_words(scores.n_test, scores.n_units)}; {intervals_in_words(scores.n_units)}"

@@ -1,7 +1,10 @@
 """Reference models and sizes on the command line."""
 
 import json
+import math
+import re
 
+import pytest
 from click.testing import CliRunner
 
 from latentmap.cli.main import main
@@ -25,6 +28,23 @@ def test_a_map_into_thumbnails_finds_its_models_again(workdir):
     result = run("evaluate", path, "--data", "few.npy", "--split", "test", "--json")
     scores = json.loads(result.stdout)
     assert 0.8 < scores["r2"] < 1
+
+
+def test_a_map_into_thumbnails_tells_its_error_in_decibels(workdir):
+    words = ("--src", "pca:8", "--dst", "pixels:4", "--size", "8x8", "--data", "few.npy")
+    fitted = run("fit", *words, "--out", "m.safetensors", "--json")
+    scores = json.loads(fitted.stdout)
+    assert scores["psnr"] == pytest.approx(-10 * math.log10(scores["l_mse"]))
+    assert scores["psnr_low"] == pytest.approx(-10 * math.log10(scores["l_mse_high"]))
+    printed = run("fit", *words, "--force", "--out", "m.safetensors").stdout
+    assert re.search(r"^PSNR +\d+\.\d \[\d+\.\d, \d+\.\d\] +of pixels, in decibels", printed, re.M)
+    shown = run("map", "show", "m.safetensors").stdout
+    assert re.search(rf"^held-out PSNR +{scores['psnr']:.1f} \[", shown, re.M)
+    described = json.loads(run("map", "show", "m.safetensors", "--json").stdout)
+    kept = described["record"]["held_out"]
+    assert kept == {name: scores[name] for name in kept}
+    run("fit", "--src", "pca:8", "--dst", "a.safetensors", "--data", "few.npy")
+    assert "PSNR" not in run("map", "show", "pca-8-to-a.safetensors").stdout
 
 
 def test_reference_models_are_compared_as_any_other(workdir):

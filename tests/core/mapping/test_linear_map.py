@@ -246,6 +246,8 @@ def test_a_file_of_another_kind_or_format_is_refused(tmp_path, header, message):
         ({"settings": {"penalty": [1]}}, "the penalty must be a number of at least 0"),
         ({"settings": {"penalty": -1}}, "the penalty must be a number of at least 0"),
         ({"figures": {"kept": []}}, "its figures must be numbers"),
+        ({"record": {"held_out": []}}, "errors on other images must be figures with intervals"),
+        ({"record": {"held_out": {"r2": 1}}}, "must be figures with intervals"),
         ({"record": {"selection": 3}}, "its record must say in texts and numbers"),
         ({"record": {"selection": ["x"]}}, "its record must say in texts and numbers"),
         ({"record": {"made_of": [{}]}}, "its record must say in texts and numbers"),
