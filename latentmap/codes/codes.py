@@ -27,8 +27,10 @@ _MOST_AXES = 8  # Of a code, in a file.
 
 @dataclass(frozen=True)
 class Space:
-    """A code space: its kind (``z``, ``w``, ``w+``, ``latent``, ``pixels``), its size, and the model that it
-    belongs to.
+    """A code space: its kind, its size, and the model that it belongs to.
+
+    The kind is ``z`` (with a normal prior of variance 1), ``w`` or ``w+``, ``pixels`` (numbers in
+    [0, 1]), ``codes`` (of a file), or ``latent``: any other, of whose scale nothing is said.
 
     ``model`` is the name that people read; ``fingerprint`` is the sha256 of the model's weights and
     configuration, and alone decides whether two spaces are the same. ``shape`` is ``(dim,)`` unless
