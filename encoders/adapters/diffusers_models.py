@@ -212,6 +212,11 @@ class DiffusersModel(Model):
             image_shape=(channels, height, width),
         )
 
+    @property
+    def latent_scaling(self) -> tuple[Sequence[float], Sequence[float]] | None:
+        scaling = self._scaling
+        return None if scaling == Scaling() else (scaling.mean, scaling.std)
+
     def resized(self, height: int, width: int) -> Model:
         if (height, width) == self.image_shape[1:]:
             return self

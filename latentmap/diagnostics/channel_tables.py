@@ -113,6 +113,11 @@ def whole_table(found: ChannelDiagnosis) -> Table:
         "A diffusion model takes (code - mean) * scaling factor, or (code - mean) / std of each "
         f"channel: config and config_by_channel in --json, as diffusers has them.\n{intervals}"
     )
+    if found.latent_scaling is not None:
+        note += (
+            "\nThe codes are scaled by what the model's own configuration says; config in --json "
+            "is of what its network gives, to replace that."
+        )
     return Table.of_one("All channels", cells, note)
 
 

@@ -9,6 +9,8 @@ deviation 1. Shapes: ``n`` images, ``p`` positions, ``c`` channels (``latentmap.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,8 +65,8 @@ class ChannelDiagnosis(Shown):
     prior, None without a posterior; ``mse`` the error of the reconstruction, None without a
     decoder; ``covariance`` how channels vary together, None of more than ``MOST_CHANNELS``.
     With ``sampled`` all but the means is of codes drawn from the posteriors, whose variance is
-    known without drawing them, and otherwise of the posterior means. ``skipped`` are the ids of
-    images that could not be read.
+    known without drawing them, and otherwise of the posterior means. ``latent_scaling`` is that of
+    the model, which is in its codes. ``skipped`` are the ids of images that could not be read.
     """
 
     model: str
@@ -79,6 +81,7 @@ class ChannelDiagnosis(Shown):
     mse: Estimate | None
     covariance: Covariance | None
     sampled: bool = False
+    latent_scaling: tuple[Sequence[float], Sequence[float]] | None = None
     skipped: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -97,19 +100,29 @@ class ChannelDiagnosis(Shown):
 
     def config(self, *, by_channel: bool = False) -> dict[str, Any]:
         """What a file of diffusers (``config.json``) says of it: one scale and shift, or
-        ``by_channel`` a mean and a deviation of each. Of both at once some pipelines use both, so
-        the other is given as nothing.
+        ``by_channel`` a mean and a deviation of each. Some pipelines use both, so the other is
+        given as nothing.
+
+        It is of what the network itself gives: what the model's ``latent_scaling`` did is undone.
         """
+        means, stds = (
+            np.array([getattr(one, name).value for one in self.channels])
+            for name in ("mean", "std")
+        )
+        if self.latent_scaling is not None:
+            shift, scale = (np.array(numbers) for numbers in self.latent_scaling)
+            means, stds = means * scale + shift, stds * scale
         if by_channel:
             return {
                 "scaling_factor": 1.0,
                 "shift_factor": None,
-                "latents_mean": [_rounded(one.mean.value) for one in self.channels],
-                "latents_std": [_rounded(one.std.value) for one in self.channels],
+                "latents_mean": [_rounded(one) for one in means],
+                "latents_std": [_rounded(one) for one in stds],
             }
+        std = float(_overall(means, np.square(stds)))
         return {
-            "scaling_factor": _rounded(self.scaling_factor.value),
-            "shift_factor": _rounded(self.shift_factor.value),
+            "scaling_factor": _rounded(1 / std if std > 0 else math.nan),
+            "shift_factor": _rounded(means.mean()),
             "latents_mean": None,
             "latents_std": None,
         }
@@ -128,6 +141,7 @@ class ChannelDiagnosis(Shown):
             **self.shift_factor.to_json("shift_factor"),
             **({} if self.kl is None else self.kl.to_json("kl")),
             **({} if self.mse is None else self.mse.to_json("mse")),
+            "latent_scaling": _as_json(self.latent_scaling),
             "config": self.config(),
             "config_by_channel": self.config(by_channel=True),
             "channels": [one.to_json() for one in self.channels],
@@ -186,6 +200,7 @@ def diagnose_channels(
         n=len(readable),
         n_units=len(np.unique(units[readable])),
         sampled=sampled,
+        latent_scaling=model.latent_scaling,
         skipped=tuple(map(str, images.ids[sums.skipped])),
         **_figures(sums, c * positions, sampled=sampled, seed=seed),
     )
@@ -203,12 +218,11 @@ def _figures(sums: ChannelSums, d: int, *, sampled: bool, seed: int) -> dict[str
     if sampled and noise is not None:
         variance = variance + noise
     means = sums.shift + away
-    whole = means.mean(1)
-    std = np.sqrt(variance.mean(1) + np.square(means - whole[:, None]).mean(1))
+    std = _overall(means, variance)
     kl = None if sums.kl is None else weighted.means(sums.kl)
     return {
         "channels": _channels(weighted, means, variance, noise, kl),
-        "mean": weighted.estimate(whole),
+        "mean": weighted.estimate(means.mean(1)),
         "std": weighted.estimate(std),
         "scaling_factor": weighted.estimate(shares(np.ones_like(std), std)),
         "kl": None if kl is None else weighted.estimate(d * kl.mean(1)),
@@ -217,6 +231,12 @@ def _figures(sums: ChannelSums, d: int, *, sampled: bool, seed: int) -> dict[str
         else weighted.estimate(weighted.means(sums.errors[:, None])[:, 0]),
         "covariance": _covariance(weighted, sums, center, sampled=sampled),
     }
+
+
+def _overall(means: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """The deviation of all numbers, from means and variances of channels ``(..., c)``."""
+    found = variance.mean(-1) + means.var(-1)
+    return np.sqrt(np.where(found > ROUNDING * np.square(means).mean(-1), found, 0))
 
 
 def _channels(
@@ -252,6 +272,10 @@ def _covariance(
 def _rounded(number: float) -> float | None:
     known = defined(number)
     return None if known is None else float(f"{known:.{_DIGITS}g}")
+
+
+def _as_json(scaling: tuple[Sequence[float], Sequence[float]] | None) -> Any:
+    return None if scaling is None else {"mean": list(scaling[0]), "std": list(scaling[1])}
 
 
 def _require_two(n: int) -> None:

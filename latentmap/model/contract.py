@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
@@ -137,6 +137,13 @@ class Model:
     def has_posterior(self) -> bool:
         """Whether the encoder gives a distribution of codes, whose means are the codes."""
         return type(self)._posterior is not Model._posterior
+
+    @property
+    def latent_scaling(self) -> tuple[Sequence[float], Sequence[float]] | None:
+        """Means and deviations, one for all channels or one for each, by which codes come of what
+        the network itself gives: (latent - mean) / deviation. None where codes are that.
+        """
+        return None
 
     @property
     def parts(self) -> int:

@@ -122,6 +122,7 @@ def test_codes_are_scaled_and_shifted_means(folders):
         posterior.variance, (found.var * 0.18215**2).flatten(1), rtol=1e-4, atol=1e-9
     )
     assert model.config["latents"]["mean"] == [0.25]
+    assert model.latent_scaling == ((0.25,), (pytest.approx(1 / 0.18215),))
 
 
 def test_videos_of_one_frame_are_images_and_channels_have_statistics_of_their_own(folders):
@@ -137,8 +138,13 @@ def test_videos_of_one_frame_are_images_and_channels_have_statistics_of_their_ow
 
 
 def test_statistics_among_the_weights_are_applied(folders):
-    latents = load(f"diffusers:{folders / 'AutoencoderKLLTXVideo'}?size=8x8").config["latents"]
-    assert latents == {"mean": [0, 1, 2, 3], "std": [2, 2, 2, 2]}
+    model = load(f"diffusers:{folders / 'AutoencoderKLLTXVideo'}?size=8x8")
+    assert model.latent_scaling == ((0, 1, 2, 3), (2, 2, 2, 2))
+    assert model.config["latents"] == {"mean": [0, 1, 2, 3], "std": [2, 2, 2, 2]}
+
+
+def test_latents_that_are_not_scaled_have_no_scaling(folders):
+    assert load(f"diffusers:{folders / 'AutoencoderTiny'}?size=8x8").latent_scaling is None
 
 
 def test_what_a_configuration_leaves_out_is_as_in_the_library(copied, folders):

@@ -95,6 +95,26 @@ def test_what_is_scaled_has_mean_0_and_deviation_1(images):
     assert whole["latents_mean"] is whole["latents_std"] is by_channel["shift_factor"] is None
 
 
+@pytest.mark.parametrize("std", [(2.0,), (2.0, 0.5, 1.0, 4.0)])
+def test_a_configuration_is_of_what_the_network_gives(images, std):
+    plain = Grid(weight=MIXING, bias=BIAS)
+    scale = torch.tensor(std).expand(4)
+
+    class Scaled(Blind):
+        latent_scaling = ((0.5,), std)
+
+    scaled = Scaled(weight=MIXING / scale[:, None], bias=(BIAS - 0.5) / scale)
+    expected, found = (diagnose_channels(model, images) for model in (plain, scaled))
+    for by_channel in (False, True):
+        told = found.config(by_channel=by_channel)
+        for name, one in expected.config(by_channel=by_channel).items():
+            assert told[name] == (one if one is None else pytest.approx(one, rel=1e-5, abs=1e-6))
+    assert found.scaling_factor.value != pytest.approx(expected.scaling_factor.value, rel=0.1)
+    assert found.to_json()["latent_scaling"] == {"mean": [0.5], "std": list(std)}
+    assert "its network gives" in str(found)
+    assert "its network gives" not in str(expected)
+
+
 def test_intervals_are_those_of_a_bootstrap_over_images(images):
     model = Grid(weight=MIXING, bias=BIAS)
     found = diagnose_channels(model, images)
