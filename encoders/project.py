@@ -77,7 +77,6 @@ def _find() -> Path | None:
 
 
 def _check(path: Path, name: str, reference: object, models: Mapping[str, object]) -> None:
-    from latentmap.codes.code_readers import is_code_file  # It imports NumPy.
 
     if _NAME.fullmatch(name) is None:
         raise ModelError(
@@ -89,11 +88,6 @@ def _check(path: Path, name: str, reference: object, models: Mapping[str, object
         raise ModelError(
             f"{path}: {name} must be a reference in quotes: a path, or scheme:name as in "
             "python:module:function"
-        )
-    if is_code_file(reference):
-        raise ModelError(
-            f"{path}: {name} is {reference!r}, a file of codes: these have no short names, so give "
-            "its path where a command takes a model"
         )
     if reference.partition("?")[0] in models:
         raise ModelError(

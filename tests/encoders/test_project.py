@@ -80,7 +80,6 @@ def test_files_and_bundled_models_go_before_short_names(project):
         ('[models]\n"a:b" = "vae"', "'a:b' is no short name"),
         ('[models]\nsvae = "vae"', "svae is the name of a bundled model"),
         ('[models]\na = "vae"\nb = "a?size=8x8"', "b is 'a.size=8x8', another short name"),
-        ('[models]\na = "clip.npz?codes=z"', "a is 'clip.npz.codes=z', a file of codes"),
         ('[models]\na = "vae"\na = "svae"', "is not as it should be"),
     ],
 )
