@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from latentmap.cli.declaring import Command, output_option
+from latentmap.cli.declaring import Command, option, output_option
 from latentmap.cli.fit_options import check_choices, check_spaces, fit_options
 from latentmap.cli.fit_request import FitRequest, Fitted, fit_request, skipped_of
 from latentmap.cli.output import say, show_result
@@ -19,6 +20,7 @@ from latentmap.mapping.options import FitOptions
 if TYPE_CHECKING:
     from latentmap.mapping import LinearMap
     from latentmap.relocation import Scores
+    from latentmap.relocation.thumbnails import Control
 
 _SHOWN = 10  # Images in a picture.
 
@@ -26,6 +28,12 @@ _SHOWN = 10  # Images in a picture.
 @click.command(cls=Command)
 @fit_request
 @fit_options
+@option(
+    "--thumbnail/--no-thumbnail",
+    default=True,
+    help="Whether a map that reads thumbnails, of as many numbers as the source's codes, stands "
+    "beside this one.  [default: it does]",
+)
 @result_outputs(
     output_option("--out", "The map to write.  [default: SRC-to-DST.safetensors]", metavar="MAP"),
     figure_option(
@@ -35,7 +43,13 @@ _SHOWN = 10  # Images in a picture.
     report_option,
 )
 @click.pass_context
-def fit(context: click.Context, request: FitRequest, options: FitOptions, outputs: Outputs) -> None:
+def fit(
+    context: click.Context,
+    request: FitRequest,
+    options: FitOptions,
+    thumbnail: bool,
+    outputs: Outputs,
+) -> None:
     """Fit a linear map from the codes of one model to those of another, and score it.
 
     A MODEL may be a file of codes (.npz, .npy, .h5, .parquet, .tar) with the ids of their images;
@@ -62,7 +76,7 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
     from latentmap.cli.output import print_json, tell_left_out, warn_skipped
     from latentmap.files import refuse_equal
     from latentmap.mapping.held_out_error import HELD_OUT
-    from latentmap.relocation import fit_training, score_models
+    from latentmap.relocation import fit_training, score_models, thumbnail_between
 
     request.check()
     check_choices(context, options)
@@ -76,7 +90,8 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
     outputs = replace(outputs, out=path, figure=figure)
     refuse_equal({"--out": path, "--figure": figure, "--report": outputs.report})
     outputs.check()
-    found = request.open(source, target)
+    shrunk = functools.partial(thumbnail_between, patch=options.patch) if thumbnail else None
+    found = request.open(source, target, shrunk=shrunk)
     training, coder = found.training, found.coder
     with coder.stage("fitting", "pairs") as progress:
         linear_map = fit_training(
@@ -87,6 +102,7 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
             record=found.record,
             progress=progress,
         )
+    control = _control(found, options, request.seed)
     (scores,) = score_models(
         [linear_map],
         training.source,
@@ -94,9 +110,12 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
         found.test,
         coder,
         seen=[training.seen],
+        control=control,
         seed=request.seed,
     )
     kept = {**linear_map.record, HELD_OUT: scores.held_out.to_json()}
+    if scores.thumbnail is not None:
+        kept["thumbnail"] = scores.thumbnail.to_json()
     linear_map = replace(linear_map, record=kept)
     # Last, so that the same command goes on after an interruption.
     linear_map.save(path)
@@ -112,6 +131,29 @@ def fit(context: click.Context, request: FitRequest, options: FitOptions, output
         rebuilt = f"{source.name} reconstruction, " if source.can_decode else ""
         say(f"{figure}: original, {rebuilt}relocated to {target.name}")
     show_result(scores)
+
+
+def _control(found: Fitted, options: FitOptions, seed: int) -> Control | None:
+    """The map that reads thumbnails; says why where there is none."""
+    from latentmap.cli.output import warn
+    from latentmap.errors import LatentmapError
+    from latentmap.relocation import control_of
+
+    if found.thumbnail is None:
+        return None
+    try:
+        with found.coder.stage("fitting thumbnails", "pairs") as progress:
+            return control_of(
+                found.training,
+                found.thumbnail,
+                found.coder,
+                options=options,
+                seed=seed,
+                progress=progress,
+            )
+    except LatentmapError as error:
+        warn(f"no thumbnail stands beside this map: {error}")
+        return None
 
 
 def _show(linear_map: LinearMap, scores: Scores, found: Fitted, outputs: Outputs) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from latentmap.cache import Coder
     from latentmap.images import ImageSource
     from latentmap.model import Model
+    from latentmap.model.thumbnails import Thumbnail
     from latentmap.relocation import TrainingPairs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -40,6 +41,7 @@ class Fitted:
     test: ImageSource
     coder: Coder
     record: dict[str, Any]
+    thumbnail: Thumbnail | None
 
 
 @dataclass(frozen=True)
@@ -110,10 +112,16 @@ class FitRequest:
         return full_reference(self.src, source), full_reference(self.dst, target)
 
     def open(
-        self, source: Model, target: Model, *, check: Callable[[int], object] | None = None
+        self,
+        source: Model,
+        target: Model,
+        *,
+        check: Callable[[int], object] | None = None,
+        shrunk: Callable[[Model, Model], Thumbnail | None] | None = None,
     ) -> Fitted:
         """The pairs to fit on, and the images to score. ``check`` is called with the number of
-        images to fit on, before any is encoded.
+        images to fit on, before any is encoded; ``shrunk`` gives the thumbnail that stands beside
+        the source, where there is one.
 
         Raises:
             LatentmapError: the images or their codes are not to be had.
@@ -149,6 +157,7 @@ class FitRequest:
             check(len(members or images.split(self.data.fitted_split)))
         # Until the command ends: they are decoded to be encoded, to be scored and to be shown.
         click.get_current_context().with_resource(test.remembered())
+        thumbnail = None if shrunk is None else shrunk(source, target)
         training = training_pairs(
             source,
             target,
@@ -157,9 +166,10 @@ class FitRequest:
             split=self.data.fitted_split,
             chosen=members,
             n_pairs=self.n_pairs,
+            beside=[] if thumbnail is None else [thumbnail],
             seed=self.seed,
         )
-        return Fitted(training, test, coder, record)
+        return Fitted(training, test, coder, record, thumbnail)
 
     @property
     def _samples(self) -> SampleOptions:

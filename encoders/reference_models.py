@@ -25,6 +25,7 @@ from latentmap.frames import RESIZES, Frame
 from latentmap.images import ImageSource, View
 from latentmap.model import Model
 from latentmap.model.clamping import clamp_to_unit
+from latentmap.model.thumbnails import means_of
 
 _FITTED = 4096  # Images that principal components are fitted on, at most,
 _BYTES = 1 << 29  # and bytes that these take.
@@ -115,9 +116,7 @@ class PixelsModel(Model):
     @property
     def _means(self) -> list[Tensor]:
         """For both axes the matrix that takes the mean of the pixels in each cell."""
-        cells = [self.network.get_buffer(axis) for axis in ("rows", "columns")]
-        members = [nn.functional.one_hot(one).T.float() for one in cells]
-        return [one / one.sum(1, keepdim=True) for one in members]
+        return [means_of(self.network.get_buffer(axis)) for axis in ("rows", "columns")]
 
 
 class FittedModel(Model):

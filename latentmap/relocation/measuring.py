@@ -18,7 +18,7 @@ from latentmap.images import ImageSource
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
 from latentmap.progress import Progress
-from latentmap.relocation.measuring_codes import code_rows
+from latentmap.relocation.measuring_codes import Way, code_rows
 from latentmap.relocation.scene import Launched, Scene
 from latentmap.transfers import a_batch_late
 
@@ -76,10 +76,12 @@ def measure(
     target: Model,
     images: ImageSource,
     *,
+    others: Sequence[tuple[LinearMap, Codes]] = (),
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> list[Measured]:
-    """What maps between two spaces give on some pairs and their images.
+    """What maps between two spaces give on some pairs and their images; and after these what
+    ``others`` give, maps to the target that read other codes of the same images, row by row.
 
     What does not depend on the map (images, reconstructions, floor, baseline) is computed once.
     Images stream through twice, once for their mean, so memory holds a few batches, a row of
@@ -91,19 +93,24 @@ def measure(
         SpaceError: a map or the pairs do not belong to the models.
         PairError: there are fewer than two pairs, or a pair whose image is not among the images.
     """
+    if any(not np.array_equal(codes.ids, pairs.ids) for _, codes in others):
+        raise PairError("codes of other maps must be of the images of the pairs, row by row")
     for linear_map in maps:
         require_models(linear_map, source, target)
     source.space.require(pairs.source.space, "the source codes of these pairs")
     target.space.require(pairs.target.space, "the target codes of these pairs")
     if len(pairs) < 2:
         raise PairError(f"scores need at least 2 images, not {len(pairs)}: give more test images")
-    pairs, images = _in_order_of(images, pairs)
+    order, images = _in_order_of(images, pairs)
+    pairs = pairs.take(order)
+    ways = [(linear_map, pairs.source) for linear_map in maps]
+    ways += [(linear_map, codes.take(order)) for linear_map, codes in others]
     with images.remembered():
-        return _measured(maps, pairs, source, target, images, batch_size or _BATCH, progress)
+        return _measured(ways, pairs, source, target, images, batch_size or _BATCH, progress)
 
 
 def _measured(
-    maps: Sequence[LinearMap],
+    ways: Sequence[Way],
     pairs: Pairs,
     source: Model,
     target: Model,
@@ -111,34 +118,40 @@ def _measured(
     step: int,
     progress: Progress | None,
 ) -> list[Measured]:
-    """What ``measure`` gives, of pairs in the order of their images."""
-    n = len(images)
+    """What ``measure`` gives of maps and the codes that they read, of pairs in the order of their
+    images.
+    """
+    n, m = len(images), len(ways)
     units = units_of(pairs.digests, images.groups)
     shows = [model for model in (source, target) if model.can_decode]
     silent = [model.name for model in (source, target) if not model.can_decode]
     if not shows:
-        errors, spread, misses, mean_code = code_rows(maps, pairs, progress)
-        rows = torch.full((4 + 2 * len(maps), n), torch.nan, dtype=torch.float64)
-        rows[1], rows[4 : 4 + len(maps)] = errors[0], errors[1:]
+        errors, spread, misses, mean_code = code_rows(ways, pairs.target, progress)
+        rows = torch.full((4 + 2 * m, n), torch.nan, dtype=torch.float64)
+        rows[1], rows[4 : 4 + m] = errors[0], errors[1:]
         raised = of_own_mean(pairs.target, units)
         return _joined(rows, spread, misses, pairs, images, mean_code, raised, units, silent)
     views = list(dict.fromkeys(model.view for model in shows))
     mean_code, mean_image = _mean_code(pairs.target), None
     if target.can_decode:
         mean_image = _mean_image(target, images, step, progress).float().to(target.device)
+    maps = [linear_map for linear_map, _ in ways]
     scene = Scene(maps, source, target, views, mean_image, mean_code)
     before = n if target.can_decode else 0
 
     def launched() -> Iterator[Launched]:
         for batch in images.batches(views, batch_size=step):
-            x, y = (part.read(batch.start, batch.stop) for part in (pairs.source, pairs.target))
-            yield scene.launch(batch.images, x, y, pairs.ids[batch.start : batch.stop])
+            here = (batch.start, batch.stop)
+            x, y = pairs.source.read(*here), pairs.target.read(*here)
+            # Most read the codes of the source, which are there.
+            read = [x if codes is pairs.source else codes.read(*here) for _, codes in ways]
+            yield scene.launch(batch.images, x, read, y, pairs.ids[slice(*here)])
             if progress:
                 progress(before + batch.stop, before + n)
 
     # In one place: small results of their own would keep memory of large images from being freed.
-    rows, done = torch.empty(4 + 2 * len(maps), n, dtype=torch.float64), 0
-    spread, misses = torch.zeros_like(mean_code), mean_code.new_zeros(len(maps), len(mean_code))
+    rows, done = torch.empty(4 + 2 * m, n, dtype=torch.float64), 0
+    spread, misses = torch.zeros_like(mean_code), mean_code.new_zeros(m, len(mean_code))
     for one in a_batch_late(launched()):
         rows[:, done : done + len(one.ids)] = one.errors()
         done += len(one.ids)
@@ -259,8 +272,8 @@ def require_models(linear_map: LinearMap, source: Model, target: Model) -> None:
         )
 
 
-def _in_order_of(images: ImageSource, pairs: Pairs) -> tuple[Pairs, ImageSource]:
-    """The pairs in the order of the images, and the images that they are."""
+def _in_order_of(images: ImageSource, pairs: Pairs) -> tuple[np.ndarray, ImageSource]:
+    """The pairs' positions in the order of the images, and the images that they are."""
     row = find_ids(pairs.ids, images.ids)
     positions = np.flatnonzero(row >= 0)
     if len(positions) != len(pairs):
@@ -269,4 +282,4 @@ def _in_order_of(images: ImageSource, pairs: Pairs) -> tuple[Pairs, ImageSource]
             f"{len(missing)} of {len(pairs)} pairs have no image ({missing[0]} is the first): "
             "score with the images that were encoded"
         )
-    return pairs.take(row[positions]), images.subset(positions)
+    return row[positions], images.subset(positions)

@@ -5,13 +5,14 @@ What ``fit`` does first, in one call each. ``codes.pairs`` only joins codes, and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import FITTED, Pairs, Seen, find_ids, units_of
+from latentmap.codes import FITTED, Pairs, Seen, find_ids, pair, units_of
 from latentmap.codes.codes import ArrayRows
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
@@ -86,11 +87,13 @@ def training_pairs(
     split: Split = "train",
     chosen: ImageSource | None = None,
     n_pairs: int | None = None,
+    beside: Sequence[Model] = (),
     seed: int = 0,
 ) -> TrainingPairs:
     """The pairs of one split of some images; or of the ``chosen`` ones, in whatever split they are.
 
     All images are encoded whose codes are missing, so that the other splits can be scored next.
+    Models ``beside`` the two have their codes in the same pass over the images, for later.
     ``n_pairs`` takes that many random pairs of these. ``record["fit_skipped"]`` are those that
     could not be read.
 
@@ -108,7 +111,7 @@ def training_pairs(
     if chosen is None:
         chosen = images.split(split)
     known = set(chosen.ids.tolist())
-    pairs = coder.pairs(source, target, images)
+    pairs = pair(*coder.codes([source, target, *beside], images)[:2])
     pairs = pairs.take(np.flatnonzero(find_ids(chosen.ids, pairs.ids) >= 0))
     skipped = dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped))
     record = {

@@ -8,9 +8,8 @@ Shapes: ``n`` images, images ``(n, c, h, w)`` in [0, 1], codes ``(n, p)`` and ``
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,16 +19,13 @@ from latentmap.codes import FITTED, Codes, Seen, find_ids, hold_out
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import groups_of, positions_of
-from latentmap.mapping import FitOptions, LinearMap, fit
-from latentmap.mapping.methods import find_method
-from latentmap.mapping.shared_fits import SharedFits
+from latentmap.mapping import FitOptions, LinearMap
 from latentmap.model import Model, count_seen
-from latentmap.progress import Progress
-from latentmap.relocation.image_selection import chooses_by_images, penalty_by_images
+from latentmap.relocation.fitting import fit_training
 from latentmap.relocation.measuring import measure, require_models
-from latentmap.relocation.pairing import TrainingPairs, training_pairs
-from latentmap.relocation.scores import Scores, scores_of
-from latentmap.transfers import device_of_sums
+from latentmap.relocation.pairing import training_pairs
+from latentmap.relocation.scores import Scores, beside_of, scores_of
+from latentmap.relocation.thumbnails import Control, thumbnails_of
 
 _BATCH = 64  # Images at a time.
 _NOISE = 2048  # Images whose posterior variances stand for all.
@@ -48,72 +44,6 @@ class Relocated:
 
     def __repr__(self) -> str:
         return f"<Relocated: {len(self.originals)} images>"
-
-
-def fit_training(
-    training: TrainingPairs,
-    *,
-    options: FitOptions | None = None,
-    seed: int = 0,
-    references: tuple[str, str] = ("", ""),
-    shared: SharedFits | None = None,
-    record: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-) -> LinearMap:
-    """The map that some training pairs give; by default ridge.
-
-    A method that needs the noise of the source codes has it from the posterior of the source, over
-    at most 2,048 of the images of the pairs. ``select="image"`` chooses a penalty by decoded
-    images, see ``penalty_by_images``. ``references`` are how the models are called; these and
-    ``record`` go into the map as they are. For ``shared`` see ``fit``.
-
-    Raises:
-        MapError: as ``fit`` raises it.
-        ModelError: the method needs a posterior, and the source has none; or images are to choose,
-            and the target has no decoder.
-    """
-    options = options or FitOptions()
-    settings = dict(options.settings)
-    if "noise" in find_method(options.method).needs and "noise" not in settings:
-        images = training.images
-        mine = images.subset(np.flatnonzero(find_ids(training.pairs.ids, images.ids) >= 0))
-        few = mine.subset(np.arange(min(len(mine), _NOISE)))
-        settings["noise"] = posterior_noise(training.source, few)
-    chosen: list[dict[str, Any]] = []
-    if chooses_by_images(options):
-        by_images = penalty_by_images(training, options, seed=seed, progress=progress)
-        chosen, settings = [by_images.to_json()], {**settings, **by_images.chosen}
-        options = replace(options, select=None)
-    linear_map = fit(
-        training.pairs,
-        options,
-        settings=settings,
-        groups=training.groups,
-        seed=seed,
-        shared=shared,
-        record={**training.record, **(record or {})},
-        device=device_of_sums(training.target.device),
-        progress=progress,
-    )
-    made = {**linear_map.record, "selection": [*chosen, *linear_map.record["selection"]]}
-    source, target = references
-    return replace(linear_map, source_reference=source, target_reference=target, record=made)
-
-
-def posterior_noise(model: Model, images: ImageSource) -> torch.Tensor:
-    """The mean variance ``(d,)``, float64, of a model's posterior over some images.
-
-    Raises:
-        ModelError: it has no posterior.
-    """
-    model.require_posterior()
-    total = torch.zeros(model.latent_dim, dtype=torch.float64)
-    seen = 0
-    for batch in images.batches([model.view], batch_size=_BATCH, on_error="skip"):
-        variance = model.posterior(batch.floats(0)).variance
-        total += variance.double().sum(0).cpu()
-        seen += len(variance)
-    return total / max(seen, 1)
 
 
 def fit_models(
@@ -150,6 +80,7 @@ def score_models(
     coder: CoderLike,
     *,
     seen: Sequence[Seen] = (),
+    control: Control | None = None,
     seed: int = 0,
 ) -> list[Scores]:
     """The scores of maps between two models, each on all images that none of them was fitted on.
@@ -157,7 +88,8 @@ def score_models(
     Images of the units that a map was fitted on are left out, see ``hold_out``, and so are those of
     ``seen``, such as ``TrainingPairs.seen``, which knows groups; ``record["n_left_out"]`` says how
     many were, ``record["left_out"]`` why. Of the others ``record["n_seen"]`` says how many each
-    model was trained on, see ``count_seen``; ``unseen`` gives images of which none was.
+    model was trained on, see ``count_seen``; ``unseen`` gives images of which none was. What the
+    map of a ``control`` gives stands beside each, on the same images.
 
     Raises:
         SpaceError: a map does not belong to the models.
@@ -167,7 +99,7 @@ def score_models(
     for linear_map in maps:
         require_models(linear_map, source, target)
     with images.remembered():
-        return _scored(maps, source, target, images, Coder.of(coder), seen, seed)
+        return _scored(maps, source, target, images, Coder.of(coder), seen, control, seed)
 
 
 def _scored(
@@ -177,6 +109,7 @@ def _scored(
     images: ImageSource,
     coder: Coder,
     seen: Sequence[Seen],
+    control: Control | None,
     seed: int,
 ) -> list[Scores]:
     """What ``score_models`` gives, for images that are decoded once."""
@@ -192,16 +125,23 @@ def _scored(
             f"the map was fitted on every one of these {len(pairs)} images, or on others of their "
             "groups, so there is nothing to score it on: give other images, such as --split test"
         )
+    judged = pairs.take(held.positions)
+    others = []
+    if control is not None:
+        codes = thumbnails_of(control.thumbnail, judged, images, coder)
+        others = [(control.linear_map, codes)]
     with coder.stage("scoring") as progress:
         measured = measure(
             maps,
-            pairs.take(held.positions),
+            judged,
             source,
             target,
             images,
+            others=others,
             batch_size=coder.batch_size,
             progress=progress,
         )
+    beside = None if control is None else beside_of(control.thumbnail, measured.pop(), seed=seed)
     record = {
         "n_left_out": held.n_left_out,
         "left_out": dict(held.left_out),
@@ -209,12 +149,12 @@ def _scored(
             [source, target],
             images.digests,
             images.groups,
-            among=positions_of(images, pairs.ids[held.positions]),
+            among=positions_of(images, judged.ids),
         ),
         "score_precision": coder.precision,
     }
     return [
-        scores_of(linear_map, found, seed=seed, record=record)
+        scores_of(linear_map, found, thumbnail=beside, seed=seed, record=record)
         for linear_map, found in zip(maps, measured, strict=True)
     ]
 

@@ -64,12 +64,18 @@ class Scene:
     mean_code: torch.Tensor
 
     def launch(
-        self, pixels: Sequence[torch.Tensor], x: torch.Tensor, y: torch.Tensor, ids: np.ndarray
+        self,
+        pixels: Sequence[torch.Tensor],
+        x: torch.Tensor,
+        read: Sequence[torch.Tensor],
+        y: torch.Tensor,
+        ids: np.ndarray,
     ) -> Launched:
-        """What the images of some codes give, whose ``pixels`` are there in every view. Images and
+        """What the images of some codes give, whose ``pixels`` are there in every view: of codes
+        ``x`` of the source and ``y`` of the target, and those that each map ``read``. Images and
         what is decoded meet on the models' devices; only errors come back.
         """
-        mapped = [linear_map.apply(x) for linear_map in self.maps]
+        mapped = [one.apply(codes) for one, codes in zip(self.maps, read, strict=True)]
         misses = torch.stack([(y.double() - one).square() for one in mapped])
         variance = (y.double() - self.mean_code).square()
         seen: dict[tuple[View, torch.device], torch.Tensor] = {}

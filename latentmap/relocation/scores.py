@@ -14,7 +14,7 @@ import numpy as np
 
 from latentmap.codes import Pairs
 from latentmap.images import ImageSource
-from latentmap.intervals import UNDEFINED, Estimate, defined, resample, shares
+from latentmap.intervals import N_BOOTSTRAP, UNDEFINED, Estimate, defined, resample, shares
 from latentmap.mapping import LinearMap
 from latentmap.mapping.held_out_error import HeldOutError, psnr_of
 from latentmap.model import Model
@@ -68,6 +68,22 @@ def figures_in_words(figures: Figures, decimals: int = 3) -> str:
     return said
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What a ``thumbnail`` of so many ``numbers`` does in place of the source's codes: the
+    ``figures`` of a map by the same method, fitted and scored on the same images.
+    """
+
+    thumbnail: str
+    numbers: int
+    figures: Figures
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, figures as those of scores."""
+        figures = self.figures.to_json()
+        return {"model": self.thumbnail, "numbers": self.numbers, **figures}
+
+
 @dataclass(frozen=True, eq=False)
 class Scores(Figures, Shown):
     """The figures of a map over ``n_test`` images of ``n_units`` units (see ``units_of``); the map
@@ -75,7 +91,8 @@ class Scores(Figures, Shown):
 
     ``r2_per_variable`` is NaN for a variable that is constant. ``errors`` holds what each image
     contributes. ``psnr`` is ``l_mse`` in decibels where codes are pixels, see ``psnr_of``, and else
-    not defined.
+    not defined. ``thumbnail`` is what a thumbnail of about as many numbers as the source's codes
+    does in their place, where that was asked for.
     """
 
     n_pairs: int
@@ -86,6 +103,7 @@ class Scores(Figures, Shown):
     errors: ImageErrors
     psnr: Estimate = UNDEFINED
     record: Mapping[str, Any] = field(default_factory=dict)
+    thumbnail: Beside | None = None
 
     def __repr__(self) -> str:
         return f"<Scores: {figures_in_words(self)}, on {self.n_test} images>"
@@ -110,6 +128,7 @@ class Scores(Figures, Shown):
             "n_units": self.n_units,
             "l_mse_per_variable": [defined(value) for value in self.l_mse_per_variable],
             "r2_per_variable": [defined(value) for value in self.r2_per_variable],
+            "thumbnail": None if self.thumbnail is None else self.thumbnail.to_json(),
             "record": dict(self.record),
         }
 
@@ -146,6 +165,7 @@ def scores_of(
     linear_map: LinearMap,
     measured: Measured,
     *,
+    thumbnail: Beside | None = None,
     seed: int = 0,
     n_bootstrap: int = 1000,
     record: Mapping[str, Any] | None = None,
@@ -161,6 +181,7 @@ def scores_of(
         l_mse_per_variable=measured.l_mse_per_variable,
         r2_per_variable=measured.r2_per_variable,
         errors=measured.errors,
+        thumbnail=thumbnail,
         record={
             **linear_map.record,
             "scored_data": measured.data,
@@ -172,6 +193,12 @@ def scores_of(
             **(record or {}),
         },
     )
+
+
+def beside_of(thumbnail: Model, measured: Measured, *, seed: int = 0) -> Beside:
+    """The figures of a map that reads a thumbnail, with their intervals."""
+    found = {**_estimates(measured.errors, N_BOOTSTRAP, seed), "r_mse": UNDEFINED}
+    return Beside(thumbnail.name, thumbnail.latent_dim, Figures(**found))
 
 
 def figures_of(errors: ImageErrors) -> dict[str, float]:

@@ -19,8 +19,9 @@ from latentmap.images import ImageSource
 from latentmap.intervals import Estimate, defined
 from latentmap.mapping import METHODS, FitOptions, LinearMap
 from latentmap.mapping.shared_fits import SharedFits
+from latentmap.relocation.fitting import fit_training
 from latentmap.relocation.pairing import TrainingPairs
-from latentmap.relocation.relocating import fit_training, score_models
+from latentmap.relocation.relocating import score_models
 from latentmap.relocation.scores import Scores
 from latentmap.report import Shown, Table, with_interval
 

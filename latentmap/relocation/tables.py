@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from latentmap.relocation.activity import inactive_in_words
@@ -54,11 +55,36 @@ def scores_table(scores: Scores) -> Table:
         cells[COLUMNS[name]] = Measure.of(getattr(scores, name))
         if name == "l_mse" and math.isfinite(scores.psnr.value):
             cells[PSNR] = Measure.of(scores.psnr)
+    beside = scores.thumbnail
+    if beside is not None:
+        for name in figures_there(scores, ("r2", "efficiency")):
+            of = COLUMNS[name]
+            title = f"{of.title} of thumbnail"
+            meaning = f"{of.title} of a map that reads {beside.thumbnail}, {beside.numbers} numbers"
+            head = replace(of, title=title, meaning=meaning)
+            cells[head] = Measure.of(getattr(beside.figures, name))
     note = (
         f"fitted on {scores.n_pairs:,} pairs, scored on "
         f"{images_in_words(scores.n_test, scores.n_units)}; {intervals_in_words(scores.n_units)}"
     )
-    return Table.of_one("Scores", cells, _noted(note, scores.record))
+    said = filter(None, [_noted(note, scores.record), pixels_in_words(scores)])
+    return Table.of_one("Scores", cells, "\n".join(said))
+
+
+def pixels_in_words(scores: Scores) -> str:
+    """What is to be said where images rank a map and a thumbnail the other way round than codes do;
+    empty where they do not.
+    """
+    beside = scores.thumbnail
+    if beside is None or not (
+        beside.figures.efficiency.value >= scores.efficiency.low
+        and beside.figures.r2.high < scores.r2.low
+    ):
+        return ""
+    return (
+        "errors of images tell little here: the thumbnail does as well by them, and knows less of "
+        "the target's codes; go by R2"
+    )
 
 
 def _noted(note: str, record: Mapping[str, Any]) -> str:

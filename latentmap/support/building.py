@@ -14,7 +14,7 @@ from latentmap.errors import SupportError
 from latentmap.images import ImageSource
 from latentmap.images.finding import groups_of
 from latentmap.model import Model
-from latentmap.relocation.relocating import posterior_noise
+from latentmap.relocation.fitting import posterior_noise
 from latentmap.support.activity import inactivity_of
 from latentmap.support.centers import check_center
 from latentmap.support.occupancy import count_units

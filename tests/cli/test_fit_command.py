@@ -98,8 +98,18 @@ def test_the_split_test_is_kept_for_the_scores(workdir):
 
 def test_images_that_are_cached_are_not_encoded_again(workdir, monkeypatch):
     run("encode", "a.safetensors", "b.safetensors", *DATA, "--device", "cpu")
-    monkeypatch.setattr(Model, "encode_pixels", None)
+    seen, encode = [], Model.encode_pixels
+
+    def counted(model, pixels, **options):
+        seen.append(model.family)
+        return encode(model, pixels, **options)
+
+    monkeypatch.setattr(Model, "encode_pixels", counted)
     fit()
+    assert set(seen) == {"thumbnail"}
+    seen.clear()
+    fit("--force")
+    assert not seen
 
 
 @pytest.mark.parametrize("option", ["--out", "--figure"])

@@ -203,7 +203,8 @@ def test_json_has_the_agreed_keys(tmp_path):
     figures = ["r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency"]
     figures.append("psnr")
     expected = [key for name in figures for key in (name, f"{name}_low", f"{name}_high")]
-    expected += ["n_pairs", "n_test", "n_units", "l_mse_per_variable", "r2_per_variable", "record"]
+    expected += ["n_pairs", "n_test", "n_units", "l_mse_per_variable", "r2_per_variable"]
+    expected += ["thumbnail", "record"]
     assert list(record) == expected
     assert record["record"]["command"] == "latentmap fit"
     assert record["record"]["scored_data"] == images.fingerprint
