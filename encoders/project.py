@@ -77,7 +77,6 @@ def _find() -> Path | None:
 
 
 def _check(path: Path, name: str, reference: object, models: Mapping[str, object]) -> None:
-
     if _NAME.fullmatch(name) is None:
         raise ModelError(
             f"{path}: {name!r} is no short name: take letters, digits, dots, dashes, underscores"
