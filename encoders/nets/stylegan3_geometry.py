@@ -49,6 +49,11 @@ class Resampling:
     before: int
     size: int
 
+    @property
+    def start(self) -> int:
+        """The first sample of the input that goes into the first one of the high rate."""
+        return -(self.before // self.up)
+
 
 def signals(config: Mapping[str, Any]) -> list[Signal]:
     """The signals of all layers, the last of which is the image.

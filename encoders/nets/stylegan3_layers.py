@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from latentmap.encoders.nets.stylegan3_filters import low_pass, radial_low_pass
 from latentmap.encoders.nets.stylegan3_geometry import Resampling, Signal, resampling
-from latentmap.encoders.nets.stylegan3_resampling import Kernels, filtered_activation, split
+from latentmap.encoders.nets.stylegan3_phases import Kernels, split_down, split_up
+from latentmap.encoders.nets.stylegan3_resampling import filtered_activation
 from latentmap.encoders.nets.stylegan_layers import Derived
 from latentmap.encoders.nets.stylegan_mapping import Dense
 from latentmap.encoders.nets.stylegan_modulation import ToRGB
@@ -121,16 +122,18 @@ class FilteredConv(nn.Module):
         self.register_buffer("down_filter", down)
         self._kernel = Derived(self._prepare)
         self._minimal_kernel = Derived(self._prepare_minimal)
-        self._filters = Derived(self._split)
+        self._up = Derived(self._split_up)
+        self._down = Derived(self._split_down)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """Activations ``(n, o, size, size)``, in the precision of ``x``."""
         styles = self.affine(w)
         # An image's own root mean square, in place of the batch's: demodulation cancels either.
         styles = styles * styles.square().mean(dim=1, keepdim=True).rsqrt()
-        filters = self._filters(self.up_filter, torch.promote_types(x.dtype, torch.float32))
-        y = self._convolve(x, styles)
-        return filtered_activation(y, filters, self.plan.size, self.clamp)
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        up, down = self._up(self.up_filter, dtype), self._down(self.down_filter, dtype)
+        filters = Kernels(up, self.plan.start, down)
+        return filtered_activation(self._convolve(x, styles), filters, self.plan.size, self.clamp)
 
     def _convolve(self, x: Tensor, styles: Tensor) -> Tensor:
         size = self.weight.shape[-1]
@@ -174,9 +177,11 @@ class FilteredConv(nn.Module):
         kernel = self._prepare(weight, dtype)
         return kernel._replace(weight=transform_weight(kernel.weight))
 
-    def _split(self, up_filter: Tensor, dtype: torch.dtype) -> Kernels:
-        down_filter = self.down_filter.to(dtype)
-        return split(up_filter.to(dtype), down_filter, self.plan, gain=_GAIN)
+    def _split_up(self, taps: Tensor, dtype: torch.dtype) -> Tensor:
+        return split_up(taps.to(dtype), self.plan, gain=_GAIN)
+
+    def _split_down(self, taps: Tensor, dtype: torch.dtype) -> Tensor:
+        return split_down(taps.to(dtype), self.plan)
 
 
 class Colors(ToRGB):

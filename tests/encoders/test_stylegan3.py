@@ -176,6 +176,22 @@ def test_an_image_does_not_depend_on_the_others_of_its_batch(config):
     torch.testing.assert_close(alone, expected, rtol=0, atol=1e-5)
 
 
+def test_changed_weights_and_filters_are_noticed(config):
+    network = network_of(config)
+    ws = codes_of(network, 1)
+    before = network.synthesis(ws)
+    other = copy.deepcopy(network)
+    assert torch.equal(other.synthesis(ws), before)
+    for name, value in other.state_dict().items():
+        if name.endswith(("filter", "weight", "bias")):
+            value.mul_(1 + 0.1 * torch.rand(value.shape, generator=seeded()))
+    after = other.synthesis(ws)
+    assert not torch.allclose(after, before, atol=1e-3)
+    assert torch.equal(network.synthesis(ws), before)
+    network.load_state_dict(other.state_dict())
+    assert torch.equal(network.synthesis(ws), after)
+
+
 def smooth(config):
     """A network whose images are smooth: only the first layers' frequencies are strong."""
     network = network_of({**config, "image_shape": [3, 64, 64], "channels": [16] * 8})
