@@ -14,6 +14,7 @@ from latentmap.cli.options import (
     Loading,
     coder_options,
     loading_options,
+    refuse_given,
     seed_option,
     variables_option,
 )
@@ -75,6 +76,9 @@ def order(
     so that most are measured on few images; their intervals are wider for it. That the places are
     those of all decodes is sure to about 95 %, asymptotically; --exhaustive leaves no doubt.
 
+    Of spatial codes channels are sorted: one is left out at all positions, and a traversal moves
+    its mean over them. Of a model without decoder variances of its codes take the place of gains.
+
     \b
     Examples:
       latentmap support order svae.safetensors --data faces.zip --figures gains
@@ -84,6 +88,7 @@ def order(
     import torch
 
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
+    from latentmap.codes.channel_means import channel_space
     from latentmap.relocation.curves import require_plots
     from latentmap.support import OrderOptions, SupportOptions, order_variables
 
@@ -93,7 +98,11 @@ def order(
     if pictures:
         require_plots(pictures["gains"])
     (loaded,) = data.complete([loading.one(model)])
-    leading = SupportOptions(k=k).leading(loaded.latent_dim)
+    if not loaded.can_decode:
+        reason = f"of {loaded.name}, which has no decoder: its variances are those of all codes"
+        refuse_given(click.get_current_context(), ["exhaustive", "at"], reason)
+        pictures.pop("traversals", None)
+    leading = SupportOptions(k=k).leading(channel_space(loaded.space).dim)
     options = OrderOptions(leading, exhaustive, center)
     options.check(loaded)
     images = data.open()
@@ -122,8 +131,10 @@ def _draw(pictures: Mapping[str, Path], model: Model, ordering: Ordering, code: 
     from latentmap.report import save_figure
     from latentmap.support.gains import save_gains, traversals_figure
 
-    save_gains(ordering, pictures["gains"], title=f"information gain of {model.name}")
-    save_figure(traversals_figure(model, ordering, code), pictures["traversals"])
+    title = "information gain" if ordering.by == "gain" else "variance"
+    save_gains(ordering, pictures["gains"], title=f"{title} of {model.name}")
+    if "traversals" in pictures:
+        save_figure(traversals_figure(model, ordering, code), pictures["traversals"])
 
 
 def _find(images: ImageSource, name: str) -> int:

@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -24,6 +26,25 @@ def channels_of(shape: Sequence[int]) -> tuple[int, int]:
     """
     channels = shape[-1] if len(shape) == 2 else shape[0]
     return channels, math.prod(shape) // channels
+
+
+def word_of(shape: Sequence[int]) -> str:
+    """What the numbers of codes of a ``shape`` are called where each has a name: ``variable`` of
+    vectors, ``channel`` of all others.
+    """
+    return "variable" if len(shape) == 1 else "channel"
+
+
+def channel_numbers(shape: Sequence[int]) -> np.ndarray:
+    """The channel ``(d,)`` that each variable of flat codes of a ``shape`` is of.
+
+    Example:
+        >>> channel_numbers((2, 1, 2)).tolist(), channel_numbers((2, 2)).tolist()
+        ([0, 0, 1, 1], [0, 1, 0, 1])
+    """
+    channels, positions = channels_of(shape)
+    numbers = np.arange(channels)
+    return np.tile(numbers, positions) if len(shape) == 2 else np.repeat(numbers, positions)
 
 
 def by_position(codes: Tensor, shape: Sequence[int]) -> Tensor:

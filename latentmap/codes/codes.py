@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # The kind of a space whose codes are pixels in [0, 1].
 PIXELS = "pixels"
 _NAMED = 3  # Images.
+# Rows at a time, where they are not said, and the numbers that these have at most.
+_BLOCK, _NUMBERS = 8192, 1 << 23
 _MOST_AXES = 8  # Of a code, in a file.
 
 
@@ -260,7 +262,13 @@ class Codes(Shown):
         names = self.ids[index] if ids is None else ids
         return replace(self, ids=names, rows=rows, digests=self.digests[index])
 
-    def blocks(self, size: int = 8192) -> Iterator[torch.Tensor]:
-        """All rows in order, ``size`` at a time."""
+    @property
+    def block_size(self) -> int:
+        """How many rows are read at a time where nothing else is said: fewer of large codes."""
+        return max(1, min(_BLOCK, _NUMBERS // self.space.dim))
+
+    def blocks(self, size: int | None = None) -> Iterator[torch.Tensor]:
+        """All rows in order, ``size`` at a time, by default ``block_size``."""
+        size = size or self.block_size
         for start in range(0, len(self), size):
             yield self.read(start, min(start + size, len(self)))

@@ -86,8 +86,16 @@ class Pairs(Shown):
             )
         return draw_of_units(units_of(self.digests, groups), n, seed=seed)
 
-    def blocks(self, size: int = 8192) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """All pairs in order, ``size`` at a time: float32 source ``(k, p)``, target ``(k, q)``."""
+    @property
+    def block_size(self) -> int:
+        """How many pairs are read at a time where nothing else is said: fewer of large codes."""
+        return min(self.source.block_size, self.target.block_size)
+
+    def blocks(self, size: int | None = None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """All pairs in order, ``size`` at a time, by default ``block_size``: float32 source ``(k,
+        p)``, target ``(k, q)``.
+        """
+        size = size or self.block_size
         return zip(self.source.blocks(size), self.target.blocks(size), strict=True)
 
 

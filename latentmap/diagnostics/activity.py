@@ -70,9 +70,9 @@ def are_active(variances: np.ndarray) -> np.ndarray:
 
 def has_unit_prior(space: Space) -> bool:
     """Whether variables of a space can be told active: its prior has variance 1. That is so of
-    kind ``z`` alone: codes in ``w`` have any scale.
+    vectors of kind ``z`` alone: codes in ``w``, and channels of grids, have any scale.
     """
-    return space.kind == "z"
+    return space.kind == "z" and len(space.shape) == 1
 
 
 def none_active(space: Space, variances: np.ndarray) -> bool:

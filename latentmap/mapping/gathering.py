@@ -17,8 +17,6 @@ from latentmap.mapping.options import MomentPrecision
 from latentmap.mapping.thin_moments import ThinMoments
 from latentmap.progress import Progress
 
-_READ = 8192  # Rows at a time.
-
 
 def moments_of(
     x: Tensor | np.ndarray,
@@ -153,7 +151,7 @@ def _thin_by_fold(pairs: Pairs, folds: np.ndarray, weights: np.ndarray | None) -
     Raises:
         MapError: as ``moments_by_fold`` raises it.
     """
-    blocks = list(pairs.blocks(_READ))
+    blocks = list(pairs.blocks())
     x, y = (torch.cat(parts).double() for parts in zip(*blocks, strict=True))
     message = name_bad_code((pairs.source, pairs.target), 0, (x, y))
     if message:
@@ -218,8 +216,9 @@ def _summed(sums: MomentSums, spaces: Sequence[Codes]) -> JointMoments:
 
 
 def _blocks(spaces: Sequence[Codes]) -> Iterator[tuple[int, list[Tensor]]]:
+    size = min(codes.block_size for codes in spaces)
     parts: Iterable[tuple[Tensor, ...]] = zip(
-        *(codes.blocks(_READ) for codes in spaces), strict=True
+        *(codes.blocks(size) for codes in spaces), strict=True
     )
     start = 0
     for rows in parts:

@@ -31,12 +31,13 @@ def code_rows(
     mean code ``(q,)``. All are float64.
     """
     n = len(target)
+    size = min(_BATCH, target.block_size, *(codes.block_size for _, codes in ways))
     mean = torch.zeros(target.space.dim, dtype=torch.float64)
-    for block in target.blocks(_BATCH):
+    for block in target.blocks(size):
         mean += block.sum(0, dtype=torch.float64) / n
     errors, done = torch.empty(1 + len(ways), n, dtype=torch.float64), 0
     spread, misses = torch.zeros_like(mean), mean.new_zeros(len(ways), len(mean))
-    for y in target.blocks(_BATCH):
+    for y in target.blocks(size):
         stop = done + len(y)
         # Most maps read the same.
         read = {id(codes): codes.read(done, stop) for _, codes in ways}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latentmap.codes import Codes
-from latentmap.diagnostics import ACTIVE_VARIANCE, none_active
+from latentmap.diagnostics import ACTIVE_VARIANCE, has_unit_prior, none_active
 from latentmap.mapping.gathering import moments_of_spaces
 
 
@@ -11,6 +11,8 @@ def inactivity_of(codes: Codes) -> str | None:
     """What is to be said where no variable of the space of some codes is active: a sentence; see
     ``latentmap.diagnostics.activity``.
     """
+    if not has_unit_prior(codes.space):
+        return None
     moments = moments_of_spaces([codes], targets="squares")
     variances = moments.squares.numpy() / moments.n
     if not none_active(codes.space, variances):

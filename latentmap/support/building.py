@@ -10,6 +10,7 @@ import numpy as np
 
 from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Space, find_ids, units_of
+from latentmap.codes.channel_means import channel_space
 from latentmap.errors import SupportError
 from latentmap.images import ImageSource
 from latentmap.images.finding import groups_of
@@ -30,7 +31,8 @@ _POSTERIORS = 2048  # Images whose posterior variances stand for all.
 
 @dataclass(frozen=True)
 class SupportOptions(ChoiceOptions):
-    """How a support set is built: what ``ChoiceOptions`` has, and its leading variables.
+    """How a support set is built: what ``ChoiceOptions`` has, and its leading variables, which are
+    channels where codes have channels at positions.
 
     ``k`` is the number of leading variables that are looked for, by default 7 (of a smaller space
     all) for the strategy ``sectors`` and none for its rivals; ``variables`` are these themselves,
@@ -65,6 +67,7 @@ class SupportOptions(ChoiceOptions):
             SupportError: there are fewer variables, or fewer images than sectors; or as
                 ``check_center`` raises it.
         """
+        space = channel_space(space)
         check_center(self.center, space)
         check_count(self.leading(space.dim), space.dim, n)
         check_variables(self.variables or (), space.dim)
@@ -99,7 +102,7 @@ def build_support_set(
         "skipped": list(codes.skipped),
         "warning": inactivity_of(codes),
     }
-    variables, leading = options.variables or (), options.leading(model.latent_dim)
+    variables, leading = options.variables or (), options.leading(channel_space(model.space).dim)
     if leading and not variables:
         with coder.stage("ordering variables", "decodes") as progress:
             found = order_by_gain(
@@ -111,7 +114,7 @@ def build_support_set(
                 progress=progress,
             )
         variables = tuple(int(number) for number in found.order[:leading])
-        made_by["gain"] = [float(found.gain[variable]) for variable in variables]
+        made_by[found.by] = [float(found.gain[variable]) for variable in variables]
         made_by["confidence"] = found.confidence
     with coder.stage("choosing") as progress:
         support = choose_support_set(codes, variables, options, seed=seed, progress=progress)
@@ -135,7 +138,12 @@ def _with_posterior(
     """
     variables = support.settings["variables"]
     sampled = images.codes_in(model.space) is not None
-    if not variables or sampled or model.space.kind != "z" or not model.has_posterior:
+    if (
+        not variables
+        or sampled
+        or channel_space(model.space).kind != "z"
+        or not model.has_posterior
+    ):
         return support
     drawn = np.random.default_rng(seed).permutation(len(images))[:_POSTERIORS]
     noise = posterior_noise(model, images.subset(np.sort(drawn)))

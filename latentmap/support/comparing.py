@@ -14,6 +14,7 @@ import numpy as np
 
 from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Codes, HeldOut, Pairs, find_ids, hold_out
+from latentmap.codes.channel_means import channel_space
 from latentmap.codes.codes import ArrayRows
 from latentmap.errors import MapError, SupportError
 from latentmap.images import ImageSource
@@ -24,6 +25,7 @@ from latentmap.model import Model, count_seen
 from latentmap.progress import Stage
 from latentmap.relocation import TrainingPairs, fit_training
 from latentmap.relocation.measuring import measure, of_own_mean
+from latentmap.relocation.measuring_codes import code_rows
 from latentmap.relocation.scores import figures_of
 from latentmap.support.activity import inactivity_of
 from latentmap.support.building import SupportOptions
@@ -63,7 +65,7 @@ class StrategyOptions:
             MapError: a size is below 2 or above ``n``, or there is none.
             SupportError: an unknown strategy or center, one draw, or too many leading variables.
         """
-        check_center(self.center, model.space)
+        check_center(self.center, channel_space(model.space))
         wrong = [size for size in self.sizes if not 2 <= size <= n]
         if wrong or not self.sizes:
             raise MapError(
@@ -78,11 +80,11 @@ class StrategyOptions:
         if self.draws < 2:
             raise SupportError(f"error bars need at least 2 draws, not {self.draws}")
         if "sectors" in self.strategies and self.variables is None:
-            check_count(self.leading(model), model.latent_dim, n)
+            check_count(self.leading(model), channel_space(model.space).dim, n)
 
     def leading(self, model: Model) -> int:
         """How many variables lead in the space of a model."""
-        return SupportOptions(k=self.k).leading(model.latent_dim)
+        return SupportOptions(k=self.k).leading(channel_space(model.space).dim)
 
     def codes_of(self, pairs: Pairs) -> Codes:
         """Those of some pairs by which sets are chosen."""
@@ -238,10 +240,16 @@ def _in_memory(pairs: Pairs) -> Pairs:
 
 def _r2(maps: Sequence[LinearMap], pairs: Pairs, units: np.ndarray) -> np.ndarray:
     """The share of the variance of the target codes that each map predicts, ``(m,)``, from the
-    moments of the pairs; NaN where the codes do not vary.
+    moments of the pairs, or of maps of patches from the codes; NaN where these do not vary.
     """
-    moments = moments_of_pairs(pairs, targets="squares")
     raised = of_own_mean(pairs.target, units)
+    if any(m.patches is not None for m in maps):
+        _, spreads, misses, _ = code_rows([(m, pairs.source) for m in maps], pairs.target, None)
+        total = raised * float(spreads.sum())
+        return np.asarray(
+            1 - misses.sum(1).numpy() / total if total > 0 else np.full(len(maps), np.nan)
+        )
+    moments = moments_of_pairs(pairs, targets="squares")
     missed = np.array([float(moments.squared_error(m.weight, m.bias).sum()) for m in maps])
     spread = raised * float(moments.squares_y.sum())
     return np.asarray(1 - missed / spread if spread > 0 else np.full(len(maps), np.nan))

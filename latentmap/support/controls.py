@@ -4,16 +4,19 @@ Most of a gain is known from the code, so that its mean over all images is estim
 on the code (Cochran, "Sampling Techniques", 1977, section 7), which also guards against a few
 extreme codes that a draw has missed.
 
-Shapes: ``n`` images, ``d`` variables, ``m`` images that were measured; all float64.
+Shapes: ``n`` images, ``d`` variables, of which ``c`` are ordered: all, or as channels of grids;
+``m`` images that were measured; all float64.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from latentmap.codes import Codes
+from latentmap.codes.channels import channel_numbers, channels_of
 
 CONTROLS = 3
 _TINY = 1e-6
@@ -22,7 +25,8 @@ _TINY = 1e-6
 @dataclass(frozen=True, eq=False)
 class Controls:
     """What is known of every image without decoding: t, abs(t) and t^2 of each variable, where t =
-    (z - center) / unit, and their means over all ``n`` images, ``(d, 3)``.
+    (z - center) / unit, of a channel their means over positions; and the means of these over all
+    ``n`` images, ``(c, 3)``.
     """
 
     codes: Codes
@@ -34,14 +38,17 @@ class Controls:
     def of(cls, codes: Codes, center: np.ndarray, variance: np.ndarray) -> Controls:
         """The controls of all rows of some codes, which are read once."""
         unit = np.where(variance > 0, np.sqrt(variance), 1.0)
-        sums = np.zeros((len(center), CONTROLS))
+        channels, _ = channels_of(codes.space.shape)
+        sums = np.zeros((channels, CONTROLS))
         for block in codes.blocks():
-            sums += _powers((block.numpy() - center) / unit).sum(axis=0)
+            taken = (block.numpy() - center) / unit
+            sums += _of_channels(taken, codes.space.shape).sum(axis=0)
         return cls(codes, center, unit, sums / len(codes))
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """The codes of some rows in units about the center, ``(m, d)``."""
-        return np.asarray((self.codes.rows.take(rows) - self.center) / self.unit)
+        """The controls of some rows, ``(m, c, 3)``."""
+        taken = (self.codes.rows.take(rows) - self.center) / self.unit
+        return _of_channels(taken, self.codes.space.shape)
 
     def estimate(
         self, gains: np.ndarray, taken: np.ndarray, variables: np.ndarray
@@ -59,7 +66,7 @@ class Controls:
             return means, (gains - means) / m
         means, contributions = np.empty(len(variables)), np.empty_like(gains)
         for column, variable in enumerate(variables):
-            about = _powers(taken[:m, variable]) - self.means[variable]
+            about = taken[:m, variable] - self.means[variable]
             design = np.column_stack([np.ones(m), about])
             solution = np.linalg.pinv(design)
             slopes = solution @ gains[:, column]
@@ -70,5 +77,12 @@ class Controls:
         return means, contributions
 
 
-def _powers(t: np.ndarray) -> np.ndarray:
-    return np.stack([t, np.abs(t), np.square(t)], axis=-1)
+def _of_channels(t: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """The controls ``(m, c, 3)`` of codes ``(m, d)`` of a shape, in units about their center."""
+    powers = (t, np.abs(t), np.square(t))
+    channels, positions = channels_of(shape)
+    if positions == 1:
+        return np.stack(powers, axis=-1)
+    order = np.argsort(channel_numbers(shape), kind="stable")
+    means = [one[:, order].reshape(-1, channels, positions).mean(axis=2) for one in powers]
+    return np.stack(means, axis=-1)

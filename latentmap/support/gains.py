@@ -41,8 +41,9 @@ def save_gains(ordering: Ordering, path: str | Path, *, title: str) -> None:
     axis.set_xticks(shown, [str(i) for i in order[shown]], rotation=90, fontsize=7)
     axis.set_xlim(-0.8, len(order) - 0.2)
     axis.axhline(0, color="#333333", linewidth=0.6)
-    axis.set_xlabel(f"latent variable ({len(ordering.dropped)} more do nothing)")
-    axis.set_ylabel("information gain (mse)")
+    dropped = f" ({len(ordering.dropped)} more do nothing)" if ordering.by == "gain" else ""
+    axis.set_xlabel(f"latent {ordering.what}{dropped}")
+    axis.set_ylabel("information gain (mse)" if ordering.by == "gain" else "variance")
     axis.grid(axis="y", alpha=0.3)
     axis.set_axisbelow(True)
     axis.set_title(f"{title}, {ordering.n_images} images, 95 % intervals", fontsize=11)
@@ -54,6 +55,6 @@ def traversals_figure(model: Model, ordering: Ordering, code: torch.Tensor) -> I
     rows = []
     for i in ordering.order[: ordering.leading]:
         center, unit = float(ordering.center[i]), float(ordering.unit[i])
-        label = f"variable {i}, gain {ordering.gain[i]:.4f}"
+        label = f"{ordering.what} {i}, gain {ordering.gain[i]:.4f}"
         rows.append((label, traverse(model, code, i, center=center, unit=unit)))
     return image_grid(rows)

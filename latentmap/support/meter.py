@@ -1,6 +1,7 @@
 """Measuring the information gain of variables on images.
 
-Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [0, 1].
+Shapes: ``n`` images, ``d`` latent variables of ``c`` channels, which are the variables themselves
+where codes are vectors; images ``(n, c, h, w)`` in [0, 1].
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from latentmap.codes import Codes
+from latentmap.codes.channels import channel_numbers
 from latentmap.diagnostics.gain import image_errors
 from latentmap.images import ImageSource
 from latentmap.model import Model
@@ -24,7 +26,9 @@ _BATCH = 64  # The decoders' inner images are what fills the memory.
 
 
 class Meter:
-    """Measures gains, and counts the decodes that they cost."""
+    """Measures gains, and counts the decodes that they cost. What is left out is a channel, at all
+    its positions.
+    """
 
     def __init__(
         self,
@@ -38,6 +42,8 @@ class Meter:
         self._model, self._images, self._positions = model, images, positions
         self._codes = codes
         self._center = torch.from_numpy(center).float()
+        self._channels = channel_numbers(model.latent_shape)
+        self._most = int(self._channels.max()) + 1
         # What each row's own code misses, once it is known.
         self._base = np.full(len(positions), np.nan)
         self.batch_size = _BATCH
@@ -47,25 +53,25 @@ class Meter:
     def __call__(
         self, rows: np.ndarray, variables: np.ndarray, wanted: np.ndarray | None = None
     ) -> np.ndarray:
-        """The gains ``(m, k)`` of some variables ``(k,)`` on some rows ``(m,)`` of the codes: all,
+        """The gains ``(m, k)`` of some channels ``(k,)`` on some rows ``(m,)`` of the codes: all,
         or where they are ``wanted`` ``(m, k)``, and NaN elsewhere.
         """
         if wanted is None:
             wanted = np.ones((len(rows), len(variables)), dtype=bool)
 
         def members(row: np.ndarray, column: np.ndarray) -> np.ndarray:
-            return np.asarray(variables[column][:, None] == np.arange(len(self._center)))
+            return np.asarray(variables[column][:, None] == self._channels)
 
         return self._measure(rows, wanted, members)
 
     def joint(self, rows: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
-        """The gains ``(m, count)`` of groups of variables that are left out together, on some rows
-        ``(m,)``: ``groups`` ``(m, d)`` are the numbers of the variables' groups on each, -1 where
+        """The gains ``(m, count)`` of groups of channels that are left out together, on some rows
+        ``(m,)``: ``groups`` ``(m, c)`` are the numbers of the channels' groups on each, -1 where
         they are in none.
         """
 
         def members(row: np.ndarray, column: np.ndarray) -> np.ndarray:
-            return np.asarray(groups[row] == column[:, None])
+            return np.asarray(groups[row] == column[:, None])[:, self._channels]
 
         return self._measure(rows, np.ones((len(rows), count), dtype=bool), members)
 
@@ -81,7 +87,7 @@ class Meter:
         chosen = self._images.subset(self._positions[mine])
         codes = torch.from_numpy(np.array(self._codes.rows.take(mine)))
         # At most: the race may end, or variables leave, at the next look.
-        left = int(np.isnan(self._base).sum()) * (len(self._center) + 1) + int(wanted.sum())
+        left = int(np.isnan(self._base).sum()) * (self._most + 1) + int(wanted.sum())
         total = self.decodes + left
         for batch in chosen.batches([self._model.view], batch_size=self.batch_size):
             part = slice(batch.start, batch.stop)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.codes import Codes, one_of_each
+from latentmap.codes.channel_means import channel_means, channel_space
 from latentmap.report.words import groups_in_words
 from latentmap.support.centers import centers_of, scales_of
 from latentmap.support.sectors import leading_values, members_at
@@ -55,7 +56,7 @@ class Reference:
         """
         k = len(support.settings["variables"])
         centered = support.settings.get("centered_on") == "mean"
-        if support.space.kind != "z":
+        if channel_space(support.space).kind != "z":
             # Their sectors always were about the mean.
             return cls("independent normal", (1.0,) * k, centered=True, fitted=True)
         posterior = support.settings.get("posterior_variance")
@@ -189,10 +190,10 @@ def count_units(
     variables = support.settings["variables"]
     if len(positions) == support.n_candidates or not variables:
         return replace(support, n_units=len(positions))
-    judged = codes.take(positions)
+    judged = channel_means(codes.take(positions))
     values = leading_values(judged, variables)
-    center = centers_of(support.space, values.mean(axis=0), center=support.settings["centered_on"])
-    unit = scales_of(support.space, values.var(axis=0))
+    center = centers_of(judged.space, values.mean(axis=0), center=support.settings["centered_on"])
+    unit = scales_of(judged.space, values.var(axis=0))
     # Few images can be all alike along a variable, and then they are at its center.
     coordinates = (values - center) / np.where(unit > 0, unit, 1.0)
     occupancy, orthants = members_at(coordinates, [support.threshold, 0])

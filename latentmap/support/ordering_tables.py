@@ -7,8 +7,12 @@ from latentmap.support.ordering import Ordering
 
 
 def gains_table(ordering: Ordering) -> Table:
-    """The variables that do something, the strongest first."""
-    columns = [Column("variable"), Column("gain", "", "high", 6), Column("images", "measured on")]
+    """The variables, or channels, that do something, the strongest first."""
+    columns = [
+        Column(ordering.what),
+        Column(ordering.by, "", "high", 6),
+        Column("images", "measured on"),
+    ]
     rows = [
         Row(
             [
@@ -20,7 +24,10 @@ def gains_table(ordering: Ordering) -> Table:
         for i in ordering.order
         if i not in ordering.dropped
     ]
-    return Table("Information gain", columns, rows)
+    if ordering.by == "gain":
+        return Table("Information gain", columns, rows)
+    note = "the model has no decoder, so there is no gain of images: variances are of its codes"
+    return Table("Variance", columns, rows, note)
 
 
 def ordering_table(ordering: Ordering) -> Table:
@@ -28,14 +35,17 @@ def ordering_table(ordering: Ordering) -> Table:
     about = "about " if ordering.confidence < 1 else ""
     sure = f"are what all decodes give: {about}{100 * ordering.confidence:.0f} %"
     d, inactive = len(ordering.order), ordering.inactive
+    what, decoded = f"{ordering.what}s", ordering.by == "gain"
     cells: dict[str, Cell] = {
-        "inactive": None if inactive is None else f"{len(inactive)} of {d} variables",
-        "dropped": f"{len(ordering.dropped)} of {d} variables",
+        "inactive": None if inactive is None else f"{len(inactive)} of {d} {what}",
+        "dropped": f"{len(ordering.dropped)} of {d} {what}" if decoded else None,
         "images": ordering.n_images,
         "groups": ordering.n_units if ordering.n_units < ordering.n_images else None,
         "decodes": f"{ordering.decodes} of {ordering.exhaustive_decodes} ({ordering.saved:.1f} "
-        "times fewer)",
-        "how sure": f"the first {ordering.leading} and their order {sure}",
+        "times fewer)"
+        if decoded
+        else None,
+        "how sure": f"the first {ordering.leading} and their order {sure}" if decoded else None,
     }
     ties = [f"{a} and {b} could change places on other images" for a, b in ordering.ties]
     return Table.of_one("Order", {**cells, "ties": "; ".join(ties) or None})

@@ -105,7 +105,7 @@ class Race:
         self._n, self._d = len(draw), len(quiet)
         self._looks = [self._n] if exhaustive else look_sizes(self._n)
         self._gains = np.full((0, self._d), np.nan)
-        self._taken = np.empty((0, self._d))
+        self._taken = np.empty((0, self._d, CONTROLS))
         self._images = np.zeros(self._d, dtype=np.int64)
         self._above = np.zeros((self._d, self._d), dtype=bool)
         # Of the first rows in the draw what is known before all variables are measured on them.

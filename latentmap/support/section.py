@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from latentmap.codes.channels import word_of
 from latentmap.report import Picture, Section, section_id
 from latentmap.report.embedding import embed_figure
 from latentmap.report.parts import Bars, Block
@@ -41,9 +42,10 @@ def support_section(
         blocks.append(distances_table(spread))
     if settings["variables"]:
         leading = ", ".join(map(str, settings["variables"]))
+        along = "" if len(support.space.shape) == 1 else ", by their means over positions"
         text.append(
-            f"A sector is one combination of signs of the leading variables ({leading}), beyond a "
-            f"threshold of {support.threshold:g}."
+            f"A sector is one combination of signs of the leading {word_of(support.space.shape)}s "
+            f"({leading}){along}, beyond a threshold of {support.threshold:g}."
         )
         occupancies = occupancies_of(support)
         blocks += [*map(_bars, occupancies), occupancies_table(occupancies), sectors_table(support)]

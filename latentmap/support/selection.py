@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from latentmap.codes import Codes, Space, units_of
+from latentmap.codes.channel_means import channel_means
 from latentmap.errors import SupportError
 from latentmap.progress import Progress
 from latentmap.support.centers import Center
@@ -80,6 +81,9 @@ def choose_support_set(
     ``variables`` are the leading ones, strongest first, as ``order_variables`` gives them; rivals
     of ``sectors`` do without, and only number the sectors by them.
 
+    Codes with channels at positions are chosen by the means of their channels over positions, by
+    every strategy; leading variables are then numbers of channels.
+
     ``sectors`` takes one random member of each sector. A sector without members takes the image
     that reaches furthest into it, which is then *relaxed*; the sectors that are reached furthest
     choose first. Then the set is *filled* up: the most crowded sector gives one more random member,
@@ -102,8 +106,9 @@ def choose_support_set(
     strategy = options.strategy
     if strategy == "sectors" and not variables:
         raise SupportError("sectors need leading variables: give those that order_variables finds")
-    candidates = _distinct(codes)
-    leading, size = _fitting(codes.space, variables, candidates, options.size)
+    whole = _distinct(codes)
+    candidates = channel_means(whole)
+    leading, size = _fitting(candidates.space, variables, candidates, options.size)
     sectors, coordinates, thresholds = _sectors_of(candidates, leading, options)
     if strategy == "sectors":
         chosen = choose_of_sectors(coordinates, sectors, size, strict=options.strict, seed=seed)
@@ -126,7 +131,7 @@ def choose_support_set(
         "center": sectors.center.tolist(),
         "unit": sectors.unit.tolist(),
     }
-    return _set_of(candidates, chosen, sectors, coordinates, settings)
+    return _set_of(whole, chosen, sectors, coordinates, settings)
 
 
 def _fitting(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.codes import Codes, Space
+from latentmap.codes.channel_means import channel_means, channel_space
 from latentmap.errors import SupportError
 from latentmap.files import reading
 from latentmap.frames import Frame
@@ -109,7 +110,8 @@ class SupportSet(Shown):
         """
         center, unit = (np.array(self.settings[name]) for name in ("center", "unit"))
         sectors = Sectors(tuple(self.settings["variables"]), center, unit, self.threshold)
-        towards = sectors.directions[self.sector] * sectors.coordinates(self.as_codes)
+        coordinates = sectors.coordinates(channel_means(self.as_codes))
+        towards = sectors.directions[self.sector] * coordinates
         return np.asarray((towards <= 0).sum(axis=1))
 
     @property
@@ -316,7 +318,7 @@ def _checked(settings: Any, space: Space, sectors: int) -> dict[str, Any]:
         ),
         "the threshold must be a number of at least 0": not 0 <= known["threshold"] < np.inf,
         "variables must be numbers of variables": not all(
-            type(one) is int and 0 <= one < space.dim for one in variables
+            type(one) is int and 0 <= one < channel_space(space).dim for one in variables
         ),
         f"its variables must have {sectors} sectors": len(variables) > MOST_VARIABLES
         or 1 << len(variables) != sectors,

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from latentmap.codes.channels import word_of
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import images_in_words, shown_number
 from latentmap.support.occupancy import RESAMPLINGS, Occupancy, occupancies_of
@@ -59,7 +60,7 @@ def support_table(support: SupportSet) -> Table:
     if settings["variables"]:
         occupied = int((support.occupancy > 0).sum())
         cells |= {
-            "leading variables": ", ".join(map(str, settings["variables"])),
+            f"leading {word_of(support.space.shape)}s": ", ".join(map(str, settings["variables"])),
             "sectors occupied": f"{occupied} of {len(support.occupancy)} at threshold "
             f"{support.threshold:g} ({int(support.occupancy.sum()):,} members)",
         }
