@@ -17,7 +17,12 @@ from torch import Tensor, nn
 
 from latentmap.encoders import LATENT
 from latentmap.encoders.adapters.extras import quietly, require
-from latentmap.encoders.adapters.hub import find_folder, read_config, require_safetensors
+from latentmap.encoders.adapters.hub import (
+    find_folder,
+    read_config,
+    require_plain,
+    require_safetensors,
+)
 from latentmap.encoders.adapters.scaling import Scaling, read_numbers
 from latentmap.encoders.references import Given
 from latentmap.errors import ModelError
@@ -70,9 +75,7 @@ def _class_of(library: Any, config: Mapping[str, Any], folder: Path) -> Any:
             f"{folder} holds {name!r}, which is no autoencoder that diffusers "
             f"{library.__version__} knows: name the folder of one, such as FOLDER:vae"
         )
-    for key in ("quantization_config", "auto_map"):
-        if key in config:
-            raise ModelError(f"{folder} asks for {key}: get the model without it")
+    require_plain(folder, config)
     return kind
 
 
@@ -257,7 +260,9 @@ def _encoded(network: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
         found = (output["latent_dist"].mean, output["latent_dist"].var)
     else:
         found = (output["latents" if "latents" in output else "latent"], None)
-    mean, variance = (one.squeeze(2) if videos and one is not None else one for one in found)
+    # In float32, in which they are scaled: half the bits would round the factors, and so all codes.
+    floats = (None if one is None else one.float() for one in found)
+    mean, variance = (one.squeeze(2) if videos and one is not None else one for one in floats)
     return mean, variance
 
 

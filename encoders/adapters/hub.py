@@ -6,7 +6,7 @@ Only files that a caller names are downloaded, none of which is code.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +15,10 @@ from latentmap.errors import ModelError
 from latentmap.files import read_json, reading, reason_of
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
+# What a description may ask a library for that is neither safetensors nor a setting; the last
+# names a file, which may lead anywhere.
+_DEMANDS = ("quantization_config", "auto_map", "transformers_weights")
+_ADAPTER = "adapter_config.json"
 # What can run code when it is read, or is of another library; by the suffixes in such folders.
 _OTHER_WEIGHTS = ("*.bin", "*.ckpt", "*.pt", "*.pth", "*.h5", "*.msgpack", "*.onnx")
 
@@ -80,20 +84,35 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
         return read_json(path)
 
 
+def require_plain(folder: Path, config: Mapping[str, Any]) -> None:
+    """Passes where a description asks for nothing beside its weights: no code, no weights under
+    another name, none of another kind, no adapter of them.
+
+    Raises:
+        ModelError: it asks for some of that.
+    """
+    parts = [config, *(part for part in config.values() if isinstance(part, Mapping))]
+    asked = [key for key in _DEMANDS if any(key in part for part in parts)]
+    asked += [_ADAPTER] if (folder / _ADAPTER).exists() else []
+    if asked:
+        raise ModelError(f"{folder} asks for {asked[0]}: get the model without it")
+
+
 def require_safetensors(folder: Path, stem: str) -> None:
     """Passes where the weights are in ``stem.safetensors``, or in several that its index names.
 
     Raises:
         ModelError: there are none, or others.
     """
-    if (folder / f"{stem}.safetensors").is_file():
-        return
     index = folder / f"{stem}.safetensors.index.json"
-    if index.is_file():
+    # Beside a single file, too: diffusers then takes what the index names.
+    if index.exists():
         with reading(index, ModelError, "get it again"):
             named = read_json(index)["weight_map"].values()
             shards = {str(shard) for shard in named}
         _require_shards(index, shards)
+        return
+    if (folder / f"{stem}.safetensors").is_file():
         return
     others = sorted({path.name for other in _OTHER_WEIGHTS for path in folder.glob(other)})
     raise ModelError(

@@ -16,7 +16,12 @@ from torch import Tensor, nn
 from latentmap.encoders import LATENT
 from latentmap.encoders.adapters.extras import quietly, require
 from latentmap.encoders.adapters.features import FEATURES, Features, at_places, read_features
-from latentmap.encoders.adapters.hub import find_folder, read_config, require_safetensors
+from latentmap.encoders.adapters.hub import (
+    find_folder,
+    read_config,
+    require_plain,
+    require_safetensors,
+)
 from latentmap.encoders.adapters.preprocessing import Preprocessing, read_preprocessing
 from latentmap.encoders.references import Given
 from latentmap.errors import ModelError
@@ -75,9 +80,7 @@ def load(given: Given) -> Model:
             f"{folder} holds a model of the type {kind!r}: known are the vision encoders "
             f"{', '.join(sorted(_CLASSES))}"
         )
-    for key in ("quantization_config", "auto_map"):
-        if key in config:
-            raise ModelError(f"{folder} asks for {key}: get the model without it")
+    require_plain(folder, config)
     require_safetensors(folder, _WEIGHTS)
     network = _read_network(library, _CLASSES[kind], folder, features)
     vision = config.get("vision_config")

@@ -143,6 +143,17 @@ def test_statistics_among_the_weights_are_applied(folders):
     assert model.config["latents"] == {"mean": [0, 1, 2, 3], "std": [2, 2, 2, 2]}
 
 
+def test_codes_of_half_precision_are_scaled_in_full(folders):
+    model = load(f"diffusers:{folders / 'AutoencoderKL'}?size=16x16")
+    pixels = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
+    images = pixels.float() / 255
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        mean = original(folders, "AutoencoderKL").encode(2 * images - 1).latent_dist.mean
+    codes = (mean.double() - 0.25) * 0.18215
+    found = model.encode_pixels(pixels, precision="bfloat16")
+    assert torch.allclose(found.double(), codes.flatten(1), rtol=1e-5, atol=1e-6)
+
+
 def test_latents_that_are_not_scaled_have_no_scaling(folders):
     assert load(f"diffusers:{folders / 'AutoencoderTiny'}?size=8x8").latent_scaling is None
 
@@ -209,6 +220,11 @@ def name_code(folder):
     (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
 
 
+def name_code_beside_weights(folder):
+    index = {"metadata": {}, "weight_map": {"a": "weights.bin"}}
+    (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
+
+
 def change_config(**changes):
     def change(folder):
         path = folder / "config.json"
@@ -232,6 +248,7 @@ def change_config(**changes):
         (lead_out, r"names '\.\./other\.safetensors', which is no safetensors file beside it"),
         (name_too_long, r"index\.json cannot be read: File name too long"),
         (name_code, r"names 'weights\.bin', which is no safetensors file beside it"),
+        (name_code_beside_weights, r"names 'weights\.bin', which is no safetensors file beside it"),
         (change_config(_class_name="UNet2DModel"), "'UNet2DModel', which is no autoencoder"),
         (change_config(_class_name="os.system"), r"'os\.system', which is no autoencoder"),
         (change_config(_class_name=["AutoencoderKL"]), "which is no autoencoder"),

@@ -200,6 +200,12 @@ def spoil_weights(folder):
         (change("config.json", model_type="llama"), "'llama': known are the vision encoders clip"),
         (change("config.json", model_type=5), "of the type 5"),
         (change("config.json", auto_map={"AutoModel": "x.Y"}), "asks for auto_map"),
+        (change("config.json", vision_config={"auto_map": {}}), "asks for auto_map"),
+        (change("config.json", transformers_weights="x.bin"), "asks for transformers_weights"),
+        (
+            lambda folder: (folder / "adapter_config.json").write_text("{}"),
+            r"asks for adapter_config\.json",
+        ),
         (change("config.json", hidden_size="many"), "is not as transformers wants it"),
         (change("preprocessor_config.json", image_std=[0, 1, 1]), "image_std in .* above 0"),
         (change("preprocessor_config.json", rescale_factor=0), "rescale_factor in .* above 0"),
