@@ -137,7 +137,7 @@ def bench(
 
     A sector, or a group of similar images (--encoder), is blind when it is at least 1.5 times as
     bad as the rest, and too bad for chance. With --encoder, how bad an image is, is its error over
-    that of the encoder itself: some images are hard for any model.
+    that of the encoder itself, where it has a decoder: some images are hard for any model.
 
     --distances compares models, or priors of one, by their images of random codes: Fréchet and
     kernel distance from each data set, and what a model gains over the first one, paired.
@@ -151,7 +151,7 @@ def bench(
       latentmap bench vae mixture.safetensors --set own:5000 --set faces.zip:5000 \\
           --encoder vae-b --distances
     """
-    from latentmap.cli.output import command_line
+    from latentmap.cli.output import command_line, warn
     from latentmap.encoders.sampling import adjust
     from latentmap.expressiveness import BenchOptions
     from latentmap.expressiveness import bench as measure
@@ -172,6 +172,8 @@ def bench(
     image_sets = asked.open(seed=seed, unseen_by=models if unseen else ())
     coder = CoderOptions(cache, batch_size=batch_size).open(data)
     seer = None if encoder is None else loading.one(encoder)
+    if seer is not None and not (seer.can_decode or distances):
+        warn(f"{seer.name} has no decoder: how bad an image is, is its error alone")
     record = {"command": command_line()}
     if distances and seer is not None:
         n = asked.own or len(image_sets[0].ids)

@@ -171,6 +171,8 @@ def build(
     support = build_support_set(loaded, images, coder, options, seed=seed, record=record)
     support.save(outputs.out)
     warn_skipped(support.settings["skipped"])
+    if "variance" in support.settings:
+        warn(f"{loaded.name} has no decoder: its leading variables are those of largest variance")
     if support.settings["warning"] is not None:
         warn(support.settings["warning"])
     if outputs.as_json:

@@ -48,13 +48,13 @@ _SHORT = 6  # Digits of a fingerprint that tell two models of one name apart.
 @dataclass(frozen=True, eq=False)
 class _Groups:
     """The codes of a set in the encoder, for coverage, the positions ``kept`` of their images, the
-    cells that they are in, and the encoder's own error of every image.
+    cells that they are in, and the encoder's own error of every image, if it has a decoder.
     """
 
     codes: Tensor
     kept: np.ndarray
     cells: Cells
-    mse: np.ndarray
+    mse: np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +80,10 @@ def bench(
     """How well each generator reproduces images that it makes itself, and the image sets.
 
     With an ``encoder``, the figures of coverage are measured on its codes, and images that are in
-    no sectors are grouped by these, so that errors are known by group; its own errors say which
-    images are hard for any model. ``mapped`` is a map into the space of one of the models, and the
-    model that it comes from: codes of the image sets are carried through it. Own images are kept in
+    no sectors are grouped by these, so that errors are known by group; its own errors, where it has
+    a decoder, say which images are hard for any model. ``mapped`` is a map into the space of one of
+    the models, and the model that it comes from: codes of the image sets are carried through it.
+    Own images are kept in
     the cache of ``coder``, whose folder also takes, as long as results refer to them, 8-bit copies
     of all images; codes are found anew, in float32. ``record`` goes into each result, and
     so do the methods that were ``left_out`` for lack of a network, by the name of the result. Where
@@ -174,6 +175,8 @@ def _check(models: Sequence[Model], image_sets: Sequence[ImageSet], runs: Runs) 
     require_names(image_sets)
     require_different(models)
     for model in models:
+        if not model.can_decode:
+            model.require_decoder()
         if options.methods is not None and "search" not in options.methods:
             for method in options.methods:
                 require_method(model, method)
@@ -264,7 +267,7 @@ def _grouping(
     image_set: ImageSet, kept: np.ndarray, group: _Groups | None, own: _Own
 ) -> Grouping | None:
     """The sectors of a support set, or else the cells that the encoder makes of the images."""
-    reference = None if group is None else group.mse[kept]
+    reference = None if group is None or group.mse is None else group.mse[kept]
     if image_set.sector is not None:
         return Grouping(image_set.sector[kept], reference, variables=image_set.variables)
     if group is None:
@@ -299,10 +302,15 @@ def _group(image_set: ImageSet, encoder: Model, runs: Runs) -> _Groups:
         images = see(image_set.images, seer, runs)
         codes = encode_all(encoder, images, batch_size=_BATCH)
         cells = group_codes(codes, seed=runs.seed)
-        errors, _ = decoding_errors(encoder, codes, images, batch_size=_BATCH, progress=progress)
-    number, mse = np.full(len(image_set.ids), -1), np.full(len(image_set.ids), np.nan)
+        mse = None
+        if encoder.can_decode:
+            errors, _ = decoding_errors(
+                encoder, codes, images, batch_size=_BATCH, progress=progress
+            )
+            mse = np.full(len(image_set.ids), np.nan)
+            mse[images.positions] = errors.double().numpy()
+    number = np.full(len(image_set.ids), -1)
     number[images.positions] = cells.number
-    mse[images.positions] = errors.double().numpy()
     return _Groups(codes, images.positions, Cells(number, cells.centers), mse)
 
 

@@ -86,9 +86,10 @@ def build_support_set(
 
     Leading variables that are not given are those of the largest information gain, see
     ``order_by_gain``. The settings of the set have ``record``, the ids of images that were
-    ``skipped``, a ``warning`` where no variable is active, the ``gain`` of these variables, their
-    mean ``posterior_variance`` over random images where codes are means of a posterior, and, where
-    the set has two images or more and the images two units, its ``spread``, see ``measure_spread``.
+    ``skipped``, a ``warning`` where no variable is active, the ``gain`` of these variables (of a
+    model that has no decoder their ``variance``, by which they are sorted), their mean
+    ``posterior_variance`` over random images where codes are means of a posterior, and, where the
+    set has two images or more and the images two units, its ``spread``, see ``measure_spread``.
 
     Raises:
         SupportError: as for ``choose_support_set``, ``order_by_gain`` and ``measure_spread``.

@@ -148,3 +148,44 @@ def test_encoders_alone_are_compared_with_each_other(workdir):
     assert "none of seer:1, seer:2 has a decoder" in run(*words, code=1).stderr
     words = ("compare", "seer:1", "a.safetensors", "--samples", "200", "--sample-from", "seer:1")
     assert "seer:1 is an encoder alone" in run(*words, code=1).stderr
+
+
+def test_variables_of_an_encoder_alone_are_sorted_by_variance(workdir):
+    found = json.loads(run("support", "order", "seer:1", *DATA, "--json").stdout)
+    assert found["by"] == "variance"
+    result = run("support", "order", "seer:1", *DATA, "--figures", "figures")
+    assert "the model has no decoder, so there is no gain of images" in result.stdout
+    assert [path.name for path in (workdir / "figures").iterdir()] == ["gains.png"]
+    words = ("support", "build", "seer:1", *DATA, "-k", "2", "--members", "5", "--out", "set.h5")
+    assert "its leading variables are those of largest variance" in run(*words).stderr
+    assert "leading variables" in run("support", "show", "set.h5").stdout
+    few = ("--members", "16", "-k", "1", "--draws", "2", "--images", "2", "--strategies", "sectors")
+    both = ("--src", "seer:1", "--dst", "seer:2")
+    assert "efficiency -" in run("support", "compare", *both, *DATA, *few).stdout
+
+
+def test_an_encoder_alone_groups_images_for_the_benchmark(workdir):
+    save_model(build("stylegan2", STYLEGAN), workdir / "gan.safetensors", training={})
+    few = ("--set", "own:20", "--set", "few.npy:20", "--steps", "1", "--starts", "1")
+    result = run("bench", "gan.safetensors", *few, "--encoder", "seer:1")
+    assert "seer:1 has no decoder: how bad an image is, is its error alone" in result.stderr
+    assert "Coverage" in result.stdout
+    both = ("--encoder", "seer:1", "--distances")
+    assert "Fréchet" in run("bench", "gan.safetensors", *few[:4], *both).stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "bench seer:1 --set own:2 --set few.npy:2 --steps 1",
+        "bench seer:1 --set own:30 --set few.npy:30 --encoder a.safetensors --distances",
+        "invert seer:1 --data few.npy --limit 2",
+        "sample seer:1 --figure made.png",
+        "frames estimate --src a.safetensors --dst seer:1 -n 64 --no-write",
+        "frames estimate --src seer:1 --dst a.safetensors -n 64 --no-write",
+    ],
+)
+def test_what_needs_a_decoder_says_so_in_one_line(workdir, words):
+    message = run(*words.split(), code=1).stderr.splitlines()[-1]
+    assert "seer:1 is an encoder alone, and has no decoder that makes images of codes" in message
+    assert not (workdir / "made.png").exists()
