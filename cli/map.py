@@ -8,6 +8,7 @@ import click
 
 from latentmap.cli.declaring import Group
 from latentmap.cli.kinds import InputPath, OutputFile
+from latentmap.cli.map_export import export
 from latentmap.cli.map_factors import factors
 from latentmap.cli.map_methods import curve, methods
 from latentmap.cli.map_options import map_argument
@@ -25,7 +26,7 @@ _out_option = click.option(
 
 @click.group("map", cls=Group)
 def map_group() -> None:
-    """Describe maps, compose them and turn them around; compare methods; show shared factors.
+    """Describe maps, compose, turn and export them; compare methods; show shared factors.
 
     \b
     Examples:
@@ -38,6 +39,7 @@ def map_group() -> None:
 map_group.add_command(methods)
 map_group.add_command(curve)
 map_group.add_command(factors)
+map_group.add_command(export)
 
 
 @map_group.command()

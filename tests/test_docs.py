@@ -10,7 +10,9 @@ import shlex
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -18,11 +20,11 @@ from PIL import Image
 
 import latentmap
 from latentmap.cli.main import COMMANDS, main
-from latentmap.codes import Codes, Space, pair
+from latentmap.codes import PIXELS, Codes, Space, pair
 from latentmap.encoders import build
 from latentmap.errors import LatentmapError
 from latentmap.images import open_images
-from latentmap.mapping import METHODS
+from latentmap.mapping import METHODS, export_map, fit
 from tests.encoders import nvlabs_writer
 from tests.encoders.foreign_writers import STYLEGAN2
 
@@ -101,6 +103,28 @@ def test_the_code_of_the_page_about_any_model_is_a_model(folder, monkeypatch):
         invoke(words)
     assert len(ran) == 2
     assert (folder / "map.safetensors").exists()
+
+
+def test_the_callback_of_the_page_about_previews_writes_thumbnails(tmp_path, monkeypatch):
+    processing = pytest.importorskip("diffusers.image_processor")
+    monkeypatch.chdir(tmp_path)
+    latents = torch.rand(30, 4, 5, 6, generator=torch.manual_seed(0))
+    ids = [str(i) for i in range(30)]
+    source, target = (
+        Codes.from_array(
+            ids, rows.flatten(1), space=Space(kind, rows[0].numel(), kind, kind, shape)
+        )
+        for rows, kind, shape in ((latents, "z", (4, 5, 6)), (latents[:, :3], PIXELS, (3, 5, 6)))
+    )
+    export_map(fit(pair(source, target), patch=3), "preview.safetensors", "diffusers")
+    names: dict = {}
+    exec(python(PAGES["previews"]), names)
+    pipe = SimpleNamespace(image_processor=processing.VaeImageProcessor())
+    values = {"latents": latents[:1].half()}
+    assert names["show"](pipe, 7, 0, values) is values
+    with Image.open("step-007.png") as picture:
+        shown = np.asarray(picture) / 255
+    assert np.abs(shown - latents[0, :3].movedim(0, -1).numpy()).max() < 0.02
 
 
 def test_the_programs_of_the_python_page_run(folder, capsys):

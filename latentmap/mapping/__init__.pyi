@@ -1,3 +1,4 @@
+from .exporting import export_map
 from .fitting import fit
 from .gathering import moments_of
 from .linear_map import LinearMap
@@ -16,6 +17,7 @@ __all__ = [
     "SharedFactors",
     "Solution",
     "affine",
+    "export_map",
     "fit",
     "moments_of",
     "shared_factors",

@@ -80,6 +80,7 @@ CALLS = {
     "apply": "map.safetensors --data few.npy --cache cache --figure new.png --codes-out new.npz",
     "map show": "map.safetensors",
     "map compose": "map.safetensors back.safetensors --out new.safetensors",
+    "map export": "map.safetensors --format numpy --out new.npz",
     "map inverse": "map.safetensors --out new.safetensors",
     "map methods": "--src a.safetensors --dst b.safetensors --data few.npy --cache cache "
     "--report new",
