@@ -61,6 +61,9 @@ def factors(
     They are ordered by the share of the target's variance that they carry. How many there are is
     judged on held-out pairs, against random pairings of the same codes.
 
+    Of a map of patches they are of patches and cells. The picture moves all cells of the mean codes
+    alike, and how many are shared is judged on codes about their mean at each position.
+
     \b
     Examples:
       latentmap map factors vae-to-svae.safetensors --data faces.zip --figure factors.png
@@ -69,7 +72,6 @@ def factors(
     from latentmap.cli.map_options import load_models_of
     from latentmap.cli.output import print_json
     from latentmap.mapping import LinearMap, shared_factors
-    from latentmap.mapping.patch_maps import require_flat
     from latentmap.mapping.shared_rank import shared_rank
     from latentmap.mapping.tables import factors_table
     from latentmap.relocation import require_models, training_pairs
@@ -82,7 +84,6 @@ def factors(
     of_codes = codes.check(references, data)
     if data.path is None and not of_codes:
         raise click.UsageError("give the images that the factors are held against (--data)")
-    require_flat(linear_map, "what two spaces share")
     moments = linear_map.require_moments("the factors of a map")
     source, target = load_models_of(
         linear_map, src=src, dst=dst, map_path=map_path, loading=loading
@@ -104,14 +105,22 @@ def factors(
             groups=training.groups,
             penalty=linear_map.penalty or 0.0,
             permutations=permutations,
+            patches=linear_map.patches,
             seed=seed,
             progress=progress,
         )
     found = shared_factors(moments, linear_map.weight)
     if outputs.figure is not None:
-        save_figure(
-            factors_figure(found, moments, source, target, n_factors=n_factors), outputs.figure
+        picture = factors_figure(
+            found,
+            moments,
+            source,
+            target,
+            n_factors=n_factors,
+            patches=linear_map.patches,
+            pairs=training.pairs,
         )
+        save_figure(picture, outputs.figure)
     if outputs.as_json:
         print_json({"shared": rank.to_json(), "factors": found.to_json()})
         return

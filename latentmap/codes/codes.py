@@ -242,6 +242,16 @@ class Codes(Shown):
         """All codes in memory, float32 ``(n, d)``."""
         return self.read(0, len(self))
 
+    @property
+    def mean(self) -> torch.Tensor:
+        """The mean code ``(d,)``, float64, of codes that are read in blocks."""
+        import torch
+
+        total = torch.zeros(self.space.dim, dtype=torch.float64)
+        for block in self.blocks():
+            total += block.sum(0, dtype=torch.float64)
+        return total / len(self)
+
     def read(self, start: int, stop: int) -> torch.Tensor:
         """Rows ``start`` to ``stop`` in memory, float32."""
         import torch  # What does not compute with codes does not wait for it.

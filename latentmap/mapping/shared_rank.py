@@ -1,11 +1,12 @@
 """The shared rank: how many factors two spaces share, judged on pairs that maps have not seen.
 
-Shapes: ``n`` pairs, ``p`` source variables, ``q`` target variables, ``f`` folds. All float64.
+Shapes: ``n`` pairs, ``p`` source variables, ``q`` target variables, ``f`` folds. All float64. Of
+patches the variables are those of a patch and of a cell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +19,16 @@ from torch import Tensor
 
 from latentmap.codes import Pairs, one_of_each, units_of
 from latentmap.errors import MapError
-from latentmap.mapping.gathering import moments_by_fold
 from latentmap.mapping.moments import Moments, merge_all
+from latentmap.mapping.observed import Observed
+from latentmap.mapping.patches import Patches
+from latentmap.mapping.random_pairings import about_positions, products_at_random
 from latentmap.mapping.selection import assign_folds
 from latentmap.mapping.solution import require_penalty
 from latentmap.progress import Progress
+
+_HELD = 1 << 26  # Numbers of spatial codes in memory, of each space.
+_ROOM = 1 << 32  # Bytes.
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +84,7 @@ def shared_rank(
     penalty: float = 0.0,
     permutations: int = 99,
     level: float = 0.05,
+    patches: Patches | None = None,
     progress: Progress | None = None,
 ) -> SharedRank:
     """The held-out curve of reduced-rank maps, and how many components random pairings do not give.
@@ -91,19 +98,30 @@ def shared_rank(
     Of images of one of the ``groups`` ``(n,)``, and of copies, one random pair is taken, with as
     much less of the ``penalty``.
 
+    With ``patches`` maps are one for all cells, and whole images are paired at random. What images
+    have in common at a place is the same in any pairing, so codes are taken about their mean at
+    each position: shared is how images differ. Of more than fit into memory a random part is taken.
+
     Raises:
-        MapError: fewer pairs, or groups, than folds, no permutation, a penalty that cannot be, or
-            codes that are not finite.
+        MapError: fewer pairs, or groups, than folds, no permutation, a penalty that cannot be,
+            codes that are not finite, or more variables than memory holds products of.
     """
     require_penalty(penalty)
     if permutations < 1:
         raise MapError(f"a null needs at least 1 permutation, not {permutations}: give 99 or more")
     # Random pairings part images of one unit, which the pairs do not: the null takes one of each.
     kept = one_of_each(units_of(pairs.digests, groups), seed=seed)
+    if patches is not None:
+        most = max(folds, _HELD // max(pairs.source.space.dim, pairs.target.space.dim))
+        kept = kept[np.sort(np.random.default_rng(seed).permutation(len(kept))[:most])]
     penalty *= len(kept) / len(pairs)
     pairs = pairs.take(kept)
+    if patches is not None:
+        pairs = about_positions(pairs)
+    observed = Observed(pairs, None, patches)
+    n_source = _require_room(observed, folds)
     numbers = assign_folds(len(pairs), folds=folds, seed=seed)
-    parts = moments_by_fold(pairs, numbers, targets="squares")
+    parts = observed.moments_by_fold(numbers, targets="squares", precision="exact")
     # Two threads wait for each other in products and decompositions this small (measured, 99
     # permutations of 12,000 pairs from 150 to 64 variables, two busy processors: 24 to 55 s with
     # two, 2.4 s with one).
@@ -111,7 +129,8 @@ def shared_rank(
         judged = _Folds.of(parts, penalty)
         r2 = judged.curve(torch.stack([part.xy for part in parts]))
         null = torch.empty(permutations, dtype=torch.float64)
-        for done, products in enumerate(_shuffled(pairs, parts, numbers, permutations, seed)):
+        pairings = products_at_random(observed, parts, numbers, permutations, seed=seed)
+        for done, products in enumerate(pairings):
             null[done] = judged.curve(products).diff().max()
             if progress:
                 progress(done + 1, permutations)
@@ -119,7 +138,7 @@ def shared_rank(
     p_values = (1 + (null[:, None] >= gains).sum(0)) / (1 + permutations)
     below = (p_values > level).nonzero()
     k = int(below[0]) if len(below) else len(gains)
-    best, n_source = int(r2.argmax()), pairs.source.space.dim
+    best = int(r2.argmax())
     return SharedRank(r2, gains, p_values, null, k, best, level, n_source, len(pairs))
 
 
@@ -181,17 +200,20 @@ class _Folds:
         return torch.cat([gained.new_zeros(1), gained])
 
 
-def _shuffled(
-    pairs: Pairs, parts: Sequence[Moments], numbers: np.ndarray, permutations: int, seed: int
-) -> Iterator[Tensor]:
-    """The products ``(f, p, q)`` between the spaces in each fold, of random pairings within it."""
-    x, y = pairs.source.vectors, pairs.target.vectors
-    rows = [torch.from_numpy(np.flatnonzero(numbers == number)) for number in range(len(parts))]
-    generator = torch.Generator().manual_seed(seed)
-    for _ in range(permutations):
-        products = []
-        for part, index in zip(parts, rows, strict=True):
-            other = index[torch.randperm(len(index), generator=generator)]
-            left = x[index].double() - part.mean_x
-            products.append(left.T @ (y[other].double() - part.mean_y))
-        yield torch.stack(products)
+def _require_room(observed: Observed, folds: int) -> int:
+    """How many source variables there are, if memory holds their products in each fold.
+
+    Raises:
+        MapError: it does not.
+    """
+    spaces = observed.pairs.source.space, observed.pairs.target.space
+    patches = observed.patches
+    p, q = (patches.p, patches.q) if patches else (spaces[0].dim, spaces[1].dim)
+    needed = 8 * folds * p * (2 * p + 4 * q)
+    if needed > _ROOM:
+        raise MapError(
+            f"the factors of maps from {p:,} to {q:,} variables take {needed / 2**30:.0f} GB of "
+            f"memory, and {_ROOM / 2**30:.0f} are allowed: fit a map of patches, such as with the "
+            "patch 3"
+        )
+    return p

@@ -132,7 +132,7 @@ def _measured(
         raised = of_own_mean(pairs.target, units)
         return _joined(rows, spread, misses, pairs, images, mean_code, raised, units, silent)
     views = list(dict.fromkeys(model.view for model in shows))
-    mean_code, mean_image = _mean_code(pairs.target), None
+    mean_code, mean_image = pairs.target.mean, None
     if target.can_decode:
         mean_image = _mean_image(target, images, step, progress).float().to(target.device)
     maps = [linear_map for linear_map, _ in ways]
@@ -193,14 +193,6 @@ def _joined(
         )
         for code, relocation, missed in zip(own[:m], own[m:], misses, strict=True)
     ]
-
-
-def _mean_code(codes: Codes) -> torch.Tensor:
-    """The mean code ``(q,)``, float64."""
-    mean = torch.zeros(codes.space.dim, dtype=torch.float64)
-    for block in codes.blocks():
-        mean += block.sum(0, dtype=torch.float64)
-    return mean / len(codes)
 
 
 def _mean_image(
