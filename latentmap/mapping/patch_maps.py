@@ -5,6 +5,7 @@ Shapes: ``n`` codes, a weight ``(p, q)`` of patches, see ``patches``.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,7 +18,8 @@ from latentmap.mapping.patches import Patches
 if TYPE_CHECKING:
     from latentmap.mapping.linear_map import LinearMap
 
-_NUMBERS = 1 << 22  # Of codes at a time, in float64.
+# Of patches, or of codes, at a time, in float64: the processor copies every patch.
+_NUMBERS = 1 << 22
 
 
 def mapped(codes: Tensor, weight: Tensor, bias: Tensor, patches: Patches | None) -> Tensor:
@@ -29,9 +31,13 @@ def mapped(codes: Tensor, weight: Tensor, bias: Tensor, patches: Patches | None)
     weight, bias = weight.to(codes.device), bias.to(codes.device)
     if patches is None:
         return torch.addmm(bias, codes.to(weight.dtype), weight).float()
-    size = max(1, _NUMBERS // (patches.cells * max(patches.channels, patches.q)))
-    parts = [convolved(part, weight, bias, patches).float() for part in codes.split(size)]
-    return torch.cat(parts)
+    size = max(1, _NUMBERS // (patches.cells * max(patches.p, patches.q)))
+    # In one place: small results of their own would keep memory of large patches from being freed.
+    found = codes.new_empty(len(codes), math.prod(patches.target), dtype=torch.float32)
+    for start in range(0, len(codes), size):
+        part = slice(start, start + size)
+        found[part] = convolved(codes[part], weight, bias, patches)
+    return found
 
 
 def composed(one: LinearMap, after: LinearMap) -> tuple[Tensor, Tensor, Patches | None]:

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 from latentmap.codes import Codes
 from latentmap.errors import MapError
 from latentmap.mapping import LinearMap, fit
+from latentmap.mapping.cells import convolved
 from latentmap.mapping.uncertainty import carry, predict
 from latentmap.report import as_text
 from tests.core.mapping.grids import grid_pairs, random_grids
@@ -171,3 +172,29 @@ def test_a_map_says_that_it_is_of_patches():
     assert "patches of 3x3 of 4x4 cells" in str(found)
     assert found.provenance["patches"]["size"] == 3
     assert not np.isnan(found.figures.get("kept_variance", 0))
+
+
+def test_what_a_convolution_copies_is_bounded(monkeypatch):
+    """The processor makes a matrix of all patches of a batch, k^2 times as large as the codes."""
+    from latentmap.mapping import patch_maps
+
+    seen = []
+
+    def watched(codes, weight, bias, patches):
+        seen.append(len(codes) * patches.cells * weight.shape[0])
+        return convolved(codes, weight, bias, patches)
+
+    found, x = a_map((8, 8, 8), (2, 8, 8), patch=5)
+    whole = found.apply(x)
+    monkeypatch.setattr(patch_maps, "convolved", watched)
+    monkeypatch.setattr(patch_maps, "_NUMBERS", 3 * 64 * 8 * 25)
+    assert torch.equal(found.apply(x), whole)
+    assert max(seen) <= patch_maps._NUMBERS and len(seen) == 7
+    assert found.apply(x[:0]).shape == (0, 2 * 8 * 8)
+
+
+def test_mapped_grids_have_gradients_in_codes():
+    found, x = a_map((2, 6, 4), (1, 3, 4), patch=3)
+    x.requires_grad_()
+    found.apply(x).sum().backward()
+    assert x.grad is not None and (x.grad != 0).all()
