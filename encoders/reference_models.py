@@ -25,7 +25,7 @@ from latentmap.frames import RESIZES, Frame
 from latentmap.images import ImageSource, View
 from latentmap.model import Model
 from latentmap.model.clamping import clamp_to_unit
-from latentmap.model.thumbnails import means_of
+from latentmap.model.thumbnails import means_in_parts, means_of
 
 _FITTED = 4096  # Images that principal components are fitted on, at most,
 _BYTES = 1 << 29  # and bytes that these take.
@@ -99,8 +99,7 @@ class PixelsModel(Model):
         return PixelsModel(view, self._cells, name=self.name)
 
     def _encode(self, images: Tensor) -> Tensor:
-        rows, columns = self._means
-        return rows @ images @ columns.T
+        return means_in_parts(images, *self._means)
 
     def _decode(self, codes: Tensor) -> Tensor:
         rows, columns = self.network.get_buffer("rows"), self.network.get_buffer("columns")

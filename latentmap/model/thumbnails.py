@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from latentmap.codes import PIXELS
 from latentmap.images import View
 from latentmap.model.contract import Model
 
@@ -38,17 +39,26 @@ class Thumbnail(Model):
             latent_shape=shape,
             image_shape=(view.channels, height, width),
             frame=view.frame,
+            space_kind=PIXELS,
         )
 
     def _encode(self, images: Tensor) -> Tensor:
-        # In full: half of the digits of a mean would be lost in less.
-        with torch.autocast(images.device.type, enabled=False):
-            rows, columns = self.network.get_buffer("rows"), self.network.get_buffer("columns")
-            means = rows @ images.float() @ columns.T
+        means = means_in_parts(
+            images, self.network.get_buffer("rows"), self.network.get_buffer("columns")
+        )
         n, c, height, width = means.shape
         f, g = self._fold
         cells = means.reshape(n, c, height // f, f, width // g, g).permute(0, 1, 3, 5, 2, 4)
         return cells.reshape(n, *self.latent_shape)
+
+
+def means_in_parts(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The means of the pixels in parts of images ``(n, c, height, width)``, by a matrix of
+    ``means_of`` for each axis; in float32, whatever the precision: half of the digits of a mean
+    would be lost in less.
+    """
+    with torch.autocast(images.device.type, enabled=False):
+        return rows @ images.float() @ columns.T
 
 
 def means_of(parts: Tensor) -> Tensor:

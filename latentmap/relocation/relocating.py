@@ -28,7 +28,6 @@ from latentmap.relocation.scores import Scores, beside_of, scores_of
 from latentmap.relocation.thumbnails import Control, thumbnails_of
 
 _BATCH = 64  # Images at a time.
-_NOISE = 2048  # Images whose posterior variances stand for all.
 
 
 @dataclass(frozen=True, eq=False)

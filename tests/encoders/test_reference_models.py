@@ -26,6 +26,13 @@ def test_a_thumbnail_is_the_mean_of_each_cell():
     assert torch.equal(back, cells.repeat_interleave(4, 2).repeat_interleave(4, 3))
 
 
+def test_means_are_exact_in_any_precision():
+    model = load("pixels:4?size=8x12")
+    pixels = torch.randint(0, 256, (3, 3, 8, 12), dtype=torch.uint8)
+    exact = model.encode_pixels(pixels)
+    assert torch.equal(model.encode_pixels(pixels, precision="bfloat16"), exact)
+
+
 def test_cells_that_do_not_divide_the_image_are_whole_pixels():
     model = load("pixels:2x3?size=5x7&channels=1")
     image = torch.arange(35.0).reshape(1, 1, 5, 7) / 35

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from latentmap.cache import Coder
+from latentmap.codes import PIXELS
 from latentmap.frames import Frame
 from latentmap.images import View, open_images
 from latentmap.images.arrays import ArrayImages
@@ -97,6 +98,10 @@ def test_parts_that_are_no_multiple_are_whole_pixels():
     images = torch.rand(2, 3, 8, 6, generator=torch.manual_seed(0))
     other = PixelsModel(VIEW, (5, 4), name="pixels:5x4")
     assert torch.equal(Thumbnail(VIEW, (5, 4)).encode(images), other.encode(images))
+
+
+def test_codes_of_thumbnails_are_pixels_and_have_no_normal_prior():
+    assert Thumbnail(VIEW, (4, 3)).space.kind == PIXELS
 
 
 def test_a_thumbnail_keeps_the_contract():
