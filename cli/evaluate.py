@@ -69,7 +69,7 @@ def evaluate(
       latentmap evaluate clip-to-dino.safetensors --src clip-new.npz --dst dino-new.npz
     """
     from latentmap.cli.map_options import models_for_size
-    from latentmap.cli.output import print_json, tell_left_out, warn_skipped
+    from latentmap.cli.output import print_json, tell_left_out, warn, warn_skipped
     from latentmap.mapping import LinearMap
     from latentmap.relocation import score_models
 
@@ -97,6 +97,8 @@ def evaluate(
     (scores,) = score_models([linear_map], source, target, images, coder, seed=seed)
     warn_skipped(scores.record["skipped"])
     tell_left_out(scores.record["left_out"])
+    if scores.record["unknown_overlap"]:
+        warn(scores.record["unknown_overlap"])
     tell_seen(scores.record["n_seen"], scores.n_test)
     if as_json:
         print_json(scores.to_json())

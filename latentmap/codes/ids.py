@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 
@@ -20,3 +22,16 @@ def unpack_ids(packed: np.ndarray) -> np.ndarray:
         return packed.astype(np.str_)
     except UnicodeDecodeError:
         return np.char.decode(packed, "utf-8", "surrogateescape")
+
+
+def digests_of_ids(ids: np.ndarray, mark: str = "") -> np.ndarray:
+    """What stands for the contents of images of which only the ids are known, uint8 ``(n, 16)``;
+    no content has the same. ``mark`` tells ids apart that are no names but positions.
+    """
+    head = hashlib.sha256(f"latentmap id {mark}\n".encode())
+    parts = []
+    for name in ids.tolist():
+        digest = head.copy()
+        digest.update(name.encode("utf-8", "surrogateescape"))
+        parts.append(digest.digest()[:16])
+    return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, 16)

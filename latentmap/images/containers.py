@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from latentmap.images.scratch import Scratch
 from latentmap.images.values import ValueRange
 from latentmap.images.views import View
 
+KnownBy = Literal["contents", "ids", "positions"]
 Failures = list[tuple[int, str]]
 # Of decoded pictures at a time: about a core's own cache.
 _RUN_BYTES = 1 << 20
@@ -55,14 +57,16 @@ class Extent:
 class Container(ABC):
     """Images in one place; ``ids`` are unique strings in natural order.
 
-    ``task_size`` is how many images are worth a task of their own. ``value_range`` is what the user
-    says of their values, None where they are what the file says; ``others`` are the files in that
-    place that are no images.
+    ``task_size`` is how many images are worth a task of their own. ``known_by`` is what tells the
+    images from others: all but files of codes have their ``contents``. ``value_range`` is what the
+    user says of their values, None where they are what the file says; ``others`` are the files in
+    that place that are no images.
     """
 
     title: str
     ids: np.ndarray
     task_size: int
+    known_by: KnownBy = "contents"
     value_range: ValueRange | None = None
     others: Sequence[str] = ()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from latentmap.codes import CodeFile, find_ids
 from latentmap.codes.code_file import examples
+from latentmap.codes.ids import digests_of_ids
 from latentmap.errors import ImageError, PairError
 from latentmap.images.containers import Container, Extent, Failures
 from latentmap.images.contents import Contents
@@ -29,16 +29,11 @@ class IdImages(Container):
     task_size = 4096
 
     def __init__(self, ids: np.ndarray, title: str, *, mark: str = "") -> None:
-        self.ids, self.title = ids, title
-        self._head = hashlib.sha256(f"latentmap id {mark}\n".encode())
+        self.ids, self.title, self._mark = ids, title, mark
+        self.known_by = "positions" if mark else "ids"
 
     def describe(self, index: np.ndarray) -> Contents:
-        parts = []
-        for name in self.ids[index].tolist():
-            digest = self._head.copy()
-            digest.update(name.encode("utf-8", "surrogateescape"))
-            parts.append(digest.digest()[:16])
-        digests = np.frombuffer(b"".join(parts), np.uint8).reshape(-1, 16)
+        digests = digests_of_ids(self.ids[index], self._mark)
         return Contents(digests, np.zeros((len(index), 3), np.int64))
 
     def picture(self, position: int) -> NoReturn:

@@ -18,7 +18,7 @@ from latentmap.errors import ImageError
 from latentmap.frames import Frame, Resize
 from latentmap.images.batching import batches_of
 from latentmap.images.brightness import LOOKED_AT, Brightness, look_at
-from latentmap.images.containers import Container
+from latentmap.images.containers import Container, KnownBy
 from latentmap.images.contents import Contents, ContentStore
 from latentmap.images.kept import Needed
 from latentmap.images.naming import base_name, fingerprint_of
@@ -110,6 +110,11 @@ class ImageSource(Shown):
             self.fingerprint,
             self.digests,
         )
+
+    @property
+    def known_by(self) -> KnownBy:
+        """What tells the images from others, and so what the ``digests`` are of."""
+        return self._container.known_by
 
     @property
     def digests(self) -> np.ndarray:

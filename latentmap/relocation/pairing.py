@@ -18,6 +18,7 @@ from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import groups_of
 from latentmap.model import Model, images_between, maker_of
+from latentmap.relocation.overlap import KNOWN_BY
 
 _HELD = 1 << 29  # Bytes of codes up to which they are held in memory.
 
@@ -119,6 +120,7 @@ def training_pairs(
         "seed": seed,
         "precision": coder.precision,
         "images": images.fingerprint,
+        KNOWN_BY: images.known_by,
         "fit_skipped": [name for name in skipped if name in known],
     }
     groups = groups_of(chosen, pairs.ids)

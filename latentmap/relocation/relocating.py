@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import FITTED, Codes, Seen, find_ids, hold_out
+from latentmap.codes import Codes, Seen, find_ids, hold_out
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import groups_of, positions_of
@@ -23,6 +23,7 @@ from latentmap.mapping import FitOptions, LinearMap
 from latentmap.model import Model, count_seen
 from latentmap.relocation.fitting import fit_training
 from latentmap.relocation.measuring import measure, require_models
+from latentmap.relocation.overlap import fitted_on, unknown_overlap
 from latentmap.relocation.pairing import training_pairs
 from latentmap.relocation.scores import Scores, beside_of, scores_of
 from latentmap.relocation.thumbnails import Control, thumbnails_of
@@ -116,7 +117,7 @@ def _scored(
     pairs = coder.pairs(source, target, images)
     held = hold_out(
         pairs.digests,
-        [*(Seen(FITTED, one.train_digests) for one in maps), *seen],
+        [*(fitted_on(one, pairs.ids, pairs.digests) for one in maps), *seen],
         groups=groups_of(images, pairs.ids),
     )
     if not len(held):
@@ -144,6 +145,7 @@ def _scored(
     record = {
         "n_left_out": held.n_left_out,
         "left_out": dict(held.left_out),
+        "unknown_overlap": unknown_overlap(maps, images),
         "n_seen": count_seen(
             [source, target],
             images.digests,

@@ -57,6 +57,37 @@ def test_fit_and_evaluate_need_no_image(files):
     assert every["record"]["left_out"] == {"fitted": scores["n_pairs"]}
 
 
+def test_images_are_found_again_by_the_ids_that_a_map_was_fitted_on(workdir):
+    """Fitted without images, and then scored on these: they are the same ones."""
+    images = open_images("few.npy")
+    model = load("a.safetensors")
+    pixels = next(iter(images.batches([model.view], batch_size=len(images)))).floats(0)
+    np.savez("x.npz", codes=model.encode(pixels).numpy(), ids=images.ids)
+    np.savez("y.npz", codes=load("b.safetensors").encode(pixels).numpy(), ids=images.ids)
+    run("fit", "--src", "x.npz", "--dst", "y.npz", "--out", "m.safetensors")
+    fitted = len(LinearMap.load("m.safetensors").train_digests)
+    again = run("evaluate", "m.safetensors", "--data", "few.npy", "--json")
+    assert json.loads(again.stdout)["record"]["left_out"] == {"fitted": fitted}
+    assert "are not left out" not in again.stderr
+
+
+def test_it_is_said_where_nobody_knows_what_a_map_was_fitted_on(workdir):
+    images = open_images("few.npy")
+    codes = CHANCE.standard_normal((2, len(images), 4)).astype(np.float32)
+    for name, one in zip("xy", codes, strict=True):
+        np.savez(f"{name}.npz", codes=one, ids=images.ids)
+        np.save(f"{name}.npy", one)
+    by_content = ("fit", "--src", "x.npz", "--dst", "y.npz", "--data", "few.npy")
+    run(*by_content, "--out", "m.safetensors")
+    said = run("evaluate", "m.safetensors").stderr
+    assert "fitted on are known by their contents, and these by their ids alone" in said
+    by_position = ("fit", "--src", "x.npy", "--dst", "y.npy", "--by-position")
+    run(*by_position, "--out", "m.safetensors", "--force")
+    said = run("evaluate", "m.safetensors", "--data", "few.npy", "--by-position").stderr
+    assert "known by their positions, and these by their contents alone" in said
+    assert "are not left out" not in run("evaluate", "m.safetensors", "--by-position").stderr
+
+
 def test_new_codes_of_the_same_models_are_scored_by_the_same_map(files):
     run(*FIT)
     new = CHANCE.standard_normal((200, P)).astype(np.float32)
