@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from latentmap.encoders import LATENT
 from latentmap.encoders.adapters.extras import quietly, require
 from latentmap.encoders.adapters.hub import (
+    LARGEST_SIDE,
     find_folder,
     read_config,
     require_plain,
@@ -40,7 +41,7 @@ _FILES = (
 # These take images in [0, 1], and shift and scale their latents themselves.
 _SCALED_INSIDE = frozenset({"AutoencoderRAE"})
 _STATISTICS = ("latents_mean", "latents_std")
-_SIZE = 256  # Of images, where a configuration names none.
+_SIZE = 256  # Of images, where a configuration names none, or a huge one.
 _MOST_MISSING = 3  # Weights that a message names.
 
 
@@ -61,7 +62,7 @@ def load(given: Given) -> Model:
     said = {key: value for key, value in config.items() if not key.startswith("_")}
     name = f"diffusers:{Path(given.name).name}"
     own = said.get("sample_size") or said.get("image_size")
-    side = own if type(own) is int and own > 0 else _SIZE
+    side = own if type(own) is int and 0 < own <= LARGEST_SIDE else _SIZE
     return behind_contract(network, said, given.size or (side, side), name)
 
 
@@ -154,8 +155,8 @@ def behind_contract(
             f"give a size such as {fits}"
         )
     channels = 1 if full.get("in_channels") == 1 else 3
-    images = torch.zeros(1, channels, *size, device=next(network.parameters()).device)
     try:
+        images = torch.zeros(1, channels, *size, device=next(network.parameters()).device)
         with torch.no_grad():
             mean, variance = _encoded(network, images)
     except Exception as error:
@@ -223,7 +224,8 @@ class DiffusersModel(Model):
     def resized(self, height: int, width: int) -> Model:
         if (height, width) == self.image_shape[1:]:
             return self
-        return behind_contract(self.network, self._said, (height, width), self.name)
+        model = behind_contract(self.network, self._said, (height, width), self.name)
+        return model.seen_through(self.frame)
 
     def _encode(self, images: Tensor) -> Tensor:
         mean, _ = _encoded(self.network, self._pixels.apply(images))
@@ -257,13 +259,13 @@ def _encoded(network: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
     videos = _takes_videos(network)
     output = network.encode(images.unsqueeze(2) if videos else images)
     if "latent_dist" in output:
-        found = (output["latent_dist"].mean, output["latent_dist"].var)
+        mean, variance = output["latent_dist"].mean, output["latent_dist"].var
     else:
-        found = (output["latents" if "latents" in output else "latent"], None)
+        mean, variance = output["latents" if "latents" in output else "latent"], None
+    if videos:
+        mean, variance = (None if one is None else one.squeeze(2) for one in (mean, variance))
     # In float32, in which they are scaled: half the bits would round the factors, and so all codes.
-    floats = (None if one is None else one.float() for one in found)
-    mean, variance = (one.squeeze(2) if videos and one is not None else one for one in floats)
-    return mean, variance
+    return mean.float(), None if variance is None else variance.float()
 
 
 def _takes_videos(network: nn.Module) -> bool:

@@ -14,6 +14,10 @@ from latentmap.encoders.adapters.extras import require
 from latentmap.errors import ModelError
 from latentmap.files import read_json, reading, reason_of
 
+# Pixels of a side, of what a description says: a network is run on such images to see what it
+# gives. Who wants larger ones says so.
+LARGEST_SIDE = 1 << 11
+
 _ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 # What a description may ask a library for that is neither safetensors nor a setting; the last
 # names a file, which may lead anywhere.

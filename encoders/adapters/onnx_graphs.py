@@ -122,7 +122,7 @@ class Graph:
         parts = [given] if batch is None else list(given.split(batch))
         missing = 0 if batch is None else batch - len(parts[-1])
         if missing:  # A graph for batches of one size: the last one is filled up.
-            parts[-1] = torch.cat([parts[-1], parts[-1][-1:].expand(missing, *given.shape[1:])])
+            parts[-1] = torch.cat([parts[-1], given.new_zeros(missing, *given.shape[1:])])
         found = [self._run(part.detach().cpu().numpy()) for part in parts]
         return torch.cat(found)[: len(given)]
 
@@ -207,9 +207,10 @@ class OnnxModel(Model):
     def resized(self, height: int, width: int) -> Model:
         if not self.any_size or (height, width) == self.image_shape[1:]:
             return super().resized(height, width)
-        return OnnxModel(
+        model = OnnxModel(
             self._encoder, self._decoder, self._pixels, size=(height, width), name=self.name
         )
+        return model.seen_through(self.frame)
 
     def _given(self, images: Tensor) -> Tensor:
         values = self._pixels.apply(images)

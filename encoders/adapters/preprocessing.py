@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from latentmap.encoders.adapters.hub import read_config
+from latentmap.encoders.adapters.hub import LARGEST_SIDE, read_config
 from latentmap.encoders.adapters.scaling import Scaling, read_numbers
 from latentmap.errors import ModelError
 from latentmap.frames import Frame, Resize
@@ -15,7 +15,6 @@ from latentmap.frames import Frame, Resize
 _FILE = "preprocessor_config.json"
 # Pillow's numbers of its filters -> ours; others are taken for bicubic.
 _FILTERS: dict[int, Resize] = {1: "pillow-lanczos", 2: "torch-bilinear", 3: "torch-bicubic"}
-_LARGEST = 1 << 14  # Pixels of a side.
 
 
 @dataclass(frozen=True)
@@ -53,15 +52,16 @@ def read_preprocessing(
             if mean is std
             else "mean and std belong together: give both"
         )
-    pixels = _scaling(found)
-    if mean is not None and std is not None:
+    if mean is None or std is None:
+        pixels = _scaling(folder, found)
+    else:
         pixels = Scaling(read_numbers(mean, "mean"), read_numbers(std, "std", positive=True))
     height, width = size or _size(folder, found, said)
     channels = 1 if said.get("num_channels") == 1 else 3
     return Preprocessing((channels, height, width), _frame(found), pixels)
 
 
-def _scaling(found: Mapping[str, Any]) -> Scaling:
+def _scaling(folder: Path, found: Mapping[str, Any]) -> Scaling:
     factor = 1.0
     if found.get("do_rescale", True) and found.get("rescale_factor") is not None:
         what = f"rescale_factor in {_FILE}"
@@ -69,8 +69,14 @@ def _scaling(found: Mapping[str, Any]) -> Scaling:
         factor *= 255
     if not found.get("do_normalize", True):
         return Scaling((0.0,), (1 / factor,))
-    mean = read_numbers(found.get("image_mean", 0.5), f"image_mean in {_FILE}")
-    std = read_numbers(found.get("image_std", 0.5), f"image_std in {_FILE}", positive=True)
+    if found.get("image_mean") is None or found.get("image_std") is None:
+        # What is meant then depends on the class of the processor, and the library's version.
+        raise ModelError(
+            f"{_FILE} in {folder} does not say the mean and the deviation of pixels: give both, as "
+            "in ?mean=0.5,0.5,0.5&std=0.5,0.5,0.5"
+        )
+    mean = read_numbers(found["image_mean"], f"image_mean in {_FILE}")
+    std = read_numbers(found["image_std"], f"image_std in {_FILE}", positive=True)
     # A factor that is 1 but for rounding leaves the numbers of the file as they are.
     scale = 1.0 if abs(factor - 1) < 1e-6 else factor
     return Scaling(tuple(one / scale for one in mean), tuple(one / scale for one in std))
@@ -83,7 +89,7 @@ def _size(folder: Path, found: Mapping[str, Any], said: Mapping[str, Any]) -> tu
             short = value.get("shortest_edge")
             value = [value.get("height", short), value.get("width", short)]
         sides: Any = value if isinstance(value, list) else [value, value]
-        if len(sides) == 2 and all(type(one) is int and 0 < one <= _LARGEST for one in sides):
+        if len(sides) == 2 and all(type(one) is int and 0 < one <= LARGEST_SIDE for one in sides):
             return sides[0], sides[1]
     raise ModelError(f"{folder} does not say how large images are: give --size HxW")
 

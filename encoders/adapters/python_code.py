@@ -19,7 +19,7 @@ import inspect
 import math
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -69,7 +69,7 @@ def load(given: Given) -> Model:
             f"image_shape; it returned {type(made).__name__}"
         )
     with _running(what):
-        return CallablesModel(made, what, _source_of(module), options=given.options)
+        return CallablesModel(made, what, module, options=given.options)
 
 
 def _import(name: str, folder: Path, what: str) -> ModuleType:
@@ -110,14 +110,15 @@ def _running(what: str) -> Iterator[None]:
 class CallablesModel(Model):
     """Two functions of the user's, or one, as a model.
 
-    The fingerprint is of the weights of the torch modules among them; where there are none, it is
-    of the text of the file that they come from, and ``config`` says so.
+    The fingerprint is of the weights of the torch modules among them, and of the text of the
+    functions and of the classes of these modules that stand in the same file; where there are no
+    weights, it is of the text of the whole file, and ``config`` says so.
     """
 
     family = "python"
 
     def __init__(
-        self, made: Mapping[str, Any], what: str, source: bytes, *, options: Mapping[str, str]
+        self, made: Mapping[str, Any], what: str, module: ModuleType, *, options: Mapping[str, str]
     ) -> None:
         _check(made, what)
         self._what = what
@@ -137,8 +138,10 @@ class CallablesModel(Model):
             "latent_shape": list(latent_shape),
             "latent_dim": math.prod(latent_shape),
         }
-        if not network.state_dict():
-            config["source"] = hashlib.sha256(source).hexdigest()
+        if network.state_dict():
+            config["source"] = _digest(_texts_of(self._parts.values(), network, module))
+        else:
+            config["source"] = _digest([_source_of(module)])
             config["fingerprint_of"] = "the text of the module: no torch module was given"
         super().__init__(
             network,
@@ -157,7 +160,9 @@ class CallablesModel(Model):
             return tuple(made["latent_shape"])
         network.eval()
         with torch.no_grad():
-            return tuple(self._run("encode", torch.zeros(1, *image_shape)).shape[1:])
+            tensors = (*network.parameters(), *network.buffers())
+            images = torch.zeros(1, *image_shape, device=tensors[0].device if tensors else "cpu")
+            return tuple(self._run("encode", images).shape[1:])
 
     def _encode(self, images: Tensor) -> Tensor:
         return self._run("encode", self._pixels.apply(images))
@@ -218,6 +223,30 @@ def _network_of(made: Mapping[str, Any]) -> nn.Module:
         if isinstance(one, nn.Module) and not any(one is known for known in modules):
             modules.append(one)
     return nn.ModuleList(modules)
+
+
+def _texts_of(
+    functions: Iterable[Callable[[Tensor], Any]], network: nn.Module, module: ModuleType
+) -> list[bytes]:
+    """The texts of the functions, and of the classes of the network, as far as they stand in the
+    file of ``module``: of other files, such as those of torch, the versions are not looked at.
+    """
+    classes = {type(one) for one in network.modules()}
+    used: list[Any] = [one for one in functions if not isinstance(one, nn.Module)]
+    used = [getattr(one, "func", one) for one in used]  # Of a partial one, what it calls.
+    used += sorted(classes, key=lambda one: one.__qualname__)
+    texts = []
+    for one in used:
+        if getattr(one, "__module__", None) == module.__name__:
+            try:
+                texts.append(inspect.getsource(one).encode())
+            except (OSError, TypeError):  # Of an object that is called, or made by a program.
+                texts.append(_source_of(module))
+    return texts
+
+
+def _digest(texts: Sequence[bytes]) -> str:
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()
 
 
 def _source_of(module: ModuleType) -> bytes:

@@ -98,8 +98,9 @@ class TimmModel(Model):
         # Others have a number of places, which is theirs.
         self.any_size = not seen.get("fixed_input_size", hasattr(network, "pos_embed"))
         height, width = size if size is not None and self.any_size else own
-        images = torch.zeros(1, channels, height, width)
         try:
+            device = next(network.parameters()).device
+            images = torch.zeros(1, channels, height, width, device=device)
             with torch.no_grad():
                 shape = tuple(self._features_of(network.eval(), images).shape[1:])
         except ModelError as error:
@@ -130,7 +131,7 @@ class TimmModel(Model):
     def resized(self, height: int, width: int) -> Model:
         if not self.any_size or (height, width) == self.image_shape[1:]:
             return super().resized(height, width)
-        return TimmModel(
+        model = TimmModel(
             self.network,
             self._architecture,
             self._features,
@@ -138,6 +139,7 @@ class TimmModel(Model):
             (height, width),
             name=self.name,
         )
+        return model.seen_through(self.frame)
 
     def _encode(self, images: Tensor) -> Tensor:
         return self._features_of(self.network, self._pixels.apply(images))

@@ -171,14 +171,15 @@ class TransformersModel(Model):
         if not self.any_size or (height, width) == self.image_shape[1:]:
             return super().resized(height, width)
         seen = self._seen.resized(height, width)
-        return TransformersModel(
+        model = TransformersModel(
             self.network, self._said, self._kind, self._features, seen, name=self.name
         )
+        return model.seen_through(self.frame)
 
     def _latent_shape(self, network: nn.Module, name: str) -> tuple[int, ...]:
         device = next(network.parameters()).device
-        images = torch.zeros(1, *self._seen.image_shape, device=device)
         try:
+            images = torch.zeros(1, *self._seen.image_shape, device=device)
             with torch.no_grad():
                 return tuple(self._features_of(network, images).shape[1:])
         except ModelError as error:

@@ -8,6 +8,7 @@ import torch
 
 from latentmap.encoders import load
 from latentmap.errors import ModelError
+from latentmap.frames import Frame
 from latentmap.model.testing import check_model
 
 diffusers = pytest.importorskip("diffusers")
@@ -186,6 +187,18 @@ def test_weights_in_several_files_are_read(copied, folders):
 def test_the_size_of_the_images_is_said_where_it_does_not_fit(folders):
     with pytest.raises(ModelError, match="multiples of 2, not 9x16: give a size such as 8x16"):
         load(f"diffusers:{folders / 'AutoencoderKL'}?size=9x16")
+
+
+def test_a_size_that_no_image_has_is_not_tried(copied):
+    change_config(sample_size=10**9)(copied)
+    assert load(f"diffusers:{copied}").image_shape == (3, 256, 256)
+
+
+def test_another_size_is_seen_through_the_same_frame(folders):
+    model = load(f"diffusers:{folders / 'AutoencoderKL'}?size=8x8")
+    other = model.seen_through(Frame("center")).resized(16, 16)
+    assert other.frame.name == "center"
+    assert other.space.same_as(model.resized(16, 16).space)
 
 
 def spoil_weights(folder):

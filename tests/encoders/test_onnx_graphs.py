@@ -90,6 +90,7 @@ def test_one_graph_is_half_a_model(reference):
 def test_a_graph_for_batches_of_one_size_takes_any_number_of_images():
     save_encoder("e.onnx")
     save_encoder("two.onnx", batch=2)
+    assert load("onnx:two.onnx").encode(torch.zeros(0, 3, 2, 2)).shape == (0, 5)
     images = torch.rand(5, 3, 2, 2)
     expected = load("onnx:e.onnx").encode(images)
     assert torch.allclose(load("onnx:two.onnx").encode(images), expected, atol=1e-6)

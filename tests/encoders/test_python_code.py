@@ -1,5 +1,8 @@
 """The user's own code as a model: what it may return, and what is said where it is wrong."""
 
+import shutil
+import sys
+
 import pytest
 import torch
 
@@ -67,6 +70,38 @@ def test_the_weights_that_functions_use_decide_the_fingerprint(write):
     assert "fingerprint_of" not in model.config
     assert model.fingerprint == load(reference).fingerprint
     assert model.fingerprint != load(f"{reference}?seed=1").fingerprint
+
+
+def test_the_text_of_what_runs_decides_the_fingerprint_too(write, tmp_path):
+    reference = write(MINE)
+    path = tmp_path / f"{reference.split(':')[1]}.py"
+    known = load(reference).fingerprint
+
+    def changed(old, new):
+        sys.modules.pop(path.stem)
+        assert old in MINE
+        path.write_text(MINE.replace(old, new))
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+        return load(reference).fingerprint
+
+    assert changed("net.into(images", "net.into(2 * images") != known
+    assert changed("super().__init__()", "super().__init__()  # It does something else.") != known
+    # What is beside it may change.
+    assert changed("import torch\n", "import torch\nBATCH = 5\n") == known
+
+
+def test_the_text_of_what_a_partial_function_calls_is_looked_at(write):
+    text = """
+from functools import partial
+from torch import nn
+def into(images, by):
+    return images.flatten(1) * by
+def load():
+    net = nn.BatchNorm1d(2)
+    return {"encode": partial(into, by=2), "image_shape": (1, 1, 2), "network": net}
+"""
+    one, other = (load(write(text.replace("* by", how))) for how in ("* by", "+ by"))
+    assert one.config["source"] != other.config["source"]
 
 
 def test_without_weights_the_text_of_the_module_decides(write):

@@ -208,6 +208,10 @@ def spoil_weights(folder):
         ),
         (change("config.json", hidden_size="many"), "is not as transformers wants it"),
         (change("preprocessor_config.json", image_std=[0, 1, 1]), "image_std in .* above 0"),
+        (
+            change("preprocessor_config.json", image_mean=None),
+            "does not say the mean and the deviation of pixels",
+        ),
         (change("preprocessor_config.json", rescale_factor=0), "rescale_factor in .* above 0"),
         (change("preprocessor_config.json", image_mean=10**400), "image_mean in .* must be"),
         (change("preprocessor_config.json", image_mean="x"), "image_mean in .* must be numbers"),
