@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from latentmap.codes.channels import by_position
 from latentmap.errors import ModelError
 from latentmap.images.spooled import SpooledImages
 from latentmap.inversion.searches import Searches, new_searches, step_searches
@@ -24,8 +25,9 @@ from latentmap.model.exactness import exact_arithmetic
 from latentmap.progress import Progress
 from latentmap.ssim import ssim
 
-# Images at a time, if they are small; of larger ones so many that they hold this many numbers.
-_BATCH, _NUMBERS = 64, 2**21
+# Images at a time, if they are small; of larger ones so many that they hold this many numbers, and
+# of decoders of grids, which keep wide images of the full size for the way back, fewer.
+_BATCH, _NUMBERS, _OF_GRIDS = 64, 2**21, 2**19
 # So many steps are made before it is asked which searches are done: to ask is to wait for the GPU.
 _STRIDE = 10
 
@@ -38,7 +40,8 @@ class SearchSettings:
     up after ``trial`` steps. ``rate`` is Adam's first step size, in standard deviations of the
     prior. What is made small is the mean squared error, plus ``perceptual`` times (1 - SSIM), plus
     ``prior`` times the squared Mahalanobis distance from the mean of the prior, divided by d (for a
-    standard normal prior the mean square of the code's variables; of the order of 1 for any).
+    standard normal prior the mean square of the code's variables; of the order of 1 for any). Of
+    codes with channels at positions the prior is taken as that of one position.
 
     Raises:
         ModelError: a number is out of range.
@@ -140,7 +143,8 @@ def search_codes(
 
 def search_batch_size(model: Model) -> int:
     """How many images are searched for at a time: fewer, where they are large."""
-    return max(1, min(_BATCH, _NUMBERS // math.prod(model.image_shape)))
+    numbers = _NUMBERS if len(model.latent_shape) == 1 else _OF_GRIDS
+    return max(1, min(_BATCH, numbers // math.prod(model.image_shape)))
 
 
 class _Descent:
@@ -164,7 +168,7 @@ class _Descent:
         self._images = images
         self._search = search
         self._mean = samples.mean(0)
-        self._whiten = _whitening(samples, model.parts) if search.prior else None
+        self._whiten = _whitening(_in_parts(samples, model)) if search.prior else None
         self._batch = batch
         self._total = total
         self._progress = progress
@@ -208,16 +212,27 @@ class _Descent:
         if self._search.perceptual:
             loss = loss + self._search.perceptual * (1 - ssim(images, targets))
         if self._whiten is not None:
-            parts = (codes - self._mean).unflatten(1, (-1, len(self._whiten))) @ self._whiten
+            parts = _in_parts(codes - self._mean, self._model) @ self._whiten
             loss = loss + self._search.prior * parts.square().mean(dim=(1, 2))
         return loss
 
 
-def _whitening(samples: Tensor, parts: int) -> Tensor:
-    """The symmetric inverse root of the covariance of samples, or of the parts they consist of."""
-    rows = samples.unflatten(1, (parts, -1)).flatten(0, 1).double()
+def _in_parts(codes: Tensor, model: Model) -> Tensor:
+    """Codes ``(n, d)`` as the parts ``(n, parts, d / parts)`` that they consist of: the channels at
+    each position, where they have positions.
+    """
+    if len(model.latent_shape) > 1:
+        return by_position(codes, model.latent_shape)
+    return codes.unflatten(1, (model.parts, -1))
+
+
+def _whitening(parts: Tensor) -> Tensor:
+    """The symmetric inverse root of the covariance ``(k, k)`` of the parts ``(n, parts, k)`` of
+    samples.
+    """
+    rows = parts.flatten(0, 1).double()
     values, vectors = torch.linalg.eigh(torch.cov(rows.t()))
     # Directions without variance stay affordable.
     values = values.clamp(min=1e-6 * float(values[-1]))
     inverse: Tensor = (vectors * values.rsqrt()) @ vectors.t()
-    return inverse.to(samples)
+    return inverse.to(parts)

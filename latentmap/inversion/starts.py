@@ -15,15 +15,19 @@ from latentmap.model import Model
 
 # Samples that tell the moments of the prior, and the first of them that are starts for all images.
 _SAMPLES, _CANDIDATES = 4096, 512
+_NUMBERS = 2**23  # Of all samples of codes with positions, which tell as much as many samples.
 _BLOCK = 256  # Images at a time.
 
 
 def draw_samples(model: Model, *, seed: int = 0) -> Tensor:
-    """Codes ``(4096, d)`` drawn from the prior: not those of ``sample``."""
+    """Codes ``(4096, d)`` drawn from the prior, fewer of large grids: not those of ``sample``."""
     # A hash, lest an image that was sampled with the same seed meet its own code among the starts.
     # It has 32 bits, since torch looks at no more of a seed.
     digest = hashlib.sha256(f"search {seed}".encode()).digest()
-    return model.sample(_SAMPLES, seed=int.from_bytes(digest[:4], "big"))
+    n = _SAMPLES
+    if len(model.latent_shape) > 1:
+        n = max(_CANDIDATES, min(_SAMPLES, _NUMBERS // model.latent_dim))
+    return model.sample(n, seed=int.from_bytes(digest[:4], "big"))
 
 
 def nearest_samples(

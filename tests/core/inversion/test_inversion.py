@@ -200,7 +200,7 @@ def test_the_penalty_of_the_prior_is_the_mahalanobis_distance():
     model = LinearModel()
     mixing = torch.randn(4, 4, generator=torch.Generator().manual_seed(0)).double()
     samples = draw_samples(model, seed=0).double() @ mixing + 5
-    whiten = code_search._whitening(samples, 1)
+    whiten = code_search._whitening(samples[:, None])
     centered = samples - samples.mean(0)
     distances = torch.einsum("ni,ij,nj->n", centered, torch.cov(samples.T).inverse(), centered)
     torch.testing.assert_close((centered @ whiten).square().sum(1), distances)
