@@ -117,8 +117,9 @@ def _recorded(linear_map: LinearMap, side: str, map_path: Path) -> str:
     """The reference that a map has of the model on one side, as it is found from here.
 
     Raises:
-        ModelError: there is none, or it runs code: the map may be somebody else's.
+        ModelError: there is none, or it runs code or is downloaded: the map may be somebody else's.
     """
+    from latentmap.encoders.adapters.hub import is_download
     from latentmap.encoders.references import parse_reference
     from latentmap.errors import ModelError
 
@@ -127,7 +128,14 @@ def _recorded(linear_map: LinearMap, side: str, map_path: Path) -> str:
         raise ModelError(
             f"{map_path} does not say where its {side} model is: give it with {_OPTIONS[side]}"
         )
-    if parse_reference(reference).scheme == "python":
+    known = parse_reference(reference)
+    # A short name stands in a file of whoever is here.
+    if known.scheme and reference.startswith(f"{known.scheme}:") and is_download(known):
+        raise ModelError(
+            f"{map_path} names {reference} as its {side} model, which is not here, and would be "
+            f"downloaded: where you know it, give it with {_OPTIONS[side]}"
+        )
+    if known.scheme == "python":
         raise ModelError(
             f"{map_path} names {reference} as its {side} model, which runs code: where you know "
             f"it, give it with {_OPTIONS[side]}"

@@ -8,17 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from latentmap.encoders.adapters.extras import require
 from latentmap.errors import ModelError
 from latentmap.files import read_json, reading, reason_of
+
+if TYPE_CHECKING:
+    from latentmap.encoders.references import Given
 
 # Pixels of a side, of what a description says: a network is run on such images to see what it
 # gives. Who wants larger ones says so.
 LARGEST_SIDE = 1 << 11
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
+_OF_HUB = ("diffusers", "transformers")  # Schemes.
 # What a description may ask a library for that is neither safetensors nor a setting; the last
 # names a file, which may lead anywhere.
 _DEMANDS = ("quantization_config", "auto_map", "transformers_weights")
@@ -39,7 +43,7 @@ def find_folder(name: str, files: Sequence[str], within: Path, *, extra: str) ->
     """
     if (within / name).is_dir():
         return within / name
-    start, _, subfolder = name.rpartition(":") if ":" in name else (name, "", "")
+    start, subfolder = _taken_apart(name)
     parts = PurePosixPath(subfolder).parts
     if ".." in parts or PurePosixPath(subfolder).is_absolute():
         raise ModelError(f"the subfolder {subfolder!r} leads out of {start}: name one in it")
@@ -50,6 +54,22 @@ def find_folder(name: str, files: Sequence[str], within: Path, *, extra: str) ->
     if not folder.is_dir():
         raise ModelError(f"there is no folder {subfolder!r} in {start}: name one that is in it")
     return folder
+
+
+def is_download(given: Given) -> bool:
+    """Whether a reference names a model that is not on the disk, and would be asked for at the hub
+    (or taken from where the hub's are kept).
+    """
+    if given.scheme == "timm":
+        return ":" not in given.name
+    folders = (given.folder / given.name, given.folder / _taken_apart(given.name)[0])
+    return given.scheme in _OF_HUB and not any(folder.is_dir() for folder in folders)
+
+
+def _taken_apart(name: str) -> tuple[str, str]:
+    """The folder or the id, and the subfolder after the colon."""
+    start, _, subfolder = name.rpartition(":") if ":" in name else (name, "", "")
+    return start, subfolder
 
 
 def _download(name: str, subfolder: str, files: Sequence[str], extra: str) -> Path:

@@ -1,6 +1,7 @@
 """Models of other kinds than files, from the command line: encoded, fitted, scored."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,16 @@ def test_a_map_does_not_run_code_by_itself(mine):
     assert f"map.safetensors names {mine} as its source model, which runs code" in refused
     assert "give it with --src" in refused
     run(*words, "--src", mine)
+
+
+def test_a_map_downloads_nothing_by_itself(workdir):
+    run("fit", "--src", "a.safetensors", "--dst", "b.safetensors", *DATA, "--out", "m.safetensors")
+    named = replace(LinearMap.load("m.safetensors"), target_reference="diffusers:someone/vae")
+    named.save("other.safetensors")
+    words = ["evaluate", "other.safetensors", *DATA, "--limit", "50"]
+    refused = run(*words, code=1).stderr
+    assert "names diffusers:someone/vae as its target model, which is not here" in refused
+    run(*words, "--dst", "b.safetensors")
 
 
 def test_code_that_raises_is_one_line_and_leaves_nothing(workdir):
