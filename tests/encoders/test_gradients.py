@@ -30,6 +30,16 @@ CONFIGS = {
         "widths": [4, 4],
         "norm": "batch",
     },
+    "layers": {
+        "image_shape": [1, 4, 4],
+        "latent_dim": 6,
+        "range": [-1, 1],
+        "decoder": [
+            {"kind": "linear", "outputs": 16, "bias": True},
+            {"kind": "tanh"},
+            {"kind": "reshape", "shape": [1, 4, 4]},
+        ],
+    },
     "split-vae": {"image_shape": [1, 16, 16], "latent_dim": 6, "width": 2, "embedding": 8},
     "stylegan1": STYLEGAN,
     "stylegan2": STYLEGAN,
@@ -43,6 +53,12 @@ CONFIGS = {
         "last_stopband_rel": 2**0.3,
         "margin": 10,
         "output_scale": 0.25,
+    },
+    "tiny-autoencoder": {
+        "image_shape": [3, 16, 16],
+        "latent_dim": 1024,
+        "latent_shape": [4, 16, 16],
+        "decoder": [["clamp", 4], ["conv-relu", 8], ["conv", 3]],
     },
     "vae": {"architecture": "dense", "image_shape": [1, 16, 16], "latent_dim": 6, "widths": [8]},
 }
