@@ -12,7 +12,14 @@ from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.kinds import Reference
 from latentmap.cli.lists import NameList
-from latentmap.cli.options import CoderOptions, Loading, coder_options, loading_options, seed_option
+from latentmap.cli.options import (
+    CoderOptions,
+    Loading,
+    coder_options,
+    loading_options,
+    seed_option,
+    thumbnail_option,
+)
 from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, report_option, result_outputs
 from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
@@ -52,6 +59,7 @@ from latentmap.mapping.methods import METHODS
     default=99,
     help="Random pairings that tell what the indexes of unrelated spaces are.",
 )
+@thumbnail_option
 @seed_option
 @coder_options
 @loading_options
@@ -66,6 +74,7 @@ def compare(
     scored: int,
     compared: int,
     permutations: int,
+    thumbnail: bool,
     seed: int,
     coding: CoderOptions,
     loading: Loading,
@@ -115,7 +124,9 @@ def compare(
         models,
         images,
         coder,
-        options=CompareOptions(data.fitted_split, scored, compared, permutations, methods),
+        options=CompareOptions(
+            data.fitted_split, scored, compared, permutations, methods, thumbnail
+        ),
         seed=seed,
         references=references,
         record={"command": command_line(), "group_by": data.group_by and data.group_by.name},

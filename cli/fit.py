@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentmap.cli.declaring import Command, option, output_option
+from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_options import check_choices, check_spaces, fit_options
 from latentmap.cli.fit_request import FitRequest, Fitted, fit_request, skipped_of
+from latentmap.cli.options import thumbnail_option
 from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figure_option, file_name, report_option, result_outputs
 from latentmap.cli.unseen import tell_seen
@@ -28,12 +29,7 @@ _SHOWN = 10  # Images in a picture.
 @click.command(cls=Command)
 @fit_request
 @fit_options
-@option(
-    "--thumbnail/--no-thumbnail",
-    default=True,
-    help="Whether a map that reads thumbnails, of as many numbers as the source's codes, stands "
-    "beside this one.  [default: it does]",
-)
+@thumbnail_option
 @result_outputs(
     output_option("--out", "The map to write.  [default: SRC-to-DST.safetensors]", metavar="MAP"),
     figure_option(

@@ -158,6 +158,12 @@ seed_option = option(
     metavar="N",
     help="Makes random choices repeatable.",
 )
+thumbnail_option = click.option(
+    "--thumbnail/--no-thumbnail",
+    default=True,
+    help="Whether a map that reads thumbnails, of as many numbers as the source's codes, stands "
+    "beside each one.  [default: it does]",
+)
 cache_option = option(
     "--cache",
     title=RUNNING,

@@ -87,6 +87,30 @@ def code_errors(
     return CodeErrors(spread, missed, cycled, composed, units)
 
 
+def direct_figures(
+    codes: Sequence[Codes],
+    maps: Mapping[tuple[int, int], LinearMap],
+    *,
+    units: np.ndarray | None = None,
+    seed: int = 0,
+) -> dict[tuple[int, int], tuple[Estimate, Estimate]]:
+    """L_mse and R2 of maps alone, by their numbers among ``codes`` of the same images, as
+    ``code_figures`` has them.
+    """
+    found = {}
+    spread = {j: spread_of(codes[j], units) for j in {j for _, j in maps}}
+    for (i, j), linear_map in maps.items():
+        missed = [
+            _errors(y, linear_map.apply(x))
+            for x, y in zip(codes[i].blocks(_BLOCK), codes[j].blocks(_BLOCK), strict=True)
+        ]
+        resampled = resample(np.stack([np.concatenate(missed), spread[j]]), units, seed=seed)
+        lost, varied = resampled.means.T
+        r2 = resampled.estimate(1 - shares(lost, varied))
+        found[i, j] = (resampled.estimate(lost), r2)
+    return found
+
+
 def spread_of(codes: Codes, units: np.ndarray | None = None) -> np.ndarray:
     """The squared distance ``(n,)`` of each code from the mean code of all images of the kind, mean
     over variables (see ``of_own_mean``); exactly 0 where all codes are equal.

@@ -15,6 +15,8 @@ from latentmap.errors import PairError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import groups_of, positions_of
 from latentmap.model import Model
+from latentmap.model.thumbnails import Thumbnail
+from latentmap.relocation.thumbnails import thumbnail_beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +24,8 @@ class Material:
     """The codes to fit on and to judge by, in every space, and the images that they are of.
 
     ``units`` ``(n,)`` are those of the images to judge by; ``left_out`` says how many images of the
-    split test are not among these, and why.
+    split test are not among these, and why. ``controls`` are the codes of thumbnails of the same
+    images, to fit on and to judge by, and ``control_of`` the number of the one beside each model.
     """
 
     images: ImageSource
@@ -30,6 +33,8 @@ class Material:
     test: list[Codes]
     units: np.ndarray
     left_out: Mapping[str, int]
+    controls: tuple[list[Codes], list[Codes]]
+    control_of: Mapping[int, int]
 
     @classmethod
     def of(
@@ -39,9 +44,10 @@ class Material:
         coder: Coder,
         *,
         split: Split,
+        thumbnails: bool = False,
     ) -> Material:
         """The codes of one split, and of those images of the split test of whose units none is in
-        it; see ``hold_out``.
+        it; see ``hold_out``; with ``thumbnails``, those of as many numbers as each model has.
 
         Raises:
             ModelError: a model has no encoder.
@@ -53,7 +59,8 @@ class Material:
         seen = Seen(FITTED, fitted.digests, fitted.groups)
         held = hold_out(judged.digests, [seen], groups=judged.groups)
         _require_enough(held.units, len(judged), held)
-        spaces = join(coder.codes(models, images))
+        shrunk, control_of = _shrunk(models) if thumbnails else ([], {})
+        spaces = join(coder.codes([*models, *shrunk], images))
         train, test = (
             [codes.take(np.flatnonzero(np.isin(spaces[0].ids, ids))) for codes in spaces]
             for ids in (fitted.ids, judged.ids[held.positions])
@@ -61,16 +68,40 @@ class Material:
         # Images that no model could read have no codes.
         units = held.units[positions_of(judged.subset(held.positions), test[0].ids)]
         _require_enough(units, len(judged), held)
-        return cls(images, train, test, units, held.left_out)
+        m = len(models)
+        controls = (train[m:], test[m:])
+        return cls(images, train[:m], test[:m], units, held.left_out, controls, control_of)
 
     @property
     def train_groups(self) -> np.ndarray | None:
         """The groups of the images to fit on, where they have some."""
         return groups_of(self.images, self.train[0].ids)
 
+    @property
+    def ways_of_controls(self) -> list[tuple[int, int]]:
+        """From which thumbnail to which model maps lead, thumbnails being numbered after models:
+        to each model from those that stand beside others.
+        """
+        m = len(self.train)
+        pairs = ((m + t, j) for i, t in self.control_of.items() for j in range(m) if j != i)
+        return list(dict.fromkeys(pairs))
+
     def images_of(self, codes: Codes) -> ImageSource:
         """The images of some codes, row by row."""
         return self.images.subset(positions_of(self.images, codes.ids))
+
+
+def _shrunk(models: Sequence[Model]) -> tuple[list[Thumbnail], dict[int, int]]:
+    """The thumbnails that stand beside models, each once, and which one beside which model."""
+    found: dict[str, Thumbnail] = {}
+    names = {}
+    for number, model in enumerate(models):
+        thumbnail = thumbnail_beside(model)
+        if thumbnail is not None:
+            found.setdefault(thumbnail.fingerprint, thumbnail)
+            names[number] = thumbnail.fingerprint
+    places = {name: place for place, name in enumerate(found)}
+    return list(found.values()), {number: places[name] for number, name in names.items()}
 
 
 def _require_enough(units: np.ndarray, n: int, held: HeldOut) -> None:

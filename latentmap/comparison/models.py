@@ -11,15 +11,19 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import torch
 from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
     threadpool_limits,
 )
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import one_of_each, units_of
+from latentmap.codes import one_of_each
+from latentmap.comparison.fitting import beside_sources, fit_spaces
 from latentmap.comparison.indexes import FEWEST
-from latentmap.comparison.journeys import CodeFigures, code_errors, code_figures
+from latentmap.comparison.journeys import (
+    CodeFigures,
+    code_errors,
+    code_figures,
+)
 from latentmap.comparison.layout import lay_out
 from latentmap.comparison.material import Material
 from latentmap.comparison.pairs import Found, pairs_of
@@ -27,15 +31,12 @@ from latentmap.comparison.pictures import ImageFigures, Maps, examples_of, image
 from latentmap.comparison.result import ComparedModel, Composition, ModelComparison
 from latentmap.comparison.sameness import same_spaces
 from latentmap.comparison.similarity import Similarities, compare_codes
-from latentmap.comparison.spaces import maps_between
 from latentmap.errors import MapError, ModelError, PairError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import positions_of
 from latentmap.mapping import Method
-from latentmap.mapping.gathering import moments_of_spaces
 from latentmap.mapping.methods import find_method
 from latentmap.mapping.moments import JointMoments
-from latentmap.mapping.selection import assign_folds
 from latentmap.model import Model, count_seen
 from latentmap.progress import Stage
 from latentmap.relocation.activity import inactive_models
@@ -70,7 +71,8 @@ class CompareOptions:
 
     Maps are fitted on one ``split``; decoded images are judged on ``scored`` random test images,
     similarity indexes on ``compared``, with ``permutations`` random pairings as null. ``methods``
-    (names in ``METHODS``, or records of one's own) are fitted besides ridge.
+    (names in ``METHODS``, or records of one's own) are fitted besides ridge. With ``thumbnails`` a
+    map from a thumbnail of as many numbers stands beside each, see ``relocation.thumbnails``.
     """
 
     split: Split = "train"
@@ -78,6 +80,7 @@ class CompareOptions:
     compared: int = 800
     permutations: int = 99
     methods: Sequence[str | Method] = ()
+    thumbnails: bool = True
 
     def check(self) -> None:
         """Refuses what cannot be compared, before any work is done.
@@ -127,12 +130,14 @@ def compare_models(
     options = options or CompareOptions()
     require_different(models)
     options.check()
-    material = Material.of(models, images, coder, split=options.split)
+    material = Material.of(
+        models, images, coder, split=options.split, thumbnails=options.thumbnails
+    )
     train, test = material.train, material.test
     references = references or [model.name for model in models]
     made = _record(models, options, coder, material, seed) | dict(record or {})
     device = device_of_sums(models[0].device)
-    moments, maps = _maps(material, references, made, seed, device, coder.stage)
+    moments, maps, controls = fit_spaces(material, references, made, seed, device, coder.stage)
     with coder.stage("scoring codes") as progress, threadpool_limits(1):
         ways = code_figures(
             code_errors(test, maps, units=material.units, progress=progress), seed=seed
@@ -142,8 +147,9 @@ def compare_models(
     similarities = _similarities(material, moments, options, seed, coder.stage)
     scored = _draw(len(test[0]), options.scored, seed)
     seen = [codes.take(scored) for codes in test]
+    pictures = _pictures(models, material, {**maps, **controls}, scored, seed, coder)
     found = Found(
-        models, material, maps, ways, _pictures(models, material, maps, scored, seed, coder)
+        models, material, maps, ways, pictures, beside_sources(material, controls, pictures, seed)
     )
     few = [codes.take(np.arange(min(_EXAMPLES, len(codes)))) for codes in seen]
     return ModelComparison(
@@ -164,40 +170,6 @@ def compare_models(
             "without_decoder": [model.name for model in models if not model.can_decode],
         },
     )
-
-
-def _maps(
-    material: Material,
-    references: Sequence[str],
-    made: Mapping[str, Any],
-    seed: int,
-    device: torch.device,
-    stage: Stage,
-) -> tuple[JointMoments, Maps]:
-    """The moments of all spaces in one pass, summed on ``device``, and the maps between them."""
-    train, units = material.train, units_of(material.train[0].digests, material.train_groups)
-    n_units, folds = int(units.max()) + 1, []
-    with stage("gathering moments") as progress:
-        moments = moments_of_spaces(train, device=device, progress=progress)
-        if n_units < len(units):
-            number = assign_folds(len(units), folds=min(_FOLDS, n_units), seed=seed, groups=units)
-            for fold in range(number.max() + 1):
-                rows = np.flatnonzero(number == fold)
-                some = [codes.take(rows) for codes in train]
-                folds.append(moments_of_spaces(some, device=device))
-    # As in `shared_rank`: two threads wait for each other in work this small (measured, 30 maps on
-    # two busy processors: 41 s of processor time with two, 0.5 s with one).
-    with stage("fitting") as progress, threadpool_limits(1):
-        maps = maps_between(
-            moments,
-            train,
-            references=references,
-            folds=folds,
-            n_units=n_units if folds else None,
-            record=made,
-            progress=progress,
-        )
-    return moments, maps
 
 
 def _record(
@@ -227,7 +199,8 @@ def _pictures(
     coder: Coder,
 ) -> ImageFigures:
     """The figures of the decoded images, the test images at ``scored``."""
-    seen, units = [codes.take(scored) for codes in material.test], material.units[scored]
+    every = [*material.test, *material.controls[1]]
+    seen, units = [codes.take(scored) for codes in every], material.units[scored]
     with coder.stage("scoring images") as progress:
         return image_figures(
             models,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
@@ -20,7 +20,7 @@ from latentmap.mapping import Method, shared_factors
 from latentmap.model import Model
 from latentmap.progress import Stage
 from latentmap.relocation import TrainingPairs
-from latentmap.relocation.scores import Figures
+from latentmap.relocation.scores import Beside, Figures
 
 _FACTORS = 3  # That are walked along.
 
@@ -34,6 +34,7 @@ class Found:
     maps: Maps
     ways: CodeFigures
     pictures: ImageFigures
+    beside: Mapping[tuple[int, int], Beside]
 
 
 def pairs_of(
@@ -89,6 +90,7 @@ def _pair(
             baseline_mse=pictures.baseline[j],
             efficiency=pictures.efficiency[place],
         ),
+        thumbnail=found.beside.get(place),
         cycle=ways.cycle[place],
         factors=factors,
         source_walk=source_walk,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 
 import numpy as np
 import torch
@@ -73,7 +72,8 @@ def image_figures(
     progress: Progress | None = None,
 ) -> ImageFigures:
     """What relocated images lose, beside floors and baselines; ``codes`` are those of ``images``,
-    row by row, two or more, of ``units`` ``(n,)``; without these each is one.
+    row by row, two or more, of ``units`` ``(n,)``; without these each is one. After the codes of
+    the models may come others that ``maps`` read.
 
     The baseline is that of ``evaluate``: the error of the mean image, without the part that is due
     to its being the mean of these images, see ``of_own_mean``.
@@ -85,11 +85,11 @@ def image_figures(
     step = batch_size or _BATCH
     shows = [number for number, model in enumerate(models) if model.can_decode]
     views = list(dict.fromkeys(models[i].view for i in shows))
-    order = [(i, j) for i, j in permutations(range(m), 2) if j in shows]
+    order = [(i, j) for i, j in maps if j in shows]
     # What no model decodes is not defined.
     rows = np.full((2 * m + len(order), n), np.nan)
     if not shows:
-        return _estimated(resample(rows, units, seed=seed), m, order)
+        return _estimated(resample(rows, units, seed=seed), m, order, maps)
     means = {i: torch.zeros(models[i].image_shape, dtype=torch.float64) for i in shows}
     for batch in images.batches(views, batch_size=step):
         for i, mean in means.items():
@@ -110,17 +110,19 @@ def image_figures(
     known = [*shows, *(m + i for i in shows), *range(2 * m, len(rows))]
     for one in a_batch_late(launched()):
         rows[known, one.rows] = one.errors(codes[0].ids[one.rows])
-    rows[m : 2 * m] *= np.array([of_own_mean(part, units) for part in codes])[:, None]
-    return _estimated(resample(rows, units, seed=seed), m, order)
+    rows[m : 2 * m] *= np.array([of_own_mean(part, units) for part in codes[:m]])[:, None]
+    return _estimated(resample(rows, units, seed=seed), m, order, maps)
 
 
-def _estimated(found: Resampled, m: int, order: Sequence[tuple[int, int]]) -> ImageFigures:
+def _estimated(
+    found: Resampled, m: int, order: Sequence[tuple[int, int]], maps: Maps
+) -> ImageFigures:
     """The figures of ``m`` models from means of their floors, their baselines, and the errors of
-    the maps in ``order``.
+    those of the ``maps`` that stand in ``order``; of the others they are not defined.
     """
     floors, baselines = found.means[:, :m], found.means[:, m : 2 * m]
     relocated = {pair: found.means[:, 2 * m + c] for c, pair in enumerate(order)}
-    undefined = dict.fromkeys(permutations(range(m), 2), UNDEFINED)
+    undefined = dict.fromkeys(maps, UNDEFINED)
     return ImageFigures(
         [found.estimate(floors[:, i]) for i in range(m)],
         [found.estimate(baselines[:, i]) for i in range(m)],

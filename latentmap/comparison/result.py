@@ -21,7 +21,7 @@ from latentmap.comparison.sameness import Sameness
 from latentmap.comparison.similarity import Similarities
 from latentmap.intervals import Estimate
 from latentmap.mapping import LinearMap, SharedFactors
-from latentmap.relocation.scores import Figures, figures_in_words
+from latentmap.relocation.scores import Beside, Figures, figures_in_words
 from latentmap.report import Shown, Table
 
 
@@ -64,7 +64,9 @@ class ComparedModel:
 class ModelPair:
     """What leads from model ``source`` to model ``target``, by their numbers.
 
-    ``cycle`` is the share of the source's variance that is lost on the way there and back.
+    ``thumbnail`` is what a thumbnail of as many numbers as the source's codes does in their place,
+    where there is one. ``cycle`` is the share of the source's variance that is lost on the way
+    there and back.
     ``source_walk`` and ``target_walk`` ``(k, s, c, h, w)`` are images along the leading
     ``factors``; ``methods`` are other maps, where they were asked for, and ``failed`` says of the
     others why they have none.
@@ -75,6 +77,7 @@ class ModelPair:
     kind: Kind
     linear_map: LinearMap
     figures: Figures
+    thumbnail: Beside | None
     cycle: Estimate
     factors: SharedFactors
     source_walk: torch.Tensor
@@ -93,6 +96,7 @@ class ModelPair:
             "target": self.target,
             "kind": self.kind,
             **self.figures.to_json(),
+            "thumbnail": None if self.thumbnail is None else self.thumbnail.to_json(),
             **self.cycle.to_json("cycle"),
             "map": {
                 "method": one.method,

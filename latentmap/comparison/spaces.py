@@ -50,12 +50,13 @@ def maps_between(
     spaces: Sequence[Codes],
     *,
     references: Sequence[str],
+    order: Sequence[tuple[int, int]] | None = None,
     folds: Sequence[JointMoments] = (),
     n_units: int | None = None,
     record: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> dict[tuple[int, int], LinearMap]:
-    """The ridge maps between all spaces, by the numbers of source and target.
+    """The ridge maps between all spaces, or those in ``order``, by numbers of source and target.
 
     ``moments`` are those of the codes in ``spaces``. The penalty is chosen by generalised
     cross-validation, which needs no more than these; leave-one-out would read all codes again for
@@ -63,7 +64,7 @@ def maps_between(
     units together, of ``n_units`` in all, and the penalty is chosen by these.
     """
     maps = {}
-    order = list(permutations(range(len(spaces)), 2))
+    order = order or list(permutations(range(len(spaces)), 2))
     for done, (i, j) in enumerate(order):
         between = moments.between(i, j)
         selection = _chosen(between, [part.between(i, j) for part in folds], n_units)

@@ -21,6 +21,14 @@ from latentmap.report.words import images_in_words, intervals_in_words, pair_id,
 
 _FROM_TO = (Column("from"), Column("to"))
 _CYCLE = Column("cycle", "share of the variance of the codes that is lost there and back", "low", 3)
+_BESIDE = {
+    name: replace(
+        COLUMNS[name],
+        title=f"{title} of thumbnail",
+        meaning="of a map that reads the image shrunk to as many numbers as the source's codes",
+    )
+    for name, title in (("r2", "R2"), ("efficiency", "eff."))
+}
 _CHANCE = 0.05
 _WORST = 3  # Ways that a terminal shows.
 _SHORT = 12  # Digits of a fingerprint.
@@ -66,7 +74,10 @@ def short_tables(result: ModelComparison) -> list[Table]:
     """What fits into a terminal: most figures without interval, and of the ways the worst."""
     pairs = pairs_table(result).without("R_mse")
     tables = [
-        pairs.bare("L_mse", "M_mse", "floor", "baseline", "cycle"),
+        pairs.bare(
+            *("L_mse", "M_mse", "floor", "baseline", "cycle"),
+            *(column.title for column in _BESIDE.values()),
+        ),
         similarities_table(result, short=True),
     ]
     if result.same:
@@ -86,11 +97,23 @@ def pairs_table(result: ModelComparison) -> Table:
     figures = ["r2", "l_mse", "r_mse", "m_mse", "floor_mse", "baseline_mse", "efficiency"]
     known = [figures_there(pair.figures, figures) for pair in result.pairs.values()]
     figures = [name for name in figures if name in set(chain.from_iterable(known))]
-    columns = [*_FROM_TO, Column("type"), *(COLUMNS[figure] for figure in figures), _CYCLE]
+    shown = any(pair.thumbnail is not None for pair in result.pairs.values())
+    beside = [name for name in _BESIDE if shown and name in figures]
+    columns = [
+        *_FROM_TO,
+        Column("type"),
+        *(COLUMNS[figure] for figure in figures),
+        *(_BESIDE[name] for name in beside),
+        _CYCLE,
+    ]
     rows = []
     for (i, j), pair in result.pairs.items():
         measures = [Measure.of(getattr(pair.figures, figure)) for figure in figures]
-        cells = [*_names(result, i, j), pair.kind, *measures, Measure.of(pair.cycle)]
+        others = [
+            None if pair.thumbnail is None else Measure.of(getattr(pair.thumbnail.figures, name))
+            for name in beside
+        ]
+        cells = [*_names(result, i, j), pair.kind, *measures, *others, Measure.of(pair.cycle)]
         rows.append(Row(cells, pair_id(i, j)))
     note = (
         f"fitted on {result.n_fit:,} images, judged on "

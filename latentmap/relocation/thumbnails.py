@@ -54,8 +54,7 @@ def thumbnail_between(
         return None
     view, patches = seeing.view, patches_between(source.space, target.space, patch)
     if patches is None:
-        parts = parts_of(view, min(source.latent_dim, _MOST))
-        return None if parts is None else Thumbnail(view, parts)
+        return _flat(view, source.latent_dim)
     height, width = patches.height, patches.width
     most = min(view.size[0] // height, view.size[1] // width)
     whole = [n for n in range(1, most + 1) if view.size[0] % (n * height) == 0]
@@ -64,6 +63,18 @@ def thumbnail_between(
     wanted = patches.channels
     side = min(whole, key=lambda n: abs(np.log(view.channels * n * n / wanted)))
     return Thumbnail(view, (side * height, side * width), fold=(side, side))
+
+
+def thumbnail_beside(model: Model) -> Thumbnail | None:
+    """The image that a model sees, shrunk to as many numbers as its codes have, for maps of flat
+    codes to any target; None as in ``thumbnail_between``.
+    """
+    return None if model.stored is not None else _flat(model.view, model.latent_dim)
+
+
+def _flat(view: View, numbers: int) -> Thumbnail | None:
+    parts = parts_of(view, min(numbers, _MOST))
+    return None if parts is None else Thumbnail(view, parts)
 
 
 def parts_of(view: View, most: int) -> tuple[int, int] | None:

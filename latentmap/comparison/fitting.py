@@ -1,0 +1,96 @@
+"""The maps of a comparison: between all spaces, and from the thumbnails that stand beside these.
+
+Shapes: ``m`` models, ``n`` images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
+    threadpool_limits,
+)
+
+from latentmap.codes import units_of
+from latentmap.comparison.journeys import direct_figures
+from latentmap.comparison.material import Material
+from latentmap.comparison.pictures import ImageFigures, Maps
+from latentmap.comparison.spaces import maps_between
+from latentmap.intervals import UNDEFINED
+from latentmap.mapping.gathering import moments_of_spaces
+from latentmap.mapping.moments import JointMoments
+from latentmap.mapping.selection import assign_folds
+from latentmap.progress import Stage
+from latentmap.relocation.scores import Beside, Figures
+
+_FOLDS = 5  # Of units, where several images are of one.
+
+
+def fit_spaces(
+    material: Material,
+    references: Sequence[str],
+    made: Mapping[str, Any],
+    seed: int,
+    device: torch.device,
+    stage: Stage,
+) -> tuple[JointMoments, Maps, Maps]:
+    """The moments of all spaces in one pass, summed on ``device``, the maps between those of the
+    models, and those that read thumbnails, whose numbers come after these.
+    """
+    m, train = len(material.train), [*material.train, *material.controls[0]]
+    units = units_of(train[0].digests, material.train_groups)
+    n_units, folds = int(units.max()) + 1, []
+    with stage("gathering moments") as progress:
+        moments = moments_of_spaces(train, device=device, progress=progress)
+        if n_units < len(units):
+            number = assign_folds(len(units), folds=min(_FOLDS, n_units), seed=seed, groups=units)
+            for fold in range(number.max() + 1):
+                rows = np.flatnonzero(number == fold)
+                some = [codes.take(rows) for codes in train]
+                folds.append(moments_of_spaces(some, device=device))
+    # As in `shared_rank`: two threads wait for each other in work this small (measured, 30 maps on
+    # two busy processors: 41 s of processor time with two, 0.5 s with one).
+    with stage("fitting") as progress, threadpool_limits(1):
+        maps = maps_between(
+            moments,
+            train,
+            order=[*permutations(range(m), 2), *material.ways_of_controls],
+            references=[*references, *(codes.space.model for codes in train[m:])],
+            folds=folds,
+            n_units=n_units if folds else None,
+            record=made,
+            progress=progress,
+        )
+    beside = {place: linear_map for place, linear_map in maps.items() if place[0] >= m}
+    return moments, {place: maps[place] for place in maps if place not in beside}, beside
+
+
+def beside_sources(
+    material: Material, controls: Maps, pictures: ImageFigures, seed: int
+) -> dict[tuple[int, int], Beside]:
+    """What the thumbnail beside the source does, by the numbers of source and target."""
+    codes = [*material.test, *material.controls[1]]
+    m, units = len(material.test), material.units
+    with threadpool_limits(1):
+        found = direct_figures(codes, controls, units=units, seed=seed)
+    beside = {}
+    for i, j in permutations(range(m), 2):
+        if i not in material.control_of:
+            continue
+        place = (m + material.control_of[i], j)
+        space, (l_mse, r2) = codes[place[0]].space, found[place]
+        figures = Figures(
+            r_mse=UNDEFINED,
+            l_mse=l_mse,
+            r2=r2,
+            m_mse=pictures.relocated[place],
+            floor_mse=pictures.reconstruction[j],
+            baseline_mse=pictures.baseline[j],
+            efficiency=pictures.efficiency[place],
+        )
+        beside[i, j] = Beside(space.model, space.dim, figures)
+    return beside
