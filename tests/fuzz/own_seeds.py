@@ -6,7 +6,7 @@ import io
 import json
 import math
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from latentmap.cache import EntryKey, LatentCache, encode
-from latentmap.codes import Codes, Pairs, Space, export_codes, pair
+from latentmap.codes import PIXELS, Codes, Pairs, Space, export_codes, pair
 from latentmap.diagnostics.traces import Epochs, Paths, Steps, Trace
 from latentmap.encoders import build
 from latentmap.encoders.inverted import add_inversion
@@ -31,7 +31,9 @@ from latentmap.encoders.two_stage import TwoStagePrior
 from latentmap.frames import Frame
 from latentmap.images import open_images, pack_images
 from latentmap.images.contents import Contents, KnownContents, Marks
-from latentmap.mapping import fit
+from latentmap.intervals import Estimate
+from latentmap.mapping import LinearMap, fit
+from latentmap.mapping.held_out_error import HELD_OUT, HeldOutError
 from latentmap.model import Mixture, SeenImages
 from latentmap.model.testing import LinearModel
 from latentmap.report import Column, ImageRow, ImageRows, Measure, Picture, Row, Section, Table
@@ -164,18 +166,25 @@ def maps(folder: Path) -> list[Case]:
     return [
         written(folder, "map.safetensors", fit(pairs, method=method).save)
         for method in ("ridge", "procrustes", "pls")
-    ] + [written(folder, "map.safetensors", fit(_grid_pairs(), patch=size).save) for size in (1, 3)]
+    ] + [written(folder, "map.safetensors", one.save) for one in _grid_maps()]
 
 
-def _grid_pairs() -> Pairs:
+def _grid_maps() -> list[LinearMap]:
+    """Maps of patches, and one into thumbnails that tells its error."""
+    preview = fit(_grid_pairs({"a": (2, 3, 3), "b": (3, 3, 3)}, kind=PIXELS), patch=1)
+    known = HeldOutError(*[Estimate(0.5, 0.25, 0.75)] * 3, n_test=9, n_units=9)
+    preview = replace(preview, record={HELD_OUT: known.to_json()})
+    return [*(fit(_grid_pairs({"a": (2, 6, 3), "b": (1, 3, 3)}), patch=k) for k in (1, 3)), preview]
+
+
+def _grid_pairs(shapes: Mapping[str, tuple[int, int, int]], kind: str = "z") -> Pairs:
     chance = np.random.default_rng(0)
     ids = [str(number) for number in range(9)]
-    shapes = {"a": (2, 6, 3), "b": (1, 3, 3)}
     source, target = (
         Codes.from_array(
             ids,
             chance.normal(size=(9, math.prod(shape))),
-            space=Space("z", math.prod(shape), name, name, shape),
+            space=Space(kind, math.prod(shape), name, name, shape),
         )
         for name, shape in shapes.items()
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from unittest import mock
@@ -32,6 +33,7 @@ from latentmap.encoders.project import read_project
 from latentmap.encoders.recipes import read_recipe
 from latentmap.encoders.training.checkpoint import read_checkpoint, restore
 from latentmap.encoders.training.runs import training_seconds
+from latentmap.errors import MapError
 from latentmap.images import ImageSource, open_images
 from latentmap.images.attributes import select_where
 from latentmap.images.contents import Marks
@@ -41,6 +43,8 @@ from latentmap.images.labels import read_labels
 from latentmap.images.splits import read_groups
 from latentmap.images.tables import read_table
 from latentmap.mapping import LinearMap
+from latentmap.mapping.exported_layers import numpy_bytes, torch_bytes
+from latentmap.mapping.exported_previews import comfyui_bytes, diffusers_bytes
 from latentmap.mapping.summary import describe
 from latentmap.report import Table, as_text
 from latentmap.report.page import render
@@ -100,6 +104,10 @@ def _show_map(folder: Path) -> None:
         found.apply(torch.zeros(1, found.source.dim))
     if found.source.dim * found.target.dim < 1000:
         found.inverse()
+    if found.weight.numel() < 1_000_000:
+        for make in (torch_bytes, numpy_bytes, comfyui_bytes, diffusers_bytes):
+            with suppress(MapError):  # Of another kind of map.
+                make(found)
 
 
 def _resume(folder: Path) -> None:
