@@ -6,8 +6,10 @@ read is bounded by what honest files need, and who has such a file raises the li
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from latentmap.errors import LatentmapError
@@ -102,3 +104,13 @@ def raised_limits(limits: Mapping[str, int]) -> Iterator[None]:
         yield
     finally:
         _now.update(before)
+
+
+def available_memory() -> int:
+    """Bytes of memory that are free for a program, or all there are where nobody says."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -30,7 +30,6 @@ CHANGES = {
     "permutation and scales": "a permutation, a scale and shift each",
     "rotation": "a rotation, one scale, a shift each",
 }
-_NUMBERS = 2**22  # Of codes at a time.
 _MATCHED = 0.5  # Below this correlation a channel has no sign of its own.
 _RANK = 1e-10
 
@@ -78,7 +77,7 @@ def change_moments(x: Codes, y: Codes) -> ChannelMoments:
     """The moments of codes of the same images, row by row, in spaces of one shape; in one pass."""
     shape = x.space.shape
     c, p = channels_of(shape)
-    size = max(1, _NUMBERS // x.space.dim)
+    size = x.block_size
     shift: tuple[Tensor, ...] | None = None
     first = torch.zeros(2 * c, dtype=torch.float64)
     second = torch.zeros(2 * c, 2 * c, dtype=torch.float64)

@@ -69,8 +69,9 @@ def code_errors(
     m, n = len(codes), len(codes[0])
     missed, cycled = np.zeros((m, m, n)), np.zeros((m, m, n))
     composed = np.zeros((m, m, m, n))
-    for start in range(0, n, _BLOCK):
-        stop = min(start + _BLOCK, n)
+    size = min(_BLOCK, *(part.block_size for part in codes))
+    for start in range(0, n, size):
+        stop = min(start + size, n)
         rows = [part.read(start, stop) for part in codes]
         for (i, j), linear_map in maps.items():
             mapped = linear_map.apply(rows[i])

@@ -36,6 +36,7 @@ from latentmap.images import ImageSource, Split
 from latentmap.images.finding import positions_of
 from latentmap.mapping import Method
 from latentmap.mapping.methods import find_method
+from latentmap.mapping.moment_sums import require_room
 from latentmap.mapping.moments import JointMoments
 from latentmap.model import Model, count_seen
 from latentmap.progress import Stage
@@ -123,13 +124,14 @@ def compare_models(
     Raises:
         ModelError: fewer than two models, one model twice, or one without an encoder.
         PairError: fewer than 20 units to judge by; or as ``CompareOptions.check``.
-        MapError: as ``CompareOptions.check``.
+        MapError: as ``CompareOptions.check``; or the spaces are too large for this memory.
         ImageError, CacheError: as encoding raises them.
     """
     coder = Coder.of(coder)
     options = options or CompareOptions()
     require_different(models)
     options.check()
+    require_room([model.latent_dim for model in models])  # Before all images are encoded.
     material = Material.of(
         models, images, coder, split=options.split, thumbnails=options.thumbnails
     )

@@ -35,7 +35,6 @@ AFFINE = 1.25
 ROUNDING = 1e-9
 # Of more channels no order is sought, which takes their number to the power of 3.
 MOST_CHANNELS = 2048
-_NUMBERS = 2**22  # Of codes at a time.
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +145,7 @@ def _size(estimate: Estimate) -> float:
 
 def _errors(changes: Sequence[Change], x: Codes, y: Codes) -> np.ndarray:
     """The mean squares over variables ``(k, n)`` of what each change leaves of each code."""
-    shape, size = x.space.shape, max(1, _NUMBERS // x.space.dim)
+    shape, size = x.space.shape, x.block_size
     errors = np.empty((len(changes), len(x)))
     for start in range(0, len(x), size):
         stop = min(start + size, len(x))

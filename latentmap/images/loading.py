@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +10,7 @@ import torch
 from latentmap.errors import ImageError
 from latentmap.images.source import ImageSource, OnError
 from latentmap.images.views import View
+from latentmap.limits import available_memory
 from latentmap.progress import Progress
 
 _BLOCK = 256
@@ -86,13 +85,3 @@ def floats_of(
             progress(batch.stop, len(images))
         if len(batch.positions):
             yield batch.floats(0)
-
-
-def available_memory() -> int:
-    """Bytes of memory that are free for a program, or all there are where nobody says."""
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

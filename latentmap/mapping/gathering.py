@@ -11,7 +11,7 @@ from torch import Tensor
 
 from latentmap.codes import Codes, Pairs
 from latentmap.errors import MapError
-from latentmap.mapping.moment_sums import MomentSums, Targets, require_weights
+from latentmap.mapping.moment_sums import MomentSums, Targets, require_room, require_weights
 from latentmap.mapping.moments import JointMoments, Moments
 from latentmap.mapping.options import MomentPrecision
 from latentmap.mapping.thin_moments import ThinMoments
@@ -104,13 +104,16 @@ def moments_by_fold(
     moments are on the processor.
 
     Raises:
-        MapError: there is no pair, a fold is empty, or a code is not finite: its image is named.
+        MapError: there is no pair, a fold is empty, or a code is not finite: its image is named; or
+            their products take too much memory.
     """
     dims = (pairs.source.space.dim, pairs.target.space.dim)
     if _is_thin(len(pairs), dims, precision):
         return _thin_by_fold(pairs, folds, weights)
+    count = int(folds.max(initial=0)) + 1
+    require_room(dims, targets=targets, sums=count)
     make = partial(MomentSums, dims, targets=targets, precision=precision, device=device)
-    sums = [make() for _ in range(int(folds.max(initial=0)) + 1)]
+    sums = [make() for _ in range(count)]
     for start, rows in _blocks([pairs.source, pairs.target]):
         here = folds[start : start + len(rows[0])]
         for number in np.unique(here):
@@ -182,7 +185,8 @@ def moments_of_spaces(
     ``device``; the moments are on the processor.
 
     Raises:
-        MapError: the codes are not of the same images in the same order, or one is not finite.
+        MapError: the codes are not of the same images in the same order, or one is not finite; or
+            their products take too much memory.
     """
     for other in spaces[1:]:
         if not np.array_equal(other.ids, spaces[0].ids):
@@ -191,6 +195,7 @@ def moments_of_spaces(
                 f"in {spaces[0].space} and {other.space} are not: join them with `pair`"
             )
     dims = [codes.space.dim for codes in spaces]
+    require_room(dims, targets=targets)
     sums = MomentSums(dims, targets=targets, precision=precision, device=device)
     for start, rows in _blocks(spaces):
         try:

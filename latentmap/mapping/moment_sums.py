@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from latentmap.errors import MapError
+from latentmap.limits import available_memory
 from latentmap.mapping.moments import JointMoments
 from latentmap.mapping.options import MomentPrecision
 from latentmap.transfers import upload
@@ -33,12 +34,32 @@ _SQUARED = 128
 # float64), and the rows of its panels. By reasoning: not measured.
 _THERE = 8192
 _PANEL_THERE = 512
+_SMALL = 1 << 28  # Bytes that nobody looks for.
 # Products are symmetric: only panels on and above the diagonal are computed, of about so many rows
 # (measured from 64 to 512: smaller products wait, larger ones save less of the triangle). Sizes
 # that are a multiple of a vector register are a tenth faster.
 _PANEL = 128
 _REGISTER = 8
 _NOT_FINITE = "every code must be finite, but some have NaN or infinite values"
+
+
+def require_room(dims: Sequence[int], *, targets: Targets = "products", sums: int = 1) -> None:
+    """Passes where there is memory for the products of all variables of spaces of some ``dims``
+    with each other, in so many ``sums`` at a time.
+
+    Raises:
+        MapError: they would take more than half of what is free.
+    """
+    width = 1 + sum(dims)
+    height = width if targets == "products" else width - dims[-1]
+    # One set more while moments are made of them, and one for their decomposition.
+    wanted = 8 * width * height * (sums + 2)
+    if wanted > _SMALL and wanted > (free := available_memory()) / 2:
+        raise MapError(
+            f"the products of {sum(dims):,} variables of codes take {wanted / 2**30:.1f} GiB, more "
+            f"than half of the free {free / 2**30:.1f} GiB: take images of a smaller --size, "
+            "fewer pairs than variables, or grids and a --patch"
+        )
 
 
 class MomentSums:

@@ -25,8 +25,6 @@ from latentmap.mapping.patches import Patches, patches_between
 from latentmap.mapping.selection import assign_folds
 from latentmap.progress import Progress
 
-_READ = 1 << 22  # Numbers of spatial codes at a time.
-
 
 @dataclass(frozen=True, eq=False)
 class Observed:
@@ -135,7 +133,6 @@ class Observed:
         return [part.moments() for part in sums]
 
     def _blocks(self) -> Iterator[tuple[int, tuple[torch.Tensor, torch.Tensor]]]:
-        dims = self.pairs.source.space.dim + self.pairs.target.space.dim
-        size = max(1, _READ // dims)
+        size = self.pairs.block_size
         for number, rows in enumerate(self.pairs.blocks(size)):
             yield number * size, rows

@@ -387,3 +387,21 @@ def test_progress_reaches_the_number_of_pairs():
     spaces = [codes_of(x), codes_of(y, "b")]
     moments_of_spaces(spaces, progress=lambda *call: seen.append(call))
     assert seen == [(8192, 9000), (9000, 9000)]
+
+
+@pytest.mark.parametrize("gather", ["pairs", "spaces"])
+def test_products_that_the_memory_does_not_hold_are_refused(monkeypatch, gather):
+    pairs = pairs_of(torch.randn(40, 6), torch.randn(40, 3))
+    spaces = [pairs.source, pairs.target]
+    do = (
+        partial(moments_of_pairs, pairs)
+        if gather == "pairs"
+        else partial(moments_of_spaces, spaces)
+    )
+    monkeypatch.setattr("latentmap.mapping.moment_sums._SMALL", 0)
+    wanted = 8 * 10 * 10 * 3
+    monkeypatch.setattr("latentmap.mapping.moment_sums.available_memory", lambda: 2 * wanted)
+    do()
+    monkeypatch.setattr("latentmap.mapping.moment_sums.available_memory", lambda: 2 * wanted - 1)
+    with pytest.raises(MapError, match=r"products of 9 variables of codes take 0.0 GiB, more than"):
+        do()

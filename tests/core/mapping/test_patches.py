@@ -85,7 +85,7 @@ def test_the_order_of_images_changes_nothing_and_neither_do_blocks(monkeypatch):
     first = fit(grid_pairs(x, y), settings={"penalty": 1.0}, patch=3)
     order = torch.randperm(12, generator=torch.Generator().manual_seed(0))
     monkeypatch.setattr("latentmap.mapping.patch_sums._NUMBERS", 1)
-    monkeypatch.setattr("latentmap.mapping.observed._READ", 600)
+    monkeypatch.setattr("latentmap.codes.codes._NUMBERS", 600)
     monkeypatch.setattr("latentmap.mapping.patch_maps._NUMBERS", 1)
     other = fit(grid_pairs(x[order], y[order]), settings={"penalty": 1.0}, patch=3)
     assert torch.allclose(first.weight, other.weight, atol=1e-11)
