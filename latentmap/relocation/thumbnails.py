@@ -18,6 +18,7 @@ from latentmap.codes import Codes, Pairs, find_ids
 from latentmap.errors import PairError
 from latentmap.images import ImageSource, View
 from latentmap.mapping import FitOptions, LinearMap
+from latentmap.mapping.methods import find_method
 from latentmap.mapping.patches import PatchSize, patches_between
 from latentmap.model import Model
 from latentmap.model.thumbnails import Thumbnail
@@ -104,7 +105,7 @@ def control_of(
     progress: Progress | None = None,
 ) -> Control:
     """The map that reads a ``thumbnail``, fitted on the images of the training pairs as the other
-    one was.
+    one was; but that a penalty which was given is of the scale of other codes, and is chosen here.
 
     Raises:
         MapError, ModelError: the method has no map from thumbnails.
@@ -112,7 +113,12 @@ def control_of(
     """
     options = options or FitOptions()
     patches = patches_between(training.source.space, training.target.space, options.patch)
-    options = replace(options, patch="full" if patches is None else patches.size)
+    own = {*find_method(options.method).free} & {"penalty"}
+    options = replace(
+        options,
+        patch="full" if patches is None else patches.size,
+        settings={name: value for name, value in options.settings.items() if name not in own},
+    )
     pairs = training.pairs
     codes = thumbnails_of(thumbnail, pairs, training.images, training.coder_of(coder))
     reading = replace(training, source=thumbnail, pairs=replace(pairs, source=codes))

@@ -12,6 +12,7 @@ from latentmap.frames import Frame
 from latentmap.images import View, open_images
 from latentmap.images.arrays import ArrayImages
 from latentmap.intervals import Estimate
+from latentmap.mapping import FitOptions
 from latentmap.model import Model
 from latentmap.model.testing import LinearModel, check_model
 from latentmap.model.thumbnails import Thumbnail
@@ -223,3 +224,18 @@ def test_pixels_are_no_judge_where_they_rank_the_other_way(tmp_path):
     assert "errors of images tell little here: the thumbnail" in text(as_measured, by_pixels)
     assert "tell little" not in text(as_measured, as_measured)
     assert "tell little" not in text(by_pixels, as_measured)
+
+
+def test_a_penalty_of_the_sources_scale_is_none_of_the_thumbnails(tmp_path):
+    """It would shrink the map that reads pixels to nothing, and the map beside it would shine."""
+    images, coder = photographs(tmp_path), Coder.of(tmp_path / "cache")
+    source = LinearModel(9, (1, 12, 12), seed=1, name="a")
+    target = LinearModel(30, (1, 12, 12), seed=2, name="b")
+    _, chosen = both(source, target, images, coder)
+    options = FitOptions(settings={"penalty": 1e6})
+    _, given = both(source, target, images, coder, options=options)
+    assert given.linear_map.settings == chosen.linear_map.settings
+    fixed = FitOptions(method="published", settings={"penalty": 2.0})
+    assert both(source, target, images, coder, options=fixed)[1].linear_map.settings == {
+        "penalty": 2.0
+    }
