@@ -223,7 +223,8 @@ def _in_parts(codes: Tensor, model: Model) -> Tensor:
     """
     if len(model.latent_shape) > 1:
         return by_position(codes, model.latent_shape)
-    return codes.unflatten(1, (model.parts, -1))
+    parts: Tensor = codes.unflatten(1, (model.parts, -1))
+    return parts
 
 
 def _whitening(parts: Tensor) -> Tensor:
