@@ -25,6 +25,7 @@ from latentmap.frames import RESIZES, Frame
 from latentmap.images import ImageSource, View
 from latentmap.model import Model
 from latentmap.model.clamping import clamp_to_unit
+from latentmap.model.seen import SeenImages
 from latentmap.model.thumbnails import means_in_parts, means_of
 
 _FITTED = 4096  # Images that principal components are fitted on, at most,
@@ -193,7 +194,8 @@ class PCAModel(FittedModel):
                 "fewer components"
             )
         order = np.random.default_rng(_SEED).permutation(len(images))[:n]
-        rows = _floats_of(images.subset(np.sort(order)), self.view)
+        fitted_on = images.subset(np.sort(order))
+        rows = _floats_of(fitted_on, self.view)
         found = PCA(self.latent_dim, svd_solver="randomized", random_state=_SEED).fit(rows)
         fitted = (torch.from_numpy(found.mean_), torch.from_numpy(found.components_))
         model = PCAModel(
@@ -202,6 +204,7 @@ class PCAModel(FittedModel):
             name=self.name,
             fitted=(fitted[0].float(), fitted[1].float().contiguous()),
         )
+        model.seen = SeenImages.of(fitted_on.digests)
         model.deviations = tuple(np.sqrt(found.explained_variance_).tolist())
         model.to(self.device)
         return model
@@ -254,6 +257,7 @@ class MeanModel(FittedModel):
             total += batch.images[0].sum(0, dtype=torch.float64) / 255
             n += len(batch.positions)
         model = MeanModel(self.view, name=self.name, fitted=(total / max(n, 1)).float())
+        model.seen = SeenImages.of(images.digests)
         model.to(self.device)
         return model
 

@@ -8,6 +8,7 @@ from latentmap.encoders import load, load_all
 from latentmap.encoders.references import parse_reference
 from latentmap.errors import ModelError
 from latentmap.images import open_images
+from latentmap.model import count_seen
 from latentmap.model.testing import check_model
 
 
@@ -78,6 +79,14 @@ def test_principal_components_are_those_of_scikit_learn():
     assert np.abs(model.decode(torch.from_numpy(codes)).flatten(1).numpy() - rebuilt).max() < 1e-3
     with pytest.raises(ModelError, match="as many training images as components"):
         unfitted.completed(images.subset(range(4)))
+
+
+@pytest.mark.parametrize("reference", ["pca:5", "mean"])
+def test_what_was_fitted_knows_the_images_that_it_was_fitted_on(reference):
+    images = open_images("digits", limit=200)
+    model = load(f"{reference}?size=8x8&channels=1").completed(images.split("train"))
+    counted = count_seen([model], images.digests, images.groups)
+    assert counted == {model.name: len(images.split("train"))}
 
 
 def test_the_mean_image():
