@@ -80,7 +80,7 @@ def build_network(
             return make()
     with _refusing(family):
         # Nothing is allocated before the shapes are known to fit: a file may claim any width.
-        with torch.device("meta"), _at_most(len(weights)), warnings.catch_warnings():
+        with torch.device("meta"), at_most(len(weights)), warnings.catch_warnings():
             # Of what is to be replaced; a width of 0 has no weights to begin with.
             warnings.filterwarnings("ignore", "Initializing zero-element tensors")
             network = make()
@@ -103,9 +103,12 @@ def _refusing(family: str) -> Iterator[None]:
 
 
 @contextmanager
-def _at_most(tensors: int) -> Iterator[None]:
+def at_most(tensors: int) -> Iterator[Mapping[str, int]]:
     """Lets this thread make no more parameters than there are tensors for them, and no more layers
-    than those can have: a file may claim any number.
+    than those can have: a file may claim any number. Gives how many of both are left.
+
+    Raises:
+        ValueError: more are made; one of the numbers is then below 0.
     """
     thread = threading.get_ident()
     left = {"parameters": tensors, "layers": _LAYERS_PER_TENSOR * (tensors + 1)}
@@ -122,7 +125,7 @@ def _at_most(tensors: int) -> Iterator[None]:
         register_module_module_registration_hook(lambda *_: count("layers")),
     )
     try:
-        yield
+        yield left
     finally:
         for hook in hooks:
             hook.remove()

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from latentmap.encoders import LATENT
+from latentmap.encoders.adapters.claims import require_weights
 from latentmap.encoders.adapters.extras import quietly, require
 from latentmap.encoders.adapters.hub import (
     LARGEST_SIDE,
@@ -58,7 +59,7 @@ def load(given: Given) -> Model:
     config = read_config(folder)
     kind = _class_of(library, config, folder)
     require_safetensors(folder, _WEIGHTS)
-    network = _read_network(library, kind, folder)
+    network = _read_network(library, kind, folder, config)
     said = {key: value for key, value in config.items() if not key.startswith("_")}
     name = f"diffusers:{Path(given.name).name}"
     own = said.get("sample_size") or said.get("image_size")
@@ -80,7 +81,9 @@ def _class_of(library: Any, config: Mapping[str, Any], folder: Path) -> Any:
     return kind
 
 
-def _read_network(library: Any, kind: Any, folder: Path) -> nn.Module:
+def _read_network(library: Any, kind: Any, folder: Path, config: Mapping[str, Any]) -> nn.Module:
+    with quietly(library):
+        require_weights(folder, _WEIGHTS, lambda: kind.from_config(dict(config)))
     try:
         with quietly(library):
             network, read = kind.from_pretrained(

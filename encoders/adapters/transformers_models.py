@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from latentmap.encoders import LATENT
+from latentmap.encoders.adapters.claims import require_weights
 from latentmap.encoders.adapters.extras import quietly, require
 from latentmap.encoders.adapters.features import FEATURES, Features, at_places, read_features
 from latentmap.encoders.adapters.hub import (
@@ -97,6 +98,13 @@ def _read_network(library: Any, name: str, folder: Path, features: Features) -> 
     kind = getattr(library, name, None)
     if kind is None:
         raise ModelError(f"transformers {library.__version__} has no {name}: install a newer one")
+
+    def make() -> nn.Module:
+        made: nn.Module = kind(kind.config_class.from_pretrained(str(folder)))
+        return made
+
+    with quietly(library):
+        require_weights(folder, _WEIGHTS, make)
     try:
         with quietly(library):
             network, read = kind.from_pretrained(

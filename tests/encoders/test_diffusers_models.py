@@ -255,7 +255,7 @@ def change_config(**changes):
         (lambda folder: (folder / "config.json").write_text("{"), "is not as it should be"),
         (
             lambda folder: (folder / "diffusion_pytorch_model.safetensors").write_bytes(b"x" * 99),
-            "is not as diffusers wants it",
+            r"safetensors is not as it should be",
         ),
         (lambda folder: (folder / "diffusion_pytorch_model.safetensors").unlink(), "no others"),
         (lead_out, r"names '\.\./other\.safetensors', which is no safetensors file beside it"),
@@ -268,6 +268,9 @@ def change_config(**changes):
         (change_config(quantization_config={}), "asks for quantization_config"),
         (change_config(scaling_factor="x"), "scaling_factor in config.json must be numbers above"),
         (change_config(scaling_factor=0), "scaling_factor in config.json must be numbers above 0"),
+        (change_config(block_out_channels=[20000, 20000]), r"it describes [\d,]+ numbers, more"),
+        (change_config(layers_per_block=10**6), "it describes more parameters than"),
+        (change_config(layers_per_block=10**40), "it describes more parameters than"),
         (change_config(latents_mean=[1, 2, 3]), "have 4 channels, but 3 means"),
         (change_config(block_out_channels=[4]), "is not as diffusers wants it"),
     ],

@@ -167,6 +167,13 @@ def test_pixels_that_are_not_normalised_are_left_or_rescaled(copied):
     assert pixels == {"mean": [0.0], "std": [pytest.approx(0.5)]}
 
 
+def test_a_description_may_have_many_words(copied):
+    known = load(f"transformers:{copied}").fingerprint
+    labels = {str(number): "label" for number in range(2000)}
+    change("config.json", id2label=labels)(copied)
+    assert load(f"transformers:{copied}").fingerprint == known
+
+
 def change(name, **changes):
     def changed(folder):
         path = folder / name
@@ -191,7 +198,7 @@ def spoil_weights(folder):
             lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"),
             "but pytorch_model.bin, which may hold code",
         ),
-        (lambda folder: (folder / "model.safetensors").write_bytes(b"x"), "as transformers wants"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"x"), "not as it should be"),
         (lambda folder: (folder / "config.json").unlink(), r"has no config\.json"),
         (
             lambda folder: (folder / "preprocessor_config.json").unlink(),
@@ -206,6 +213,8 @@ def spoil_weights(folder):
             lambda folder: (folder / "adapter_config.json").write_text("{}"),
             r"asks for adapter_config\.json",
         ),
+        (change("config.json", intermediate_size=10**9), r"it describes [\d,]+ numbers, more"),
+        (change("config.json", num_hidden_layers=10**6), "it describes more parameters than"),
         (change("config.json", hidden_size="many"), "is not as transformers wants it"),
         (change("preprocessor_config.json", image_std=[0, 1, 1]), "image_std in .* above 0"),
         (
