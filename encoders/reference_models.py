@@ -213,8 +213,10 @@ class PCAModel(FittedModel):
     deviations: Sequence[float] = ()
 
     def _encode(self, images: Tensor) -> Tensor:
-        network = self.network
-        return (images.flatten(1) - network.get_buffer("mean")) @ network.get_buffer("components").T
+        mean, components = map(self.network.get_buffer, ("mean", "components"))
+        # In float32, whatever the precision, as the means of pixels are.
+        with torch.autocast(images.device.type, enabled=False):
+            return (images.flatten(1) - mean) @ components.T
 
     def _decode(self, codes: Tensor) -> Tensor:
         network = self.network

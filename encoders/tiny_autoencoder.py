@@ -12,6 +12,7 @@ from latentmap.encoders.building import BuiltModel
 from latentmap.encoders.nets.tiny_autoencoder import TinyAutoencoder, factor_of
 from latentmap.errors import ModelError
 from latentmap.frames import Frame
+from latentmap.model import Model
 
 # Pixels that go through the network at a time: of each it holds some hundred numbers, several
 # times, where the grid is finest.
@@ -40,6 +41,7 @@ class TinyAutoencoderModel(BuiltModel):
         weights: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__(config, name=name, frame=frame, weights=weights)
+        self._made_for = self.frame  # It may be seen through another, in the same space.
         self.can_encode = self.network.encoder is not None
         self.can_decode = self.network.decoder is not None
 
@@ -59,7 +61,7 @@ class TinyAutoencoderModel(BuiltModel):
         """Pixels a side for one position of the grid."""
         return int(self.image_shape[1]) // int(self.config["latent_shape"][1])
 
-    def resized(self, height: int, width: int) -> TinyAutoencoderModel:
+    def resized(self, height: int, width: int) -> Model:
         """The same network for images of another size, which shares the weights.
 
         Raises:
@@ -78,9 +80,10 @@ class TinyAutoencoderModel(BuiltModel):
             "latent_dim": shape[0] * shape[1] * shape[2],
             "latent_shape": shape,
         }
-        return TinyAutoencoderModel(
-            config, name=self.name, frame=self.frame, weights=self.network.state_dict()
+        model = TinyAutoencoderModel(
+            config, name=self.name, frame=self._made_for, weights=self.network.state_dict()
         )
+        return model.seen_through(self.frame)
 
     def _encode(self, images: Tensor) -> Tensor:
         return self._few_at_a_time(self.network.encode, images)

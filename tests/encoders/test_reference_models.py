@@ -72,6 +72,8 @@ def test_principal_components_are_those_of_scikit_learn():
     rows = batch.floats(0).flatten(1).double().numpy()
     pca = PCA(5, svd_solver="full").fit(rows)
     codes, expected = model.encode(batch.floats(0)).numpy(), pca.transform(rows)
+    half = model.encode_pixels(batch.images[0], precision="bfloat16").numpy()
+    assert np.array_equal(half, model.encode_pixels(batch.images[0]).numpy())
     # Components have no sign; the randomised solver's differ by what it left out.
     signs = np.sign((codes * expected).sum(0))
     assert np.abs(codes * signs - expected).max() < 1e-3

@@ -11,6 +11,7 @@ from latentmap.encoders.checkpoints.importing import import_checkpoint, inspect_
 from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.encoders.native import save_model
 from latentmap.errors import CheckpointError, ModelError
+from latentmap.frames import Frame
 from latentmap.model.testing import check_model
 from tests.encoders import naive_tiny_autoencoder as naive
 
@@ -119,6 +120,13 @@ def test_a_saved_model_is_the_same_and_another_size_is_another_space(tmp_path):
     assert own.data_ptr() == other.data_ptr()
     with pytest.raises(ModelError, match="multiples of 8, not 60x96"):
         model.resized(60, 96)
+
+
+def test_another_size_is_seen_through_the_same_frame_and_in_the_same_space(tmp_path):
+    model, _, _ = pair(tmp_path, 4)
+    moved = model.seen_through(Frame("center")).resized(72, 40)
+    assert moved.frame.name == "center"
+    assert moved.space.same_as(model.resized(72, 40).space)
 
 
 def test_large_batches_go_through_in_parts_that_bound_the_memory(tmp_path):
