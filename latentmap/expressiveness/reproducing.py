@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from latentmap.cache import Coder
-from latentmap.codes import FITTED, HeldOut, Seen
+from latentmap.codes import HeldOut
 from latentmap.errors import ImageError
 from latentmap.expressiveness.image_sets import ImageSet
 from latentmap.expressiveness.result import MAPPED, Reproduction, ratio_estimate
@@ -26,6 +26,7 @@ from latentmap.inversion import InversionMethod, SearchSettings, invert_tensor
 from latentmap.inversion.inverting import decoding_errors, encode_all
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
+from latentmap.relocation.overlap import fitted_on
 
 _BATCH = 64
 
@@ -146,7 +147,8 @@ def carry(
     assert np.array_equal(seen.positions, images.positions)
     moved = linear_map.apply(encode_all(source, seen, batch_size=_BATCH)).float()
     mse, alike = decoding_errors(model, moved, images, batch_size=runs.coder.batch_size or _BATCH)
-    held = image_set.held_out(images.positions, [Seen(FITTED, linear_map.train_digests)])
+    ids, digests = image_set.ids[images.positions], image_set.digests[images.positions]
+    held = image_set.held_out(images.positions, [fitted_on(linear_map, ids, digests)])
     return _summary(
         MAPPED,
         moved.cpu(),
