@@ -21,6 +21,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,6 +37,7 @@ from latentmap.files import reason_of
 from latentmap.model import Model
 from latentmap.model.clamping import clamp_to_unit
 
+_DEEPEST = 4  # Steps from a function to a module that it uses, through functions and objects.
 _KEYS = frozenset({"decode", "encode", "image_shape", "latent_shape", "network", "range"})
 
 
@@ -211,18 +213,36 @@ def _network_of(made: Mapping[str, Any]) -> nn.Module:
     given = made.get("network")
     if given is not None and not isinstance(given, nn.Module):
         raise ModelError(f"network must be a torch module, not {type(given).__name__}")
-    found = [given]
-    for verb in ("encode", "decode"):
-        one = made.get(verb)
-        found += [one, getattr(one, "__self__", None)]
-        if inspect.isfunction(one):
-            used = inspect.getclosurevars(one)
-            found += [*used.nonlocals.values(), *used.globals.values()]
+    found = _modules_in([given, made.get("encode"), made.get("decode")], _DEEPEST)
     modules: list[nn.Module] = []
     for one in found:
-        if isinstance(one, nn.Module) and not any(one is known for known in modules):
+        if not any(one is known for known in modules):
             modules.append(one)
     return nn.ModuleList(modules)
+
+
+def _modules_in(value: Any, depth: int) -> Iterator[nn.Module]:
+    """The torch modules that a value is, holds, or uses by its name."""
+    if isinstance(value, nn.Module):
+        yield value
+    elif depth > 0 and not isinstance(value, type | ModuleType):
+        for part in _parts_of(value):
+            yield from _modules_in(part, depth - 1)
+
+
+def _parts_of(value: Any) -> Iterable[Any]:
+    if isinstance(value, list | tuple):
+        return value
+    if isinstance(value, dict):
+        return list(value.values())
+    if inspect.ismethod(value):
+        return [value.__self__, value.__func__]
+    if inspect.isfunction(value):
+        used = inspect.getclosurevars(inspect.unwrap(value))
+        return [*used.nonlocals.values(), *used.globals.values()]
+    if isinstance(value, partial):
+        return [value.func, value.args, value.keywords]
+    return list(getattr(value, "__dict__", {}).values())
 
 
 def _texts_of(

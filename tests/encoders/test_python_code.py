@@ -72,6 +72,45 @@ def test_the_weights_that_functions_use_decide_the_fingerprint(write):
     assert model.fingerprint != load(f"{reference}?seed=1").fingerprint
 
 
+WAYS = """
+from functools import partial
+import torch
+from torch import nn
+
+class Wrapped:
+    def __init__(self, net):
+        self.nets = {"into": net}
+    def encode(self, images):
+        return self.nets["into"](images)
+
+def load(seed, way):
+    torch.manual_seed(int(seed))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2), nn.Dropout(0.5))
+    nets = [net]
+    @torch.no_grad()
+    def decorated(images):
+        return net(images)
+    ways = {
+        "module": net,
+        "object": Wrapped(net).encode,
+        "list": lambda images: nets[0](images),
+        "decorated": decorated,
+        "helper": lambda images: decorated(images),
+        "partial": partial(lambda net, images: net(images), net),
+    }
+    return {"encode": ways[way], "image_shape": (1, 2, 2)}
+"""
+
+
+@pytest.mark.parametrize("way", ["module", "object", "list", "decorated", "helper", "partial"])
+def test_weights_are_found_behind_objects_and_functions(write, way):
+    reference = write(WAYS)
+    one, other = (load(f"{reference}?way={way}&seed={seed}") for seed in (1, 2))
+    assert len(one.network.state_dict()) == 2
+    assert not torch.equal(*(next(iter(m.network.state_dict().values())) for m in (one, other)))
+    check_model(one)  # A network that is not found would drop other numbers every time.
+
+
 def test_the_text_of_what_runs_decides_the_fingerprint_too(write, tmp_path):
     reference = write(MINE)
     path = tmp_path / f"{reference.split(':')[1]}.py"
