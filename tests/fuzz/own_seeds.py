@@ -172,7 +172,8 @@ def maps(folder: Path) -> list[Case]:
 def _grid_maps() -> list[LinearMap]:
     """Maps of patches, and one into thumbnails that tells its error."""
     preview = fit(_grid_pairs({"a": (2, 3, 3), "b": (3, 3, 3)}, kind=PIXELS), patch=1)
-    known = HeldOutError(*[Estimate(0.5, 0.25, 0.75)] * 3, n_test=9, n_units=9)
+    half = Estimate(0.5, 0.25, 0.75)
+    known = HeldOutError(half, half, half, n_test=9, n_units=9)
     preview = replace(preview, record={HELD_OUT: known.to_json()})
     return [*(fit(_grid_pairs({"a": (2, 6, 3), "b": (1, 3, 3)}), patch=k) for k in (1, 3)), preview]
 
