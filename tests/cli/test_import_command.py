@@ -209,7 +209,9 @@ def test_an_encoder_and_its_decoder_are_imported_by_one_command(workdir):
     torch.save(naive_tiny_autoencoder.decoder_state(16), "other.pth")
     words = ["import", "encoder.pth", "--size", "16x24", "--out", "tiny.safetensors"]
     result = run(*words, "--decoder", "decoder.pth")
-    assert result.stdout.startswith("tiny.safetensors: tiny-autoencoder, 16x24 pixels, z of")
+    assert result.stdout.startswith(
+        "tiny.safetensors: tiny-autoencoder, 16x24 pixels, latent of encoder"
+    )
     model = load("tiny.safetensors")
     assert (model.can_encode, model.can_decode, model.latent_shape) == (True, True, (4, 2, 3))
     record = read_header("tiny.safetensors").training["imported"]

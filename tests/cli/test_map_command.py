@@ -38,7 +38,7 @@ def error_of(result):
 def test_the_choices_are_those_of_the_library():
     options = {option.name: option for option in fit_command.params}
     assert tuple(options["method"].type.choices) == tuple(METHODS)
-    assert tuple(options["select"].type.choices) == CRITERIA
+    assert tuple(options["select"].type.choices) == ("codes", *CRITERIA)
 
 
 @pytest.mark.parametrize(
