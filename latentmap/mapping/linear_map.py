@@ -20,6 +20,7 @@ import torch
 from latentmap.codes import Codes, Space
 from latentmap.errors import MapError, SpaceError
 from latentmap.frames import Frame
+from latentmap.mapping.map_checks import KNOWN_BY, known_by_of
 from latentmap.mapping.mapped_rows import MappedRows
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.patch_maps import composed, mapped, turned
@@ -248,6 +249,7 @@ class LinearMap(Shown):
             for name in ("group_by", "precision")
             if one.record.get(name)
         }
+        shared[KNOWN_BY] = known_by_of(*(one.record for one in maps))
         return {**shared, "made_of": [{"map": str(m), "record": dict(m.record)} for m in maps]}
 
     def save(self, path: str | Path) -> None:

@@ -6,6 +6,7 @@ All of it is asked of arrays and of tensors alike.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ import numpy as np
 from latentmap.mapping.held_out_error import held_out_error
 
 _LARGEST = 2**63
+# By which a record has what the images of the fit were known by, and what that may be.
+KNOWN_BY = "known_by"
+_KNOWN = ("contents", "ids", "positions")
 
 
 def _is_finite(part: Any) -> bool:
@@ -70,6 +74,7 @@ def _is_record(record: Any) -> bool:
     chosen, made_of = lists
     return (
         all(isinstance(text, str | None) for text in texts)
+        and record.get(KNOWN_BY, "contents") in _KNOWN
         and all(isinstance(part, dict) for part in (*chosen, *made_of))
         and all(_is_number(part.get("n_units") or 0) for part in chosen)
         and all(isinstance(part.get("map"), str) for part in made_of)
@@ -83,6 +88,19 @@ def _has_errors(found: Any) -> bool:
     except (AttributeError, ValueError):
         return False
     return True
+
+
+def known_by_of(*records: Mapping[str, Any]) -> str:
+    """What the images of several maps are known by, all of them together.
+
+    Example:
+        >>> known_by_of({}, {"known_by": "ids"}), known_by_of({"known_by": "ids"})
+        ('contents', 'ids')
+    """
+    found = {record.get(KNOWN_BY, "contents") for record in records}
+    if "positions" in found:
+        return "positions"
+    return "ids" if found == {"ids"} else "contents"
 
 
 def check_map(found: Any) -> None:

@@ -18,9 +18,7 @@ from latentmap.codes.ids import digests_of_ids
 from latentmap.codes.units import contains
 from latentmap.images import ImageSource
 from latentmap.mapping import LinearMap
-
-# By which the record of a map has what its images were known by.
-KNOWN_BY = "known_by"
+from latentmap.mapping.map_checks import KNOWN_BY
 
 
 def fitted_on(linear_map: LinearMap, ids: np.ndarray, digests: np.ndarray) -> Seen:

@@ -17,8 +17,8 @@ from latentmap.codes.codes import ArrayRows
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import groups_of
+from latentmap.mapping.map_checks import KNOWN_BY
 from latentmap.model import Model, images_between, maker_of
-from latentmap.relocation.overlap import KNOWN_BY
 
 _HELD = 1 << 29  # Bytes of codes up to which they are held in memory.
 

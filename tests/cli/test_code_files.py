@@ -69,6 +69,10 @@ def test_images_are_found_again_by_the_ids_that_a_map_was_fitted_on(workdir):
     again = run("evaluate", "m.safetensors", "--data", "few.npy", "--json")
     assert json.loads(again.stdout)["record"]["left_out"] == {"fitted": fitted}
     assert "are not left out" not in again.stderr
+    LinearMap.load("m.safetensors").inverse().save("back.safetensors")
+    back = ("evaluate", "back.safetensors", "--split", "test")
+    assert "are not left out" not in run(*back).stderr
+    assert "are not left out" not in run(*back, "--data", "few.npy").stderr
 
 
 def test_it_is_said_where_nobody_knows_what_a_map_was_fitted_on(workdir):
