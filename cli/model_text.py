@@ -50,7 +50,8 @@ def say_facts(model: Model) -> None:
     colour = "grey" if channels == 1 else "colour"
     shape = "x".join(map(str, model.latent_shape))
     any_size = ", or of another size (--size)" if model.any_size else ""
-    say(f"  space        {model.space.kind}, {shape}: {model.latent_dim} variables")
+    shape = f"{shape}: " if len(model.latent_shape) > 1 else ""
+    say(f"  space        {model.space.kind}, {shape}{model.latent_dim} variables")
     if model.stored is not None:
         ids = "by id" if model.stored.ids is not None else "without ids"
         say(f"  does         stores the codes of {len(model.stored):,} images, {ids}")

@@ -138,7 +138,9 @@ def show(model: str, as_json: bool) -> None:
     say(f"{file.path}: {header.family}")
     own, *others = file.spaces
     more = f"; also {' and '.join(others)} (--space)" if others else ""
-    say(f"  space        {own}, {header.config['latent_dim']} variables{more}")
+    shape = header.config.get("latent_shape", [])
+    grid = f"{'x'.join(map(str, shape))}: " if len(shape) > 1 else ""
+    say(f"  space        {own}, {grid}{header.config['latent_dim']} variables{more}")
     say(
         f"  images       {_size(file)}, frame {header.frame.name}, resized by {header.frame.resize}"
     )

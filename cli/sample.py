@@ -85,8 +85,9 @@ def sample(
         label=label,
         precision=None if precision == "float32" else precision,
     )
+    model.require_decoder()
     if drawing.codes is None:
-        _warn_of_prior(reference)
+        _warn_of_prior(reference, model)
     codes = drawing.of(model)
     result: dict[str, Any] = {"model": reference, "space": codes.space.kind, "n": len(codes)}
     result |= _write(model, codes, drawing, outputs, batch_size=batch_size or _BATCH)
@@ -102,13 +103,22 @@ def sample(
         say(f"{outputs.figure}: {len(codes)} images of {model.name} in {seconds:.1f} s")
 
 
-def _warn_of_prior(reference: str) -> None:
-    """Says where a VAE's standard normal prior is far from the codes of images."""
+def _warn_of_prior(reference: str, model: Model) -> None:
+    """Says where the standard normal, which codes are drawn from, need not be that of images, or is
+    known to be far from it.
+    """
     from latentmap.cli.output import warn
+    from latentmap.encoders import LATENT
     from latentmap.encoders.listing import describe_model
     from latentmap.encoders.normalising import far_from_prior
     from latentmap.encoders.references import parse_reference
 
+    if model.space.kind == LATENT and model.prior is None:
+        warn(
+            f"{model.name} has no prior: codes are drawn from the standard normal, which those of "
+            "images need not follow"
+        )
+        return
     given = parse_reference(reference)
     if given.scheme is not None:
         return  # What is not trained here has no record of it.

@@ -70,6 +70,16 @@ class StoredCodes(Model):
         other.space = space
         return other
 
+    def resized(self, height: int, width: int) -> Model:
+        """Refuses, since it knows no images.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError(
+            f"{self.name} is a file of codes, which sees no images: leave the size out"
+        )
+
     def require_encoder(self) -> None:
         """Refuses, since nothing can be encoded.
 

@@ -43,6 +43,7 @@ REFERENCES = frozenset(("mean", "pca", "pixels"))
 
 _SCHEME = re.compile(r"[a-z][a-z0-9_]+(?=:)")  # Of one letter are the drives of Windows.
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", re.ASCII)
+_LONGEST_SIDE = 1 << 14  # Pixels, as of --size: whatever needs more is a slip of the keyboard.
 
 
 @dataclass(frozen=True)
@@ -133,12 +134,15 @@ def parse_size(text: str) -> Size:
     """Height and width of a text such as ``256x192``.
 
     Raises:
-        ModelError: it is none.
+        ModelError: it is none, or a side is too long.
     """
     found = _SIZE.fullmatch(text)
     if found is None:
         raise ModelError(f"{text!r} is no size of images: give height and width, such as 256x192")
-    return int(found[1]), int(found[2])
+    height, width = int(found[1]), int(found[2])
+    if max(height, width) > _LONGEST_SIDE:
+        raise ModelError(f"the size {text} is too large: give {_LONGEST_SIDE} pixels at most")
+    return height, width
 
 
 def load_given(given: Given) -> Model:

@@ -41,6 +41,8 @@ def find_folder(name: str, files: Sequence[str], within: Path, *, extra: str) ->
     Raises:
         ModelError: there is no such folder, and no such model can be had.
     """
+    if not name:
+        raise ModelError("there is no name after the colon: give a folder, or the id of a model")
     if (within / name).is_dir():
         return within / name
     start, subfolder = _taken_apart(name)

@@ -180,6 +180,8 @@ class OnnxModel(Model):
         if encoder is not None:
             images = torch.full((1, *image_shape), 0.5)
             latent_shape = tuple(encoder.run(self._given(images)).shape[1:])
+            if decoder is not None:
+                _require_fitting(decoder, latent_shape)
         else:
             latent_shape = _latent_shape(decoder, path)
         super().__init__(
@@ -226,6 +228,24 @@ class OnnxModel(Model):
         if self._channels_last and values.ndim == 4:
             values = values.permute(0, 3, 1, 2)
         return clamp_to_unit(self._pixels.undo(values))
+
+
+def _require_fitting(decoder: Graph, latent_shape: tuple[int, ...]) -> None:
+    """Passes where the decoder takes what the encoder gives.
+
+    Raises:
+        ModelError: it takes codes of another shape.
+    """
+    taken = decoder.input.shape[1:]
+    fits = len(taken) == len(latent_shape) and all(
+        length in (None, given) for length, given in zip(taken, latent_shape, strict=False)
+    )
+    if not fits:
+        raise ModelError(
+            f"{decoder.path}: {decoder.input.name} has the shape {_said(decoder.input.shape)}, but "
+            f"the encoder gives codes of shape {_said((None, *latent_shape))}: give two graphs of "
+            "one autoencoder"
+        )
 
 
 def _image_port(encoder: Graph | None, decoder: Graph | None) -> tuple[Port, Path]:

@@ -20,7 +20,7 @@ import math
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -91,22 +91,42 @@ def _import(name: str, folder: Path, what: str) -> ModuleType:
 
 @contextmanager
 def _running(what: str) -> Iterator[None]:
-    """Says in one line what the user's code raises, and where.
+    """Says in one line what the user's code raises, and where. What it prints goes to stderr, since
+    results go to stdout.
 
     Raises:
         ModelError: it raised something.
     """
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     except (LatentmapError, MemoryError, torch.OutOfMemoryError):
         raise
-    except (Exception, SystemExit) as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        reason = reason_of(error) if isinstance(error, Exception) else f"exit code {error.code}"
+    # Libraries in Rust panic with what is no Exception.
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt | GeneratorExit):
+            raise
         raise ModelError(
-            f"{what} raised {type(error).__name__} in {Path(place.filename).name}, line "
-            f"{place.lineno}: {reason}"
+            f"{what} raised {type(error).__name__}{_place_of(error)}: {_reason_of(error)}"
         ) from error
+
+
+def _place_of(error: BaseException) -> str:
+    """Where in the user's files it was raised; nothing where that says nothing."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    # A call that the function does not take, or a text that is no Python.
+    if place.filename == __file__ or isinstance(error, SyntaxError):
+        return ""
+    return f" in {Path(place.filename).name}, line {place.lineno}"
+
+
+def _reason_of(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"exit code {error.code}"
+    try:
+        return reason_of(error)
+    except Exception:  # Its own text may raise, too.
+        return "it does not say why"
 
 
 class CallablesModel(Model):

@@ -118,8 +118,11 @@ def _read_network(library: Any, name: str, folder: Path, features: Features) -> 
             )
     # Whatever a library makes of somebody else's files.
     except Exception as error:
+        reason = reason_of(error)
+        if "ignore_mismatched_sizes" in reason:  # It refers to a table that it has logged.
+            reason = "the weights have other shapes than config.json says"
         raise ModelError(
-            f"{folder} is not as transformers wants it ({reason_of(error)}): get it again"
+            f"{folder} is not as transformers wants it ({reason}): get it again"
         ) from error
     missing = sorted({*read["missing_keys"], *map(str, read["mismatched_keys"])})
     if missing and all(key.startswith("pooler.") for key in missing) and features != "pooled":

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from PIL import Image
 from torch import Tensor
 
+from latentmap.encoders import require_family
 from latentmap.encoders.boxes import box_shape
 from latentmap.encoders.inverted import InvertedModel, add_inversion, in_space, unwrap
 from latentmap.encoders.native import save_model
@@ -96,6 +97,21 @@ class InversionSettings:
         Frame(self.view)  # Refuses what is no box.
 
 
+def _require_file(generator: Model) -> None:
+    """Passes where a model file can hold the generator, beside its inversion network.
+
+    Raises:
+        ModelError: it is of no family that a file can be of.
+    """
+    try:
+        require_family(generator.family)
+    except ModelError:
+        raise ModelError(
+            f"{generator.name} is of the family {generator.family!r}, which no model file can be "
+            "of, and so none with an inversion network: import its weights with `latentmap import`"
+        ) from None
+
+
 def train_inversion(
     generator: Model,
     settings: InversionSettings,
@@ -118,6 +134,7 @@ def train_inversion(
         ImageError: a real image cannot be read; the model file is written, without their figures.
     """
     generator = unwrap(generator)
+    _require_file(generator)
     generator = in_space(generator, settings.space or generator.space.kind)
     network, config = _fresh_network(generator, settings)
 

@@ -44,7 +44,7 @@ def reading(
         raise error(f"{path} {what} ({reason_of(problem)}): {advice}") from problem
 
 
-def reason_of(problem: Exception) -> str:
+def reason_of(problem: BaseException) -> str:
     """What an error says, in one short line that a terminal can take."""
     if isinstance(problem, RecursionError):
         return "it is nested too deeply"

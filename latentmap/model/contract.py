@@ -239,11 +239,14 @@ class Model:
 
         The result is float32 on the device, not yet checked for finiteness, so that the caller need
         not wait for it.
+
+        Raises:
+            ModelError: wrong shape or type, codes of another shape than the model's, or no encoder.
         """
         self.require_encoder()
         images = self._uploaded(pixels)
         with self._running(precision):
-            return self._encode(images).float().flatten(1)
+            return self._rows_of(self._encode(images), len(images)).float()
 
     def posterior(self, images: Tensor, *, precision: Precision = "float32") -> Posterior:
         """Mean and variance of the codes of images in [0, 1].

@@ -48,6 +48,18 @@ def test_the_users_code_is_encoded_and_fitted(mine):
     assert found["m_mse"] > 0
 
 
+def test_images_of_codes_without_a_prior_are_made_with_a_warning(mine):
+    warned = run("sample", mine, "-n", "2", "--figure", "made.png").stderr
+    assert f"{mine} has no prior: codes are drawn from the standard normal" in warned
+    assert "prior" not in run("sample", "b.safetensors", "-n", "2", "--figure", "b.png").stderr
+
+
+def test_a_file_of_codes_has_no_images(workdir):
+    np.save("codes.npy", np.ones((3, 2), np.float32))
+    refused = run("sample", "codes.npy", "--figure", "made.png", code=1).stderr
+    assert "codes is a file of codes" in refused
+
+
 def test_a_map_does_not_run_code_by_itself(mine):
     run("fit", "--src", mine, "--dst", "b.safetensors", *DATA, "--out", "map.safetensors")
     assert LinearMap.load("map.safetensors").source_reference == mine
@@ -160,7 +172,7 @@ def test_short_names_are_listed_and_described(workdir):
 def test_a_model_that_is_no_file_is_described(mine):
     shown = run("models", "show", mine).stdout
     assert f"{mine}: python" in shown
-    assert "space        latent, 3: 3 variables" in shown
+    assert "space        latent, 3 variables" in shown
     assert "does         encodes and decodes" in shown
     found = json.loads(run("models", "show", mine, "--json").stdout)
     assert (found["latent_shape"], found["can_decode"]) == ([3], True)

@@ -6,6 +6,7 @@ import pytest
 from latentmap.cache import Coder
 from latentmap.codes import Codes, Space, export_codes, open_code_file
 from latentmap.codes.code_file import by_position
+from latentmap.encoders import load
 from latentmap.encoders.code_files import StoredCodes, load_code_file
 from latentmap.errors import ImageError, ModelError, PairError, SpaceError
 from latentmap.images.id_images import images_of_codes
@@ -137,6 +138,11 @@ def test_the_space_is_that_of_the_codes_or_the_one_that_the_file_names(files):
         export.in_space(Space("z", P, "b", "bb", (3, 2)))
     with pytest.raises(SpaceError, match="must be in z of b"):
         source.in_space(Space("z", Q, "b", "bb"))
+
+
+def test_a_file_of_codes_has_no_size(files):
+    with pytest.raises(ModelError, match="which sees no images: leave the size out"):
+        load(f"{files / 'a.npz'}?size=8x8")
 
 
 def test_a_file_of_codes_encodes_and_decodes_nothing(files):

@@ -6,6 +6,8 @@ import torch
 
 from latentmap.encoders import load
 from latentmap.encoders.adapters.extras import require
+from latentmap.encoders.training.runs import Run
+from latentmap.encoders.training.train_inversion import InversionSettings, train_inversion
 from latentmap.errors import ModelError
 from latentmap.model.testing import check_model
 
@@ -246,3 +248,20 @@ def test_a_library_that_does_not_fit_says_why(folder, monkeypatch):
     (folder / "of_another_torch.py").write_text("raise RuntimeError('operator does not exist')")
     with pytest.raises(ModelError, match=r"cannot be imported \(operator does not exist\)"):
         require("of_another_torch", "timm")
+
+
+def test_a_decoder_of_other_codes_is_refused():
+    save_encoder("e.onnx")
+    numbers = {"shape": np.array([-1, 3, 2, 2])}
+    nodes = [node("Reshape", "z shape", "y")]
+    save("d.onnx", nodes, {"z": ["n", 12]}, {"y": ["n", 3, 2, 2]}, numbers)
+    expected = r"d.onnx: z has the shape \(any, 12\), but the encoder gives .* \(any, 5\)"
+    with pytest.raises(ModelError, match=expected):
+        load("onnx:e.onnx,d.onnx")
+
+
+def test_no_file_can_hold_a_graph_beside_its_inversion(tmp_path):
+    save_decoder("d.onnx")
+    settings = InversionSettings(steps=1)
+    with pytest.raises(ModelError, match="of the family 'onnx', which no model file can be of"):
+        train_inversion(load("onnx:,d.onnx"), settings, Run(tmp_path / "out.safetensors"))

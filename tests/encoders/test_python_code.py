@@ -247,5 +247,44 @@ def test_a_missing_module_is_named(tmp_path, monkeypatch):
 
 
 def test_an_option_that_the_function_does_not_take_is_refused(write):
-    with pytest.raises(ModelError, match=r"raised TypeError .*unexpected keyword argument 'depth'"):
+    with pytest.raises(
+        ModelError, match=r"raised TypeError: .*unexpected keyword argument 'depth'"
+    ):
         load(f"{write(MINE)}?depth=3")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def load(:\n", r"raised SyntaxError: invalid syntax"),
+        ("def load(x): pass\n", r"raised TypeError: load\(\) missing 1 required"),
+        ("class Panic(BaseException): pass\ndef load(): raise Panic('odd')\n", r"line 2: odd"),
+        (
+            "class Mute(Exception):\n    def __str__(self): raise ValueError\n"
+            "def load(): raise Mute\n",
+            "raised Mute in .*, line 3: it does not say why",
+        ),
+    ],
+    ids=["no Python", "another signature", "no Exception", "without words"],
+)
+def test_whatever_code_raises_is_one_line(write, text, message):
+    with pytest.raises(ModelError, match=message) as raised:
+        load(write(text))
+    assert "python_code.py" not in str(raised.value)
+
+
+def test_codes_of_another_number_or_shape_are_refused(write):
+    text = "def load(): return {'encode': lambda x: %s, 'image_shape': (1, 2, 2)}\n"
+    pixels = torch.zeros(3, 1, 2, 2, dtype=torch.uint8)
+    one = load(write(text % "x.flatten(1)[:1]"))
+    with pytest.raises(ModelError, match=r"must give codes of shape \(3, 4\), not \(1, 4\)"):
+        one.encode_pixels(pixels)
+    listed = load(write(text % "[1, 2]"))
+    with pytest.raises(ModelError, match=r"must give codes of shape \(3, 1\), not \(2,\)"):
+        listed.encode_pixels(pixels)
+
+
+def test_what_code_prints_is_no_result(write, capsys):
+    load(write("print('hello')\n" + MINE.replace("    net = Net()", "    net = Net(); print(1)")))
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "hello\n1\n")

@@ -58,6 +58,11 @@ def test_a_reference_model_sees_what_the_first_other_model_sees():
     assert alone.latent_shape == (3, 2, 3)
 
 
+def test_a_size_that_no_memory_holds_is_refused_before_any_is_taken():
+    with pytest.raises(ModelError, match="the size 60000x8 is too large: give 16384 pixels at mo"):
+        load("pixels:8?size=60000x8")
+
+
 def test_principal_components_are_those_of_scikit_learn():
     from sklearn.decomposition import PCA
 

@@ -216,6 +216,7 @@ def spoil_weights(folder):
         (change("config.json", intermediate_size=10**9), r"it describes [\d,]+ numbers, more"),
         (change("config.json", num_hidden_layers=10**6), "it describes more parameters than"),
         (change("config.json", hidden_size="many"), "is not as transformers wants it"),
+        (change("config.json", hidden_size=16), "the weights have other shapes than config.json"),
         (change("preprocessor_config.json", image_std=[0, 1, 1]), "image_std in .* above 0"),
         (
             change("preprocessor_config.json", image_mean=None),
