@@ -19,10 +19,8 @@ from latentmap.codes import units_of
 from latentmap.comparison.journeys import direct_figures
 from latentmap.comparison.material import Material
 from latentmap.comparison.pictures import ImageFigures, Maps
-from latentmap.comparison.spaces import maps_between
+from latentmap.comparison.spaces import Joint, is_thin, joint_moments, maps_between
 from latentmap.intervals import UNDEFINED
-from latentmap.mapping.gathering import moments_of_spaces
-from latentmap.mapping.moments import JointMoments
 from latentmap.mapping.selection import assign_folds
 from latentmap.progress import Stage
 from latentmap.relocation.scores import Beside, Figures
@@ -37,7 +35,7 @@ def fit_spaces(
     seed: int,
     device: torch.device,
     stage: Stage,
-) -> tuple[JointMoments, Maps, Maps]:
+) -> tuple[Joint, Maps, Maps]:
     """The moments of all spaces in one pass, summed on ``device``, the maps between those of the
     models, and those that read thumbnails, whose numbers come after these.
     """
@@ -45,13 +43,14 @@ def fit_spaces(
     units = units_of(train[0].digests, material.train_groups)
     n_units, folds = int(units.max()) + 1, []
     with stage("gathering moments") as progress:
-        moments = moments_of_spaces(train, device=device, progress=progress)
+        moments = joint_moments(train, device=device, progress=progress)
         if n_units < len(units):
+            thin = is_thin(len(units), [codes.space.dim for codes in train])
             number = assign_folds(len(units), folds=min(_FOLDS, n_units), seed=seed, groups=units)
             for fold in range(number.max() + 1):
                 rows = np.flatnonzero(number == fold)
                 some = [codes.take(rows) for codes in train]
-                folds.append(moments_of_spaces(some, device=device))
+                folds.append(joint_moments(some, device=device, thin=thin))
     # As in `shared_rank`: two threads wait for each other in work this small (measured, 30 maps on
     # two busy processors: 41 s of processor time with two, 0.5 s with one).
     with stage("fitting") as progress, threadpool_limits(1):
@@ -62,6 +61,8 @@ def fit_spaces(
             references=[*references, *(codes.space.model for codes in train[m:])],
             folds=folds,
             n_units=n_units if folds else None,
+            groups=material.train_groups,
+            seed=seed,
             record=made,
             progress=progress,
         )

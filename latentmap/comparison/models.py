@@ -31,13 +31,13 @@ from latentmap.comparison.pictures import ImageFigures, Maps, examples_of, image
 from latentmap.comparison.result import ComparedModel, Composition, ModelComparison
 from latentmap.comparison.sameness import same_spaces
 from latentmap.comparison.similarity import Similarities, compare_codes
+from latentmap.comparison.spaces import Joint, is_thin
 from latentmap.errors import MapError, ModelError, PairError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import positions_of
 from latentmap.mapping import Method
 from latentmap.mapping.methods import find_method
 from latentmap.mapping.moment_sums import require_room
-from latentmap.mapping.moments import JointMoments
 from latentmap.model import Model, count_seen
 from latentmap.progress import Stage
 from latentmap.relocation.activity import inactive_models
@@ -131,7 +131,9 @@ def compare_models(
     options = options or CompareOptions()
     require_different(models)
     options.check()
-    require_room([model.latent_dim for model in models])  # Before all images are encoded.
+    dims = [model.latent_dim for model in models]
+    if not is_thin(len(images.split(options.split)), dims):
+        require_room(dims)  # Before all images are encoded.
     material = Material.of(
         models, images, coder, split=options.split, thumbnails=options.thumbnails
     )
@@ -221,7 +223,7 @@ def _compositions(ways: CodeFigures) -> list[Composition]:
 
 
 def _similarities(
-    material: Material, moments: JointMoments, options: CompareOptions, seed: int, stage: Stage
+    material: Material, moments: Joint, options: CompareOptions, seed: int, stage: Stage
 ) -> Similarities:
     """The similarity indexes, on random test images, one of a unit."""
     independent = one_of_each(material.units, seed=seed)

@@ -59,10 +59,12 @@ def _pair(
     ways, pictures, linear_map = found.ways, found.pictures, found.maps[place]
     with threadpool_limits(1):
         factors = shared_factors(linear_map.require_moments("shared factors"), linear_map.weight)
-    source_walk, target_walk = walk(models[i], models[j], linear_map, factors, count=_FACTORS)
-    train = material.train
+    pairs = pair(material.train[i], material.train[j])
+    source_walk, target_walk = walk(
+        (models[i], models[j]), linear_map, factors, pairs=pairs, count=_FACTORS
+    )
     training = TrainingPairs(
-        pair(train[i], train[j]),
+        pairs,
         models[i],
         models[j],
         material.images,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentmap.codes import Codes
+from latentmap.codes import Codes, Pairs
 from latentmap.images import ImageSource
 from latentmap.images.views import Batch, View
 from latentmap.intervals import UNDEFINED, Estimate, Resampled, resample, shares
@@ -21,6 +21,7 @@ from latentmap.mapping import LinearMap, SharedFactors
 from latentmap.model import Model
 from latentmap.model.late_check import LateCheck
 from latentmap.progress import Progress
+from latentmap.relocation.factors import cells_along
 from latentmap.relocation.measuring import of_own_mean
 from latentmap.transfers import Arriving, a_batch_late
 
@@ -162,19 +163,29 @@ def examples_of(
 
 
 def walk(
-    source: Model, target: Model, linear_map: LinearMap, factors: SharedFactors, *, count: int
+    models: tuple[Model, Model],
+    linear_map: LinearMap,
+    factors: SharedFactors,
+    *,
+    count: int,
+    pairs: Pairs | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Images of both models ``(k, s, c, h, w)``, from -2 to 2 standard deviations along the
-    ``count`` leading factors that their spaces share; none of a model that has no decoder.
+    ``count`` leading factors that their spaces share; none of a model that has no decoder. With a
+    map of patches all cells of the mean codes of ``pairs`` are moved alike.
     """
-    moments = linear_map.require_moments("a walk along shared factors")
-    steps = torch.tensor(STEPS)
-    walked = [
-        factors.traversal(number, steps, moments)
-        for number in range(min(count, len(factors.share)))
-    ]
+    steps, numbers = torch.tensor(STEPS), range(min(count, len(factors.share)))
+    if linear_map.patches is None:
+        moments = linear_map.require_moments("a walk along shared factors")
+        walked = [factors.traversal(number, steps, moments) for number in numbers]
+    else:
+        assert pairs is not None, "maps of patches walk from the mean codes of pairs"
+        means = pairs.source.mean, pairs.target.mean
+        walked = [
+            cells_along(factors, number, steps, means, linear_map.patches) for number in numbers
+        ]
     shown = []
-    for model, side in ((source, 0), (target, 1)):
+    for side, model in enumerate(models):
         images = torch.empty(0, len(STEPS), *model.image_shape)
         if walked and model.can_decode:
             decoded = model.decode(torch.cat([pair[side].float() for pair in walked])).cpu()

@@ -39,13 +39,13 @@ def canonical_directions(moments: Moments) -> CanonicalDirections:
     the variate there (Morcos, Raghu and Bengio 2018).
     """
     x, y = inverse_root(moments.source_spectrum), inverse_root(moments.target_spectrum)
-    u, _, vt = torch.linalg.svd(x.T @ moments.xy @ y, full_matrices=False)
+    u, _, vt = torch.linalg.svd(moments.between(x, y), full_matrices=False)
     left, right = x @ u, y @ vt.T
     return CanonicalDirections(
         left,
         right,
-        _shares((left.T @ moments.xx).abs().sum(1)),
-        _shares((right.T @ moments.products_y).abs().sum(1)),
+        _shares(moments.spread(left).abs().sum(0)),
+        _shares(moments.spread_y(right).abs().sum(0)),
     )
 
 
@@ -68,14 +68,24 @@ def normalised(codes: Tensor) -> Tensor:
     return away / torch.where(length > 0, length, torch.nan)
 
 
-def rotation_between(moments: Moments) -> Tensor:
-    """The rotation or reflection ``(p, q)`` that carries the one space of some pairs nearest to the
-    other (Schoenemann 1966): ``U V'`` of the decomposition of the products; between spaces of
-    different sizes the part of it that meets both.
+@dataclass(frozen=True, eq=False)
+class Rotation:
+    """The rotation or reflection that carries the one space of some pairs nearest to the other
+    (Schoenemann 1966): ``U V'`` of the decomposition of the products, ``left`` ``(p, r)`` and
+    ``right`` ``(q, r)``; between spaces of different sizes the part of it that meets both, and of
+    fewer pairs than variables the part that they tell.
     """
-    u, _, vt = torch.linalg.svd(moments.xy, full_matrices=False)
-    rotation: Tensor = u @ vt
-    return rotation
+
+    left: Tensor
+    right: Tensor
+
+    @classmethod
+    def of(cls, moments: Moments) -> Rotation:
+        return cls(*moments.shared_directions)
+
+    def apply(self, codes: Tensor) -> Tensor:
+        """Rotated codes ``(n, q)``."""
+        return (codes @ self.left) @ self.right.T
 
 
 def procrustes_distances_of(shares: Tensor) -> Tensor:

@@ -24,11 +24,11 @@ from torch import Tensor
 from latentmap.codes import one_of_each
 from latentmap.comparison.indexes import FEWEST, INDEXES, RELATIONS, SimilarityIndex
 from latentmap.comparison.projections import (
+    Rotation,
     canonical_directions,
     correlations,
     normalised,
     procrustes_distances_of,
-    rotation_between,
     standardised,
 )
 from latentmap.comparison.relations import by_relation
@@ -37,6 +37,7 @@ from latentmap.errors import MapError, PairError
 from latentmap.intervals import student_quantile
 from latentmap.mapping.moments import JointMoments
 from latentmap.mapping.selection import assign_folds
+from latentmap.mapping.thin_moments import ThinJointMoments
 from latentmap.progress import Progress
 
 _GROUPS = 20
@@ -109,7 +110,7 @@ class Similarities:
 
 def compare_codes(
     codes: Sequence[Tensor],
-    fitted: JointMoments,
+    fitted: JointMoments | ThinJointMoments,
     *,
     seed: int = 0,
     units: np.ndarray | None = None,
@@ -163,7 +164,7 @@ _Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def _by_canonical_variates(
     codes: Sequence[Tensor],
-    fitted: JointMoments,
+    fitted: JointMoments | ThinJointMoments,
     kept: Sequence[Tensor],
     orders: Sequence[Tensor],
     steps: Steps,
@@ -191,7 +192,7 @@ def _by_canonical_variates(
 
 def _by_procrustes(
     codes: Sequence[Tensor],
-    fitted: JointMoments,
+    fitted: JointMoments | ThinJointMoments,
     kept: Sequence[Tensor],
     orders: Sequence[Tensor],
     steps: Steps,
@@ -201,10 +202,10 @@ def _by_procrustes(
     every = [normalised(part) for part in codes]
     without = [[normalised(part[rows]) for part in codes] for rows in kept]
     for i, j in combinations(range(m), 2):
-        rotation = rotation_between(fitted.between(i, j))
-        rotated = every[i] @ rotation
+        rotation = Rotation.of(fitted.between(i, j))
+        rotated = rotation.apply(every[i])
         shares = [(rotated * every[j]).sum()]
-        shares += [((part[i] @ rotation) * part[j]).sum() for part in without]
+        shares += [(rotation.apply(part[i]) * part[j]).sum() for part in without]
         shares += [(rotated[order] * every[j]).sum() for order in orders]
         values = procrustes_distances_of(torch.stack(shares)).tolist()
         _fill(parts, i, j, values)

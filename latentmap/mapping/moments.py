@@ -112,6 +112,26 @@ class Moments:
         """The products ``G W`` ``(p, k)`` of the source codes with what a weight makes of them."""
         return self.xx @ weight
 
+    def spread_y(self, weight: Tensor) -> Tensor:
+        """The same of the target codes, of a weight ``(q, k)``.
+
+        Raises:
+            MapError: only the squares of the target were gathered.
+        """
+        return self.products_y @ weight
+
+    def between(self, left: Tensor, right: Tensor) -> Tensor:
+        """The products ``(k, l)`` of what weights ``(p, k)`` and ``(q, l)`` make of the codes."""
+        return left.T @ self.xy @ right
+
+    @property
+    def shared_directions(self) -> tuple[Tensor, Tensor]:
+        """The orthonormal directions ``(p, r)`` and ``(q, r)`` in which the codes vary together,
+        the singular vectors of ``xy``.
+        """
+        u, _, vt = torch.linalg.svd(self.xy, full_matrices=False)
+        return u, vt.T
+
     @property
     def squares_x(self) -> Tensor:
         """The diagonal ``(p,)`` of ``xx``."""

@@ -10,6 +10,8 @@ Shapes: ``p`` source variables, ``q`` target variables, ``k`` rows, ``r`` direct
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -102,6 +104,20 @@ class ThinMoments(Moments):
 
     def spread(self, weight: Tensor) -> Tensor:
         return self.root_x.T @ (self.root_x @ weight)
+
+    def spread_y(self, weight: Tensor) -> Tensor:
+        return self.root_y.T @ (self.root_y @ weight)
+
+    def between(self, left: Tensor, right: Tensor) -> Tensor:
+        return (self.root_x @ left).T @ (self.root_y @ right)
+
+    @property
+    def shared_directions(self) -> tuple[Tensor, Tensor]:
+        # X'Y = Qx (Rx Ry') Qy', whose core has as many rows as there are pairs.
+        x, left = torch.linalg.qr(self.root_x.T)
+        y, right = torch.linalg.qr(self.root_y.T)
+        u, _, vt = torch.linalg.svd(left @ right.T, full_matrices=False)
+        return x @ u, y @ vt.T
 
     def merge(self, other: Moments) -> Moments:
         alike = (self.p, self.q, self.centred) == (other.p, other.q, other.centred)
@@ -202,3 +218,28 @@ def _spectrum_of_root(root: Tensor, n: float, mean: Tensor) -> Spectrum:
     directions = root.new_zeros(root.shape[1], len(roots))
     directions[live] = basis @ turned.T
     return Spectrum(roots.square(), directions)
+
+
+@dataclass(frozen=True, eq=False)
+class ThinJointMoments:
+    """The moments of ``n`` images in several spaces by the roots of their products, see
+    ``JointMoments``: codes about their mean, float64 ``(n, d)`` of each space.
+    """
+
+    n: float
+    means: tuple[Tensor, ...]
+    roots: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, spaces: Sequence[Tensor]) -> ThinJointMoments:
+        """Those of codes ``(n, d)`` of the same images, row by row."""
+        rows = [codes.double() for codes in spaces]
+        means = tuple(part.mean(0) for part in rows)
+        roots = tuple(part - mean for part, mean in zip(rows, means, strict=True))
+        return cls(float(len(rows[0])), means, roots)
+
+    def between(self, source: int, target: int) -> Moments:
+        """The moments of the pairs of two of the spaces, by their numbers."""
+        parts = (self.means, self.roots)
+        (mean_x, root_x), (mean_y, root_y) = ([p[i] for p in parts] for i in (source, target))
+        return ThinMoments(self.n, mean_x, mean_y, root_x, root_y)

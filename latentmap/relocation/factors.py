@@ -35,13 +35,14 @@ def factors_figure(
     of ``pairs`` are moved alike: by what a cell differs by where the factor's score in it does.
     """
     steps = torch.tensor(STEPS, dtype=torch.float64)
+    means = None if pairs is None else (pairs.source.mean, pairs.target.mean)
     rows = []
     for k in range(min(n_factors, len(factors.share))):
         if patches is None:
             codes_x, codes_y = factors.traversal(k, steps, moments)
         else:
-            assert pairs is not None, "maps of patches walk from the mean codes of pairs"
-            codes_x, codes_y = cells_along(factors, k, steps, pairs, patches)
+            assert means is not None, "maps of patches walk from the mean codes of pairs"
+            codes_x, codes_y = cells_along(factors, k, steps, means, patches)
         share = f"{100 * float(factors.share[k]):.1f} %"
         walked = [(one, z) for one, z in ((source, codes_x), (target, codes_y)) if one.can_decode]
         for number, (model, codes) in enumerate(walked):
@@ -53,16 +54,20 @@ def factors_figure(
 
 
 def cells_along(
-    factors: SharedFactors, k: int, steps: Tensor, pairs: Pairs, patches: Patches
+    factors: SharedFactors,
+    k: int,
+    steps: Tensor,
+    means: tuple[Tensor, Tensor],
+    patches: Patches,
 ) -> tuple[Tensor, Tensor]:
     """Codes ``(s, p)`` and ``(s, q)`` that walk along factor ``k`` of a map of patches from the
-    mean codes of some pairs, all cells alike; ``steps`` ``(s,)`` are in standard deviations.
+    mean codes ``(p,)`` and ``(q,)``, all cells alike; ``steps`` ``(s,)`` are standard deviations.
     """
     middle = patches.size // 2
     pattern = factors.source_patterns[k].reshape(patches.channels, patches.size, patches.size)
     spaces = (
-        (pairs.source.mean, pattern[:, middle, middle], patches.source, patches.source_fold),
-        (pairs.target.mean, factors.target_patterns[k], patches.target, patches.target_fold),
+        (means[0], pattern[:, middle, middle], patches.source, patches.source_fold),
+        (means[1], factors.target_patterns[k], patches.target, patches.target_fold),
     )
     walk = steps.double()[:, None, None, None]
     found = []

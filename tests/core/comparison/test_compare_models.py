@@ -144,7 +144,7 @@ def test_spaces_that_share_nothing_have_no_walk(tmp_path):
     models = three()[:2]
     pair = compared(tmp_path, models, pictures(tmp_path)).pairs[0, 1]
     none = shared_factors(pair.linear_map.moments, torch.zeros(4, 4, dtype=torch.float64))
-    walks = walk(*models, pair.linear_map, none, count=3)
+    walks = walk(tuple(models), pair.linear_map, none, count=3)
     assert [one.shape for one in walks] == [(0, 5, 1, 4, 4)] * 2
 
 

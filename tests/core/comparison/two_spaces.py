@@ -1,10 +1,10 @@
 """Each similarity index of two spaces alone; the library computes those of several at once."""
 
 from latentmap.comparison.projections import (
+    Rotation,
     correlations,
     normalised,
     procrustes_distances_of,
-    rotation_between,
 )
 from latentmap.comparison.relations import (
     CKA,
@@ -34,8 +34,8 @@ def distance_correlation(x, y):
 
 def procrustes_distance(x, y, fitted=None):
     """By the rotation of these images themselves, unless moments of others are given."""
-    rotation = rotation_between(moments_of(x, y) if fitted is None else fitted)
-    return float(procrustes_distances_of((normalised(x) @ rotation * normalised(y)).sum()))
+    rotation = Rotation.of(moments_of(x, y) if fitted is None else fitted)
+    return float(procrustes_distances_of((rotation.apply(normalised(x)) * normalised(y)).sum()))
 
 
 def held_out_correlations(x, y, directions):

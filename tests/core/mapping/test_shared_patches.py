@@ -76,8 +76,8 @@ def test_a_factor_moves_all_cells_alike_by_what_a_cell_differs_by():
     moments = linear_map.require_moments("factors")
     found = shared_factors(moments, linear_map.weight)
     steps = torch.tensor([-1.0, 0.0, 2.0])
-    x, y = cells_along(found, 0, steps, pairs, linear_map.patches)
-    means = [part.vectors.double().mean(0) for part in (pairs.source, pairs.target)]
+    means = pairs.source.vectors.double().mean(0), pairs.target.vectors.double().mean(0)
+    x, y = cells_along(found, 0, steps, means, linear_map.patches)
     for walked, mean in zip((x, y), means, strict=True):
         torch.testing.assert_close(walked[1], mean)
         away = (walked[2] - mean).reshape(-1, 16)
