@@ -188,7 +188,11 @@ def _load(given: Given, size: tuple[int, int] | None) -> Model:
         given.take_options()
         model = _read(find(given.name))
     wanted = given.size or (size if model.any_size else None)
-    return model if wanted is None else model.resized(*wanted)
+    model = model if wanted is None else model.resized(*wanted)
+    if given.alias is not None:
+        model.name = given.alias
+        model.space = replace(model.space, model=given.alias)
+    return model
 
 
 def _read(path: Path) -> Model:

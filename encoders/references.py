@@ -53,7 +53,8 @@ class Given:
     ``text`` is what was typed, ``scheme`` what stands before the colon (None: it is a name or a
     path), ``name`` what stands after it, ``options`` what stands after the question mark; ``size``
     is that of the images, and ``view`` what another model beside this one sees of an image, where
-    they are known. Relative paths in the name start from ``folder``.
+    they are known. Relative paths in the name start from ``folder``. ``alias`` is the short name
+    that was typed, if one was: the model goes by it.
     """
 
     text: str
@@ -63,6 +64,7 @@ class Given:
     size: Size | None = None
     view: View | None = None
     folder: Path = Path()
+    alias: str | None = None
 
     @property
     def short(self) -> str:
@@ -108,6 +110,7 @@ def parse_reference(reference: str | Path) -> Given:
         options={**known.options, **given.options},
         size=given.size or known.size,
         folder=folder,
+        alias=given.name,
     )
 
 

@@ -46,9 +46,17 @@ def test_a_short_name_stands_for_a_reference(project):
     assert scaled.config["options"] == {"scale": "2"}
 
 
+def test_a_model_goes_by_its_short_name_in_the_same_space(project):
+    mine, written = load("mine?scale=2"), load("python:mine_of_project:load?scale=2")
+    assert (mine.name, mine.space.model) == ("mine", "mine")
+    assert mine.space.same_as(written.space)
+    assert load("thumbnail").name == "thumbnail"
+    assert load("vae").name == "vae"
+
+
 def test_the_nearest_file_of_the_repository_counts(project, monkeypatch):
     (project / "work" / "latentmap.toml").write_text('[models]\nnear = "vae"\n')
-    assert load("near").name == "vae"
+    assert load("near").name == "near"
     with pytest.raises(ModelError, match="there is no model file tiny"):
         load("tiny")
 
