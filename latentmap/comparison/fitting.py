@@ -88,6 +88,7 @@ def beside_sources(
             r_mse=UNDEFINED,
             l_mse=l_mse,
             r2=r2,
+            r2_cells=UNDEFINED,
             m_mse=pictures.relocated[place],
             floor_mse=pictures.reconstruction[j],
             baseline_mse=pictures.baseline[j],

@@ -16,6 +16,7 @@ from latentmap.comparison.material import Material
 from latentmap.comparison.methods import compare_methods_of_pair
 from latentmap.comparison.pictures import ImageFigures, Maps, walk
 from latentmap.comparison.result import ModelPair
+from latentmap.intervals import UNDEFINED
 from latentmap.mapping import Method, shared_factors
 from latentmap.model import Model
 from latentmap.progress import Stage
@@ -87,6 +88,7 @@ def _pair(
             r_mse=pictures.reconstruction[i],
             l_mse=ways.l_mse[place],
             r2=ways.r2[place],
+            r2_cells=UNDEFINED,
             m_mse=pictures.relocated[place],
             floor_mse=pictures.reconstruction[j],
             baseline_mse=pictures.baseline[j],

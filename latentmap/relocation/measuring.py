@@ -32,7 +32,9 @@ class ImageErrors:
     ``reconstruction``, ``relocation``, ``floor`` and ``baseline`` are means over pixels and
     channels, ``code`` is the mean over target variables, ``code_variance`` the mean squared
     distance of the target code from the mean code. The baseline and the variance are those from the
-    mean of all images of the kind; see ``of_own_mean``.
+    mean of all images of the kind; see ``of_own_mean``. ``cell_variance`` is the mean squared
+    distance of a target code that is a grid from the mean of each channel over all images and
+    positions, which is all that a map of patches has for a constant; NaN of other codes.
 
     What a decoder is needed for is NaN where there is none: ``reconstruction`` without that of the
     source; ``relocation``, and with it ``floor`` and ``baseline``, without that of the target.
@@ -43,12 +45,13 @@ class ImageErrors:
     reconstruction: np.ndarray
     code: np.ndarray
     code_variance: np.ndarray
+    cell_variance: np.ndarray
     relocation: np.ndarray
     floor: np.ndarray
     baseline: np.ndarray
 
     def rows(self) -> np.ndarray:
-        """All but ids and units, in this order, ``(6, n)``."""
+        """All but ids and units, in this order, ``(7, n)``."""
         named = [row.name for row in fields(self) if row.name not in ("ids", "units")]
         return np.stack([getattr(self, name) for name in named])
 
@@ -127,8 +130,8 @@ def _measured(
     silent = [model.name for model in (source, target) if not model.can_decode]
     if not shows:
         errors, spread, misses, mean_code = code_rows(ways, pairs.target, progress)
-        rows = torch.full((4 + 2 * m, n), torch.nan, dtype=torch.float64)
-        rows[1], rows[4 : 4 + m] = errors[0], errors[1:]
+        rows = torch.full((5 + 2 * m, n), torch.nan, dtype=torch.float64)
+        rows[1:3], rows[5 : 5 + m] = errors[:2], errors[2:]
         raised = of_own_mean(pairs.target, units)
         return _joined(rows, spread, misses, pairs, images, mean_code, raised, units, silent)
     views = list(dict.fromkeys(model.view for model in shows))
@@ -150,7 +153,7 @@ def _measured(
                 progress(before + batch.stop, before + n)
 
     # In one place: small results of their own would keep memory of large images from being freed.
-    rows, done = torch.empty(4 + 2 * m, n, dtype=torch.float64), 0
+    rows, done = torch.empty(5 + 2 * m, n, dtype=torch.float64), 0
     spread, misses = torch.zeros_like(mean_code), mean_code.new_zeros(m, len(mean_code))
     for one in a_batch_late(launched()):
         rows[:, done : done + len(one.ids)] = one.errors()
@@ -172,7 +175,7 @@ def _joined(
     units: np.ndarray,
     without_decoder: Sequence[str],
 ) -> list[Measured]:
-    reconstruction, code_variance, floor, baseline, *own = rows.numpy()
+    reconstruction, code_variance, cell_variance, floor, baseline, *own = rows.numpy()
     # A constant variable varies by the rounding of its float32 codes alone.
     constant = spread <= len(images) * (torch.finfo(torch.float32).eps * mean_code).square()
     if constant.all():
@@ -183,7 +186,15 @@ def _joined(
     return [
         Measured(
             ImageErrors(
-                pairs.ids, units, reconstruction, code, code_variance, relocation, floor, baseline
+                pairs.ids,
+                units,
+                reconstruction,
+                code,
+                code_variance,
+                cell_variance,
+                relocation,
+                floor,
+                baseline,
             ),
             (missed / len(images)).numpy(),
             torch.where(constant, torch.nan, 1 - missed / spread).numpy(),

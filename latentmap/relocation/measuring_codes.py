@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import torch
 
-from latentmap.codes import Codes
+from latentmap.codes import Codes, Space
 from latentmap.mapping import LinearMap
 from latentmap.progress import Progress
 
@@ -20,13 +20,29 @@ _BATCH = 4096
 Way: TypeAlias = tuple[LinearMap, Codes]
 
 
+def mean_of_cells(mean_code: torch.Tensor, space: Space) -> torch.Tensor:
+    """The mean of each channel of a grid at every position ``(q,)``; NaN where codes are no grids.
+
+    Example:
+        >>> space = Space("z", 4, "a", "aa", (1, 2, 2))
+        >>> mean_of_cells(torch.tensor([0.0, 1.0, 2.0, 5.0]), space)
+        tensor([2., 2., 2., 2.])
+    """
+    if not space.is_grid:
+        return torch.full_like(mean_code, torch.nan)
+    channels = mean_code.unflatten(0, space.shape).mean((1, 2), keepdim=True)
+    cells: torch.Tensor = channels.expand(space.shape).flatten()
+    return cells
+
+
 def code_rows(
     ways: Sequence[Way], target: Codes, progress: Progress | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """What maps miss of the codes of a ``target``, which are read twice, block by block; each reads
     codes of the same images.
 
-    The errors of each image ``(1 + m, n)``, of which the variance is the first; over all images the
+    The errors of each image ``(2 + m, n)``, of which the variances about the mean code and about
+    that of cells (see ``mean_of_cells``) are the first; over all images the
     sums ``(q,)`` of squared distances from the mean code, and ``(m, q)`` of squared errors; and the
     mean code ``(q,)``. All are float64.
     """
@@ -35,7 +51,8 @@ def code_rows(
     mean = torch.zeros(target.space.dim, dtype=torch.float64)
     for block in target.blocks(size):
         mean += block.sum(0, dtype=torch.float64) / n
-    errors, done = torch.empty(1 + len(ways), n, dtype=torch.float64), 0
+    cells = mean_of_cells(mean, target.space)
+    errors, done = torch.empty(2 + len(ways), n, dtype=torch.float64), 0
     spread, misses = torch.zeros_like(mean), mean.new_zeros(len(ways), len(mean))
     for y in target.blocks(size):
         stop = done + len(y)
@@ -43,9 +60,10 @@ def code_rows(
         read = {id(codes): codes.read(done, stop) for _, codes in ways}
         variance = (y - mean).square_()
         errors[0, done:stop], spread = variance.mean(1), spread + variance.sum(0)
+        errors[1, done:stop] = (y - cells).square_().mean(1)
         for k, (linear_map, codes) in enumerate(ways):
             missed = (y.double() - linear_map.apply(read[id(codes)])).square_()
-            errors[1 + k, done:stop] = missed.mean(1)
+            errors[2 + k, done:stop] = missed.mean(1)
             misses[k] += missed.sum(0)
         done = stop
         if progress:

@@ -16,15 +16,18 @@ from latentmap.images import View
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
 from latentmap.model.late_check import LateCheck
+from latentmap.relocation.measuring_codes import mean_of_cells
 from latentmap.transfers import Arriving, floats_on
 
 
 @dataclass(frozen=True, eq=False)
 class Launched:
-    """What a batch gives, some of it on its way: errors in codes ``(1 + m, k)``, of which the
-    variance is the first, in images of the source ``(1, k)`` and of the target ``(2 + m, k)``,
-    floor and baseline first, None of a model that does not decode; sums over images ``spread``
-    ``(q,)`` and ``misses`` ``(m, q)``; and the ``checks`` of all that was decoded.
+    """What a batch gives, some of it on its way.
+
+    Errors in codes ``(2 + m, k)``, of which the variances about the mean code and about the mean of
+    cells are the first; in images of the source ``(1, k)`` and of the target ``(2 + m, k)``, floor
+    and baseline first, None of a model that does not decode; sums over images ``spread`` ``(q,)``
+    and ``misses`` ``(m, q)``; and the ``checks`` of all that was decoded.
     """
 
     ids: np.ndarray
@@ -36,18 +39,18 @@ class Launched:
     checks: list[LateCheck]
 
     def errors(self) -> torch.Tensor:
-        """The errors of each image ``(4 + 2 m, k)``: ``reconstruction``, ``code_variance``,
-        ``floor`` and ``baseline``, then ``code`` and then ``relocation`` by each map; NaN where
-        there is no decoder for one.
+        """The errors of each image ``(5 + 2 m, k)``: ``reconstruction``, ``code_variance``,
+        ``cell_variance``, ``floor`` and ``baseline``, then ``code`` and then ``relocation`` by each
+        map; NaN where there is no decoder for one, or no grid.
         """
         for check in self.checks:
             check.require(self.ids)
-        variance, *coded = self.in_codes
-        absent = self.in_codes.new_full((1 + len(self.in_codes), len(variance)), math.nan)
+        variance, cells, *coded = self.in_codes
+        absent = self.in_codes.new_full((len(self.in_codes), len(variance)), math.nan)
         (reconstruction,) = absent[:1] if self.in_source is None else self.in_source.wait()
         in_target = absent if self.in_target is None else self.in_target.wait()
         floor, baseline, *relocated = in_target
-        return torch.stack([reconstruction, variance, floor, baseline, *coded, *relocated])
+        return torch.stack([reconstruction, variance, cells, floor, baseline, *coded, *relocated])
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +81,7 @@ class Scene:
         mapped = [one.apply(codes) for one, codes in zip(self.maps, read, strict=True)]
         misses = torch.stack([(y.double() - one).square() for one in mapped])
         variance = (y.double() - self.mean_code).square()
+        cells = (y.double() - mean_of_cells(self.mean_code, self.target.space)).square()
         seen: dict[tuple[View, torch.device], torch.Tensor] = {}
         for model in (self.source, self.target):
             if model.can_decode and (place := (model.view, model.device)) not in seen:
@@ -85,7 +89,7 @@ class Scene:
         checks: list[LateCheck] = []
         return Launched(
             ids,
-            torch.stack([variance.mean(1), *misses.mean(2)]),
+            torch.stack([variance.mean(1), cells.mean(1), *misses.mean(2)]),
             _arriving(self.source, [x], seen, checks),
             _arriving(self.target, [y, *mapped], seen, checks, mean_image=self.mean_image),
             variance.sum(0),

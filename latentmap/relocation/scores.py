@@ -30,7 +30,9 @@ class Figures:
 
     All errors are means over images, pixels and channels in [0, 1]. ``r_mse``: image against its
     reconstruction by the source. ``l_mse``: target code against mapped code, mean over variables.
-    ``r2``: the share of the variance of the target codes that is predicted, all variables together.
+    ``r2``: the share of the variance of the target codes that is predicted, all variables together;
+    ``r2_cells``, of grids alone, the same of the variance about the mean of each channel over all
+    images and positions, so that what depends on the position alone has to be predicted, too.
     ``m_mse``: image, as the target sees it, against the target's image of the mapped code; it lies
     between ``floor_mse``, the target's own reconstruction, and ``baseline_mse``, the error of the
     mean image, without the part that is due to its being the mean of these images (see
@@ -44,6 +46,7 @@ class Figures:
     r_mse: Estimate
     l_mse: Estimate
     r2: Estimate
+    r2_cells: Estimate
     m_mse: Estimate
     floor_mse: Estimate
     baseline_mse: Estimate
@@ -217,11 +220,11 @@ def _estimates(errors: ImageErrors, n_bootstrap: int, seed: int) -> dict[str, Es
 
 
 def _figures(means: np.ndarray) -> np.ndarray:
-    """The figures, in the order of ``FIGURES``, from means ``(6, ...)`` in that of
+    """The figures, in the order of ``FIGURES``, from means ``(7, ...)`` in that of
     ``ImageErrors``.
     """
-    reconstruction, code, code_variance, relocation, floor, baseline = means
-    r2 = 1 - shares(code, code_variance)
+    reconstruction, code, code_variance, cell_variance, relocation, floor, baseline = means
+    r2, r2_cells = 1 - shares(code, code_variance), 1 - shares(code, cell_variance)
     # A target that shows images no better than their mean has no scale for an efficiency.
     efficiency = shares(baseline - relocation, baseline - floor)
-    return np.stack([reconstruction, code, r2, relocation, floor, baseline, efficiency])
+    return np.stack([reconstruction, code, r2, r2_cells, relocation, floor, baseline, efficiency])

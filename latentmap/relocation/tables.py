@@ -18,6 +18,7 @@ COLUMNS = {
     "r_mse": Column("R_mse", "source reconstruction", decimals=5),
     "l_mse": Column("L_mse", "mapped code against target code", "low", 4),
     "r2": Column("R2", "share of the target codes' variance that is predicted", "high", 3),
+    "r2_cells": Column("R2 of cells", "the same about the mean of each channel", "high", 3),
     "m_mse": Column("M_mse", "relocated image", "low", 5),
     "floor_mse": Column("floor", "floor of M_mse: target reconstruction", decimals=5),
     "baseline_mse": Column("baseline", "baseline of M_mse: the mean image", decimals=5),
@@ -31,9 +32,10 @@ _OF_TARGET = ("m_mse", "floor_mse", "baseline_mse", "efficiency")
 
 
 def figures_there(figures: Figures, names: Sequence[str]) -> list[str]:
-    """Those of the ``names`` of figures that there is a decoder for."""
+    """Those of the ``names`` of figures that there is a decoder for, and that are of such codes."""
     absent = [] if math.isfinite(figures.r_mse.value) else [*_OF_SOURCE]
     absent += [] if math.isfinite(figures.m_mse.value) else _OF_TARGET
+    absent += [] if math.isfinite(figures.r2_cells.value) else ["r2_cells"]
     return [name for name in names if name not in absent]
 
 
@@ -57,7 +59,7 @@ def scores_table(scores: Scores) -> Table:
             cells[PSNR] = Measure.of(scores.psnr)
     beside = scores.thumbnail
     if beside is not None:
-        for name in figures_there(scores, ("r2", "efficiency")):
+        for name in figures_there(scores, ("r2", "r2_cells", "efficiency")):
             of = COLUMNS[name]
             title = f"{of.title} of thumbnail"
             meaning = f"{of.title} of a map that reads {beside.thumbnail}, {beside.numbers} numbers"

@@ -58,7 +58,8 @@ def test_fit_writes_a_map_and_prints_its_scores(workdir):
 
 def test_fit_gives_one_json_object(workdir):
     scores = json.loads(fit("--json", "--out", "m.safetensors", "--seed", "3").stdout)
-    figures = ["r_mse", "l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency"]
+    figures = ["r_mse", "l_mse", "r2", "r2_cells"]
+    figures += ["m_mse", "floor_mse", "baseline_mse", "efficiency"]
     for name in figures:
         assert {name, f"{name}_low", f"{name}_high"} <= set(scores)
     assert scores["n_pairs"] == (splits() == "train").sum()
