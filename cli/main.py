@@ -224,7 +224,7 @@ class _LimitType(Text):
 @click.version_option(package_name="latentmap", message="%(prog)s %(version)s")
 @click.pass_context
 def main(ctx: click.Context, limits: tuple[tuple[str, int], ...]) -> None:
-    """Maps between the latent spaces of generative models of images.
+    """Maps between the latent spaces of models of images.
 
     \b
     The main path:
