@@ -7,6 +7,7 @@ by Python; the kernel tells when a library opens the file that is not to be read
 from __future__ import annotations
 
 import ctypes
+import importlib.metadata
 import os
 import resource
 import sys
@@ -59,6 +60,7 @@ _FORBIDDEN = (
     ),
 )
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_METADATA = str(Path(importlib.metadata.__file__).parent)
 _IN_OPEN = 0x20  # Of inotify.
 # Above what a reader may take: the machine goes on, and the reader is told that there is no more.
 _ROOM = 1 << 30
@@ -68,7 +70,8 @@ class Watch:
     """Remembers what first happened while ``on`` that reading a file has no need of, as ``event``:
     its name, the place in our code, and what it was about.
 
-    Files may be read in ``folders``, and written in ``temporary``.
+    Files may be read in ``folders``, and written in ``temporary``. What installed packages say of
+    themselves may be read, too: an unknown family may be one of theirs.
     """
 
     def __init__(self, folders: Sequence[Path], temporary: Path) -> None:
@@ -99,10 +102,19 @@ class Watch:
             return True
         if flags & _WRITES:
             return self._is_temporary(path) or path == "/dev/null"
-        return os.fsdecode(path).startswith(self._folders)
+        return os.fsdecode(path).startswith(self._folders) or _asks_packages(sys._getframe(2))
 
     def _is_temporary(self, path: Any) -> bool:
         return not isinstance(path, int) and f"{os.fsdecode(path)}/".startswith(self._temporary)
+
+
+def _asks_packages(frame: FrameType | None) -> bool:
+    """Whether our code has asked what packages are installed."""
+    while frame is not None and not frame.f_code.co_filename.startswith(OURS):
+        if frame.f_code.co_filename.startswith(_METADATA):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _place(frame: FrameType | None) -> str:
