@@ -151,17 +151,30 @@ def diagnose(
     if wanted is not None:
         drawn = wanted.draw(models[0], images, gains=results[0].values("gain"), **reading)
     found = Diagnoses(results, [architecture_of(model) for model in models])
-    warn_skipped(results[0].skipped)
     n_seen = count_seen(models, images.digests, images.groups)
+    warn_skipped(results[0].skipped)
     tell_seen(n_seen, len(images))
     made = {"data": images.fingerprint, "n_seen": n_seen}
     record = {**made, "sampled": sampled, "precision": precision, "seed": seed}
     _write(found, models, images, record=record, scatter=scatter, outputs=outputs)
     if drawn is not None:
         _report_plane(drawn, record, outputs)
-    if outputs.as_json:
+    _show(references, found, drawn, made, as_json=outputs.as_json)
+
+
+def _show(
+    references: Sequence[str],
+    found: Diagnoses,
+    drawn: LatentPlane | None,
+    made: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """The result on stdout: one object, or tables."""
+    if as_json:
         _print_json(references, found, drawn, made)
         return
+    results = found.results
     show_result(results[0] if len(results) == 1 else found)
     if drawn is not None:
         say("")

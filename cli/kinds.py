@@ -31,7 +31,6 @@ WIDEST = 2**16  # Channels and variables; networks multiply them with each other
 
 _LONGEST = 4096  # Letters: no path is longer, and no expression has to be.
 _LONGEST_NAME = 200  # Bytes; what is made beside an output has a longer name, which ends at 255.
-_LONGEST_SIDE = 2**14  # Pixels: a picture of more has over three gigabytes.
 _LARGEST = 1e18  # Its square is a number of float32 still.
 _NUMBER = re.compile(r"[+-]?(?P<digits>\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
@@ -106,14 +105,12 @@ class Size(Text):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
         text: str = super().convert(value, param, ctx)
-        parts = text.lower().split("x")
-        good = all(re.fullmatch("0*[1-9][0-9]*", part) for part in parts)
-        if len(parts) > 2 or not good:
-            self.fail(f"{text!r} is no size: give one number, or height x width: 96x64", param, ctx)
-        height, width = int(parts[0]), int(parts[-1])
-        if max(height, width) > _LONGEST_SIDE:
-            self.fail(f"{text!r} is too large: give {_LONGEST_SIDE} pixels at most", param, ctx)
-        return height, width
+        from latentmap.encoders.references import parse_size
+
+        try:
+            return parse_size(text)
+        except ValueError as error:
+            self.fail(f"{text!r} {error}", param, ctx)
 
 
 def number_of(text: str) -> float | None:

@@ -101,5 +101,7 @@ def _no_model(path: Path) -> str:
         return f"cannot be read: {error.strerror}"
     if kind is not None and kind.broken:
         return f"is {kind.what}: {kind.advice}"
+    if path.suffix.lower() == ".onnx":
+        return f"is no model file: name it `onnx:{path}` in place of a model"
     what = "no model file" if kind is None else f"{kind.what}, no model file"
     return f"is {what}: `latentmap import --inspect` tells whether it can be imported"

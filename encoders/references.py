@@ -42,8 +42,8 @@ SCHEMES: dict[str, str] = {
 REFERENCES = frozenset(("mean", "pca", "pixels"))
 
 _SCHEME = re.compile(r"[a-z][a-z0-9_]+(?=:)")  # Of one letter are the drives of Windows.
-_SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", re.ASCII)
-_LONGEST_SIDE = 1 << 14  # Pixels, as of --size: whatever needs more is a slip of the keyboard.
+_SIDE = re.compile("(?=.{1,1000}$)0*[1-9][0-9]*", re.ASCII)  # What int reads.
+_LONGEST_SIDE = 1 << 14  # Pixels: a picture of more has over three gigabytes.
 
 
 @dataclass(frozen=True)
@@ -130,21 +130,26 @@ def _parse(text: str) -> Given:
             )
         options[key] = value
     said = options.pop("size", None)
-    return Given(text, scheme, name, options, None if said is None else parse_size(said))
+    if said is None:
+        return Given(text, scheme, name, options)
+    try:
+        return Given(text, scheme, name, options, parse_size(said))
+    except ValueError as error:
+        raise ModelError(f"{text}: the size {said} {error}") from None
 
 
 def parse_size(text: str) -> Size:
-    """Height and width of a text such as ``256x192``.
+    """Height and width, in pixels, of a text such as ``256x192``, or ``64`` for a square.
 
     Raises:
-        ModelError: it is none, or a side is too long.
+        ValueError: it is none, or a side is too long; the message goes on from the text.
     """
-    found = _SIZE.fullmatch(text)
-    if found is None:
-        raise ModelError(f"{text!r} is no size of images: give height and width, such as 256x192")
-    height, width = int(found[1]), int(found[2])
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(_SIDE.fullmatch(side) for side in sides):
+        raise ValueError("is no size: give one number, or height x width: 96x64")
+    height, width = int(sides[0]), int(sides[-1])
     if max(height, width) > _LONGEST_SIDE:
-        raise ModelError(f"the size {text} is too large: give {_LONGEST_SIDE} pixels at most")
+        raise ValueError(f"is too large: give {_LONGEST_SIDE} pixels at most")
     return height, width
 
 

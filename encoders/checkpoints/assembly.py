@@ -14,7 +14,7 @@ from latentmap.encoders.checkpoints.architecture import (
     stylegan2_config,
     stylegan3_config,
 )
-from latentmap.encoders.checkpoints.conversion import Converted, Network
+from latentmap.encoders.checkpoints.conversion import Converted, Network, read_floats
 from latentmap.encoders.checkpoints.descriptions import shown
 from latentmap.encoders.checkpoints.kernels import check_designed
 from latentmap.encoders.checkpoints.values import TensorView
@@ -212,19 +212,7 @@ def _made(
 
 
 def _read(name: str, view: TensorView) -> Tensor:
-    if not view.dtype.is_floating_point:
-        kind = str(view.dtype).removeprefix("torch.")
-        raise CheckpointError(
-            f"the generator's {name} (as it is named here) is of type {kind}, not of a "
-            "floating-point type: the file is damaged"
-        )
-    tensor = view.load().to(torch.float32).contiguous()
-    if not tensor.isfinite().all():
-        raise CheckpointError(
-            f"the generator's {name} (as it is named here) holds numbers that are not finite: the "
-            "training has failed, take an earlier checkpoint"
-        )
-    return tensor
+    return read_floats(view, f"the generator's {name} (as it is named here)")
 
 
 def _mean_code(network: nn.Module, config: Mapping[str, Any]) -> Tensor:

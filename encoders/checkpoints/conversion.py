@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.encoders.checkpoints.values import TensorView
+from latentmap.errors import CheckpointError
 
 if TYPE_CHECKING:
     from latentmap.encoders.checkpoints.halves import Halves
@@ -80,3 +82,23 @@ class Recognised:
             return self.convert_knowing(unsaid)
         unsaid.refuse_beside((), f"files of {self.format}")
         return self.convert()
+
+
+def read_floats(view: TensorView, what: str) -> Tensor:
+    """The numbers of a tensor in float32; a message calls it ``what``.
+
+    Raises:
+        CheckpointError: it is of another kind of numbers, or they are not all finite.
+    """
+    if not view.dtype.is_floating_point:
+        kind = str(view.dtype).removeprefix("torch.")
+        raise CheckpointError(
+            f"{what} is of type {kind}, not of a floating-point type: the file is damaged"
+        )
+    tensor = view.load().to(torch.float32).contiguous()
+    if not tensor.isfinite().all():
+        raise CheckpointError(
+            f"{what} holds numbers that are not finite: the training has failed, take an earlier "
+            "checkpoint"
+        )
+    return tensor

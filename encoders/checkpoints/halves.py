@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
-from latentmap.encoders.checkpoints.conversion import Converted, Network, Recognised
+from latentmap.encoders.checkpoints.conversion import Converted, Network, Recognised, read_floats
 from latentmap.encoders.checkpoints.descriptions import shown
 from latentmap.encoders.checkpoints.unsaid import Unsaid
 from latentmap.encoders.checkpoints.values import TensorView
@@ -138,16 +138,4 @@ def read_weights(
 def _read(name: str, view: TensorView, like: Tensor) -> Tensor:
     if not like.is_floating_point():
         return view.load().to(like.dtype)
-    if not view.dtype.is_floating_point:
-        kind = str(view.dtype).removeprefix("torch.")
-        raise CheckpointError(
-            f"the tensor {shown(name)} (as it is named here) is of type {kind}, not of a "
-            "floating-point type: the file is damaged"
-        )
-    tensor = view.load().to(torch.float32).contiguous()
-    if not tensor.isfinite().all():
-        raise CheckpointError(
-            f"the tensor {shown(name)} (as it is named here) holds numbers that are not finite: "
-            "the training has failed, take an earlier checkpoint"
-        )
-    return tensor
+    return read_floats(view, f"the tensor {shown(name)} (as it is named here)")

@@ -114,7 +114,7 @@ def test_the_mean_image():
         ("pixels:9x9?size=8x8", "more than images of 8x8 have pixels"),
         ("pca:many?size=8x8", "give pca:64"),
         ("pca:400?size=8x8", "more components than images have numbers"),
-        ("mean?size=8", "no size of images"),
+        ("mean?size=8x", "the size 8x is no size: give one number, or height x width"),
         ("mean?size=8x8&size=8x8", "each once"),
         ("mean?size=8x8&colour=red", "no option 'colour' here: known are channels"),
         ("mean?size=8x8&channels=2", "1 or 3 channels"),
@@ -126,6 +126,10 @@ def test_the_mean_image():
 def test_references_that_are_none(reference, said):
     with pytest.raises(ModelError, match=said):
         load(reference)
+
+
+def test_a_size_in_a_reference_is_one_as_of_the_option():
+    assert load("mean?size=8").image_shape == load("mean?size=8x8").image_shape == (3, 8, 8)
 
 
 def test_a_size_for_all_has_no_effect_on_a_model_of_one_size():
