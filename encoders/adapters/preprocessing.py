@@ -13,8 +13,13 @@ from latentmap.errors import ModelError
 from latentmap.frames import Frame, Resize
 
 _FILE = "preprocessor_config.json"
-# Pillow's numbers of its filters -> ours; others are taken for bicubic.
-_FILTERS: dict[int, Resize] = {1: "pillow-lanczos", 2: "torch-bilinear", 3: "torch-bicubic"}
+# Pillow's numbers of its filters -> ours; nearest (0) and Hamming (5) are not here.
+_FILTERS: dict[int, Resize] = {
+    1: "pillow-lanczos",
+    2: "torch-bilinear",
+    3: "torch-bicubic",
+    4: "pillow-box",
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ def read_preprocessing(
     size; ``options`` (``mean``, ``std``) and ``size`` (height, width) go before what stands there.
 
     Raises:
-        ModelError: nothing says how images are normalised, or how large they are.
+        ModelError: nothing says how images are normalised, or how large they are; or they are
+            resized by a filter that is not here.
     """
     found = read_config(folder, _FILE) if (folder / _FILE).is_file() else {}
     mean, std = options.get("mean"), options.get("std")
@@ -58,7 +64,7 @@ def read_preprocessing(
         pixels = Scaling(read_numbers(mean, "mean"), read_numbers(std, "std", positive=True))
     height, width = size or _size(folder, found, said)
     channels = 1 if said.get("num_channels") == 1 else 3
-    return Preprocessing((channels, height, width), _frame(found), pixels)
+    return Preprocessing((channels, height, width), _frame(folder, found), pixels)
 
 
 def _scaling(folder: Path, found: Mapping[str, Any]) -> Scaling:
@@ -94,9 +100,15 @@ def _size(folder: Path, found: Mapping[str, Any], said: Mapping[str, Any]) -> tu
     raise ModelError(f"{folder} does not say how large images are: give --size HxW")
 
 
-def _frame(found: Mapping[str, Any]) -> Frame:
+def _frame(folder: Path, found: Mapping[str, Any]) -> Frame:
     size = found.get("size")
     square = found.get("do_center_crop") or (isinstance(size, Mapping) and "shortest_edge" in size)
     resample = found.get("resample")
-    filter_name = _FILTERS.get(resample if type(resample) is int else 0, "torch-bicubic")
-    return Frame("center" if square else "full", filter_name)
+    if resample is not None and (type(resample) is not int or resample not in _FILTERS):
+        # Another filter gives other codes.
+        raise ModelError(
+            f"{_FILE} in {folder} resizes images by the filter {resample!r:.40}, and known are "
+            f"{', '.join(map(str, _FILTERS))} (Lanczos, bilinear, bicubic, box): write one of them "
+            "there"
+        )
+    return Frame("center" if square else "full", _FILTERS[resample or 3])

@@ -158,6 +158,14 @@ def test_what_an_encoder_sees_is_in_the_preprocessor(copied, found, frame, shape
     assert model.frame.resize == ("torch-bilinear" if bilinear else "torch-bicubic")
 
 
+@pytest.mark.parametrize("resample", [0, 5, 99, "bicubic", True, 3.0])
+def test_a_filter_that_is_not_here_is_no_other(copied, resample):
+    path = copied / "preprocessor_config.json"
+    path.write_text(json.dumps({**PREPROCESSOR, "resample": resample}))
+    with pytest.raises(ModelError, match="resizes images by the filter .* and known are 1, 2, 3"):
+        load(f"transformers:{copied}")
+
+
 def test_pixels_that_are_not_normalised_are_left_or_rescaled(copied):
     path = copied / "preprocessor_config.json"
     path.write_text(
