@@ -162,7 +162,7 @@ def test_what_an_encoder_sees_is_in_the_preprocessor(copied, found, frame, shape
 def test_a_filter_that_is_not_here_is_no_other(copied, resample):
     path = copied / "preprocessor_config.json"
     path.write_text(json.dumps({**PREPROCESSOR, "resample": resample}))
-    with pytest.raises(ModelError, match="resizes images by the filter .* and known are 1, 2, 3"):
+    with pytest.raises(ModelError, match=r"resizes images by the filter .* and known are 1, 2, 3"):
         load(f"transformers:{copied}")
 
 
