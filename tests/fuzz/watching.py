@@ -147,17 +147,22 @@ class Memory:
     def __init__(self) -> None:
         self._status = os.open("/proc/self/status", os.O_RDONLY)
         self._clear = os.open("/proc/self/clear_refs", os.O_WRONLY)
-        most = self._read(b"VmData:") + _ROOM
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        self._hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        self._give_room()
 
     def begin(self) -> None:
-        """Forgets the peak."""
+        """Forgets the peak, and what libraries have kept of earlier cases."""
+        self._give_room()
         os.pwrite(self._clear, b"5", 0)
         self._before = self._read(b"VmRSS:")
 
     def taken(self) -> int:
         """Bytes at the peak, above those at the beginning."""
         return self._read(b"VmHWM:") - self._before
+
+    def _give_room(self) -> None:
+        most = self._read(b"VmData:") + _ROOM
+        resource.setrlimit(resource.RLIMIT_DATA, (most, self._hard))
 
     def _read(self, name: bytes) -> int:
         status = os.pread(self._status, 1 << 13, 0)
