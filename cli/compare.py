@@ -15,10 +15,10 @@ from latentmap.cli.lists import NameList
 from latentmap.cli.options import (
     CoderOptions,
     Loading,
+    baselines_option,
     coder_options,
     loading_options,
     seed_option,
-    thumbnail_option,
 )
 from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, report_option, result_outputs
@@ -59,7 +59,7 @@ from latentmap.mapping.methods import METHODS
     default=99,
     help="Random pairings that tell what the indexes of unrelated spaces are.",
 )
-@thumbnail_option
+@baselines_option
 @seed_option
 @coder_options
 @loading_options

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from latentmap.cli.baselines import beside, fitted_baselines
 from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_options import check_choices, check_spaces, fit_options
 from latentmap.cli.fit_request import FitRequest, Fitted, fit_request, skipped_of
-from latentmap.cli.options import thumbnail_option
+from latentmap.cli.options import baselines_option
 from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figure_option, file_name, report_option, result_outputs
 from latentmap.cli.unseen import tell_seen
@@ -20,8 +20,9 @@ from latentmap.mapping.options import FitOptions
 
 if TYPE_CHECKING:
     from latentmap.mapping import LinearMap
+    from latentmap.mapping.nonlinear import NonlinearMap
     from latentmap.relocation import Scores
-    from latentmap.relocation.thumbnails import Control
+    from latentmap.relocation.baselines import BaselineKind
 
 _SHOWN = 10  # Images in a picture.
 
@@ -29,7 +30,12 @@ _SHOWN = 10  # Images in a picture.
 @click.command(cls=Command)
 @fit_request
 @fit_options
-@thumbnail_option
+@baselines_option
+@click.option(
+    "--ceiling",
+    is_flag=True,
+    help="Also fit nonlinear maps of the same codes, and say whether a linear one is enough.",
+)
 @result_outputs(
     output_option("--out", "The map to write.  [default: SRC-to-DST.safetensors]", metavar="MAP"),
     figure_option(
@@ -43,7 +49,8 @@ def fit(
     context: click.Context,
     request: FitRequest,
     options: FitOptions,
-    thumbnail: bool,
+    baselines: tuple[BaselineKind, ...],
+    ceiling: bool,
     outputs: Outputs,
 ) -> None:
     """Fit a linear map from the codes of one model to those of another, and score it.
@@ -72,7 +79,7 @@ def fit(
     from latentmap.cli.output import print_json, tell_left_out, warn_skipped
     from latentmap.files import refuse_equal
     from latentmap.mapping.held_out_error import HELD_OUT
-    from latentmap.relocation import fit_training, score_models, thumbnail_between
+    from latentmap.relocation import fit_training, score_models
 
     request.check()
     check_choices(context, options)
@@ -86,8 +93,7 @@ def fit(
     outputs = replace(outputs, out=path, figure=figure)
     refuse_equal({"--out": path, "--figure": figure, "--report": outputs.report})
     outputs.check()
-    shrunk = functools.partial(thumbnail_between, patch=options.patch) if thumbnail else None
-    found = request.open(source, target, shrunk=shrunk)
+    found = request.open(source, target, beside=beside(context, baselines, options))
     training, coder = found.training, found.coder
     with coder.stage("fitting", "pairs") as progress:
         linear_map = fit_training(
@@ -98,7 +104,8 @@ def fit(
             record=found.record,
             progress=progress,
         )
-    control = _control(found, options, request.seed)
+    others = fitted_baselines(found, options, request.seed)
+    nonlinear = _nonlinear(found, request.seed) if ceiling else None
     (scores,) = score_models(
         [linear_map],
         training.source,
@@ -106,13 +113,12 @@ def fit(
         found.test,
         coder,
         seen=[training.seen],
-        control=control,
+        baselines=others,
+        ceiling=nonlinear,
         seed=request.seed,
     )
-    kept = {**linear_map.record, HELD_OUT: scores.held_out.to_json()}
-    if scores.thumbnail is not None:
-        kept["thumbnail"] = scores.thumbnail.to_json()
-    linear_map = replace(linear_map, record=kept)
+    kept = {HELD_OUT: scores.held_out.to_json(), "beside": scores.context()}
+    linear_map = replace(linear_map, record={**linear_map.record, **kept})
     # Last, so that the same command goes on after an interruption.
     linear_map.save(path)
     _show(linear_map, scores, found, outputs)
@@ -129,26 +135,20 @@ def fit(
     show_result(scores)
 
 
-def _control(found: Fitted, options: FitOptions, seed: int) -> Control | None:
-    """The map that reads thumbnails; says why where there is none."""
+def _nonlinear(found: Fitted, seed: int) -> NonlinearMap | None:
+    """The nonlinear map that the linear one is held against; says why where there is none."""
     from latentmap.cli.output import warn
     from latentmap.errors import LatentmapError
-    from latentmap.relocation import control_of
+    from latentmap.mapping.nonlinear import fit_nonlinear
 
-    if found.thumbnail is None:
-        return None
+    training = found.training.in_memory()
     try:
-        with found.coder.stage("fitting thumbnails", "pairs") as progress:
-            return control_of(
-                found.training,
-                found.thumbnail,
-                found.coder,
-                options=options,
-                seed=seed,
-                progress=progress,
+        with found.coder.stage("fitting nonlinear maps") as progress:
+            return fit_nonlinear(
+                training.pairs, groups=training.groups, seed=seed, progress=progress
             )
     except LatentmapError as error:
-        warn(f"no thumbnail stands beside this map: {error}")
+        warn(f"no ceiling stands beside this map: {error}")
         return None
 
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from latentmap.cache import Coder
     from latentmap.images import ImageSource
     from latentmap.model import Model
-    from latentmap.model.thumbnails import Thumbnail
     from latentmap.relocation import TrainingPairs
+    from latentmap.relocation.baselines import BaselineModels
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,7 +41,7 @@ class Fitted:
     test: ImageSource
     coder: Coder
     record: dict[str, Any]
-    thumbnail: Thumbnail | None
+    baselines: BaselineModels
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,11 @@ class FitRequest:
         target: Model,
         *,
         check: Callable[[int], object] | None = None,
-        shrunk: Callable[[Model, Model], Thumbnail | None] | None = None,
+        beside: Callable[[Model, Model, ImageSource], BaselineModels] | None = None,
     ) -> Fitted:
         """The pairs to fit on, and the images to score. ``check`` is called with the number of
-        images to fit on, before any is encoded; ``shrunk`` gives the thumbnail that stands beside
-        the source, where there is one.
+        images to fit on, before any is encoded; ``beside`` gives the models of the baselines that
+        stand beside a map between the two, fitted on such images.
 
         Raises:
             LatentmapError: the images or their codes are not to be had.
@@ -157,7 +157,8 @@ class FitRequest:
             check(len(members or images.split(self.data.fitted_split)))
         # Until the command ends: they are decoded to be encoded, to be scored and to be shown.
         click.get_current_context().with_resource(test.remembered())
-        thumbnail = None if shrunk is None else shrunk(source, target)
+        fitted = images.split(self.data.fitted_split) if members is None else members
+        baselines = {} if beside is None else beside(source, target, fitted)
         training = training_pairs(
             source,
             target,
@@ -166,10 +167,10 @@ class FitRequest:
             split=self.data.fitted_split,
             chosen=members,
             n_pairs=self.n_pairs,
-            beside=[] if thumbnail is None else [thumbnail],
+            beside=list(baselines.values()),
             seed=self.seed,
         )
-        return Fitted(training, test, coder, record, thumbnail)
+        return Fitted(training, test, coder, record, baselines)
 
     @property
     def _samples(self) -> SampleOptions:

@@ -23,6 +23,7 @@ from click.core import ParameterSource
 from latentmap.cli.declaring import IMAGES, OUTPUT, RUNNING, number_option, option, together
 from latentmap.cli.device import Device
 from latentmap.cli.kinds import Count, OutputFolder, Size
+from latentmap.cli.lists import NameList
 
 if TYPE_CHECKING:
     from latentmap.cache import Coder
@@ -33,6 +34,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 # A test compares these with the library's own lists, which cannot be imported here without torch.
 PRECISIONS = ("float32", "bfloat16", "float16")
+BASELINES = ("pixels", "pca", "untrained")
 DEFAULT_CACHE = Path("latentmap-cache")
 
 
@@ -158,11 +160,14 @@ seed_option = option(
     metavar="N",
     help="Makes random choices repeatable.",
 )
-thumbnail_option = click.option(
-    "--thumbnail/--no-thumbnail",
-    default=True,
-    help="Whether a map that reads thumbnails, of as many numbers as the source's codes, stands "
-    "beside each one.  [default: it does]",
+baselines_option = click.option(
+    "--baselines",
+    type=NameList("baseline", BASELINES, none=True),
+    default=BASELINES,
+    metavar="NAME,NAME,...|none",
+    help="What stands beside a map, by the same method on the same images: a thumbnail of as many "
+    "numbers as the source's codes (pixels), principal components (pca), the source's network "
+    "before any training (untrained).  [default: all]",
 )
 cache_option = option(
     "--cache",

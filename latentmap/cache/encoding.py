@@ -92,6 +92,33 @@ def encode(
     made = images.codes_in(model.space)
     if made is not None:
         return made
+    return encode_seen(
+        model,
+        images,
+        batch_size=batch_size,
+        precision=precision,
+        on_error=on_error,
+        workers=workers,
+        progress=progress,
+    )
+
+
+def encode_seen(
+    model: Model,
+    images: ImageSource,
+    *,
+    batch_size: int = BATCH_SIZE,
+    precision: Precision = "float32",
+    on_error: OnError = "stop",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Codes:
+    """What the encoder of a model gives for all images of a source, in memory; of images that the
+    model made, too.
+
+    Raises:
+        ImageError, ModelError: as ``encode`` raises them.
+    """
     vectors, positions, skipped = [], [], []
     for batch in encode_batches(
         [model],

@@ -1,5 +1,7 @@
 """From two models and images to pairs, maps and scores."""
 
+from latentmap.relocation.baselines import Baseline as Baseline
+from latentmap.relocation.baselines import fit_baseline as fit_baseline
 from latentmap.relocation.fitting import fit_training as fit_training
 from latentmap.relocation.measuring import require_models as require_models
 from latentmap.relocation.pairing import TrainingPairs as TrainingPairs
@@ -10,5 +12,4 @@ from latentmap.relocation.relocating import relocate as relocate
 from latentmap.relocation.relocating import score_models as score_models
 from latentmap.relocation.scores import Scores as Scores
 from latentmap.relocation.scores import evaluate as evaluate
-from latentmap.relocation.thumbnails import control_of as control_of
 from latentmap.relocation.thumbnails import thumbnail_between as thumbnail_between

@@ -79,7 +79,7 @@ def measure(
     target: Model,
     images: ImageSource,
     *,
-    others: Sequence[tuple[LinearMap, Codes]] = (),
+    others: Sequence[Way] = (),
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> list[Measured]:
@@ -105,9 +105,12 @@ def measure(
     if len(pairs) < 2:
         raise PairError(f"scores need at least 2 images, not {len(pairs)}: give more test images")
     order, images = _in_order_of(images, pairs)
-    pairs = pairs.take(order)
-    ways = [(linear_map, pairs.source) for linear_map in maps]
-    ways += [(linear_map, codes.take(order)) for linear_map, codes in others]
+    source_codes, pairs = pairs.source, pairs.take(order)
+    ways: list[Way] = [(linear_map, pairs.source) for linear_map in maps]
+    # Most read the codes of the source, which are read once.
+    ways += [
+        (one, pairs.source if codes is source_codes else codes.take(order)) for one, codes in others
+    ]
     with images.remembered():
         return _measured(ways, pairs, source, target, images, batch_size or _BATCH, progress)
 
@@ -138,8 +141,7 @@ def _measured(
     mean_code, mean_image = pairs.target.mean, None
     if target.can_decode:
         mean_image = _mean_image(target, images, step, progress).float().to(target.device)
-    maps = [linear_map for linear_map, _ in ways]
-    scene = Scene(maps, source, target, views, mean_image, mean_code)
+    scene = Scene([one for one, _ in ways], source, target, views, mean_image, mean_code)
     before = n if target.can_decode else 0
 
     def launched() -> Iterator[Launched]:

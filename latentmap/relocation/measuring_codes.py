@@ -6,18 +6,31 @@ Shapes: ``n`` images, ``q`` target variables, ``m`` maps.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 
 from latentmap.codes import Codes, Space
-from latentmap.mapping import LinearMap
 from latentmap.progress import Progress
 
 _BATCH = 4096
 
+
+class CodeMap(Protocol):
+    """Whatever takes codes ``(n, p)`` to codes ``(n, q)``."""
+
+    def apply(self, codes: torch.Tensor, /) -> torch.Tensor: ...
+
+
+class AsTheyAre:
+    """The map that changes nothing, for codes that are in the target's space already."""
+
+    def apply(self, codes: torch.Tensor, /) -> torch.Tensor:
+        return codes
+
+
 # A map, and the codes that it reads.
-Way: TypeAlias = tuple[LinearMap, Codes]
+Way: TypeAlias = tuple[CodeMap, Codes]
 
 
 def mean_of_cells(mean_code: torch.Tensor, space: Space) -> torch.Tensor:

@@ -15,18 +15,21 @@ import numpy as np
 import torch
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import Codes, Seen, find_ids, hold_out
+from latentmap.cache.encoding import BATCH_SIZE, encode_seen
+from latentmap.codes import Codes, Pairs, Seen, find_ids, hold_out
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import groups_of, positions_of
 from latentmap.mapping import FitOptions, LinearMap
+from latentmap.mapping.nonlinear import NonlinearMap
 from latentmap.model import Model, count_seen
+from latentmap.relocation.baselines import Baseline, codes_beside
 from latentmap.relocation.fitting import fit_training
 from latentmap.relocation.measuring import measure, require_models
+from latentmap.relocation.measuring_codes import AsTheyAre, Way
 from latentmap.relocation.overlap import fitted_on, unknown_overlap
 from latentmap.relocation.pairing import training_pairs
-from latentmap.relocation.scores import Scores, beside_of, scores_of
-from latentmap.relocation.thumbnails import Control, thumbnails_of
+from latentmap.relocation.scores import BesideKind, BesideMeasured, Scores, scores_of
 
 _BATCH = 64  # Images at a time.
 
@@ -80,7 +83,8 @@ def score_models(
     coder: CoderLike,
     *,
     seen: Sequence[Seen] = (),
-    control: Control | None = None,
+    baselines: Sequence[Baseline] = (),
+    ceiling: NonlinearMap | None = None,
     seed: int = 0,
 ) -> list[Scores]:
     """The scores of maps between two models, each on all images that none of them was fitted on.
@@ -88,8 +92,9 @@ def score_models(
     Images of the units that a map was fitted on are left out, see ``hold_out``, and so are those of
     ``seen``, such as ``TrainingPairs.seen``, which knows groups; ``record["n_left_out"]`` says how
     many were, ``record["left_out"]`` why. Of the others ``record["n_seen"]`` says how many each
-    model was trained on, see ``count_seen``; ``unseen`` gives images of which none was. What the
-    map of a ``control`` gives stands beside each, on the same images.
+    model was trained on, see ``count_seen``; ``unseen`` gives images of which none was. What
+    ``baselines`` and a ``ceiling`` give stands beside each, on the same images; and of images that
+    the target made, what its own encoder gives.
 
     Raises:
         SpaceError: a map does not belong to the models.
@@ -99,7 +104,9 @@ def score_models(
     for linear_map in maps:
         require_models(linear_map, source, target)
     with images.remembered():
-        return _scored(maps, source, target, images, Coder.of(coder), seen, control, seed)
+        return _scored(
+            maps, source, target, images, Coder.of(coder), seen, baselines, ceiling, seed
+        )
 
 
 def _scored(
@@ -109,7 +116,8 @@ def _scored(
     images: ImageSource,
     coder: Coder,
     seen: Sequence[Seen],
-    control: Control | None,
+    baselines: Sequence[Baseline],
+    ceiling: NonlinearMap | None,
     seed: int,
 ) -> list[Scores]:
     """What ``score_models`` gives, for images that are decoded once."""
@@ -126,10 +134,11 @@ def _scored(
             "groups, so there is nothing to score it on: give other images, such as --split test"
         )
     judged = pairs.take(held.positions)
-    others = []
-    if control is not None:
-        codes = thumbnails_of(control.thumbnail, judged, images, coder)
-        others = [(control.linear_map, codes)]
+    beside = [
+        *_baselines(baselines, judged, images, coder),
+        *_ceiling(ceiling, judged),
+        *_network(target, judged, images, coder),
+    ]
     with coder.stage("scoring") as progress:
         measured = measure(
             maps,
@@ -137,11 +146,15 @@ def _scored(
             source,
             target,
             images,
-            others=others,
+            others=[one.way for one in beside],
             batch_size=coder.batch_size,
             progress=progress,
         )
-    beside = None if control is None else beside_of(control.thumbnail, measured.pop(), seed=seed)
+    m = len(maps)
+    others = [
+        BesideMeasured(one.kind, one.model, one.way[1].space.dim, found, one.by)
+        for one, found in zip(beside, measured[m:], strict=True)
+    ]
     record = {
         "n_left_out": held.n_left_out,
         "left_out": dict(held.left_out),
@@ -155,9 +168,57 @@ def _scored(
         "score_precision": coder.precision,
     }
     return [
-        scores_of(linear_map, found, thumbnail=beside, seed=seed, record=record)
-        for linear_map, found in zip(maps, measured, strict=True)
+        scores_of(linear_map, found, others=others, seed=seed, record=record)
+        for linear_map, found in zip(maps, measured, strict=False)
     ]
+
+
+@dataclass(frozen=True, eq=False)
+class _BesideWay:
+    """What is to be measured beside maps; see ``BesideMeasured``."""
+
+    kind: BesideKind
+    model: str
+    way: Way
+    by: str = ""
+
+
+def _baselines(
+    baselines: Sequence[Baseline], judged: Pairs, images: ImageSource, coder: Coder
+) -> list[_BesideWay]:
+    return [
+        _BesideWay(
+            one.kind,
+            one.model.name,
+            (one.linear_map, codes_beside(one.model, judged, images, coder)),
+        )
+        for one in baselines
+    ]
+
+
+def _ceiling(ceiling: NonlinearMap | None, judged: Pairs) -> list[_BesideWay]:
+    if ceiling is None:
+        return []
+    name = judged.source.space.model
+    return [_BesideWay("ceiling", name, (ceiling, judged.source), ceiling.by)]
+
+
+def _network(target: Model, judged: Pairs, images: ImageSource, coder: Coder) -> list[_BesideWay]:
+    """The codes that the target's encoder has of images whose codes are known, since it made
+    them.
+    """
+    if not target.can_encode or images.codes_in(target.space) is None:
+        return []
+    mine = images.subset(positions_of(images, judged.ids))
+    with coder.stage(f"encoding with {target.name}") as progress:
+        found = encode_seen(
+            target,
+            mine,
+            batch_size=coder.batch_size or BATCH_SIZE,
+            precision=coder.precision,
+            progress=progress,
+        )
+    return [_BesideWay("network", target.name, (AsTheyAre(), found))]
 
 
 def relocate(

@@ -13,10 +13,9 @@ import numpy as np
 import torch
 
 from latentmap.images import View
-from latentmap.mapping import LinearMap
 from latentmap.model import Model
 from latentmap.model.late_check import LateCheck
-from latentmap.relocation.measuring_codes import mean_of_cells
+from latentmap.relocation.measuring_codes import CodeMap, mean_of_cells
 from latentmap.transfers import Arriving, floats_on
 
 
@@ -59,7 +58,7 @@ class Scene:
     image is as the target sees it, where it is one of these.
     """
 
-    maps: Sequence[LinearMap]
+    maps: Sequence[CodeMap]
     source: Model
     target: Model
     views: Sequence[View]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -20,8 +20,13 @@ from latentmap.mapping.held_out_error import HeldOutError, psnr_of
 from latentmap.model import Model
 from latentmap.progress import Progress
 from latentmap.relocation.activity import inactive_models
+from latentmap.relocation.baselines import BASELINES, BaselineKind
+from latentmap.relocation.gains import NO_GAIN, Gain, Linearity, gain_over, linearity_of
 from latentmap.relocation.measuring import ImageErrors, Measured, measure
 from latentmap.report import Shown, Table, with_interval
+
+BesideKind: TypeAlias = BaselineKind | Literal["ceiling", "network"]
+HIGH_FLOOR = "the floor is above half the baseline"
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,13 @@ class Figures:
     baseline_mse: Estimate
     efficiency: Estimate
 
+    @property
+    def has_high_floor(self) -> bool:
+        """Whether the target's own error is above half of the mean image's: an efficiency says
+        little then, since any map comes near to so high a floor.
+        """
+        return self.floor_mse.value > self.baseline_mse.value / 2
+
     def to_json(self) -> dict[str, Any]:
         """Each with ``_low`` and ``_high``; None where one is not defined."""
         result: dict[str, Any] = {}
@@ -64,27 +76,76 @@ FIGURES = tuple(one.name for one in fields(Figures))
 
 
 def figures_in_words(figures: Figures, decimals: int = 3) -> str:
-    """R2 and, where the target decodes, efficiency, with their intervals."""
+    """R2 and, where the target decodes, efficiency, with their intervals; with what is to be minded
+    where the floor is high.
+    """
     said = f"R2 {with_interval(figures.r2, decimals)}"
     if math.isfinite(figures.m_mse.value):
         said += f", efficiency {with_interval(figures.efficiency, decimals)}"
+        said += f" ({HIGH_FLOOR})" * figures.has_high_floor
     return said
 
 
 @dataclass(frozen=True)
 class Beside:
-    """What a ``thumbnail`` of so many ``numbers`` does in place of the source's codes: the
-    ``figures`` of a map by the same method, fitted and scored on the same images.
+    """What other codes of the same images do in place of the source's: the ``figures`` of a map,
+    scored on the same images, that reads the ``numbers`` of ``model`` (a name).
+
+    ``kind`` is that of a baseline; ``network``, where the codes are those of the target's own
+    encoder, and there is no map; or ``ceiling``, where they are those of the source, and the map is
+    none that is linear.
     """
 
-    thumbnail: str
+    kind: BesideKind
+    model: str
     numbers: int
     figures: Figures
 
     def to_json(self) -> dict[str, Any]:
         """All of it, figures as those of scores."""
-        figures = self.figures.to_json()
-        return {"model": self.thumbnail, "numbers": self.numbers, **figures}
+        head = {"kind": self.kind, "model": self.model, "numbers": self.numbers}
+        return {**head, **self.figures.to_json()}
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What a nonlinear map of the same codes reaches, and the part of it that the linear one has.
+
+    ``by`` says what map it is, ``linear`` where none is better on pairs that were kept back.
+    """
+
+    by: str
+    beside: Beside
+    linearity: Linearity
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures that stand beside those of the map, with ``_low`` and ``_high``."""
+        return _ceiling_json(self.by, self.beside.figures, self.linearity)
+
+
+def _ceiling_json(
+    by: str | None, figures: Figures | None, linearity: Linearity | None
+) -> dict[str, Any]:
+    r2, efficiency = (figures.r2, figures.efficiency) if figures else (UNDEFINED, UNDEFINED)
+    parts = (linearity.r2, linearity.efficiency) if linearity else (UNDEFINED, UNDEFINED)
+    return {
+        "ceiling": by,
+        **r2.to_json("r2_ceiling"),
+        **efficiency.to_json("efficiency_ceiling"),
+        **parts[0].to_json("linearity"),
+        **parts[1].to_json("efficiency_linearity"),
+    }
+
+
+def context_json(
+    baselines: Sequence[Beside], gain: Gain | None, ceiling: Ceiling | None
+) -> dict[str, Any]:
+    """What stands beside the figures of a map, as JSON; None where there is nothing."""
+    return {
+        "baselines": [one.to_json() for one in baselines],
+        **(gain or NO_GAIN).to_json(),
+        **(_ceiling_json(None, None, None) if ceiling is None else ceiling.to_json()),
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +155,10 @@ class Scores(Figures, Shown):
 
     ``r2_per_variable`` is NaN for a variable that is constant. ``errors`` holds what each image
     contributes. ``psnr`` is ``l_mse`` in decibels where codes are pixels, see ``psnr_of``, and else
-    not defined. ``thumbnail`` is what a thumbnail of about as many numbers as the source's codes
-    does in their place, where that was asked for.
+    not defined. Where they were asked for, ``baselines`` are what other codes do in place of the
+    source's, and ``gain`` what the map has over the best; ``ceiling`` is what a nonlinear map
+    reaches. ``network`` is what the target's own encoder reaches from images whose codes in the
+    target are known.
     """
 
     n_pairs: int
@@ -106,7 +169,10 @@ class Scores(Figures, Shown):
     errors: ImageErrors
     psnr: Estimate = UNDEFINED
     record: Mapping[str, Any] = field(default_factory=dict)
-    thumbnail: Beside | None = None
+    baselines: tuple[Beside, ...] = ()
+    gain: Gain | None = None
+    ceiling: Ceiling | None = None
+    network: Beside | None = None
 
     def __repr__(self) -> str:
         return f"<Scores: {figures_in_words(self)}, on {self.n_test} images>"
@@ -117,9 +183,10 @@ class Scores(Figures, Shown):
         return HeldOutError(self.r2, self.l_mse, self.psnr, self.n_test, self.n_units)
 
     def tables(self) -> list[Table]:
-        from latentmap.relocation.tables import scores_table
+        from latentmap.relocation.tables import beside_table, scores_table
 
-        return [scores_table(self)]
+        beside = beside_table(self)
+        return [scores_table(self), *[beside] * bool(beside.rows)]
 
     def to_json(self) -> dict[str, Any]:
         """All figures, each with ``_low`` and ``_high``; None where one is not defined."""
@@ -131,8 +198,15 @@ class Scores(Figures, Shown):
             "n_units": self.n_units,
             "l_mse_per_variable": [defined(value) for value in self.l_mse_per_variable],
             "r2_per_variable": [defined(value) for value in self.r2_per_variable],
-            "thumbnail": None if self.thumbnail is None else self.thumbnail.to_json(),
+            **self.context(),
             "record": dict(self.record),
+        }
+
+    def context(self) -> dict[str, Any]:
+        """What stands beside the figures, as JSON: baselines, gain, ceiling, network."""
+        return {
+            **context_json(self.baselines, self.gain, self.ceiling),
+            "network": None if self.network is None else self.network.to_json(),
         }
 
 
@@ -164,19 +238,40 @@ def evaluate(
     ]
 
 
+@dataclass(frozen=True, eq=False)
+class BesideMeasured:
+    """What is measured beside a map on the same images: a ``kind`` and the name of the ``model``
+    whose codes are read, of so many ``numbers``; of a ceiling ``by`` says what the map is.
+    """
+
+    kind: BesideKind
+    model: str
+    numbers: int
+    measured: Measured
+    by: str = ""
+
+    def beside(self, *, seed: int = 0, n_bootstrap: int = N_BOOTSTRAP) -> Beside:
+        """Its figures with their intervals."""
+        found = {**_estimates(self.measured.errors, n_bootstrap, seed), "r_mse": UNDEFINED}
+        return Beside(self.kind, self.model, self.numbers, Figures(**found))
+
+
 def scores_of(
     linear_map: LinearMap,
     measured: Measured,
     *,
-    thumbnail: Beside | None = None,
+    others: Sequence[BesideMeasured] = (),
     seed: int = 0,
     n_bootstrap: int = 1000,
     record: Mapping[str, Any] | None = None,
 ) -> Scores:
-    """The figures of a map with their intervals; ``record`` is added to that of the map."""
+    """The figures of a map with their intervals, and of what stands beside it; ``record`` is added
+    to that of the map.
+    """
     figures = _estimates(measured.errors, n_bootstrap, seed)
     return Scores(
         **figures,
+        **_context(measured, others, seed, n_bootstrap),
         psnr=psnr_of(figures["l_mse"], linear_map.target),
         n_pairs=linear_map.n_pairs,
         n_test=len(measured.errors.ids),
@@ -184,7 +279,6 @@ def scores_of(
         l_mse_per_variable=measured.l_mse_per_variable,
         r2_per_variable=measured.r2_per_variable,
         errors=measured.errors,
-        thumbnail=thumbnail,
         record={
             **linear_map.record,
             "scored_data": measured.data,
@@ -198,10 +292,25 @@ def scores_of(
     )
 
 
-def beside_of(thumbnail: Model, measured: Measured, *, seed: int = 0) -> Beside:
-    """The figures of a map that reads a thumbnail, with their intervals."""
-    found = {**_estimates(measured.errors, N_BOOTSTRAP, seed), "r_mse": UNDEFINED}
-    return Beside(thumbnail.name, thumbnail.latent_dim, Figures(**found))
+def _context(
+    measured: Measured, others: Sequence[BesideMeasured], seed: int, n_bootstrap: int
+) -> dict[str, Any]:
+    """What stands beside the figures of a map, by its names in ``Scores``."""
+    errors = measured.errors
+    drawn = {"seed": seed, "n_bootstrap": n_bootstrap}
+    shown = [(one, one.beside(**drawn)) for one in others]
+    among = {one.model: one.measured.errors for one in others if one.kind in BASELINES}
+    ceilings = [
+        Ceiling(one.by, beside, linearity_of(errors, one.measured.errors, **drawn))
+        for one, beside in shown
+        if one.kind == "ceiling"
+    ]
+    return {
+        "baselines": tuple(beside for one, beside in shown if one.kind in BASELINES),
+        "gain": gain_over(errors, among, **drawn) if among else None,
+        "ceiling": next(iter(ceilings), None),
+        "network": next((beside for one, beside in shown if one.kind == "network"), None),
+    }
 
 
 def figures_of(errors: ImageErrors) -> dict[str, float]:

@@ -8,7 +8,7 @@ from latentmap.mapping import LinearMap
 from latentmap.relocation.relocating import Relocated
 from latentmap.relocation.scores import Scores
 from latentmap.relocation.several_maps import LearningCurve, MethodComparison
-from latentmap.relocation.tables import curve_table, methods_table, scores_table
+from latentmap.relocation.tables import curve_table, methods_table
 from latentmap.report import ImageRow, ImageRows, Measure, Section, image_grid, section_id
 from latentmap.report.embedding import image_strip
 from latentmap.report.parts import Curve
@@ -24,7 +24,7 @@ def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> S
     )
     title = f"Map from {source} to {target} by {linear_map.method}"
     if examples.relocated is None:
-        return Section(id, title, [text], [scores_table(scores)], scores.record)
+        return Section(id, title, [text], scores.tables(), scores.record)
     rows = [
         ("original", examples.originals, f"{len(examples.originals)} original images"),
         (f"by {source}", examples.reconstructions, f"the same, reconstructed by {source}"),
@@ -41,7 +41,7 @@ def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> S
         ],
         f"Original{by_source}, image by the target from the mapped code.",
     )
-    return Section(id, title, [text], [scores_table(scores), figure], scores.record)
+    return Section(id, title, [text], [*scores.tables(), figure], scores.record)
 
 
 def relocation_grid(moved: Relocated, source: str, target: str) -> Image.Image:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from latentmap.relocation.activity import inactive_in_words
-from latentmap.relocation.scores import FIGURES, Figures, Scores
+from latentmap.relocation.scores import FIGURES, HIGH_FLOOR, Beside, Figures, Scores
 from latentmap.relocation.several_maps import LearningCurve, MethodComparison
+from latentmap.relocation.verdicts import verdicts
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import images_in_words, intervals_in_words
 
@@ -24,6 +24,7 @@ COLUMNS = {
     "baseline_mse": Column("baseline", "baseline of M_mse: the mean image", decimals=5),
     "efficiency": Column("efficiency", "(baseline - M_mse) / (baseline - floor)", "high", 3),
 }
+LINEARITY = Column("linearity", "R2 over that of a nonlinear map of the same codes", "high", 3)
 PSNR = Column("PSNR", "of pixels, in decibels", "high", 1)
 _OF_SEVERAL = ("r2", "l_mse", "m_mse", "efficiency")
 # What is not there without a decoder: of the source, of the target.
@@ -54,39 +55,56 @@ def scores_table(scores: Scores) -> Table:
     there = figures_there(scores, FIGURES)
     cells: dict[str | Column, Cell] = {}
     for name in there:
-        cells[COLUMNS[name]] = Measure.of(getattr(scores, name))
+        doubt = HIGH_FLOOR if name == "efficiency" and scores.has_high_floor else ""
+        cells[COLUMNS[name]] = Measure.of(getattr(scores, name), doubt)
         if name == "l_mse" and math.isfinite(scores.psnr.value):
             cells[PSNR] = Measure.of(scores.psnr)
-    beside = scores.thumbnail
-    if beside is not None:
-        for name in figures_there(scores, ("r2", "r2_cells", "efficiency")):
-            of = COLUMNS[name]
-            title = f"{of.title} of thumbnail"
-            meaning = f"{of.title} of a map that reads {beside.thumbnail}, {beside.numbers} numbers"
-            head = replace(of, title=title, meaning=meaning)
-            cells[head] = Measure.of(getattr(beside.figures, name))
+    gain, ceiling = scores.gain, scores.ceiling
+    if gain is not None:
+        of = f"R2 beyond that of the best baseline ({gain.best})"
+        cells[Column("gain", of, "high", 3)] = Measure.of(gain.r2, f"p {gain.p_value:.2g}")
+        if math.isfinite(gain.efficiency.value):
+            cells[_over_best(gain.best_by_images)] = Measure.of(gain.efficiency)
+    if ceiling is not None:
+        cells[LINEARITY] = Measure.of(ceiling.linearity.r2)
     note = (
         f"fitted on {scores.n_pairs:,} pairs, scored on "
         f"{images_in_words(scores.n_test, scores.n_units)}; {intervals_in_words(scores.n_units)}"
     )
-    said = filter(None, [_noted(note, scores.record), pixels_in_words(scores)])
-    return Table.of_one("Scores", cells, "\n".join(said))
-
-
-def pixels_in_words(scores: Scores) -> str:
-    """What is to be said where images rank a map and a thumbnail the other way round than codes do;
-    empty where they do not.
-    """
-    beside = scores.thumbnail
-    if beside is None or not (
-        beside.figures.efficiency.value >= scores.efficiency.low
-        and beside.figures.r2.high < scores.r2.low
-    ):
-        return ""
-    return (
-        "errors of images tell little here: the thumbnail does as well by them, and knows less of "
-        "the target's codes; go by R2"
+    return Table.of_one(
+        "Scores", cells, "\n".join([_noted(note, scores.record), *verdicts(scores)])
     )
+
+
+def beside_table(scores: Scores) -> Table:
+    """A map between what is easy and what is possible: the mean image and other baselines above it,
+    a nonlinear map and the target's own network below. No row where nothing stands beside it.
+    """
+    others = [
+        *scores.baselines,
+        *filter(None, [scores.ceiling and scores.ceiling.beside, scores.network]),
+    ]
+    there = figures_there(scores, ("r2", "l_mse", "m_mse", "efficiency"))
+    rows = [_beside_row(one, there, scores) for one in others]
+    if rows:
+        mine = [Measure.of(getattr(scores, name)) for name in there]
+        rows.insert(len(scores.baselines), Row(["this map", None, *mine]))
+    heads = [Column("codes", "that are read"), Column("numbers", "in a code")]
+    return Table("Beside it", [*heads, *(COLUMNS[name] for name in there)], rows)
+
+
+def _beside_row(one: Beside, there: Sequence[str], scores: Scores) -> Row:
+    said = {
+        "network": f"{one.model}'s own network",
+        "ceiling": f"{one.model}, nonlinear ({scores.ceiling.by if scores.ceiling else ''})",
+    }
+    figures = [Measure.of(getattr(one.figures, name)) for name in there]
+    return Row([said.get(one.kind, one.model), one.numbers, *figures])
+
+
+def _over_best(name: str) -> Column:
+    of = f"the same with the error of {name} as baseline, the least of all"
+    return Column("eff. over best", of, "high", 3)
 
 
 def _noted(note: str, record: Mapping[str, Any]) -> str:

@@ -207,7 +207,12 @@ def test_json_has_the_agreed_keys(tmp_path):
     figures.append("psnr")
     expected = [key for name in figures for key in (name, f"{name}_low", f"{name}_high")]
     expected += ["n_pairs", "n_test", "n_units", "l_mse_per_variable", "r2_per_variable"]
-    expected += ["thumbnail", "record"]
+    expected += ["baselines", "best_baseline"]
+    expected += ["r2_gain", "r2_gain_low", "r2_gain_high", "r2_gain_p", "best_baseline_by_images"]
+    expected += [f"efficiency_over_best{end}" for end in ("", "_low", "_high")]
+    beside = ("r2_ceiling", "efficiency_ceiling", "linearity", "efficiency_linearity")
+    expected += ["ceiling", *(f"{name}{end}" for name in beside for end in ("", "_low", "_high"))]
+    expected += ["network", "record"]
     assert list(record) == expected
     assert record["record"]["command"] == "latentmap fit"
     assert record["record"]["scored_data"] == images.fingerprint

@@ -17,7 +17,7 @@ from latentmap.model import Model
 from latentmap.model.testing import LinearModel, check_model
 from latentmap.model.thumbnails import Thumbnail
 from latentmap.relocation import (
-    control_of,
+    fit_baseline,
     fit_training,
     score_models,
     thumbnail_between,
@@ -69,15 +69,15 @@ def photographs(folder, n=120, size=12):
 
 
 def both(source, target, images, coder, *, options=None):
-    """The scores of the map, with its thumbnail beside it, and what that is."""
+    """The scores of the map, with a thumbnail beside it, and what that is."""
     thumbnail = thumbnail_between(source, target)
     training = training_pairs(source, target, images, coder, beside=[thumbnail])
     linear_map = fit_training(training, options=options)
-    control = control_of(training, thumbnail, coder, options=options)
+    baseline = fit_baseline(training, "pixels", thumbnail, coder, options=options)
     (scores,) = score_models(
-        [linear_map], source, target, images.split("test"), coder, control=control
+        [linear_map], source, target, images.split("test"), coder, baselines=[baseline]
     )
-    return scores, control
+    return scores, baseline
 
 
 def test_codes_are_the_means_of_parts():
@@ -137,22 +137,21 @@ def test_what_stands_beside_is_a_map_of_its_own(tmp_path):
     images, coder = photographs(tmp_path), Coder.of(tmp_path / "cache")
     source = LinearModel(9, (1, 12, 12), seed=1, name="a")
     target = LinearModel(30, (1, 12, 12), seed=2, name="b")
-    scores, control = both(source, target, images, coder)
-    beside = scores.thumbnail
-    assert (beside.thumbnail, beside.numbers) == ("pixels:3x3", 9)
-    training = training_pairs(control.thumbnail, target, images, coder)
+    scores, baseline = both(source, target, images, coder)
+    (beside,) = scores.baselines
+    assert (beside.model, beside.numbers) == ("pixels:3x3", 9)
+    training = training_pairs(baseline.model, target, images, coder)
     alone = fit_training(training)
-    torch.testing.assert_close(control.linear_map.weight, alone.weight)
-    (expected,) = score_models([alone], control.thumbnail, target, images.split("test"), coder)
+    torch.testing.assert_close(baseline.linear_map.weight, alone.weight)
+    (expected,) = score_models([alone], baseline.model, target, images.split("test"), coder)
     for name in ("l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency"):
         found = getattr(beside.figures, name)
         assert found == pytest.approx(getattr(expected, name), rel=1e-5), name
     assert math.isnan(beside.figures.r_mse.value)
-    record = scores.to_json()["thumbnail"]
-    assert (record["model"], record["numbers"]) == ("pixels:3x3", 9)
+    (record,) = scores.to_json()["baselines"]
+    assert (record["kind"], record["model"], record["numbers"]) == ("pixels", "pixels:3x3", 9)
     assert record["r2_low"] == beside.figures.r2.low
-    assert "R2 of thumbnail" in str(scores)
-    assert "efficiency of thumbnail" in str(scores)
+    assert "pixels:3x3  " in str(scores)
 
 
 def test_originals_are_read_and_decoded_once_for_both(tmp_path, monkeypatch):
@@ -171,7 +170,7 @@ def test_originals_are_read_and_decoded_once_for_both(tmp_path, monkeypatch):
     )
     with images.remembered():
         scores, _ = both(source, target, images, coder)
-    assert scores.thumbnail is not None
+    assert scores.baselines
     # The originals' codes, those of the map, and those of the thumbnail's map.
     assert sum(calls) == 3 * scores.n_test
     assert sorted(read) == list(range(120))
@@ -182,12 +181,12 @@ def test_between_grids_a_thumbnail_has_the_cells_of_the_source(tmp_path):
     source, target = Grid(4, name="coarse"), Grid(2, name="fine")
     thumbnail = thumbnail_between(source, target)
     assert thumbnail.latent_shape == (16, 3, 3)
-    scores, control = both(source, target, images, coder)
-    assert control.linear_map.patches.cells == 9
-    assert control.linear_map.patches.size == 3
+    scores, baseline = both(source, target, images, coder)
+    assert baseline.linear_map.patches.cells == 9
+    assert baseline.linear_map.patches.size == 3
     assert scores.r2.value == pytest.approx(1, abs=1e-4)
     # All pixels are in it.
-    assert scores.thumbnail.figures.r2.value == pytest.approx(1, abs=1e-4)
+    assert scores.baselines[0].figures.r2.value == pytest.approx(1, abs=1e-4)
     flat = thumbnail_between(source, target, patch="full")
     assert flat.latent_shape == (1, 12, 12)
 
@@ -200,10 +199,10 @@ def test_a_target_that_only_encodes_has_a_thumbnail_by_codes(tmp_path, monkeypat
     for model in (source, target):
         monkeypatch.setattr(model, "can_decode", False)
     scores, _ = both(source, target, images, coder)
-    found, expected = scores.thumbnail.figures, whole.thumbnail.figures
+    found, expected = scores.baselines[0].figures, whole.baselines[0].figures
     assert found.r2 == pytest.approx(expected.r2, rel=1e-6)
     assert math.isnan(found.efficiency.value)
-    assert "efficiency of thumbnail" not in str(scores)
+    assert "efficiency" not in str(scores)
 
 
 def test_pixels_are_no_judge_where_they_rank_the_other_way(tmp_path):
@@ -218,10 +217,13 @@ def test_pixels_are_no_judge_where_they_rank_the_other_way(tmp_path):
         ours, theirs = (
             {name: Estimate(*numbers) for name, numbers in one.items()} for one in (ours, theirs)
         )
-        beside = replace(scores.thumbnail, figures=replace(scores.thumbnail.figures, **theirs))
-        return str(replace(scores, **ours, thumbnail=beside))
+        (one,) = scores.baselines
+        beside = replace(one, figures=replace(one.figures, **theirs))
+        return str(replace(scores, **ours, baselines=(beside,)))
 
-    assert "errors of images tell little here: the thumbnail" in text(as_measured, by_pixels)
+    assert "errors of images tell little here: pixels:3x3 does as well" in text(
+        as_measured, by_pixels
+    )
     assert "tell little" not in text(as_measured, as_measured)
     assert "tell little" not in text(by_pixels, as_measured)
 

@@ -1,0 +1,91 @@
+"""What follows from the scores of a map, in words, by rules that are the same everywhere."""
+
+from __future__ import annotations
+
+import math
+
+from latentmap.intervals import Estimate
+from latentmap.relocation.scores import Ceiling, Scores
+from latentmap.report import with_interval
+
+ENOUGH = 0.95  # Of the R2 of a nonlinear map: from there on a linear one is enough.
+CHANCE = 0.05
+
+
+def verdicts(scores: Scores) -> list[str]:
+    """Whether a linear map is enough, whether the source tells more than baselines do, and what is
+    to be minded of the figures; a sentence each.
+    """
+    said = [
+        "" if scores.ceiling is None else linearity_in_words(scores.ceiling, scores.n_test),
+        gain_in_words(scores),
+        high_floor_in_words(scores),
+        pixels_in_words(scores),
+    ]
+    return [sentence for sentence in said if sentence]
+
+
+def linearity_in_words(ceiling: Ceiling, n_test: int) -> str:
+    """Whether a linear map is enough: where the whole interval of its share of the R2 of a nonlinear
+    one is on one side of 95 %.
+    """
+    part = ceiling.linearity.r2
+    if not math.isfinite(part.value):
+        return (
+            "whether a linear map is enough cannot be told: neither it nor a nonlinear one has an "
+            "R2 above 0"
+        )
+    if ceiling.by == "linear":
+        of = "no nonlinear map that was tried is better on pairs that were kept back"
+        return f"a linear map is enough here: {of}"
+    of = (
+        f"it has {_percent(part)} of the R2 that a nonlinear map of the same codes has "
+        f"({ceiling.by}, {with_interval(ceiling.beside.figures.r2, 3)})"
+    )
+    if part.low >= ENOUGH:
+        return f"a linear map is enough here: {of}"
+    if part.high < ENOUGH:
+        return f"a linear map is not enough here: {of}"
+    return f"whether a linear map is enough cannot be told from {n_test:,} images: {of}"
+
+
+def gain_in_words(scores: Scores) -> str:
+    """Whether the source's codes tell more of the target's than any baseline."""
+    gain = scores.gain
+    if gain is None or not math.isfinite(gain.r2.value):
+        return ""
+    by = f"R2 {with_interval(gain.r2, 3)} beyond it (p {gain.p_value:.2g})"
+    more = "more" if gain.p_value <= CHANCE and gain.r2.low > 0 else "no more"
+    return f"the source's codes tell {more} of the target's than {gain.best} does: {by}"
+
+
+def high_floor_in_words(scores: Scores) -> str:
+    """That an efficiency says little beside a high floor."""
+    if not scores.has_high_floor:
+        return ""
+    share = scores.floor_mse.value / scores.baseline_mse.value
+    return (
+        f"efficiency says little here: the target's own error is {share:.0%} of the mean image's, "
+        "and any map comes near that; go by R2, and by what is gained over the best baseline"
+    )
+
+
+def pixels_in_words(scores: Scores) -> str:
+    """That images rank a map and a baseline the other way round than codes do."""
+    names = [
+        one.model
+        for one in scores.baselines
+        if one.figures.efficiency.value >= scores.efficiency.low
+        and one.figures.r2.high < scores.r2.low
+    ]
+    if not names:
+        return ""
+    do, know = ("does", "knows") if len(names) == 1 else ("do", "know")
+    return (
+        f"errors of images tell little here: {' and '.join(names)} {do} as well by them, and "
+        f"{know} less of the target's codes; go by R2"
+    )
+
+
+def _percent(part: Estimate) -> str:
+    return f"{part.value:.0%} [{part.low:.0%}, {part.high:.0%}]"

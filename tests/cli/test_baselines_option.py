@@ -1,0 +1,80 @@
+"""The baselines that stand beside a map."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from latentmap.cli.main import main
+from latentmap.mapping import LinearMap
+
+FIT = ("fit", "--src", "a.safetensors", "--dst", "b.safetensors", "--out", "map.safetensors")
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_a_fit_has_baselines_of_as_many_numbers_beside_it(workdir):
+    words = (*FIT, "--data", "few.npy", "--json", "--report", "report")
+    scores = json.loads(run(*words).stdout)
+    found = [(one["kind"], one["model"], one["numbers"]) for one in scores["baselines"]]
+    assert found == [
+        ("pixels", "pixels:2x2", 4),
+        ("pca", "pca:4", 4),
+        ("untrained", "untrained:a", 4),
+    ]
+    for one in scores["baselines"]:
+        assert one["r2_low"] < one["r2"] < one["r2_high"]
+    best = max(scores["baselines"], key=lambda one: one["r2"])
+    assert scores["best_baseline"] == best["model"]
+    assert scores["r2_gain"] == pytest.approx(scores["r2"] - best["r2"], abs=1e-6)
+    beside = LinearMap.load("map.safetensors").record["beside"]
+    assert beside["baselines"] == scores["baselines"]
+    assert "untrained:a" in (workdir / "report" / "index.html").read_text()
+    result = run(*FIT, "--data", "few.npy", "--force", "--baselines", "none")
+    assert "Beside it" not in result.stdout
+    assert LinearMap.load("map.safetensors").record["beside"]["baselines"] == []
+
+
+def test_the_figures_of_the_map_do_not_change_by_it(workdir):
+    with_it, without = (
+        json.loads(run(*FIT, "--data", "few.npy", "--force", "--json", *more).stdout)
+        for more in ((), ("--baselines", "none"))
+    )
+    for name in ("r2", "r2_low", "m_mse", "m_mse_high", "efficiency", "l_mse_per_variable"):
+        assert with_it[name] == without[name]
+
+
+def test_samples_are_images_too(workdir):
+    result = run(*FIT, "--samples", "60", "--method", "similarity")
+    assert "pixels:2x2" in result.stdout
+
+
+def test_a_method_that_thumbnails_cannot_have_says_so(workdir):
+    result = run(*FIT, "--data", "few.npy", "--method", "errors-in-variables")
+    assert "no pixels:2x2 stands beside this map: pixels:2x2" in result.stderr
+    assert "pixels:2x2" not in result.stdout
+
+
+def test_without_images_there_is_none(workdir):
+    rng, ids = np.random.default_rng(0), [f"{number}.png" for number in range(300)]
+    for name in ("a", "b"):
+        np.savez(f"{name}.npz", ids=ids, codes=rng.normal(size=(300, 4)).astype(np.float32))
+    result = run("fit", "--src", "a.npz", "--dst", "b.npz", "--out", "codes.safetensors")
+    assert "Beside it" not in result.output
+    more = ("--force", "--baselines", "pixels")
+    result = run("fit", "--src", "a.npz", "--dst", "b.npz", "--out", "codes.safetensors", *more)
+    assert "no baseline pixels stands beside this map: no image is seen" in result.stderr
+
+
+def test_a_ceiling_stands_beside_the_map(workdir):
+    scores = json.loads(run(*FIT, "--data", "few.npy", "--ceiling", "--json").stdout)
+    assert scores["ceiling"] in ("linear", "perceptron", "random features")
+    assert scores["linearity_low"] <= scores["linearity"] <= 1
+    assert scores["r2_ceiling"] >= scores["r2"] or scores["linearity"] == 1
+    result = run(*FIT, "--data", "few.npy", "--ceiling", "--force")
+    assert "a linear map is" in result.stdout or "whether a linear map is" in result.stdout
