@@ -36,6 +36,7 @@ SCHEMES: dict[str, str] = {
     "python": "latentmap.encoders.adapters.python_code:load",
     "timm": "latentmap.encoders.adapters.timm_models:load",
     "transformers": "latentmap.encoders.adapters.transformers_models:load",
+    "untrained": "latentmap.encoders.untrained:load_untrained",
 }
 
 # Schemes whose models see what another model beside them sees.

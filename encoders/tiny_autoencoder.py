@@ -41,7 +41,6 @@ class TinyAutoencoderModel(BuiltModel):
         weights: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__(config, name=name, frame=frame, weights=weights)
-        self._made_for = self.frame  # It may be seen through another, in the same space.
         self.can_encode = self.network.encoder is not None
         self.can_decode = self.network.decoder is not None
 
@@ -81,7 +80,7 @@ class TinyAutoencoderModel(BuiltModel):
             "latent_shape": shape,
         }
         model = TinyAutoencoderModel(
-            config, name=self.name, frame=self._made_for, weights=self.network.state_dict()
+            config, name=self.name, frame=self.own_frame, weights=self.network.state_dict()
         )
         return model.seen_through(self.frame)
 

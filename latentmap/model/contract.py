@@ -92,6 +92,7 @@ class Model:
         self.latent_dim = latent_dim
         self.image_shape = image_shape
         self.frame = frame or Frame()
+        self.own_frame = self.frame  # It may be seen through another, in the same space.
         self.fingerprint = model_digest(self.family, self.config, self.frame, network)
         self.space = space or Space(space_kind, latent_dim, name, self.fingerprint, latent_shape)
         # Fingerprints of other models -> the box of this model's images that shows what they see.
