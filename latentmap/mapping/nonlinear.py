@@ -66,8 +66,8 @@ def fit_nonlinear(
     which it was stopped and judged.
 
     Raises:
-        MapError: maps between these spaces are of patches, or the spaces are too large; or there are
-            fewer than 20 units.
+        MapError: maps between these spaces are of patches, or the spaces are too large; or there
+            are fewer than 20 units.
     """
     _check(pairs)
     units = units_of(pairs.digests, groups)

@@ -1,20 +1,19 @@
 """Gains: what a map has over the best baseline, and a linear map of what a nonlinear one reaches.
 
 Both are of the same images, and formed inside each resampling, so that what two maps find equally
-hard cancels out. Shapes: ``n`` images, ``b`` resamplings, ``k`` baselines.
+hard cancels out. Shapes: ``n`` images, ``k`` baselines.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from latentmap.intervals import N_BOOTSTRAP, UNDEFINED, Estimate, defined, resample, shares
-from latentmap.relocation.measuring import ImageErrors
 
 MEAN = "mean image"
 
@@ -24,9 +23,9 @@ class Gain:
     """What a map has over the best of some baselines.
 
     ``r2`` is how much more of the variance of the target's codes it predicts than ``best``, the
-    baseline with the largest R2. ``p_value`` is the chance of such a gain where the map is no better
-    than that one: the largest of the one-sided paired tests against each baseline (Student, over
-    units), so that it is small only where all are beaten (intersection-union; Berger 1982).
+    baseline with the largest R2. ``p_value`` is the chance of such a gain where the map is no
+    better than that one: the largest of the one-sided paired tests against each baseline (Student,
+    over units), so that it is small only where all are beaten (intersection-union; Berger 1982).
     ``efficiency`` is (best - m) / (best - floor), where ``best`` is the smallest error of images of
     any baseline, and of the mean image; ``best_by_images`` is the one. NaN where the target's floor
     is not below it, or there are no images.
@@ -52,47 +51,69 @@ class Gain:
 NO_GAIN = Gain("", UNDEFINED, math.nan, "", UNDEFINED)
 
 
-def gain_over(
-    errors: ImageErrors,
-    baselines: Mapping[str, ImageErrors],
-    *,
-    seed: int = 0,
-    n_bootstrap: int = N_BOOTSTRAP,
-) -> Gain:
-    """What the map has, whose ``errors`` of images are these, over the best of ``baselines``, by
-    their names.
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """How images are resampled: of some ``units`` ``(n,)``, so often, by a seed."""
+
+    units: np.ndarray | None
+    seed: int = 0
+    n_bootstrap: int = N_BOOTSTRAP
+
+
+@dataclass(frozen=True, eq=False)
+class Bounded:
+    """The errors ``(n,)`` of images carried by a map, between the target's own ``floor`` and the
+    ``baseline`` of the mean image.
     """
-    k, names, others = len(baselines), list(baselines), list(baselines.values())
-    rows = np.stack(
-        [
-            *(errors.code, errors.code_variance, errors.relocation, errors.floor, errors.baseline),
-            *(one.code for one in others),
-            *(one.relocation for one in others),
-        ]
-    )
-    found = resample(rows, errors.units, seed=seed, n_bootstrap=n_bootstrap)
-    code, variance, moved, floor, mean, *beside = found.means.T
-    by_code, by_image = np.stack(beside[:k]), np.stack([mean, *beside[k:]])
-    least = by_image.min(0)
-    first = by_image[:, 0]
-    return Gain(
-        best=names[int(by_code[:, 0].argmin())],
-        r2=found.estimate(shares(by_code.min(0) - code, variance)),
-        p_value=max(_p_value(one.code - errors.code, errors.units) for one in others),
-        best_by_images=[MEAN, *names][int(first.argmin())] if np.isfinite(first).all() else "",
-        efficiency=found.estimate(shares(least - moved, least - floor)),
-    )
+
+    moved: np.ndarray
+    floor: np.ndarray
+    baseline: np.ndarray
 
 
-def _p_value(differences: np.ndarray, units: np.ndarray) -> float:
+def gain_in_codes(
+    missed: np.ndarray, variance: np.ndarray, baselines: Mapping[str, np.ndarray], drawn: Drawn
+) -> tuple[str, Estimate, float]:
+    """The name of the baseline with the largest R2, how much larger that of a map is, and the
+    p-value, see ``Gain``: from its squared errors ``(n,)``, those of the baselines, and the squared
+    distances of the target's codes from their mean.
+    """
+    rows = np.stack([missed, variance, *baselines.values()])
+    found = resample(rows, drawn.units, seed=drawn.seed, n_bootstrap=drawn.n_bootstrap)
+    error, varied, *others = found.means.T
+    by_name = np.stack(others)
+    best = list(baselines)[int(by_name[:, 0].argmin())]
+    p_value = max(_p_value(other - missed, drawn.units) for other in baselines.values())
+    return best, found.estimate(shares(by_name.min(0) - error, varied)), p_value
+
+
+def gain_in_images(
+    errors: Bounded, baselines: Mapping[str, np.ndarray], drawn: Drawn
+) -> tuple[str, Estimate]:
+    """The name of what has the smallest error of images, the mean image among them, and the
+    efficiency of a map against it; not defined without images.
+    """
+    if not np.isfinite(errors.moved).all():
+        return "", UNDEFINED
+    rows = np.stack([errors.moved, errors.floor, errors.baseline, *baselines.values()])
+    found = resample(rows, drawn.units, seed=drawn.seed, n_bootstrap=drawn.n_bootstrap)
+    moved, floor, *others = found.means.T
+    by_name = np.stack(others)
+    best = [MEAN, *baselines][int(by_name[:, 0].argmin())]
+    least = by_name.min(0)
+    return best, found.estimate(shares(least - moved, least - floor))
+
+
+def _p_value(differences: np.ndarray, units: np.ndarray | None) -> float:
     """The chance of differences ``(n,)`` as large where their mean is 0, one-sided, by Student's
     test of a ratio of sums over units; NaN of one unit.
     """
     from scipy.special import stdtr
 
-    _, numbers = np.unique(units, return_inverse=True)
-    sums = np.bincount(numbers, weights=differences)
-    sizes = np.bincount(numbers)
+    numbers = np.arange(len(differences))
+    if units is not None:
+        _, numbers = np.unique(units, return_inverse=True)
+    sums, sizes = np.bincount(numbers, weights=differences), np.bincount(numbers)
     u, mean = len(sums), float(differences.mean())
     if u < 2:
         return math.nan
@@ -105,38 +126,39 @@ def _p_value(differences: np.ndarray, units: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Linearity:
-    """Which part of what a nonlinear map reaches a linear one has, on the same images: of R2, and of
-    efficiency. Where the nonlinear map is no better, the linear one is the ceiling, and the part 1.
+    """Which part of what a nonlinear map reaches a linear one has, on the same images: of R2, and
+    of efficiency. Where the nonlinear map is no better, the linear one is the ceiling, and the part
+    1.
     """
 
     r2: Estimate
     efficiency: Estimate
 
 
-def linearity_of(
-    linear: ImageErrors,
-    nonlinear: ImageErrors,
-    *,
-    seed: int = 0,
-    n_bootstrap: int = N_BOOTSTRAP,
-) -> Linearity:
-    """R2 of a linear map over that of a nonlinear one, and the same of efficiency."""
-    rows = np.stack(
-        [
-            *(linear.code_variance, linear.baseline, linear.floor),
-            *(linear.code, nonlinear.code, linear.relocation, nonlinear.relocation),
-        ]
-    )
-    found = resample(rows, linear.units, seed=seed, n_bootstrap=n_bootstrap)
-    variance, baseline, floor, code, least_code, moved, least_moved = found.means.T
-    scale = baseline - floor
-    return Linearity(
-        found.estimate(_part([shares(variance - one, variance) for one in (code, least_code)])),
-        found.estimate(_part([shares(baseline - one, scale) for one in (moved, least_moved)])),
-    )
+def linearity_in_codes(
+    linear: np.ndarray, nonlinear: np.ndarray, variance: np.ndarray, drawn: Drawn
+) -> Estimate:
+    """R2 of a linear map over that of a nonlinear one, from their squared errors ``(n,)``."""
+    return _part(linear, nonlinear, variance, np.zeros(len(variance)), drawn)
 
 
-def _part(figures: Sequence[np.ndarray]) -> np.ndarray:
-    """The first figure over the larger of both; NaN where neither is above 0."""
-    first, second = figures
-    return shares(first, np.maximum(first, second))
+def linearity_in_images(errors: Bounded, nonlinear: np.ndarray, drawn: Drawn) -> Estimate:
+    """Efficiency of a linear map over that of a nonlinear one, from the errors ``(n,)`` of both; not
+    defined without images.
+    """
+    if not np.isfinite(errors.moved).all():
+        return UNDEFINED
+    return _part(errors.moved, nonlinear, errors.baseline, errors.floor, drawn)
+
+
+def _part(
+    first: np.ndarray, second: np.ndarray, most: np.ndarray, least: np.ndarray, drawn: Drawn
+) -> Estimate:
+    """What the first errors gain, of what there is between ``most`` and ``least``, over the larger
+    gain of both; not defined where neither gains, or there is nothing between.
+    """
+    rows = np.stack([first, second, most, least])
+    found = resample(rows, drawn.units, seed=drawn.seed, n_bootstrap=drawn.n_bootstrap)
+    one, other, top, bottom = found.means.T
+    gains = [shares(top - error, top - bottom) for error in (one, other)]
+    return found.estimate(shares(gains[0], np.maximum(*gains)))

@@ -21,7 +21,17 @@ from latentmap.model import Model
 from latentmap.progress import Progress
 from latentmap.relocation.activity import inactive_models
 from latentmap.relocation.baselines import BASELINES, BaselineKind
-from latentmap.relocation.gains import NO_GAIN, Gain, Linearity, gain_over, linearity_of
+from latentmap.relocation.gains import (
+    NO_GAIN,
+    Bounded,
+    Drawn,
+    Gain,
+    Linearity,
+    gain_in_codes,
+    gain_in_images,
+    linearity_in_codes,
+    linearity_in_images,
+)
 from latentmap.relocation.measuring import ImageErrors, Measured, measure
 from latentmap.report import Shown, Table, with_interval
 
@@ -297,20 +307,38 @@ def _context(
 ) -> dict[str, Any]:
     """What stands beside the figures of a map, by its names in ``Scores``."""
     errors = measured.errors
-    drawn = {"seed": seed, "n_bootstrap": n_bootstrap}
-    shown = [(one, one.beside(**drawn)) for one in others]
+    drawn = Drawn(errors.units, seed, n_bootstrap)
+    shown = [(one, one.beside(seed=seed, n_bootstrap=n_bootstrap)) for one in others]
     among = {one.model: one.measured.errors for one in others if one.kind in BASELINES}
     ceilings = [
-        Ceiling(one.by, beside, linearity_of(errors, one.measured.errors, **drawn))
+        Ceiling(one.by, beside, _linearity(errors, one.measured.errors, drawn))
         for one, beside in shown
         if one.kind == "ceiling"
     ]
     return {
         "baselines": tuple(beside for one, beside in shown if one.kind in BASELINES),
-        "gain": gain_over(errors, among, **drawn) if among else None,
+        "gain": _gain(errors, among, drawn) if among else None,
         "ceiling": next(iter(ceilings), None),
         "network": next((beside for one, beside in shown if one.kind == "network"), None),
     }
+
+
+def _gain(errors: ImageErrors, baselines: Mapping[str, ImageErrors], drawn: Drawn) -> Gain:
+    by_code = {name: one.code for name, one in baselines.items()}
+    by_image = {name: one.relocation for name, one in baselines.items()}
+    bounded = Bounded(errors.relocation, errors.floor, errors.baseline)
+    return Gain(
+        *gain_in_codes(errors.code, errors.code_variance, by_code, drawn),
+        *gain_in_images(bounded, by_image, drawn),
+    )
+
+
+def _linearity(errors: ImageErrors, nonlinear: ImageErrors, drawn: Drawn) -> Linearity:
+    bounded = Bounded(errors.relocation, errors.floor, errors.baseline)
+    return Linearity(
+        linearity_in_codes(errors.code, nonlinear.code, errors.code_variance, drawn),
+        linearity_in_images(bounded, nonlinear.relocation, drawn),
+    )
 
 
 def figures_of(errors: ImageErrors) -> dict[str, float]:

@@ -26,8 +26,8 @@ def verdicts(scores: Scores) -> list[str]:
 
 
 def linearity_in_words(ceiling: Ceiling, n_test: int) -> str:
-    """Whether a linear map is enough: where the whole interval of its share of the R2 of a nonlinear
-    one is on one side of 95 %.
+    """Whether a linear map is enough: where the whole interval of its share of the R2 of a
+    nonlinear one is on one side of 95 %.
     """
     part = ceiling.linearity.r2
     if not math.isfinite(part.value):

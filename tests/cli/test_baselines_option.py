@@ -24,8 +24,8 @@ def test_a_fit_has_baselines_of_as_many_numbers_beside_it(workdir):
     found = [(one["kind"], one["model"], one["numbers"]) for one in scores["baselines"]]
     assert found == [
         ("pixels", "pixels:2x2", 4),
-        ("pca", "pca:4", 4),
-        ("untrained", "untrained:a", 4),
+        ("pca", "pca:5", 5),
+        ("untrained", "untrained:a", 5),
     ]
     for one in scores["baselines"]:
         assert one["r2_low"] < one["r2"] < one["r2_high"]
