@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from latentmap.cli.baselines import tell_missing
 from latentmap.cli.code_options import CodeOptions, code_options
 from latentmap.cli.compare_images import SamplesForAll, compared_images
 from latentmap.cli.data_options import DataOptions
@@ -24,6 +27,11 @@ from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, report_option, result_outputs
 from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
 from latentmap.mapping.methods import METHODS
+
+if TYPE_CHECKING:
+    from latentmap.images import ImageSource
+    from latentmap.model import Model
+    from latentmap.relocation.baselines import BaselineKind, BaselineModels
 
 
 @click.command(cls=Command)
@@ -60,11 +68,19 @@ from latentmap.mapping.methods import METHODS
     help="Random pairings that tell what the indexes of unrelated spaces are.",
 )
 @baselines_option
+@click.option(
+    "--ceiling/--no-ceiling",
+    default=None,
+    help="Whether a nonlinear map of the same codes stands beside each.  [default: with --methods "
+    "all]",
+)
 @seed_option
 @coder_options
 @loading_options
 @result_outputs(report_option)
+@click.pass_context
 def compare(
+    context: click.Context,
     references: tuple[str, ...],
     data: DataOptions,
     unseen: bool,
@@ -74,7 +90,8 @@ def compare(
     scored: int,
     compared: int,
     permutations: int,
-    thumbnail: bool,
+    baselines: tuple[BaselineKind, ...],
+    ceiling: bool | None,
     seed: int,
     coding: CoderOptions,
     loading: Loading,
@@ -120,13 +137,20 @@ def compare(
         images = unseen_images(images, models, coder, split="test")
     # Until the command ends: they are decoded to be encoded, to be carried and to be shown.
     click.get_current_context().with_resource(images.split("test").remembered())
+    found = _baselines(context, models, baselines, images.split(data.fitted_split))
     result = compare_models(
         models,
         images,
         coder,
         options=CompareOptions(
-            data.fitted_split, scored, compared, permutations, methods, thumbnail
+            data.fitted_split,
+            scored,
+            compared,
+            permutations,
+            methods,
+            set(METHODS) <= {*methods} if ceiling is None else ceiling,
         ),
+        baselines=found,
         seed=seed,
         references=references,
         record={"command": command_line(), "group_by": data.group_by and data.group_by.name},
@@ -144,6 +168,22 @@ def compare(
     show_result(result)
     if outputs.report is not None:
         say(f"written to {outputs.report / 'index.html'}")
+
+
+def _baselines(
+    context: click.Context,
+    models: Sequence[Model],
+    kinds: tuple[BaselineKind, ...],
+    images: ImageSource,
+) -> list[BaselineModels]:
+    """The models of the baselines beside each model."""
+    from latentmap.encoders.baselines import baselines_beside
+
+    beside = []
+    for found in baselines_beside(models, images, kinds=kinds):
+        tell_missing(context, found)
+        beside.append(found.models)
+    return beside
 
 
 def _refuse_comparison(folder: Path) -> None:

@@ -5,7 +5,7 @@ What they are for, ``latentmap.relocation.baselines`` says.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from latentmap.encoders.reference_models import PCAModel
 from latentmap.encoders.untrained import untrained
 from latentmap.errors import ModelError
-from latentmap.images import ImageSource
+from latentmap.images import ImageSource, View
 from latentmap.mapping.patches import PatchSize, patches_between
 from latentmap.model import Model
 from latentmap.relocation.baselines import BASELINES, BaselineKind, BaselineModels
@@ -56,10 +56,16 @@ def baselines_between(
 
 
 def baselines_beside(
-    model: Model, images: ImageSource, *, kinds: Collection[BaselineKind] = BASELINES
-) -> FoundBaselines:
-    """The baselines of maps of flat codes from a model to any other; see ``baselines_between``."""
-    return _found(model, model, thumbnail_beside(model), images, kinds, flat=True)
+    models: Sequence[Model], images: ImageSource, *, kinds: Collection[BaselineKind] = BASELINES
+) -> list[FoundBaselines]:
+    """The baselines of maps of flat codes from each model to any other; see ``baselines_between``.
+    Principal components of what models see alike are fitted once.
+    """
+    known: dict[tuple[View, int], Model] = {}
+    return [
+        _found(one, one, thumbnail_beside(one), images, kinds, flat=True, known=known)
+        for one in models
+    ]
 
 
 def _found(
@@ -70,6 +76,7 @@ def _found(
     kinds: Collection[BaselineKind],
     *,
     flat: bool,
+    known: dict[tuple[View, int], Model] | None = None,
 ) -> FoundBaselines:
     models: dict[BaselineKind, Model] = {}
     missing: dict[BaselineKind, str] = {}
@@ -80,7 +87,9 @@ def _found(
             if kind == "pixels":
                 models[kind] = _required(thumbnail, "no image is seen that could be shrunk")
             elif kind == "pca":
-                models[kind] = _components(source, seeing, images, flat=flat)
+                models[kind] = _components(
+                    source, seeing, images, flat=flat, known={} if known is None else known
+                )
             else:
                 models[kind] = untrained(source)
         except ModelError as error:
@@ -96,11 +105,20 @@ def _required(thumbnail: Model | None, reason: str) -> Model:
     return thumbnail
 
 
-def _components(source: Model, seeing: Model, images: ImageSource, *, flat: bool) -> Model:
+def _components(
+    source: Model,
+    seeing: Model,
+    images: ImageSource,
+    *,
+    flat: bool,
+    known: dict[tuple[View, int], Model],
+) -> Model:
     """As many principal components as codes have numbers, of the images that a map is fitted on."""
     if not flat or seeing.stored is not None:
         raise ModelError("principal components are of images, and read by maps of flat codes")
     view = seeing.view
     pixels = view.channels * int(np.prod(view.size))
     k = min(source.latent_dim, pixels, len(images), _MOST_COMPONENTS)
-    return PCAModel(view, k, name=f"pca:{k}").completed(images)
+    if (view, k) not in known:
+        known[view, k] = PCAModel(view, k, name=f"pca:{k}").completed(images)
+    return known[view, k]

@@ -1,4 +1,4 @@
-"""The maps of a comparison: between all spaces, and from the thumbnails that stand beside these.
+"""The maps of a comparison: between all spaces, and from the baselines that stand beside these.
 
 Shapes: ``m`` models, ``n`` images.
 """
@@ -16,14 +16,11 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 )
 
 from latentmap.codes import units_of
-from latentmap.comparison.journeys import direct_figures
 from latentmap.comparison.material import Material
-from latentmap.comparison.pictures import ImageFigures, Maps
+from latentmap.comparison.pictures import Maps
 from latentmap.comparison.spaces import Joint, is_thin, joint_moments, maps_between
-from latentmap.intervals import UNDEFINED
 from latentmap.mapping.selection import assign_folds
 from latentmap.progress import Stage
-from latentmap.relocation.scores import Beside, Figures
 
 _FOLDS = 5  # Of units, where several images are of one.
 
@@ -37,7 +34,7 @@ def fit_spaces(
     stage: Stage,
 ) -> tuple[Joint, Maps, Maps]:
     """The moments of all spaces in one pass, summed on ``device``, the maps between those of the
-    models, and those that read thumbnails, whose numbers come after these.
+    models, and those that read baselines, whose numbers come after these.
     """
     m, train = len(material.train), [*material.train, *material.controls[0]]
     units = units_of(train[0].digests, material.train_groups)
@@ -68,31 +65,3 @@ def fit_spaces(
         )
     beside = {place: linear_map for place, linear_map in maps.items() if place[0] >= m}
     return moments, {place: maps[place] for place in maps if place not in beside}, beside
-
-
-def beside_sources(
-    material: Material, controls: Maps, pictures: ImageFigures, seed: int
-) -> dict[tuple[int, int], Beside]:
-    """What the thumbnail beside the source does, by the numbers of source and target."""
-    codes = [*material.test, *material.controls[1]]
-    m, units = len(material.test), material.units
-    with threadpool_limits(1):
-        found = direct_figures(codes, controls, units=units, seed=seed)
-    beside = {}
-    for i, j in permutations(range(m), 2):
-        if i not in material.control_of:
-            continue
-        place = (m + material.control_of[i], j)
-        space, (l_mse, r2) = codes[place[0]].space, found[place]
-        figures = Figures(
-            r_mse=UNDEFINED,
-            l_mse=l_mse,
-            r2=r2,
-            r2_cells=UNDEFINED,
-            m_mse=pictures.relocated[place],
-            floor_mse=pictures.reconstruction[j],
-            baseline_mse=pictures.baseline[j],
-            efficiency=pictures.efficiency[place],
-        )
-        beside[i, j] = Beside(space.model, space.dim, figures)
-    return beside

@@ -17,6 +17,7 @@ from latentmap.intervals import Estimate, resample, shares
 from latentmap.mapping import LinearMap
 from latentmap.progress import Progress
 from latentmap.relocation.measuring import of_own_mean
+from latentmap.relocation.measuring_codes import CodeMap
 
 _BLOCK = 2048  # Rows at a time.
 
@@ -88,28 +89,21 @@ def code_errors(
     return CodeErrors(spread, missed, cycled, composed, units)
 
 
+def direct_errors(one: CodeMap, source: Codes, target: Codes) -> np.ndarray:
+    """The errors ``(n,)`` of a map alone, as ``code_errors`` has them."""
+    blocks = zip(source.blocks(_BLOCK), target.blocks(_BLOCK), strict=True)
+    return np.concatenate([_errors(y, one.apply(x)) for x, y in blocks])
+
+
 def direct_figures(
-    codes: Sequence[Codes],
-    maps: Mapping[tuple[int, int], LinearMap],
-    *,
-    units: np.ndarray | None = None,
-    seed: int = 0,
-) -> dict[tuple[int, int], tuple[Estimate, Estimate]]:
-    """L_mse and R2 of maps alone, by their numbers among ``codes`` of the same images, as
-    ``code_figures`` has them.
+    missed: np.ndarray, spread: np.ndarray, *, units: np.ndarray | None = None, seed: int = 0
+) -> tuple[Estimate, Estimate]:
+    """L_mse and R2 of a map alone from its errors ``(n,)`` and the ``spread`` ``(n,)`` of the
+    target, as ``code_figures`` has them.
     """
-    found = {}
-    spread = {j: spread_of(codes[j], units) for j in {j for _, j in maps}}
-    for (i, j), linear_map in maps.items():
-        missed = [
-            _errors(y, linear_map.apply(x))
-            for x, y in zip(codes[i].blocks(_BLOCK), codes[j].blocks(_BLOCK), strict=True)
-        ]
-        resampled = resample(np.stack([np.concatenate(missed), spread[j]]), units, seed=seed)
-        lost, varied = resampled.means.T
-        r2 = resampled.estimate(1 - shares(lost, varied))
-        found[i, j] = (resampled.estimate(lost), r2)
-    return found
+    resampled = resample(np.stack([missed, spread]), units, seed=seed)
+    lost, varied = resampled.means.T
+    return resampled.estimate(lost), resampled.estimate(1 - shares(lost, varied))
 
 
 def spread_of(codes: Codes, units: np.ndarray | None = None) -> np.ndarray:

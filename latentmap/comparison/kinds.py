@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import numpy as np
+
 from latentmap.model import Model
 
 Kind = Literal[1, 2, 3]
@@ -32,6 +34,22 @@ def kind_of_relocation(source: Model, target: Model) -> Kind:
         and _architecture(source.config) == _architecture(target.config)
     )
     return 1 if same else 2
+
+
+def are_twins(source: Model, target: Model) -> bool:
+    """Whether two models are retrainings of one recipe, so that they differ by chance alone: two
+    trainings of the same network, on the same images where both know these.
+    """
+    seen = (source.seen, target.seen)
+    if kind_of_relocation(source, target) != 1 or any(
+        one is not None and not len(one) for one in seen
+    ):
+        return False
+    if seen[0] is None or seen[1] is None:
+        return True
+    return np.array_equal(seen[0].counts, seen[1].counts) and np.array_equal(
+        seen[0].rests, seen[1].rests
+    )
 
 
 def _architecture(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,7 @@ from latentmap.errors import PairError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import groups_of, positions_of
 from latentmap.model import Model
-from latentmap.model.thumbnails import Thumbnail
-from latentmap.relocation.thumbnails import thumbnail_beside
+from latentmap.relocation.baselines import BaselineKind, BaselineModels
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +23,9 @@ class Material:
     """The codes to fit on and to judge by, in every space, and the images that they are of.
 
     ``units`` ``(n,)`` are those of the images to judge by; ``left_out`` says how many images of the
-    split test are not among these, and why. ``controls`` are the codes of thumbnails of the same
-    images, to fit on and to judge by, and ``control_of`` the number of the one beside each model.
+    split test are not among these, and why. ``controls`` are the codes of baselines of the same
+    images, to fit on and to judge by, and ``controls_of`` the numbers, by kind, of those beside
+    each model.
     """
 
     images: ImageSource
@@ -34,7 +34,7 @@ class Material:
     units: np.ndarray
     left_out: Mapping[str, int]
     controls: tuple[list[Codes], list[Codes]]
-    control_of: Mapping[int, int]
+    controls_of: Sequence[Mapping[BaselineKind, int]]
 
     @classmethod
     def of(
@@ -44,10 +44,10 @@ class Material:
         coder: Coder,
         *,
         split: Split,
-        thumbnails: bool = False,
+        baselines: Sequence[BaselineModels] = (),
     ) -> Material:
         """The codes of one split, and of those images of the split test of whose units none is in
-        it; see ``hold_out``; with ``thumbnails``, those of as many numbers as each model has.
+        it; see ``hold_out``; with those of the ``baselines`` beside each model.
 
         Raises:
             ModelError: a model has no encoder.
@@ -59,8 +59,8 @@ class Material:
         seen = Seen(FITTED, fitted.digests, fitted.groups)
         held = hold_out(judged.digests, [seen], groups=judged.groups)
         _require_enough(held.units, len(judged), held)
-        shrunk, control_of = _shrunk(models) if thumbnails else ([], {})
-        spaces = join(coder.codes([*models, *shrunk], images))
+        others, controls_of = _numbered(baselines or [{} for _ in models])
+        spaces = join(coder.codes([*models, *others], images))
         train, test = (
             [codes.take(np.flatnonzero(np.isin(spaces[0].ids, ids))) for codes in spaces]
             for ids in (fitted.ids, judged.ids[held.positions])
@@ -70,7 +70,7 @@ class Material:
         _require_enough(units, len(judged), held)
         m = len(models)
         controls = (train[m:], test[m:])
-        return cls(images, train[:m], test[:m], units, held.left_out, controls, control_of)
+        return cls(images, train[:m], test[:m], units, held.left_out, controls, controls_of)
 
     @property
     def train_groups(self) -> np.ndarray | None:
@@ -79,11 +79,17 @@ class Material:
 
     @property
     def ways_of_controls(self) -> list[tuple[int, int]]:
-        """From which thumbnail to which model maps lead, thumbnails being numbered after models:
-        to each model from those that stand beside others.
+        """From which baseline to which model maps lead, baselines being numbered after models: to
+        each model from those that stand beside others.
         """
         m = len(self.train)
-        pairs = ((m + t, j) for i, t in self.control_of.items() for j in range(m) if j != i)
+        pairs = (
+            (m + number, j)
+            for i, beside in enumerate(self.controls_of)
+            for number in beside.values()
+            for j in range(m)
+            if j != i
+        )
         return list(dict.fromkeys(pairs))
 
     def images_of(self, codes: Codes) -> ImageSource:
@@ -91,17 +97,18 @@ class Material:
         return self.images.subset(positions_of(self.images, codes.ids))
 
 
-def _shrunk(models: Sequence[Model]) -> tuple[list[Thumbnail], dict[int, int]]:
-    """The thumbnails that stand beside models, each once, and which one beside which model."""
-    found: dict[str, Thumbnail] = {}
-    names = {}
-    for number, model in enumerate(models):
-        thumbnail = thumbnail_beside(model)
-        if thumbnail is not None:
-            found.setdefault(thumbnail.fingerprint, thumbnail)
-            names[number] = thumbnail.fingerprint
+def _numbered(
+    baselines: Sequence[BaselineModels],
+) -> tuple[list[Model], list[dict[BaselineKind, int]]]:
+    """The models of baselines, each once, and the numbers of those beside each of the models."""
+    found: dict[str, Model] = {}
+    for beside in baselines:
+        for model in beside.values():
+            found.setdefault(model.fingerprint, model)
     places = {name: place for place, name in enumerate(found)}
-    return list(found.values()), {number: places[name] for number, name in names.items()}
+    return list(found.values()), [
+        {kind: places[model.fingerprint] for kind, model in beside.items()} for beside in baselines
+    ]
 
 
 def _require_enough(units: np.ndarray, n: int, held: HeldOut) -> None:

@@ -17,7 +17,8 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 
 from latentmap.cache import Coder, CoderLike
 from latentmap.codes import one_of_each
-from latentmap.comparison.fitting import beside_sources, fit_spaces
+from latentmap.comparison.context import BesideMaps, with_ceilings
+from latentmap.comparison.fitting import fit_spaces
 from latentmap.comparison.indexes import FEWEST
 from latentmap.comparison.journeys import (
     CodeFigures,
@@ -27,7 +28,7 @@ from latentmap.comparison.journeys import (
 from latentmap.comparison.layout import lay_out
 from latentmap.comparison.material import Material
 from latentmap.comparison.pairs import Found, pairs_of
-from latentmap.comparison.pictures import ImageFigures, Maps, examples_of, image_figures
+from latentmap.comparison.pictures import CodeMaps, ImageFigures, examples_of, image_figures
 from latentmap.comparison.result import ComparedModel, Composition, ModelComparison
 from latentmap.comparison.sameness import same_spaces
 from latentmap.comparison.similarity import Similarities, compare_codes
@@ -41,6 +42,8 @@ from latentmap.mapping.moment_sums import require_room
 from latentmap.model import Model, count_seen
 from latentmap.progress import Stage
 from latentmap.relocation.activity import inactive_models
+from latentmap.relocation.baselines import BaselineModels
+from latentmap.relocation.thumbnails import thumbnail_beside
 from latentmap.transfers import device_of_sums
 
 _EXAMPLES = 10
@@ -72,8 +75,8 @@ class CompareOptions:
 
     Maps are fitted on one ``split``; decoded images are judged on ``scored`` random test images,
     similarity indexes on ``compared``, with ``permutations`` random pairings as null. ``methods``
-    (names in ``METHODS``, or records of one's own) are fitted besides ridge. With ``thumbnails`` a
-    map from a thumbnail of as many numbers stands beside each, see ``relocation.thumbnails``.
+    (names in ``METHODS``, or records of one's own) are fitted besides ridge. With ``ceiling`` a
+    nonlinear map stands beside each.
     """
 
     split: Split = "train"
@@ -81,7 +84,7 @@ class CompareOptions:
     compared: int = 800
     permutations: int = 99
     methods: Sequence[str | Method] = ()
-    thumbnails: bool = True
+    ceiling: bool = False
 
     def check(self) -> None:
         """Refuses what cannot be compared, before any work is done.
@@ -108,6 +111,7 @@ def compare_models(
     coder: CoderLike,
     *,
     options: CompareOptions | None = None,
+    baselines: Sequence[BaselineModels] | None = None,
     seed: int = 0,
     references: Sequence[str] | None = None,
     record: Mapping[str, Any] | None = None,
@@ -119,6 +123,8 @@ def compare_models(
     of all spaces in one pass; everything is judged on the split test: codes on all images of it,
     decoded images on random ones, similarity indexes on random ones of which none is another's copy
     or of its group. Other methods are judged by their codes.
+    ``baselines`` are the models of those that stand beside each model, by default a thumbnail of as
+    many numbers as it has, see ``latentmap.encoders.baselines``.
     ``references`` are how the models are called, ``record`` is what else the result is to say.
 
     Raises:
@@ -134,27 +140,28 @@ def compare_models(
     dims = [model.latent_dim for model in models]
     if not is_thin(len(images.split(options.split)), dims):
         require_room(dims)  # Before all images are encoded.
-    material = Material.of(
-        models, images, coder, split=options.split, thumbnails=options.thumbnails
-    )
+    if baselines is None:
+        baselines = [_thumbnail_of(model) for model in models]
+    material = Material.of(models, images, coder, split=options.split, baselines=baselines)
     train, test = material.train, material.test
     references = references or [model.name for model in models]
     made = _record(models, options, coder, material, seed) | dict(record or {})
     device = device_of_sums(models[0].device)
     moments, maps, controls = fit_spaces(material, references, made, seed, device, coder.stage)
     with coder.stage("scoring codes") as progress, threadpool_limits(1):
-        ways = code_figures(
-            code_errors(test, maps, units=material.units, progress=progress), seed=seed
-        )
+        errors = code_errors(test, maps, units=material.units, progress=progress)
+        ways = code_figures(errors, seed=seed)
     with coder.stage("telling spaces apart") as progress, threadpool_limits(1):
         same = same_spaces(train, test, maps, units=material.units, seed=seed, progress=progress)
     similarities = _similarities(material, moments, options, seed, coder.stage)
     scored = _draw(len(test[0]), options.scored, seed)
     seen = [codes.take(scored) for codes in test]
-    pictures = _pictures(models, material, {**maps, **controls}, scored, seed, coder)
-    found = Found(
-        models, material, maps, ways, pictures, beside_sources(material, controls, pictures, seed)
-    )
+    beside = BesideMaps(material, controls)
+    if options.ceiling:
+        beside = with_ceilings(beside, list(maps), seed=seed, stage=coder.stage)
+    pictures = _pictures(models, beside, {**maps, **beside.placed}, scored, seed, coder)
+    contexts = {place: beside.context(place, errors, pictures, scored, seed) for place in maps}
+    found = Found(models, material, maps, ways, pictures, contexts)
     few = [codes.take(np.arange(min(_EXAMPLES, len(codes)))) for codes in seen]
     return ModelComparison(
         models=_described(models, references, found.pictures),
@@ -172,8 +179,14 @@ def compare_models(
             **made,
             "inactive": inactive_models(maps.values()),
             "without_decoder": [model.name for model in models if not model.can_decode],
+            "without_ceiling": sorted(set(beside.failed.values())),
         },
     )
+
+
+def _thumbnail_of(model: Model) -> BaselineModels:
+    thumbnail = thumbnail_beside(model)
+    return {} if thumbnail is None else {"pixels": thumbnail}
 
 
 def _record(
@@ -196,15 +209,15 @@ def _record(
 
 def _pictures(
     models: Sequence[Model],
-    material: Material,
-    maps: Maps,
+    beside: BesideMaps,
+    maps: CodeMaps,
     scored: np.ndarray,
     seed: int,
     coder: Coder,
 ) -> ImageFigures:
     """The figures of the decoded images, the test images at ``scored``."""
-    every = [*material.test, *material.controls[1]]
-    seen, units = [codes.take(scored) for codes in every], material.units[scored]
+    material = beside.material
+    seen, units = [codes.take(scored) for codes in beside.codes], material.units[scored]
     with coder.stage("scoring images") as progress:
         return image_figures(
             models,

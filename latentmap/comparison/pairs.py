@@ -10,8 +10,9 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 )
 
 from latentmap.codes import pair
+from latentmap.comparison.context import Context
 from latentmap.comparison.journeys import CodeFigures
-from latentmap.comparison.kinds import kind_of_relocation
+from latentmap.comparison.kinds import are_twins, kind_of_relocation
 from latentmap.comparison.material import Material
 from latentmap.comparison.methods import compare_methods_of_pair
 from latentmap.comparison.pictures import ImageFigures, Maps, walk
@@ -21,7 +22,7 @@ from latentmap.mapping import Method, shared_factors
 from latentmap.model import Model
 from latentmap.progress import Stage
 from latentmap.relocation import TrainingPairs
-from latentmap.relocation.scores import Beside, Figures
+from latentmap.relocation.scores import Figures
 
 _FACTORS = 3  # That are walked along.
 
@@ -35,7 +36,7 @@ class Found:
     maps: Maps
     ways: CodeFigures
     pictures: ImageFigures
-    beside: Mapping[tuple[int, int], Beside]
+    contexts: Mapping[tuple[int, int], Context]
 
 
 def pairs_of(
@@ -83,6 +84,7 @@ def _pair(
         source=i,
         target=j,
         kind=kind_of_relocation(models[i], models[j]),
+        twins=are_twins(models[i], models[j]),
         linear_map=linear_map,
         figures=Figures(
             r_mse=pictures.reconstruction[i],
@@ -94,7 +96,7 @@ def _pair(
             baseline_mse=pictures.baseline[j],
             efficiency=pictures.efficiency[place],
         ),
-        thumbnail=found.beside.get(place),
+        context=found.contexts[place],
         cycle=ways.cycle[place],
         factors=factors,
         source_walk=source_walk,

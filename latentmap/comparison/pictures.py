@@ -22,13 +22,17 @@ from latentmap.model import Model
 from latentmap.model.late_check import LateCheck
 from latentmap.progress import Progress
 from latentmap.relocation.factors import cells_along
+from latentmap.relocation.gains import Bounded
 from latentmap.relocation.measuring import of_own_mean
+from latentmap.relocation.measuring_codes import CodeMap
 from latentmap.transfers import Arriving, a_batch_late
 
 _BATCH = 64  # The decoders' inner images are what fills the memory.
 STEPS = (-2.0, -1.0, 0.0, 1.0, 2.0)  # Of a walk, in standard deviations.
 
 Maps = Mapping[tuple[int, int], LinearMap]
+# Any that carry codes from one space to another, by their numbers.
+CodeMaps = Mapping[tuple[int, int], CodeMap]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +41,22 @@ class ImageFigures:
 
     ``reconstruction`` is that of a model by itself, ``baseline`` that of the mean test image as it
     sees it; ``relocated`` and ``efficiency`` are of the map from one model to another. None of them
-    is defined of a model that has no decoder, or of a map to one.
+    is defined of a model that has no decoder, or of a map to one. ``moved`` are the errors of each
+    image ``(n,)`` by these maps, ``floors`` and ``baselines`` ``(m, n)`` those of each model, NaN
+    where they are not defined.
     """
 
     reconstruction: Sequence[Estimate]
     baseline: Sequence[Estimate]
     relocated: Mapping[tuple[int, int], Estimate]
     efficiency: Mapping[tuple[int, int], Estimate]
+    moved: Mapping[tuple[int, int], np.ndarray]
+    floors: np.ndarray
+    baselines: np.ndarray
+
+    def bounded(self, place: tuple[int, int]) -> Bounded:
+        """The errors of a map, between those that bound them."""
+        return Bounded(self.moved[place], self.floors[place[1]], self.baselines[place[1]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +77,7 @@ class Examples:
 def image_figures(
     models: Sequence[Model],
     codes: Sequence[Codes],
-    maps: Maps,
+    maps: CodeMaps,
     images: ImageSource,
     *,
     units: np.ndarray | None = None,
@@ -90,7 +103,7 @@ def image_figures(
     # What no model decodes is not defined.
     rows = np.full((2 * m + len(order), n), np.nan)
     if not shows:
-        return _estimated(resample(rows, units, seed=seed), m, order, maps)
+        return _estimated(rows, resample(rows, units, seed=seed), m, order, maps)
     means = {i: torch.zeros(models[i].image_shape, dtype=torch.float64) for i in shows}
     for batch in images.batches(views, batch_size=step):
         for i, mean in means.items():
@@ -112,11 +125,11 @@ def image_figures(
     for one in a_batch_late(launched()):
         rows[known, one.rows] = one.errors(codes[0].ids[one.rows])
     rows[m : 2 * m] *= np.array([of_own_mean(part, units) for part in codes[:m]])[:, None]
-    return _estimated(resample(rows, units, seed=seed), m, order, maps)
+    return _estimated(rows, resample(rows, units, seed=seed), m, order, maps)
 
 
 def _estimated(
-    found: Resampled, m: int, order: Sequence[tuple[int, int]], maps: Maps
+    rows: np.ndarray, found: Resampled, m: int, order: Sequence[tuple[int, int]], maps: CodeMaps
 ) -> ImageFigures:
     """The figures of ``m`` models from means of their floors, their baselines, and the errors of
     those of the ``maps`` that stand in ``order``; of the others they are not defined.
@@ -134,6 +147,10 @@ def _estimated(
             (i, j): found.estimate(shares(baselines[:, j] - values, (baselines - floors)[:, j]))
             for (i, j), values in relocated.items()
         },
+        dict.fromkeys(maps, np.full(rows.shape[1], np.nan))
+        | {pair: rows[2 * m + c] for c, pair in enumerate(order)},
+        rows[:m],
+        rows[m : 2 * m],
     )
 
 
@@ -218,7 +235,7 @@ class _Scene:
     """
 
     models: Sequence[Model]
-    maps: Maps
+    maps: CodeMaps
     order: Sequence[tuple[int, int]]
     views: Sequence[View]
     means: Mapping[int, Tensor]

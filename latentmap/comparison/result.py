@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from latentmap.comparison.context import Context
 from latentmap.comparison.kinds import KINDS, Kind
 from latentmap.comparison.layout import Layout
 from latentmap.comparison.methods import MethodFigures
@@ -21,7 +22,7 @@ from latentmap.comparison.sameness import Sameness
 from latentmap.comparison.similarity import Similarities
 from latentmap.intervals import Estimate
 from latentmap.mapping import LinearMap, SharedFactors
-from latentmap.relocation.scores import Beside, Figures, figures_in_words
+from latentmap.relocation.scores import Figures, context_json, figures_in_words
 from latentmap.report import Shown, Table
 
 
@@ -64,20 +65,19 @@ class ComparedModel:
 class ModelPair:
     """What leads from model ``source`` to model ``target``, by their numbers.
 
-    ``thumbnail`` is what a thumbnail of as many numbers as the source's codes does in their place,
-    where there is one. ``cycle`` is the share of the source's variance that is lost on the way
-    there and back.
-    ``source_walk`` and ``target_walk`` ``(k, s, c, h, w)`` are images along the leading
-    ``factors``; ``methods`` are other maps, where they were asked for, and ``failed`` says of the
-    others why they have none.
+    ``twins`` are retrainings of one recipe. ``context`` is what stands beside the map. ``cycle`` is
+    the share of the source's variance that is lost on the way there and back. ``source_walk`` and
+    ``target_walk`` ``(k, s, c, h, w)`` are images along the leading ``factors``; ``methods`` are
+    other maps, where they were asked for, and ``failed`` says of the others why they have none.
     """
 
     source: int
     target: int
     kind: Kind
+    twins: bool
     linear_map: LinearMap
     figures: Figures
-    thumbnail: Beside | None
+    context: Context
     cycle: Estimate
     factors: SharedFactors
     source_walk: torch.Tensor
@@ -96,7 +96,8 @@ class ModelPair:
             "target": self.target,
             "kind": self.kind,
             **self.figures.to_json(),
-            "thumbnail": None if self.thumbnail is None else self.thumbnail.to_json(),
+            "twins": self.twins,
+            **context_json(self.context.baselines, self.context.gain, self.context.ceiling),
             **self.cycle.to_json("cycle"),
             "map": {
                 "method": one.method,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from latentmap.comparison.context_tables import context_table, twins_table
 from latentmap.comparison.figures import factor_rows, relocation_rows
 from latentmap.comparison.kinds import KINDS
 from latentmap.comparison.result import ModelComparison, ModelPair
@@ -55,7 +56,11 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
             "maps",
             "All maps",
             _reading_of_maps(result),
-            [*_images(result), pairs_table(result).without("cycle")],
+            [
+                *_images(result),
+                pairs_table(result).without("cycle"),
+                *(table for table in (context_table(result), twins_table(result)) if table.rows),
+            ],
         ),
         section("pairs", "Pair by pair", [_READING_OF_PAIRS], _pairs(result)),
         section(

@@ -9,26 +9,19 @@ from itertools import chain, combinations
 
 import numpy as np
 
+from latentmap.comparison.context_tables import short_context
 from latentmap.comparison.result import ModelComparison
 from latentmap.comparison.sameness_table import sameness_table
 from latentmap.comparison.similarity import SimilarityMatrix
 from latentmap.intervals import defined
 from latentmap.relocation.activity import inactive_in_words
-from latentmap.relocation.tables import COLUMNS, figures_there, silence_in_words
+from latentmap.relocation.tables import COLUMNS, figure_of, figures_there, silence_in_words
 from latentmap.report import Column, Measure, Row, Table, with_interval
 from latentmap.report.parts import Better, Cell
 from latentmap.report.words import images_in_words, intervals_in_words, pair_id, shown_number
 
 _FROM_TO = (Column("from"), Column("to"))
 _CYCLE = Column("cycle", "share of the variance of the codes that is lost there and back", "low", 3)
-_BESIDE = {
-    name: replace(
-        COLUMNS[name],
-        title=f"{title} of thumbnail",
-        meaning="of a map that reads the image shrunk to as many numbers as the source's codes",
-    )
-    for name, title in (("r2", "R2"), ("efficiency", "eff."))
-}
 _CHANCE = 0.05
 _WORST = 3  # Ways that a terminal shows.
 _SHORT = 12  # Digits of a fingerprint.
@@ -74,14 +67,12 @@ def short_tables(result: ModelComparison) -> list[Table]:
     """What fits into a terminal: most figures without interval, and of the ways the worst."""
     pairs = pairs_table(result).without("R_mse")
     tables = [
-        pairs.bare(
-            *("L_mse", "M_mse", "floor", "baseline", "cycle"),
-            *(column.title for column in _BESIDE.values()),
-        ),
+        pairs.bare("L_mse", "M_mse", "floor", "baseline", "cycle"),
+        *short_context(result),
         similarities_table(result, short=True),
     ]
     if result.same:
-        tables.insert(1, sameness_table(result))
+        tables.insert(len(tables) - 1, sameness_table(result))
     if result.compositions:
         tables.append(ways_table(result, most=_WORST))
     if result.methods:
@@ -97,23 +88,11 @@ def pairs_table(result: ModelComparison) -> Table:
     figures = ["r2", "l_mse", "r_mse", "m_mse", "floor_mse", "baseline_mse", "efficiency"]
     known = [figures_there(pair.figures, figures) for pair in result.pairs.values()]
     figures = [name for name in figures if name in set(chain.from_iterable(known))]
-    shown = any(pair.thumbnail is not None for pair in result.pairs.values())
-    beside = [name for name in _BESIDE if shown and name in figures]
-    columns = [
-        *_FROM_TO,
-        Column("type"),
-        *(COLUMNS[figure] for figure in figures),
-        *(_BESIDE[name] for name in beside),
-        _CYCLE,
-    ]
+    columns = [*_FROM_TO, Column("type"), *(COLUMNS[figure] for figure in figures), _CYCLE]
     rows = []
     for (i, j), pair in result.pairs.items():
-        measures = [Measure.of(getattr(pair.figures, figure)) for figure in figures]
-        others = [
-            None if pair.thumbnail is None else Measure.of(getattr(pair.thumbnail.figures, name))
-            for name in beside
-        ]
-        cells = [*_names(result, i, j), pair.kind, *measures, *others, Measure.of(pair.cycle)]
+        measures = [figure_of(pair.figures, figure) for figure in figures]
+        cells = [*_names(result, i, j), pair.kind, *measures, Measure.of(pair.cycle)]
         rows.append(Row(cells, pair_id(i, j)))
     note = (
         f"fitted on {result.n_fit:,} images, judged on "

@@ -143,8 +143,8 @@ def linearity_in_codes(
 
 
 def linearity_in_images(errors: Bounded, nonlinear: np.ndarray, drawn: Drawn) -> Estimate:
-    """Efficiency of a linear map over that of a nonlinear one, from the errors ``(n,)`` of both; not
-    defined without images.
+    """Efficiency of a linear map over that of a nonlinear one, from the errors ``(n,)`` of both;
+    not defined without images.
     """
     if not np.isfinite(errors.moved).all():
         return UNDEFINED

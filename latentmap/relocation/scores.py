@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -278,10 +278,9 @@ def scores_of(
     """The figures of a map with their intervals, and of what stands beside it; ``record`` is added
     to that of the map.
     """
-    figures = _estimates(measured.errors, n_bootstrap, seed)
-    return Scores(
+    figures: dict[str, Any] = {**_estimates(measured.errors, n_bootstrap, seed)}
+    scores = Scores(
         **figures,
-        **_context(measured, others, seed, n_bootstrap),
         psnr=psnr_of(figures["l_mse"], linear_map.target),
         n_pairs=linear_map.n_pairs,
         n_test=len(measured.errors.ids),
@@ -300,27 +299,26 @@ def scores_of(
             **(record or {}),
         },
     )
+    return _with_context(scores, others, Drawn(measured.errors.units, seed, n_bootstrap))
 
 
-def _context(
-    measured: Measured, others: Sequence[BesideMeasured], seed: int, n_bootstrap: int
-) -> dict[str, Any]:
-    """What stands beside the figures of a map, by its names in ``Scores``."""
-    errors = measured.errors
-    drawn = Drawn(errors.units, seed, n_bootstrap)
-    shown = [(one, one.beside(seed=seed, n_bootstrap=n_bootstrap)) for one in others]
+def _with_context(scores: Scores, others: Sequence[BesideMeasured], drawn: Drawn) -> Scores:
+    """The scores with what stands beside them."""
+    errors = scores.errors
+    shown = [(one, one.beside(seed=drawn.seed, n_bootstrap=drawn.n_bootstrap)) for one in others]
     among = {one.model: one.measured.errors for one in others if one.kind in BASELINES}
     ceilings = [
         Ceiling(one.by, beside, _linearity(errors, one.measured.errors, drawn))
         for one, beside in shown
         if one.kind == "ceiling"
     ]
-    return {
-        "baselines": tuple(beside for one, beside in shown if one.kind in BASELINES),
-        "gain": _gain(errors, among, drawn) if among else None,
-        "ceiling": next(iter(ceilings), None),
-        "network": next((beside for one, beside in shown if one.kind == "network"), None),
-    }
+    return replace(
+        scores,
+        baselines=tuple(beside for one, beside in shown if one.kind in BASELINES),
+        gain=_gain(errors, among, drawn) if among else None,
+        ceiling=next(iter(ceilings), None),
+        network=next((beside for one, beside in shown if one.kind == "network"), None),
+    )
 
 
 def _gain(errors: ImageErrors, baselines: Mapping[str, ImageErrors], drawn: Drawn) -> Gain:

@@ -40,6 +40,12 @@ def figures_there(figures: Figures, names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in absent]
 
 
+def figure_of(figures: Figures, name: str) -> Measure:
+    """A figure as it stands in a table: an efficiency never without what is to be minded of it."""
+    doubt = HIGH_FLOOR if name == "efficiency" and figures.has_high_floor else ""
+    return Measure.of(getattr(figures, name), doubt)
+
+
 def silence_in_words(names: Sequence[str]) -> str:
     """What is to be said of models without a decoder, by their names; empty where there is none."""
     if not names:
@@ -55,8 +61,7 @@ def scores_table(scores: Scores) -> Table:
     there = figures_there(scores, FIGURES)
     cells: dict[str | Column, Cell] = {}
     for name in there:
-        doubt = HIGH_FLOOR if name == "efficiency" and scores.has_high_floor else ""
-        cells[COLUMNS[name]] = Measure.of(getattr(scores, name), doubt)
+        cells[COLUMNS[name]] = figure_of(scores, name)
         if name == "l_mse" and math.isfinite(scores.psnr.value):
             cells[PSNR] = Measure.of(scores.psnr)
     gain, ceiling = scores.gain, scores.ceiling
@@ -80,14 +85,12 @@ def beside_table(scores: Scores) -> Table:
     """A map between what is easy and what is possible: the mean image and other baselines above it,
     a nonlinear map and the target's own network below. No row where nothing stands beside it.
     """
-    others = [
-        *scores.baselines,
-        *filter(None, [scores.ceiling and scores.ceiling.beside, scores.network]),
-    ]
+    ceiling = None if scores.ceiling is None else scores.ceiling.beside
+    others = [*scores.baselines, *(one for one in (ceiling, scores.network) if one is not None)]
     there = figures_there(scores, ("r2", "l_mse", "m_mse", "efficiency"))
     rows = [_beside_row(one, there, scores) for one in others]
     if rows:
-        mine = [Measure.of(getattr(scores, name)) for name in there]
+        mine = [figure_of(scores, name) for name in there]
         rows.insert(len(scores.baselines), Row(["this map", None, *mine]))
     heads = [Column("codes", "that are read"), Column("numbers", "in a code")]
     return Table("Beside it", [*heads, *(COLUMNS[name] for name in there)], rows)
@@ -98,7 +101,7 @@ def _beside_row(one: Beside, there: Sequence[str], scores: Scores) -> Row:
         "network": f"{one.model}'s own network",
         "ceiling": f"{one.model}, nonlinear ({scores.ceiling.by if scores.ceiling else ''})",
     }
-    figures = [Measure.of(getattr(one.figures, name)) for name in there]
+    figures = [figure_of(one.figures, name) for name in there]
     return Row([said.get(one.kind, one.model), one.numbers, *figures])
 
 
@@ -137,7 +140,7 @@ def methods_table(compared: MethodComparison) -> Table:
         Row(
             [
                 one.linear_map.method,
-                *(Measure.of(getattr(one.scores, name)) for name in there),
+                *(figure_of(one.scores, name) for name in there),
                 one.linear_map.rank,
                 one.linear_map.condition,
                 one.seconds,
