@@ -45,7 +45,8 @@ def test_the_page_is_valid_and_its_links_lead_somewhere(comparison):
 
 
 def test_every_ordered_pair_stands_in_the_table_with_its_figures(comparison, sections):
-    (table,) = blocks(sections["maps"], Table)
+    table, beside = blocks(sections["maps"], Table)
+    assert [row.cells[:2] for row in beside.rows] == [row.cells[:2] for row in table.rows]
     titles = [column.title for column in table.columns]
     assert [row.cells[:2] for row in table.rows] == [
         [comparison.models[i].label, comparison.models[j].label] for i, j in comparison.pairs

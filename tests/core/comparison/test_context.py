@@ -1,4 +1,4 @@
-"""The thumbnails that stand beside the sources of a comparison."""
+"""What stands beside the maps of a comparison: baselines, and a ceiling."""
 
 import math
 
@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from latentmap.comparison import CompareOptions, compare_models
+from latentmap.comparison.context import Context
 from latentmap.encoders.reference_models import PixelsModel
 from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
@@ -14,13 +15,13 @@ from latentmap.model.testing import LinearModel
 FIGURES = ("l_mse", "r2", "m_mse", "floor_mse", "baseline_mse", "efficiency")
 
 
-def compared(folder, models, **options):
+def compared(folder, models, *, baselines=None, **options):
     pixels = torch.rand(300, 8, 8, 1, generator=torch.manual_seed(0))
     pixels = (pixels * 0.3 + pixels.mean((1, 2), keepdim=True) * 0.7).clamp(0, 1)
     np.save(folder / "images.npy", (pixels * 255).round().to(torch.uint8).numpy())
     chosen = CompareOptions(permutations=9, **options)
     images = open_images(folder / "images.npy")
-    return compare_models(models, images, folder / "cache", options=chosen)
+    return compare_models(models, images, folder / "cache", options=chosen, baselines=baselines)
 
 
 def several():
@@ -36,26 +37,28 @@ def test_a_thumbnail_does_what_it_would_do_as_a_model(tmp_path):
     pixels = PixelsModel(models[0].view, (2, 2), name="pixels:2x2")
     result = compared(tmp_path, [*models, pixels])
     for source, target in ((0, 1), (1, 0), (0, 2), (1, 2)):
-        beside = result.pairs[source, target].thumbnail
-        assert (beside.thumbnail, beside.numbers) == ("pixels:2x2", 4)
+        (beside,) = result.pairs[source, target].context.baselines
+        assert (beside.model, beside.numbers) == ("pixels:2x2", 4)
         for name in FIGURES:
             found, expected = (
                 getattr(one.figures, name) for one in (beside, result.pairs[3, target])
             )
             assert found == pytest.approx(expected, rel=1e-5, nan_ok=True), name
-    assert result.pairs[2, 0].thumbnail.thumbnail == "pixels:4x4"
-    record = result.to_json()["pairs"][0]["thumbnail"]
+    assert result.pairs[2, 0].context.baselines[0].model == "pixels:4x4"
+    (record,) = result.to_json()["pairs"][0]["baselines"]
     assert (record["model"], record["r_mse"]) == ("pixels:2x2", None)
 
 
-def test_nothing_else_changes_by_thumbnails(tmp_path):
+def test_nothing_else_changes_by_what_stands_beside(tmp_path):
     with_them, without = (
-        compared(tmp_path, several(), thumbnails=thumbnails) for thumbnails in (True, False)
+        compared(tmp_path, several(), **options)
+        for options in ({"ceiling": True}, {"baselines": [{}, {}, {}]})
     )
     for place, pair in with_them.pairs.items():
         other = without.pairs[place]
-        assert pair.thumbnail is not None
-        assert other.thumbnail is None
+        assert pair.context.baselines
+        assert pair.context.ceiling is not None
+        assert other.context == Context()
         assert pair.cycle == pytest.approx(other.cycle, rel=1e-7)
         for name in ("r_mse", *FIGURES):
             found, expected = (getattr(one.figures, name) for one in (pair, other))
@@ -69,14 +72,14 @@ def test_nothing_else_changes_by_thumbnails(tmp_path):
 def test_the_table_has_both_figures_where_there_are_some(tmp_path, monkeypatch):
     models = several()
     text = str(compared(tmp_path, models))
-    assert "R2 of thumbnail" in text
-    assert "eff. of thumbnail" in text
-    assert "thumbnail" not in str(compared(tmp_path, models, thumbnails=False))
+    assert "R2 of pixels" in text
+    assert "eff. over best" in text
+    assert "pixels" not in str(compared(tmp_path, models, baselines=[{}, {}, {}]))
     for model in models:
         monkeypatch.setattr(model, "can_decode", False)
     result = compared(tmp_path, models)
-    assert "R2 of thumbnail" in str(result)
-    assert "eff. of thumbnail" not in str(result)
-    beside = result.pairs[0, 1].thumbnail.figures
+    assert "R2 of pixels" in str(result)
+    assert "eff. over best" not in str(result)
+    beside = result.pairs[0, 1].context.baselines[0].figures
     assert math.isfinite(beside.r2.value)
     assert math.isnan(beside.efficiency.value)
