@@ -13,7 +13,7 @@ from latentmap.cli.code_options import CodeOptions, code_options
 from latentmap.cli.compare_images import SamplesForAll, compared_images
 from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import Command, number_option
-from latentmap.cli.kinds import Reference
+from latentmap.cli.kinds import NumberRange, Reference
 from latentmap.cli.lists import NameList
 from latentmap.cli.options import (
     CoderOptions,
@@ -64,8 +64,16 @@ if TYPE_CHECKING:
 @number_option(
     "--permutations",
     least=19,
-    default=99,
-    help="Random pairings that tell what the indexes of unrelated spaces are.",
+    help="Random pairings that tell what the indexes of unrelated spaces are; by default 99, or as "
+    "many as tests of all pairs need.",
+)
+@click.option(
+    "--alpha",
+    type=NumberRange(0.001, 0.5),
+    default=0.05,
+    show_default=True,
+    metavar="LEVEL",
+    help="The level of tests, and of what indexes are calibrated by.",
 )
 @baselines_option
 @click.option(
@@ -89,7 +97,8 @@ def compare(
     methods: tuple[str, ...],
     scored: int,
     compared: int,
-    permutations: int,
+    permutations: int | None,
+    alpha: float,
     baselines: tuple[BaselineKind, ...],
     ceiling: bool | None,
     seed: int,
@@ -101,8 +110,9 @@ def compare(
 
     Maps between all of them, fitted on the split train (or --split val) and judged on the split
     test; ways by a third model, and there and back; similarity indexes that need no map, each with
-    its interval and what random pairings give. --limit holds for each of the two splits. Each model
-    sees the images in its own frame, size and channels: grey models see colour images in grey.
+    its interval, how far it is above random pairings, and which of two models a third is nearer to.
+    --limit holds for each of the two splits. Each model sees the images in its own frame, size and
+    channels: grey models see colour images in grey.
 
     \b
     Examples:
@@ -149,6 +159,7 @@ def compare(
             permutations,
             methods,
             set(METHODS) <= {*methods} if ceiling is None else ceiling,
+            alpha,
         ),
         baselines=found,
         seed=seed,

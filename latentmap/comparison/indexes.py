@@ -8,7 +8,9 @@ Procrustes distance is the metric of Williams et al. (2021), whose square is sci
 with a rotation that was fitted on other images: fitted on the same, it is the smaller, the fewer
 they are. Mutual neighbours are those of Huh et al. (2024), the correlation of distances that of
 Kriegeskorte et al. (2008). Ten neighbours are a larger share of fewer images, so that mutual
-neighbours alone can only be compared at equal numbers of images.
+neighbours alone can only be compared at equal numbers of images. Kernel CKA is that of Kornblith et
+al. with the Gaussian kernel, debiased alike. GULP is that of Boix-Adsera et al. (2022), see
+``gulp.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +19,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from latentmap.comparison.relations import CKA, DISTANCES, MUTUAL_NEIGHBOURS, Relation
+from latentmap.comparison.gulp import GULP_PENALTY
+from latentmap.comparison.relations import (
+    CKA,
+    DISTANCES,
+    GULP,
+    KERNEL_CKA,
+    MUTUAL_NEIGHBOURS,
+    Relation,
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,13 @@ INDEXES: dict[str, SimilarityIndex] = {
         (-1.0, 1.0),
         _invariant(),
     ),
+    "kernel_cka": SimilarityIndex(
+        "kernel CKA",
+        "the same of Gaussian kernels, each as wide as the median distance of two images",
+        1.0,
+        (-1.0, 1.0),
+        _invariant(),
+    ),
     "cca": SimilarityIndex(
         "mean CCA",
         "mean correlation of the canonical variates, fitted on other images than these",
@@ -100,6 +117,14 @@ INDEXES: dict[str, SimilarityIndex] = {
         (0.0, 1.0),
         _invariant(),
     ),
+    "gulp": SimilarityIndex(
+        "GULP distance",
+        "root mean square difference of the predictions of ridge regressions from both spaces, "
+        f"at a penalty of {GULP_PENALTY:g} of the variance, about 1 for unrelated spaces",
+        0.0,
+        (0.0, 2**0.5),
+        _invariant(),
+    ),
     "neighbours": SimilarityIndex(
         "mutual neighbours",
         "share of the ten nearest images of an image that are the same in both spaces, or are "
@@ -120,6 +145,8 @@ INDEXES: dict[str, SimilarityIndex] = {
 
 RELATIONS: dict[str, Relation] = {
     "cka": CKA,
+    "kernel_cka": KERNEL_CKA,
+    "gulp": GULP,
     "neighbours": MUTUAL_NEIGHBOURS,
     "distances": DISTANCES,
 }

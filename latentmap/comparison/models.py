@@ -17,6 +17,7 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 
 from latentmap.cache import Coder, CoderLike
 from latentmap.codes import one_of_each
+from latentmap.comparison.calibration import least_permutations
 from latentmap.comparison.context import BesideMaps, with_ceilings
 from latentmap.comparison.fitting import fit_spaces
 from latentmap.comparison.indexes import FEWEST
@@ -31,7 +32,7 @@ from latentmap.comparison.pairs import Found, pairs_of
 from latentmap.comparison.pictures import CodeMaps, ImageFigures, examples_of, image_figures
 from latentmap.comparison.result import ComparedModel, Composition, ModelComparison
 from latentmap.comparison.sameness import same_spaces
-from latentmap.comparison.similarity import Similarities, compare_codes
+from latentmap.comparison.similarity import ALPHA, Similarities, compare_codes
 from latentmap.comparison.spaces import Joint, is_thin
 from latentmap.errors import MapError, ModelError, PairError
 from latentmap.images import ImageSource, Split
@@ -74,30 +75,39 @@ class CompareOptions:
     """What is compared, and on how many images.
 
     Maps are fitted on one ``split``; decoded images are judged on ``scored`` random test images,
-    similarity indexes on ``compared``, with ``permutations`` random pairings as null. ``methods``
-    (names in ``METHODS``, or records of one's own) are fitted besides ridge. With ``ceiling`` a
-    nonlinear map stands beside each.
+    similarity indexes on ``compared``, with ``permutations`` random pairings as null, by default as
+    many as tests of all pairs at the level ``alpha`` need. ``methods`` (names in ``METHODS``, or
+    records of one's own) are fitted besides ridge. With ``ceiling`` a nonlinear map stands beside
+    each.
     """
 
     split: Split = "train"
     scored: int = 128
     compared: int = 800
-    permutations: int = 99
+    permutations: int | None = None
     methods: Sequence[str | Method] = ()
     ceiling: bool = False
+    alpha: float = ALPHA
 
     def check(self) -> None:
         """Refuses what cannot be compared, before any work is done.
 
         Raises:
             PairError: fewer than 20 images are to be ``scored`` or ``compared``.
-            MapError: an unknown method, or ``split`` is ``test``.
+            MapError: an unknown method, ``split`` is ``test``, or fewer ``permutations`` than have
+                a quantile at the level ``alpha``.
         """
         for method in self.methods:
             find_method(method)
         for what, number in (("scored", self.scored), ("compared", self.compared)):
             if number < FEWEST:
                 raise PairError(f"at least {FEWEST} images can be {what}, not {number}: give more")
+        least = least_permutations(self.alpha)
+        if self.permutations is not None and self.permutations < least:
+            raise MapError(
+                f"a test at the level {self.alpha:g} needs at least {least} permutations, not "
+                f"{self.permutations}: give more, or a larger level (--alpha)"
+            )
         if self.split == "test":
             raise MapError(
                 "maps cannot be fitted on the split test: it is kept for the scores; choose train "
@@ -247,6 +257,7 @@ def _similarities(
             moments,
             seed=seed,
             permutations=options.permutations,
+            alpha=options.alpha,
             progress=progress,
         )
 

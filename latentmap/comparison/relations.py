@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -114,9 +113,26 @@ def unit_length(relation: Tensor) -> Tensor:
     return relation.div_(torch.where(length > 0, length, torch.nan))
 
 
-CKA = Relation(inner_products, lambda products: unit_length(u_centred(products)))
+def gaussian_kernel(distances: Tensor) -> Tensor:
+    """``exp(-d^2 / 2 w^2)`` of squared ``distances`` ``(n, n)``, with the median distance of two
+    different images as width ``w``; NaN where that is 0.
+    """
+    n = len(distances)
+    # Those of the images to themselves are the smallest.
+    median = distances.flatten().kthvalue(n + (n * (n - 1) + 1) // 2).values
+    return (distances / (-2 * torch.where(median > 0, median, torch.nan))).exp_()
+
+
+def _cosine(products: Tensor) -> Tensor:
+    return unit_length(u_centred(products))
+
+
+CKA = Relation(inner_products, _cosine)
+KERNEL_CKA = Relation(distance_steps, lambda squares: _cosine(gaussian_kernel(squares)))
 DISTANCES = Relation(distance_levels, lambda levels: unit_length(centred_ranks(levels)))
 MUTUAL_NEIGHBOURS = Relation(distance_steps, neighbourhoods)
+# Of whitened codes, see ``gulp.py``.
+GULP = Relation(inner_products, u_centred)
 
 
 def inner_products_of(relations: Tensor, others: Tensor) -> Tensor:
@@ -125,29 +141,21 @@ def inner_products_of(relations: Tensor, others: Tensor) -> Tensor:
 
 
 def by_relation(
-    codes: Sequence[Tensor], relation: Relation, kept: Sequence[Tensor], orders: Sequence[Tensor]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The index of a relation between all spaces: ``(m, m)`` of all images, ``(k, m, m)`` of the
-    images that are ``kept``, at ``k`` choices of positions, and ``(b, m, m)`` of all in ``b``
-    random ``orders``.
+    codes: Sequence[Tensor], relation: Relation, kept: Sequence[Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The relations ``(m, n, n)`` of all images, and their inner products: ``(m, m)`` of all
+    images, ``(k, m, m)`` of the images that are ``kept``, at ``k`` choices of positions.
     """
     prepared = [relation.prepare(part) for part in codes]
     every = torch.stack([relation.relate(part) for part in prepared])
     value = inner_products_of(every, every)
     # Results are put where those before them were: freed matrices leave holes, into few of which
     # glibc fits another one (measured, 800 images of two spaces: 440 MB of holes).
-    room, without = torch.empty_like(every).flatten(), []
-    for rows in kept:
+    room, without = torch.empty_like(every).flatten(), value.new_zeros(len(kept), *value.shape)
+    for number, rows in enumerate(kept):
         n = len(rows)
         some = room[: len(codes) * n * n].view(-1, n, n)
         for part, into in zip(prepared, some, strict=True):
             into.copy_(relation.relate(part[rows][:, rows]))
-        without.append(inner_products_of(some, some))
-    # Digits beyond float32 say nothing of a null.
-    narrow = every.float()
-    mixed, null = torch.empty_like(narrow), []
-    for order in orders:
-        for part, into in zip(narrow, mixed, strict=True):
-            torch.index_select(part[order], 1, order, out=into)
-        null.append(inner_products_of(narrow, mixed))
-    return value.numpy(), torch.stack(without).numpy(), torch.stack(null).numpy()
+        without[number] = inner_products_of(some, some)
+    return every, value, without

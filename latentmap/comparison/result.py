@@ -192,13 +192,17 @@ class ModelComparison(Shown):
         - ``same_spaces``: a list, of every two spaces of one shape; ``same_up_to`` is the simplest
           change by which they are the same, None where they are not, ``left`` the share of the
           variance that each leaves.
-        - ``similarities``: by name of the index, with ``value``, ``low``, ``high``, ``null_mean``
-          and ``p_value`` as lists of rows, and what the index is.
+        - ``similarities``: by name of the index, with ``value``, ``low``, ``high``, ``null_mean``,
+          ``p_value``, ``p_holm``, ``threshold``, ``calibrated`` (with ``_low`` and ``_high``),
+          ``spectra_mean``, ``spectra_threshold`` and ``spectra_p`` as lists of rows, and what the
+          index is; see ``SimilarityMatrix``.
+        - ``nearer``: by name of the index, a list: how much more alike ``space`` is to ``first``
+          than to ``second``, and ``p_value`` and ``p_holm`` of that.
         - ``shared_variates``: held-out canonical correlations of each two spaces.
         - ``layout``: ``distances``, ``positions`` in a plane and how much it shows.
         - ``kinds``: what the kinds of relocation are.
         - ``n_fit``, ``n_test``, ``n_units``, ``n_scored``, ``n_compared``, ``permutations``,
-          ``examples`` (ids).
+          ``alpha``, ``examples`` (ids).
         - ``record``: what made it.
 
         A number that is not defined is None.
@@ -211,6 +215,10 @@ class ModelComparison(Shown):
             "similarities": {
                 name: matrix.to_json() for name, matrix in self.similarities.matrices.items()
             },
+            "nearer": {
+                name: [one.to_json() for one in tests]
+                for name, tests in self.similarities.nearer.items()
+            },
             "shared_variates": [one.to_json() for one in self.similarities.variates],
             "layout": self.layout.to_json(),
             "kinds": {str(kind): meaning for kind, meaning in KINDS.items()},
@@ -220,6 +228,7 @@ class ModelComparison(Shown):
             "n_scored": self.n_scored,
             "n_compared": self.similarities.n,
             "permutations": self.similarities.permutations,
+            "alpha": self.similarities.alpha,
             "examples": self.examples.ids.tolist(),
             "record": dict(self.record),
         }

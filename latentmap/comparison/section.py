@@ -10,13 +10,18 @@ from latentmap.comparison.figures import factor_rows, relocation_rows
 from latentmap.comparison.kinds import KINDS
 from latentmap.comparison.result import ModelComparison, ModelPair
 from latentmap.comparison.sameness_table import sameness_table
+from latentmap.comparison.similarity_figures import calibrated_maps, calibrated_plane
+from latentmap.comparison.similarity_tables import (
+    calibrated_table,
+    indexes_table,
+    nearer_table,
+    similarities_table,
+)
 from latentmap.comparison.tables import (
     cycles_table,
-    indexes_table,
     methods_table,
     models_table,
     pairs_table,
-    similarities_table,
     ways_table,
 )
 from latentmap.intervals import Estimate
@@ -67,7 +72,7 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
             "similarity",
             "Similarity without a map",
             [_READING_OF_INDEXES],
-            [similarities_table(result), indexes_table(result)],
+            _similarities(result),
         ),
         section("ways", _title_of_ways(result), [_READING_OF_WAYS], _ways(result)),
     ]
@@ -91,7 +96,9 @@ _READING_OF_PAIRS = (
 _READING_OF_INDEXES = (
     "These indexes compare how images lie to each other in two spaces and need no map. Under each "
     "value stand its interval, the mean over random pairings of the images (null), and the share "
-    "of random pairings that are as alike (p)."
+    "of random pairings that are as alike (p). Calibrated, an index is 0 where it is no more than "
+    "unrelated spaces have, and 1 for equal spaces. The p of spectra is the share of spaces that "
+    "share nothing, but vary as much along as many directions, that are as alike."
 )
 _READING_OF_WAYS = (
     "If spaces held the same information in linear form, a way by a third space would lose "
@@ -181,7 +188,15 @@ def _maps(result: ModelComparison) -> list[Block]:
     return [
         _heat_map(result, "R2 of codes", _LIGHTER, lambda pair: pair.figures.r2),
         plane,
+        calibrated_plane(result),
     ]
+
+
+def _similarities(result: ModelComparison) -> list[Block]:
+    tables = [similarities_table(result), calibrated_table(result)]
+    if len(result.models) > 2:
+        tables.append(nearer_table(result))
+    return [*calibrated_maps(result), *tables, indexes_table(result)]
 
 
 def _images(result: ModelComparison) -> list[HeatMap]:

@@ -5,24 +5,20 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import replace
-from itertools import chain, combinations
-
-import numpy as np
+from itertools import chain
 
 from latentmap.comparison.context_tables import short_context
 from latentmap.comparison.result import ModelComparison
 from latentmap.comparison.sameness_table import sameness_table
-from latentmap.comparison.similarity import SimilarityMatrix
-from latentmap.intervals import defined
+from latentmap.comparison.similarity_tables import calibrated_table, similarities_table
 from latentmap.relocation.activity import inactive_in_words
 from latentmap.relocation.tables import COLUMNS, figure_of, figures_there, silence_in_words
 from latentmap.report import Column, Measure, Row, Table, with_interval
-from latentmap.report.parts import Better, Cell
+from latentmap.report.parts import Cell
 from latentmap.report.words import images_in_words, intervals_in_words, pair_id, shown_number
 
 _FROM_TO = (Column("from"), Column("to"))
 _CYCLE = Column("cycle", "share of the variance of the codes that is lost there and back", "low", 3)
-_CHANCE = 0.05
 _WORST = 3  # Ways that a terminal shows.
 _SHORT = 12  # Digits of a fingerprint.
 
@@ -70,6 +66,7 @@ def short_tables(result: ModelComparison) -> list[Table]:
         pairs.bare("L_mse", "M_mse", "floor", "baseline", "cycle"),
         *short_context(result),
         similarities_table(result, short=True),
+        calibrated_table(result, short=True),
     ]
     if result.same:
         tables.insert(len(tables) - 1, sameness_table(result))
@@ -104,82 +101,6 @@ def pairs_table(result: ModelComparison) -> Table:
     silent = silence_in_words(result.record["without_decoder"])
     said = "\n".join(filter(None, [note, inactive, silent]))
     return Table("All ordered pairs", columns, rows, said)
-
-
-def similarities_table(result: ModelComparison, *, short: bool = False) -> Table:
-    """All indexes for each two models; one that has a direction stands there twice.
-
-    A ``short`` one has the direction from the first of them alone, and says of chance only where an
-    index is not above it.
-    """
-    matrices = result.similarities.matrices
-    columns = [Column("between"), Column("and")]
-    for matrix in matrices.values():
-        index = matrix.index
-        better: Better = "high" if index.higher_is_alike else "low"
-        both = [f"{index.title} →", f"{index.title} ←"]
-        titles = [index.title] if short or index.symmetric else both
-        columns += [Column(title, "", better, 3) for title in titles]
-    columns.append(
-        Column("shared variates", "leading canonical correlations above those of random pairings")
-    )
-    shared = {(one.first, one.second): one for one in result.similarities.variates}
-    rows = []
-    for i, j in combinations(range(len(result.models)), 2):
-        cells: list[Cell] = [*_names(result, i, j)]
-        for matrix in matrices.values():
-            cells.append(_index_cell(matrix, i, j, short=short))
-            if not (short or matrix.index.symmetric):
-                cells.append(_index_cell(matrix, j, i, short=False))
-        cells.append(shared[i, j].shared)
-        rows.append(Row(cells, pair_id(i, j)))
-    said = (
-        f"n.s.: more than {100 * _CHANCE:.0f} % of {result.similarities.permutations} random "
-        "pairings are as alike"
-        if short
-        else f"with {result.similarities.permutations} random pairings"
-    )
-    n = f"{result.similarities.n:,}"
-    depending = [one.index.title for one in matrices.values() if one.index.depends_on_n]
-    note = (
-        f"on {n} images; {said}; compare {' and '.join(depending)} with values on {n} images alone"
-    )
-    return Table("Indexes between all models", columns, rows, note)
-
-
-def _index_cell(matrix: SimilarityMatrix, i: int, j: int, *, short: bool) -> Measure:
-    value, low, high = (
-        defined(float(one[i, j])) for one in (matrix.value, matrix.low, matrix.high)
-    )
-    null, p_value = float(matrix.null_mean[i, j]), float(matrix.p_value[i, j])
-    if short:
-        note = "" if p_value <= _CHANCE else "n.s."
-    elif np.isfinite([null, p_value]).all():
-        note = f"null {shown_number(null, 2)}, p {p_value:.2g}"
-    else:
-        note = ""
-    return Measure(value, low, high, note)
-
-
-def indexes_table(result: ModelComparison) -> Table:
-    """What the indexes are, and which changes of a space they do not see."""
-    changes = ("translation", "isotropic_scaling", "orthogonal", "invertible_linear")
-    titles = ("translation", "scaling", "rotation", "linear map")
-    columns = [Column("index"), Column("what it is"), Column("equal spaces"), Column("range")]
-    columns += [Column(title) for title in titles]
-    rows = []
-    for matrix in result.similarities.matrices.values():
-        index = matrix.index
-        low, high = index.bounds
-        seen = ["same" if index.invariances[change] else "changes" for change in changes]
-        cells: list[Cell] = [index.title, index.meaning, f"{index.same:g}", f"{low:g} to {high:g}"]
-        rows.append(Row([*cells, *seen]))
-    note = (
-        "The last columns say what an index does under a change of one of the spaces: a "
-        "translation, one scale for all variables, a rotation or reflection, any invertible "
-        "linear map."
-    )
-    return Table("What the indexes are", columns, rows, note)
 
 
 def cycles_table(result: ModelComparison) -> Table:

@@ -151,11 +151,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class HeatCell:
-    """One field of a heat map: in words in ``meaning``; ``link`` as that of a row."""
+    """One field of a heat map: in words in ``meaning``; ``link`` as that of a row. ``mark`` stands
+    beside the number.
+    """
 
     value: float | None
     meaning: str
     link: str = ""
+    mark: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from latentmap.report.parts import Bars, Block, Curve, HeatMap, Plane, Report, T
 _LARGEST = 1e200
 _LONGEST = 60  # Letters of what a message quotes.
 _MOST_NAMES = 1000  # In a plane, where each name is kept off all others.
-_NEW = {"decimals", "upright"}  # Fields that reports of earlier versions lack.
+_NEW = {"decimals", "mark", "upright"}  # Fields that reports of earlier versions lack.
 
 
 def report_from_json(value: object) -> Report:

@@ -52,7 +52,7 @@ def pictures(folder, *, n=300, noise=0.0, channels=1, size=4):
 
 def compared(folder, models, images, *, stage=silent, references=None, **options):
     coder = Coder(LatentCache(folder / "cache"), stage=stage)
-    chosen = CompareOptions(**{"permutations": 9, **options})
+    chosen = CompareOptions(**{"permutations": 19, **options})
     return compare_models(models, images, coder, options=chosen, references=references)
 
 

@@ -19,7 +19,7 @@ def compared(folder, models, *, baselines=None, **options):
     pixels = torch.rand(300, 8, 8, 1, generator=torch.manual_seed(0))
     pixels = (pixels * 0.3 + pixels.mean((1, 2), keepdim=True) * 0.7).clamp(0, 1)
     np.save(folder / "images.npy", (pixels * 255).round().to(torch.uint8).numpy())
-    chosen = CompareOptions(permutations=9, **options)
+    chosen = CompareOptions(permutations=19, **options)
     images = open_images(folder / "images.npy")
     return compare_models(models, images, folder / "cache", options=chosen, baselines=baselines)
 
