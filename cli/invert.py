@@ -85,7 +85,9 @@ def invert(
 ) -> None:
     """Find codes whose images are nearest to given ones, in any model, generators included.
 
-    All images are in memory at once: choose some with --limit.
+    A search is held where 99.9 % of the model's own samples lie (--anywhere lets it go on); how far
+    from their mean codes were found is printed. All images are in memory at once: choose some with
+    --limit.
 
     \b
     Examples:
@@ -101,7 +103,7 @@ def invert(
     from latentmap.model import count_seen
 
     if method == "network":
-        searching = ("steps", "starts", "perceptual", "prior")
+        searching = ("steps", "starts", "perceptual", "prior", "anywhere")
         refuse_given(context, searching, "with --method network, which does not search")
     if outputs.figure is None:
         refuse_given(context, ["n_images"], "without --figure")

@@ -38,6 +38,14 @@ class WeightedSearchOptions(SearchOptions):
 
     perceptual: float
     prior: float
+    anywhere: bool
+
+    def to_library(self) -> SearchSettings:
+        """The same for the library."""
+        from latentmap.inversion import SearchSettings
+
+        given = asdict(self)
+        return SearchSettings(inside=not given.pop("anywhere"), **given)
 
 
 # A search is through the decoder, whose arithmetic only StyleGAN lets one choose.
@@ -76,5 +84,10 @@ weighted_search_options = together(
         metavar="WEIGHT",
         help="Add the code's squared distance from the prior's mean, about 1 for samples, times "
         "this.",
+    ),
+    click.option(
+        "--anywhere",
+        is_flag=True,
+        help="Search beyond the range too, in which 99.9 % of the model's samples lie.",
     ),
 )

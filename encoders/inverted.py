@@ -156,6 +156,11 @@ class InvertedModel(Model):
         """Those of the generator."""
         return self.generator.parts
 
+    @property
+    def standard_normal(self) -> bool:
+        """As of the generator, where no other prior was fitted."""
+        return self.prior is None and self.generator.standard_normal
+
     def crop(self, pictures: Tensor) -> Tensor:
         """What the inversion network sees of generated pictures ``(n, c, h, w)``."""
         top, left, bottom, right = self._box

@@ -72,6 +72,11 @@ class StyleGANModel(GeneratorModel):
         """One for each layer in w+, else one."""
         return self.num_ws if self.space.kind == "w+" else 1
 
+    @property
+    def standard_normal(self) -> bool:
+        """In z, where no other prior was fitted; w is what the mapping network makes of it."""
+        return self.prior is None and self.space.kind == "z"
+
     def variant(
         self,
         *,

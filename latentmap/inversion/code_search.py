@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from latentmap.codes.channels import by_position
 from latentmap.errors import ModelError
 from latentmap.images.spooled import SpooledImages
+from latentmap.inversion.ranges import CodeRange, range_of
 from latentmap.inversion.searches import Searches, new_searches, step_searches
 from latentmap.inversion.starts import draw_samples, nearest_samples
 from latentmap.model import Model
@@ -36,6 +36,8 @@ _STRIDE = 10
 class SearchSettings:
     """How codes are searched for.
 
+    Codes are held ``inside`` the range of the model, where 99.9 % of its samples lie (see
+    ``CodeRange``); codes with channels at positions are not, nor is any where it is false.
     There are at most ``steps`` steps from a start; of ``starts`` starts all but the best are given
     up after ``trial`` steps. ``rate`` is Adam's first step size, in standard deviations of the
     prior. What is made small is the mean squared error, plus ``perceptual`` times (1 - SSIM), plus
@@ -53,6 +55,7 @@ class SearchSettings:
     rate: float = 0.1
     perceptual: float = 0.0
     prior: float = 0.0
+    inside: bool = True
 
     def __post_init__(self) -> None:
         for name in ("steps", "starts", "trial"):
@@ -74,12 +77,16 @@ class Found:
     """What a search found: the best codes seen, ``(n, d)``.
 
     ``steps`` ``(n,)`` counts the steps that an image took from all its starts; ``chosen`` ``(n,)``
-    is the start that the code came from, 0 the nearest (or the one that was given).
+    is the start that the code came from, 0 the nearest (or the one that was given). ``distance``
+    ``(n,)`` says how far codes are from the mean of what the model samples, of which 99.9 % are no
+    further than ``limit``; see ``CodeRange``.
     """
 
     codes: Tensor
     steps: Tensor
     chosen: Tensor
+    distance: Tensor
+    limit: float
 
 
 def search_codes(
@@ -119,26 +126,31 @@ def search_codes(
     if start is not None:
         starts = torch.cat([start.to(starts)[:, None], starts], dim=1)
     count = starts.shape[1]
+    code_range = range_of(model, samples, seed=seed)
+    inside = search.inside and len(model.latent_shape) == 1
     trial = min(search.trial, search.steps) if count > 1 else 0
     tried = n * (count - 1) * trial
     descent = _Descent(
         model,
         images,
         search,
-        samples=samples,
+        code_range=code_range,
+        inside=inside,
         batch=batch,
         total=tried + n * search.steps,
         progress=progress,
     )
-    rate = search.rate * float(samples.var(0).mean().sqrt())
-    searches = new_searches(starts.flatten(0, 1), rate)
+    rate = search.rate * (1 if inside else code_range.spread)
+    searches = new_searches(descent.begun_at(starts.flatten(0, 1)), rate)
     descent.run(searches, torch.arange(n).repeat_interleave(count), limit=trial, done=0)
     chosen = searches.loss.unflatten(0, (n, count)).argmin(1).cpu()
     steps = searches.steps.unflatten(0, (n, count)).sum(1).cpu()
     searches = searches.take(torch.arange(n) * count + chosen)
     steps -= searches.steps.cpu()
     descent.run(searches, torch.arange(n), limit=search.steps, done=tried)
-    return Found(searches.best.cpu(), steps + searches.steps.cpu(), chosen)
+    codes = descent.codes_at(searches.best)
+    away = code_range.distances(codes).cpu()
+    return Found(codes.cpu(), steps + searches.steps.cpu(), chosen, away, code_range.limit)
 
 
 def search_batch_size(model: Model) -> int:
@@ -150,7 +162,8 @@ def search_batch_size(model: Model) -> int:
 class _Descent:
     """Gradient steps of many searches, ``batch`` at a time.
 
-    ``samples`` are of the prior; ``total`` is the number of steps that ``progress`` shall hear of.
+    Searches for codes that are held ``inside`` of ``code_range`` go through places in it, others
+    through codes. ``total`` is the number of steps that ``progress`` shall hear of.
     """
 
     def __init__(
@@ -159,7 +172,8 @@ class _Descent:
         images: Tensor | SpooledImages,
         search: SearchSettings,
         *,
-        samples: Tensor,
+        code_range: CodeRange,
+        inside: bool,
         batch: int,
         total: int,
         progress: Progress | None,
@@ -167,11 +181,25 @@ class _Descent:
         self._model = model
         self._images = images
         self._search = search
-        self._mean = samples.mean(0)
-        self._whiten = _whitening(_in_parts(samples, model)) if search.prior else None
+        self._range = code_range
+        self._inside = inside
         self._batch = batch
         self._total = total
         self._progress = progress
+
+    def begun_at(self, codes: Tensor) -> Tensor:
+        """Where searches are that begin at codes ``(s, d)``."""
+        if not self._inside:
+            return codes
+        return self._range.hold(self._range.places(codes)).flatten(1)
+
+    def codes_at(self, where: Tensor) -> Tensor:
+        """The codes ``(s, d)`` of where searches are."""
+        return self._range.codes(self._places(where)) if self._inside else where
+
+    def _places(self, where: Tensor) -> Tensor:
+        places: Tensor = where.unflatten(1, (self._range.parts, -1))
+        return places
 
     def run(self, searches: Searches, owners: Tensor, *, limit: int, done: int) -> None:
         """Brings all searches, search ``i`` for the image ``owners[i]``, to their end, in place.
@@ -200,40 +228,22 @@ class _Descent:
                 self._progress(done + int(made.sum()), self._total)
 
     def _step(self, part: Searches, targets: Tensor, limit: int) -> Searches:
-        codes = part.codes.detach().requires_grad_()
+        where = part.codes.detach().requires_grad_()
         with exact_arithmetic(self._model.device):  # Of the way back, too.
-            loss = self._loss(codes, targets)
-            (gradient,) = torch.autograd.grad(loss.sum(), codes)
-        return step_searches(part, loss.detach(), gradient, limit=limit)
+            loss = self._loss(self.codes_at(where), targets)
+            (gradient,) = torch.autograd.grad(loss.sum(), where)
+        if not self._inside:
+            return step_searches(part, loss.detach(), gradient, limit=limit)
+        places = self._places(part.codes)
+        gradient = self._range.along(places, self._places(gradient)).flatten(1)
+        part = step_searches(part, loss.detach(), gradient, limit=limit)
+        return part._replace(codes=self._range.hold(self._places(part.codes)).flatten(1))
 
     def _loss(self, codes: Tensor, targets: Tensor) -> Tensor:
         images = self._model.decode_with_gradient(codes)
         loss = (images - targets).square().mean(dim=(1, 2, 3))
         if self._search.perceptual:
             loss = loss + self._search.perceptual * (1 - ssim(images, targets))
-        if self._whiten is not None:
-            parts = _in_parts(codes - self._mean, self._model) @ self._whiten
-            loss = loss + self._search.prior * parts.square().mean(dim=(1, 2))
+        if self._search.prior:
+            loss = loss + self._search.prior * self._range.places(codes).square().mean(dim=(1, 2))
         return loss
-
-
-def _in_parts(codes: Tensor, model: Model) -> Tensor:
-    """Codes ``(n, d)`` as the parts ``(n, parts, d / parts)`` that they consist of: the channels at
-    each position, where they have positions.
-    """
-    if len(model.latent_shape) > 1:
-        return by_position(codes, model.latent_shape)
-    parts: Tensor = codes.unflatten(1, (model.parts, -1))
-    return parts
-
-
-def _whitening(parts: Tensor) -> Tensor:
-    """The symmetric inverse root of the covariance ``(k, k)`` of the parts ``(n, parts, k)`` of
-    samples.
-    """
-    rows = parts.flatten(0, 1).double()
-    values, vectors = torch.linalg.eigh(torch.cov(rows.t()))
-    # Directions without variance stay affordable.
-    values = values.clamp(min=1e-6 * float(values[-1]))
-    inverse: Tensor = (vectors * values.rsqrt()) @ vectors.t()
-    return inverse.to(parts)

@@ -21,10 +21,13 @@ from latentmap.images.finding import groups_of
 from latentmap.images.spooled import SpooledImages
 from latentmap.intervals import mean_estimate
 from latentmap.inversion.code_search import SearchSettings, search_batch_size, search_codes
+from latentmap.inversion.distance_cells import distance_cells, distance_columns
+from latentmap.inversion.ranges import range_of
+from latentmap.inversion.starts import draw_samples
 from latentmap.model import Model
 from latentmap.model.late_check import LateCheck
 from latentmap.progress import Progress
-from latentmap.report import Column, Measure, Row, Shown, Table
+from latentmap.report import Cell, Column, Measure, Row, Shown, Table
 from latentmap.ssim import ssim
 from latentmap.transfers import Arriving, a_batch_late
 
@@ -41,6 +44,8 @@ class Inverted(Shown):
     ``mse`` ``(n,)`` is the mean squared error of pixels in [0, 1], ``ssim`` ``(n,)`` the structural
     similarity. ``steps`` ``(n,)`` is the number of steps that a search took from all starts, and
     ``chosen`` ``(n,)`` the start that the code came from; both are 0 without a search.
+    ``distance`` ``(n,)`` is how far codes are from the mean of what the model samples, of which
+    99.9 % are no further than ``limit`` (see ``CodeRange``).
     ``units`` ``(n,)`` are those of the images, None where each is one.
     """
 
@@ -49,6 +54,8 @@ class Inverted(Shown):
     ssim: Tensor
     steps: Tensor
     chosen: Tensor
+    distance: Tensor
+    limit: float
     method: InversionMethod
     search: SearchSettings | None
     seed: int
@@ -63,10 +70,12 @@ class Inverted(Shown):
             Column("mse", "mean squared error, pixels in [0, 1]", "low"),
             Column("SSIM", "structural similarity", "high"),
         ]
-        cells = [
+        cells: list[Cell] = [
             Measure.of(mean_estimate(part.double().numpy(), self.units, seed=self.seed))
             for part in errors.values()
         ]
+        columns += distance_columns()
+        cells += distance_cells(self.distance.double().numpy(), self.limit)
         return [Table("Errors", columns, [Row(cells)])]
 
     def to_json(self) -> dict[str, Any]:
@@ -78,13 +87,15 @@ class Inverted(Shown):
             "n": len(self.codes),
             "mse": float(self.mse.double().mean()),
             "ssim": float(self.ssim.double().mean()),
+            "distance_limit": self.limit,
             "images": [
-                {"mse": mse, "ssim": ssim, "steps": steps, "start": start}
-                for mse, ssim, steps, start in zip(
+                {"mse": mse, "ssim": ssim, "steps": steps, "start": start, "distance": distance}
+                for mse, ssim, steps, start, distance in zip(
                     self.mse.tolist(),
                     self.ssim.tolist(),
                     self.steps.tolist(),
                     self.chosen.tolist(),
+                    self.distance.tolist(),
                     strict=True,
                 )
             ],
@@ -139,6 +150,11 @@ def invert_tensor(
     none = torch.zeros(len(images), dtype=torch.long)
     codes = start if found is None else found.codes
     assert codes is not None, "every method gives codes"
+    if found is None:
+        code_range = range_of(model, draw_samples(model, seed=seed), seed=seed)
+        distance, limit = code_range.distances(codes.to(code_range.mean)).cpu(), code_range.limit
+    else:
+        distance, limit = found.distance, found.limit
     mse, similarity = decoding_errors(
         model, codes, images, batch_size=batch, progress=progress if found is None else None
     )
@@ -148,6 +164,8 @@ def invert_tensor(
         similarity,
         steps=none if found is None else found.steps,
         chosen=none if found is None else found.chosen,
+        distance=distance,
+        limit=limit,
         method=method,
         search=search,
         seed=seed,

@@ -19,11 +19,13 @@ _NUMBERS = 2**23  # Of all samples of codes with positions, which tell as much a
 _BLOCK = 256  # Images at a time.
 
 
-def draw_samples(model: Model, *, seed: int = 0) -> Tensor:
-    """Codes ``(4096, d)`` drawn from the prior, fewer of large grids: not those of ``sample``."""
+def draw_samples(model: Model, *, seed: int = 0, purpose: str = "search") -> Tensor:
+    """Codes ``(4096, d)`` drawn from the prior, fewer of large grids: not those of ``sample``, and
+    others for each ``purpose``.
+    """
     # A hash, lest an image that was sampled with the same seed meet its own code among the starts.
     # It has 32 bits, since torch looks at no more of a seed.
-    digest = hashlib.sha256(f"search {seed}".encode()).digest()
+    digest = hashlib.sha256(f"{purpose} {seed}".encode()).digest()
     n = _SAMPLES
     if len(model.latent_shape) > 1:
         n = max(_CANDIDATES, min(_SAMPLES, _NUMBERS // model.latent_dim))

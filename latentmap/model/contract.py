@@ -152,6 +152,11 @@ class Model:
         return 1
 
     @property
+    def standard_normal(self) -> bool:
+        """Whether its codes are drawn from the standard normal distribution."""
+        return self.prior is None and type(self)._sample is Model._sample
+
+    @property
     def sees_images(self) -> bool:
         """Whether it was made for images of some kind; not so a file of codes."""
         return self.stored is None

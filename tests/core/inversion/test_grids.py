@@ -2,8 +2,9 @@
 
 import torch
 
-from latentmap.inversion import SearchSettings, code_search
+from latentmap.inversion import SearchSettings
 from latentmap.inversion.code_search import search_batch_size, search_codes
+from latentmap.inversion.ranges import range_of
 from latentmap.inversion.starts import draw_samples
 from latentmap.model.testing import LinearModel
 from tests.core.grids import Grid
@@ -34,17 +35,26 @@ def test_a_search_finds_the_codes_of_a_grid():
 def test_the_prior_of_a_grid_is_that_of_one_position():
     model = Mixed()
     samples = draw_samples(model, seed=0)
-    whiten = code_search._whitening(code_search._in_parts(samples, model))
-    assert whiten.shape == (4, 4)
+    found = range_of(model, samples)
+    assert found.whiten.shape == (4, 4)
     rows = samples.reshape(-1, 4, 16).transpose(1, 2).double()
     away = rows - rows.flatten(0, 1).mean(0)
     inverse = torch.cov(away.flatten(0, 1).T).inverse()
     distances = torch.einsum("npi,ij,npj->n", away, inverse, away)
-    middle = rows.flatten(0, 1).mean(0).float().repeat_interleave(16)
-    parts = code_search._in_parts(samples - middle, model)
+    # Of 16 positions each, whose means differ by what 4,096 samples leave open.
     torch.testing.assert_close(
-        (parts @ whiten).square().sum((1, 2)).double(), distances, rtol=1e-3, atol=1e-3
+        16 * found.distances(samples).square().double(), distances, rtol=2e-2, atol=0
     )
+    torch.testing.assert_close(found.codes(found.places(samples)), samples, rtol=0, atol=1e-5)
+
+
+def test_codes_of_a_grid_are_not_held():
+    # What has a code at each position has no prior that images follow.
+    model = Mixed()
+    codes = torch.full((2, 64), 0.95)
+    limit = range_of(model, draw_samples(model)).limit
+    found = search_codes(model, model.decode(codes), search=SearchSettings(steps=100, starts=1))
+    assert (found.distance > limit).all()
 
 
 def test_the_prior_pulls_codes_to_its_mean():

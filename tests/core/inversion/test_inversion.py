@@ -10,6 +10,7 @@ from latentmap.images import open_images
 from latentmap.inversion import SearchSettings, code_search, invert_images, invert_tensor
 from latentmap.inversion.code_search import search_codes
 from latentmap.inversion.inverting import INVERSION_METHODS
+from latentmap.inversion.ranges import range_of
 from latentmap.inversion.searches import new_searches, step_searches
 from latentmap.inversion.starts import draw_samples, nearest_samples
 from latentmap.model.testing import LinearModel
@@ -169,8 +170,8 @@ def test_a_hybrid_search_starts_at_the_code_of_the_encoder():
     torch.testing.assert_close(network.codes, codes, atol=1e-5, rtol=0)
     assert network.steps.tolist() == [0] * len(images)
     hybrid = invert_tensor(model, images, method="hybrid", search=SearchSettings(starts=1), seed=0)
-    # The code is right, so that it is kept as it is, after the one step that shows it.
-    assert torch.equal(hybrid.codes, network.codes)
+    # The code is right, so that it is kept, after the one step that shows it.
+    torch.testing.assert_close(hybrid.codes, network.codes, atol=1e-6, rtol=0)
     assert hybrid.steps.tolist() == [1] * len(images)
 
 
@@ -188,8 +189,8 @@ def test_the_prior_draws_codes_to_its_mean():
     model = LinearModel()
     images = model.decode(torch.full((1, 4), 0.9))
     norms = [
-        float(search_codes(model, images, search=SearchSettings(prior=weight), seed=0).codes.norm())
-        for weight in (0.0, 1e-3, 10.0)
+        float(search_codes(model, images, search=settings, seed=0).codes.norm())
+        for settings in (SearchSettings(prior=weight, inside=False) for weight in (0.0, 1e-3, 10.0))
     ]
     assert norms[0] == pytest.approx(1.8, abs=0.03)
     assert norms[0] > norms[1] + 0.02
@@ -200,10 +201,10 @@ def test_the_penalty_of_the_prior_is_the_mahalanobis_distance():
     model = LinearModel()
     mixing = torch.randn(4, 4, generator=torch.Generator().manual_seed(0)).double()
     samples = draw_samples(model, seed=0).double() @ mixing + 5
-    whiten = code_search._whitening(samples[:, None])
+    places = range_of(model, samples).places(samples)
     centered = samples - samples.mean(0)
     distances = torch.einsum("ni,ij,nj->n", centered, torch.cov(samples.T).inverse(), centered)
-    torch.testing.assert_close((centered @ whiten).square().sum(1), distances)
+    torch.testing.assert_close(places.square().sum((1, 2)), distances)
 
 
 def test_one_search_is_adam_of_torch():
@@ -266,7 +267,9 @@ def test_json_says_what_made_it():
     assert found["method"] == "search"
     assert found["seed"] == 4
     assert found["settings"]["steps"] == 60
-    assert [set(entry) for entry in found["images"]] == [{"mse", "ssim", "steps", "start"}] * 3
+    keys = {"mse", "ssim", "steps", "start", "distance"}
+    assert [set(entry) for entry in found["images"]] == [keys] * 3
+    assert all(entry["distance"] <= found["distance_limit"] for entry in found["images"])
     assert found["mse"] == pytest.approx(np.mean([entry["mse"] for entry in found["images"]]))
     assert invert_tensor(model, images, method="network", seed=4).to_json()["settings"] is None
 
