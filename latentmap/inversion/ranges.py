@@ -28,10 +28,10 @@ class CodeRange:
     A code's *place* ``(n, p, k)`` is what is left of it when the mean ``(d,)`` is taken off and all
     variables are made independent, with the variance 1: by ``whiten`` ``(k, k)``, the symmetric
     inverse root of the covariance, or by ``(k,)`` numbers where each is scaled by itself;
-    ``colour`` is the way back. The ``distance`` of a code is the root of the sum of its place's squares, in
-    the mean of its parts: the Mahalanobis distance, for the standard normal prior the length of the
-    code. ``limit`` is what 99.9 % of sampled codes do not exceed; ``spread`` the standard deviation
-    of a variable, in the quadratic mean of all.
+    ``colour`` is the way back. The ``distance`` of a code is the root of the sum of its place's
+    squares, in the mean of its parts: the Mahalanobis distance, for the standard normal prior the
+    length of the code. ``limit`` is what 99.9 % of sampled codes do not exceed; ``spread`` the
+    standard deviation of a variable, in the quadratic mean of all.
     """
 
     mean: Tensor
