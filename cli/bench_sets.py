@@ -15,6 +15,7 @@ from latentmap.cli.unseen import unseen_images
 
 if TYPE_CHECKING:
     from latentmap.expressiveness.image_sets import ImageSet, SetName
+    from latentmap.images import ImageSource
     from latentmap.model import Model
 
 
@@ -50,14 +51,15 @@ class BenchSets:
                 "set as --set"
             )
         if all(support_sets):
-            choices = ["split", "limit", "group_by", "attributes", "where", "unseen"]
-            choices += ["value_range"] if data.path is None else []
+            choices = ["split", "limit", "group_by", "attributes", "where"]
+            choices += ["value_range", "unseen"] if data.path is None else []
             refuse_given(context, choices, "where no --set is a data set")
         return cls(names, data, own[0] if own else None)
 
     def open(self, *, seed: int, unseen_by: Sequence[Model] = ()) -> list[ImageSet]:
         """The sets but for own images; support sets out of --data where it is given. Of data sets,
-        only images that none of ``unseen_by`` was trained on.
+        only images that none of ``unseen_by`` was trained on. Where there are only support sets, as
+        many random images of --data as the first of them has come last.
 
         Raises:
             LatentmapError: images are not to be had.
@@ -81,4 +83,30 @@ class BenchSets:
                 if unseen_by:
                     images = unseen_images(images, unseen_by)
                 opened.append(ImageSet.of_images(images, name.n, name=title, seed=seed))
+        if whole is not None and all(image_set.sector is not None for image_set in opened):
+            opened += _random_beside(opened, whole, self.data, unseen_by, seed)
         return opened
+
+
+def _random_beside(
+    support_sets: Sequence[ImageSet],
+    images: ImageSource,
+    data: DataOptions,
+    unseen_by: Sequence[Model],
+    seed: int,
+) -> list[ImageSet]:
+    """As many random images of the data as the first support set has, of those that none has; none
+    where there are not 2.
+    """
+    import numpy as np
+
+    from latentmap.expressiveness.image_sets import ImageSet
+
+    taken = np.concatenate([one.ids for one in support_sets])
+    rest = images.subset(np.flatnonzero(~np.isin(images.ids, taken)))
+    if unseen_by:
+        rest = unseen_images(rest, unseen_by)
+    n = min(len(support_sets[0].ids), len(rest))
+    if n < 2:
+        return []
+    return [ImageSet.of_images(rest, n, name=f"random {Path(str(data.path)).name}:{n}", seed=seed)]

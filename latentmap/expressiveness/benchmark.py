@@ -7,7 +7,7 @@ disk. Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from latentmap.codes import one_of_each, units_of
 from latentmap.errors import ImageError, ModelError, SpaceError
 from latentmap.expressiveness.blindness import Cells, group_codes
 from latentmap.expressiveness.coverage import FEWEST, Coverage, measure_coverage
+from latentmap.expressiveness.difficulty import compare_difficulty
 from latentmap.expressiveness.image_sets import ImageSet
 from latentmap.expressiveness.reproducing import (
     BenchOptions,
@@ -29,13 +30,9 @@ from latentmap.expressiveness.reproducing import (
     reproduce,
     see,
 )
-from latentmap.expressiveness.result import (
-    MAPPED,
-    Expressiveness,
-    Grouping,
-    calibrate,
-    score_set,
-)
+from latentmap.expressiveness.result import MAPPED, Expressiveness, SetScores
+from latentmap.expressiveness.scoring import Grouping, calibrate, score_set
+from latentmap.expressiveness.spreads import mean_image, squares_from
 from latentmap.images.spooled import SpooledImages
 from latentmap.inversion.inverting import decoding_errors, encode_all, require_method
 from latentmap.mapping import LinearMap
@@ -81,7 +78,9 @@ def bench(
 
     With an ``encoder``, the figures of coverage are measured on its codes, and images that are in
     no sectors are grouped by these, so that errors are known by group; its own errors, where it has
-    a decoder, say which images are hard for any model. ``mapped`` is a map into the space of one of
+    a decoder, say which images are hard for any model. The first of several sets that is no support
+    set is taken for random images of the data: how much harder the others are is measured beside
+    it (see ``Difficulty``). ``mapped`` is a map into the space of one of
     the models, and the model that it comes from: codes of the image sets are carried through it.
     Own images are kept in
     the cache of ``coder``, whose folder also takes, as long as results refer to them, 8-bit copies
@@ -107,6 +106,8 @@ def bench(
             one.name: count_seen(models, one.digests, one.images.groups) for one in image_sets
         },
         "encoder": encoder and encoder.fingerprint,
+        "encoder_name": encoder and encoder.name,
+        "random": None if (random := random_of(image_sets)) is None else random.name,
         "map": mapped and {**mapped[0].provenance, "digest": mapped[0].digest},
         "left_out": {
             name: left_out
@@ -229,6 +230,10 @@ def _bench_one(
     methods = methods_of(model, runs.options.methods)
     own = _own_images(model, runs)
     by_method = reproduce(model, own.images, methods, "own", runs, own=None)
+    random = random_of(image_sets)
+    mean = None
+    if random is not None:
+        mean = mean_image(see(random.images, random.seen_by(model), runs))
     results = []
     for number, image_set in enumerate(image_sets):
         images = see(image_set.images, image_set.seen_by(model), runs)
@@ -238,6 +243,11 @@ def _bench_one(
         if runs.mapped is not None and runs.mapped[0].target.same_as(model.space):
             found[MAPPED] = carry(*runs.mapped, model, images, image_set, runs)
         group = groups[number] if groups else None
+        wholes = _variance_of(images)
+        if mean is not None:
+            wholes["mean_image"] = squares_from(images, mean, among=image_set is random)
+        if group is not None and group.mse is not None:
+            wholes["reference"] = group.mse[kept]
         results.append(
             score_set(
                 image_set.name,
@@ -245,22 +255,52 @@ def _bench_one(
                 images,
                 found,
                 units=every.units,
+                wholes=wholes,
                 seed=runs.seed,
                 grouping=_grouping(image_set, kept, group, own),
                 skipped=tuple(str(image_set.ids[position]) for position in images.failed),
                 coverage=_coverage(image_set, group, own, runs),
             )
         )
+    own_wholes = _variance_of(own.images)
     return Expressiveness(
         name=name,
         family=model.family,
         space=model.space.kind,
         fingerprint=model.fingerprint,
-        own=score_set("own", own.ids, own.images, by_method, seed=runs.seed),
-        sets=results,
-        calibration=calibrate(own.images, by_method),
+        own=score_set("own", own.ids, own.images, by_method, wholes=own_wholes, seed=runs.seed),
+        sets=_beside_random(results, None if random is None else random.name, runs.seed),
+        calibration=calibrate(float(own_wholes["variance"].mean()), by_method),
         record=record,
     )
+
+
+def random_of(image_sets: Sequence[ImageSet]) -> ImageSet | None:
+    """The first set that is no support set, beside which the others are measured; None where there
+    is none, or no other.
+    """
+    found = next((one for one in image_sets if one.sector is None), None)
+    return found if len(image_sets) > 1 else None
+
+
+def _variance_of(images: SpooledImages) -> dict[str, np.ndarray]:
+    return {"variance": squares_from(images, mean_image(images), among=True)}
+
+
+def _beside_random(results: Sequence[SetScores], random: str | None, seed: int) -> list[SetScores]:
+    """The same with how much harder each is than random images."""
+    known = next((scores for scores in results if scores.name == random), None)
+    if known is None:
+        return list(results)
+    return [
+        scores
+        if scores is known
+        else replace(
+            scores,
+            against=compare_difficulty(scores.held, known.held, beside=known.name, seed=seed),
+        )
+        for scores in results
+    ]
 
 
 def _grouping(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -18,12 +18,14 @@ from latentmap.cache import Coder
 from latentmap.codes import HeldOut
 from latentmap.errors import ImageError
 from latentmap.expressiveness.image_sets import ImageSet
-from latentmap.expressiveness.result import MAPPED, Reproduction, ratio_estimate
+from latentmap.expressiveness.ratios import ratio_estimate
+from latentmap.expressiveness.result import MAPPED, Reproduction
 from latentmap.images import ImageSource, View
 from latentmap.images.spooled import SpooledImages, spool_images
 from latentmap.intervals import mean_estimate
-from latentmap.inversion import InversionMethod, SearchSettings, invert_tensor
-from latentmap.inversion.inverting import decoding_errors, encode_all
+from latentmap.inversion import InversionMethod, Inverted, SearchSettings, invert_tensor
+from latentmap.inversion.anywhere import Anywhere, go_on_anywhere
+from latentmap.inversion.inverting import decoding_errors, distances_of, encode_all
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
 from latentmap.relocation.overlap import fitted_on
@@ -117,17 +119,35 @@ def reproduce(
                 batch_size=runs.coder.batch_size,
                 progress=progress,
             )
+        anywhere = _go_on(model, images, inverted, f"{model.name}: {method} anywhere, {name}", runs)
         found[method] = _summary(
             method,
-            inverted.codes.cpu(),
-            inverted.mse,
-            inverted.ssim,
+            _Decoded(
+                inverted.codes.cpu(),
+                inverted.mse,
+                inverted.ssim,
+                inverted.distance,
+                inverted.limit,
+            ),
             own[method].mse if own else None,
             runs,
             time.perf_counter() - started,
             held,
+            anywhere,
         )
     return found
+
+
+def _go_on(
+    model: Model, images: SpooledImages, inverted: Inverted, stage: str, runs: Runs
+) -> Anywhere | None:
+    """What a search that was held inside the range finds beyond it; None where none was."""
+    if inverted.search is None or not inverted.search.holds(model):
+        return None
+    with runs.coder.stage(stage, "steps") as progress:
+        return go_on_anywhere(
+            model, images, inverted, batch_size=runs.coder.batch_size, progress=progress
+        )
 
 
 def carry(
@@ -147,43 +167,50 @@ def carry(
     assert np.array_equal(seen.positions, images.positions)
     moved = linear_map.apply(encode_all(source, seen, batch_size=_BATCH)).float()
     mse, alike = decoding_errors(model, moved, images, batch_size=runs.coder.batch_size or _BATCH)
+    away, limit = distances_of(model, moved, seed=runs.seed)
     ids, digests = image_set.ids[images.positions], image_set.digests[images.positions]
     held = image_set.held_out(images.positions, [fitted_on(linear_map, ids, digests)])
-    return _summary(
-        MAPPED,
-        moved.cpu(),
-        mse,
-        alike,
-        None,
-        runs,
-        time.perf_counter() - started,
-        held,
-    )
+    carried = _Decoded(moved.cpu(), mse, alike, away, limit)
+    return _summary(MAPPED, carried, None, runs, time.perf_counter() - started, held)
+
+
+class _Decoded(NamedTuple):
+    """Codes of images, the errors and similarities of what they decode to, and their distances."""
+
+    codes: Tensor
+    mse: Tensor
+    ssim: Tensor
+    distance: Tensor
+    limit: float
 
 
 def _summary(
     method: InversionMethod | Literal["mapped"],
-    codes: Tensor,
-    errors: Tensor,
-    similarities: Tensor,
+    found: _Decoded,
     own: np.ndarray | None,
     runs: Runs,
     seconds: float,
     held: HeldOut | None = None,
+    anywhere: Anywhere | None = None,
 ) -> Reproduction:
-    mse, alike = errors.double().cpu().numpy(), similarities.double().cpu().numpy()
+    mse, alike, away = (
+        part.double().cpu().numpy() for part in (found.mse, found.ssim, found.distance)
+    )
     judged, units = np.arange(len(mse)), None
     if held is not None:
         judged, units = held.positions, held.units
     return Reproduction(
         method=method,
-        codes=codes,
+        codes=found.codes,
         mse=mse,
         ssim=alike,
+        distance=away,
+        distance_limit=found.limit,
         judged=judged,
         mean_mse=mean_estimate(mse[judged], units, seed=runs.seed),
         mean_ssim=mean_estimate(alike[judged], units, seed=runs.seed),
         ratio=None if own is None else ratio_estimate(mse[judged], own, units, seed=runs.seed),
         seconds=seconds,
+        anywhere=anywhere,
         left_out={} if held is None else held.left_out,
     )

@@ -14,24 +14,31 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-from latentmap.expressiveness.blindness import SectorErrors, errors_by_sector
+from latentmap.expressiveness.blindness import SectorErrors
 from latentmap.expressiveness.coverage import Coverage
+from latentmap.expressiveness.difficulty import Difficulty, Held
 from latentmap.images.spooled import SpooledImages
-from latentmap.intervals import Estimate, estimate_of, mean_estimate, resample, shares
+from latentmap.intervals import Estimate
 from latentmap.inversion import InversionMethod
+from latentmap.inversion.anywhere import Anywhere
 from latentmap.report import Shown, Table
 
 # Of the own images' variance: what a search may miss and still be believed.
 CALIBRATED = 0.05
+# Of the own images' variance: an own error below it says how long was searched, or how exact the
+# model is, and a ratio to it says nothing of other images.
+NEGLIGIBLE = 0.01
 MAPPED: Literal["mapped"] = "mapped"
-_BLOCK = 64  # Images at a time.
 
 
 @dataclass(frozen=True, eq=False)
 class Reproduction:
     """How well one method reproduces the images of a set.
 
-    ``codes`` ``(n, d)``, and of every image ``mse``, in [0, 1], and ``ssim`` ``(n,)``. The means
+    ``codes`` ``(n, d)``, and of every image ``mse``, in [0, 1], and ``ssim`` ``(n,)``; ``distance``
+    ``(n,)`` is how far its code is from the mean of sampled ones, of which 99.9 % are no further
+    than ``distance_limit``. ``anywhere`` is what a search finds that goes on beyond the range; None
+    where none was held inside it. The means
     are over the images at ``judged`` ``(k,)``: all, but of mapped codes only those that the map has
     not seen; ``left_out`` says how many it has, and why. ``ratio`` is the mean error over that of
     the generator's own images by the same method; None for these, and for mapped codes.
@@ -41,11 +48,14 @@ class Reproduction:
     codes: Tensor
     mse: np.ndarray
     ssim: np.ndarray
+    distance: np.ndarray
+    distance_limit: float
     judged: np.ndarray
     mean_mse: Estimate
     mean_ssim: Estimate
     ratio: Estimate | None
     seconds: float
+    anywhere: Anywhere | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -60,6 +70,10 @@ class Reproduction:
             **signed.to_json("mse_signed"),
             **self.mean_ssim.to_json("ssim"),
             "seconds": self.seconds,
+            "distance": float(np.median(self.distance)),
+            "distance_largest": float(self.distance.max()),
+            "distance_limit": self.distance_limit,
+            "n_beyond_border": None if self.anywhere is None else self.anywhere.n_gone_on,
         }
         return result if self.ratio is None else {**result, **self.ratio.to_json("ratio")}
 
@@ -70,9 +84,14 @@ class SetScores:
 
     ``images`` are its images as the generator sees them, on disk: ``images[:8]`` are the first of
     them, float32 in [0, 1]. They are of some ``units`` ``(n,)``. ``mse`` ``(n,)`` is the least
-    error of any method but mapped codes: the ``limit``, where a search is among them.
+    error of any method but mapped codes: the ``limit``, where a search is among them. Where
+    searches were held inside the range of the generator, codes of its network that lie outside do
+    not count, and ``limit_anywhere`` is the mean of the least errors of any codes.
     ``encoder_gap`` is what the network loses against the limit, ``map_gap`` what mapped codes lose
-    against those of the network; each is None where one of the two is missing.
+    against those of the network; each is None where one of the two is missing. ``held`` are the
+    errors with what they are held against, ``shares`` the first over the second, and ``against``
+    how much harder the set is than random images, by the error; empty where there are none, and of
+    these themselves.
     """
 
     name: str
@@ -84,6 +103,10 @@ class SetScores:
     limit: Estimate | None
     encoder_gap: Estimate | None
     map_gap: Estimate | None
+    held: Held
+    limit_anywhere: Estimate | None = None
+    shares: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    against: Mapping[str, Difficulty] = field(default_factory=dict)
     sectors: Sequence[SectorErrors] = ()
     variables: tuple[int, ...] = ()
     coverage: Coverage | None = None
@@ -104,7 +127,8 @@ class SetScores:
 
     def to_json(self) -> dict[str, Any]:
         """All figures, and the errors of every image, worst first."""
-        split = {"limit": self.limit, "encoder_gap": self.encoder_gap, "map_gap": self.map_gap}
+        split = {"limit": self.limit, "limit_anywhere": self.limit_anywhere}
+        split |= {"encoder_gap": self.encoder_gap, "map_gap": self.map_gap}
         figures: dict[str, Any] = {}
         for name, estimate in split.items():
             figures |= {name: None} if estimate is None else estimate.to_json(name)
@@ -114,6 +138,17 @@ class SetScores:
             "n_units": len(np.unique(self.units)),
             "methods": {name: one.to_json() for name, one in self.reproductions.items()},
             **figures,
+            "shares": {
+                kind: {
+                    key: number
+                    for name, one in of.items()
+                    for key, number in one.to_json(name).items()
+                }
+                for kind, of in self.shares.items()
+            },
+            "against": {
+                kind: {"target": one.beside, **one.to_json()} for kind, one in self.against.items()
+            },
             "variables": list(self.variables),
             "sectors": [
                 {**one.to_json(), "ids": self.ids[one.positions].tolist()} for one in self.sectors
@@ -123,11 +158,22 @@ class SetScores:
                 {
                     "id": str(self.ids[i]),
                     **{name: float(one.mse[i]) for name, one in self.reproductions.items()},
+                    **self._places(i),
                 }
                 for i in self.worst_first
             ],
             "skipped": list(self.skipped),
         }
+
+    def _places(self, i: int) -> dict[str, float]:
+        """How far the codes of an image lie out, and its errors beyond the range."""
+        found = {}
+        for name, one in self.reproductions.items():
+            found[f"{name}_distance"] = float(one.distance[i])
+            if one.anywhere is not None:
+                found[f"{name}_anywhere"] = float(one.anywhere.mse[i])
+                found[f"{name}_anywhere_distance"] = float(one.anywhere.distance[i])
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +210,13 @@ class Expressiveness(Shown):
         """Whether the search can be believed on other images."""
         return None if self.calibration is None else self.calibration <= CALIBRATED
 
+    def tells_ratio(self, method: str) -> bool:
+        """Whether the own images' error by a method is so large that a ratio to it says anything:
+        1 % of their variance, at least.
+        """
+        own = self.own.reproductions[method].mean_mse.value
+        return own >= NEGLIGIBLE * float(self.own.held.wholes["variance"].mean())
+
     def to_json(self) -> dict[str, Any]:
         """All figures, with what made them."""
         return {
@@ -177,108 +230,3 @@ class Expressiveness(Shown):
             "targets": [scores.to_json() for scores in self.sets],
             "record": dict(self.record),
         }
-
-
-@dataclass(frozen=True, eq=False)
-class Grouping:
-    """The sectors or groups ``(n,)`` that the images of a set are in; see ``errors_by_sector``."""
-
-    sector: np.ndarray
-    reference: np.ndarray | None = None
-    own_sector: np.ndarray | None = None
-    variables: tuple[int, ...] = ()
-
-    def errors(self, mse: np.ndarray, units: np.ndarray, *, seed: int) -> list[SectorErrors]:
-        """The errors ``(n,)`` in each sector, worst first."""
-        return errors_by_sector(
-            mse,
-            self.sector,
-            reference=self.reference,
-            own_sector=self.own_sector,
-            units=units,
-            seed=seed,
-        )
-
-
-def score_set(
-    name: str,
-    ids: np.ndarray,
-    images: SpooledImages,
-    found: Mapping[str, Reproduction],
-    *,
-    units: np.ndarray | None = None,
-    seed: int = 0,
-    grouping: Grouping | None = None,
-    skipped: tuple[str, ...] = (),
-    coverage: Coverage | None = None,
-) -> SetScores:
-    """The figures of a set, and the split of its error; without ``units`` ``(n,)`` each image is
-    one.
-    """
-    units = np.arange(len(ids)) if units is None else units
-    mse = np.min([one.mse for method, one in found.items() if method != MAPPED], axis=0)
-    searched = "search" in found or "hybrid" in found
-    network, carried = found.get("network"), found.get(MAPPED)
-    return SetScores(
-        name=name,
-        ids=ids,
-        images=images,
-        reproductions=found,
-        mse=mse,
-        units=units,
-        limit=mean_estimate(mse, units, seed=seed) if searched else None,
-        encoder_gap=(
-            mean_estimate(network.mse - mse, units, seed=seed) if searched and network else None
-        ),
-        map_gap=(
-            mean_estimate(
-                (carried.mse - network.mse)[carried.judged], units[carried.judged], seed=seed
-            )
-            if carried and network
-            else None
-        ),
-        sectors=[] if grouping is None else grouping.errors(mse, units, seed=seed),
-        variables=() if grouping is None else grouping.variables,
-        coverage=coverage,
-        skipped=skipped,
-    )
-
-
-def calibrate(images: SpooledImages, found: Mapping[str, Reproduction]) -> float | None:
-    """The error of the best search on the own images over their variance."""
-    searches = [one for method, one in found.items() if method in ("search", "hybrid")]
-    if not searches:
-        return None
-    return min(one.mean_mse.value for one in searches) / max(_variance(images), 1e-12)
-
-
-def _variance(images: SpooledImages) -> float:
-    """The variance of a pixel over images, in the mean of all pixels; by sums of whole numbers."""
-    sums, squares = np.zeros(images.pixels(slice(0, 1)).shape[1:], np.int64), 0
-    for start in range(0, len(images), _BLOCK):
-        block = images.pixels(slice(start, start + _BLOCK)).astype(np.int64)
-        sums += block.sum(0)
-        squares += int(np.square(block).sum())
-    spread = squares - float(np.square(sums, dtype=np.float64).sum()) / len(images)
-    return spread / (len(images) - 1) / sums.size / 255**2
-
-
-def ratio_estimate(
-    mse: np.ndarray, own: np.ndarray, units: np.ndarray | None = None, *, seed: int = 0
-) -> Estimate:
-    """The mean of errors ``(n,)``, of images of some ``units`` ``(n,)``, over the mean of ``own``
-    errors ``(m,)``, both resampled.
-    """
-    above, below = (
-        resample(errors[None], of, seed=seed + number)
-        for number, (errors, of) in enumerate(((mse, units), (own, None)))
-    )
-    every, drawn = (
-        shares(getattr(above, name)[..., 0], getattr(below, name)[..., 0])
-        for name in ("every", "drawn")
-    )
-    without = [
-        shares(above.without[:, 0], np.full(len(above.without), below.every[0])),
-        shares(np.full(len(below.without), above.every[0]), below.without[:, 0]),
-    ]
-    return estimate_of(float(every), drawn, without)

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from latentmap.expressiveness.difficulty_tables import (
+    against_table,
+    distances_table,
+    shares_table,
+)
 from latentmap.expressiveness.figures import reproduction_figure
 from latentmap.expressiveness.result import Expressiveness
 from latentmap.expressiveness.tables import calibration, errors_table, sectors_table
@@ -15,8 +20,9 @@ from latentmap.report.parts import Block
 
 _READING = (
     "How well generators reproduce images: their own, which they can by construction, and others. "
-    "Where the error on others is many times the own one, they lie outside of what the generator "
-    "can make. Intervals are 95 % over images, or their groups."
+    "The error on others over the own one says how exactly own images are reproduced. Whether a "
+    "set is more than a generator can make, random real images tell: how much harder the set is "
+    "than these, also over what its images are. Intervals are 95 % over images, or their groups."
 )
 
 
@@ -25,6 +31,8 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
     images.
     """
     blocks: list[Block] = [errors_table(results)]
+    tables = (against_table(results), shares_table(results), distances_table(results))
+    blocks += [table for table in tables if table.rows]
     if any(scores.sectors for result in results for scores in result.sets):
         blocks.append(sectors_table(results))
     for result, model in zip(results, models, strict=True):

@@ -8,7 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from latentmap.expressiveness.coverage import FIGURES
-from latentmap.expressiveness.result import Expressiveness, SetScores
+from latentmap.expressiveness.difficulty_tables import (
+    against_table,
+    distances_table,
+    shares_table,
+)
+from latentmap.expressiveness.result import NEGLIGIBLE, Expressiveness, SetScores
 from latentmap.intervals import Estimate
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import images_in_words
@@ -16,15 +21,24 @@ from latentmap.support.sectors import signs_of
 
 _SECTORS = 5  # That a terminal shows of a set beside the blind ones.
 _NAMED = 5  # Images.
+_WITHOUT_RATIO = (
+    f"x own is left out where the own error is below {NEGLIGIBLE:.0%} of the own images' variance: "
+    "a ratio to it says how exact the search or the model is, not what it cannot make"
+)
 _HEAD = (Column("model"), Column("set"))
 
 
 def bench_tables(results: Sequence[Expressiveness]) -> list[Table]:
     """What is known of all generators, as it fits into a terminal."""
-    notes = "\n".join([*_of_groups(results), *map(calibration, results)])
+    errors = errors_table(results)
+    said = [errors.note] if errors.note else []
+    notes = "\n".join([*_of_groups(results), *map(calibration, results), *said])
     tables = [
-        replace(errors_table(results), note=notes).bare("SSIM"),
+        replace(errors, note=notes).bare("SSIM"),
         _parts_table(results),
+        against_table(results),
+        shares_table(results),
+        distances_table(results),
         _coverage_table(results),
         sectors_table(results, most=_SECTORS).bare("mse"),
         _extremes_table(results),
@@ -67,7 +81,7 @@ def errors_table(results: Sequence[Expressiveness]) -> Table:
         Column("x own", "error over that of the generator's own images", "low", 2),
         Column("in [-1, 1]", "the mse of pixels in [-1, 1]", "low", 4),
     ]
-    rows = []
+    rows, untold = [], False
     for result in results:
         for scores in (result.own, *result.sets):
             for name, one in scores.reproductions.items():
@@ -76,8 +90,11 @@ def errors_table(results: Sequence[Expressiveness]) -> Table:
                 cells: list[Cell] = [result.name, scores.name, name, len(one.judged)]
                 measures = [Measure.of(one.mean_mse, note), Measure.of(one.mean_ssim)]
                 signed = 4 * one.mean_mse.value
-                rows.append(Row([*cells, *measures, _measure(one.ratio), signed]))
-    return Table("Errors", columns, rows)
+                told = one.ratio is not None and result.tells_ratio(name)
+                untold |= one.ratio is not None and not told
+                ratio = _measure(one.ratio) if told else None
+                rows.append(Row([*cells, *measures, ratio, signed]))
+    return Table("Errors", columns, rows, _WITHOUT_RATIO if untold else "")
 
 
 def sectors_table(results: Sequence[Expressiveness], *, most: int | None = None) -> Table:
@@ -123,13 +140,14 @@ def _parts_table(results: Sequence[Expressiveness]) -> Table:
     """What of an error is the generator's, its network's, and the map's."""
     columns = [
         *_HEAD,
-        Column("generator limit", "error of the best code that was found", "low", 5),
+        Column("generator limit", "error of the best code that was found in its range", "low", 5),
+        Column("anywhere", "the same of codes anywhere in the space", "low", 5),
         Column("encoder gap", "what the network loses against it", "low", 5),
         Column("map gap", "what mapped codes lose against the network", "low", 5),
     ]
     rows = []
     for result, scores in _others(results):
-        parts = (scores.limit, scores.encoder_gap, scores.map_gap)
+        parts = (scores.limit, scores.limit_anywhere, scores.encoder_gap, scores.map_gap)
         if any(parts):
             rows.append(Row([result.name, scores.name, *map(_measure, parts)]))
     return Table("What the errors are made of", columns, rows)

@@ -71,6 +71,10 @@ class SearchSettings:
                     f"{name} of a search must be at least 0 and finite, not {getattr(self, name)}"
                 )
 
+    def holds(self, model: Model) -> bool:
+        """Whether codes of a model are held inside its range."""
+        return self.inside and len(model.latent_shape) == 1
+
 
 @dataclass(frozen=True, eq=False)
 class Found:
@@ -127,7 +131,7 @@ def search_codes(
         starts = torch.cat([start.to(starts)[:, None], starts], dim=1)
     count = starts.shape[1]
     code_range = range_of(model, samples, seed=seed)
-    inside = search.inside and len(model.latent_shape) == 1
+    inside = search.holds(model)
     trial = min(search.trial, search.steps) if count > 1 else 0
     tried = n * (count - 1) * trial
     descent = _Descent(

@@ -151,8 +151,7 @@ def invert_tensor(
     codes = start if found is None else found.codes
     assert codes is not None, "every method gives codes"
     if found is None:
-        code_range = range_of(model, draw_samples(model, seed=seed), seed=seed)
-        distance, limit = code_range.distances(codes.to(code_range.mean)).cpu(), code_range.limit
+        distance, limit = distances_of(model, codes, seed=seed)
     else:
         distance, limit = found.distance, found.limit
     mse, similarity = decoding_errors(
@@ -235,6 +234,14 @@ def require_method(model: Model, method: InversionMethod) -> None:
             f"{model.name} ({model.family}) has no encoder for the method {method}: use search "
             "(--method search), or give it one with `latentmap train inversion`"
         )
+
+
+def distances_of(model: Model, codes: Tensor, *, seed: int = 0) -> tuple[Tensor, float]:
+    """How far codes ``(n, d)`` are from the mean of what the model samples, on the CPU, and what
+    99.9 % of samples do not exceed; see ``CodeRange``.
+    """
+    code_range = range_of(model, draw_samples(model, seed=seed), seed=seed)
+    return code_range.distances(codes.to(code_range.mean)).cpu(), code_range.limit
 
 
 def encode_all(model: Model, images: Tensor | SpooledImages, *, batch_size: int) -> Tensor:

@@ -9,7 +9,7 @@ from latentmap.codes import Codes, pair
 from latentmap.errors import ImageError, ModelError, SpaceError
 from latentmap.expressiveness import BenchOptions, bench
 from latentmap.expressiveness.image_sets import ImageSet, SetName, titles_of
-from latentmap.expressiveness.result import ratio_estimate
+from latentmap.expressiveness.ratios import ratio_estimate
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
 from latentmap.images.arrays import ArrayImages
