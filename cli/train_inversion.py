@@ -23,6 +23,7 @@ from latentmap.cli.training_options import (
 
 if TYPE_CHECKING:
     from latentmap.encoders.training.runs import Run
+    from latentmap.images import ImageSource
     from latentmap.model import Model
 
 # A test compares these with the library's own lists, which cannot be imported here without torch.
@@ -73,6 +74,19 @@ SCHEDULES = ("one-cycle", "constant")
     help="Weight of the mse of the images generated again, beside 1 for that of the codes in units "
     "of their variance.",
 )
+@weight_option(
+    "--real-weight",
+    default=0.0,
+    help="Weight of the mse of real images made again: above 0 the network learns from the images "
+    "of --data that are in the split train, or that of --split, as many a step as of generated "
+    "ones, and those in the split test are measured.",
+)
+@click.option(
+    "--refine",
+    is_flag=True,
+    help="Go on with the inversion network that the model has, in place of a fresh one; the "
+    "options must be those of that network.",
+)
 @number_option("--steps", default=5000, help="Optimisation steps, each with new images.")
 @learning_rate_option(
     help="Of Adam; its height, where it changes.  [default: 0.002; plain 0.001]",
@@ -100,13 +114,15 @@ def inversion(
       latentmap train inversion --generator stylegan.safetensors --out inverted.safetensors
       latentmap train inversion --generator gan.safetensors --architecture plain \\
           --data faces.zip --split test --out inverted.safetensors
+      latentmap train inversion --generator gan.safetensors --data faces.zip --real-weight 20 \\
+          --batch-size 32 --out inverted.safetensors
 
     It learns from images that the generator makes, new ones at every step. The output is one file
     that encodes and decodes, with codes in the generator's space. Real images (--data) are only
-    measured.
+    measured, unless they are to be learnt from (--real-weight); these must be of those that the
+    generator was trained on.
     """
     from latentmap.encoders import load
-    from latentmap.encoders.inverted import unwrap
     from latentmap.encoders.sampling import adjust
     from latentmap.encoders.training.train_inversion import InversionSettings, train_inversion
 
@@ -115,14 +131,11 @@ def inversion(
             "options that choose images are for --data: leave them out, or give it"
         )
     chosen = InversionSettings(**settings)
+    domain, real = _images(data, chosen.real_weight)
 
     def train(goal: Run) -> Model:
-        return train_inversion(
-            adjust(unwrap(load(generator, device=run.device)), label=label),
-            chosen,
-            goal,
-            real=None if data.path is None else data.open(),
-        )
+        model = adjust(load(generator, device=run.device), label=label)
+        return train_inversion(model, chosen, goal, domain=domain, real=real)
 
     def tell(model: Model, training: dict[str, Any]) -> Told:
         held_out, real = training["held_out"], training.get("real")
@@ -130,6 +143,19 @@ def inversion(
         return Told({"space": model.space.kind, "held_out": held_out, "real": real}, lines)
 
     carry_out(run, data, train, tell)
+
+
+def _images(data: DataOptions, weight: float) -> tuple[ImageSource | None, ImageSource | None]:
+    """The real images to learn from, and those to measure."""
+    if not weight:
+        return None, None if data.path is None else data.open()
+    if data.path is None or data.split == "test":
+        raise click.UsageError(
+            "with --real-weight the network learns from images of --data, and those of the split "
+            "test are measured: give --data, and no --split test"
+        )
+    images = data.open_to_fit()
+    return images.split(data.fitted_split), images.split("test")
 
 
 def _seen(n_seen: int | None) -> str:

@@ -55,8 +55,11 @@ class Recipe:
             images += ["--group-by", str(data.parent / self.group_by)]
         plan: list[Step] = []
         for number, step in enumerate(self.steps, start=1):
-            # An inversion learns from the generator of the step before.
-            given = ["--generator", str(plan[-1].out)] if step[0] == "inversion" else images
+            given = images
+            if step[0] == "inversion":
+                # It learns from the generator of the step before, and perhaps from the images.
+                learns = "--real-weight" in step
+                given = ["--generator", str(plan[-1].out), *(images if learns else ())]
             path = out.with_name(f"{out.stem}-step-{number}.safetensors")
             plan.append(Step((*step, *given, "--out", str(path)), path))
         return plan

@@ -2,7 +2,10 @@
 
 Loss of a batch: the mean squared error of the codes in units of their mean variance, plus
 ``image_weight`` times that of the images generated again, where it is above 0 (Asperti & Tonelli,
-arXiv 2207.06812, take the codes alone).
+arXiv 2207.06812, take the codes alone), plus ``real_weight`` times that of real images made again,
+where there are some (Zhu et al., "In-domain GAN inversion for real image editing", arXiv
+2004.00049, whose losses of features and of a discriminator are left out). The codes of generated
+images keep those of real ones where the generator has learnt to make images.
 
 Shapes: ``n`` images ``(n, c, h, w)`` in [0, 1], codes ``(n, d)``.
 """
@@ -20,7 +23,7 @@ from torch import Tensor, nn
 from latentmap.encoders.inverted import InvertedModel
 from latentmap.encoders.nets.inversion import InversionNetwork
 from latentmap.encoders.stylegan import StyleGANModel
-from latentmap.encoders.training.batches import seeded
+from latentmap.encoders.training.batches import Batches, seeded
 from latentmap.model import Model, Precision
 
 Schedule = Literal["one-cycle", "constant"]
@@ -66,6 +69,7 @@ def fit_moments(network: InversionNetwork, generator: Model, *, seed: int) -> No
 class InversionRecipe:
     """One optimisation step of the inversion network of ``pair``, and the figures of an epoch.
 
+    ``real`` are the batches of real images that it learns from with ``real_weight``, one a step.
     The schedule ``one-cycle`` is AdamW
     with a learning rate that rises to ``learning_rate`` over the first tenth of ``steps`` and falls
     to 0 as a cosine, and with gradients of at most length 1; ``constant`` is Adam.
@@ -81,6 +85,8 @@ class InversionRecipe:
         learning_rate: float,
         schedule: Schedule = "one-cycle",
         image_weight: float = 0.0,
+        real: Batches | None = None,
+        real_weight: float = 0.0,
         memory: float = 0.999,
         precision: Precision = "float32",
     ) -> None:
@@ -90,7 +96,8 @@ class InversionRecipe:
         self.network = nn.ModuleDict({"inversion": self.inversion, "average": self.average})
         self.generator, self.crop = pair.generator, pair.crop
         self.steps, self.learning_rate, self.schedule = steps, learning_rate, schedule
-        self.image_weight, self.memory, self.precision = image_weight, memory, precision
+        self.image_weight, self.real, self.real_weight = image_weight, real, real_weight
+        self.memory, self.precision = memory, precision
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             "adam": torch.optim.AdamW(
                 network.parameters(),
@@ -104,27 +111,31 @@ class InversionRecipe:
 
     def start_epoch(self) -> None:
         """Forgets the figures of the last epoch."""
-        for name in ("count", "code_sum", "image_sum"):
+        for name in ("count", "code_sum", "image_sum", "real_count", "real_sum"):
             self.state[name] = torch.zeros((), device=self.device)
 
     def step(self, codes: Tensor, index: int) -> None:
         """One step on the images of codes ``(n, d)``; ``index`` counts the steps from 0."""
-        network, optimizer = self.inversion, self.optimizers["adam"]
+        network, optimizer, n = self.inversion, self.optimizers["adam"], len(codes)
         images = self._render(codes)
+        seen = images if self.real is None else torch.cat([images, self.real.batch(index)])
         with torch.autocast(
             self.device.type,
             getattr(torch, self.precision),
             enabled=self.precision != "float32",
         ):
-            found = network.normalized(images).float()
-        code_mse = (found - (codes - network.mean) / network.scale).square().mean()
+            found = network.normalized(seen).float()
+        code_mse = (found[:n] - (codes - network.mean) / network.scale).square().mean()
         loss = code_mse
         if self.image_weight:
-            # Not decode, which stops gradients.
-            pictures = self.generator._decode(network.mean + network.scale * found)
-            image_mse = (self.crop(pictures) - images).square().mean()
-            loss = code_mse + self.image_weight * image_mse
-            self.state["image_sum"] += len(codes) * image_mse.detach()
+            image_mse = self._image_mse(found[:n], images)
+            loss = loss + self.image_weight * image_mse
+            self.state["image_sum"] += n * image_mse.detach()
+        if self.real is not None:
+            real_mse = self._image_mse(found[n:], seen[n:])
+            loss = loss + self.real_weight * real_mse
+            self.state["real_count"] += len(seen) - n
+            self.state["real_sum"] += (len(seen) - n) * real_mse.detach()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.schedule == "one-cycle":
@@ -133,22 +144,31 @@ class InversionRecipe:
                 group["lr"] = self.learning_rate * one_cycle(index, self.steps)
         optimizer.step()
         self._follow(index)
-        self.state["count"] += len(codes)
-        self.state["code_sum"] += len(codes) * code_mse.detach()
+        self.state["count"] += n
+        self.state["code_sum"] += n * code_mse.detach()
 
     def diverged(self) -> bool:
         """Whether the loss of this epoch is no number any more."""
-        return not bool(torch.isfinite(self.state["code_sum"] + self.state["image_sum"]))
+        sums = [self.state[name] for name in ("code_sum", "image_sum", "real_sum")]
+        return not bool(torch.isfinite(torch.stack(sums)).all())
 
     def figures(self) -> dict[str, float | int]:
         """Means of this epoch, of the network as it was at each step: R2 of the codes, and the mse
-        of the images where it counts.
+        of the images, and of the real ones, where they count.
         """
         count = self.state["count"]
         figures = {"code_r2": 1 - float(self.state["code_sum"] / count)}
         if self.image_weight:
             figures["image_mse"] = float(self.state["image_sum"] / count)
+        if self.real is not None:
+            figures["real_mse"] = float(self.state["real_sum"] / self.state["real_count"])
         return figures
+
+    def _image_mse(self, found: Tensor, images: Tensor) -> Tensor:
+        """The mse of images against those of the codes found of them, as the body gives these."""
+        # Not decode, which stops gradients.
+        pictures = self.generator._decode(self.inversion.mean + self.inversion.scale * found)
+        return (self.crop(pictures) - images).square().mean()
 
     def _render(self, codes: Tensor) -> Tensor:
         generator = self.generator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -18,7 +19,8 @@ from latentmap.encoders.nets.inversion import (
     InversionNetwork,
     default_network,
 )
-from latentmap.encoders.training.batches import seeded
+from latentmap.encoders.training.batches import PixelBatches, seeded
+from latentmap.encoders.training.in_domain import read_domain, require_domain
 from latentmap.encoders.training.inversion import (
     SCHEDULES,
     CodeBatches,
@@ -54,7 +56,9 @@ class InversionSettings:
     ``architecture`` and ``width``: see ``default_network``. ``space`` is that of the codes, by
     default the generator's own. ``view`` is the box of the generated picture that the network sees,
     named as a frame is. ``image_weight`` adds that many times the mse of the images generated again
-    to the mse of the codes, which counts in units of their variance.
+    to the mse of the codes, which counts in units of their variance, ``real_weight`` that many
+    times the mse of real images made again, of which a step gets as many as of generated ones.
+    ``refine`` goes on with the network that the model has, in place of fresh weights.
     ``learning_rate`` and ``schedule`` are, unless given, 2e-3 at its height (``one-cycle``) for the
     residual network, 1e-3 (``constant``) for the plain one; with 1e-2 it was published. ``memory``
     is that of the moving averages of the weights, 0 for none. ``held_out`` is the number of
@@ -66,6 +70,8 @@ class InversionSettings:
     space: Literal["w", "z"] | None = None
     view: str = "full"
     image_weight: float = 0.0
+    real_weight: float = 0.0
+    refine: bool = False
     steps: int = 5000
     batch_size: int = 64
     learning_rate: float | None = None
@@ -88,7 +94,7 @@ class InversionSettings:
         check_numbers(
             self,
             positive=("width", "steps", "batch_size", "learning_rate"),
-            not_negative=("image_weight", "seed"),
+            not_negative=("image_weight", "real_weight", "seed"),
         )
         if not 0 <= self.memory < 1:
             raise ModelError(f"memory must be from 0 to below 1, not {self.memory}")
@@ -117,26 +123,34 @@ def train_inversion(
     settings: InversionSettings,
     run: Run,
     *,
+    domain: ImageSource | None = None,
     real: ImageSource | None = None,
 ) -> InvertedModel:
     """Trains on the images of a generator, writes the native model file ``run.out``, and gives the
     model.
 
-    It runs on the generator's device. The generator of an inverted model gets another network. The
-    training record of the file has the figures of images that were held out, ``held_out``, and
-    those of ``real`` images, ``real``, where these are given. A run that was killed goes on with
-    ``resume``.
+    It runs on the generator's device. The generator of an inverted model gets another network, or
+    goes on with its own with ``settings.refine``. ``domain`` are real images to learn from with
+    ``settings.real_weight``: of those that the generator was trained on, so that what the pair
+    knows of its training images stays true. The training record of the file has the figures of
+    images that were held out, ``held_out``, and those of ``real`` images, ``real``, where these are
+    given. A run that was killed goes on with ``resume``.
 
     Raises:
         OutputError: the output, or a run towards it, exists, and neither ``resume`` nor ``force``
             is set.
-        ModelError: the settings do not fit the generator, or the run that is resumed.
-        ImageError: a real image cannot be read; the model file is written, without their figures.
+        ModelError: the settings do not fit the generator, or the run that is resumed; or the
+            generator was not trained on all of ``domain``.
+        ImageError: a real image cannot be read; where it is one of ``real``, the model file is
+            written, without their figures.
     """
-    generator = unwrap(generator)
+    model, generator = generator, unwrap(generator)
     _require_file(generator)
+    require_domain(generator, domain, weight=settings.real_weight, batch_size=settings.batch_size)
     generator = in_space(generator, settings.space or generator.space.kind)
     network, config = _fresh_network(generator, settings)
+    if settings.refine:
+        network = _network_of(model, config, settings.view, generator.space.kind)
 
     def with_network(network: InversionNetwork) -> InvertedModel:
         return add_inversion(generator, network, config, box=settings.view, name=run.path.stem)
@@ -144,7 +158,16 @@ def train_inversion(
     untrained = with_network(network)
     if real is not None:
         real.view_key(untrained.view)  # Refuses a pack that does not show it.
-    recipe = _recipe(untrained, settings)
+    origins: dict[str, Any] = {}
+    if settings.refine:
+        origins["refined"] = model.fingerprint
+    batches = None
+    if domain is not None:
+        origins["domain"] = domain.fingerprint
+        batches = read_domain(
+            domain, untrained, run, batch_size=settings.batch_size, seed=settings.seed
+        )
+    recipe = _recipe(untrained, settings, batches)
     codes = generator.sample(_PREVIEWS, seed=settings.seed)
     with run.stage("training") as progress:
         figures = train_by(
@@ -152,7 +175,7 @@ def train_inversion(
             CodeBatches(generator, size=settings.batch_size, per_epoch=_EPOCH, seed=settings.seed),
             Length(epochs=1, seed=settings.seed, steps=settings.steps),
             folder=prepare_folder(run),
-            settings={**_fixed(settings, recipe), "space": generator.space.kind},
+            settings={**_fixed(settings, recipe), **origins, "space": generator.space.kind},
             resume=run.resume,
             draw=lambda: _draw(with_network(recipe.average), codes),
             progress=progress,
@@ -160,7 +183,7 @@ def train_inversion(
     # A new object, because the fingerprint is that of the trained weights.
     trained = with_network(recipe.average)
     known = {"learning_rate": recipe.learning_rate, "schedule": recipe.schedule}
-    training = training_record({**asdict(settings), **known}, figures, **run.record)
+    training = training_record({**asdict(settings), **known, **origins}, figures, **run.record)
     _measure_and_save(trained, training, settings, run, real)
     return trained
 
@@ -184,7 +207,7 @@ def _measure_and_save(
             found = measure_real(
                 trained, real, generated=held_out, on_error=run.on_error, progress=progress
             )
-        # The network has seen none of these, but the generator may have.
+        # The network has learnt from none that the generator has not seen.
         (n_seen,) = count_seen([trained], real.digests, real.groups).values()
         training["real"] = {**asdict(found), "data": real.fingerprint, "n_seen": n_seen}
         save_model(trained, run.path, training=training)
@@ -204,7 +227,26 @@ def _fresh_network(
     return network, config
 
 
-def _recipe(untrained: InvertedModel, settings: InversionSettings) -> InversionRecipe:
+def _network_of(model: Model, config: dict[str, Any], view: str, space: str) -> InversionNetwork:
+    """A copy of the network of an inverted model, which must be as it is asked for."""
+    if not isinstance(model, InvertedModel):
+        raise ModelError(
+            f"{model.name} has no inversion network that could be refined: leave out refine, or "
+            "give a model that `latentmap train inversion` made"
+        )
+    wanted = {"network": config, "view": view, "space": space}
+    for name, asked in wanted.items():
+        if model.config[name] != asked:
+            raise ModelError(
+                f"to refine {model.name} its {name} must stay {model.config[name]}, not {asked}: "
+                "give the options that it was trained with"
+            )
+    return copy.deepcopy(model.inversion)
+
+
+def _recipe(
+    untrained: InvertedModel, settings: InversionSettings, real: PixelBatches | None
+) -> InversionRecipe:
     schedule, learning_rate = _LEARNING[settings.architecture]
     return InversionRecipe(
         untrained,
@@ -212,6 +254,8 @@ def _recipe(untrained: InvertedModel, settings: InversionSettings) -> InversionR
         learning_rate=settings.learning_rate or learning_rate,
         schedule=settings.schedule or schedule,
         image_weight=settings.image_weight,
+        real=real,
+        real_weight=settings.real_weight,
         memory=settings.memory,
         precision=settings.precision,
     )

@@ -13,6 +13,7 @@ from latentmap.encoders import build, load
 from latentmap.encoders.native import read_header, save_model
 from latentmap.encoders.nets import inversion as nets
 from latentmap.encoders.training import inversion as recipes
+from latentmap.images import open_images
 
 CONFIG = {
     "image_shape": [3, 8, 8],
@@ -97,6 +98,33 @@ def test_options_reach_the_training():
     assert (training["architecture"], training["image_weight"]) == ("plain", 0.5)
     assert (training["learning_rate"], training["schedule"]) == (0.01, "one-cycle")
     assert (training["seed"], training["view"]) == (4, "0,0,0.5,1")
+
+
+def test_a_network_learns_from_real_images_and_those_of_the_test_are_measured():
+    np.save("more.npy", np.random.default_rng(1).integers(0, 256, (60, 8, 8, 3), np.uint8))
+    images = open_images("more.npy")
+    run("--data", "more.npy", "--real-weight", "5")
+    training = read_header("pair.safetensors").training
+    assert training["domain"] == images.split("train").fingerprint
+    assert training["real"]["data"] == images.split("test").fingerprint
+    assert training["figures"]["real_mse"] > 0
+    run("--data", "more.npy", "--real-weight", "5", "--split", "val", "--force")
+    training = read_header("pair.safetensors").training
+    assert training["domain"] == images.split("val").fingerprint
+
+
+@pytest.mark.parametrize("words", [[], ["--data", "real.npy", "--split", "test"]])
+def test_images_to_learn_from_are_given_and_are_not_those_of_the_test(words):
+    said = run("--real-weight", "5", *words, code=2).stderr
+    assert "give --data, and no --split test" in said
+
+
+def test_the_network_of_a_pair_is_refined():
+    run()
+    run("--refine", generator="pair.safetensors", out="finer.safetensors")
+    training = read_header("finer.safetensors").training
+    assert training["refined"] == load("pair.safetensors").fingerprint
+    assert "has no inversion network" in refusal("--refine", out="other.safetensors")
 
 
 def test_a_class_is_given_where_there_are_classes():

@@ -74,6 +74,18 @@ def test_a_recipe_makes_a_model_its_card_and_a_picture(workdir):
     assert "latentmap train inversion --width 4" in result.stderr
 
 
+def test_an_inversion_may_learn_from_the_images_of_the_recipe(workdir):
+    learning = "inversion --width 4 --steps 3 --held-out 8 --batch-size 8"
+    steps = [f"gan {GAN}", learning, f"{learning} --refine --real-weight 5"]
+    write(steps=steps)
+    run("tiny.json")
+    training = read_header("made-step-3.safetensors").training
+    assert training["domain"] == open_images("digits.npy", split="train").fingerprint
+    assert training["refined"] == load("made-step-2.safetensors").fingerprint
+    assert "domain" not in read_header("made-step-2.safetensors").training
+    assert load("made.safetensors").space.kind == "z"
+
+
 def test_a_recipe_may_have_any_name(workdir):
     write("tiny\udcff")
     run("tiny\udcff.json")

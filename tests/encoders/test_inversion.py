@@ -20,6 +20,7 @@ from latentmap.encoders.nets.inversion import (
     ResidualStage,
     default_network,
 )
+from latentmap.encoders.training.batches import PixelBatches
 from latentmap.encoders.training.inversion import (
     CodeBatches,
     InversionRecipe,
@@ -33,6 +34,7 @@ from latentmap.encoders.training.train_inversion import InversionSettings, train
 from latentmap.errors import ImageError, ModelError, OutputError
 from latentmap.frames import Frame
 from latentmap.images import View, open_images, pack_images
+from latentmap.model import SeenImages, count_seen
 from latentmap.model.testing import LinearModel, check_model
 from latentmap.report import image_grid
 from tests.encoders.stages import during
@@ -97,6 +99,13 @@ def inverted(made=None, *, box="full", architecture="residual", name="pair"):
 def recipe_of(made, **options):
     model = inverted(made)
     return InversionRecipe(model, **{"steps": 10, "learning_rate": 1e-3, **options})
+
+
+def rare_images(made, path):
+    """40 images that a generator makes of codes three times as far out as those of its prior."""
+    pixels = (255 * made.decode(3 * made.sample(40, seed=9))).round().to(torch.uint8)
+    np.save(path, pixels.permute(0, 2, 3, 1).numpy())
+    return open_images(path)
 
 
 def tensors_of(path):
@@ -191,6 +200,28 @@ def test_one_step_equals_the_loss_by_hand(weight):
     figures = recipe.figures()
     assert figures["code_r2"] == pytest.approx(1 - float(code_mse.detach()), rel=1e-4)
     assert figures.get("image_mse", 0) == pytest.approx(float(image_mse.detach()) * (weight > 0))
+    for ours, expected in zip(recipe.inversion.parameters(), network.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, expected.grad, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.7])
+def test_real_images_are_learnt_from_beside_generated_ones(weight):
+    made = generator("vae", VAE)
+    pixels = torch.randint(0, 256, (20, 1, 8, 8), dtype=torch.uint8)
+    real = PixelBatches(pixels, size=4, seed=1)
+    recipe = recipe_of(made, real=real, real_weight=2.0, image_weight=weight, schedule="constant")
+    codes = made.sample(6, seed=4)
+    network = inverted(made).inversion.requires_grad_(True)
+    images, seen = made.decode(codes), real.batch(3)
+    found = network(images)
+    code_mse = ((found - codes) ** 2).mean() / network.scale**2
+    image_mse = ((made._decode(found) - images) ** 2).mean()
+    real_mse = ((made._decode(network(seen)) - seen) ** 2).mean()
+    (code_mse + weight * image_mse + 2 * real_mse).backward()
+    recipe.step(codes, 3)
+    figures = recipe.figures()
+    assert figures["real_mse"] == pytest.approx(float(real_mse.detach()), rel=1e-5)
+    assert figures["code_r2"] == pytest.approx(1 - float(code_mse.detach()), rel=1e-4)
     for ours, expected in zip(recipe.inversion.parameters(), network.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, expected.grad, rtol=1e-3, atol=1e-6)
 
@@ -460,13 +491,106 @@ def test_a_trained_model_gives_its_generator_for_another_network(tmp_path):
     assert second.space.same_as(made.space)
 
 
+IN_DOMAIN = replace(SETTINGS, steps=60, learning_rate=3e-3, real_weight=30.0)
+
+
+def test_a_network_that_learns_from_real_images_makes_them_again_better(tmp_path):
+    made = generator("vae", VAE)
+    images = rare_images(made, tmp_path / "real.npy")
+    domain, real = images.subset(np.arange(30)), images.subset(np.arange(30, 40))
+    blind, seen = tmp_path / "blind.safetensors", tmp_path / "seen.safetensors"
+    train_inversion(made, replace(IN_DOMAIN, real_weight=0.0), Run(blind), real=real)
+    model = train_inversion(made, IN_DOMAIN, Run(seen), domain=domain, real=real)
+    assert model.space.same_as(made.space)
+    before, after = (read_header(path).training for path in (blind, seen))
+    assert after["real"]["image_mse"] < 0.8 * before["real"]["image_mse"]
+    assert (after["domain"], after["real_weight"]) == (domain.fingerprint, 30.0)
+    assert "domain" not in before
+
+
+def test_real_images_are_of_those_that_the_generator_has_seen(tmp_path):
+    made = generator()
+    images = rare_images(made, tmp_path / "real.npy")
+    made.seen = SeenImages.of(images.digests[:30])
+    settings = replace(IN_DOMAIN, steps=1)
+    out = tmp_path / "pair.safetensors"
+    with pytest.raises(ModelError, match="was not trained on 5 of these 10 images"):
+        train_inversion(made, settings, Run(out), domain=images.subset(np.arange(25, 35)))
+    assert not (tmp_path / "pair.safetensors.training").exists()
+    domain, real = images.subset(np.arange(30)), images.subset(np.arange(20, 40))
+    model = train_inversion(made, settings, Run(out), domain=domain, real=real)
+    assert list(count_seen([model], domain.digests).values()) == [30]
+    assert read_header(out).training["real"]["n_seen"] == 10
+
+
+def test_real_images_and_their_weight_belong_together(tmp_path):
+    images = rare_images(generator(), tmp_path / "real.npy")
+    run = Run(tmp_path / "pair.safetensors")
+    with pytest.raises(ModelError, match="a real weight above 0: give both, or neither"):
+        train_inversion(generator(), SETTINGS, run, domain=images)
+    with pytest.raises(ModelError, match="a real weight above 0: give both, or neither"):
+        train_inversion(generator(), IN_DOMAIN, run)
+    with pytest.raises(ModelError, match="at least one batch of 8 images, not 3"):
+        train_inversion(generator(), IN_DOMAIN, run, domain=images.subset(np.arange(3)))
+
+
+def test_a_network_is_refined_from_where_it_was(tmp_path):
+    first = train_inversion(generator(), SETTINGS, Run(tmp_path / "first.safetensors"))
+    settings = replace(SETTINGS, refine=True, steps=1, learning_rate=1e-12)
+    out = tmp_path / "second.safetensors"
+    second = train_inversion(first, settings, Run(out))
+    images = torch.rand(5, 3, 8, 8)
+    torch.testing.assert_close(second.encode(images), first.encode(images), rtol=1e-4, atol=1e-5)
+    assert read_header(out).training["refined"] == first.fingerprint
+    other = train_inversion(first, replace(settings, refine=False), Run(tmp_path / "third.st"))
+    assert not torch.allclose(other.encode(images), first.encode(images), atol=1e-2)
+
+
+def test_a_refining_goes_on_with_the_network_that_it_began_with(tmp_path):
+    first = train_inversion(generator(), SETTINGS, Run(tmp_path / "first.safetensors"))
+    other = train_inversion(
+        generator(), replace(SETTINGS, seed=4), Run(tmp_path / "other.safetensors")
+    )
+    settings, out = replace(SETTINGS, refine=True), tmp_path / "second.safetensors"
+    train_inversion(first, settings, Run(out))
+    with pytest.raises(ModelError, match=r"other settings: refined was '\w+', not '\w+'"):
+        train_inversion(other, settings, Run(out, resume=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": 5}, "its network must stay"),
+        ({"architecture": "plain"}, "its network must stay"),
+        ({"view": "0,0,0.9,1"}, "its view must stay full, not 0,0,0.9,1"),
+        ({"space": "z"}, "its (network|space) must stay"),
+    ],
+)
+def test_a_refined_network_stays_what_it_is(tmp_path, change, message):
+    settings = replace(SETTINGS, refine=True, **change)
+    with pytest.raises(ModelError, match=message):
+        train_inversion(inverted(), settings, Run(tmp_path / "pair.safetensors"))
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_has_no_network_cannot_be_refined(tmp_path):
+    with pytest.raises(ModelError, match="has no inversion network that could be refined"):
+        train_inversion(
+            generator(), replace(SETTINGS, refine=True), Run(tmp_path / "pair.safetensors")
+        )
+
+
 class StopHereError(Exception):
     pass
 
 
 @pytest.mark.parametrize(
     "change",
-    [{}, {"architecture": "plain", "image_weight": 0.5, "space": "z"}, {"view": "0,0,1,0.5"}],
+    [
+        {},
+        {"architecture": "plain", "image_weight": 0.5, "space": "z"},
+        {"view": "0,0,1,0.5", "real_weight": 5.0},
+    ],
 )
 @pytest.mark.parametrize("stop_after", [3, 7])
 def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
@@ -475,7 +599,8 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
     settings, made = replace(SETTINGS, **change), generator(noise=0.5)
     monkeypatch.setattr("latentmap.encoders.training.train_inversion._EPOCH", 5)
     whole = tmp_path / "whole.safetensors"
-    train_inversion(made, settings, Run(whole))
+    domain = rare_images(made, tmp_path / "real.npy") if settings.real_weight else None
+    train_inversion(made, settings, Run(whole), domain=domain)
 
     def stop(done, total):
         if done == stop_after * settings.batch_size:
@@ -484,8 +609,8 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
     monkeypatch.setattr(Length.__init__, "__defaults__", (None, 0.0))
     out = tmp_path / "resumed.safetensors"
     with pytest.raises(StopHereError):
-        train_inversion(made, settings, Run(out, stage=during("training", stop)))
-    train_inversion(made, settings, Run(out, resume=True))
+        train_inversion(made, settings, Run(out, stage=during("training", stop)), domain=domain)
+    train_inversion(made, settings, Run(out, resume=True), domain=domain)
     first, second = (tensors_of(working_folder(path) / CHECKPOINT) for path in (whole, out))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
@@ -592,6 +717,7 @@ def test_a_pack_that_does_not_show_the_view_is_refused_before_the_training(tmp_p
         ({"batch_size": 0}, "batch size must be above 0, not 0"),
         ({"width": 0}, "width must be above 0, not 0"),
         ({"learning_rate": float("nan")}, "learning rate must be above 0, not nan"),
+        ({"real_weight": -1.0}, "real weight must not be below 0, but is -1.0"),
         ({"image_weight": -1.0}, "image weight must not be below 0, but is -1.0"),
         ({"seed": -1}, "seed must not be below 0, but is -1"),
         ({"memory": 1.0}, "memory must be from 0 to below 1, not 1.0"),
