@@ -7,6 +7,7 @@ from .moments import Moments
 from .options import FitOptions
 from .solution import Solution, affine
 from .spectrum import SharedFactors, shared_factors
+from .typicality import Typicality, typicality
 
 __all__ = [
     "METHODS",
@@ -16,9 +17,11 @@ __all__ = [
     "Moments",
     "SharedFactors",
     "Solution",
+    "Typicality",
     "affine",
     "export_map",
     "fit",
     "moments_of",
     "shared_factors",
+    "typicality",
 ]

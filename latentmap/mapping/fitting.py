@@ -32,6 +32,7 @@ from latentmap.mapping.selection import (
 from latentmap.mapping.shared_fits import SharedFits
 from latentmap.mapping.solution import Solution, affine
 from latentmap.mapping.thin_moments import ThinMoments
+from latentmap.mapping.typicality import fitted_distances
 from latentmap.progress import Progress
 
 
@@ -93,6 +94,7 @@ def fit(
             used, parts = gathered.about_zero(), [part.about_zero() for part in parts]
     settings, selections = _select(options, seen, used, parts, choices, shared, device, progress)
     solution = _solve(options, seen, used, settings)
+    moments = solution.moments or gathered
     return LinearMap(
         weight=solution.weight,
         bias=solution.bias,
@@ -107,7 +109,8 @@ def fit(
         figures=solution.figures,
         n_pairs=len(pairs),
         train_digests=pairs.digests,
-        moments=_kept(solution.moments or gathered, pairs),
+        moments=_kept(moments, pairs),
+        source_distances=None if seen.patches else fitted_distances(pairs.source, moments),
         patches=seen.patches,
         record={**_record(options, pairs, selections), **(record or {})},
     )

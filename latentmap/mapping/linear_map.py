@@ -41,8 +41,10 @@ class LinearMap(Shown):
     ``source_reference`` and ``target_reference`` how the models were called by whoever fitted the
     map. ``train_digests`` ``(n_pairs, 16)`` uint8 are the images that it was fitted on, and
     ``moments`` those of the pairs, ``sampled`` where their method does not need more (None where a
-    map was made of others). With ``patches`` it is one map for all cells of grids, and a row of the
-    moments is a cell. ``settings`` (JSON) are the method's, ``figures`` what else it found.
+    map was made of others). ``source_distances`` ``(k,)`` say how far fitted source codes are from
+    each other, see ``fitted_distances``. With ``patches`` it is one map for all cells of grids, and
+    a row of the moments is a cell; it has no such distances. ``settings`` (JSON) are the method's,
+    ``figures`` what else it found.
     ``record`` (JSON) says what made it.
     """
 
@@ -60,6 +62,7 @@ class LinearMap(Shown):
     settings: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)
     moments: Moments | None = None
+    source_distances: torch.Tensor | None = None
     patches: Patches | None = None
     source_reference: str = ""
     target_reference: str = ""

@@ -53,6 +53,19 @@ def _fit(moments: Any, p: int, q: int) -> bool:
     )
 
 
+def _in_order(found: Any) -> bool:
+    """Whether it is numbers of at least 0, the least first, or nothing."""
+    if found is None:
+        return True
+    numbers = np.asarray(found)
+    return (
+        _is_finite(numbers)
+        and numbers.ndim == 1
+        and len(numbers) > 0
+        and bool((np.diff(numbers, prepend=0) >= 0).all())
+    )
+
+
 def _is_penalty(found: Any) -> bool:
     penalty = found.penalty if isinstance(found.settings, dict) else None
     return penalty is None or (_is_number(penalty) and 0 <= penalty < math.inf)
@@ -127,6 +140,9 @@ def check_map(found: Any) -> None:
         or found.train_digests.shape[1:] != (16,),
         "the moments must be those of its spaces": found.moments is not None
         and not _fit(found.moments, p, q),
+        "the distances of fitted codes must be numbers of at least 0, in order": not _in_order(
+            getattr(found, "source_distances", None)
+        ),
         "settings, figures and record must be lists of names with values": not all(
             isinstance(part, dict) for part in (found.settings, found.figures, found.record)
         ),

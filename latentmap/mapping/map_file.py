@@ -27,6 +27,9 @@ from latentmap.mapping.stored_map import (
 )
 from latentmap.mapping.thin_moments import ThinMoments
 
+# Read by the first version that knows them; others leave them alone.
+DISTANCES = "source_distances"
+
 
 def write_map(linear_map: LinearMap, path: str | Path) -> None:
     """Writes a map, whole or not at all.
@@ -54,6 +57,8 @@ def write_map(linear_map: LinearMap, path: str | Path) -> None:
     if linear_map.moments is not None:
         parts = linear_map.moments.tensors()
         tensors |= {f"{MOMENTS}{name}": part for name, part in parts.items()}
+    if linear_map.source_distances is not None:
+        tensors[DISTANCES] = linear_map.source_distances
     MAP_FILE.write(Path(path), tensors, header)
 
 
@@ -71,6 +76,7 @@ def read_map(path: str | Path) -> LinearMap:
             bias=tensors["bias"],
             **said_in(header),
             moments=Moments.from_tensors(moments) if moments else None,
+            source_distances=tensors.get(DISTANCES),
             train_digests=tensors["train_digests"].numpy(),
         )
         check_map(found)
