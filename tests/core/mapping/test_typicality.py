@@ -165,6 +165,15 @@ def test_dependent_variables_leave_a_finite_distance():
     assert found.distances == pytest.approx(by_numpy(x[:, :3], x[:1, :3]), rel=1e-4)
 
 
+def test_variables_that_nearly_depend_are_judged_by_their_spectrum_as_others_by_cholesky():
+    x, new = normal(300, 3).double(), normal(20, 3, 1).double()
+    near = torch.tensor([[1.0, 1.0, 0.0], [0.0, 1e-4, 0.0], [0.0, 0.0, 1.0]], dtype=torch.float64)
+    one = typicality(a_map(x.float()), new.float())
+    # Of codes of float32 the small difference has four digits.
+    other = typicality(a_map((x @ near).float()), (new @ near).float())
+    assert other.distances == pytest.approx(one.distances, rel=1e-2)
+
+
 def test_codes_that_weigh_nothing_in_a_robust_map_are_far():
     x = normal(300, 3)
     x[:6] += 100
