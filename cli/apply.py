@@ -27,6 +27,7 @@ from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 if TYPE_CHECKING:
     from latentmap.codes import Codes
     from latentmap.mapping import LinearMap
+    from latentmap.relocation.distances import Distances
     from latentmap.relocation.relocating import Relocated
 
 
@@ -80,16 +81,17 @@ def apply(
     from latentmap.codes import read_codes
     from latentmap.mapping import LinearMap
     from latentmap.relocation import relocate
-    from latentmap.relocation.relocating import map_images
+    from latentmap.relocation.distances import distances_of
+    from latentmap.relocation.relocating import source_codes
 
     _check_usage(context, data, samples, codes_in, outputs)
     outputs.check()
     linear_map = LinearMap.load(map_path)
-    mapped, moved = None, None
+    mapped, moved, distances = None, None, None
     names = (linear_map.source.model, linear_map.target.model)
     if codes_in is not None:
         codes = read_codes(codes_in, space=linear_map.source, frame=linear_map.source_frame)
-        mapped = linear_map.apply(codes)
+        mapped, distances = linear_map.apply(codes), distances_of(linear_map, codes)
     else:
         drawn = outputs.figure is not None or samples.n is not None
         if drawn or loading.image_size is not None:
@@ -108,17 +110,20 @@ def apply(
         source, target = data.complete((source, target), images if data.path is None else None)
         names = (source.name, target.name)
         if outputs.codes_out is not None:
-            mapped = map_images(linear_map, source, images, coder)
+            codes = source_codes(linear_map, source, images, coder)
+            mapped, distances = linear_map.apply(codes), distances_of(linear_map, codes)
         if outputs.figure is not None:
             shown = images.subset(range(min(n_images, len(images))))
             moved = relocate(linear_map, source, target, shown, coder)
-    _write(linear_map, mapped, moved, outputs, map_path=map_path, names=names)
+            distances = moved.distances if distances is None else distances
+    _write(linear_map, mapped, moved, distances, outputs, map_path=map_path, names=names)
 
 
 def _write(
     linear_map: LinearMap,
     mapped: Codes | None,
     moved: Relocated | None,
+    distances: Distances | None,
     outputs: Outputs,
     *,
     map_path: Path,
@@ -127,6 +132,7 @@ def _write(
     """The codes and the picture, and what is said of them."""
     from latentmap.cli.output import print_json, warn_skipped
     from latentmap.codes import export_codes
+    from latentmap.relocation.distances import distances_in_words
     from latentmap.relocation.section import relocation_grid
     from latentmap.report import save_figure
 
@@ -143,6 +149,9 @@ def _write(
         save_figure(relocation_grid(moved, *names), outputs.figure)
         found |= {"picture": str(outputs.figure), "images": n}
         lines.append(f"{outputs.figure}: {n} images, relocated from {' to '.join(names)}")
+    if distances is not None:
+        found["distances"] = distances.to_json()
+        lines.append(distances_in_words(distances))
     skipped = [name for part in (mapped, moved) if part is not None for name in part.skipped]
     found["skipped"] = list(dict.fromkeys(skipped))
     warn_skipped(found["skipped"])

@@ -24,6 +24,7 @@ from latentmap.mapping import FitOptions, LinearMap
 from latentmap.mapping.nonlinear import NonlinearMap
 from latentmap.model import Model, count_seen
 from latentmap.relocation.baselines import Baseline, codes_beside
+from latentmap.relocation.distances import Distances, distances_of
 from latentmap.relocation.fitting import fit_training
 from latentmap.relocation.measuring import measure, require_models
 from latentmap.relocation.measuring_codes import AsTheyAre, Way
@@ -37,13 +38,15 @@ _BATCH = 64  # Images at a time.
 @dataclass(frozen=True, eq=False)
 class Relocated:
     """Images before and after: as the source sees them, by the source, and by the target; None of a
-    model that has no decoder. ``skipped`` are those that could not be read.
+    model that has no decoder. ``skipped`` are those that could not be read; ``distances`` say how
+    far the source codes are from those of the fit.
     """
 
     originals: torch.Tensor
     reconstructions: torch.Tensor | None
     relocated: torch.Tensor | None
     skipped: tuple[str, ...] = ()
+    distances: Distances | None = None
 
     def __repr__(self) -> str:
         return f"<Relocated: {len(self.originals)} images>"
@@ -253,6 +256,7 @@ def relocate(
         torch.cat(rebuilt) if rebuilt else None,
         torch.cat(moved) if moved else None,
         codes.skipped,
+        distances_of(linear_map, codes),
     )
 
 
@@ -265,9 +269,20 @@ def map_images(
         SpaceError: the map does not go from the source.
         ImageError, CacheError: as encoding raises them.
     """
+    return linear_map.apply(source_codes(linear_map, source, images, coder))
+
+
+def source_codes(
+    linear_map: LinearMap, source: Model, images: ImageSource, coder: CoderLike
+) -> Codes:
+    """The codes of some images by the source, as the map reads them.
+
+    Raises:
+        ImageError, CacheError: as encoding raises them.
+    """
     seeing = source.seen_through(linear_map.source_frame)
     (codes,) = Coder.of(coder).codes([seeing], images)
-    return linear_map.apply(codes)
+    return codes
 
 
 def as_fitted(linear_map: LinearMap, source: Model, target: Model) -> tuple[Model, Model]:

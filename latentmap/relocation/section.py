@@ -5,6 +5,7 @@ from __future__ import annotations
 from PIL import Image
 
 from latentmap.mapping import LinearMap
+from latentmap.relocation.distances import shares_in_words
 from latentmap.relocation.relocating import Relocated
 from latentmap.relocation.scores import Scores
 from latentmap.relocation.several_maps import LearningCurve, MethodComparison
@@ -31,6 +32,8 @@ def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> S
         (f"by {target}", examples.relocated, f"the same, relocated to {target}"),
     ]
     by_source = ", reconstruction by the source" * (examples.reconstructions is not None)
+    shares = ", ".join(shares_in_words(examples.distances))
+    nearer = f" Of the fitted codes are nearer than that of each: {shares}." if shares else ""
     figure = ImageRows(
         f"{id}-images",
         f"{source} to {target}",
@@ -39,22 +42,27 @@ def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> S
             for label, images, text in rows
             if images is not None
         ],
-        f"Original{by_source}, image by the target from the mapped code.",
+        f"Original{by_source}, image by the target from the mapped code.{nearer}",
     )
     return Section(id, title, [text], [*scores.tables(), figure], scores.record)
 
 
 def relocation_grid(moved: Relocated, source: str, target: str) -> Image.Image:
     """The three rows of a relocation: original, reconstruction by the source, image by the target
-    from the mapped code; without that of a model that has no decoder. ``source`` and ``target`` are
-    the names of the two models.
+    from the mapped code; without that of a model that has no decoder. Below each stands the share
+    of the fitted codes that are nearer than its code, where that is known. ``source`` and
+    ``target`` are the names of the two models.
     """
     rows = [
         ("original", moved.originals),
         (f"{source} reconstruction", moved.reconstructions),
         (f"relocated to {target}", moved.relocated),
     ]
-    return image_grid([(label, images) for label, images in rows if images is not None])
+    shares = shares_in_words(moved.distances)
+    return image_grid(
+        [(label, images) for label, images in rows if images is not None],
+        below=("fitted codes that are nearer", shares) if shares else None,
+    )
 
 
 def methods_section(compared: MethodComparison) -> Section:

@@ -26,18 +26,23 @@ _GAP = 4
 _MARGIN = 12
 _FONT_SIZE = 15
 _DPI = 150  # Of plots.
+_LINE = 48  # What is below the rows: a label of two lines.
 _LABEL_COLUMNS = 18  # Characters before a label goes on in the next line.
 
 
 def image_grid(
-    rows: Sequence[tuple[str, torch.Tensor]], *, scale: int | None = None
+    rows: Sequence[tuple[str, torch.Tensor]],
+    *,
+    scale: int | None = None,
+    below: tuple[str, Sequence[str]] | None = None,
 ) -> Image.Image:
     """Rows of images, each with its label at the left, as one RGB picture.
 
     ``rows`` are pairs of a label and images ``(n, c, h, w)`` in [0, 1]; rows may differ in size,
     number and channels. Every image is brought to one cell: ``scale`` times the largest image, by
     default the whole number that makes a cell readable. Whole multiples repeat pixels, so that
-    nothing is invented; other factors use a Lanczos filter.
+    nothing is invented; other factors use a Lanczos filter. ``below`` is a line under the rows: its
+    label, and a few characters for each column.
 
     Example:
         >>> image_grid([("black", torch.zeros(8, 3, 64, 64))]).mode
@@ -52,24 +57,34 @@ def image_grid(
     factor = scale or max(1, -(-_READABLE // height))
     cell = (width * factor, height * factor)
     font = ImageFont.load_default(_FONT_SIZE)
+    named = [label for label, _ in rows] + ([below[0]] if below else [])
     labels = [
-        textwrap.fill(printable(label), _LABEL_COLUMNS, break_long_words=True) for label, _ in rows
+        textwrap.fill(printable(label), _LABEL_COLUMNS, break_long_words=True) for label in named
     ]
     label_width = _label_width(labels, font)
     columns = max(len(images) for _, images in rows)
     canvas = Image.new(
         "RGB",
-        (label_width + columns * (cell[0] + _GAP) - _GAP, len(rows) * (cell[1] + _GAP) - _GAP),
+        (
+            label_width + columns * (cell[0] + _GAP) - _GAP,
+            len(rows) * (cell[1] + _GAP) - _GAP + (_LINE if below else 0),
+        ),
         "white",
     )
     draw = ImageDraw.Draw(canvas)
-    for number, (label, (_, images)) in enumerate(zip(labels, rows, strict=True)):
+    for number, (label, (_, images)) in enumerate(zip(labels, rows, strict=False)):
         top = number * (cell[1] + _GAP)
         draw.multiline_text(
             (_MARGIN, top + cell[1] / 2), label, fill="black", font=font, anchor="lm"
         )
         for column, image in enumerate(images):
             canvas.paste(_cell_image(image, cell), (label_width + column * (cell[0] + _GAP), top))
+    if below:
+        middle = canvas.height - _LINE / 2
+        draw.multiline_text((_MARGIN, middle), labels[-1], fill="black", font=font, anchor="lm")
+        for column, text in enumerate(below[1]):
+            left = label_width + column * (cell[0] + _GAP) + cell[0] / 2
+            draw.text((left, middle), text, fill="black", font=font, anchor="mm")
     return canvas
 
 

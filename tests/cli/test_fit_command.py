@@ -13,7 +13,7 @@ from PIL import Image
 from latentmap.cli.main import main
 from latentmap.encoders import load
 from latentmap.images import open_images
-from latentmap.mapping import LinearMap
+from latentmap.mapping import LinearMap, typicality
 from latentmap.model import Model
 
 DATA = ["--data", "few.npy"]
@@ -268,8 +268,47 @@ def test_apply_draws_three_rows(workdir):
     fit()
     run("apply", "a-to-b.safetensors", *DATA, "--device", "cpu", "--figure", "grid.png", "-n", "4")
     with Image.open("grid.png") as grid:
-        assert grid.height == 3 * 96 + 2 * 4
+        assert grid.height == 3 * 96 + 2 * 4 + 48
         assert grid.width > 4 * 100
+
+
+def test_apply_says_of_every_image_how_far_its_code_is_from_those_of_the_fit(workdir):
+    fit()
+    images, source = open_images("few.npy"), load("a.safetensors")
+    (batch,) = images.batches([source.view], batch_size=300)
+    codes = source.encode_pixels(batch.images[0])
+    np.savez("codes.npz", ids=images.ids, codes=100 * codes.numpy())
+    words = ["apply", "a-to-b.safetensors"]
+    shown = run(*words, "--codes", "codes.npz", "--codes-out", "far.npz", "--json").stdout
+    found = json.loads(shown)["distances"]
+    expected = typicality(LinearMap.load(Path("a-to-b.safetensors")), 100 * codes)
+    assert [one["id"] for one in found["images"]] == images.ids.tolist()
+    assert [one["distance"] for one in found["images"]] == pytest.approx(expected.distances)
+    assert [one["nearer"] for one in found["images"]] == pytest.approx(expected.nearer)
+    assert [one["outside"] for one in found["images"]] == expected.outside.tolist()
+    assert (found["rule"], found["reason"]) == ("fitted codes", None)
+    beyond = int(expected.outside.sum())
+    text = run(*words, "--codes", "codes.npz", "--codes-out", "again.npz").stdout
+    assert f"{beyond} of {len(codes)} source codes are farther out than 99 % of codes like" in text
+    device = ["--device", "cpu", "--json"]
+    drawn = json.loads(run(*words, *DATA, "-n", "3", "--figure", "g.png", *device).stdout)
+    assert len(drawn["distances"]["images"]) == 3
+    both = ["--figure", "h.png", "--codes-out", "h.npz"]
+    of_all = json.loads(run(*words, *DATA, *both, *device).stdout)["distances"]
+    assert len(of_all["images"]) == len(images)
+
+
+def test_apply_says_why_nobody_knows_how_far_codes_of_a_map_of_maps_are(workdir):
+    fit()
+    run("map", "inverse", "a-to-b.safetensors", "--out", "back.safetensors")
+    words = ["apply", "back.safetensors", *DATA, "--device", "cpu"]
+    found = json.loads(run(*words, "--codes-out", "c.npz", "--json").stdout)["distances"]
+    assert (found["limit"], found["images"], found["rule"]) == (None, None, None)
+    assert "which a map made of other maps (inverse) does not have" in found["reason"]
+    assert "is not known: how far codes" in run(*words, "--codes-out", "d.npz").stdout
+    run(*words, "--figure", "g.png", "-n", "2")
+    with Image.open("g.png") as grid:
+        assert grid.height == 3 * 96 + 2 * 4
 
 
 def test_apply_maps_codes_of_images_and_of_files_alike(workdir):

@@ -45,6 +45,8 @@ def test_from_two_models_and_images_to_a_map_its_scores_and_relocated_images(tmp
     assert torch.equal(moved.originals, batch.floats(0))
     assert torch.allclose(moved.reconstructions, moved.originals, atol=0.01)
     assert torch.allclose(moved.relocated, moved.originals, atol=0.01)
+    assert moved.distances.ids.tolist() == test.ids[:3].tolist()
+    assert moved.distances.found.rule == "fitted codes"
 
 
 def test_a_method_of_ones_own_has_the_noise_that_it_needs_from_the_source(tmp_path):

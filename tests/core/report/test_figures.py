@@ -24,6 +24,16 @@ def test_labels_take_room_at_the_left_and_leave_ink():
     assert grid[:, : grid.shape[1] - plain.shape[1]].min() < 100
 
 
+def test_a_line_below_the_rows_has_a_text_for_each_column():
+    rows = [("", torch.ones(2, 1, 96, 96))]
+    grid = np.asarray(image_grid(rows, below=("nearer", ["12 %", "99 %"])))
+    assert grid.shape[0] == 96 + 48
+    line = grid[96:]
+    assert (line[:, :-200] < 128).any()  # The label,
+    assert (line[:, -196:-100] < 128).any()  # and both texts.
+    assert (line[:, -96:] < 128).any()
+
+
 def test_whole_multiples_repeat_pixels():
     images = torch.rand(1, 1, 8, 8, generator=torch.manual_seed(0))
     grid = np.asarray(image_grid([("", images)], scale=5))[:, :, 0]
