@@ -17,7 +17,7 @@ import numpy as np
 from latentmap.errors import ImageError
 from latentmap.files import open_arrays, open_regular, reading
 from latentmap.images.naming import base_name, locate_rows
-from latentmap.images.tables import as_names, read_table
+from latentmap.images.tables import Table, as_names, read_table
 
 _HEAD = b"\x00\x00\x08\x01"
 _ADVICE = "give the labels that belong to these images, or none (--labels takes a table)"
@@ -94,6 +94,16 @@ def read_labels(ids: np.ndarray, table: str) -> np.ndarray:
     Raises:
         ImageError: there is no such table or column, or an image is missing in it.
     """
+    found, column = label_table(table)
+    return as_names(found.columns[column][locate_rows(ids, found.names, found.title)])
+
+
+def label_table(table: str) -> tuple[Table, str]:
+    """The table and the column of it that ``read_labels`` reads.
+
+    Raises:
+        ImageError: there is no such table or column.
+    """
     path, column = _split_column(table)
     found = read_table(path)
     named = found.columns
@@ -107,7 +117,7 @@ def read_labels(ids: np.ndarray, table: str) -> np.ndarray:
         close = difflib.get_close_matches(column, named, n=1)
         advice = f"did you mean {close[0]!r}?" if close else f"it has {_some([*named])}"
         raise ImageError(f"{path} has no column {column!r}: {advice}")
-    return as_names(named[column][locate_rows(ids, found.names, found.title)])
+    return found, column
 
 
 def _split_column(table: str) -> tuple[Path, str | None]:

@@ -100,6 +100,23 @@ def locate_rows(ids: np.ndarray, names: list[str], table: str) -> np.ndarray:
     Raises:
         ImageError: an image is not in the table, or a name could mean several.
     """
+    found = find_rows(ids, names, table)
+    missing = ids[found < 0]
+    if len(missing):
+        examples = ", ".join(repr(str(name)) for name in missing[:3])
+        raise ImageError(
+            f"{len(missing)} images are not in {table}, such as {examples}: "
+            "add them, or choose other images"
+        )
+    return found
+
+
+def find_rows(ids: np.ndarray, names: list[str], table: str) -> np.ndarray:
+    """``locate_rows`` of a table that need not have all images: -1 for the others.
+
+    Raises:
+        ImageError: a name could mean several.
+    """
     rows = {name: row for row, name in enumerate(names)}
     if len(rows) < len(names):
         twice = next(name for row, name in enumerate(names) if rows[name] != row)
@@ -116,18 +133,12 @@ def _by_base_name(ids: list[str], names: list[str], table: str) -> list[int]:
     for row, name in enumerate(names):
         if rows.setdefault(base_name(name), row) != row:
             rows[base_name(name)] = -2
-    missing = [name for name in ids if base_name(name) not in rows]
-    if missing:
-        examples = ", ".join(repr(name) for name in missing[:3])
-        raise ImageError(
-            f"{len(missing)} images are not in {table}, such as {examples}: "
-            "add them, or choose other images"
-        )
     claimed: dict[str, str] = {}
-    for name in ids:
+    found = [rows.get(base_name(name), -1) for name in ids]
+    for name, row in zip(ids, found, strict=True):
         base = base_name(name)
-        if rows[base] == -2 or claimed.setdefault(base, name) != name:
+        if row == -2 or (row >= 0 and claimed.setdefault(base, name) != name):
             raise ImageError(
                 f"several images are called {base!r}: {table} must list them by their full paths"
             )
-    return [rows[base_name(name)] for name in ids]
+    return found

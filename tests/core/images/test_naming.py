@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentmap.errors import ImageError
-from latentmap.images.naming import index_ids, is_ignored, locate_rows, natural_key
+from latentmap.images.naming import (
+    find_rows,
+    index_ids,
+    is_ignored,
+    locate_rows,
+    natural_key,
+)
 
 names = st.lists(st.text(alphabet="ab019/._", max_size=12), unique=True)
 
@@ -65,3 +71,10 @@ def test_a_base_name_that_could_mean_several_images_is_refused(ids, listed):
 def test_numbers_of_any_length_have_an_order():
     names = ["1" * 4000, "9" * 3999, "²3", "٣", "2"]
     assert sorted(names, key=natural_key)[:3] == ["2", "9" * 3999, "1" * 4000]
+
+
+def test_rows_of_a_table_that_has_not_all_images_are_found():
+    ids = np.array(["b/3.jpg", "2.jpg", "a/1.jpg", "x.jpg"])
+    assert find_rows(ids, ["1.jpg", "b/3.jpg"], "t.csv").tolist() == [1, -1, 0, -1]
+    with pytest.raises(ImageError, match="several images are called"):
+        find_rows(np.array(["a/1.jpg", "b/1.jpg", "x.jpg"]), ["1.jpg"], "t.csv")
