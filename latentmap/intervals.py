@@ -12,7 +12,7 @@ Shapes: ``n`` images of ``u`` units, ``k`` quantities, ``b`` resamplings.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -107,21 +107,31 @@ def resample(
     """
     sums, sizes = _sums(rows, units)
     u, n = len(sizes), rows.shape[1]
-    generator = np.random.default_rng(seed)
-    step = max(1, _RESAMPLED_NUMBERS // u)
-    drawn = np.empty((n_bootstrap, len(rows)))
-    for start in range(0, n_bootstrap, step):
-        rounds = min(step, n_bootstrap - start)
-        # How often each unit is drawn, for many rounds at once, as one count over (round, unit).
-        chosen = generator.integers(0, u, (rounds, u)) + u * np.arange(rounds)[:, None]
-        counts = np.bincount(chosen.ravel(), minlength=rounds * u).reshape(rounds, u)
-        drawn[start : start + rounds] = counts @ sums.T / (counts @ sizes)[:, None]
+    drawn = np.concatenate(
+        [
+            counts @ sums.T / (counts @ sizes)[:, None]
+            for counts in unit_draws(u, seed=seed, n_bootstrap=n_bootstrap)
+        ]
+    )
     left = n - sizes
     without = np.full((u, len(rows)), np.nan)
     np.divide(
         (rows.sum(1)[:, None] - sums).T, left[:, None], out=without, where=(left > 0)[:, None]
     )
     return Resampled(rows.mean(1), drawn, without)
+
+
+def unit_draws(u: int, *, seed: int = 0, n_bootstrap: int = N_BOOTSTRAP) -> Iterator[np.ndarray]:
+    """How often each of ``u`` units is drawn in the resamplings of ``resample``, ``(rounds, u)``
+    for some of the ``n_bootstrap`` rounds at a time.
+    """
+    generator = np.random.default_rng(seed)
+    step = max(1, _RESAMPLED_NUMBERS // u)
+    for start in range(0, n_bootstrap, step):
+        rounds = min(step, n_bootstrap - start)
+        # Many rounds at once, as one count over (round, unit).
+        chosen = generator.integers(0, u, (rounds, u)) + u * np.arange(rounds)[:, None]
+        yield np.bincount(chosen.ravel(), minlength=rounds * u).reshape(rounds, u)
 
 
 def mean_estimate(

@@ -7,6 +7,9 @@ from latentmap.relocation.measuring import require_models as require_models
 from latentmap.relocation.pairing import TrainingPairs as TrainingPairs
 from latentmap.relocation.pairing import sample_pairs as sample_pairs
 from latentmap.relocation.pairing import training_pairs as training_pairs
+from latentmap.relocation.probed_models import probe_models as probe_models
+from latentmap.relocation.probes import Probes as Probes
+from latentmap.relocation.probing import probe_map as probe_map
 from latentmap.relocation.relocating import fit_models as fit_models
 from latentmap.relocation.relocating import relocate as relocate
 from latentmap.relocation.relocating import score_models as score_models
