@@ -70,6 +70,7 @@ def evaluate(
     """
     from latentmap.cli.map_options import models_for_size
     from latentmap.cli.output import print_json, tell_left_out, warn, warn_skipped
+    from latentmap.encoders.baselines import baselines_of
     from latentmap.mapping import LinearMap
     from latentmap.relocation import score_models
 
@@ -94,7 +95,10 @@ def evaluate(
     source, target = data.complete((source, target), images if data.path is None else None)
     if unseen:
         images = unseen_images(images, (source, target), coder)
-    (scores,) = score_models([linear_map], source, target, images, coder, seed=seed)
+    others = baselines_of(linear_map, source, target)
+    (scores,) = score_models(
+        [linear_map], source, target, images, coder, baselines=others, seed=seed
+    )
     warn_skipped(scores.record["skipped"])
     tell_left_out(scores.record["left_out"])
     if scores.record["unknown_overlap"]:

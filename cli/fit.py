@@ -76,7 +76,8 @@ def fit(
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --support support.h5
       latentmap fit --src clip.npz --dst dino.npz
     """
-    from latentmap.cli.output import print_json, tell_left_out, warn_skipped
+    from latentmap.cli.output import print_json, tell_left_out, warn, warn_skipped
+    from latentmap.encoders.baselines import keep_baselines
     from latentmap.files import refuse_equal
     from latentmap.mapping.held_out_error import HELD_OUT
     from latentmap.relocation import fit_training, score_models
@@ -119,10 +120,13 @@ def fit(
     )
     kept = {HELD_OUT: scores.held_out.to_json(), "beside": scores.context()}
     linear_map = replace(linear_map, record={**linear_map.record, **kept})
+    linear_map, large = keep_baselines(linear_map, others)
     # Last, so that the same command goes on after an interruption.
     linear_map.save(path)
     _show(linear_map, scores, found, outputs)
     warn_skipped(skipped_of(scores.record))
+    for name in large:
+        warn(f"{name} is too large to be kept with the map: evaluate will not have it beside")
     tell_left_out(scores.record["left_out"])
     tell_seen(scores.record["n_seen"], scores.n_test)
     if outputs.as_json:

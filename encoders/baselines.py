@@ -5,18 +5,23 @@ What they are for, ``latentmap.relocation.baselines`` says.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
+from torch import Tensor
 
 from latentmap.encoders.reference_models import PCAModel
 from latentmap.encoders.untrained import untrained
 from latentmap.errors import ModelError
 from latentmap.images import ImageSource, View
+from latentmap.mapping import LinearMap
+from latentmap.mapping.kept_baselines import KeptBaseline
 from latentmap.mapping.patches import PatchSize, patches_between
 from latentmap.model import Model
-from latentmap.relocation.baselines import BASELINES, BaselineKind, BaselineModels
+from latentmap.relocation.baselines import BASELINES, Baseline, BaselineKind, BaselineModels
 from latentmap.relocation.thumbnails import thumbnail_beside, thumbnail_between
 
 _MOST_COMPONENTS = 512  # Each is as large as an image.
@@ -66,6 +71,73 @@ def baselines_beside(
         _found(one, one, thumbnail_beside(one), images, kinds, flat=True, known=known)
         for one in models
     ]
+
+
+def keep_baselines(
+    linear_map: LinearMap, baselines: Sequence[Baseline]
+) -> tuple[LinearMap, list[str]]:
+    """The map with its baselines, for its file, and the names of those that are too large for one:
+    many principal components of large images.
+    """
+    kept, large = [], []
+    for one in baselines:
+        model, fitted = one.model, one.linear_map
+        parts: dict[str, Tensor] = {}
+        if isinstance(model, PCAModel):
+            parts = {name: model.network.get_buffer(name).cpu() for name in ("mean", "components")}
+        found = KeptBaseline(
+            one.kind, model.space, fitted.weight, fitted.bias, fitted.patches, **parts
+        )
+        if found.is_small:
+            kept.append(found)
+        else:
+            large.append(model.name)
+    return replace(linear_map, baselines=tuple(kept)), large
+
+
+def baselines_of(linear_map: LinearMap, source: Model, target: Model) -> list[Baseline]:
+    """The baselines that a map has in its file, for these models; none that is not the same for
+    them, as of images of another size.
+    """
+    patch = "full" if linear_map.patches is None else linear_map.patches.size
+    seeing = source if source.stored is None else target
+    found = []
+    for one in linear_map.baselines:
+        try:
+            model = _again(one, source, target, seeing, patch)
+        except ModelError:
+            continue
+        if model is None or not model.space.same_as(one.space):
+            continue
+        model.to(seeing.device)
+        changed = replace(
+            linear_map,
+            weight=one.weight,
+            bias=one.bias,
+            patches=one.patches,
+            source=one.space,
+            source_frame=model.frame,
+            moments=None,
+            source_distances=None,
+            baselines=(),
+        )
+        found.append(Baseline(cast(BaselineKind, one.kind), model, changed))
+    return found
+
+
+def _again(
+    kept: KeptBaseline, source: Model, target: Model, seeing: Model, patch: PatchSize
+) -> Model | None:
+    if kept.kind == "pixels":
+        return thumbnail_between(source, target, patch=patch)
+    if kept.kind == "untrained":
+        return untrained(source)
+    if kept.kind != "pca" or kept.mean is None or kept.components is None:
+        return None
+    if seeing.stored is not None or kept.components.shape[1] != math.prod(seeing.image_shape):
+        return None
+    fitted = (kept.mean, kept.components)
+    return PCAModel(seeing.view, kept.space.dim, name=f"pca:{kept.space.dim}", fitted=fitted)
 
 
 def _found(

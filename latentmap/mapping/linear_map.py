@@ -20,6 +20,7 @@ import torch
 from latentmap.codes import Codes, Space
 from latentmap.errors import MapError, SpaceError
 from latentmap.frames import Frame
+from latentmap.mapping.kept_baselines import KeptBaseline
 from latentmap.mapping.map_checks import KNOWN_BY, known_by_of
 from latentmap.mapping.mapped_rows import MappedRows
 from latentmap.mapping.moments import Moments
@@ -43,9 +44,9 @@ class LinearMap(Shown):
     ``moments`` those of the pairs, ``sampled`` where their method does not need more (None where a
     map was made of others). ``source_distances`` ``(k,)`` say how far fitted source codes are from
     each other, see ``fitted_distances``. With ``patches`` it is one map for all cells of grids, and
-    a row of the moments is a cell; it has no such distances. ``settings`` (JSON) are the method's,
-    ``figures`` what else it found.
-    ``record`` (JSON) says what made it.
+    a row of the moments is a cell; it has no such distances. ``baselines`` are maps
+    from other codes of the same images, which stand beside it. ``settings`` (JSON) are the
+    method's, ``figures`` what else it found. ``record`` (JSON) says what made it.
     """
 
     weight: torch.Tensor
@@ -64,6 +65,7 @@ class LinearMap(Shown):
     moments: Moments | None = None
     source_distances: torch.Tensor | None = None
     patches: Patches | None = None
+    baselines: tuple[KeptBaseline, ...] = ()
     source_reference: str = ""
     target_reference: str = ""
     record: Mapping[str, Any] = field(default_factory=dict)

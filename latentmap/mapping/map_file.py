@@ -12,6 +12,7 @@ import torch
 
 from latentmap.errors import MapError
 from latentmap.files import reading
+from latentmap.mapping.kept_baselines import baselines_in
 from latentmap.mapping.linear_map import LinearMap
 from latentmap.mapping.map_checks import check_map
 from latentmap.mapping.moments import Moments
@@ -59,6 +60,10 @@ def write_map(linear_map: LinearMap, path: str | Path) -> None:
         tensors |= {f"{MOMENTS}{name}": part for name, part in parts.items()}
     if linear_map.source_distances is not None:
         tensors[DISTANCES] = linear_map.source_distances
+    for one in linear_map.baselines:
+        tensors |= one.tensors()
+    if linear_map.baselines:
+        header["baselines"] = [one.to_json() for one in linear_map.baselines]
     MAP_FILE.write(Path(path), tensors, header)
 
 
@@ -78,6 +83,7 @@ def read_map(path: str | Path) -> LinearMap:
             moments=Moments.from_tensors(moments) if moments else None,
             source_distances=tensors.get(DISTANCES),
             train_digests=tensors["train_digests"].numpy(),
+            baselines=baselines_in(header, tensors, len(tensors["bias"])),
         )
         check_map(found)
     return found

@@ -1,12 +1,15 @@
 """The baselines that stand beside a map."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from latentmap.cli.main import main
+from latentmap.errors import MapError
 from latentmap.mapping import LinearMap
 
 FIT = ("fit", "--src", "a.safetensors", "--dst", "b.safetensors", "--out", "map.safetensors")
@@ -78,3 +81,30 @@ def test_a_ceiling_stands_beside_the_map(workdir):
     assert scores["r2_ceiling"] >= scores["r2"] or scores["linearity"] == 1
     result = run(*FIT, "--data", "few.npy", "--ceiling", "--force")
     assert "a linear map is" in result.stdout or "whether a linear map is" in result.stdout
+
+
+def test_evaluate_has_the_baselines_of_the_fit_beside_the_map(workdir):
+    words = ("--data", "few.npy", "--json")
+    fitted = json.loads(run(*FIT, *words).stdout)
+    again = json.loads(run("evaluate", "map.safetensors", *words, "--split", "test").stdout)
+    assert len(again["baselines"]) == 3
+    for name in ("best_baseline", "best_baseline_by_images"):
+        assert again[name] == fitted[name]
+    for name in ("r2_gain", "r2_gain_low", "r2_gain_p"):
+        assert again[name] == pytest.approx(fitted[name], rel=1e-5)
+
+
+def test_a_file_of_a_map_whose_baselines_do_not_fit_is_refused(workdir):
+    run(*FIT, "--data", "few.npy")
+    fitted = LinearMap.load("map.safetensors")
+    (pixels, *_) = fitted.baselines
+    for wrong, said in (
+        (replace(pixels, weight=pixels.weight[:, 1:]), "must be a matrix"),
+        (replace(pixels, weight=pixels.weight * torch.inf), "must be float64 and finite"),
+        (replace(pixels, weight=pixels.weight[:, 1:], bias=pixels.bias[1:]), "the variables of"),
+        (replace(pixels, mean=torch.zeros(3)), "have a mean"),
+        (replace(pixels, mean=torch.zeros(3), components=torch.zeros(9, 3)), "of as many rows"),
+    ):
+        replace(fitted, baselines=(wrong,)).save("wrong.safetensors")
+        with pytest.raises(MapError, match=said):
+            LinearMap.load("wrong.safetensors")
