@@ -99,7 +99,7 @@ def baselines_of(linear_map: LinearMap, source: Model, target: Model) -> list[Ba
     """The baselines that a map has in its file, for these models; none that is not the same for
     them, as of images of another size.
     """
-    patch = "full" if linear_map.patches is None else linear_map.patches.size
+    patch: PatchSize = "full" if linear_map.patches is None else linear_map.patches.size
     seeing = source if source.stored is None else target
     found = []
     for one in linear_map.baselines:
