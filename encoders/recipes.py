@@ -58,7 +58,7 @@ class Recipe:
             given = images
             if step[0] == "inversion":
                 # It learns from the generator of the step before, and perhaps from the images.
-                learns = "--real-weight" in step
+                learns = any(word.startswith("--real-weight") for word in step)
                 given = ["--generator", str(plan[-1].out), *(images if learns else ())]
             path = out.with_name(f"{out.stem}-step-{number}.safetensors")
             plan.append(Step((*step, *given, "--out", str(path)), path))
