@@ -77,6 +77,24 @@ class DataOptions:
             where=self.where,
         )
 
+    def of_split(self, images: ImageSource) -> ImageSource:
+        """Those of --split and --limit, of images that else are chosen.
+
+        Raises:
+            ImageError: none is left.
+        """
+        from latentmap.images.opening import chosen_images
+
+        return chosen_images(images, split=self.split, limit=self.limit)
+
+    def to_fit_on(self, images: ImageSource) -> ImageSource:
+        """The images of the split train, the first --limit of these, whatever is scored.
+
+        Raises:
+            ImageError: there are none.
+        """
+        return replace(self, split="train").of_split(images)
+
     @property
     def fitted_split(self) -> Literal["train", "val", "test"]:
         """The split that something is fitted on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ from latentmap.cli.options import (
     loading_options,
     seed_option,
 )
-from latentmap.cli.output import show_result
+from latentmap.cli.output import say, show_result
+from latentmap.cli.probe_options import ProbeOptions, probe_options
 from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 @unseen_option
 @code_options
 @functools.partial(sample_options, fewest=2, box=False)
+@probe_options
 @seed_option
 @functools.partial(coder_options, recorded=True)
 @loading_options
@@ -46,6 +49,7 @@ def evaluate(
     dst: str | None,
     data: DataOptions,
     samples: SampleOptions,
+    probing: ProbeOptions,
     seed: int,
     coding: CoderOptions,
     loading: Loading,
@@ -62,18 +66,25 @@ def evaluate(
     Instead of a data set, --samples takes images that one of the models makes; another --seed than
     that of the fit gives new ones.
 
+    --probe says what the map keeps of attributes or labels: probes of the target's own codes of the
+    split train, without images that are scored, read the mapped codes.
+
     \b
     Examples:
       latentmap evaluate vae-to-svae.safetensors --data faces.zip --split test
       latentmap evaluate svae-to-stylegan.safetensors --samples 1000 --seed 1
+      latentmap evaluate vae-to-svae.safetensors --data faces.zip --attributes all.csv --probe all
       latentmap evaluate clip-to-dino.safetensors --src clip-new.npz --dst dino-new.npz
     """
     from latentmap.cli.map_options import models_for_size
     from latentmap.cli.output import print_json, tell_left_out, warn, warn_skipped
     from latentmap.encoders.baselines import baselines_of
     from latentmap.mapping import LinearMap
-    from latentmap.relocation import score_models
+    from latentmap.relocation import probe_models, score_models
+    from latentmap.relocation.probed_models import codes_to_fit
 
+    wanted = probing.prepare(data, made=samples.n is not None)
+    data = probing.choosing(data)
     if data.path is not None or samples.n is not None:
         samples.check(data)
     check_unseen(unseen, data)
@@ -87,12 +98,17 @@ def evaluate(
         linear_map, src=src, dst=dst, map_path=map_path, loading=loading
     )
     coder = coding.open(data, recorded=linear_map.record.get("precision"))
+    # Probes are fitted on images of another split.
+    choice = data if wanted is None else replace(data, split=None, limit=None)
     if of_codes:
-        images, (source, target) = codes.images_of((source, target), data, whole=False)
+        images, (source, target) = codes.images_of((source, target), choice, whole=False)
     else:
         source, target = codes.named((source, target), data)
-        images = samples.open(data, linear_map, (source, target), coder, seed=seed)
+        images = samples.open(choice, linear_map, (source, target), coder, seed=seed)
     source, target = data.complete((source, target), images if data.path is None else None)
+    every = images
+    if wanted is not None:
+        attributes, images = wanted.attributes(every), data.of_split(every)
     if unseen:
         images = unseen_images(images, (source, target), coder)
     others = baselines_of(linear_map, source, target)
@@ -104,10 +120,27 @@ def evaluate(
     if scores.record["unknown_overlap"]:
         warn(scores.record["unknown_overlap"])
     tell_seen(scores.record["n_seen"], scores.n_test)
+    probes = None
+    if wanted is not None:
+        fitted = codes_to_fit(linear_map, source, target, data.to_fit_on(every), coder)
+        probes = probe_models(
+            linear_map,
+            source,
+            target,
+            images,
+            coder,
+            ids=scores.errors.ids,
+            fitted=fitted,
+            attributes=attributes,
+            seed=seed,
+        )
     if as_json:
-        print_json(scores.to_json())
+        print_json({**scores.to_json(), "probes": probes and probes.to_json()})
         return
     show_result(scores)
+    if probes is not None:
+        say("")
+        show_result(probes)
 
 
 def _ask_for_groups(linear_map: LinearMap, data: DataOptions, map_path: Path) -> None:

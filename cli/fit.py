@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +16,15 @@ from latentmap.cli.fit_request import FitRequest, Fitted, fit_request, skipped_o
 from latentmap.cli.options import baselines_option
 from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figure_option, file_name, report_option, result_outputs
+from latentmap.cli.probe_options import ProbeOptions, probe_options
 from latentmap.cli.unseen import tell_seen
 from latentmap.mapping.options import FitOptions
 
 if TYPE_CHECKING:
+    from latentmap.images.attribute_values import Attribute
     from latentmap.mapping import LinearMap
     from latentmap.mapping.nonlinear import NonlinearMap
-    from latentmap.relocation import Scores
+    from latentmap.relocation import Probes, Scores
     from latentmap.relocation.baselines import BaselineKind
 
 _SHOWN = 10  # Images in a picture.
@@ -36,6 +39,7 @@ _SHOWN = 10  # Images in a picture.
     is_flag=True,
     help="Also fit nonlinear maps of the same codes, and say whether a linear one is enough.",
 )
+@probe_options
 @result_outputs(
     output_option("--out", "The map to write.  [default: SRC-to-DST.safetensors]", metavar="MAP"),
     figure_option(
@@ -51,6 +55,7 @@ def fit(
     options: FitOptions,
     baselines: tuple[BaselineKind, ...],
     ceiling: bool,
+    probing: ProbeOptions,
     outputs: Outputs,
 ) -> None:
     """Fit a linear map from the codes of one model to those of another, and score it.
@@ -75,6 +80,7 @@ def fit(
       latentmap fit --src svae.safetensors --dst stylegan.safetensors --samples 20000
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --support support.h5
       latentmap fit --src clip.npz --dst dino.npz
+      latentmap fit --src svae --dst stylegan --data faces.zip --attributes all.csv --probe Male
     """
     from latentmap.cli.output import print_json, tell_left_out, warn, warn_skipped
     from latentmap.encoders.baselines import keep_baselines
@@ -82,6 +88,8 @@ def fit(
     from latentmap.mapping.held_out_error import HELD_OUT
     from latentmap.relocation import fit_training, score_models
 
+    wanted = probing.prepare(request.data, made=request.makes_images)
+    request = replace(request, data=probing.choosing(request.data))
     request.check()
     check_choices(context, options)
     outputs.check()
@@ -96,6 +104,7 @@ def fit(
     outputs.check()
     found = request.open(source, target, beside=beside(context, baselines, options))
     training, coder = found.training, found.coder
+    attributes = [] if wanted is None else wanted.attributes(training.images, found.test)
     with coder.stage("fitting", "pairs") as progress:
         linear_map = fit_training(
             training,
@@ -123,20 +132,24 @@ def fit(
     linear_map, large = keep_baselines(linear_map, others)
     # Last, so that the same command goes on after an interruption.
     linear_map.save(path)
-    _show(linear_map, scores, found, outputs)
+    probes = _probes(linear_map, scores, found, attributes, request.seed)
+    _show(linear_map, scores, probes, found, outputs)
     warn_skipped(skipped_of(scores.record))
     for name in large:
         warn(f"{name} is too large to be kept with the map: evaluate will not have it beside")
     tell_left_out(scores.record["left_out"])
     tell_seen(scores.record["n_seen"], scores.n_test)
     if outputs.as_json:
-        print_json(scores.to_json())
+        print_json({**scores.to_json(), "probes": probes and probes.to_json()})
         return
     say(f"{path}: {linear_map}")
     if figure is not None:
         rebuilt = f"{source.name} reconstruction, " if source.can_decode else ""
         say(f"{figure}: original, {rebuilt}relocated to {target.name}")
     show_result(scores)
+    if probes is not None:
+        say("")
+        show_result(probes)
 
 
 def _nonlinear(found: Fitted, seed: int) -> NonlinearMap | None:
@@ -156,7 +169,39 @@ def _nonlinear(found: Fitted, seed: int) -> NonlinearMap | None:
         return None
 
 
-def _show(linear_map: LinearMap, scores: Scores, found: Fitted, outputs: Outputs) -> None:
+def _probes(
+    linear_map: LinearMap,
+    scores: Scores,
+    found: Fitted,
+    attributes: Sequence[Attribute],
+    seed: int,
+) -> Probes | None:
+    """What the map keeps of the attributes that are asked for; None of none."""
+    from latentmap.relocation import probe_models
+
+    if not attributes:
+        return None
+    training = found.training
+    return probe_models(
+        linear_map,
+        training.source,
+        training.target,
+        found.test,
+        found.coder,
+        ids=scores.errors.ids,
+        fitted=(training.pairs.target, training.groups),
+        attributes=attributes,
+        seed=seed,
+    )
+
+
+def _show(
+    linear_map: LinearMap,
+    scores: Scores,
+    probes: Probes | None,
+    found: Fitted,
+    outputs: Outputs,
+) -> None:
     """The picture and the section of the report."""
     from latentmap.relocation import relocate
     from latentmap.relocation.section import fit_section, relocation_grid
@@ -169,4 +214,4 @@ def _show(linear_map: LinearMap, scores: Scores, found: Fitted, outputs: Outputs
     moved = relocate(linear_map, source, target, shown, found.coder)
     if outputs.figure is not None:
         save_figure(relocation_grid(moved, source.name, target.name), outputs.figure)
-    outputs.add_to_report(lambda: fit_section(linear_map, scores, moved))
+    outputs.add_to_report(lambda: fit_section(linear_map, scores, moved, probes))

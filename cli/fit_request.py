@@ -66,6 +66,11 @@ class FitRequest:
         return self.data.path is None and self.samples.n is None and not self.of_codes
 
     @property
+    def makes_images(self) -> bool:
+        """Whether a model makes the images."""
+        return self.alone or self.samples.n is not None
+
+    @property
     def of_codes(self) -> bool:
         """Whether files of codes are fitted without images: their ids stand in for these."""
         return self.codes.check((self.src, self.dst), self.data, self.samples.n)

@@ -17,7 +17,7 @@ labels_option = option(
     title=IMAGES,
     type=Reference(),
     metavar="FILE[:COLUMN]",
-    help="What each image shows, for colours: a csv with the image in its first column, and which "
+    help="What each image shows: a csv with the image in its first column, and which "
     "of the others is meant.  [default: MNIST's labels beside the images, the array labels of an "
     ".npz, one folder a label]",
 )

@@ -83,3 +83,28 @@ class NameList(Text):
             if part in parts[:number]:
                 self.fail(f"{part} is given twice: give every {self.what} once", param, ctx)
         return parts
+
+
+class AnyNames(Text):
+    """Names of any kind, each once, as a tuple."""
+
+    name = "names"
+
+    def __init__(self, what: str, example: str) -> None:
+        self.what, self.example = what, example
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        text = super().convert(value, param, ctx)
+        parts = tuple(part.strip() for part in text.split(","))
+        if not all(parts):
+            self.fail(
+                f"{text!r} is no list of {self.what}: give some, such as {self.example}", param, ctx
+            )
+        for number, part in enumerate(parts):
+            if part in parts[:number]:
+                self.fail(
+                    f"{part} is given twice: give every one of the {self.what} once", param, ctx
+                )
+        return parts

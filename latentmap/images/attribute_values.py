@@ -8,15 +8,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from latentmap.codes import find_ids
 from latentmap.errors import ImageError
-from latentmap.images.labels import label_table
 from latentmap.images.naming import find_rows
-from latentmap.images.tables import as_names, read_table
+from latentmap.images.tables import Table, as_names
 
 LABELS = "labels"
 _SOME = 10
@@ -71,45 +69,48 @@ class Attribute:
         return np.where(rows >= 0, self.values[rows], np.nan)
 
 
-def read_attributes(ids: np.ndarray, path: Path, names: Sequence[str] | None) -> list[Attribute]:
-    """What a table says of images with some ``ids`` ``(n,)`` in its columns ``names``, or in all.
+def require_columns(table: Table, names: Sequence[str]) -> None:
+    """Refuses a table that lacks one of the columns ``names``.
 
     Raises:
-        ImageError: there is no such table or column, or none of the images is in it.
+        ImageError: so it is.
     """
-    table = read_table(path)
-    for name in names or ():
+    for name in names:
         if name not in table.columns:
             close = difflib.get_close_matches(name, table.columns, n=1)
             some = ", ".join([*table.columns][:_SOME])
             more = ", ..." if len(table.columns) > _SOME else ""
             advice = f"did you mean {close[0]!r}?" if close else f"it has {some}{more}"
-            raise ImageError(f"{path} has no column {name!r}: {advice}")
-    mine, rows = _known_rows(ids, table.names, table.title)
-    return [
-        Attribute.of_column(name, mine, table.columns[name][rows])
-        for name in (table.columns if names is None else names)
-    ]
+            raise ImageError(f"{table.title} has no column {name!r}: {advice}")
 
 
-def read_label_attribute(ids: np.ndarray, table: str) -> Attribute:
-    """The labels of images with some ``ids`` ``(n,)`` in a table, as ``read_labels`` reads it, as
-    classes.
+def attributes_in(table: Table, ids: np.ndarray, names: Sequence[str]) -> list[Attribute]:
+    """What the columns ``names`` of a table say of images with some ``ids`` ``(n,)``.
 
     Raises:
-        ImageError: there is no such table or column, or none of the images is in it.
+        ImageError: there is no such column, or none of the images is in the table.
     """
-    found, column = label_table(table)
-    mine, rows = _known_rows(ids, found.names, found.title)
-    return Attribute.of_classes(LABELS, mine, as_names(found.columns[column][rows]))
+    require_columns(table, names)
+    mine, rows = _known_rows(ids, table)
+    return [Attribute.of_column(name, mine, table.columns[name][rows]) for name in names]
 
 
-def _known_rows(ids: np.ndarray, names: list[str], title: str) -> tuple[np.ndarray, np.ndarray]:
+def labels_in(table: Table, column: str, ids: np.ndarray) -> Attribute:
+    """The labels of images with some ``ids`` ``(n,)`` in a column of a table, as classes.
+
+    Raises:
+        ImageError: none of the images is in the table.
+    """
+    mine, rows = _known_rows(ids, table)
+    return Attribute.of_classes(LABELS, mine, as_names(table.columns[column][rows]))
+
+
+def _known_rows(ids: np.ndarray, table: Table) -> tuple[np.ndarray, np.ndarray]:
     """The ids of the images that are in a table, and their rows."""
-    rows = find_rows(ids, names, title)
+    rows = find_rows(ids, table.names, table.title)
     if (rows < 0).all():
         raise ImageError(
-            f"none of the {len(ids)} images is in {title}, which begins with {names[:1]}: give the "
+            f"none of the {len(ids)} images ({ids[0]} is the first) is in {table.title}: give the "
             "table of these images"
         )
     return ids[rows >= 0], rows[rows >= 0]

@@ -6,11 +6,13 @@ Shapes: ``n`` images of ``u`` units, ``c`` classes, ``b`` resamplings.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from latentmap.intervals import Estimate, estimate_of, resample, shares, unit_draws
+
+_SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -106,32 +108,27 @@ def auc_values(
     """
     _, numbers = np.unique(units, return_inverse=True)
     u = int(numbers.max()) + 1
-    order = np.argsort(scores, kind="stable")
-    numbers, positive = numbers[order], positive[order]
-    _, first, size = np.unique(scores[order], return_index=True, return_counts=True)
-    first, last = np.repeat(first, size), np.repeat(first + size, size)
-
-    def beaten(weights: np.ndarray, mine: np.ndarray) -> np.ndarray:
-        """The weight of images that are not ``mine`` below each image, and half that beside it."""
-        total = np.zeros((len(weights), len(scores) + 1))
-        np.cumsum(np.where(mine, 0, weights), axis=1, out=total[:, 1:])
-        found: np.ndarray = (total[:, first] + total[:, last]) / 2
-        return found
+    mine, others = np.flatnonzero(positive), np.flatnonzero(~positive)
+    mine, others = (some[np.argsort(scores[some])] for some in (mine, others))
+    # How many others are below each positive image, and how many are not above it.
+    below, within = (np.searchsorted(scores[others], scores[mine], side) for side in _SIDES)
 
     def area(weights: np.ndarray) -> np.ndarray:
-        wins = (beaten(weights, positive) * weights)[:, positive].sum(1)
-        mine = weights[:, positive].sum(1)
-        return shares(wins, mine * (weights.sum(1) - mine))
+        total = np.zeros((len(weights), len(others) + 1))
+        np.cumsum(weights[:, others], axis=1, out=total[:, 1:])
+        won, of_mine = total[:, below] + total[:, within], weights[:, mine]
+        return shares(np.einsum("bi,bi->b", won, of_mine) / 2, of_mine.sum(1) * total[:, -1])
 
-    one = np.ones((1, len(scores)))
-    every = area(one)
-    drawn = [area(counts[:, numbers].astype(np.float64)) for counts in unit_draws(u, seed=seed)]
+    every = area(np.ones((1, len(scores))))
+    drawn = [area(counts[:, numbers]) for counts in unit_draws(u, seed=seed)]
     # Of a positive image the share of the others below it, of another that of positive ones above.
-    mine = np.full(len(scores), float(positive.sum()))
-    others = len(scores) - mine
-    below, above = beaten(one, positive)[0], mine - beaten(one, ~positive)[0]
-    wins = np.where(positive, shares(below, others), shares(above, mine))
-    influence = (wins - every) / np.where(positive, mine, others)
+    above = (
+        len(mine) - sum(np.searchsorted(scores[mine], scores[others], one) for one in _SIDES) / 2
+    )
+    wins = np.empty(len(scores))
+    wins[mine], wins[others] = (below + within) / 2, above
+    of_other_kind = np.where(positive, len(others), len(mine)).astype(np.float64)
+    influence = (shares(wins, of_other_kind) - every) / (len(scores) - of_other_kind)
     return np.concatenate([every, *drawn, every - np.bincount(numbers, influence, minlength=u)])
 
 

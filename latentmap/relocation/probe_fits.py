@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 # Penalties per image, on standardised codes: the mean loss + penalty / 2 |weight|^2.
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 FOLDS = 5
 _ROUNDS = 1000  # Of the solver; beyond these a better solution changes no figure.
 _LEAST = 1e-12  # Of a probability, so that its logarithm is finite.

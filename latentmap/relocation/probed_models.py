@@ -27,16 +27,15 @@ def probe_models(
     coder: CoderLike,
     *,
     ids: np.ndarray,
-    fitted: Codes,
-    fitted_groups: np.ndarray | None = None,
+    fitted: tuple[Codes, np.ndarray | None],
     attributes: Sequence[Attribute],
     seed: int = 0,
 ) -> Probes:
     """What a map between two models keeps of ``attributes`` of those of ``images`` with some
     ``ids`` ``(n,)``, such as ``Scores.errors.ids``; see ``probe_map``.
 
-    Probes are fitted on the target's codes ``fitted`` of other images, of ``fitted_groups``
-    ``(m,)``, without those of units that are judged.
+    Probes are fitted on the target's codes ``fitted`` of other images and the groups of these
+    ``(m,)``, where they have some, without those of units that are judged; see ``codes_to_fit``.
 
     Raises:
         SpaceError: the map does not belong to the models, or the codes to the target.
@@ -48,7 +47,8 @@ def probe_models(
     pairs = pairs.take(np.flatnonzero(find_ids(ids, pairs.ids) >= 0))
     groups = groups_of(images, pairs.ids)
     judged = Seen("judged", pairs.digests, groups)
-    others = hold_out(fitted.digests, [judged], groups=fitted_groups)
+    codes, fitted_groups = fitted
+    others = hold_out(codes.digests, [judged], groups=fitted_groups)
     if not len(others):
         raise MapError(
             "every image that probes could be fitted on is scored itself, or another of its group "
@@ -57,7 +57,7 @@ def probe_models(
     with coder.stage("fitting probes", "probes") as progress:
         return probe_map(
             linear_map,
-            fitted.take(others.positions),
+            codes.take(others.positions),
             pairs,
             attributes,
             fitted_units=others.units,
@@ -65,3 +65,16 @@ def probe_models(
             seed=seed,
             progress=progress,
         )
+
+
+def codes_to_fit(
+    linear_map: LinearMap, source: Model, target: Model, training: ImageSource, coder: CoderLike
+) -> tuple[Codes, np.ndarray | None]:
+    """The target's codes of images to fit probes on, and the groups of these ``(n,)``.
+
+    Raises:
+        ImageError, CacheError, ModelError: as encoding raises them.
+    """
+    _, target = as_fitted(linear_map, source, target)
+    (codes,) = Coder.of(coder).codes([target], training)
+    return codes, groups_of(training, codes.ids)

@@ -69,7 +69,10 @@ class Probes(Shown):
 
     def to_json(self) -> dict[str, Any]:
         """A record of each probe, and why there are no others."""
-        return {"probes": [one.to_json() for one in self.probes], "failed": dict(self.failed)}
+        return {
+            "attributes": [one.to_json() for one in self.probes],
+            "failed": dict(self.failed),
+        }
 
 
 def probes_table(found: Probes) -> Table:

@@ -6,6 +6,7 @@ from PIL import Image
 
 from latentmap.mapping import LinearMap
 from latentmap.relocation.distances import shares_in_words
+from latentmap.relocation.probes import Probes
 from latentmap.relocation.relocating import Relocated
 from latentmap.relocation.scores import Scores
 from latentmap.relocation.several_maps import LearningCurve, MethodComparison
@@ -15,8 +16,12 @@ from latentmap.report.embedding import image_strip
 from latentmap.report.parts import Curve
 
 
-def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> Section:
-    """A map: its scores, and the rows of some relocated images, where the target decodes."""
+def fit_section(
+    linear_map: LinearMap, scores: Scores, examples: Relocated, probes: Probes | None = None
+) -> Section:
+    """A map: its scores, what ``probes`` tell of it, and the rows of some relocated images, where
+    the target decodes.
+    """
     source, target = linear_map.source.model, linear_map.target.model
     id = section_id(f"fit {source} {target}", {**linear_map.provenance, **scores.record})
     text = (
@@ -24,8 +29,9 @@ def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> S
         "Intervals are 95 % over images, or their groups."
     )
     title = f"Map from {source} to {target} by {linear_map.method}"
+    tables = [*scores.tables(), *([] if probes is None else probes.tables())]
     if examples.relocated is None:
-        return Section(id, title, [text], scores.tables(), scores.record)
+        return Section(id, title, [text], tables, scores.record)
     rows = [
         ("original", examples.originals, f"{len(examples.originals)} original images"),
         (f"by {source}", examples.reconstructions, f"the same, reconstructed by {source}"),
@@ -44,7 +50,7 @@ def fit_section(linear_map: LinearMap, scores: Scores, examples: Relocated) -> S
         ],
         f"Original{by_source}, image by the target from the mapped code.{nearer}",
     )
-    return Section(id, title, [text], [*scores.tables(), figure], scores.record)
+    return Section(id, title, [text], [*tables, figure], scores.record)
 
 
 def relocation_grid(moved: Relocated, source: str, target: str) -> Image.Image:

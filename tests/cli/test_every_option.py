@@ -75,8 +75,9 @@ CALLS = {
     "cache rm": "ENTRY --yes --cache cache",
     "frames estimate": "--src gan.safetensors --dst a.safetensors -n 64 --no-write",
     "fit": "--src a.safetensors --dst b.safetensors --data few.npy --cache cache "
-    "--out new.safetensors --figure new.png --report new",
-    "evaluate": "map.safetensors --data few.npy --cache cache",
+    "--attributes few.csv --probe odd --out new.safetensors --figure new.png --report new",
+    "evaluate": "map.safetensors --data few.npy --attributes few.csv --probe odd,labels "
+    "--labels few.csv:word --cache cache",
     "apply": "map.safetensors --data few.npy --cache cache --figure new.png --codes-out new.npz",
     "map show": "map.safetensors",
     "map compose": "map.safetensors back.safetensors --out new.safetensors",
@@ -155,6 +156,7 @@ MORE = {
     ],
     "--widths": ["0", "2,", f"2,{HUGE}", "9" * 400, "2," * 500 + "2"],
     "--discriminator-widths": ["0", "2,", f"2,{HUGE}", "9" * 400],
+    "--probe": ["odd,,word", "odd,odd", "all", "labels", "all,word", "word,", ",", "x" * 4000],
     "--members": ["0", "2,", HUGE, "9" * 400],
     "--pairs": ["0", "2,", HUGE, "9" * 400, "all,x"],
     "--variables": ["0", "0,0", "0,1,2", f"0,{HUGE}", "-1,0"],
@@ -196,6 +198,8 @@ def world(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         np.save("few.npy", pixels)
+        rows = [f"{i},{i % 2},{'ab'[i % 2]}\n" for i in range(300)]
+        Path("few.csv").write_text("file,odd,word\n" + "".join(rows))
         Path("folder").mkdir()
         Image.fromarray(pixels[0].reshape(8, 8)).save("folder/one.png")
         Path("recipe.json").write_text(json.dumps(RECIPE))

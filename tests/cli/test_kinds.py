@@ -17,7 +17,7 @@ from latentmap.cli.kinds import (
     Text,
     number_of,
 )
-from latentmap.cli.lists import NameList, NumberList
+from latentmap.cli.lists import AnyNames, NameList, NumberList
 from latentmap.errors import OutputError
 
 
@@ -47,6 +47,12 @@ def refusal(kind, value):
         (NumberRange(min=0), "1e300", "1e300 is too large: give 1e+18 at most"),
         (NumberList("sizes", "2,3"), "9" * 400, "give numbers from 0 to 2147483647, such as 2,3"),
         (NumberList("sizes", "2,3"), "2," * 64 + "2", "has 65 sizes: give 64 at most"),
+        (
+            AnyNames("columns", "a,b"),
+            "a,,b",
+            "'a,,b' is no list of columns: give some, such as a,b",
+        ),
+        (AnyNames("columns", "a,b"), "a, b,a", "a is given twice: give every one of the columns"),
         (InputFile(), "/dev/null", "'/dev/null' is a device or a pipe: give the path of a file"),
         (OutputFile(), "new/", "'new/' is a folder: give the path of a file"),
         (OutputFile(), "b" * 201, "is too long: give a shorter one"),

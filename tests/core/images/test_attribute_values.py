@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from latentmap.errors import ImageError
-from latentmap.images.attribute_values import Attribute, read_attributes, read_label_attribute
+from latentmap.images.attribute_values import Attribute, attributes_in, labels_in
+from latentmap.images.tables import read_table
 
 IDS = np.array(["a.png", "b.png", "sub/c.png", "d.png"])
 
@@ -13,11 +14,11 @@ def table(tmp_path):
     rows = ["c.png,1,red,3.5,5", "b.png,-1,,nan,5", "a.png,-1,brown,2,5", "x.png,1,blue,,5"]
     rows.append("d.png,1,red,4,5")
     path.write_text("\n".join(["file,Male,Hair,Age,All", *rows]))
-    return path
+    return read_table(path)
 
 
 def test_columns_are_classes_or_numbers_by_what_they_hold(table):
-    male, hair, age, every = read_attributes(IDS, table, None)
+    male, hair, age, every = attributes_in(table, IDS, [*table.columns])
     assert [one.name for one in (male, hair, age, every)] == ["Male", "Hair", "Age", "All"]
     assert male.classes == ("-1", "1") and male.values.tolist() == [0, 0, 1, 1]
     assert hair.classes == ("brown", "red")
@@ -30,27 +31,29 @@ def test_columns_are_classes_or_numbers_by_what_they_hold(table):
 def test_two_numbers_are_two_classes_with_or_without_gaps(tmp_path):
     path = tmp_path / "gaps.csv"
     path.write_text("file,Hat\na.png,10\nb.png,\nd.png,9.5\n")
-    (hat,) = read_attributes(IDS, path, ["Hat"])
+    (hat,) = attributes_in(read_table(path), IDS, ["Hat"])
     assert hat.classes == ("9.5", "10.0")
     np.testing.assert_array_equal(hat.of(IDS), [1, np.nan, np.nan, 0])
 
 
 def test_columns_are_had_by_name_in_the_order_that_is_asked_for(table):
-    found = read_attributes(IDS, table, ["Age", "Male"])
+    found = attributes_in(table, IDS, ["Age", "Male"])
     assert [one.name for one in found] == ["Age", "Male"]
     with pytest.raises(ImageError, match=r"no column 'male': did you mean 'Male'\?"):
-        read_attributes(IDS, table, ["male"])
+        attributes_in(table, IDS, ["male"])
     with pytest.raises(ImageError, match=r"no column 'Weather': it has Male, Hair, Age, All$"):
-        read_attributes(IDS, table, ["Weather"])
+        attributes_in(table, IDS, ["Weather"])
 
 
 def test_images_that_are_in_no_row_are_not_known(table):
     ids = np.array(["q.png", "b.png", "a.png"])
-    (male,) = read_attributes(ids, table, ["Male"])
+    (male,) = attributes_in(table, ids, ["Male"])
     np.testing.assert_array_equal(male.of(ids), [np.nan, 0, 0])
-    with pytest.raises(ImageError, match=r"none of the 1 images is in .*some.csv"):
-        read_attributes(ids[:1], table, ["Male"])
-    labels = read_label_attribute(ids, f"{table}:Hair")
+    with pytest.raises(
+        ImageError, match=r"none of the 1 images \(q.png is the first\) is in .*some"
+    ):
+        attributes_in(table, ids[:1], ["Male"])
+    labels = labels_in(table, "Hair", ids)
     assert labels.name == "labels" and labels.classes == ("brown",)
     np.testing.assert_array_equal(labels.of(ids), [np.nan, np.nan, 0])
 
@@ -58,8 +61,8 @@ def test_images_that_are_in_no_row_are_not_known(table):
 def test_labels_of_numbers_are_classes(tmp_path):
     path = tmp_path / "digits.csv"
     path.write_text("file,digit\na.png,3\nb.png,10\nd.png,7\n")
-    assert read_label_attribute(IDS, str(path)).classes == ("10", "3", "7")
-    (numbers,) = read_attributes(IDS, path, None)
+    assert labels_in(read_table(path), "digit", IDS).classes == ("10", "3", "7")
+    (numbers,) = attributes_in(read_table(path), IDS, ["digit"])
     assert numbers.classes == ()
 
 

@@ -200,13 +200,13 @@ def test_figures_are_shown_and_written():
         ["first", "R2"],
     ]
     record = json.loads(json.dumps(found.to_json()))
-    sign = record["probes"][0]
+    sign = record["attributes"][0]
     assert sign["classes"] == ["minus", "plus"] and sign["n_test"] == 120
     kept = found.probes[0].figures["auc"]
     assert [sign["auc"], sign["auc_low"], sign["auc_high"]] == list(kept.mapped)
     assert sign["auc_floor"] == 0.5 and sign["auc_ceiling"] == kept.ceiling.value
     assert sign["auc_kept_low"] == kept.kept.low
-    assert record["probes"][2]["r2"] == found.probes[2].figures["r2"].mapped.value
+    assert record["attributes"][2]["r2"] == found.probes[2].figures["r2"].mapped.value
     assert repr(found) == "<Probes: sign, third, first>"
 
 
