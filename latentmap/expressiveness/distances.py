@@ -14,9 +14,9 @@ import numpy as np
 from torch import Tensor
 
 from latentmap.errors import ModelError
+from latentmap.expressiveness.half_samples import SPLITS, halves
 from latentmap.intervals import Estimate, student_quantile
 
-_SPLITS = 10  # Into halves, of which the bias of the Fréchet distance is told.
 _LEAST = 1e-12  # Of the largest variance: what is below is none.
 _NUMBERS = 2**23  # Of a kernel at a time: 64 MB.
 
@@ -41,17 +41,23 @@ class Contrast:
         """The figure with its 95 % interval, over real images of some ``units`` ``(n,)`` and
         generated ones.
         """
-        parts = [_sums(self.real, units), self.made]
-        fewest = min(map(len, parts))
-        if fewest < 2:
-            return Estimate(self.value, math.nan, math.nan)
-        sizes = (len(self.real), len(self.made))
-        variance = sum(
-            len(part) / (len(part) - 1) * float(np.square(part).sum()) / size**2
-            for part, size in zip(parts, sizes, strict=True)
-        )
-        reach = student_quantile(0.975, fewest - 1) * math.sqrt(variance)
-        return Estimate(self.value, self.value - reach, self.value + reach)
+        return influenced(self.value, (self.real, units), (self.made, None))
+
+
+def influenced(value: float, *parts: tuple[np.ndarray, np.ndarray | None]) -> Estimate:
+    """A figure with its 95 % interval, from its derivatives by the weight of every image of each
+    sample, and the units of the images.
+    """
+    sums = [_sums(contributed, units) for contributed, units in parts]
+    fewest = min(map(len, sums))
+    if fewest < 2:
+        return Estimate(value, math.nan, math.nan)
+    variance = sum(
+        len(part) / (len(part) - 1) * float(np.square(part).sum()) / len(contributed) ** 2
+        for part, (contributed, _) in zip(sums, parts, strict=True)
+    )
+    reach = student_quantile(0.975, fewest - 1) * math.sqrt(variance)
+    return Estimate(value, value - reach, value + reach)
 
 
 def frechet_distance(
@@ -60,25 +66,27 @@ def frechet_distance(
     """The squared Fréchet distance of the normal distributions with the moments of codes ``(n, d)``
     and ``(m, d)``: ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2)`` (Dowson & Landau 1982).
 
-    Of finite samples it is too large, by about a constant over their number: of halves by twice as
-    much. So twice the figure less the mean of ten times two halves is given; of equal distributions
-    it may be below 0. Its derivative by S1 is 1 - T, where T is the map that carries the one to the
-    other (Takatsu 2011).
+    Of finite samples it is too large, by about a constant over their number. So it is extrapolated
+    to infinitely many (Chong & Forsyth, "Effectively Unbiased FID and Inception Score", 2020), by
+    the line through two points: all images, and the mean of ten times two halves, of which it is
+    too large by twice as much. Of equal distributions it may be below 0. Lines through more, and
+    smaller, samples vary more and are no nearer (``benchmarks/samples.py``). Its derivative by S1
+    is 1 - T, where T is the map that carries the one to the other (Takatsu 2011).
 
     Raises:
         ModelError: the codes have different sizes, or are too few.
     """
     first, second = _checked(real, made)
-    whole, contributed = _frechet(first, second), _influences(first, second)
+    whole, contributed = plain_frechet(first, second), _influences(first, second)
     chance = np.random.default_rng(seed)
-    halves = [
-        _frechet(first[one], second[other])
-        for _ in range(_SPLITS)
+    of_halves = [
+        plain_frechet(first[one], second[other])
+        for _ in range(SPLITS)
         for one, other in zip(
-            _halves(len(first), units, chance), _halves(len(second), None, chance), strict=True
+            halves(len(first), units, chance), halves(len(second), None, chance), strict=True
         )
     ]
-    return Contrast(2 * whole - float(np.mean(halves)), *contributed)
+    return Contrast(2 * whole - float(np.mean(of_halves)), *contributed)
 
 
 def kernel_distance(real: Tensor, made: Tensor) -> Contrast:
@@ -111,8 +119,10 @@ def _checked(real: Tensor, made: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return real.double().cpu().numpy(), made.double().cpu().numpy()
 
 
-def _frechet(first: np.ndarray, second: np.ndarray) -> float:
-    """The plain figure of the moments of two samples."""
+def plain_frechet(first: np.ndarray, second: np.ndarray) -> float:
+    """The figure of the moments of two samples ``(n, d)`` and ``(m, d)`` as they are, which is what
+    an FID is of features of Inception.
+    """
     a, b = (np.atleast_2d(np.cov(part.T)) for part in (first, second))
     root, _ = _powers(a)
     shared = np.linalg.eigvalsh(root @ b @ root).clip(0)
@@ -143,17 +153,6 @@ def _powers(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     roots = np.sqrt(values.clip(0))
     inverses = np.divide(1, roots, out=np.zeros_like(roots), where=kept)
     return (vectors * roots) @ vectors.T, (vectors * inverses) @ vectors.T
-
-
-def _halves(
-    n: int, units: np.ndarray | None, chance: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """The positions of ``n`` images in two random halves; those of a unit stay together, but for
-    the one in the middle.
-    """
-    numbers = np.arange(n) if units is None else np.unique(units, return_inverse=True)[1]
-    order = np.argsort(chance.permutation(numbers.max() + 1)[numbers], kind="stable")
-    return order[: n // 2], order[n // 2 :]
 
 
 def _kernel_sums(rows: np.ndarray, others: np.ndarray, *, own: bool = True) -> np.ndarray:

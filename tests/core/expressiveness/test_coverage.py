@@ -3,14 +3,42 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy.stats import betabinom
 
 from latentmap.errors import ModelError
-from latentmap.expressiveness.coverage import FIGURES, measure_coverage
+from latentmap.expressiveness.clipped import good_share
+from latentmap.expressiveness.coverage import CLIPPED, FIGURES, measure_coverage
 
 
 def values(real, generated, **options):
     measured = measure_coverage(real, generated, seed=0, **options)
     return {name: getattr(measured, name).value for name in FIGURES}
+
+
+def clipped_by_definition(real, generated, k):
+    """The formulas of arXiv 2507.01761, with every distance and the distribution of SciPy."""
+    real, generated = real.double().numpy(), generated.double().numpy()
+    among = np.linalg.norm(real[:, None] - real[None], axis=2)
+    across = np.linalg.norm(real[:, None] - generated[None], axis=2)
+    radii = np.sort(among, axis=1)[:, k]
+    balls = np.minimum(radii, np.median(radii))
+    np.fill_diagonal(among, np.inf)
+    density, own = (
+        np.minimum((distances <= balls[:, None]).sum(0) / k, 1).mean()
+        for distances in (across, among)
+    )
+    covered = np.minimum((across < radii[:, None]).sum(1) / k, 1).mean()
+    n, m = across.shape
+    expected = [
+        sum(min(j, k) / k * betabinom.pmf(j, good, k, n - k) for j in range(good + 1))
+        if good >= k
+        else 0.0
+        for good in range(m + 1)
+    ]
+    return {
+        "clipped_density": min(density / own, 1),
+        "clipped_coverage": np.searchsorted(expected, covered) / (m + 1),
+    }
 
 
 def by_definition(real, generated, k, k_density):
@@ -59,13 +87,16 @@ def test_the_figures_are_those_of_their_definitions(n, m, k, k_density):
     generated = 0.7 * torch.randn(m, 3, generator=generator) + 0.4
     found = values(real, generated, k=k, k_density=k_density)
     assert found == pytest.approx(by_definition(real, generated, k, k_density))
+    measured = measure_coverage(real, generated, k=k, k_density=k_density)
+    clipped = {name: getattr(measured, name).value for name in CLIPPED}
+    assert clipped == pytest.approx(clipped_by_definition(real, generated, k_density))
 
 
 def test_blocks_change_nothing(monkeypatch):
     generator = torch.Generator().manual_seed(1)
     real, generated = torch.randn(2, 40, 4, generator=generator)
     whole = values(real, generated)
-    monkeypatch.setattr("latentmap.expressiveness.coverage._NUMBERS", 7 * 40)
+    monkeypatch.setattr("latentmap.expressiveness.neighbours._NUMBERS", 7 * 40)
     assert values(real, generated) == whole
 
 
@@ -103,6 +134,95 @@ def test_a_generator_of_one_of_two_modes_is_precise_and_covers_half():
     assert found["recall"] <= 0.5
     exchanged = values(generated, real)
     assert exchanged["precision"] == pytest.approx(found["recall"])
+
+
+def gaussian(seed, n, m, bad=0.0):
+    """Codes in 8 variables; a share of the generated ones is far from all others."""
+    chance = np.random.default_rng(seed)
+    real, made = chance.normal(size=(n, 8)), chance.normal(size=(m, 8))
+    made[chance.random(m) < bad] += 30
+    return torch.from_numpy(real), torch.from_numpy(made)
+
+
+def test_clipped_figures_are_the_share_of_good_images():
+    found = measure_coverage(*gaussian(0, 1000, 1000, 0.4))
+    assert found.clipped_density.value == pytest.approx(0.6, abs=0.04)
+    assert found.clipped_coverage.value == pytest.approx(0.6, abs=0.06)
+    # The plain coverage hardly notices.
+    assert found.coverage.value > 0.85
+
+
+def test_outliers_among_the_real_images_make_bad_ones_dense_but_not_when_clipped():
+    real, made = gaussian(1, 300, 300, 0.5)
+    real[:6] = 30 + 40 * torch.randn(6, 8, generator=torch.Generator().manual_seed(0)).double()
+    found = measure_coverage(real, made)
+    assert found.density.value > 0.9
+    assert found.clipped_density.value < 0.6
+
+
+def test_more_coverage_than_all_images_would_have_is_more_than_all():
+    shares = [good_share(covered, 200, 300, 5) for covered in np.linspace(0, 1, 400)]
+    assert (shares[0], shares[-1] > 1) == (0, True)
+    assert np.all(np.diff(shares) >= 0)
+    # Between two of 300 images there is nothing, at the end there is.
+    assert np.max(np.diff(shares)) < 0.07
+
+
+def test_realism_is_how_far_inside_of_a_small_ball_an_image_lies():
+    # Radii with one neighbour: 1, 1, 2, 10; those above the median, 1.5, are left out.
+    real = torch.tensor([[0.0], [1.0], [3.0], [13.0]])
+    made = torch.tensor([[0.5], [5.0], [13.0], [1.0]])
+    found = measure_coverage(real, made, k=1, k_density=1)
+    np.testing.assert_allclose(found.realism_of, [2, 1 / 4, 1 / 12, 1000])
+    assert found.realism.value == pytest.approx((2 + 1 / 4) / 2)
+
+
+def test_groups_of_real_images_have_figures_of_their_own():
+    real, made = gaussian(2, 200, 200)
+    real[:50] += 20  # A mode that is not made.
+    groups = np.repeat([7, 3], [50, 150])
+    found = measure_coverage(real, made, groups=groups)
+    assert list(found.by_group) == [7, 3]
+    lost, rest = found.by_group.values()
+    assert (lost.n, rest.n, lost.coverage.value) == (50, 150, 0)
+    assert 0 < lost.coverage.high < 0.12
+    whole = (50 * lost.recall.value + 150 * rest.recall.value) / 200
+    assert whole == pytest.approx(found.recall.value)
+    one = found.to_json()["by_group"][0]
+    assert (one["group"], one["n"], one["coverage"]) == (7, 50, 0)
+
+
+def test_the_intervals_are_of_new_samples_of_both_kinds():
+    truths = {name: [] for name in (*FIGURES, "realism")}
+    found = {name: [] for name in truths}
+    for seed in range(60):
+        measured = measure_coverage(*gaussian(seed, 80, 80, 0.3), seed=seed)
+        for name in truths:
+            found[name].append(getattr(measured, name))
+    for name, estimates in found.items():
+        value, low, high = np.array(estimates).T
+        truth = value.mean()
+        assert np.mean((low <= truth) & (truth <= high)) > 0.85, name
+        # Half of it is what 1.96 standard deviations are.
+        assert (high - low).mean() / 2 == pytest.approx(1.96 * value.std(), rel=0.45), name
+
+
+def test_images_of_one_unit_stay_together():
+    real, made = gaussian(3, 120, 120, 0.3)
+    units = np.repeat(np.arange(30), 4)
+    real = real[::4].repeat_interleave(4, 0) + 0.3 * real
+    widths = [
+        one.coverage.high - one.coverage.low
+        for one in (measure_coverage(real, made, units=of) for of in (None, units))
+    ]
+    assert widths[1] > 1.1 * widths[0]
+
+
+def test_images_too_few_for_halves_have_no_intervals():
+    found = measure_coverage(*gaussian(4, 11, 30))
+    assert np.isfinite(found.density.value)
+    assert np.isnan(found.density.low) and np.isnan(found.coverage.high)
+    assert found.to_json()["recall_low"] is None
 
 
 def test_the_result_is_json_and_says_what_made_it():

@@ -9,10 +9,10 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from latentmap.errors import ModelError
 from latentmap.expressiveness.distances import (
     Contrast,
-    _frechet,
     _influences,
     frechet_distance,
     kernel_distance,
+    plain_frechet,
 )
 
 A = np.array([[1.0, 0.3, 0.0], [0.3, 2.0, 0.1], [0.0, 0.1, 0.5]])
@@ -40,7 +40,7 @@ def published(mean, a, b):
 def test_the_plain_figure_is_that_of_scipy():
     first, second = pair(0)
     expected = published(first.mean(0) - second.mean(0), np.cov(first.T), np.cov(second.T))
-    assert _frechet(first, second) == pytest.approx(expected, rel=1e-9)
+    assert plain_frechet(first, second) == pytest.approx(expected, rel=1e-9)
 
 
 def test_an_image_contributes_what_its_weight_changes():
@@ -62,7 +62,7 @@ def test_an_image_contributes_what_its_weight_changes():
         (mean, a), (other, b) = moments
         return published(mean - other, a, b)
 
-    plain = _frechet(first, second)
+    plain = plain_frechet(first, second)
     for number in (0, 7, 20):
         for side, of_first in ((0, True), (1, False)):
             slope = (weighted(number, of_first) - plain) / 1e-5
@@ -100,7 +100,7 @@ def test_the_intervals_of_the_frechet_distance_cover_the_truth():
     assert share > 0.89
     assert mean == pytest.approx(truth, rel=0.05)
     # The plain figure is too large.
-    assert np.mean([_frechet(*pair(seed, 200, 200)) for seed in range(120)]) > mean + 0.01
+    assert np.mean([plain_frechet(*pair(seed, 200, 200)) for seed in range(120)]) > mean + 0.01
 
 
 def test_of_equal_distributions_the_distance_is_none():
