@@ -150,6 +150,11 @@ def fit(
     if probes is not None:
         say("")
         show_result(probes)
+    if request.data.path is None and not request.of_codes:
+        say(
+            "fitted on images that a model made: evaluate it on your own before you rely on it "
+            f"(latentmap evaluate {path} --data IMAGES)"
+        )
 
 
 def _nonlinear(found: Fitted, seed: int) -> NonlinearMap | None:

@@ -31,6 +31,7 @@ from latentmap.relocation.measuring_codes import AsTheyAre, Way
 from latentmap.relocation.overlap import fitted_on, unknown_overlap
 from latentmap.relocation.pairing import training_pairs
 from latentmap.relocation.scores import BesideKind, BesideMeasured, Scores, scores_of
+from latentmap.relocation.travel import travels_of
 
 _BATCH = 64  # Images at a time.
 
@@ -170,9 +171,10 @@ def _scored(
         ),
         "score_precision": coder.precision,
     }
+    travels = travels_of(maps, judged.source, images)
     return [
-        scores_of(linear_map, found, others=others, seed=seed, record=record)
-        for linear_map, found in zip(maps, measured, strict=False)
+        scores_of(linear_map, found, others=others, travel=travel, seed=seed, record=record)
+        for linear_map, found, travel in zip(maps, measured, travels, strict=False)
     ]
 
 

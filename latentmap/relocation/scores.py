@@ -33,6 +33,7 @@ from latentmap.relocation.gains import (
     linearity_in_images,
 )
 from latentmap.relocation.measuring import ImageErrors, Measured, measure
+from latentmap.relocation.travel import Travel, travels_of
 from latentmap.report import Shown, Table, with_interval
 
 BesideKind: TypeAlias = BaselineKind | Literal["ceiling", "network"]
@@ -168,7 +169,7 @@ class Scores(Figures, Shown):
     not defined. Where they were asked for, ``baselines`` are what other codes do in place of the
     source's, and ``gain`` what the map has over the best; ``ceiling`` is what a nonlinear map
     reaches. ``network`` is what the target's own encoder reaches from images whose codes in the
-    target are known.
+    target are known. ``travel`` says how far the source codes are from those of the fit.
     """
 
     n_pairs: int
@@ -183,6 +184,7 @@ class Scores(Figures, Shown):
     gain: Gain | None = None
     ceiling: Ceiling | None = None
     network: Beside | None = None
+    travel: Travel | None = None
 
     def __repr__(self) -> str:
         return f"<Scores: {figures_in_words(self)}, on {self.n_test} images>"
@@ -209,6 +211,7 @@ class Scores(Figures, Shown):
             "l_mse_per_variable": [defined(value) for value in self.l_mse_per_variable],
             "r2_per_variable": [defined(value) for value in self.r2_per_variable],
             **self.context(),
+            "travel": None if self.travel is None else self.travel.to_json(),
             "record": dict(self.record),
         }
 
@@ -242,9 +245,10 @@ def evaluate(
         SpaceError, PairError: as ``measure`` raises them.
     """
     measured = measure(maps, pairs, source, target, images, progress=progress)
+    travels = travels_of(maps, pairs.source, images)
     return [
-        scores_of(linear_map, found, seed=seed, n_bootstrap=n_bootstrap)
-        for linear_map, found in zip(maps, measured, strict=True)
+        scores_of(linear_map, found, travel=travel, seed=seed, n_bootstrap=n_bootstrap)
+        for linear_map, found, travel in zip(maps, measured, travels, strict=True)
     ]
 
 
@@ -271,6 +275,7 @@ def scores_of(
     measured: Measured,
     *,
     others: Sequence[BesideMeasured] = (),
+    travel: Travel | None = None,
     seed: int = 0,
     n_bootstrap: int = 1000,
     record: Mapping[str, Any] | None = None,
@@ -288,6 +293,7 @@ def scores_of(
         l_mse_per_variable=measured.l_mse_per_variable,
         r2_per_variable=measured.r2_per_variable,
         errors=measured.errors,
+        travel=travel,
         record={
             **linear_map.record,
             "scored_data": measured.data,

@@ -6,6 +6,7 @@ import math
 
 from latentmap.intervals import Estimate
 from latentmap.relocation.scores import Ceiling, Scores
+from latentmap.relocation.travel import travel_in_words
 from latentmap.report import with_interval
 
 ENOUGH = 0.95  # Of the R2 of a nonlinear map: from there on a linear one is enough.
@@ -13,14 +14,15 @@ CHANCE = 0.05
 
 
 def verdicts(scores: Scores) -> list[str]:
-    """Whether a linear map is enough, whether the source tells more than baselines do, and what is
-    to be minded of the figures; a sentence each.
+    """Whether a linear map is enough, whether the source tells more than baselines do, what is to
+    be minded of the figures, and whether the codes are like those of the fit; a sentence each.
     """
     said = [
         "" if scores.ceiling is None else linearity_in_words(scores.ceiling, scores.n_test),
         gain_in_words(scores),
         high_floor_in_words(scores),
         pixels_in_words(scores),
+        "" if scores.travel is None else travel_in_words(scores.travel),
     ]
     return [sentence for sentence in said if sentence]
 

@@ -272,6 +272,17 @@ def test_apply_draws_three_rows(workdir):
         assert grid.width > 4 * 100
 
 
+def test_evaluate_says_how_many_codes_are_far_from_those_of_the_fit(workdir):
+    fit()
+    words = ["evaluate", "a-to-b.safetensors", *DATA, "--device", "cpu"]
+    travel = json.loads(run(*words, "--json").stdout)["travel"]
+    assert travel["rule"] == "fitted codes"
+    assert travel["outside_low"] <= travel["outside"] <= travel["outside_high"]
+    percent = f"{100 * travel['outside']:.1f} % ["
+    assert f"{percent}" in run(*words).stdout
+    assert "evaluate it on your own" not in fit("--out", "other.safetensors").stdout
+
+
 def test_apply_says_of_every_image_how_far_its_code_is_from_those_of_the_fit(workdir):
     fit()
     images, source = open_images("few.npy"), load("a.safetensors")

@@ -184,7 +184,10 @@ def test_two_models_are_enough(monkeypatch):
     assert LinearMap.load(Path("vae-to-gan.safetensors")).n_pairs < 60
     assert "vae-to-gan.png: original, vae reconstruction, relocated to gan" in result.stdout
     with Image.open("vae-to-gan.png") as picture:
-        assert picture.height == 3 * 100 - 4
+        assert picture.height == 3 * 100 - 4 + 48
+    caution = result.stdout.splitlines()[-1]
+    assert "fitted on images that a model made: evaluate it on your own before you rely" in caution
+    assert "(latentmap evaluate vae-to-gan.safetensors --data IMAGES)" in caution
     Path("vae-to-gan.safetensors").unlink()
     again = run("fit", "--src", "vae.safetensors", "--dst", "gan.safetensors", code=1)
     assert "vae-to-gan.png exists" in again.stderr

@@ -212,7 +212,7 @@ def test_json_has_the_agreed_keys(tmp_path):
     expected += [f"efficiency_over_best{end}" for end in ("", "_low", "_high")]
     beside = ("r2_ceiling", "efficiency_ceiling", "linearity", "efficiency_linearity")
     expected += ["ceiling", *(f"{name}{end}" for name in beside for end in ("", "_low", "_high"))]
-    expected += ["network", "record"]
+    expected += ["network", "travel", "record"]
     assert list(record) == expected
     assert record["record"]["command"] == "latentmap fit"
     assert record["record"]["scored_data"] == images.fingerprint
@@ -222,9 +222,9 @@ def test_the_table_has_floor_and_baseline_beside_the_error(tmp_path):
     source, target, images = scene(tmp_path, noise=0.05)
     pairs = paired(source, target, images)
     lines = str(evaluate(fit(pairs), pairs, source, target, images)).splitlines()
-    names = [line.split()[0] for line in lines[:-1]]
+    names = [line.split()[0] for line in lines[:-2]]
     assert names == ["R_mse", "L_mse", "R2", "M_mse", "floor", "baseline", "efficiency"]
-    assert "fitted on 60 pairs, scored on 60 images" in lines[-1]
+    assert "fitted on 60 pairs, scored on 60 images" in lines[-2]
 
 
 def test_progress_counts_both_passes(tmp_path):
