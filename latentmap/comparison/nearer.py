@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.comparison.calibration import holm
-from latentmap.comparison.resampled import Resampled
+from latentmap.comparison.resampled import Resampled, jackknife_error
 from latentmap.intervals import Estimate, defined, student_quantile
 
 _LEVEL = 0.95
@@ -98,7 +98,7 @@ def _tested(value: float, without: np.ndarray) -> tuple[Estimate, float]:
     from scipy.special import stdtr
 
     k = len(without)
-    error = float(np.sqrt((k - 1) / k * np.square(without - without.mean()).sum()))
+    error = float(jackknife_error(without))
     if not np.isfinite([value, error]).all():
         return Estimate(np.nan, np.nan, np.nan), np.nan
     reach = student_quantile((1 + _LEVEL) / 2, k - 1) * error

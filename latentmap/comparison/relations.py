@@ -60,8 +60,13 @@ def distance_steps(codes: Tensor) -> Tensor:
 
 
 def distance_levels(codes: Tensor) -> Tensor:
-    """Which of all different distances each pair of images has, counted from the smallest."""
-    levels: Tensor = torch.unique(distance_steps(codes), return_inverse=True)[1]
+    """Which of all different distances each pair of images has, counted from the smallest; an image
+    with itself counts as the nearest pair.
+    """
+    rows, columns = torch.triu_indices(len(codes), len(codes), 1)
+    levels = torch.zeros(len(codes), len(codes), dtype=torch.int64)
+    found = torch.unique(distance_steps(codes)[rows, columns], return_inverse=True)[1]
+    levels[rows, columns] = levels[columns, rows] = found
     return levels
 
 
@@ -99,7 +104,7 @@ def neighbourhoods(distances: Tensor) -> Tensor:
     n = len(distances)
     k = min(NEIGHBOURS, (n - 1) // 2)
     others = distances.double().clone().fill_diagonal_(torch.inf)
-    last = others.kthvalue(k, dim=1).values[:, None]
+    last = others.topk(k, dim=1, largest=False, sorted=False).values.amax(1, keepdim=True)
     nearer, equal = others < last, others == last
     left = k - nearer.sum(1, keepdim=True)
     likely = nearer.double() + equal.double() * (left / equal.sum(1, keepdim=True).double())

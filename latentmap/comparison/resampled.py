@@ -12,6 +12,14 @@ import numpy as np
 from torch import Tensor
 
 
+def jackknife_error(without: np.ndarray) -> np.ndarray:
+    """The standard error of a value from those ``without`` each of ``k`` groups, ``(k, ...)``."""
+    k = len(without)
+    spread = np.square(without - without.mean(0)).sum(0)
+    error: np.ndarray = np.sqrt((k - 1) / k * spread)
+    return error
+
+
 @dataclass(frozen=True)
 class Resampling:
     """The images of which an index is computed besides all: those that are ``kept`` without each of

@@ -194,7 +194,7 @@ def _maps(result: ModelComparison) -> list[Block]:
 
 def _similarities(result: ModelComparison) -> list[Block]:
     tables = [similarities_table(result), calibrated_table(result)]
-    if len(result.models) > 2:
+    if any(result.similarities.nearer.values()):
         tables.append(nearer_table(result))
     return [*calibrated_maps(result), *tables, indexes_table(result)]
 

@@ -32,7 +32,7 @@ from latentmap.comparison.directions import SharedVariates
 from latentmap.comparison.indexes import FEWEST, INDEXES, SimilarityIndex
 from latentmap.comparison.measuring import measure, n_steps
 from latentmap.comparison.nearer import Nearer, nearer_of
-from latentmap.comparison.resampled import Resampled, Resampling
+from latentmap.comparison.resampled import Resampled, Resampling, jackknife_error
 from latentmap.comparison.spectra import SpectraPlan, spectra_null
 from latentmap.comparison.steps import Steps
 from latentmap.errors import MapError, PairError
@@ -171,9 +171,7 @@ def _summary(name: str, found: Resampled, spectra: np.ndarray, alpha: float) -> 
     index = INDEXES[name]
     higher = index.higher_is_alike
     groups = len(found.without)
-    deviations = found.without - found.without.mean(0)
-    error = np.sqrt((groups - 1) / groups * np.square(deviations).sum(0))
-    reach = student_quantile((1 + _LEVEL) / 2, groups - 1) * error
+    reach = student_quantile((1 + _LEVEL) / 2, groups - 1) * jackknife_error(found.without)
     low, high = (np.clip(found.value + side * reach, *index.bounds) for side in (-1, 1))
     null = _one_of_both(found.null) if index.symmetric else found.null
     spectra = _one_of_both(spectra) if index.symmetric else spectra

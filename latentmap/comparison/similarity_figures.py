@@ -57,7 +57,7 @@ def _heat_map(result: ModelComparison, name: str, matrix: SimilarityMatrix) -> H
             if i != j:
                 row[j] = _cell(matrix, i, j, f"{names[i]} and {names[j]}", letters.get(j, ""))
     note = "0: no more alike than random pairings; 1: equal spaces."
-    return HeatMap(title, names, cells, note + (_LETTERS if len(names) > 2 else ""))
+    return HeatMap(title, names, cells, note + (_LETTERS if found.nearer[name] else ""))
 
 
 def _cell(matrix: SimilarityMatrix, i: int, j: int, between: str, mark: str) -> HeatCell:

@@ -12,7 +12,7 @@ Shapes: ``m`` spaces of ``d`` variables, ``D`` together, ``n`` images.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from latentmap.mapping.solution import root
 from latentmap.mapping.thin_moments import ThinJointMoments
 
 _MOST = 200  # Values.
-_OF_ONE_DRAW = 20
+_OF_ONE_DRAW = 40
 # Of more variables together every draw takes as long as all else that is compared.
 _LARGE = 2048
 _FEW_DRAWS = 2
@@ -55,6 +55,39 @@ class SpectraPlan:
         return self.draws * n_steps(self.spaces, self.pairings)
 
 
+@dataclass(frozen=True, eq=False)
+class GaussianSpaces:
+    """Normal codes with the means and covariances that spaces have by the moments ``fitted``, each
+    ``F'F`` of one of the ``factors`` ``(r, d)``; they share nothing.
+    """
+
+    fitted: JointMoments | ThinJointMoments
+    factors: Sequence[Tensor]
+
+    @classmethod
+    def of(cls, fitted: JointMoments | ThinJointMoments, spaces: int) -> GaussianSpaces:
+        """Those of as many ``spaces`` as the moments have."""
+        spectra = [fitted.between(number, number).source_spectrum for number in range(spaces)]
+        return cls(fitted, [root(one) / (fitted.n - 1) ** 0.5 for one in spectra])
+
+    def codes(self, n: int, generator: np.random.Generator) -> list[Tensor]:
+        """Codes of ``n`` images in every space, about 0: no index sees a mean."""
+        ranks = [len(factor) for factor in self.factors]
+        drawn = [torch.from_numpy(generator.standard_normal((n, rank))) for rank in ranks]
+        return [part @ factor for part, factor in zip(drawn, self.factors, strict=True)]
+
+    def moments(self, generator: np.random.Generator) -> JointMoments | ThinJointMoments:
+        """The moments of as many images as ``fitted`` is of."""
+        ranks = [len(factor) for factor in self.factors]
+        drawn = _root(int(self.fitted.n) - 1, sum(ranks), generator).split(ranks, dim=1)
+        roots = [part @ factor for part, factor in zip(drawn, self.factors, strict=True)]
+        if isinstance(self.fitted, ThinJointMoments):
+            return replace(self.fitted, roots=tuple(roots))
+        joined = torch.cat(roots, 1)
+        products = joined.T @ joined
+        return replace(self.fitted, products=products, squares=products.diagonal(), fast=False)
+
+
 def spectra_null(
     fitted: JointMoments | ThinJointMoments,
     plan: SpectraPlan,
@@ -67,41 +100,15 @@ def spectra_null(
     ``n`` images compared.
     """
     generator = np.random.default_rng(seed)
-    factors = [
-        root(fitted.between(number, number).source_spectrum) / (fitted.n - 1) ** 0.5
-        for number in range(plan.spaces)
-    ]
+    spaces = GaussianSpaces.of(fitted, plan.spaces)
     found: dict[str, list[np.ndarray]] = {}
     for _ in range(plan.draws):
-        moments = _moments(fitted, factors, generator)
-        codes = [_normal(generator, n, len(factor)) @ factor for factor in factors]
+        moments, codes = spaces.moments(generator), spaces.codes(n, generator)
         orders = [torch.from_numpy(generator.permutation(n)) for _ in range(plan.pairings)]
         measured, _ = measure(codes, moments, Resampling([], orders), steps)
         for name, one in measured.items():
             found.setdefault(name, []).extend([one.value[None], one.null])
     return {name: np.concatenate(parts) for name, parts in found.items()}
-
-
-def _normal(generator: np.random.Generator, *shape: int) -> Tensor:
-    return torch.from_numpy(generator.standard_normal(shape))
-
-
-def _moments(
-    fitted: JointMoments | ThinJointMoments,
-    factors: Sequence[Tensor],
-    generator: np.random.Generator,
-) -> JointMoments | ThinJointMoments:
-    """Moments of as many images as ``fitted`` is of, of normal codes with the covariances of the
-    ``factors`` ``(r, d)``, and their means.
-    """
-    ranks = [len(factor) for factor in factors]
-    drawn = _root(int(fitted.n) - 1, sum(ranks), generator)
-    roots = [part @ factor for part, factor in zip(drawn.split(ranks, dim=1), factors, strict=True)]
-    if isinstance(fitted, ThinJointMoments):
-        return ThinJointMoments(fitted.n, fitted.means, tuple(roots))
-    joined = torch.cat(roots, 1)
-    products = joined.T @ joined
-    return JointMoments(fitted.n, fitted.dims, fitted.mean, products, products.diagonal())
 
 
 def _root(rows: int, columns: int, generator: np.random.Generator) -> Tensor:

@@ -22,6 +22,6 @@ def comparison(tmp_path_factory):
         models,
         open_images(folder / "images.npy"),
         folder / "cache",
-        options=CompareOptions(permutations=9, methods=("procrustes",)),
+        options=CompareOptions(permutations=19, methods=("procrustes",)),
         record={"command": "latentmap compare a b '<c>'"},
     )

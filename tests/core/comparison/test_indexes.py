@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial import procrustes
-from scipy.spatial.distance import pdist
-from scipy.stats import spearmanr
+from scipy.spatial.distance import pdist, squareform
+from scipy.stats import chi2, spearmanr
 from sklearn.neighbors import NearestNeighbors
 
 from latentmap.comparison.indexes import INDEXES
@@ -12,7 +12,9 @@ from latentmap.mapping import moments_of
 from tests.core.comparison.two_spaces import (
     debiased_cka,
     distance_correlation,
+    gulp_distance,
     held_out_correlations,
+    kernel_cka,
     mutual_neighbours,
     procrustes_distance,
 )
@@ -30,9 +32,11 @@ def pwcca(x, y):
 
 VALUES = {
     "cka": debiased_cka,
+    "kernel_cka": kernel_cka,
     "cca": cca,
     "pwcca": pwcca,
     "procrustes": procrustes_distance,
+    "gulp": gulp_distance,
     "neighbours": mutual_neighbours,
     "distances": distance_correlation,
 }
@@ -52,6 +56,18 @@ def related(n=200, p=6, q=9, seed=0):
 
 def orthogonal(d, seed):
     return torch.linalg.qr(normal(d, d, seed=seed)).Q
+
+
+def unbiased_hsic(k, m):
+    """Of two kernels (n, n): Song et al. (2012), equation 5."""
+    n = len(k)
+    k, m = k - np.diag(np.diag(k)), m - np.diag(np.diag(m))
+    one = np.ones(n)
+    return (
+        np.trace(k @ m)
+        + (one @ k @ one) * (one @ m @ one) / ((n - 1) * (n - 2))
+        - 2 / (n - 2) * (one @ k @ m @ one)
+    ) / (n * (n - 3))
 
 
 CHANGES = {
@@ -110,21 +126,79 @@ def test_cka_of_unrelated_spaces_is_zero_at_any_dimension():
     assert np.mean(values) == pytest.approx(0, abs=3 * np.std(values) / np.sqrt(40))
 
 
+def test_gulp_of_unrelated_spaces_is_one_at_any_dimension():
+    values = []
+    for seed in range(40):
+        x, y = normal(60, 30, seed=seed), normal(60, 20, seed=seed + 100)
+        fitted = moments_of(normal(500, 30, seed=seed + 200), normal(500, 20, seed=seed + 300))
+        values.append(gulp_distance(x, y, fitted) ** 2)
+    # By the images themselves and with its bias it would be 0.6.
+    assert np.mean(values) == pytest.approx(1, abs=3 * np.std(values) / np.sqrt(40))
+
+
+def test_gulp_is_that_of_the_formula_for_many_images():
+    x, y = (part.numpy() for part in related(n=4000, p=4, q=3))
+    x, y = (part - part.mean(0) for part in (x, y))
+    x, y = (part / np.sqrt(np.square(part).sum(1).mean()) for part in (x, y))
+    n, ways = len(x), []
+    for part in (x, y):
+        covariance = part.T @ part / n
+        ways.append(np.linalg.inv(covariance + 0.01 * np.eye(part.shape[1])))
+    one, other = (
+        np.trace(way @ (p.T @ p / n) @ way @ (p.T @ p / n))
+        for way, p in zip(ways, (x, y), strict=True)
+    )
+    shared = np.trace(ways[0] @ (x.T @ y / n) @ ways[1] @ (y.T @ x / n))
+    expected = np.sqrt((one + other - 2 * shared) / (one + other))
+    # What is left is the bias of the formula, of the order of the variables over the images.
+    assert gulp_distance(*related(n=4000, p=4, q=3)) == pytest.approx(expected, abs=3e-3)
+
+
+def test_gulp_of_one_variable_each_is_that_of_their_correlation():
+    x, y = normal(3000, 1, seed=0), normal(3000, 1, seed=1)
+    y = 0.6 * x + 0.8 * y
+    # tr((S + l)^-1 S)^2 = (1 / 1.01)^2 of both, and 0.36 of that is shared.
+    assert gulp_distance(x, y) == pytest.approx((1 - 0.36) ** 0.5, abs=0.03)
+
+
+def test_kernel_cka_is_that_of_the_formula():
+    x, y = related(n=50)
+
+    def kernel(part):
+        distances = squareform(pdist(part.numpy()))
+        width = np.quantile(pdist(part.numpy(), "sqeuclidean"), 0.5, method="inverted_cdf")
+        return np.exp(-np.square(distances) / (2 * width))
+
+    k, m = kernel(x), kernel(y)
+    expected = unbiased_hsic(k, m) / np.sqrt(unbiased_hsic(k, k) * unbiased_hsic(m, m))
+    assert kernel_cka(x, y) == pytest.approx(expected, abs=1e-9)
+
+
+def test_kernel_cka_of_one_shared_normal_variable_is_in_closed_form():
+    x, y = normal(1500, 1, seed=0), normal(1500, 1, seed=1)
+    y = 0.8 * x + 0.6 * y
+    square = 2 * chi2.median(1)
+
+    def hsic(r):
+        both = ((1 + 2 / square) ** 2 - (2 * r / square) ** 2) ** -0.5
+        about = ((1 + 1 / (square + 1)) ** 2 - (r / (square + 1)) ** 2) ** -0.5
+        return both + 1 / (1 + 2 / square) - 2 * square / (square + 1) * about
+
+    # Four standard errors of so many images.
+    assert kernel_cka(x, y) == pytest.approx(hsic(0.8) / hsic(1), abs=0.06)
+
+
+def test_kernel_cka_of_images_most_of_which_are_in_one_place_is_not_defined():
+    x, y = related(n=40)
+    x[:36] = 0
+    assert np.isnan(kernel_cka(x, y))
+
+
 def test_cka_is_that_of_the_formula():
     x, y = related(n=40)
 
-    def hsic(k, m):  # Song et al. (2012), equation 5.
-        n = len(k)
-        k, m = k - np.diag(np.diag(k)), m - np.diag(np.diag(m))
-        one = np.ones(n)
-        return (
-            np.trace(k @ m)
-            + (one @ k @ one) * (one @ m @ one) / ((n - 1) * (n - 2))
-            - 2 / (n - 2) * (one @ k @ m @ one)
-        ) / (n * (n - 3))
-
     k, m = (x @ x.T).numpy(), (y @ y.T).numpy()
-    expected = hsic(k, m) / np.sqrt(hsic(k, k) * hsic(m, m))
+    expected = unbiased_hsic(k, m) / np.sqrt(unbiased_hsic(k, k) * unbiased_hsic(m, m))
     assert debiased_cka(x, y) == pytest.approx(expected, rel=1e-9)
 
 

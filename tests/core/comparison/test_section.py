@@ -2,9 +2,12 @@ import json
 from dataclasses import replace
 
 import html5lib
+import numpy as np
 import pytest
 
+from latentmap.comparison.nearer import letters_of
 from latentmap.comparison.section import comparison_report, comparison_sections
+from latentmap.comparison.similarity_figures import calibrated_maps
 from latentmap.intervals import Estimate
 from latentmap.report import ImageRows, Measure, Table
 from latentmap.report.page import render
@@ -99,9 +102,11 @@ def test_the_best_and_the_worst_are_named(sections):
 
 
 def test_the_plane_has_every_model_and_says_the_distances(comparison, sections):
-    (plane,) = blocks(sections["spaces"], Plane)
-    assert plane.names == ["a", "b", "<c>"]
+    plane, calibrated = blocks(sections["spaces"], Plane)
+    assert plane.names == calibrated.names == ["a", "b", "<c>"]
     assert f"b and a {comparison.layout.distances[1, 0]:.2f}" in plane.alternative
+    cka = comparison.similarities.matrices["cka"].calibrated
+    assert f"b and a {(1 - cka[1, 0]) ** 0.5:.2f}" in calibrated.alternative
 
 
 def test_each_pair_has_three_rows_and_its_shared_directions(comparison, sections):
@@ -115,7 +120,7 @@ def test_each_pair_has_three_rows_and_its_shared_directions(comparison, sections
 
 
 def test_similarities_stand_with_interval_and_null(comparison, sections):
-    table, indexes = blocks(sections["similarity"], Table)
+    table, _, _, indexes = blocks(sections["similarity"], Table)
     titles = [column.title for column in table.columns]
     cells = dict(zip(titles, table.rows[0].cells, strict=True))
     cka = comparison.similarities.matrices["cka"]
@@ -129,6 +134,63 @@ def test_similarities_stand_with_interval_and_null(comparison, sections):
     assert len(indexes.rows) == len(comparison.similarities.matrices)
     better = {column.title: column.better for column in table.columns}
     assert (better["linear CKA"], better["Procrustes distance"]) == ("high", "low")
+
+
+def test_calibrated_values_stand_with_what_they_are_held_against(comparison, sections):
+    _, table, _, _ = blocks(sections["similarity"], Table)
+    titles = [column.title for column in table.columns]
+    cells = dict(zip(titles, table.rows[1].cells, strict=True))
+    gulp = comparison.similarities.matrices["gulp"]
+    found = cells["GULP distance"]
+    parts = (gulp.calibrated, gulp.calibrated_low, gulp.calibrated_high)
+    assert [found.value, found.low, found.high] == [one[0, 2] for one in parts]
+    assert found.note == f"p {gulp.p_holm[0, 2]:.2g}, spectra p {gulp.spectra_p[0, 2]:.2g}"
+    assert "95 % of 19 random pairings" in table.note
+    # 6 ordered pairs at 5 % need 119.
+    assert "119 can" in table.note
+
+
+def test_every_two_models_are_held_against_each_third(comparison, sections):
+    _, _, table, _ = blocks(sections["similarity"], Table)
+    assert [row.cells[:3] for row in table.rows] == [
+        ["a", "b", "<c>"],
+        ["b", "a", "<c>"],
+        ["<c>", "a", "b"],
+    ]
+    (cka, *_) = comparison.similarities.nearer["cka"]
+    cell = table.rows[0].cells[3]
+    assert (cell.value, cell.low, cell.high) == tuple(cka.difference)
+    assert cell.note == ("*" if cka.p_holm <= 0.05 else "")
+
+
+def test_heat_maps_of_indexes_have_calibrated_values_and_letters(comparison, sections):
+    maps = blocks(sections["similarity"], HeatMap)
+    found = comparison.similarities
+    assert len(maps) == len(found.matrices)
+    for heat, (name, matrix) in zip(maps, found.matrices.items(), strict=True):
+        assert heat.title == f"Calibrated {matrix.index.title}"
+        assert heat.cells[0][1].value == matrix.calibrated[0, 1]
+        letters = letters_of(found.nearer[name], 0, found.alpha)
+        assert [heat.cells[0][j].mark for j in (1, 2)] == [letters[1], letters[2]]
+        assert heat.cells[0][0] is None
+
+
+def test_two_models_have_no_third_to_be_nearer_to(comparison):
+    none = {name: [] for name in comparison.similarities.nearer}
+    similarities = replace(comparison.similarities, nearer=none)
+    section = comparison_sections(replace(comparison, similarities=similarities))[4]
+    assert "Which of two is nearer" not in [block.title for block in section.blocks]
+    assert not any("letter" in heat.note for heat in blocks(section, HeatMap))
+
+
+def test_an_index_that_is_not_defined_has_an_empty_field(comparison):
+    found = comparison.similarities
+    nothing = np.full_like(found.matrices["cka"].value, np.nan)
+    cka = replace(found.matrices["cka"], calibrated=nothing)
+    changed = replace(found, matrices={**found.matrices, "cka": cka})
+    heat = calibrated_maps(replace(comparison, similarities=changed))[0]
+    assert heat.cells[0][1].value is None
+    assert heat.cells[0][1].meaning == "a and b: calibrated linear CKA not defined"
 
 
 def test_all_ways_by_a_third_are_there(comparison, sections):

@@ -7,6 +7,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
 from latentmap.codes import one_of_each
+from latentmap.comparison.calibration import holm_over_pairs
 from latentmap.comparison.indexes import INDEXES
 from latentmap.comparison.similarity import compare_codes
 from latentmap.errors import MapError, PairError
@@ -122,6 +123,57 @@ def test_ties_make_no_p_value_smaller():
     assert max(small.values()) <= 9
 
 
+def test_calibrated_values_are_above_zero_where_the_p_value_is_small():
+    found = compared(permutations=59).matrices
+    for name, matrix in found.items():
+        for i, j in ((0, 1), (0, 2), (1, 2)):
+            small = matrix.p_value[i, j] <= 0.05
+            assert (matrix.calibrated[i, j] > 0) == small, name
+            low, high = matrix.calibrated_low[i, j], matrix.calibrated_high[i, j]
+            assert 0 <= low <= matrix.calibrated[i, j] <= high <= 1
+        away = matrix.value[0, 1] - matrix.threshold[0, 1]
+        room = matrix.index.same - matrix.threshold[0, 1]
+        assert matrix.calibrated[0, 1] == pytest.approx(away / room)
+        assert matrix.calibrated.diagonal().tolist() == [1.0] * 3
+        assert np.isnan(matrix.threshold.diagonal()).all()
+
+
+def test_p_values_are_corrected_over_all_pairs():
+    for matrix in compared(permutations=59).matrices.values():
+        expected = holm_over_pairs(matrix.p_value, symmetric=matrix.index.symmetric)
+        np.testing.assert_array_equal(matrix.p_holm, expected)
+        assert matrix.p_holm[0, 1] <= (0.05 if matrix.index.symmetric else 0.1)
+
+
+def test_spaces_are_more_alike_than_their_spectra_make_them():
+    for name, matrix in compared(permutations=59).matrices.items():
+        assert matrix.spectra_p[0, 1] == pytest.approx(1 / 61), name
+        higher = matrix.index.higher_is_alike
+        assert (matrix.value[0, 1] > matrix.spectra_threshold[0, 1]) == higher
+        # Both nulls are of spaces that share nothing.
+        assert matrix.spectra_mean[0, 1] == pytest.approx(matrix.null_mean[0, 1], abs=0.05), name
+
+
+def test_a_space_is_nearer_to_the_one_that_it_shares_something_with():
+    found = compared()
+    for name, tests in found.nearer.items():
+        one = tests[0]
+        assert (one.space, one.first, one.second) == (0, 1, 2)
+        assert one.difference.low > 0, name
+        assert one.p_holm <= 0.05
+
+
+def test_as_many_pairings_are_drawn_as_all_pairs_need():
+    assert compared(25, permutations=None).permutations == 119
+    assert compared(25, permutations=None, alpha=0.2).permutations == 99
+
+
+def test_of_too_few_pairings_nothing_is_calibrated():
+    matrix = compared(30, permutations=18).matrices["cka"]
+    assert np.isnan(matrix.calibrated[0, 1])
+    assert np.isfinite(compared(30, permutations=18, alpha=0.1).matrices["cka"].calibrated).all()
+
+
 def test_nothing_passes_its_bound():
     x = normal(60, 4, seed=1)
     parts = [x, 2 * x, x @ torch.linalg.qr(normal(4, 4, seed=2)).Q]
@@ -211,7 +263,13 @@ def test_a_space_that_does_not_vary_has_no_figures():
 def test_one_seed_gives_the_same_and_json_takes_it():
     one, same = compared(40), compared(40)
     texts = [
-        json.dumps([part.to_json() for part in (*found.matrices.values(), *found.variates)])
+        json.dumps(
+            [
+                part.to_json()
+                for part in (*found.matrices.values(), *found.variates, *found.nearer["gulp"])
+            ],
+            allow_nan=False,
+        )
         for found in (one, same)
     ]
     assert texts[0] == texts[1]

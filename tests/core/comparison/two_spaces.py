@@ -1,5 +1,8 @@
 """Each similarity index of two spaces alone; the library computes those of several at once."""
 
+import numpy as np
+
+from latentmap.comparison.gulp import gulp_distances, whitened
 from latentmap.comparison.projections import (
     Rotation,
     correlations,
@@ -9,6 +12,8 @@ from latentmap.comparison.projections import (
 from latentmap.comparison.relations import (
     CKA,
     DISTANCES,
+    GULP,
+    KERNEL_CKA,
     MUTUAL_NEIGHBOURS,
     inner_products_of,
 )
@@ -22,6 +27,20 @@ def by_relation(x, y, relation):
 
 def debiased_cka(x, y):
     return by_relation(x, y, CKA)
+
+
+def kernel_cka(x, y):
+    return by_relation(x, y, KERNEL_CKA)
+
+
+def gulp_distance(x, y, fitted=None):
+    """By the whitening of these images themselves, unless moments of others are given."""
+    fitted = moments_of(x, y) if fitted is None else fitted
+    parts = [whitened(x, fitted.source_spectrum), whitened(y, fitted.target_spectrum)]
+    own = np.array([by_relation(part, part, GULP) for part in parts])
+    shared = by_relation(*parts, GULP)
+    products = np.array([[own[0], shared], [shared, own[1]]])
+    return float(gulp_distances(products, own)[0, 1])
 
 
 def mutual_neighbours(x, y):
