@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 
 from latentmap.comparison.result import ModelComparison, ModelPair
 from latentmap.relocation.baselines import BASELINES
@@ -128,6 +129,30 @@ def twins_table(result: ModelComparison) -> Table:
             rows.append(Row([*names, *measures, *indexes], pair_id(i, j)))
     note = "retrainings of one recipe: no two models can be expected to be more alike"
     return Table("As alike as two trainings", columns, rows, note)
+
+
+def beyond_table(result: ModelComparison, *, short: bool = False) -> Table:
+    """How much more alike every two models are than the best baseline of either; a ``short`` one
+    without intervals.
+    """
+    matrices, alpha = result.similarities.matrices, result.similarities.alpha
+    columns = [Column("between"), Column("and")]
+    columns += [Column(matrices[name].index.title, "", "high", 3) for name in result.beyond]
+    rows = []
+    for i, j in combinations(range(len(result.models)), 2):
+        cells: list[Cell] = [result.models[i].label, result.models[j].label]
+        for found in result.beyond.values():
+            one = found[i, j]
+            note = "" if one.p_holm <= alpha else "n.s."
+            shown = Measure.of(one.gain, note)
+            cells.append(Measure(shown.value, note=note) if short else shown)
+        rows.append(Row(cells, pair_id(i, j)))
+    note = (
+        "the index less the largest of those with a baseline in place of one of the two; distances "
+        "count with the other sign; n.s.: not more alike than what any baseline shows, at the "
+        f"level {alpha:g} corrected for all pairs (Holm)"
+    )
+    return Table("Indexes beyond baselines", columns, rows if result.beyond else [], note)
 
 
 def _beside(kind: str, name: str, pair: ModelPair) -> Measure | None:

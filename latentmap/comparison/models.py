@@ -17,6 +17,7 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 
 from latentmap.cache import Coder, CoderLike
 from latentmap.codes import one_of_each
+from latentmap.comparison.beyond import AllBeyond, beyond_baselines
 from latentmap.comparison.calibration import least_permutations
 from latentmap.comparison.context import BesideMaps, with_ceilings
 from latentmap.comparison.fitting import fit_spaces
@@ -48,6 +49,7 @@ from latentmap.relocation.thumbnails import thumbnail_beside
 from latentmap.transfers import device_of_sums
 
 _EXAMPLES = 10
+_WIDE = 1024  # Numbers of a baseline that indexes are taken of, at most.
 _FOLDS = 5  # Of units, where several images are of one.
 _SHORT = 6  # Digits of a fingerprint that tell two models of one name apart.
 
@@ -164,6 +166,7 @@ def compare_models(
     with coder.stage("telling spaces apart") as progress, threadpool_limits(1):
         same = same_spaces(train, test, maps, units=material.units, seed=seed, progress=progress)
     similarities = _similarities(material, moments, options, seed, coder.stage)
+    beyond = _beyond(material, moments, options, seed, coder.stage)
     scored = _draw(len(test[0]), options.scored, seed)
     seen = [codes.take(scored) for codes in test]
     beside = BesideMaps(material, controls)
@@ -179,6 +182,7 @@ def compare_models(
         same=same,
         compositions=_compositions(ways),
         similarities=similarities,
+        beyond=beyond,
         layout=lay_out(_r2_matrix(len(models), ways)),
         examples=examples_of(models, few, maps, material.images_of(few[0])),
         n_fit=len(train[0]),
@@ -249,8 +253,7 @@ def _similarities(
     material: Material, moments: Joint, options: CompareOptions, seed: int, stage: Stage
 ) -> Similarities:
     """The similarity indexes, on random test images, one of a unit."""
-    independent = one_of_each(material.units, seed=seed)
-    some = independent[_draw(len(independent), options.compared, seed)]
+    some = _compared(material, options, seed)
     with stage("comparing spaces") as progress, threadpool_limits(1):
         return compare_codes(
             [codes.take(some).vectors for codes in material.test],
@@ -260,6 +263,34 @@ def _similarities(
             alpha=options.alpha,
             progress=progress,
         )
+
+
+def _beyond(
+    material: Material, moments: Joint, options: CompareOptions, seed: int, stage: Stage
+) -> AllBeyond:
+    """What they are beyond baselines, on the same images."""
+    m, some = len(material.test), _compared(material, options, seed)
+    codes = [codes.take(some) for codes in (*material.test, *material.controls[1])]
+    beside = [
+        [m + number for number in numbers.values() if codes[m + number].space.dim <= _WIDE]
+        for numbers in material.controls_of
+    ]
+    with stage("comparing with baselines") as progress, threadpool_limits(1):
+        return beyond_baselines(
+            [one.vectors for one in codes],
+            moments,
+            beside,
+            [one.space.model for one in codes],
+            seed=seed,
+            progress=progress,
+        )
+
+
+def _compared(material: Material, options: CompareOptions, seed: int) -> np.ndarray:
+    """The test images that indexes compare, by position: random ones, one of a unit."""
+    independent = one_of_each(material.units, seed=seed)
+    found: np.ndarray = independent[_draw(len(independent), options.compared, seed)]
+    return found
 
 
 def _r2_matrix(n: int, ways: CodeFigures) -> np.ndarray:

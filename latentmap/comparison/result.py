@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from latentmap.comparison.beyond import AllBeyond
 from latentmap.comparison.context import Context
 from latentmap.comparison.kinds import KINDS, Kind
 from latentmap.comparison.layout import Layout
@@ -137,7 +138,8 @@ class ModelComparison(Shown):
     spaces of one shape whether they are the same; ``compositions`` are all ways by a third. Maps
     were fitted on ``n_fit`` images and judged on others: codes and ways on ``n_test``, of
     ``n_units`` units (see ``units_of``), images on ``n_scored`` random ones of these, similarity
-    indexes on ``similarities.n``. ``record`` says what made it.
+    indexes on ``similarities.n``; ``beyond`` is what these are beyond baselines.
+    ``record`` says what made it.
     """
 
     models: Sequence[ComparedModel]
@@ -145,6 +147,7 @@ class ModelComparison(Shown):
     same: Sequence[Sameness]
     compositions: Sequence[Composition]
     similarities: Similarities
+    beyond: AllBeyond
     layout: Layout
     examples: Examples
     n_fit: int
@@ -198,6 +201,8 @@ class ModelComparison(Shown):
           index is; see ``SimilarityMatrix``.
         - ``nearer``: by name of the index, a list: how much more alike ``space`` is to ``first``
           than to ``second``, and ``p_value`` and ``p_holm`` of that.
+        - ``beyond_baselines``: by name of the index, for every two models how much more alike they
+          are than the best baseline of either.
         - ``shared_variates``: held-out canonical correlations of each two spaces.
         - ``layout``: ``distances``, ``positions`` in a plane and how much it shows.
         - ``kinds``: what the kinds of relocation are.
@@ -218,6 +223,10 @@ class ModelComparison(Shown):
             "nearer": {
                 name: [one.to_json() for one in tests]
                 for name, tests in self.similarities.nearer.items()
+            },
+            "beyond_baselines": {
+                name: [{"first": i, "second": j, **one.to_json()} for (i, j), one in found.items()]
+                for name, found in self.beyond.items()
             },
             "shared_variates": [one.to_json() for one in self.similarities.variates],
             "layout": self.layout.to_json(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from latentmap.comparison.context_tables import context_table, twins_table
+from latentmap.comparison.context_tables import beyond_table, context_table, twins_table
 from latentmap.comparison.figures import factor_rows, relocation_rows
 from latentmap.comparison.kinds import KINDS
 from latentmap.comparison.result import ModelComparison, ModelPair
@@ -194,6 +194,8 @@ def _maps(result: ModelComparison) -> list[Block]:
 
 def _similarities(result: ModelComparison) -> list[Block]:
     tables = [similarities_table(result), calibrated_table(result)]
+    if result.beyond:
+        tables.append(beyond_table(result))
     if any(result.similarities.nearer.values()):
         tables.append(nearer_table(result))
     return [*calibrated_maps(result), *tables, indexes_table(result)]

@@ -7,7 +7,7 @@ import statistics
 from dataclasses import replace
 from itertools import chain
 
-from latentmap.comparison.context_tables import short_context
+from latentmap.comparison.context_tables import beyond_table, short_context
 from latentmap.comparison.result import ModelComparison
 from latentmap.comparison.sameness_table import sameness_table
 from latentmap.comparison.similarity_tables import calibrated_table, similarities_table
@@ -68,8 +68,10 @@ def short_tables(result: ModelComparison) -> list[Table]:
         similarities_table(result, short=True),
         calibrated_table(result, short=True),
     ]
+    if result.beyond:
+        tables.append(beyond_table(result, short=True))
     if result.same:
-        tables.insert(len(tables) - 1, sameness_table(result))
+        tables.append(sameness_table(result))
     if result.compositions:
         tables.append(ways_table(result, most=_WORST))
     if result.methods:
