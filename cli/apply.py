@@ -179,7 +179,7 @@ def _check_usage(
     elif figure is not None:
         raise click.UsageError("a picture (--figure) is made of images: give --data, not --codes")
     else:
-        of_images = (*DATA_CHOICES, "sample_from", "label", "src", "dst")
+        of_images = (*DATA_CHOICES, "sample_from", "label", "truncation", "src", "dst")
         of_models = ("precision", "batch_size", "seed")
         refuse_given(context, (*of_images, *of_models), "with --codes, all mapped by no model")
     if figure is None:

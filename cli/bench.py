@@ -24,6 +24,7 @@ from latentmap.cli.options import (
     loading_options,
     refuse_given,
     seed_option,
+    truncation_option,
 )
 from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figures_option, report_option, result_outputs
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     help="For --map: the model that it comes from.",
 )
 @class_option
+@truncation_option()
 @seed_option
 @cache_option
 @batch_size_option
@@ -118,6 +120,7 @@ def bench(
     map_path: Path | None,
     src: str | None,
     label: int | None,
+    truncation: float,
     seed: int,
     cache: Path,
     batch_size: int | None,
@@ -177,10 +180,14 @@ def bench(
     record = {"command": command_line()}
     if distances and seer is not None:
         n = asked.own or len(image_sets[0].ids)
-        compared = compare_samples(models, image_sets, coder, seer, n=n, seed=seed, record=record)
+        compared = compare_samples(
+            models, image_sets, coder, seer, n=n, seed=seed, truncation=truncation, record=record
+        )
         _tell_distances(compared, outputs)
         return
-    options = BenchOptions(methods=methods or None, search=search.to_library())
+    options = BenchOptions(
+        methods=methods or None, search=search.to_library(), truncation=truncation
+    )
     results = measure(
         models,
         image_sets,

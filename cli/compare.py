@@ -164,7 +164,11 @@ def compare(
         baselines=found,
         seed=seed,
         references=references,
-        record={"command": command_line(), "group_by": data.group_by and data.group_by.name},
+        record={
+            "command": command_line(),
+            "group_by": data.group_by and data.group_by.name,
+            **samples.record,
+        },
     )
     warn_skipped(result.record["skipped"])
     tell_left_out(result.record["left_out"])

@@ -11,8 +11,9 @@ import click
 
 from latentmap.cli.data_options import DataOptions, check_choice, data_options
 from latentmap.cli.declaring import IMAGES, option, together
+from latentmap.cli.image_choice import drawn_in_words
 from latentmap.cli.kinds import Reference
-from latentmap.cli.options import class_option, samples_option
+from latentmap.cli.options import class_option, samples_option, truncation_option
 
 if TYPE_CHECKING:
     from latentmap.cache import Coder
@@ -25,12 +26,23 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 @dataclass(frozen=True)
 class SamplesForAll:
     """Images that one of several models makes, as asked for on the command line; ``n_samples`` is
-    None where they are not, ``label`` is the class of a conditional generator.
+    None where they are not, ``label`` is the class of a conditional generator, ``truncation`` that
+    of their codes.
     """
 
     n_samples: int | None
     sample_from: str | None
     label: int | None
+    truncation: float | None
+
+    @property
+    def record(self) -> dict[str, float]:
+        """What a result has to say of them: nothing where there are none."""
+        return {} if self.n_samples is None else {"truncation": self._truncation}
+
+    @property
+    def _truncation(self) -> float:
+        return 1.0 if self.truncation is None else self.truncation
 
     def check(self, references: Sequence[str], data: DataOptions, *, without: bool = False) -> None:
         """Refuses both, or neither, of a data set and samples, and what is of the other one;
@@ -41,7 +53,11 @@ class SamplesForAll:
         """
         if len(references) < 2:
             raise click.UsageError("give at least two models to compare")
-        names = {"--sample-from": self.sample_from, "--class": self.label}
+        names = {
+            "--sample-from": self.sample_from,
+            "--class": self.label,
+            "--truncation": self.truncation,
+        }
         check_choice(data, self.n_samples, names, without=without)
         if self.sample_from is not None and self.sample_from not in references:
             raise click.UsageError(
@@ -77,11 +93,8 @@ class SamplesForAll:
             models[maker].require_decoder()
         making = adjust(models[maker], label=self.label)
         models = [making if number == maker else model for number, model in enumerate(models)]
-        label = "" if self.label is None else f", class {self.label}"
-        warn(
-            f"{self.n_samples} images are made by {making.name} ({making.space.kind}{label}), "
-            f"seed {seed}"
-        )
+        how = drawn_in_words(making, self.label, self._truncation)
+        warn(f"{self.n_samples} images are made by {making.name} ({how}), seed {seed}")
         warn(
             f"{making.name} takes part with the codes that they are made of: its own error is none"
         )
@@ -91,6 +104,7 @@ class SamplesForAll:
                 maker,
                 self.n_samples,
                 seed=seed,
+                truncation=self._truncation,
                 folder=coder.generated,
                 notify=warn,
                 progress=progress,
@@ -114,5 +128,6 @@ def compared_images(command: Command) -> Command:
             help="For --samples: which of the models makes them.  [default: the first generator]",
         ),
         class_option,
+        truncation_option("1"),
     )
     return functools.partial(data_options, required=False)(samples(command))

@@ -63,8 +63,8 @@ def evaluate(
     relocated images; beside it stand its floor (the target's own reconstruction) and its baseline
     (the mean image), and efficiency = (baseline - M_mse) / (baseline - floor).
 
-    Instead of a data set, --samples takes images that one of the models makes; another --seed than
-    that of the fit gives new ones.
+    Instead of a data set, --samples takes images that one of the models makes, at the truncation of
+    the fit, where it was fitted on such; another --seed than that of the fit gives new ones.
 
     --probe says what the map keeps of attributes or labels: probes of the target's own codes of the
     split train, without images that are scored, read the mapped codes.
@@ -74,6 +74,7 @@ def evaluate(
       latentmap evaluate vae-to-svae.safetensors --data faces.zip --split test
       latentmap evaluate svae-to-stylegan.safetensors --samples 1000 --seed 1
       latentmap evaluate vae-to-svae.safetensors --data faces.zip --attributes all.csv --probe all
+      latentmap evaluate svae-to-stylegan.safetensors --samples 1000 --truncation 0.7
       latentmap evaluate clip-to-dino.safetensors --src clip-new.npz --dst dino-new.npz
     """
     from latentmap.cli.map_options import models_for_size
@@ -115,6 +116,9 @@ def evaluate(
     (scores,) = score_models(
         [linear_map], source, target, images, coder, baselines=others, seed=seed
     )
+    if samples.n is not None:
+        drawn = {"score_truncation": samples.truncation_of(linear_map.record)}
+        scores = replace(scores, record={**scores.record, **drawn})
     warn_skipped(scores.record["skipped"])
     tell_left_out(scores.record["left_out"])
     if scores.record["unknown_overlap"]:

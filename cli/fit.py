@@ -78,6 +78,7 @@ def fit(
       latentmap fit --src vae.safetensors --dst svae.safetensors --data faces.zip
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --method procrustes
       latentmap fit --src svae.safetensors --dst stylegan.safetensors --samples 20000
+      latentmap fit --src svae --dst stylegan --samples 5000 --truncation 0.7
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --support support.h5
       latentmap fit --src clip.npz --dst dino.npz
       latentmap fit --src svae --dst stylegan --data faces.zip --attributes all.csv --probe Male

@@ -132,9 +132,11 @@ class FitRequest:
             LatentmapError: the images or their codes are not to be had.
         """
         from latentmap.cli.output import command_line
+        from latentmap.mapping.map_checks import TRUNCATION
         from latentmap.relocation import training_pairs
 
         coder = self.coding.open(self.data)
+        drawn: dict[str, float] = {}
         if self.of_codes:
             images, (source, target) = self.codes.images_of((source, target), self.data)
         elif self._samples.n is None:
@@ -142,11 +144,13 @@ class FitRequest:
             source, target = self.codes.named((source, target), self.data)
         else:
             images, source, target = self._samples.draw(source, target, coder, seed=self.seed)
+            drawn = {TRUNCATION: self._samples.truncation_of({})}
         made = images if self.data.path is None else None
         source, target = self.data.complete((source, target), made)
         record: dict[str, Any] = {
             "command": command_line(),
             "group_by": self.data.group_by and self.data.group_by.name,
+            **drawn,
         }
         if self.support is None:
             images, members = self.data.limited(images), None

@@ -15,6 +15,7 @@ from latentmap.cli.options import (
     json_option,
     loading_options,
     seed_option,
+    truncation_option,
 )
 from latentmap.cli.output import say
 
@@ -58,6 +59,7 @@ def frames() -> None:
     help="Whether the box is kept in the file of the first model, for `latentmap fit --samples`.",
 )
 @class_option
+@truncation_option()
 @seed_option
 @loading_options
 @batch_size_option
@@ -68,6 +70,7 @@ def estimate(
     samples: int,
     write: bool,
     label: int | None,
+    truncation: float,
     seed: int,
     loading: Loading,
     batch_size: int | None,
@@ -98,6 +101,7 @@ def estimate(
         target,
         samples,
         seed=seed,
+        truncation=truncation,
         batch_size=batch_size or _BATCH,
         stage=progress_bar,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -12,7 +12,7 @@ import click
 from latentmap.cli.data_options import DataOptions, check_choice
 from latentmap.cli.declaring import IMAGES, option
 from latentmap.cli.kinds import Text
-from latentmap.cli.options import class_option, samples_option
+from latentmap.cli.options import class_option, samples_option, truncation_option
 
 if TYPE_CHECKING:
     from latentmap.cache import Coder
@@ -31,13 +31,14 @@ class SampleOptions:
     they are not.
 
     ``box`` is the part of them that the other model sees, ``label`` the class of a conditional
-    generator.
+    generator, ``truncation`` that of their codes.
     """
 
     n: int | None = None
     made_by: Literal["src", "dst"] | None = None
     label: int | None = None
     box: str | None = None
+    truncation: float | None = None
 
     def check(self, data: DataOptions, *, without: bool = False) -> None:
         """Refuses both, or neither, of a data set and samples, and what is of the other one;
@@ -46,8 +47,20 @@ class SampleOptions:
         Raises:
             click.UsageError: that is so.
         """
-        names = {"--sample-from": self.made_by, "--class": self.label, "--box": self.box}
+        names = {
+            "--sample-from": self.made_by,
+            "--class": self.label,
+            "--box": self.box,
+            "--truncation": self.truncation,
+        }
         check_choice(data, self.n, names, without=without)
+
+    def truncation_of(self, record: Mapping[str, Any]) -> float:
+        """That of the codes: as it is given, else as a map that is there records it, else 1."""
+        from latentmap.mapping.map_checks import TRUNCATION
+
+        chosen = record.get(TRUNCATION) if self.truncation is None else self.truncation
+        return 1.0 if chosen is None else float(chosen)
 
     def draw(
         self, source: Model, target: Model, coder: Coder, *, seed: int
@@ -60,13 +73,16 @@ class SampleOptions:
         from latentmap.model import images_between
 
         made_by, maker, other = self._maker(source, target)
-        self._announce(maker, other, self.box or maker.boxes.get(other.fingerprint), seed)
+        truncation = self.truncation_of({})
+        box = self.box or maker.boxes.get(other.fingerprint)
+        self._announce(maker, other, box, seed=seed, truncation=truncation)
         with coder.stage("generating") as progress:
             images, maker, other = images_between(
                 maker,
                 other,
                 self._count(),
                 seed=seed,
+                truncation=truncation,
                 folder=coder.generated,
                 box=self.box,
                 notify=_warn,
@@ -84,7 +100,8 @@ class SampleOptions:
         seed: int,
     ) -> ImageSource:
         """The images of a data set, or those that one of the two models makes, for a map that is
-        there: it knows what the models see of an image. Says which model made them.
+        there: it knows what the models see of an image, and at which truncation it was fitted. Says
+        which model made them.
 
         Raises:
             SpaceError: the map does not belong to the models.
@@ -99,13 +116,15 @@ class SampleOptions:
 
         require_models(linear_map, *models)
         _, maker, other = self._maker(*as_fitted(linear_map, *models))
-        self._announce(maker, other, None, seed)
+        truncation = self.truncation_of(linear_map.record)
+        self._announce(maker, other, None, seed=seed, truncation=truncation)
         require_shown(maker, other)
         with coder.stage("generating") as progress:
             images = generated_images(
                 maker,
                 self._count(),
                 seed=seed,
+                truncation=truncation,
                 folder=coder.generated,
                 notify=_warn,
                 progress=progress,
@@ -134,18 +153,27 @@ class SampleOptions:
             maker.require_decoder()
         return made_by, adjust(maker, label=self.label), other
 
-    def _announce(self, maker: Model, other: Model, box: str | None, seed: int) -> None:
+    def _announce(
+        self, maker: Model, other: Model, box: str | None, *, seed: int, truncation: float
+    ) -> None:
         seen = f", of which {other.name} sees {box}" if box else ""
-        kind = maker.space.kind if self.label is None else f"{maker.space.kind}, class {self.label}"
-        _warn(f"{self.n} images are made by {maker.name} ({kind}), seed {seed}{seen}")
+        how = drawn_in_words(maker, self.label, truncation)
+        _warn(f"{self.n} images are made by {maker.name} ({how}), seed {seed}{seen}")
         _warn(
             f"{maker.name} takes part with the codes that they are made of: its own error is none"
         )
 
 
+def drawn_in_words(maker: Model, label: int | None, truncation: float) -> str:
+    """Space, class and truncation of the codes of images that a model makes."""
+    label_in_words = "" if label is None else f", class {label}"
+    return f"{maker.space.kind}{label_in_words}, truncation {truncation:g}"
+
+
 def sample_options(command: Command, *, fewest: int, box: bool) -> Command:
     """Adds the options of images that a model makes, at least ``fewest``; the command gets them as
-    ``samples: SampleOptions``. ``box`` tells whether their box can be chosen.
+    ``samples: SampleOptions``. ``box`` tells whether their box can be chosen; without, there is a
+    map that knows it, and the truncation.
     """
 
     @functools.wraps(command)
@@ -154,10 +182,11 @@ def sample_options(command: Command, *, fewest: int, box: bool) -> Command:
         n_samples: int | None,
         sample_from: Literal["src", "dst"] | None,
         label: int | None,
+        truncation: float | None,
         box_name: str | None = None,
         **given: Any,
     ) -> Any:
-        samples = SampleOptions(n_samples, sample_from, label, box_name)
+        samples = SampleOptions(n_samples, sample_from, label, box_name, truncation)
         return command(*args, samples=samples, **given)
 
     options = [
@@ -169,6 +198,7 @@ def sample_options(command: Command, *, fewest: int, box: bool) -> Command:
             help="For --samples: which model makes them.  [default: the generator, else dst]",
         ),
         class_option,
+        truncation_option("1" if box else "as recorded in the map, else 1"),
     ]
     if box:
         options.append(

@@ -22,7 +22,7 @@ from click.core import ParameterSource
 
 from latentmap.cli.declaring import IMAGES, OUTPUT, RUNNING, number_option, option, together
 from latentmap.cli.device import Device
-from latentmap.cli.kinds import Count, OutputFolder, Size
+from latentmap.cli.kinds import Count, NumberRange, OutputFolder, Size
 from latentmap.cli.lists import NameList
 
 if TYPE_CHECKING:
@@ -141,6 +141,23 @@ def samples_option(least: int) -> Callable[[Command], Command]:
         title=IMAGES,
         help="Instead of --data: N images that one of the models makes; they are kept in the "
         "cache.",
+    )
+
+
+def truncation_option(unless: str | None = None) -> Callable[[Command], Command]:
+    """At which truncation codes are drawn: 1 by default, or None, for which ``unless`` says what
+    stands: where samples may not be asked for.
+    """
+    said = "" if unless is None else f"  [default: {unless}]"
+    return option(
+        "--truncation",
+        title=IMAGES,
+        type=NumberRange(min=0),
+        default=1.0 if unless is None else None,
+        show_default=unless is None,
+        metavar="PSI",
+        help="Of samples: below 1, codes are drawn towards the mean: more typical images, less "
+        f"different.{said}",
     )
 
 

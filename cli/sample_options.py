@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.declaring import number_option, output_option, together
-from latentmap.cli.kinds import InputFile, NumberRange
-from latentmap.cli.options import seed_option
+from latentmap.cli.kinds import InputFile
+from latentmap.cli.options import seed_option, truncation_option
 from latentmap.cli.outputs import figure_option, result_outputs
 
 if TYPE_CHECKING:
@@ -63,14 +63,7 @@ drawing_options = together(
         metavar="FILE",
         help="Decode these codes instead of drawn ones: a .npz or .h5 file of this model's codes.",
     ),
-    click.option(
-        "--truncation",
-        type=NumberRange(min=0),
-        default=1.0,
-        show_default=True,
-        metavar="PSI",
-        help="Below 1, codes are drawn towards the mean: more typical images, less different.",
-    ),
+    truncation_option(),
     number_option(
         "--truncation-cutoff",
         least=0,

@@ -42,16 +42,19 @@ def images_for_all(
     n: int,
     *,
     seed: int = 0,
+    truncation: float = 1.0,
     folder: Path,
     notify: Notify | None = None,
     progress: Progress | None = None,
 ) -> tuple[ImageSource, list[Model]]:
-    """``n`` images that one of the models makes, and all models as they see these.
+    """``n`` images that one of the models makes, and all models as they see these; ``seed`` and
+    ``truncation`` decide the codes.
 
     What another model sees of them is what the maker's file knows (``latentmap frames estimate``);
     where it knows that of none, it follows from the frames.
 
     Raises:
+        ModelError: it cannot truncate codes.
         ImageError: the maker's file knows the box of some models only, and another has a frame of
             its own; or the frames do not fit.
     """
@@ -69,6 +72,14 @@ def images_for_all(
     seen = {}
     for other, box in zip(others, boxes, strict=True):
         images, making, seen[other.fingerprint] = images_between(
-            making, other, n, seed=seed, folder=folder, box=box, notify=notify, progress=progress
+            making,
+            other,
+            n,
+            seed=seed,
+            truncation=truncation,
+            folder=folder,
+            box=box,
+            notify=notify,
+            progress=progress,
         )
     return images, [seen.get(model.fingerprint, making) for model in models]

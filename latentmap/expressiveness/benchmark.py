@@ -90,7 +90,8 @@ def bench(
     fingerprint.
 
     Raises:
-        ModelError: a model is given twice, or a method needs a network that it lacks.
+        ModelError: a model is given twice, a method needs a network that it lacks, or a model
+            cannot truncate codes.
         SpaceError: the map belongs to none of the models, or does not come from its source.
         ImageError: there are fewer than 2 own images, or images cannot be read or seen.
     """
@@ -100,6 +101,7 @@ def bench(
     names = names_of(models)
     made_by = {
         "seed": seed,
+        "truncation": runs.options.truncation,
         "search": asdict(runs.options.search),
         "targets": {image_set.name: image_set.images.fingerprint for image_set in image_sets},
         "n_seen": {
@@ -319,13 +321,14 @@ def _grouping(
 def _own_images(model: Model, runs: Runs) -> _Own:
     """Images of the generator, the same every time."""
     n, encoder, folder = runs.options.own, runs.encoder, runs.coder.generated
+    drawn: Any = {"seed": runs.seed, "truncation": runs.options.truncation}
     with runs.coder.stage(f"generating with {model.name}") as progress:
         if encoder is None:
-            images = generated_images(model, n, seed=runs.seed, folder=folder, progress=progress)
+            images = generated_images(model, n, **drawn, folder=folder, progress=progress)
             maker = model
         else:
             images, maker, encoder = images_between(
-                model, encoder, n, seed=runs.seed, folder=folder, progress=progress
+                model, encoder, n, **drawn, folder=folder, progress=progress
             )
     seen = see(images, maker, runs)
     if encoder is None:

@@ -35,11 +35,13 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What is measured of every generator: on how many ``own`` images, and by which ``methods``
-    codes are found; by default the search, and the network where a model has one.
+    """What is measured of every generator: on how many ``own`` images, of codes at which
+    ``truncation``, and by which ``methods`` codes are found; by default the search, and the network
+    where a model has one.
     """
 
     own: int = 256
+    truncation: float = 1.0
     methods: Sequence[InversionMethod] | None = None
     search: SearchSettings = field(default_factory=SearchSettings)
 

@@ -133,14 +133,15 @@ def compare_samples(
     *,
     n: int,
     seed: int = 0,
+    truncation: float = 1.0,
     record: Mapping[str, Any] | None = None,
 ) -> SampleDistances:
-    """How far ``n`` images of random codes of each model are from the images of each set, in the
-    codes of ``encoder``. Generated images are kept in the cache of ``coder``; of copies in a set
-    one is taken. ``record`` goes into the result.
+    """How far ``n`` images of random codes of each model, at a ``truncation``, are from the images
+    of each set, in the codes of ``encoder``. Generated images are kept in the cache of ``coder``;
+    of copies in a set one is taken. ``record`` goes into the result.
 
     Raises:
-        ModelError: a model is given twice, or the encoder has none.
+        ModelError: a model is given twice, or cannot truncate codes, or the encoder has none.
         ImageError: there are fewer than 6 images of a kind, or images cannot be read or seen.
     """
     coder = Coder.of(coder)
@@ -157,7 +158,7 @@ def compare_samples(
     found: list[ModelDistances] = []
     first: list[tuple[Contrast, Contrast]] = []
     for name, model in zip(names_of(models), models, strict=True):
-        codes, shown = _made(model, encoder, coder, n, seed)
+        codes, shown = _made(model, encoder, coder, n, seed=seed, truncation=truncation)
         sets = []
         for number, real in enumerate(reals):
             with coder.stage(f"comparing {name} with {real.name}") as progress:
@@ -174,6 +175,7 @@ def compare_samples(
         found.append(_described(name, model, sets, shown))
     made_by = {
         "seed": seed,
+        "truncation": truncation,
         "encoder": encoder.fingerprint,
         "targets": {one.name: one.images.fingerprint for one in image_sets},
         "n_seen": {
@@ -228,11 +230,19 @@ def _real(
     return _Real(image_set.name, codes[torch.from_numpy(distinct)], units)
 
 
-def _made(model: Model, encoder: Model, coder: Coder, n: int, seed: int) -> tuple[Tensor, Tensor]:
+def _made(
+    model: Model, encoder: Model, coder: Coder, n: int, *, seed: int, truncation: float
+) -> tuple[Tensor, Tensor]:
     """The codes of a model's images in the encoder, and the first of these images."""
     with coder.stage(f"generating with {model.name}") as progress:
         images, maker, seer = images_between(
-            model, encoder, n, seed=seed, folder=coder.generated, progress=progress
+            model,
+            encoder,
+            n,
+            seed=seed,
+            truncation=truncation,
+            folder=coder.generated,
+            progress=progress,
         )
     codes, _, _ = _encode(images, seer, coder, f"encoding images of {model.name}")
     (shown,) = images.subset(np.arange(min(_SHOWN, n))).batches([maker.view], batch_size=_SHOWN)

@@ -6,6 +6,7 @@ from PIL import Image
 
 from latentmap.expressiveness.coverage import FIGURES
 from latentmap.expressiveness.sample_distances import SampleDistances
+from latentmap.expressiveness.tables import truncation_in_words
 from latentmap.intervals import Estimate
 from latentmap.report import (
     Cell,
@@ -49,7 +50,10 @@ def distance_tables(result: SampleDistances) -> list[Table]:
             rows.append(Row([*cells, *map(_measure, measures)]))
             figures = [Measure.of(getattr(one.coverage, name)) for name in FIGURES]
             shares.append(Row([*cells, *figures]))
-    note = f"{result.n:,} images of random codes of each model, in the codes of {result.encoder}"
+    note = (
+        f"{result.n:,} images of random codes of each model"
+        f"{truncation_in_words(result.record)}, in the codes of {result.encoder}"
+    )
     return [
         Table("Distances", distances, rows, "\n".join([note, *_priors(result)])),
         Table("Coverage", covered, shares).bare(*FIGURES),

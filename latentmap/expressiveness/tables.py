@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,9 @@ def bench_tables(results: Sequence[Expressiveness]) -> list[Table]:
     """What is known of all generators, as it fits into a terminal."""
     errors = errors_table(results)
     said = [errors.note] if errors.note else []
-    notes = "\n".join([*_of_groups(results), *map(calibration, results), *said])
+    truncated = truncation_in_words(results[0].record)
+    own = [f"own: images of random codes{truncated}"] if truncated else []
+    notes = "\n".join([*own, *_of_groups(results), *map(calibration, results), *said])
     tables = [
         replace(errors, note=notes).bare("SSIM"),
         _parts_table(results),
@@ -58,6 +61,12 @@ def calibration(result: Expressiveness) -> str:
         f"{result.name}: the search misses {result.calibration:.1%} of the variance of own images: "
         f"{trust}"
     )
+
+
+def truncation_in_words(record: Mapping[str, Any]) -> str:
+    """At which truncation codes were drawn, as it follows them in a sentence; empty at 1."""
+    truncation = record.get("truncation", 1)
+    return "" if truncation == 1 else f" at truncation {truncation:g}"
 
 
 def _of_groups(results: Sequence[Expressiveness]) -> list[str]:

@@ -21,7 +21,7 @@ from latentmap.codes import Codes, Space
 from latentmap.errors import MapError, SpaceError
 from latentmap.frames import Frame
 from latentmap.mapping.kept_baselines import KeptBaseline
-from latentmap.mapping.map_checks import KNOWN_BY, known_by_of
+from latentmap.mapping.map_checks import KNOWN_BY, TRUNCATION, known_by_of
 from latentmap.mapping.mapped_rows import MappedRows
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.patch_maps import composed, mapped, turned
@@ -251,7 +251,7 @@ class LinearMap(Shown):
         shared = {
             name: one.record[name]
             for one in maps
-            for name in ("group_by", "precision")
+            for name in ("group_by", "precision", TRUNCATION)
             if one.record.get(name)
         }
         shared[KNOWN_BY] = known_by_of(*(one.record for one in maps))

@@ -16,6 +16,8 @@ from latentmap.mapping.held_out_error import held_out_error
 _LARGEST = 2**63
 # By which a record has what the images of the fit were known by, and what that may be.
 KNOWN_BY = "known_by"
+# By which it has the truncation of the images of the fit, where a model made them.
+TRUNCATION = "truncation"
 _KNOWN = ("contents", "ids", "positions")
 
 
@@ -88,10 +90,15 @@ def _is_record(record: Any) -> bool:
     return (
         all(isinstance(text, str | None) for text in texts)
         and record.get(KNOWN_BY, "contents") in _KNOWN
+        and _is_truncation(record.get(TRUNCATION))
         and all(isinstance(part, dict) for part in (*chosen, *made_of))
         and all(_is_number(part.get("n_units") or 0) for part in chosen)
         and all(isinstance(part.get("map"), str) for part in made_of)
     )
+
+
+def _is_truncation(value: Any) -> bool:
+    return value is None or (_is_number(value) and 0 <= value < math.inf)
 
 
 def _has_errors(found: Any) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from latentmap.mapping.held_out_error import held_out_error
+from latentmap.mapping.map_checks import TRUNCATION
 from latentmap.mapping.summary import describe, settings_in_words
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import images_in_words
@@ -25,6 +26,7 @@ def map_table(linear_map: LinearMap | StoredMap) -> Table:
     """Its spaces, how it was fitted, and what it explains over the pairs of the fit."""
     description = describe(linear_map)
     record = linear_map.record
+    truncation = record.get(TRUNCATION)
     cells: dict[str | Column, Cell] = {
         **{name: _end(linear_map, name) for name in ("source", "target")},
         "method": linear_map.method,
@@ -32,6 +34,7 @@ def map_table(linear_map: LinearMap | StoredMap) -> Table:
         "chosen by": ", ".join(map(_criterion, description["selection"])) or None,
         "patches": str(linear_map.patches) if linear_map.patches else None,
         "pairs": linear_map.n_pairs,
+        "truncation of samples": None if truncation is None else f"{truncation:g}",
         "rank": linear_map.rank,
         "condition": linear_map.condition,
         **{name.replace("_", " "): value for name, value in linear_map.figures.items()},

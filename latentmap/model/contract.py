@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -352,11 +353,13 @@ class Model:
         become more typical, and less different from each other.
 
         Raises:
-            ModelError: ``n`` is below 1, or codes have no images in the model.
+            ModelError: ``n`` is below 1, codes have no images in the model, or cannot be truncated.
         """
         self.require_decoder()
         if n < 1:
             raise ModelError(f"the number of samples must be at least 1, not {n}")
+        if not 0 <= truncation < math.inf:
+            raise ModelError(f"the truncation must be a number of at least 0, not {truncation}")
         generator = torch.Generator().manual_seed(seed)
         with self._running():
             if self.prior is None:

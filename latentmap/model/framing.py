@@ -64,16 +64,18 @@ def find_box(
     samples: int,
     *,
     seed: int = 0,
+    truncation: float = 1.0,
     batch_size: int = 8,
     stage: Stage = silent,
 ) -> Framing:
     """The box of the images of ``maker``, of which it makes so many, that ``other`` sees; see
-    ``estimate_box``.
+    ``estimate_box``. ``seed`` and ``truncation`` decide the codes.
 
     Raises:
+        ModelError: ``maker`` cannot truncate codes.
         ImageError: there are fewer than 64 samples.
     """
-    codes = maker.sample(samples, seed=seed)
+    codes = maker.sample(samples, seed=seed, truncation=truncation)
     with stage("generating") as progress:
         images = decode_all(maker, codes, batch_size=batch_size, progress=progress)
     pictures = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()

@@ -53,23 +53,26 @@ def generated_images(
     n: int,
     *,
     seed: int = 0,
+    truncation: float = 1.0,
     folder: str | Path,
     notify: Notify | None = None,
     progress: Progress | None = None,
 ) -> ImageSource:
     """``n`` images that ``model`` makes of codes from its prior, kept in ``folder``.
 
-    They are found again by the model, its space, settings and prior, ``seed`` and ``n``;
-    ``codes_in`` of the result gives their codes.
+    They are found again by the model, its space, settings and prior, ``seed``, ``truncation`` (see
+    ``Model.sample``) and ``n``; ``codes_in`` of the result gives their codes.
 
     Raises:
-        ModelError: the model has no decoder.
+        ModelError: the model has no decoder, or cannot truncate codes.
         ImageError: ``n`` is below 2, or the model draws its noise anew every time.
         OutputError: the folder cannot be written, or is a link; or what is kept there are others.
     """
     model.require_decoder()
     if n < 2:
         raise ImageError(f"at least 2 images must be generated, not {n}")
+    if truncation != 1:
+        model.sample(1, truncation=truncation)  # Refuses before anything is made or waited for.
     if model.rendering.get("noise") == "random":
         raise ImageError(
             f"{model.name} draws noise anew for every image, but only images that can be made "
@@ -85,6 +88,8 @@ def generated_images(
     }
     if model.prior is not None:  # The weights do not tell it.
         key["prior"] = model.prior.fingerprint
+    if truncation != 1:  # Older versions made all images without.
+        key["truncation"] = float(truncation)
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(folder)
     path = folder / f"{name}.h5"
@@ -98,7 +103,8 @@ def generated_images(
             folder / f"{name}.lock", f"the samples of {model.name}", timeout=None, notify=notify
         ):
             if not path.exists():
-                codes = sample_codes(model.sample(n, seed=seed), model, seed=seed)
+                vectors = model.sample(n, seed=seed, truncation=truncation)
+                codes = sample_codes(vectors, model, seed=seed)
                 pack_decoded(model, codes, path, progress=progress)
     container = PackedImages(path)
     if len(container.ids) != n:
@@ -106,7 +112,8 @@ def generated_images(
             f"{path} must hold {n} images, not {len(container.ids)}: remove it, and they are made "
             "again"
         )
-    container.title = f"{n} samples of {model.name} (seed {seed})"
+    truncated = "" if truncation == 1 else f", truncation {truncation:g}"
+    container.title = f"{n} samples of {model.name} (seed {seed}{truncated})"
     return ImageSource(container, np.arange(n))
 
 
@@ -127,19 +134,21 @@ def images_between(
     n: int,
     *,
     seed: int = 0,
+    truncation: float = 1.0,
     folder: str | Path,
     box: str | None = None,
     notify: Notify | None = None,
     progress: Progress | None = None,
 ) -> tuple[ImageSource, Model, Model]:
-    """``n`` images that ``maker`` makes, and both models as they see these.
+    """``n`` images that ``maker`` makes, and both models as they see these; ``seed`` and
+    ``truncation`` decide the codes.
 
     ``box`` is that of the images that ``other`` sees; by default the one that the maker's file
     knows (see ``estimate_box``), else what follows from the frames of the two. Where there is such
     a box, frames are relative to the image.
 
     Raises:
-        ModelError: ``maker`` has no decoder.
+        ModelError: ``maker`` has no decoder, or cannot truncate codes.
         ImageError: the box is not inside the image; or there is none, and the frame of ``maker``
             does not hold that of ``other``.
     """
@@ -149,7 +158,15 @@ def images_between(
         maker = maker.seen_through(Frame("full", maker.frame.resize))
         other = other.seen_through(Frame(box, other.frame.resize))
     require_shown(maker, other)
-    images = generated_images(maker, n, seed=seed, folder=folder, notify=notify, progress=progress)
+    images = generated_images(
+        maker,
+        n,
+        seed=seed,
+        truncation=truncation,
+        folder=folder,
+        notify=notify,
+        progress=progress,
+    )
     return images, maker, other
 
 

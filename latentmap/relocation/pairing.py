@@ -136,15 +136,17 @@ def sample_pairs(
     *,
     sample_from: Literal["source", "target"] | None = None,
     seed: int = 0,
+    truncation: float = 1.0,
     box: str | None = None,
 ) -> Pairs:
     """The codes of ``n`` images that one of the two models makes, in both spaces: no data needed.
 
     The maker's codes are those that the images were made of; unless it is given, ``maker_of``
-    chooses it. ``box``: see ``images_between``. What was made before, by the same generator and
-    seed, is taken from the cache.
+    chooses it. ``box`` and ``truncation``: see ``images_between``. What was made before, by the
+    same generator and seed, is taken from the cache.
 
     Raises:
+        ModelError: the maker cannot make images, or not truncate their codes.
         ImageError, CacheError, PairError: as encoding and pairing raise them.
     """
     coder = Coder.of(coder)
@@ -152,7 +154,14 @@ def sample_pairs(
     maker, other = (source, target) if sample_from == "source" else (target, source)
     with coder.stage("generating") as progress:
         images, maker, other = images_between(
-            maker, other, n, seed=seed, folder=coder.generated, box=box, progress=progress
+            maker,
+            other,
+            n,
+            seed=seed,
+            truncation=truncation,
+            folder=coder.generated,
+            box=box,
+            progress=progress,
         )
     source, target = (maker, other) if sample_from == "source" else (other, maker)
     return coder.pairs(source, target, images)

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -58,6 +59,27 @@ def test_a_table_has_every_model_target_and_method(workdir):
     assert "the search misses" in output
     assert "generator limit" in output
     assert "encoder gap" in output
+
+
+def test_own_images_may_be_truncated(workdir):
+    words = ("a.safetensors", "--set", "own:12", "--set", "few.npy:10", "--methods", "network")
+    full = run(*words)
+    output = run(*words, "--truncation", "0.5")
+    assert "own: images of random codes at truncation 0.5" in output
+    assert "at truncation" not in full
+    errors = [re.search(r"^a +own +network .*$", text, re.M)[0] for text in (output, full)]
+    assert errors[0] != errors[1]
+    printed = json.loads(run(*words, "--truncation", "0.5", "--json"))
+    assert printed["generators"][0]["record"]["truncation"] == 0.5
+
+
+def test_distances_may_be_of_truncated_samples(workdir):
+    words = ("a.safetensors", "--set", "own:20")
+    truncated = distances(*words, "--truncation", "0.5")
+    assert "20 images of random codes of each model at truncation 0.5, in the" in truncated
+    full = distances(*words)
+    assert "20 images of random codes of each model, in the codes of b" in full
+    assert [line for line in truncated.splitlines() if line not in full.splitlines()][1:]
 
 
 def test_an_encoder_groups_images_and_measures_coverage(workdir):

@@ -138,19 +138,33 @@ def test_images_can_be_made_by_a_generator(workdir):
     save_gan(workdir / "g.safetensors")
     models = [*MODELS, "g.safetensors"]
     result = compare("--json", models=models, data=("--samples", "300"))
-    assert "300 images are made by g (z), seed 0" in result.stderr
+    assert "300 images are made by g (z, truncation 1), seed 0" in result.stderr
     printed = json.loads(result.stdout)
     assert printed["models"][2]["reconstruction_mse"] < 1e-5
     assert printed["pairs"][1]["kind"] == 3
     chosen = compare("--sample-from", "a.safetensors", data=("--samples", "300"))
-    assert "300 images are made by a (z)" in chosen.stderr
+    assert "300 images are made by a (z, truncation 1)" in chosen.stderr
+
+
+def test_samples_may_be_truncated(workdir):
+    save_gan(workdir / "g.safetensors")
+    models, data = ["a.safetensors", "g.safetensors"], ("--samples", "300")
+    result = compare("--truncation", "0.5", "--json", models=models, data=data)
+    assert "300 images are made by g (z, truncation 0.5), seed 0" in result.stderr
+    printed = json.loads(result.stdout)
+    assert printed["record"]["truncation"] == 0.5
+    full = json.loads(compare("--json", models=models, data=data).stdout)
+    assert full["record"]["truncation"] == 1
+    assert printed["pairs"][0]["r2"] != full["pairs"][0]["r2"]
+    refused = compare("--truncation", "0.5", code=2)
+    assert "--truncation is for --samples: leave it out" in refused.stderr
 
 
 def test_samples_may_be_of_one_class(conditional):
     models, data = ["a.safetensors", conditional], ("--samples", "300")
     assert "choose one of its classes" in compare(models=models, data=data, code=1).stderr
     result = compare("--class", "2", models=models, data=data)
-    assert "300 images are made by classes (w, class 2), seed 0" in result.stderr
+    assert "300 images are made by classes (w, class 2, truncation 1), seed 0" in result.stderr
     assert compare("--class", "1", models=models, data=data).stdout != result.stdout
 
 

@@ -1,6 +1,7 @@
 """latentmap fit --samples and latentmap frames, run as a user runs them."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from PIL import Image
 
 from latentmap.cli.main import main
 from latentmap.encoders import build, load
+from latentmap.encoders.inverted import add_inversion
 from latentmap.encoders.native import save_model
+from latentmap.encoders.nets.inversion import InversionNetwork, default_network
 from latentmap.frames import Frame
 from latentmap.mapping import LinearMap
 
@@ -51,7 +54,7 @@ def run(*words, code=0):
 def test_a_map_to_or_from_a_generator_needs_no_data(words, workdir):
     src, dst = (f"{name}.safetensors" for name in words)
     result = run(*FIT, "--src", src, "--dst", dst, "--json")
-    assert "80 images are made by gan (w), seed 0" in result.stderr
+    assert "80 images are made by gan (w, truncation 1), seed 0" in result.stderr
     scores = json.loads(result.stdout)
     assert scores["r2"] > 0.1
     linear_map = LinearMap.load(workdir / f"{words[0]}-to-{words[1]}.safetensors")
@@ -111,7 +114,7 @@ def test_a_map_is_scored_on_images_that_a_model_makes(workdir):
     fitted = json.loads(run(*FIT, *models, "--out", "m.safetensors", "--json").stdout)
     evaluate = ["evaluate", "m.safetensors", "--device", "cpu", "--cache", "codes", "--json"]
     same = run(*evaluate, "--samples", "80", "--split", "test")
-    assert "80 images are made by gan (w), seed 0" in same.stderr
+    assert "80 images are made by gan (w, truncation 1), seed 0" in same.stderr
     # The map knows what box of them the other model sees.
     assert json.loads(same.stdout)["m_mse"] == fitted["m_mse"]
     every = json.loads(run(*evaluate, "--samples", "80").stdout)
@@ -136,6 +139,72 @@ def test_images_that_a_model_makes_are_carried_through_a_map(workdir):
     assert "either images (--data or --samples) or codes" in both
 
 
+def test_samples_are_drawn_at_the_truncation_that_a_map_records(workdir):
+    models = ["--src", "vae.safetensors", "--dst", "gan.safetensors", "--out", "m.safetensors"]
+    full = run(*FIT, *models, "--json")
+    fitted = run(*FIT, *models, "--truncation", "0.5", "--force", "--json")
+    assert "80 images are made by gan (w, truncation 0.5), seed 0" in fitted.stderr
+    # The images are less different.
+    full, half = (json.loads(one.stdout)["baseline_mse"] for one in (full, fitted))
+    assert full > 1.3 * half
+    assert len(list((workdir / "codes" / "generated").glob("*.h5"))) == 2
+    assert re.search(
+        r"^truncation of samples +0\.5$", run("map", "show", "m.safetensors").stdout, re.M
+    )
+    shown = json.loads(run("map", "show", "m.safetensors", "--json").stdout)
+    assert shown["record"]["truncation"] == 0.5
+    place = ["--device", "cpu", "--cache", "codes"]
+    evaluate = ["evaluate", "m.safetensors", *place, "--samples", "80", "--split", "test", "--json"]
+    same = json.loads(run(*evaluate).stdout)
+    assert same["m_mse"] == json.loads(fitted.stdout)["m_mse"]
+    assert same["record"]["score_truncation"] == 0.5
+    other = run(*evaluate, "--truncation", "1")
+    assert "made by gan (w, truncation 1)" in other.stderr
+    assert json.loads(other.stdout)["record"]["score_truncation"] == 1
+    apply = ["apply", "m.safetensors", *place, "--samples", "9", "--figure", "grid.png"]
+    assert "made by gan (w, truncation 0.5)" in run(*apply).stderr
+    run("map", "inverse", "m.safetensors", "--out", "back.safetensors")
+    assert LinearMap.load(workdir / "back.safetensors").record["truncation"] == 0.5
+
+
+def test_a_map_of_a_data_set_records_no_truncation(workdir):
+    models = ["--src", "vae.safetensors", "--dst", "other.safetensors", "--out", "m.safetensors"]
+    save_model(build("vae", VAE), workdir / "other.safetensors", training={})
+    run("fit", "--cache", "codes", *models, "--data", "digits", "--limit", "60")
+    assert "truncation" not in LinearMap.load(workdir / "m.safetensors").record
+    assert "truncation" not in run("map", "show", "m.safetensors").stdout
+    evaluate = ["evaluate", "m.safetensors", "--cache", "codes", "--samples", "20"]
+    assert "20 images are made by other (z, truncation 1)" in run(*evaluate).stderr
+
+
+def test_codes_in_z_of_a_stylegan_cannot_be_truncated(workdir):
+    generator = load("gan.safetensors").variant(space="z")
+    config = default_network("residual", (1, 16, 16), 5, width=4)
+    network = InversionNetwork(config, (1, 16, 16), 5)
+    model = add_inversion(generator, network, config, name="inz")
+    save_model(model, workdir / "inz.safetensors", training={})
+    models = ["--src", "vae.safetensors", "--dst", "inz.safetensors", "--truncation", "0.5"]
+    line = run(*FIT, *models, code=1).stderr.splitlines()[-1]
+    assert "truncation moves codes in w, and these are in z of inz" in line
+    assert not (workdir / "codes" / "generated").exists()
+
+
+def test_methods_and_curves_are_of_truncated_samples(workdir):
+    models = ["--src", "vae.safetensors", "--dst", "gan.safetensors", "--truncation", "0.5"]
+    common = ["--device", "cpu", "--cache", "codes", "--samples", "100", *models]
+    methods = run("map", "methods", *common)
+    assert "100 images are made by gan (w, truncation 0.5), seed 0" in methods.stderr
+    curve = run("map", "curve", *common, "--pairs", "20,40", "--draws", "2")
+    assert "100 images are made by gan (w, truncation 0.5), seed 0" in curve.stderr
+
+
+def test_a_frame_is_estimated_on_truncated_samples():
+    options = ["frames", "estimate", "--src", "gan.safetensors", "--dst", "vae.safetensors"]
+    options += ["--samples", "64", "--no-write", "--json", "--truncation"]
+    found = [json.loads(run(*options, psi).stdout)["mse_whole"] for psi in ("1", "0.3")]
+    assert found[0] != found[1]
+
+
 def test_samples_of_one_class(workdir):
     torch.manual_seed(0)
     classes = GAN | {"c_dim": 3, "label": "embed", "embed_dim": 4}
@@ -143,7 +212,7 @@ def test_samples_of_one_class(workdir):
     models = ["--src", "vae.safetensors", "--dst", "classes.safetensors", "--out", "m.safetensors"]
     assert "choose one of its classes, 0 to 2, with --class" in run(*FIT, *models, code=1).stderr
     assert "there is no class 3" in run(*FIT, *models, "--class", "3", code=1).stderr
-    assert "made by classes (w, class 2)" in run(*FIT, *models, "--class", "2").stderr
+    assert "made by classes (w, class 2, truncation 1)" in run(*FIT, *models, "--class", "2").stderr
     other = run(*FIT, *models, "--class", "1", "--force")
     assert other.stdout != run(*FIT, *models, "--class", "2", "--force").stdout
     evaluate = ["evaluate", "m.safetensors", "--device", "cpu", "--cache", "codes"]
@@ -170,6 +239,7 @@ def test_frames_that_do_not_contain_each_other_ask_for_a_view(workdir):
         (["--data", "digits"], "either images"),
         (["--group-by", "gan.safetensors"], "choose images of a data set"),
         (["--sample-from", "both"], "is not one of"),
+        (["--truncation", "-1"], "-1.0 is not in the range x>=0"),
     ],
 )
 def test_wrong_usage(words, message):

@@ -252,6 +252,8 @@ def test_a_file_of_another_kind_or_format_is_refused(tmp_path, header, message):
         ({"record": {"selection": ["x"]}}, "its record must say in texts and numbers"),
         ({"record": {"known_by": ["ids"]}}, "its record must say in texts and numbers"),
         ({"record": {"made_of": [{}]}}, "its record must say in texts and numbers"),
+        ({"record": {"truncation": "x"}}, "its record must say in texts and numbers"),
+        ({"record": {"truncation": -1}}, "its record must say in texts and numbers"),
         ({"record": {"command": [1]}}, "its record must say in texts and numbers"),
         ({"source": [1]}, "a space must have a kind"),
     ],

@@ -8,7 +8,7 @@ import torch
 
 from latentmap.cache import LatentCache
 from latentmap.codes import Codes
-from latentmap.errors import ImageError, OutputError, SpaceError
+from latentmap.errors import ImageError, ModelError, OutputError, SpaceError
 from latentmap.frames import CELEBA_BOX, Frame
 from latentmap.images import View, open_images
 from latentmap.model import Model, generated_images, images_between, maker_of
@@ -28,6 +28,30 @@ def test_the_images_are_those_of_their_codes(tmp_path):
     assert torch.equal(batch.images[0], expected)
     assert codes.ids.tolist() == images.ids.tolist()
     assert np.array_equal(codes.digests, images.digests)
+
+
+def test_images_are_kept_apart_by_the_truncation_of_their_codes(tmp_path):
+    model = LinearModel()
+    full = generated_images(model, 30, seed=3, folder=tmp_path)
+    half = generated_images(model, 30, seed=3, truncation=0.5, folder=tmp_path)
+    expected = 0.5 * model.sample(30, seed=3)
+    torch.testing.assert_close(half.codes_in(model.space).vectors, expected)
+    assert half.fingerprint != full.fingerprint
+    assert len(list(tmp_path.glob("*.h5"))) == 2
+    assert str(half.path) == "30 samples of linear (seed 3, truncation 0.5)"
+    same = generated_images(model, 30, seed=3, truncation=1, folder=tmp_path)
+    assert same.fingerprint == full.fingerprint
+    other = LinearModel(seed=1)
+    pairs = sample_pairs(other, model, 30, LatentCache(tmp_path / "cache"), seed=3, truncation=0.5)
+    torch.testing.assert_close(pairs.target.vectors, expected)
+
+
+@pytest.mark.parametrize("truncation", [-0.5, float("nan"), float("inf")])
+def test_a_truncation_that_is_none_is_refused_before_anything_is_made(truncation, tmp_path):
+    folder = tmp_path / "generated"
+    with pytest.raises(ModelError, match="truncation must be a number of at least 0, not "):
+        generated_images(LinearModel(), 30, truncation=truncation, folder=folder)
+    assert not folder.exists()
 
 
 def test_a_part_of_the_images_has_its_own_codes(tmp_path):
