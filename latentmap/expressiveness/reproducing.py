@@ -41,9 +41,9 @@ class BenchOptions:
     """
 
     own: int = 256
-    truncation: float = 1.0
     methods: Sequence[InversionMethod] | None = None
     search: SearchSettings = field(default_factory=SearchSettings)
+    truncation: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
