@@ -7,19 +7,23 @@ disk. Shapes: ``n`` images, ``d`` latent variables, images ``(n, c, h, w)`` in [
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import one_of_each, units_of
+from latentmap.codes import units_of
 from latentmap.errors import ImageError, ModelError, SpaceError
-from latentmap.expressiveness.blindness import Cells, group_codes
-from latentmap.expressiveness.coverage import FEWEST, Coverage, measure_coverage
+from latentmap.expressiveness.coverage import FEWEST
 from latentmap.expressiveness.difficulty import compare_difficulty
+from latentmap.expressiveness.encoded_sets import (
+    EncodedSet,
+    coverage_of,
+    encode_set,
+    grouping_of,
+    own_images,
+)
 from latentmap.expressiveness.image_sets import ImageSet
 from latentmap.expressiveness.reproducing import (
     BenchOptions,
@@ -31,36 +35,14 @@ from latentmap.expressiveness.reproducing import (
     see,
 )
 from latentmap.expressiveness.result import MAPPED, Expressiveness, SetScores
-from latentmap.expressiveness.scoring import Grouping, calibrate, score_set
+from latentmap.expressiveness.scoring import calibrate, score_set
 from latentmap.expressiveness.spreads import mean_image, squares_from
 from latentmap.images.spooled import SpooledImages
-from latentmap.inversion.inverting import decoding_errors, encode_all, require_method
+from latentmap.inversion.inverting import require_method
 from latentmap.mapping import LinearMap
-from latentmap.model import Model, count_seen, generated_images, images_between
+from latentmap.model import Model, count_seen
 
-_BATCH = 64
 _SHORT = 6  # Digits of a fingerprint that tell two models of one name apart.
-
-
-@dataclass(frozen=True, eq=False)
-class _Groups:
-    """The codes of a set in the encoder, for coverage, the positions ``kept`` of their images, the
-    cells that they are in, and the encoder's own error of every image, if it has a decoder.
-    """
-
-    codes: Tensor
-    kept: np.ndarray
-    cells: Cells
-    mse: np.ndarray | None
-
-
-@dataclass(frozen=True, eq=False)
-class _Own:
-    """A generator's own images as it sees them, and their codes in the encoder."""
-
-    images: SpooledImages
-    ids: np.ndarray
-    encoded: Tensor | None
 
 
 def bench(
@@ -97,7 +79,7 @@ def bench(
     """
     runs = Runs(options or BenchOptions(), Coder.of(coder), seed, encoder, mapped)
     _check(models, image_sets, runs)
-    groups = [_group(image_set, encoder, runs) for image_set in image_sets] if encoder else None
+    groups = [encode_set(image_set, encoder, runs) for image_set in image_sets] if encoder else None
     names = names_of(models)
     made_by = {
         "seed": seed,
@@ -225,12 +207,12 @@ def _bench_one(
     name: str,
     model: Model,
     image_sets: Sequence[ImageSet],
-    groups: Sequence[_Groups] | None,
+    groups: Sequence[EncodedSet] | None,
     runs: Runs,
     record: Mapping[str, Any],
 ) -> Expressiveness:
     methods = methods_of(model, runs.options.methods)
-    own = _own_images(model, runs)
+    own = own_images(model, runs)
     by_method = reproduce(model, own.images, methods, "own", runs, own=None)
     random = random_of(image_sets)
     mean = None
@@ -259,9 +241,9 @@ def _bench_one(
                 units=every.units,
                 wholes=wholes,
                 seed=runs.seed,
-                grouping=_grouping(image_set, kept, group, own),
+                grouping=grouping_of(image_set, kept, group, own),
                 skipped=tuple(str(image_set.ids[position]) for position in images.failed),
-                coverage=_coverage(image_set, group, own, runs),
+                coverage=coverage_of(image_set, group, own, runs),
             )
         )
     own_wholes = _variance_of(own.images)
@@ -303,73 +285,3 @@ def _beside_random(results: Sequence[SetScores], random: str | None, seed: int) 
         )
         for scores in results
     ]
-
-
-def _grouping(
-    image_set: ImageSet, kept: np.ndarray, group: _Groups | None, own: _Own
-) -> Grouping | None:
-    """The sectors of a support set, or else the cells that the encoder makes of the images."""
-    reference = None if group is None or group.mse is None else group.mse[kept]
-    if image_set.sector is not None:
-        return Grouping(image_set.sector[kept], reference, variables=image_set.variables)
-    if group is None:
-        return None
-    own_sector = None if own.encoded is None else group.cells.nearest(own.encoded)
-    return Grouping(group.cells.number[kept], reference, own_sector)
-
-
-def _own_images(model: Model, runs: Runs) -> _Own:
-    """Images of the generator, the same every time."""
-    n, encoder, folder = runs.options.own, runs.encoder, runs.coder.generated
-    drawn: Any = {"seed": runs.seed, "truncation": runs.options.truncation}
-    with runs.coder.stage(f"generating with {model.name}") as progress:
-        if encoder is None:
-            images = generated_images(model, n, **drawn, folder=folder, progress=progress)
-            maker = model
-        else:
-            images, maker, encoder = images_between(
-                model, encoder, n, **drawn, folder=folder, progress=progress
-            )
-    seen = see(images, maker, runs)
-    if encoder is None:
-        return _Own(seen, images.ids, None)
-    return _Own(
-        seen, images.ids, encode_all(encoder, see(images, encoder, runs), batch_size=_BATCH)
-    )
-
-
-def _group(image_set: ImageSet, encoder: Model, runs: Runs) -> _Groups:
-    """What the encoder makes of an image set; cells and errors have a place for every image."""
-    with runs.coder.stage(f"grouping {image_set.name}") as progress:
-        seer = image_set.seen_by(encoder)
-        images = see(image_set.images, seer, runs)
-        codes = encode_all(encoder, images, batch_size=_BATCH)
-        cells = group_codes(codes, seed=runs.seed)
-        mse = None
-        if encoder.can_decode:
-            errors, _ = decoding_errors(
-                encoder, codes, images, batch_size=_BATCH, progress=progress
-            )
-            mse = np.full(len(image_set.ids), np.nan)
-            mse[images.positions] = errors.double().numpy()
-    number = np.full(len(image_set.ids), -1)
-    number[images.positions] = cells.number
-    return _Groups(codes, images.positions, Cells(number, cells.centers), mse)
-
-
-def _coverage(image_set: ImageSet, group: _Groups | None, own: _Own, runs: Runs) -> Coverage | None:
-    """The figures of the images of a set that the encoder can read, without copies: the ball of an
-    image whose copies are its neighbours has no size.
-    """
-    encoder = runs.encoder
-    if group is None or own.encoded is None or encoder is None:
-        return None
-    made_by = {"encoder": encoder.name, "encoder_fingerprint": encoder.fingerprint}
-    distinct = one_of_each(units_of(image_set.digests[group.kept]), seed=runs.seed)
-    return measure_coverage(
-        group.codes[torch.from_numpy(distinct)],
-        own.encoded,
-        units=image_set.held_out(group.kept[distinct]).units,
-        seed=runs.seed,
-        record=made_by,
-    )

@@ -164,8 +164,13 @@ def test_a_support_set_is_found_in_its_data_or_in_its_file(workdir):
     make_support()
     arguments = ("a.safetensors", "--set", "own:8", "--set", "support.h5")
     printed = run(*arguments, "--data", "few.npy", "--methods", "network", "--json")
-    (one,) = json.loads(printed)["generators"][0]["targets"]
+    one, random = json.loads(printed)["generators"][0]["targets"]
     assert (one["target"], one["n"], len(one["sectors"])) == ("support.h5", 12, 4)
+    # As many random images of the same data stand beside it, and none of its own.
+    assert (random["target"], random["n"]) == ("random few.npy:12", 12)
+    assert one["against"]["network"]["target"] == "random few.npy:12"
+    ids = [{image["id"] for image in found["images"]} for found in (one, random)]
+    assert not ids[0] & ids[1]
     assert one["variables"] == [0, 1]
     assert "holds no images" in run(*arguments, code=1)
     make_support(with_images=True)
@@ -180,6 +185,29 @@ def test_the_sectors_of_a_support_set_are_drawn_as_a_map(workdir):
     output = run("a.safetensors", *arguments, "--figures", "out")
     assert (workdir / "out" / "a-support-h5-9-sectors.png").stat().st_size > 5000
     assert "+" in output
+
+
+def test_random_images_beside_a_support_set_decide(workdir):
+    make_support()
+    words = ("a.safetensors", "--set", "own:8", "--set", "support.h5", "--set", "few.npy:30")
+    words += ("--data", "few.npy", "--encoder", "b.safetensors")
+    printed = run(*words, "--methods", "network", "--report", "report")
+    assert "a finds support.h5 " in printed
+    assert " times as hard as few.npy:30 (by its network): " in printed
+    assert "over reference" in printed
+    assert "random few.npy" not in printed
+    page = (workdir / "report" / "index.html").read_text()
+    assert "Beside random real images" in page
+    searched = run(*words)
+    assert "(by search inside its range)" in searched
+    assert "search anywhere" in searched
+
+
+def test_random_images_are_unseen_ones_where_that_is_asked(workdir):
+    make_support()
+    words = ("a.safetensors", "--set", "own:8", "--set", "support.h5", "--data", "few.npy")
+    printed = run(*words, "--methods", "network", "--unseen", "--json")
+    assert len(json.loads(printed)["generators"][0]["targets"]) == 2
 
 
 def test_a_support_set_of_other_data_is_refused(workdir):
@@ -222,6 +250,9 @@ def test_options_that_no_target_has_a_use_for_are_refused(workdir):
         message = run(*words, "--set", "support.h5", *more, code=2)
         assert f"{more[0]} has no effect where no --set is a data set" in message
     assert "--limit has no effect" in run(*words, "--limit", "9", code=2)
+    assert "--unseen has no effect where no --set" in run(
+        *words, "--set", "support.h5", "--unseen", code=2
+    )
     both = ("--set", "support.h5", "--set", "few.npy:8", "--limit", "9")
     printed = run(*words, *both, "--data", "few.npy", "--json")
     assert [one["n"] for one in json.loads(printed)["generators"][0]["targets"]] == [12, 8]

@@ -67,6 +67,19 @@ def test_json_gives_every_image_and_the_errors_of_the_codes():
     assert again["images"] == found["images"]
 
 
+def test_codes_are_held_inside_the_range_unless_they_may_go_anywhere():
+    words = ("gan.safetensors", "--data", "few.npy", *FAST)
+    inside = json.loads(run(*words, "--json").stdout)
+    anywhere = json.loads(run(*words, "--anywhere", "--json").stdout)
+    assert inside["settings"]["inside"] and not anywhere["settings"]["inside"]
+    limit = inside["distance_limit"]
+    assert limit == pytest.approx(4.297, abs=1e-3)  # The standard normal of four variables.
+    assert max(image["distance"] for image in inside["images"]) <= limit
+    assert "99.9 % of samples" in run(*words).stdout
+    refused = run(*words[:3], "--method", "network", "--anywhere", code=2)
+    assert "--anywhere has no effect with --method network" in refused.output
+
+
 def test_a_picture_shows_images_over_their_reconstructions():
     run("a.safetensors", "--data", "few.npy", "--limit", "5", "--method", "network", "-n", "2",
         "--figure", "grid.png")  # fmt: skip

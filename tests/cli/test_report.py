@@ -188,7 +188,11 @@ def test_bench_adds_errors_and_images(workdir):
     words = ["bench", "a.safetensors", "--methods", "network", "--encoder", "b.safetensors"]
     run(*words, "--set", "own:6", "--set", "few.npy:24")
     section = sections()["bench"]
-    errors, groups, *figures = section.blocks
+    errors, shares, distances, groups, *figures = section.blocks
+    assert (shares.title, distances.title) == (
+        "Errors beside what there is to reproduce",
+        "Where the codes lie",
+    )
     assert [row.cells[1] for row in errors.rows] == ["own", "few.npy:24"]
     assert errors.rows[0].cells[6] is None
     assert errors.rows[1].cells[6].value > 0
@@ -202,7 +206,7 @@ def test_a_calibrated_bench_says_whether_it_can_be_believed(workdir):
     run(*words, "--set", "own:4", "--set", "few.npy:4")
     section = sections()["bench"]
     assert any("misses" in text and "own images" in text for text in section.text)
-    assert len(section.blocks) == 3
+    assert len(section.blocks) == 5
 
 
 @pytest.fixture
