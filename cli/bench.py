@@ -130,10 +130,18 @@ def bench(
 ) -> None:
     """Measure which images generators can reproduce: their own, those of a data set, a support set.
 
-    Errors have 95 % intervals over images, or their groups; the ratio is to the error of the
-    generator's own images.
-    These can be reproduced without any error, so they are the calibration of the search: where it
-    misses more than 5 % of their variance, what it says of other images is marked unreliable.
+    Errors have 95 % intervals over images, or their groups. Own images can be reproduced without
+    any error, so they are the calibration of the search: where it misses more than 5 % of their
+    variance, what it says of others is marked unreliable.
+
+    Whether a set is more than a generator can make, random real images tell: the first of several
+    sets that is no support set, or else as many of --data as the support set has. How many times as
+    hard a set is, is also given over the mean image's error, over the variance of each set, and
+    over the error of --encoder; a sentence says what follows. The ratio to the error of the
+    generator's own images measures these: it is left out where they are reproduced exactly.
+
+    A search is held where 99.9 % of the generator's samples lie, and goes on beyond for images that
+    need it: two limits.
 
     --split, --limit, --where, --attributes and --group-by choose among the images of data sets; own
     images and support sets are taken as they are.
@@ -150,6 +158,8 @@ def bench(
       latentmap bench gan.safetensors --set own:256 --set faces.zip:256 --split test
       latentmap bench gan.safetensors vae.safetensors --set support.h5 --data faces.zip \\
           --figures bench
+      latentmap bench stylegan svae --set support.h5 --set faces.zip:256 --data faces.zip \\
+          --encoder vae --methods network
       latentmap bench gan.safetensors --set faces.zip:1000 --encoder svae.safetensors
       latentmap bench vae mixture.safetensors --set own:5000 --set faces.zip:5000 \\
           --encoder vae-b --distances
