@@ -73,7 +73,7 @@ def letters_of(tests: Sequence[Nearer], space: int, alpha: float) -> dict[int, s
     """
     own = [one for one in tests if one.space == space]
     others = sorted({one.first for one in own} | {one.second for one in own})
-    sets = [frozenset(others)]
+    sets = [frozenset(others)] if others else []
     for one in own:
         if not one.p_holm <= alpha:
             continue

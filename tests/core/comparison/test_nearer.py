@@ -118,3 +118,7 @@ def test_letters_say_what_the_tests_say_and_nothing_else(seed):
         for c in values:
             if b < c:
                 assert bool(set(letters[b]) & set(letters[c])) == ((b, c) not in pairs)
+
+
+def test_of_two_spaces_there_is_nothing_to_tell():
+    assert letters_of([], 0, 0.05) == {}
