@@ -127,6 +127,7 @@ def compare(
     from latentmap.comparison.section import SECTIONS, comparison_report
     from latentmap.report.store import write_report
 
+    _check_level(alpha, permutations)
     of_codes = codes.check(references, data, samples.n_samples)
     samples.check(references, data, without=of_codes)
     check_unseen(unseen, data)
@@ -183,6 +184,18 @@ def compare(
     show_result(result)
     if outputs.report is not None:
         say(f"written to {outputs.report / 'index.html'}")
+
+
+def _check_level(alpha: float, permutations: int | None) -> None:
+    """Refuses a level that so few permutations have no quantile of."""
+    from latentmap.comparison.calibration import least_permutations
+
+    least = least_permutations(alpha)
+    if permutations is not None and permutations < least:
+        raise click.UsageError(
+            f"--alpha {alpha:g} needs at least {least} permutations, not {permutations}: give more "
+            "(--permutations), or a larger level"
+        )
 
 
 def _baselines(

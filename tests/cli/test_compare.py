@@ -48,7 +48,8 @@ def test_a_comparison_is_two_tables(workdir):
     assert [line.split()[:3] for line in lines[2:4]] == [["a", "b", "2"], ["b", "a", "2"]]
     assert "fitted on" in lines[4]
     assert "PWCCA" in result.stdout
-    assert "of 19 random pairings are as alike" in result.stdout
+    assert "random pairings, of which 19 were tried" in result.stdout
+    assert "Calibrated indexes" in result.stdout
     assert "third model" not in result.stdout
 
 
@@ -69,6 +70,17 @@ def test_json_is_one_object_with_what_made_it(workdir):
     assert printed["record"]["command"]
     assert [model["label"] for model in printed["models"]] == ["a", "b"]
     assert printed["permutations"] == 19
+
+
+def test_a_level_is_what_indexes_are_calibrated_by(workdir):
+    printed = json.loads(compare("--json", "--alpha", "0.1").stdout)
+    assert printed["alpha"] == 0.1
+    assert "0: no more alike than 90 % of 19 random pairings" in compare("--alpha", "0.1").stdout
+
+
+def test_a_level_that_the_pairings_cannot_reach_is_refused(workdir):
+    message = "--alpha 0.01 needs at least 99 permutations, not 19: give more (--permutations)"
+    assert message in compare("--alpha", "0.01", code=2).stderr
 
 
 def test_a_report_is_a_page(workdir):

@@ -215,6 +215,11 @@ def test_json_holds_all_of_it(tmp_path):
     assert [model["reference"] for model in read["models"]] == ["a.st", "b.st", "c.st"]
     assert len(read["pairs"]) == len(read["compositions"]) == 6
     assert set(read["similarities"]) == set(result.similarities.matrices)
+    assert set(read["nearer"]) == set(result.similarities.matrices)
+    assert {"calibrated", "threshold", "p_holm", "spectra_mean", "spectra_p"} <= set(
+        read["similarities"]["cka"]
+    )
+    assert (read["permutations"], read["alpha"]) == (19, 0.05)
     assert read["pairs"][0]["r2_low"] <= read["pairs"][0]["r2"] <= read["pairs"][0]["r2_high"]
     assert len(read["examples"]) == 10
     assert read["record"]["versions"].keys() == {"latentmap", "numpy", "scipy", "torch"}
@@ -248,6 +253,8 @@ def test_what_cannot_be_compared_is_refused_before_any_work(tmp_path):
         compared(tmp_path, three(), images, scored=19)
     with pytest.raises(PairError, match="at least 20 images can be compared, not 3: give more"):
         compared(tmp_path, three(), images, compared=3)
+    with pytest.raises(MapError, match=r"level 0\.01 needs at least 99 permutations, not 19: give"):
+        compared(tmp_path, [model, LinearModel(seed=2)], images, alpha=0.01)
     with pytest.raises(MapError, match="maps cannot be fitted on the split test"):
         compared(tmp_path, three(), images, split="test")
     assert not list((tmp_path / "cache").glob("entries/*"))

@@ -75,6 +75,7 @@ def test_a_similarity_that_is_not_defined_is_told_apart_from_nothing():
 def test_two_spaces_have_no_third():
     pair = Resampled(np.eye(2), np.ones((20, 2, 2)), np.empty((0, 2, 2)))
     assert nearer_of(pair, higher_is_alike=True) == []
+    assert letters_of([], 0, 0.05) == {}
 
 
 def told_apart(values, pairs):
