@@ -182,7 +182,8 @@ def bench(
     models = [
         adjust(loading.one(reference), label=label, precision=precision) for reference in references
     ]
-    image_sets = asked.open(seed=seed, unseen_by=models if unseen else ())
+    seen_by = models if unseen else ()
+    image_sets = asked.open(seed=seed, unseen_by=seen_by, beside=not distances)
     coder = CoderOptions(cache, batch_size=batch_size).open(data)
     seer = None if encoder is None else loading.one(encoder)
     if seer is not None and not (seer.can_decode or distances):

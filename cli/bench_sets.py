@@ -56,10 +56,12 @@ class BenchSets:
             refuse_given(context, choices, "where no --set is a data set")
         return cls(names, data, own[0] if own else None)
 
-    def open(self, *, seed: int, unseen_by: Sequence[Model] = ()) -> list[ImageSet]:
+    def open(
+        self, *, seed: int, unseen_by: Sequence[Model] = (), beside: bool = True
+    ) -> list[ImageSet]:
         """The sets but for own images; support sets out of --data where it is given. Of data sets,
         only images that none of ``unseen_by`` was trained on. Where there are only support sets, as
-        many random images of --data as the first of them has come last.
+        many random images of --data as the first of them has stand ``beside`` them, last.
 
         Raises:
             LatentmapError: images are not to be had.
@@ -83,7 +85,11 @@ class BenchSets:
                 if unseen_by:
                     images = unseen_images(images, unseen_by)
                 opened.append(ImageSet.of_images(images, name.n, name=title, seed=seed))
-        if whole is not None and all(image_set.sector is not None for image_set in opened):
+        if (
+            beside
+            and whole is not None
+            and all(image_set.sector is not None for image_set in opened)
+        ):
             opened += _random_beside(opened, whole, self.data, unseen_by, seed)
         return opened
 

@@ -203,6 +203,16 @@ def test_random_images_beside_a_support_set_decide(workdir):
     assert "search anywhere" in searched
 
 
+def test_no_random_images_stand_beside_a_support_set_whose_distances_are_asked(workdir):
+    make_support()
+    words = ["a.safetensors", "--set", "own:12", "--set", "support.h5", "--data", "few.npy"]
+    words += ["--distances", "--encoder", "b.safetensors", "--json"]
+    result = CliRunner().invoke(bench, [*words, *PLACE])
+    assert result.exit_code == 0, result.output
+    (found,) = json.loads(result.stdout)["generators"]
+    assert [one["n_real"] for one in found["targets"]] == [12]
+
+
 def test_random_images_are_unseen_ones_where_that_is_asked(workdir):
     make_support()
     words = ("a.safetensors", "--set", "own:8", "--set", "support.h5", "--data", "few.npy")
