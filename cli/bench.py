@@ -102,7 +102,7 @@ if TYPE_CHECKING:
 @result_outputs(
     figures_option(
         "Draw images over their reproductions, and errors by sector, into this folder; with "
-        "--distances images of one seed, a row for each model."
+        "--distances images of one seed, the most and least realistic, and suspicious ones."
     ),
     report_option,
 )
@@ -151,7 +151,9 @@ def bench(
     that of the encoder itself, where it has a decoder: some images are hard for any model.
 
     --distances compares models, or priors of one, by their images of random codes: Fréchet and
-    kernel distance from each data set, and what a model gains over the first one, paired.
+    kernel distance from each data set, and what a model gains over the first one, paired; coverage,
+    plain and clipped; diversity; realism of each image; and whether they are nearer to training
+    images than to others. All of it is in the codes of --encoder, and no FID.
 
     \b
     Examples:
@@ -223,7 +225,7 @@ def _check_distances(context: click.Context, encoder: str | None, asked: BenchSe
 
 def _tell_distances(result: SampleDistances, outputs: Outputs) -> None:
     from latentmap.cli.output import print_json, warn_skipped
-    from latentmap.expressiveness.sample_tables import distances_section, samples_figure
+    from latentmap.expressiveness.sample_tables import distances_section, sample_figures
     from latentmap.report import save_figure
 
     warn_skipped(result.skipped)
@@ -231,14 +233,15 @@ def _tell_distances(result: SampleDistances, outputs: Outputs) -> None:
         tell_seen(result.record["n_seen"][one.name], one.n_real, f"images of {one.name}")
     if outputs.figures is not None:
         outputs.figures.mkdir(exist_ok=True)
-        save_figure(samples_figure(result), outputs.figures / "samples.png")
+        for name, figure in sample_figures(result).items():
+            save_figure(figure, outputs.figures / f"{name}.png")
     outputs.add_to_report(lambda: distances_section(result))
     if outputs.as_json:
         print_json(result.to_json())
         return
     show_result(result)
     if outputs.figures is not None:
-        say("", f"the picture is in {outputs.figures}")
+        say("", f"the pictures are in {outputs.figures}")
 
 
 def _mapped(

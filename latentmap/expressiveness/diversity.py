@@ -6,6 +6,7 @@ Shapes: ``n`` images, ``d`` variables.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,8 +45,8 @@ def vendi_score(codes: Tensor, *, units: np.ndarray | None = None, seed: int = 0
     """The exponential of the entropy of the eigenvalues of K / n, where K are the cosines between
     codes ``(n, d)``: from 1 of equal images to d of codes without any direction of their own.
 
-    Of finite samples it is too small, by about a constant over their number. So twice the figure
-    less the mean of ten times two halves is given, as of the Fréchet distance.
+    Of finite samples the entropy is too small, by about a constant over their number. So twice the
+    entropy less the mean of ten times two halves is taken, as of the Fréchet distance.
 
     Raises:
         ModelError: there are fewer than 4 images, or the codes are no matrix.
@@ -57,21 +58,20 @@ def vendi_score(codes: Tensor, *, units: np.ndarray | None = None, seed: int = 0
     rows = codes.double().cpu().numpy()
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     rows = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
-    plain, contributed = _score(rows)
+    entropy, contributed = _entropy(rows)
     chance = np.random.default_rng(seed)
     of_halves = [
-        _score(rows[half])[0] for _ in range(SPLITS) for half in halves(len(rows), units, chance)
+        _entropy(rows[half])[0] for _ in range(SPLITS) for half in halves(len(rows), units, chance)
     ]
-    return Diversity(2 * plain - float(np.mean(of_halves)), plain, contributed)
+    value = math.exp(2 * entropy - float(np.mean(of_halves)))
+    return Diversity(value, math.exp(entropy), value * contributed)
 
 
-def _score(rows: np.ndarray) -> tuple[float, np.ndarray]:
-    """The plain score of rows of length 1, and its derivative by the weight of each."""
+def _entropy(rows: np.ndarray) -> tuple[float, np.ndarray]:
+    """The plain entropy of rows of length 1, and its derivative by the weight of each."""
     # As many eigenvalues of the cosines as are not 0.
     values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
     kept = values > _LEAST * max(values[-1], _LEAST)
     values, vectors = values[kept], vectors[:, kept]
-    entropy = -float((values * np.log(values)).sum())
     surprise = -(np.square(rows @ vectors) @ np.log(values))
-    score = float(np.exp(entropy))
-    return score, score * (surprise - surprise.mean())
+    return -float((values * np.log(values)).sum()), surprise - surprise.mean()

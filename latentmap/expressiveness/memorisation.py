@@ -15,7 +15,7 @@ from torch import Tensor
 
 from latentmap.errors import ModelError
 from latentmap.expressiveness.neighbours import distances_of
-from latentmap.intervals import Estimate, mean_estimate
+from latentmap.intervals import Estimate, student_quantile
 
 FEWEST = 20  # Images of each kind.
 _PERMUTATIONS = 999
@@ -26,7 +26,7 @@ _TINY = 1e-300  # In place of a distance of 0.
 class Memorisation:
     """The ``share`` of generated images that are nearer to one of ``n`` training images than to
     any of ``n`` held-out ones: 1/2 where nothing is memorised. ``p_value`` is how often it would be
-    as large if it were chance which of them were trained on.
+    larger if it were chance which of them were trained on.
 
     Of each generated image, ``trained`` and ``held_out`` ``(m,)`` are the rows of the nearest
     images of both kinds, and ``ratio`` ``(m,)`` is the distance of the first over that of the
@@ -64,9 +64,9 @@ def memorisation(
     """How much nearer codes ``(m, d)`` of generated images are to ``(a, d)`` of training images
     than to ``(a, d)`` of others, each of a unit of its own.
 
-    What is counted is one for all generated images with the same nearest one: many may be near to
-    one image. The test exchanges which images were trained on (999 permutations), the interval
-    resamples the nearest images.
+    Many generated images may be near to one image, so what varies is for how many of them each of
+    the images is the nearest: the interval is of the difference between the mean of this number for
+    training and for held-out images (Welch), the test exchanges these (999 permutations).
 
     Raises:
         ModelError: the codes have different sizes, there are not as many of both, or too few.
@@ -86,9 +86,10 @@ def memorisation(
     )
     nearer, n = near[0] < near[1], len(trained)
     nearest = np.where(nearer, where[0], n + where[1])
+    counts = np.bincount(nearest, minlength=2 * n)
     return Memorisation(
-        share=mean_estimate(nearer.astype(float), nearest, seed=seed),
-        p_value=_p_value(nearest, n, seed),
+        share=_share(counts, n),
+        p_value=_p_value(counts, n, seed),
         n=n,
         trained=where[0],
         held_out=where[1],
@@ -103,14 +104,21 @@ def _nearest(rows: Tensor, others: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return values, torch.cat([one.indices for one in found]).numpy()
 
 
-def _p_value(nearest: np.ndarray, n: int, seed: int) -> float:
-    """The share of exchanges of training and held-out images in which as many generated images are
-    nearer to a training image, these included.
+def _share(counts: np.ndarray, n: int) -> Estimate:
+    """The share of the first ``n`` of all counts ``(2n,)``, with its interval."""
+    m = counts.sum()
+    share = float(counts[:n].sum() / m)
+    variance = n * (counts[:n].var(ddof=1) + counts[n:].var(ddof=1)) / (2 * m) ** 2
+    reach = student_quantile(0.975, n - 1) * float(np.sqrt(variance))
+    return Estimate(share, max(share - reach, 0.0), min(share + reach, 1.0))
+
+
+def _p_value(counts: np.ndarray, n: int, seed: int) -> float:
+    """How often more generated images are nearer to a training image where these and the held-out
+    ones are exchanged; of as many, the case at hand included, half (Lancaster 1961).
     """
-    counts = np.bincount(nearest, minlength=2 * n)
     chance = np.random.default_rng(seed)
-    as_many = sum(
-        counts[chance.permutation(2 * n)[:n]].sum() >= counts[:n].sum()
-        for _ in range(_PERMUTATIONS)
-    )
-    return float(1 + as_many) / (1 + _PERMUTATIONS)
+    found = np.array([counts[chance.permutation(2 * n)[:n]].sum() for _ in range(_PERMUTATIONS)])
+    many = counts[:n].sum()
+    more, as_many = int((found > many).sum()), int((found == many).sum())
+    return (more + (as_many + 1) / 2) / (1 + _PERMUTATIONS)

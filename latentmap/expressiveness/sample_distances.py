@@ -19,43 +19,16 @@ from latentmap.cache import Coder, CoderLike
 from latentmap.codes import one_of_each, units_of
 from latentmap.errors import ImageError
 from latentmap.expressiveness.benchmark import names_of, require_different, require_names
-from latentmap.expressiveness.coverage import FEWEST, Coverage, measure_coverage
-from latentmap.expressiveness.distances import Contrast, frechet_distance, kernel_distance
+from latentmap.expressiveness.coverage import FEWEST
+from latentmap.expressiveness.distances import Contrast
+from latentmap.expressiveness.diversity import vendi_score
 from latentmap.expressiveness.image_sets import ImageSet
+from latentmap.expressiveness.sample_figures import SHOWN, Encoded, Real, SetDistances, measure_set
 from latentmap.images import ImageSource
-from latentmap.intervals import Estimate
 from latentmap.model import Model, count_seen, images_between
 from latentmap.report import Shown, Table
 
 _BATCH = 64
-_SHOWN = 8  # Images of a model in the picture.
-
-
-@dataclass(frozen=True)
-class SetDistances:
-    """How far the generated images of a model are from the ``n_real`` images of a set: ``frechet``
-    and ``kernel`` distance, and the ``coverage`` figures. Gains are what the first model is further
-    away, over the same real images and the same seeds; None of the first itself.
-    """
-
-    name: str
-    n_real: int
-    frechet: Estimate
-    kernel: Estimate
-    frechet_gain: Estimate | None
-    kernel_gain: Estimate | None
-    coverage: Coverage
-
-    def to_json(self) -> dict[str, Any]:
-        """All figures, each with ``_low`` and ``_high``."""
-        result: dict[str, Any] = {"target": self.name, "n_real": self.n_real}
-        result |= self.frechet.to_json("frechet") | self.kernel.to_json("kid")
-        gains = {"frechet": self.frechet_gain, "kid": self.kernel_gain}
-        for name, gain in gains.items():
-            key = f"{name}_gain_over_first"
-            none = dict.fromkeys((key, f"{key}_low", f"{key}_high"))
-            result |= none if gain is None else gain.to_json(key)
-        return {**result, "coverage": self.coverage.to_json()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,20 +82,12 @@ class SampleDistances(Shown):
         """All figures, with what made them."""
         return {
             "encoder": self.encoder,
+            "space": space_of(self.encoder),
             "n_generated": self.n,
             "generators": [one.to_json() for one in self.models],
             "skipped": list(self.skipped),
             "record": dict(self.record),
         }
-
-
-@dataclass(frozen=True, eq=False)
-class _Real:
-    """The codes ``(n, d)`` of the distinct images of a set, and their units ``(n,)``."""
-
-    name: str
-    codes: Tensor
-    units: np.ndarray
 
 
 def compare_samples(
@@ -137,8 +102,9 @@ def compare_samples(
     record: Mapping[str, Any] | None = None,
 ) -> SampleDistances:
     """How far ``n`` images of random codes of each model, at a ``truncation``, are from the images
-    of each set, in the codes of ``encoder``. Generated images are kept in the cache of ``coder``;
-    of copies in a set one is taken. ``record`` goes into the result.
+    of each set, in the codes of ``encoder``, and what else is known of them there (see ``SetDistances``). Generated
+    images are kept in the cache of ``coder``; of copies in a set one is taken. ``record`` goes into
+    the result.
 
     Raises:
         ModelError: a model is given twice, or cannot truncate codes, or the encoder has none.
@@ -154,24 +120,23 @@ def compare_samples(
             f"distances take a set, and at least {FEWEST} images of each kind, not {smallest}"
         )
     skipped: dict[str, None] = {}
+    space = space_of(encoder.name)
     reals = [_real(one, encoder, coder, seed, skipped) for one in image_sets]
     found: list[ModelDistances] = []
     first: list[tuple[Contrast, Contrast]] = []
     for name, model in zip(names_of(models), models, strict=True):
-        codes, shown = _made(model, encoder, coder, n, seed=seed, truncation=truncation)
+        made, shown = _made(model, encoder, coder, n, seed=seed, truncation=truncation)
         sets = []
         for number, real in enumerate(reals):
-            with coder.stage(f"comparing {name} with {real.name}") as progress:
-                distances = (
-                    frechet_distance(real.codes, codes, units=real.units, seed=seed),
-                    kernel_distance(real.codes, codes),
-                )
-                coverage = measure_coverage(real.codes, codes, units=real.units, seed=seed)
+            label = f"comparing {name} with {real.image_set.name}"
+            with coder.stage(label) as progress:
+                before = first[number] if found else None
+                one, distances = measure_set(real, made, model, space, before, seed=seed)
                 if progress is not None:
                     progress(n, n)
             if not found:
                 first.append(distances)
-            sets.append(_scored(real, distances, first[number] if found else None, coverage))
+            sets.append(one)
         found.append(_described(name, model, sets, shown))
     made_by = {
         "seed": seed,
@@ -186,22 +151,14 @@ def compare_samples(
     return SampleDistances(found, encoder.name, n, tuple(skipped), made_by)
 
 
-def _scored(
-    real: _Real,
-    distances: tuple[Contrast, Contrast],
-    first: tuple[Contrast, Contrast] | None,
-    coverage: Coverage,
-) -> SetDistances:
-    frechet, kernel = (one.estimate(real.units) for one in distances)
-    frechet_gain = kernel_gain = None
-    if first is not None:
-        frechet_gain, kernel_gain = (
-            other.minus(one).estimate(real.units)
-            for other, one in zip(first, distances, strict=True)
-        )
-    return SetDistances(
-        real.name, len(real.codes), frechet, kernel, frechet_gain, kernel_gain, coverage
-    )
+def space_of(encoder: str) -> str:
+    """What distances are in, by the name of the encoder.
+
+    Example:
+        >>> space_of("svae")
+        'codes of svae'
+    """
+    return f"codes of {encoder}"
 
 
 def _described(
@@ -221,18 +178,20 @@ def _described(
 
 def _real(
     image_set: ImageSet, encoder: Model, coder: Coder, seed: int, skipped: dict[str, None]
-) -> _Real:
+) -> Real:
     seer = image_set.seen_by(encoder)
     codes, kept, failed = _encode(image_set.images, seer, coder, f"encoding {image_set.name}")
     skipped.update({str(image_set.ids[position]): None for position in failed})
     distinct = one_of_each(units_of(image_set.digests[kept]), seed=seed)
     units = image_set.held_out(kept[distinct]).units
-    return _Real(image_set.name, codes[torch.from_numpy(distinct)], units)
+    encoded = Encoded(codes[torch.from_numpy(distinct)], image_set.images, kept[distinct], seer)
+    vendi = vendi_score(encoded.codes, units=units, seed=seed)
+    return Real(image_set, encoded, units, vendi)
 
 
 def _made(
     model: Model, encoder: Model, coder: Coder, n: int, *, seed: int, truncation: float
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Encoded, Tensor]:
     """The codes of a model's images in the encoder, and the first of these images."""
     with coder.stage(f"generating with {model.name}") as progress:
         images, maker, seer = images_between(
@@ -244,9 +203,9 @@ def _made(
             folder=coder.generated,
             progress=progress,
         )
-    codes, _, _ = _encode(images, seer, coder, f"encoding images of {model.name}")
-    (shown,) = images.subset(np.arange(min(_SHOWN, n))).batches([maker.view], batch_size=_SHOWN)
-    return codes, shown.floats(0)
+    codes, kept, _ = _encode(images, seer, coder, f"encoding images of {model.name}")
+    made = Encoded(codes, images, kept, maker)
+    return made, made.pictures(np.arange(min(SHOWN, n)))
 
 
 def _encode(

@@ -15,9 +15,12 @@ from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
 from latentmap.errors import LatentmapError
 from latentmap.expressiveness.distances import frechet_distance
+from latentmap.expressiveness.image_sets import ImageSet
+from latentmap.expressiveness.sample_distances import compare_samples
+from latentmap.expressiveness.sample_tables import sample_figures
 from latentmap.images import open_images
 from latentmap.inversion.inverting import INVERSION_METHODS
-from latentmap.model import Mixture
+from latentmap.model import Mixture, SeenImages
 from latentmap.support import ChoiceOptions, choose_support_set
 
 SEARCH = ["--steps", "4", "--starts", "1"]
@@ -307,11 +310,63 @@ def test_priors_of_one_model_are_told_apart_by_their_samples(workdir):
     assert far["frechet_gain_over_first_high"] < 0
     assert 0 <= near["coverage"]["precision"] <= 1
     assert result["generators"][1]["prior"] == "a normal distribution"
-    assert [path.name for path in (workdir / "out").iterdir()] == ["samples.png"]
+    drawn = sorted(path.name for path in (workdir / "out").iterdir())
+    assert drawn == ["realism.png", "samples.png"]
+    # What is measured, and where, is said in every figure and in the head of every table.
+    assert (result["space"], near["space"]) == ("codes of b", "codes of b")
+    assert "not 80: intervals" in near["too_few_images"][0]
+    assert near["vendi_kernel"] == "cosine" and near["vendi_low"] < near["vendi"]
+    assert near["vendi_ratio"] == pytest.approx(near["vendi"] / near["vendi_real"])
+    assert len(near["images"]) == 80 and near["memorisation"] is None
+    assert near["not_memorised"] == "near does not know its training images"
+    median = np.median([one["realism"] for one in near["images"]])
+    assert near["coverage"]["realism"] == pytest.approx(median)
     table = distances(*models, "--report", "report")
     assert "100 images of random codes of each model, in the codes of b" in table
     assert "far: its prior is a normal distribution" in table
-    assert "no FID" in (workdir / "report" / "index.html").read_text()
+    heads = ("Distances in", "Coverage in", "Vendi score by the cosine of")
+    assert all(f"{head} codes of b" in table for head in heads)
+    page = (workdir / "report" / "index.html").read_text()
+    assert "no FID" in page and "does not know its training images" in page
+
+
+def test_images_near_to_those_of_the_training_are_shown(workdir):
+    model, images = load("a.safetensors"), open_images("few.npy")
+    model.seen = SeenImages.of(images.digests[:60])
+    words = ("--distances", "--encoder", "b.safetensors", "--set", "own:40", "--set", "few.npy:200")
+    found = compare_samples(
+        [model],
+        [ImageSet.of_images(images, None, name="few")],
+        Coder.of("cache"),
+        load("b.safetensors"),
+        n=40,
+    )
+    one = found.models[0].sets[0]
+    assert one.memorised is not None and one.memorised.n == 60
+    suspects = one.memorised.suspicious(8)
+    assert len(one.pictures["most suspicious"]) == len(suspects) > 0
+    first = one.memorised.trained[suspects[0]]
+    (batch,) = images.subset(np.arange(60)).batches([model.view], batch_size=60)
+    shown = one.pictures["nearest training images"][0]
+    assert any(torch.equal(shown, image) for image in batch.floats(0)) and first < 60
+    assert set(sample_figures(found)) == {"samples", "realism", "memorisation"}
+    model.seen = SeenImages.of(images.digests[:10])
+    save_model(model, Path("knows.safetensors"), training={})
+    result = CliRunner().invoke(bench, ["knows.safetensors", *words, *PLACE])
+    assert "images that knows was trained on and" in result.stderr + result.stdout
+
+
+def test_the_sectors_of_a_support_set_are_covered_each(workdir):
+    make_support(with_images=True)
+    words = ["a.safetensors", "--distances", "--encoder", "b.safetensors", "--set", "own:40"]
+    words += ["--set", "support.h5", "--json"]
+    result = CliRunner().invoke(bench, [*words, *PLACE])
+    assert result.exit_code == 0, result.output
+    target = json.loads(result.stdout)["generators"][0]["targets"][0]
+    groups = target["coverage"]["by_group"]
+    assert sum(one["n"] for one in groups) == target["n_real"]
+    table = CliRunner().invoke(bench, [*words[:-1], *PLACE]).stdout
+    assert "Sectors that are covered least in codes of b" in table
 
 
 def test_distances_of_what_cannot_be_compared_are_refused(workdir):
