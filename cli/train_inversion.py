@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # A test compares these with the library's own lists, which cannot be imported here without torch.
 ARCHITECTURES = ("residual", "plain")
 SCHEDULES = ("one-cycle", "constant")
+NOISES = ("random", "const")
 
 
 @click.command(cls=Command)
@@ -86,6 +87,14 @@ SCHEDULES = ("one-cycle", "constant")
     is_flag=True,
     help="Go on with the inversion network that the model has, in place of a fresh one; the "
     "options must be those of that network.",
+)
+@click.option(
+    "--noise",
+    type=click.Choice(NOISES),
+    default="random",
+    show_default=True,
+    help="Noise of a StyleGAN's images: random, drawn anew, so that the network overlooks it, or "
+    "const, the stored maps, with which the model decodes.",
 )
 @number_option("--steps", default=5000, help="Optimisation steps, each with new images.")
 @learning_rate_option(

@@ -28,6 +28,8 @@ from latentmap.model import Model, Precision
 
 Schedule = Literal["one-cycle", "constant"]
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
+Noise = Literal["random", "const"]
+NOISES: tuple[Noise, ...] = get_args(Noise)
 
 _WARM_UP = 0.1
 _CLIP = 1.0
@@ -70,6 +72,8 @@ class InversionRecipe:
     """One optimisation step of the inversion network of ``pair``, and the figures of an epoch.
 
     ``real`` are the batches of real images that it learns from with ``real_weight``, one a step.
+    A StyleGAN shows its codes with ``noise`` of its own each, which the network learns to overlook,
+    or always with its stored maps, which tell more of the codes.
     The schedule ``one-cycle`` is AdamW
     with a learning rate that rises to ``learning_rate`` over the first tenth of ``steps`` and falls
     to 0 as a cosine, and with gradients of at most length 1; ``constant`` is Adam.
@@ -87,6 +91,7 @@ class InversionRecipe:
         image_weight: float = 0.0,
         real: Batches | None = None,
         real_weight: float = 0.0,
+        noise: Noise = "random",
         memory: float = 0.999,
         precision: Precision = "float32",
     ) -> None:
@@ -97,6 +102,7 @@ class InversionRecipe:
         self.generator, self.crop = pair.generator, pair.crop
         self.steps, self.learning_rate, self.schedule = steps, learning_rate, schedule
         self.image_weight, self.real, self.real_weight = image_weight, real, real_weight
+        self.noise: Noise = noise
         self.memory, self.precision = memory, precision
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             "adam": torch.optim.AdamW(
@@ -173,9 +179,8 @@ class InversionRecipe:
     def _render(self, codes: Tensor) -> Tensor:
         generator = self.generator
         if isinstance(generator, StyleGANModel):
-            # With noise of its own each, so that the network learns to overlook it.
             generator = generator.variant(
-                noise="random" if generator.has_noise else None,
+                noise=self.noise if generator.has_noise else None,
                 noise_seed=int(torch.randint(2**62, ())),
                 precision=self.precision,
             )

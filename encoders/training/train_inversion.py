@@ -22,9 +22,11 @@ from latentmap.encoders.nets.inversion import (
 from latentmap.encoders.training.batches import PixelBatches, seeded
 from latentmap.encoders.training.in_domain import read_domain, require_domain
 from latentmap.encoders.training.inversion import (
+    NOISES,
     SCHEDULES,
     CodeBatches,
     InversionRecipe,
+    Noise,
     Schedule,
     fit_moments,
 )
@@ -58,7 +60,8 @@ class InversionSettings:
     named as a frame is. ``image_weight`` adds that many times the mse of the images generated again
     to the mse of the codes, which counts in units of their variance, ``real_weight`` that many
     times the mse of real images made again, of which a step gets as many as of generated ones.
-    ``refine`` goes on with the network that the model has, in place of fresh weights.
+    ``refine`` goes on with the network that the model has, in place of fresh weights. ``noise`` is
+    what a StyleGAN's images have: drawn anew, or the stored maps, with which it decodes.
     ``learning_rate`` and ``schedule`` are, unless given, 2e-3 at its height (``one-cycle``) for the
     residual network, 1e-3 (``constant``) for the plain one; with 1e-2 it was published. ``memory``
     is that of the moving averages of the weights, 0 for none. ``held_out`` is the number of
@@ -72,6 +75,7 @@ class InversionSettings:
     image_weight: float = 0.0
     real_weight: float = 0.0
     refine: bool = False
+    noise: Noise = "random"
     steps: int = 5000
     batch_size: int = 64
     learning_rate: float | None = None
@@ -86,6 +90,7 @@ class InversionSettings:
             ("architecture", self.architecture, ARCHITECTURES),
             ("schedule", self.schedule, (None, *SCHEDULES)),
             ("space", self.space, (None, "w", "z")),
+            ("noise", self.noise, NOISES),
             ("precision", self.precision, ("float32", "bfloat16")),
         ):
             if value not in choices:
@@ -256,6 +261,7 @@ def _recipe(
         image_weight=settings.image_weight,
         real=real,
         real_weight=settings.real_weight,
+        noise=settings.noise,
         memory=settings.memory,
         precision=settings.precision,
     )

@@ -8,7 +8,7 @@ import torch
 from click.testing import CliRunner
 
 from latentmap.cli.main import main
-from latentmap.cli.train_inversion import ARCHITECTURES, SCHEDULES
+from latentmap.cli.train_inversion import ARCHITECTURES, NOISES, SCHEDULES
 from latentmap.encoders import build, load
 from latentmap.encoders.native import read_header, save_model
 from latentmap.encoders.nets import inversion as nets
@@ -62,6 +62,7 @@ def refusal(*words, **files) -> str:
 def test_the_choices_are_those_of_the_library():
     assert ARCHITECTURES == nets.ARCHITECTURES
     assert SCHEDULES == recipes.SCHEDULES
+    assert NOISES == recipes.NOISES
 
 
 def test_a_generator_becomes_a_pair_whose_figures_are_said():
@@ -92,12 +93,14 @@ def test_json_has_all_figures():
 
 def test_options_reach_the_training():
     run("--space", "z", "--box", "0,0,0.5,1", "--architecture", "plain", "--image-weight", "0.5",
-        "--learning-rate", "0.01", "--schedule", "one-cycle", "--seed", "4")  # fmt: skip
+        "--learning-rate", "0.01", "--schedule", "one-cycle", "--noise", "const",
+        "--seed", "4")  # fmt: skip
     model, training = load("pair.safetensors"), read_header("pair.safetensors").training
     assert (model.space.kind, model.image_shape) == ("z", (3, 4, 8))
     assert (training["architecture"], training["image_weight"]) == ("plain", 0.5)
     assert (training["learning_rate"], training["schedule"]) == (0.01, "one-cycle")
     assert (training["seed"], training["view"]) == (4, "0,0,0.5,1")
+    assert training["noise"] == "const"
 
 
 def test_a_network_learns_from_real_images_and_those_of_the_test_are_measured():

@@ -269,6 +269,12 @@ def test_a_stylegan_shows_its_codes_with_other_noise_every_time():
     assert torch.equal(made.decode(codes), made.decode(codes)), "the generator itself was changed"
 
 
+def test_a_stylegan_may_show_its_codes_with_its_stored_noise():
+    made = generator(noise=1.0)
+    codes = made.sample(2, seed=0)
+    assert torch.equal(recipe_of(made, noise="const")._render(codes), made.decode(codes))
+
+
 def test_a_loss_that_is_no_number_is_noticed():
     made = generator("vae", VAE)
     recipe = recipe_of(made)
@@ -711,6 +717,7 @@ def test_a_pack_that_does_not_show_the_view_is_refused_before_the_training(tmp_p
     [
         ({"architecture": "deep"}, "unknown architecture 'deep': choose one of residual, plain"),
         ({"schedule": "none"}, "unknown schedule 'none': choose one of one-cycle, constant"),
+        ({"noise": "none"}, "unknown noise 'none': choose one of random, const"),
         ({"space": "w+"}, r"unknown space 'w\+': choose one of w, z"),
         ({"precision": "float16"}, "unknown precision 'float16': choose one of float32, bfloat16"),
         ({"steps": 0}, "steps must be above 0, not 0"),
