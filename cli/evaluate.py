@@ -73,7 +73,7 @@ def evaluate(
     Examples:
       latentmap evaluate vae-to-svae.safetensors --data faces.zip --split test
       latentmap evaluate svae-to-stylegan.safetensors --samples 1000 --seed 1
-      latentmap evaluate vae-to-svae.safetensors --data faces.zip --attributes all.csv --probe all
+      latentmap evaluate a-to-b.safetensors --data faces.zip --attributes faces.csv --probe all
       latentmap evaluate svae-to-stylegan.safetensors --samples 1000 --truncation 0.7
       latentmap evaluate clip-to-dino.safetensors --src clip-new.npz --dst dino-new.npz
     """

@@ -81,7 +81,7 @@ def fit(
       latentmap fit --src svae --dst stylegan --samples 5000 --truncation 0.7
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --support support.h5
       latentmap fit --src clip.npz --dst dino.npz
-      latentmap fit --src svae --dst stylegan --data faces.zip --attributes all.csv --probe Male
+      latentmap fit --src svae --dst stylegan --data faces.zip --attributes faces.csv --probe Male
     """
     from latentmap.cli.output import print_json, tell_left_out, warn, warn_skipped
     from latentmap.encoders.baselines import keep_baselines

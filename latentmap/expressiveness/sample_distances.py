@@ -102,9 +102,9 @@ def compare_samples(
     record: Mapping[str, Any] | None = None,
 ) -> SampleDistances:
     """How far ``n`` images of random codes of each model, at a ``truncation``, are from the images
-    of each set, in the codes of ``encoder``, and what else is known of them there (see ``SetDistances``). Generated
-    images are kept in the cache of ``coder``; of copies in a set one is taken. ``record`` goes into
-    the result.
+    of each set, in the codes of ``encoder``, and what else is known of them there (see
+    ``SetDistances``). Generated images are kept in the cache of ``coder``; of copies in a set one
+    is taken. ``record`` goes into the result.
 
     Raises:
         ModelError: a model is given twice, or cannot truncate codes, or the encoder has none.

@@ -20,6 +20,8 @@ _TITLES = {
     "auc": "AUC",
     "r2": "R2",
 }
+# Judged units of the rarest class, below which benchmarks/probes.py finds intervals too narrow.
+_FEW = 50
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,10 @@ class Probe:
     """What one probe tells: of the ``classes`` of an attribute, or of numbers where there are none.
 
     It was fitted on ``n_fitted`` images of ``n_fitted_units`` units, and judged on ``n_test`` of
-    ``n_units``; ``n_fitted_unknown`` and ``n_test_unknown`` others were left out, of which the
-    attribute is not known. ``penalty`` was chosen by cross-validation. ``figures`` are
-    ``accuracy``, ``balanced_accuracy`` and ``auc`` of classes, ``r2`` of numbers; see
-    ``class_figures`` and ``number_figures``.
+    ``n_units``, of the rarest class of ``n_rarest_units``; ``n_fitted_unknown`` and
+    ``n_test_unknown`` others were left out, of which the attribute is not known. ``penalty`` was
+    chosen by cross-validation. ``figures`` are ``accuracy``, ``balanced_accuracy`` and ``auc`` of
+    classes, ``r2`` of numbers; see ``class_figures`` and ``number_figures``.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Probe:
     n_fitted_unknown: int
     n_test: int
     n_units: int
+    n_rarest_units: int
     n_test_unknown: int
     penalty: float
     figures: Mapping[str, ProbeFigure]
@@ -106,5 +109,8 @@ def probes_table(found: Probes) -> Table:
         "linear probes, fitted on the target's own codes of other images and judged on mapped "
         f"codes; {intervals_in_words(min(one.n_units for one in found.probes))}"
     )
+    few = [one.name for one in found.probes if one.n_rarest_units < _FEW]
+    if few:
+        note += f"; too narrow for {', '.join(few)}, with a class of fewer than {_FEW} judged"
     missing = [f"no probe of {name}: {why}" for name, why in found.failed.items()]
     return Table("Probes through the map", columns, rows, "\n".join([note, *missing]))

@@ -200,7 +200,15 @@ def _judged(
         n_fitted_unknown=n_unknown,
         n_test=len(truth),
         n_units=len(np.unique(units)),
+        n_rarest_units=_rarest(truth if task.classes else np.zeros(len(truth)), units),
         n_test_unknown=int((~there).sum()),
         penalty=probe.penalty,
         figures=figures,
     )
+
+
+def _rarest(classes: np.ndarray, units: np.ndarray) -> int:
+    """The least number of ``units`` ``(n,)`` that have an image of one of the ``classes`` ``(n,)``
+    that there are.
+    """
+    return min(len(np.unique(units[classes == one])) for one in np.unique(classes))

@@ -120,6 +120,8 @@ def test_an_example_is_right_usage(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in ("FOLDER", "runs"):  # Those that have to exist.
         Path(folder).mkdir()
+    for file in ("faces.csv", "persons.csv"):
+        Path(file).touch()
     words = shlex.split(example)[1:]
     command: click.Command = main
     while isinstance(command, click.Group) and words:

@@ -146,6 +146,20 @@ def test_units_are_counted_and_are_in_one_fold_each():
     assert (one.n_fitted_units, one.n_units) == (150, 25)
 
 
+def test_a_class_of_few_judged_units_is_said_to_have_intervals_that_are_too_narrow():
+    train, test = pairs_of(300, 0), pairs_of(140, 1000)
+    sign, third, first, _ = attributes_of(train, test)
+    found = probed(train, test, [sign, third, first])
+    counts = np.bincount(third.of(test.ids).astype(int))
+    assert [one.n_rarest_units for one in found.probes] == [
+        min(np.bincount(sign.of(test.ids).astype(int))),
+        min(counts),
+        140,
+    ]
+    assert min(counts) < 50 <= min(np.bincount(sign.of(test.ids).astype(int)))
+    assert "too narrow for third, with a class of fewer than 50 judged" in str(found)
+
+
 def test_what_cannot_be_probed_is_said_beside_the_others():
     train, test = pairs_of(300, 0), pairs_of(100, 1000)
     sign = attributes_of(train, test)[0]
