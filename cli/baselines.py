@@ -40,7 +40,7 @@ def tell_missing(context: click.Context, found: FoundBaselines) -> None:
     """Says which baselines there are not, where they were asked for by name."""
     from latentmap.cli.output import warn
 
-    if context.get_parameter_source("baselines") is ParameterSource.COMMANDLINE:
+    if context.get_parameter_source("kinds") is ParameterSource.COMMANDLINE:
         for kind, reason in found.missing.items():
             warn(f"no baseline {kind} stands beside this map: {reason}")
 

@@ -99,7 +99,7 @@ def compare(
     compared: int,
     permutations: int | None,
     alpha: float,
-    baselines: tuple[BaselineKind, ...],
+    kinds: tuple[BaselineKind, ...],
     ceiling: bool | None,
     seed: int,
     coding: CoderOptions,
@@ -148,7 +148,7 @@ def compare(
         images = unseen_images(images, models, coder, split="test")
     # Until the command ends: they are decoded to be encoded, to be carried and to be shown.
     click.get_current_context().with_resource(images.split("test").remembered())
-    found = _baselines(context, models, baselines, images.split(data.fitted_split))
+    found = _baselines(context, models, kinds, images.split(data.fitted_split))
     result = compare_models(
         models,
         images,

@@ -53,7 +53,7 @@ def fit(
     context: click.Context,
     request: FitRequest,
     options: FitOptions,
-    baselines: tuple[BaselineKind, ...],
+    kinds: tuple[BaselineKind, ...],
     ceiling: bool,
     probing: ProbeOptions,
     outputs: Outputs,
@@ -103,7 +103,7 @@ def fit(
     outputs = replace(outputs, out=path, figure=figure)
     refuse_equal({"--out": path, "--figure": figure, "--report": outputs.report})
     outputs.check()
-    found = request.open(source, target, beside=beside(context, baselines, options))
+    found = request.open(source, target, beside=beside(context, kinds, options))
     training, coder = found.training, found.coder
     attributes = [] if wanted is None else wanted.attributes(training.images, found.test)
     with coder.stage("fitting", "pairs") as progress:

@@ -179,6 +179,7 @@ seed_option = option(
 )
 baselines_option = click.option(
     "--baselines",
+    "kinds",
     type=NameList("baseline", BASELINES, none=True),
     default=BASELINES,
     metavar="NAME,NAME,...|none",
