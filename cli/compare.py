@@ -78,6 +78,7 @@ if TYPE_CHECKING:
 @baselines_option
 @click.option(
     "--ceiling/--no-ceiling",
+    "with_ceiling",
     default=None,
     help="Whether a nonlinear map of the same codes stands beside each.  [default: with --methods "
     "all]",
@@ -100,7 +101,7 @@ def compare(
     permutations: int | None,
     alpha: float,
     kinds: tuple[BaselineKind, ...],
-    ceiling: bool | None,
+    with_ceiling: bool | None,
     seed: int,
     coding: CoderOptions,
     loading: Loading,
@@ -159,7 +160,7 @@ def compare(
             compared,
             permutations,
             methods,
-            set(METHODS) <= {*methods} if ceiling is None else ceiling,
+            set(METHODS) <= {*methods} if with_ceiling is None else with_ceiling,
             alpha,
         ),
         baselines=found,

@@ -36,6 +36,7 @@ _SHOWN = 10  # Images in a picture.
 @baselines_option
 @click.option(
     "--ceiling",
+    "with_ceiling",
     is_flag=True,
     help="Also fit nonlinear maps of the same codes, and say whether a linear one is enough.",
 )
@@ -54,7 +55,7 @@ def fit(
     request: FitRequest,
     options: FitOptions,
     kinds: tuple[BaselineKind, ...],
-    ceiling: bool,
+    with_ceiling: bool,
     probing: ProbeOptions,
     outputs: Outputs,
 ) -> None:
@@ -116,7 +117,7 @@ def fit(
             progress=progress,
         )
     others = fitted_baselines(found, options, request.seed)
-    nonlinear = _nonlinear(found, request.seed) if ceiling else None
+    nonlinear = _nonlinear(found, request.seed) if with_ceiling else None
     (scores,) = score_models(
         [linear_map],
         training.source,
