@@ -156,8 +156,9 @@ def test_outliers_among_the_real_images_make_bad_ones_dense_but_not_when_clipped
     real, made = gaussian(1, 300, 300, 0.5)
     real[:6] = 30 + 40 * torch.randn(6, 8, generator=torch.Generator().manual_seed(0)).double()
     found = measure_coverage(real, made)
-    assert found.density.value > 0.9
-    assert found.clipped_density.value < 0.6
+    good = float((made.mean(1) < 15).double().mean())
+    assert found.density.low > good
+    assert found.clipped_density.low < good < found.clipped_density.high
 
 
 def test_more_coverage_than_all_images_would_have_is_more_than_all():
