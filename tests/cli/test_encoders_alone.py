@@ -58,7 +58,7 @@ def test_a_map_from_an_encoder_alone_has_images_of_the_target(workdir):
 
 def test_a_map_to_an_encoder_alone_has_figures_of_codes(workdir):
     result = fit("a.safetensors", "seer:1", *DATA, "--report", "report")
-    lines = {line.split()[0] for line in result.stdout.splitlines()}
+    lines = {line.split()[0] for line in result.stdout.splitlines() if line}
     assert {"R_mse", "L_mse", "R2"} < lines
     assert not {"M_mse", "floor", "baseline", "efficiency"} & lines
     assert "seer:1 has no decoder, and so no errors of images" in result.stdout
