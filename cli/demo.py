@@ -18,6 +18,7 @@ from latentmap.cli.options import device_option, json_option, seed_option
 from latentmap.cli.output import say, say_title
 
 _MARK = ".latentmap-demo"
+_MAPS = (("svae", "stylegan"), ("stylegan", "svae"))  # That the steps fit.
 # What each step shows, and its command; {out} is the demo's folder, {n} the number of images.
 STEPS = (
     (
@@ -26,14 +27,17 @@ STEPS = (
         "--force",
     ),
     (
-        "The linear map from a Split-VAE to StyleGAN's W, fitted on images that StyleGAN makes",
-        "fit --src svae --dst stylegan --samples {n} --out {out}/svae-to-stylegan.safetensors "
-        "--figure {out}/svae-to-stylegan.png --report {out}/report --force",
+        "The linear map from a Split-VAE to StyleGAN's W, fitted on images that StyleGAN makes: is "
+        "it enough?",
+        "fit --src svae --dst stylegan --samples {n} --ceiling "
+        "--out {out}/svae-to-stylegan.safetensors --figure {out}/svae-to-stylegan.png "
+        "--report {out}/report --force",
     ),
     (
         "And back",
-        "fit --src stylegan --dst svae --samples {n} --out {out}/stylegan-to-svae.safetensors "
-        "--figure {out}/stylegan-to-svae.png --report {out}/report --force",
+        "fit --src stylegan --dst svae --samples {n} --ceiling "
+        "--out {out}/stylegan-to-svae.safetensors --figure {out}/stylegan-to-svae.png "
+        "--report {out}/report --force",
     ),
     (
         "Faces of a GAN, with the codes that they are made of",
@@ -151,6 +155,13 @@ def _result(context: click.Context, words: list[str]) -> Any:
 
 
 def _say_what_is_next(out: Path) -> None:
+    from latentmap.mapping.stored_map import StoredMap
+
+    say_title("Is a linear map enough?")
+    for source, target in _MAPS:
+        fitted = StoredMap.load(out / f"{source}-to-{target}.safetensors")
+        for sentence in fitted.record["verdicts"]:
+            say(f"  {source} to {target}: {sentence}")
     say_title("Look at")
     say(f"  {out / 'report' / 'index.html'}   everything above on one page")
     say(f"  {out / 'svae-to-stylegan.png'}   original, Split-VAE, StyleGAN")

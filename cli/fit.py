@@ -129,7 +129,11 @@ def fit(
         ceiling=nonlinear,
         seed=request.seed,
     )
-    kept = {HELD_OUT: scores.held_out.to_json(), "beside": scores.context()}
+    kept = {
+        HELD_OUT: scores.held_out.to_json(),
+        "beside": scores.context(),
+        "verdicts": scores.verdicts,
+    }
     linear_map = replace(linear_map, record={**linear_map.record, **kept})
     linear_map, large = keep_baselines(linear_map, others)
     # Last, so that the same command goes on after an interruption.

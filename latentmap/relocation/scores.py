@@ -211,9 +211,17 @@ class Scores(Figures, Shown):
             "l_mse_per_variable": [defined(value) for value in self.l_mse_per_variable],
             "r2_per_variable": [defined(value) for value in self.r2_per_variable],
             **self.context(),
+            "verdicts": self.verdicts,
             "travel": None if self.travel is None else self.travel.to_json(),
             "record": dict(self.record),
         }
+
+    @property
+    def verdicts(self) -> list[str]:
+        """What follows from the figures, a sentence each."""
+        from latentmap.relocation.verdicts import verdicts
+
+        return verdicts(self)
 
     def context(self) -> dict[str, Any]:
         """What stands beside the figures, as JSON: baselines, gain, ceiling, network."""

@@ -9,7 +9,6 @@ from typing import Any
 from latentmap.relocation.activity import inactive_in_words
 from latentmap.relocation.scores import FIGURES, HIGH_FLOOR, Beside, Figures, Scores
 from latentmap.relocation.several_maps import LearningCurve, MethodComparison
-from latentmap.relocation.verdicts import verdicts
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import images_in_words, intervals_in_words
 
@@ -76,9 +75,7 @@ def scores_table(scores: Scores) -> Table:
         f"fitted on {scores.n_pairs:,} pairs, scored on "
         f"{images_in_words(scores.n_test, scores.n_units)}; {intervals_in_words(scores.n_units)}"
     )
-    return Table.of_one(
-        "Scores", cells, "\n".join([_noted(note, scores.record), *verdicts(scores)])
-    )
+    return Table.of_one("Scores", cells, "\n".join([_noted(note, scores.record), *scores.verdicts]))
 
 
 def beside_table(scores: Scores) -> Table:

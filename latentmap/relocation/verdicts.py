@@ -31,18 +31,18 @@ def linearity_in_words(ceiling: Ceiling, n_test: int) -> str:
     """Whether a linear map is enough: where the whole interval of its share of the R2 of a
     nonlinear one is on one side of 95 %.
     """
-    part = ceiling.linearity.r2
-    if not math.isfinite(part.value):
+    part, reached = ceiling.linearity.r2, ceiling.beside.figures.r2
+    if not math.isfinite(part.value) or not reached.low > 0:
         return (
             "whether a linear map is enough cannot be told: neither it nor a nonlinear one has an "
-            "R2 above 0"
+            f"R2 that is above 0 ({with_interval(reached, 3)})"
         )
     if ceiling.by == "linear":
         of = "no nonlinear map that was tried is better on pairs that were kept back"
         return f"a linear map is enough here: {of}"
     of = (
         f"it has {_percent(part)} of the R2 that a nonlinear map of the same codes has "
-        f"({ceiling.by}, {with_interval(ceiling.beside.figures.r2, 3)})"
+        f"({ceiling.by}, {with_interval(reached, 3)})"
     )
     if part.low >= ENOUGH:
         return f"a linear map is enough here: {of}"

@@ -212,7 +212,7 @@ def test_json_has_the_agreed_keys(tmp_path):
     expected += [f"efficiency_over_best{end}" for end in ("", "_low", "_high")]
     beside = ("r2_ceiling", "efficiency_ceiling", "linearity", "efficiency_linearity")
     expected += ["ceiling", *(f"{name}{end}" for name in beside for end in ("", "_low", "_high"))]
-    expected += ["network", "travel", "record"]
+    expected += ["network", "verdicts", "travel", "record"]
     assert list(record) == expected
     assert record["record"]["command"] == "latentmap fit"
     assert record["record"]["scored_data"] == images.fingerprint
