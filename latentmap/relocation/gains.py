@@ -156,9 +156,12 @@ def _part(
 ) -> Estimate:
     """What the first errors gain, of what there is between ``most`` and ``least``, over the larger
     gain of both; not defined where neither gains, or there is nothing between.
+
+    At 1 it ends, which no resampling minds: beyond it goes on as smoothly, and is cut off at last.
     """
     rows = np.stack([first, second, most, least])
     found = resample(rows, drawn.units, seed=drawn.seed, n_bootstrap=drawn.n_bootstrap)
     one, other, top, bottom = found.means.T
     gains = [shares(top - error, top - bottom) for error in (one, other)]
-    return found.estimate(shares(gains[0], np.maximum(*gains)))
+    whole = found.estimate(1 + shares(gains[0] - gains[1], np.maximum(*gains)))
+    return Estimate(*(float(number) for number in np.minimum(whole, 1)))
