@@ -16,7 +16,6 @@ from latentmap.codes import Pairs, units_of
 from latentmap.errors import MapError
 from latentmap.mapping.fitting import fit
 from latentmap.mapping.linear_map import LinearMap
-from latentmap.mapping.options import FitOptions
 from latentmap.mapping.patches import patches_between
 from latentmap.mapping.perceptron import Stop, fit_perceptron
 from latentmap.mapping.random_features import fit_features
@@ -84,8 +83,7 @@ def fit_nonlinear(
     def of(index: np.ndarray) -> dict[str, Any]:
         return {"groups": None if groups is None else groups[index], "seed": seed}
 
-    options = FitOptions(select="gcv")
-    linear = fit(pairs.take(train), options, **of(train))
+    linear = fit(pairs.take(train), **of(train))
     candidates: dict[str, _Applies] = {"linear": linear}
     candidates["perceptron"] = perceptron = fit_perceptron(
         pairs, linear, Stop(train, held), seed=seed, progress=steps.part(0, 2)
@@ -100,7 +98,7 @@ def fit_nonlinear(
     if best == "random features":
         whole = features.refit(pairs, **of(np.arange(len(pairs))))
         return NonlinearMap(best, whole, whole.settings, errors, len(pairs))
-    whole_linear: LinearMap = fit(pairs, options, groups=groups, seed=seed)
+    whole_linear: LinearMap = fit(pairs, groups=groups, seed=seed)
     return NonlinearMap(best, whole_linear, whole_linear.settings, errors, len(pairs))
 
 

@@ -128,7 +128,7 @@ def fit_features(
 
 def _fit(features: RandomFeatures, pairs: Pairs, groups: np.ndarray | None, seed: int) -> LinearMap:
     wide = replace(pairs, source=features.of(pairs.source))
-    return fit(wide, FitOptions(select="gcv", patch="full"), groups=groups, seed=seed)
+    return fit(wide, FitOptions(patch="full"), groups=groups, seed=seed)
 
 
 def _least_error(ridge: LinearMap) -> float:

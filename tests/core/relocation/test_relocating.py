@@ -10,6 +10,7 @@ from latentmap.errors import ImageError, MapError, SpaceError
 from latentmap.images import ImageSource, open_images
 from latentmap.mapping import FitOptions, Method, Solution
 from latentmap.model.contract import Posterior
+from latentmap.model.generated import generated_images
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import (
     fit_models,
@@ -208,3 +209,22 @@ def test_relocated_images_leave_no_codes_behind(tmp_path):
 @pytest.mark.parametrize(("n", "sizes"), [(10, [10]), (300, [16, 64, 256, 300])])
 def test_a_curve_takes_the_sizes_that_there_are(n, sizes):
     assert curve_sizes(None, n) == sizes
+
+
+def test_the_targets_own_network_stands_beside_where_its_images_have_known_codes(tmp_path):
+    source, target, images = scene(tmp_path)
+    cache = LatentCache(tmp_path / "cache")
+    linear_map = fit_models(source, target, images, cache)
+    (scores,) = score_models([linear_map], source, target, images.split("test"), cache)
+    assert scores.network is None
+    assert scores.to_json()["network"] is None
+    made = generated_images(target, 60, seed=5, folder=tmp_path / "made")
+    (scores,) = score_models([linear_map], source, target, made, cache)
+    assert (scores.network.kind, scores.network.model) == ("network", "b")
+    # Its codes of its own images are those that they were made of, but for the 8 bits of a pixel.
+    assert scores.network.figures.r2.value == pytest.approx(1, abs=1e-3)
+    assert scores.network.figures.l_mse.value > 0
+    assert "b's own network" in str(scores)
+    target.can_encode = False
+    (scores,) = score_models([linear_map], source, target, made, cache)
+    assert scores.network is None
