@@ -10,7 +10,7 @@ from itertools import combinations
 from latentmap.comparison.result import ModelComparison, ModelPair
 from latentmap.relocation.baselines import BASELINES
 from latentmap.relocation.tables import COLUMNS, LINEARITY
-from latentmap.relocation.verdicts import CHANCE, ENOUGH
+from latentmap.relocation.verdicts import ENOUGH, tells_more
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import pair_id
 
@@ -96,14 +96,13 @@ def conclusions(result: ModelComparison) -> list[str]:
             )
             (enough if ceiling.by == "linear" else by_interval).append(name)
         if gain is not None and math.isfinite(gain.r2.value):
-            told = gain.p_value <= CHANCE and gain.r2.low > 0
-            (more if told else no_more).append(name)
+            (more if tells_more(gain) else no_more).append(name)
     said = {
         f"a linear map is enough (at least {ENOUGH:.0%} of a nonlinear map's R2)": enough,
         "a linear map is not enough": not_enough,
         "whether it is cannot be told": unknown,
         "the source tells more of the target than every baseline": more,
-        "the source tells no more than a baseline does": no_more,
+        "the source is not seen to tell more than a baseline does": no_more,
     }
     return [f"{what}: {', '.join(names)}" for what, names in said.items() if names]
 

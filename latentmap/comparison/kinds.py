@@ -38,8 +38,11 @@ def kind_of_relocation(source: Model, target: Model) -> Kind:
 
 def are_twins(source: Model, target: Model) -> bool:
     """Whether two models are retrainings of one recipe, so that they differ by chance alone: two
-    trainings of the same network, on the same images where both know these.
+    trainings of the same network, on the same images where both know these. The same weights are
+    one training.
     """
+    if source.fingerprint == target.fingerprint:
+        return False
     seen = (source.seen, target.seen)
     if kind_of_relocation(source, target) != 1 or any(
         one is not None and not len(one) for one in seen

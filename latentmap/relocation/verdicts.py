@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from latentmap.intervals import Estimate
+from latentmap.relocation.gains import Gain
 from latentmap.relocation.scores import Ceiling, Scores
 from latentmap.relocation.travel import travel_in_words
 from latentmap.report import with_interval
@@ -57,8 +58,23 @@ def gain_in_words(scores: Scores) -> str:
     if gain is None or not math.isfinite(gain.r2.value):
         return ""
     by = f"R2 {with_interval(gain.r2, 3)} beyond it (p {gain.p_value:.2g})"
-    more = "more" if gain.p_value <= CHANCE and gain.r2.low > 0 else "no more"
+    told = tells_more(gain)
+    if told is None:
+        return (
+            f"whether the source's codes tell more of the target's than {gain.best} does cannot be "
+            f"told from {scores.n_test:,} images: {by}"
+        )
+    more = "more" if told else "less"
     return f"the source's codes tell {more} of the target's than {gain.best} does: {by}"
+
+
+def tells_more(gain: Gain) -> bool | None:
+    """Whether a gain is one: where the test and the interval say so. It is none where the whole
+    interval is below 0; None where it cannot be told.
+    """
+    if gain.p_value <= CHANCE and gain.r2.low > 0:
+        return True
+    return False if gain.r2.high < 0 else None
 
 
 def high_floor_in_words(scores: Scores) -> str:

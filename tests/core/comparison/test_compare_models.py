@@ -8,7 +8,7 @@ from latentmap.cache import Coder, LatentCache, encode
 from latentmap.codes import Codes
 from latentmap.codes import pair as paired
 from latentmap.comparison import CompareOptions, compare_models
-from latentmap.comparison.kinds import kind_of_relocation
+from latentmap.comparison.kinds import are_twins, kind_of_relocation
 from latentmap.comparison.making import images_for_all, maker_among
 from latentmap.comparison.methods import compare_methods_of_pair
 from latentmap.comparison.pictures import image_figures, walk
@@ -17,6 +17,7 @@ from latentmap.frames import Frame
 from latentmap.images import open_images
 from latentmap.images.splits import split_by_hash
 from latentmap.mapping import Method, affine, fit, shared_factors
+from latentmap.model.seen import SeenImages
 from latentmap.model.testing import LinearModel
 from latentmap.progress import silent
 from latentmap.relocation import TrainingPairs, score_models
@@ -312,6 +313,23 @@ def test_kinds_of_relocation():
     # Which weights an inversion network is for is no part of what it is.
     one.config["generator_fingerprint"], other.config["generator_fingerprint"] = "1", "2"
     assert kind_of_relocation(one, other) == 1
+
+
+def test_twins_are_two_trainings_of_one_recipe():
+    one, other = LinearModel(seed=1), LinearModel(seed=2)
+    assert are_twins(one, other)
+    assert not are_twins(one, LinearModel(seed=1))  # The same weights.
+    assert not are_twins(one, LinearModel(latent_dim=3))
+    assert not are_twins(one, Generator())
+    digests = np.random.default_rng(0).integers(0, 256, (50, 16), dtype=np.uint8)
+    one.seen = SeenImages.of(digests)
+    assert are_twins(one, other)  # The other does not say.
+    other.seen = SeenImages.of(digests[::-1])
+    assert are_twins(one, other)
+    for seen in (digests[:49], digests[:0]):  # Other images, and none: not trained at all.
+        other.seen = SeenImages.of(seen)
+        assert not are_twins(one, other)
+        assert not are_twins(other, one)
 
 
 def test_the_maker_is_what_has_no_encoder_else_the_first_generator():
