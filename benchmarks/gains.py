@@ -3,7 +3,7 @@ are none.
 
     python benchmarks/gains.py gains [--rounds 1000] [--images 100] [--spread 0.5]
     python benchmarks/gains.py linearity
-    python benchmarks/gains.py size [--rounds 4000]
+    python benchmarks/gains.py size [--rounds 2000]
 
 Errors of images are simulated: those of several maps on one image are correlated (0.7), and images
 are lognormally hard, with sigma `--spread` for squared errors. `gains`: R2 and efficiency of a map
