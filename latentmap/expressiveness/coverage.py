@@ -27,6 +27,28 @@ _OTHERS = (*CLIPPED, "realism")
 _SHARES = ("precision", "recall", "coverage")  # Of images.
 # Images that the published numbers of neighbours need.
 FEWEST = 6
+FEW = 100  # Images, below which intervals were not tried.
+
+
+def space_of(encoder: str) -> str:
+    """What figures of codes are in, by the name of the encoder.
+
+    Example:
+        >>> space_of("svae")
+        'codes of svae'
+    """
+    return f"codes of {encoder}"
+
+
+def few_neighbours(n: int, m: int) -> list[str]:
+    """That ``n`` real and ``m`` generated images are too few for these figures, where they are."""
+    fewest = min(n, m)
+    if fewest >= FEW:
+        return []
+    return [
+        f"figures of neighbours take {FEW} images of each kind, not {fewest:,}: intervals of "
+        "fewer were not tried, and below 12 there are none"
+    ]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from latentmap.expressiveness.result import Expressiveness, SetScores
+from latentmap.expressiveness.tables import groups_space
 from latentmap.model import Model, decode_all
 from latentmap.report import image_grid, save_figure, save_plot
 from latentmap.support.sectors import signs_of
@@ -40,7 +41,7 @@ def save_pictures(
                 save_figure(picture, folder / _unused(f"{stem}-blind", used))
             if scores.sectors:
                 path = folder / _unused(f"{stem}-sectors", used)
-                save_sector_map(scores, path, model=result.name)
+                save_sector_map(scores, path, model=result.name, space=groups_space(result))
 
 
 _STEM = 100  # Letters of a name; disks take some more.
@@ -95,9 +96,10 @@ def blind_figure(scores: SetScores, model: Model, *, n: int = _COLUMNS) -> Image
     return image_grid(rows)
 
 
-def save_sector_map(scores: SetScores, path: str | Path, *, model: str) -> None:
+def save_sector_map(scores: SetScores, path: str | Path, *, model: str, space: str) -> None:
     """Draws the mean error in every sector: a map over the signs of the leading variables, those of
-    the first half of them across; bars where the groups have no signs. Blind sectors have a frame.
+    the first half of them across; bars where they are groups by codes in a ``space``, which have no
+    signs. Blind sectors have a frame.
 
     Raises:
         OutputError: the file cannot be written.
@@ -109,7 +111,7 @@ def save_sector_map(scores: SetScores, path: str | Path, *, model: str) -> None:
     if scores.variables:
         _draw_map(figure, axis, scores)
     else:
-        _draw_bars(axis, scores)
+        _draw_bars(axis, scores, space)
     axis.set_title(f"{model}: error by sector of {scores.name}", fontsize=11)
     save_plot(figure, path)
 
@@ -144,7 +146,7 @@ def _frame(left: float, top: float) -> Any:
     return Rectangle((left, top), 1, 1, fill=False, edgecolor="#d62728", linewidth=2.5)
 
 
-def _draw_bars(axis: Any, scores: SetScores) -> None:
+def _draw_bars(axis: Any, scores: SetScores, space: str) -> None:
     places = range(len(scores.sectors))
     value = [one.mse.value for one in scores.sectors]
     reach = [
@@ -156,7 +158,9 @@ def _draw_bars(axis: Any, scores: SetScores) -> None:
     axis.axhline(scores.mse.mean(), color="black", linewidth=0.8, linestyle="--")
     labels = [f"{one.number}\nn={len(one.positions)}" for one in scores.sectors]
     axis.set_xticks(list(places), labels, fontsize=7)
-    axis.set_xlabel("group, by its excess over the rest (red: blind; dashed: mean of all images)")
+    axis.set_xlabel(
+        f"group in {space}, by its excess over the rest (red: blind; dashed: mean of all images)"
+    )
     axis.set_ylabel("mse")
 
 

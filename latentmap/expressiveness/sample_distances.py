@@ -19,7 +19,7 @@ from latentmap.cache import Coder, CoderLike
 from latentmap.codes import one_of_each, units_of
 from latentmap.errors import ImageError
 from latentmap.expressiveness.benchmark import names_of, require_different, require_names
-from latentmap.expressiveness.coverage import FEWEST
+from latentmap.expressiveness.coverage import FEWEST, space_of
 from latentmap.expressiveness.distances import Contrast
 from latentmap.expressiveness.diversity import vendi_score
 from latentmap.expressiveness.image_sets import ImageSet
@@ -149,16 +149,6 @@ def compare_samples(
         **(record or {}),
     }
     return SampleDistances(found, encoder.name, n, tuple(skipped), made_by)
-
-
-def space_of(encoder: str) -> str:
-    """What distances are in, by the name of the encoder.
-
-    Example:
-        >>> space_of("svae")
-        'codes of svae'
-    """
-    return f"codes of {encoder}"
 
 
 def _described(

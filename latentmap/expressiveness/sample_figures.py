@@ -16,7 +16,7 @@ from torch import Tensor
 from latentmap.codes import Seen, hold_out
 from latentmap.codes.held_out import TRAINED
 from latentmap.expressiveness import memorisation as memory
-from latentmap.expressiveness.coverage import Coverage, measure_coverage
+from latentmap.expressiveness.coverage import Coverage, few_neighbours, measure_coverage
 from latentmap.expressiveness.distances import Contrast, frechet_distance, kernel_distance
 from latentmap.expressiveness.diversity import Diversity, vendi_score
 from latentmap.expressiveness.image_sets import ImageSet
@@ -26,7 +26,6 @@ from latentmap.intervals import Estimate
 from latentmap.model import Model
 
 SHOWN = 8  # Images in a row of a picture.
-FEW = 100  # Images, below which intervals of neighbours were not tried.
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,12 +180,7 @@ def too_few(n: int, m: int, d: int) -> tuple[str, ...]:
             "the Fréchet distance and the Vendi score take 2 images a variable, "
             f"{2 * d:,} of each kind, not {fewest:,}: fewer leave a bias"
         )
-    if fewest < FEW:
-        notes.append(
-            f"figures of neighbours take {FEW} images of each kind, not {fewest:,}: intervals of "
-            "fewer were not tried, and below 12 there are none"
-        )
-    return tuple(notes)
+    return (*notes, *few_neighbours(n, m))
 
 
 def _memorised(

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from PIL import Image
 from torch import Tensor
 
-from latentmap.expressiveness.coverage import CLIPPED, FIGURES
-from latentmap.expressiveness.sample_distances import ModelDistances, SampleDistances, space_of
+from latentmap.expressiveness.coverage import space_of
+from latentmap.expressiveness.coverage_table import coverage_table
+from latentmap.expressiveness.sample_distances import ModelDistances, SampleDistances
 from latentmap.expressiveness.sample_figures import SetDistances
 from latentmap.expressiveness.tables import truncation_in_words
 from latentmap.intervals import Estimate
@@ -82,18 +83,9 @@ def _distances(result: SampleDistances) -> Table:
 
 
 def _coverage(result: SampleDistances) -> Table:
-    names = (*FIGURES, *CLIPPED)
-    columns = [
-        *_HEAD,
-        *(Column(name.replace("_", " "), "", "high", 3) for name in names),
-        Column("realism", "median over generated images; inside of a ball from 1 on", "high", 3),
-    ]
-    rows = [
-        Row([*head, *(Measure.of(getattr(one.coverage, name)) for name in (*names, "realism"))])
-        for head, one in _each(result)
-    ]
-    titles = [column.title for column in columns]
-    return Table(f"Coverage in {space_of(result.encoder)}", columns, rows).bare(*titles)
+    return coverage_table(
+        ((head, one.coverage) for head, one in _each(result)), space_of(result.encoder)
+    )
 
 
 def _diversity(result: SampleDistances) -> Table:

@@ -12,7 +12,14 @@ from latentmap.expressiveness.difficulty_tables import (
 )
 from latentmap.expressiveness.figures import reproduction_figure
 from latentmap.expressiveness.result import Expressiveness
-from latentmap.expressiveness.tables import calibration, errors_table, sectors_table
+from latentmap.expressiveness.tables import (
+    calibration,
+    covered_table,
+    errors_table,
+    own_in_words,
+    parts_table,
+    sectors_table,
+)
 from latentmap.model import Model
 from latentmap.report import Picture, Section, section_id
 from latentmap.report.embedding import embed_figure
@@ -31,7 +38,13 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
     images.
     """
     blocks: list[Block] = [errors_table(results)]
-    tables = (against_table(results), shares_table(results), distances_table(results))
+    tables = (
+        parts_table(results),
+        against_table(results),
+        shares_table(results),
+        distances_table(results),
+        covered_table(results),
+    )
     blocks += [table for table in tables if table.rows]
     if any(scores.sectors for result in results for scores in result.sets):
         blocks.append(sectors_table(results))
@@ -48,7 +61,7 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
         **results[0].record,
         "models": {result.name: result.fingerprint for result in results},
     }
-    text = [_READING, *map(calibration, results)]
+    text = [_READING, *own_in_words(results[0]), *map(calibration, results)]
     id = section_id("bench", {**results[0].record, "results": [_identity(one) for one in results]})
     return Section(id, "What the generators can make", text, blocks, record)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.expressiveness.coverage import FIGURES
+from latentmap.expressiveness.coverage import few_neighbours, space_of
+from latentmap.expressiveness.coverage_table import coverage_table
 from latentmap.expressiveness.difficulty_tables import (
     against_table,
     distances_table,
@@ -33,16 +34,15 @@ def bench_tables(results: Sequence[Expressiveness]) -> list[Table]:
     """What is known of all generators, as it fits into a terminal."""
     errors = errors_table(results)
     said = [errors.note] if errors.note else []
-    truncated = truncation_in_words(results[0].record)
-    own = [f"own: images of random codes{truncated}"] if truncated else []
-    notes = "\n".join([*own, *_of_groups(results), *map(calibration, results), *said])
+    said = [*_of_groups(results), *map(calibration, results), *said]
+    notes = "\n".join([*own_in_words(results[0]), *said])
     tables = [
         replace(errors, note=notes).bare("SSIM"),
-        _parts_table(results),
+        parts_table(results),
         against_table(results),
         shares_table(results),
         distances_table(results),
-        _coverage_table(results),
+        covered_table(results),
         sectors_table(results, most=_SECTORS).bare("mse"),
         _extremes_table(results),
     ]
@@ -67,6 +67,12 @@ def truncation_in_words(record: Mapping[str, Any]) -> str:
     """At which truncation codes were drawn, as it follows them in a sentence; empty at 1."""
     truncation = record.get("truncation", 1)
     return "" if truncation == 1 else f" at truncation {truncation:g}"
+
+
+def own_in_words(result: Expressiveness) -> list[str]:
+    """What the own images are, where their codes are truncated."""
+    truncated = truncation_in_words(result.record)
+    return [f"own: images of random codes{truncated}"] if truncated else []
 
 
 def _of_groups(results: Sequence[Expressiveness]) -> list[str]:
@@ -141,11 +147,12 @@ def _blindness(result: Expressiveness, scores: SetScores) -> str:
     # Without a search it is not known whether the generator is, or its network.
     unreliable = " (unreliable)" if result.reliable is False else ""
     doubt = " for the network" if scores.limit is None else unreliable
-    said = f"{blind} of {len(scores.sectors)} sectors are blind{doubt}"
+    what = "sectors" if scores.variables else f"groups in {groups_space(result)}"
+    said = f"{blind} of {len(scores.sectors)} {what} are blind{doubt}"
     return f"{result.name}, {scores.name}: {said}"
 
 
-def _parts_table(results: Sequence[Expressiveness]) -> Table:
+def parts_table(results: Sequence[Expressiveness]) -> Table:
     """What of an error is the generator's, its network's, and the map's."""
     columns = [
         *_HEAD,
@@ -162,14 +169,24 @@ def _parts_table(results: Sequence[Expressiveness]) -> Table:
     return Table("What the errors are made of", columns, rows)
 
 
-def _coverage_table(results: Sequence[Expressiveness]) -> Table:
-    columns = [*_HEAD, *(Column(name, "", "high", 3) for name in FIGURES)]
-    rows = [
-        Row([result.name, scores.name, *(getattr(scores.coverage, name).value for name in FIGURES)])
+def covered_table(results: Sequence[Expressiveness]) -> Table:
+    """What of each set a generator's own images cover, in codes of the encoder."""
+    found = [
+        ([result.name, scores.name], scores.coverage)
         for result, scores in _others(results)
         if scores.coverage is not None
     ]
-    return Table("Coverage", columns, rows)
+    few = {
+        f"{head[1]}: {said}": None
+        for head, one in found
+        for said in few_neighbours(one.n_real, one.n_generated)
+    }
+    return coverage_table(found, groups_space(results[0]), "\n".join(few))
+
+
+def groups_space(result: Expressiveness) -> str:
+    """What images that are in no sectors are grouped by, and coverage is measured in."""
+    return space_of(str(result.record["encoder_name"]))
 
 
 def _extremes_table(results: Sequence[Expressiveness]) -> Table:

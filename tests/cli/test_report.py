@@ -188,11 +188,13 @@ def test_bench_adds_errors_and_images(workdir):
     words = ["bench", "a.safetensors", "--methods", "network", "--encoder", "b.safetensors"]
     run(*words, "--set", "own:6", "--set", "few.npy:24")
     section = sections()["bench"]
-    errors, shares, distances, groups, *figures = section.blocks
+    errors, shares, distances, covered, groups, *figures = section.blocks
     assert (shares.title, distances.title) == (
         "Errors beside what there is to reproduce",
         "Where the codes lie",
     )
+    assert covered.title == "Coverage in codes of b"
+    assert groups.note == "a, few.npy:24: 0 of 5 groups in codes of b are blind for the network"
     assert [row.cells[1] for row in errors.rows] == ["own", "few.npy:24"]
     assert errors.rows[0].cells[6] is None
     assert errors.rows[1].cells[6].value > 0
@@ -203,10 +205,12 @@ def test_bench_adds_errors_and_images(workdir):
 
 def test_a_calibrated_bench_says_whether_it_can_be_believed(workdir):
     words = ["bench", "a.safetensors", "--methods", "search", "--steps", "3", "--starts", "1"]
-    run(*words, "--set", "own:4", "--set", "few.npy:4")
+    run(*words, "--set", "own:4", "--set", "few.npy:4", "--truncation", "0.5")
     section = sections()["bench"]
     assert any("misses" in text and "own images" in text for text in section.text)
-    assert len(section.blocks) == 5
+    assert "own: images of random codes at truncation 0.5" in section.text
+    assert "What the errors are made of" in [block.title for block in section.blocks]
+    assert len(section.blocks) == 6
 
 
 @pytest.fixture
