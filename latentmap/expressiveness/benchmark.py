@@ -60,16 +60,15 @@ def bench(
 
     With an ``encoder``, the figures of coverage are measured on its codes, and images that are in
     no sectors are grouped by these, so that errors are known by group; its own errors, where it has
-    a decoder, say which images are hard for any model. The first of several sets that is no support
-    set is taken for random images of the data: how much harder the others are is measured beside
-    it (see ``Difficulty``). ``mapped`` is a map into the space of one of
-    the models, and the model that it comes from: codes of the image sets are carried through it.
-    Own images are kept in
-    the cache of ``coder``, whose folder also takes, as long as results refer to them, 8-bit copies
-    of all images; codes are found anew, in float32. ``record`` goes into each result, and
-    so do the methods that were ``left_out`` for lack of a network, by the name of the result. Where
-    models have one name, results have more in theirs: the kind of the space, or some of the
-    fingerprint.
+    a decoder, say which images are hard for any model but itself. The first of several sets that is
+    no support set is taken for random images of the data: how much harder the others are is
+    measured beside it (see ``Difficulty``). ``mapped`` is a map into the space of one of the
+    models, and the model that it comes from: codes of the image sets are carried through it. Own
+    images are kept in the cache of ``coder``, whose folder also takes, as long as results refer to
+    them, 8-bit copies of all images; codes are found anew, in float32. ``record`` goes into each
+    result, and so do the methods that were ``left_out`` for lack of a network, by the name of the
+    result. Where models have one name, results have more in theirs: the kind of the space, or some
+    of the fingerprint.
 
     Raises:
         ModelError: a model is given twice, a method needs a network that it lacks, or a model
@@ -119,6 +118,11 @@ def names_of(models: Sequence[Model]) -> list[str]:
             parts.append((_prior_of(model) or model.fingerprint)[:_SHORT])
         names.append(" ".join(parts))
     return names
+
+
+def _is_same(model: Model, other: Model) -> bool:
+    """Whether two models have the same weights and codes."""
+    return (model.fingerprint, model.space.kind) == (other.fingerprint, other.space.kind)
 
 
 def _prior_of(model: Model) -> str:
@@ -227,6 +231,8 @@ def _bench_one(
         if runs.mapped is not None and runs.mapped[0].target.same_as(model.space):
             found[MAPPED] = carry(*runs.mapped, model, images, image_set, runs)
         group = groups[number] if groups else None
+        if group is not None and runs.encoder is not None and _is_same(model, runs.encoder):
+            group = replace(group, mse=None)  # Over its own errors any are as hard as all others.
         wholes = _variance_of(images)
         if mean is not None:
             wholes["mean_image"] = squares_from(images, mean, among=image_set is random)

@@ -93,6 +93,13 @@ class Difficulty:
         return "blind" if all(one.value >= EXCESS for one in self.ratios.values()) else "harder"
 
     @property
+    def excludes_blindness(self) -> bool:
+        """Whether the interval of a ratio stays below 1.5; else more images might tell that the
+        generator is blind to the set.
+        """
+        return any(one.high < EXCESS for one in self.ratios.values())
+
+    @property
     def explained_by(self) -> list[str]:
         """The wholes over which the set is not told to be harder."""
         return [name for name, one in self.ratios.items() if name != PLAIN and not one.low > 1]
@@ -145,13 +152,14 @@ def in_words(model: str, name: str, one: Difficulty, *, kind: str, reference: st
     said = f"{model} finds {name} {plain} times as hard as {one.beside} (by {by}): "
     names = {**WHOLES, "reference": f"how hard {reference} finds them"}
     over = [f"{names[which]} ({_interval(one.ratios[which])})" for which in one.explained_by]
+    rest = "not blind to it" if one.excludes_blindness else "not told to be blind to it"
     return (
         said
         + {
             "blind": "blind to it",
-            "harder": "harder by every measure, but not blind to it",
-            "explained": f"not blind to it, since this is no more than {' and '.join(over)} says",
-            "not told apart": "not blind to it, since the two are not told apart",
+            "harder": f"harder by every measure, but {rest}",
+            "explained": f"{rest}, since it is not told to be more than {' and '.join(over)} says",
+            "not told apart": f"{rest}, since the two are not told apart",
             "easier": "not blind to it, since it is easier",
         }[one.verdict]
     )

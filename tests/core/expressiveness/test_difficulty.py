@@ -115,6 +115,9 @@ def test_squares_from_the_own_mean_have_the_variance_as_their_mean(tmp_path):
         ((2.0, 1.8, 2.2), (1.4, 1.2, 1.6), "harder"),
         ((1.4, 1.2, 1.6), (2.0, 1.8, 2.2), "harder"),
         ((2.0, 1.8, 2.2), (1.5, 1.2, 1.8), "blind"),
+        ((1.3, 0.9, 1.8), (1.4, 0.8, 1.9), "not told apart"),
+        ((2.0, 1.1, 3.5), (1.9, 0.9, 3.3), "explained"),
+        ((2.0, 1.1, 3.5), (1.4, 1.1, 1.9), "harder"),
         ((np.nan, np.nan, np.nan), (2, 1.5, 2.5), "not told apart"),
     ],
 )
@@ -125,7 +128,9 @@ def test_a_verdict_follows_from_the_ratios(plain, over, verdict):
     said = in_words("gan", "set", one, kind="network", reference="None")
     assert said.startswith("gan finds set ") and "(by its network)" in said
     assert said.endswith("blind to it") == (verdict in ("blind", "harder"))
-    assert ("not blind to it" in said) == (verdict != "blind")
+    excluded = min(plain[2], over[2]) < 1.5
+    assert ("not blind to it" in said) == (verdict != "blind" and excluded)
+    assert ("not told to be blind to it" in said) == (verdict != "blind" and not excluded)
 
 
 def test_what_explains_a_set_is_named():
@@ -138,7 +143,7 @@ def test_what_explains_a_set_is_named():
     assert one.explained_by == ["reference"]
     assert in_words("gan", "set", one, kind="limit", reference="vae") == (
         "gan finds set 1.30 [1.20, 1.40] times as hard as random faces (by search inside its "
-        "range): not blind to it, since this is no more than how hard vae finds them "
+        "range): not blind to it, since it is not told to be more than how hard vae finds them "
         "(1.01 [0.90, 1.10]) says"
     )
 
@@ -255,6 +260,19 @@ def test_a_reference_model_that_finds_a_set_as_hard_explains_it(tmp_path):
     titles = [column.title for column in against_table([result]).columns]
     assert "over reference" in titles
     assert result.record["random"] == "a"
+
+
+def test_a_model_is_no_reference_for_itself(tmp_path):
+    noise = torch.rand(60, 1, 8, 8, generator=torch.Generator().manual_seed(4))
+    images = source_of(noise)
+    parts = [images.subset(np.arange(30)), images.subset(np.arange(30, 60))]
+    sets = [ImageSet(name, one, one.ids) for name, one in zip("ab", parts, strict=True)]
+    both = [LinearModel(4, (1, 8, 8), span_seed=seed, name=f"m{seed}") for seed in (0, 3)]
+    options = BenchOptions(20, ["network"])
+    same, other = bench(both, sets, tmp_path, options=options, encoder=both[0])
+    assert list(same.sets[1].against["network"].ratios) == ["plain", "mean_image", "variance"]
+    assert "reference" in other.sets[1].against["network"].ratios
+    assert any(one.excess != 1 for one in same.sets[0].sectors)
 
 
 def test_a_ratio_to_next_to_nothing_is_not_printed(tmp_path):
