@@ -43,7 +43,8 @@ class Typicality:
     ``distances`` ``(m,)`` are Mahalanobis distances from the mean of the fitted codes, ``nearer``
     ``(m,)`` the share of the fitted codes that are nearer, in [0, 1]. ``limit`` is the distance
     within which 99 % of codes of the kind of the fitted ones are; NaN where these are too few to
-    say. ``rule`` says what both come from. ``off`` ``(m,)`` is the share of the squared distance
+    say. ``rule`` says what both come from; of fewer than 99 fitted codes the limit is that of the
+    normal law all the same. ``off`` ``(m,)`` is the share of the squared distance
     from the mean along directions in which no fitted code varies: it counts for nothing.
     """
 

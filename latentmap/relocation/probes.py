@@ -29,10 +29,11 @@ class Probe:
     """What one probe tells: of the ``classes`` of an attribute, or of numbers where there are none.
 
     It was fitted on ``n_fitted`` images of ``n_fitted_units`` units, and judged on ``n_test`` of
-    ``n_units``, of the rarest class of ``n_rarest_units``; ``n_fitted_unknown`` and
-    ``n_test_unknown`` others were left out, of which the attribute is not known. ``penalty`` was
-    chosen by cross-validation. ``figures`` are ``accuracy``, ``balanced_accuracy`` and ``auc`` of
-    classes, ``r2`` of numbers; see ``class_figures`` and ``number_figures``.
+    ``n_units``, of the rarest class that is judged of ``n_rarest_units``, of numbers of all;
+    ``n_fitted_unknown`` and ``n_test_unknown`` others were left out, of which the attribute is not
+    known. ``penalty`` was chosen by cross-validation. ``figures`` are ``accuracy``,
+    ``balanced_accuracy`` and ``auc`` of classes, ``r2`` of numbers; see ``class_figures`` and
+    ``number_figures``.
     """
 
     name: str
@@ -109,7 +110,7 @@ def probes_table(found: Probes) -> Table:
         "linear probes, fitted on the target's own codes of other images and judged on mapped "
         f"codes; {intervals_in_words(min(one.n_units for one in found.probes))}"
     )
-    few = [one.name for one in found.probes if one.n_rarest_units < _FEW]
+    few = [one.name for one in found.probes if one.classes and one.n_rarest_units < _FEW]
     if few:
         note += f"; too narrow for {', '.join(few)}, with a class of fewer than {_FEW} judged"
     missing = [f"no probe of {name}: {why}" for name, why in found.failed.items()]

@@ -158,6 +158,9 @@ def test_a_class_of_few_judged_units_is_said_to_have_intervals_that_are_too_narr
     ]
     assert min(counts) < 50 <= min(np.bincount(sign.of(test.ids).astype(int)))
     assert "too narrow for third, with a class of fewer than 50 judged" in str(found)
+    # Numbers have no class.
+    test = pairs_of(40, 1000)
+    assert "too narrow" not in str(probed(train, test, attributes_of(train, test)[2:3]))
 
 
 def test_what_cannot_be_probed_is_said_beside_the_others():
