@@ -10,6 +10,7 @@ images alone.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -180,7 +181,7 @@ class PCAModel(FittedModel):
         most.
 
         Raises:
-            ModelError: there are fewer images than components.
+            ModelError: there are fewer images that can be read than components.
         """
         if self.is_complete:
             return self
@@ -188,14 +189,14 @@ class PCAModel(FittedModel):
 
         pixels = int(np.prod(self.image_shape))
         n = min(len(images), _FITTED, max(_BYTES // (4 * pixels), 2 * self.latent_dim))
-        if n < self.latent_dim:
-            raise ModelError(
-                f"{self.name} needs as many training images as components, and there are {n}: give "
-                "fewer components"
-            )
         order = np.random.default_rng(_SEED).permutation(len(images))[:n]
         fitted_on = images.subset(np.sort(order))
         rows = _floats_of(fitted_on, self.view)
+        if len(rows) < self.latent_dim:
+            raise ModelError(
+                f"{self.name} needs as many training images as components, and there are "
+                f"{len(rows)}: give fewer components"
+            )
         found = PCA(self.latent_dim, svd_solver="randomized", random_state=_SEED).fit(rows)
         fitted = (torch.from_numpy(found.mean_), torch.from_numpy(found.components_))
         model = PCAModel(
@@ -329,10 +330,11 @@ def _view_of(given: Given) -> View:
 
 def _floats_of(images: ImageSource, view: View) -> np.ndarray:
     """Images as rows of float32 in [0, 1]; those that cannot be read are left out."""
-    parts = [
+    parts = [np.empty((0, view.channels * math.prod(view.size)), np.float32)]
+    parts += [
         batch.images[0].flatten(1).numpy()
         for batch in images.batches([view], batch_size=_BATCH, on_error="skip")
     ]
-    rows: np.ndarray = np.concatenate(parts).astype(np.float32)
+    rows: np.ndarray = np.concatenate(parts)
     rows /= 255
     return rows

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from latentmap.encoders import load, load_all
 from latentmap.encoders.references import parse_reference
@@ -142,3 +143,17 @@ def test_a_file_is_meant_where_there_is_one(tmp_path, monkeypatch):
     assert parse_reference("mean:x?size=2").scheme is None
     assert parse_reference("mean:x?size=2x2").scheme == "mean"
     assert parse_reference("C:model.safetensors").scheme is None
+
+
+def test_images_that_cannot_be_read_are_no_images_to_fit_components_on(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        pixels = rng.integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    images = open_images(tmp_path)
+    for broken, there in ((1, 5), (6, 0)):
+        for number in range(broken):
+            (tmp_path / f"{number}.png").write_bytes(b"nothing")
+        unfitted = load("pca:6?size=8x8&channels=1")
+        with pytest.raises(ModelError, match=f"images as components, and there are {there}:"):
+            unfitted.completed(images)
