@@ -153,7 +153,7 @@ def _found(
     models: dict[BaselineKind, Model] = {}
     missing: dict[BaselineKind, str] = {}
     for kind in BASELINES:
-        if kind not in kinds or source.family == kind:
+        if kind not in kinds or _is_itself(source, kind):
             continue
         try:
             if kind == "pixels":
@@ -169,6 +169,13 @@ def _found(
     for model in models.values():
         model.to(seeing.device)
     return FoundBaselines(models, missing)
+
+
+def _is_itself(source: Model, kind: BaselineKind) -> bool:
+    """Whether the source is such a model; an untrained one has seen no image."""
+    if kind == "untrained":
+        return source.seen is not None and not len(source.seen)
+    return source.family == kind
 
 
 def _required(thumbnail: Model | None, reason: str) -> Model:

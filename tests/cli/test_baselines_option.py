@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 from latentmap.cli.main import main
 from latentmap.errors import MapError
+from latentmap.images import open_images
 from latentmap.mapping import LinearMap
 
 FIT = ("fit", "--src", "a.safetensors", "--dst", "b.safetensors", "--out", "map.safetensors")
@@ -108,3 +110,26 @@ def test_a_file_of_a_map_whose_baselines_do_not_fit_is_refused(workdir):
         replace(fitted, baselines=(wrong,)).save("wrong.safetensors")
         with pytest.raises(MapError, match=said):
             LinearMap.load("wrong.safetensors")
+
+
+def test_an_untrained_source_has_no_untrained_baseline(workdir):
+    words = ("--src", "untrained:a.safetensors", "--dst", "b.safetensors", "--out", "c.safetensors")
+    scores = json.loads(run("fit", *words, "--data", "few.npy", "--json").stdout)
+    assert [one["kind"] for one in scores["baselines"]] == ["pixels", "pca"]
+
+
+def test_components_are_left_out_where_too_few_images_can_be_read(workdir):
+    (workdir / "images").mkdir()
+    for number, pixels in enumerate(np.load("few.npy")[:60]):
+        Image.fromarray(pixels.squeeze()).save(workdir / "images" / f"{number}.png")
+    words = (*FIT, "--data", "images", "--limit", "5", "--on-error", "skip", "--json")
+    scores = json.loads(run(*words).stdout)
+    assert [one["kind"] for one in scores["baselines"]] == ["pixels", "pca", "untrained"]
+    fitted = open_images(workdir / "images").split("train").ids[0]
+    (workdir / "images" / fitted).write_bytes(b"nothing")
+    result = run(*words, "--force", "--baselines", "pixels,pca,untrained")
+    assert [one["kind"] for one in json.loads(result.stdout)["baselines"]] == [
+        "pixels",
+        "untrained",
+    ]
+    assert "no baseline pca stands beside this map: pca:5 needs as many" in result.stderr
