@@ -251,9 +251,12 @@ class LinearMap(Shown):
         shared = {
             name: one.record[name]
             for one in maps
-            for name in ("group_by", "precision", TRUNCATION)
+            for name in ("group_by", "precision")
             if one.record.get(name)
         }
+        truncations = {one.record.get(TRUNCATION) for one in maps}
+        if len(truncations) == 1:
+            shared[TRUNCATION] = truncations.pop()
         shared[KNOWN_BY] = known_by_of(*(one.record for one in maps))
         return {**shared, "made_of": [{"map": str(m), "record": dict(m.record)} for m in maps]}
 

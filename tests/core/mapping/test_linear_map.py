@@ -324,3 +324,14 @@ def test_moments_of_no_codes_are_refused():
     products = torch.full((4, 4), math.inf, dtype=torch.float64).fill_diagonal_(1)
     with pytest.raises(MapError, match="the moments are not those of any codes"):
         spectrum_of(products, 2, torch.zeros(4, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"), [(0.7, 0.7, 0.7), (0.0, 0.0, 0.0), (0.7, 1.0, None)]
+)
+def test_a_map_made_of_maps_has_their_truncation_where_it_is_one(first, second, expected):
+    one, two = (
+        replace(fit(pairs_of(*draw())), record={"truncation": value}) for value in (first, second)
+    )
+    both = one.compose(replace(two, source=one.target, weight=two.weight[:4]))
+    assert both.record.get("truncation") == expected
