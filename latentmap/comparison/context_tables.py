@@ -9,7 +9,7 @@ from itertools import combinations
 
 from latentmap.comparison.result import ModelComparison, ModelPair
 from latentmap.relocation.baselines import BASELINES
-from latentmap.relocation.tables import COLUMNS, LINEARITY
+from latentmap.relocation.tables import COLUMNS, LINEARITY, figure_of, gain_measure
 from latentmap.relocation.verdicts import ENOUGH, tells_more
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import pair_id
@@ -157,7 +157,7 @@ def beyond_table(result: ModelComparison, *, short: bool = False) -> Table:
 def _beside(kind: str, name: str, pair: ModelPair) -> Measure | None:
     for one in pair.context.baselines:
         if one.kind == kind:
-            return Measure.of(getattr(one.figures, name))
+            return figure_of(one.figures, name)
     return None
 
 
@@ -167,7 +167,7 @@ def _reading(kind: str, name: str) -> Callable[[ModelPair], Cell]:
 
 def _gain(pair: ModelPair) -> Cell:
     gain = pair.context.gain
-    return None if gain is None else Measure.of(gain.r2, f"p {gain.p_value:.2g}")
+    return None if gain is None else gain_measure(gain)
 
 
 def _over_best(pair: ModelPair) -> Cell:

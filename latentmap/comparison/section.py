@@ -25,6 +25,7 @@ from latentmap.comparison.tables import (
     ways_table,
 )
 from latentmap.intervals import Estimate
+from latentmap.relocation.scores import HIGH_FLOOR
 from latentmap.report import Section, with_interval
 from latentmap.report.parts import Block, HeatCell, HeatMap, Plane, Report
 from latentmap.report.words import pair_id
@@ -86,6 +87,7 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
 
 
 _LIGHTER = "From the row to the column; lighter is better."
+_MARK = "*"
 _ROUNDING = 1e-5  # An image that is kept as 8 bits and made again differs by 1.3e-6.
 _READING_OF_PAIRS = (
     "Each line of images at the left has the image as the source sees it, what the source makes of "
@@ -204,14 +206,28 @@ def _similarities(result: ModelComparison) -> list[Block]:
 def _images(result: ModelComparison) -> list[HeatMap]:
     if not _decode(result):
         return []
-    title = "Efficiency of relocated images"
-    return [_heat_map(result, title, _LIGHTER, lambda pair: pair.figures.efficiency)]
+    title, note = "Efficiency of relocated images", _LIGHTER
+    if any(pair.figures.has_high_floor for pair in result.pairs.values()):
+        note += f" {_MARK} : it says little, since {HIGH_FLOOR}."
+    return [
+        _heat_map(
+            result,
+            title,
+            note,
+            lambda pair: pair.figures.efficiency,
+            lambda pair: _MARK * pair.figures.has_high_floor,
+        )
+    ]
 
 
 def _heat_map(
-    result: ModelComparison, title: str, note: str, figure: Callable[[ModelPair], Estimate]
+    result: ModelComparison,
+    title: str,
+    note: str,
+    figure: Callable[[ModelPair], Estimate],
+    mark: Callable[[ModelPair], str] = lambda _: "",
 ) -> HeatMap:
-    """A figure of all pairs."""
+    """A figure of all pairs, each with a mark."""
     names = [model.label for model in result.models]
     cells: list[list[HeatCell | None]] = [[None] * len(names) for _ in names]
     for (i, j), pair in result.pairs.items():
@@ -222,6 +238,7 @@ def _heat_map(
             estimate.value if known else None,
             f"{names[i]} to {names[j]}: {title} {text}",
             pair_id(i, j),
+            mark(pair) if known else "",
         )
     return HeatMap(title, names, cells, note)
 

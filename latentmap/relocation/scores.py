@@ -73,7 +73,7 @@ class Figures:
         """Whether the target's own error is above half of the mean image's: an efficiency says
         little then, since any map comes near to so high a floor.
         """
-        return self.floor_mse.value > self.baseline_mse.value / 2
+        return is_high(self.floor_mse.value, self.baseline_mse.value)
 
     def to_json(self) -> dict[str, Any]:
         """Each with ``_low`` and ``_high``; None where one is not defined."""
@@ -84,6 +84,11 @@ class Figures:
 
 
 FIGURES = tuple(one.name for one in fields(Figures))
+
+
+def is_high(floor: float, baseline: float) -> bool:
+    """Whether a floor is so near its baseline that any map comes near it, too."""
+    return floor > baseline / 2
 
 
 def figures_in_words(figures: Figures, decimals: int = 3) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latentmap.relocation.activity import inactive_in_words
-from latentmap.relocation.scores import FIGURES, HIGH_FLOOR, Beside, Figures, Scores
+from latentmap.relocation.gains import Gain
+from latentmap.relocation.scores import FIGURES, HIGH_FLOOR, Beside, Figures, Scores, is_high
 from latentmap.relocation.several_maps import LearningCurve, MethodComparison
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import images_in_words, intervals_in_words
@@ -45,6 +46,12 @@ def figure_of(figures: Figures, name: str) -> Measure:
     return Measure.of(getattr(figures, name), doubt)
 
 
+def gain_measure(gain: Gain) -> Measure:
+    """A gain in R2 with its p-value, where there is one."""
+    known = math.isfinite(gain.p_value)
+    return Measure.of(gain.r2, f"p {gain.p_value:.2g}" if known else "")
+
+
 def silence_in_words(names: Sequence[str]) -> str:
     """What is to be said of models without a decoder, by their names; empty where there is none."""
     if not names:
@@ -66,7 +73,7 @@ def scores_table(scores: Scores) -> Table:
     gain, ceiling = scores.gain, scores.ceiling
     if gain is not None:
         of = f"R2 beyond that of the best baseline ({gain.best})"
-        cells[Column("gain", of, "high", 3)] = Measure.of(gain.r2, f"p {gain.p_value:.2g}")
+        cells[Column("gain", of, "high", 3)] = gain_measure(gain)
         if math.isfinite(gain.efficiency.value):
             cells[_over_best(gain.best_by_images)] = Measure.of(gain.efficiency)
     if ceiling is not None:
@@ -114,10 +121,13 @@ def _noted(note: str, record: Mapping[str, Any]) -> str:
 
 
 def _bounds(floor: float, baseline: float) -> str:
-    """Between what the error of relocated images lies; nothing where there is none."""
+    """Between what the error of relocated images lies, and what is to be minded of it; nothing
+    where there is none.
+    """
     if not math.isfinite(floor):
         return ""
-    return f"; M_mse: floor {floor:.4g}, baseline {baseline:.4g}"
+    said = f"; M_mse: floor {floor:.4g}, baseline {baseline:.4g}"
+    return said + f"; efficiency says little: {HIGH_FLOOR}" * is_high(floor, baseline)
 
 
 def methods_table(compared: MethodComparison) -> Table:

@@ -9,6 +9,7 @@ from latentmap.comparison.nearer import letters_of
 from latentmap.comparison.section import comparison_report, comparison_sections
 from latentmap.comparison.similarity_figures import calibrated_maps
 from latentmap.intervals import Estimate
+from latentmap.relocation.tables import figure_of
 from latentmap.report import ImageRows, Measure, Table
 from latentmap.report.page import render
 from latentmap.report.parts import HeatMap, Plane
@@ -48,7 +49,7 @@ def test_the_page_is_valid_and_its_links_lead_somewhere(comparison):
 
 
 def test_every_ordered_pair_stands_in_the_table_with_its_figures(comparison, sections):
-    table, beside = blocks(sections["maps"], Table)
+    table, beside, _ = blocks(sections["maps"], Table)
     assert [row.cells[:2] for row in beside.rows] == [row.cells[:2] for row in table.rows]
     titles = [column.title for column in table.columns]
     assert [row.cells[:2] for row in table.rows] == [
@@ -59,7 +60,7 @@ def test_every_ordered_pair_stands_in_the_table_with_its_figures(comparison, sec
         assert cells["type"] == pair.kind
         assert cells["R2"] == Measure.of(pair.figures.r2)
         assert cells["M_mse"] == Measure.of(pair.figures.m_mse)
-        assert cells["efficiency"] == Measure.of(pair.figures.efficiency)
+        assert cells["efficiency"] == figure_of(pair.figures, "efficiency")
 
 
 def test_heat_maps_have_the_figure_of_each_pair(comparison, sections):
@@ -120,7 +121,7 @@ def test_each_pair_has_three_rows_and_its_shared_directions(comparison, sections
 
 
 def test_similarities_stand_with_interval_and_null(comparison, sections):
-    table, _, _, indexes = blocks(sections["similarity"], Table)
+    table, _, _, _, indexes = blocks(sections["similarity"], Table)
     titles = [column.title for column in table.columns]
     cells = dict(zip(titles, table.rows[0].cells, strict=True))
     cka = comparison.similarities.matrices["cka"]
@@ -137,7 +138,7 @@ def test_similarities_stand_with_interval_and_null(comparison, sections):
 
 
 def test_calibrated_values_stand_with_what_they_are_held_against(comparison, sections):
-    _, table, _, _ = blocks(sections["similarity"], Table)
+    _, table, *_ = blocks(sections["similarity"], Table)
     titles = [column.title for column in table.columns]
     cells = dict(zip(titles, table.rows[1].cells, strict=True))
     gulp = comparison.similarities.matrices["gulp"]
@@ -151,7 +152,11 @@ def test_calibrated_values_stand_with_what_they_are_held_against(comparison, sec
 
 
 def test_every_two_models_are_held_against_each_third(comparison, sections):
-    _, _, table, _ = blocks(sections["similarity"], Table)
+    (table,) = (
+        one
+        for one in blocks(sections["similarity"], Table)
+        if one.title == "Which of two is nearer"
+    )
     assert [row.cells[:3] for row in table.rows] == [
         ["a", "b", "<c>"],
         ["b", "a", "<c>"],
@@ -239,3 +244,18 @@ def test_every_section_says_what_made_it(comparison, sections):
         assert section.record["command"] == "latentmap compare a b '<c>'"
         assert section.record["models"]["a"] == comparison.models[0].fingerprint
         assert {"seed", "versions", "images"} <= set(section.record)
+
+
+@pytest.mark.parametrize(("floor", "mark"), [(0.01, ""), (0.03, "*")])
+def test_an_efficiency_beside_a_high_floor_is_marked(comparison, floor, mark):
+    bounds = {
+        "floor_mse": Estimate(floor, floor, floor),
+        "baseline_mse": Estimate(0.05, 0.04, 0.06),
+    }
+    pairs = {
+        place: replace(pair, figures=replace(pair.figures, **bounds))
+        for place, pair in comparison.pairs.items()
+    }
+    (heat,) = blocks(comparison_sections(replace(comparison, pairs=pairs))[2], HeatMap)
+    assert heat.cells[0][1].mark == mark
+    assert ("it says little" in heat.note) == bool(mark)

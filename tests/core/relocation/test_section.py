@@ -1,5 +1,7 @@
 import math
+from dataclasses import replace
 
+import pytest
 import torch
 
 from latentmap.codes import Space
@@ -46,3 +48,10 @@ def test_a_relocation_has_three_rows():
     small = torch.rand(4, 1, 32, 32)
     grid = relocation_grid(Relocated(images, images, small), "vae", "svae")
     assert grid.size[1] == 3 * 128 + 2 * 4
+
+
+@pytest.mark.parametrize(("floor", "said"), [(0.01, False), (0.03, True), (math.nan, False)])
+def test_an_efficiency_beside_a_high_floor_does_not_stand_alone_in_a_curve(floor, said):
+    curve = replace(curve_of(), floor_mse=floor)
+    (table,) = curve.tables()
+    assert ("efficiency says little: the floor is above half" in table.note) == said
