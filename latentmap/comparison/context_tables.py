@@ -55,10 +55,10 @@ def context_table(result: ModelComparison) -> Table:
         columns += [(_GAIN, _gain), *[(_OVER_BEST, _over_best)] * shown]
     if any(pair.context.ceiling for pair in known):
         columns += [
-            (Column("R2 ceiling", "of the best nonlinear map", "high", 3), _ceiling("r2")),
+            (Column("R2 ceiling", "of the best map, linear or not", "high", 3), _ceiling("r2")),
             (LINEARITY, _linearity),
         ]
-        head = Column("eff. ceiling", "efficiency of the best nonlinear map", "high", 3)
+        head = Column("eff. ceiling", "efficiency of the best map, linear or not", "high", 3)
         columns += [(head, _ceiling("efficiency"))] * shown
     rows = []
     for (i, j), pair in pairs.items():
@@ -178,7 +178,7 @@ def _over_best(pair: ModelPair) -> Cell:
 def _ceiling(name: str) -> Callable[[ModelPair], Cell]:
     def cell(pair: ModelPair) -> Cell:
         ceiling = pair.context.ceiling
-        return None if ceiling is None else Measure.of(getattr(ceiling.beside.figures, name))
+        return None if ceiling is None else figure_of(ceiling.over(pair.figures), name)
 
     return cell
 

@@ -98,7 +98,9 @@ class ModelPair:
             "kind": self.kind,
             **self.figures.to_json(),
             "twins": self.twins,
-            **context_json(self.context.baselines, self.context.gain, self.context.ceiling),
+            **context_json(
+                self.figures, self.context.baselines, self.context.gain, self.context.ceiling
+            ),
             **self.cycle.to_json("cycle"),
             "map": {
                 "method": one.method,
@@ -180,11 +182,14 @@ class ModelComparison(Shown):
 
     @property
     def failed_in_words(self) -> list[str]:
-        """The same, a line each."""
+        """The same, a line each, and why nonlinear maps that were asked for are not there."""
         n = len(self.pairs)
         return [
-            f"{name} has no map{'' if count == n else f' for {count} of {n} pairs'}: {reason}"
-            for (name, reason), count in self.failures.items()
+            *(
+                f"{name} has no map{'' if count == n else f' for {count} of {n} pairs'}: {reason}"
+                for (name, reason), count in self.failures.items()
+            ),
+            *(f"no ceiling stands beside a map: {one}" for one in self.record["without_ceiling"]),
         ]
 
     def to_json(self) -> dict[str, Any]:

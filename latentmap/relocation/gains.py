@@ -83,8 +83,10 @@ def gain_in_codes(
     error, varied, *others = found.means.T
     by_name = np.stack(others)
     best = list(baselines)[int(by_name[:, 0].argmin())]
-    p_value = max(_p_value(other - missed, drawn.units) for other in baselines.values())
-    return best, found.estimate(shares(by_name.min(0) - error, varied)), p_value
+    gain = found.estimate(shares(by_name.min(0) - error, varied))
+    if not math.isfinite(gain.value):
+        return best, gain, math.nan
+    return best, gain, max(_p_value(other - missed, drawn.units) for other in baselines.values())
 
 
 def gain_in_images(

@@ -127,16 +127,28 @@ class Beside:
 class Ceiling:
     """What a nonlinear map of the same codes reaches, and the part of it that the linear one has.
 
-    ``by`` says what map it is, ``linear`` where none is better on pairs that were kept back.
+    ``by`` says what map it is, ``linear`` where none is better on pairs that were kept back;
+    ``beside`` is how well it does.
     """
 
     by: str
     beside: Beside
     linearity: Linearity
 
-    def to_json(self) -> dict[str, Any]:
-        """The figures that stand beside those of the map, with ``_low`` and ``_high``."""
-        return _ceiling_json(self.by, self.beside.figures, self.linearity)
+    def over(self, linear: Figures) -> Figures:
+        """What it reaches, R2 and efficiency being those of the ``linear`` map where these are
+        higher.
+        """
+        mine = self.beside.figures
+        higher = {
+            name: max(getattr(mine, name), getattr(linear, name), key=lambda one: one.value)
+            for name in ("r2", "efficiency")
+        }
+        return replace(mine, **higher)
+
+    def to_json(self, linear: Figures) -> dict[str, Any]:
+        """What stands beside the figures of the ``linear`` map, with ``_low`` and ``_high``."""
+        return _ceiling_json(self.by, self.over(linear), self.linearity)
 
 
 def _ceiling_json(
@@ -154,13 +166,13 @@ def _ceiling_json(
 
 
 def context_json(
-    baselines: Sequence[Beside], gain: Gain | None, ceiling: Ceiling | None
+    figures: Figures, baselines: Sequence[Beside], gain: Gain | None, ceiling: Ceiling | None
 ) -> dict[str, Any]:
-    """What stands beside the figures of a map, as JSON; None where there is nothing."""
+    """What stands beside the ``figures`` of a map, as JSON; None where there is nothing."""
     return {
         "baselines": [one.to_json() for one in baselines],
         **(gain or NO_GAIN).to_json(),
-        **(_ceiling_json(None, None, None) if ceiling is None else ceiling.to_json()),
+        **(_ceiling_json(None, None, None) if ceiling is None else ceiling.to_json(figures)),
     }
 
 
@@ -231,7 +243,7 @@ class Scores(Figures, Shown):
     def context(self) -> dict[str, Any]:
         """What stands beside the figures, as JSON: baselines, gain, ceiling, network."""
         return {
-            **context_json(self.baselines, self.gain, self.ceiling),
+            **context_json(self, self.baselines, self.gain, self.ceiling),
             "network": None if self.network is None else self.network.to_json(),
         }
 

@@ -40,9 +40,12 @@ def linearity_in_words(ceiling: Ceiling, n_test: int) -> str:
         )
     if ceiling.by == "linear":
         of = "no nonlinear map that was tried is better on pairs that were kept back"
+        if part.high < ENOUGH:
+            of += f"; but this one has {_percent(part)} of the R2 of ridge"
         return f"a linear map is enough here: {of}"
+    share = f"{_percent(part)} of the" if part.value > 0 else "none of the"
     of = (
-        f"it has {_percent(part)} of the R2 that a nonlinear map of the same codes has "
+        f"it has {share} R2 that a nonlinear map of the same codes has "
         f"({ceiling.by}, {with_interval(reached, 3)})"
     )
     if part.low >= ENOUGH:

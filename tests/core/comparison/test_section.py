@@ -259,3 +259,10 @@ def test_an_efficiency_beside_a_high_floor_is_marked(comparison, floor, mark):
     (heat,) = blocks(comparison_sections(replace(comparison, pairs=pairs))[2], HeatMap)
     assert heat.cells[0][1].mark == mark
     assert ("it says little" in heat.note) == bool(mark)
+
+
+def test_what_a_ceiling_is_not_there_for_is_said(comparison):
+    assert comparison.failed_in_words == []
+    record = {**comparison.record, "without_ceiling": ["of patches"]}
+    said = replace(comparison, record=record).failed_in_words
+    assert said == ["no ceiling stands beside a map: of patches"]
