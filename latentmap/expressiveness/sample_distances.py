@@ -107,12 +107,15 @@ def compare_samples(
     is taken. ``record`` goes into the result.
 
     Raises:
-        ModelError: a model is given twice, or cannot truncate codes, or the encoder has none.
+        ModelError: a model is given twice, has no decoder, or cannot truncate codes, or the encoder
+            has none.
         ImageError: there are fewer than 6 images of a kind, or images cannot be read or seen.
     """
     coder = Coder.of(coder)
     encoder.require_encoder()
     require_different(models)
+    for model in models:
+        model.require_decoder()
     require_names(image_sets)
     smallest = min([n, *(len(one.ids) for one in image_sets)])
     if not image_sets or smallest < FEWEST:

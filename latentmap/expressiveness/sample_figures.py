@@ -67,8 +67,8 @@ class SetDistances:
             "n_real": self.n_real,
             "too_few_images": list(self.notes),
         }
-        result |= self.frechet.to_json("frechet") | self.kernel.to_json("kid")
-        gains = {"frechet": self.frechet_gain, "kid": self.kernel_gain}
+        result |= self.frechet.to_json("frechet") | self.kernel.to_json("kernel")
+        gains = {"frechet": self.frechet_gain, "kernel": self.kernel_gain}
         for name, gain in gains.items():
             key = f"{name}_gain_over_first"
             none = dict.fromkeys((key, f"{key}_low", f"{key}_high"))

@@ -13,7 +13,7 @@ from latentmap.cli.bench import bench
 from latentmap.cli.search_options import METHODS
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
-from latentmap.errors import LatentmapError
+from latentmap.errors import LatentmapError, ModelError
 from latentmap.expressiveness.distances import frechet_distance
 from latentmap.expressiveness.image_sets import ImageSet
 from latentmap.expressiveness.sample_distances import compare_samples
@@ -303,8 +303,8 @@ def test_priors_of_one_model_are_told_apart_by_their_samples(workdir):
     first, near, far = (one["targets"][0] for one in result["generators"])
     assert first["frechet_gain_over_first"] is None and first["n_real"] == 100
     assert first["frechet_gain_over_first_low"] is None
-    assert first["kid_low"] < first["kid"] < first["kid_high"]
-    for figure in ("frechet", "kid"):
+    assert first["kernel_low"] < first["kernel"] < first["kernel_high"]
+    for figure in ("frechet", "kernel"):
         assert far[figure] > first[figure]
         expected = first[figure] - near[figure]
         assert near[f"{figure}_gain_over_first"] == pytest.approx(expected)
@@ -329,6 +329,15 @@ def test_priors_of_one_model_are_told_apart_by_their_samples(workdir):
     assert all(f"{head} codes of b" in table for head in heads)
     page = (workdir / "report" / "index.html").read_text()
     assert "no FID" in page and "does not know its training images" in page
+
+
+def test_a_model_without_a_decoder_is_refused_before_any_work(workdir, monkeypatch):
+    monkeypatch.setattr("latentmap.expressiveness.sample_distances._real", None)
+    model, images = load("a.safetensors"), open_images("few.npy")
+    model.can_decode = False
+    sets = [ImageSet.of_images(images, None, name="few")]
+    with pytest.raises(ModelError, match="a is an encoder alone, and has no decoder"):
+        compare_samples([model], sets, Coder.of("cache"), load("b.safetensors"), n=40)
 
 
 def test_images_near_to_those_of_the_training_are_shown(workdir):
