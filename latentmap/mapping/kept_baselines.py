@@ -56,8 +56,10 @@ class KeptBaseline:
         return {"kind": self.kind, "space": self.space.to_json(), **patches}
 
     @classmethod
-    def from_file(cls, said: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> KeptBaseline:
-        """What ``to_json`` and ``tensors`` gave.
+    def from_file(
+        cls, said: Mapping[str, Any], tensors: Mapping[str, Tensor], target: Space
+    ) -> KeptBaseline:
+        """What ``to_json`` and ``tensors`` gave, of a map to ``target``.
 
         Raises:
             KeyError, ValueError: they do not fit together.
@@ -74,14 +76,20 @@ class KeptBaseline:
         if weight is None or bias is None:
             raise KeyError(f"{BASELINE}{kind}.weight")
         found = cls(kind, space, weight, bias, patches, **parts)
-        found._check()
+        found._check(target)
         return found
 
-    def _check(self) -> None:
-        p = self.space.dim if self.patches is None else self.patches.p
+    def _check(self, target: Space) -> None:
+        p, q = self.space.dim, target.dim
+        if self.patches is not None:
+            if (self.patches.source, self.patches.target) != (self.space.shape, target.shape):
+                raise ValueError("the patches of a baseline must be those of its spaces")
+            p, q = self.patches.p, self.patches.q
         wide = (self.weight, self.bias)
-        if self.weight.shape != (p, len(self.bias)) or self.bias.ndim != 1:
-            raise ValueError("the weight of a baseline must be a matrix from its space")
+        if self.weight.shape != (p, q) or self.bias.shape != (q,):
+            raise ValueError(
+                f"the weight of a baseline must be a matrix, here ({p}, {q}), with a bias"
+            )
         if any(one.dtype != torch.float64 or not bool(one.isfinite().all()) for one in wide):
             raise ValueError("weight and bias of a baseline must be float64 and finite")
         if (self.mean is None) != (self.components is None):
@@ -96,9 +104,9 @@ class KeptBaseline:
 
 
 def baselines_in(
-    header: Mapping[str, Any], tensors: Mapping[str, Tensor], outputs: int
+    header: Mapping[str, Any], tensors: Mapping[str, Tensor], target: Space
 ) -> tuple[KeptBaseline, ...]:
-    """The baselines of a file of a map to ``outputs`` variables.
+    """The baselines of a file of a map to ``target``.
 
     Raises:
         KeyError, TypeError, ValueError: they are not as they should be.
@@ -106,7 +114,7 @@ def baselines_in(
     listed = header.get("baselines", [])
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise TypeError("baselines must be a list of descriptions")
-    found = tuple(KeptBaseline.from_file(one, tensors) for one in listed)
-    if any(len(one.bias) != outputs for one in found):
-        raise ValueError("a baseline must be mapped to the variables of the target")
+    found = tuple(KeptBaseline.from_file(one, tensors, target) for one in listed)
+    if len({one.kind for one in found}) < len(found):
+        raise ValueError("every kind of baseline must be there once")
     return found

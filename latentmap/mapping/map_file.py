@@ -76,14 +76,15 @@ def read_map(path: str | Path) -> LinearMap:
     header, tensors = MAP_FILE.read(path)
     moments = moments_in(tensors)
     with reading(path, MapError, AGAIN):
+        said = said_in(header)
         found = LinearMap(
             weight=tensors["weight"],
             bias=tensors["bias"],
-            **said_in(header),
+            **said,
             moments=Moments.from_tensors(moments) if moments else None,
             source_distances=tensors.get(DISTANCES),
             train_digests=tensors["train_digests"].numpy(),
-            baselines=baselines_in(header, tensors, len(tensors["bias"])),
+            baselines=baselines_in(header, tensors, said["target"]),
         )
         check_map(found)
     return found

@@ -34,6 +34,7 @@ from latentmap.images.contents import Contents, KnownContents, Marks
 from latentmap.intervals import Estimate
 from latentmap.mapping import LinearMap, fit
 from latentmap.mapping.held_out_error import HELD_OUT, HeldOutError
+from latentmap.mapping.kept_baselines import KeptBaseline
 from latentmap.model import Mixture, SeenImages
 from latentmap.model.testing import LinearModel
 from latentmap.report import Column, ImageRow, ImageRows, Measure, Picture, Row, Section, Table
@@ -153,7 +154,7 @@ def traces(folder: Path) -> list[Case]:
 
 
 def maps(folder: Path) -> list[Case]:
-    """Maps of some methods, and of patches."""
+    """Maps of some methods, of patches, and with baselines."""
     chance = np.random.default_rng(0)
     ids = [f"{number}.png" for number in range(30)]
     digests = chance.integers(1, 255, (30, 16), dtype=np.uint8)
@@ -166,7 +167,24 @@ def maps(folder: Path) -> list[Case]:
     return [
         written(folder, "map.safetensors", fit(pairs, method=method).save)
         for method in ("ridge", "procrustes", "pls")
-    ] + [written(folder, "map.safetensors", one.save) for one in _grid_maps()]
+    ] + [
+        written(folder, "map.safetensors", one.save)
+        for one in (*_grid_maps(), replace(fit(pairs), baselines=_baselines()))
+    ]
+
+
+def _baselines() -> tuple[KeptBaseline, ...]:
+    """A thumbnail and principal components in place of three variables, for a map to two."""
+    weight, bias = torch.ones(3, 2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    thumbnail = KeptBaseline("pixels", Space("latent", 3, "pixels:1x1", "cc"), weight, bias)
+    components = replace(
+        thumbnail,
+        kind="pca",
+        space=Space("latent", 3, "pca:3", "dd"),
+        mean=torch.zeros(4),
+        components=torch.ones(3, 4),
+    )
+    return thumbnail, components
 
 
 def _grid_maps() -> list[LinearMap]:

@@ -9,6 +9,7 @@ from latentmap.mapping import LinearMap, fit
 from latentmap.mapping.kept_baselines import KeptBaseline
 from latentmap.mapping.patches import Patches
 from tests.core.mapping.drawing import codes_of
+from tests.core.mapping.grids import grid_pairs, random_grids
 
 
 def numbers(*shape, dtype=torch.float64):
@@ -50,12 +51,39 @@ def test_baselines_come_back_from_the_file_of_their_map(tmp_path):
             assert first is None or torch.equal(first, second)
 
 
-def test_patches_of_a_baseline_come_back(tmp_path):
-    patches = Patches(3, (2, 3, 3), (2, 3, 3))
+def through_a_file_of_patches(folder, baseline):
+    linear_map = fit(grid_pairs(random_grids(20, (2, 3, 3)), random_grids(20, (1, 3, 3), seed=1)))
+    replace(linear_map, baselines=(baseline,)).save(folder / "map.safetensors")
+    return LinearMap.load(folder / "map.safetensors").baselines
+
+
+def of_patches(target):
+    patches = Patches(3, (2, 3, 3), target)
     space = Space("latent", 18, "pixels", "f" * 8, (2, 3, 3))
-    given = KeptBaseline("pixels", space, numbers(patches.p, 2), numbers(2), patches)
-    (found,) = through_a_file(tmp_path, given)
-    assert found.patches == patches
+    return KeptBaseline("pixels", space, numbers(patches.p, 1), numbers(1), patches)
+
+
+def test_patches_of_a_baseline_come_back(tmp_path):
+    given = of_patches((1, 3, 3))
+    (found,) = through_a_file_of_patches(tmp_path, given)
+    assert found.patches == given.patches
+
+
+def test_patches_of_other_grids_are_refused(tmp_path):
+    with pytest.raises(MapError, match="patches of a baseline must be those of its spaces"):
+        through_a_file_of_patches(tmp_path, of_patches((1, 6, 6)))
+    with pytest.raises(MapError, match="patches of a baseline must be those of its spaces"):
+        through_a_file(tmp_path, of_patches((1, 3, 3)))
+
+
+def test_a_flat_baseline_of_a_map_of_patches_is_for_all_cells(tmp_path):
+    with pytest.raises(MapError, match=r"must be a matrix, here \(4, 9\), with a bias"):
+        through_a_file_of_patches(tmp_path, kept())
+
+
+def test_a_kind_of_baseline_that_is_there_twice_is_refused(tmp_path):
+    with pytest.raises(MapError, match="every kind of baseline must be there once"):
+        through_a_file(tmp_path, kept("pixels"), kept("pixels"))
 
 
 def test_a_file_without_baselines_has_none(tmp_path):
@@ -75,6 +103,8 @@ def test_components_of_large_images_are_too_large():
     ("wrong", "said"),
     [
         ({"bias": numbers(2, 1)}, "must be a matrix"),
+        ({"bias": numbers()}, "must be a matrix"),
+        ({"bias": numbers(3), "weight": numbers(4, 3)}, "must be a matrix"),
         ({"weight": numbers(4, 2).float()}, "must be float64 and finite"),
         ({"mean": numbers(9).float()}, "have a mean"),
         ({**components(), "components": numbers(3, 9).float()}, "of as many rows"),
