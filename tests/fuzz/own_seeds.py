@@ -181,6 +181,8 @@ def _baselines() -> tuple[KeptBaseline, ...]:
         thumbnail,
         kind="pca",
         space=Space("latent", 3, "pca:3", "dd"),
+        weight=weight.clone(),
+        bias=bias.clone(),
         mean=torch.zeros(4),
         components=torch.ones(3, 4),
     )
