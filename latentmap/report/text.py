@@ -13,6 +13,7 @@ from latentmap.report.cells import cell_texts, decimals_of, is_number
 from latentmap.report.parts import Table
 
 _APART = "  "
+_WIDTH = 120  # Of a line. A wider table stands in parts, below each other.
 _NOTHING = "-"
 _MINUS = "\N{MINUS SIGN}"  # On a page; numbers in a terminal are copied into programs.
 
@@ -25,7 +26,8 @@ def as_text(tables: Sequence[Table]) -> str:
 
 
 def table_text(table: Table) -> str:
-    """Aligned columns, numbers to the right, and the note below; without the title.
+    """Aligned columns, numbers to the right, and the note below; without the title. A table that is
+    too wide for a terminal stands in parts, each with the columns that say what a row is of.
 
     Example:
         >>> from latentmap.report import Column, Measure, Row
@@ -37,10 +39,34 @@ def table_text(table: Table) -> str:
         A note.
     """
     columns = [_column(table, number) for number in range(len(table.columns))]
-    if table.upright:
-        columns = _turned(table, columns)
-    lines = [_APART.join(cells).rstrip() for cells in zip(*columns, strict=True)]
-    return "\n".join([*lines, *map(_plain, filter(None, table.note.split("\n")))])
+    parts = [_turned(table, columns)] if table.upright else _parts(table, columns)
+    text = "\n\n".join("\n".join(_lines(part)) for part in parts)
+    return "\n".join([text, *map(_plain, filter(None, table.note.split("\n")))])
+
+
+def _lines(columns: Sequence[Sequence[str]]) -> list[str]:
+    return [_APART.join(cells).rstrip() for cells in zip(*columns, strict=True)]
+
+
+def _parts(table: Table, columns: Sequence[list[str]]) -> list[list[list[str]]]:
+    """The columns in parts that fit into a line, each with those that come before all numbers; one
+    part where there are no numbers, or where these columns alone fill half of a line.
+    """
+    numbers = [i for i in range(len(columns)) if is_number(table, i)]
+    first = max(numbers[0], 1) if numbers else len(columns)
+    names, parts = list(columns[:first]), [list(columns[:first])]
+    if _width(names) > _WIDTH / 2:
+        return [list(columns)]
+    for column in columns[first:]:
+        if len(parts[-1]) > first and _width([*parts[-1], column]) > _WIDTH:
+            parts.append([*names])
+        parts[-1].append(column)
+    return parts
+
+
+def _width(columns: Sequence[Sequence[str]]) -> int:
+    """Of a line of columns whose cells are of one width each."""
+    return sum(len(column[0]) + len(_APART) for column in columns) - len(_APART)
 
 
 def _column(table: Table, number: int) -> list[str]:

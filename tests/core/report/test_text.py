@@ -73,3 +73,35 @@ def test_columns_and_intervals_can_be_left_out():
     assert [row.cells[0] for row in TABLE.without("why").rows] == ["ridge", "pls", "cca"]
     assert [row.cells[1] for row in TABLE.bare("R2").rows] == [0.5, -0.1, None]
     assert TABLE.bare("R2").rows[1].link == "shown"
+
+
+def wide(*first):
+    columns = [*map(Column, first), *(Column(f"figure {i}", decimals=3) for i in range(5))]
+    figures = [Measure(i / 8, i / 8 - 0.1, i / 8 + 0.1) for i in range(5)]
+    return Table("T", columns, [Row([*("ab" * 6 for _ in first), *figures])], "A note.")
+
+
+def test_a_table_that_is_wider_than_a_terminal_stands_in_parts_with_its_names():
+    text = as_text([wide("from", "to")])
+    assert max(map(len, text.splitlines())) <= 120
+    first, second = (part.splitlines() for part in text.split("\n\n"))
+    assert first[0].split() == "from to figure 0 figure 1 figure 2 figure 3".split()
+    assert second[0].split() == "from to figure 4".split()
+    assert first[1].startswith("abababababab  abababababab  0.000 [-0.100, 0.100]")
+    assert second[1:] == ["abababababab  abababababab  0.500 [0.400, 0.600]", "A note."]
+
+
+def test_a_table_whose_names_fill_half_of_a_line_is_left_whole():
+    table = wide("one", "two", "three", "four", "five")
+    assert len(as_text([table]).splitlines()) == 3
+    words = Table("T", [Column("path"), Column("why")], [Row(["a" * 100, "b" * 100])])
+    assert len(as_text([words]).splitlines()) == 2
+
+
+def test_numbers_that_say_what_a_row_is_of_stand_in_every_part():
+    table = wide()
+    table = Table("T", [Column("pairs"), *table.columns], [Row([8, *table.rows[0].cells])])
+    assert [part.split()[0] for part in as_text([table]).split("\n\n")] == ["pairs"]
+    columns = [*table.columns, Column("more")]
+    table = Table("T", columns, [Row([*table.rows[0].cells, "c" * 30])])
+    assert [part.split()[0] for part in as_text([table]).split("\n\n")] == ["pairs", "pairs"]
