@@ -18,7 +18,7 @@ from latentmap.cli.options import device_option, json_option, seed_option
 from latentmap.cli.output import say, say_title
 
 _MARK = ".latentmap-demo"
-_MAPS = (("svae", "stylegan"), ("stylegan", "svae"))  # That the steps fit.
+_MAPS = ("svae-to-stylegan.safetensors", "stylegan-to-svae.safetensors")  # That the steps fit.
 # What each step shows, and its command; {out} is the demo's folder, {n} the number of images.
 STEPS = (
     (
@@ -157,11 +157,12 @@ def _result(context: click.Context, words: list[str]) -> Any:
 def _say_what_is_next(out: Path) -> None:
     from latentmap.mapping.stored_map import StoredMap
 
-    say_title("Is a linear map enough?")
-    for source, target in _MAPS:
-        fitted = StoredMap.load(out / f"{source}-to-{target}.safetensors")
-        for sentence in fitted.record["verdicts"]:
-            say(f"  {source} to {target}: {sentence}")
+    fitted = {name: StoredMap.load(path) for name in _MAPS if (path := out / name).exists()}
+    if fitted:
+        say_title("Is a linear map enough?")
+    for one in fitted.values():
+        for sentence in one.record["verdicts"]:
+            say(f"  {one.source.model} to {one.target.model}: {sentence}")
     say_title("Look at")
     say(f"  {out / 'report' / 'index.html'}   everything above on one page")
     say(f"  {out / 'svae-to-stylegan.png'}   original, Split-VAE, StyleGAN")

@@ -32,7 +32,7 @@ def address(tmp_path_factory):
         models,
         open_images(folder / "images.npy"),
         folder / "cache",
-        options=CompareOptions(permutations=9, scored=20),
+        options=CompareOptions(permutations=19, scored=20),
     )
     write_report(folder / "report", comparison_report(result))
     return (folder / "report" / PAGE).as_uri()

@@ -37,7 +37,7 @@ def test_fit_adds_its_scores_and_three_rows_of_images(workdir):
     scores = json.loads(result.stdout)
     assert "added to report/index.html" in result.stderr
     section = sections()["fit-a-b"]
-    table, figure = section.blocks
+    table, _, figure = section.blocks
     titles = [column.title for column in table.columns]
     cells = dict(zip(titles, table.rows[0].cells, strict=True))
     assert cells["R2"].value == pytest.approx(scores["r2"])
@@ -249,7 +249,7 @@ def test_without_data_a_support_set_has_no_images(support):
 def test_invert_adds_images_over_what_is_made_of_their_codes(workdir):
     result = run(*INVERT, "--json")
     section = sections()["inversion-a"]
-    table, figure = section.blocks
+    table, _, figure = section.blocks
     assert table.rows[0].cells[0].value == pytest.approx(json.loads(result.stdout)["mse"])
     assert [row.label for row in figure.rows] == ["image", "by network"]
     assert {row.images[0].width for row in figure.rows} == {5 * 8}
