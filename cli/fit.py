@@ -171,7 +171,7 @@ def _nonlinear(found: Fitted, seed: int) -> NonlinearMap | None:
 
     training = found.training.in_memory()
     try:
-        with found.coder.stage("fitting nonlinear maps") as progress:
+        with found.coder.stage("fitting nonlinear maps", "steps") as progress:
             return fit_nonlinear(
                 training.pairs, groups=training.groups, seed=seed, progress=progress
             )

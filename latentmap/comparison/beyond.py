@@ -24,11 +24,9 @@ from latentmap.comparison.resampled import Resampled, Resampling, jackknife_erro
 from latentmap.comparison.steps import Steps
 from latentmap.intervals import UNDEFINED, Estimate, defined, student_quantile
 from latentmap.mapping.moments import JointMoments
-from latentmap.mapping.selection import assign_folds
 from latentmap.mapping.thin_moments import ThinJointMoments
 from latentmap.progress import Progress
 
-_GROUPS = 20
 _LEVEL = 0.95
 
 
@@ -79,10 +77,8 @@ def beyond_baselines(
     if not any(beside):
         return {}
     n = len(codes[0])
-    folds = assign_folds(n, folds=_GROUPS, seed=seed)
-    kept = [torch.from_numpy(np.flatnonzero(folds != fold)) for fold in range(folds.max() + 1)]
     # No null is asked for, but one order there must be.
-    resampling = Resampling(kept, [torch.arange(n)])
+    resampling = Resampling.of(n, [torch.arange(n)], seed=seed)
     steps = Steps(progress, n_steps(len(codes), 1))
     found, _ = measure(codes, fitted, resampling, steps)
     return {name: _of_index(name, one, beside, names) for name, one in found.items()}

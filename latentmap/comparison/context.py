@@ -151,7 +151,7 @@ def with_ceilings(
 ) -> BesideMaps:
     """The same with a nonlinear map for each of some places, where there can be one."""
     material, found, failed = beside.material, {}, {}
-    with stage("fitting nonlinear maps") as progress:
+    with stage("fitting nonlinear maps", "pairs of models") as progress:
         for done, (i, j) in enumerate(places):
             pairs = pair(material.train[i], material.train[j])
             try:

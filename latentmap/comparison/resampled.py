@@ -9,7 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
+
+from latentmap.mapping.selection import assign_folds
+
+_GROUPS = 20
 
 
 def jackknife_error(without: np.ndarray) -> np.ndarray:
@@ -28,6 +33,13 @@ class Resampling:
 
     kept: Sequence[Tensor]
     orders: Sequence[Tensor]
+
+    @classmethod
+    def of(cls, n: int, orders: Sequence[Tensor], *, seed: int) -> Resampling:
+        """That of ``n`` images in twenty random groups, by the seed."""
+        folds = assign_folds(n, folds=_GROUPS, seed=seed)
+        kept = [torch.from_numpy(np.flatnonzero(folds != fold)) for fold in range(folds.max() + 1)]
+        return cls(kept, orders)
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,11 +38,9 @@ from latentmap.comparison.steps import Steps
 from latentmap.errors import MapError, PairError
 from latentmap.intervals import student_quantile
 from latentmap.mapping.moments import JointMoments
-from latentmap.mapping.selection import assign_folds
 from latentmap.mapping.thin_moments import ThinJointMoments
 from latentmap.progress import Progress
 
-_GROUPS = 20
 _LEVEL = 0.95
 _ROUNDING = 1e-6
 ALPHA = 0.05
@@ -160,11 +158,9 @@ def compare_codes(
 
 
 def _resampling(n: int, permutations: int, seed: int) -> Resampling:
-    folds = assign_folds(n, folds=_GROUPS, seed=seed)
-    kept = [torch.from_numpy(np.flatnonzero(folds != fold)) for fold in range(folds.max() + 1)]
     generator = torch.Generator().manual_seed(seed)
     orders = [torch.randperm(n, generator=generator) for _ in range(permutations)]
-    return Resampling(kept, orders)
+    return Resampling.of(n, orders, seed=seed)
 
 
 def _summary(name: str, found: Resampled, spectra: np.ndarray, alpha: float) -> SimilarityMatrix:
