@@ -199,7 +199,8 @@ def add_inversion(
     """The generator, in the space that it is in now, and a network with its codes as one model.
 
     The weights of the two are shared, not copied; what is trained goes on being trained. A network
-    learns from generated images, so the pair has seen what the generator has.
+    learns from generated images, and from real ones only of those that the generator was trained
+    on (see ``require_domain``), so the pair has seen what the generator has.
 
     Raises:
         ModelError: the generator is such a model itself, or the network is for another shape.
