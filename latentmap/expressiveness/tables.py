@@ -18,7 +18,7 @@ from latentmap.expressiveness.difficulty_tables import (
 from latentmap.expressiveness.result import NEGLIGIBLE, Expressiveness, SetScores
 from latentmap.intervals import Estimate
 from latentmap.report import Cell, Column, Measure, Row, Table
-from latentmap.report.words import images_in_words
+from latentmap.report.words import images_in_words, intervals_in_words
 from latentmap.support.sectors import signs_of
 
 _SECTORS = 5  # That a terminal shows of a set beside the blind ones.
@@ -33,8 +33,7 @@ _HEAD = (Column("model"), Column("set"))
 def bench_tables(results: Sequence[Expressiveness]) -> list[Table]:
     """What is known of all generators, as it fits into a terminal."""
     errors = errors_table(results)
-    said = [errors.note] if errors.note else []
-    said = [*_of_groups(results), *map(calibration, results), *said]
+    said = [*_of_groups(results), *map(calibration, results), errors.note]
     notes = "\n".join([*own_in_words(results[0]), *said])
     tables = [
         replace(errors, note=notes).bare("SSIM"),
@@ -109,7 +108,9 @@ def errors_table(results: Sequence[Expressiveness]) -> Table:
                 untold |= one.ratio is not None and not told
                 ratio = _measure(one.ratio) if told else None
                 rows.append(Row([*cells, *measures, ratio, signed]))
-    return Table("Errors", columns, rows, _WITHOUT_RATIO if untold else "")
+    fewest = min(one.held.n_units for result in results for one in (result.own, *result.sets))
+    notes = [intervals_in_words(max(fewest, 2)), *([_WITHOUT_RATIO] if untold else [])]
+    return Table("Errors", columns, rows, "\n".join(notes))
 
 
 def sectors_table(results: Sequence[Expressiveness], *, most: int | None = None) -> Table:
@@ -119,7 +120,7 @@ def sectors_table(results: Sequence[Expressiveness], *, most: int | None = None)
         Column("sector"),
         Column("n"),
         Column("mse", "", "low", 5),
-        Column("x rest", "error over that of all other images", "low", 2),
+        Column("x rest", "how bad over others; by errors over the encoder's, if known", "low", 2),
         Column("p", "chance that as many random images are as bad", decimals=4),
         Column("blind", "too bad to be chance, and at least 1.5 times the rest"),
         Column("share", "of these images", decimals=3),

@@ -94,6 +94,7 @@ def test_an_encoder_groups_images_and_measures_coverage(workdir):
     assert "of 4 groups in codes of b are blind for the network" in output
     assert "Coverage in codes of b" in output and "clipped density" in output
     assert "figures of neighbours take 100 images of each kind, not 12" in output
+    assert "in brackets 95 % intervals, which of so few cover 89 to 94 %" in output
     assert "not calibrated, for lack of a search" in output
 
 

@@ -283,7 +283,9 @@ def test_a_ratio_to_next_to_nothing_is_not_printed(tmp_path):
     table = errors_table([result])
     place = [column.title for column in table.columns].index("x own")
     assert [row.cells[place] for row in table.rows] == [None, None]
-    assert "own error is below 1% of the own images' variance" in table.note
+    few, untold = table.note.splitlines()
+    assert few.endswith("which of so few cover 89 to 94 %")
+    assert "own error is below 1% of the own images' variance" in untold
     assert result.to_json()["targets"][0]["methods"]["network"]["ratio"] > 0
     # No random images beside them: nothing follows.
     assert result.sets[0].against == {}
