@@ -110,6 +110,10 @@ def load_untrained(given: Given) -> Model:
     seed = given.take_options("seed").get("seed", "0")
     if not _SEED.fullmatch(seed):
         raise ModelError(f"{given.text}: the seed must be a whole number from 0 on, not {seed}")
+    if not given.name:
+        raise ModelError(
+            f"{given.text} names no model: give one after the colon, as untrained:svae"
+        )
     beside = given.folder / given.name
     reference = parse_reference(str(beside) if beside.is_file() else given.name)
     if reference.scheme is not None:

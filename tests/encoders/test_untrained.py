@@ -182,6 +182,7 @@ def test_short_names_may_stand_before_and_behind_the_colon(tmp_path, monkeypatch
         ("untrained:diffusers:someone/vae", "diffusers: has no .* path of a model file, or the"),
         ("untrained:untrained:svae", "untrained: has no configuration"),
         ("untrained:nothing", "there is no model file nothing"),
+        ("untrained:", "untrained: names no model: give one after the colon, as untrained:svae"),
         ("untrained:svae?seed=-1", "seed must be a whole number from 0 on, not -1"),
         ("untrained:svae?features=cls", "no option 'features' here: known are seed"),
         ("untrained:svae?size=8x8", "64x64 pixels alone, not 8x8"),
