@@ -214,7 +214,8 @@ class Scores(Figures, Shown):
     def tables(self) -> list[Table]:
         from latentmap.relocation.tables import beside_table, scores_table
 
-        beside = beside_table(self)
+        # As wide as a terminal: of L_mse the same follows as of R2.
+        beside = beside_table(self).bare("L_mse")
         return [scores_table(self), *[beside] * bool(beside.rows)]
 
     def to_json(self) -> dict[str, Any]:

@@ -94,19 +94,23 @@ def beside_table(scores: Scores) -> Table:
     there = figures_there(scores, ("r2", "l_mse", "m_mse", "efficiency"))
     rows = [_beside_row(one, there, scores) for one in others]
     if rows:
-        mine = [figure_of(scores, name) for name in there]
-        rows.insert(len(scores.baselines), Row(["this map", None, *mine]))
+        rows.insert(len(scores.baselines), Row(["this map", None, *_measures(scores, there)]))
     heads = [Column("codes", "that are read"), Column("numbers", "in a code")]
-    return Table("Beside it", [*heads, *(COLUMNS[name] for name in there)], rows)
+    # Of all rows, which have one floor.
+    note = f"efficiency says little: {HIGH_FLOOR}" * scores.has_high_floor
+    return Table("Beside it", [*heads, *(COLUMNS[name] for name in there)], rows, note)
 
 
 def _beside_row(one: Beside, there: Sequence[str], scores: Scores) -> Row:
     said = {
         "network": f"{one.model}'s own network",
-        "ceiling": f"{one.model}, nonlinear ({scores.ceiling.by if scores.ceiling else ''})",
+        "ceiling": f"nonlinear ({scores.ceiling.by if scores.ceiling else ''})",
     }
-    figures = [figure_of(one.figures, name) for name in there]
-    return Row([said.get(one.kind, one.model), one.numbers, *figures])
+    return Row([said.get(one.kind, one.model), one.numbers, *_measures(one.figures, there)])
+
+
+def _measures(figures: Figures, there: Sequence[str]) -> list[Measure]:
+    return [Measure.of(getattr(figures, name)) for name in there]
 
 
 def _over_best(name: str) -> Column:
