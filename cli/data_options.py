@@ -184,7 +184,8 @@ _DATA = (
         title=IMAGES,
         type=_FILE,
         metavar="FILE",
-        help="A table of attributes for --where: CelebA's list_attr_celeba.txt, or csv.",
+        help="A table of attributes, for --where, and for --probe where that is: CelebA's "
+        "list_attr_celeba.txt, or csv.",
     ),
     option(
         "--where",

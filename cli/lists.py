@@ -75,10 +75,9 @@ class NameList(Text):
             if part not in self.names:
                 close = difflib.get_close_matches(part, self.names, n=1)
                 nearest = f" (did you mean {close[0]}?)" if close else ""
+                known = ", ".join(self.names) + ", or none alone" * self.none
                 self.fail(
-                    f"unknown {self.what} {part!r}{nearest}: choose among {', '.join(self.names)}",
-                    param,
-                    ctx,
+                    f"unknown {self.what} {part!r}{nearest}: choose among {known}", param, ctx
                 )
             if part in parts[:number]:
                 self.fail(f"{part} is given twice: give every {self.what} once", param, ctx)

@@ -110,7 +110,12 @@ def indexes_table(result: ModelComparison) -> Table:
         index = matrix.index
         low, high = index.bounds
         seen = ["same" if index.invariances[change] else "changes" for change in changes]
-        cells: list[Cell] = [index.title, index.meaning, f"{index.same:g}", f"{low:g} to {high:g}"]
+        cells: list[Cell] = [
+            index.title,
+            index.meaning,
+            f"{index.same:g}",
+            f"{low:.3g} to {high:.3g}",
+        ]
         rows.append(Row([*cells, *seen]))
     note = (
         "The last columns say what an index does under a change of one of the spaces: a "

@@ -84,7 +84,10 @@ def test_a_number_is_what_it_says_or_none(text, number):
 
 
 def test_a_name_list_may_be_empty_where_that_is_a_choice():
-    assert NameList("change", ["flip"], none=True).convert("none", None, None) == ()
+    some = NameList("change", ["flip", "noise"], none=True)
+    assert some.convert("none", None, None) == ()
+    with pytest.raises(click.BadParameter, match="choose among flip, noise, or none alone"):
+        some.convert("none,flip", None, None)
     with pytest.raises(click.BadParameter, match="unknown change 'none'"):
         NameList("change", ["flip"]).convert("none", None, None)
 
