@@ -81,10 +81,9 @@ def still(browser, address):
     one.page.close()
 
 
-def values(page, column):
-    return page.eval_on_selector_all(
-        f"#maps .sortable tbody td:nth-child({column})",
-        "cells => cells.map(c => Number(c.dataset.value))",
+def values(table, column):
+    return table.locator(f"tbody td:nth-child({column})").evaluate_all(
+        "cells => cells.map(c => Number(c.dataset.value))"
     )
 
 
@@ -115,22 +114,21 @@ def test_all_pictures_are_drawn_and_have_words(still):
 
 def test_a_table_is_sorted_by_the_keyboard(visit):
     page = visit().page
-    head = page.locator("#maps .sortable th", has_text=re.compile("^R2(?! of)"))
+    maps = page.locator("#maps .sortable").first
+    head = maps.locator("th", has_text=re.compile("^R2(?! of)"))
     head.locator("button").focus()
     for key, direction in (("Enter", "ascending"), ("Space", "descending")):
         page.keyboard.press(key)
         assert head.get_attribute("aria-sort") == direction
-        found = values(page, 4)
+        found = values(maps, 4)
         assert found == sorted(found, reverse=direction == "descending")
         assert len(set(found)) > 5
-    other = page.locator("#maps .sortable th", has_text="L_mse")
+    other = maps.locator("th", has_text="L_mse")
     other.locator("button").click()
     assert head.get_attribute("aria-sort") is None
     assert other.get_attribute("aria-sort") == "ascending"
-    page.locator("#maps .sortable th button").nth(1).click()
-    names = page.eval_on_selector_all(
-        "#maps .sortable td:nth-child(2)", "cells => cells.map(c => c.innerText)"
-    )
+    maps.locator("th button").nth(1).click()
+    names = maps.locator("td:nth-child(2)").all_inner_texts()
     assert names == sorted(names)
 
 
@@ -187,7 +185,7 @@ def test_without_scripts_everything_can_be_read(browser, address):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(address)
-    assert page.locator("#maps .sortable tbody tr").count() == 12
+    assert page.locator("#maps .sortable").first.locator("tbody tr").count() == 12
     assert page.locator("#theme").is_hidden()
     context.close()
 

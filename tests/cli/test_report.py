@@ -249,7 +249,7 @@ def test_without_data_a_support_set_has_no_images(support):
 def test_invert_adds_images_over_what_is_made_of_their_codes(workdir):
     result = run(*INVERT, "--json")
     section = sections()["inversion-a"]
-    table, _, figure = section.blocks
+    table, figure = section.blocks
     assert table.rows[0].cells[0].value == pytest.approx(json.loads(result.stdout)["mse"])
     assert [row.label for row in figure.rows] == ["image", "by network"]
     assert {row.images[0].width for row in figure.rows} == {5 * 8}
