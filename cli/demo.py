@@ -162,7 +162,9 @@ def _say_what_is_next(out: Path) -> None:
         say_title("Is a linear map enough?")
     for one in fitted.values():
         for sentence in one.record["verdicts"]:
-            say(f"  {one.source.model} to {one.target.model}: {sentence}")
+            # As tables have it in a terminal.
+            plain = sentence.replace("\N{MINUS SIGN}", "-")
+            say(f"  {one.source.model} to {one.target.model}: {plain}")
     say_title("Look at")
     say(f"  {out / 'report' / 'index.html'}   everything above on one page")
     say(f"  {out / 'svae-to-stylegan.png'}   original, Split-VAE, StyleGAN")

@@ -103,7 +103,10 @@ def test_a_file_of_a_map_whose_baselines_do_not_fit_is_refused(workdir):
     for wrong, said in (
         (replace(pixels, weight=pixels.weight[:, 1:]), "must be a matrix"),
         (replace(pixels, weight=pixels.weight * torch.inf), "must be float64 and finite"),
-        (replace(pixels, weight=pixels.weight[:, 1:], bias=pixels.bias[1:]), "the variables of"),
+        (
+            replace(pixels, weight=pixels.weight[:, 1:], bias=pixels.bias[1:]),
+            "must be a matrix, here",
+        ),
         (replace(pixels, mean=torch.zeros(3)), "have a mean"),
         (replace(pixels, mean=torch.zeros(3), components=torch.zeros(9, 3)), "of as many rows"),
     ):
