@@ -22,12 +22,12 @@ from latentmap.cli.options import (
     loading_options,
     seed_option,
 )
-from latentmap.cli.output import say, show_result
-from latentmap.cli.probe_options import ProbeOptions, probe_options
+from latentmap.cli.probe_options import ProbeOptions, probe_options, show_scores
 from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
 
 if TYPE_CHECKING:
     from latentmap.mapping import LinearMap
+    from latentmap.relocation import Scores
 
 
 @click.command(cls=Command)
@@ -78,7 +78,6 @@ def evaluate(
       latentmap evaluate clip-to-dino.safetensors --src clip-new.npz --dst dino-new.npz
     """
     from latentmap.cli.map_options import models_for_size
-    from latentmap.cli.output import print_json, tell_left_out, warn, warn_skipped
     from latentmap.encoders.baselines import baselines_of
     from latentmap.mapping import LinearMap
     from latentmap.relocation import probe_models, score_models
@@ -119,11 +118,7 @@ def evaluate(
     if samples.n is not None:
         drawn = {"score_truncation": samples.truncation_of(linear_map.record)}
         scores = replace(scores, record={**scores.record, **drawn})
-    warn_skipped(scores.record["skipped"])
-    tell_left_out(scores.record["left_out"])
-    if scores.record["unknown_overlap"]:
-        warn(scores.record["unknown_overlap"])
-    tell_seen(scores.record["n_seen"], scores.n_test)
+    _tell_images(scores)
     probes = None
     if wanted is not None:
         fitted = codes_to_fit(linear_map, source, target, data.to_fit_on(every), coder)
@@ -138,13 +133,18 @@ def evaluate(
             attributes=attributes,
             seed=seed,
         )
-    if as_json:
-        print_json({**scores.to_json(), "probes": probes and probes.to_json()})
-        return
-    show_result(scores)
-    if probes is not None:
-        say("")
-        show_result(probes)
+    show_scores(scores, probes, as_json=as_json)
+
+
+def _tell_images(scores: Scores) -> None:
+    """Says which images are not scored, and what is known of the others."""
+    from latentmap.cli.output import tell_left_out, warn, warn_skipped
+
+    warn_skipped(scores.record["skipped"])
+    tell_left_out(scores.record["left_out"])
+    if scores.record["unknown_overlap"]:
+        warn(scores.record["unknown_overlap"])
+    tell_seen(scores.record["n_seen"], scores.n_test)
 
 
 def _ask_for_groups(linear_map: LinearMap, data: DataOptions, map_path: Path) -> None:

@@ -14,9 +14,9 @@ from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_options import check_choices, check_spaces, fit_options
 from latentmap.cli.fit_request import FitRequest, Fitted, fit_request, skipped_of
 from latentmap.cli.options import baselines_option
-from latentmap.cli.output import say, show_result
+from latentmap.cli.output import say
 from latentmap.cli.outputs import Outputs, figure_option, file_name, report_option, result_outputs
-from latentmap.cli.probe_options import ProbeOptions, probe_options
+from latentmap.cli.probe_options import ProbeOptions, probe_options, show_scores
 from latentmap.cli.unseen import tell_seen
 from latentmap.mapping.options import FitOptions
 
@@ -84,7 +84,6 @@ def fit(
       latentmap fit --src clip.npz --dst dino.npz
       latentmap fit --src svae --dst stylegan --data faces.zip --attributes faces.csv --probe Male
     """
-    from latentmap.cli.output import print_json, tell_left_out, warn, warn_skipped
     from latentmap.encoders.baselines import keep_baselines
     from latentmap.files import refuse_equal
     from latentmap.mapping.held_out_error import HELD_OUT
@@ -140,27 +139,33 @@ def fit(
     linear_map.save(path)
     probes = _probes(linear_map, scores, found, attributes, request.seed)
     _show(linear_map, scores, probes, found, outputs)
-    warn_skipped(skipped_of(scores.record))
-    for name in large:
-        warn(f"{name} is too large to be kept with the map: evaluate will not have it beside")
-    tell_left_out(scores.record["left_out"])
-    tell_seen(scores.record["n_seen"], scores.n_test)
+    _tell_images(scores, large)
     if outputs.as_json:
-        print_json({**scores.to_json(), "probes": probes and probes.to_json()})
+        show_scores(scores, probes, as_json=True)
         return
     say(f"{path}: {linear_map}")
     if figure is not None:
         rebuilt = f"{source.name} reconstruction, " if source.can_decode else ""
         say(f"{figure}: original, {rebuilt}relocated to {target.name}")
-    show_result(scores)
-    if probes is not None:
-        say("")
-        show_result(probes)
+    show_scores(scores, probes, as_json=False)
     if request.data.path is None and not request.of_codes:
         say(
             "fitted on images that a model made: evaluate it on your own before you rely on it "
             f"(latentmap evaluate {path} --data IMAGES)"
         )
+
+
+def _tell_images(scores: Scores, large: Sequence[str]) -> None:
+    """Says which images are not scored, what is known of the others, and the names of baselines
+    that are too ``large`` for the file.
+    """
+    from latentmap.cli.output import tell_left_out, warn, warn_skipped
+
+    warn_skipped(skipped_of(scores.record))
+    for name in large:
+        warn(f"{name} is too large to be kept with the map: evaluate will not have it beside")
+    tell_left_out(scores.record["left_out"])
+    tell_seen(scores.record["n_seen"], scores.n_test)
 
 
 def _nonlinear(found: Fitted, seed: int) -> NonlinearMap | None:

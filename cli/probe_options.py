@@ -12,11 +12,13 @@ from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import option, together
 from latentmap.cli.label_options import labels_option
 from latentmap.cli.lists import AnyNames
+from latentmap.cli.output import print_json, say, show_result
 
 if TYPE_CHECKING:
     from latentmap.images import ImageSource
     from latentmap.images.attribute_values import Attribute
     from latentmap.images.tables import Table
+    from latentmap.relocation import Probes, Scores
 
 # A test compares it with the library's own, which cannot be imported here without torch.
 LABELS = "labels"
@@ -141,3 +143,14 @@ probe_options = together(
     ),
     labels_option,
 )
+
+
+def show_scores(scores: Scores, probes: Probes | None, *, as_json: bool) -> None:
+    """The scores of a map, and what its probes tell, where they were asked for."""
+    if as_json:
+        print_json({**scores.to_json(), "probes": probes and probes.to_json()})
+        return
+    show_result(scores)
+    if probes is not None:
+        say("")
+        show_result(probes)

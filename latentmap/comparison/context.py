@@ -22,16 +22,9 @@ from latentmap.intervals import UNDEFINED
 from latentmap.mapping.nonlinear import NonlinearMap, fit_nonlinear
 from latentmap.progress import Stage
 from latentmap.relocation.baselines import BASELINES
-from latentmap.relocation.gains import (
-    Drawn,
-    Gain,
-    Linearity,
-    gain_in_codes,
-    gain_in_images,
-    linearity_in_codes,
-    linearity_in_images,
-)
-from latentmap.relocation.scores import Beside, BesideKind, Ceiling, Figures
+from latentmap.relocation.beside import Beside, BesideKind, Ceiling
+from latentmap.relocation.gains import Drawn, Gain, MapErrors
+from latentmap.relocation.scored_figures import Figures
 
 Place = tuple[int, int]
 
@@ -88,6 +81,7 @@ class BesideMaps:
         m, units = len(self.material.test), self.material.units
         missed, spread = errors.missed[place], errors.spread[j]
         drawn, few = Drawn(units, seed), Drawn(units[scored], seed)
+        mine = MapErrors(missed, spread, drawn, pictures.bounded(place), few)
         at = {
             kind: (m + self.material.controls_of[i][kind], j)
             for kind in BASELINES
@@ -98,21 +92,12 @@ class BesideMaps:
             one, error = self._beside(kind, there, spread, pictures, seed)
             beside.append(one)
             by_code[one.model], by_image[one.model] = error, pictures.moved[there]
-        bounded = pictures.bounded(place)
-        gain = None
-        if beside:
-            gain = Gain(
-                *gain_in_codes(missed, spread, by_code, drawn),
-                *gain_in_images(bounded, by_image, few),
-            )
+        gain = mine.gain(by_code, by_image) if beside else None
         ceiling = None
         if place in self.ceilings:
             there = self._ceiling_at(place)
             one, error = self._beside("ceiling", there, spread, pictures, seed)
-            linearity = Linearity(
-                linearity_in_codes(missed, error, spread, drawn),
-                linearity_in_images(bounded, pictures.moved[there], few),
-            )
+            linearity = mine.linearity(error, pictures.moved[there])
             ceiling = Ceiling(self.ceilings[place].by, one, linearity)
         return Context(tuple(beside), gain, ceiling)
 

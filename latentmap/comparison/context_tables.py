@@ -10,7 +10,7 @@ from itertools import combinations
 from latentmap.comparison.result import ModelComparison, ModelPair
 from latentmap.relocation.baselines import BASELINES
 from latentmap.relocation.tables import COLUMNS, LINEARITY, figure_of, gain_measure
-from latentmap.relocation.verdicts import ENOUGH, tells_more
+from latentmap.relocation.verdicts import ENOUGH, is_enough, tells_more
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import pair_id
 
@@ -90,11 +90,8 @@ def conclusions(result: ModelComparison) -> list[str]:
         name = f"{result.models[i].label} to {result.models[j].label}"
         ceiling, gain = pair.context.ceiling, pair.context.gain
         if ceiling is not None:
-            part = ceiling.linearity.r2
-            by_interval = (
-                not_enough if part.high < ENOUGH else enough if part.low >= ENOUGH else unknown
-            )
-            (enough if ceiling.by == "linear" else by_interval).append(name)
+            told = is_enough(ceiling)
+            (unknown if told is None else enough if told else not_enough).append(name)
         if gain is not None and math.isfinite(gain.r2.value):
             (more if tells_more(gain) else no_more).append(name)
     said = {

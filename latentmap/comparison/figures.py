@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latentmap.comparison.result import ModelComparison, ModelPair
-from latentmap.relocation.scores import figures_in_words
+from latentmap.relocation.scored_figures import figures_in_words
 from latentmap.report import ImageRow, ImageRows
 from latentmap.report.embedding import image_strip
 from latentmap.report.words import pair_id

@@ -22,7 +22,7 @@ from latentmap.mapping import Method, shared_factors
 from latentmap.model import Model
 from latentmap.progress import Stage
 from latentmap.relocation import TrainingPairs
-from latentmap.relocation.scores import Figures
+from latentmap.relocation.scored_figures import Figures
 
 _FACTORS = 3  # That are walked along.
 

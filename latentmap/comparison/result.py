@@ -23,7 +23,8 @@ from latentmap.comparison.sameness import Sameness
 from latentmap.comparison.similarity import Similarities
 from latentmap.intervals import Estimate
 from latentmap.mapping import LinearMap, SharedFactors
-from latentmap.relocation.scores import Figures, context_json, figures_in_words
+from latentmap.relocation.beside import context_json
+from latentmap.relocation.scored_figures import Figures, figures_in_words
 from latentmap.report import Shown, Table
 
 

@@ -25,7 +25,7 @@ from latentmap.comparison.tables import (
     ways_table,
 )
 from latentmap.intervals import Estimate
-from latentmap.relocation.scores import HIGH_FLOOR
+from latentmap.relocation.scored_figures import HIGH_FLOOR
 from latentmap.report import Section, with_interval
 from latentmap.report.parts import Block, HeatCell, HeatMap, Plane, Report
 from latentmap.report.words import pair_id

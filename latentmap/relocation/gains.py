@@ -71,6 +71,34 @@ class Bounded:
     baseline: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class MapErrors:
+    """What a map misses of codes, squared, and the squared distances of these from their mean,
+    ``(n,)`` each, and how they are ``drawn``; the errors of ``images``, which may be fewer, and how
+    these are.
+    """
+
+    code: np.ndarray
+    variance: np.ndarray
+    drawn: Drawn
+    images: Bounded
+    drawn_images: Drawn
+
+    def gain(self, code: Mapping[str, np.ndarray], images: Mapping[str, np.ndarray]) -> Gain:
+        """What the map has over baselines, from their errors of codes and of images, by name."""
+        return Gain(
+            *gain_in_codes(self.code, self.variance, code, self.drawn),
+            *gain_in_images(self.images, images, self.drawn_images),
+        )
+
+    def linearity(self, code: np.ndarray, images: np.ndarray) -> Linearity:
+        """Which part it has of what a nonlinear map reaches, from the errors of that one."""
+        return Linearity(
+            linearity_in_codes(self.code, code, self.variance, self.drawn),
+            linearity_in_images(self.images, images, self.drawn_images),
+        )
+
+
 def gain_in_codes(
     missed: np.ndarray, variance: np.ndarray, baselines: Mapping[str, np.ndarray], drawn: Drawn
 ) -> tuple[str, Estimate, float]:

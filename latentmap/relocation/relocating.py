@@ -24,13 +24,14 @@ from latentmap.mapping import FitOptions, LinearMap
 from latentmap.mapping.nonlinear import NonlinearMap
 from latentmap.model import Model, count_seen
 from latentmap.relocation.baselines import Baseline, codes_beside
+from latentmap.relocation.beside import BesideKind
 from latentmap.relocation.distances import Distances, distances_of
 from latentmap.relocation.fitting import fit_training
 from latentmap.relocation.measuring import measure, require_models
 from latentmap.relocation.measuring_codes import AsTheyAre, Way
 from latentmap.relocation.overlap import fitted_on, unknown_overlap
 from latentmap.relocation.pairing import training_pairs
-from latentmap.relocation.scores import BesideKind, BesideMeasured, Scores, scores_of
+from latentmap.relocation.scores import BesideMeasured, Scores, scores_of
 from latentmap.relocation.travel import travels_of
 
 _BATCH = 64  # Images at a time.

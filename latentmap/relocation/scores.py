@@ -5,10 +5,9 @@ Shapes: ``n`` images, ``q`` target variables, images ``(n, c, h, w)`` in [0, 1].
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -20,160 +19,13 @@ from latentmap.mapping.held_out_error import HeldOutError, psnr_of
 from latentmap.model import Model
 from latentmap.progress import Progress
 from latentmap.relocation.activity import inactive_models
-from latentmap.relocation.baselines import BASELINES, BaselineKind
-from latentmap.relocation.gains import (
-    NO_GAIN,
-    Bounded,
-    Drawn,
-    Gain,
-    Linearity,
-    gain_in_codes,
-    gain_in_images,
-    linearity_in_codes,
-    linearity_in_images,
-)
+from latentmap.relocation.baselines import BASELINES
+from latentmap.relocation.beside import Beside, BesideKind, Ceiling, context_json
+from latentmap.relocation.gains import Bounded, Drawn, Gain, MapErrors
 from latentmap.relocation.measuring import ImageErrors, Measured, measure
+from latentmap.relocation.scored_figures import FIGURES, Figures, figures_in_words
 from latentmap.relocation.travel import Travel, travels_of
-from latentmap.report import Shown, Table, with_interval
-
-BesideKind: TypeAlias = BaselineKind | Literal["ceiling", "network"]
-HIGH_FLOOR = "the floor is above half the baseline"
-
-
-@dataclass(frozen=True)
-class Figures:
-    """How well a map relocates images, each with its interval.
-
-    All errors are means over images, pixels and channels in [0, 1]. ``r_mse``: image against its
-    reconstruction by the source. ``l_mse``: target code against mapped code, mean over variables.
-    ``r2``: the share of the variance of the target codes that is predicted, all variables together;
-    ``r2_cells``, of grids alone, the same of the variance about the mean of each channel over all
-    images and positions, so that what depends on the position alone has to be predicted, too.
-    ``m_mse``: image, as the target sees it, against the target's image of the mapped code; it lies
-    between ``floor_mse``, the target's own reconstruction, and ``baseline_mse``, the error of the
-    mean image, without the part that is due to its being the mean of these images (see
-    ``of_own_mean``), and so is the variance of ``r2``. ``efficiency`` is (baseline - m) / (baseline
-    - floor); NaN when the target's floor is not below the baseline.
-
-    Without a decoder of the source there is no ``r_mse``; without one of the target there are
-    neither ``m_mse``, ``floor_mse`` and ``baseline_mse`` nor ``efficiency``. These are NaN then.
-    """
-
-    r_mse: Estimate
-    l_mse: Estimate
-    r2: Estimate
-    r2_cells: Estimate
-    m_mse: Estimate
-    floor_mse: Estimate
-    baseline_mse: Estimate
-    efficiency: Estimate
-
-    @property
-    def has_high_floor(self) -> bool:
-        """Whether the target's own error is above half of the mean image's: an efficiency says
-        little then, since any map comes near to so high a floor.
-        """
-        return is_high(self.floor_mse.value, self.baseline_mse.value)
-
-    def to_json(self) -> dict[str, Any]:
-        """Each with ``_low`` and ``_high``; None where one is not defined."""
-        result: dict[str, Any] = {}
-        for name in FIGURES:
-            result |= getattr(self, name).to_json(name)
-        return result
-
-
-FIGURES = tuple(one.name for one in fields(Figures))
-
-
-def is_high(floor: float, baseline: float) -> bool:
-    """Whether a floor is so near its baseline that any map comes near it, too."""
-    return floor > baseline / 2
-
-
-def figures_in_words(figures: Figures, decimals: int = 3) -> str:
-    """R2 and, where the target decodes, efficiency, with their intervals; with what is to be minded
-    where the floor is high.
-    """
-    said = f"R2 {with_interval(figures.r2, decimals)}"
-    if math.isfinite(figures.m_mse.value):
-        said += f", efficiency {with_interval(figures.efficiency, decimals)}"
-        said += f" ({HIGH_FLOOR})" * figures.has_high_floor
-    return said
-
-
-@dataclass(frozen=True)
-class Beside:
-    """What other codes of the same images do in place of the source's: the ``figures`` of a map,
-    scored on the same images, that reads the ``numbers`` of ``model`` (a name).
-
-    ``kind`` is that of a baseline; ``network``, where the codes are those of the target's own
-    encoder, and there is no map; or ``ceiling``, where they are those of the source, and the map is
-    none that is linear.
-    """
-
-    kind: BesideKind
-    model: str
-    numbers: int
-    figures: Figures
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it, figures as those of scores."""
-        head = {"kind": self.kind, "model": self.model, "numbers": self.numbers}
-        return {**head, **self.figures.to_json()}
-
-
-@dataclass(frozen=True)
-class Ceiling:
-    """What a nonlinear map of the same codes reaches, and the part of it that the linear one has.
-
-    ``by`` says what map it is, ``linear`` where none is better on pairs that were kept back;
-    ``beside`` is how well it does.
-    """
-
-    by: str
-    beside: Beside
-    linearity: Linearity
-
-    def over(self, linear: Figures) -> Figures:
-        """What it reaches, R2 and efficiency being those of the ``linear`` map where these are
-        higher.
-        """
-        mine = self.beside.figures
-        higher = {
-            name: max(getattr(mine, name), getattr(linear, name), key=lambda one: one.value)
-            for name in ("r2", "efficiency")
-        }
-        return replace(mine, **higher)
-
-    def to_json(self, linear: Figures) -> dict[str, Any]:
-        """What stands beside the figures of the ``linear`` map, with ``_low`` and ``_high``."""
-        return _ceiling_json(self.by, self.over(linear), self.linearity)
-
-
-def _ceiling_json(
-    by: str | None, figures: Figures | None, linearity: Linearity | None
-) -> dict[str, Any]:
-    r2, efficiency = (figures.r2, figures.efficiency) if figures else (UNDEFINED, UNDEFINED)
-    parts = (linearity.r2, linearity.efficiency) if linearity else (UNDEFINED, UNDEFINED)
-    return {
-        "ceiling": by,
-        **r2.to_json("r2_ceiling"),
-        **efficiency.to_json("efficiency_ceiling"),
-        **parts[0].to_json("linearity"),
-        **parts[1].to_json("efficiency_linearity"),
-    }
-
-
-def context_json(
-    figures: Figures, baselines: Sequence[Beside], gain: Gain | None, ceiling: Ceiling | None
-) -> dict[str, Any]:
-    """What stands beside the ``figures`` of a map, as JSON; None where there is nothing."""
-    return {
-        "baselines": [one.to_json() for one in baselines],
-        **(gain or NO_GAIN).to_json(),
-        **(_ceiling_json(None, None, None) if ceiling is None else ceiling.to_json(figures)),
-    }
+from latentmap.report import Shown, Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -336,38 +188,27 @@ def scores_of(
 
 def _with_context(scores: Scores, others: Sequence[BesideMeasured], drawn: Drawn) -> Scores:
     """The scores with what stands beside them."""
-    errors = scores.errors
+    mine = scores.errors
+    images = Bounded(mine.relocation, mine.floor, mine.baseline)
+    errors = MapErrors(mine.code, mine.code_variance, drawn, images, drawn)
     shown = [(one, one.beside(seed=drawn.seed, n_bootstrap=drawn.n_bootstrap)) for one in others]
     among = {one.model: one.measured.errors for one in others if one.kind in BASELINES}
-    ceilings = [
-        Ceiling(one.by, beside, _linearity(errors, one.measured.errors, drawn))
-        for one, beside in shown
-        if one.kind == "ceiling"
-    ]
+    by_code = {name: one.code for name, one in among.items()}
+    by_image = {name: one.relocation for name, one in among.items()}
+    found = {one.kind: (one, beside) for one, beside in shown if one.kind not in BASELINES}
+    ceiling = network = None
+    if "ceiling" in found:
+        one, beside = found["ceiling"]
+        theirs = one.measured.errors
+        ceiling = Ceiling(one.by, beside, errors.linearity(theirs.code, theirs.relocation))
+    if "network" in found:
+        network = found["network"][1]
     return replace(
         scores,
         baselines=tuple(beside for one, beside in shown if one.kind in BASELINES),
-        gain=_gain(errors, among, drawn) if among else None,
-        ceiling=next(iter(ceilings), None),
-        network=next((beside for one, beside in shown if one.kind == "network"), None),
-    )
-
-
-def _gain(errors: ImageErrors, baselines: Mapping[str, ImageErrors], drawn: Drawn) -> Gain:
-    by_code = {name: one.code for name, one in baselines.items()}
-    by_image = {name: one.relocation for name, one in baselines.items()}
-    bounded = Bounded(errors.relocation, errors.floor, errors.baseline)
-    return Gain(
-        *gain_in_codes(errors.code, errors.code_variance, by_code, drawn),
-        *gain_in_images(bounded, by_image, drawn),
-    )
-
-
-def _linearity(errors: ImageErrors, nonlinear: ImageErrors, drawn: Drawn) -> Linearity:
-    bounded = Bounded(errors.relocation, errors.floor, errors.baseline)
-    return Linearity(
-        linearity_in_codes(errors.code, nonlinear.code, errors.code_variance, drawn),
-        linearity_in_images(bounded, nonlinear.relocation, drawn),
+        gain=errors.gain(by_code, by_image) if among else None,
+        ceiling=ceiling,
+        network=network,
     )
 
 

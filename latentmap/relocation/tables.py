@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latentmap.relocation.activity import inactive_in_words
+from latentmap.relocation.beside import Beside
 from latentmap.relocation.gains import Gain
-from latentmap.relocation.scores import FIGURES, HIGH_FLOOR, Beside, Figures, Scores, is_high
+from latentmap.relocation.scored_figures import FIGURES, HIGH_FLOOR, Figures, is_high
+from latentmap.relocation.scores import Scores
 from latentmap.relocation.several_maps import LearningCurve, MethodComparison
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import images_in_words, intervals_in_words

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from latentmap.intervals import Estimate
+from latentmap.relocation.beside import Ceiling
 from latentmap.relocation.gains import Gain
-from latentmap.relocation.scores import Ceiling, Scores
+from latentmap.relocation.scores import Scores
 from latentmap.relocation.travel import travel_in_words
 from latentmap.report import with_interval
 
@@ -32,8 +33,8 @@ def linearity_in_words(ceiling: Ceiling, n_test: int) -> str:
     """Whether a linear map is enough: where the whole interval of its share of the R2 of a
     nonlinear one is on one side of 95 %.
     """
-    part, reached = ceiling.linearity.r2, ceiling.beside.figures.r2
-    if not math.isfinite(part.value) or not reached.low > 0:
+    part, reached, enough = ceiling.linearity.r2, ceiling.beside.figures.r2, is_enough(ceiling)
+    if not _reaches(ceiling):
         return (
             "whether a linear map is enough cannot be told: neither it nor a nonlinear one has an "
             f"R2 that is above 0 ({with_interval(reached, 3)})"
@@ -48,11 +49,27 @@ def linearity_in_words(ceiling: Ceiling, n_test: int) -> str:
         f"it has {share} R2 that a nonlinear map of the same codes has "
         f"({ceiling.by}, {with_interval(reached, 3)})"
     )
-    if part.low >= ENOUGH:
-        return f"a linear map is enough here: {of}"
-    if part.high < ENOUGH:
-        return f"a linear map is not enough here: {of}"
-    return f"whether a linear map is enough cannot be told from {n_test:,} images: {of}"
+    if enough is None:
+        return f"whether a linear map is enough cannot be told from {n_test:,} images: {of}"
+    return f"a linear map is {'' if enough else 'not '}enough here: {of}"
+
+
+def is_enough(ceiling: Ceiling) -> bool | None:
+    """Whether a linear map is enough: where the whole interval of its linearity is on one side of
+    95 %, or no nonlinear one is better; None where that cannot be told, or neither has an R2 above
+    0.
+    """
+    part = ceiling.linearity.r2
+    if not _reaches(ceiling):
+        return None
+    if ceiling.by == "linear" or part.low >= ENOUGH:
+        return True
+    return False if part.high < ENOUGH else None
+
+
+def _reaches(ceiling: Ceiling) -> bool:
+    """Whether there is something to reach."""
+    return math.isfinite(ceiling.linearity.r2.value) and ceiling.beside.figures.r2.low > 0
 
 
 def gain_in_words(scores: Scores) -> str:

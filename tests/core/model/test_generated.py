@@ -142,9 +142,12 @@ def test_one_image_is_refused(tmp_path):
 
 
 class Generator(LinearModel):
-    """A linear model without its encoder."""
+    """A linear model without an encoder, which must not be used."""
 
     can_encode = False
+
+    def _encode(self, images):
+        raise AssertionError("images of a generator have their codes")
 
 
 @pytest.mark.parametrize("forward", [True, False])

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from latentmap.intervals import UNDEFINED, Estimate
+from latentmap.relocation.beside import Beside, Ceiling
 from latentmap.relocation.gains import Drawn, Linearity, gain_in_codes
-from latentmap.relocation.scores import Beside, Ceiling, Figures
+from latentmap.relocation.scored_figures import Figures
 from latentmap.relocation.verdicts import linearity_in_words
 
 

@@ -15,7 +15,8 @@ from latentmap.model import Model
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import evaluate as evaluate_maps
 from latentmap.relocation.measuring import measure
-from latentmap.relocation.scores import FIGURES, scores_of
+from latentmap.relocation.scored_figures import FIGURES
+from latentmap.relocation.scores import scores_of
 
 OF_VECTORS = [name for name in FIGURES if name != "r2_cells"]
 

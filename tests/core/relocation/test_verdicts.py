@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from latentmap.intervals import UNDEFINED, Estimate
+from latentmap.relocation.beside import Beside, Ceiling
 from latentmap.relocation.gains import Gain, Linearity
 from latentmap.relocation.measuring import ImageErrors
-from latentmap.relocation.scores import FIGURES, Beside, Ceiling, Figures, Scores
+from latentmap.relocation.scored_figures import FIGURES, Figures
+from latentmap.relocation.scores import Scores
 from latentmap.relocation.verdicts import linearity_in_words, tells_more, verdicts
 
 SOME = Estimate(0.5, 0.4, 0.6)
