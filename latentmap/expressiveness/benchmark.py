@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import units_of
+from latentmap.codes import Seen, units_of
 from latentmap.errors import ImageError, ModelError, SpaceError
 from latentmap.expressiveness.coverage import FEWEST
 from latentmap.expressiveness.difficulty import compare_difficulty
@@ -222,9 +222,11 @@ def _bench_one(
     mean = None
     if random is not None:
         mean = mean_image(see(random.images, random.seen_by(model), runs))
-    results = []
+    results: list[SetScores] = []
+    every_kept: list[np.ndarray] = []
     for number, image_set in enumerate(image_sets):
         images = see(image_set.images, image_set.seen_by(model), runs)
+        every_kept.append(images.positions)
         kept = images.positions
         every = image_set.held_out(kept)
         found = reproduce(model, images, methods, image_set.name, runs, own=by_method, held=every)
@@ -259,7 +261,7 @@ def _bench_one(
         space=model.space.kind,
         fingerprint=model.fingerprint,
         own=score_set("own", own.ids, own.images, by_method, wholes=own_wholes, seed=runs.seed),
-        sets=_beside_random(results, None if random is None else random.name, runs.seed),
+        sets=_beside_random(results, image_sets, every_kept, random, runs.seed),
         calibration=calibrate(float(own_wholes["variance"].mean()), by_method),
         record=record,
     )
@@ -277,17 +279,28 @@ def _variance_of(images: SpooledImages) -> dict[str, np.ndarray]:
     return {"variance": squares_from(images, mean_image(images), among=True)}
 
 
-def _beside_random(results: Sequence[SetScores], random: str | None, seed: int) -> list[SetScores]:
-    """The same with how much harder each is than random images."""
-    known = next((scores for scores in results if scores.name == random), None)
-    if known is None:
+def _beside_random(
+    results: Sequence[SetScores],
+    image_sets: Sequence[ImageSet],
+    every_kept: Sequence[np.ndarray],
+    random: ImageSet | None,
+    seed: int,
+) -> list[SetScores]:
+    """The same with how much harder each is than random images, of whose units it has none."""
+    if random is None:
         return list(results)
-    return [
-        scores
-        if scores is known
-        else replace(
-            scores,
-            against=compare_difficulty(scores.held, known.held, beside=known.name, seed=seed),
-        )
-        for scores in results
-    ]
+    number = next(i for i, one in enumerate(image_sets) if one is random)
+    known, kept = results[number], every_kept[number]
+    found = []
+    for scores, image_set in zip(results, image_sets, strict=True):
+        if image_set is random:
+            found.append(scores)
+            continue
+        members = Seen("compared", image_set.digests, image_set.images.groups)
+        apart = random.held_out(kept, [members]).positions
+        against = {}
+        if len(apart) > 1:
+            others = known.held.take(apart)
+            against = compare_difficulty(scores.held, others, beside=known.name, seed=seed)
+        found.append(replace(scores, against=against))
+    return found

@@ -44,6 +44,14 @@ class Held:
     wholes: Mapping[str, np.ndarray]
     units: np.ndarray
 
+    def take(self, index: np.ndarray) -> Held:
+        """The same of the images at ``index``."""
+        errors, wholes = (
+            {name: values[index] for name, values in of.items()}
+            for of in (self.errors, self.wholes)
+        )
+        return Held(errors, wholes, self.units[index])
+
     @property
     def decisive(self) -> str:
         """The error that says what the generator can make: its limit, where it was searched."""

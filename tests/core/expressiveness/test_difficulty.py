@@ -299,3 +299,26 @@ def test_an_unreliable_search_makes_an_unreliable_sentence(tmp_path):
     assert sentence(doubted, doubted.sets[0]).endswith("(unreliable, as the search is)")
     trusted = replace(result, calibration=0.01)
     assert "unreliable" not in sentence(trusted, trusted.sets[0])
+
+
+def test_random_images_that_the_set_has_too_do_not_count(tmp_path):
+    """By their contents, whatever they are called."""
+    model = LinearModel(6, (1, 8, 8), name="m")
+    codes = model.sample(60, seed=3)
+    member_codes, other_codes = codes[:20], codes[20:]
+    support = a_set(member_codes, "support", model=model, sector=True)
+    apart = a_set(other_codes, "faces", model=model)
+    mixed = a_set(torch.cat([other_codes, member_codes]), "faces", model=model)
+    options = BenchOptions(20, ["network"], SearchSettings(steps=1, starts=1))
+    plain = []
+    for number, random in enumerate((apart, mixed)):
+        (result,) = bench([model], [support, random], tmp_path / str(number), options=options)
+        plain.append(result.sets[0].against["network"].ratios["plain"])
+    assert plain[1] == plain[0]
+    (none,) = bench(
+        [model],
+        [support, a_set(member_codes, "faces", model=model)],
+        tmp_path / "none",
+        options=options,
+    )
+    assert none.sets[0].against == {}
