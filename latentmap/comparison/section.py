@@ -28,7 +28,7 @@ from latentmap.intervals import Estimate
 from latentmap.relocation.scored_figures import HIGH_FLOOR
 from latentmap.report import Section, with_interval
 from latentmap.report.parts import Block, HeatCell, HeatMap, Plane, Report
-from latentmap.report.words import pair_id
+from latentmap.report.words import in_percent, pair_id
 
 # The sections of a comparison: of a report that others add to, a new comparison replaces these.
 SECTIONS = ("models", "spaces", "maps", "pairs", "similarity", "ways", "methods")
@@ -185,7 +185,7 @@ def _maps(result: ModelComparison) -> list[Block]:
         f"Models as points in a plane. Distances: {', '.join(between)}.",
         "The distance is sqrt(1 - R2) with the mean R2 of both directions: 0 where each space "
         "follows from the other, 1 where neither does. The plane shows "
-        f"{100 * explained:.0f} % of the squared distances; its axes have no meaning.",
+        f"{in_percent(explained)} of the squared distances; its axes have no meaning.",
     )
     return [
         _heat_map(result, "R2 of codes", _LIGHTER, lambda pair: pair.figures.r2),

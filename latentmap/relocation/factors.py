@@ -16,6 +16,7 @@ from latentmap.mapping.cells import fold, unfold
 from latentmap.mapping.patches import Patches
 from latentmap.model import Model
 from latentmap.report import image_grid
+from latentmap.report.words import in_percent
 
 
 def factors_figure(
@@ -43,7 +44,7 @@ def factors_figure(
         else:
             assert means is not None, "maps of patches walk from the mean codes of pairs"
             codes_x, codes_y = cells_along(factors, k, steps, means, patches)
-        share = f"{100 * float(factors.share[k]):.1f} %"
+        share = in_percent(float(factors.share[k]), 1)
         walked = [(one, z) for one, z in ((source, codes_x), (target, codes_y)) if one.can_decode]
         for number, (model, codes) in enumerate(walked):
             heads = [f"factor {k + 1}: "] if number == 0 else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,6 +48,29 @@ def shown_number(value: float, decimals: int) -> str:
     if text.strip("-0.") == "":
         text = text.lstrip("-")
     return text.replace("-", "\N{MINUS SIGN}")
+
+
+def in_percent(share: float, decimals: int = 0) -> str:
+    """A share in percent, in the one way in which it is written.
+
+    Example:
+        >>> in_percent(0.95), in_percent(0.0021, 1)
+        ('95 %', '0.2 %')
+    """
+    return f"{shown_number(100 * share, decimals)} %"
+
+
+def share_in_words(share: Estimate, decimals: int = 1) -> str:
+    """A share in percent, with its interval where there is one.
+
+    Example:
+        >>> share_in_words(Estimate(0.125, 0.1, 0.15))
+        '12.5 % [10.0, 15.0]'
+    """
+    text = in_percent(share.value, decimals)
+    if not math.isfinite(share.low):
+        return text
+    return f"{text} {shown_interval(100 * share.low, 100 * share.high, decimals)}"
 
 
 def images_in_words(n: int, n_units: int, what: str = "images") -> str:
