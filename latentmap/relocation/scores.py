@@ -183,11 +183,14 @@ def scores_of(
             **(record or {}),
         },
     )
-    return _with_context(scores, others, Drawn(measured.errors.units, seed, n_bootstrap))
+    drawn = Drawn(measured.errors.units, seed, n_bootstrap)
+    return _with_context(scores, others, drawn, linear_map.method)
 
 
-def _with_context(scores: Scores, others: Sequence[BesideMeasured], drawn: Drawn) -> Scores:
-    """The scores with what stands beside them."""
+def _with_context(
+    scores: Scores, others: Sequence[BesideMeasured], drawn: Drawn, method: str
+) -> Scores:
+    """The scores of a map by some ``method`` with what stands beside them."""
     mine = scores.errors
     images = Bounded(mine.relocation, mine.floor, mine.baseline)
     errors = MapErrors(mine.code, mine.code_variance, drawn, images, drawn)
@@ -200,7 +203,8 @@ def _with_context(scores: Scores, others: Sequence[BesideMeasured], drawn: Drawn
     if "ceiling" in found:
         one, beside = found["ceiling"]
         theirs = one.measured.errors
-        ceiling = Ceiling(one.by, beside, errors.linearity(theirs.code, theirs.relocation))
+        linearity = errors.linearity(theirs.code, theirs.relocation)
+        ceiling = Ceiling(one.by, beside, linearity, method)
     if "network" in found:
         network = found["network"][1]
     return replace(
