@@ -65,12 +65,18 @@ def generated_images(
 
     Raises:
         ModelError: the model has no decoder, or cannot truncate codes.
-        ImageError: ``n`` is below 2, or the model draws its noise anew every time.
+        ImageError: ``n`` is below 2, all images would be equal, or the model draws its noise anew
+            every time.
         OutputError: the folder cannot be written, or is a link; or what is kept there are others.
     """
     model.require_decoder()
     if n < 2:
         raise ImageError(f"at least 2 images must be generated, not {n}")
+    if truncation == 0:
+        raise ImageError(
+            f"at truncation 0 all images of {model.name} are equal, made of its mean code: give a "
+            "truncation above 0"
+        )
     if truncation != 1:
         model.sample(1, truncation=truncation)  # Refuses before anything is made or waited for.
     if model.rendering.get("noise") == "random":

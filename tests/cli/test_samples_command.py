@@ -167,6 +167,12 @@ def test_samples_are_drawn_at_the_truncation_that_a_map_records(workdir):
     assert LinearMap.load(workdir / "back.safetensors").record["truncation"] == 0.5
 
 
+def test_images_that_would_all_be_equal_are_refused(workdir):
+    models = ["--src", "vae.safetensors", "--dst", "gan.safetensors", "--out", "m.safetensors"]
+    refused = run(*FIT, *models, "--truncation", "0", code=1).stderr
+    assert "at truncation 0 all images of gan are equal, made of its mean code" in refused
+
+
 def test_a_map_of_a_data_set_records_no_truncation(workdir):
     models = ["--src", "vae.safetensors", "--dst", "other.safetensors", "--out", "m.safetensors"]
     save_model(build("vae", VAE), workdir / "other.safetensors", training={})
