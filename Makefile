@@ -3,7 +3,8 @@
 #   make test     the tests
 #   make check    ruff, and mypy over all three folders
 #   make fuzz     every reader of files, with files that are not as they should be (five minutes)
-#   make docs     the pages in docs/ as HTML, in build/docs
+#   make docs     the pages in docs/ as HTML, in build/docs; runs the notebooks
+#   make notebooks  runs the notebooks and keeps what they print in docs/notebooks
 #   make package  the wheel and the sdist in dist/, tried in an environment of their own
 #   make clean    removes all that these made but the demo's results
 # PYTHON=python3.12 chooses the interpreter, VENV=folder another environment.
@@ -25,7 +26,7 @@ NOT_INSTALLED = { echo 'Not installed, for the reason above: pip needs a network
 FUZZ_SECONDS = 60
 FUZZ_ARGS = --seed 24
 
-.PHONY: demo test check fuzz docs format types pyright package clean
+.PHONY: demo test check fuzz docs notebooks format types pyright package clean
 
 demo: $(STAMP)
 	$(RUN) latentmap.cli demo $(DEMO_ARGS)
@@ -45,6 +46,11 @@ fuzz: $(STAMP)
 # A warning is an error, so that no link and no name leads nowhere.
 docs: $(DOCS_STAMP)
 	$(RUN) sphinx -q -W -b html -d build/doctrees docs build/docs
+
+# Without times, so that only what they print changes.
+notebooks: $(DOCS_STAMP)
+	LATENTMAP_CACHE=$(CURDIR)/build/notebooks $(RUN) jupyter execute --inplace \
+	  --NotebookClient.record_timing=False docs/notebooks/*.ipynb
 
 format: $(STAMP)
 	$(RUN) ruff check --fix .

@@ -1,8 +1,12 @@
-"""Sphinx makes these pages (`make docs`). Nothing is fetched, neither here nor by a reader."""
+"""Sphinx makes these pages (`make docs`), and runs the notebooks. No build and no reader fetches
+anything.
+"""
 
 import inspect
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 from sphinx.application import Sphinx
@@ -14,9 +18,17 @@ author = "The latentmap developers"
 project_copyright = author
 release = version = latentmap.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
+# The pages show what the notebooks print here and now; an error in one ends the build.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+nb_execution_timeout = 900
+os.environ.setdefault(
+    "LATENTMAP_CACHE", str(Path(__file__).resolve().parents[1] / "build" / "notebooks")
+)
 # Help texts and docstrings write commands in single backticks, and options with two hyphens.
 default_role = "literal"
 smartquotes = False
