@@ -143,8 +143,8 @@ def bench(
     A search is held where 99.9 % of the generator's samples lie, and goes on beyond for images that
     need it: two limits.
 
-    --split, --limit, --where, --attributes and --group-by choose among the images of data sets; own
-    images and support sets are taken as they are.
+    --split, --limit, --ids, --exclude, --where and --group-by choose among the images of data sets;
+    own images and support sets are taken as they are.
 
     A sector, or a group of similar images (--encoder), is blind when it is at least 1.5 times as
     bad as the rest, and too bad for chance. With --encoder, how bad an image is, is its error over

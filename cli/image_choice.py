@@ -129,9 +129,7 @@ class SampleOptions:
                 notify=_warn,
                 progress=progress,
             )
-        if data.split is not None:
-            images = images.split(data.split)
-        return images.subset(range(min(data.limit or len(images), len(images))))
+        return data.of_split(images)
 
     def _count(self) -> int:
         assert self.n is not None, "only where samples are asked for"
