@@ -106,7 +106,7 @@ def fit(
     found = request.open(source, target, beside=beside(context, kinds, options))
     training, coder = found.training, found.coder
     attributes = [] if wanted is None else wanted.attributes(training.images, found.test)
-    with coder.stage("fitting", "pairs") as progress:
+    with coder.stage("fitting", "steps") as progress:
         linear_map = fit_training(
             training,
             options=options,

@@ -143,7 +143,7 @@ def train_on_images(
         recipe = watch.begin(
             recipe, pixels, images, read, batch_size=batches.size, total=total, seed=seed
         )
-    with run.stage("training") as progress:
+    with run.stage("training", "images seen") as progress:
         figures = train_by(
             recipe,
             batches,

@@ -174,7 +174,7 @@ def train_inversion(
         )
     recipe = _recipe(untrained, settings, batches)
     codes = generator.sample(_PREVIEWS, seed=settings.seed)
-    with run.stage("training") as progress:
+    with run.stage("training", "images seen") as progress:
         figures = train_by(
             recipe,
             CodeBatches(generator, size=settings.batch_size, per_epoch=_EPOCH, seed=settings.seed),

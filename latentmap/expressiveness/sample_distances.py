@@ -100,18 +100,19 @@ def compare_samples(
     seed: int = 0,
     truncation: float = 1.0,
     record: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> SampleDistances:
     """How far ``n`` images of random codes of each model, at a ``truncation``, are from the images
     of each set, in the codes of ``encoder``, and what else is known of them there (see
     ``SetDistances``). Generated images are kept in the cache of ``coder``; of copies in a set one
-    is taken. ``record`` goes into the result.
+    is taken. ``record`` goes into the result. ``progress=True`` shows how far it is.
 
     Raises:
         ModelError: a model is given twice, has no decoder, or cannot truncate codes, or the encoder
             has none.
         ImageError: there are fewer than 6 images of a kind, or images cannot be read or seen.
     """
-    coder = Coder.of(coder)
+    coder = Coder.of(coder, progress=progress)
     encoder.require_encoder()
     require_different(models)
     for model in models:
@@ -132,11 +133,11 @@ def compare_samples(
         sets = []
         for number, real in enumerate(reals):
             label = f"comparing {name} with {real.image_set.name}"
-            with coder.stage(label) as progress:
+            with coder.stage(label) as told:
                 before = first[number] if found else None
                 one, distances = measure_set(real, made, model, space, before, seed=seed)
-                if progress is not None:
-                    progress(n, n)
+                if told is not None:
+                    told(n, n)
             if not found:
                 first.append(distances)
             sets.append(one)

@@ -37,7 +37,7 @@ from latentmap.images.splits import (
 )
 from latentmap.images.studied import Studied
 from latentmap.images.views import Batch, View, native_channels, native_size
-from latentmap.progress import Progress
+from latentmap.progress import ProgressLike, reporting
 from latentmap.report import Cell, Shown, Table
 
 OnError = Literal["stop", "skip"]
@@ -210,7 +210,7 @@ class ImageSource(Shown):
 
     def examine(
         self,
-        progress: Progress | None = None,
+        progress: ProgressLike = None,
         *,
         store: ContentStore | None = None,
         ahead: tuple[Sequence[View], Needed] | None = None,
@@ -224,16 +224,16 @@ class ImageSource(Shown):
         bytes that are read here, and kept until then, as far as 256 MB go.
         """
         if self._contents is None:
-            self._contents = self._studied.contents(self._index, progress, store, ahead)
+            with reporting(progress, "reading images") as told:
+                self._contents = self._studied.contents(self._index, told, store, ahead)
         return self._contents
 
-    def recheck(
-        self, store: ContentStore, progress: Progress | None = None
-    ) -> tuple[int, list[str]]:
+    def recheck(self, store: ContentStore, progress: ProgressLike = None) -> tuple[int, list[str]]:
         """Reads the images whose contents a store knows, though they look unchanged: how many they
         are, and the ids of those with another content.
         """
-        checked, changed = self._studied.recheck(self._index, store, progress)
+        with reporting(progress, "reading images") as told:
+            checked, changed = self._studied.recheck(self._index, store, told)
         return checked, [str(self._container.ids[place]) for place in changed]
 
     @contextmanager

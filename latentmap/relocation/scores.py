@@ -17,7 +17,7 @@ from latentmap.intervals import N_BOOTSTRAP, UNDEFINED, Estimate, defined, resam
 from latentmap.mapping import LinearMap
 from latentmap.mapping.held_out_error import HeldOutError, psnr_of
 from latentmap.model import Model
-from latentmap.progress import Progress
+from latentmap.progress import ProgressLike, reporting
 from latentmap.relocation.activity import inactive_models
 from latentmap.relocation.baselines import BASELINES
 from latentmap.relocation.beside import Beside, BesideKind, Ceiling, context_json
@@ -110,7 +110,7 @@ def evaluate(
     *,
     seed: int = 0,
     n_bootstrap: int = 1000,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> list[Scores]:
     """The scores of maps between two spaces on some pairs and their images.
 
@@ -122,7 +122,8 @@ def evaluate(
     Raises:
         SpaceError, PairError: as ``measure`` raises them.
     """
-    measured = measure(maps, pairs, source, target, images, progress=progress)
+    with reporting(progress, "scoring") as told:
+        measured = measure(maps, pairs, source, target, images, progress=told)
     travels = travels_of(maps, pairs.source, images)
     return [
         scores_of(linear_map, found, travel=travel, seed=seed, n_bootstrap=n_bootstrap)

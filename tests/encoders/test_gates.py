@@ -209,7 +209,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_with_its_trace(tmp_path, ima
             if done >= count:
                 raise Stop
 
-        return lambda name: nullcontext(progress if name == "training" else None)
+        return lambda name, unit="images": nullcontext(progress if name == "training" else None)
 
     def train(name, **run):
         path = tmp_path / f"{name}.safetensors"

@@ -70,7 +70,7 @@ def test_a_killed_and_resumed_training_leaves_the_trace_of_the_uninterrupted_one
         pass
 
     def stop_at(count):
-        def stage(name):
+        def stage(name, unit="images"):
             from contextlib import nullcontext
 
             def progress(done, total):
