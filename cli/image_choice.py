@@ -83,7 +83,7 @@ class SampleOptions:
                 self._count(),
                 seed=seed,
                 truncation=truncation,
-                folder=coder.generated,
+                folder=coder.keep_generated(),
                 box=self.box,
                 notify=_warn,
                 progress=progress,
@@ -125,7 +125,7 @@ class SampleOptions:
                 self._count(),
                 seed=seed,
                 truncation=truncation,
-                folder=coder.generated,
+                folder=coder.keep_generated(),
                 notify=_warn,
                 progress=progress,
             )

@@ -94,6 +94,7 @@ def invert(
       latentmap invert gan.safetensors --data faces.zip --limit 64 --codes-out codes.h5
       latentmap invert stylegan.safetensors --data faces.zip --limit 64 --space w+ --figure grid.png
     """
+    from latentmap.cache.home import cache_home
     from latentmap.cli.output import command_line
     from latentmap.encoders.inverted import in_space
     from latentmap.encoders.sampling import adjust
@@ -119,7 +120,7 @@ def invert(
     codes, pixels, inverted = invert_images(
         model,
         images,
-        CoderOptions(batch_size=batch_size).open(data),
+        CoderOptions(cache_home(), batch_size=batch_size).open(data),
         method=method,
         search=search.to_library(),
         seed=seed,

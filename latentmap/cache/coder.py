@@ -79,9 +79,14 @@ class Coder:
             given = cls(given if isinstance(given, LatentCache) else LatentCache(given))
         return replace(given, stage=ShownStages()) if progress else given
 
-    @property
-    def generated(self) -> Path:
-        """The folder of the cache where images that models make are kept."""
+    def keep_generated(self) -> Path:
+        """The folder of the cache where images that models make are kept; the cache is made where
+        it is not there.
+
+        Raises:
+            CacheError: it cannot be made.
+        """
+        self.cache.claim()
         return self.cache.path / "generated"
 
     def examine(self, images: ImageSource, *, models: Sequence[Model] = ()) -> None:

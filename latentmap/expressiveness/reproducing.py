@@ -87,7 +87,7 @@ def see(images: ImageSource, model: Model, runs: Runs) -> SpooledImages:
     seen = spool_images(
         images,
         model.view,
-        runs.coder.generated,
+        runs.coder.keep_generated(),
         batch_size=_BATCH,
         on_error=runs.coder.on_error,
     )

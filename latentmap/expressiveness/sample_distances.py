@@ -194,7 +194,7 @@ def _made(
             n,
             seed=seed,
             truncation=truncation,
-            folder=coder.generated,
+            folder=coder.keep_generated(),
             progress=progress,
         )
     codes, kept, _ = _encode(images, seer, coder, f"encoding images of {model.name}")

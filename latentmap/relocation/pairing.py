@@ -160,7 +160,7 @@ def sample_pairs(
             n,
             seed=seed,
             truncation=truncation,
-            folder=coder.generated,
+            folder=coder.keep_generated(),
             box=box,
             progress=told,
         )
