@@ -258,7 +258,7 @@ def _mapped(
 def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: Outputs) -> None:
     from latentmap.cli.output import print_json, warn, warn_skipped
     from latentmap.expressiveness.figures import save_pictures
-    from latentmap.expressiveness.section import bench_section
+    from latentmap.expressiveness.section import bench_section, bench_title
     from latentmap.expressiveness.tables import bench_tables
     from latentmap.report import as_text
 
@@ -274,7 +274,7 @@ def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: O
     if outputs.as_json:
         print_json({"generators": [result.to_json() for result in results]})
         return
-    show_result(as_text(bench_tables(results)))
+    show_result(as_text(bench_tables(results)), title=bench_title(results))
     if outputs.figures is not None:
         say("", f"the pictures are in {outputs.figures}")
 

@@ -82,6 +82,7 @@ def evaluate(
     from latentmap.mapping import LinearMap
     from latentmap.relocation import probe_models, score_models
     from latentmap.relocation.probed_models import codes_to_fit
+    from latentmap.relocation.section import scores_title
 
     wanted = probing.prepare(data, made=samples.n is not None)
     data = probing.choosing(data)
@@ -133,7 +134,7 @@ def evaluate(
             attributes=attributes,
             seed=seed,
         )
-    show_scores(scores, probes, as_json=as_json)
+    show_scores(scores, probes, title=scores_title(linear_map, scores), as_json=as_json)
 
 
 def _tell_images(scores: Scores) -> None:

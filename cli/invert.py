@@ -100,7 +100,7 @@ def invert(
     from latentmap.encoders.sampling import adjust
     from latentmap.inversion import invert_images
     from latentmap.inversion.inverting import require_method
-    from latentmap.inversion.section import inversion_section
+    from latentmap.inversion.section import inversion_section, inversion_title
     from latentmap.model import count_seen
 
     if method == "network":
@@ -127,15 +127,18 @@ def invert(
     )
     seconds = time.perf_counter() - started
     _write(outputs, model, codes, pixels[:n_images], inverted)
-    record = {"command": command_line(), "data": images.fingerprint}
+    chosen = {"data": images.fingerprint, "choice": images.choice.to_json()}
+    record = {"command": command_line(), **chosen}
     outputs.add_to_report(lambda: inversion_section(model, pixels, inverted, record=record))
     n_seen = count_seen([model], images.digests, images.groups)
     tell_seen(n_seen, len(images))
-    made = {"model": reference, "data": images.fingerprint, "seconds": seconds, "n_seen": n_seen}
-    _tell(codes, inverted, outputs, made)
+    made = {"model": reference, **chosen, "seconds": seconds, "n_seen": n_seen}
+    _tell(codes, inverted, outputs, made, title=inversion_title(model, record))
 
 
-def _tell(codes: Codes, inverted: Inverted, outputs: Outputs, made: dict[str, Any]) -> None:
+def _tell(
+    codes: Codes, inverted: Inverted, outputs: Outputs, made: dict[str, Any], *, title: str
+) -> None:
     from latentmap.cli.output import print_json, warn_skipped
 
     if outputs.as_json:
@@ -151,7 +154,7 @@ def _tell(codes: Codes, inverted: Inverted, outputs: Outputs, made: dict[str, An
         f"{made['seconds'] / len(codes):.2f} s an image; the worst is "
         f"{codes.ids[int(inverted.mse.argmax())]}"
     )
-    show_result(inverted)
+    show_result(inverted, title=title)
     for path in filter(None, (outputs.codes_out, outputs.figure)):
         say(f"wrote {path}")
     warn_skipped(codes.skipped)

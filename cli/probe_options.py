@@ -145,12 +145,12 @@ probe_options = together(
 )
 
 
-def show_scores(scores: Scores, probes: Probes | None, *, as_json: bool) -> None:
+def show_scores(scores: Scores, probes: Probes | None, *, title: str, as_json: bool) -> None:
     """The scores of a map, and what its probes tell, where they were asked for."""
     if as_json:
         print_json({**scores.to_json(), "probes": probes and probes.to_json()})
         return
-    show_result(scores)
+    show_result(scores, title=title)
     if probes is not None:
         say("")
         show_result(probes)

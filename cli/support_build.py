@@ -135,6 +135,7 @@ def build(
     from latentmap.encoders.references import full_reference
     from latentmap.report import as_text
     from latentmap.support import SupportOptions, build_support_set
+    from latentmap.support.section import support_title
     from latentmap.support.spread import Spread
     from latentmap.support.tables import built_tables
 
@@ -150,7 +151,6 @@ def build(
         "command": command_line(),
         "reference": full_reference(model, loaded),
         "image_shape": list(loaded.image_shape),
-        "choice": images.choice.to_json(),
     }
     coder = coding.open(data)
     support = build_support_set(loaded, images, coder, options, seed=seed, record=record)
@@ -165,4 +165,5 @@ def build(
         return
     spread = support.settings.get("spread")
     say(f"{outputs.out}: {support.summary}")
-    show_result(as_text(built_tables(support, spread and Spread.from_json(spread))))
+    tables = built_tables(support, spread and Spread.from_json(spread))
+    show_result(as_text(tables), title=support_title(support, outputs.out.stem))

@@ -215,6 +215,7 @@ def _record(
         "seed": seed,
         "precision": coder.precision,
         "images": images.fingerprint,
+        "choice": images.choice.to_json(),
         "skipped": sorted({name for codes in material.train for name in codes.skipped}),
         "n_left_out": sum(material.left_out.values()),
         "left_out": dict(material.left_out),

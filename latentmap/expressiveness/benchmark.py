@@ -24,7 +24,7 @@ from latentmap.expressiveness.encoded_sets import (
     grouping_of,
     own_images,
 )
-from latentmap.expressiveness.image_sets import ImageSet
+from latentmap.expressiveness.image_sets import ImageSet, choices_of
 from latentmap.expressiveness.reproducing import (
     BenchOptions,
     Runs,
@@ -86,6 +86,7 @@ def bench(
         "seed": seed,
         "truncation": runs.options.truncation,
         "search": asdict(runs.options.search),
+        "choice": choices_of(image_sets),
         "targets": {image_set.name: image_set.images.fingerprint for image_set in image_sets},
         "n_seen": {
             one.name: count_seen(models, one.digests, one.images.groups) for one in image_sets

@@ -22,7 +22,7 @@ from latentmap.expressiveness.benchmark import names_of, require_different, requ
 from latentmap.expressiveness.coverage import FEWEST, space_of
 from latentmap.expressiveness.distances import Contrast
 from latentmap.expressiveness.diversity import vendi_score
-from latentmap.expressiveness.image_sets import ImageSet
+from latentmap.expressiveness.image_sets import ImageSet, choices_of
 from latentmap.expressiveness.sample_figures import SHOWN, Encoded, Real, SetDistances, measure_set
 from latentmap.images import ImageSource
 from latentmap.model import Model, count_seen, images_between
@@ -146,6 +146,7 @@ def compare_samples(
         "seed": seed,
         "truncation": truncation,
         "encoder": encoder.fingerprint,
+        "choice": choices_of(image_sets),
         "targets": {one.name: one.images.fingerprint for one in image_sets},
         "n_seen": {
             one.name: count_seen(models, one.digests, one.images.groups) for one in image_sets

@@ -120,6 +120,7 @@ def training_pairs(
         "seed": seed,
         "precision": coder.precision,
         "images": images.fingerprint,
+        "choice": images.choice.to_json(),
         KNOWN_BY: images.known_by,
         "fit_skipped": [name for name in skipped if name in known],
     }

@@ -31,7 +31,7 @@ from latentmap.relocation.measuring import measure, require_models
 from latentmap.relocation.measuring_codes import AsTheyAre, Way
 from latentmap.relocation.overlap import fitted_on, unknown_overlap
 from latentmap.relocation.pairing import training_pairs
-from latentmap.relocation.scores import BesideMeasured, Scores, scores_of
+from latentmap.relocation.scores import SCORED_CHOICE, BesideMeasured, Scores, scores_of
 from latentmap.relocation.travel import travels_of
 
 _BATCH = 64  # Images at a time.
@@ -162,6 +162,7 @@ def _scored(
         for one, found in zip(beside, measured[m:], strict=True)
     ]
     record = {
+        SCORED_CHOICE: images.choice.to_json(),
         "n_left_out": held.n_left_out,
         "left_out": dict(held.left_out),
         "unknown_overlap": unknown_overlap(maps, images),

@@ -27,6 +27,8 @@ from latentmap.relocation.scored_figures import FIGURES, Figures, figures_in_wor
 from latentmap.relocation.travel import Travel, travels_of
 from latentmap.report import Shown, Table
 
+SCORED_CHOICE = "scored_choice"  # In a record, beside the choice of the images of the fit.
+
 
 @dataclass(frozen=True, eq=False)
 class Scores(Figures, Shown):

@@ -2,7 +2,7 @@ from .figures import image_grid, mosaic, require_picture_suffix, save_figure, sa
 from .parts import Cell, Column, ImageRow, ImageRows, Measure, Picture, Row, Section, Table
 from .shown import Shown
 from .text import as_text
-from .words import section_id, with_interval
+from .words import section_id, titled, with_interval
 
 __all__ = [
     "Cell",
@@ -22,5 +22,6 @@ __all__ = [
     "save_figure",
     "save_plot",
     "section_id",
+    "titled",
     "with_interval",
 ]

@@ -102,6 +102,7 @@ def build_support_set(
     (codes,) = coder.codes([model], images)
     made_by = {
         **(record or {}),
+        "choice": images.choice.to_json(),
         "skipped": list(codes.skipped),
         "warning": inactivity_of(codes),
     }
