@@ -27,8 +27,11 @@ by_option = option(
 )
 
 
-def ask_for_groups(by: tuple[tuple[str, ...], ...], data: DataOptions) -> AskedGroups | None:
-    """The groups that are asked for, checked against the table; None where none are.
+def ask_for_groups(
+    by: tuple[tuple[str, ...], ...], data: DataOptions, *, probes: bool = False
+) -> AskedGroups | None:
+    """The groups that are asked for, checked against the table; None where none are. The table may
+    be there for ``probes``.
 
     Raises:
         click.UsageError: they are of a table that is not given.
@@ -44,7 +47,8 @@ def ask_for_groups(by: tuple[tuple[str, ...], ...], data: DataOptions) -> AskedG
             f"--by {columns[0]} is a column of a table: give that with --attributes, or take one "
             f"of {', '.join(KNOWN)}"
         )
-    if not columns and data.attributes is not None and data.where is None:
+    alone = data.attributes is not None and data.where is None and not probes
+    if not columns and alone:
         raise click.UsageError(
             "--attributes is for --where, or to be named with --by: leave it out"
         )

@@ -55,6 +55,10 @@ class ImageErrors:
         named = [row.name for row in fields(self) if row.name not in ("ids", "units")]
         return np.stack([getattr(self, name) for name in named])
 
+    def take(self, index: np.ndarray) -> ImageErrors:
+        """Those of the images at ``index``."""
+        return ImageErrors(*(getattr(self, row.name)[index] for row in fields(self)))
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:

@@ -147,7 +147,10 @@ class BesideMeasured:
 
     def beside(self, *, seed: int = 0, n_bootstrap: int = N_BOOTSTRAP) -> Beside:
         """Its figures with their intervals."""
-        found = {**_estimates(self.measured.errors, n_bootstrap, seed), "r_mse": UNDEFINED}
+        found = {
+            **estimates_of(self.measured.errors, seed=seed, n_bootstrap=n_bootstrap),
+            "r_mse": UNDEFINED,
+        }
         return Beside(self.kind, self.model, self.numbers, Figures(**found))
 
 
@@ -164,7 +167,7 @@ def scores_of(
     """The figures of a map with their intervals, and of what stands beside it; ``record`` is added
     to that of the map.
     """
-    figures: dict[str, Any] = {**_estimates(measured.errors, n_bootstrap, seed)}
+    figures: dict[str, Any] = {**estimates_of(measured.errors, seed=seed, n_bootstrap=n_bootstrap)}
     scores = Scores(
         **figures,
         psnr=psnr_of(figures["l_mse"], linear_map.target),
@@ -224,7 +227,9 @@ def figures_of(errors: ImageErrors) -> dict[str, float]:
     return dict(zip(FIGURES, _figures(errors.rows().mean(1)).tolist(), strict=True))
 
 
-def _estimates(errors: ImageErrors, n_bootstrap: int, seed: int) -> dict[str, Estimate]:
+def estimates_of(
+    errors: ImageErrors, *, seed: int = 0, n_bootstrap: int = N_BOOTSTRAP
+) -> dict[str, Estimate]:
     """The figures with their intervals, by name."""
     rows = errors.rows()
     found = resample(rows, errors.units, seed=seed, n_bootstrap=n_bootstrap)

@@ -6,6 +6,8 @@ from PIL import Image
 
 from latentmap.mapping import LinearMap
 from latentmap.relocation.distances import shares_in_words
+from latentmap.relocation.group_tables import cut_tables
+from latentmap.relocation.groups import ScoresByGroup
 from latentmap.relocation.probes import Probes
 from latentmap.relocation.relocating import Relocated
 from latentmap.relocation.scores import SCORED_CHOICE, Scores
@@ -17,10 +19,14 @@ from latentmap.report.parts import Curve
 
 
 def fit_section(
-    linear_map: LinearMap, scores: Scores, examples: Relocated, probes: Probes | None = None
+    linear_map: LinearMap,
+    scores: Scores,
+    examples: Relocated,
+    probes: Probes | None = None,
+    groups: ScoresByGroup | None = None,
 ) -> Section:
-    """A map: its scores, what ``probes`` tell of it, and the rows of some relocated images, where
-    the target decodes.
+    """A map: its scores, the same by ``groups`` of the images, what ``probes`` tell of it, and the
+    rows of some relocated images, where the target decodes.
     """
     source, target = linear_map.source.model, linear_map.target.model
     id = section_id(f"fit {source} {target}", {**linear_map.provenance, **scores.record})
@@ -29,7 +35,11 @@ def fit_section(
         "Intervals are 95 % over images, or their groups."
     )
     title = fit_title(linear_map, scores)
-    tables = [*scores.tables(), *([] if probes is None else probes.tables())]
+    tables = [
+        *scores.tables(),
+        *([] if groups is None else cut_tables(groups)),
+        *([] if probes is None else probes.tables()),
+    ]
     if examples.relocated is None:
         return Section(id, title, [text], tables, scores.record)
     rows = [
