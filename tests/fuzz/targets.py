@@ -55,6 +55,7 @@ from latentmap.support.support_file import holds_support
 from tests.fuzz import other_seeds, own_seeds
 from tests.fuzz.archive_changes import change_gzip, change_tar, change_zip
 from tests.fuzz.array_changes import change_idx, change_npy
+from tests.fuzz.byte_changes import change_bytes
 from tests.fuzz.cases import Case
 from tests.fuzz.checkpoint_changes import change_index, change_legacy, change_pickle
 from tests.fuzz.hdf5_changes import change_hdf5
@@ -350,7 +351,12 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
         ),
     ),
     "reports": (
-        Reader("reports", own_seeds.reports, (_report,), ((".json", change_json),)),
+        Reader(
+            "reports",
+            own_seeds.reports,
+            (_report,),
+            ((".json", change_json), (".html", change_bytes)),
+        ),
         Reader(
             "recipes",
             own_seeds.recipes,
