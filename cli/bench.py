@@ -143,8 +143,8 @@ def bench(
     A search is held where 99.9 % of the generator's samples lie, and goes on beyond for images that
     need it: two limits.
 
-    --split, --limit, --where, --attributes and --group-by choose among the images of data sets; own
-    images and support sets are taken as they are.
+    --split, --limit, --ids, --exclude, --where and --group-by choose among the images of data sets;
+    own images and support sets are taken as they are.
 
     A sector, or a group of similar images (--encoder), is blind when it is at least 1.5 times as
     bad as the rest, and too bad for chance. With --encoder, how bad an image is, is its error over
@@ -258,7 +258,7 @@ def _mapped(
 def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: Outputs) -> None:
     from latentmap.cli.output import print_json, warn, warn_skipped
     from latentmap.expressiveness.figures import save_pictures
-    from latentmap.expressiveness.section import bench_section
+    from latentmap.expressiveness.section import bench_section, bench_title
     from latentmap.expressiveness.tables import bench_tables
     from latentmap.report import as_text
 
@@ -274,7 +274,7 @@ def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: O
     if outputs.as_json:
         print_json({"generators": [result.to_json() for result in results]})
         return
-    show_result(as_text(bench_tables(results)))
+    show_result(as_text(bench_tables(results)), title=bench_title(results))
     if outputs.figures is not None:
         say("", f"the pictures are in {outputs.figures}")
 

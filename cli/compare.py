@@ -125,7 +125,7 @@ def compare(
     from latentmap.cli.output import command_line, print_json, tell_left_out, warn, warn_skipped
     from latentmap.comparison import CompareOptions, compare_models
     from latentmap.comparison.models import require_different
-    from latentmap.comparison.section import SECTIONS, comparison_report
+    from latentmap.comparison.section import SECTIONS, comparison_report, comparison_title
     from latentmap.report.store import write_report
 
     _check_level(alpha, permutations)
@@ -182,7 +182,7 @@ def compare(
     if outputs.as_json:
         print_json(result.to_json())
         return
-    show_result(result)
+    show_result(result, title=comparison_title(result))
     if outputs.report is not None:
         say(f"written to {outputs.report / 'index.html'}")
 

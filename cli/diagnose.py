@@ -154,7 +154,11 @@ def diagnose(
     n_seen = count_seen(models, images.digests, images.groups)
     warn_skipped(results[0].skipped)
     tell_seen(n_seen, len(images))
-    made = {"data": images.fingerprint, "n_seen": n_seen}
+    made = {
+        "data": images.fingerprint,
+        "choice": images.choice.to_json(),
+        "n_seen": n_seen,
+    }
     record = {**made, "sampled": sampled, "precision": precision, "seed": seed}
     _write(found, models, images, record=record, scatter=scatter, outputs=outputs)
     if drawn is not None:
@@ -171,14 +175,18 @@ def _show(
     as_json: bool,
 ) -> None:
     """The result on stdout: one object, or tables."""
+    from latentmap.diagnostics.diagnosis_section import diagnosis_title
+    from latentmap.diagnostics.plane_figures import plane_title
+
     if as_json:
         _print_json(references, found, drawn, made)
         return
     results = found.results
-    show_result(results[0] if len(results) == 1 else found)
+    title = diagnosis_title([one.model for one in results], made)
+    show_result(results[0] if len(results) == 1 else found, title=title)
     if drawn is not None:
         say("")
-        show_result(drawn)
+        show_result(drawn, title=plane_title(drawn, made))
 
 
 def _print_json(

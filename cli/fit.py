@@ -88,6 +88,7 @@ def fit(
     from latentmap.files import refuse_equal
     from latentmap.mapping.held_out_error import HELD_OUT
     from latentmap.relocation import fit_training, score_models
+    from latentmap.relocation.section import fit_title
 
     wanted = probing.prepare(request.data, made=request.makes_images)
     request = replace(request, data=probing.choosing(request.data))
@@ -106,7 +107,7 @@ def fit(
     found = request.open(source, target, beside=beside(context, kinds, options))
     training, coder = found.training, found.coder
     attributes = [] if wanted is None else wanted.attributes(training.images, found.test)
-    with coder.stage("fitting", "pairs") as progress:
+    with coder.stage("fitting", "steps") as progress:
         linear_map = fit_training(
             training,
             options=options,
@@ -140,14 +141,15 @@ def fit(
     probes = _probes(linear_map, scores, found, attributes, request.seed)
     _show(linear_map, scores, probes, found, outputs)
     _tell_images(scores, large)
+    title = fit_title(linear_map, scores)
     if outputs.as_json:
-        show_scores(scores, probes, as_json=True)
+        show_scores(scores, probes, title=title, as_json=True)
         return
     say(f"{path}: {linear_map}")
     if figure is not None:
         rebuilt = f"{source.name} reconstruction, " if source.can_decode else ""
         say(f"{figure}: original, {rebuilt}relocated to {target.name}")
-    show_scores(scores, probes, as_json=False)
+    show_scores(scores, probes, title=title, as_json=False)
     if request.data.path is None and not request.of_codes:
         say(
             "fitted on images that a model made: evaluate it on your own before you rely on it "

@@ -38,7 +38,7 @@ def methods(
       latentmap map methods --src a.safetensors --dst b.safetensors --data faces.zip --select kfold
     """
     from latentmap.cli.output import print_json, tell_left_out, warn, warn_skipped
-    from latentmap.relocation.section import methods_section
+    from latentmap.relocation.section import methods_section, methods_title
     from latentmap.relocation.several_maps import compare_methods
 
     request.check()
@@ -65,7 +65,7 @@ def methods(
     if outputs.as_json:
         print_json(compared.to_json())
     else:
-        show_result(compared)
+        show_result(compared, title=methods_title(compared))
 
 
 @click.command(cls=Command)
@@ -102,7 +102,7 @@ def curve(
     """
     from latentmap.cli.output import print_json, tell_left_out, warn_skipped
     from latentmap.relocation.curves import save_curve
-    from latentmap.relocation.section import curve_section
+    from latentmap.relocation.section import curve_section, curve_title
     from latentmap.relocation.several_maps import curve_sizes, learning_curve
 
     request.check()
@@ -127,4 +127,7 @@ def curve(
     warn_skipped(skipped_of(grown.record))
     tell_left_out(grown.record["left_out"])
     tell_seen(grown.record["n_seen"], grown.n_test)
-    print_json(grown.to_json()) if outputs.as_json else show_result(grown)
+    if outputs.as_json:
+        print_json(grown.to_json())
+    else:
+        show_result(grown, title=curve_title(grown))

@@ -92,10 +92,11 @@ def prune(
         warn(prior_left_out(outputs.out, model, made.dropped_prior))
     if outputs.figure is not None:
         save_figure(dropping_figure(dropping, made.whole, made.model), outputs.figure)
-    record = {"command": command_line(), "data": images.fingerprint, "seed": seed}
+    chosen = {"data": images.fingerprint, "choice": images.choice.to_json()}
+    record = {"command": command_line(), **chosen, "seed": seed}
     outputs.add_to_report(lambda: dropping_section(dropping, made.whole, made.model, record=record))
     if outputs.as_json:
-        print_json({"model": str(outputs.out), "data": images.fingerprint, **made.to_json()})
+        print_json({"model": str(outputs.out), **chosen, **made.to_json()})
         return
     say(f"{outputs.out}: {made.model.family} {made.model.fingerprint[:12]}")
     show_result(dropping)

@@ -90,6 +90,7 @@ def order(
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.codes.channel_means import channel_space
     from latentmap.relocation.curves import require_plots
+    from latentmap.report import titled
     from latentmap.support import OrderOptions, SupportOptions, order_variables
 
     if at is not None and outputs.figures is None:
@@ -118,11 +119,12 @@ def order(
         if start is not None:
             code = _code_of(coder.passing(loaded, images.subset([start])), str(images.ids[start]))
         _draw(pictures, loaded, ordering, code)
+    chosen = {"choice": images.choice.to_json()}
     if outputs.as_json:
-        made_by = {"command": command_line(), "reference": model}
+        made_by = {"command": command_line(), "reference": model, **chosen}
         print_json({**ordering.to_json(), **made_by})
         return
-    show_result(ordering)
+    show_result(ordering, title=titled(f"The variables of {loaded.name}", chosen))
     for path in pictures.values():
         say(f"wrote {path}")
 

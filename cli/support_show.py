@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from latentmap.images import ImageSource
     from latentmap.report import Section
     from latentmap.support import SupportSet
+    from latentmap.support.section import support_title
     from latentmap.support.spread import Spread
 
 
@@ -102,7 +103,8 @@ def show(
     if outputs.as_json:
         print_json(_as_json(support, shown, sector, spread))
         return
-    show_result(as_text(set_tables(support, spread, sector=sector)))
+    tables = set_tables(support, spread, sector=sector)
+    show_result(as_text(tables), title=support_title(support, file.stem))
     for path in pictures.values():
         say(f"wrote {path}")
 

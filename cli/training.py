@@ -48,6 +48,7 @@ def carry_out(
         options.out,
         resume=options.resume,
         force=options.force,
+        keep_checkpoint=options.keep_checkpoint,
         on_error=data.on_error,
         record={"command": command_line(), **record},
         stage=progress_bar,

@@ -70,7 +70,6 @@ def invoke(words: list[str]) -> None:
 def folder(tmp_path, monkeypatch):
     """The current folder, with what the tutorial starts from: images, and a foreign checkpoint."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LATENTMAP_CACHE", raising=False)
     digits = open_images("digits", limit=700)
     Path("images").mkdir()
     for number in range(len(digits)):

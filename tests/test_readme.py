@@ -13,7 +13,6 @@ README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding=
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LATENTMAP_CACHE", raising=False)
     monkeypatch.setattr("latentmap.cli.image_choice.DEFAULT_SAMPLES", 300)
     return tmp_path
 

@@ -127,6 +127,7 @@ def compare_models(
     seed: int = 0,
     references: Sequence[str] | None = None,
     record: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> ModelComparison:
     """Maps between all models, what they lose, and how alike the spaces are without a map.
 
@@ -138,6 +139,7 @@ def compare_models(
     ``baselines`` are the models of those that stand beside each model, by default a thumbnail of as
     many numbers as it has, see ``latentmap.encoders.baselines``.
     ``references`` are how the models are called, ``record`` is what else the result is to say.
+    ``progress=True`` shows how far it is.
 
     Raises:
         ModelError: fewer than two models, one model twice, or one without an encoder.
@@ -145,7 +147,7 @@ def compare_models(
         MapError: as ``CompareOptions.check``; or the spaces are too large for this memory.
         ImageError, CacheError: as encoding raises them.
     """
-    coder = Coder.of(coder)
+    coder = Coder.of(coder, progress=progress)
     options = options or CompareOptions()
     require_different(models)
     options.check()
@@ -160,11 +162,11 @@ def compare_models(
     made = _record(models, options, coder, material, seed) | dict(record or {})
     device = device_of_sums(models[0].device)
     moments, maps, controls = fit_spaces(material, references, made, seed, device, coder.stage)
-    with coder.stage("scoring codes") as progress, threadpool_limits(1):
-        errors = code_errors(test, maps, units=material.units, progress=progress)
+    with coder.stage("scoring codes") as told, threadpool_limits(1):
+        errors = code_errors(test, maps, units=material.units, progress=told)
         ways = code_figures(errors, seed=seed)
-    with coder.stage("telling spaces apart") as progress, threadpool_limits(1):
-        same = same_spaces(train, test, maps, units=material.units, seed=seed, progress=progress)
+    with coder.stage("telling spaces apart", "pairs of models") as told, threadpool_limits(1):
+        same = same_spaces(train, test, maps, units=material.units, seed=seed, progress=told)
     similarities = _similarities(material, moments, options, seed, coder.stage)
     beyond = _beyond(material, moments, options, seed, coder.stage)
     scored = _draw(len(test[0]), options.scored, seed)
@@ -213,6 +215,7 @@ def _record(
         "seed": seed,
         "precision": coder.precision,
         "images": images.fingerprint,
+        "choice": images.choice.to_json(),
         "skipped": sorted({name for codes in material.train for name in codes.skipped}),
         "n_left_out": sum(material.left_out.values()),
         "left_out": dict(material.left_out),
@@ -254,7 +257,7 @@ def _similarities(
 ) -> Similarities:
     """The similarity indexes, on random test images, one of a unit."""
     some = _compared(material, options, seed)
-    with stage("comparing spaces") as progress, threadpool_limits(1):
+    with stage("comparing spaces", "steps") as progress, threadpool_limits(1):
         return compare_codes(
             [codes.take(some).vectors for codes in material.test],
             moments,
@@ -275,7 +278,7 @@ def _beyond(
         [m + number for number in numbers.values() if codes[m + number].space.dim <= _WIDE]
         for numbers in material.controls_of
     ]
-    with stage("comparing with baselines") as progress, threadpool_limits(1):
+    with stage("comparing with baselines", "steps") as progress, threadpool_limits(1):
         return beyond_baselines(
             [one.vectors for one in codes],
             moments,

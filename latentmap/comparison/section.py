@@ -26,7 +26,7 @@ from latentmap.comparison.tables import (
 )
 from latentmap.intervals import Estimate
 from latentmap.relocation.scored_figures import HIGH_FLOOR
-from latentmap.report import Section, with_interval
+from latentmap.report import Section, titled, with_interval
 from latentmap.report.parts import Block, HeatCell, HeatMap, Plane, Report
 from latentmap.report.words import in_percent, pair_id
 
@@ -36,8 +36,12 @@ SECTIONS = ("models", "spaces", "maps", "pairs", "similarity", "ways", "methods"
 
 def comparison_report(result: ModelComparison) -> Report:
     """The comparison as a report of its own."""
-    count = len(result.models)
-    return Report(f"How {count} latent spaces relate", comparison_sections(result))
+    return Report(comparison_title(result), comparison_sections(result))
+
+
+def comparison_title(result: ModelComparison) -> str:
+    """What a comparison is called."""
+    return titled(f"How {len(result.models)} latent spaces relate", result.record)
 
 
 def comparison_sections(result: ModelComparison) -> list[Section]:
@@ -51,7 +55,7 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
         return Section(id, title, text, blocks, record)
 
     sections = [
-        section("models", "The models", _overview(result), [models_table(result)]),
+        section("models", titled("The models", record), _overview(result), [models_table(result)]),
         section(
             "spaces",
             "A map of the spaces",

@@ -25,7 +25,16 @@ from latentmap.diagnostics.channels import ChannelDiagnosis
 from latentmap.images import ImageSource
 from latentmap.intervals import Estimate
 from latentmap.model import Model
-from latentmap.report import ImageRow, ImageRows, Measure, Picture, Section, save_plot, section_id
+from latentmap.report import (
+    ImageRow,
+    ImageRows,
+    Measure,
+    Picture,
+    Section,
+    save_plot,
+    section_id,
+    titled,
+)
 from latentmap.report.embedding import embed_figure, image_strip
 from latentmap.report.figures import plot_image
 from latentmap.report.parts import Block, Curve
@@ -99,7 +108,12 @@ def channels_section(
         shown = embed_figure(picture, f"Channels of {', '.join(names)}")
         blocks.append(Picture("Channels, their spectrum and their correlations", shown))
     blocks += [_rows(f"{id}-images-{i}", one) for i, one in enumerate(examples) if one is not None]
-    return Section(id, f"Channels of {', '.join(names)}", [_READING], blocks, record)
+    return Section(id, channels_title(names, record), [_READING], blocks, record)
+
+
+def channels_title(names: Sequence[str], record: Mapping[str, Any]) -> str:
+    """What a diagnosis by channels is called."""
+    return titled(f"Channels of {', '.join(names)}", record)
 
 
 def channels_picture(found: ChannelDiagnoses) -> Image.Image:

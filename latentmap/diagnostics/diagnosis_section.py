@@ -11,7 +11,7 @@ from latentmap.diagnostics.activity import ACTIVE_VARIANCE
 from latentmap.diagnostics.diagnosis_figures import Examples
 from latentmap.diagnostics.diagnosis_tables import activity_table, variables_table, whole_table
 from latentmap.diagnostics.several import Diagnoses
-from latentmap.report import ImageRow, ImageRows, Picture, Section, section_id
+from latentmap.report import ImageRow, ImageRows, Picture, Section, section_id, titled
 from latentmap.report.embedding import embed_figure, image_strip
 from latentmap.report.parts import Block
 
@@ -45,7 +45,12 @@ def diagnosis_section(
         shown = embed_figure(scatter, f"Variance loss of {', '.join(names)} against their mse")
         blocks.append(Picture("Variance loss against mse", shown))
     blocks += [_rows(f"{id}-images-{number}", one) for number, one in enumerate(examples)]
-    return Section(id, f"Diagnosis of {', '.join(names)}", [_READING], blocks, record)
+    return Section(id, diagnosis_title(names, record), [_READING], blocks, record)
+
+
+def diagnosis_title(names: Sequence[str], record: Mapping[str, Any]) -> str:
+    """What a diagnosis of models is called."""
+    return titled(f"Diagnosis of {', '.join(names)}", record)
 
 
 def _rows(id: str, examples: Examples) -> ImageRows:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from latentmap.diagnostics.dropping import Dropping
 from latentmap.model import Model
-from latentmap.report import ImageRow, ImageRows, Section, image_grid, section_id
+from latentmap.report import ImageRow, ImageRows, Section, image_grid, section_id, titled
 from latentmap.report.embedding import image_strip
 
 
@@ -23,7 +23,8 @@ def dropping_section(
     dropping: Dropping, whole: Model, smaller: Model, *, record: Mapping[str, Any]
 ) -> Section:
     """Which variables were dropped, and what the images lost."""
-    identity = {"whole": whole.fingerprint, "smaller": smaller.fingerprint, "data": record["data"]}
+    models = {"whole": whole.fingerprint, "smaller": smaller.fingerprint}
+    identity = {**models, "data": record["data"], "choice": record["choice"]}
     id = section_id(f"pruned {whole.name}", identity)
     rows = _rows(dropping, whole, smaller)
     shown = ImageRows(
@@ -36,7 +37,9 @@ def dropping_section(
         "others stand at their means over the images."
     )
     made = {**record, "model": whole.fingerprint, "pruned_model": smaller.fingerprint}
-    return Section(id, f"{whole.name} pruned", [text], [*dropping.tables(), shown], made)
+    return Section(
+        id, titled(f"{whole.name} pruned", record), [text], [*dropping.tables(), shown], made
+    )
 
 
 def _rows(dropping: Dropping, whole: Model, smaller: Model) -> list[tuple[str, Tensor]]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from latentmap.diagnostics.label_colours import colour_of, legend_of
 from latentmap.diagnostics.plane import LatentPlane
 from latentmap.diagnostics.prior_grid import PriorGrid
-from latentmap.report import Picture, Section, save_figure, section_id, with_interval
+from latentmap.report import Picture, Section, save_figure, section_id, titled, with_interval
 from latentmap.report.embedding import embed_figure
 from latentmap.report.figures import PLOT_DPI, plot_image
 
@@ -136,6 +136,11 @@ def _square(images: Tensor, across: int, down: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.NEAREST)
 
 
+def plane_title(plane: LatentPlane, record: Mapping[str, Any]) -> str:
+    """What a plane is called."""
+    return titled(f"The latent space of {plane.name}", record)
+
+
 def plane_section(plane: LatentPlane, *, record: Mapping[str, Any]) -> Section:
     """The plane as a section of a report: codes, grid and energy distances."""
     made = {**record, "model": plane.fingerprint}
@@ -154,7 +159,7 @@ def plane_section(plane: LatentPlane, *, record: Mapping[str, Any]) -> Section:
     )
     return Section(
         section_id(f"plane {plane.name}", made),
-        f"The latent space of {plane.name}",
+        plane_title(plane, made),
         [text],
         [
             *plane.tables(),

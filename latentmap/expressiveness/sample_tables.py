@@ -23,6 +23,7 @@ from latentmap.report import (
     Table,
     image_grid,
     section_id,
+    titled,
 )
 from latentmap.report.embedding import embed_figure
 from latentmap.report.parts import Block
@@ -194,7 +195,12 @@ def distances_section(result: SampleDistances) -> Section:
     blocks: list[Block] = [*distance_tables(result), *pictures]
     text = [_READING, *_priors(result), *_not_memorised(result)]
     id = section_id("distances", record)
-    return Section(id, "How near the models' images are to real ones", text, blocks, record)
+    return Section(id, distances_title(result), text, blocks, record)
+
+
+def distances_title(result: SampleDistances) -> str:
+    """What the result is called."""
+    return titled("How near the models' images are to real ones", result.record)
 
 
 def _not_memorised(result: SampleDistances) -> list[str]:

@@ -15,7 +15,7 @@ from latentmap.errors import ImageError
 from latentmap.images.attribute_values import LABELS, Attribute
 
 MOST_GROUPS = 50  # Of one cut: more have no images each, and nobody reads them.
-# So many different numbers are values of their own; more are cut into thirds.
+# So many different whole numbers are values of their own; others are cut into thirds.
 _VALUES = 10
 # Classes that say whether something is so, in the order in which they are sorted.
 _NO_YES = {("-1", "1"), ("0", "1"), ("-1.0", "1.0"), ("0.0", "1.0")} | {
@@ -50,9 +50,9 @@ class ImageGroups:
 def cut_by(attributes: Sequence[Attribute], ids: np.ndarray) -> ImageGroups:
     """Groups of images with some ``ids`` ``(n,)``, by one attribute or the crossing of several.
 
-    Classes are groups, and so are up to ten different numbers; of more numbers there are three,
-    each with a third of the images. What is so or is not, 1 or -1, is called by the attribute:
-    ``Hat`` and ``not Hat``.
+    Classes are groups, and so are up to ten different whole numbers; of other numbers there are
+    three, each with a third of the images. What is so or is not, 1 or -1, is called by the
+    attribute: ``Hat`` and ``not Hat``.
 
     Raises:
         ImageError: there would be more than 50 groups.
@@ -83,7 +83,7 @@ def _groups_of(attribute: Attribute, ids: np.ndarray) -> ImageGroups:
     known = np.isfinite(values)
     if not attribute.classes:
         different = np.unique(values[known])
-        if len(different) > _VALUES:
+        if len(different) > _VALUES or (different != np.round(different)).any():
             return _thirds(name, values)
         words = [f"{number:g}" for number in different]
         number = np.searchsorted(different, values)

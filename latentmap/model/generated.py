@@ -40,7 +40,7 @@ from latentmap.images.packing import new_pack
 from latentmap.model.contract import Model
 from latentmap.model.kept_images import PART_FILE
 from latentmap.model.sampling import decode_all, sample_codes
-from latentmap.progress import Progress
+from latentmap.progress import Progress, ProgressLike, reporting
 
 # Images that are lost at an interruption, at most; fewer where they are large.
 _PART = 256
@@ -56,7 +56,7 @@ def generated_images(
     truncation: float = 1.0,
     folder: str | Path,
     notify: Notify | None = None,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> ImageSource:
     """``n`` images that ``model`` makes of codes from its prior, kept in ``folder``.
 
@@ -111,7 +111,8 @@ def generated_images(
             if not path.exists():
                 vectors = model.sample(n, seed=seed, truncation=truncation)
                 codes = sample_codes(vectors, model, seed=seed)
-                pack_decoded(model, codes, path, progress=progress)
+                with reporting(progress, f"generating with {model.name}") as told:
+                    pack_decoded(model, codes, path, progress=told)
     container = PackedImages(path)
     if len(container.ids) != n:
         raise OutputError(

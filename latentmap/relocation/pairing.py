@@ -120,6 +120,7 @@ def training_pairs(
         "seed": seed,
         "precision": coder.precision,
         "images": images.fingerprint,
+        "choice": images.choice.to_json(),
         KNOWN_BY: images.known_by,
         "fit_skipped": [name for name in skipped if name in known],
     }
@@ -138,30 +139,31 @@ def sample_pairs(
     seed: int = 0,
     truncation: float = 1.0,
     box: str | None = None,
+    progress: bool = False,
 ) -> Pairs:
     """The codes of ``n`` images that one of the two models makes, in both spaces: no data needed.
 
     The maker's codes are those that the images were made of; unless it is given, ``maker_of``
     chooses it. ``box`` and ``truncation``: see ``images_between``. What was made before, by the
-    same generator and seed, is taken from the cache.
+    same generator and seed, is taken from the cache. ``progress=True`` shows how far it is.
 
     Raises:
         ModelError: the maker cannot make images, or not truncate their codes.
         ImageError, CacheError, PairError: as encoding and pairing raise them.
     """
-    coder = Coder.of(coder)
+    coder = Coder.of(coder, progress=progress)
     sample_from = sample_from or maker_of(source, target)
     maker, other = (source, target) if sample_from == "source" else (target, source)
-    with coder.stage("generating") as progress:
+    with coder.stage("generating") as told:
         images, maker, other = images_between(
             maker,
             other,
             n,
             seed=seed,
             truncation=truncation,
-            folder=coder.generated,
+            folder=coder.keep_generated(),
             box=box,
-            progress=progress,
+            progress=told,
         )
     source, target = (maker, other) if sample_from == "source" else (other, maker)
     return coder.pairs(source, target, images)

@@ -31,7 +31,7 @@ from latentmap.relocation.measuring import measure, require_models
 from latentmap.relocation.measuring_codes import AsTheyAre, Way
 from latentmap.relocation.overlap import fitted_on, unknown_overlap
 from latentmap.relocation.pairing import training_pairs
-from latentmap.relocation.scores import BesideMeasured, Scores, scores_of
+from latentmap.relocation.scores import SCORED_CHOICE, BesideMeasured, Scores, scores_of
 from latentmap.relocation.travel import travels_of
 
 _BATCH = 64  # Images at a time.
@@ -64,20 +64,21 @@ def fit_models(
     n_pairs: int | None = None,
     options: FitOptions | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> LinearMap:
     """The map between two models, fitted on one split of some images; by default ridge.
 
-    It is ``training_pairs`` and then ``fit_training``.
+    It is ``training_pairs`` and then ``fit_training``. ``progress=True`` shows how far it is.
 
     Raises:
         MapError, ImageError, CacheError, PairError: as these two raise them.
     """
-    coder = Coder.of(coder)
+    coder = Coder.of(coder, progress=progress)
     training = training_pairs(
         source, target, images, coder, split=split, n_pairs=n_pairs, seed=seed
     )
-    with coder.stage("fitting") as progress:
-        return fit_training(training, options=options, seed=seed, progress=progress)
+    with coder.stage("fitting", "steps") as told:
+        return fit_training(training, options=options, seed=seed, progress=told)
 
 
 def score_models(
@@ -91,6 +92,7 @@ def score_models(
     baselines: Sequence[Baseline] = (),
     ceiling: NonlinearMap | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> list[Scores]:
     """The scores of maps between two models, each on all images that none of them was fitted on.
 
@@ -99,7 +101,7 @@ def score_models(
     many were, ``record["left_out"]`` why. Of the others ``record["n_seen"]`` says how many each
     model was trained on, see ``count_seen``; ``unseen`` gives images of which none was. What
     ``baselines`` and a ``ceiling`` give stands beside each, on the same images; and of images that
-    the target made, what its own encoder gives.
+    the target made, what its own encoder gives. ``progress=True`` shows how far it is.
 
     Raises:
         SpaceError: a map does not belong to the models.
@@ -108,10 +110,9 @@ def score_models(
     """
     for linear_map in maps:
         require_models(linear_map, source, target)
+    coder = Coder.of(coder, progress=progress)
     with images.remembered():
-        return _scored(
-            maps, source, target, images, Coder.of(coder), seen, baselines, ceiling, seed
-        )
+        return _scored(maps, source, target, images, coder, seen, baselines, ceiling, seed)
 
 
 def _scored(
@@ -161,6 +162,7 @@ def _scored(
         for one, found in zip(beside, measured[m:], strict=True)
     ]
     record = {
+        SCORED_CHOICE: images.choice.to_json(),
         "n_left_out": held.n_left_out,
         "left_out": dict(held.left_out),
         "unknown_overlap": unknown_overlap(maps, images),

@@ -100,7 +100,7 @@ def compare_methods(
     fitted, failed = [], {}
     for name, method in METHODS.items():
         started = time.perf_counter()
-        with coder.stage(f"fitting {name}") as progress:
+        with coder.stage(f"fitting {name}", "steps") as progress:
             try:
                 linear_map = fit_training(
                     training,
@@ -241,7 +241,7 @@ def learning_curve(
     chosen = curve_sizes(sizes, every)
     plan = [(size, draw) for size in chosen for draw in range(1 if size == every else draws)]
     maps = []
-    with coder.stage("fitting") as progress:
+    with coder.stage("fitting", "maps") as progress:
         for done, (size, draw) in enumerate(plan):
             part = training.sample(size, seed=seed + draw)
             maps.append(fit_training(part, options=options, seed=seed, record=record))

@@ -13,7 +13,7 @@ from latentmap.intervals import FEW_UNITS, Estimate
 _DIGEST = 8
 _MOST_DECIMALS = 6
 _LARGE = 1e6
-_INCIDENTAL = {"command", "versions", "selection", "file"}
+_INCIDENTAL = {"command", "versions", "selection", "file", "in_words"}
 
 
 def with_interval(estimate: Estimate, decimals: int) -> str:
@@ -112,11 +112,25 @@ def pair_id(source: int, target: int) -> str:
     return f"pair-{source}-{target}"
 
 
+def titled(title: str, record: Mapping[str, Any], choice: str = "choice") -> str:
+    """A title with the images that a result is of, as the ``choice`` in its record says; without
+    where it says none.
+
+    Example:
+        >>> titled("Scores", {"choice": {"in_words": "faces.zip, test, Young == 1"}})
+        'Scores: faces.zip, test, Young == 1'
+    """
+    chosen = record.get(choice)
+    words = chosen.get("in_words") if isinstance(chosen, Mapping) else None
+    return f"{title}: {words}" if isinstance(words, str) else title
+
+
 def section_id(text: str, identity: Mapping[str, Any]) -> str:
     """A text as the id of a section, with a short digest of what identifies the result in it.
 
-    A result that is made again has the same: the command, the versions, the path of a file, the
-    errors by which a setting was selected, and digits of numbers beyond the fourth do not count.
+    A result that is made again has the same: the command, the versions, the path of a file (also
+    where a choice of images is said in words), the errors by which a setting was selected, and
+    digits of numbers beyond the fourth do not count.
 
     Example:
         >>> section_id("fit a/b.c d", {"seed": 0, "command": "latentmap fit"})

@@ -43,7 +43,7 @@ from tests.encoders import foreign_writers
 CALLS = {
     "demo": "--out new --samples 200 --cache new-cache",
     "images pack": "--data few.npy --out new.h5",
-    "images show": "--data few.npy",
+    "images show": "--data few.npy --ids few.csv --missing skip",
     "images sprites": "--n 2 --out new.npz",
     "train deteriorate": "mnist-vae --data few.npy --limit 20 --batch-size 10 --gamma 1 "
     "--growing 1 --after 0 --recovery 0 --trace new.trace --out new.safetensors",

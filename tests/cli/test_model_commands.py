@@ -80,7 +80,7 @@ def test_an_output_that_exists_asks_for_force_and_a_run_can_go_on():
     train("--epochs", "1")
     refused = train("--epochs", "1", code=1)
     assert refused.stderr.startswith("Error: vae.safetensors exists: choose another path, or add")
-    train("--epochs", "1", "--force")
+    train("--epochs", "1", "--force", "--keep-checkpoint")
     train("--epochs", "2", "--resume")
     assert read_header("vae.safetensors").training["figures"]["step"] == 6
 

@@ -1,5 +1,6 @@
 """Traces of trainings: they change nothing, survive a kill, and say what was."""
 
+import functools
 import shutil
 import subprocess
 from dataclasses import replace
@@ -18,14 +19,17 @@ from latentmap.diagnostics.trace_figures import (
 from latentmap.diagnostics.trace_section import trace_section
 from latentmap.diagnostics.traces import Trace
 from latentmap.encoders import load
+from latentmap.encoders.training import runs
 from latentmap.encoders.training.on_images import train_on_images
-from latentmap.encoders.training.runs import Run
 from latentmap.encoders.training.tracing import Tracing
 from latentmap.encoders.training.train_vae import VAESettings
 from latentmap.errors import ModelError, OutputError
 from latentmap.images import open_images
 from latentmap.report.page import render
 from latentmap.report.parts import Report
+
+# What a run goes on from is looked at here, after its end too.
+Run = functools.partial(runs.Run, keep_checkpoint=True)
 
 DENSE = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [16]}
 CONV = {"architecture": "conv", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [4, 4]}
@@ -70,7 +74,7 @@ def test_a_killed_and_resumed_training_leaves_the_trace_of_the_uninterrupted_one
         pass
 
     def stop_at(count):
-        def stage(name):
+        def stage(name, unit="images"):
             from contextlib import nullcontext
 
             def progress(done, total):

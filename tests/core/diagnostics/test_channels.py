@@ -18,7 +18,8 @@ from latentmap.diagnostics.channel_tables import ChannelDiagnoses
 from latentmap.errors import ImageError, ModelError
 from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
-from latentmap.report.parts import Curve, ImageRows, Picture, Table
+from latentmap.report.parts import Curve, Table
+from latentmap.report.pictures import ImageRows, Picture
 from tests.core.grids import Blind, Grid, Noisy
 
 MIXING = torch.tensor([[1.0, 0, 0, 0], [0.5, 2, 0, 0], [0, 0, -1, 0.3], [0, 0, 0, 0.1]])

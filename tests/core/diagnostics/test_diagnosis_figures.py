@@ -17,7 +17,8 @@ from latentmap.diagnostics.several import Diagnoses
 from latentmap.images import open_images
 from latentmap.model import Posterior
 from latentmap.model.testing import LinearModel
-from latentmap.report.parts import ImageRows, Picture, Table
+from latentmap.report.parts import Table
+from latentmap.report.pictures import ImageRows, Picture
 
 
 class Half(LinearModel):

@@ -35,8 +35,8 @@ def test_classes_are_called_by_their_words():
 
 
 def test_few_numbers_are_groups_and_many_are_thirds():
-    found = cut_by([of_numbers("digit", 7, 3, 0.5, 7, np.nan)], IDS[:5])
-    assert found.names == ("digit 0.5", "digit 3", "digit 7")
+    found = cut_by([of_numbers("digit", 7, 3, 0, 7, np.nan)], IDS[:5])
+    assert found.names == ("digit 0", "digit 3", "digit 7")
     assert found.number.tolist() == [2, 1, 0, 2, -1]
     thirds = cut_by([of_numbers("age", *np.arange(12)[::-1])], IDS)
     assert thirds.number.tolist() == [2] * 4 + [1] * 4 + [0] * 4

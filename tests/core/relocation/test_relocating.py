@@ -74,7 +74,7 @@ def test_every_stage_is_announced(tmp_path):
     stages = []
 
     class Stage:
-        def __init__(self, label):
+        def __init__(self, label, unit="images"):
             stages.append(label)
 
         def __enter__(self):
