@@ -13,6 +13,7 @@ FORBIDDEN = {
     "cli": (),
 }
 GROUND = (
+    "chances",
     "errors",
     "frames",
     "group_ratios",
