@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.baselines import tell_missing
+from latentmap.cli.by_options import ask_for_groups, by_option, without_table
 from latentmap.cli.code_options import CodeOptions, code_options
 from latentmap.cli.compare_images import SamplesForAll, compared_images
 from latentmap.cli.data_options import DataOptions
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     help="The level of tests, and of what indexes are calibrated by.",
 )
 @baselines_option
+@by_option
 @click.option(
     "--ceiling/--no-ceiling",
     "with_ceiling",
@@ -101,6 +103,7 @@ def compare(
     permutations: int | None,
     alpha: float,
     kinds: tuple[BaselineKind, ...],
+    by: tuple[tuple[str, ...], ...],
     with_ceiling: bool | None,
     seed: int,
     coding: CoderOptions,
@@ -112,6 +115,7 @@ def compare(
     Maps between all of them, fitted on the split train (or --split val) and judged on the split
     test; ways by a third model, and there and back; similarity indexes that need no map, each with
     its interval, how far it is above random pairings, and which of two models a third is nearer to.
+    --by says for groups of the test images on which ways more is lost than on the rest.
     --limit holds for each of the two splits. Each model sees the images in its own frame, size and
     channels: grey models see colour images in grey.
 
@@ -120,6 +124,7 @@ def compare(
       latentmap compare vae.safetensors svae.safetensors gan.safetensors --data faces.zip
       latentmap compare vae.safetensors svae.safetensors --data faces.zip --report report
       latentmap compare svae.safetensors ffhq.safetensors --samples 20000 --report report
+      latentmap compare vae svae gan --data faces.zip --attributes faces.csv --by Smiling
       latentmap compare clip.npz dino.npz svae.safetensors --data faces.zip
     """
     from latentmap.cli.output import command_line, print_json, tell_left_out, warn, warn_skipped
@@ -129,6 +134,8 @@ def compare(
     from latentmap.report.store import write_report
 
     _check_level(alpha, permutations)
+    asked = ask_for_groups(by, data)
+    data = without_table(by, data)
     of_codes = codes.check(references, data, samples.n_samples)
     samples.check(references, data, without=of_codes)
     check_unseen(unseen, data)
@@ -164,6 +171,7 @@ def compare(
             alpha,
         ),
         baselines=found,
+        by=asked,
         seed=seed,
         references=references,
         record={

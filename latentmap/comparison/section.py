@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from latentmap.comparison.context_tables import beyond_table, context_table, twins_table
 from latentmap.comparison.figures import factor_rows, relocation_rows
+from latentmap.comparison.group_tables import group_tables
 from latentmap.comparison.kinds import KINDS
 from latentmap.comparison.result import ModelComparison, ModelPair
 from latentmap.comparison.sameness_table import sameness_table
@@ -70,6 +71,7 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
                 *_images(result),
                 pairs_table(result).without("cycle"),
                 *(table for table in (context_table(result), twins_table(result)) if table.rows),
+                *group_tables(result),
             ],
         ),
         section("pairs", "Pair by pair", [_READING_OF_PAIRS], _pairs(result)),

@@ -191,9 +191,19 @@ def _held(errors: ImageErrors) -> tuple[Held, np.ndarray, np.ndarray]:
     """What losses are held against; and of each image the loss, and that, ``(n,)``."""
     if not np.isfinite(errors.relocation).all():
         return "variance", errors.code, errors.code_variance
-    if errors.floor.mean() < _ROUNDING:
-        return "nothing", errors.relocation, np.ones_like(errors.relocation)
-    return "floor", errors.relocation, errors.floor
+    held: Held = "floor" if _is_floor(errors.floor) else "nothing"
+    return held, *loses_images(errors.relocation, errors.floor)
+
+
+def loses_images(relocation: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The errors of relocated images ``(n,)``, and what they are held against: their floor, where
+    it is one.
+    """
+    return relocation, floor if _is_floor(floor) else np.ones_like(relocation)
+
+
+def _is_floor(floor: np.ndarray) -> bool:
+    return bool(floor.mean() >= _ROUNDING)
 
 
 def _ratio(

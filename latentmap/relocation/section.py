@@ -12,7 +12,7 @@ from latentmap.relocation.probes import Probes
 from latentmap.relocation.relocating import Relocated
 from latentmap.relocation.scores import SCORED_CHOICE, Scores
 from latentmap.relocation.several_maps import LearningCurve, MethodComparison
-from latentmap.relocation.tables import curve_table, methods_table
+from latentmap.relocation.tables import beside_methods, curve_table, methods_table
 from latentmap.report import ImageRow, ImageRows, Measure, Section, image_grid, section_id, titled
 from latentmap.report.embedding import image_strip
 from latentmap.report.parts import Curve
@@ -104,7 +104,7 @@ def methods_section(compared: MethodComparison) -> Section:
         section_id(f"methods {source} {target}", identity),
         methods_title(compared),
         text,
-        [methods_table(compared)],
+        [methods_table(compared), *beside_methods(compared)],
         # What was chosen for the first method was not chosen for the others.
         {name: value for name, value in first.scores.record.items() if name != "selection"},
     )
