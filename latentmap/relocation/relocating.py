@@ -68,7 +68,8 @@ def fit_models(
 ) -> LinearMap:
     """The map between two models, fitted on one split of some images; by default ridge.
 
-    It is ``training_pairs`` and then ``fit_training``. ``progress=True`` shows how far it is.
+    It is ``training_pairs`` and then ``fit_training``: ``n_pairs`` takes that many random pairs,
+    and encodes no other images. ``progress=True`` shows how far it is.
 
     Raises:
         MapError, ImageError, CacheError, PairError: as these two raise them.
