@@ -24,7 +24,8 @@ def run(*words, code=0):
 
 def fit(*words, command=("fit",), src="a", dst="b", code=0):
     models = ["--src", f"{src}.safetensors", "--dst", f"{dst}.safetensors", "--device", "cpu"]
-    return run(*command, *models, *DATA, *words, code=code)
+    out = ["--out", "a-to-b.safetensors"] if command == ("fit",) else []
+    return run(*command, *models, *DATA, *out, *words, code=code)
 
 
 MAP_METHODS = ("map", "methods")

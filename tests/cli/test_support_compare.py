@@ -35,7 +35,8 @@ def compare(*words, code=0):
 
 
 def fit(*words, code=0):
-    return run("fit", *MODELS, "--data", "few.npy", *words, code=code)
+    out = ("--out", "a-to-b.safetensors")
+    return run("fit", *MODELS, "--data", "few.npy", *out, *words, code=code)
 
 
 def error_of(result):
