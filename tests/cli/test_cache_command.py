@@ -141,10 +141,11 @@ def test_a_cache_that_older_versions_left_in_this_folder_is_told_of_and_can_be_u
     assert listed.stderr == (
         "latentmap-cache in this folder is a cache of an earlier version, and is not used: codes "
         f"are in {home} now; --cache latentmap-cache uses it, `latentmap cache rm --all --cache "
-        "latentmap-cache` empties it\n"
+        "latentmap-cache` empties it\nnext: latentmap cache verify\n"
     )
     named = run("list", "--cache", "latentmap-cache")
-    assert "complete" in named.stdout and named.stderr == ""
+    assert "complete" in named.stdout
+    assert named.stderr == "next: latentmap cache verify --cache latentmap-cache\n"
 
 
 def test_a_home_that_cannot_be_written_is_one_line(home, monkeypatch):
