@@ -25,7 +25,7 @@ from latentmap.cli.options import (
     seed_option,
 )
 from latentmap.cli.output import say, show_result
-from latentmap.cli.outputs import Outputs, report_option, result_outputs
+from latentmap.cli.outputs import Outputs, figures_option, report_option, result_outputs
 from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
 from latentmap.mapping.methods import METHODS
 
@@ -88,7 +88,13 @@ if TYPE_CHECKING:
 @seed_option
 @coder_options
 @loading_options
-@result_outputs(report_option)
+@result_outputs(
+    figures_option(
+        "Draw what the report has as charts into this folder: a heat map of R2, one of efficiency, "
+        "one of each similarity index, and the models in a plane."
+    ),
+    report_option,
+)
 @click.pass_context
 def compare(
     context: click.Context,
@@ -130,7 +136,13 @@ def compare(
     from latentmap.cli.output import command_line, print_json, tell_left_out, warn, warn_skipped
     from latentmap.comparison import CompareOptions, compare_models
     from latentmap.comparison.models import require_different
-    from latentmap.comparison.section import SECTIONS, comparison_report, comparison_title
+    from latentmap.comparison.section import (
+        SECTIONS,
+        comparison_charts,
+        comparison_report,
+        comparison_title,
+    )
+    from latentmap.report.chart_plots import chart_plot
     from latentmap.report.store import write_report
 
     _check_level(alpha, permutations)
@@ -139,7 +151,8 @@ def compare(
     of_codes = codes.check(references, data, samples.n_samples)
     samples.check(references, data, without=of_codes)
     check_unseen(unseen, data)
-    outputs.check()
+    outputs.check(plot=True)
+    outputs.refuse_folder()
     if outputs.report is not None and not outputs.force:
         _refuse_comparison(outputs.report)
     models = loading.all(references)
@@ -185,6 +198,8 @@ def compare(
     tell_seen(result.record["n_seen"], result.n_test)
     for line in result.failed_in_words:
         warn(line)
+    charts = comparison_charts(result).items()
+    outputs.draw_all((name, chart_plot(chart)) for name, chart in charts)
     if outputs.report is not None:
         write_report(outputs.report, comparison_report(result), replaces=SECTIONS)
     if outputs.as_json:
@@ -193,6 +208,8 @@ def compare(
     show_result(result, title=comparison_title(result))
     if outputs.report is not None:
         say(f"written to {outputs.report / 'index.html'}")
+    if outputs.figures is not None:
+        say(f"the figures are in {outputs.figures}")
 
 
 def _check_level(alpha: float, permutations: int | None) -> None:

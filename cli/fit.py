@@ -93,7 +93,7 @@ def fit(
     request = replace(request, data=probing.choosing(request.data))
     request.check()
     check_choices(context, options)
-    outputs.check()
+    outputs.check(drawn=request.alone)
     source, target = request.load()
     check_spaces(options, source, target)
     outputs.require_images(target)
@@ -218,7 +218,6 @@ def _show(
     """The picture and the section of the report."""
     from latentmap.relocation import relocate
     from latentmap.relocation.section import fit_section, relocation_grid
-    from latentmap.report import save_figure
 
     if outputs.figure is None and outputs.report is None:
         return
@@ -226,5 +225,5 @@ def _show(
     shown = found.test.subset(range(min(_SHOWN, len(found.test))))
     moved = relocate(linear_map, source, target, shown, found.coder)
     if outputs.figure is not None:
-        save_figure(relocation_grid(moved, source.name, target.name), outputs.figure)
+        outputs.draw(relocation_grid(moved, source.name, target.name), outputs.figure)
     outputs.add_to_report(lambda: fit_section(linear_map, scores, moved, probes))

@@ -165,7 +165,7 @@ def _write(outputs: Outputs, model: Model, codes: Codes, shown: Tensor, inverted
     from latentmap.cli.output import command_line
     from latentmap.codes import export_codes
     from latentmap.model import decode_all
-    from latentmap.report import image_grid, save_figure
+    from latentmap.report import image_grid
 
     if outputs.codes_out is not None:
         made_by = {"command": command_line(), "seed": inverted.seed, "method": inverted.method}
@@ -174,4 +174,4 @@ def _write(outputs: Outputs, model: Model, codes: Codes, shown: Tensor, inverted
     if outputs.figure is not None:
         decoded = decode_all(model, codes.read(0, len(shown)))
         rows = [("image", shown), (f"{model.name}, {inverted.method}", decoded)]
-        save_figure(image_grid(rows), outputs.figure)
+        outputs.draw(image_grid(rows), outputs.figure)

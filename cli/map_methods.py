@@ -112,7 +112,7 @@ def curve(
           --pairs 16,64,256,all --figure curve.png
     """
     from latentmap.cli.output import print_json, tell_left_out, warn_skipped
-    from latentmap.relocation.curves import save_curve
+    from latentmap.relocation.curves import curve_plot
     from latentmap.relocation.section import curve_section, curve_title
     from latentmap.relocation.several_maps import curve_sizes, learning_curve
 
@@ -133,7 +133,8 @@ def curve(
         record=found.record,
     )
     if outputs.figure is not None:
-        save_curve(grown, outputs.figure, title=f"{source.name} to {target.name}")
+        plot = curve_plot(grown, title=f"{source.name} to {target.name}")
+        outputs.draw(plot, outputs.figure)
     outputs.add_to_report(lambda: curve_section(grown))
     warn_skipped(skipped_of(grown.record))
     tell_left_out(grown.record["left_out"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 
 from latentmap.comparison.context_tables import beyond_table, context_table, twins_table
@@ -43,6 +44,13 @@ def comparison_report(result: ModelComparison) -> Report:
 def comparison_title(result: ModelComparison) -> str:
     """What a comparison is called."""
     return titled(f"How {len(result.models)} latent spaces relate", result.record)
+
+
+def comparison_charts(result: ModelComparison) -> dict[str, HeatMap | Plane]:
+    """The heat maps and planes of the comparison by names that files can have."""
+    blocks = [*_maps(result), *_images(result), *calibrated_maps(result)]
+    charts = [one for one in blocks if isinstance(one, HeatMap | Plane)]
+    return {re.sub(r"\W+", "-", one.title.lower()).strip("-"): one for one in charts}
 
 
 def comparison_sections(result: ModelComparison) -> list[Section]:

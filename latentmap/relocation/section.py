@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from PIL import Image
-
 from latentmap.mapping import LinearMap
 from latentmap.relocation.distances import shares_in_words
 from latentmap.relocation.group_tables import cut_tables
@@ -13,7 +11,16 @@ from latentmap.relocation.relocating import Relocated
 from latentmap.relocation.scores import SCORED_CHOICE, Scores
 from latentmap.relocation.several_maps import LearningCurve, MethodComparison
 from latentmap.relocation.tables import beside_methods, curve_table, methods_table
-from latentmap.report import ImageRow, ImageRows, Measure, Section, image_grid, section_id, titled
+from latentmap.report import (
+    ImageGrid,
+    ImageRow,
+    ImageRows,
+    Measure,
+    Section,
+    image_grid,
+    section_id,
+    titled,
+)
 from latentmap.report.embedding import image_strip
 from latentmap.report.parts import Curve
 
@@ -75,7 +82,7 @@ def scores_title(linear_map: LinearMap, scores: Scores) -> str:
     return titled(f"Scores from {way}", scores.record, SCORED_CHOICE)
 
 
-def relocation_grid(moved: Relocated, source: str, target: str) -> Image.Image:
+def relocation_grid(moved: Relocated, source: str, target: str) -> ImageGrid:
     """The three rows of a relocation: original, reconstruction by the source, image by the target
     from the mapped code; without that of a model that has no decoder. Below each stands the share
     of the fitted codes that are nearer than its code, where that is known. ``source`` and

@@ -90,7 +90,7 @@ CALLS = {
     "map factors": "map.safetensors --data few.npy --cache cache --permutations 19 --folds 2 "
     "--figure new.png",
     "compare": "a.safetensors b.safetensors --data few.npy -n 20 --similarity-images 20 "
-    "--permutations 19 --cache cache --report new",
+    "--permutations 19 --cache cache --figures new --report new-report",
     "invert": "a.safetensors --data few.npy --limit 2 --steps 1 --starts 1 --codes-out new.npz "
     "--figure new.png --report new",
     "support order": "a.safetensors --data few.npy --limit 20 -k 1 --cache cache --figures new",

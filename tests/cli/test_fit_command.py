@@ -462,7 +462,7 @@ def test_apply_refuses_what_has_no_effect_before_any_work(workdir, words, messag
 def test_apply_refuses_a_wrong_suffix_before_any_work(workdir):
     words = ["apply", "missing.safetensors", *DATA]
     message = error_of(run(*words, "--figure", "grid.foo", code=1))
-    assert "grid.foo must end as a picture does, such as .png" in message
+    assert "grid.foo must end in .pdf, .svg, .png, .jpg, .tif or .webp" in message
     message = error_of(run(*words, "--codes-out", "mapped.foo", code=1))
     assert "mapped.foo must end in .npz or .h5" in message
 

@@ -197,7 +197,7 @@ def test_factors_are_a_table_json_and_a_picture(workdir):
             2,
             "--folds has no effect where no setting is left to choose",
         ),
-        (["--figure", "c.txt"], 1, "must end as a picture does"),
+        (["--figure", "c.txt"], 1, "must end in .pdf, .svg"),
     ],
 )
 def test_wrong_usage_is_one_clear_line(workdir, words, code, message):
@@ -214,7 +214,7 @@ def test_wrong_usage_is_one_clear_line(workdir, words, code, message):
         (MAP_CURVE, ["--folds", "5"], 2, "--folds has no effect where no setting is chosen by"),
         (MAP_CURVE, ["--pairs", "many"], 2, "'many' is no list of numbers of pairs"),
         (MAP_CURVE, ["--pairs", "1"], 1, "a learning curve takes sizes from 2 to the"),
-        (MAP_CURVE, ["--pairs", "8", "--figure", "c.txt"], 1, "must end as a picture does"),
+        (MAP_CURVE, ["--pairs", "8", "--figure", "c.txt"], 1, "must end in .pdf, .svg"),
         (MAP_CURVE, ["--figure", "few.npy"], 1, "--data and --figure are both few.npy"),
     ],
 )

@@ -114,7 +114,7 @@ def test_wrong_usage(workdir, words, message):
         ),
         (["--members", "1000"], "training images, not 1000"),
         (["--figure", "few.npy"], "--data and --figure are both few.npy"),
-        (["--figure", "sets.txt"], "must end as a picture does"),
+        (["--figure", "sets.txt"], "must end in .pdf, .svg"),
     ],
 )
 def test_what_cannot_be_is_said_before_any_work(workdir, words, message):
