@@ -189,5 +189,5 @@ def _images_of(support: SupportSet, images: ImageSource | None, name: str) -> Im
             f"{name} holds no images, only which they are: give the data set that it was built "
             "from (--data), or build it with --with-images"
         )
-    images = ArrayImages(support.images, name)
-    return ImageSource(images, np.arange(len(support)), choice=Choice(name))
+    kept = ArrayImages(support.images, name)
+    return ImageSource(kept, np.arange(len(support)), choice=Choice(name))

@@ -138,7 +138,7 @@ def compare_strategies(
     r2 = _r2(maps, scored.take(held.positions), held.units)
     seen = np.random.default_rng(seed).permutation(held.positions)[: options.n_images]
     efficiency = _efficiency(maps, training, scored.take(np.sort(seen)), test, coder)
-    told = _record(training, test, scored, held, options, variables)
+    made = _record(training, test, scored, held, options, variables)
     return SupportComparison(
         points_of(options.plan, r2[:-1], efficiency[:-1], built),
         float(r2[-1]),
@@ -151,7 +151,7 @@ def compare_strategies(
             **training.record,
             "method": maps[-1].method,
             "versions": maps[-1].record["versions"],
-            **told,
+            **made,
             "seed": seed,
             **(record or {}),
         },
