@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.bench_sets import BenchSets
+from latentmap.cli.by_options import ask_for_groups, by_option, without_table
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command
 from latentmap.cli.kinds import InputFile, Reference
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     help="Groups the images of a data set by their codes in this model, to find where a generator "
     "is blind, and measures coverage on these codes.",
 )
+@by_option
 @click.option(
     "--distances",
     is_flag=True,
@@ -116,6 +118,7 @@ def bench(
     methods: tuple[Any, ...],
     search: SearchOptions,
     encoder: str | None,
+    by: tuple[tuple[str, ...], ...],
     distances: bool,
     map_path: Path | None,
     src: str | None,
@@ -150,6 +153,10 @@ def bench(
     bad as the rest, and too bad for chance. With --encoder, how bad an image is, is its error over
     that of the encoder itself, where it has a decoder: some images are hard for any model.
 
+    --by NAME says whether a generator is blind to what is known of images: per group the error,
+    over that of the rest, and both over the error of --encoder; a test, corrected for all groups of
+    the run; and a sentence. Images of which it is not known are in no group.
+
     --distances compares models, or priors of one, by their images of random codes: Fréchet and
     kernel distance from each data set, and what a model gains over the first one, paired; coverage,
     plain and clipped; diversity; realism of each image; and whether they are nearer to training
@@ -163,6 +170,8 @@ def bench(
       latentmap bench stylegan svae --set support.h5 --set faces.zip:256 --data faces.zip \\
           --encoder vae --methods network
       latentmap bench gan.safetensors --set faces.zip:1000 --encoder svae.safetensors
+      latentmap bench stylegan --set own:256 --set faces.zip --split test --encoder svae \\
+          --methods network --attributes faces.csv --by Wearing_Hat --by Male,Young
       latentmap bench vae mixture.safetensors --set own:5000 --set faces.zip:5000 \\
           --encoder vae-b --distances
     """
@@ -170,6 +179,7 @@ def bench(
     from latentmap.encoders.sampling import adjust
     from latentmap.expressiveness import BenchOptions
     from latentmap.expressiveness import bench as measure
+    from latentmap.expressiveness.by_attribute import cut_sets
     from latentmap.expressiveness.sample_distances import compare_samples
 
     if (map_path is None) != (src is None):
@@ -177,7 +187,9 @@ def bench(
     if set(methods) == {"network"}:
         reason = "with no --methods but network, which does not search"
         refuse_given(context, ("steps", "starts"), reason)
-    asked = BenchSets.parse(context, set_texts, data)
+    groups = ask_for_groups(by, data)
+    data = without_table(by, data)
+    asked = BenchSets.parse(context, set_texts, data, by=groups is not None)
     if distances:
         _check_distances(context, encoder, asked)
     outputs.check(plot=True)
@@ -188,6 +200,9 @@ def bench(
     seen_by = models if unseen else ()
     image_sets = asked.open(seed=seed, unseen_by=seen_by, beside=not distances)
     coder = CoderOptions(cache, batch_size=batch_size).open(data)
+    if groups is not None:
+        with coder.stage("looking at the images of groups") as progress:
+            image_sets = cut_sets(image_sets, groups, progress=progress)
     seer = None if encoder is None else loading.one(encoder)
     if seer is not None and not (seer.can_decode or distances):
         warn(f"{seer.name} has no decoder: how bad an image is, is its error alone")
@@ -220,7 +235,7 @@ def _check_distances(context: click.Context, encoder: str | None, asked: BenchSe
         raise click.UsageError("--distances are of codes: say of which model (--encoder)")
     if all(name.path is None for name in asked.names):
         raise click.UsageError("--distances are from the images of a set: give one with --set")
-    given = ("methods", "steps", "starts", "map_path", "src")
+    given = ("methods", "steps", "starts", "map_path", "src", "by")
     refuse_given(context, given, "with --distances, which reproduce nothing")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,9 +15,11 @@ from torch import Tensor
 
 from latentmap.chances import SIGNIFICANCE, holm
 from latentmap.codes import one_of_each
+from latentmap.images.group_ratios import GroupRatio
 from latentmap.intervals import Estimate, mean_estimate
 
 EXCESS = 1.5
+Verdict = Literal["blind", "not blind", "not told", "too few"]
 # The squared error of rounding to 8 bits.
 _ROUNDING = 1 / 255**2 / 12
 _PERMUTATIONS = 9999
@@ -137,6 +139,21 @@ def errors_by_sector(
             )
         )
     return sorted(found, key=lambda one: -one.excess)
+
+
+def verdict(one: GroupRatio) -> Verdict:
+    """What follows for a group.
+
+    ``too few``: there are less than 10 images, or units of them, of it or the rest. ``blind``: the
+    ratio is at least 1.5 and no chance, and the error itself is above that of the rest. ``not
+    blind``: the interval of the ratio stays below 1.5, or that of the errors below 1. Else it is
+    ``not told``.
+    """
+    if one.corrected is None:
+        return "too few"
+    if one.ratio.value >= EXCESS and one.differs and one.plain.value > 1:
+        return "blind"
+    return "not blind" if one.ratio.high < EXCESS or one.plain.high < 1 else "not told"
 
 
 def _chances(bad: np.ndarray, place: np.ndarray, seed: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from latentmap.expressiveness.by_attribute_tables import groups_figure
 from latentmap.expressiveness.result import Expressiveness, SetScores
 from latentmap.expressiveness.tables import groups_space
 from latentmap.model import Model, decode_all
@@ -25,8 +26,8 @@ def bench_figures(
     results: Sequence[Expressiveness], models: Sequence[Model]
 ) -> Iterator[tuple[str, Figure]]:
     """For every generator and every set, images over their reproductions, those of blind sectors,
-    and the errors by sector, each with the name of its file; ``models`` are those that the results
-    are of.
+    the worst of groups by attribute, and the errors by sector, each with the name of its file;
+    ``models`` are those that the results are of.
     """
     used: set[str] = set()
     for result, model in zip(results, models, strict=True):
@@ -35,6 +36,9 @@ def bench_figures(
             yield _unused(stem, used), reproduction_figure(scores, model)
             if any(one.blind for one in scores.sectors):
                 yield _unused(f"{stem}-blind", used), blind_figure(scores, model)
+            for family in scores.groups:
+                name = _unused(f"{stem}-by-{family[0].by}", used)
+                yield name, groups_figure(scores, family, model)
             if scores.sectors:
                 plot = sector_plot(scores, model=result.name, space=groups_space(result))
                 yield _unused(f"{stem}-sectors", used), plot

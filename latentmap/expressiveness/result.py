@@ -14,9 +14,10 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-from latentmap.expressiveness.blindness import SectorErrors
+from latentmap.expressiveness.blindness import SectorErrors, verdict
 from latentmap.expressiveness.coverage import Coverage
 from latentmap.expressiveness.difficulty import Difficulty, Held
+from latentmap.images.group_ratios import GroupRatio
 from latentmap.images.spooled import SpooledImages
 from latentmap.intervals import Estimate
 from latentmap.inversion import InversionMethod
@@ -91,7 +92,8 @@ class SetScores:
     against those of the network; each is None where one of the two is missing. ``held`` are the
     errors with what they are held against, ``shares`` the first over the second, and ``against``
     how much harder the set is than random images, by the error; empty where there are none, and of
-    these themselves.
+    these themselves. ``groups`` are those of the images by what is known of them, for each
+    attribute, or crossing of some, that was asked for.
     """
 
     name: str
@@ -109,6 +111,7 @@ class SetScores:
     against: Mapping[str, Difficulty] = field(default_factory=dict)
     sectors: Sequence[SectorErrors] = ()
     variables: tuple[int, ...] = ()
+    groups: Sequence[Sequence[GroupRatio]] = ()
     coverage: Coverage | None = None
     skipped: tuple[str, ...] = ()
 
@@ -152,6 +155,15 @@ class SetScores:
             "variables": list(self.variables),
             "sectors": [
                 {**one.to_json(), "ids": self.ids[one.positions].tolist()} for one in self.sectors
+            ],
+            "groups": [
+                {
+                    **one.to_json(),
+                    "verdict": verdict(one),
+                    "ids": self.ids[one.positions].tolist(),
+                }
+                for family in self.groups
+                for one in family
             ],
             "coverage": None if self.coverage is None else self.coverage.to_json(),
             "images": [

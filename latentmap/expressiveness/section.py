@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from latentmap.expressiveness.by_attribute_tables import groups_figure, groups_table
 from latentmap.expressiveness.difficulty_tables import (
     against_table,
     distances_table,
@@ -44,6 +45,7 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
         shares_table(results),
         distances_table(results),
         covered_table(results),
+        groups_table(results),
     )
     blocks += [table for table in tables if table.rows]
     if any(scores.sectors for result in results for scores in result.sets):
@@ -57,6 +59,11 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
                 "makes of them",
             )
             blocks.append(Picture(title, shown))
+            for family in scores.groups:
+                by = family[0].by
+                worst = f"The worst of {scores.name} by {by}, and what {result.name} makes of them"
+                picture = embed_figure(groups_figure(scores, family, model), worst)
+                blocks.append(Picture(f"{title} by {by}", picture))
     record = {
         **results[0].record,
         "models": {result.name: result.fingerprint for result in results},

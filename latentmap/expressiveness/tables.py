@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from latentmap.expressiveness.by_attribute_tables import groups_table
 from latentmap.expressiveness.coverage import few_neighbours, space_of
 from latentmap.expressiveness.coverage_table import coverage_table
 from latentmap.expressiveness.difficulty_tables import (
@@ -42,6 +43,7 @@ def bench_tables(results: Sequence[Expressiveness]) -> list[Table]:
         shares_table(results),
         distances_table(results),
         covered_table(results),
+        groups_table(results),
         sectors_table(results, most=_SECTORS).bare("mse"),
         _extremes_table(results),
     ]
