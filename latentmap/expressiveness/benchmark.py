@@ -70,8 +70,8 @@ def bench(
     carried through it. Own images are kept in the cache of ``coder``, whose folder also takes, as
     long as results refer to them, 8-bit copies of all images; codes are found anew, in float32.
     ``record`` goes into each result, and so do the methods that were ``left_out`` for lack of a
-    network, by the name of the result. Where models have one name, results have more in theirs: the kind of the space, or some
-    of the fingerprint. ``progress=True`` shows how far it is.
+    network, by the name of the result. Where models have one name, results have more in theirs: the
+    kind of the space, or some of the fingerprint. ``progress=True`` shows how far it is.
 
     Raises:
         ModelError: a model is given twice, a method needs a network that it lacks, or a model
