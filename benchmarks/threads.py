@@ -82,6 +82,7 @@ def seconds(command: list[str], count: int) -> float:
             os.sched_setaffinity(0, processors)
 
     environment = {**os.environ, **dict.fromkeys(LIBRARIES, str(count))}
+    environment["LATENTMAP_CACHE"] = "codes"  # In the new folder: a cache without anything in it.
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
         done = subprocess.run(

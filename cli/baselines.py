@@ -54,7 +54,7 @@ def fitted_baselines(found: Fitted, options: FitOptions, seed: int) -> list[Base
     fitted = []
     for kind, model in found.baselines.items():
         try:
-            with found.coder.stage(f"fitting {model.name}", "pairs") as progress:
+            with found.coder.stage(f"fitting {model.name}", "steps") as progress:
                 one = fit_baseline(
                     found.training,
                     kind,

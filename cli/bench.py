@@ -143,8 +143,8 @@ def bench(
     A search is held where 99.9 % of the generator's samples lie, and goes on beyond for images that
     need it: two limits.
 
-    --split, --limit, --where, --attributes and --group-by choose among the images of data sets; own
-    images and support sets are taken as they are.
+    --split, --limit, --ids, --exclude, --where and --group-by choose among the images of data sets;
+    own images and support sets are taken as they are.
 
     A sector, or a group of similar images (--encoder), is blind when it is at least 1.5 times as
     bad as the rest, and too bad for chance. With --encoder, how bad an image is, is its error over
@@ -180,7 +180,8 @@ def bench(
     asked = BenchSets.parse(context, set_texts, data)
     if distances:
         _check_distances(context, encoder, asked)
-    _check_outputs(outputs)
+    outputs.check(plot=True)
+    outputs.refuse_folder()
     models = [
         adjust(loading.one(reference), label=label, precision=precision) for reference in references
     ]
@@ -226,15 +227,11 @@ def _check_distances(context: click.Context, encoder: str | None, asked: BenchSe
 def _tell_distances(result: SampleDistances, outputs: Outputs) -> None:
     from latentmap.cli.output import print_json, warn_skipped
     from latentmap.expressiveness.sample_tables import distances_section, sample_figures
-    from latentmap.report import save_figure
 
     warn_skipped(result.skipped)
     for one in result.models[0].sets:
         tell_seen(result.record["n_seen"][one.name], one.n_real, f"images of {one.name}")
-    if outputs.figures is not None:
-        outputs.figures.mkdir(exist_ok=True)
-        for name, figure in sample_figures(result).items():
-            save_figure(figure, outputs.figures / f"{name}.png")
+    outputs.draw_all(sample_figures(result).items())
     outputs.add_to_report(lambda: distances_section(result))
     if outputs.as_json:
         print_json(result.to_json())
@@ -257,8 +254,8 @@ def _mapped(
 
 def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: Outputs) -> None:
     from latentmap.cli.output import print_json, warn, warn_skipped
-    from latentmap.expressiveness.figures import save_pictures
-    from latentmap.expressiveness.section import bench_section
+    from latentmap.expressiveness.figures import bench_figures
+    from latentmap.expressiveness.section import bench_section, bench_title
     from latentmap.expressiveness.tables import bench_tables
     from latentmap.report import as_text
 
@@ -268,26 +265,11 @@ def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: O
         tell_seen(n_seen, len(scores.ids), f"images of {scores.name}")
     for name, left_out in results[0].record["left_out"].items():
         warn(f"{name} has no encoder: left out {', '.join(left_out)}")
-    if outputs.figures is not None:
-        save_pictures(results, models, outputs.figures)
+    outputs.draw_all(bench_figures(results, models))
     outputs.add_to_report(lambda: bench_section(results, models))
     if outputs.as_json:
         print_json({"generators": [result.to_json() for result in results]})
         return
-    show_result(as_text(bench_tables(results)))
+    show_result(as_text(bench_tables(results)), title=bench_title(results))
     if outputs.figures is not None:
         say("", f"the pictures are in {outputs.figures}")
-
-
-def _check_outputs(outputs: Outputs) -> None:
-    from latentmap.errors import OutputError
-    from latentmap.files import require_parent
-    from latentmap.relocation.curves import require_plots
-
-    outputs.check()
-    folder = outputs.figures
-    if folder is not None:
-        require_parent(folder)
-        if folder.exists() and any(folder.iterdir()) and not outputs.force:
-            raise OutputError(f"{folder} is not empty: choose another folder, or add --force")
-        require_plots(folder / "sectors.png")

@@ -51,7 +51,8 @@ class BenchSets:
                 "set as --set"
             )
         if all(support_sets):
-            choices = ["split", "limit", "group_by", "attributes", "where"]
+            choices = ["split", "limit", "group_by", "ids", "exclude", "attributes", "where"]
+            choices += ["missing"]
             choices += ["value_range", "unseen"] if data.path is None else []
             refuse_given(context, choices, "where no --set is a data set")
         return cls(names, data, own[0] if own else None)
@@ -72,7 +73,7 @@ class BenchSets:
 
         whole = None
         if self.data.path is not None:
-            whole = DataOptions(self.data.path, value_range=self.data.value_range).open()
+            whole = self.data.every()
         opened = []
         for name, title in zip(self.names, titles_of(self.names), strict=True):
             if name.path is None:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 def cache() -> None:
     """List, show, verify, remove or export cached codes.
 
-    --cache is the folder that `latentmap encode` wrote to; without it, latentmap-cache here. An
-    entry is called by its id, of which the beginning is enough.
+    --cache is the folder that codes were kept in; without it, the one of LATENTMAP_CACHE, else
+    your own for all that you do, latentmap in ~/.cache ($XDG_CACHE_HOME; on a Mac
+    ~/Library/Caches). An entry is called by its id, of which the beginning is enough.
 
     \b
     Example:
@@ -53,11 +54,13 @@ def list_entries(cache: Path, as_json: bool) -> None:
       latentmap cache list --cache codes
     """
     from latentmap.cache import Entries
+    from latentmap.cache.home import cache_home
     from latentmap.cli.output import print_json
     from latentmap.model.kept_images import kept_in
     from latentmap.report import Table, as_text
 
-    entries = Entries(cache).all()
+    # Before anything is kept there is no home, which is no mistake.
+    entries = () if cache == cache_home() and not cache.exists() else Entries(cache).all()
     generated = kept_in(cache / "generated").bytes
     if as_json:
         described = [entry.to_json() for entry in entries]

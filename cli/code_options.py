@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +24,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 class CodeOptions:
     """How the rows of files of codes are paired, as given on the command line."""
 
-    ids: Path | None = None
+    row_ids: Path | None = None
     by_position: bool = False
 
     def check(
@@ -39,12 +39,12 @@ class CodeOptions:
         files = [one for one in references if _is_of_codes(one)]
         given = [
             name
-            for name, value in (("--ids", self.ids), ("--by-position", self.by_position))
+            for name, value in (("--row-ids", self.row_ids), ("--by-position", self.by_position))
             if value
         ]
         if len(given) == 2:
             raise click.UsageError(
-                "--ids and --by-position both say which image a row is of: leave one out"
+                "--row-ids and --by-position both say which image a row is of: leave one out"
             )
         if given and not files:
             raise click.UsageError(
@@ -55,9 +55,12 @@ class CodeOptions:
                 f"--samples makes new images, of which {files[0]} has no codes: leave it out"
             )
         if data.path is not None or not files:
-            if self.by_position and data.where is not None:
+            choosing = {"--ids": data.ids, "--exclude": data.exclude, "--where": data.where}
+            names = [name for name, value in choosing.items() if value is not None]
+            if self.by_position and names:
                 raise click.UsageError(
-                    "--by-position counts all images, and --where leaves some out: leave one out"
+                    f"--by-position counts all images, and {names[0]} leaves some out: leave one "
+                    "out"
                 )
             return False
         others = [one for one in references if one not in files]
@@ -84,12 +87,12 @@ class CodeOptions:
 
         stored = [model for model in models if isinstance(model, StoredCodes)]
         if self.by_position:
-            ids = None if data.path is None else replace(data, split=None, limit=None).open().ids
+            ids = None if data.path is None else data.every().ids
             files = by_position([model.stored for model in stored], ids)
-        elif self.ids is not None:
+        elif self.row_ids is not None:
             if all(model.stored.ids is not None for model in stored):
-                raise PairError("every file of codes has ids of its own: leave --ids out")
-            ids, source = read_ids(self.ids), str(self.ids)
+                raise PairError("every file of codes has ids of its own: leave --row-ids out")
+            ids, source = read_ids(self.row_ids), str(self.row_ids)
             files = [
                 file if file.ids is not None else file.named(ids, source)
                 for file in (model.stored for model in stored)
@@ -132,12 +135,12 @@ def _is_of_codes(reference: str) -> bool:
 
 
 def code_options(command: Command) -> Command:
-    """Adds --ids and --by-position; the command gets them as ``codes: CodeOptions``."""
+    """Adds --row-ids and --by-position; the command gets them as ``codes: CodeOptions``."""
     return together("codes", CodeOptions, _ids_option, _position_option)(command)
 
 
 _ids_option = option(
-    "--ids",
+    "--row-ids",
     title=IMAGES,
     type=InputFile(),
     metavar="FILE",

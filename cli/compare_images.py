@@ -105,7 +105,7 @@ class SamplesForAll:
                 self.n_samples,
                 seed=seed,
                 truncation=self._truncation,
-                folder=coder.generated,
+                folder=coder.keep_generated(),
                 notify=warn,
                 progress=progress,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -33,13 +34,28 @@ class DataOptions:
     split: Literal["train", "val", "test"] | None = None
     limit: int | None = None
     group_by: Path | None = None
+    ids: Path | None = None
+    exclude: Path | None = None
     attributes: Path | None = None
     where: str | None = None
+    missing: Literal["stop", "skip"] = "stop"
     value_range: tuple[float, float] | None = None
     on_error: Literal["stop", "skip"] = "stop"
 
-    def open(self) -> ImageSource:
-        """The images; their contents are not read yet.
+    def check(self) -> None:
+        """Refuses a condition without a table, before anything is read.
+
+        Raises:
+            ImageError: so it is.
+        """
+        if self.path is not None and self.where is not None and self.attributes is None:
+            from latentmap.images.choosing import read_condition
+
+            read_condition(None, self.where)
+
+    def open(self, notify: Callable[[str], None] | None = None) -> ImageSource:
+        """The images; their contents are not read yet. What is to be said of them is said on
+        stderr, or to ``notify``.
 
         Raises:
             ImageError: there are no such images.
@@ -53,28 +69,43 @@ class DataOptions:
             split=self.split,
             limit=self.limit,
             group_by=self.group_by,
+            ids=self.ids,
+            exclude=self.exclude,
             attributes=self.attributes,
             where=self.where,
+            missing=self.missing,
             value_range=self.value_range,
-            notify=warn,
+            notify=notify or warn,
         )
 
+    def every(self) -> ImageSource:
+        """All images that there are, of which others are a choice.
+
+        Raises:
+            ImageError: there are no such images.
+        """
+        return DataOptions(self.path, value_range=self.value_range).open()
+
     def chosen(self, images: ImageSource, *, whole: bool) -> ImageSource:
-        """Those of some images that --where chooses, with their groups; all of them where
-        ``whole``, else those of --split and --limit.
+        """Those of some images that --ids, --exclude and --where choose, with their groups; all of
+        them where ``whole``, else those of --split and --limit.
 
         Raises:
             ImageError: none is left, or a table does not fit them.
         """
-        from latentmap.images.opening import chosen_images
+        from latentmap.cli.output import warn
+        from latentmap.images.choosing import chosen_images, read_condition
 
         return chosen_images(
             images,
+            ids=self.ids,
+            exclude=self.exclude,
+            condition=read_condition(self.attributes, self.where),
+            group_by=self.group_by,
             split=None if whole else self.split,
             limit=None if whole else self.limit,
-            group_by=self.group_by,
-            attributes=self.attributes,
-            where=self.where,
+            missing=self.missing,
+            notify=warn,
         )
 
     def of_split(self, images: ImageSource) -> ImageSource:
@@ -83,7 +114,7 @@ class DataOptions:
         Raises:
             ImageError: none is left.
         """
-        from latentmap.images.opening import chosen_images
+        from latentmap.images.choosing import chosen_images
 
         return chosen_images(images, split=self.split, limit=self.limit)
 
@@ -132,7 +163,8 @@ class DataOptions:
         if all(model.is_complete for model in models):
             return list(models)
         if images is None:
-            images = replace(self, split=None, limit=None).open()
+            # What is to be said of them is said when they are opened to be encoded.
+            images = replace(self, split=None, limit=None).open(notify=lambda _: None)
         training = images.split("train")
         return [model.completed(training) for model in models]
 
@@ -160,6 +192,22 @@ class _Range(Text):
         )
 
 
+def _check_condition(context: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Refuses a condition that does not fit the table as soon as both are known: before the device
+    is looked for, which takes torch's seconds, and before models and images are read.
+
+    Raises:
+        ImageError: so it is.
+    """
+    found = {**context.params, param.name: value}
+    attributes, where = found.get("attributes"), found.get("where")
+    if attributes is not None and where is not None and not context.resilient_parsing:
+        from latentmap.images.choosing import read_condition
+
+        read_condition(attributes, where)
+    return value
+
+
 _FILE = InputFile(exists=True)
 
 _DATA = (
@@ -180,8 +228,25 @@ _DATA = (
         "on one side of a split.",
     ),
     option(
+        "--ids",
+        title=IMAGES,
+        type=_FILE,
+        metavar="FILE",
+        help="Only the images that this file names: a text with a name a line, or a csv whose "
+        "first column has them.",
+    ),
+    option(
+        "--exclude",
+        title=IMAGES,
+        type=_FILE,
+        metavar="FILE",
+        help="Without the images that such a file names.",
+    ),
+    option(
         "--attributes",
         title=IMAGES,
+        is_eager=True,
+        callback=_check_condition,
         type=_FILE,
         metavar="FILE",
         help="A table of attributes, for --where, and for --probe where that is: CelebA's "
@@ -191,8 +256,19 @@ _DATA = (
         "--where",
         type=Text(),
         title=IMAGES,
+        is_eager=True,
+        callback=_check_condition,
         metavar="EXPRESSION",
         help='Only images with these attributes, such as "Wearing_Hat == -1 and Young == 1".',
+    ),
+    option(
+        "--missing",
+        title=IMAGES,
+        type=click.Choice(("stop", "skip")),
+        default="stop",
+        show_default=True,
+        help="At images that a table (--attributes with --where, --group-by) does not have, and "
+        "names in --ids that are of no image: stop, or leave them out.",
     ),
     option(
         "--range",
@@ -215,10 +291,17 @@ _DATA = (
 
 
 def data_options(command: Command, *, required: bool = True) -> Command:
-    """Adds the options that choose images; the command gets them as ``data: DataOptions``.
+    """Adds the options that choose images; the command gets them as ``data: DataOptions``, and its
+    condition is checked before.
 
     Unless ``required``, ``--data`` may be left out: its path is None then.
     """
+
+    @functools.wraps(command)
+    def checked(*args: Any, data: DataOptions, **given: Any) -> Any:
+        data.check()
+        return command(*args, data=data, **given)
+
     path = option(
         "--data",
         "path",
@@ -229,7 +312,8 @@ def data_options(command: Command, *, required: bool = True) -> Command:
         help="Images: a folder, a .zip or .tar, MNIST's IDX file (.gz or not), .npy, .npz, "
         "file.h5:/dataset, a file of `latentmap images pack`, or the word digits.",
     )
-    return together("data", DataOptions, path, *_DATA)(command)
+    decorated: Any = together("data", DataOptions, path, *_DATA)(checked)
+    return decorated  # type: ignore[no-any-return]  # as in declaring.py
 
 
 def check_choice(
@@ -247,9 +331,9 @@ def check_choice(
     if n is None and given:
         verb, them = ("is", "it") if len(given) == 1 else ("are", "them")
         raise click.UsageError(f"{' and '.join(given)} {verb} for --samples: leave {them} out")
-    of_data = (data.group_by, data.attributes, data.where, data.value_range)
+    of_data = (data.group_by, data.ids, data.exclude, data.attributes, data.where, data.value_range)
     if n is not None and any(value is not None for value in of_data):
         raise click.UsageError(
-            "--group-by, --attributes, --where and --range choose images of a data set: leave them "
-            "out with --samples"
+            "--group-by, --ids, --exclude, --attributes, --where and --range choose images of a "
+            "data set: leave them out with --samples"
         )

@@ -13,6 +13,7 @@ from latentmap.cli.outputs import Outputs
 from latentmap.cli.unseen import tell_seen
 
 if TYPE_CHECKING:
+    from latentmap.diagnostics.channel_figures import channels_title
     from latentmap.diagnostics.channel_tables import ChannelDiagnoses
     from latentmap.images import ImageSource
     from latentmap.model import Model
@@ -68,7 +69,11 @@ def diagnose_by_channels(
     warn_skipped(results[0].skipped)
     n_seen = count_seen(models, images.digests, images.groups)
     tell_seen(n_seen, len(images))
-    made = {"data": images.fingerprint, "n_seen": n_seen}
+    made = {
+        "data": images.fingerprint,
+        "choice": images.choice.to_json(),
+        "n_seen": n_seen,
+    }
     record = {"sampled": sampled, "precision": reading["precision"], "seed": reading["seed"]}
     _write(found, models, images, {**made, **record}, outputs)
     if outputs.as_json:
@@ -76,7 +81,8 @@ def diagnose_by_channels(
         told = [{"model": reference, **one} for reference, one in pairs]
         print_json({**made, **told[0]} if len(told) == 1 else {**made, "models": told})
         return
-    show_result(results[0] if len(results) == 1 else found)
+    title = channels_title([one.model for one in results], made)
+    show_result(results[0] if len(results) == 1 else found, title=title)
 
 
 def _write(
@@ -88,14 +94,13 @@ def _write(
 ) -> None:
     """The picture that was asked for, and the section of the report."""
     from latentmap.diagnostics.channel_figures import (
-        channels_picture,
+        channels_plot,
         channels_section,
         reconstructions_of,
-        save_channels,
     )
 
     if outputs.figure is not None:
-        save_channels(found, outputs.figure)
+        outputs.draw(channels_plot(found), outputs.figure)
     if outputs.report is None:
         return
     pairs = zip(models, found.results, strict=True)
@@ -106,5 +111,5 @@ def _write(
         "images": [one.n for one in found.results],
         **record,
     }
-    picture = None if outputs.figure is None else channels_picture(found)
-    outputs.add_to_report(lambda: channels_section(found, examples, made, picture=picture))
+    plot = None if outputs.figure is None else channels_plot(found)
+    outputs.add_to_report(lambda: channels_section(found, examples, made, plot=plot))

@@ -56,6 +56,7 @@ def encode(
             {
                 "cache": str(coding.cache),
                 "data": images.fingerprint,
+                "choice": images.choice.to_json(),
                 "codes": [
                     {
                         "model": reference,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentmap.cli.by_options import ask_for_groups, by_option, without_table
 from latentmap.cli.code_options import CodeOptions, code_options
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command
@@ -18,16 +19,22 @@ from latentmap.cli.options import (
     CoderOptions,
     Loading,
     coder_options,
-    json_option,
     loading_options,
     seed_option,
 )
+from latentmap.cli.outputs import Outputs, report_option, result_outputs
 from latentmap.cli.probe_options import ProbeOptions, probe_options, show_scores
 from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
 
 if TYPE_CHECKING:
+    from latentmap.cache import Coder
+    from latentmap.images import ImageSource
+    from latentmap.images.asked_groups import AskedGroups
+    from latentmap.images.attribute_groups import ImageGroups
     from latentmap.mapping import LinearMap
     from latentmap.relocation import Scores
+
+_SHOWN = 10  # Images of the report.
 
 
 @click.command(cls=Command)
@@ -38,22 +45,24 @@ if TYPE_CHECKING:
 @unseen_option
 @code_options
 @functools.partial(sample_options, fewest=2, box=False)
+@by_option
 @probe_options
 @seed_option
 @functools.partial(coder_options, recorded=True)
 @loading_options
-@json_option
+@result_outputs(report_option)
 def evaluate(
     map_path: Path,
     src: str | None,
     dst: str | None,
     data: DataOptions,
     samples: SampleOptions,
+    by: tuple[tuple[str, ...], ...],
     probing: ProbeOptions,
     seed: int,
     coding: CoderOptions,
     loading: Loading,
-    as_json: bool,
+    outputs: Outputs,
     unseen: bool,
     codes: CodeOptions,
 ) -> None:
@@ -66,6 +75,9 @@ def evaluate(
     Instead of a data set, --samples takes images that one of the models makes, at the truncation of
     the fit, where it was fitted on such; another --seed than that of the fit gives new ones.
 
+    --by cuts the images into groups, and says whether the map loses more on one than on the rest,
+    over what the target itself loses there.
+
     --probe says what the map keeps of attributes or labels: probes of the target's own codes of the
     split train, without images that are scored, read the mapped codes.
 
@@ -73,18 +85,26 @@ def evaluate(
     Examples:
       latentmap evaluate vae-to-svae.safetensors --data faces.zip --split test
       latentmap evaluate svae-to-stylegan.safetensors --samples 1000 --seed 1
+      latentmap evaluate a-to-b.safetensors --data faces.zip --attributes faces.csv --by Male
       latentmap evaluate a-to-b.safetensors --data faces.zip --attributes faces.csv --probe all
       latentmap evaluate svae-to-stylegan.safetensors --samples 1000 --truncation 0.7
       latentmap evaluate clip-to-dino.safetensors --src clip-new.npz --dst dino-new.npz
     """
     from latentmap.cli.map_options import models_for_size
+    from latentmap.codes import find_ids
     from latentmap.encoders.baselines import baselines_of
     from latentmap.mapping import LinearMap
-    from latentmap.relocation import probe_models, score_models
+    from latentmap.relocation import probe_models, relocate, score_models
+    from latentmap.relocation.groups import scores_by_group
     from latentmap.relocation.probed_models import codes_to_fit
+    from latentmap.relocation.section import fit_section, scores_title
 
-    wanted = probing.prepare(data, made=samples.n is not None)
-    data = probing.choosing(data)
+    asked = ask_for_groups(by, data, probes=probing.probe is not None)
+    wanted = probing.prepare(
+        data, made=samples.n is not None, groups=asked is not None and asked.table is not None
+    )
+    data = without_table(by, probing.choosing(data))
+    outputs.check()
     if data.path is not None or samples.n is not None:
         samples.check(data)
     check_unseen(unseen, data)
@@ -111,6 +131,7 @@ def evaluate(
         attributes, images = wanted.attributes(every), data.of_split(every)
     if unseen:
         images = unseen_images(images, (source, target), coder)
+    cuts = _cuts(asked, images, coder)
     others = baselines_of(linear_map, source, target)
     (scores,) = score_models(
         [linear_map], source, target, images, coder, baselines=others, seed=seed
@@ -133,7 +154,25 @@ def evaluate(
             attributes=attributes,
             seed=seed,
         )
-    show_scores(scores, probes, as_json=as_json)
+    groups = None
+    if cuts:
+        rows = find_ids(images.ids, scores.errors.ids)
+        groups = scores_by_group(scores, [one.take(rows) for one in cuts], seed=seed)
+    if outputs.report is not None:
+        shown = images.subset(find_ids(images.ids, scores.errors.ids[:_SHOWN]))
+        moved = relocate(linear_map, source, target, shown, coder)
+        outputs.add_to_report(lambda: fit_section(linear_map, scores, moved, probes, groups))
+    title = scores_title(linear_map, scores)
+    show_scores(scores, probes, groups, title=title, as_json=outputs.as_json)
+
+
+def _cuts(asked: AskedGroups | None, images: ImageSource, coder: Coder) -> list[ImageGroups]:
+    """The groups of the images that are asked for."""
+    if asked is None:
+        return []
+    with coder.stage("cutting images into groups", "images") as progress:
+        (found,) = asked.cut(images, progress=progress)
+    return found
 
 
 def _tell_images(scores: Scores) -> None:

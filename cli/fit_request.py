@@ -158,7 +158,7 @@ class FitRequest:
         else:
             test = images.split("test")
             if self.data.limit is not None:
-                test = test.first_of(["test"], self.data.limit)
+                test = test.first(self.data.limit)
             images, members, record["support"] = self._members(images, test, coder)
         if self.unseen:
             test = unseen_images(test, (source, target), coder)
@@ -270,7 +270,7 @@ _pairs_option = number_option(
     "n_pairs",
     least=2,
     title=IMAGES,
-    help="Fit on N random images of the split.  [default: all]",
+    help="Fit on N random images of the split, and encode no others of it.  [default: all]",
 )
 
 

@@ -83,7 +83,7 @@ class SampleOptions:
                 self._count(),
                 seed=seed,
                 truncation=truncation,
-                folder=coder.generated,
+                folder=coder.keep_generated(),
                 box=self.box,
                 notify=_warn,
                 progress=progress,
@@ -125,13 +125,11 @@ class SampleOptions:
                 self._count(),
                 seed=seed,
                 truncation=truncation,
-                folder=coder.generated,
+                folder=coder.keep_generated(),
                 notify=_warn,
                 progress=progress,
             )
-        if data.split is not None:
-            images = images.split(data.split)
-        return images.subset(range(min(data.limit or len(images), len(images))))
+        return data.of_split(images)
 
     def _count(self) -> int:
         assert self.n is not None, "only where samples are asked for"

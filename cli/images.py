@@ -132,6 +132,7 @@ def show(data: DataOptions, as_json: bool) -> None:
         "path": source.path,
         "count": len(source),
         "fingerprint": source.fingerprint,
+        "choice": source.choice.to_json(),
         "shapes": [
             {"height": height, "width": width, "channels": channels, "count": count}
             for (height, width, channels), count in shapes.most_common()
@@ -151,7 +152,7 @@ def show(data: DataOptions, as_json: bool) -> None:
     if as_json:
         print_json(record)
         return
-    say(f"{source.path}: {len(source)} images, such as {', '.join(record['first_ids'])}")
+    say(f"{source.choice}: {len(source)} images, such as {', '.join(record['first_ids'])}")
     for (height, width, channels), count in shapes.most_common(5):
         say(f"  {count} of {height}x{width}, {'grey' if channels == 1 else 'RGB'}")
     if len(shapes) > 5:

@@ -35,7 +35,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 # A test compares these with the library's own lists, which cannot be imported here without torch.
 PRECISIONS = ("float32", "bfloat16", "float16")
 BASELINES = ("pixels", "pca", "untrained")
-DEFAULT_CACHE = Path("latentmap-cache")
+OLD_CACHE = Path("latentmap-cache")  # Where codes were kept by default, in the current folder.
 
 
 def refuse_given(context: click.Context, names: Sequence[str], reason: str) -> None:
@@ -187,16 +187,42 @@ baselines_option = click.option(
     "numbers as the source's codes (pixels), principal components (pca), the source's network "
     "before any training (untrained).  [default: all]",
 )
+
+
+def _at_home(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path:
+    """The cache that is given, else the user's; a cache of older versions is told of."""
+    if value is not None:
+        return value
+    from latentmap.cache.home import cache_home
+
+    home = cache_home()
+    if OLD_CACHE.is_dir() and OLD_CACHE.absolute() != home.absolute():
+        _tell_of_old(home)
+    return home
+
+
+def _tell_of_old(home: Path) -> None:
+    from latentmap.cache.entries import is_cache
+    from latentmap.cli.output import warn
+
+    if is_cache(OLD_CACHE):
+        warn(
+            f"{OLD_CACHE} in this folder is a cache of an earlier version, and is not used: "
+            f"codes are in {home} now; --cache {OLD_CACHE} uses it, `latentmap cache rm --all "
+            f"--cache {OLD_CACHE}` empties it"
+        )
+
+
 cache_option = option(
     "--cache",
     title=RUNNING,
     type=OutputFolder(),
     metavar="FOLDER",
-    default=DEFAULT_CACHE,
-    show_default=True,
+    callback=_at_home,
     envvar="LATENTMAP_CACHE",
     show_envvar=True,
-    help="The folder where codes are kept.",
+    help="The folder where codes are kept.  [default: one of your own for all, which `latentmap "
+    "cache list` names]",
 )
 variables_option = number_option(
     "-k",
@@ -222,7 +248,7 @@ class CoderOptions:
     there decides it.
     """
 
-    cache: Path = DEFAULT_CACHE
+    cache: Path
     precision: Any = None
     batch_size: int | None = None
 

@@ -47,8 +47,12 @@ def say_title(title: str, *, err: bool = False) -> None:
     click.secho(f"\n{title}", bold=True, err=err)
 
 
-def show_result(result: object) -> None:
-    """A result as its tables, or these as text, on stdout."""
+def show_result(result: object, *, title: str | None = None) -> None:
+    """A result as its tables, or these as text, on stdout, below the ``title`` that says which
+    images it is of.
+    """
+    if title is not None:
+        say(title, "")
     say(*str(result).split("\n"))
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from latentmap.images.attribute_values import Attribute
     from latentmap.images.tables import Table
     from latentmap.relocation import Probes, Scores
+    from latentmap.relocation.groups import ScoresByGroup
 
 # A test compares it with the library's own, which cannot be imported here without torch.
 LABELS = "labels"
@@ -85,9 +86,11 @@ class ProbeOptions:
             return data
         return replace(data, attributes=None)
 
-    def prepare(self, data: DataOptions, *, made: bool) -> WantedProbes | None:
+    def prepare(
+        self, data: DataOptions, *, made: bool, groups: bool = False
+    ) -> WantedProbes | None:
         """What is to be probed, before any work is done; None where nothing is. ``made`` tells that
-        a model makes the images.
+        a model makes the images. The table of attributes may be there for ``groups``.
 
         Raises:
             click.UsageError: options do not belong together.
@@ -114,7 +117,8 @@ class ProbeOptions:
             raise click.UsageError(
                 f"--probe {names[0]} is a column of a table: give that with --attributes"
             )
-        if data.attributes is not None and data.where is None and not (names or every):
+        alone = data.attributes is not None and data.where is None and not groups
+        if alone and not (names or every):
             raise click.UsageError(
                 "--attributes is for --where, or to be named with --probe: leave it out"
             )
@@ -145,12 +149,23 @@ probe_options = together(
 )
 
 
-def show_scores(scores: Scores, probes: Probes | None, *, as_json: bool) -> None:
-    """The scores of a map, and what its probes tell, where they were asked for."""
+def show_scores(
+    scores: Scores,
+    probes: Probes | None,
+    groups: ScoresByGroup | None = None,
+    *,
+    title: str,
+    as_json: bool,
+) -> None:
+    """The scores of a map, the same by groups of images, and what its probes tell, where they were
+    asked for.
+    """
     if as_json:
-        print_json({**scores.to_json(), "probes": probes and probes.to_json()})
+        more = {"by": groups and groups.to_json(), "probes": probes and probes.to_json()}
+        print_json({**scores.to_json(), **more})
         return
-    show_result(scores)
-    if probes is not None:
-        say("")
-        show_result(probes)
+    show_result(scores, title=title)
+    for one in (groups, probes):
+        if one is not None:
+            say("")
+            show_result(one)

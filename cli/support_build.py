@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import click
@@ -15,7 +14,7 @@ from latentmap.cli.declaring import (
     output_option,
     together,
 )
-from latentmap.cli.kinds import InputFile, Reference
+from latentmap.cli.kinds import Reference
 from latentmap.cli.lists import NumberList
 from latentmap.cli.options import (
     CoderOptions,
@@ -103,12 +102,6 @@ set_options = together(
 @click.argument("model", metavar="MODEL", type=Reference())
 @data_options
 @set_options
-@click.option(
-    "--exclude",
-    type=InputFile(exists=True),
-    metavar="FILE",
-    help="A text file with the ids of images to leave out, one a line.",
-)
 @seed_option
 @coder_options
 @loading_options
@@ -119,7 +112,6 @@ def build(
     model: str,
     data: DataOptions,
     asked: AskedSet,
-    exclude: Path | None,
     seed: int,
     coding: CoderOptions,
     loading: Loading,
@@ -141,9 +133,9 @@ def build(
     """
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.encoders.references import full_reference
-    from latentmap.images.excluding import without_listed
     from latentmap.report import as_text
     from latentmap.support import SupportOptions, build_support_set
+    from latentmap.support.section import support_title
     from latentmap.support.spread import Spread
     from latentmap.support.tables import built_tables
 
@@ -154,18 +146,11 @@ def build(
     (loaded,) = data.complete([loading.one(model)])
     options.check(loaded.space)
     images = data.open()
-    if exclude is not None:
-        images, unknown = without_listed(images, exclude)
-        if unknown:
-            warn(unknown)
     options.check(loaded.space, len(images))
     record: dict[str, Any] = {
         "command": command_line(),
         "reference": full_reference(model, loaded),
         "image_shape": list(loaded.image_shape),
-        "where": data.where,
-        "split": data.split,
-        "exclude": exclude and exclude.name,
     }
     coder = coding.open(data)
     support = build_support_set(loaded, images, coder, options, seed=seed, record=record)
@@ -180,4 +165,5 @@ def build(
         return
     spread = support.settings.get("spread")
     say(f"{outputs.out}: {support.summary}")
-    show_result(as_text(built_tables(support, spread and Spread.from_json(spread))))
+    tables = built_tables(support, spread and Spread.from_json(spread))
+    show_result(as_text(tables), title=support_title(support, outputs.out.stem))

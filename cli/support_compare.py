@@ -156,8 +156,9 @@ def compare(
     )
     from latentmap.mapping import FitOptions
     from latentmap.relocation import training_pairs
+    from latentmap.report import titled
     from latentmap.support import compare_strategies
-    from latentmap.support.curves import save_support_curves
+    from latentmap.support.curves import support_plot
 
     if "sectors" not in asked.strategies:
         refuse_given(
@@ -188,9 +189,10 @@ def compare(
     for warning in compared.record["warnings"]:
         warn(warning)
     tell_seen(compared.record["n_seen"], compared.n_test)
-    title = f"{source.name} to {target.name}, sets chosen in {model.name}"
+    way = f"{source.name} to {target.name}, sets chosen in {model.name}"
+    title = titled(way, compared.record)
     if outputs.figure is not None:
-        save_support_curves(compared, outputs.figure, title=title)
+        outputs.draw(support_plot(compared, title=title), outputs.figure)
     if outputs.as_json:
         print_json(compared.to_json())
         return

@@ -56,9 +56,10 @@ def train() -> None:
       latentmap train vae --data faces.zip --split train --epochs 40 --out vae.safetensors
       latentmap train recipe svae --data celeba64.zip --out svae.safetensors
 
-    Beside the file, a folder FILE.training keeps the checkpoint, the log (a JSON line an epoch) and
-    a picture an epoch. A run that was stopped goes on with --resume and ends as if it had not been,
-    to the bit on the same processor, versions and number of threads.
+    Beside the file, a folder FILE.training keeps the log (a JSON line an epoch), a picture an epoch
+    and, until the model is written, the checkpoint. A run that was stopped goes on with --resume
+    and ends as if it had not been, to the bit on the same processor, versions and number of
+    threads. A finished one becomes longer in the same way where it was told to --keep-checkpoint.
     """
 
 

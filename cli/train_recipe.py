@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.declaring import IMAGES, Command, option
+from latentmap.cli.endings import as_part
 from latentmap.cli.kinds import InputPath, Reference
 from latentmap.cli.output import say, show_result
 from latentmap.cli.training_options import RunOptions, run_options
@@ -54,6 +55,7 @@ def recipe(
     from latentmap.cli.progress import progress_bar
     from latentmap.encoders.recipes import read_recipe
     from latentmap.encoders.remaking import card_paths, finish
+    from latentmap.encoders.training.runs import drop_state
 
     chosen = read_recipe(reference)
     test = chosen.open_test(data)
@@ -68,6 +70,8 @@ def recipe(
     with progress_bar("measuring") as progress:
         paths = [step.out for step in plan]
         remade = finish(chosen, paths, test, run.out, device=run.device, progress=progress)
+    for path in () if run.keep_checkpoint else paths:
+        drop_state(path)
     if run.as_json:
         known = {"model": str(run.out), "fingerprint": remade.fingerprint}
         print_json({**known, **remade.record})
@@ -79,7 +83,8 @@ def _carry_out(context: click.Context, step: Step, run: RunOptions) -> None:
     """A command of `latentmap train`; one that was stopped goes on."""
     from latentmap.encoders.training.runs import working_folder
 
-    arguments = [*step.arguments, "--device", run.device]
+    # Kept until all are finished, since a later step may ask for another end of this one.
+    arguments = [*step.arguments, "--device", run.device, "--keep-checkpoint"]
     # A finished step is resumed as well, which takes no time: only so does it tell whether it is
     # of this recipe.
     if run.resume and working_folder(step.out).exists():
@@ -87,7 +92,7 @@ def _carry_out(context: click.Context, step: Step, run: RunOptions) -> None:
     elif run.force:
         arguments.append("--force")
     with contextlib.redirect_stdout(sys.stderr):  # The result of the whole is that of the recipe.
-        with _prepare(context, arguments) as inner:
+        with _prepare(context, arguments) as inner, as_part(inner):
             inner.command.invoke(inner)
 
 

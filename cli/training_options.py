@@ -27,6 +27,7 @@ class RunOptions:
 
     out: Path
     resume: bool
+    keep_checkpoint: bool
     force: bool
     as_json: bool
     device: str
@@ -37,6 +38,13 @@ run_options = together(
     RunOptions,
     output_option("--out", "The model file to write.", required=True),
     option("--resume", title=OUTPUT, is_flag=True, help="Go on where an earlier run stopped."),
+    option(
+        "--keep-checkpoint",
+        title=OUTPUT,
+        is_flag=True,
+        help="Keep what a longer run may go on from (--resume, with more steps) when this one is "
+        "finished: three times the size of the model.",
+    ),
     force_option,
     json_option,
     device_option,

@@ -24,7 +24,7 @@ from latentmap.errors import ModelError
 from latentmap.files import refuse_existing
 from latentmap.images import ImageSource, OnError, floats_of
 from latentmap.model import Mixture, Model, Posterior, Prior, fit_mixture
-from latentmap.progress import Progress, Stage, silent
+from latentmap.progress import Progress, ProgressLike, Stage, silent, stage_of
 
 # Codes that a mixture is fitted to.
 _CODES = 50_000
@@ -82,24 +82,28 @@ def fit_prior_file(
     force: bool = False,
     record: Mapping[str, Any] | None = None,
     stage: Stage = silent,
+    progress: bool = False,
 ) -> FittedPrior:
     """Writes the VAE ``reference`` to ``out`` with a prior that is fitted to the codes of the
     images, which should be those that it was trained on. Its weights, its space and its fingerprint
     stay, so that what was made with it goes on to serve it. ``record`` (JSON) goes into the file.
+    ``progress=True`` shows how far it is.
 
     Raises:
         OutputError: ``out`` exists, and ``force`` is not set; or it cannot be written.
         ModelError: the model is no VAE, or there are too few images.
         ImageError: an image cannot be read, and ``on_error`` is ``stop``.
     """
+    stage = stage_of(progress, stage)
     refuse_existing(out, force=force)
     path = find(reference)
     model = require_vae(load(path, device=device))
     replaced = None if model.prior is None else str(model.prior)
-    with stage("measuring codes") as progress:
-        posterior, skipped = _posteriors(model, images, on_error, progress)
-    with stage(f"fitting {settings.kind}") as progress:
-        prior = fit_prior(posterior, settings, progress=progress)
+    with stage("measuring codes") as told:
+        posterior, skipped = _posteriors(model, images, on_error, told)
+    unit = "codes seen" if settings.kind == "two-stage" else "rounds"
+    with stage(f"fitting {settings.kind}", unit) as told:
+        prior = fit_prior(posterior, settings, progress=told)
     made_of = {"data": images.fingerprint, "images": len(posterior.mean), "seed": settings.seed}
     prior.record = {**prior.record, **made_of, **(record or {})}
     model.prior, model.name = prior, out.stem
@@ -108,7 +112,7 @@ def fit_prior_file(
 
 
 def fit_prior(
-    posterior: Posterior, settings: PriorSettings, *, progress: Progress | None = None
+    posterior: Posterior, settings: PriorSettings, *, progress: ProgressLike = None
 ) -> Prior:
     """A prior fitted to the aggregate posterior of images, of which ``posterior`` has the moments,
     each ``(n, d)`` on the CPU.

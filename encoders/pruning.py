@@ -26,7 +26,7 @@ from latentmap.encoders.normalising import AGGREGATE, BEFORE, reader_name, rebui
 from latentmap.encoders.vae import GaussianVAE
 from latentmap.files import refuse_existing
 from latentmap.images import ImageSource, OnError, floats_of
-from latentmap.progress import Stage, silent
+from latentmap.progress import Stage, silent, stage_of
 
 # What a training record says that was measured on the model before.
 _OF_THE_MODEL = ("held_out", BEFORE)
@@ -87,16 +87,18 @@ def prune_file(
     on_error: OnError = "stop",
     force: bool = False,
     stage: Stage = silent,
+    progress: bool = False,
 ) -> Pruned:
     """Writes the VAE ``reference`` to ``out`` without the variables that ``options`` drop, which
     stand at their means over the images; what is in float16 stays so. A prior of its own is left
-    out: it is one of all variables.
+    out: it is one of all variables. ``progress=True`` shows how far it is.
 
     Raises:
         OutputError: ``out`` exists, and ``force`` is not set; or it cannot be written.
         ModelError: the model is no VAE; or as ``choose_dropped`` raises it.
         ImageError: an image cannot be read, and ``on_error`` is ``stop``.
     """
+    stage = stage_of(progress, stage)
     refuse_existing(out, force=force)
     path = find(reference)
     whole = require_vae(load(path, device=device), "variables to prune")
@@ -106,8 +108,8 @@ def prune_file(
     if half:
         other = require_vae(halved(other))
     other.name = out.stem
-    with stage("measuring codes") as progress:
-        batches = floats_of(images, other.view, {}, on_error=on_error, progress=progress)
+    with stage("measuring codes") as told:
+        batches = floats_of(images, other.view, {}, on_error=on_error, progress=told)
         aggregate = aggregate_posterior(other, batches)
     training = read_header(path).training
     said = dropping.to_json()

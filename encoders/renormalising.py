@@ -16,7 +16,7 @@ from latentmap.encoders.normalising import AGGREGATE, BEFORE, normalise, require
 from latentmap.files import refuse_existing
 from latentmap.images import ImageSource, OnError, floats_of
 from latentmap.model import Model
-from latentmap.progress import Progress
+from latentmap.progress import ProgressLike, reporting
 
 # What a training record says that was measured on the model before, such as its random images.
 _OF_THE_MODEL = ("held_out",)
@@ -62,7 +62,7 @@ def normalise_file(
     device: str | torch.device = "cpu",
     on_error: OnError = "stop",
     force: bool = False,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> Normalised:
     """Writes the VAE ``reference`` to ``out`` with codes that are normalised over the images, which
     should be those that it was trained on; what is in float16 stays so. A prior of its own is left
@@ -78,18 +78,20 @@ def normalise_file(
     model = require_vae(load(path, device=device))
     skipped: dict[str, None] = {}  # Of both passes, each once.
 
-    def batches() -> Iterator[Tensor]:
-        return floats_of(images, model.view, skipped, on_error=on_error, progress=progress)
-
     half = is_half(path)
-    other, figures = normalise(model, batches, half=half)
+    with reporting(progress, "measuring codes") as told:
+
+        def batches() -> Iterator[Tensor]:
+            return floats_of(images, model.view, skipped, on_error=on_error, progress=told)
+
+        other, figures = normalise(model, batches, half=half)
+        shown = next(batches())
     other.name = out.stem
     training = read_header(path).training
     own = training["data"] == images.fingerprint if "data" in training else None
     training = {name: value for name, value in training.items() if name not in _OF_THE_MODEL}
     said = {**training, **figures, "normalised_on": images.fingerprint}
     save_model(other, out, training=said, half=half)
-    shown = next(batches())
     rebuilt = [each.decode(each.encode(shown)) for each in (model, other)]
     return Normalised(
         other,

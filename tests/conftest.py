@@ -10,6 +10,9 @@ import pytest
 # share the processors with each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# The cache of a test is in its own folder, never in the user's home.
+os.environ["LATENTMAP_CACHE"] = "latentmap-cache"
+
 # A job in the background ignores Ctrl-C, and so would the processes that tests start to interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -70,7 +70,6 @@ def invoke(words: list[str]) -> None:
 def folder(tmp_path, monkeypatch):
     """The current folder, with what the tutorial starts from: images, and a foreign checkpoint."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LATENTMAP_CACHE", raising=False)
     digits = open_images("digits", limit=700)
     Path("images").mkdir()
     for number in range(len(digits)):
@@ -134,7 +133,10 @@ def test_the_programs_of_the_python_page_run(folder, capsys):
     invoke(
         ["latentmap", "train", "vae", *digits, *dense, "--seed", "1", "--out", "svae.safetensors"]
     )
+    rows = "".join(f"{number:05}.png,{1 - 2 * (number % 2)}\n" for number in range(0, 700, 3))
+    Path("faces.csv").write_text(f"file,Smiling\n{rows}")
     exec(python(PAGES["python"]).replace("faces.zip", "images"), {"__name__": "example"})
+    assert Path("smiling.png").is_file()
     assert "efficiency" in capsys.readouterr().out
 
 

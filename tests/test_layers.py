@@ -12,7 +12,19 @@ FORBIDDEN = {
     "encoders": ("latentmap.cli",),
     "cli": (),
 }
-GROUND = ("errors", "frames", "intervals", "limits", "printing", "progress", "ssim", "transfers")
+GROUND = (
+    "chances",
+    "errors",
+    "frames",
+    "group_ratios",
+    "holm",
+    "intervals",
+    "limits",
+    "printing",
+    "progress",
+    "ssim",
+    "transfers",
+)
 # From the ground up; the wings of one floor do not know each other.
 FLOORS = (
     ("files",),

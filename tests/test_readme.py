@@ -13,7 +13,6 @@ README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding=
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LATENTMAP_CACHE", raising=False)
     monkeypatch.setattr("latentmap.cli.image_choice.DEFAULT_SAMPLES", 300)
     return tmp_path
 
@@ -23,7 +22,7 @@ def test_the_commands_run_one_after_the_other(folder):
     assert {words[1] for words in ran} >= {"demo", "fit", "compare", "support", "bench", "train"}
     for words in ran:
         invoke(words)
-    for name in ("latentmap-demo/report/index.html", "svae-to-stylegan.png", "report/index.html"):
+    for name in ("latentmap-demo/report/index.html", "moved.png", "report/index.html"):
         assert (folder / name).exists()
 
 

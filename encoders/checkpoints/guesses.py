@@ -64,7 +64,7 @@ def _condition(arrays: Mapping[str, TensorView], *, of_torch: bool) -> str:
     if of_torch:
         return " once they are saved with numpy.savez, as codes and ids"
     has_ids = any(name.rpartition("/")[2] == "ids" for name in arrays)
-    return "" if has_ids else ", with --ids or --by-position, for it has no ids"
+    return "" if has_ids else ", with --row-ids or --by-position, for it has no ids"
 
 
 def _pictures(shape: tuple[int, ...]) -> str | None:

@@ -44,12 +44,13 @@ def save_checkpoint(path: Path, recipe: Stateful, record: Mapping[str, Any]) -> 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a checkpoint holds: how far the run with some ``settings`` was, the lines of its log,
-    and the ``tensors`` of its state.
+    """What a checkpoint holds: how far the run with some ``settings`` was, of the steps that were
+    asked for, the lines of its log, and the ``tensors`` of its state: none once it is finished.
     """
 
     path: Path
     step: int
+    asked: int
     settings: dict[str, Any]
     log: list[dict[str, Any]]
     tensors: dict[str, Tensor]
@@ -63,8 +64,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """
     record, tensors = _FILE.read(path)
     with reading(path, ModelError, _FILE.advice):
-        settings, log = dict(record["settings"]), list(record["log"])
-        return Checkpoint(path, int(record["step"]), settings, log, tensors)
+        step, settings, log = int(record["step"]), dict(record["settings"]), list(record["log"])
+        return Checkpoint(path, step, int(record.get("asked", step)), settings, log, tensors)
+
+
+def strip_checkpoint(path: Path) -> None:
+    """Takes the state out of a checkpoint, which is most of its bytes; what the run was stays.
+
+    Raises:
+        ModelError: no checkpoint there, or not a readable one.
+        OutputError: it cannot be written.
+    """
+    record, _ = _FILE.read(path)
+    _FILE.write(path, {}, record)
 
 
 def restore(checkpoint: Checkpoint, recipe: Stateful) -> None:

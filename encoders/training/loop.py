@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import torch
 from PIL import Image
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from latentmap.encoders.training.batches import Batches, seeded
 from latentmap.encoders.training.checkpoint import (
+    Checkpoint,
     Stateful,
     read_checkpoint,
     restore,
@@ -49,6 +50,12 @@ class Recipe(Stateful, Protocol):
     def figures(self) -> dict[str, float | int]: ...
 
     def diverged(self) -> bool: ...
+
+
+class FinishedRunError(ModelError):
+    """A run that is resumed is finished, and was as long as is asked: its weights are in its model
+    file alone.
+    """
 
 
 def never() -> bool:
@@ -89,16 +96,18 @@ def train_by(
     epochs may grow.
 
     Raises:
-        ModelError: nothing to resume, a checkpoint of other settings, a loss that is not finite any
-            more, or another process that trains in ``folder``.
+        FinishedRunError: the run that is resumed is finished, as long as it is asked for.
+        ModelError: nothing to resume, or one that is finished and was shorter; a checkpoint of
+            other settings, a loss that is not finite any more, or another process that trains in
+            ``folder``.
     """
     total = length.steps or length.epochs * batches.per_epoch
     given = {**settings, **batches.identity, "seed": length.seed}
     identity = json.loads(json.dumps(given))  # As a checkpoint gives it back: tuples are lists.
-    with _alone(folder):
+    with alone_in(folder):
         if not resume:
             _clear(folder)
-        done, lines = _resume(folder, recipe, identity) if resume else (0, [])
+        done, lines = _resume(folder, recipe, identity, total) if resume else (0, [])
         if done > total:
             raise ModelError(
                 f"the run in {folder} has {done} steps already, more than {total}: ask for at "
@@ -107,7 +116,8 @@ def train_by(
         # A run that ended within an epoch left a line for that part of it.
         kept = [line for line in lines if line["step"] % batches.per_epoch == 0 or done == total]
         log = _Log(folder, recipe, draw, kept)
-        saver = _Saver(folder, recipe, identity, length.checkpoint_seconds)
+        known = {"settings": identity, "asked": total}
+        saver = _Saver(folder, recipe, known, length.checkpoint_seconds)
         recipe.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         recipe.network.train()
         # The first is there before the first step, so that any interruption can be resumed.
@@ -210,9 +220,9 @@ class _Saver:
     """Saves every so many seconds, and at the end."""
 
     def __init__(
-        self, folder: Path, recipe: Recipe, identity: Mapping[str, Any], seconds: float
+        self, folder: Path, recipe: Recipe, known: Mapping[str, Any], seconds: float
     ) -> None:
-        self.folder, self.recipe, self.identity, self.seconds = folder, recipe, identity, seconds
+        self.folder, self.recipe, self.known, self.seconds = folder, recipe, known, seconds
         self.last = time.perf_counter()
 
     def save(self, step: int, lines: list[dict[str, Any]], *, force: bool) -> None:
@@ -220,7 +230,7 @@ class _Saver:
             return
         if step:
             self.refuse_divergence(step)
-        record = {"step": step, "settings": dict(self.identity), "log": lines}
+        record = {**self.known, "step": step, "log": lines}
         save_checkpoint(self.folder / CHECKPOINT, self.recipe, record)
         self.last = time.perf_counter()
 
@@ -234,7 +244,12 @@ class _Saver:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
+    """Holds the working folder of a run, which is made where it is not there.
+
+    Raises:
+        ModelError: another process holds it.
+    """
     folder.mkdir(exist_ok=True)
     with ExitStack() as stack:
         try:
@@ -248,7 +263,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _resume(
-    folder: Path, recipe: Recipe, identity: Mapping[str, Any]
+    folder: Path, recipe: Recipe, identity: Mapping[str, Any], total: int
 ) -> tuple[int, list[dict[str, Any]]]:
     path = folder / CHECKPOINT
     checkpoint = read_checkpoint(path)
@@ -259,10 +274,22 @@ def _resume(
             f"{key} was {other.get(key)!r}, not {identity.get(key)!r}" for key in differing
         )
         raise ModelError(f"{path} is of a run with other settings: {said}")
+    if not checkpoint.tensors:
+        _refuse_finished(checkpoint, total)
     restore(checkpoint, recipe)
     # The log may be ahead of the checkpoint: its later lines are written again.
     _write_log(folder, checkpoint.log)
     return checkpoint.step, checkpoint.log
+
+
+def _refuse_finished(checkpoint: Checkpoint, total: int) -> NoReturn:
+    if total == checkpoint.asked:
+        raise FinishedRunError(f"the run of {checkpoint.path} is finished")
+    raise ModelError(
+        f"the run of {checkpoint.path} was finished after {checkpoint.step} steps, and what it "
+        f"needed to go on to {total} is gone: start again with --force (a run that may become "
+        "longer is one with --keep-checkpoint)"
+    )
 
 
 def _write_log(folder: Path, lines: list[dict[str, Any]]) -> None:

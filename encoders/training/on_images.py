@@ -18,8 +18,14 @@ from torch import Tensor, nn
 from latentmap.encoders import build
 from latentmap.encoders.native import save_model
 from latentmap.encoders.training.batches import PixelBatches, require_batch
-from latentmap.encoders.training.loop import Length, Recipe, never, train_by
-from latentmap.encoders.training.runs import Run, prepare_folder, training_record
+from latentmap.encoders.training.loop import FinishedRunError, Length, Recipe, never, train_by
+from latentmap.encoders.training.runs import (
+    Run,
+    end_run,
+    finished_model,
+    prepare_folder,
+    training_record,
+)
 from latentmap.frames import Frame
 from latentmap.images import ImageSource, load_all
 from latentmap.model import Model, SeenImages
@@ -38,7 +44,7 @@ class Course:
     out of it, and how the picture of an epoch is drawn, given the pixels of the data.
 
     ``finish`` gets the trained model and these pixels, and gives the model that is written, with
-    what is added to its training record. The checkpoint stays as it was trained. ``ended`` says
+    what is added to its training record. A checkpoint is as it was trained. ``ended`` says
     after an epoch whether the training is over before its time.
     """
 
@@ -114,7 +120,8 @@ def train_on_images(
     """Trains on all images of a source, in ``frame``, writes the native model file ``run.out``, and
     gives the model. Its first ``weights`` are drawn unless they are given. A run that was killed
     goes on with ``resume``, and ends as if it had not been; to the bit on one CPU, with the same
-    versions and number of threads.
+    versions and number of threads. One that is finished becomes longer so where ``run`` keeps its
+    checkpoint.
 
     Raises:
         OutputError: the output, or a run towards it, exists, and neither ``resume`` nor ``force``
@@ -143,23 +150,27 @@ def train_on_images(
         recipe = watch.begin(
             recipe, pixels, images, read, batch_size=batches.size, total=total, seed=seed
         )
-    with run.stage("training") as progress:
-        figures = train_by(
-            recipe,
-            batches,
-            Length(settings.epochs, seed, settings.steps, ended=course.ended),
-            folder=folder,
-            settings={
-                "family": family,
-                **{name: value for name, value in described.items() if name not in _APART},
-                **({} if watch is None else watch.identity),
-                "frame": model.frame.to_json(),
-                "data": images.fingerprint,
-            },
-            resume=run.resume,
-            draw=lambda: course.draw(pixels),
-            progress=progress,
-        )
+    try:
+        with run.stage("training", "images seen") as progress:
+            figures = train_by(
+                recipe,
+                batches,
+                Length(settings.epochs, seed, settings.steps, ended=course.ended),
+                folder=folder,
+                settings={
+                    "family": family,
+                    **{name: value for name, value in described.items() if name not in _APART},
+                    **({} if watch is None else watch.identity),
+                    "frame": model.frame.to_json(),
+                    "data": images.fingerprint,
+                },
+                resume=run.resume,
+                draw=lambda: course.draw(pixels),
+                progress=progress,
+            )
+    except FinishedRunError:
+        ending = {name: described[name] for name in _ENDING if name in described}
+        return finished_model(run, ending, device=device)
     described.pop("config", None)  # Which the file has beside the record.
     # A new object, because the fingerprint is that of the trained weights.
     last = course.result.state_dict()
@@ -181,11 +192,13 @@ def train_on_images(
         made: dict[str, Any] = {"model": str(run.path), "model_fingerprint": trained.fingerprint}
         made |= {"settings": asdict(settings), "data": images.fingerprint}
         watch.end(int(figures["step"]), made)
+    end_run(run)
     return trained
 
 
-# What the loop is told on its own, and what is done after it.
-_APART = ("batch_size", "epochs", "seed", "steps", "normalise")
+# What is done after the loop, and what it is told on its own.
+_ENDING = ("normalise",)
+_APART = ("batch_size", "epochs", "seed", "steps", *_ENDING)
 
 
 @contextmanager

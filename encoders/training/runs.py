@@ -8,11 +8,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from latentmap.encoders.training.checkpoint import read_checkpoint
-from latentmap.encoders.training.loop import CHECKPOINT, LOG, MADE
-from latentmap.errors import OutputError
+import torch
+
+from latentmap.encoders import load
+from latentmap.encoders.native import read_header
+from latentmap.encoders.training.checkpoint import read_checkpoint, strip_checkpoint
+from latentmap.encoders.training.loop import CHECKPOINT, LOG, MADE, alone_in
+from latentmap.errors import ModelError, OutputError
 from latentmap.files import look_into, parse_json, read_regular, refuse_existing
 from latentmap.images import OnError
+from latentmap.model import Model
 from latentmap.progress import Stage, silent
 
 
@@ -23,13 +28,15 @@ class Run:
     ``out`` is the model file that it writes. ``resume`` goes on with the run towards it that was
     stopped, ``force`` begins again in place of what is there. ``on_error`` says what happens at an
     image that cannot be read, ``record`` (JSON) is added to the training record of the file.
-    ``stage`` is called with what is done next, and gives the progress for it.
+    ``keep_checkpoint`` keeps what a longer run may go on from when this one is finished. ``stage``
+    is called with what is done next, and gives the progress for it.
     """
 
     out: str | Path
     resume: bool = False
     force: bool = False
     on_error: OnError = "stop"
+    keep_checkpoint: bool = False
     record: Mapping[str, Any] = field(default_factory=dict)
     stage: Stage = silent
 
@@ -69,9 +76,49 @@ def prepare_folder(run: Run) -> Path:
         )
     if begun and not run.force:
         raise OutputError(
-            f"{folder} holds an earlier run: go on with --resume, or add --force to start again"
+            f"{folder} holds an earlier run: go on with --resume where it was stopped, or add "
+            "--force to start again"
         )
     return folder
+
+
+def end_run(run: Run) -> None:
+    """Lets go of the state of a run whose model is written, unless it is to be kept: that is three
+    times as large as the model. The log, the pictures, and what the run was stay.
+    """
+    if not run.keep_checkpoint:
+        drop_state(run.path)
+
+
+def drop_state(out: str | Path) -> None:
+    """Lets go of the state of the finished run towards a model file.
+
+    Raises:
+        ModelError: its checkpoint cannot be read, or another process is training there.
+        OutputError: it cannot be written.
+    """
+    folder = working_folder(out)
+    with alone_in(folder):
+        strip_checkpoint(folder / CHECKPOINT)
+
+
+def finished_model(run: Run, ending: Mapping[str, Any], *, device: str | torch.device) -> Model:
+    """The model of a run that is finished, from its file, whose ``ending`` is as it is asked for.
+
+    Raises:
+        ModelError: it is not there, cannot be read, or came out of another ending.
+    """
+    again = "what it could be made of is gone: start again with --force"
+    if not run.path.exists():
+        raise ModelError(f"the training towards {run.path} is finished, but the file and {again}")
+    record = read_header(run.path).training
+    for name, value in ending.items():
+        if record.get(name) != value:
+            raise ModelError(
+                f"the training towards {run.path} is finished, with {name} {record.get(name)}, and "
+                f"{again}"
+            )
+    return load(run.path, device=device)
 
 
 def training_record(

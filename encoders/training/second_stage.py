@@ -23,7 +23,7 @@ from latentmap.encoders.training.settings import check_numbers
 from latentmap.encoders.training.vae import VAERecipe
 from latentmap.encoders.two_stage import Renormalisation, TwoStagePrior
 from latentmap.model import Posterior
-from latentmap.progress import Progress
+from latentmap.progress import ProgressLike, reporting
 
 # Codes that the moments of what the second VAE makes are measured on.
 _MEASURED = 50_000
@@ -89,7 +89,7 @@ def train_second_stage(
     settings: SecondStage,
     *,
     renormalise: Renormalisation = "law",
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> TwoStagePrior:
     """The prior that a second VAE makes of the posteriors of images, ``(n, d)`` on the CPU; with
     the moments that a renormalisation needs, measured once.
@@ -105,14 +105,15 @@ def train_second_stage(
     for name in ("mse", "gamma2"):
         recipe.state[name].fill_(_BEGIN)
     batches = _PosteriorBatches(posterior, moments, size=settings.batch_size, seed=settings.seed)
-    with TemporaryDirectory() as folder:
+    shown = reporting(progress, "fitting two-stage", "codes seen")
+    with TemporaryDirectory() as folder, shown as told:
         figures = train_by(
             recipe,
             batches,
             Length(1, settings.seed, settings.steps, checkpoint_seconds=math.inf),
             folder=Path(folder),
             settings=asdict(settings),
-            progress=progress,
+            progress=told,
         )
     generator = _generator(settings.seed, _MOMENTS, 0)
     codes = _standardised(draw_from(posterior, _MEASURED, generator), moments)

@@ -31,9 +31,15 @@ from latentmap.encoders.training.inversion import (
     fit_moments,
 )
 from latentmap.encoders.training.inversion_figures import measure_generated, measure_real
-from latentmap.encoders.training.loop import Length, train_by
+from latentmap.encoders.training.loop import FinishedRunError, Length, train_by
 from latentmap.encoders.training.on_images import seeded_weights
-from latentmap.encoders.training.runs import Run, prepare_folder, training_record
+from latentmap.encoders.training.runs import (
+    Run,
+    end_run,
+    finished_model,
+    prepare_folder,
+    training_record,
+)
 from latentmap.encoders.training.settings import check_numbers
 from latentmap.errors import ModelError
 from latentmap.frames import Frame
@@ -174,22 +180,29 @@ def train_inversion(
         )
     recipe = _recipe(untrained, settings, batches)
     codes = generator.sample(_PREVIEWS, seed=settings.seed)
-    with run.stage("training") as progress:
-        figures = train_by(
-            recipe,
-            CodeBatches(generator, size=settings.batch_size, per_epoch=_EPOCH, seed=settings.seed),
-            Length(epochs=1, seed=settings.seed, steps=settings.steps),
-            folder=prepare_folder(run),
-            settings={**_fixed(settings, recipe), **origins, "space": generator.space.kind},
-            resume=run.resume,
-            draw=lambda: _draw(with_network(recipe.average), codes),
-            progress=progress,
-        )
+    drawn = CodeBatches(generator, size=settings.batch_size, per_epoch=_EPOCH, seed=settings.seed)
+    try:
+        with run.stage("training", "images seen") as progress:
+            figures = train_by(
+                recipe,
+                drawn,
+                Length(epochs=1, seed=settings.seed, steps=settings.steps),
+                folder=prepare_folder(run),
+                settings={**_fixed(settings, recipe), **origins, "space": generator.space.kind},
+                resume=run.resume,
+                draw=lambda: _draw(with_network(recipe.average), codes),
+                progress=progress,
+            )
+    except FinishedRunError:
+        finished = finished_model(run, {}, device=generator.device)
+        assert isinstance(finished, InvertedModel), "its settings are those of an inversion"
+        return finished
     # A new object, because the fingerprint is that of the trained weights.
     trained = with_network(recipe.average)
     known = {"learning_rate": recipe.learning_rate, "schedule": recipe.schedule}
     training = training_record({**asdict(settings), **known, **origins}, figures, **run.record)
     _measure_and_save(trained, training, settings, run, real)
+    end_run(run)
     return trained
 
 
@@ -281,4 +294,4 @@ def _draw(model: InvertedModel, codes: Tensor) -> Image.Image:
     images = model.decode(codes)
     again = model.decode(model.encode(images))
     rows = [("generated", images), ("generated again", again)]
-    return image_grid([(label, row.cpu()) for label, row in rows])
+    return image_grid([(label, row.cpu()) for label, row in rows]).picture()

@@ -25,7 +25,7 @@ from latentmap.codes import Codes, Pairs, pair
 from latentmap.errors import ImageError
 from latentmap.images import ImageSource, OnError
 from latentmap.model import Model, Precision
-from latentmap.progress import Progress, Stage, silent
+from latentmap.progress import Progress, ShownStages, Stage, silent
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +70,23 @@ class Coder:
     stage: Stage = field(default=silent, repr=False)
 
     @classmethod
-    def of(cls, given: CoderLike) -> Coder:
-        """A coder as it is; or one with all defaults on a cache, or on the folder of a cache."""
-        if isinstance(given, Coder):
-            return given
-        return cls(given if isinstance(given, LatentCache) else LatentCache(given))
+    def of(cls, given: CoderLike, *, progress: bool = False) -> Coder:
+        """A coder as it is; or one with all defaults on a cache, or on the folder of a cache.
 
-    @property
-    def generated(self) -> Path:
-        """The folder of the cache where images that models make are kept."""
+        With ``progress`` its stages are shown, in place of its own.
+        """
+        if not isinstance(given, Coder):
+            given = cls(given if isinstance(given, LatentCache) else LatentCache(given))
+        return replace(given, stage=ShownStages()) if progress else given
+
+    def keep_generated(self) -> Path:
+        """The folder of the cache where images that models make are kept; the cache is made where
+        it is not there.
+
+        Raises:
+            CacheError: it cannot be made.
+        """
+        self.cache.claim()
         return self.cache.path / "generated"
 
     def examine(self, images: ImageSource, *, models: Sequence[Model] = ()) -> None:

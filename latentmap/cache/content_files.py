@@ -12,10 +12,10 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from latentmap.cache.entries import MARKER, lock_path
+from latentmap.cache.entries import claim, lock_path
 from latentmap.cache.storage import Storage, temporary_of
 from latentmap.errors import CacheError
-from latentmap.files import hold_lock, open_regular, refuse_links
+from latentmap.files import Notify, hold_lock, open_regular, refuse_links
 from latentmap.images.contents import KnownContents, size_of_contents
 
 CONTENTS = "contents"
@@ -26,8 +26,8 @@ _PATIENCE = 10.0  # Seconds that another process may take to write the same file
 class ContentFiles:
     """The contents of images that a cache knows; see ``latentmap.images.contents``."""
 
-    def __init__(self, cache: Path, storage: Storage) -> None:
-        self._cache = cache
+    def __init__(self, cache: Path, storage: Storage, notify: Notify | None = None) -> None:
+        self._cache, self._notify = cache, notify
         self._folder = cache / CONTENTS
         self._storage = storage
 
@@ -50,10 +50,9 @@ class ContentFiles:
             refuse_links(self._folder, lock.parent, temporary, error=CacheError)
             if os.path.lexists(temporary) and not temporary.is_file():
                 return  # Nothing of ours.
+            claim(self._cache, self._storage, self._notify)
             self._storage.make_folder(self._folder)
             self._storage.make_folder(lock.parent)
-            if not os.path.lexists(self._cache / MARKER):
-                self._storage.write(self._cache / MARKER, b"")
             # Of two that write at once neither would be whole.
             with hold_lock(lock, str(file), timeout=_PATIENCE):
                 self._storage.publish(file, known.to_bytes())

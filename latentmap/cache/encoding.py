@@ -17,7 +17,7 @@ from latentmap.codes import Codes
 from latentmap.errors import ModelError
 from latentmap.images import Batch, ImageSource, OnError, View
 from latentmap.model import Model, Precision
-from latentmap.progress import Progress
+from latentmap.progress import Progress, ProgressLike, reporting
 from latentmap.transfers import Arriving, a_batch_late, upload
 
 # Large enough to fill a GPU with small networks, small enough that a few batches fit anywhere.
@@ -80,10 +80,10 @@ def encode(
     precision: Precision = "float32",
     on_error: OnError = "stop",
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> Codes:
     """The codes of all images of a source, in memory: those that the model made them of, where it
-    did, else what its encoder gives.
+    did, else what its encoder gives. ``progress=True`` shows how far it is.
 
     Raises:
         ImageError: an image cannot be read and ``on_error`` is ``stop``.
@@ -92,15 +92,16 @@ def encode(
     made = images.codes_in(model.space)
     if made is not None:
         return made
-    return encode_seen(
-        model,
-        images,
-        batch_size=batch_size,
-        precision=precision,
-        on_error=on_error,
-        workers=workers,
-        progress=progress,
-    )
+    with reporting(progress, "encoding") as told:
+        return encode_seen(
+            model,
+            images,
+            batch_size=batch_size,
+            precision=precision,
+            on_error=on_error,
+            workers=workers,
+            progress=told,
+        )
 
 
 def encode_seen(

@@ -7,12 +7,14 @@ is somebody else's.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from latentmap.cache.home import cache_words
 from latentmap.cache.manifest import MANIFEST, Manifest
 from latentmap.cache.shards import (
     DamageError,
@@ -23,8 +25,9 @@ from latentmap.cache.shards import (
     open_shard,
     peek_shard,
 )
+from latentmap.cache.storage import Storage
 from latentmap.codes import Codes, unpack_ids
-from latentmap.files import Identity, folders_in
+from latentmap.files import Identity, Notify, folders_in
 
 Known = set[tuple[Identity, str]]
 MARKER = ".latentmap-cache"
@@ -46,6 +49,26 @@ def is_cache(path: Path) -> bool:
     return entries.is_dir() and any(
         (folder / MANIFEST).is_file() for folder in folders_in(entries, ENTRY_NAME)
     )
+
+
+def claim(cache: Path, storage: Storage, notify: Notify | None = None) -> None:
+    """Makes the folder of a cache, and says so, unless it is one already.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if os.path.lexists(cache / MARKER):
+        return
+    new = not cache.exists()
+    storage.make_folder(cache)
+    # That it is there is all; other processes may write it at this moment.
+    storage.write(cache / MARKER, b"")
+    if new and notify:
+        more = cache_words(cache)
+        notify(
+            f"codes are kept in {cache} from now on: `latentmap cache list{more}` shows them, "
+            f"`latentmap cache rm --all{more}` removes them"
+        )
 
 
 def lock_path(folder: Path) -> Path:

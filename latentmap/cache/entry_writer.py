@@ -16,8 +16,8 @@ import numpy as np
 
 from latentmap.cache.entries import (
     ENTRY_FILE,
-    MARKER,
     Known,
+    claim,
     find_damage,
     load_manifest,
     lock_path,
@@ -111,10 +111,8 @@ class EntryWriter:
         with ExitStack() as stack, self._saving():
             lock = lock_path(self._folder)
             refuse_links(lock.parent, self._folder.parent, self._folder, error=CacheError)
+            claim(lock.parents[1], self._access.storage, self._access.notify)
             self._access.storage.make_folder(lock.parent)
-            if not os.path.lexists(lock.parents[1] / MARKER):
-                # That it is there is all; writers of other entries may write it at this moment.
-                self._access.storage.write(lock.parents[1] / MARKER, b"")
             what = f"entry {self._folder.name} of {lock.parents[1]}"
             stack.enter_context(
                 hold_lock(lock, what, timeout=self._timeout, notify=self._access.notify)
@@ -278,7 +276,8 @@ class EntryWriter:
         except OSError as error:
             self._failed = True
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            advice = "free space" if full else "make the folder writable, or check the disk,"
+            mend = "make the folder writable, name another (--cache FOLDER), or check the disk,"
+            advice = "free space" if full else mend
             raise CacheError(
                 f"{self._folder.parents[1]} cannot be written ({error.strerror or error}): "
                 f"{self.done} of {self._manifest.images} images are safe; "

@@ -21,7 +21,7 @@ import numpy as np
 
 from latentmap.cache.content_files import ContentFiles
 from latentmap.cache.covering import Cover, Held, Wanted
-from latentmap.cache.entries import open_codes, peek_digests
+from latentmap.cache.entries import claim, open_codes, peek_digests
 from latentmap.cache.entry_writer import Access, EntryWriter
 from latentmap.cache.manifest import EntryKey, Manifest
 from latentmap.cache.storage import Storage
@@ -38,9 +38,9 @@ class LatentCache:
     ``path`` is made when something is written. Sizes are compared with the manifest whenever an
     entry is opened, and with ``checksums`` every byte at the first time (1.8 GB/s). A shard is
     closed when it has ``shard_bytes`` or is ``shard_seconds`` old: that much work is lost when the
-    process is killed. ``notify`` gets a line when damage is repaired, and when another process is
-    waited for. ``storage`` is the disk; tests replace it. The entries are looked after by
-    ``entries``; ``contents`` knows images by the looks of their files.
+    process is killed. ``notify`` gets a line when the folder is made, when damage is repaired, and
+    when another process is waited for. ``storage`` is the disk; tests replace it. The entries are
+    looked after by ``entries``; ``contents`` knows images by the looks of their files.
     """
 
     def __init__(
@@ -55,12 +55,26 @@ class LatentCache:
     ) -> None:
         self.path = Path(path)
         self.entries = Entries(path, storage=storage)
-        self.contents = ContentFiles(self.path, self.entries.storage)
+        self.contents = ContentFiles(self.path, self.entries.storage, notify)
         self.checksums = checksums
         self._access = Access(self.entries.storage, shard_bytes, shard_seconds, notify)
 
     def __repr__(self) -> str:
         return f"LatentCache({str(self.path)!r})"
+
+    def claim(self) -> None:
+        """Makes the folder of the cache where it is not there, for what is kept beside the codes.
+
+        Raises:
+            CacheError: it cannot be made.
+        """
+        try:
+            claim(self.path, self.entries.storage, self._access.notify)
+        except OSError as error:
+            raise CacheError(
+                f"nothing can be kept in {self.path} ({error.strerror or error}): make that folder "
+                "writable, or name another (--cache FOLDER)"
+            ) from error
 
     def find(self, key: EntryKey) -> Codes | None:
         """The codes with this key, still on disk; None unless all images were committed.

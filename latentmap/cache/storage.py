@@ -60,8 +60,8 @@ class Storage:
         path.unlink()
 
     def mkdir(self, folder: Path) -> None:
-        """Makes one folder; another process may be faster."""
-        folder.mkdir(exist_ok=True)
+        """Makes one folder, for its owner alone; another process may be faster."""
+        folder.mkdir(0o700, exist_ok=True)
 
     def rmdir(self, folder: Path) -> None:
         """Removes an empty folder."""

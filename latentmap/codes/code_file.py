@@ -100,8 +100,8 @@ class CodeFile:
     def without_ids(self) -> str:
         """What to do where the file has no ids."""
         return (
-            f"{self.title} does not say which image each row is of: give --ids FILE, or say with "
-            "--by-position that row i of every file is of the same image"
+            f"{self.title} does not say which image each row is of: give --row-ids FILE, or say "
+            "with --by-position that row i of every file is of the same image"
         )
 
 
@@ -116,7 +116,7 @@ def by_position(files: Sequence[CodeFile], images: np.ndarray | None = None) -> 
         if file.ids is not None:
             raise PairError(
                 f"{file.title} says by its ids which image each row is of, so its rows cannot be "
-                "paired by position too: leave --by-position out, or give the others --ids"
+                "paired by position too: leave --by-position out, or give the others --row-ids"
             )
         if images is not None and len(file) != len(images):
             raise PairError(

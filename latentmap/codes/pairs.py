@@ -79,12 +79,7 @@ class Pairs(Shown):
         Raises:
             PairError: there are fewer pairs than that.
         """
-        if not 1 <= n <= len(self):
-            raise PairError(
-                f"{n} random pairs were asked for, but there are {len(self)}: "
-                f"ask for 1 to {len(self)}"
-            )
-        return draw_of_units(units_of(self.digests, groups), n, seed=seed)
+        return draw_pairs(self.digests, n, groups=groups, seed=seed)
 
     @property
     def block_size(self) -> int:
@@ -97,6 +92,21 @@ class Pairs(Shown):
         """
         size = size or self.block_size
         return zip(self.source.blocks(size), self.target.blocks(size), strict=True)
+
+
+def draw_pairs(
+    digests: np.ndarray, n: int, *, groups: np.ndarray | None = None, seed: int = 0
+) -> np.ndarray:
+    """What ``Pairs.draw`` gives, of images with these ``digests`` ``(m, 16)``, whose codes need not
+    be there. Of one seed, fewer are among more.
+
+    Raises:
+        PairError: there are fewer images than that.
+    """
+    m = len(digests)
+    if not 1 <= n <= m:
+        raise PairError(f"{n} random pairs were asked for, but there are {m}: ask for 1 to {m}")
+    return draw_of_units(units_of(digests, groups), n, seed=seed)
 
 
 def pair(source: Codes, target: Codes) -> Pairs:

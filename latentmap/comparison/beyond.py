@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentmap.comparison.calibration import holm
+from latentmap.chances import holm
 from latentmap.comparison.indexes import INDEXES
 from latentmap.comparison.measuring import measure, n_steps
 from latentmap.comparison.resampled import Resampled, Resampling, jackknife_error

@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from latentmap.chances import holm
+
 _FEWEST_BY_DEFAULT = 99
 _MOST_BY_DEFAULT = 1999
 
@@ -66,22 +68,6 @@ def calibrated(values: np.ndarray, threshold: np.ndarray, same: float) -> np.nda
     found = np.divide(values - threshold, room, out=nothing, where=room != 0)
     clipped: np.ndarray = np.clip(found, 0.0, 1.0)
     return clipped
-
-
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """The p-values ``(k,)`` corrected for their number, so that any of the hypotheses falls wrongly
-    with a chance of at most the level (Holm 1979); those that are NaN do not count, and stay.
-
-    Example:
-        >>> holm(np.array([0.01, 0.04, 0.03])).round(3).tolist()
-        [0.03, 0.06, 0.06]
-    """
-    corrected = p_values.copy()
-    known = np.flatnonzero(~np.isnan(p_values))
-    order = known[np.argsort(p_values[known], kind="stable")]
-    times = np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(np.maximum.accumulate(p_values[order] * times), 1.0)
-    return corrected
 
 
 def holm_over_pairs(p_values: np.ndarray, *, symmetric: bool) -> np.ndarray:

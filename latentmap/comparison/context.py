@@ -98,7 +98,7 @@ class BesideMaps:
             there = self._ceiling_at(place)
             one, error = self._beside("ceiling", there, spread, pictures, seed)
             linearity = mine.linearity(error, pictures.moved[there])
-            ceiling = Ceiling(self.ceilings[place].by, one, linearity)
+            ceiling = Ceiling(self.ceilings[place].by, one, linearity, "ridge")
         return Context(tuple(beside), gain, ceiling)
 
     def _ceiling_at(self, place: Place) -> Place:

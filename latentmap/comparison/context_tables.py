@@ -12,7 +12,7 @@ from latentmap.relocation.baselines import BASELINES
 from latentmap.relocation.tables import COLUMNS, LINEARITY, figure_of, gain_measure
 from latentmap.relocation.verdicts import ENOUGH, is_enough, tells_more
 from latentmap.report import Cell, Column, Measure, Row, Table
-from latentmap.report.words import pair_id
+from latentmap.report.words import in_percent, pair_id
 
 _FROM_TO = (Column("from"), Column("to"))
 _GAIN = Column("gain", "R2 beyond that of the best baseline, its p-value beside it", "high", 3)
@@ -95,7 +95,7 @@ def conclusions(result: ModelComparison) -> list[str]:
         if gain is not None and math.isfinite(gain.r2.value):
             (more if tells_more(gain) else no_more).append(name)
     said = {
-        f"a linear map is enough (at least {ENOUGH:.0%} of a nonlinear map's R2)": enough,
+        f"a linear map is enough (at least {in_percent(ENOUGH)} of a nonlinear map's R2)": enough,
         "a linear map is not enough": not_enough,
         "whether it is cannot be told": unknown,
         "the source tells more of the target than every baseline": more,

@@ -6,7 +6,7 @@ from latentmap.comparison.result import ModelComparison, ModelPair
 from latentmap.relocation.scored_figures import figures_in_words
 from latentmap.report import ImageRow, ImageRows
 from latentmap.report.embedding import image_strip
-from latentmap.report.words import pair_id
+from latentmap.report.words import in_percent, pair_id
 
 
 def relocation_rows(result: ModelComparison, pair: ModelPair) -> ImageRows:
@@ -52,7 +52,7 @@ def factor_rows(result: ModelComparison, pair: ModelPair) -> ImageRows:
             image_strip(walk[number], f"{name} along shared direction {number + 1}")
             for name, walk in walks.items()
         ]
-        label = f"{100 * float(share[number]):.0f} %, r {float(correlation[number]):.2f}"
+        label = f"{in_percent(float(share[number]))}, r {float(correlation[number]):.2f}"
         rows.append(ImageRow(label, images))
     shown = "the share of the target's variance, and the correlation of both sides"
     return ImageRows(

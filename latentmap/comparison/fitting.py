@@ -50,7 +50,7 @@ def fit_spaces(
                 folds.append(joint_moments(some, device=device, thin=thin))
     # As in `shared_rank`: two threads wait for each other in work this small (measured, 30 maps on
     # two busy processors: 41 s of processor time with two, 0.5 s with one).
-    with stage("fitting") as progress, threadpool_limits(1):
+    with stage("fitting", "maps") as progress, threadpool_limits(1):
         maps = maps_between(
             moments,
             train,

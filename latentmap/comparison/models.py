@@ -21,6 +21,7 @@ from latentmap.comparison.beyond import AllBeyond, beyond_baselines
 from latentmap.comparison.calibration import least_permutations
 from latentmap.comparison.context import BesideMaps, with_ceilings
 from latentmap.comparison.fitting import fit_spaces
+from latentmap.comparison.groups import ways_by_group
 from latentmap.comparison.indexes import FEWEST
 from latentmap.comparison.journeys import (
     CodeFigures,
@@ -37,6 +38,7 @@ from latentmap.comparison.similarity import ALPHA, Similarities, compare_codes
 from latentmap.comparison.spaces import Joint, is_thin
 from latentmap.errors import MapError, ModelError, PairError
 from latentmap.images import ImageSource, Split
+from latentmap.images.asked_groups import AskedGroups
 from latentmap.images.finding import positions_of
 from latentmap.mapping import Method
 from latentmap.mapping.methods import find_method
@@ -124,9 +126,11 @@ def compare_models(
     *,
     options: CompareOptions | None = None,
     baselines: Sequence[BaselineModels] | None = None,
+    by: AskedGroups | None = None,
     seed: int = 0,
     references: Sequence[str] | None = None,
     record: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> ModelComparison:
     """Maps between all models, what they lose, and how alike the spaces are without a map.
 
@@ -137,15 +141,17 @@ def compare_models(
     or of its group. Other methods are judged by their codes.
     ``baselines`` are the models of those that stand beside each model, by default a thumbnail of as
     many numbers as it has, see ``latentmap.encoders.baselines``.
+    ``by`` asks for groups of the test images, on each of which is told what maps lose.
     ``references`` are how the models are called, ``record`` is what else the result is to say.
+    ``progress=True`` shows how far it is.
 
     Raises:
         ModelError: fewer than two models, one model twice, or one without an encoder.
         PairError: fewer than 20 units to judge by; or as ``CompareOptions.check``.
         MapError: as ``CompareOptions.check``; or the spaces are too large for this memory.
-        ImageError, CacheError: as encoding raises them.
+        ImageError, CacheError: as encoding raises them, and ``AskedGroups.cut``.
     """
-    coder = Coder.of(coder)
+    coder = Coder.of(coder, progress=progress)
     options = options or CompareOptions()
     require_different(models)
     options.check()
@@ -154,17 +160,19 @@ def compare_models(
         require_room(dims)  # Before all images are encoded.
     if baselines is None:
         baselines = [_thumbnail_of(model) for model in models]
+    test_images = images.split("test")
+    cuts = [] if by is None else by.cut(test_images)[0]  # Before all images are encoded.
     material = Material.of(models, images, coder, split=options.split, baselines=baselines)
     train, test = material.train, material.test
     references = references or [model.name for model in models]
     made = _record(models, options, coder, material, seed) | dict(record or {})
     device = device_of_sums(models[0].device)
     moments, maps, controls = fit_spaces(material, references, made, seed, device, coder.stage)
-    with coder.stage("scoring codes") as progress, threadpool_limits(1):
-        errors = code_errors(test, maps, units=material.units, progress=progress)
+    with coder.stage("scoring codes") as told, threadpool_limits(1):
+        errors = code_errors(test, maps, units=material.units, progress=told)
         ways = code_figures(errors, seed=seed)
-    with coder.stage("telling spaces apart") as progress, threadpool_limits(1):
-        same = same_spaces(train, test, maps, units=material.units, seed=seed, progress=progress)
+    with coder.stage("telling spaces apart", "pairs of models") as told, threadpool_limits(1):
+        same = same_spaces(train, test, maps, units=material.units, seed=seed, progress=told)
     similarities = _similarities(material, moments, options, seed, coder.stage)
     beyond = _beyond(material, moments, options, seed, coder.stage)
     scored = _draw(len(test[0]), options.scored, seed)
@@ -174,6 +182,16 @@ def compare_models(
         beside = with_ceilings(beside, list(maps), seed=seed, stage=coder.stage)
     pictures = _pictures(models, beside, {**maps, **beside.placed}, scored, seed, coder)
     contexts = {place: beside.context(place, errors, pictures, scored, seed) for place in maps}
+    at = positions_of(test_images, test[0].ids)
+    groups = ways_by_group(
+        [one.take(at) for one in cuts],
+        errors,
+        pictures,
+        scored,
+        units=material.units,
+        places=list(maps),
+        seed=seed,
+    )
     found = Found(models, material, maps, ways, pictures, contexts)
     few = [codes.take(np.arange(min(_EXAMPLES, len(codes)))) for codes in seen]
     return ModelComparison(
@@ -183,6 +201,7 @@ def compare_models(
         compositions=_compositions(ways),
         similarities=similarities,
         beyond=beyond,
+        by_group=groups,
         layout=lay_out(_r2_matrix(len(models), ways)),
         examples=examples_of(models, few, maps, material.images_of(few[0])),
         n_fit=len(train[0]),
@@ -213,6 +232,7 @@ def _record(
         "seed": seed,
         "precision": coder.precision,
         "images": images.fingerprint,
+        "choice": images.choice.to_json(),
         "skipped": sorted({name for codes in material.train for name in codes.skipped}),
         "n_left_out": sum(material.left_out.values()),
         "left_out": dict(material.left_out),
@@ -254,7 +274,7 @@ def _similarities(
 ) -> Similarities:
     """The similarity indexes, on random test images, one of a unit."""
     some = _compared(material, options, seed)
-    with stage("comparing spaces") as progress, threadpool_limits(1):
+    with stage("comparing spaces", "steps") as progress, threadpool_limits(1):
         return compare_codes(
             [codes.take(some).vectors for codes in material.test],
             moments,
@@ -275,7 +295,7 @@ def _beyond(
         [m + number for number in numbers.values() if codes[m + number].space.dim <= _WIDE]
         for numbers in material.controls_of
     ]
-    with stage("comparing with baselines") as progress, threadpool_limits(1):
+    with stage("comparing with baselines", "steps") as progress, threadpool_limits(1):
         return beyond_baselines(
             [one.vectors for one in codes],
             moments,

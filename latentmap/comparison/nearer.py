@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.comparison.calibration import holm
+from latentmap.chances import holm
 from latentmap.comparison.resampled import Resampled, jackknife_error
 from latentmap.intervals import Estimate, defined, student_quantile
 

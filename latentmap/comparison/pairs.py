@@ -44,7 +44,7 @@ def pairs_of(
 ) -> dict[tuple[int, int], ModelPair]:
     """All that is known of every ordered pair of models."""
     pairs = {}
-    with stage("following shared factors") as progress:
+    with stage("following shared factors", "maps") as progress:
         for done, place in enumerate(found.maps):
             pairs[place] = _pair(found, place, methods=methods, seed=seed)
             if progress:

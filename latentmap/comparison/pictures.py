@@ -110,7 +110,7 @@ def image_figures(
             seen = batch.images[views.index(models[i].view)]
             mean += seen.sum(0, dtype=torch.float64) / 255 / n
         if progress:
-            progress(batch.stop, 2 * n)
+            progress(batch.stop // 2, n)  # The first of two passes.
     shown = {i: mean.float().to(models[i].device) for i, mean in means.items()}
     scene = _Scene(models, maps, order, views, shown)
 
@@ -119,7 +119,7 @@ def image_figures(
             read = [part.read(batch.start, batch.stop) for part in codes]
             yield scene.launch(batch, read)
             if progress:
-                progress(n + batch.stop, 2 * n)
+                progress((n + batch.stop) // 2, n)
 
     known = [*shows, *(m + i for i in shows), *range(2 * m, len(rows))]
     for one in a_batch_late(launched()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from latentmap.comparison.result import ModelComparison
 from latentmap.comparison.sameness import AFFINE, TOLERANCE
 from latentmap.report import Cell, Column, Measure, Row, Table
-from latentmap.report.words import pair_id
+from latentmap.report.words import in_percent, pair_id
 
 _LEFT = "share of the variance of held-out codes that is left"
 
@@ -29,7 +29,7 @@ def sameness_table(result: ModelComparison) -> Table:
         cells += [each.value for each in left]
         rows.append(Row(cells, pair_id(one.first, one.second)))
     note = (
-        f"Two spaces are the same up to a change that leaves at most {100 * TOLERANCE:.0f} % of "
+        f"Two spaces are the same up to a change that leaves at most {in_percent(TOLERANCE)} of "
         f"the variance, and within its interval not more than {AFFINE:g} times what the best "
         "affine map of channels leaves; the worse of both directions. Between spaces of other "
         "shapes there is no such change."

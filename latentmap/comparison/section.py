@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 
 from latentmap.comparison.context_tables import beyond_table, context_table, twins_table
 from latentmap.comparison.figures import factor_rows, relocation_rows
+from latentmap.comparison.group_tables import group_tables
 from latentmap.comparison.kinds import KINDS
 from latentmap.comparison.result import ModelComparison, ModelPair
 from latentmap.comparison.sameness_table import sameness_table
@@ -26,9 +28,9 @@ from latentmap.comparison.tables import (
 )
 from latentmap.intervals import Estimate
 from latentmap.relocation.scored_figures import HIGH_FLOOR
-from latentmap.report import Section, with_interval
+from latentmap.report import Section, titled, with_interval
 from latentmap.report.parts import Block, HeatCell, HeatMap, Plane, Report
-from latentmap.report.words import pair_id
+from latentmap.report.words import in_percent, pair_id
 
 # The sections of a comparison: of a report that others add to, a new comparison replaces these.
 SECTIONS = ("models", "spaces", "maps", "pairs", "similarity", "ways", "methods")
@@ -36,8 +38,19 @@ SECTIONS = ("models", "spaces", "maps", "pairs", "similarity", "ways", "methods"
 
 def comparison_report(result: ModelComparison) -> Report:
     """The comparison as a report of its own."""
-    count = len(result.models)
-    return Report(f"How {count} latent spaces relate", comparison_sections(result))
+    return Report(comparison_title(result), comparison_sections(result))
+
+
+def comparison_title(result: ModelComparison) -> str:
+    """What a comparison is called."""
+    return titled(f"How {len(result.models)} latent spaces relate", result.record)
+
+
+def comparison_charts(result: ModelComparison) -> dict[str, HeatMap | Plane]:
+    """The heat maps and planes of the comparison by names that files can have."""
+    blocks = [*_maps(result), *_images(result), *calibrated_maps(result)]
+    charts = [one for one in blocks if isinstance(one, HeatMap | Plane)]
+    return {re.sub(r"\W+", "-", one.title.lower()).strip("-"): one for one in charts}
 
 
 def comparison_sections(result: ModelComparison) -> list[Section]:
@@ -51,7 +64,7 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
         return Section(id, title, text, blocks, record)
 
     sections = [
-        section("models", "The models", _overview(result), [models_table(result)]),
+        section("models", titled("The models", record), _overview(result), [models_table(result)]),
         section(
             "spaces",
             "A map of the spaces",
@@ -66,6 +79,7 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
                 *_images(result),
                 pairs_table(result).without("cycle"),
                 *(table for table in (context_table(result), twins_table(result)) if table.rows),
+                *group_tables(result),
             ],
         ),
         section("pairs", "Pair by pair", [_READING_OF_PAIRS], _pairs(result)),
@@ -185,7 +199,7 @@ def _maps(result: ModelComparison) -> list[Block]:
         f"Models as points in a plane. Distances: {', '.join(between)}.",
         "The distance is sqrt(1 - R2) with the mean R2 of both directions: 0 where each space "
         "follows from the other, 1 where neither does. The plane shows "
-        f"{100 * explained:.0f} % of the squared distances; its axes have no meaning.",
+        f"{in_percent(explained)} of the squared distances; its axes have no meaning.",
     )
     return [
         _heat_map(result, "R2 of codes", _LIGHTER, lambda pair: pair.figures.r2),

@@ -11,7 +11,7 @@ from latentmap.comparison.similarity import SimilarityMatrix
 from latentmap.intervals import Estimate
 from latentmap.report import with_interval
 from latentmap.report.parts import HeatCell, HeatMap, Plane
-from latentmap.report.words import pair_id
+from latentmap.report.words import in_percent, pair_id
 
 _LETTERS = (
     " In a row, models that share a letter are not told apart by how near they are to that of the "
@@ -42,7 +42,7 @@ def calibrated_plane(result: ModelComparison) -> Plane:
         layout.positions.tolist(),
         f"Models as points in a plane. Distances: {', '.join(between)}.",
         "The same by sqrt(1 - CKA), calibrated: 1 where two spaces are no more alike than random "
-        f"pairings. The plane shows {100 * layout.explained:.0f} % of the squared distances.",
+        f"pairings. The plane shows {in_percent(layout.explained)} of the squared distances.",
     )
 
 

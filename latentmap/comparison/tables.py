@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import chain
 
 from latentmap.comparison.context_tables import beyond_table, short_context
+from latentmap.comparison.group_tables import group_tables
 from latentmap.comparison.result import ModelComparison
 from latentmap.comparison.sameness_table import sameness_table
 from latentmap.comparison.similarity_tables import calibrated_table, similarities_table
@@ -74,6 +75,7 @@ def short_tables(result: ModelComparison) -> list[Table]:
         tables.append(sameness_table(result))
     if result.compositions:
         tables.append(ways_table(result, most=_WORST))
+    tables += group_tables(result, short=True)
     if result.methods:
         methods = methods_table(result)
         tables.append(methods.bare(*(column.title for column in methods.columns)))

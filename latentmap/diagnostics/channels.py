@@ -25,7 +25,7 @@ from latentmap.errors import ImageError
 from latentmap.images import ImageSource, OnError
 from latentmap.intervals import Estimate, defined, shares
 from latentmap.model import Model, Precision
-from latentmap.progress import Stage, silent
+from latentmap.progress import Stage, silent, stage_of
 from latentmap.report import Shown, Table
 
 _DIGITS = 6  # Of what is pasted into a configuration.
@@ -159,29 +159,32 @@ def diagnose_channels(
     on_error: OnError = "stop",
     seed: int = 0,
     stage: Stage = silent,
+    progress: bool = False,
 ) -> ChannelDiagnosis:
     """The figures of the channels of any model that encodes, over all of some images; sums in
     float64.
 
     ``sampled`` is of codes drawn from the posteriors, as most diffusion models are trained on.
     ``precision`` is the arithmetic of the encoder, ``batch_size`` chosen where it is None. Memory
-    does not grow with the number of images, see ``latentmap.diagnostics.blocks``.
+    does not grow with the number of images, see ``latentmap.diagnostics.blocks``. ``progress=True``
+    shows how far it is.
 
     Raises:
         ModelError: the model has no encoder, or is ``sampled`` without a posterior.
         ImageError: an image cannot be read, and ``on_error`` is ``stop`` or none can; or there is
             only one.
     """
+    stage = stage_of(progress, stage)
     model.require_encoder()
     if sampled:
         model.require_posterior()
     _require_two(len(images))
-    with stage("reading images") as progress:
-        images.examine(progress)
+    with stage("reading images") as told:
+        images.examine(told)
     units = units_of(images.digests, images.groups)
     c, positions = channels_of(model.latent_shape)
     blocks = blocks_of(units, pixels=min(c, MOST_CHANNELS) ** 2, seed=seed)
-    with stage(f"measuring {model.name}") as progress:
+    with stage(f"measuring {model.name}") as told:
         sums = sum_channels(
             model,
             images,
@@ -190,7 +193,7 @@ def diagnose_channels(
             precision=precision,
             batch_size=batch_size,
             on_error=on_error,
-            progress=progress,
+            progress=told,
         )
     readable = np.setdiff1d(np.arange(len(images)), sums.skipped)
     _require_two(len(readable))

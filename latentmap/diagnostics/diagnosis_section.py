@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
 from latentmap.diagnostics.activity import ACTIVE_VARIANCE
 from latentmap.diagnostics.diagnosis_figures import Examples
 from latentmap.diagnostics.diagnosis_tables import activity_table, variables_table, whole_table
 from latentmap.diagnostics.several import Diagnoses
-from latentmap.report import ImageRow, ImageRows, Picture, Section, section_id
+from latentmap.report import ImageRow, ImageRows, Picture, Plot, Section, section_id, titled
 from latentmap.report.embedding import embed_figure, image_strip
 from latentmap.report.parts import Block
 
@@ -28,7 +26,7 @@ def diagnosis_section(
     examples: Sequence[Examples],
     record: Mapping[str, Any],
     *,
-    scatter: Image.Image | None = None,
+    scatter: Plot | None = None,
 ) -> Section:
     """One model with all its variables, or several beside each other; ``record`` says what made
     it.
@@ -45,7 +43,12 @@ def diagnosis_section(
         shown = embed_figure(scatter, f"Variance loss of {', '.join(names)} against their mse")
         blocks.append(Picture("Variance loss against mse", shown))
     blocks += [_rows(f"{id}-images-{number}", one) for number, one in enumerate(examples)]
-    return Section(id, f"Diagnosis of {', '.join(names)}", [_READING], blocks, record)
+    return Section(id, diagnosis_title(names, record), [_READING], blocks, record)
+
+
+def diagnosis_title(names: Sequence[str], record: Mapping[str, Any]) -> str:
+    """What a diagnosis of models is called."""
+    return titled(f"Diagnosis of {', '.join(names)}", record)
 
 
 def _rows(id: str, examples: Examples) -> ImageRows:

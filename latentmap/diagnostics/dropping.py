@@ -23,7 +23,7 @@ from latentmap.errors import ModelError
 from latentmap.images import ImageSource, OnError, load_all
 from latentmap.intervals import Estimate, mean_estimate
 from latentmap.model import Model
-from latentmap.progress import Progress, Stage, silent
+from latentmap.progress import Progress, Stage, silent, stage_of
 from latentmap.report import Shown, Table
 
 _BATCH = 128
@@ -125,21 +125,24 @@ def choose_dropped(
     seed: int = 0,
     on_error: OnError = "stop",
     stage: Stage = silent,
+    progress: bool = False,
 ) -> Dropping:
     """The variables of a VAE that are dropped, by their figures on some images, which are in memory
     at once, as ``load_all`` has them. ``seed`` draws the images of the gains, and the resamplings.
+    ``progress=True`` shows how far it is.
 
     Raises:
         ModelError: there is nothing to drop, or nothing to keep; or the limit is below the error of
             the whole model.
         ImageError: an image cannot be read, and ``on_error`` is ``stop``; or there is no memory.
     """
+    stage = stage_of(progress, stage)
     options = options or DropOptions()
-    with stage("reading") as progress:
-        pixels, read, skipped = load_all(images, model.view, on_error=on_error, progress=progress)
+    with stage("reading") as told:
+        pixels, read, skipped = load_all(images, model.view, on_error=on_error, progress=told)
     meter = _Meter(model, pixels)
-    with stage("encoding") as progress:
-        meter.encode(progress)
+    with stage("encoding") as told:
+        meter.encode(told)
     variance = meter.codes.double().var(0, correction=0).numpy()
     limit = options.limit(math.prod(model.image_shape))
     kept = are_active(variance)
@@ -148,13 +151,13 @@ def choose_dropped(
     seen = images.subset(read)
     units = units_of(seen.digests, seen.groups)
     chosen = draw_of_units(units, options.gain_images, seed=seed)
-    with stage("measuring gains", "decodes") as progress:
-        gains = meter.gains(chosen, progress)
-    with stage("measuring errors") as progress:
-        before = meter.errors(np.ones_like(kept), progress)
+    with stage("measuring gains", "decodes") as told:
+        gains = meter.gains(chosen, told)
+    with stage("measuring errors") as told:
+        before = meter.errors(np.ones_like(kept), told)
         if limit is not None:
-            kept = _below(model, limit, float(before.mean()), meter, gains.mean(0), progress)
-        after = meter.errors(kept, progress)
+            kept = _below(model, limit, float(before.mean()), meter, gains.mean(0), told)
+        after = meter.errors(kept, told)
 
     def estimate(values: np.ndarray, units: np.ndarray) -> Estimate:
         return mean_estimate(values, units, seed=seed)

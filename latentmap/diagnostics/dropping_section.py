@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from PIL import Image
 from torch import Tensor
 
 from latentmap.diagnostics.dropping import Dropping
 from latentmap.model import Model
-from latentmap.report import ImageRow, ImageRows, Section, image_grid, section_id
+from latentmap.report import (
+    ImageGrid,
+    ImageRow,
+    ImageRows,
+    Section,
+    image_grid,
+    section_id,
+    titled,
+)
 from latentmap.report.embedding import image_strip
 
 
-def dropping_figure(dropping: Dropping, whole: Model, smaller: Model) -> Image.Image:
+def dropping_figure(dropping: Dropping, whole: Model, smaller: Model) -> ImageGrid:
     """Images over their reconstructions by the two models."""
     return image_grid(_rows(dropping, whole, smaller))
 
@@ -23,7 +30,8 @@ def dropping_section(
     dropping: Dropping, whole: Model, smaller: Model, *, record: Mapping[str, Any]
 ) -> Section:
     """Which variables were dropped, and what the images lost."""
-    identity = {"whole": whole.fingerprint, "smaller": smaller.fingerprint, "data": record["data"]}
+    models = {"whole": whole.fingerprint, "smaller": smaller.fingerprint}
+    identity = {**models, "data": record["data"], "choice": record["choice"]}
     id = section_id(f"pruned {whole.name}", identity)
     rows = _rows(dropping, whole, smaller)
     shown = ImageRows(
@@ -36,7 +44,9 @@ def dropping_section(
         "others stand at their means over the images."
     )
     made = {**record, "model": whole.fingerprint, "pruned_model": smaller.fingerprint}
-    return Section(id, f"{whole.name} pruned", [text], [*dropping.tables(), shown], made)
+    return Section(
+        id, titled(f"{whole.name} pruned", record), [text], [*dropping.tables(), shown], made
+    )
 
 
 def _rows(dropping: Dropping, whole: Model, smaller: Model) -> list[tuple[str, Tensor]]:

@@ -242,7 +242,7 @@ def _gains(
     model: Model, images: ImageSource, mean: Tensor, precision: Precision, seed: int, stage: Stage
 ) -> np.ndarray:
     """The information gains of the variables ``(d,)`` on random ones of readable images."""
-    with stage("choosing variables") as progress:
+    with stage("choosing variables", "decodes") as progress:
         worth = measure_worth(
             model,
             images,

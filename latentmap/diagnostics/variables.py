@@ -21,7 +21,7 @@ from latentmap.errors import ImageError
 from latentmap.images import ImageSource, OnError
 from latentmap.intervals import Estimate, defined, shares
 from latentmap.model import Model, Precision
-from latentmap.progress import Stage, silent
+from latentmap.progress import Stage, silent, stage_of
 from latentmap.report import Shown, Table
 
 # Of the mean of a variable, by itself: a smaller deviation is that of float32 alone.
@@ -179,6 +179,7 @@ def diagnose(
     on_error: OnError = "stop",
     seed: int = 0,
     stage: Stage = silent,
+    progress: bool = False,
 ) -> Diagnosis:
     """The figures of a VAE over all of some images; sums in float64.
 
@@ -189,19 +190,21 @@ def diagnose(
     does not grow with the number of images, see ``latentmap.diagnostics.blocks``.
 
     The divergence of a posterior whose variance underflowed is finite, see ``log_of_variance``.
+    ``progress=True`` shows how far it is.
 
     Raises:
         ModelError: the model has no posterior.
         ImageError: an image cannot be read, and ``on_error`` is ``stop`` or none can; or there is
             only one.
     """
+    stage = stage_of(progress, stage)
     model.require_posterior()
     _require_two(len(images))
-    with stage("reading images") as progress:
-        images.examine(progress)
+    with stage("reading images") as told:
+        images.examine(told)
     units = units_of(images.digests, images.groups)
     blocks = blocks_of(units, pixels=int(np.prod(model.image_shape)), seed=seed)
-    with stage(f"measuring {model.name}") as progress:
+    with stage(f"measuring {model.name}") as told:
         sums = sum_by_blocks(
             model,
             images,
@@ -210,13 +213,13 @@ def diagnose(
             precision=precision,
             batch_size=batch_size,
             on_error=on_error,
-            progress=progress,
+            progress=told,
         )
     readable = _readable(images, sums.skipped)
     weighted = Blocks(sums.sizes, seed=seed)
     center = sums.shift + weighted.means(sums.powers[0])[0]
     variance = _variances(weighted, sums)
-    with stage(f"measuring gains of {model.name}", "decodes") as progress:
+    with stage(f"measuring gains of {model.name}", "decodes") as told:
         worth = measure_worth(
             model,
             images.subset(readable),
@@ -226,7 +229,7 @@ def diagnose(
             gain_images=gain_images,
             precision=precision,
             seed=seed,
-            progress=progress,
+            progress=told,
         )
     return Diagnosis(
         model=model.name,

@@ -24,7 +24,7 @@ from latentmap.expressiveness.encoded_sets import (
     grouping_of,
     own_images,
 )
-from latentmap.expressiveness.image_sets import ImageSet
+from latentmap.expressiveness.image_sets import ImageSet, choices_of
 from latentmap.expressiveness.reproducing import (
     BenchOptions,
     Runs,
@@ -55,6 +55,7 @@ def bench(
     mapped: tuple[LinearMap, Model] | None = None,
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> list[Expressiveness]:
     """How well each generator reproduces images that it makes itself, and the image sets.
 
@@ -68,7 +69,7 @@ def bench(
     them, 8-bit copies of all images; codes are found anew, in float32. ``record`` goes into each
     result, and so do the methods that were ``left_out`` for lack of a network, by the name of the
     result. Where models have one name, results have more in theirs: the kind of the space, or some
-    of the fingerprint.
+    of the fingerprint. ``progress=True`` shows how far it is.
 
     Raises:
         ModelError: a model is given twice, a method needs a network that it lacks, or a model
@@ -76,7 +77,8 @@ def bench(
         SpaceError: the map belongs to none of the models, or does not come from its source.
         ImageError: there are fewer than 2 own images, or images cannot be read or seen.
     """
-    runs = Runs(options or BenchOptions(), Coder.of(coder), seed, encoder, mapped)
+    coder = Coder.of(coder, progress=progress)
+    runs = Runs(options or BenchOptions(), coder, seed, encoder, mapped)
     _check(models, image_sets, runs)
     groups = [encode_set(image_set, encoder, runs) for image_set in image_sets] if encoder else None
     names = names_of(models)
@@ -84,6 +86,7 @@ def bench(
         "seed": seed,
         "truncation": runs.options.truncation,
         "search": asdict(runs.options.search),
+        "choice": choices_of(image_sets),
         "targets": {image_set.name: image_set.images.fingerprint for image_set in image_sets},
         "n_seen": {
             one.name: count_seen(models, one.digests, one.images.groups) for one in image_sets

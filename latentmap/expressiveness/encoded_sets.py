@@ -62,7 +62,7 @@ def grouping_of(
 
 def own_images(model: Model, runs: Runs) -> OwnImages:
     """Images of the generator, the same every time."""
-    n, encoder, folder = runs.options.own, runs.encoder, runs.coder.generated
+    n, encoder, folder = runs.options.own, runs.encoder, runs.coder.keep_generated()
     drawn: Any = {"seed": runs.seed, "truncation": runs.options.truncation}
     with runs.coder.stage(f"generating with {model.name}") as progress:
         if encoder is None:

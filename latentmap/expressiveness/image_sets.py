@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from latentmap.codes import HeldOut, Seen, hold_out
 from latentmap.errors import ImageError, SupportError
 from latentmap.frames import Frame
-from latentmap.images import ImageSource
+from latentmap.images import Choice, ImageSource
 from latentmap.images.arrays import ArrayImages
 from latentmap.model import Model
 from latentmap.support import SupportSet
@@ -93,6 +94,11 @@ class ImageSet:
         """What the images are, ``(n, 16)`` uint8."""
         return self.images.digests if self.contents is None else self.contents
 
+    @property
+    def choice(self) -> Choice:
+        """How the images were chosen, as those of the set's name."""
+        return replace(self.images.choice, file=self.name)
+
     def held_out(self, kept: np.ndarray, seen: Iterable[Seen] = ()) -> HeldOut:
         """Which of the images at ``kept`` ``(k,)`` may be judged, and their units."""
         groups = self.images.groups
@@ -167,6 +173,14 @@ class ImageSet:
         return model.seen_through(Frame("full", model.frame.resize))
 
 
+def choices_of(image_sets: Sequence[ImageSet]) -> dict[str, Any]:
+    """How the images of several sets were chosen, as the record of a result has it."""
+    return {
+        "in_words": "; ".join(str(one.choice) for one in image_sets),
+        "sets": [one.choice.to_json() for one in image_sets],
+    }
+
+
 def _images_of(support: SupportSet, images: ImageSource | None, name: str) -> ImageSource:
     if images is not None:
         return support.select_in(images)
@@ -175,4 +189,5 @@ def _images_of(support: SupportSet, images: ImageSource | None, name: str) -> Im
             f"{name} holds no images, only which they are: give the data set that it was built "
             "from (--data), or build it with --with-images"
         )
-    return ImageSource(ArrayImages(support.images, name), np.arange(len(support)))
+    images = ArrayImages(support.images, name)
+    return ImageSource(images, np.arange(len(support)), choice=Choice(name))

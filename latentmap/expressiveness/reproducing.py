@@ -25,7 +25,12 @@ from latentmap.images.spooled import SpooledImages, spool_images
 from latentmap.intervals import mean_estimate
 from latentmap.inversion import InversionMethod, Inverted, SearchSettings, invert_tensor
 from latentmap.inversion.anywhere import Anywhere, go_on_anywhere
-from latentmap.inversion.inverting import decoding_errors, distances_of, encode_all
+from latentmap.inversion.inverting import (
+    counted_in,
+    decoding_errors,
+    distances_of,
+    encode_all,
+)
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
 from latentmap.relocation.overlap import fitted_on
@@ -82,7 +87,7 @@ def see(images: ImageSource, model: Model, runs: Runs) -> SpooledImages:
     seen = spool_images(
         images,
         model.view,
-        runs.coder.generated,
+        runs.coder.keep_generated(),
         batch_size=_BATCH,
         on_error=runs.coder.on_error,
     )
@@ -111,7 +116,8 @@ def reproduce(
     found: dict[str, Reproduction] = {}
     for method in methods:
         started = time.perf_counter()
-        with runs.coder.stage(f"{model.name}: {method}, {name}", "steps") as progress:
+        label = f"{model.name}: {method}, {name}"
+        with runs.coder.stage(label, counted_in(method)) as progress:
             inverted = invert_tensor(
                 model,
                 images,

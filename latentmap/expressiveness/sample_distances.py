@@ -22,7 +22,7 @@ from latentmap.expressiveness.benchmark import names_of, require_different, requ
 from latentmap.expressiveness.coverage import FEWEST, space_of
 from latentmap.expressiveness.distances import Contrast
 from latentmap.expressiveness.diversity import vendi_score
-from latentmap.expressiveness.image_sets import ImageSet
+from latentmap.expressiveness.image_sets import ImageSet, choices_of
 from latentmap.expressiveness.sample_figures import SHOWN, Encoded, Real, SetDistances, measure_set
 from latentmap.images import ImageSource
 from latentmap.model import Model, count_seen, images_between
@@ -100,18 +100,19 @@ def compare_samples(
     seed: int = 0,
     truncation: float = 1.0,
     record: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> SampleDistances:
     """How far ``n`` images of random codes of each model, at a ``truncation``, are from the images
     of each set, in the codes of ``encoder``, and what else is known of them there (see
     ``SetDistances``). Generated images are kept in the cache of ``coder``; of copies in a set one
-    is taken. ``record`` goes into the result.
+    is taken. ``record`` goes into the result. ``progress=True`` shows how far it is.
 
     Raises:
         ModelError: a model is given twice, has no decoder, or cannot truncate codes, or the encoder
             has none.
         ImageError: there are fewer than 6 images of a kind, or images cannot be read or seen.
     """
-    coder = Coder.of(coder)
+    coder = Coder.of(coder, progress=progress)
     encoder.require_encoder()
     require_different(models)
     for model in models:
@@ -132,11 +133,11 @@ def compare_samples(
         sets = []
         for number, real in enumerate(reals):
             label = f"comparing {name} with {real.image_set.name}"
-            with coder.stage(label) as progress:
+            with coder.stage(label) as told:
                 before = first[number] if found else None
                 one, distances = measure_set(real, made, model, space, before, seed=seed)
-                if progress is not None:
-                    progress(n, n)
+                if told is not None:
+                    told(n, n)
             if not found:
                 first.append(distances)
             sets.append(one)
@@ -145,6 +146,7 @@ def compare_samples(
         "seed": seed,
         "truncation": truncation,
         "encoder": encoder.fingerprint,
+        "choice": choices_of(image_sets),
         "targets": {one.name: one.images.fingerprint for one in image_sets},
         "n_seen": {
             one.name: count_seen(models, one.digests, one.images.groups) for one in image_sets
@@ -193,7 +195,7 @@ def _made(
             n,
             seed=seed,
             truncation=truncation,
-            folder=coder.generated,
+            folder=coder.keep_generated(),
             progress=progress,
         )
     codes, kept, _ = _encode(images, seer, coder, f"encoding images of {model.name}")

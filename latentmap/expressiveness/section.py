@@ -21,7 +21,7 @@ from latentmap.expressiveness.tables import (
     sectors_table,
 )
 from latentmap.model import Model
-from latentmap.report import Picture, Section, section_id
+from latentmap.report import Picture, Section, section_id, titled
 from latentmap.report.embedding import embed_figure
 from latentmap.report.parts import Block
 
@@ -63,7 +63,12 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
     }
     text = [_READING, *own_in_words(results[0]), *map(calibration, results)]
     id = section_id("bench", {**results[0].record, "results": [_identity(one) for one in results]})
-    return Section(id, "What the generators can make", text, blocks, record)
+    return Section(id, bench_title(results), text, blocks, record)
+
+
+def bench_title(results: Sequence[Expressiveness]) -> str:
+    """What the results of a benchmark are called."""
+    return titled("What the generators can make", results[0].record)
 
 
 def _identity(result: Expressiveness) -> dict[str, Any]:

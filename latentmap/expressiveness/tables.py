@@ -18,14 +18,14 @@ from latentmap.expressiveness.difficulty_tables import (
 from latentmap.expressiveness.result import NEGLIGIBLE, Expressiveness, SetScores
 from latentmap.intervals import Estimate
 from latentmap.report import Cell, Column, Measure, Row, Table
-from latentmap.report.words import images_in_words, intervals_in_words
+from latentmap.report.words import images_in_words, in_percent, intervals_in_words
 from latentmap.support.sectors import signs_of
 
 _SECTORS = 5  # That a terminal shows of a set beside the blind ones.
 _NAMED = 5  # Images.
 _WITHOUT_RATIO = (
-    f"x own is left out where the own error is below {NEGLIGIBLE:.0%} of the own images' variance: "
-    "a ratio to it says how exact the search or the model is, not what it cannot make"
+    f"x own is left out where the own error is below {in_percent(NEGLIGIBLE)} of the own images' "
+    "variance: a ratio to it says how exact the search or the model is, not what it cannot make"
 )
 _HEAD = (Column("model"), Column("set"))
 
@@ -57,8 +57,8 @@ def calibration(result: Expressiveness) -> str:
         )
     trust = "reliable" if result.reliable else "UNRELIABLE on others, take more steps or starts"
     return (
-        f"{result.name}: the search misses {result.calibration:.1%} of the variance of own images: "
-        f"{trust}"
+        f"{result.name}: the search misses {in_percent(result.calibration, 1)} of the variance of "
+        f"own images: {trust}"
     )
 
 

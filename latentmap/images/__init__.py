@@ -1,12 +1,9 @@
-"""From a folder or a file to pixels: where images lie, which are chosen, how a model sees them."""
+"""From a folder or a file to pixels: where images lie, which are chosen, how a model sees them.
 
-from latentmap.images.loading import floats_of as floats_of
-from latentmap.images.loading import load_all as load_all
-from latentmap.images.opening import open_images as open_images
-from latentmap.images.packing import pack_images as pack_images
-from latentmap.images.source import ImageSource as ImageSource
-from latentmap.images.source import OnError as OnError
-from latentmap.images.splits import SPLITS as SPLITS
-from latentmap.images.splits import Split as Split
-from latentmap.images.views import Batch as Batch
-from latentmap.images.views import View as View
+The names stand in ``__init__.pyi`` and are loaded when they are first used: a condition on
+attributes is checked without torch.
+"""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -11,6 +12,7 @@ from latentmap.codes import CodeFile, find_ids
 from latentmap.codes.code_file import examples
 from latentmap.codes.ids import digests_of_ids
 from latentmap.errors import ImageError, PairError
+from latentmap.images.choice import Choice
 from latentmap.images.containers import Container, Extent, Failures
 from latentmap.images.contents import Contents
 from latentmap.images.scratch import Scratch
@@ -84,5 +86,6 @@ def images_of_codes(files: Sequence[CodeFile]) -> tuple[ImageSource, int]:
     ids = first.ids if kept is None or kept.all() else first.ids[kept]
     mark = "".join(sorted(file.fingerprint for file in files if file.positional))
     title = ", ".join(file.title for file in files)
-    images = ImageSource(IdImages(ids, title, mark=mark), np.arange(len(ids)))
+    choice = Choice(", ".join(Path(file.title).name for file in files))
+    images = ImageSource(IdImages(ids, title, mark=mark), np.arange(len(ids)), choice=choice)
     return images, sum(len(file) - len(ids) for file in files)

@@ -16,15 +16,14 @@ from latentmap.errors import ImageError
 from latentmap.files.kinds import EMPTY, file_kind
 from latentmap.images.archives import ZipImages
 from latentmap.images.arrays import digits, open_hdf5, open_idx, open_numpy
-from latentmap.images.attributes import select_where
+from latentmap.images.choice import Choice
+from latentmap.images.choosing import Missing, chosen_images, read_condition
 from latentmap.images.containers import Container
 from latentmap.images.folders import FolderImages
 from latentmap.images.formats import is_image_name
-from latentmap.images.naming import locate_rows
 from latentmap.images.packed import PackedImages, is_pack
 from latentmap.images.source import ImageSource
-from latentmap.images.splits import Split, read_groups
-from latentmap.images.tables import read_table
+from latentmap.images.splits import Split
 from latentmap.images.tars import TarImages, is_tar
 from latentmap.images.values import ValueRange
 
@@ -41,18 +40,26 @@ def open_images(
     split: Split | None = None,
     limit: int | None = None,
     group_by: str | Path | None = None,
+    ids: str | Path | None = None,
+    exclude: str | Path | None = None,
     attributes: str | Path | None = None,
     where: str | None = None,
+    missing: Missing = "stop",
     value_range: tuple[float, float] | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> ImageSource:
     """The images at a path, in the natural order of their ids.
 
     ``path`` is a folder (searched deeply), a ``.zip`` or ``.tar`` (``.tar.gz`` too), an IDX file,
-    ``.npy``, ``.npz``, an HDF5 dataset (``file.h5:/images``), a pack, or the word ``digits``. First
-    ``where`` chooses by the columns of the table ``attributes``, then ``split``, then ``limit``
-    keeps the first images.
-    ``group_by`` is a table of two columns: all images of one group are in one split.
+    ``.npy``, ``.npz``, an HDF5 dataset (``file.h5:/images``), a pack, or the word ``digits``.
+    ``ids`` and ``exclude`` are lists of images to take alone and to leave out, by full path or base
+    name: a text with a name a line, or a csv whose first column has them. Of the others ``where``
+    chooses by the columns of the table ``attributes``, then ``split``, then ``limit`` keeps the
+    first images. ``group_by`` is a table of two columns: all images of one group are in one split.
+
+    An image that a table lacks, or a name in ``ids`` that is of no image, is an error; with
+    ``missing="skip"`` it is passed over, which is told to ``notify``, and the ``choice`` of the
+    images says so.
 
     ``value_range`` has the values that are black and white, where they are not those that the file
     says. Images that are all but black without it are told to ``notify``, else as a warning.
@@ -62,54 +69,25 @@ def open_images(
     """
     if limit is not None and limit < 1:
         raise ImageError(f"limit must be at least 1, not {limit}")
-    if (attributes is None) != (where is None):
-        raise ImageError("attributes and where belong together: a table, and what is asked of it")
+    condition = read_condition(attributes, where)
     try:
         said = None if value_range is None else ValueRange(*map(float, value_range))
         container = _open_container(path, said)
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
     images = chosen_images(
-        ImageSource(container, np.arange(len(container.ids))),
+        ImageSource(container, np.arange(len(container.ids)), choice=Choice(_name_of(path))),
+        ids=ids,
+        exclude=exclude,
+        condition=condition,
+        group_by=group_by,
         split=split,
         limit=limit,
-        group_by=group_by,
-        attributes=attributes,
-        where=where,
+        missing=missing,
+        notify=notify,
     )
     if said is None:
         _tell_of_darkness(images, notify)
-    return images
-
-
-def chosen_images(
-    images: ImageSource,
-    *,
-    split: Split | None = None,
-    limit: int | None = None,
-    group_by: str | Path | None = None,
-    attributes: str | Path | None = None,
-    where: str | None = None,
-) -> ImageSource:
-    """Those of some images that are chosen, as ``open_images`` chooses them.
-
-    Raises:
-        ImageError: nothing is left of them, or a table does not fit them.
-    """
-    if attributes is not None and where is not None:
-        table = read_table(Path(attributes))
-        rows = locate_rows(images.ids, table.names, table.title)
-        columns = {name: column[rows] for name, column in table.columns.items()}
-        chosen = np.flatnonzero(select_where(where, columns))
-        if not len(chosen):
-            raise ImageError(f"no image of {images.path} fulfils {where!r}: ask for less")
-        images = images.subset(chosen)
-    if group_by is not None:
-        images.groups = read_groups(images.ids, Path(group_by))
-    if split is not None:
-        images = images.split(split)
-    if limit is not None:
-        images = images.subset(np.arange(min(limit, len(images))))
     return images
 
 
@@ -156,6 +134,12 @@ def _open_container(path: str | Path, said: ValueRange | None) -> Container:
     else:
         what = "of no kind that is known" if kind is None or kind.name == "text" else kind.what
     raise ImageError(f"{path} is {what}: give {_SOURCES}")
+
+
+def _name_of(path: str | Path) -> str:
+    """The last part of a path, with the name of an array in the file."""
+    file, name = _split_name(Path(path))
+    return (file.name or file.resolve().name) + ("" if name is None else f":/{name}")
 
 
 def _split_name(path: Path) -> tuple[Path, str | None]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from latentmap.errors import ImageError
 from latentmap.frames import Frame, Resize
 from latentmap.images.batching import batches_of
 from latentmap.images.brightness import LOOKED_AT, Brightness, look_at
+from latentmap.images.choice import Choice
 from latentmap.images.containers import Container, KnownBy
 from latentmap.images.contents import Contents, ContentStore
 from latentmap.images.kept import Needed
@@ -35,7 +37,7 @@ from latentmap.images.splits import (
 )
 from latentmap.images.studied import Studied
 from latentmap.images.views import Batch, View, native_channels, native_size
-from latentmap.progress import Progress
+from latentmap.progress import ProgressLike, reporting
 from latentmap.report import Cell, Shown, Table
 
 OnError = Literal["stop", "skip"]
@@ -46,7 +48,7 @@ class ImageSource(Shown):
     """Some images of a container, in order, with what is known of them.
 
     Made by ``open_images``; ``subset`` and ``split`` give parts. Contents are read when they are
-    first asked for, once.
+    first asked for, once. ``choice`` is how they were chosen among those of the container.
 
     >>> from latentmap.images.opening import open_images
     >>> source = open_images("digits", limit=3)
@@ -59,6 +61,7 @@ class ImageSource(Shown):
         container: Container,
         index: np.ndarray,
         *,
+        choice: Choice | None = None,
         groups: np.ndarray | None = None,
         studied: Studied | None = None,
     ) -> None:
@@ -67,6 +70,7 @@ class ImageSource(Shown):
         self._studied = studied or Studied(container)
         self._contents: Contents | None = None
         self.path = container.title
+        self.choice = choice or Choice(container.title)
         self.groups = groups
         self.ids: np.ndarray = container.ids[index]
 
@@ -81,6 +85,7 @@ class ImageSource(Shown):
         cells: dict[str, Cell] = {
             "images": len(self),
             "of": self.path,
+            "chosen": str(self.choice),
             "such as": ", ".join(map(str, self.ids[:_NAMED])) or None,
             "groups": None if self.groups is None else len(np.unique(self.groups)),
             "packed": None if self.packed is None else f"frame {self.packed.view.frame.name}",
@@ -205,7 +210,7 @@ class ImageSource(Shown):
 
     def examine(
         self,
-        progress: Progress | None = None,
+        progress: ProgressLike = None,
         *,
         store: ContentStore | None = None,
         ahead: tuple[Sequence[View], Needed] | None = None,
@@ -219,16 +224,16 @@ class ImageSource(Shown):
         bytes that are read here, and kept until then, as far as 256 MB go.
         """
         if self._contents is None:
-            self._contents = self._studied.contents(self._index, progress, store, ahead)
+            with reporting(progress, "reading images") as told:
+                self._contents = self._studied.contents(self._index, told, store, ahead)
         return self._contents
 
-    def recheck(
-        self, store: ContentStore, progress: Progress | None = None
-    ) -> tuple[int, list[str]]:
+    def recheck(self, store: ContentStore, progress: ProgressLike = None) -> tuple[int, list[str]]:
         """Reads the images whose contents a store knows, though they look unchanged: how many they
         are, and the ids of those with another content.
         """
-        checked, changed = self._studied.recheck(self._index, store, progress)
+        with reporting(progress, "reading images") as told:
+            checked, changed = self._studied.recheck(self._index, store, told)
         return checked, [str(self._container.ids[place]) for place in changed]
 
     @contextmanager
@@ -250,8 +255,11 @@ class ImageSource(Shown):
         """
         return self._container.picture(self._index[i])
 
-    def subset(self, index: np.ndarray | Sequence[int]) -> ImageSource:
-        """The images at some positions, in that order.
+    def subset(
+        self, index: np.ndarray | Sequence[int], choice: Choice | None = None
+    ) -> ImageSource:
+        """The images at some positions, in that order; ``choice`` is how they were chosen, where
+        that is to be said.
 
         Raises:
             ImageError: there is none.
@@ -262,6 +270,7 @@ class ImageSource(Shown):
         return ImageSource(
             self._container,
             self._index[chosen],
+            choice=choice or self.choice,
             groups=None if self.groups is None else self.groups[chosen],
             studied=self._studied,
         )
@@ -280,7 +289,19 @@ class ImageSource(Shown):
                 f"the split {name!r} of the {len(self)} images of {self.path} is empty: "
                 "choose another, or take more images"
             )
-        return self.subset(chosen)
+        return self.subset(chosen, replace(self.choice, split=name, by_split=False))
+
+    def grouped(self, groups: np.ndarray) -> ImageSource:
+        """The same images, of these ``groups`` ``(n,)``."""
+        images = self.subset(np.arange(len(self)))
+        images.groups = groups
+        return images
+
+    def first(self, n: int) -> ImageSource:
+        """The first ``n`` images, or all where there are no more."""
+        if len(self) <= n:
+            return self
+        return self.subset(np.arange(n), replace(self.choice, limit=n))
 
     def first_of(self, splits: Sequence[Split], n: int) -> ImageSource:
         """The first ``n`` images of each of some splits, in the order in which they stand.
@@ -288,8 +309,11 @@ class ImageSource(Shown):
         Raises:
             ImageError: there is none.
         """
-        parts = [np.flatnonzero(self.splits == name)[:n] for name in splits]
-        return self.subset(np.unique(np.concatenate(parts)))
+        parts = [np.flatnonzero(self.splits == name) for name in splits]
+        index = np.unique(np.concatenate([part[:n] for part in parts]))
+        if all(len(part) <= n for part in parts):
+            return self.subset(index)
+        return self.subset(index, replace(self.choice, limit=n, by_split=True))
 
     def view(
         self,

@@ -76,19 +76,19 @@ def split_by_partition(ids: np.ndarray, table: Table) -> np.ndarray:
     return splits
 
 
-def read_groups(ids: np.ndarray, path: Path) -> np.ndarray:
-    """The group of each image, as strings, from a table of two columns such as ``file,identity``.
+def read_groups(path: Path) -> tuple[Table, np.ndarray]:
+    """A table of two columns such as ``file,identity``, and the group in each of its rows, as
+    strings.
 
     Raises:
-        ImageError: the file is no such table, or an image is missing in it.
+        ImageError: the file is no such table.
     """
     table = read_table(path)
     if len(table.columns) != 1:
         raise ImageError(
             f"{path} must have two columns, the image and its group, not {len(table.columns) + 1}"
         )
-    column = next(iter(table.columns.values()))
-    return as_names(column[locate_rows(ids, table.names, table.title)])
+    return table, as_names(next(iter(table.columns.values())))
 
 
 def _split_of(name: str) -> Split:

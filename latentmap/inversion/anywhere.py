@@ -16,7 +16,7 @@ from latentmap.inversion.code_search import search_batch_size, search_codes
 from latentmap.inversion.inverting import Inverted, decoding_errors
 from latentmap.inversion.ranges import at_border
 from latentmap.model import Model
-from latentmap.progress import Progress
+from latentmap.progress import Progress, ProgressLike, reporting
 
 _AT_ONCE = 256  # Images whose pixels are in memory.
 
@@ -39,7 +39,7 @@ def go_on_anywhere(
     inside: Inverted,
     *,
     batch_size: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> Anywhere:
     """What becomes of codes that a search held ``inside`` the range, when it goes on from them
     without the bound, for half as many steps as it had.
@@ -57,22 +57,23 @@ def go_on_anywhere(
     mse, distance = inside.mse.clone(), inside.distance.clone()
     every = at_border(inside.distance, inside.limit).nonzero()[:, 0]
     done = 0
-    for rows in every.split(_AT_ONCE):
-        shown = images[rows]
-        found = search_codes(
-            model,
-            shown,
-            start=inside.codes[rows],
-            search=free,
-            seed=inside.seed,
-            batch_size=batch,
-            progress=_later(progress, done, len(every) * free.steps),
-        )
-        done += len(rows) * free.steps
-        errors, _ = decoding_errors(model, found.codes, shown, batch_size=batch)
-        better = errors < mse[rows]
-        mse[rows] = torch.where(better, errors, mse[rows])
-        distance[rows] = torch.where(better, found.distance, distance[rows])
+    with reporting(progress, "searching anywhere", "steps") as told:
+        for rows in every.split(_AT_ONCE):
+            shown = images[rows]
+            found = search_codes(
+                model,
+                shown,
+                start=inside.codes[rows],
+                search=free,
+                seed=inside.seed,
+                batch_size=batch,
+                progress=_later(told, done, len(every) * free.steps),
+            )
+            done += len(rows) * free.steps
+            errors, _ = decoding_errors(model, found.codes, shown, batch_size=batch)
+            better = errors < mse[rows]
+            mse[rows] = torch.where(better, errors, mse[rows])
+            distance[rows] = torch.where(better, found.distance, distance[rows])
     return Anywhere(mse, distance, len(every))
 
 

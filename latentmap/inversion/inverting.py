@@ -26,7 +26,7 @@ from latentmap.inversion.ranges import range_of
 from latentmap.inversion.starts import draw_samples
 from latentmap.model import Model
 from latentmap.model.late_check import LateCheck
-from latentmap.progress import Progress
+from latentmap.progress import Progress, ProgressLike, reporting
 from latentmap.report import Cell, Column, Measure, Row, Shown, Table
 from latentmap.ssim import ssim
 from latentmap.transfers import Arriving, a_batch_late
@@ -110,7 +110,7 @@ def invert_tensor(
     search: SearchSettings | None = None,
     seed: int = 0,
     batch_size: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> Inverted:
     """Codes of images in the space of ``model``, and how near their images come. The images are in
     memory, or on disk, from where a few are read at a time.
@@ -137,26 +137,27 @@ def invert_tensor(
     search = None if method == "network" else search or SearchSettings()
     if method != "search":
         start = encode_all(model, images, batch_size=batch)
-    if search is not None:
-        found = search_codes(
-            model,
-            images,
-            start=start,
-            search=search,
-            seed=seed,
-            batch_size=batch,
-            progress=progress,
+    with reporting(progress, "inverting", counted_in(method)) as told:
+        if search is not None:
+            found = search_codes(
+                model,
+                images,
+                start=start,
+                search=search,
+                seed=seed,
+                batch_size=batch,
+                progress=told,
+            )
+        none = torch.zeros(len(images), dtype=torch.long)
+        codes = start if found is None else found.codes
+        assert codes is not None, "every method gives codes"
+        if found is None:
+            distance, limit = distances_of(model, codes, seed=seed)
+        else:
+            distance, limit = found.distance, found.limit
+        mse, similarity = decoding_errors(
+            model, codes, images, batch_size=batch, progress=told if found is None else None
         )
-    none = torch.zeros(len(images), dtype=torch.long)
-    codes = start if found is None else found.codes
-    assert codes is not None, "every method gives codes"
-    if found is None:
-        distance, limit = distances_of(model, codes, seed=seed)
-    else:
-        distance, limit = found.distance, found.limit
-    mse, similarity = decoding_errors(
-        model, codes, images, batch_size=batch, progress=progress if found is None else None
-    )
     return Inverted(
         codes,
         mse,
@@ -171,6 +172,11 @@ def invert_tensor(
     )
 
 
+def counted_in(method: InversionMethod) -> str:
+    """What the progress of ``invert_tensor`` counts."""
+    return "images" if method == "network" else "steps"
+
+
 def invert_images(
     model: Model,
     images: ImageSource,
@@ -179,26 +185,27 @@ def invert_images(
     method: InversionMethod = "search",
     search: SearchSettings | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> tuple[Codes, Tensor, Inverted]:
     """The codes of some images with their ids, the images as the model sees them, ``(n, c, h, w)``
     in [0, 1], and what ``invert_tensor`` says of them; all in memory.
 
     The codes that images were made of are not looked at, nor those of a cache: what is asked for is
     how well ``method`` finds them. So of the coder its batch size and what it does with bad images
-    and with stages count; a search is in float32.
+    and with stages count; a search is in float32. ``progress=True`` shows how far it is.
 
     Raises:
         ImageError: an image cannot be read and the coder does not skip it, or none can be read.
         ModelError: as for ``invert_tensor``.
     """
-    coder = Coder.of(coder)
+    coder = Coder.of(coder, progress=progress)
     require_method(model, method)
     batches = list(images.batches([model.view], batch_size=_READ, on_error=coder.on_error))
     pixels = torch.cat([batch.floats(0) for batch in batches])
     kept = np.concatenate([batch.positions for batch in batches])
     if len(kept) == 0:
         raise ImageError(f"none of the {len(images)} images of {images.path} can be read")
-    with coder.stage("inverting", "steps") as progress:
+    with coder.stage("inverting", counted_in(method)) as told:
         inverted = invert_tensor(
             model,
             pixels,
@@ -206,7 +213,7 @@ def invert_images(
             search=search,
             seed=seed,
             batch_size=coder.batch_size,
-            progress=progress,
+            progress=told,
         )
     codes = Codes.from_array(
         images.ids[kept],

@@ -13,7 +13,7 @@ import torch
 
 from latentmap.inversion.inverting import Inverted
 from latentmap.model import Model
-from latentmap.report import ImageRow, ImageRows, Section, section_id
+from latentmap.report import ImageRow, ImageRows, Section, section_id, titled
 from latentmap.report.embedding import image_strip
 
 _SHOWN = 10
@@ -42,8 +42,13 @@ def inversion_section(
     text = f"Codes of {len(images):,} images in {model.space}, by {inverted.method}."
     return Section(
         id,
-        f"Inversion in {model.name}",
+        inversion_title(model, record),
         [text],
         [*inverted.tables(), shown],
         made,
     )
+
+
+def inversion_title(model: Model, record: Mapping[str, Any]) -> str:
+    """What the inversion of images is called."""
+    return titled(f"Inversion in {model.name}", record)

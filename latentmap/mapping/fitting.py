@@ -33,7 +33,7 @@ from latentmap.mapping.shared_fits import SharedFits
 from latentmap.mapping.solution import Solution, affine
 from latentmap.mapping.thin_moments import ThinMoments
 from latentmap.mapping.typicality import fitted_distances
-from latentmap.progress import Progress
+from latentmap.progress import Progress, ProgressLike, reporting
 
 
 def fit(
@@ -48,7 +48,7 @@ def fit(
     shared: SharedFits | None = None,
     record: Mapping[str, Any] | None = None,
     device: torch.device | str = "cpu",
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> LinearMap:
     """The linear map from the source codes of some pairs to their target codes; by default ridge.
 
@@ -83,16 +83,17 @@ def fit(
     choices = _choices(options, seen)
     if shared and shared.patches != seen.patches:
         shared = None
-    if shared:
-        gathered, used = shared.gathered, shared.used
-        by_folds = any(criterion == "kfold" for criterion, _ in choices)
-        parts = shared.parts if by_folds else [used]
-    else:
-        parts = _gather(options, seen, choices, seed=seed, device=device, progress=progress)
-        gathered = used = merge_all(parts)
-        if not options.intercept:
-            used, parts = gathered.about_zero(), [part.about_zero() for part in parts]
-    settings, selections = _select(options, seen, used, parts, choices, shared, device, progress)
+    with reporting(progress, "fitting", "steps") as told:
+        if shared:
+            gathered, used = shared.gathered, shared.used
+            by_folds = any(criterion == "kfold" for criterion, _ in choices)
+            parts = shared.parts if by_folds else [used]
+        else:
+            parts = _gather(options, seen, choices, seed=seed, device=device, progress=told)
+            gathered = used = merge_all(parts)
+            if not options.intercept:
+                used, parts = gathered.about_zero(), [part.about_zero() for part in parts]
+        settings, selections = _select(options, seen, used, parts, choices, shared, device, told)
     solution = _solve(options, seen, used, settings)
     moments = solution.moments or gathered
     return LinearMap(

@@ -129,10 +129,33 @@ class LinearMap(Shown):
                 space=self.target,
                 frame=self.target_frame,
             )
-        width = math.prod(self.patches.source) if self.patches else len(self.weight)
+        width = self._width
         if codes.ndim != 2 or codes.shape[1] != width:
             raise MapError(f"this map takes codes of shape (n, {width}), not {tuple(codes.shape)}")
         return mapped(codes, self.weight, self.bias, self.patches)
+
+    def apply_direction(self, directions: torch.Tensor) -> torch.Tensor:
+        """What the map makes of directions ``(k, d)``, or of one ``(d,)``, which are differences of
+        source codes: those of the mapped codes, without the constant. Float32, on the same device.
+
+        How sure these are, ``latentmap.mapping.uncertainty.carry`` says.
+
+        Raises:
+            MapError: they do not have the shape of source codes.
+        """
+        width, shape = self._width, tuple(directions.shape)
+        if len(shape) not in (1, 2) or shape[-1] != width:
+            raise MapError(
+                f"this map takes directions of shape (k, {width}), or one ({width},), not {shape}"
+            )
+        constant = torch.zeros_like(self.bias)
+        carried = mapped(directions.reshape(-1, width), self.weight, constant, self.patches)
+        return carried.reshape(*shape[:-1], -1)
+
+    @property
+    def _width(self) -> int:
+        """The numbers of a source code."""
+        return math.prod(self.patches.source) if self.patches else len(self.weight)
 
     def compose(self, after: LinearMap) -> LinearMap:
         """The map that applies this one and then ``after``: from A to B and from B to C.

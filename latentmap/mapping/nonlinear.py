@@ -20,7 +20,7 @@ from latentmap.mapping.patches import patches_between
 from latentmap.mapping.perceptron import Stop, fit_perceptron
 from latentmap.mapping.random_features import fit_features
 from latentmap.mapping.selection import assign_folds
-from latentmap.progress import Progress
+from latentmap.progress import Progress, ProgressLike, reporting
 
 _FOLDS = 10  # Of units: by one training stops, by another the maps are judged.
 _MOST = 8192  # Variables of both spaces together.
@@ -57,7 +57,7 @@ def fit_nonlinear(
     *,
     groups: np.ndarray | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> NonlinearMap:
     """A nonlinear map of flat codes: kernel ridge by random features, or a small perceptron,
     whichever is better on a tenth of the units that neither has seen; linear ridge where it is
@@ -78,19 +78,20 @@ def fit_nonlinear(
     fold = assign_folds(len(pairs), folds=_FOLDS, seed=seed, groups=units)
     judged, held = np.flatnonzero(fold == 0), np.flatnonzero(fold == 1)
     train, seen = np.flatnonzero(fold > 1), np.flatnonzero(fold > 0)
-    steps = _Steps(progress)
 
     def of(index: np.ndarray) -> dict[str, Any]:
         return {"groups": None if groups is None else groups[index], "seed": seed}
 
     linear = fit(pairs.take(train), **of(train))
     candidates: dict[str, _Applies] = {"linear": linear}
-    candidates["perceptron"] = perceptron = fit_perceptron(
-        pairs, linear, Stop(train, held), seed=seed, progress=steps.part(0, 2)
-    )
-    candidates["random features"] = features = fit_features(
-        pairs.take(seen), progress=steps.part(1, 2), **of(seen)
-    )
+    with reporting(progress, "fitting nonlinear maps", "steps") as told:
+        steps = _Steps(told)
+        candidates["perceptron"] = perceptron = fit_perceptron(
+            pairs, linear, Stop(train, held), seed=seed, progress=steps.part(0, 2)
+        )
+        candidates["random features"] = features = fit_features(
+            pairs.take(seen), progress=steps.part(1, 2), **of(seen)
+        )
     errors = {name: _error(one, pairs, judged) for name, one in candidates.items()}
     best = min(errors, key=lambda name: errors[name])
     if best == "perceptron":

@@ -40,7 +40,7 @@ from latentmap.images.packing import new_pack
 from latentmap.model.contract import Model
 from latentmap.model.kept_images import PART_FILE
 from latentmap.model.sampling import decode_all, sample_codes
-from latentmap.progress import Progress
+from latentmap.progress import Progress, ProgressLike, reporting
 
 # Images that are lost at an interruption, at most; fewer where they are large.
 _PART = 256
@@ -56,7 +56,7 @@ def generated_images(
     truncation: float = 1.0,
     folder: str | Path,
     notify: Notify | None = None,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> ImageSource:
     """``n`` images that ``model`` makes of codes from its prior, kept in ``folder``.
 
@@ -65,12 +65,18 @@ def generated_images(
 
     Raises:
         ModelError: the model has no decoder, or cannot truncate codes.
-        ImageError: ``n`` is below 2, or the model draws its noise anew every time.
+        ImageError: ``n`` is below 2, all images would be equal, or the model draws its noise anew
+            every time.
         OutputError: the folder cannot be written, or is a link; or what is kept there are others.
     """
     model.require_decoder()
     if n < 2:
         raise ImageError(f"at least 2 images must be generated, not {n}")
+    if truncation == 0:
+        raise ImageError(
+            f"at truncation 0 all images of {model.name} are equal, made of its mean code: give a "
+            "truncation above 0"
+        )
     if truncation != 1:
         model.sample(1, truncation=truncation)  # Refuses before anything is made or waited for.
     if model.rendering.get("noise") == "random":
@@ -105,7 +111,8 @@ def generated_images(
             if not path.exists():
                 vectors = model.sample(n, seed=seed, truncation=truncation)
                 codes = sample_codes(vectors, model, seed=seed)
-                pack_decoded(model, codes, path, progress=progress)
+                with reporting(progress, f"generating with {model.name}") as told:
+                    pack_decoded(model, codes, path, progress=told)
     container = PackedImages(path)
     if len(container.ids) != n:
         raise OutputError(

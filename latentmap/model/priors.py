@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from latentmap.errors import ModelError
-from latentmap.progress import Progress
+from latentmap.progress import ProgressLike, reporting
 
 # Rounds of EM at most, how many between two looks at it, and the gain of a round (nats a code)
 # below which it ends.
@@ -150,9 +150,7 @@ class Mixture(Prior):
             raise ModelError(f"its prior has no {error}: {_DAMAGED}") from None
 
 
-def fit_mixture(
-    codes: Tensor, k: int, *, seed: int = 0, progress: Progress | None = None
-) -> Mixture:
+def fit_mixture(codes: Tensor, k: int, *, seed: int = 0, progress: ProgressLike = None) -> Mixture:
     """The mixture of ``k`` normal distributions, each with a covariance of its own, that makes the
     ``codes`` (n, d) likely: by EM from k-means, which ends at a gain below 0.001 nats a code, or
     after 40 rounds.
@@ -177,11 +175,11 @@ def fit_mixture(
         random_state=seed % 2**32,
     )
     rows = codes.double().numpy()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), reporting(progress, "fitting mixture", "rounds") as told:
         warnings.simplefilter("ignore", ConvergenceWarning)  # Of every part of the way.
         for rounds in range(_AT_ONCE, _ROUNDS + 1, _AT_ONCE):
-            if progress is not None:
-                progress(rounds - _AT_ONCE, _ROUNDS)
+            if told is not None:
+                told(rounds - _AT_ONCE, _ROUNDS)
             model.fit(rows)
             if model.converged_:
                 break

@@ -22,7 +22,7 @@ from latentmap.mapping import FitOptions, LinearMap
 from latentmap.mapping.methods import find_method
 from latentmap.mapping.patches import patches_between
 from latentmap.model import Model
-from latentmap.progress import Progress
+from latentmap.progress import ProgressLike, reporting
 from latentmap.relocation.fitting import fit_training
 from latentmap.relocation.pairing import TrainingPairs
 
@@ -49,7 +49,7 @@ def fit_baseline(
     *,
     options: FitOptions | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> Baseline:
     """The map that reads the codes of ``model``, fitted on the images of the training pairs as the
     other one was; but that a penalty which was given is of the scale of other codes, and is chosen
@@ -70,9 +70,9 @@ def fit_baseline(
     pairs = training.pairs
     codes = codes_beside(model, pairs, training.images, training.coder_of(coder))
     reading = replace(training, source=model, pairs=replace(pairs, source=codes))
-    return Baseline(
-        kind, model, fit_training(reading, options=options, seed=seed, progress=progress)
-    )
+    with reporting(progress, f"fitting {model.name}", "steps") as told:
+        linear_map = fit_training(reading, options=options, seed=seed, progress=told)
+    return Baseline(kind, model, linear_map)
 
 
 def codes_beside(model: Model, pairs: Pairs, images: ImageSource, coder: CoderLike) -> Codes:

@@ -40,12 +40,13 @@ class Ceiling:
     """What a nonlinear map of the same codes reaches, and the part of it that the linear one has.
 
     ``by`` says what map it is, ``linear`` where none is better on pairs that were kept back;
-    ``beside`` is how well it does.
+    ``beside`` is how well it does, ``method`` that of the linear one.
     """
 
     by: str
     beside: Beside
     linearity: Linearity
+    method: str
 
     def over(self, linear: Figures) -> Figures:
         """What it reaches, R2 and efficiency being those of the ``linear`` map where these are

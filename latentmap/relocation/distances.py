@@ -16,8 +16,9 @@ from latentmap.errors import MapError
 from latentmap.intervals import defined
 from latentmap.mapping import LinearMap, Typicality, typicality
 from latentmap.mapping.typicality import INSIDE
+from latentmap.report.words import in_percent
 
-HELD = f"{100 * INSIDE:.0f} %"
+HELD = in_percent(INSIDE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,4 +106,4 @@ def shares_in_words(distances: Distances | None) -> list[str]:
     """
     if distances is None or distances.found is None:
         return []
-    return [f"{100 * share:.0f} %" for share in distances.found.nearer]
+    return [in_percent(share) for share in distances.found.nearer]

@@ -14,6 +14,7 @@ from latentmap.images.finding import groups_of, positions_of
 from latentmap.mapping import LinearMap
 from latentmap.model import Model, count_seen
 from latentmap.relocation.overlap import fitted_on, unknown_overlap
+from latentmap.relocation.scores import SCORED_CHOICE
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,7 @@ def judged_on(
         )
     judged = pairs.take(held.positions)
     record = {
+        SCORED_CHOICE: images.choice.to_json(),
         "n_left_out": held.n_left_out,
         "left_out": dict(held.left_out),
         "unknown_overlap": unknown_overlap(maps, images),

@@ -55,6 +55,10 @@ class ImageErrors:
         named = [row.name for row in fields(self) if row.name not in ("ids", "units")]
         return np.stack([getattr(self, name) for name in named])
 
+    def take(self, index: np.ndarray) -> ImageErrors:
+        """Those of the images at ``index``."""
+        return ImageErrors(*(getattr(self, row.name)[index] for row in fields(self)))
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:
@@ -150,7 +154,7 @@ def _measured(
     scene = Scene(
         [one for one, _ in ways], source, target, views, mean_image, mean_code, reconstructions
     )
-    before = n if target.can_decode else 0
+    before, passes = (n, 2) if target.can_decode else (0, 1)
 
     def launched() -> Iterator[Launched]:
         for batch in images.batches(views, batch_size=step):
@@ -160,7 +164,7 @@ def _measured(
             read = [x if codes is pairs.source else codes.read(*here) for _, codes in ways]
             yield scene.launch(batch.images, x, read, y, pairs.ids[slice(*here)])
             if progress:
-                progress(before + batch.stop, before + n)
+                progress((before + batch.stop) // passes, n)
 
     # In one place: small results of their own would keep memory of large images from being freed.
     rows, done = torch.empty(5 + 2 * m, n, dtype=torch.float64), 0
@@ -224,7 +228,7 @@ def _mean_image(
     for batch in images.batches([target.view], batch_size=step):
         mean += batch.images[0].sum(0, dtype=torch.float64) / 255
         if progress:
-            progress(batch.stop, 2 * len(images))
+            progress(batch.stop // 2, len(images))  # The first of two passes.
     return mean / len(images)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from latentmap.cache import Coder, CoderLike
 from latentmap.codes import FITTED, Pairs, Seen, find_ids, pair, units_of
 from latentmap.codes.codes import ArrayRows
+from latentmap.codes.pairs import draw_pairs
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import groups_of
@@ -27,9 +28,9 @@ _HELD = 1 << 29  # Bytes of codes up to which they are held in memory.
 class TrainingPairs:
     """What a map between two models is fitted on.
 
-    ``images`` are those that the pairs are of, others may be among them; ``groups`` ``(n,)`` are
-    the groups of the pairs, where they have some; ``record`` is what a map's file is to say of
-    them.
+    ``images`` are those that were encoded for the pairs, others may be among them; ``groups``
+    ``(n,)`` are the groups of the pairs, where they have some; ``record`` is what a map's file is
+    to say of them.
     """
 
     pairs: Pairs
@@ -93,10 +94,10 @@ def training_pairs(
 ) -> TrainingPairs:
     """The pairs of one split of some images; or of the ``chosen`` ones, in whatever split they are.
 
-    All images are encoded whose codes are missing, so that the other splits can be scored next.
-    Models ``beside`` the two have their codes in the same pass over the images, for later.
-    ``n_pairs`` takes that many random pairs of these. ``record["fit_skipped"]`` are those that
-    could not be read.
+    All images are encoded whose codes are missing, so that the other splits can be scored next; but
+    where ``n_pairs`` takes that many random pairs, those of these alone. Models ``beside`` the two
+    have their codes in the same pass over the images, for later. ``record["fit_skipped"]`` are
+    those that could not be read.
 
     Raises:
         MapError: ``split`` is ``test``, which is kept for the scores.
@@ -111,21 +112,47 @@ def training_pairs(
         )
     if chosen is None:
         chosen = images.split(split)
-    known = set(chosen.ids.tolist())
-    pairs = pair(*coder.codes([source, target, *beside], images)[:2])
-    pairs = pairs.take(np.flatnonzero(find_ids(chosen.ids, pairs.ids) >= 0))
+    models, known = [source, target, *beside], set(chosen.ids.tolist())
+    if n_pairs is None:
+        pairs = pair(*coder.codes(models, images)[:2])
+        pairs, seen = pairs.take(np.flatnonzero(find_ids(chosen.ids, pairs.ids) >= 0)), images
+    else:
+        coder.examine(images)
+        pairs, seen = _random_pairs(models, chosen, coder, n_pairs, seed)
     skipped = dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped))
     record = {
         "split": fitted_split,
         "seed": seed,
         "precision": coder.precision,
         "images": images.fingerprint,
+        "choice": images.choice.to_json(),
         KNOWN_BY: images.known_by,
         "fit_skipped": [name for name in skipped if name in known],
     }
     groups = groups_of(chosen, pairs.ids)
-    training = TrainingPairs(pairs, source, target, images, groups, record)
-    return training if n_pairs is None else training.sample(n_pairs, seed=seed)
+    return TrainingPairs(pairs, source, target, seen, groups, record)
+
+
+def _random_pairs(
+    models: Sequence[Model], images: ImageSource, coder: Coder, n: int, seed: int
+) -> tuple[Pairs, ImageSource]:
+    """``n`` random pairs of codes of the first two models, as ``TrainingPairs.sample`` draws them,
+    and the images that were encoded for it: no others, unless some cannot be read.
+    """
+    # A file of codes knows which images it has.
+    stored = [model for model in models[:2] if model.stored is not None]
+    for codes in coder.codes(stored, images) if stored else ():
+        images = images.subset(np.flatnonzero(find_ids(codes.ids, images.ids) >= 0))
+    n_drawn = n
+    while True:
+        drawn = images.subset(draw_pairs(images.digests, n_drawn, groups=images.groups, seed=seed))
+        pairs = pair(*coder.codes(models, drawn)[:2])
+        if len(pairs) == n:
+            return pairs, drawn
+        if n_drawn == len(images):
+            pairs.draw(n)  # Refuses, since there are fewer.
+        # Others stand in for those that cannot be read.
+        n_drawn = min(n_drawn + n - len(pairs), len(images))
 
 
 def sample_pairs(
@@ -138,30 +165,31 @@ def sample_pairs(
     seed: int = 0,
     truncation: float = 1.0,
     box: str | None = None,
+    progress: bool = False,
 ) -> Pairs:
     """The codes of ``n`` images that one of the two models makes, in both spaces: no data needed.
 
     The maker's codes are those that the images were made of; unless it is given, ``maker_of``
     chooses it. ``box`` and ``truncation``: see ``images_between``. What was made before, by the
-    same generator and seed, is taken from the cache.
+    same generator and seed, is taken from the cache. ``progress=True`` shows how far it is.
 
     Raises:
         ModelError: the maker cannot make images, or not truncate their codes.
         ImageError, CacheError, PairError: as encoding and pairing raise them.
     """
-    coder = Coder.of(coder)
+    coder = Coder.of(coder, progress=progress)
     sample_from = sample_from or maker_of(source, target)
     maker, other = (source, target) if sample_from == "source" else (target, source)
-    with coder.stage("generating") as progress:
+    with coder.stage("generating") as told:
         images, maker, other = images_between(
             maker,
             other,
             n,
             seed=seed,
             truncation=truncation,
-            folder=coder.generated,
+            folder=coder.keep_generated(),
             box=box,
-            progress=progress,
+            progress=told,
         )
     source, target = (maker, other) if sample_from == "source" else (other, maker)
     return coder.pairs(source, target, images)

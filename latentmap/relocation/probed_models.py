@@ -30,19 +30,21 @@ def probe_models(
     fitted: tuple[Codes, np.ndarray | None],
     attributes: Sequence[Attribute],
     seed: int = 0,
+    progress: bool = False,
 ) -> Probes:
     """What a map between two models keeps of ``attributes`` of those of ``images`` with some
     ``ids`` ``(n,)``, such as ``Scores.errors.ids``; see ``probe_map``.
 
     Probes are fitted on the target's codes ``fitted`` of other images and the groups of these
     ``(m,)``, where they have some, without those of units that are judged; see ``codes_to_fit``.
+    ``progress=True`` shows how far it is.
 
     Raises:
         SpaceError: the map does not belong to the models, or the codes to the target.
         MapError: all images to fit probes on are of units that are judged; or no probe can be had.
         ImageError, CacheError, PairError: as encoding and pairing raise them.
     """
-    coder = Coder.of(coder)
+    coder = Coder.of(coder, progress=progress)
     pairs = coder.pairs(*as_fitted(linear_map, source, target), images)
     pairs = pairs.take(np.flatnonzero(find_ids(ids, pairs.ids) >= 0))
     groups = groups_of(images, pairs.ids)
@@ -54,7 +56,7 @@ def probe_models(
             "every image that probes could be fitted on is scored itself, or another of its group "
             "is: score fewer, such as --split test"
         )
-    with coder.stage("fitting probes", "probes") as progress:
+    with coder.stage("fitting probes", "probes") as told:
         return probe_map(
             linear_map,
             codes.take(others.positions),
@@ -63,7 +65,7 @@ def probe_models(
             fitted_units=others.units,
             units=units_of(pairs.digests, groups),
             seed=seed,
-            progress=progress,
+            progress=told,
         )
 
 

@@ -15,7 +15,7 @@ from latentmap.codes.units import contains, draw_of_units
 from latentmap.errors import MapError
 from latentmap.images.attribute_values import Attribute
 from latentmap.mapping import LinearMap
-from latentmap.progress import Progress
+from latentmap.progress import ProgressLike, reporting
 from latentmap.relocation.probe_figures import class_figures, number_figures
 from latentmap.relocation.probe_fits import FOLDS, LinearProbe, fit_probe, probabilities
 from latentmap.relocation.probes import Probe, Probes
@@ -103,7 +103,7 @@ def probe_map(
     fitted_units: np.ndarray,
     units: np.ndarray,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> Probes:
     """What a map keeps of ``attributes``, on ``pairs`` of some ``units`` ``(n,)``.
 
@@ -132,15 +132,16 @@ def probe_map(
     fitted, fitted_units = fitted.take(known[chosen]), fitted_units[known[chosen]]
     codes = fitted.vectors.numpy()
     tasks, failed = [], {}
-    for number, one in enumerate(attributes):
-        task = _Task.of(one, fitted.ids, pairs.ids)
-        fault = task.fault(fitted_units)
-        if fault:
-            failed[one.name] = fault
-        else:
-            tasks.append((task, task.fit(codes, fitted_units, seed=seed), unknown[number]))
-        if progress is not None:
-            progress(number + 1, len(attributes))
+    with reporting(progress, "fitting probes", "probes") as told:
+        for number, one in enumerate(attributes):
+            task = _Task.of(one, fitted.ids, pairs.ids)
+            fault = task.fault(fitted_units)
+            if fault:
+                failed[one.name] = fault
+            else:
+                tasks.append((task, task.fit(codes, fitted_units, seed=seed), unknown[number]))
+            if told is not None:
+                told(number + 1, len(attributes))
     if not tasks:
         reasons = "; ".join(f"{name}: {why}" for name, why in [*failed.items()][:_SAID])
         raise MapError(f"no probe can be fitted of these attributes: {reasons}")

@@ -63,20 +63,22 @@ def fit_models(
     n_pairs: int | None = None,
     options: FitOptions | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> LinearMap:
     """The map between two models, fitted on one split of some images; by default ridge.
 
-    It is ``training_pairs`` and then ``fit_training``.
+    It is ``training_pairs`` and then ``fit_training``: ``n_pairs`` takes that many random pairs,
+    and encodes no other images. ``progress=True`` shows how far it is.
 
     Raises:
         MapError, ImageError, CacheError, PairError: as these two raise them.
     """
-    coder = Coder.of(coder)
+    coder = Coder.of(coder, progress=progress)
     training = training_pairs(
         source, target, images, coder, split=split, n_pairs=n_pairs, seed=seed
     )
-    with coder.stage("fitting") as progress:
-        return fit_training(training, options=options, seed=seed, progress=progress)
+    with coder.stage("fitting", "steps") as told:
+        return fit_training(training, options=options, seed=seed, progress=told)
 
 
 def score_models(
@@ -90,6 +92,7 @@ def score_models(
     baselines: Sequence[Baseline] = (),
     ceiling: NonlinearMap | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> list[Scores]:
     """The scores of maps between two models, each on all images that none of them was fitted on.
 
@@ -98,7 +101,7 @@ def score_models(
     many were, ``record["left_out"]`` why. Of the others ``record["n_seen"]`` says how many each
     model was trained on, see ``count_seen``; ``unseen`` gives images of which none was. What
     ``baselines`` and a ``ceiling`` give stands beside each, on the same images; and of images that
-    the target made, what its own encoder gives.
+    the target made, what its own encoder gives. ``progress=True`` shows how far it is.
 
     Raises:
         SpaceError: a map does not belong to the models.
@@ -107,10 +110,9 @@ def score_models(
     """
     for linear_map in maps:
         require_models(linear_map, source, target)
+    coder = Coder.of(coder, progress=progress)
     with images.remembered():
-        return _scored(
-            maps, source, target, images, Coder.of(coder), seen, baselines, ceiling, seed
-        )
+        return _scored(maps, source, target, images, coder, seen, baselines, ceiling, seed)
 
 
 def _scored(

@@ -17,7 +17,7 @@ from latentmap.intervals import N_BOOTSTRAP, UNDEFINED, Estimate, defined, resam
 from latentmap.mapping import LinearMap
 from latentmap.mapping.held_out_error import HeldOutError, psnr_of
 from latentmap.model import Model
-from latentmap.progress import Progress
+from latentmap.progress import ProgressLike, reporting
 from latentmap.relocation.activity import inactive_models
 from latentmap.relocation.baselines import BASELINES
 from latentmap.relocation.beside import Beside, BesideKind, Ceiling, context_json
@@ -26,6 +26,8 @@ from latentmap.relocation.measuring import ImageErrors, Measured, measure
 from latentmap.relocation.scored_figures import FIGURES, Figures, figures_in_words
 from latentmap.relocation.travel import Travel, travels_of
 from latentmap.report import Shown, Table
+
+SCORED_CHOICE = "scored_choice"  # In a record, beside the choice of the images of the fit.
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +112,7 @@ def evaluate(
     *,
     seed: int = 0,
     n_bootstrap: int = 1000,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> list[Scores]:
     """The scores of maps between two spaces on some pairs and their images.
 
@@ -122,7 +124,8 @@ def evaluate(
     Raises:
         SpaceError, PairError: as ``measure`` raises them.
     """
-    measured = measure(maps, pairs, source, target, images, progress=progress)
+    with reporting(progress, "scoring") as told:
+        measured = measure(maps, pairs, source, target, images, progress=told)
     travels = travels_of(maps, pairs.source, images)
     return [
         scores_of(linear_map, found, travel=travel, seed=seed, n_bootstrap=n_bootstrap)
@@ -144,7 +147,10 @@ class BesideMeasured:
 
     def beside(self, *, seed: int = 0, n_bootstrap: int = N_BOOTSTRAP) -> Beside:
         """Its figures with their intervals."""
-        found = {**_estimates(self.measured.errors, n_bootstrap, seed), "r_mse": UNDEFINED}
+        found = {
+            **estimates_of(self.measured.errors, seed=seed, n_bootstrap=n_bootstrap),
+            "r_mse": UNDEFINED,
+        }
         return Beside(self.kind, self.model, self.numbers, Figures(**found))
 
 
@@ -161,7 +167,7 @@ def scores_of(
     """The figures of a map with their intervals, and of what stands beside it; ``record`` is added
     to that of the map.
     """
-    figures: dict[str, Any] = {**_estimates(measured.errors, n_bootstrap, seed)}
+    figures: dict[str, Any] = {**estimates_of(measured.errors, seed=seed, n_bootstrap=n_bootstrap)}
     scores = Scores(
         **figures,
         psnr=psnr_of(figures["l_mse"], linear_map.target),
@@ -176,7 +182,8 @@ def scores_of(
             linear_map, measured, seed=seed, n_bootstrap=n_bootstrap, record=record or {}
         ),
     )
-    return _with_context(scores, others, Drawn(measured.errors.units, seed, n_bootstrap))
+    drawn = Drawn(measured.errors.units, seed, n_bootstrap)
+    return _with_context(scores, others, drawn, linear_map.method)
 
 
 def record_of(
@@ -200,8 +207,10 @@ def record_of(
     }
 
 
-def _with_context(scores: Scores, others: Sequence[BesideMeasured], drawn: Drawn) -> Scores:
-    """The scores with what stands beside them."""
+def _with_context(
+    scores: Scores, others: Sequence[BesideMeasured], drawn: Drawn, method: str
+) -> Scores:
+    """The scores of a map by some ``method`` with what stands beside them."""
     mine = scores.errors
     images = Bounded(mine.relocation, mine.floor, mine.baseline)
     errors = MapErrors(mine.code, mine.code_variance, drawn, images, drawn)
@@ -214,7 +223,8 @@ def _with_context(scores: Scores, others: Sequence[BesideMeasured], drawn: Drawn
     if "ceiling" in found:
         one, beside = found["ceiling"]
         theirs = one.measured.errors
-        ceiling = Ceiling(one.by, beside, errors.linearity(theirs.code, theirs.relocation))
+        linearity = errors.linearity(theirs.code, theirs.relocation)
+        ceiling = Ceiling(one.by, beside, linearity, method)
     if "network" in found:
         network = found["network"][1]
     return replace(
@@ -231,7 +241,9 @@ def figures_of(errors: ImageErrors) -> dict[str, float]:
     return dict(zip(FIGURES, _figures(errors.rows().mean(1)).tolist(), strict=True))
 
 
-def _estimates(errors: ImageErrors, n_bootstrap: int, seed: int) -> dict[str, Estimate]:
+def estimates_of(
+    errors: ImageErrors, *, seed: int = 0, n_bootstrap: int = N_BOOTSTRAP
+) -> dict[str, Estimate]:
     """The figures with their intervals, by name."""
     rows = errors.rows()
     found = resample(rows, errors.units, seed=seed, n_bootstrap=n_bootstrap)

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from PIL import Image
-
 from latentmap.mapping import LinearMap
 from latentmap.relocation.curve_table import curve_table, figure_titles, verdict_of
 from latentmap.relocation.distances import shares_in_words
+from latentmap.relocation.group_tables import cut_tables
+from latentmap.relocation.groups import ScoresByGroup
 from latentmap.relocation.learning import LearningCurve
 from latentmap.relocation.probes import Probes
 from latentmap.relocation.relocating import Relocated
-from latentmap.relocation.scores import Scores
+from latentmap.relocation.scores import SCORED_CHOICE, Scores
 from latentmap.relocation.several_maps import MethodComparison
-from latentmap.relocation.tables import methods_table
-from latentmap.report import ImageRow, ImageRows, Measure, Section, image_grid, section_id
+from latentmap.relocation.tables import beside_methods, methods_table
+from latentmap.report import (
+    ImageGrid,
+    ImageRow,
+    ImageRows,
+    Measure,
+    Section,
+    image_grid,
+    section_id,
+    titled,
+)
 from latentmap.report.embedding import image_strip
 from latentmap.report.parts import Curve
 
 
 def fit_section(
-    linear_map: LinearMap, scores: Scores, examples: Relocated, probes: Probes | None = None
+    linear_map: LinearMap,
+    scores: Scores,
+    examples: Relocated,
+    probes: Probes | None = None,
+    groups: ScoresByGroup | None = None,
 ) -> Section:
-    """A map: its scores, what ``probes`` tell of it, and the rows of some relocated images, where
-    the target decodes.
+    """A map: its scores, the same by ``groups`` of the images, what ``probes`` tell of it, and the
+    rows of some relocated images, where the target decodes.
     """
     source, target = linear_map.source.model, linear_map.target.model
     id = section_id(f"fit {source} {target}", {**linear_map.provenance, **scores.record})
@@ -30,8 +43,12 @@ def fit_section(
         f"A linear map from {linear_map.source} to {linear_map.target}, by {linear_map.method}. "
         "Intervals are 95 % over images, or their groups."
     )
-    title = f"Map from {source} to {target} by {linear_map.method}"
-    tables = [*scores.tables(), *([] if probes is None else probes.tables())]
+    title = fit_title(linear_map, scores)
+    tables = [
+        *scores.tables(),
+        *([] if groups is None else cut_tables(groups)),
+        *([] if probes is None else probes.tables()),
+    ]
     if examples.relocated is None:
         return Section(id, title, [text], tables, scores.record)
     rows = [
@@ -55,7 +72,19 @@ def fit_section(
     return Section(id, title, [text], [*tables, figure], scores.record)
 
 
-def relocation_grid(moved: Relocated, source: str, target: str) -> Image.Image:
+def fit_title(linear_map: LinearMap, scores: Scores) -> str:
+    """What a map is called in the result of its fit."""
+    way = f"{linear_map.source.model} to {linear_map.target.model}"
+    return titled(f"Map from {way} by {linear_map.method}", scores.record)
+
+
+def scores_title(linear_map: LinearMap, scores: Scores) -> str:
+    """What the scores of a map on other images are called."""
+    way = f"{linear_map.source.model} to {linear_map.target.model}"
+    return titled(f"Scores from {way}", scores.record, SCORED_CHOICE)
+
+
+def relocation_grid(moved: Relocated, source: str, target: str) -> ImageGrid:
     """The three rows of a relocation: original, reconstruction by the source, image by the target
     from the mapped code; without that of a model that has no decoder. Below each stands the share
     of the fitted codes that are nearer than its code, where that is known. ``source`` and
@@ -82,12 +111,19 @@ def methods_section(compared: MethodComparison) -> Section:
     identity = {**first.scores.record, "maps": maps, "failed": compared.failed}
     return Section(
         section_id(f"methods {source} {target}", identity),
-        f"Methods from {source} to {target}",
+        methods_title(compared),
         text,
-        [methods_table(compared)],
+        [methods_table(compared), *beside_methods(compared)],
         # What was chosen for the first method was not chosen for the others.
         {name: value for name, value in first.scores.record.items() if name != "selection"},
     )
+
+
+def methods_title(compared: MethodComparison) -> str:
+    """What a comparison of methods is called."""
+    first = compared.results[0]
+    source, target = first.linear_map.source.model, first.linear_map.target.model
+    return titled(f"Methods from {source} to {target}", first.scores.record)
 
 
 def curve_section(curve: LearningCurve) -> Section:
@@ -95,11 +131,17 @@ def curve_section(curve: LearningCurve) -> Section:
     source, target = curve.source.model, curve.target.model
     return Section(
         section_id(f"curve {source} {target}", curve.to_json()),
-        f"Learning curve from {source} to {target} by {curve.method}",
+        curve_title(curve),
         [],
         [*_curves(curve), curve_table(curve)],
         curve.record,
     )
+
+
+def curve_title(curve: LearningCurve) -> str:
+    """What a learning curve is called."""
+    way = f"{curve.source.model} to {curve.target.model}"
+    return titled(f"Learning curve from {way} by {curve.method}", curve.record)
 
 
 def _curves(curve: LearningCurve) -> list[Curve]:

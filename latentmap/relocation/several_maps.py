@@ -12,6 +12,7 @@ from latentmap.errors import MapError, ModelError
 from latentmap.images import ImageSource
 from latentmap.mapping import METHODS, FitOptions, LinearMap
 from latentmap.mapping.shared_fits import SharedFits
+from latentmap.relocation.baselines import Baseline
 from latentmap.relocation.fitting import fit_training
 from latentmap.relocation.pairing import TrainingPairs
 from latentmap.relocation.relocating import score_models
@@ -57,9 +58,10 @@ class MethodComparison(Shown):
         return f"<MethodComparison: {len(self.results)} methods, {name} with an R2 of {r2}>"
 
     def tables(self) -> list[Table]:
-        from latentmap.relocation.tables import methods_table
+        from latentmap.relocation.tables import beside_methods, methods_table
 
-        return [methods_table(self).bare("R2", "L_mse", "M_mse", "efficiency")]
+        tables = [methods_table(self), *beside_methods(self)]
+        return [table.bare("R2", "L_mse", "M_mse", "efficiency") for table in tables]
 
     def to_json(self) -> dict[str, Any]:
         """The results, and why methods have none."""
@@ -72,10 +74,12 @@ def compare_methods(
     coder: CoderLike,
     *,
     options: FitOptions | None = None,
+    baselines: Sequence[Baseline] = (),
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
 ) -> MethodComparison:
-    """Every method of ``METHODS``, fitted on the training pairs and scored on the ``test`` images.
+    """Every method of ``METHODS``, fitted on the training pairs and scored on the ``test`` images;
+    what ``baselines`` give on these stands beside each.
 
     ``options`` hold for those methods that take them: a given rank goes to all that have one, a
     criterion to those whose penalty is that of ridge. ``record`` goes into each result.
@@ -90,7 +94,7 @@ def compare_methods(
     fitted, failed = [], {}
     for name, method in METHODS.items():
         started = time.perf_counter()
-        with coder.stage(f"fitting {name}") as progress:
+        with coder.stage(f"fitting {name}", "steps") as progress:
             try:
                 linear_map = fit_training(
                     training,
@@ -114,6 +118,7 @@ def compare_methods(
         test,
         coder,
         seen=[training.seen],
+        baselines=baselines,
         seed=seed,
     )
     results = [

@@ -91,16 +91,27 @@ def beside_table(scores: Scores) -> Table:
     """A map between what is easy and what is possible: the mean image and other baselines above it,
     a nonlinear map and the target's own network below. No row where nothing stands beside it.
     """
+    return _beside(scores, "this map", "Beside it")
+
+
+def beside_methods(compared: MethodComparison) -> list[Table]:
+    """The method with the highest R2 between the same; no table where nothing stands beside it."""
+    best = max(compared.results, key=lambda one: one.scores.r2.value)
+    table = _beside(best.scores, best.linear_map.method, "Beside the best of them")
+    return [table] if table.rows else []
+
+
+def _beside(scores: Scores, name: str, title: str) -> Table:
     ceiling = None if scores.ceiling is None else scores.ceiling.beside
     others = [*scores.baselines, *(one for one in (ceiling, scores.network) if one is not None)]
-    there = figures_there(scores, ("r2", "l_mse", "m_mse", "efficiency"))
+    there = figures_there(scores, OF_SEVERAL)
     rows = [_beside_row(one, there, scores) for one in others]
     if rows:
-        rows.insert(len(scores.baselines), Row(["this map", None, *_measures(scores, there)]))
+        rows.insert(len(scores.baselines), Row([name, None, *_measures(scores, there)]))
     heads = [Column("codes", "that are read"), Column("numbers", "in a code")]
     # Of all rows, which have one floor.
     note = f"efficiency says little: {HIGH_FLOOR}" * scores.has_high_floor
-    return Table("Beside it", [*heads, *(COLUMNS[name] for name in there)], rows, note)
+    return Table(title, [*heads, *(COLUMNS[name] for name in there)], rows, note)
 
 
 def _beside_row(one: Beside, there: Sequence[str], scores: Scores) -> Row:

@@ -21,7 +21,7 @@ from latentmap.intervals import UNDEFINED, Estimate, defined, student_quantile
 from latentmap.mapping import LinearMap
 from latentmap.mapping.typicality import INSIDE
 from latentmap.relocation.distances import HELD, Distances, distances_of, not_known
-from latentmap.report.words import shown_interval, shown_number
+from latentmap.report.words import in_percent, share_in_words
 
 _QUANTILES = (0.05, 0.5, 0.95)
 # The part of the distances, above which what lies along no fitted direction is told.
@@ -79,30 +79,17 @@ def travel_in_words(travel: Travel) -> str:
     said = (
         f"{share_in_words(travel.outside)} of these source codes are farther out than {HELD} of "
         "codes like those of the fit, and the median one than "
-        f"{shown_number(100 * float(np.median(found.nearer)), 0)} %"
+        f"{in_percent(float(np.median(found.nearer)))}"
     )
     if travel.outside.low > 1 - INSIDE:
         said += "; the map was not fitted for these, and R2 may be below 0"
     off = float(found.off.mean())
     if off > _OFF:
         said += (
-            f"; {shown_number(100 * off, 1)} % of their squared distance is along what did not "
+            f"; {in_percent(off, 1)} of their squared distance is along what did not "
             "vary in the fit, which counts for nothing"
         )
     return said
-
-
-def share_in_words(share: Estimate) -> str:
-    """A share in percent, with its interval where there is one.
-
-    Example:
-        >>> share_in_words(Estimate(0.125, 0.1, 0.15))
-        '12.5 % [10.0, 15.0]'
-    """
-    text = f"{shown_number(100 * share.value, 1)} %"
-    if not math.isfinite(share.low):
-        return text
-    return f"{text} {shown_interval(100 * share.low, 100 * share.high, 1)}"
 
 
 def share_estimate(among: np.ndarray, units: np.ndarray) -> Estimate:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 
-from latentmap.intervals import Estimate
 from latentmap.relocation.beside import Ceiling
 from latentmap.relocation.gains import Gain
 from latentmap.relocation.scores import Scores
 from latentmap.relocation.travel import travel_in_words
 from latentmap.report import with_interval
+from latentmap.report.words import in_percent, share_in_words
 
 ENOUGH = 0.95  # Of the R2 of a nonlinear map: from there on a linear one is enough.
 CHANCE = 0.05
+# They look for the best of all linear maps; what others do not reach, another linear map may.
+_BEST_LINEAR = ("least-squares", "ridge")
 
 
 def verdicts(scores: Scores) -> list[str]:
@@ -31,8 +33,10 @@ def verdicts(scores: Scores) -> list[str]:
 
 def linearity_in_words(ceiling: Ceiling, n_test: int) -> str:
     """Whether a linear map is enough: where the whole interval of its share of the R2 of a
-    nonlinear one is on one side of 95 %.
+    nonlinear one is on one side of 95 %. That it is not is said of the method alone where others
+    give better linear maps, as of a rotation.
     """
+    one = "a linear map" if ceiling.method in _BEST_LINEAR else ceiling.method
     part, reached, enough = ceiling.linearity.r2, ceiling.beside.figures.r2, is_enough(ceiling)
     if not _reaches(ceiling):
         return (
@@ -42,16 +46,16 @@ def linearity_in_words(ceiling: Ceiling, n_test: int) -> str:
     if ceiling.by == "linear":
         of = "no nonlinear map that was tried is better on pairs that were kept back"
         if part.high < ENOUGH:
-            of += f"; but this one has {_percent(part)} of the R2 of ridge"
+            of += f"; but {ceiling.method} has {share_in_words(part, 0)} of the R2 of ridge"
         return f"a linear map is enough here: {of}"
-    share = f"{_percent(part)} of the" if part.value > 0 else "none of the"
+    share = f"{share_in_words(part, 0)} of the" if part.value > 0 else "none of the"
     of = (
         f"it has {share} R2 that a nonlinear map of the same codes has "
         f"({ceiling.by}, {with_interval(reached, 3)})"
     )
     if enough is None:
-        return f"whether a linear map is enough cannot be told from {n_test:,} images: {of}"
-    return f"a linear map is {'' if enough else 'not '}enough here: {of}"
+        return f"whether {one} is enough cannot be told from {n_test:,} images: {of}"
+    return f"a linear map is enough here: {of}" if enough else f"{one} is not enough here: {of}"
 
 
 def is_enough(ceiling: Ceiling) -> bool | None:
@@ -103,8 +107,9 @@ def high_floor_in_words(scores: Scores) -> str:
         return ""
     share = scores.floor_mse.value / scores.baseline_mse.value
     return (
-        f"efficiency says little here: the target's own error is {share:.0%} of the mean image's, "
-        "and any map comes near that; go by R2, and by what is gained over the best baseline"
+        f"efficiency says little here: the target's own error is {in_percent(share)} of the mean "
+        "image's, and any map comes near that; go by R2, and by what is gained over the best "
+        "baseline"
     )
 
 
@@ -123,7 +128,3 @@ def pixels_in_words(scores: Scores) -> str:
         f"errors of images tell little here: {' and '.join(names)} {do} as well by them, and "
         f"{know} less of the target's codes; go by R2"
     )
-
-
-def _percent(part: Estimate) -> str:
-    return f"{part.value:.0%} [{part.low:.0%}, {part.high:.0%}]"

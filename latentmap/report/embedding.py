@@ -12,9 +12,19 @@ import numpy as np
 import torch
 from PIL import Image
 
-from latentmap.report.parts import EmbeddedImage
+from latentmap.report.figures import Figure
+from latentmap.report.pictures import EmbeddedImage
 
 _QUALITY = 90
+_MOST = 16  # Images of a strip among several: no format takes a line of any length.
+
+
+def image_strips(images: torch.Tensor, alternative: str) -> list[EmbeddedImage]:
+    """Any number of images, in strips of a few."""
+    return [
+        image_strip(images[start : start + _MOST], alternative)
+        for start in range(0, len(images), _MOST)
+    ]
 
 
 def image_strip(images: torch.Tensor, alternative: str) -> EmbeddedImage:
@@ -30,21 +40,34 @@ def image_strip(images: torch.Tensor, alternative: str) -> EmbeddedImage:
     side_by_side = np.concatenate(list(pixels.permute(0, 2, 3, 1).numpy()), axis=1)
     grey = side_by_side.shape[2] == 1
     picture = Image.fromarray(side_by_side[..., 0] if grey else side_by_side)
-    return _embedded(picture, "PNG" if grey else "JPEG", alternative)
+    data = _png(picture) if grey else _jpeg(picture)
+    return _embedded(picture, data, alternative, count=len(images))
 
 
-def embed_figure(figure: Image.Image, alternative: str) -> EmbeddedImage:
-    """A figure of images with labels, as JPEG of quality 90."""
-    return _embedded(figure, "JPEG", alternative)
+def embed_figure(figure: Figure, alternative: str) -> EmbeddedImage:
+    """A chart, or images with labels: exactly (PNG), unless JPEG of quality 90 is smaller, as where
+    it is of photographs.
+    """
+    picture = figure.picture()
+    return _embedded(picture, min(_png(picture), _jpeg(picture), key=len), alternative)
 
 
-def _embedded(picture: Image.Image, kind: str, alternative: str) -> EmbeddedImage:
+def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    if kind == "JPEG":
-        # Full colour resolution: the edges of small images would run.
-        picture.save(buffer, kind, quality=_QUALITY, subsampling=0, optimize=True)
-    else:
-        picture.save(buffer, kind, optimize=True)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    uri = f"data:image/{kind.lower()};base64,{data}"
-    return EmbeddedImage(uri, picture.width, picture.height, alternative)
+    picture.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    # Full colour resolution: the edges of small images would run.
+    picture.save(buffer, "JPEG", quality=_QUALITY, subsampling=0, optimize=True)
+    return buffer.getvalue()
+
+
+def _embedded(
+    picture: Image.Image, data: bytes, alternative: str, *, count: int = 1
+) -> EmbeddedImage:
+    kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
+    uri = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+    return EmbeddedImage(uri, picture.width, picture.height, alternative, count)

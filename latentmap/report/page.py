@@ -25,24 +25,30 @@ from latentmap.report import charts
 from latentmap.report.cells import cell_texts, decimals_of, is_number, number_in
 from latentmap.report.colours import level_of, level_styles
 from latentmap.report.drawing import FILM, HEIGHT, WIDTH, draw_film, draw_plane
-from latentmap.report.parts import Block, ImageRow, Report, Row, Section, Table
+from latentmap.report.page_pictures import picture_id, pictures_of
+from latentmap.report.parts import Block, Report, Row, Section, Table
+from latentmap.report.pictures import EmbeddedImage, ImageRow, ImageRows
 from latentmap.report.words import shown_number
 
+_STYLES = ("page.css", "images.css", "tables.css", "print.css")
+_SCRIPTS = ("page.js", "tables.js", "enlarging.js")
 _SMALL = 48  # Images of fewer pixels keep their edges when they are enlarged.
+_LONGEST = 16  # Images in a line.
 _MOST_LISTED = 12  # Of a list in a record.
 _NOTHING: tuple[object, ...] = (None, [], ())  # Of this a record says nothing.
 
 
-def render(report: Report) -> str:
-    """The page of a report, as HTML.
+def render(report: Report, *, beside: Report | None = None) -> str:
+    """The page of a report, as HTML. The pictures of the report ``beside`` are in it too, unseen.
 
     Example:
         >>> "<h1>Two spaces</h1>" in render(Report("Two spaces"))
         True
     """
     sections = _told_apart(report.sections)
-    style = f"{_template('page.css')}\n{level_styles()}\n"
-    script = _template("page.js")
+    pictures = pictures_of([*report.sections, *(() if beside is None else beside.sections)])
+    style = "\n".join([*map(_template, _STYLES), level_styles(), ""])
+    script = "\n".join(map(_template, _SCRIPTS))
     return (
         _environment()
         .get_template("page.html")
@@ -55,6 +61,7 @@ def render(report: Report) -> str:
             script_digest=_digest(script),
             groups_of=_groups_of,
             records=_records(sections),
+            pictures={uri: (picture_id(uri), image) for uri, image in pictures.items()},
         )
     )
 
@@ -98,6 +105,8 @@ def _environment() -> Environment:
         "number_in": number_in,
         "kinds_of": _kinds_of,
         "is_small": _is_small,
+        "cells_of": _cells_of,
+        "is_long": _is_long,
     }
     return environment
 
@@ -145,6 +154,26 @@ def _kinds_of(table: Table) -> list[tuple[bool, int]]:
 
 def _is_small(row: ImageRow) -> bool:
     return any(image.height < _SMALL for image in row.images)
+
+
+def _is_long(rows: ImageRows) -> bool:
+    """Whether a row goes on in a next line."""
+    return any(sum(image.count for image in row.images) > _LONGEST for row in rows.rows)
+
+
+def _cells_of(row: ImageRow) -> list[tuple[EmbeddedImage, list[tuple[int, str]]]]:
+    """The pictures of a row, of each the left edges of its images in it, and their captions."""
+    captions = iter(row.captions)
+    return [
+        (
+            image,
+            [
+                (number * (image.width // image.count), next(captions, ""))
+                for number in range(image.count)
+            ],
+        )
+        for image in row.images
+    ]
 
 
 def _records(sections: Sequence[Section]) -> list[tuple[list[Section], Mapping[str, Any]]]:

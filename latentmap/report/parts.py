@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from latentmap.intervals import Estimate, defined
 from latentmap.printing import encodable
+from latentmap.report.pictures import ImageRows, Picture
 
 Better = Literal["", "high", "low"]
 
@@ -104,49 +105,6 @@ class Table:
             for row in self.rows
         ]
         return replace(self, rows=rows)
-
-
-@dataclass(frozen=True)
-class EmbeddedImage:
-    """A picture as a data URI, its size in pixels, and what it shows in words."""
-
-    uri: str
-    width: int
-    height: int
-    alternative: str
-
-
-@dataclass(frozen=True)
-class ImageRow:
-    """One or more pictures beside a label."""
-
-    label: str
-    images: Sequence[EmbeddedImage]
-
-
-@dataclass(frozen=True)
-class ImageRows:
-    """Rows of images one above the other, such as the three rows of a relocation.
-
-    ``heads`` stand above the pictures of a row, where a row has several.
-    """
-
-    id: str
-    title: str
-    rows: Sequence[ImageRow]
-    note: str = ""
-    heads: Sequence[str] = ()
-    kind: Literal["image rows"] = "image rows"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One picture that was drawn elsewhere."""
-
-    title: str
-    image: EmbeddedImage
-    note: str = ""
-    kind: Literal["picture"] = "picture"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -11,12 +12,18 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from latentmap.errors import OutputError
 from latentmap.report.charts import draw_bars, draw_curve
 from latentmap.report.drawing import draw_plane
+from latentmap.report.page_pictures import images_in
 from latentmap.report.parts import Bars, Block, Curve, HeatMap, Plane, Report, Table
+from latentmap.report.pictures import EmbeddedImage, ImageRow, ImageRows
 
 _LARGEST = 1e200
 _LONGEST = 60  # Letters of what a message quotes.
 _MOST_NAMES = 1000  # In a plane, where each name is kept off all others.
-_NEW = {"decimals", "mark", "upright"}  # Fields that reports of earlier versions lack.
+# Fields that reports of earlier versions lack.
+_NEW = {"captions", "count", "decimals", "mark", "upright"}
+_PICTURE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/]+={0,2}")
+_MOST_PIXELS = 65_535  # On a side: the limit of JPEG.
+_MOST_IMAGES = 100_000  # In a report: each is an element of the page.
 
 
 def report_from_json(value: object) -> Report:
@@ -26,20 +33,26 @@ def report_from_json(value: object) -> Report:
         OutputError: it is something else; the message says where.
     """
     report: Report = _read(Report, value, "report")
+    shown = 0
     for section in report.sections:
         for block in section.blocks:
             _require_drawable(block, f"{block.title!r} in {section.title!r}")
+            shown += sum(image.count for image in images_in(block))
+    if shown > _MOST_IMAGES:
+        raise OutputError(f"it has {shown:,} images, more than {_MOST_IMAGES:,}")
     return report
 
 
 def _require_drawable(block: Block, where: str) -> None:
     """Refuses parts that do not fit each other."""
-    fits = True
+    fits = all(map(_is_picture, images_in(block)))
     if isinstance(block, Table):
         width = len(block.columns)
         fits = all(len(row.cells) == width for row in block.rows)
         fits = fits and all(column.decimals >= 0 for column in block.columns)
         fits = fits and (len(block.rows) == 1 or not block.upright)
+    elif isinstance(block, ImageRows):
+        fits = fits and all(map(_is_captioned, block.rows))
     elif isinstance(block, HeatMap):
         fits = [len(block.names)] * len(block.names) == [len(row) for row in block.cells]
     elif isinstance(block, Plane):
@@ -51,6 +64,18 @@ def _require_drawable(block: Block, where: str) -> None:
         fits = _drawn(draw_curve, block)
     if not fits:
         raise OutputError(f"the {block.kind} {where[:_LONGEST]} has parts that do not fit")
+
+
+def _is_picture(image: EmbeddedImage) -> bool:
+    """Whether it is one, and can be cut into its images."""
+    sides = (image.width, image.height)
+    fits = all(1 <= side <= _MOST_PIXELS for side in sides)
+    fits = fits and image.count >= 1 and image.width % image.count == 0
+    return fits and _PICTURE.fullmatch(image.uri) is not None
+
+
+def _is_captioned(row: ImageRow) -> bool:
+    return len(row.captions) in (0, sum(image.count for image in row.images))
 
 
 def _drawn(draw: Callable[[Any], object], block: Block) -> bool:

@@ -1,4 +1,8 @@
-"""The folder of a report: ``report.json``, and ``index.html`` drawn from it."""
+"""The folder of a report: ``report.json``, and ``index.html`` drawn from it.
+
+The pictures are in the page alone, which so can be sent on by itself, and ``report.json`` names
+them there: both files together are the report.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +11,34 @@ import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from latentmap.errors import CacheError, OutputError
 from latentmap.files import (
     TEMPORARY,
     hold_lock,
     look_into,
-    read_json,
+    parse_json,
+    read_regular,
     reason_of,
     require_parent,
     write_atomic,
 )
 from latentmap.report.page import render
+from latentmap.report.page_pictures import (
+    pictures_in_page,
+    pictures_of,
+    with_pictures,
+    without_pictures,
+)
 from latentmap.report.parts import Report, Section
 from latentmap.report.reading import report_from_json
 
 PAGE = "index.html"
 CONTENT = "report.json"
 TITLE = "latentmap report"  # Of a report that begins with the result of one command.
-_FORMAT = "latentmap report 1"
+_FORMAT = "latentmap report 2"
+_WHOLE = "latentmap report 1"  # Has its pictures in it.
 _LOCK = ".report.lock"
 # What is there before the first report is whole.
 _BEGUN = re.compile(rf"{re.escape(_LOCK)}|\.report{TEMPORARY}\.json")
@@ -45,7 +58,7 @@ def write_report(folder: str | Path, report: Report, *, replaces: Collection[str
     with _held(folder) as known:
         gone = {section.id for section in report.sections}.union(replaces)
         others = [section for section in known.sections if section.id not in gone]
-        _write(folder, Report(report.title, [*report.sections, *others]))
+        _write(folder, Report(report.title, [*report.sections, *others]), known)
 
 
 def add_section(folder: str | Path, section: Section) -> bool:
@@ -59,7 +72,7 @@ def add_section(folder: str | Path, section: Section) -> bool:
     """
     folder = Path(folder)
     with _held(folder) as known:
-        _write(folder, known.with_section(section))
+        _write(folder, known.with_section(section), known)
     return any(one.id == section.id for one in known.sections)
 
 
@@ -70,18 +83,54 @@ def read_report(folder: str | Path) -> Report:
         OutputError: there is none, or it is damaged.
     """
     path = Path(folder) / CONTENT
+    text = _text_of(path)
     try:
-        content = read_json(path)
-    except (OSError, ValueError) as error:
+        return _read(path, text)
+    except OutputError:
+        now = _text_of(path)
+        if now == text:
+            raise
+    # Another process has written between the two files.
+    return read_report(folder)
+
+
+def _text_of(path: Path) -> bytes:
+    try:
+        return read_regular(path)
+    except OSError as error:
         raise OutputError(
             f"{path} cannot be read as a report ({reason_of(error)}): choose another folder"
         ) from error
-    if content.pop("format", None) != _FORMAT:
+
+
+def _read(path: Path, text: bytes) -> Report:
+    try:
+        content = parse_json(text)
+    except ValueError as error:
+        raise OutputError(
+            f"{path} cannot be read as a report ({reason_of(error)}): choose another folder"
+        ) from error
+    kind = content.pop("format", None)
+    if kind not in (_FORMAT, _WHOLE):
         raise OutputError(f"{path} is not a {_FORMAT}: choose another folder")
     try:
-        return report_from_json(content)
+        return report_from_json(content if kind == _WHOLE else _whole(path, content))
     except OutputError as error:
         raise OutputError(f"{path} is damaged: {error}") from error
+
+
+def _whole(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a report with its pictures, which are in the page beside it."""
+    page = path.with_name(PAGE)
+    try:
+        pictures = pictures_in_page(read_regular(page).decode("utf-8", "replace"))
+    except OSError:
+        pictures = {}  # Without pictures a report needs no page.
+    try:
+        whole: dict[str, Any] = with_pictures(content, PAGE, pictures)
+    except KeyError as error:
+        raise OutputError(f"a picture of it is missing in {page}: keep both together") from error
+    return whole
 
 
 def begun_report(folder: Path) -> Report:
@@ -136,10 +185,21 @@ def _held(folder: Path) -> Iterator[Report]:
         raise OutputError(str(error)) from error
 
 
-def _write(folder: Path, report: Report) -> None:
-    """``report.json`` comes first: the page can always be drawn again from it."""
-    content = {"format": _FORMAT, **report.to_json()}
+def _write(folder: Path, report: Report, known: Report) -> None:
+    """The page comes first, with the pictures of what is ``known`` as well: whenever this ends,
+    all pictures that ``report.json`` names are in the page.
+    """
+    if not (folder / CONTENT).exists():
+        # Else a page alone would be there, which could be anybody's.
+        _write_content(folder, known)
+    stale = pictures_of(known.sections).keys() - pictures_of(report.sections).keys()
+    write_atomic(folder / PAGE, render(report, beside=known).encode())
+    _write_content(folder, report)
+    if stale:
+        write_atomic(folder / PAGE, render(report).encode())
+
+
+def _write_content(folder: Path, report: Report) -> None:
+    content = {"format": _FORMAT, **without_pictures(report.to_json(), PAGE)}
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1)
-    page = render(report)
     write_atomic(folder / CONTENT, text.encode())
-    write_atomic(folder / PAGE, page.encode())

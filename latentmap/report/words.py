@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from latentmap.intervals import FEW_UNITS, Estimate
 _DIGEST = 8
 _MOST_DECIMALS = 6
 _LARGE = 1e6
-_INCIDENTAL = {"command", "versions", "selection", "file"}
+_INCIDENTAL = {"command", "versions", "selection", "file", "in_words"}
 
 
 def with_interval(estimate: Estimate, decimals: int) -> str:
@@ -47,6 +48,29 @@ def shown_number(value: float, decimals: int) -> str:
     if text.strip("-0.") == "":
         text = text.lstrip("-")
     return text.replace("-", "\N{MINUS SIGN}")
+
+
+def in_percent(share: float, decimals: int = 0) -> str:
+    """A share in percent, in the one way in which it is written.
+
+    Example:
+        >>> in_percent(0.95), in_percent(0.0021, 1)
+        ('95 %', '0.2 %')
+    """
+    return f"{shown_number(100 * share, decimals)} %"
+
+
+def share_in_words(share: Estimate, decimals: int = 1) -> str:
+    """A share in percent, with its interval where there is one.
+
+    Example:
+        >>> share_in_words(Estimate(0.125, 0.1, 0.15))
+        '12.5 % [10.0, 15.0]'
+    """
+    text = in_percent(share.value, decimals)
+    if not math.isfinite(share.low):
+        return text
+    return f"{text} {shown_interval(100 * share.low, 100 * share.high, decimals)}"
 
 
 def images_in_words(n: int, n_units: int, what: str = "images") -> str:
@@ -88,11 +112,25 @@ def pair_id(source: int, target: int) -> str:
     return f"pair-{source}-{target}"
 
 
+def titled(title: str, record: Mapping[str, Any], choice: str = "choice") -> str:
+    """A title with the images that a result is of, as the ``choice`` in its record says; without
+    where it says none.
+
+    Example:
+        >>> titled("Scores", {"choice": {"in_words": "faces.zip, test, Young == 1"}})
+        'Scores: faces.zip, test, Young == 1'
+    """
+    chosen = record.get(choice)
+    words = chosen.get("in_words") if isinstance(chosen, Mapping) else None
+    return f"{title}: {words}" if isinstance(words, str) else title
+
+
 def section_id(text: str, identity: Mapping[str, Any]) -> str:
     """A text as the id of a section, with a short digest of what identifies the result in it.
 
-    A result that is made again has the same: the command, the versions, the path of a file, the
-    errors by which a setting was selected, and digits of numbers beyond the fourth do not count.
+    A result that is made again has the same: the command, the versions, the path of a file (also
+    where a choice of images is said in words), the errors by which a setting was selected, and
+    digits of numbers beyond the fourth do not count.
 
     Example:
         >>> section_id("fit a/b.c d", {"seed": 0, "command": "latentmap fit"})

@@ -81,6 +81,7 @@ def build_support_set(
     *,
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> SupportSet:
     """A support set of ``images`` by their codes in the space of ``model``.
 
@@ -90,35 +91,37 @@ def build_support_set(
     model that has no decoder their ``variance``, by which they are sorted), their mean
     ``posterior_variance`` over random images where codes are means of a posterior, and, where the
     set has two images or more and the images two units, its ``spread``, see ``measure_spread``.
+    ``progress=True`` shows how far it is.
 
     Raises:
         SupportError: as for ``choose_support_set``, ``order_by_gain`` and ``measure_spread``.
         ImageError, CacheError, ModelError: as encoding raises them.
     """
-    options, coder = options or SupportOptions(), Coder.of(coder)
+    options, coder = options or SupportOptions(), Coder.of(coder, progress=progress)
     options.check(model.space, len(images))
     (codes,) = coder.codes([model], images)
     made_by = {
         **(record or {}),
+        "choice": images.choice.to_json(),
         "skipped": list(codes.skipped),
         "warning": inactivity_of(codes),
     }
     variables, leading = options.variables or (), options.leading(channel_space(model.space).dim)
     if leading and not variables:
-        with coder.stage("ordering variables", "decodes") as progress:
+        with coder.stage("ordering variables", "decodes") as told:
             found = order_by_gain(
                 model,
                 images,
                 codes,
                 OrderOptions(leading=leading, center=options.center),
                 seed=seed,
-                progress=progress,
+                progress=told,
             )
         variables = tuple(int(number) for number in found.order[:leading])
         made_by[found.by] = [float(found.gain[variable]) for variable in variables]
         made_by["confidence"] = found.confidence
-    with coder.stage("choosing") as progress:
-        support = choose_support_set(codes, variables, options, seed=seed, progress=progress)
+    with coder.stage("choosing", "steps") as told:
+        support = choose_support_set(codes, variables, options, seed=seed, progress=told)
     units = units_of(codes.digests, groups_of(images, codes.ids))
     support = count_units(support, codes, units, seed=seed)
     support = support.with_settings(**made_by)

@@ -111,27 +111,28 @@ def compare_strategies(
     fitting: FitOptions | None = None,
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> SupportComparison:
     """Maps from support sets of the training pairs, by every strategy and at every size, all scored
     on the ``test`` images.
 
     Test images of the units of training images are left out, see ``hold_out``. ``record`` goes into
-    the result.
+    the result. ``progress=True`` shows how far it is.
 
     Raises:
         MapError, SupportError: as ``StrategyOptions.check``, or all test images are training
             images, or a fit fails.
         ImageError, CacheError, PairError: as encoding and pairing raise them.
     """
-    coder = training.coder_of(coder)
+    coder = Coder.of(training.coder_of(coder), progress=progress)
     model = training.source if options.space == "source" else training.target
     options.check(model, len(training))
     training = replace(training, pairs=_in_memory(training.pairs))
     codes = options.codes_of(training.pairs)
     variables = _leading(training, model, codes, options, seed, coder.stage)
     maps, built = _fitted(training, codes, variables, options, fitting, seed, coder.stage)
-    with coder.stage("fitting") as progress:
-        maps.append(fit_training(training, options=fitting, seed=seed, progress=progress))
+    with coder.stage("fitting", "steps") as told:
+        maps.append(fit_training(training, options=fitting, seed=seed, progress=told))
     scored = coder.pairs(training.source, training.target, test)
     held = _held_out(training, scored, test)
     r2 = _r2(maps, scored.take(held.positions), held.units)
@@ -210,7 +211,7 @@ def _fitted(
     row = {name: number for number, name in enumerate(codes.ids.tolist())}
     maps: list[LinearMap] = []
     built: dict[tuple[Strategy, int], dict[str, float]] = {}
-    with stage("choosing and fitting") as progress:
+    with stage("choosing and fitting", "maps") as progress:
         for done, (strategy, size, draw) in enumerate(options.plan):
             chosen = choose_support_set(
                 codes,

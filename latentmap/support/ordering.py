@@ -43,18 +43,19 @@ def order_variables(
     options: OrderOptions | None = None,
     *,
     seed: int = 0,
+    progress: bool = False,
 ) -> Ordering:
     """The latent variables of ``model``, sorted by decreasing information gain on some images; see
-    ``order_by_gain``.
+    ``order_by_gain``. ``progress=True`` shows how far it is.
 
     Raises:
         SupportError: as there.
         ImageError, CacheError, ModelError: as encoding raises them.
     """
-    options, coder = options or OrderOptions(), Coder.of(coder)
+    options, coder = options or OrderOptions(), Coder.of(coder, progress=progress)
     options.check(model)
     (codes,) = coder.codes([model], images)
-    with coder.stage("measuring", "decodes") as progress:
+    with coder.stage("measuring", "decodes") as told:
         return order_by_gain(
             model,
             images,
@@ -62,7 +63,7 @@ def order_variables(
             options,
             seed=seed,
             batch_size=coder.batch_size,
-            progress=progress,
+            progress=told,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from latentmap.report import Cell, Column, Measure, Row, Table
+from latentmap.report.words import in_percent
 from latentmap.support.ordering import Ordering
 
 
@@ -33,7 +34,7 @@ def gains_table(ordering: Ordering) -> Table:
 def ordering_table(ordering: Ordering) -> Table:
     """How the order came about, and how sure it is."""
     about = "about " if ordering.confidence < 1 else ""
-    sure = f"are what all decodes give: {about}{100 * ordering.confidence:.0f} %"
+    sure = f"are what all decodes give: {about}{in_percent(ordering.confidence)}"
     d, inactive = len(ordering.order), ordering.inactive
     what, decoded = f"{ordering.what}s", ordering.by == "gain"
     cells: dict[str, Cell] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from latentmap.codes.channels import word_of
-from latentmap.report import Picture, Section, section_id
+from latentmap.report import Picture, Section, section_id, titled
 from latentmap.report.embedding import embed_figure
 from latentmap.report.parts import Bars, Block
 from latentmap.support.figures import sector_grid
@@ -63,11 +63,17 @@ def support_section(
         "space": support.space.to_json(),
         "frame": support.frame.to_json(),
         **{name: settings[name] for name in ("strategy", "variables", "threshold")},
+        "choice": settings.get("choice"),
         **{name: getattr(support, name).tolist() for name in _MEMBERS},
     }
     return Section(
-        section_id(f"support {name}", identity), f"Support set {name}", text, blocks, record
+        section_id(f"support {name}", identity), support_title(support, name), text, blocks, record
     )
+
+
+def support_title(support: SupportSet, name: str) -> str:
+    """What a support set is called, with the images that it was chosen among."""
+    return titled(f"Support set {name}", support.settings)
 
 
 def _bars(one: Occupancy) -> Bars:

@@ -15,7 +15,7 @@ import numpy as np
 from latentmap.codes import Codes, Space, units_of
 from latentmap.codes.channel_means import channel_means
 from latentmap.errors import SupportError
-from latentmap.progress import Progress
+from latentmap.progress import ProgressLike, reporting
 from latentmap.support.centers import Center
 from latentmap.support.sector_choice import Chosen, choose_of_sectors
 from latentmap.support.sectors import (
@@ -74,7 +74,7 @@ def choose_support_set(
     options: ChoiceOptions | None = None,
     *,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> SupportSet:
     """A support set of the images of some codes.
 
@@ -113,7 +113,8 @@ def choose_support_set(
     if strategy == "sectors":
         chosen = choose_of_sectors(coordinates, sectors, size, strict=options.strict, seed=seed)
     else:
-        positions = RIVALS[strategy](candidates, size, seed=seed, progress=progress)
+        with reporting(progress, "choosing", "steps") as told:
+            positions = RIVALS[strategy](candidates, size, seed=seed, progress=told)
         chosen = _of_rival(positions, coordinates)
     settings = {
         "strategy": strategy,

@@ -104,12 +104,69 @@ def test_the_policy_stops_what_is_not_of_the_page(visit):
 
 def test_all_pictures_are_drawn_and_have_words(still):
     page = still.page
-    pictures = page.eval_on_selector_all(
-        "img", "all => all.map(i => [i.alt, i.complete && i.naturalWidth > 0])"
+    drawn = page.evaluate(
+        """() => Promise.all([...document.querySelectorAll(".pictures image")].map(async (one) => {
+            const image = new Image();
+            image.src = one.getAttribute("href");
+            await image.decode();
+            return image.naturalWidth === Number(one.getAttribute("width"));
+        }))"""
     )
-    assert len(pictures) == 12 * (3 + 2 * 3)
-    assert all(words and drawn for words, drawn in pictures)
+    # The images are the same for all, and what a model makes of them for all of its maps.
+    assert len(drawn) == 1 + 4 + 12 + 12 * 3 * 2
+    assert all(drawn)
+    shown = page.eval_on_selector_all(
+        ".cell svg",
+        """all => all.map(one => [
+            one.getAttribute("aria-label"),
+            document.querySelector(one.querySelector("use").getAttribute("href")) !== null,
+            one.getBoundingClientRect().width,
+        ])""",
+    )
+    assert len(shown) == 12 * (3 * 10 + 2 * 3 * 5)
+    assert all(words and there and 64 <= width <= 96 for words, there, width in shown)
     assert page.get_attribute("svg", "aria-label")
+
+
+def test_an_image_is_enlarged_by_the_keyboard_and_arrows_go_on(visit):
+    one = visit()
+    page = one.page
+    cells = page.locator("#pair-0-1 .cell")
+    cells.first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    dialog = page.locator("dialog")
+    title, words = dialog.locator("h2"), dialog.locator("p")
+    assert dialog.is_visible()
+    assert title.inner_text().endswith(" · original")
+    assert words.inner_text().endswith("(2 of 10)")
+    width = dialog.locator(".stage svg").bounding_box()["width"]
+    assert width > 4 * 96 and width % 4 == 0
+    page.keyboard.press("ArrowDown")
+    assert title.inner_text().endswith(" · by model-of-a-long-name-0")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")  # There is none before the first: it stays.
+    assert words.inner_text().endswith("(1 of 10)")
+    assert dialog.get_by_role("button", name="Previous").is_disabled()
+    page.keyboard.press("Escape")
+    assert dialog.is_hidden()
+    assert cells.nth(10).evaluate("one => one === document.activeElement")
+    assert page.locator("#pair-0-1 [tabindex='0'].cell").count() == 1
+    assert one.complaints == []
+
+
+def test_an_image_is_enlarged_by_a_click_and_closed_by_one(visit):
+    page = visit().page
+    page.locator("#pair-0-1 .cell").nth(3).click()
+    dialog = page.locator("dialog")
+    assert dialog.is_visible()
+    dialog.get_by_role("button", name="Next").click()
+    assert dialog.locator("p").inner_text().endswith("(5 of 10)")
+    page.mouse.click(3, 3)
+    assert dialog.is_hidden()
+    page.locator("#pair-0-1 .cell").first.click()
+    dialog.get_by_role("button", name="Close").click()
+    assert dialog.is_hidden()
 
 
 def test_a_table_is_sorted_by_the_keyboard(visit):

@@ -1,5 +1,6 @@
 """latentmap cache: list, show, verify, rm and export, as a person meets them."""
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from latentmap.cache import EntryKey, LatentCache
+from latentmap.cache.home import cache_home
+from latentmap.cache.storage import Storage
 from latentmap.cli.main import main
 from latentmap.codes import Space
 from latentmap.frames import Frame
@@ -92,12 +95,74 @@ def test_list_as_json_holds_what_made_the_codes(codes):
     assert entry["bytes"] == sum(p.stat().st_size for p in (codes / "entries" / name).iterdir())
 
 
-def test_without_an_argument_it_is_the_cache_in_this_folder(tmp_path, monkeypatch):
-    fill(tmp_path / "latentmap-cache")
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the cache is that nobody names; the current folder is another one."""
+    monkeypatch.delenv("LATENTMAP_CACHE")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return cache_home()
+
+
+def test_without_an_argument_it_is_the_cache_of_the_user(home, monkeypatch):
+    assert run("list").stdout == f"{home} is empty\n"
+    assert run("verify").exit_code == 1
+    fill(home)
     assert "complete" in run("list").stdout
-    monkeypatch.setenv("LATENTMAP_CACHE", str(tmp_path / "elsewhere"))
-    assert "elsewhere is not a cache" in run("list").stderr
+    monkeypatch.setenv("LATENTMAP_CACHE", "elsewhere")
+    fill(Path("elsewhere"), "gan")
+    assert "gan" in run("list").stdout
+    assert "gan" not in run("list", "--cache", home).stdout
+
+
+ENCODE = ["encode", "mnist-vae", "--data", "digits", "--limit", "3"]
+
+
+def test_what_is_kept_is_kept_at_home_for_its_owner_alone_and_that_is_said_once(home):
+    first = CliRunner().invoke(main, ENCODE)
+    said = (
+        f"codes are kept in {home} from now on: `latentmap cache list` shows them, "
+        "`latentmap cache rm --all` removes them"
+    )
+    assert first.stderr.splitlines().count(said) == 1
+    assert said not in CliRunner().invoke(main, [*ENCODE, "--limit", "4"]).stderr
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert not any(Path().iterdir())
+    other = CliRunner().invoke(main, [*ENCODE, "--cache", "my codes"]).stderr
+    assert "`latentmap cache list --cache 'my codes'` shows them" in other
+
+
+def test_a_cache_that_older_versions_left_in_this_folder_is_told_of_and_can_be_used(home):
+    fill(Path("latentmap-cache"))
+    listed = run("list")
+    assert listed.stdout == f"{home} is empty\n"
+    assert listed.stderr == (
+        "latentmap-cache in this folder is a cache of an earlier version, and is not used: codes "
+        f"are in {home} now; --cache latentmap-cache uses it, `latentmap cache rm --all --cache "
+        "latentmap-cache` empties it\nnext: latentmap cache verify\n"
+    )
+    named = run("list", "--cache", "latentmap-cache")
+    assert "complete" in named.stdout
+    assert named.stderr == "next: latentmap cache verify --cache latentmap-cache\n"
+
+
+def test_a_home_that_cannot_be_written_is_one_line(home, monkeypatch):
+    def refuse(self: Storage, folder: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Storage, "mkdir", refuse)  # Whoever tests as root may write anywhere.
+    refused = CliRunner().invoke(main, ENCODE)
+    assert refused.exit_code == 1
+    assert refused.stderr.splitlines()[-1] == (
+        f"Error: {home} cannot be written (Permission denied): 0 of 3 images are safe; make the "
+        "folder writable, name another (--cache FOLDER), or check the disk, and run the same "
+        "command to go on"
+    )
+    made = ["fit", "--src", "svae", "--dst", "stylegan", "--samples", "50"]
+    refused = CliRunner().invoke(main, made).stderr.splitlines()[-1]
+    assert f"Error: nothing can be kept in {home} (Permission denied): make that" in refused
 
 
 @pytest.mark.parametrize(

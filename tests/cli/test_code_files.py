@@ -19,7 +19,8 @@ X = CHANCE.standard_normal((N, P)).astype(np.float32)
 W = CHANCE.standard_normal((P, Q)).astype(np.float32)
 Y = (X @ W + CHANCE.standard_normal((N, Q))).astype(np.float32)
 IDS = np.array([f"{number:04}.png" for number in range(N)])
-FIT = ("fit", "--src", "a.npz", "--dst", "b.npz")
+OUT = ("--out", "a-to-b.safetensors")
+FIT = ("fit", "--src", "a.npz", "--dst", "b.npz", *OUT)
 
 
 def run(*words, code=0):
@@ -113,28 +114,31 @@ def test_groups_split_ids_as_they_split_images(files):
 
 
 def test_rows_without_ids_are_paired_as_is_said_and_never_else(files):
-    plain = ("fit", "--src", "a.npy", "--dst", "b.npy", "--json")
+    plain = ("fit", "--src", "a.npy", "--dst", "b.npy", *OUT, "--json")
     line = refusal(*plain)
-    assert "a.npy does not say which image each row is of: give --ids FILE" in line
+    assert "a.npy does not say which image each row is of: give --row-ids FILE" in line
     assert not (files / "a-to-b.safetensors").exists()
     by_position = json.loads(run(*plain, "--by-position").stdout)
-    by_id = json.loads(run(*plain, "--ids", "ids.txt", "--force").stdout)
+    by_id = json.loads(run(*plain, "--row-ids", "ids.txt", "--force").stdout)
     assert by_position["r2"] == pytest.approx(by_id["r2"], abs=0.1)
-    mixed = run("fit", "--src", "a.npy", "--dst", "b.npz", "--ids", "ids.txt", "--force", "--json")
+    named = ("--row-ids", "ids.txt")
+    mixed = run("fit", "--src", "a.npy", "--dst", "b.npz", *OUT, *named, "--force", "--json")
     assert json.loads(mixed.stdout)["r2"] == pytest.approx(by_id["r2"], rel=1e-6)
-    again = run("evaluate", "a-to-b.safetensors", "--ids", "ids.txt", "--split", "test", "--json")
+    again = run("evaluate", "a-to-b.safetensors", *named, "--split", "test", "--json")
     assert json.loads(again.stdout)["r2"] == pytest.approx(by_id["r2"], rel=1e-6)
 
 
 def test_what_does_not_go_together_is_refused_in_one_line(files):
     plain = ("fit", "--src", "a.npy", "--dst", "b.npy")
-    both = refusal(*plain, "--ids", "ids.txt", "--by-position", code=2)
-    assert "--ids and --by-position both say which image a row is of: leave one out" in both
+    both = refusal(*plain, "--row-ids", "ids.txt", "--by-position", code=2)
+    assert "--row-ids and --by-position both say which image a row is of: leave one out" in both
     assert "says by its ids which image" in refusal(*FIT, "--by-position")
-    assert "ids of its own: leave --ids out" in refusal(*FIT, "--ids", "ids.txt")
+    assert "ids of its own: leave --row-ids out" in refusal(*FIT, "--row-ids", "ids.txt")
     np.save("b.npy", Y[1:])
     assert "a.npy has 600 and b.npy 599" in refusal(*plain, "--by-position")
-    assert "b.npy has 599 codes, but ids.txt gives 600 ids" in refusal(*plain, "--ids", "ids.txt")
+    assert "b.npy has 599 codes, but ids.txt gives 600 ids" in refusal(
+        *plain, "--row-ids", "ids.txt"
+    )
     assert "give these with --data" in refusal("fit", "--src", "a.npz", "--dst", "svae", code=2)
     assert "--samples makes new images" in refusal(*FIT, "--samples", "100", code=2)
     assert "--support needs the images" in refusal(*FIT, "--support", "s.h5", code=2)
@@ -168,12 +172,12 @@ def test_files_are_refused_before_anything_is_written(files):
 
 
 def test_methods_and_curves_are_of_codes_alone(files):
-    compared = json.loads(run("map", "methods", *FIT[1:], "--json").stdout)
+    compared = json.loads(run("map", "methods", *FIT[1:5], "--json").stdout)
     assert len(compared["results"]) > 4
     # What needs the posterior of the source says so.
     assert all("file of codes" in reason for reason in compared["failed"].values())
     curve = json.loads(
-        run("map", "curve", *FIT[1:], "--pairs", "16,all", "--draws", "2", "--json").stdout
+        run("map", "curve", *FIT[1:5], "--pairs", "16,all", "--draws", "2", "--json").stdout
     )
     assert curve["points"][0]["r2"] < curve["points"][1]["r2"]
 
@@ -186,8 +190,8 @@ def test_shared_factors_need_no_image(files):
     assert "--figure shows images of a and b, but there is no decoder" in refusal(
         *words, "--figure", "x.png"
     )
-    run("fit", "--src", "a.npy", "--dst", "b.npy", "--by-position", "--force")
-    assert "give --ids FILE" in refusal(*words)
+    run("fit", "--src", "a.npy", "--dst", "b.npy", *OUT, "--by-position", "--force")
+    assert "give --row-ids FILE" in refusal(*words)
     assert json.loads(run(*words, "--by-position").stdout)["factors"]["share"]
 
 
@@ -228,7 +232,7 @@ def test_codes_of_images_are_paired_with_a_model_that_encodes_them(files, workdi
     assert mine["r2"] == pytest.approx(whole["r2"], rel=1e-4)
     np.save("mine.npy", model.encode(batch.floats(0)).numpy())
     fit = ("fit", "--src", "mine.npy", "--dst", "b.safetensors", *data, "--json", "--force")
-    assert "give --ids FILE" in refusal(*fit)
+    assert "give --row-ids FILE" in refusal(*fit)
     assert json.loads(run(*fit, "--by-position").stdout)["r2"] == mine["r2"]
     few = ("--data", "digits", "--limit", "40")
     assert "by position there must be one row for each image, but mine.npy has 300" in refusal(

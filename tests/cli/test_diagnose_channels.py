@@ -72,7 +72,7 @@ def test_drawn_codes_need_a_posterior():
 
 def test_a_figure_that_is_no_picture_is_refused_before_any_work():
     assert (
-        "must end as a picture does"
+        "must end in .pdf, .svg"
         in run("diagnose", GRID, *DIGITS, "--figure", "a.txt", code=1).stderr
     )
 

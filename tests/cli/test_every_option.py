@@ -43,7 +43,7 @@ from tests.encoders import foreign_writers
 CALLS = {
     "demo": "--out new --samples 200 --cache new-cache",
     "images pack": "--data few.npy --out new.h5",
-    "images show": "--data few.npy",
+    "images show": "--data few.npy --ids few.csv --missing skip",
     "images sprites": "--n 2 --out new.npz",
     "train deteriorate": "mnist-vae --data few.npy --limit 20 --batch-size 10 --gamma 1 "
     "--growing 1 --after 0 --recovery 0 --trace new.trace --out new.safetensors",
@@ -90,7 +90,7 @@ CALLS = {
     "map factors": "map.safetensors --data few.npy --cache cache --permutations 19 --folds 2 "
     "--figure new.png",
     "compare": "a.safetensors b.safetensors --data few.npy -n 20 --similarity-images 20 "
-    "--permutations 19 --cache cache --report new",
+    "--permutations 19 --cache cache --figures new --report new-report",
     "invert": "a.safetensors --data few.npy --limit 2 --steps 1 --starts 1 --codes-out new.npz "
     "--figure new.png --report new",
     "support order": "a.safetensors --data few.npy --limit 20 -k 1 --cache cache --figures new",

@@ -163,7 +163,7 @@ def test_what_is_too_large_is_named_with_its_size_and_the_limit(tmp_path, monkey
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 700)
     shown = run("show", "--data", folder)
     assert "1 of 30x40, RGB" in shown.stdout
-    assert shown.stderr == ""
+    assert shown.stderr.startswith("next: ")
 
 
 def test_many_sizes_are_not_all_listed(tmp_path):
@@ -219,6 +219,35 @@ def test_bad_input_is_one_line_and_exit_code_1(tmp_path, arguments, message):
     assert result.exit_code == 1
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_mistake_in_a_condition_ends_before_images_are_looked_for(tmp_path):
+    (tmp_path / "t.csv").write_text("file,hat\n0,1\n")
+    words = ["--data", "nowhere", "--attributes", tmp_path / "t.csv", "--where"]
+    for where, message in {"hut == 1": "did you mean hat?", "hat = 1": "cannot be read"}.items():
+        result = run("show", *words, where)
+        assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+        assert message in result.stderr
+
+
+def test_lists_and_partial_tables_reach_the_source_and_the_record(tmp_path):
+    folder = write_images(tmp_path / "a", 20)
+    (tmp_path / "some.txt").write_text("\n".join(f"{i}.png" for i in range(10)))
+    (tmp_path / "others.csv").write_text("file\n3.png\n")
+    (tmp_path / "t.csv").write_text("file,n\n" + "".join(f"{i}.png,{i}\n" for i in range(5)))
+    chosen = ["--ids", tmp_path / "some.txt", "--exclude", tmp_path / "others.csv"]
+    chosen += ["--attributes", tmp_path / "t.csv", "--where", "n > 1", "--limit", 2]
+    refused = run("show", "--data", folder, *chosen)
+    assert refused.exit_code == 1
+    assert "5 of the 9 images" in refused.stderr
+    assert "--missing skip" in refused.stderr
+    shown = run("show", "--data", folder, *chosen, "--missing", "skip", "--json")
+    record = json.loads(shown.stdout)
+    assert record["first_ids"] == ["2.png", "4.png"]
+    assert shown.stderr == "left out 5 of 9 images, which are not in t.csv\n"
+    words = "a, only those in some.txt, without those in others.csv, n > 1"
+    assert record["choice"]["in_words"] == words
+    assert record["choice"]["unlisted"] == [{"table": "t.csv", "n": 5, "of": 9}]
 
 
 def test_the_options_list_what_the_library_knows():

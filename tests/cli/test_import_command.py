@@ -245,9 +245,9 @@ def test_arrays_of_any_program_are_described_with_what_they_may_be(workdir):
         assert arrays["guess"] in run("import", "--inspect", name).stdout
         return arrays["guess"], arrays["tensors"], arrays["types"]
 
-    without = "which commands take in place of a model, with --ids or --by-position, for it has no"
+    without = "which commands take in place of a model, with --row-ids or --by-position, for it"
     guess, shapes, types = described("alone.npy")
-    assert guess == f"9 codes of 5 (array), {without} ids"
+    assert guess == f"9 codes of 5 (array), {without} has no ids"
     assert (shapes, types) == ({"array": [9, 5]}, {"array": "float32"})
     guess, shapes, types = described("named.npz")
     assert guess == "9 codes of 5 (codes), which commands take in place of a model"

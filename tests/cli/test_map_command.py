@@ -24,7 +24,8 @@ def run(*words, code=0):
 
 def fit(*words, command=("fit",), src="a", dst="b", code=0):
     models = ["--src", f"{src}.safetensors", "--dst", f"{dst}.safetensors", "--device", "cpu"]
-    return run(*command, *models, *DATA, *words, code=code)
+    out = ["--out", "a-to-b.safetensors"] if command == ("fit",) else []
+    return run(*command, *models, *DATA, *out, *words, code=code)
 
 
 MAP_METHODS = ("map", "methods")
@@ -199,7 +200,7 @@ def test_factors_are_a_table_json_and_a_picture(workdir):
             2,
             "--folds has no effect where no setting is left to choose",
         ),
-        (["--figure", "c.txt"], 1, "must end as a picture does"),
+        (["--figure", "c.txt"], 1, "must end in .pdf, .svg"),
     ],
 )
 def test_wrong_usage_is_one_clear_line(workdir, words, code, message):
@@ -216,7 +217,7 @@ def test_wrong_usage_is_one_clear_line(workdir, words, code, message):
         (MAP_CURVE, ["--folds", "5"], 2, "--folds has no effect where no setting is chosen by"),
         (MAP_CURVE, ["--pairs", "many"], 2, "'many' is no list of numbers of pairs"),
         (MAP_CURVE, ["--pairs", "1"], 1, "a learning curve takes sizes from 2 to the"),
-        (MAP_CURVE, ["--pairs", "8", "--figure", "c.txt"], 1, "must end as a picture does"),
+        (MAP_CURVE, ["--pairs", "8", "--figure", "c.txt"], 1, "must end in .pdf, .svg"),
         (MAP_CURVE, ["--figure", "few.npy"], 1, "--data and --figure are both few.npy"),
     ],
 )

@@ -1,43 +1,32 @@
-"""The progress bar: quiet in logs and in short work; its rate counts only what is done now."""
+"""The progress of a command: nothing of quick ones, and all stages of a command have one clock."""
 
-import io
-import re
-
-import pytest
+import click
+from click.testing import CliRunner
 
 from latentmap.cli.progress import progress_bar
+from latentmap.progress import ShownStages
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+def run(seconds: float, monkeypatch) -> str:
+    """What a command with two stages of so many seconds says on stderr, no terminal here."""
+    now = [0.0]
+    shown = ShownStages(clock=lambda: now[0])
+    monkeypatch.setattr("latentmap.cli.progress.ShownStages", lambda: shown)
+
+    @click.command()
+    def work() -> None:
+        for name in ("reading", "encoding"):
+            with progress_bar(name) as progress:
+                progress(0, 200)
+                now[0] += seconds
+                progress(100, 200)
+
+    return CliRunner().invoke(work).stderr
 
 
-def draw(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, *, seconds: float) -> str:
-    """What the bar writes for 300 images, of which 100 were done before."""
-    now = iter([1000.0] + [1000.0 + seconds] * 100)
-    monkeypatch.setattr("sys.stderr", stream)
-    monkeypatch.setattr("tqdm.std.time", lambda: next(now))
-    with progress_bar("encoding") as progress:
-        progress(100, 300)
-        progress(200, 300)
-    return stream.getvalue()
+def test_a_quick_command_says_nothing_of_its_progress(monkeypatch):
+    assert run(10, monkeypatch) == ""
 
 
-def test_long_work_on_a_terminal_shows_rate_and_time_left(monkeypatch):
-    text = draw(monkeypatch, Terminal(), seconds=10)
-    assert re.search(r"encoding: +67%.*200/300 \[00:10<00:10, +10\.0", text)
-
-
-def test_short_work_shows_nothing(monkeypatch):
-    assert draw(monkeypatch, Terminal(), seconds=1) == ""
-
-
-def test_a_log_file_gets_nothing(monkeypatch):
-    assert draw(monkeypatch, io.StringIO(), seconds=10) == ""
-
-
-def test_work_that_never_reports_draws_nothing(capsys):
-    with progress_bar("encoding"):
-        pass
-    assert capsys.readouterr().err == ""
+def test_a_long_command_says_where_it_is(monkeypatch):
+    assert run(20, monkeypatch) == "encoding: 100 of 200 images (50%), 5 a second, 20 s left\n"

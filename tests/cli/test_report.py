@@ -142,6 +142,46 @@ def test_a_bench_by_other_sectors_stands_beside_it(workdir):
     assert len(ids()) == 2
 
 
+ONE = ["a.safetensors", "--data", "few.npy", "--limit", "20"]
+CHOSEN = {
+    "fit": ([*FIT, "--force"], "Map from a to b by ridge: few.npy"),
+    "methods": (METHODS, "Methods from a to b: few.npy"),
+    "curve": (CURVE, "Learning curve from a to b by ridge: few.npy"),
+    "diagnose": (["diagnose", *ONE, "--gain-images", "5"], "Diagnosis of a: few.npy"),
+    "invert": (["invert", *ONE, "--method", "network"], "Inversion in a: few.npy"),
+    "bench": (
+        ["bench", "a.safetensors", "--methods", "network", "--set", "own:6", "--set", "few.npy:24"],
+        "What the generators can make: few.npy:24",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_result_is_called_by_its_images_and_another_choice_of_the_same_is_another(workdir, name):
+    command, title = CHOSEN[name]
+    Path("n.csv").write_text("file,n\n" + "".join(f"{i},{i}\n" for i in range(1000)))
+    limit = ", the first 20" * ("--limit" in command)
+    for number, where in enumerate(("n >= 0", "n > -1", "n >= 0"), start=1):
+        result = run(*command, "--attributes", "n.csv", "--where", where)
+        assert f"{title}, {where}{limit}\n" in result.stdout
+        report = read_report(Path("report"))
+        assert report.sections[-1 if number < 3 else 0].title == f"{title}, {where}{limit}"
+        chosen = report.sections[-1].record["choice"]
+        assert chosen.get("where", chosen.get("sets")) is not None
+        assert len(ids()) == min(number, 2)
+    assert "replaced in" in result.stderr
+
+
+def test_scores_are_called_by_the_images_that_are_scored(workdir):
+    run(*FIT)
+    words = ["evaluate", "a-to-b.safetensors", "--data", "few.npy", "--split", "test"]
+    shown = CliRunner().invoke(main, words)
+    assert shown.stdout.startswith("Scores from a to b: few.npy, test\n")
+    record = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)["record"]
+    assert record["choice"]["in_words"] == "few.npy"
+    assert record["scored_choice"]["split"] == "test"
+
+
 def test_a_new_comparison_keeps_what_others_added(workdir):
     # An empty folder will do.
     Path("report").mkdir()
@@ -176,7 +216,8 @@ def test_a_comparison_begins_a_report_that_others_add_to(workdir):
     assert result.exit_code == 0, result.output
     run(*FIT)
     report = read_report(Path("report"))
-    assert report.title == "How 2 latent spaces relate"
+    assert report.title == "How 2 latent spaces relate: few.npy"
+    assert report.sections[0].title == "The models: few.npy"
     assert report.sections[-2].id == "ways"
     assert report.sections[-1].id.startswith("fit-a-b-")
     page = Path("report/index.html").read_text(encoding="utf-8")

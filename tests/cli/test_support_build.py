@@ -104,8 +104,11 @@ def test_excluded_images_are_left_out_and_unknown_ids_are_counted(workdir):
     support = SupportSet.load(workdir / "s.h5")
     assert support.n_candidates == 50
     assert min(int(name) for name in support.ids) >= 250
-    assert "1 of 251 ids of ids.txt are not among the 300 images (nobody.png is" in result.stderr
-    assert support.settings["exclude"] == "ids.txt"
+    assert (
+        "1 of the 251 names in ids.txt are of none of the 300 images (nobody.png is"
+        in result.stderr
+    )
+    assert support.settings["choice"]["in_words"] == "few.npy, without those in ids.txt"
 
 
 def test_attributes_choose_the_images(workdir):
@@ -116,7 +119,7 @@ def test_attributes_choose_the_images(workdir):
     support = SupportSet.load(workdir / "s.h5")
     assert support.n_candidates == 100
     assert all(int(name) % 3 == 0 for name in support.ids)
-    assert support.settings["where"] == "hat == -1"
+    assert support.settings["choice"]["in_words"] == "few.npy, hat == -1"
     unknown = (*MODEL, "--attributes", "hats.csv", "--where", "hut == 1")
     assert "unknown attribute 'hut': did you mean hat?" in refusal(*unknown)
 
@@ -129,7 +132,7 @@ def test_what_cannot_be_is_said_before_any_work(workdir):
     message = refusal(*MODEL, "--exclude", "all.txt")
     assert "all.txt excludes all 300 images of few.npy" in message
     (workdir / "binary.txt").write_bytes(b"\xff\xfe\xfa")
-    assert "cannot be read as a list of ids" in refusal(*MODEL, "--exclude", "binary.txt")
+    assert "cannot be read as a list of images" in refusal(*MODEL, "--exclude", "binary.txt")
     assert not (workdir / "latentmap-cache").exists()
     assert not (workdir / "refused.h5").exists()
 

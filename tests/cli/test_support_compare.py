@@ -35,7 +35,8 @@ def compare(*words, code=0):
 
 
 def fit(*words, code=0):
-    return run("fit", *MODELS, "--data", "few.npy", *words, code=code)
+    out = ("--out", "a-to-b.safetensors")
+    return run("fit", *MODELS, "--data", "few.npy", *out, *words, code=code)
 
 
 def error_of(result):
@@ -113,7 +114,7 @@ def test_wrong_usage(workdir, words, message):
         ),
         (["--members", "1000"], "training images, not 1000"),
         (["--figure", "few.npy"], "--data and --figure are both few.npy"),
-        (["--figure", "sets.txt"], "must end as a picture does"),
+        (["--figure", "sets.txt"], "must end in .pdf, .svg"),
     ],
 )
 def test_what_cannot_be_is_said_before_any_work(workdir, words, message):

@@ -54,9 +54,10 @@ def test_a_generator_is_trained_at_the_size_that_is_asked_for_and_sampled():
 
 
 def test_a_run_can_go_on():
-    train("--epochs", 1)
+    train("--epochs", 1, "--keep-checkpoint")
     assert train("--epochs", 1, code=1).stderr.startswith(f"Error: {OUT} exists: choose another")
     train("--epochs", 2, "--resume")
+    assert "is one with --keep-checkpoint" in train("--epochs", 3, "--resume", code=1).stderr
     assert read_header(OUT).training["figures"]["step"] == 6
 
 

@@ -108,7 +108,7 @@ def test_the_figures_are_those_of_the_test_images(workdir):
 
 def test_a_recipe_goes_on_where_it_stopped(workdir):
     write()
-    run("tiny.json")
+    run("tiny.json", "--keep-checkpoint")
     first = load("made.safetensors").fingerprint
     step = load("made-step-1.safetensors").fingerprint
     for name in ("made.safetensors", "made.md", "made.jpg"):
@@ -117,6 +117,8 @@ def test_a_recipe_goes_on_where_it_stopped(workdir):
     run("tiny.json", "--resume")
     assert load("made.safetensors").fingerprint == first
     assert load("made-step-1.safetensors").fingerprint == step
+    left = list(workdir.glob("*.training/*.safetensors"))
+    assert len(left) == 2 and all(path.stat().st_size < 4000 for path in left)
 
 
 @pytest.mark.parametrize("step", [1, 2])

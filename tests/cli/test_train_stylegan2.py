@@ -44,7 +44,7 @@ def test_training_leaves_a_generator_that_says_how_it_was_made():
 
 def test_images_are_brought_to_the_size_that_is_asked_for_and_a_run_goes_on():
     words = ["--size", "16", "--augmentations", "none", "--frame", "0,0,1,0.5"]
-    train(*TINY, "1", *words)
+    train(*TINY, "1", *words, "--keep-checkpoint")
     assert "log and pictures in gan.safetensors.training" in train(*TINY, "2", *words,
                                                                    "--resume").stdout  # fmt: skip
     model = load("gan.safetensors")

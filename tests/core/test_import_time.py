@@ -94,6 +94,24 @@ def test_what_lists_or_describes_computes_with_nothing_heavy(words, kept, monkey
     assert heavy_imports(COMMAND.format(words=given)) <= {"numpy"}
 
 
+MISTAKE = """
+import sys
+sys.argv = ["latentmap", "fit", "--src", "no", "--dst", "no", "--data", "no", *{words!r}]
+from latentmap.cli.main import main
+try:
+    main()
+except SystemExit as end:
+    assert end.code == 1, end.code
+"""
+
+
+def test_a_condition_is_refused_without_anything_heavy(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("file,Young\n1.png,1\n")
+    words = ["--attributes", str(table), "--where", "Yuong == 1"]
+    assert heavy_imports(MISTAKE.format(words=words)) <= {"numpy"}
+
+
 @pytest.mark.parametrize(
     "code", ["from latentmap.mapping import fit", "from latentmap import fit_models, open_images"]
 )

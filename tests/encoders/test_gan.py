@@ -1,6 +1,7 @@
 """The GAN family: its networks, its recipe, and its training from images to a model file."""
 
 import copy
+import functools
 import json
 from dataclasses import replace
 
@@ -13,10 +14,11 @@ from latentmap.encoders import build, load
 from latentmap.encoders.gan import GANModel
 from latentmap.encoders.native import read_header, save_model
 from latentmap.encoders.nets.dcgan import Discriminator, Generator
+from latentmap.encoders.training import runs
 from latentmap.encoders.training.gan import COLLAPSED, GANRecipe
 from latentmap.encoders.training.loop import CHECKPOINT, LOG, Length
 from latentmap.encoders.training.on_images import train_on_images
-from latentmap.encoders.training.runs import Run, working_folder
+from latentmap.encoders.training.runs import working_folder
 from latentmap.encoders.training.train_gan import GANSettings
 from latentmap.encoders.training.train_vae import VAESettings
 from latentmap.errors import ModelError
@@ -24,6 +26,9 @@ from latentmap.frames import Frame
 from latentmap.images import open_images
 from latentmap.model.testing import check_model
 from tests.encoders.stages import during
+
+# What a run goes on from is looked at here, after its end too.
+Run = functools.partial(runs.Run, keep_checkpoint=True)
 
 CONFIG = {"image_shape": [1, 8, 8], "latent_dim": 3, "base": 6, "widths": [4, 4], "norm": "batch"}
 SETTINGS = GANSettings(

@@ -1,5 +1,6 @@
 """Gates of a VAE's variables: the gradient, the multiplier, and what is left at the end."""
 
+import functools
 import itertools
 import json
 import math
@@ -14,11 +15,12 @@ from latentmap.diagnostics.traces import Trace
 from latentmap.encoders import load
 from latentmap.encoders.native import read_header
 from latentmap.encoders.training import gated as gated_recipe
+from latentmap.encoders.training import runs
 from latentmap.encoders.training.gated import GatedNetwork, GatedRecipe, arm_gradient
 from latentmap.encoders.training.loop import CHECKPOINT, LOG
 from latentmap.encoders.training.narrowing import gates_record, without_closed
 from latentmap.encoders.training.on_images import train_on_images
-from latentmap.encoders.training.runs import Run, working_folder
+from latentmap.encoders.training.runs import working_folder
 from latentmap.encoders.training.tracing import Tracing
 from latentmap.encoders.training.train_vae import VAESettings
 from latentmap.encoders.vae import VAEModel
@@ -26,6 +28,9 @@ from latentmap.errors import ModelError
 from latentmap.images import open_images
 from latentmap.model.testing import check_model
 from tests.encoders.test_training import tensors_of
+
+# What a run goes on from is looked at here, after its end too.
+Run = functools.partial(runs.Run, keep_checkpoint=True)
 
 DENSE = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 4, "widths": [16]}
 SPLIT = {"image_shape": [1, 8, 8], "latent_dim": 4, "width": 2, "embedding": 8}
@@ -209,7 +214,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_with_its_trace(tmp_path, ima
             if done >= count:
                 raise Stop
 
-        return lambda name: nullcontext(progress if name == "training" else None)
+        return lambda name, unit="images": nullcontext(progress if name == "training" else None)
 
     def train(name, **run):
         path = tmp_path / f"{name}.safetensors"

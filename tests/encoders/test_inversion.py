@@ -1,3 +1,4 @@
+import functools
 import json
 from dataclasses import replace
 from itertools import pairwise
@@ -20,6 +21,7 @@ from latentmap.encoders.nets.inversion import (
     ResidualStage,
     default_network,
 )
+from latentmap.encoders.training import runs
 from latentmap.encoders.training.batches import PixelBatches
 from latentmap.encoders.training.inversion import (
     CodeBatches,
@@ -29,7 +31,7 @@ from latentmap.encoders.training.inversion import (
 )
 from latentmap.encoders.training.inversion_figures import measure_generated, measure_real
 from latentmap.encoders.training.loop import CHECKPOINT, LOG, Length
-from latentmap.encoders.training.runs import Run, working_folder
+from latentmap.encoders.training.runs import working_folder
 from latentmap.encoders.training.train_inversion import InversionSettings, train_inversion
 from latentmap.errors import ImageError, ModelError, OutputError
 from latentmap.frames import Frame
@@ -38,6 +40,9 @@ from latentmap.model import SeenImages, count_seen
 from latentmap.model.testing import LinearModel, check_model
 from latentmap.report import image_grid
 from tests.encoders.stages import during
+
+# What a run goes on from is looked at here, after its end too.
+Run = functools.partial(runs.Run, keep_checkpoint=True)
 
 VAE = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [8]}
 STYLEGAN = {
@@ -475,7 +480,7 @@ def test_training_leaves_a_model_a_log_and_pictures(tmp_path, monkeypatch):
     images = made.decode(codes)
     rows = [("generated", images), ("generated again", model.decode(model.encode(images)))]
     with Image.open(folder / "epoch-0003.png") as shown:
-        assert np.array_equal(np.asarray(shown), np.asarray(image_grid(rows)))
+        assert np.array_equal(np.asarray(shown), np.asarray(image_grid(rows).picture()))
     training = read_header(out).training
     assert (training["seed"], training["command"], training["schedule"]) == (3, "this", "one-cycle")
     assert training["held_out"]["samples"] == 20 and "real" not in training
@@ -633,6 +638,14 @@ def test_a_run_goes_on_with_its_own_generator_and_settings_only(tmp_path):
         train_inversion(generator(), replace(SETTINGS, steps=13), Run(out, resume=True))
     with pytest.raises(OutputError, match=r"exists: .* --force"):
         train_inversion(generator(), SETTINGS, Run(out))
+
+
+def test_a_finished_run_lets_go_of_its_state(tmp_path):
+    out = tmp_path / "pair.safetensors"
+    made = train_inversion(generator(), SETTINGS, runs.Run(out))
+    assert (runs.working_folder(out) / "checkpoint.safetensors").stat().st_size < 4000
+    again = train_inversion(generator(), SETTINGS, runs.Run(out, resume=True))
+    assert again.fingerprint == made.fingerprint
 
 
 def test_a_run_of_constant_learning_rate_can_be_made_longer(tmp_path):

@@ -1,5 +1,6 @@
 """Normalised VAEs: the same images, codes that keep the law of variance, a smaller divergence."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -14,11 +15,15 @@ from latentmap.encoders.halving import halved
 from latentmap.encoders.native import is_half, read_header, save_model
 from latentmap.encoders.normalising import far_from_prior, normalise, normalised, require_vae
 from latentmap.encoders.renormalising import normalise_file
+from latentmap.encoders.training import runs
 from latentmap.encoders.training.on_images import train_on_images
-from latentmap.encoders.training.runs import Run, working_folder
+from latentmap.encoders.training.runs import working_folder
 from latentmap.encoders.training.train_vae import VAESettings
 from latentmap.errors import ModelError, OutputError
 from latentmap.images import open_images
+
+# What a run goes on from is looked at here, after its end too.
+Run = functools.partial(runs.Run, keep_checkpoint=True)
 
 CONV = {"architecture": "conv", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [4, 4]}
 SAID = {"data": "other", "held_out": {"own": [0.1, 0.1, 0.1]}}

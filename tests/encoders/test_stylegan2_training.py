@@ -1,5 +1,6 @@
 """The discriminator and the recipe of StyleGAN 2, against formulas in float64 and steps by hand."""
 
+import functools
 import json
 import math
 from dataclasses import replace
@@ -13,11 +14,11 @@ from latentmap.encoders import load
 from latentmap.encoders.native import read_header
 from latentmap.encoders.nets.stylegan2 import StyleGAN2
 from latentmap.encoders.nets.stylegan2_discriminator import Discriminator, batch_deviation
-from latentmap.encoders.training import augmentation
+from latentmap.encoders.training import augmentation, runs
 from latentmap.encoders.training.augmentation import AUGMENTATIONS, MOST, adapt, augment
 from latentmap.encoders.training.loop import CHECKPOINT, LOG, Length
 from latentmap.encoders.training.on_images import train_on_images
-from latentmap.encoders.training.runs import Run, working_folder
+from latentmap.encoders.training.runs import working_folder
 from latentmap.encoders.training.stylegan2 import (
     Balance,
     Networks,
@@ -30,6 +31,9 @@ from latentmap.errors import ModelError
 from latentmap.images import open_images
 from tests.encoders.naive_stylegan import SMOOTH, arrays, conv, dense, filtered, leaky
 from tests.encoders.stages import during
+
+# What a run goes on from is looked at here, after its end too.
+Run = functools.partial(runs.Run, keep_checkpoint=True)
 
 SETTINGS = StyleGAN2Settings(
     (1, 8, 8),

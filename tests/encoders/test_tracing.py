@@ -1,5 +1,6 @@
 """Traces of trainings: they change nothing, survive a kill, and say what was."""
 
+import functools
 import shutil
 import subprocess
 from dataclasses import replace
@@ -11,21 +12,25 @@ import torch
 from latentmap.diagnostics import diagnose
 from latentmap.diagnostics.trace_figures import (
     motion_of,
+    paths_plot,
     save_animation,
-    save_paths,
-    save_variances,
+    variances_plot,
 )
 from latentmap.diagnostics.trace_section import trace_section
 from latentmap.diagnostics.traces import Trace
 from latentmap.encoders import load
+from latentmap.encoders.training import runs
 from latentmap.encoders.training.on_images import train_on_images
-from latentmap.encoders.training.runs import Run
 from latentmap.encoders.training.tracing import Tracing
 from latentmap.encoders.training.train_vae import VAESettings
 from latentmap.errors import ModelError, OutputError
 from latentmap.images import open_images
+from latentmap.report import save_figure
 from latentmap.report.page import render
 from latentmap.report.parts import Report
+
+# What a run goes on from is looked at here, after its end too.
+Run = functools.partial(runs.Run, keep_checkpoint=True)
 
 DENSE = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [16]}
 CONV = {"architecture": "conv", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [4, 4]}
@@ -70,7 +75,7 @@ def test_a_killed_and_resumed_training_leaves_the_trace_of_the_uninterrupted_one
         pass
 
     def stop_at(count):
-        def stage(name):
+        def stage(name, unit="images"):
             from contextlib import nullcontext
 
             def progress(done, total):
@@ -232,10 +237,11 @@ def test_figures_film_and_page_are_drawn(tmp_path, images):
     # radius^2 is the geometric mean of the two variances.
     pair = trace.paths.variance[-1][:, list(motion.variables)]
     np.testing.assert_allclose(motion.radii[-1] ** 2, np.sqrt(pair.prod(1)), rtol=1e-5)
-    for draw, name in ((save_paths, "paths.png"), (save_animation, "film.webp")):
-        draw(motion, tmp_path / name)
+    save_figure(paths_plot(motion), tmp_path / "paths.png")
+    save_animation(motion, tmp_path / "film.webp")
+    for name in ("paths.png", "film.webp"):
         assert (tmp_path / name).stat().st_size > 1000
-    save_variances(trace, tmp_path / "variances.png")
+    save_figure(variances_plot(trace), tmp_path / "variances.png")
     page = render(Report("r", [trace_section(trace, motion, name="a")]))
     assert 'class="film"' in page
     assert "x<b>" not in page

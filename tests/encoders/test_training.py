@@ -1,3 +1,4 @@
+import functools
 import json
 import os
 import signal
@@ -13,10 +14,11 @@ from safetensors import safe_open
 
 from latentmap.encoders import load
 from latentmap.encoders.native import read_header
+from latentmap.encoders.training import runs
 from latentmap.encoders.training.batches import PixelBatches
 from latentmap.encoders.training.loop import CHECKPOINT, LOG, Length
 from latentmap.encoders.training.on_images import train_on_images
-from latentmap.encoders.training.runs import Run, training_seconds, working_folder
+from latentmap.encoders.training.runs import training_seconds, working_folder
 from latentmap.encoders.training.train_vae import VAESettings
 from latentmap.encoders.training.vae import VAERecipe
 from latentmap.encoders.vae import VAEModel
@@ -24,6 +26,9 @@ from latentmap.errors import ModelError, OutputError
 from latentmap.images import open_images
 from latentmap.model.testing import check_model
 from tests.encoders.stages import during
+
+# What a run goes on from is looked at here, after its end too.
+Run = functools.partial(runs.Run, keep_checkpoint=True)
 
 DENSE = {"architecture": "dense", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [16]}
 CONV = {"architecture": "conv", "image_shape": [1, 8, 8], "latent_dim": 3, "widths": [4, 4]}
@@ -159,6 +164,35 @@ def test_a_run_can_be_made_longer(tmp_path, images):
     assert log_of(working_folder(whole)) == log_of(working_folder(out))
     with pytest.raises(ModelError, match="has 12 steps already, more than 4: ask for at least"):
         train_on_images(images, replace(SETTINGS, epochs=1), Run(out, resume=True))
+
+
+def test_a_finished_run_leaves_its_model_its_log_and_pictures(tmp_path, images, monkeypatch):
+    out = tmp_path / "vae.safetensors"
+    settings = replace(SETTINGS, epochs=2)
+    made = train_on_images(images, settings, runs.Run(out))
+    checkpoint = working_folder(out) / CHECKPOINT
+    assert not tensors_of(checkpoint)
+    assert sum(path.stat().st_size for path in working_folder(out).glob("*.safetensors")) < 4000
+    assert len(log_of(working_folder(out))) == 2
+    # It is as long as it is asked for: nothing is trained, and nothing written.
+    written = out.stat().st_mtime_ns
+    again = train_on_images(images, settings, runs.Run(out, resume=True))
+    assert (again.fingerprint, out.stat().st_mtime_ns) == (made.fingerprint, written)
+    with pytest.raises(ModelError, match=r"was finished after 8 steps, and what it needed to"):
+        train_on_images(images, SETTINGS, runs.Run(out, resume=True))
+    with pytest.raises(ModelError, match="other settings: learning_rate was"):
+        train_on_images(images, replace(settings, learning_rate=1), runs.Run(out, resume=True))
+    with pytest.raises(ModelError, match="is finished, with normalise True, and what it could be"):
+        unfinished = replace(settings, normalise=False)
+        train_on_images(images, unfinished, runs.Run(out, resume=True))
+    out.unlink()
+    with pytest.raises(ModelError, match="is finished, but the file and what it could be made of"):
+        train_on_images(images, settings, runs.Run(out, resume=True))
+    with pytest.raises(OutputError, match="holds an earlier run: go on with --resume where it was"):
+        train_on_images(images, settings, runs.Run(out))
+    assert train_on_images(images, settings, runs.Run(out, force=True)).fingerprint == (
+        made.fingerprint
+    )
 
 
 def test_killing_a_training_at_any_moment_loses_at_most_the_last_checkpoint(tmp_path, images):

@@ -162,9 +162,12 @@ def labels(_: Path) -> list[Case]:
 
 
 def lists(_: Path) -> list[Case]:
-    """Images with a list of those that are left out."""
+    """Images with a list of those that are taken, or left out."""
     images = {f"images/{name}": data for name, data in _three().items()}
-    return [{**images, "ids.txt": b"a.png\nimages/b.png\nx.png\n"}]
+    return [
+        {**images, "ids.txt": b"a.png\nimages/b.png\nx.png\n"},
+        {**images, "ids.csv": b'file,n\na.png,1\n"b.png",2\n'},
+    ]
 
 
 def _torch_seeds() -> dict[str, Callable[[Path], object]]:

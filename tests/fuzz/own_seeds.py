@@ -346,13 +346,15 @@ def reports(folder: Path) -> list[Case]:
         Plane("Plane", ["a", "b"], [[0.0, 0.0], [1.0, 0.5]], "two points"),
         Bars("Bars", "sector", [3, 0, 5], 2.5, "three bars", "Dashed: 2.5."),
         Curve("Curve", "pairs", [10, 100], [Measure(-0.5, -0.6, -0.4), Measure(0.5)], "a curve"),
-        ImageRows("shown", "Rows", [ImageRow("left", [strip, strip])], heads=("x", "y")),
+        ImageRows(
+            "shown", "Rows", [ImageRow("left", [strip, strip], list("abcd"))], heads=("x", "y")
+        ),
         Picture("Alone", strip),
     ]
     record = {"command": "latentmap x", "seed": 0, "versions": {"torch": "2"}, "none": None}
     whole = Report("A report", [Section("first", "First", ["Text."], blocks, record)])
     case = written(folder, "report", partial(write_report, report=whole))
-    return [{"report.json": case["report/report.json"]}]
+    return [{name: case[f"report/{name}"] for name in ("report.json", "index.html")}]
 
 
 def recipes(_: Path) -> list[Case]:

@@ -37,9 +37,9 @@ from latentmap.errors import MapError
 from latentmap.images import ImageSource, open_images
 from latentmap.images.attributes import select_where
 from latentmap.images.contents import Marks
-from latentmap.images.excluding import without_listed
 from latentmap.images.id_images import images_of_codes
 from latentmap.images.labels import read_labels
+from latentmap.images.listed import read_listed
 from latentmap.images.splits import read_groups
 from latentmap.images.tables import read_table
 from latentmap.mapping import LinearMap
@@ -55,6 +55,7 @@ from latentmap.support.support_file import holds_support
 from tests.fuzz import other_seeds, own_seeds
 from tests.fuzz.archive_changes import change_gzip, change_tar, change_zip
 from tests.fuzz.array_changes import change_idx, change_npy
+from tests.fuzz.byte_changes import change_bytes
 from tests.fuzz.cases import Case
 from tests.fuzz.checkpoint_changes import change_index, change_legacy, change_pickle
 from tests.fuzz.hdf5_changes import change_hdf5
@@ -223,18 +224,38 @@ def _where(folder: Path) -> None:
 
 def _chosen(folder: Path) -> None:
     attributes, groups = folder / "attributes.csv", folder / "groups.csv"
-    images = folder / "images"
-    open_images(
-        images, attributes=attributes, where=_condition(folder), group_by=groups, notify=_quiet
-    )
+    for missing in ("stop", "skip"):
+        open_images(
+            folder / "images",
+            attributes=attributes,
+            where=_condition(folder),
+            group_by=groups,
+            missing=missing,
+            notify=_quiet,
+        )
 
 
 def _groups(folder: Path) -> None:
-    read_groups(open_images(folder / "images", notify=_quiet).ids, folder / "groups.csv")
+    read_groups(folder / "groups.csv")
 
 
-def _without(folder: Path) -> None:
-    without_listed(open_images(folder / "images", notify=_quiet), folder / "ids.txt")
+def _listed(folder: Path) -> None:
+    path = _list_in(folder)
+    ids = open_images(folder / "images", notify=_quiet).ids
+    assert read_listed(ids, path).chosen.shape == ids.shape
+
+
+def _taken(folder: Path) -> None:
+    open_images(folder / "images", ids=_list_in(folder), missing="skip", notify=_quiet)
+
+
+def _left_out(folder: Path) -> None:
+    open_images(folder / "images", exclude=_list_in(folder), notify=_quiet)
+
+
+def _list_in(folder: Path) -> Path:
+    """A text, or csv."""
+    return next(folder.glob("ids.*"), folder / "ids.txt")
 
 
 def _labels(folder: Path) -> None:
@@ -330,7 +351,12 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
         ),
     ),
     "reports": (
-        Reader("reports", own_seeds.reports, (_report,), ((".json", change_json),)),
+        Reader(
+            "reports",
+            own_seeds.reports,
+            (_report,),
+            ((".json", change_json), (".html", change_bytes)),
+        ),
         Reader(
             "recipes",
             own_seeds.recipes,
@@ -390,7 +416,12 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
                 ("", change_idx),
             ),
         ),
-        Reader("lists", other_seeds.lists, (_without,), ((".txt", change_table),)),
+        Reader(
+            "lists",
+            other_seeds.lists,
+            (_listed, _taken, _left_out),
+            ((".txt", change_table), (".csv", change_table)),
+        ),
     ),
     "foreign": (
         Reader(

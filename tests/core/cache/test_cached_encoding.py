@@ -230,7 +230,9 @@ def test_work_that_was_stopped_goes_on_where_it_was_committed(tmp_path, encoded,
     calls = []
     progress = {"encoding": lambda done, total: calls.append((done, total))}
     coder = Coder(
-        LatentCache(tmp_path), batch_size=8, stage=lambda label: nullcontext(progress.get(label))
+        LatentCache(tmp_path),
+        batch_size=8,
+        stage=lambda label, unit="images": nullcontext(progress.get(label)),
     )
     results = coder.codes(models, images)
     assert encoded == {"m0": 16, "m1": 16}

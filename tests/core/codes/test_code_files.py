@@ -278,7 +278,7 @@ def test_codes_are_had_by_id(tmp_path):
 def test_rows_without_ids_get_them_from_elsewhere(tmp_path):
     np.save(tmp_path / "a.npy", FLAT)
     found = open_code_file(tmp_path / "a.npy")
-    with pytest.raises(PairError, match="does not say which image each row is of: give --ids"):
+    with pytest.raises(PairError, match="does not say which image each row is of: give --row-ids"):
         found.codes_of(IDS, np.zeros((N, 16), np.uint8), space=Space("z", 12, "a", ""), data="")
     assert found.named(IDS, "ids.txt").ids is IDS
     with pytest.raises(PairError, match=r"has 50 codes, but ids.txt gives 49 ids"):

@@ -4,7 +4,6 @@ import pytest
 from latentmap.comparison.calibration import (
     calibrated,
     enough_permutations,
-    holm,
     holm_over_pairs,
     least_permutations,
     thresholds,
@@ -50,14 +49,6 @@ def test_distances_are_calibrated_the_other_way_round():
 def test_what_has_no_room_above_chance_is_zero_and_the_undefined_stays():
     assert calibrated(np.array([1.0]), np.array([1.0]), 1.0) == 0
     assert np.isnan(calibrated(np.array([np.nan, 0.5]), np.array([0.5, np.nan]), 1.0)).all()
-
-
-def test_holm_is_that_of_a_case_by_hand():
-    # 4 * 0.01, 3 * 0.02, 2 * 0.03 (as the one before), 0.5.
-    given = np.array([0.5, 0.01, 0.03, np.nan, 0.02])
-    expected = [0.5, 0.04, 0.06, np.nan, 0.06]
-    np.testing.assert_allclose(holm(given), expected)
-    assert holm(np.array([0.6, 0.9])).tolist() == [1.0, 1.0]
 
 
 def test_holm_counts_symmetric_pairs_once():

@@ -285,7 +285,7 @@ def test_a_ratio_to_next_to_nothing_is_not_printed(tmp_path):
     assert [row.cells[place] for row in table.rows] == [None, None]
     few, untold = table.note.splitlines()
     assert few.endswith("which of so few cover 89 to 94 %")
-    assert "own error is below 1% of the own images' variance" in untold
+    assert "own error is below 1 % of the own images' variance" in untold
     assert result.to_json()["targets"][0]["methods"]["network"]["ratio"] > 0
     # No random images beside them: nothing follows.
     assert result.sets[0].against == {}

@@ -350,7 +350,9 @@ def test_all_images_of_a_group_are_in_one_split(tmp_path):
     assert set(source.split("train").groups) == groups["train"]
     rows.pop()
     table.write_text("\n".join(["file,identity", *rows]))
-    with pytest.raises(ImageError, match=r"1 images are not in .*identity.csv, such as '59.jpg'"):
+    with pytest.raises(
+        ImageError, match=r"1 of the 60 images of .* not in .*identity.csv, such as '59.jpg': add"
+    ):
         open_images(tmp_path / "a", group_by=table)
 
 

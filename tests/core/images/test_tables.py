@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from latentmap.errors import ImageError
-from latentmap.images import open_images
-from latentmap.images.excluding import without_listed
 from latentmap.images.tables import parse_table
 from latentmap.limits import raised_limits
 
@@ -48,15 +46,3 @@ def test_a_table_that_is_none_or_too_large_is_refused_in_one_line(data, message)
 
 def test_a_number_of_any_length_is_one():
     assert parse_table(b"f,a\n1," + b"9" * 10_000 + b"\n", "t").columns["a"].tolist() == [np.inf]
-
-
-def test_a_list_of_ids_that_is_no_text_or_too_long_is_refused(tmp_path):
-    images = open_images("digits", limit=3)
-    (tmp_path / "ids").write_bytes(b"1\n\xff\n")
-    with pytest.raises(ImageError, match=r"list of ids: it must be text in UTF-8, which line 2"):
-        without_listed(images, tmp_path / "ids")
-    (tmp_path / "ids").write_bytes(b"".join(b"%d\n" % i for i in range(3000)))
-    with raised_limits({"memory": 300_000}), pytest.raises(ImageError, match=r"\(\d+ ids\)"):
-        without_listed(images, tmp_path / "ids")
-    with pytest.raises(ImageError, match=r"cannot be read as a list of ids \(No such file"):
-        without_listed(images, tmp_path / "none")

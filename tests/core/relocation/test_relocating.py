@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from latentmap.cache import Coder, LatentCache
-from latentmap.errors import ImageError, MapError, SpaceError
+from latentmap.errors import ImageError, MapError, PairError, SpaceError
 from latentmap.images import ImageSource, open_images
 from latentmap.mapping import FitOptions, Method, Solution
 from latentmap.model.contract import Posterior
@@ -74,7 +74,7 @@ def test_every_stage_is_announced(tmp_path):
     stages = []
 
     class Stage:
-        def __init__(self, label):
+        def __init__(self, label, unit="images"):
             stages.append(label)
 
         def __enter__(self):
@@ -261,3 +261,56 @@ def test_the_targets_own_network_stands_beside_where_its_images_have_known_codes
     target.can_encode = False
     (scores,) = score_models([linear_map], source, target, made, cache)
     assert scores.network is None
+
+
+class Counting(LinearModel):
+    """Keeps how many images it encoded."""
+
+    n_encoded = 0
+
+    def _encode(self, images):
+        self.n_encoded += len(images)
+        return super()._encode(images)
+
+
+def test_random_pairs_encode_no_other_images_and_are_those_of_all(tmp_path):
+    _, target, images = scene(tmp_path)
+    source = Counting(seed=1, name="a")
+    images.groups = np.arange(len(images)) // 3
+    few = training_pairs(source, target, images, tmp_path / "few", n_pairs=30, seed=4)
+    assert source.n_encoded == 30
+    assert len(few.images) == 30
+    every = training_pairs(source, target, images, tmp_path / "every").sample(30, seed=4)
+    assert few.pairs.ids.tolist() == every.pairs.ids.tolist()
+    assert torch.allclose(few.pairs.source.vectors, every.pairs.source.vectors, atol=1e-6)
+    assert few.groups.tolist() == every.groups.tolist()
+    assert few.record["images"] == every.record["images"] == images.fingerprint
+    # More of one seed are the same and others, so that a cache has a part of them.
+    training_pairs(source, target, images, tmp_path / "few", n_pairs=50, seed=4)
+    assert source.n_encoded == 30 + 200 + 20
+
+
+def test_others_stand_in_for_images_that_cannot_be_read(tmp_path):
+    source, target, images = scene(tmp_path)
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for i in range(40):
+        Image.fromarray(images.read(i)[..., 0]).save(folder / f"{i:02}.png")
+    for i in range(0, 40, 4):
+        whole = (folder / f"{i:02}.png").read_bytes()
+        (folder / f"{i:02}.png").write_bytes(whole[:45])
+    files = open_images(folder)
+    coder = Coder(LatentCache(tmp_path / "cache"), on_error="skip")
+    n = int((files.splits == "train").sum())
+    broken = int((files.splits[::4] == "train").sum())
+    assert broken > 2
+    training = training_pairs(source, target, files, coder, n_pairs=n - broken)
+    assert len(training) == n - broken
+    # The last that is readable may come before the last that is not.
+    assert 0 < len(training.record["fit_skipped"]) <= broken
+    with pytest.raises(
+        PairError, match=f"{n} random pairs were asked for, but there are {n - broken}"
+    ):
+        training_pairs(source, target, files, coder, n_pairs=n)
+    with pytest.raises(PairError, match=f"{n + 1} random pairs were asked for, but there are {n}"):
+        training_pairs(source, target, files, coder, n_pairs=n + 1)

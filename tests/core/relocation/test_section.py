@@ -50,7 +50,7 @@ def test_an_efficiency_that_is_not_defined_everywhere_is_not_drawn():
 def test_a_relocation_has_three_rows():
     images = torch.rand(4, 3, 64, 64)
     small = torch.rand(4, 1, 32, 32)
-    grid = relocation_grid(Relocated(images, images, small), "vae", "svae")
+    grid = relocation_grid(Relocated(images, images, small), "vae", "svae").picture()
     assert grid.size[1] == 3 * 128 + 2 * 4
 
 

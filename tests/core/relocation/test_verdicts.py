@@ -29,7 +29,7 @@ def scores(**given):
 
 def ceiling(low, value, high, by="perceptron"):
     beside = Beside("ceiling", "a", 8, figures(r2=Estimate(0.7, 0.65, 0.75)))
-    return Ceiling(by, beside, Linearity(Estimate(value, low, high), UNDEFINED))
+    return Ceiling(by, beside, Linearity(Estimate(value, low, high), UNDEFINED), "ridge")
 
 
 def gain(value, low, high, p_value):
@@ -90,7 +90,7 @@ def test_where_there_is_no_gain_nothing_is_said_of_it():
 def test_an_efficiency_says_little_where_the_floor_is_above_half_the_mean_images(floor, said):
     found = verdicts(scores(floor_mse=Estimate(floor, floor, floor)))
     assert len(found) == said
-    assert all("the target's own error is 50% of the mean image's" in one for one in found)
+    assert all("the target's own error is 50 % of the mean image's" in one for one in found)
 
 
 @pytest.mark.parametrize(

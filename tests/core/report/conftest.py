@@ -31,7 +31,15 @@ def report():
         Plane("Plane", ["a", "<b>"], [[0.0, 0.0], [1.0, 0.5]], "two points"),
         Bars("Bars", "<sector>", [3, 0, 5], 2.5, "three bars", "Dashed: 2.5."),
         Curve("Curve", "pairs", [10, 100], [Measure(-0.5, -0.6, -0.4), Measure(0.5)], "a curve"),
-        ImageRows("shown", "Rows", [ImageRow("left", [strip, strip])], heads=("x", "y")),
+        ImageRows(
+            "shown",
+            "Rows",
+            [
+                ImageRow("left", [strip, strip]),
+                ImageRow("named", [strip], ["<i>1</i>.png", "b"]),
+            ],
+            heads=("x", "y"),
+        ),
         Picture("Alone", strip),
     ]
     record = {"command": "latentmap <x>", "seed": 0, "versions": {"torch": "2"}, "none": None}

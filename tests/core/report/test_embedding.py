@@ -5,7 +5,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from latentmap.report.embedding import embed_figure, image_strip
+from latentmap.report import image_grid
+from latentmap.report.embedding import embed_figure, image_strip, image_strips
 
 
 def opened(embedded):
@@ -43,6 +44,14 @@ def test_values_outside_of_the_range_are_clipped():
     assert np.asarray(picture).tolist() == [[0, 255]]
 
 
-def test_figures_are_embedded():
-    picture = opened(embed_figure(Image.new("RGB", (30, 20), "white"), "white"))
-    assert (picture.format, picture.getpixel((3, 3))) == ("JPEG", (255, 255, 255))
+def test_figures_are_embedded_as_what_is_smaller():
+    plain = opened(embed_figure(image_grid([("", torch.ones(1, 1, 9, 9))]), "white"))
+    assert (plain.format, plain.getpixel((3, 3))) == ("PNG", (255, 255, 255))
+    noise = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    assert opened(embed_figure(image_grid([("", noise)]), "noise")).format == "JPEG"
+
+
+def test_many_images_are_several_strips():
+    strips = image_strips(torch.zeros(35, 3, 8, 8), "many")
+    assert [(one.count, one.width) for one in strips] == [(16, 128), (16, 128), (3, 24)]
+    assert image_strip(torch.zeros(4, 1, 8, 8), "four").count == 4

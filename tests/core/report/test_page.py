@@ -4,9 +4,12 @@ import re
 
 import html5lib
 import pytest
+import torch
 
-from latentmap.report import Column, Measure, Row, Section, Table
-from latentmap.report.page import render
+from latentmap.report import Column, ImageRow, ImageRows, Measure, Row, Section, Table
+from latentmap.report.embedding import image_strips
+from latentmap.report.page import as_html, render
+from latentmap.report.page_pictures import picture_id, pictures_in_page, pictures_of
 from latentmap.report.parts import Report
 
 
@@ -35,7 +38,10 @@ def test_text_is_never_markup(page):
     assert "alert(1)" not in tree.findall(".//script")[0].text
     assert [one.text for one in tree.findall(".//h1")] == ["A <report>"]
     assert "<script>alert(1)</script>" in [one.text for one in tree.findall(".//td")]
-    assert {one.get("alt") for one in tree.findall(".//img")} == {"two <images>"}
+    shown = [one.get("aria-label") for one in tree.findall(".//span/{*}svg")]
+    assert shown == [*["two <images> (1 of 2)", "two <images> (2 of 2)"] * 3, "two <images>"]
+    captions = [one.text for one in tree.findall(".//span[@class='caption']")]
+    assert captions == ["<i>1</i>.png", "b"]
 
 
 def test_ids_are_unique_and_links_lead_somewhere(page):
@@ -135,7 +141,46 @@ def test_long_lists_of_a_record_are_left_to_the_file():
 
 
 def test_small_images_keep_their_edges(page):
-    assert all(one.get("class") == "small" for one in parse(page).findall(".//div/div/img"))
+    cells = parse(page).findall(".//span[@class='cell']/{*}svg")
+    assert [one.get("class") for one in cells] == ["small"] * 6
+
+
+def test_each_picture_is_in_the_page_once_and_shown_in_parts(page, report):
+    tree = parse(page)
+    (picture,) = tree.findall(".//{*}defs/{*}image")
+    strip = report.sections[0].blocks[-1].image
+    assert picture.get("href") == strip.uri
+    assert page.count(strip.uri) == 1
+    shown = tree.findall(".//span/{*}svg")
+    assert {one.find("{*}use").get("href") for one in shown} == {f"#{picture.get('id')}"}
+    assert [one.get("viewbox") or one.get("viewBox") for one in shown[:2]] == [
+        "0 0 8 8",
+        "8 0 8 8",
+    ]
+    assert (shown[-1].get("viewBox"), strip.count) == ("0 0 16 8", 2)
+
+
+def test_a_long_row_of_images_goes_on_in_the_next_line():
+    strips = image_strips(torch.zeros(20, 1, 4, 4), "twenty")
+    for rows, long in (([ImageRow("a", strips)], True), ([ImageRow("a", strips[:1])], False)):
+        page = render(Report("x", [Section("s", "S", blocks=[ImageRows("i", "I", rows)])]))
+        assert ('class="strips wrapped"' in page) == long
+
+
+def test_pictures_of_a_report_beside_are_in_the_page_unseen(report):
+    page = render(Report("x"), beside=report)
+    assert (
+        pictures_in_page(page)
+        == {picture_id(uri): uri for uri in pictures_of(report.sections)}
+        != {}
+    )
+    assert not parse(page).findall(".//{*}use")
+
+
+def test_a_piece_for_a_notebook_has_pictures_in_place(report):
+    tree = parse("<!DOCTYPE html><title>x</title>" + as_html([report.sections[0].blocks[-1]]))
+    (picture,) = tree.findall(".//img")
+    assert picture.get("alt") == "two <images>"
 
 
 def test_a_page_shows_what_would_turn_it_as_escapes():

@@ -1,11 +1,15 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from latentmap.errors import OutputError
-from latentmap.report import Column, Measure, Row, Section, Table
+from latentmap.report import Column, ImageRow, ImageRows, Measure, Picture, Row, Section, Table
 from latentmap.report.parts import Bars, Curve, HeatCell, HeatMap, Plane, Report
+from latentmap.report.pictures import EmbeddedImage
 from latentmap.report.reading import report_from_json
+
+PICTURE = EmbeddedImage("data:image/png;base64,AAAA", 16, 8, "two", 2)
 
 
 def test_a_report_is_read_as_it_was_written(report):
@@ -80,12 +84,26 @@ def test_what_is_no_report_is_refused_with_its_place(report, change, message):
         Curve("C", "axis", [1, 2], [Measure(1.0)], "alt"),
         Curve("C", "axis", [0], [Measure(1.0)], "alt"),
         Curve("C", "axis", [1], [Measure(None)], "alt"),
+        Picture("P", replace(PICTURE, uri="https://example.org/x.png")),
+        Picture("P", replace(PICTURE, uri="data:image/svg+xml;base64,AAAA")),
+        Picture("P", replace(PICTURE, width=0)),
+        Picture("P", replace(PICTURE, height=100_000)),
+        Picture("P", replace(PICTURE, count=3)),
+        Picture("P", replace(PICTURE, count=0)),
+        ImageRows("i", "I", [ImageRow("r", [PICTURE], ["one"])]),
     ],
 )
 def test_parts_that_do_not_fit_each_other_are_refused(block):
     content = json.loads(json.dumps(Report("x", [Section("a", "A", [], [block])]).to_json()))
     with pytest.raises(OutputError, match=f"the {block.kind} .* has parts that do not fit"):
         report_from_json(content)
+
+
+def test_more_images_than_a_page_can_show_are_refused():
+    wide = replace(PICTURE, width=60_000, count=60_000)
+    section = Section("a", "A", [], [Picture("P", wide), Picture("P", wide)])
+    with pytest.raises(OutputError, match="it has 120,000 images, more than 100,000"):
+        report_from_json(json.loads(json.dumps(Report("x", [section]).to_json())))
 
 
 @pytest.mark.parametrize("number", ["1" + "0" * 400, "NaN", "1e999", "-Infinity"])

@@ -1,11 +1,15 @@
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
+import torch
 
 from latentmap.errors import OutputError
-from latentmap.report import Section, store
+from latentmap.files import write_atomic
+from latentmap.report import ImageRow, ImageRows, Section, store
+from latentmap.report.embedding import image_strip
 from latentmap.report.page import render
 from latentmap.report.parts import Report
 from latentmap.report.store import add_section, read_report, write_report
@@ -80,14 +84,96 @@ SOME = Section("a", "A")
 
 def test_other_json_is_no_report(tmp_path):
     (tmp_path / "report.json").write_text('{"title": "mine"}')
-    with pytest.raises(OutputError, match="is not a latentmap report 1: choose another folder"):
+    with pytest.raises(OutputError, match="is not a latentmap report 2: choose another folder"):
         add_section(tmp_path, SOME)
     (tmp_path / "report.json").write_text("mine")
     with pytest.raises(OutputError, match=r"report\.json cannot be read as a report"):
         add_section(tmp_path, SOME)
-    (tmp_path / "report.json").write_text(json.dumps({"format": "latentmap report 1"}))
+    (tmp_path / "report.json").write_text(json.dumps({"format": "latentmap report 2"}))
     with pytest.raises(OutputError, match=r"report\.json is damaged: report must be an object"):
         add_section(tmp_path, SOME)
+
+
+def same(report, *sections):
+    return report.to_json()["sections"] == Report("x", list(sections)).to_json()["sections"]
+
+
+def with_picture(id, value):
+    strip = image_strip(torch.full((2, 3, 8, 8), value), f"of {value}")
+    return Section(id, id, blocks=[ImageRows(f"{id}-i", "I", [ImageRow("r", [strip])])])
+
+
+def test_pictures_are_in_the_page_alone(tmp_path, report):
+    write_report(tmp_path, report)
+    uri = report.sections[0].blocks[-1].image.uri
+    assert uri not in (tmp_path / "report.json").read_text()
+    assert "index.html#picture-" in (tmp_path / "report.json").read_text()
+    assert (tmp_path / "index.html").read_text().count(uri) == 1
+
+
+def test_a_report_of_the_first_format_is_read_and_written_anew(tmp_path, report):
+    content = {"format": "latentmap report 1", **report.to_json()}
+    for row in content["sections"][0]["blocks"][5]["rows"]:
+        del row["captions"]
+        for image in row["images"]:
+            del image["count"]
+    (tmp_path / "report.json").write_text(json.dumps(content))
+    before = read_report(tmp_path)
+    assert before.sections[0].blocks[-1] == report.sections[0].blocks[-1]
+    add_section(tmp_path, Section("a", "A"))
+    assert json.loads((tmp_path / "report.json").read_text())["format"] == "latentmap report 2"
+    assert same(read_report(tmp_path), *before.sections, Section("a", "A"))
+
+
+def test_without_its_page_a_report_has_no_pictures_and_is_refused(tmp_path):
+    add_section(tmp_path, Section("a", "A"))
+    (tmp_path / "index.html").unlink()
+    add_section(tmp_path, with_picture("b", 0.5))  # Without pictures it needs no page.
+    page = (tmp_path / "index.html").read_text()
+    for other in (page.replace("base64,/9j/", "base64,/9k/"), page[: page.index("<image")], ""):
+        (tmp_path / "index.html").write_text(other)
+        with pytest.raises(OutputError, match=r"picture of it is missing in .*index\.html: keep"):
+            read_report(tmp_path)
+
+
+def test_whenever_a_writer_is_killed_the_report_is_whole(tmp_path, monkeypatch):
+    """Each write in turn is the last one: then the report is as it was, or as it should be."""
+    first, second = with_picture("a", 0.25), with_picture("a", 0.75)
+    for number in range(4):
+        folder = tmp_path / str(number)
+        add_section(folder, first)
+        left = number
+
+        def write(path, data):
+            nonlocal left
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+            write_atomic(path, data)
+
+        monkeypatch.setattr(store, "write_atomic", write)
+        with suppress(KeyboardInterrupt):
+            add_section(folder, second)
+        monkeypatch.setattr(store, "write_atomic", write_atomic)
+        assert any(same(read_report(folder), one) for one in (first, second))
+        add_section(folder, second)
+        assert same(read_report(folder), second)
+    assert left == 0  # There are three writes.
+
+
+def test_a_reader_beside_a_writer_sees_a_whole_report(tmp_path, monkeypatch):
+    first, second = with_picture("a", 0.25), with_picture("a", 0.75)
+    add_section(tmp_path, first)
+    read = store.read_regular
+
+    def read_late(path):
+        if path.name == "index.html":
+            monkeypatch.setattr(store, "read_regular", read)
+            add_section(tmp_path, second)
+        return read(path)
+
+    monkeypatch.setattr(store, "read_regular", read_late)
+    assert same(read_report(tmp_path), second)
 
 
 def test_a_file_and_a_missing_parent_are_refused(tmp_path):

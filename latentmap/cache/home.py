@@ -1,0 +1,50 @@
+"""Where codes are kept when nobody says where: in one folder of the user, whatever the current one.
+
+It may be shared by any number of processes, since every entry has its own lock.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from latentmap.errors import CacheError
+
+VARIABLE = "LATENTMAP_CACHE"
+_NAME = "latentmap"
+
+
+def cache_home(environ: Mapping[str, str] = os.environ, *, platform: str = sys.platform) -> Path:
+    """The folder that the variable ``LATENTMAP_CACHE`` names; without it, ``latentmap`` in the
+    platform's folder of caches: ``~/Library/Caches`` on a Mac, else ``$XDG_CACHE_HOME`` or
+    ``~/.cache``. It need not be there.
+
+    Raises:
+        CacheError: the user has no home.
+
+    Example:
+        >>> cache_home({"XDG_CACHE_HOME": "/scratch/caches"}, platform="linux")
+        PosixPath('/scratch/caches/latentmap')
+    """
+    given, caches = environ.get(VARIABLE), environ.get("XDG_CACHE_HOME", "")
+    if given:
+        return Path(given)
+    try:
+        if platform == "darwin":
+            return Path.home() / "Library" / "Caches" / _NAME
+        # A relative path is to be ignored, as the XDG Base Directory Specification has it.
+        absolute = Path(caches).is_absolute()
+        return (Path(caches) if absolute else Path.home() / ".cache") / _NAME
+    except RuntimeError as error:
+        raise CacheError(
+            f"there is no home where codes could be kept ({error}): name a folder with --cache "
+            f"FOLDER, or by the variable {VARIABLE}"
+        ) from None
+
+
+def cache_words(cache: Path) -> str:
+    """What `latentmap cache list` needs behind it to be about a cache: nothing for the home."""
+    return "" if cache == cache_home() else f" --cache {shlex.quote(str(cache))}"
