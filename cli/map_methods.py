@@ -104,7 +104,9 @@ def curve(
 ) -> None:
     """Show how the scores of a map grow with the number of pairs that it is fitted on.
 
-    Takes what `latentmap fit` takes; no map is written. Ranges hold 95 % of the draws.
+    Takes what `latentmap fit` takes; no map is written. Intervals over images and ranges over draws
+    stand apart, and a sentence says how many pairs give 99 % of what all do. Every image is decoded
+    once for a number of pairs, from the draws in turn.
 
     \b
     Example:
@@ -113,8 +115,8 @@ def curve(
     """
     from latentmap.cli.output import print_json, tell_left_out, warn_skipped
     from latentmap.relocation.curves import curve_plot
+    from latentmap.relocation.learning import curve_sizes, learning_curve
     from latentmap.relocation.section import curve_section, curve_title
-    from latentmap.relocation.several_maps import curve_sizes, learning_curve
 
     request.check()
     check_choices(context, options)

@@ -84,6 +84,7 @@ def measure(
     images: ImageSource,
     *,
     others: Sequence[Way] = (),
+    reconstructions: bool = True,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> list[Measured]:
@@ -94,7 +95,8 @@ def measure(
     Images stream through twice, once for their mean, so memory holds a few batches, a row of
     figures for each image, and 256 MB of pixels at most, which spare decoding them again; images
     that are in no pair are not read, and none is where no model decodes. Of an encoder alone there
-    are the figures of codes, see ``ImageErrors``.
+    are the figures of codes, see ``ImageErrors``. Without ``reconstructions`` the source does not
+    decode, and there is no error of these.
 
     Raises:
         SpaceError: a map or the pairs do not belong to the models.
@@ -116,7 +118,9 @@ def measure(
         (one, pairs.source if codes is source_codes else codes.take(order)) for one, codes in others
     ]
     with images.remembered():
-        return _measured(ways, pairs, source, target, images, batch_size or _BATCH, progress)
+        return _measured(
+            ways, pairs, source, target, images, reconstructions, batch_size or _BATCH, progress
+        )
 
 
 def _measured(
@@ -125,6 +129,7 @@ def _measured(
     source: Model,
     target: Model,
     images: ImageSource,
+    reconstructions: bool,
     step: int,
     progress: Progress | None,
 ) -> list[Measured]:
@@ -133,7 +138,8 @@ def _measured(
     """
     n, m = len(images), len(ways)
     units = units_of(pairs.digests, images.groups)
-    shows = [model for model in (source, target) if model.can_decode]
+    asked = (source, target) if reconstructions else (target,)
+    shows = [model for model in asked if model.can_decode]
     silent = [model.name for model in (source, target) if not model.can_decode]
     if not shows:
         errors, spread, misses, mean_code = code_rows(ways, pairs.target, progress)
@@ -145,7 +151,9 @@ def _measured(
     mean_code, mean_image = pairs.target.mean, None
     if target.can_decode:
         mean_image = _mean_image(target, images, step, progress).float().to(target.device)
-    scene = Scene([one for one, _ in ways], source, target, views, mean_image, mean_code)
+    scene = Scene(
+        [one for one, _ in ways], source, target, views, mean_image, mean_code, reconstructions
+    )
     before, passes = (n, 2) if target.can_decode else (0, 1)
 
     def launched() -> Iterator[Launched]:

@@ -16,22 +16,21 @@ import torch
 
 from latentmap.cache import Coder, CoderLike
 from latentmap.cache.encoding import BATCH_SIZE, encode_seen
-from latentmap.codes import Codes, Pairs, Seen, find_ids, hold_out
-from latentmap.errors import MapError
+from latentmap.codes import Codes, Pairs, Seen, find_ids
 from latentmap.images import ImageSource, Split
-from latentmap.images.finding import groups_of, positions_of
+from latentmap.images.finding import positions_of
 from latentmap.mapping import FitOptions, LinearMap
 from latentmap.mapping.nonlinear import NonlinearMap
-from latentmap.model import Model, count_seen
+from latentmap.model import Model
 from latentmap.relocation.baselines import Baseline, codes_beside
 from latentmap.relocation.beside import BesideKind
 from latentmap.relocation.distances import Distances, distances_of
 from latentmap.relocation.fitting import fit_training
+from latentmap.relocation.judged import as_fitted, judged_on
 from latentmap.relocation.measuring import measure, require_models
 from latentmap.relocation.measuring_codes import AsTheyAre, Way
-from latentmap.relocation.overlap import fitted_on, unknown_overlap
 from latentmap.relocation.pairing import training_pairs
-from latentmap.relocation.scores import SCORED_CHOICE, BesideMeasured, Scores, scores_of
+from latentmap.relocation.scores import BesideMeasured, Scores, scores_of
 from latentmap.relocation.travel import travels_of
 
 _BATCH = 64  # Images at a time.
@@ -128,28 +127,17 @@ def _scored(
     seed: int,
 ) -> list[Scores]:
     """What ``score_models`` gives, for images that are decoded once."""
-    source, target = as_fitted(maps[0], source, target)
-    pairs = coder.pairs(source, target, images)
-    held = hold_out(
-        pairs.digests,
-        [*(fitted_on(one, pairs.ids, pairs.digests) for one in maps), *seen],
-        groups=groups_of(images, pairs.ids),
-    )
-    if not len(held):
-        raise MapError(
-            f"the map was fitted on every one of these {len(pairs)} images, or on others of their "
-            "groups, so there is nothing to score it on: give other images, such as --split test"
-        )
-    judged = pairs.take(held.positions)
+    judged = judged_on(maps, source, target, images, coder, seen=seen)
+    source, target, pairs = judged.source, judged.target, judged.pairs
     beside = [
-        *_baselines(baselines, judged, images, coder),
-        *_ceiling(ceiling, judged),
-        *_network(target, judged, images, coder),
+        *_baselines(baselines, pairs, images, coder),
+        *_ceiling(ceiling, pairs),
+        *_network(target, pairs, images, coder),
     ]
     with coder.stage("scoring") as progress:
         measured = measure(
             maps,
-            judged,
+            pairs,
             source,
             target,
             images,
@@ -162,22 +150,9 @@ def _scored(
         BesideMeasured(one.kind, one.model, one.way[1].space.dim, found, one.by)
         for one, found in zip(beside, measured[m:], strict=True)
     ]
-    record = {
-        SCORED_CHOICE: images.choice.to_json(),
-        "n_left_out": held.n_left_out,
-        "left_out": dict(held.left_out),
-        "unknown_overlap": unknown_overlap(maps, images),
-        "n_seen": count_seen(
-            [source, target],
-            images.digests,
-            images.groups,
-            among=positions_of(images, judged.ids),
-        ),
-        "score_precision": coder.precision,
-    }
-    travels = travels_of(maps, judged.source, images)
+    travels = travels_of(maps, pairs.source, images)
     return [
-        scores_of(linear_map, found, others=others, travel=travel, seed=seed, record=record)
+        scores_of(linear_map, found, others=others, travel=travel, seed=seed, record=judged.record)
         for linear_map, found, travel in zip(maps, measured, travels, strict=False)
     ]
 
@@ -289,13 +264,3 @@ def source_codes(
     seeing = source.seen_through(linear_map.source_frame)
     (codes,) = Coder.of(coder).codes([seeing], images)
     return codes
-
-
-def as_fitted(linear_map: LinearMap, source: Model, target: Model) -> tuple[Model, Model]:
-    """The models as they saw images when the map was fitted: perhaps a box of what one of them
-    makes.
-    """
-    return (
-        source.seen_through(linear_map.source_frame),
-        target.seen_through(linear_map.target_frame),
-    )

@@ -178,19 +178,33 @@ def scores_of(
         r2_per_variable=measured.r2_per_variable,
         errors=measured.errors,
         travel=travel,
-        record={
-            **linear_map.record,
-            "scored_data": measured.data,
-            "score_seed": seed,
-            "n_bootstrap": n_bootstrap,
-            "skipped": list(measured.skipped),
-            "inactive": inactive_models([linear_map]),
-            "without_decoder": list(measured.without_decoder),
-            **(record or {}),
-        },
+        record=record_of(
+            linear_map, measured, seed=seed, n_bootstrap=n_bootstrap, record=record or {}
+        ),
     )
     drawn = Drawn(measured.errors.units, seed, n_bootstrap)
     return _with_context(scores, others, drawn, linear_map.method)
+
+
+def record_of(
+    linear_map: LinearMap,
+    measured: Measured,
+    *,
+    seed: int,
+    n_bootstrap: int,
+    record: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What made the scores of a map: its own record, what is known of the images, ``record``."""
+    return {
+        **linear_map.record,
+        "scored_data": measured.data,
+        "score_seed": seed,
+        "n_bootstrap": n_bootstrap,
+        "skipped": list(measured.skipped),
+        "inactive": inactive_models([linear_map]),
+        "without_decoder": list(measured.without_decoder),
+        **record,
+    }
 
 
 def _with_context(

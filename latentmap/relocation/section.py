@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from latentmap.mapping import LinearMap
+from latentmap.relocation.curve_table import curve_table, figure_titles, verdict_of
 from latentmap.relocation.distances import shares_in_words
 from latentmap.relocation.group_tables import cut_tables
 from latentmap.relocation.groups import ScoresByGroup
+from latentmap.relocation.learning import LearningCurve
 from latentmap.relocation.probes import Probes
 from latentmap.relocation.relocating import Relocated
 from latentmap.relocation.scores import SCORED_CHOICE, Scores
-from latentmap.relocation.several_maps import LearningCurve, MethodComparison
-from latentmap.relocation.tables import beside_methods, curve_table, methods_table
+from latentmap.relocation.several_maps import MethodComparison
+from latentmap.relocation.tables import beside_methods, methods_table
 from latentmap.report import (
     ImageGrid,
     ImageRow,
@@ -125,7 +127,7 @@ def methods_title(compared: MethodComparison) -> str:
 
 
 def curve_section(curve: LearningCurve) -> Section:
-    """The scores against the number of pairs."""
+    """The scores against the number of pairs, and how many are enough."""
     source, target = curve.source.model, curve.target.model
     return Section(
         section_id(f"curve {source} {target}", curve.to_json()),
@@ -145,14 +147,14 @@ def curve_title(curve: LearningCurve) -> str:
 def _curves(curve: LearningCurve) -> list[Curve]:
     """R2 and efficiency, where defined at every number of pairs."""
     curves = []
-    for name, title in (("r2", "R2 of the codes"), ("efficiency", "Efficiency of the images")):
+    for name, title in figure_titles(curve).items():
         measures = [Measure.of(point.figures[name]) for point in curve.points]
-        if all(one.value is not None for one in measures):
-            first, last = curve.points[0], curve.points[-1]
-            text = (
-                f"{title}: {first.figures[name].value:.3f} with {first.n_pairs:,} pairs, "
-                f"{last.figures[name].value:.3f} with {last.n_pairs:,}"
-            )
-            at = [point.n_pairs for point in curve.points]
-            curves.append(Curve(title, "pairs", at, measures, text))
+        first, last = curve.points[0], curve.points[-1]
+        text = (
+            f"{title}: {first.figures[name].value:.3f} with {first.n_pairs:,} pairs, "
+            f"{last.figures[name].value:.3f} with {last.n_pairs:,}"
+        )
+        at = [point.n_pairs for point in curve.points]
+        note = "\n".join(verdict_of(curve, name))
+        curves.append(Curve(title, "pairs", at, measures, text, note))
     return curves

@@ -116,7 +116,10 @@ def test_a_curve_is_a_table_json_and_a_picture(workdir):
     points = said["points"]
     assert (points[0]["n_pairs"], points[0]["draws"]) == (8, 5)
     assert points[0]["l_mse_low"] <= points[0]["l_mse"] <= points[0]["l_mse_high"]
+    assert points[0]["r2_draws_low"] < points[0]["r2"] < points[0]["r2_draws_high"]
     assert points[1]["draws"] == 1
+    assert points[1]["r2_draws_low"] is None
+    assert "pairs give 99 % of the R2 that" in said["verdicts"][0].replace(" or fewer", "")
     assert points[0]["r2"] < points[1]["r2"]
 
 

@@ -19,7 +19,7 @@ from latentmap.relocation import (
     score_models,
     training_pairs,
 )
-from latentmap.relocation.several_maps import curve_sizes, learning_curve
+from latentmap.relocation.learning import curve_sizes, learning_curve
 
 
 def scene(folder: Path, *, n: int = 200) -> tuple[LinearModel, LinearModel, ImageSource]:
@@ -193,6 +193,39 @@ def test_the_draws_of_a_curve_are_of_as_many_units_as_they_can_be(tmp_path, by_g
     ]
     assert [row["n_units"] for row in grown.to_json()["points"]] == [2, 2, 2]
     assert [column.title for column in grown.tables()[0].columns][:2] == ["pairs", "groups"]
+
+
+def test_a_curve_ends_with_the_scores_of_the_map_of_all_pairs(tmp_path):
+    source, target, images = scene(tmp_path)
+    training = training_pairs(source, target, images, tmp_path / "cache")
+    test = images.split("test")
+    grown = learning_curve(training, test, tmp_path / "cache", sizes=[8, None], draws=3)
+    (scores,) = score_models(
+        [fit_training(training)], source, target, test, tmp_path / "cache", seen=[training.seen]
+    )
+    for name, found in grown.points[-1].figures.items():
+        assert found == pytest.approx(getattr(scores, name), nan_ok=True)
+    assert grown.floor_mse == pytest.approx(scores.floor_mse.value)
+    assert grown.n_test == scores.n_test
+    assert {name: grown.record[name] for name in ("scored_data", "n_left_out")} == {
+        name: scores.record[name] for name in ("scored_data", "n_left_out")
+    }
+
+
+def test_a_curve_of_codes_is_over_all_images_and_draws(tmp_path):
+    source, target, images = scene(tmp_path)
+    training = training_pairs(source, target, images, tmp_path / "cache")
+    test = images.split("test")
+    grown = learning_curve(training, test, tmp_path / "cache", sizes=[8, None], draws=3)
+    maps = [fit_training(training.sample(8, seed=seed)) for seed in range(3)]
+    scores = score_models(maps, source, target, test, tmp_path / "cache", seen=[training.seen])
+    point = grown.points[0]
+    assert point.figures["r2"].value == pytest.approx(np.mean([one.r2.value for one in scores]))
+    assert point.figures["l_mse"].value == pytest.approx(
+        np.mean([one.l_mse.value for one in scores])
+    )
+    low, high = point.over_draws["r2"]
+    assert low < min(one.r2.value for one in scores) <= max(one.r2.value for one in scores) < high
 
 
 def test_relocated_images_leave_no_codes_behind(tmp_path):
