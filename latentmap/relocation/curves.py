@@ -10,6 +10,8 @@ from latentmap.report import Plot
 from latentmap.report.colours import BLUE
 from latentmap.report.plots import (
     AXIS,
+    COLUMN,
+    PAGE,
     columns_of,
     count_across,
     heading,
@@ -41,7 +43,7 @@ def curve_plot(curve: LearningCurve, *, title: str) -> Plot:
         said = [*curve.verdicts, "band: 95 % over images; lines: another draw, with 95 %"]
         figure.supxlabel(wrapped("\n".join(said), width_of(figure)), fontsize="small")
 
-    return Plot(draw)
+    return Plot(draw, width=PAGE if len(panels) > 1 else COLUMN * 1.4)
 
 
 def _draw_panel(axis: Any, curve: LearningCurve, name: str) -> None:

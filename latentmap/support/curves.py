@@ -8,7 +8,7 @@ from typing import Any
 from latentmap.intervals import Estimate
 from latentmap.report import Plot
 from latentmap.report.colours import BLACK, GREY, SERIES
-from latentmap.report.plots import AXIS, COLUMN, count_across, heading, set_height, width_of
+from latentmap.report.plots import AXIS, COLUMN, PAGE, count_across, heading, set_height, width_of
 from latentmap.support.verdicts import SupportComparison
 
 _PANELS = {"r2": "R2 of the codes", "efficiency": "efficiency of the images"}
@@ -47,7 +47,7 @@ def support_plot(compared: SupportComparison, *, title: str) -> Plot:
             figure.legend(handles, names, loc="outside lower center", ncols=columns)
         heading(figure, f"{title}, {compared.record['method']}, {scored}")
 
-    return Plot(draw)
+    return Plot(draw, width=PAGE if len(panels) > 1 else COLUMN * 1.3)
 
 
 def _draw_panel(
