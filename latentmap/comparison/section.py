@@ -104,10 +104,10 @@ _LIGHTER = "From the row to the column; lighter is better."
 _MARK = "*"
 _ROUNDING = 1e-5  # An image that is kept as 8 bits and made again differs by 1.3e-6.
 _READING_OF_PAIRS = (
-    "Each line of images at the left has the image as the source sees it, what the source makes of "
-    "its code, and what the target makes of the code that the map carries over. At the right, both "
-    "models walk along the directions that their spaces share, from -2 to 2 standard deviations: "
-    "the more alike the changes, the more the direction means the same in both."
+    "The lines of images have the image as the source sees it, what the source makes of its code, "
+    "and what the target makes of the code that the map carries over. Below, both models walk "
+    "along the directions that their spaces share, from -2 to 2 standard deviations: the more "
+    "alike the changes, the more the direction means the same in both."
 )
 _READING_OF_INDEXES = (
     "These indexes compare how images lie to each other in two spaces and need no map. Under each "

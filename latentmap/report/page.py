@@ -25,6 +25,7 @@ from latentmap.report import charts
 from latentmap.report.cells import cell_texts, decimals_of, is_number, number_in
 from latentmap.report.colours import level_of, level_styles
 from latentmap.report.drawing import FILM, HEIGHT, WIDTH, draw_film, draw_plane
+from latentmap.report.formats import to_csv, to_latex, to_markdown
 from latentmap.report.page_pictures import picture_id, pictures_of
 from latentmap.report.parts import Block, Report, Row, Section, Table
 from latentmap.report.pictures import EmbeddedImage, ImageRow, ImageRows
@@ -101,6 +102,7 @@ def _environment() -> Environment:
         "draw_film": draw_film,
         "draw_plane": draw_plane,
         "film_size": FILM,
+        "formats": (("CSV", to_csv), ("LaTeX", to_latex), ("Markdown", to_markdown)),
         "plane_size": (WIDTH, HEIGHT),
         "number_in": number_in,
         "kinds_of": _kinds_of,
