@@ -129,7 +129,9 @@ def invert(
     _write(outputs, model, codes, pixels[:n_images], inverted)
     chosen = {"data": images.fingerprint, "choice": images.choice.to_json()}
     record = {"command": command_line(), **chosen}
-    outputs.add_to_report(lambda: inversion_section(model, pixels, inverted, record=record))
+    outputs.add_to_report(
+        lambda: inversion_section(model, pixels, inverted, ids=codes.ids.tolist(), record=record)
+    )
     n_seen = count_seen([model], images.digests, images.groups)
     tell_seen(n_seen, len(images))
     made = {"model": reference, **chosen, "seconds": seconds, "n_seen": n_seen}

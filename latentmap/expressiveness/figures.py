@@ -13,8 +13,9 @@ from latentmap.expressiveness.by_attribute_tables import groups_figure
 from latentmap.expressiveness.result import Expressiveness, SetScores
 from latentmap.expressiveness.tables import groups_space
 from latentmap.model import Model, decode_all
-from latentmap.report import Figure, ImageGrid, Plot, image_grid
+from latentmap.report import Figure, ImageGrid, ImageRow, ImageRows, Plot, image_grid
 from latentmap.report.colours import BLACK, BLUE, GREY, LEVELS, VERMILION, text_on
+from latentmap.report.embedding import image_strip
 from latentmap.report.plots import POINTS, heading, set_height, width_of
 from latentmap.support.sectors import signs_of
 
@@ -64,18 +65,44 @@ def reproduction_figure(scores: SetScores, model: Model, *, n: int = _COLUMNS) -
     Raises:
         ModelError: the codes are not of the model.
     """
-    order = scores.worst_first
-    n = min(n, len(order))
-    middle = (len(order) - n) // 2
-    kinds = {"worst": order[:n], "typical": order[middle : middle + n], "best": order[::-1][:n]}
     rows = []
-    for kind, positions in kinds.items():
+    for kind, positions in _chosen(scores, n).items():
         rows.append((f"{kind} of {scores.name}", _images(scores, positions)))
         for method, one in scores.reproductions.items():
             made = decode_all(model, one.codes[torch.from_numpy(positions.copy())])
             error = one.mse[positions].mean()
             rows.append((f"by {method}, mse {error:.4f}", made))
     return image_grid(rows)
+
+
+def reproduction_rows(
+    scores: SetScores, model: Model, *, id: str, title: str, n: int = _COLUMNS
+) -> ImageRows:
+    """What ``reproduction_figure`` draws as rows of a report, with the ids of the images, and the
+    error of each below what the model makes of it.
+
+    Raises:
+        ModelError: the codes are not of the model.
+    """
+    rows = []
+    for kind, positions in _chosen(scores, n).items():
+        words = f"{kind} images of {scores.name}"
+        strip = image_strip(_images(scores, positions), words)
+        rows.append(ImageRow(kind, [strip], scores.ids[positions].tolist()))
+        for method, one in scores.reproductions.items():
+            made = decode_all(model, one.codes[torch.from_numpy(positions.copy())])
+            strip = image_strip(made, f"{words}, by {model.name} from codes by {method}")
+            errors = [f"mse {error:.4f}" for error in one.mse[positions].tolist()]
+            rows.append(ImageRow(f"by {method}", [strip], errors))
+    return ImageRows(id, title, rows, "The worst, typical and best images, by the least error.")
+
+
+def _chosen(scores: SetScores, n: int) -> dict[str, np.ndarray]:
+    """The positions of the ``n`` worst, typical and best images."""
+    order = scores.worst_first
+    n = min(n, len(order))
+    middle = (len(order) - n) // 2
+    return {"worst": order[:n], "typical": order[middle : middle + n], "best": order[::-1][:n]}
 
 
 def blind_figure(scores: SetScores, model: Model, *, n: int = _COLUMNS) -> ImageGrid:

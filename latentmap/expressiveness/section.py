@@ -11,7 +11,7 @@ from latentmap.expressiveness.difficulty_tables import (
     distances_table,
     shares_table,
 )
-from latentmap.expressiveness.figures import reproduction_figure
+from latentmap.expressiveness.figures import reproduction_rows
 from latentmap.expressiveness.result import Expressiveness
 from latentmap.expressiveness.tables import (
     calibration,
@@ -50,15 +50,12 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
     blocks += [table for table in tables if table.rows]
     if any(scores.sectors for result in results for scores in result.sets):
         blocks.append(sectors_table(results))
-    for result, model in zip(results, models, strict=True):
-        for scores in (result.own, *result.sets):
+    id = section_id("bench", {**results[0].record, "results": [_identity(one) for one in results]})
+    for number, (result, model) in enumerate(zip(results, models, strict=True)):
+        for place, scores in enumerate((result.own, *result.sets)):
             title = f"{result.name}: {scores.name}"
-            shown = embed_figure(
-                reproduction_figure(scores, model),
-                f"Images of {scores.name}, the worst, typical and best, and what {result.name} "
-                "makes of them",
-            )
-            blocks.append(Picture(title, shown))
+            rows = reproduction_rows(scores, model, id=f"{id}-{number}-{place}", title=title)
+            blocks.append(rows)
             for family in scores.groups:
                 by = family[0].by
                 worst = f"The worst of {scores.name} by {by}, and what {result.name} makes of them"
@@ -69,7 +66,6 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
         "models": {result.name: result.fingerprint for result in results},
     }
     text = [_READING, *own_in_words(results[0]), *map(calibration, results)]
-    id = section_id("bench", {**results[0].record, "results": [_identity(one) for one in results]})
     return Section(id, bench_title(results), text, blocks, record)
 
 

@@ -5,7 +5,7 @@ Shapes: ``n`` images ``(n, c, h, w)`` in [0, 1].
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -20,9 +20,16 @@ _SHOWN = 10
 
 
 def inversion_section(
-    model: Model, images: torch.Tensor, inverted: Inverted, *, record: Mapping[str, Any]
+    model: Model,
+    images: torch.Tensor,
+    inverted: Inverted,
+    *,
+    ids: Sequence[str],
+    record: Mapping[str, Any],
 ) -> Section:
-    """Codes that were found for ``images``: how near they come, and the first of them."""
+    """Codes that were found for ``images``, whose ``ids`` are given: how near they come, and the
+    first of them.
+    """
     made = {**record, "model": model.fingerprint, "seed": inverted.seed}
     settings = None if inverted.search is None else asdict(inverted.search)
     identity = {**made, "space": model.space.kind, "method": inverted.method, "settings": settings}
@@ -32,10 +39,11 @@ def inversion_section(
         f"{id}-images",
         f"Images and what {model.name} makes of their codes",
         [
-            ImageRow("image", [image_strip(images[:_SHOWN], f"{len(found)} images")]),
+            ImageRow("image", [image_strip(images[:_SHOWN], f"{len(found)} images")], ids[:_SHOWN]),
             ImageRow(
                 f"by {inverted.method}",
                 [image_strip(found, f"the same, decoded by {model.name} from found codes")],
+                [f"mse {error:.4f}" for error in inverted.mse[:_SHOWN].tolist()],
             ),
         ],
     )

@@ -39,8 +39,8 @@ _BATCH = 64  # Images at a time.
 @dataclass(frozen=True, eq=False)
 class Relocated:
     """Images before and after: as the source sees them, by the source, and by the target; None of a
-    model that has no decoder. ``skipped`` are those that could not be read; ``distances`` say how
-    far the source codes are from those of the fit.
+    model that has no decoder. ``ids`` are theirs, and ``skipped`` those that could not be read;
+    ``distances`` say how far the source codes are from those of the fit.
     """
 
     originals: torch.Tensor
@@ -48,6 +48,7 @@ class Relocated:
     relocated: torch.Tensor | None
     skipped: tuple[str, ...] = ()
     distances: Distances | None = None
+    ids: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Relocated: {len(self.originals)} images>"
@@ -238,6 +239,7 @@ def relocate(
         torch.cat(moved) if moved else None,
         codes.skipped,
         distances_of(linear_map, codes),
+        tuple(shown.ids.tolist()) if views else (),
     )
 
 

@@ -63,7 +63,11 @@ def fit_section(
         f"{id}-images",
         f"{source} to {target}",
         [
-            ImageRow(label, [image_strip(images, text)])
+            ImageRow(
+                label,
+                [image_strip(images, text)],
+                examples.ids if images is examples.originals else (),
+            )
             for label, images, text in rows
             if images is not None
         ],
