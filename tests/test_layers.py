@@ -13,6 +13,7 @@ FORBIDDEN = {
     "cli": (),
 }
 GROUND = (
+    "arrays",
     "chances",
     "errors",
     "frames",

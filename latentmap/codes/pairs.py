@@ -19,6 +19,7 @@ from latentmap.report import Cell, Shown, Table
 
 if TYPE_CHECKING:
     import torch
+    from pandas import DataFrame
 
 _NAMED = 3  # Examples that a message names.
 
@@ -50,6 +51,24 @@ class Pairs(Shown):
             "dropped": self.dropped or None,
         }
         return [Table.of_one("Pairs", cells)]
+
+    def to_numpy(self) -> tuple[np.ndarray, np.ndarray]:
+        """All pairs in memory, float32: the source codes ``(n, p)`` and the target codes ``(n,
+        q)``.
+        """
+        return self.source.to_numpy(), self.target.to_numpy()
+
+    def to_frame(self) -> DataFrame:
+        """All pairs in memory as a frame of pandas: a row an image by its id, columns ``("source",
+        0)`` to ``("target", q - 1)``.
+
+        Raises:
+            LatentmapError: pandas is not installed.
+        """
+        from latentmap.report.frames import pandas_library
+
+        sides = {"source": self.source.to_frame(), "target": self.target.to_frame()}
+        return pandas_library().concat(sides, axis=1)
 
     @property
     def ids(self) -> np.ndarray:

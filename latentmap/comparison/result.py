@@ -171,6 +171,11 @@ class ModelComparison(Shown):
 
         return short_tables(self)
 
+    def whole_tables(self) -> list[Table]:
+        from latentmap.comparison.tables import whole_tables
+
+        return whole_tables(self)
+
     @property
     def methods(self) -> list[str]:
         """The methods that were asked for besides the maps by ridge."""

@@ -17,6 +17,7 @@ from typing import Any, overload
 import numpy as np
 import torch
 
+from latentmap.arrays import Numbers, as_tensor
 from latentmap.codes import Codes, Space
 from latentmap.errors import MapError, SpaceError
 from latentmap.frames import Frame
@@ -108,11 +109,12 @@ class LinearMap(Shown):
         return self.settings.get("penalty")
 
     @overload
-    def apply(self, codes: torch.Tensor) -> torch.Tensor: ...
-    @overload
     def apply(self, codes: Codes) -> Codes: ...
-    def apply(self, codes: torch.Tensor | Codes) -> torch.Tensor | Codes:
-        """The codes ``(n, d)`` in the target space, float32 and on the same device.
+    @overload
+    def apply(self, codes: Numbers) -> torch.Tensor: ...
+    def apply(self, codes: Numbers | Codes) -> torch.Tensor | Codes:
+        """The codes ``(n, d)`` in the target space, float32 and on the same device; of an array or
+        a tensor a tensor.
 
         The product is taken in float64, of patches as a convolution. ``Codes`` give ``Codes`` whose
         rows are mapped when they are read, so they need no memory of their own.
@@ -129,6 +131,7 @@ class LinearMap(Shown):
                 space=self.target,
                 frame=self.target_frame,
             )
+        codes = as_tensor(codes, "codes for this map", error=MapError)
         width = self._width
         if codes.ndim != 2 or codes.shape[1] != width:
             raise MapError(f"this map takes codes of shape (n, {width}), not {tuple(codes.shape)}")

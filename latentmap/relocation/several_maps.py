@@ -58,10 +58,12 @@ class MethodComparison(Shown):
         return f"<MethodComparison: {len(self.results)} methods, {name} with an R2 of {r2}>"
 
     def tables(self) -> list[Table]:
+        return [table.bare("R2", "L_mse", "M_mse", "efficiency") for table in self.whole_tables()]
+
+    def whole_tables(self) -> list[Table]:
         from latentmap.relocation.tables import beside_methods, methods_table
 
-        tables = [methods_table(self), *beside_methods(self)]
-        return [table.bare("R2", "L_mse", "M_mse", "efficiency") for table in tables]
+        return [methods_table(self), *beside_methods(self)]
 
     def to_json(self) -> dict[str, Any]:
         """The results, and why methods have none."""
