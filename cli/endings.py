@@ -1,4 +1,5 @@
-"""What comes after each command: one line on stderr with the next one, as it can be typed.
+"""What comes after each command: one line on stderr with the next one, as it can be typed. Before
+it are the pictures that were made, where the command itself does not say them.
 
 What the user gave of the images and the cache is carried over to it, where the next command has the
 same option. Scripts (``--json``) are told nothing, nor is who runs commands one after the other.
@@ -53,9 +54,13 @@ def tell_next(context: click.Context, words: Sequence[str]) -> None:
     """Says what comes after the command of ``context``, which has ended: it was called with
     ``words``.
     """
-    ending = ENDINGS.get(" ".join(_path(context)))
+    command = " ".join(_path(context))
+    ending = ENDINGS.get(command)
     if ending is None or context.params.get("as_json") or context.meta.get(_PART):
         return
+    for name in _PICTURES.get(command, ()):
+        if context.params[name] is not None:
+            say(f"wrote {context.params[name]}", err=True)
     step = ending(context.params)
     if step is not None:
         typed = [*map(str, step.words), *_carried(context, words, step)]
@@ -211,6 +216,14 @@ def _after_trace(given: Given) -> Next | None:
 def _listed(given: Given) -> Next:
     return Next(["cache", "list"])
 
+
+_PICTURES = {
+    "diagnose": ("figure", "scatter", "plane"),
+    "map curve": ("figure",),
+    "models prune": ("figure",),
+    "support compare": ("figure",),
+    "trace show": ("figure", "paths", "animate", "staircase"),
+}
 
 # By the words of each command; None where nothing is left to be done.
 ENDINGS: dict[str, Callable[[Given], Next | None]] = {

@@ -75,6 +75,6 @@ def _lines(found: Diagnosis, which: str) -> list[str]:
     return [
         f"  on {found.n} {which} images: mse {found.mse.value:.5f}, {found.active} of "
         f"{len(found.variables)} variables active",
-        f"  the laws there: mean s2 + Var is 1 up to {deviation.mean():.3f} a variable, "
-        f"{deviation.max():.3f} at most; variance loss over mse {found.loss_ratio.value:.2f}, of 1",
+        f"  the laws there: mean s2 + Var is off 1 by {deviation.mean():.3f} a variable, "
+        f"{deviation.max():.3f} at most; variance loss over mse is {found.loss_ratio.value:.2f}",
     ]

@@ -126,8 +126,15 @@ def test_every_command_has_an_ending():
 
 
 @pytest.mark.parametrize("words", LAST)
-def test_where_nothing_is_left_nothing_is_said(words, capsys):
-    assert said(words, LAST[words], capsys).err == ""
+def test_where_nothing_is_left_no_command_is_said(words, capsys):
+    wrote = "wrote f.png\n" if words == "trace show" else ""
+    assert said(words, LAST[words], capsys).err == wrote
+
+
+def test_pictures_that_a_command_does_not_say_are_said(capsys):
+    told = said("diagnose", "vae --data d.npy --figure a.png --scatter b.png --report r", capsys)
+    assert told.err == "wrote a.png\nwrote b.png\n"
+    assert "wrote" not in said("map curve", "--src svae --dst vae --data d.npy", capsys).err
 
 
 def test_what_was_chosen_is_carried_over_as_it_was_typed(capsys):

@@ -67,7 +67,7 @@ def test_a_training_ends_with_its_last_figures_and_the_laws_on_images_it_has_not
     assert re.fullmatch(r"  last epoch: .*loss -?[\d.]+, .*mse [\d.]+, .*", last)
     found = re.fullmatch(r"  on (\d+) validation images: mse ([\d.]+), (\d) of 3 .*", error)
     assert found is not None, error
-    assert re.match(r"  the laws there: mean s2 \+ Var is 1 up to [\d.]+ a variable", laws)
+    assert re.match(r"  the laws there: mean s2 \+ Var is off 1 by [\d.]+ a variable", laws)
     said = json.loads(run("train", "vae", *words, "--out", "w.safetensors", "--json").stdout)
     kept = said["validation"]
     assert (kept["images"], kept["n"]) == ("validation", int(found[1]))
