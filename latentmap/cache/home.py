@@ -6,7 +6,6 @@ It may be shared by any number of processes, since every entry has its own lock.
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +44,6 @@ def cache_home(environ: Mapping[str, str] = os.environ, *, platform: str = sys.p
         ) from None
 
 
-def cache_words(cache: Path) -> str:
-    """What `latentmap cache list` needs behind it to be about a cache: nothing for the home."""
-    return "" if cache == cache_home() else f" --cache {shlex.quote(str(cache))}"
+def nobody_named(cache: Path) -> bool:
+    """Whether a cache is where it is because nobody said where: what is there is to be told."""
+    return not os.environ.get(VARIABLE) and cache == cache_home()
