@@ -71,10 +71,10 @@ def _images(data: DataOptions) -> tuple[ImageSource, str]:
 
 
 def _lines(found: Diagnosis, which: str) -> list[str]:
-    deviation = found.law_deviation
+    deviation, ratio = found.law_deviation, found.loss_ratio.value
     return [
         f"  on {found.n} {which} images: mse {found.mse.value:.5f}, {found.active} of "
         f"{len(found.variables)} variables active",
         f"  the laws there: mean s2 + Var is off 1 by {deviation.mean():.3f} a variable, "
-        f"{deviation.max():.3f} at most; variance loss over mse is {found.loss_ratio.value:.2f}",
+        f"{deviation.max():.3f} at most; variance loss over mse is {ratio:.2f}, of 1",
     ]
