@@ -184,7 +184,7 @@ def compare(
             alpha,
         ),
         baselines=found,
-        by=asked,
+        groups=asked,
         seed=seed,
         references=references,
         record={

@@ -17,8 +17,6 @@ GROUND = (
     "chances",
     "errors",
     "frames",
-    "group_ratios",
-    "holm",
     "intervals",
     "limits",
     "printing",

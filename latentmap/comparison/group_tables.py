@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from latentmap.chances import SIGNIFICANCE
 from latentmap.comparison.groups import WayLoss, WaysByGroup
-from latentmap.relocation.groups import LEVEL, GroupLoss, Loss
+from latentmap.relocation.groups import GroupLoss, Loss
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import intervals_in_words, pair_id
 
@@ -116,7 +117,8 @@ def _measure(loss: GroupLoss | None) -> Measure | None:
 def _note(result: ModelComparison, found: WaysByGroup) -> str:
     note = (
         f"{intervals_in_words(result.n_units)}; images on {result.n_scored:,} (-n N takes more); "
-        f"* : not as the rest, at the level {LEVEL:g} corrected for all ways and groups (Holm)"
+        f"* : not as the rest, at the level {SIGNIFICANCE:g} corrected for all ways and groups "
+        "(Holm)"
     )
     if found.n_unknown:
         images = "image" if found.n_unknown == 1 else "images"

@@ -6,17 +6,17 @@ Shapes: ``n`` images, of which ``k`` are decoded.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from latentmap.comparison.journeys import CodeErrors, direct_figures
 from latentmap.comparison.pictures import ImageFigures
-from latentmap.group_ratios import ratio_to_rest
 from latentmap.images.attribute_groups import ImageGroups
+from latentmap.images.group_ratios import GroupRatio, correct, group_ratios
 from latentmap.intervals import Estimate
-from latentmap.relocation.groups import GroupLoss, asked_of, corrected, loses_images
+from latentmap.relocation.groups import GroupLoss, asked, floor_of
 
 Place = tuple[int, int]
 
@@ -80,54 +80,56 @@ def ways_by_group(
     ``(n,)``; decoded are those at ``scored`` ``(k,)``. P-values are corrected for all that is asked
     of codes, and for all that is asked of images.
     """
-    found = []
-    for one in groups:
-        ways = [
-            _way(place, one, number, errors, pictures, scored, units, seed)
-            for place in places
-            for number in asked_of(one)
-        ]
-        found.append(WaysByGroup(one.by, tuple(ways), int((~one.known).sum())))
-    ways = [way for one in found for way in one.ways]
-    codes = iter(corrected([way.codes for way in ways]))
-    images = iter(corrected([way.images for way in ways if way.images is not None]))
+    at = [(one, place) for one in groups for place in places]
+    codes = correct([_codes(one, place, errors, units, seed) for one, place in at])
+    images = correct(
+        [_images(one, place, pictures, scored, units[scored], seed) for one, place in at]
+    )
+    ways: dict[str, list[WayLoss]] = {one.by: [] for one in groups}
+    for (one, (i, j)), of_codes, of_images in zip(at, codes, images, strict=True):
+        shown = {ratio.name: GroupLoss(ratio) for ratio in of_images}
+        missed, spread = errors.missed[i, j], errors.spread[j]
+        for ratio in asked(of_codes):
+            mine = np.zeros(len(units), np.bool_)
+            mine[ratio.positions] = True
+            r2, other_r2 = (
+                direct_figures(missed[side], spread[side], units=units[side], seed=seed)[1]
+                for side in (mine, one.known & ~mine)
+            )
+            ways[one.by].append(
+                WayLoss(
+                    i,
+                    j,
+                    ratio.name,
+                    int(mine.sum()),
+                    r2,
+                    other_r2,
+                    GroupLoss(ratio),
+                    shown.get(ratio.name),
+                )
+            )
     return tuple(
-        replace(
-            one,
-            ways=tuple(
-                replace(way, codes=next(codes), images=None if way.images is None else next(images))
-                for way in one.ways
-            ),
-        )
-        for one in found
+        WaysByGroup(one.by, tuple(ways[one.by]), int((~one.known).sum())) for one in groups
     )
 
 
-def _way(
-    place: Place,
+def _codes(
+    groups: ImageGroups, place: Place, errors: CodeErrors, units: np.ndarray, seed: int
+) -> list[GroupRatio]:
+    missed, spread = errors.missed[place], errors.spread[place[1]]
+    return group_ratios(groups, missed, spread, units=units, seed=seed)
+
+
+def _images(
     groups: ImageGroups,
-    number: int,
-    errors: CodeErrors,
+    place: Place,
     pictures: ImageFigures,
     scored: np.ndarray,
     units: np.ndarray,
     seed: int,
-) -> WayLoss:
-    i, j = place
-    missed, spread = errors.missed[place], errors.spread[j]
-    known, inside = groups.known, groups.number == number
-    sides = [np.flatnonzero(where) for where in (inside, known & ~inside)]
-    r2, other_r2 = (
-        direct_figures(missed[rows], spread[rows], units=units[rows], seed=seed)[1]
-        for rows in sides
-    )
-    codes = ratio_to_rest(missed[known], spread[known], inside[known], units[known], seed=seed)
-    few, moved, floor = known[scored], pictures.moved[place], pictures.floors[j]
-    images = None
-    if few.any() and np.isfinite(moved).all():
-        parts, wholes = loses_images(moved, floor)
-        shown, of = inside[scored][few], units[scored][few]
-        images = GroupLoss(ratio_to_rest(parts[few], wholes[few], shown, of, seed=seed))
-    return WayLoss(
-        i, j, groups.names[number], int(inside.sum()), r2, other_r2, GroupLoss(codes), images
-    )
+) -> list[GroupRatio]:
+    """None where the target makes no images."""
+    moved, floor = pictures.moved[place], pictures.floors[place[1]]
+    if not np.isfinite(moved).all():
+        return []
+    return group_ratios(groups.take(scored), moved, floor_of(floor), units=units, seed=seed)

@@ -126,7 +126,7 @@ def compare_models(
     *,
     options: CompareOptions | None = None,
     baselines: Sequence[BaselineModels] | None = None,
-    by: AskedGroups | None = None,
+    groups: AskedGroups | None = None,
     seed: int = 0,
     references: Sequence[str] | None = None,
     record: Mapping[str, Any] | None = None,
@@ -141,7 +141,7 @@ def compare_models(
     or of its group. Other methods are judged by their codes.
     ``baselines`` are the models of those that stand beside each model, by default a thumbnail of as
     many numbers as it has, see ``latentmap.encoders.baselines``.
-    ``by`` asks for groups of the test images, on each of which is told what maps lose.
+    ``groups`` are asked for of the test images, on each of which is told what maps lose.
     ``references`` are how the models are called, ``record`` is what else the result is to say.
     ``progress=True`` shows how far it is.
 
@@ -161,7 +161,7 @@ def compare_models(
     if baselines is None:
         baselines = [_thumbnail_of(model) for model in models]
     test_images = images.split("test")
-    cuts = [] if by is None else by.cut(test_images)[0]  # Before all images are encoded.
+    cuts = [] if groups is None else groups.cut(test_images)[0]  # Before all images are encoded.
     material = Material.of(models, images, coder, split=options.split, baselines=baselines)
     train, test = material.train, material.test
     references = references or [model.name for model in models]
@@ -183,7 +183,7 @@ def compare_models(
     pictures = _pictures(models, beside, {**maps, **beside.placed}, scored, seed, coder)
     contexts = {place: beside.context(place, errors, pictures, scored, seed) for place in maps}
     at = positions_of(test_images, test[0].ids)
-    groups = ways_by_group(
+    by_group = ways_by_group(
         [one.take(at) for one in cuts],
         errors,
         pictures,
@@ -201,7 +201,7 @@ def compare_models(
         compositions=_compositions(ways),
         similarities=similarities,
         beyond=beyond,
-        by_group=groups,
+        by_group=by_group,
         layout=lay_out(_r2_matrix(len(models), ways)),
         examples=examples_of(models, few, maps, material.images_of(few[0])),
         n_fit=len(train[0]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from latentmap.group_ratios import FEWEST
+from latentmap.images.group_ratios import FEWEST
 from latentmap.relocation.groups import Cut, GroupLoss, GroupScores, Held, Loss, ScoresByGroup
 from latentmap.relocation.scored_figures import HIGH_FLOOR
 from latentmap.relocation.tables import COLUMNS, figures_there
@@ -62,7 +62,7 @@ def _cut_table(cut: Cut, found: ScoresByGroup) -> Table:
         cells += [Measure.of(one.plain)] if plain else []
         cells += [
             None if one.loss is None else Measure.of(one.loss.found.ratio),
-            None if one.loss is None else one.loss.p_holm,
+            None if one.loss is None else one.loss.found.corrected,
         ]
         rows.append(Row(cells))
     notes = [*sentences(cut, found.held), _note(cut, found)]
@@ -80,9 +80,10 @@ def sentences(cut: Cut, held: Held) -> list[str]:
 
 def _sentence(one: GroupScores, loss: GroupLoss, held: Held) -> str:
     if loss.verdict == "too few":
-        n, rest = loss.found.n_units, loss.found.n_other_units
-        which = f"it has {n}" if n < FEWEST else f"the rest has {rest}"
-        return f"{one.name}: nothing can be said of fewer than {FEWEST} images or groups: {which}"
+        of = "it has" if one.n_units < FEWEST else "the rest has"
+        return (
+            f"{one.name}: {of} fewer than {FEWEST} images or groups, of which nothing can be said"
+        )
     ratio = loss.found.ratio
     times = f": {with_interval(ratio, 2)} times" if math.isfinite(ratio.value) else ""
     return f"{one.name}: {_SAID[held][loss.verdict]}{times}"
