@@ -104,6 +104,17 @@ def test_all_methods_stand_in_one_table(workdir):
     assert all(one["l_mse"] > 0 and one["seconds"] >= 0 for one in results)
 
 
+def test_baselines_stand_beside_the_best_method(workdir):
+    result = fit(command=MAP_METHODS)
+    assert "Beside the best of them" in result.stdout and "pixels:2x2" in result.stdout
+    printed = json.loads(fit("--baselines", "pixels", "--json", command=MAP_METHODS).stdout)
+    ridge = next(one for one in printed["results"] if one["method"] == "ridge")
+    alone = json.loads(fit("--baselines", "pixels", "--json", "--out", "m.safetensors").stdout)
+    assert ridge["baselines"] == alone["baselines"]
+    none = fit("--baselines", "none", command=MAP_METHODS).stdout
+    assert "Beside the best of them" not in none
+
+
 def test_a_curve_is_a_table_json_and_a_picture(workdir):
     words = ("--pairs", "8,16,all", "--draws", "2", "--figure", "curve.png")
     result = fit(*words, command=MAP_CURVE)
