@@ -115,20 +115,30 @@ class Outputs:
     def check(
         self, *, plot: bool = False, others: Sequence[Path | None] = (), drawn: bool = False
     ) -> None:
-        """Refuses outputs before any work is done: that exist and are not to be replaced, or that
-        cannot be written. A report may exist: it is added to. ``plot`` tells that the figure is a
-        chart, as are the ``others``; ``drawn`` that there is one where none is asked for.
+        """Refuses outputs before any work is done: that exist and are not to be replaced, that
+        cannot be written, or two in one place. A report may exist: it is added to. ``plot`` tells
+        that the figure is a chart, as are the ``others``; ``drawn`` that there is one where none is
+        asked for.
 
         Raises:
             OutputError: so it is.
             click.UsageError: the size of figures is given, and there is none.
         """
         from latentmap.codes import require_code_suffix
-        from latentmap.files import refuse_existing
+        from latentmap.files import refuse_equal, refuse_existing
         from latentmap.report import require_figure
         from latentmap.report.store import require_report_folder
 
         charts = [path for path in others if path is not None]
+        refuse_equal(
+            {
+                "--out": self.out,
+                "--figure": self.figure,
+                "--figures": self.figures,
+                "--codes-out": self.codes_out,
+                "--report": self.report,
+            }
+        )
         for path in (self.out, self.figure, self.codes_out, *charts):
             if path is not None:
                 refuse_existing(path, force=self.force)

@@ -25,6 +25,7 @@ from latentmap.files.tensor_file import TensorFile as TensorFile
 from latentmap.files.tensor_headers import open_tensors as open_tensors
 from latentmap.files.writing import TEMPORARY as TEMPORARY
 from latentmap.files.writing import fsync_folder as fsync_folder
+from latentmap.files.writing import refuse_equal as refuse_equal
 from latentmap.files.writing import refuse_existing as refuse_existing
 from latentmap.files.writing import replace_atomic as replace_atomic
 from latentmap.files.writing import require_parent as require_parent

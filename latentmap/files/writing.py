@@ -8,7 +8,7 @@ import platform
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -112,6 +112,22 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def refuse_equal(paths: Mapping[str, Path | None]) -> None:
+    """Refuses one path for two outputs, before any work is done; ``paths`` are by their options,
+    None where an output is not asked for.
+
+    Raises:
+        OutputError: two are equal.
+    """
+    known: dict[Path, str] = {}
+    for name, path in paths.items():
+        if path is None:
+            continue
+        first = known.setdefault(Path(os.path.realpath(path)), name)
+        if first != name:
+            raise OutputError(f"{first} and {name} are both {path}: give each a path of its own")
 
 
 def refuse_existing(path: str | Path, *, force: bool) -> None:

@@ -1,11 +1,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from latentmap.errors import MapError, OutputError
-from latentmap.files import refuse_existing, replace_atomic, write_atomic
+from latentmap.files import refuse_equal, refuse_existing, replace_atomic, write_atomic
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -89,6 +90,19 @@ def test_a_file_takes_the_place_of_nothing_but_a_file(tmp_path):
         with pytest.raises(OutputError, match=f"{name} is a folder, a device or a pipe, which no"):
             write_atomic(tmp_path / name, b"new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "null", "pipe"]
+
+
+def test_one_path_cannot_be_two_outputs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refuse_equal({"--out": Path("a.png"), "--figure": Path("b.png"), "--grid": None, "-x": None})
+    with pytest.raises(OutputError, match=r"--out and --figure are both .*a\.png: give each"):
+        refuse_equal({"--out": Path("a.png"), "--figure": tmp_path / "a.png"})
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    refuse_equal({"--out": tmp_path / "circle", "--figure": Path("a.png")})
+    (tmp_path / "link").symlink_to(tmp_path)
+    for other in ("folder/../a.png", "link/a.png"):
+        with pytest.raises(OutputError, match="are both"):
+            refuse_equal({"--out": Path("a.png"), "--figure": Path(other)})
 
 
 def test_a_folder_that_takes_nothing_is_refused_before_any_work(tmp_path, monkeypatch):
