@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from latentmap.images import ImageSource
     from latentmap.report import Figure, Section
     from latentmap.support import SupportSet
-    from latentmap.support.section import support_title
     from latentmap.support.spread import Spread
 
 
@@ -69,6 +68,7 @@ def show(
     from latentmap.errors import SupportError
     from latentmap.report import as_text, require_figure
     from latentmap.support import SupportSet
+    from latentmap.support.section import support_title
     from latentmap.support.spread import Spread, measure_spread
     from latentmap.support.tables import set_tables
 

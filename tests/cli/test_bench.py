@@ -52,7 +52,7 @@ def test_the_choices_are_those_of_the_library():
 
 def test_a_table_has_every_model_target_and_method(workdir):
     output = run("a.safetensors", "b.safetensors", "--set", "own:12", "--set", "few.npy:10")
-    rows = [line.split()[:4] for line in output.splitlines()[2:10]]
+    rows = [line.split()[:4] for line in output.splitlines()[4:12]]
     assert rows == [
         [model, target, method, n]
         for model in ("a", "b")
@@ -128,7 +128,7 @@ def test_no_picture_takes_the_place_of_another(workdir):
         *(word for name in names for word in ("--set", f"{name}:10")),
         *("--methods", "network", "--figures", "out"),
     )
-    rows = [line.split()[:3] for line in printed.splitlines()[2:12]]
+    rows = [line.split()[:3] for line in printed.splitlines()[4:14]]
     models = list(dict.fromkeys(" ".join(row[:2]) for row in rows))
     assert len(models) == 2
     targets = ["own", "x.y.npy:10", "x-y.npy:10", "X.y.npy:10", "m1/x.y.npy:10"]
