@@ -241,7 +241,11 @@ def _check_distances(context: click.Context, encoder: str | None, asked: BenchSe
 
 def _tell_distances(result: SampleDistances, outputs: Outputs) -> None:
     from latentmap.cli.output import print_json, warn_skipped
-    from latentmap.expressiveness.sample_tables import distances_section, sample_figures
+    from latentmap.expressiveness.sample_tables import (
+        distances_section,
+        distances_title,
+        sample_figures,
+    )
 
     warn_skipped(result.skipped)
     for one in result.models[0].sets:
@@ -251,7 +255,7 @@ def _tell_distances(result: SampleDistances, outputs: Outputs) -> None:
     if outputs.as_json:
         print_json(result.to_json())
         return
-    show_result(result)
+    show_result(result, title=distances_title(result))
     if outputs.figures is not None:
         say("", f"the pictures are in {outputs.figures}")
 

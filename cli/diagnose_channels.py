@@ -13,7 +13,6 @@ from latentmap.cli.outputs import Outputs
 from latentmap.cli.unseen import tell_seen
 
 if TYPE_CHECKING:
-    from latentmap.diagnostics.channel_figures import channels_title
     from latentmap.diagnostics.channel_tables import ChannelDiagnoses
     from latentmap.images import ImageSource
     from latentmap.model import Model
@@ -58,6 +57,7 @@ def diagnose_by_channels(
     """Measures the channels of each model, and shows and writes what was found."""
     from latentmap.cli.progress import progress_bar
     from latentmap.diagnostics import diagnose_channels
+    from latentmap.diagnostics.channel_figures import channels_title
     from latentmap.diagnostics.channel_tables import ChannelDiagnoses
     from latentmap.model import count_seen
 
