@@ -196,5 +196,5 @@ def compare(
     if outputs.as_json:
         print_json(compared.to_json())
         return
-    say(f"{title}: {compared.record['method']}")
+    say(titled(f"{way}, by {compared.record['method']}", compared.record))
     show_result(compared)

@@ -52,7 +52,7 @@ def test_every_strategy_stands_beside_random_images_with_the_answer_in_words(wor
     assert "sectors against as many random images: R2 " in text
     assert "at 12: sectors R2 0." in text
     assert "10 comparisons with random images" in text
-    assert "a to b, sets chosen in a: ridge" in text
+    assert "a to b, sets chosen in a, by ridge: few.npy\n" in text
     with Image.open(workdir / "sets.png") as picture:
         assert min(picture.size) > 500
 
