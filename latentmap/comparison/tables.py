@@ -101,6 +101,7 @@ def whole_tables(result: ModelComparison) -> list[Table]:
         tables.append(sameness_table(result))
     if result.compositions:
         tables.append(ways_table(result))
+    tables += group_tables(result)
     if result.methods:
         tables.append(methods_table(result))
     return tables

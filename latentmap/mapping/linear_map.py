@@ -137,7 +137,7 @@ class LinearMap(Shown):
             raise MapError(f"this map takes codes of shape (n, {width}), not {tuple(codes.shape)}")
         return mapped(codes, self.weight, self.bias, self.patches)
 
-    def apply_direction(self, directions: torch.Tensor) -> torch.Tensor:
+    def apply_direction(self, directions: Numbers) -> torch.Tensor:
         """What the map makes of directions ``(k, d)``, or of one ``(d,)``, which are differences of
         source codes: those of the mapped codes, without the constant. Float32, on the same device.
 
@@ -146,6 +146,7 @@ class LinearMap(Shown):
         Raises:
             MapError: they do not have the shape of source codes.
         """
+        directions = as_tensor(directions, "directions", error=MapError)
         width, shape = self._width, tuple(directions.shape)
         if len(shape) not in (1, 2) or shape[-1] != width:
             raise MapError(

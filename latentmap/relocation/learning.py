@@ -5,9 +5,10 @@ Shapes: ``n`` images, ``d`` draws, ``s`` sizes, ``b`` resamplings.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from latentmap.relocation.pairing import TrainingPairs
 from latentmap.relocation.scored_figures import is_high
 from latentmap.relocation.scores import record_of
 from latentmap.report import Shown, Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _SIZES = (16, 64, 256, 1024)
 CURVE_FIGURES = ("l_mse", "r2", "m_mse", "efficiency")
@@ -104,6 +108,30 @@ class LearningCurve(Shown):
 
         return [curve_table(self)]
 
+    def to_frame(self) -> DataFrame:
+        """The points as a frame of pandas, a row a figure: numbers of ``pairs`` and ``draws``,
+        ``figure``, ``value``, the ends ``low`` and ``high`` of its interval over images, and
+        ``draws_low`` and ``draws_high`` of where another draw is.
+
+        Raises:
+            LatentmapError: pandas is not installed.
+        """
+        from latentmap.report.frames import pandas_library
+
+        rows = [
+            {
+                "pairs": point.n_pairs,
+                "draws": point.draws,
+                "figure": name,
+                **dict(zip(("value", "low", "high"), estimate, strict=True)),
+                **dict(zip(("draws_low", "draws_high"), point.over_draws[name], strict=True)),
+            }
+            for point in self.points
+            for name, estimate in point.figures.items()
+            if math.isfinite(estimate.value)
+        ]
+        return pandas_library().DataFrame(rows)
+
     def to_json(self) -> dict[str, Any]:
         """All points, and what is enough."""
         enough: dict[str, Any] = {}
@@ -153,22 +181,24 @@ def learning_curve(
     options: FitOptions | None = None,
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> LearningCurve:
     """Maps from random subsets of the training pairs, each size ``draws`` times, all scored on the
     same images; for ``sizes`` see ``curve_sizes``. A subset is of as many units as it can be.
     Of images that the target decodes each is decoded once for a size, from the draws in turn, see
-    ``latentmap.relocation.draws``. ``record`` goes into the result.
+    ``latentmap.relocation.draws``. ``record`` goes into the result. ``progress=True`` shows how far
+    it is.
 
     Raises:
         MapError: a size is below 2 or above the number of pairs, or a fit fails.
     """
-    coder = training.coder_of(coder)
+    coder = Coder.of(training.coder_of(coder), progress=progress)
     every = len(training)
     training = training.in_memory()
     chosen = curve_sizes(sizes, every)
     drawn = {size: 1 if size == every else draws for size in chosen}
     maps: dict[int, list[LinearMap]] = {size: [] for size in chosen}
-    with coder.stage("fitting", "maps") as progress:
+    with coder.stage("fitting", "maps") as told:
         done = 0
         for size, times in drawn.items():
             for draw in range(times):
@@ -177,8 +207,8 @@ def learning_curve(
                     fit_training(part, options=options or FitOptions(), seed=seed, record=record)
                 )
                 done += 1
-                if progress:
-                    progress(done, sum(drawn.values()))
+                if told:
+                    told(done, sum(drawn.values()))
     flat = [one for of in maps.values() for one in of]
     with test.remembered():
         judged = judged_on(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from latentmap.cache import CoderLike
+from latentmap.cache import Coder, CoderLike
 from latentmap.errors import MapError, ModelError
 from latentmap.images import ImageSource
 from latentmap.mapping import METHODS, FitOptions, LinearMap
@@ -79,24 +79,26 @@ def compare_methods(
     baselines: Sequence[Baseline] = (),
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> MethodComparison:
     """Every method of ``METHODS``, fitted on the training pairs and scored on the ``test`` images;
     what ``baselines`` give on these stands beside each.
 
     ``options`` hold for those methods that take them: a given rank goes to all that have one, a
     criterion to those whose penalty is that of ridge. ``record`` goes into each result.
+    ``progress=True`` shows how far it is.
 
     Raises:
         MapError: no method has a map.
     """
-    coder = training.coder_of(coder)
+    coder = Coder.of(training.coder_of(coder), progress=progress)
     options = options or FitOptions()
     training = training.in_memory()
     shared = SharedFits(training.pairs, list(METHODS), options, groups=training.groups, seed=seed)
     fitted, failed = [], {}
     for name, method in METHODS.items():
         started = time.perf_counter()
-        with coder.stage(f"fitting {name}", "steps") as progress:
+        with coder.stage(f"fitting {name}", "steps") as told:
             try:
                 linear_map = fit_training(
                     training,
@@ -104,7 +106,7 @@ def compare_methods(
                     seed=seed,
                     shared=shared,
                     record=record,
-                    progress=progress,
+                    progress=told,
                 )
             except (MapError, ModelError) as error:
                 failed[name] = str(error)

@@ -116,7 +116,7 @@ class ImageGrid:
         canvas.info["dpi"] = (DPI * ratio, DPI * ratio)
         return canvas
 
-    def write(self, path: Path, kind: str, *, width: float | None = None) -> None:
+    def write(self, path: str | Path, kind: str, *, width: float | None = None) -> None:
         """Writes the grid as a ``kind`` of lines and text, pdf or svg: every image with its own
         pixels, which are not smoothed, and texts as text.
         """

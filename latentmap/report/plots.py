@@ -86,7 +86,7 @@ class Plot:
         picture.info["dpi"] = (dpi, dpi)
         return picture
 
-    def write(self, path: Path, kind: str, *, width: float | None = None) -> None:
+    def write(self, path: str | Path, kind: str, *, width: float | None = None) -> None:
         """Writes the chart as a ``kind`` of lines and text, pdf or svg."""
         with self._drawn(width) as figure:
             save_undated(figure, path, kind)
@@ -112,7 +112,9 @@ def styled() -> Iterator[None]:
         yield
 
 
-def save_undated(figure: Any, target: Path | io.BytesIO, kind: str, *, dpi: int = DPI) -> None:
+def save_undated(
+    figure: Any, target: str | Path | io.BytesIO, kind: str, *, dpi: int = DPI
+) -> None:
     """Writes a figure of matplotlib without the time; what its texts quote is shown as it is: a
     name is no formula, and may have letters that the font lacks.
     """

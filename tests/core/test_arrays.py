@@ -46,6 +46,8 @@ def test_maps_take_arrays_of_codes_and_directions(scene, dtype):
     assert torch.equal(predict(linear_map, pairs.source).mean, predict(linear_map, vectors).mean)
     carried = carry(linear_map, array[:1]).directions
     assert torch.equal(carried, carry(linear_map, vectors[:1]).directions)
+    moved = linear_map.apply_direction(array[0])
+    assert torch.equal(moved, linear_map.apply_direction(vectors[0]))
     found, expected = typicality(linear_map, array), typicality(linear_map, pairs.source)
     np.testing.assert_allclose(found.distances, expected.distances)
     nonlinear = fit_nonlinear(pairs)

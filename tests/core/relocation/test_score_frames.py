@@ -9,7 +9,8 @@ from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import fit_models, fit_training, score_models, training_pairs
 from latentmap.relocation.baselines import fit_baseline
-from latentmap.relocation.several_maps import compare_methods, learning_curve
+from latentmap.relocation.learning import learning_curve
+from latentmap.relocation.several_maps import compare_methods
 from latentmap.relocation.thumbnails import thumbnail_between
 
 
@@ -59,8 +60,10 @@ def test_a_curve_is_known_by_its_numbers_of_pairs(scene):
     training = training_pairs(source, target, images, cache)
     curve = learning_curve(training, images.split("test"), cache, sizes=[20, 50], draws=2)
     frame = curve.to_frame()
-    first = frame.columns[1]
-    assert sorted(set(frame[first])) == [20, 50]
+    assert sorted(set(frame.pairs)) == [20, 50]
+    row = frame.set_index(["pairs", "figure"]).loc[(50, "r2")]
+    assert row[["value", "low", "high"]].tolist() == [*curve.points[1].figures["r2"]]
+    assert row[["draws_low", "draws_high"]].tolist() == [*curve.points[1].over_draws["r2"]]
 
 
 def test_a_map_is_a_frame_of_what_it_is(scene):
