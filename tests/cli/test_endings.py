@@ -95,7 +95,7 @@ def context_of(words: str, call: str) -> tuple[click.Context, list[str]]:
 @pytest.fixture(autouse=True)
 def _folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("t.csv").touch()
+    Path("t.csv").write_text("file,Male\na.png,1\n")
 
 
 def said(words, call, capsys):
