@@ -16,10 +16,10 @@ VARIABLE = "LATENTMAP_CACHE"
 _NAME = "latentmap"
 
 
-def cache_home(environ: Mapping[str, str] = os.environ, *, platform: str = sys.platform) -> Path:
+def cache_home(environ: Mapping[str, str] | None = None, *, platform: str = sys.platform) -> Path:
     """The folder that the variable ``LATENTMAP_CACHE`` names; without it, ``latentmap`` in the
     platform's folder of caches: ``~/Library/Caches`` on a Mac, else ``$XDG_CACHE_HOME`` or
-    ``~/.cache``. It need not be there.
+    ``~/.cache``. It need not be there. ``environ`` stands for the variables of this process.
 
     Raises:
         CacheError: the user has no home.
@@ -28,6 +28,7 @@ def cache_home(environ: Mapping[str, str] = os.environ, *, platform: str = sys.p
         >>> cache_home({"XDG_CACHE_HOME": "/scratch/caches"}, platform="linux")
         PosixPath('/scratch/caches/latentmap')
     """
+    environ = os.environ if environ is None else environ
     given, caches = environ.get(VARIABLE), environ.get("XDG_CACHE_HOME", "")
     if given:
         return Path(given)
