@@ -83,12 +83,14 @@ LAST = {
 
 def context_of(words: str, call: str) -> tuple[click.Context, list[str]]:
     """The context of a command as it is when the command has ended."""
-    context, command = click.Context(main, info_name="latentmap"), main
+    context = click.Context(main, info_name="latentmap")
     for word in words.split():
-        child = command.get_command(context, word)
-        context, command = click.Context(child, info_name=word, parent=context), child
+        assert isinstance(context.command, click.Group)
+        child = context.command.get_command(context, word)
+        assert child is not None
+        context = click.Context(child, info_name=word, parent=context)
     typed = shlex.split(call)
-    command.parse_args(context, list(typed))
+    context.command.parse_args(context, list(typed))
     return context, typed
 
 
