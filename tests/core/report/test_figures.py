@@ -1,6 +1,7 @@
 """Figures as files: formats, sizes, fonts, and equal files of equal figures."""
 
 import re
+from importlib.resources import files
 from xml.etree import ElementTree
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from latentmap.errors import OutputError
 from latentmap.report import Plot, image_grid, save_figure
 from latentmap.report.chart_plots import chart_plot
+from latentmap.report.colours import BLUE, VERMILION
 from latentmap.report.figures import FORMATS
 from latentmap.report.parts import HeatCell, HeatMap, Plane
 from latentmap.report.plots import DPI, count_across, heading, set_height, styled, wrapped
@@ -124,6 +126,12 @@ def test_figures_show_any_name(tmp_path, name, kind):
     if kind == "svg":
         ElementTree.parse(tmp_path / "plot.svg")
         ElementTree.parse(tmp_path / "grid.svg")
+
+
+def test_charts_of_the_page_have_the_same_colours():
+    css = files("latentmap.report").joinpath("templates/page.css").read_text()
+    assert f"--first: light-dark({BLUE}, " in css
+    assert f"--against: light-dark({VERMILION}, " in css
 
 
 def test_a_heading_has_as_many_lines_as_it_needs():
