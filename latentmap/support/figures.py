@@ -62,6 +62,8 @@ def occupancy_plot(occupancies: Sequence[Occupancy], *, title: str) -> Plot:
 
 
 def _draw_counts(axis: Any, occupancy: Occupancy) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     counts, numbers = occupancy.counts, np.arange(len(occupancy.counts))
     if len(counts) <= _MOST_BARS:
         axis.bar(numbers, counts, width=0.9, color=BLUE)
@@ -75,6 +77,7 @@ def _draw_counts(axis: Any, occupancy: Occupancy) -> None:
     # Room for the legend.
     axis.set_ylim(top=1.2 * max(int(counts.max()), occupancy.expected))
     axis.set_xlim(-0.75, len(counts) - 0.25)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("sector")
     axis.set_ylabel("images")
     axis.legend(loc="upper right")
