@@ -194,7 +194,9 @@ def test_the_python_page_shows_every_public_name():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_links_lead_to_pages_and_sections_that_exist(name):
-    for target in re.findall(r"\]\(([^)]+)\)", PAGES[name]):
+    for image in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", PAGES[name]):
+        assert (DOCS / image).is_file()
+    for target in re.findall(r"(?<!!)\[[^\]]*\]\(([^)]+)\)", PAGES[name]):
         if target.startswith("https://"):
             continue
         page, _, section = target.partition("#")

@@ -56,8 +56,8 @@ def plane_plot(plane: LatentPlane) -> Plot:
         side = width / columns_of(figure, max(planes, 2))
         beside = planes == 1 and side < width
         rows = -(-planes * side // width)
-        # Images that stand below take as much of the height as the planes, or as their width.
-        below = side if rows == 1 else width
+        # Images that stand below fill the width, but are no higher than half of it or the planes.
+        below = min(_HEADING + width * down / across, max(side, width / 2))
         set_height(figure, _HEADING + (side if beside else rows * side + below))
         if beside:
             left, right = figure.add_gridspec(1, 2)
