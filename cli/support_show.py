@@ -70,7 +70,6 @@ def show(
     from latentmap.support import SupportSet
     from latentmap.support.section import support_title
     from latentmap.support.spread import Spread, measure_spread
-    from latentmap.support.section import support_title
     from latentmap.support.tables import set_tables
 
     if data.path is None:
