@@ -94,10 +94,10 @@ def invert(
       latentmap invert gan.safetensors --data faces.zip --limit 64 --codes-out codes.h5
       latentmap invert stylegan.safetensors --data faces.zip --limit 64 --space w+ --figure grid.png
     """
-    from latentmap.cache.home import cache_home
     from latentmap.cli.output import command_line
     from latentmap.encoders.inverted import in_space
     from latentmap.encoders.sampling import adjust
+    from latentmap.files.home import cache_home
     from latentmap.inversion import invert_images
     from latentmap.inversion.inverting import require_method
     from latentmap.inversion.section import inversion_section, inversion_title

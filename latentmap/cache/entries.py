@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from latentmap.cache.home import nobody_named
 from latentmap.cache.manifest import MANIFEST, Manifest
 from latentmap.cache.shards import (
     DamageError,
@@ -28,6 +27,7 @@ from latentmap.cache.shards import (
 from latentmap.cache.storage import Storage
 from latentmap.codes import Codes, unpack_ids
 from latentmap.files import Identity, Notify, folders_in
+from latentmap.files.home import nobody_named
 
 Known = set[tuple[Identity, str]]
 MARKER = ".latentmap-cache"

@@ -122,7 +122,7 @@ class CompareOptions:
 def compare_models(
     models: Sequence[Model],
     images: ImageSource,
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     options: CompareOptions | None = None,
     baselines: Sequence[BaselineModels] | None = None,

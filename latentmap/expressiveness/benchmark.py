@@ -49,7 +49,7 @@ _SHORT = 6  # Digits of a fingerprint that tell two models of one name apart.
 def bench(
     models: Sequence[Model],
     image_sets: Sequence[ImageSet],
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     options: BenchOptions | None = None,
     encoder: Model | None = None,

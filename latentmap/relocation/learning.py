@@ -174,7 +174,7 @@ def curve_sizes(sizes: Sequence[int | None] | None, n: int) -> list[int]:
 def learning_curve(
     training: TrainingPairs,
     test: ImageSource,
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     sizes: Sequence[int | None] | None = None,
     draws: int = 5,

@@ -58,7 +58,7 @@ def fit_models(
     source: Model,
     target: Model,
     images: ImageSource,
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     split: Split = "train",
     n_pairs: int | None = None,
@@ -87,7 +87,7 @@ def score_models(
     source: Model,
     target: Model,
     images: ImageSource,
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     seen: Sequence[Seen] = (),
     baselines: Sequence[Baseline] = (),
@@ -207,7 +207,11 @@ def _network(target: Model, judged: Pairs, images: ImageSource, coder: Coder) ->
 
 
 def relocate(
-    linear_map: LinearMap, source: Model, target: Model, images: ImageSource, coder: CoderLike
+    linear_map: LinearMap,
+    source: Model,
+    target: Model,
+    images: ImageSource,
+    coder: CoderLike = None,
 ) -> Relocated:
     """A few images carried from one model to another; all of them are in memory. A model that has
     no decoder shows none of them.
@@ -244,7 +248,7 @@ def relocate(
 
 
 def map_images(
-    linear_map: LinearMap, source: Model, images: ImageSource, coder: CoderLike
+    linear_map: LinearMap, source: Model, images: ImageSource, coder: CoderLike = None
 ) -> Codes:
     """The codes in the target space that a map gives for some images; no target is needed.
 
@@ -256,7 +260,7 @@ def map_images(
 
 
 def source_codes(
-    linear_map: LinearMap, source: Model, images: ImageSource, coder: CoderLike
+    linear_map: LinearMap, source: Model, images: ImageSource, coder: CoderLike = None
 ) -> Codes:
     """The codes of some images by the source, as the map reads them.
 

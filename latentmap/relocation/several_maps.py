@@ -73,7 +73,7 @@ class MethodComparison(Shown):
 def compare_methods(
     training: TrainingPairs,
     test: ImageSource,
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     options: FitOptions | None = None,
     baselines: Sequence[Baseline] = (),

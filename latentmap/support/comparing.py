@@ -105,7 +105,7 @@ class StrategyOptions:
 def compare_strategies(
     training: TrainingPairs,
     test: ImageSource,
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     options: StrategyOptions,
     fitting: FitOptions | None = None,

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from latentmap.cache import EntryKey, LatentCache
-from latentmap.cache.home import cache_home
 from latentmap.cache.storage import Storage
 from latentmap.cli.main import main
 from latentmap.codes import Space
+from latentmap.files.home import cache_home
 from latentmap.frames import Frame
 from latentmap.images import contents, open_images
 from latentmap.images.arrays import ArrayImages

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from latentmap.cache.home import cache_home, nobody_named
 from latentmap.errors import CacheError
+from latentmap.files.home import cache_home, nobody_named
 
 
 @pytest.mark.parametrize(
