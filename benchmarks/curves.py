@@ -19,9 +19,9 @@ from collections import defaultdict
 
 import numpy as np
 
+from latentmap.relocation.curve_figures import CurveFigures
 from latentmap.relocation.draws import Missed, in_turn, turns_of
 from latentmap.relocation.enough import first_within
-from latentmap.relocation.learning import CurveFigures
 from latentmap.relocation.measuring import ImageErrors
 
 P, Q, POOL, IMAGES, DRAWS = 12, 8, 1024, 300, 5
@@ -78,7 +78,9 @@ def one_round(number: int, counted: dict[str, list[float]]) -> None:
         *(np.arange(IMAGES), np.arange(IMAGES), nothing, nothing, spread, nothing, nothing),
         *bounds,
     )
-    figures = CurveFigures.of(errors, [Missed(of.mean(0), of.mean(1)) for of in missed], moved, 0)
+    figures = CurveFigures.of(
+        errors, errors, [Missed(of.mean(0), of.mean(1)) for of in missed], moved, 0
+    )
     for k, (size, of) in enumerate(zip(SIZES, maps, strict=True)):
         found, over_draws = figures.at(k)
         truth = shares_of(variance, float(np.mean([true_error(weight, one) for one in of])))

@@ -55,6 +55,7 @@ def curve_table(curve: LearningCurve) -> Table:
             columns.append(head)
     note = (
         f"{curve.method}, scored on {images_in_words(curve.n_test, curve.n_units)}"
+        f"{f' (images: {curve.n_images:,})' * shown}"
         f"{bounds_in_words(curve.floor_mse, curve.baseline_mse)}\n"
         f"over images: the mean of the draws, {intervals_in_words(curve.n_units)}; "
         "over draws: where another draw is with 95 %"

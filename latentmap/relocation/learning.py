@@ -1,6 +1,6 @@
 """The learning curve between two models: how scores grow with the pairs that a map is fitted on.
 
-Shapes: ``n`` images, ``d`` draws, ``s`` sizes, ``b`` resamplings.
+Shapes: ``n`` images.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from latentmap.codes import Space
 from latentmap.errors import MapError
 from latentmap.images import ImageSource
 from latentmap.images.finding import positions_of
-from latentmap.intervals import N_BOOTSTRAP, Estimate, Resampled, defined, resample, shares
+from latentmap.intervals import N_BOOTSTRAP, Estimate, defined
 from latentmap.mapping import FitOptions, LinearMap
+from latentmap.relocation.curve_figures import CurveFigures
 from latentmap.relocation.draws import Missed, in_turn, mapped_in_turn, turns_of
-from latentmap.relocation.enough import Enough, enough_pairs
+from latentmap.relocation.enough import Enough
 from latentmap.relocation.fitting import fit_training
 from latentmap.relocation.judged import Judged, judged_on
-from latentmap.relocation.measuring import ImageErrors, Measured, measure
-from latentmap.relocation.measuring_codes import AsTheyAre, code_rows
+from latentmap.relocation.measuring import Measured, measure
+from latentmap.relocation.measuring_codes import AsTheyAre
 from latentmap.relocation.pairing import TrainingPairs
 from latentmap.relocation.scored_figures import is_high
 from latentmap.relocation.scores import record_of
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _SIZES = (16, 64, 256, 1024)
-CURVE_FIGURES = ("l_mse", "r2", "m_mse", "efficiency")
 GROWING = ("r2", "efficiency")
 
 
@@ -73,7 +73,9 @@ class CurvePoint:
 class LearningCurve(Shown):
     """The scores against the number of pairs, with the bounds that hold at any number, of maps from
     the space ``source`` to ``target``; the bounds are NaN where the target does not decode.
-    ``enough`` says of R2, and of efficiency where it is defined, how many pairs are.
+    Codes are those of ``n_test`` images of ``n_units`` units, and errors of images are over
+    ``n_images`` of them. ``enough`` says of R2, and of efficiency where it is defined, how many
+    pairs are.
     """
 
     source: Space
@@ -85,6 +87,7 @@ class LearningCurve(Shown):
     enough: Mapping[str, Enough]
     n_test: int
     n_units: int
+    n_images: int
     record: Mapping[str, Any]
 
     def __repr__(self) -> str:
@@ -143,6 +146,7 @@ class LearningCurve(Shown):
             "method": self.method,
             "n_test": self.n_test,
             "n_units": self.n_units,
+            "n_images": self.n_images,
             "floor_mse": defined(self.floor_mse),
             "baseline_mse": defined(self.baseline_mse),
             "points": [point.to_json() for point in self.points],
@@ -178,6 +182,7 @@ def learning_curve(
     *,
     sizes: Sequence[int | None] | None = None,
     draws: int = 5,
+    n_images: int = 500,
     options: FitOptions | None = None,
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
@@ -185,9 +190,9 @@ def learning_curve(
 ) -> LearningCurve:
     """Maps from random subsets of the training pairs, each size ``draws`` times, all scored on the
     same images; for ``sizes`` see ``curve_sizes``. A subset is of as many units as it can be.
-    Of images that the target decodes each is decoded once for a size, from the draws in turn, see
-    ``latentmap.relocation.draws``. ``record`` goes into the result. ``progress=True`` shows how far
-    it is.
+    The target decodes ``n_images`` random ones of these, each once for a size, from the draws in
+    turn; see ``latentmap.relocation.draws``. ``record`` goes into the result. ``progress=True``
+    shows how far it is.
 
     Raises:
         MapError: a size is below 2 or above the number of pairs, or a fit fails.
@@ -214,8 +219,7 @@ def learning_curve(
         judged = judged_on(
             flat, training.source, training.target, test, coder, seen=[training.seen]
         )
-        found, codes, images = _missed(maps, judged, test, coder, seed)
-    figures = CurveFigures.of(found.errors, codes, images, seed)
+        found, figures = _scored(maps, judged, test, coder, n_images, seed)
     points = [
         CurvePoint(size, min(size, training.n_units), times, *figures.at(number))
         for number, (size, times) in enumerate(drawn.items())
@@ -226,132 +230,65 @@ def learning_curve(
         target=training.target.space,
         method=flat[-1].method,
         points=points,
-        floor_mse=float(found.errors.floor.mean()),
-        baseline_mse=float(found.errors.baseline.mean()),
+        floor_mse=figures.floor,
+        baseline_mse=figures.baseline,
         enough=figures.enough(chosen, seed=seed),
         n_test=len(found.errors.ids),
         n_units=len(np.unique(found.errors.units)),
+        n_images=min(n_images, len(found.errors.ids)),
         # Of the last map; what was chosen for it is not what was chosen for all.
         record={name: value for name, value in made.items() if name != "selection"},
     )
 
 
-def _missed(
+def _scored(
     maps: Mapping[int, Sequence[LinearMap]],
     judged: Judged,
     images: ImageSource,
     coder: Coder,
+    n_images: int,
     seed: int,
-) -> tuple[Measured, list[Missed], list[Missed]]:
-    """What the last map gives, and what the maps of each size miss of codes and of images."""
+) -> tuple[Measured, CurveFigures]:
+    """What the last map gives of codes, and the figures of the maps of each size."""
     # In the order in which images are read, which is that of all errors then.
     pairs = judged.pairs.take(np.argsort(positions_of(images, judged.pairs.ids)))
-    space = judged.target.space
-    turns = [turns_of(len(pairs), len(of), seed=seed) for of in maps.values()]
+    source, target = judged.source, judged.target
+    found = measure(
+        [],
+        pairs,
+        source,
+        target,
+        images,
+        others=[(one, pairs.source) for of in maps.values() for one in of],
+        decoding=(),
+    )
+    codes, rest = [], iter(found)
+    for of in maps.values():
+        mine = np.stack([next(rest).errors.code for _ in of])
+        codes.append(Missed(mine.mean(0), mine.mean(1)))
+    few = np.random.default_rng(seed).permutation(len(pairs))[:n_images]
+    shown = pairs.take(np.sort(few))
+    turns = [turns_of(len(shown), len(of), seed=seed) for of in maps.values()]
     with coder.stage("scoring") as progress:
-        found = measure(
+        decoded = measure(
             [],
-            pairs,
-            judged.source,
-            judged.target,
+            shown,
+            source,
+            target,
             images,
             others=[
-                (AsTheyAre(), mapped_in_turn(of, pairs.source, space, turn))
+                (AsTheyAre(), mapped_in_turn(of, shown.source, target.space, turn))
                 for of, turn in zip(maps.values(), turns, strict=True)
             ],
-            reconstructions=False,
+            decoding=("target",),
             batch_size=coder.batch_size,
             progress=progress,
         )
-    codes = []
-    for of in maps.values():
-        errors, *_ = code_rows([(one, pairs.source) for one in of], pairs.target, None)
-        mine = errors[2:].numpy()
-        codes.append(Missed(mine.mean(0), mine.mean(1)))
-    rows = [one.errors.relocation for one in found]
-    bounds = [found[-1].errors.floor, found[-1].errors.baseline]
+    rows = [one.errors.relocation for one in decoded]
+    bounds = [decoded[-1].errors.floor, decoded[-1].errors.baseline]
     moved = [
         in_turn(row, turn, np.mean([*bounds, *rows[:number], *rows[number + 1 :]], axis=0))
         for number, (row, turn) in enumerate(zip(rows, turns, strict=True))
     ]
-    return found[-1], codes, moved
-
-
-@dataclass(frozen=True, eq=False)
-class CurveFigures:
-    """What maps of ``s`` sizes miss of ``codes`` and of ``images``, with the mean over images of
-    the variance of codes, the floor, the baseline, and then codes and images of every size:
-    ``means`` ``(3 + 2 s,)``, and in resamplings of the images ``(b, 3 + 2 s)``.
-    """
-
-    codes: Sequence[Missed]
-    images: Sequence[Missed]
-    resampled: Resampled
-
-    @classmethod
-    def of(
-        cls, errors: ImageErrors, codes: Sequence[Missed], images: Sequence[Missed], seed: int
-    ) -> CurveFigures:
-        rows = [errors.code_variance, errors.floor, errors.baseline]
-        rows += [one.errors for one in (*codes, *images)]
-        return cls(codes, images, resample(np.stack(rows), errors.units, seed=seed))
-
-    def at(self, number: int) -> tuple[dict[str, Estimate], dict[str, tuple[float, float]]]:
-        """The figures of a size, and within what they are of other draws."""
-        s, means = len(self.codes), self.resampled.means.T
-        mine = _figures_of(means[:3], means[3 + number], means[3 + s + number])
-        figures = {name: self.resampled.estimate(values) for name, values in mine.items()}
-        # An error from the low end of its range to the high one; a share the other way round.
-        code, moved = (np.array(of[number].range) for of in (self.codes, self.images))
-        bounds = np.repeat(self.resampled.every[:3, None], 2, axis=1)
-        ranges = _figures_of(bounds, code, moved)
-        return figures, {name: (min(ends), max(ends)) for name, ends in ranges.items()}
-
-    def enough(self, sizes: Sequence[int], *, seed: int) -> dict[str, Enough]:
-        """How many pairs are enough, of R2, and of efficiency where there is one."""
-        s, every, drawn = len(sizes), self.resampled.every, self.resampled.drawn
-        random = np.random.default_rng(seed)
-        again = np.hstack(
-            [drawn[:, :3]]
-            + [
-                drawn[:, [3 + at]] + _other_draws(one, len(drawn), random)
-                for at, one in enumerate((*self.codes, *self.images))
-            ]
-        )
-        found = {}
-        for name in GROWING:
-            values, others = (
-                np.stack(
-                    [_figures_of(of[:3], of[3 + k], of[3 + s + k])[name] for k in range(s)], axis=-1
-                )
-                for of in (every, again.T)
-            )
-            if np.isfinite(values).all():
-                found[name] = enough_pairs(sizes, values, others)
-        return found
-
-
-def _other_draws(missed: Missed, rounds: int, random: np.random.Generator) -> np.ndarray:
-    """How far the mean of other draws is from that of these, ``(b, 1)``: of one draw fewer, drawn
-    with replacement, which vary as the mean of all does (Rao & Wu 1988).
-    """
-    away = missed.away
-    if len(away) < 2:
-        return np.zeros((rounds, 1))
-    chosen = random.integers(0, len(away), (rounds, len(away) - 1))
-    moved: np.ndarray = away[chosen].mean(1, keepdims=True)
-    return moved
-
-
-def _figures_of(bounds: np.ndarray, code: np.ndarray, moved: np.ndarray) -> dict[str, np.ndarray]:
-    """The figures of a curve from mean errors of codes and images, and what they lie between:
-    variance of codes, floor and baseline.
-    """
-    variance, floor, baseline = bounds
-    r2 = 1 - shares(code, variance)
-    return {
-        "l_mse": code,
-        "r2": r2,
-        "m_mse": moved,
-        "efficiency": shares(baseline - moved, baseline - floor),
-    }
+    figures = CurveFigures.of(found[-1].errors, decoded[-1].errors, codes, moved, seed)
+    return found[-1], figures

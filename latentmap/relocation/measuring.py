@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from latentmap.relocation.measuring_codes import Way, code_rows
 from latentmap.relocation.scene import Launched, Scene
 from latentmap.transfers import a_batch_late
 
+Side = Literal["source", "target"]
 _BATCH = 64  # The decoders' inner images are what fills the memory.
 
 
@@ -84,7 +86,7 @@ def measure(
     images: ImageSource,
     *,
     others: Sequence[Way] = (),
-    reconstructions: bool = True,
+    decoding: Sequence[Side] = ("source", "target"),
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> list[Measured]:
@@ -95,8 +97,9 @@ def measure(
     Images stream through twice, once for their mean, so memory holds a few batches, a row of
     figures for each image, and 256 MB of pixels at most, which spare decoding them again; images
     that are in no pair are not read, and none is where no model decodes. Of an encoder alone there
-    are the figures of codes, see ``ImageErrors``. Without ``reconstructions`` the source does not
-    decode, and there is no error of these.
+    are the figures of codes, see ``ImageErrors``. ``decoding`` says who
+    decodes: without the source there is no error of reconstructions, without the target none of
+    what is relocated.
 
     Raises:
         SpaceError: a map or the pairs do not belong to the models.
@@ -119,7 +122,7 @@ def measure(
     ]
     with images.remembered():
         return _measured(
-            ways, pairs, source, target, images, reconstructions, batch_size or _BATCH, progress
+            ways, pairs, source, target, images, decoding, batch_size or _BATCH, progress
         )
 
 
@@ -129,7 +132,7 @@ def _measured(
     source: Model,
     target: Model,
     images: ImageSource,
-    reconstructions: bool,
+    decoding: Sequence[Side],
     step: int,
     progress: Progress | None,
 ) -> list[Measured]:
@@ -138,8 +141,8 @@ def _measured(
     """
     n, m = len(images), len(ways)
     units = units_of(pairs.digests, images.groups)
-    asked = (source, target) if reconstructions else (target,)
-    shows = [model for model in asked if model.can_decode]
+    sides = {"source": source, "target": target}
+    shows = [model for side, model in sides.items() if side in decoding and model.can_decode]
     silent = [model.name for model in (source, target) if not model.can_decode]
     if not shows:
         errors, spread, misses, mean_code = code_rows(ways, pairs.target, progress)
@@ -152,7 +155,7 @@ def _measured(
     if target.can_decode:
         mean_image = _mean_image(target, images, step, progress).float().to(target.device)
     scene = Scene(
-        [one for one, _ in ways], source, target, views, mean_image, mean_code, reconstructions
+        [one for one, _ in ways], source, target, views, mean_image, mean_code, "source" in decoding
     )
     before, passes = (n, 2) if target.can_decode else (0, 1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latentmap.mapping import LinearMap
-from latentmap.relocation.curve_table import curve_table, figure_titles, verdict_of
+from latentmap.relocation.curve_table import figure_titles, verdict_of
 from latentmap.relocation.distances import shares_in_words
 from latentmap.relocation.group_tables import cut_tables
 from latentmap.relocation.groups import ScoresByGroup
@@ -12,7 +12,6 @@ from latentmap.relocation.probes import Probes
 from latentmap.relocation.relocating import Relocated
 from latentmap.relocation.scores import SCORED_CHOICE, Scores
 from latentmap.relocation.several_maps import MethodComparison
-from latentmap.relocation.tables import beside_methods, methods_table
 from latentmap.report import (
     ImageGrid,
     ImageRow,
@@ -39,10 +38,7 @@ def fit_section(
     """
     source, target = linear_map.source.model, linear_map.target.model
     id = section_id(f"fit {source} {target}", {**linear_map.provenance, **scores.record})
-    text = (
-        f"A linear map from {linear_map.source} to {linear_map.target}, by {linear_map.method}. "
-        "Intervals are 95 % over images, or their groups."
-    )
+    text = f"A linear map from {linear_map}. Intervals are 95 % over images, or their groups."
     title = fit_title(linear_map, scores)
     tables = [
         *scores.tables(),
@@ -117,7 +113,7 @@ def methods_section(compared: MethodComparison) -> Section:
         section_id(f"methods {source} {target}", identity),
         methods_title(compared),
         text,
-        [methods_table(compared), *beside_methods(compared)],
+        compared.tables(),
         # What was chosen for the first method was not chosen for the others.
         {name: value for name, value in first.scores.record.items() if name != "selection"},
     )
@@ -137,7 +133,7 @@ def curve_section(curve: LearningCurve) -> Section:
         section_id(f"curve {source} {target}", curve.to_json()),
         curve_title(curve),
         [],
-        [*_curves(curve), curve_table(curve)],
+        [*_curves(curve), *curve.tables()],
         curve.record,
     )
 

@@ -26,7 +26,9 @@ TABLE = Table(
     "A note.\nAnd another: 5 %",
 )
 MINUS, TIMES, NONE = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
-UPRIGHT = Table.of_one("One", {"name": "a", Column("R2"): Measure(0.5, 0.25, 0.75), "n": 3})
+UPRIGHT = Table.of_one(
+    "One", {Column("name"): "a", Column("R2"): Measure(0.5, 0.25, 0.75), Column("n"): 3}
+)
 
 
 def read_csv(table):
