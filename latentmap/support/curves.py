@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from latentmap.intervals import Estimate
+from latentmap.relocation.scored_figures import HIGH_FLOOR
 from latentmap.report import Plot
 from latentmap.report.colours import BLACK, GREY, SERIES
 from latentmap.report.plots import AXIS, COLUMN, PAGE, count_across, heading, set_height, width_of
@@ -40,12 +41,14 @@ def support_plot(compared: SupportComparison, *, title: str) -> Plot:
         pairs = axes.reshape(many, 2) if narrow else axes.T
         for (above, below), (name, label) in zip(pairs, panels.items(), strict=False):
             _draw_panel(above, below, compared, name, across)
-            above.set_ylabel(label)
+            little = name == "efficiency" and compared.has_high_floor
+            above.set_ylabel(f"{label}\n(it says little)" if little else label)
         if panels:
             handles, names = pairs[0, 0].get_legend_handles_labels()
             columns = 2 if narrow else len(names)
             figure.legend(handles, names, loc="outside lower center", ncols=columns)
-        heading(figure, f"{title}, {compared.record['method']}, {scored}")
+        said = f"; efficiency says little: {HIGH_FLOOR}" * compared.has_high_floor
+        heading(figure, f"{title}, {compared.record['method']}, {scored}{said}")
 
     return Plot(draw, width=PAGE if len(panels) > 1 else COLUMN * 1.3)
 

@@ -12,12 +12,7 @@ from latentmap.report.parts import Bars, Block
 from latentmap.support.occupancy import Occupancy, occupancies_of
 from latentmap.support.spread import Spread
 from latentmap.support.support_set import SupportSet
-from latentmap.support.tables import (
-    distances_table,
-    occupancies_table,
-    relaxed_table,
-    sectors_table,
-)
+from latentmap.support.tables import set_tables
 
 _MEMBERS = ("ids", "digests", "sector", "filled", "occupancy")
 
@@ -37,9 +32,7 @@ def support_section(
         f"{len(support)} images of {support.candidates}, far apart in {support.space}, by the "
         f"strategy {settings['strategy']}."
     ]
-    blocks: list[Block] = []
-    if spread is not None:
-        blocks.append(distances_table(spread))
+    blocks: list[Block] = [*set_tables(support, spread)]
     if settings["variables"]:
         leading = ", ".join(map(str, settings["variables"]))
         along = "" if len(support.space.shape) == 1 else ", by their means over positions"
@@ -47,10 +40,7 @@ def support_section(
             f"A sector is one combination of signs of the leading {word_of(support.space.shape)}s "
             f"({leading}){along}, beyond a threshold of {support.threshold:g}."
         )
-        occupancies = occupancies_of(support)
-        blocks += [*map(_bars, occupancies), occupancies_table(occupancies), sectors_table(support)]
-        if support.relaxed.any():
-            blocks.append(relaxed_table(support, most=len(support)))
+        blocks += map(_bars, occupancies_of(support))
     record = {**settings, "space": str(support.space), "fingerprint": support.space.fingerprint}
     # The members and what they stand for; how far apart they are can be measured again.
     identity = {

@@ -27,7 +27,8 @@ TABLE = Table(
 )
 MINUS, TIMES, NONE = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 UPRIGHT = Table.of_one(
-    "One", {Column("name"): "a", Column("R2"): Measure(0.5, 0.25, 0.75), Column("n"): 3}
+    "One",
+    {Column("name"): "a", Column("R2"): Measure(0.5, 0.25, 0.75), Column("n"): 3},
 )
 
 

@@ -190,6 +190,13 @@ def by_hand():
     )
 
 
+def test_an_efficiency_beside_a_high_floor_has_its_caution():
+    (table,) = by_hand().tables()
+    (cautious,) = replace(by_hand(), has_high_floor=True).tables()
+    assert "efficiency says little" not in table.note
+    assert "efficiency says little: the floor is above half the baseline" in cautious.note
+
+
 def test_the_answer_in_words_follows_the_intervals():
     found = by_hand()
     assert [found.best(size).strategy for size in found.sizes] == ["kmeans", "random"]
