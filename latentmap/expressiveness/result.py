@@ -16,6 +16,7 @@ from torch import Tensor
 
 from latentmap.expressiveness.blindness import SectorErrors, verdict
 from latentmap.expressiveness.coverage import Coverage
+from latentmap.expressiveness.detail import SMEARED
 from latentmap.expressiveness.difficulty import Difficulty, Held
 from latentmap.images.group_ratios import GroupRatio
 from latentmap.images.spooled import SpooledImages
@@ -42,7 +43,8 @@ class Reproduction:
     where none was held inside it. The means
     are over the images at ``judged`` ``(k,)``: all, but of mapped codes only those that the map has
     not seen; ``left_out`` says how many it has, and why. ``ratio`` is the mean error over that of
-    the generator's own images by the same method; None for these, and for mapped codes.
+    the generator's own images by the same method; None for these, and for mapped codes. ``detail``
+    is that of the pictures which a search found, see ``detail_of``; None of other methods.
     """
 
     method: InversionMethod | Literal["mapped"]
@@ -58,6 +60,7 @@ class Reproduction:
     seconds: float
     anywhere: Anywhere | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
+    detail: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The figures, each with ``_low`` and ``_high``; ``mse_signed`` is the error of images in
@@ -74,6 +77,7 @@ class Reproduction:
             "distance": float(np.median(self.distance)),
             "distance_largest": float(self.distance.max()),
             "distance_limit": self.distance_limit,
+            "detail": self.detail,
             "n_beyond_border": None if self.anywhere is None else self.anywhere.n_gone_on,
         }
         return result if self.ratio is None else {**result, **self.ratio.to_json("ratio")}
@@ -222,6 +226,24 @@ class Expressiveness(Shown):
         """Whether the search can be believed on other images."""
         return None if self.calibration is None else self.calibration <= CALIBRATED
 
+    def detail(self, scores: SetScores) -> float | None:
+        """The detail of the pictures that the best search found for a set, over that of those for
+        the own images; None without a search, or where these have none.
+        """
+        shares = [
+            (one.mean_mse.value, one.detail / own)
+            for name, one in scores.reproductions.items()
+            if one.detail is not None and (own := self.own.reproductions[name].detail)
+        ]
+        return min(shares)[1] if shares else None
+
+    def doubts(self, scores: SetScores) -> bool:
+        """Whether the search cannot be believed on a set: it is not reliable, or what it found are
+        smears beside the generator's own pictures.
+        """
+        detail = self.detail(scores)
+        return self.reliable is False or (detail is not None and detail < SMEARED)
+
     def tells_ratio(self, method: str) -> bool:
         """Whether the own images' error by a method is so large that a ratio to it says anything:
         1 % of their variance, at least.
@@ -239,6 +261,13 @@ class Expressiveness(Shown):
             "calibration": self.calibration,
             "reliable": self.reliable,
             "own": self.own.to_json(),
-            "targets": [scores.to_json() for scores in self.sets],
+            "targets": [
+                {
+                    **scores.to_json(),
+                    "detail_of_own": self.detail(scores),
+                    "doubted": self.doubts(scores),
+                }
+                for scores in self.sets
+            ],
             "record": dict(self.record),
         }

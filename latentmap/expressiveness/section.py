@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from latentmap.expressiveness.by_attribute_tables import groups_figure, groups_table
-from latentmap.expressiveness.difficulty_tables import (
-    against_table,
-    distances_table,
-    shares_table,
-)
+from latentmap.expressiveness.by_attribute_tables import groups_figure
 from latentmap.expressiveness.figures import reproduction_rows
 from latentmap.expressiveness.result import Expressiveness
-from latentmap.expressiveness.tables import (
-    calibration,
-    covered_table,
-    errors_table,
-    own_in_words,
-    parts_table,
-    sectors_table,
-)
+from latentmap.expressiveness.tables import bench_tables
 from latentmap.model import Model
 from latentmap.report import Picture, Section, section_id, titled
 from latentmap.report.embedding import embed_figure
@@ -38,18 +26,7 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
     """All generators of a benchmark: their errors, blind sectors, and worst, typical and best
     images.
     """
-    blocks: list[Block] = [errors_table(results)]
-    tables = (
-        parts_table(results),
-        against_table(results),
-        shares_table(results),
-        distances_table(results),
-        covered_table(results),
-        groups_table(results),
-    )
-    blocks += [table for table in tables if table.rows]
-    if any(scores.sectors for result in results for scores in result.sets):
-        blocks.append(sectors_table(results))
+    blocks: list[Block] = [*bench_tables(results)]
     id = section_id("bench", {**results[0].record, "results": [_identity(one) for one in results]})
     for number, (result, model) in enumerate(zip(results, models, strict=True)):
         for place, scores in enumerate((result.own, *result.sets)):
@@ -65,8 +42,7 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
         **results[0].record,
         "models": {result.name: result.fingerprint for result in results},
     }
-    text = [_READING, *own_in_words(results[0]), *map(calibration, results)]
-    return Section(id, bench_title(results), text, blocks, record)
+    return Section(id, bench_title(results), [_READING], blocks, record)
 
 
 def bench_title(results: Sequence[Expressiveness]) -> str:
