@@ -100,7 +100,7 @@ def invert(
     from latentmap.files.home import cache_home
     from latentmap.inversion import invert_images
     from latentmap.inversion.inverting import require_method
-    from latentmap.inversion.section import inversion_section, inversion_title
+    from latentmap.inversion.section import inversion_in_words, inversion_section, inversion_title
     from latentmap.model import count_seen
 
     if method == "network":
@@ -129,17 +129,25 @@ def invert(
     _write(outputs, model, codes, pixels[:n_images], inverted)
     chosen = {"data": images.fingerprint, "choice": images.choice.to_json()}
     record = {"command": command_line(), **chosen}
+    said = inversion_in_words(codes, inverted, seconds)
+    ids = codes.ids.tolist()
     outputs.add_to_report(
-        lambda: inversion_section(model, pixels, inverted, ids=codes.ids.tolist(), record=record)
+        lambda: inversion_section(model, pixels, inverted, ids=ids, said=said, record=record)
     )
     n_seen = count_seen([model], images.digests, images.groups)
     tell_seen(n_seen, len(images))
     made = {"model": reference, **chosen, "seconds": seconds, "n_seen": n_seen}
-    _tell(codes, inverted, outputs, made, title=inversion_title(model, record))
+    _tell(codes, inverted, outputs, made, said=said, title=inversion_title(model, record))
 
 
 def _tell(
-    codes: Codes, inverted: Inverted, outputs: Outputs, made: dict[str, Any], *, title: str
+    codes: Codes,
+    inverted: Inverted,
+    outputs: Outputs,
+    made: dict[str, Any],
+    said: str,
+    *,
+    title: str,
 ) -> None:
     from latentmap.cli.output import print_json, warn_skipped
 
@@ -151,11 +159,7 @@ def _tell(
         written = {"codes": outputs.codes_out, "picture": outputs.figure}
         print_json(result | {name: str(path) for name, path in written.items() if path})
         return
-    say(
-        f"{len(codes)} images in {codes.space} by {inverted.method}, "
-        f"{made['seconds'] / len(codes):.2f} s an image; the worst is "
-        f"{codes.ids[int(inverted.mse.argmax())]}"
-    )
+    say(said)
     show_result(inverted, title=title)
     for path in filter(None, (outputs.codes_out, outputs.figure)):
         say(f"wrote {path}")

@@ -15,9 +15,6 @@ from torch import Tensor
 from latentmap.diagnostics.channel_covariance import Covariance
 from latentmap.diagnostics.channel_tables import (
     ChannelDiagnoses,
-    channels_table,
-    spectrum_table,
-    whole_table,
 )
 from latentmap.diagnostics.channels import ChannelDiagnosis
 from latentmap.images import ImageSource
@@ -107,9 +104,9 @@ def channels_section(
     blocks: list[Block] = []
     if len(names) == 1:
         (only,) = found.results
-        blocks += [whole_table(only), channels_table(only)]
+        blocks += only.tables()
         if only.covariance is not None and len(only.channels) > 1:
-            blocks += [_spectrum(only.covariance), spectrum_table(only)]
+            blocks.append(_spectrum(only.covariance))
     else:
         blocks += found.tables()
     if plot is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from latentmap.codes import Codes
 from latentmap.inversion.inverting import Inverted
 from latentmap.model import Model
 from latentmap.report import ImageRow, ImageRows, Section, section_id, titled
@@ -25,9 +26,11 @@ def inversion_section(
     inverted: Inverted,
     *,
     ids: Sequence[str],
+    said: str,
     record: Mapping[str, Any],
 ) -> Section:
-    """Codes that were found for ``images``, whose ``ids`` are given: how near they come, and the
+    """Codes that were found for ``images``, whose ``ids`` are given: what is ``said`` of them, how
+    near they come, and the
     first of them.
     """
     made = {**record, "model": model.fingerprint, "seed": inverted.seed}
@@ -47,11 +50,10 @@ def inversion_section(
             ),
         ],
     )
-    text = f"Codes of {len(images):,} images in {model.space}, by {inverted.method}."
     return Section(
         id,
         inversion_title(model, record),
-        [text],
+        [said],
         [*inverted.tables(), shown],
         made,
     )
@@ -60,3 +62,12 @@ def inversion_section(
 def inversion_title(model: Model, record: Mapping[str, Any]) -> str:
     """What the inversion of images is called."""
     return titled(f"Inversion in {model.name}", record)
+
+
+def inversion_in_words(codes: Codes, inverted: Inverted, seconds: float) -> str:
+    """Of how many images there are codes, what they took, and which is the worst."""
+    return (
+        f"{len(codes)} images in {codes.space} by {inverted.method}, "
+        f"{seconds / len(codes):.2f} s an image; the worst is "
+        f"{codes.ids[int(inverted.mse.argmax())]}"
+    )
