@@ -5,8 +5,9 @@ Shapes: ``n`` images, ``d`` draws, ``s`` sizes, ``b`` resamplings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ class CurveFigures:
         code, moved = self.in_codes.means.T, self.in_images.means.T
         figures = {
             **_estimates(self.in_codes, of_codes(code[0], code[1 + number])),
-            **_estimates(self.in_images, of_images(*moved[:2], moved[2 + number])),
+            **_estimates(self.in_images, of_images(moved[0], moved[1], moved[2 + number])),
         }
         # An error from the low end of its range to the high one; a share the other way round.
         ranges = {
@@ -80,10 +81,11 @@ class CurveFigures:
         random = np.random.default_rng(seed)
         code, moved = self.in_codes, self.in_images
         found = {}
-        for name, resampled, missed, bounds, figures in (
+        parts: list[tuple[str, Resampled, Sequence[Missed], int, Callable[..., Any]]] = [
             ("r2", code, self.codes, 1, of_codes),
             ("efficiency", moved, self.images, 2, of_images),
-        ):
+        ]
+        for name, resampled, missed, bounds, figures in parts:
             drawn = resampled.drawn.copy()
             for at, one in enumerate(missed):
                 drawn[:, bounds + at] += _other_draws(one, len(drawn), random)

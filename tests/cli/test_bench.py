@@ -130,7 +130,9 @@ def test_no_picture_takes_the_place_of_another(workdir):
         *(word for name in names for word in ("--set", f"{name}:10")),
         *("--methods", "network", "--figures", "out"),
     )
-    rows = [line.split()[:3] for line in printed.splitlines()[4:14]]
+    lines = printed.splitlines()
+    start = lines.index("Errors") + 2
+    rows = [line.split()[:3] for line in lines[start : start + 10]]
     models = list(dict.fromkeys(" ".join(row[:2]) for row in rows))
     assert len(models) == 2
     targets = ["own", "x.y.npy:10", "x-y.npy:10", "X.y.npy:10", "m1/x.y.npy:10"]
