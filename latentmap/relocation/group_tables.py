@@ -12,7 +12,7 @@ from latentmap.relocation.tables import COLUMNS, figures_there
 from latentmap.report import Cell, Column, Measure, Row, Table, with_interval
 from latentmap.report.words import intervals_in_words
 
-_FIGURES = ("m_mse", "floor_mse", "baseline_mse", "efficiency", "r2")
+_FIGURES = ("efficiency", "r2", "m_mse", "floor_mse", "baseline_mse")
 _RATIOS: Mapping[Held, Column] = {
     "floor": Column("over floor", "M_mse over the floor, over that of the rest", "low", 2),
     "nothing": Column("x rest", "M_mse over that of the rest", "low", 2),
@@ -54,16 +54,18 @@ def _cut_table(cut: Cut, found: ScoresByGroup) -> Table:
     """One line a group, with what follows below."""
     there = figures_there(cut.groups[0].figures, _FIGURES) if cut.groups else []
     plain = found.held == "floor"
-    columns = [Column("group"), Column("images"), *(COLUMNS[name] for name in there)]
-    columns += [*[_RATIOS["nothing"]] * plain, _RATIOS[found.held], _P]
+    # What is asked stands first: on a narrow page the rest has to be scrolled to.
+    columns = [Column("group"), Column("images"), _RATIOS[found.held], _P]
+    columns += [*[_RATIOS["nothing"]] * plain, *(COLUMNS[name] for name in there)]
     rows = []
     for one in cut.groups:
-        cells: list[Cell] = [one.name, one.n, *_measures(one, there)]
-        cells += [Measure.of(one.plain)] if plain else []
+        cells: list[Cell] = [one.name, one.n]
         cells += [
             None if one.loss is None else Measure.of(one.loss.found.ratio),
             None if one.loss is None else one.loss.found.corrected,
         ]
+        cells += [Measure.of(one.plain)] if plain else []
+        cells += _measures(one, there)
         rows.append(Row(cells))
     notes = [*sentences(cut, found.held), _note(cut, found)]
     return Table(f"By {cut.by}", columns, rows, "\n".join(notes))
