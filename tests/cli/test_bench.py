@@ -100,6 +100,24 @@ def test_an_encoder_groups_images_and_measures_coverage(workdir):
     assert "not calibrated, for lack of a search" in output
 
 
+def test_groups_by_attribute_are_told_of_in_words(workdir):
+    rows = [f"{number},{number % 2},{number % 3}" for number in range(0, 300, 2)]
+    Path("faces.csv").write_text("\n".join(["file,Hat,Age", *rows, "301,1,1"]))
+    words = ("a.safetensors", "--set", "own:12", "--set", "few.npy:60", "--methods", "network")
+    table = ("--attributes", "faces.csv")
+    message = run(*words, *table, "--by", "Hat", code=1)
+    assert "Hat is known of are of one group" in message
+    output = run(*words, *table, "--by", "Age", "--by", "background", "--figures", "out")
+    assert re.search(r"^a +few.npy:60 +Age 0 +\d+ ", output, re.M)
+    assert re.search(r"few.npy:60: Age is not known of \d+ of 60 images", output)
+    assert "blind to background low (to" in output and "(by its network)" in output
+    assert (workdir / "out" / "a-few-npy-60-by-Age.png").exists()
+    assert "did you mean 'Hat'?" in run(*words, *table, "--by", "Hut", code=1)
+    assert "give that with --attributes" in run(*words, "--by", "Hat", code=2)
+    assert "leave it out" in run(*words, *table, "--by", "brightness", code=2)
+    assert "--by" in distances("a.safetensors", "--set", "own:20", "--by", "labels", code=2)
+
+
 def test_json_is_printed_and_pictures_are_written(workdir):
     printed = run(
         "a.safetensors",

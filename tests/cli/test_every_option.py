@@ -100,7 +100,7 @@ CALLS = {
     "support compare": "--src a.safetensors --dst b.safetensors --data few.npy --members 16 "
     "--strategies kmeans --draws 2 --images 2 --cache cache --figure new.png",
     "bench": "gan.safetensors --set own:2 --set few.npy:2 --steps 1 --starts 1 --cache cache "
-    "--figures new --report new-report",
+    "--by brightness --figures new --report new-report",
     "diagnose": "a.safetensors --data few.npy --limit 20 --gain-images 5 --sampled "
     "--plane new-plane.png --scatter new-scatter.png --figure new.png --report new",
     "trace show": "a.trace --figure new.png --paths new-paths.png --animate new.webp "
