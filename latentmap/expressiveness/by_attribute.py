@@ -72,10 +72,11 @@ def in_words(result: Expressiveness, scores: SetScores, one: GroupRatio) -> str:
             f"{one.name}: {one.n_units} of {scores.name} are too few, or the rest is, to tell "
             f"(at least {FEWEST} of both)"
         )
+    group = f"the group {one.name}" if " " in one.name else one.name
     said = {
-        "blind": f"{result.name} is blind to {one.name}",
-        "not blind": f"{result.name} is not blind to {one.name}",
-        "not told": f"whether {result.name} is blind to {one.name} is not told",
+        "blind": f"{result.name} is blind to {group}",
+        "not blind": f"{result.name} is not blind to {group}",
+        "not told": f"whether {result.name} is blind to {group} is not told",
     }[found]
     times = with_interval(one.ratio, 2)
     hard = (

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from latentmap.cache import Coder
 from latentmap.cli.bench import bench
+from latentmap.cli.by_options import KNOWN
 from latentmap.cli.search_options import METHODS
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
@@ -18,7 +19,7 @@ from latentmap.expressiveness.distances import frechet_distance
 from latentmap.expressiveness.image_sets import ImageSet
 from latentmap.expressiveness.sample_distances import compare_samples
 from latentmap.expressiveness.sample_tables import sample_figures
-from latentmap.images import open_images
+from latentmap.images import asked_groups, open_images
 from latentmap.inversion.inverting import INVERSION_METHODS
 from latentmap.model import Mixture, SeenImages
 from latentmap.support import ChoiceOptions, choose_support_set
@@ -48,6 +49,7 @@ def make_support(*, with_images=False, variables=(0, 1)):
 
 def test_the_choices_are_those_of_the_library():
     assert METHODS == INVERSION_METHODS
+    assert KNOWN == asked_groups.KNOWN
 
 
 def test_a_table_has_every_model_target_and_method(workdir):
@@ -110,7 +112,7 @@ def test_groups_by_attribute_are_told_of_in_words(workdir):
     output = run(*words, *table, "--by", "Age", "--by", "background", "--figures", "out")
     assert re.search(r"^a +few.npy:60 +Age 0 +\d+ ", output, re.M)
     assert re.search(r"few.npy:60: Age is not known of \d+ of 60 images", output)
-    assert "blind to background low (to" in output and "(by its network)" in output
+    assert "blind to the group background low (to" in output and "(by its network)" in output
     assert (workdir / "out" / "a-few-npy-60-by-Age.png").exists()
     assert "did you mean 'Hat'?" in run(*words, *table, "--by", "Hut", code=1)
     assert "give that with --attributes" in run(*words, "--by", "Hat", code=2)
