@@ -134,7 +134,6 @@ def _write(
     from latentmap.codes import export_codes
     from latentmap.relocation.distances import distances_in_words
     from latentmap.relocation.section import relocation_grid
-    from latentmap.report import save_figure
 
     found: dict[str, Any] = {"map": str(map_path)}
     lines = []
@@ -146,7 +145,7 @@ def _write(
         lines.append(f"{outputs.codes_out}: {len(mapped)} codes in {mapped.space}")
     if moved is not None and outputs.figure is not None:
         n = len(moved.originals)
-        save_figure(relocation_grid(moved, *names), outputs.figure)
+        outputs.draw(relocation_grid(moved, *names), outputs.figure)
         found |= {"picture": str(outputs.figure), "images": n}
         lines.append(f"{outputs.figure}: {n} images, relocated from {' to '.join(names)}")
     if distances is not None:

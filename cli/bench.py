@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from latentmap.cli.bench_sets import BenchSets
+from latentmap.cli.by_options import ask_for_groups, by_option, without_table
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command
 from latentmap.cli.kinds import InputFile, Reference
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     help="Groups the images of a data set by their codes in this model, to find where a generator "
     "is blind, and measures coverage on these codes.",
 )
+@by_option
 @click.option(
     "--distances",
     is_flag=True,
@@ -116,6 +118,7 @@ def bench(
     methods: tuple[Any, ...],
     search: SearchOptions,
     encoder: str | None,
+    by: tuple[tuple[str, ...], ...],
     distances: bool,
     map_path: Path | None,
     src: str | None,
@@ -150,6 +153,10 @@ def bench(
     bad as the rest, and too bad for chance. With --encoder, how bad an image is, is its error over
     that of the encoder itself, where it has a decoder: some images are hard for any model.
 
+    --by NAME says whether a generator is blind to what is known of images: per group the error,
+    over that of the rest, and both over the error of --encoder; a test, corrected for all groups of
+    the run; and a sentence. Images of which it is not known are in no group.
+
     --distances compares models, or priors of one, by their images of random codes: Fréchet and
     kernel distance from each data set, and what a model gains over the first one, paired; coverage,
     plain and clipped; diversity; realism of each image; and whether they are nearer to training
@@ -163,6 +170,8 @@ def bench(
       latentmap bench stylegan svae --set support.h5 --set faces.zip:256 --data faces.zip \\
           --encoder vae --methods network
       latentmap bench gan.safetensors --set faces.zip:1000 --encoder svae.safetensors
+      latentmap bench stylegan --set own:256 --set faces.zip --split test --encoder svae \\
+          --methods network --attributes faces.csv --by Wearing_Hat --by Male,Young
       latentmap bench vae mixture.safetensors --set own:5000 --set faces.zip:5000 \\
           --encoder vae-b --distances
     """
@@ -170,6 +179,7 @@ def bench(
     from latentmap.encoders.sampling import adjust
     from latentmap.expressiveness import BenchOptions
     from latentmap.expressiveness import bench as measure
+    from latentmap.expressiveness.by_attribute import cut_sets
     from latentmap.expressiveness.sample_distances import compare_samples
 
     if (map_path is None) != (src is None):
@@ -177,16 +187,22 @@ def bench(
     if set(methods) == {"network"}:
         reason = "with no --methods but network, which does not search"
         refuse_given(context, ("steps", "starts"), reason)
-    asked = BenchSets.parse(context, set_texts, data)
+    groups = ask_for_groups(by, data)
+    data = without_table(by, data)
+    asked = BenchSets.parse(context, set_texts, data, by=groups is not None)
     if distances:
         _check_distances(context, encoder, asked)
-    _check_outputs(outputs)
+    outputs.check(plot=True)
+    outputs.refuse_folder()
     models = [
         adjust(loading.one(reference), label=label, precision=precision) for reference in references
     ]
     seen_by = models if unseen else ()
     image_sets = asked.open(seed=seed, unseen_by=seen_by, beside=not distances)
     coder = CoderOptions(cache, batch_size=batch_size).open(data)
+    if groups is not None:
+        with coder.stage("looking at the images of groups") as progress:
+            image_sets = cut_sets(image_sets, groups, progress=progress)
     seer = None if encoder is None else loading.one(encoder)
     if seer is not None and not (seer.can_decode or distances):
         warn(f"{seer.name} has no decoder: how bad an image is, is its error alone")
@@ -219,27 +235,27 @@ def _check_distances(context: click.Context, encoder: str | None, asked: BenchSe
         raise click.UsageError("--distances are of codes: say of which model (--encoder)")
     if all(name.path is None for name in asked.names):
         raise click.UsageError("--distances are from the images of a set: give one with --set")
-    given = ("methods", "steps", "starts", "map_path", "src")
+    given = ("methods", "steps", "starts", "map_path", "src", "by")
     refuse_given(context, given, "with --distances, which reproduce nothing")
 
 
 def _tell_distances(result: SampleDistances, outputs: Outputs) -> None:
     from latentmap.cli.output import print_json, warn_skipped
-    from latentmap.expressiveness.sample_tables import distances_section, sample_figures
-    from latentmap.report import save_figure
+    from latentmap.expressiveness.sample_tables import (
+        distances_section,
+        distances_title,
+        sample_figures,
+    )
 
     warn_skipped(result.skipped)
     for one in result.models[0].sets:
         tell_seen(result.record["n_seen"][one.name], one.n_real, f"images of {one.name}")
-    if outputs.figures is not None:
-        outputs.figures.mkdir(exist_ok=True)
-        for name, figure in sample_figures(result).items():
-            save_figure(figure, outputs.figures / f"{name}.png")
+    outputs.draw_all(sample_figures(result).items())
     outputs.add_to_report(lambda: distances_section(result))
     if outputs.as_json:
         print_json(result.to_json())
         return
-    show_result(result)
+    show_result(result, title=distances_title(result))
     if outputs.figures is not None:
         say("", f"the pictures are in {outputs.figures}")
 
@@ -257,7 +273,7 @@ def _mapped(
 
 def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: Outputs) -> None:
     from latentmap.cli.output import print_json, warn, warn_skipped
-    from latentmap.expressiveness.figures import save_pictures
+    from latentmap.expressiveness.figures import bench_figures
     from latentmap.expressiveness.section import bench_section, bench_title
     from latentmap.expressiveness.tables import bench_tables
     from latentmap.report import as_text
@@ -268,8 +284,7 @@ def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: O
         tell_seen(n_seen, len(scores.ids), f"images of {scores.name}")
     for name, left_out in results[0].record["left_out"].items():
         warn(f"{name} has no encoder: left out {', '.join(left_out)}")
-    if outputs.figures is not None:
-        save_pictures(results, models, outputs.figures)
+    outputs.draw_all(bench_figures(results, models))
     outputs.add_to_report(lambda: bench_section(results, models))
     if outputs.as_json:
         print_json({"generators": [result.to_json() for result in results]})
@@ -277,17 +292,3 @@ def _tell(results: Sequence[Expressiveness], models: Sequence[Model], outputs: O
     show_result(as_text(bench_tables(results)), title=bench_title(results))
     if outputs.figures is not None:
         say("", f"the pictures are in {outputs.figures}")
-
-
-def _check_outputs(outputs: Outputs) -> None:
-    from latentmap.errors import OutputError
-    from latentmap.files import require_parent
-    from latentmap.relocation.curves import require_plots
-
-    outputs.check()
-    folder = outputs.figures
-    if folder is not None:
-        require_parent(folder)
-        if folder.exists() and any(folder.iterdir()) and not outputs.force:
-            raise OutputError(f"{folder} is not empty: choose another folder, or add --force")
-        require_plots(folder / "sectors.png")

@@ -30,8 +30,11 @@ class BenchSets:
     own: int | None
 
     @classmethod
-    def parse(cls, context: click.Context, texts: Sequence[str], data: DataOptions) -> BenchSets:
-        """What texts such as own:256, faces.zip:256 and support.h5 name.
+    def parse(
+        cls, context: click.Context, texts: Sequence[str], data: DataOptions, *, by: bool = False
+    ) -> BenchSets:
+        """What texts such as own:256, faces.zip:256 and support.h5 name; ``by`` tells that their
+        images are cut into groups.
 
         Raises:
             click.UsageError: own images twice, or options about images that no set has a use for.
@@ -51,9 +54,9 @@ class BenchSets:
                 "set as --set"
             )
         if all(support_sets):
-            choices = ["split", "limit", "group_by", "ids", "exclude", "attributes", "where"]
-            choices += ["missing"]
-            choices += ["value_range", "unseen"] if data.path is None else []
+            choices = ["split", "limit", "group_by", "ids", "exclude", "where", "missing"]
+            choices += ["attributes"] if data.path is None or not by else []
+            choices += ["value_range", "unseen", "by"] if data.path is None else []
             refuse_given(context, choices, "where no --set is a data set")
         return cls(names, data, own[0] if own else None)
 

@@ -54,14 +54,14 @@ def list_entries(cache: Path, as_json: bool) -> None:
       latentmap cache list --cache codes
     """
     from latentmap.cache import Entries
-    from latentmap.cache.home import cache_home
     from latentmap.cli.output import print_json
-    from latentmap.model.kept_images import kept_in
+    from latentmap.files.home import cache_home
+    from latentmap.model.kept_images import GENERATED, kept_in
     from latentmap.report import Table, as_text
 
     # Before anything is kept there is no home, which is no mistake.
     entries = () if cache == cache_home() and not cache.exists() else Entries(cache).all()
-    generated = kept_in(cache / "generated").bytes
+    generated = kept_in(cache / GENERATED).bytes
     if as_json:
         described = [entry.to_json() for entry in entries]
         print_json({"cache": str(cache), "entries": described, "generated_bytes": generated})

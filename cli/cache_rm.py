@@ -53,7 +53,7 @@ def rm(
     """
     from latentmap.cache import Entries
     from latentmap.cli.output import print_json, warn
-    from latentmap.model.kept_images import kept_in, remove_kept
+    from latentmap.model.kept_images import GENERATED, kept_in, remove_kept
 
     named = bool(names or model or everything)
     if not (named or generated):
@@ -64,7 +64,7 @@ def rm(
     entries.require()
     # All that is named is looked for before anything goes.
     doomed = list(entries.all()) if everything else _choose(entries, names, model)
-    images = cache / "generated"
+    images = cache / GENERATED
     if generated and not yes:
         size = kept_in(images).bytes / 2**20
         _confirm(f"Remove {size:.1f} MiB of generated images of {cache}?")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.baselines import tell_missing
+from latentmap.cli.by_options import ask_for_groups, by_option, without_table
 from latentmap.cli.code_options import CodeOptions, code_options
 from latentmap.cli.compare_images import SamplesForAll, compared_images
 from latentmap.cli.data_options import DataOptions
@@ -24,7 +25,7 @@ from latentmap.cli.options import (
     seed_option,
 )
 from latentmap.cli.output import say, show_result
-from latentmap.cli.outputs import Outputs, report_option, result_outputs
+from latentmap.cli.outputs import Outputs, figures_option, report_option, result_outputs
 from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
 from latentmap.mapping.methods import METHODS
 
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     help="The level of tests, and of what indexes are calibrated by.",
 )
 @baselines_option
+@by_option
 @click.option(
     "--ceiling/--no-ceiling",
     "with_ceiling",
@@ -86,7 +88,13 @@ if TYPE_CHECKING:
 @seed_option
 @coder_options
 @loading_options
-@result_outputs(report_option)
+@result_outputs(
+    figures_option(
+        "Draw what the report has as charts into this folder: a heat map of R2, one of efficiency, "
+        "one of each similarity index, and the models in a plane."
+    ),
+    report_option,
+)
 @click.pass_context
 def compare(
     context: click.Context,
@@ -101,6 +109,7 @@ def compare(
     permutations: int | None,
     alpha: float,
     kinds: tuple[BaselineKind, ...],
+    by: tuple[tuple[str, ...], ...],
     with_ceiling: bool | None,
     seed: int,
     coding: CoderOptions,
@@ -112,6 +121,7 @@ def compare(
     Maps between all of them, fitted on the split train (or --split val) and judged on the split
     test; ways by a third model, and there and back; similarity indexes that need no map, each with
     its interval, how far it is above random pairings, and which of two models a third is nearer to.
+    --by says for groups of the test images on which ways more is lost than on the rest.
     --limit holds for each of the two splits. Each model sees the images in its own frame, size and
     channels: grey models see colour images in grey.
 
@@ -120,19 +130,29 @@ def compare(
       latentmap compare vae.safetensors svae.safetensors gan.safetensors --data faces.zip
       latentmap compare vae.safetensors svae.safetensors --data faces.zip --report report
       latentmap compare svae.safetensors ffhq.safetensors --samples 20000 --report report
+      latentmap compare vae svae gan --data faces.zip --attributes faces.csv --by Smiling
       latentmap compare clip.npz dino.npz svae.safetensors --data faces.zip
     """
     from latentmap.cli.output import command_line, print_json, tell_left_out, warn, warn_skipped
     from latentmap.comparison import CompareOptions, compare_models
     from latentmap.comparison.models import require_different
-    from latentmap.comparison.section import SECTIONS, comparison_report, comparison_title
+    from latentmap.comparison.section import (
+        SECTIONS,
+        comparison_charts,
+        comparison_report,
+        comparison_title,
+    )
+    from latentmap.report.chart_plots import chart_plot
     from latentmap.report.store import write_report
 
     _check_level(alpha, permutations)
+    asked = ask_for_groups(by, data)
+    data = without_table(by, data)
     of_codes = codes.check(references, data, samples.n_samples)
     samples.check(references, data, without=of_codes)
     check_unseen(unseen, data)
-    outputs.check()
+    outputs.check(plot=True)
+    outputs.refuse_folder()
     if outputs.report is not None and not outputs.force:
         _refuse_comparison(outputs.report)
     models = loading.all(references)
@@ -164,6 +184,7 @@ def compare(
             alpha,
         ),
         baselines=found,
+        groups=asked,
         seed=seed,
         references=references,
         record={
@@ -177,6 +198,8 @@ def compare(
     tell_seen(result.record["n_seen"], result.n_test)
     for line in result.failed_in_words:
         warn(line)
+    charts = comparison_charts(result).items()
+    outputs.draw_all((name, chart_plot(chart)) for name, chart in charts)
     if outputs.report is not None:
         write_report(outputs.report, comparison_report(result), replaces=SECTIONS)
     if outputs.as_json:
@@ -185,6 +208,8 @@ def compare(
     show_result(result, title=comparison_title(result))
     if outputs.report is not None:
         say(f"written to {outputs.report / 'index.html'}")
+    if outputs.figures is not None:
+        say(f"the figures are in {outputs.figures}")
 
 
 def _check_level(alpha: float, permutations: int | None) -> None:

@@ -43,16 +43,15 @@ class DataOptions:
     on_error: Literal["stop", "skip"] = "stop"
 
     def check(self) -> None:
-        """Refuses a condition that is none of the columns of the table, before anything else is
-        read.
+        """Refuses a condition without a table, before anything is read.
 
         Raises:
             ImageError: so it is.
         """
-        if self.where is not None and (self.attributes is not None or self.path is not None):
+        if self.path is not None and self.where is not None and self.attributes is None:
             from latentmap.images.choosing import read_condition
 
-            read_condition(self.attributes, self.where)
+            read_condition(None, self.where)
 
     def open(self, notify: Callable[[str], None] | None = None) -> ImageSource:
         """The images; their contents are not read yet. What is to be said of them is said on
@@ -193,6 +192,22 @@ class _Range(Text):
         )
 
 
+def _check_condition(context: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Refuses a condition that does not fit the table as soon as both are known: before the device
+    is looked for, which takes torch's seconds, and before models and images are read.
+
+    Raises:
+        ImageError: so it is.
+    """
+    found = {**context.params, param.name: value}
+    attributes, where = found.get("attributes"), found.get("where")
+    if attributes is not None and where is not None and not context.resilient_parsing:
+        from latentmap.images.choosing import read_condition
+
+        read_condition(attributes, where)
+    return value
+
+
 _FILE = InputFile(exists=True)
 
 _DATA = (
@@ -230,6 +245,8 @@ _DATA = (
     option(
         "--attributes",
         title=IMAGES,
+        is_eager=True,
+        callback=_check_condition,
         type=_FILE,
         metavar="FILE",
         help="A table of attributes, for --where, and for --probe where that is: CelebA's "
@@ -239,6 +256,8 @@ _DATA = (
         "--where",
         type=Text(),
         title=IMAGES,
+        is_eager=True,
+        callback=_check_condition,
         metavar="EXPRESSION",
         help='Only images with these attributes, such as "Wearing_Hat == -1 and Young == 1".',
     ),
@@ -272,8 +291,8 @@ _DATA = (
 
 
 def data_options(command: Command, *, required: bool = True) -> Command:
-    """Adds the options that choose images; the command gets them as ``data: DataOptions``, of which
-    the condition is checked.
+    """Adds the options that choose images; the command gets them as ``data: DataOptions``, and its
+    condition is checked before.
 
     Unless ``required``, ``--data`` may be left out: its path is None then.
     """

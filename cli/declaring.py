@@ -95,15 +95,23 @@ def together(
 
 
 class Command(click.Command):
-    """A command whose help shows more than a dozen options under titles, and which writes over
-    nothing that it reads.
+    """A command whose help shows more than a dozen options under titles, which writes over nothing
+    that it reads, and which ends with the next one.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.obj = tuple(args)  # As they were typed.
         rest = super().parse_args(ctx, args)
         if not ctx.resilient_parsing:
             refuse_overwriting(ctx)
         return rest
+
+    def invoke(self, ctx: click.Context) -> object:
+        from latentmap.cli.endings import tell_next
+
+        result = super().invoke(ctx)
+        tell_next(ctx, ctx.obj)
+        return result
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows: dict[str, list[tuple[str, str]]] = {

@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from latentmap.cli.declaring import Command, number_option
+from latentmap.cli.endings import as_part
 from latentmap.cli.kinds import OutputFolder
 from latentmap.cli.options import device_option, json_option, seed_option
 from latentmap.cli.output import say, say_title
@@ -143,7 +144,7 @@ def _taken(context: click.Context, words: list[str], shared: dict[str, str]) -> 
 
 def _invoke(context: click.Context, words: list[str]) -> None:
     group = context.find_root().command
-    with group.make_context("latentmap", list(words)) as inner:
+    with group.make_context("latentmap", list(words)) as inner, as_part(inner):
         group.invoke(inner)
 
 

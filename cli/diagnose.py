@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 @loading_options
 @precision_option
 @batch_size_option
-@output_option("--scatter", "The variance loss of the models against their mse.", metavar="PNG")
+@output_option("--scatter", "The variance loss of the models against their mse.")
 @result_outputs(
     figure_option(
         "Images, their reconstructions, and these without the inactive variables; or channels with "
@@ -103,28 +103,24 @@ def diagnose(
     from latentmap.cli.output import warn_skipped
     from latentmap.cli.progress import progress_bar
     from latentmap.diagnostics import diagnose as measure
+    from latentmap.diagnostics.plane_figures import plane_plot
     from latentmap.diagnostics.several import Diagnoses
     from latentmap.encoders.architectures import architecture_of
-    from latentmap.files import refuse_existing
     from latentmap.model import count_seen
-    from latentmap.relocation.curves import require_plots
 
-    outputs.check()
-    if scatter is not None:
-        refuse_existing(scatter, force=outputs.force)
-        require_plots(scatter)
+    outputs.check(others=(scatter, plane.plane))
     models = loading.all(references)
     by_channels = measured_by_channels(models)
     if by_channels:
         refuse_options_of_variables(models)
-        outputs.check(plot=True)
+        outputs.check(plot=True, others=(scatter, plane.plane))
     images = data.open()
     models = data.complete(models)
     for model in models:
         (model.require_posterior if sampled else model.require_encoder)()
     if unseen:
         images = unseen_images(images, models)
-    wanted = plane.prepare(models, images, force=outputs.force, loading=loading)
+    wanted = plane.prepare(models, images, loading=loading)
     reading: dict[str, Any] = {
         "precision": precision,
         "batch_size": batch_size,
@@ -149,7 +145,8 @@ def diagnose(
     ]
     drawn = None
     if wanted is not None:
-        drawn = wanted.draw(models[0], images, gains=results[0].values("gain"), **reading)
+        drawn = wanted.look(models[0], images, gains=results[0].values("gain"), **reading)
+        outputs.draw(plane_plot(drawn), wanted.path)
     found = Diagnoses(results, [architecture_of(model) for model in models])
     n_seen = count_seen(models, images.digests, images.groups)
     warn_skipped(results[0].skipped)
@@ -217,20 +214,19 @@ def _write(
     from latentmap.diagnostics.diagnosis_figures import (
         examples_grid,
         examples_of,
-        save_scatter,
-        scatter_picture,
+        scatter_plot,
     )
     from latentmap.diagnostics.diagnosis_section import diagnosis_section
-    from latentmap.report import save_figure
 
-    if scatter is not None:
-        save_scatter(found, scatter)
+    plot = None if scatter is None else scatter_plot(found)
+    if plot is not None and scatter is not None:
+        outputs.draw(plot, scatter)
     if outputs.figure is None and outputs.report is None:
         return
     pairs = zip(models, found.results, strict=True)
     examples = [examples_of(model, images, one, seed=record["seed"]) for model, one in pairs]
     if outputs.figure is not None:
-        save_figure(examples_grid(examples), outputs.figure)
+        outputs.draw(examples_grid(examples), outputs.figure)
     made = {
         "command": command_line(),
         "models": {model.name: model.fingerprint for model in models},
@@ -238,8 +234,7 @@ def _write(
         "gain_images": [one.worth.gain_images for one in found.results],
         **record,
     }
-    picture = None if scatter is None else scatter_picture(found)
-    outputs.add_to_report(lambda: diagnosis_section(found, examples, made, scatter=picture))
+    outputs.add_to_report(lambda: diagnosis_section(found, examples, made, scatter=plot))
 
 
 def _report_plane(plane: LatentPlane, record: Mapping[str, Any], outputs: Outputs) -> None:

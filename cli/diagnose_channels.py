@@ -13,7 +13,6 @@ from latentmap.cli.outputs import Outputs
 from latentmap.cli.unseen import tell_seen
 
 if TYPE_CHECKING:
-    from latentmap.diagnostics.channel_figures import channels_title
     from latentmap.diagnostics.channel_tables import ChannelDiagnoses
     from latentmap.images import ImageSource
     from latentmap.model import Model
@@ -58,6 +57,7 @@ def diagnose_by_channels(
     """Measures the channels of each model, and shows and writes what was found."""
     from latentmap.cli.progress import progress_bar
     from latentmap.diagnostics import diagnose_channels
+    from latentmap.diagnostics.channel_figures import channels_title
     from latentmap.diagnostics.channel_tables import ChannelDiagnoses
     from latentmap.model import count_seen
 
@@ -94,14 +94,13 @@ def _write(
 ) -> None:
     """The picture that was asked for, and the section of the report."""
     from latentmap.diagnostics.channel_figures import (
-        channels_picture,
+        channels_plot,
         channels_section,
         reconstructions_of,
-        save_channels,
     )
 
     if outputs.figure is not None:
-        save_channels(found, outputs.figure)
+        outputs.draw(channels_plot(found), outputs.figure)
     if outputs.report is None:
         return
     pairs = zip(models, found.results, strict=True)
@@ -112,5 +111,5 @@ def _write(
         "images": [one.n for one in found.results],
         **record,
     }
-    picture = None if outputs.figure is None else channels_picture(found)
-    outputs.add_to_report(lambda: channels_section(found, examples, made, picture=picture))
+    plot = None if outputs.figure is None else channels_plot(found)
+    outputs.add_to_report(lambda: channels_section(found, examples, made, plot=plot))

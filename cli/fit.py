@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +15,7 @@ from latentmap.cli.fit_options import check_choices, check_spaces, fit_options
 from latentmap.cli.fit_request import FitRequest, Fitted, fit_request, skipped_of
 from latentmap.cli.options import baselines_option
 from latentmap.cli.output import say
-from latentmap.cli.outputs import Outputs, figure_option, file_name, report_option, result_outputs
+from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
 from latentmap.cli.probe_options import ProbeOptions, probe_options, show_scores
 from latentmap.cli.unseen import tell_seen
 from latentmap.mapping.options import FitOptions
@@ -42,10 +42,9 @@ _SHOWN = 10  # Images in a picture.
 )
 @probe_options
 @result_outputs(
-    output_option("--out", "The map to write.  [default: SRC-to-DST.safetensors]", metavar="MAP"),
+    output_option("--out", "The map to write.  [default: none is kept]", metavar="MAP"),
     figure_option(
-        "A picture: original, source reconstruction and relocated image of some images to score.  "
-        "[default: none, or MAP.png where neither --data nor --samples is given]"
+        "A picture: original, source reconstruction and relocated image of some images to score."
     ),
     report_option,
 )
@@ -76,6 +75,7 @@ def fit(
     \b
     Examples:
       latentmap fit --src svae --dst stylegan
+      latentmap fit --src svae --dst stylegan --out svae-to-stylegan.safetensors --figure moved.png
       latentmap fit --src vae.safetensors --dst svae.safetensors --data faces.zip
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --method procrustes
       latentmap fit --src svae.safetensors --dst stylegan.safetensors --samples 20000
@@ -85,7 +85,6 @@ def fit(
       latentmap fit --src svae --dst stylegan --data faces.zip --attributes faces.csv --probe Male
     """
     from latentmap.encoders.baselines import keep_baselines
-    from latentmap.files import refuse_equal
     from latentmap.mapping.held_out_error import HELD_OUT
     from latentmap.relocation import fit_training, score_models
     from latentmap.relocation.section import fit_title
@@ -94,16 +93,10 @@ def fit(
     request = replace(request, data=probing.choosing(request.data))
     request.check()
     check_choices(context, options)
-    outputs.check()
+    outputs.check(drawn=request.alone)
     source, target = request.load()
     check_spaces(options, source, target)
-    path = outputs.out or Path(f"{file_name(source.name)}-to-{file_name(target.name)}.safetensors")
     outputs.require_images(target)
-    shows = request.alone and target.can_decode
-    figure = outputs.figure or (path.with_suffix(".png") if shows else None)
-    outputs = replace(outputs, out=path, figure=figure)
-    refuse_equal({"--out": path, "--figure": figure, "--report": outputs.report})
-    outputs.check()
     found = request.open(source, target, beside=beside(context, kinds, options))
     training, coder = found.training, found.coder
     attributes = [] if wanted is None else wanted.attributes(training.images, found.test)
@@ -136,8 +129,9 @@ def fit(
     }
     linear_map = replace(linear_map, record={**linear_map.record, **kept})
     linear_map, large = keep_baselines(linear_map, others)
-    # Last, so that the same command goes on after an interruption.
-    linear_map.save(path)
+    if outputs.out is not None:
+        # Last, so that the same command goes on after an interruption.
+        linear_map.save(outputs.out)
     probes = _probes(linear_map, scores, found, attributes, request.seed)
     _show(linear_map, scores, probes, found, outputs)
     _tell_images(scores, large)
@@ -145,12 +139,13 @@ def fit(
     if outputs.as_json:
         show_scores(scores, probes, title=title, as_json=True)
         return
-    say(f"{path}: {linear_map}")
-    if figure is not None:
+    say(linear_map if outputs.out is None else f"{outputs.out}: {linear_map}")
+    if outputs.figure is not None:
         rebuilt = f"{source.name} reconstruction, " if source.can_decode else ""
-        say(f"{figure}: original, {rebuilt}relocated to {target.name}")
+        say(f"{outputs.figure}: original, {rebuilt}relocated to {target.name}")
     show_scores(scores, probes, title=title, as_json=False)
     if request.data.path is None and not request.of_codes:
+        path = "MAP" if outputs.out is None else shlex.quote(str(outputs.out))
         say(
             "fitted on images that a model made: evaluate it on your own before you rely on it "
             f"(latentmap evaluate {path} --data IMAGES)"
@@ -223,7 +218,6 @@ def _show(
     """The picture and the section of the report."""
     from latentmap.relocation import relocate
     from latentmap.relocation.section import fit_section, relocation_grid
-    from latentmap.report import save_figure
 
     if outputs.figure is None and outputs.report is None:
         return
@@ -231,5 +225,5 @@ def _show(
     shown = found.test.subset(range(min(_SHOWN, len(found.test))))
     moved = relocate(linear_map, source, target, shown, found.coder)
     if outputs.figure is not None:
-        save_figure(relocation_grid(moved, source.name, target.name), outputs.figure)
+        outputs.draw(relocation_grid(moved, source.name, target.name), outputs.figure)
     outputs.add_to_report(lambda: fit_section(linear_map, scores, moved, probes))

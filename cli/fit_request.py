@@ -270,7 +270,7 @@ _pairs_option = number_option(
     "n_pairs",
     least=2,
     title=IMAGES,
-    help="Fit on N random images of the split.  [default: all]",
+    help="Fit on N random images of the split, and encode no others of it.  [default: all]",
 )
 
 

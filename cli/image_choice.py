@@ -112,7 +112,7 @@ class SampleOptions:
         from latentmap.model import generated_images
         from latentmap.model.generated import require_shown
         from latentmap.relocation import require_models
-        from latentmap.relocation.relocating import as_fitted
+        from latentmap.relocation.judged import as_fitted
 
         require_models(linear_map, *models)
         _, maker, other = self._maker(*as_fitted(linear_map, *models))

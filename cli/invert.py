@@ -94,13 +94,13 @@ def invert(
       latentmap invert gan.safetensors --data faces.zip --limit 64 --codes-out codes.h5
       latentmap invert stylegan.safetensors --data faces.zip --limit 64 --space w+ --figure grid.png
     """
-    from latentmap.cache.home import cache_home
     from latentmap.cli.output import command_line
     from latentmap.encoders.inverted import in_space
     from latentmap.encoders.sampling import adjust
+    from latentmap.files.home import cache_home
     from latentmap.inversion import invert_images
     from latentmap.inversion.inverting import require_method
-    from latentmap.inversion.section import inversion_section, inversion_title
+    from latentmap.inversion.section import inversion_in_words, inversion_section, inversion_title
     from latentmap.model import count_seen
 
     if method == "network":
@@ -129,15 +129,25 @@ def invert(
     _write(outputs, model, codes, pixels[:n_images], inverted)
     chosen = {"data": images.fingerprint, "choice": images.choice.to_json()}
     record = {"command": command_line(), **chosen}
-    outputs.add_to_report(lambda: inversion_section(model, pixels, inverted, record=record))
+    said = inversion_in_words(codes, inverted, seconds)
+    ids = codes.ids.tolist()
+    outputs.add_to_report(
+        lambda: inversion_section(model, pixels, inverted, ids=ids, said=said, record=record)
+    )
     n_seen = count_seen([model], images.digests, images.groups)
     tell_seen(n_seen, len(images))
     made = {"model": reference, **chosen, "seconds": seconds, "n_seen": n_seen}
-    _tell(codes, inverted, outputs, made, title=inversion_title(model, record))
+    _tell(codes, inverted, outputs, made, said=said, title=inversion_title(model, record))
 
 
 def _tell(
-    codes: Codes, inverted: Inverted, outputs: Outputs, made: dict[str, Any], *, title: str
+    codes: Codes,
+    inverted: Inverted,
+    outputs: Outputs,
+    made: dict[str, Any],
+    said: str,
+    *,
+    title: str,
 ) -> None:
     from latentmap.cli.output import print_json, warn_skipped
 
@@ -149,11 +159,7 @@ def _tell(
         written = {"codes": outputs.codes_out, "picture": outputs.figure}
         print_json(result | {name: str(path) for name, path in written.items() if path})
         return
-    say(
-        f"{len(codes)} images in {codes.space} by {inverted.method}, "
-        f"{made['seconds'] / len(codes):.2f} s an image; the worst is "
-        f"{codes.ids[int(inverted.mse.argmax())]}"
-    )
+    say(said)
     show_result(inverted, title=title)
     for path in filter(None, (outputs.codes_out, outputs.figure)):
         say(f"wrote {path}")
@@ -165,7 +171,7 @@ def _write(outputs: Outputs, model: Model, codes: Codes, shown: Tensor, inverted
     from latentmap.cli.output import command_line
     from latentmap.codes import export_codes
     from latentmap.model import decode_all
-    from latentmap.report import image_grid, save_figure
+    from latentmap.report import image_grid
 
     if outputs.codes_out is not None:
         made_by = {"command": command_line(), "seed": inverted.seed, "method": inverted.method}
@@ -174,4 +180,4 @@ def _write(outputs: Outputs, model: Model, codes: Codes, shown: Tensor, inverted
     if outputs.figure is not None:
         decoded = decode_all(model, codes.read(0, len(shown)))
         rows = [("image", shown), (f"{model.name}, {inverted.method}", decoded)]
-        save_figure(image_grid(rows), outputs.figure)
+        outputs.draw(image_grid(rows), outputs.figure)

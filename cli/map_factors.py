@@ -76,7 +76,7 @@ def factors(
     from latentmap.mapping.tables import factors_table
     from latentmap.relocation import require_models, training_pairs
     from latentmap.relocation.factors import factors_figure
-    from latentmap.report import as_text, save_figure
+    from latentmap.report import as_text
 
     outputs.check()
     linear_map = LinearMap.load(map_path)
@@ -120,7 +120,7 @@ def factors(
             patches=linear_map.patches,
             pairs=training.pairs,
         )
-        save_figure(picture, outputs.figure)
+        outputs.draw(picture, outputs.figure)
     if outputs.as_json:
         print_json({"shared": rank.to_json(), "factors": found.to_json()})
         return

@@ -193,7 +193,7 @@ def _at_home(context: click.Context, parameter: click.Parameter, value: Path | N
     """The cache that is given, else the user's; a cache of older versions is told of."""
     if value is not None:
         return value
-    from latentmap.cache.home import cache_home
+    from latentmap.files.home import cache_home
 
     home = cache_home()
     if OLD_CACHE.is_dir() and OLD_CACHE.absolute() != home.absolute():

@@ -5,26 +5,29 @@ A command gets its outputs as one object::
     @result_outputs(figure_option("A picture of the curves."), report_option)
     def curve(..., outputs: Outputs): ...
 
-``--out`` is what the command is for, ``--figure`` a picture, ``--figures`` a folder of them,
-``--codes-out`` codes, ``--report`` a page to add to; ``--json`` and ``--force`` come with each.
+``--out`` is what the command is for, ``--figure`` a picture, ``--figures`` a folder of them, both
+with ``--width`` and ``--dpi``, ``--codes-out`` codes, ``--report`` a page to add to; ``--json`` and
+``--force`` come with each.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from latentmap.cli.declaring import OUTPUT, option, output_option
-from latentmap.cli.kinds import OutputFolder
-from latentmap.cli.options import force_option, json_option
+import click
+
+from latentmap.cli.declaring import OUTPUT, number_option, option, output_option
+from latentmap.cli.kinds import NumberRange, OutputFolder
+from latentmap.cli.options import force_option, json_option, refuse_given
 
 if TYPE_CHECKING:
     from latentmap.model import Model
-    from latentmap.report import Section
+    from latentmap.report import Figure, Section
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Declared = Callable[[Any], Any]
@@ -39,15 +42,59 @@ report_option = option(
 )
 
 
+# A test compares these with the library's own, which cannot be imported here without torch.
+FORMATS = ("pdf", "svg", "png", "jpg", "tif", "webp")
+_width_option = option(
+    "--width",
+    title=OUTPUT,
+    type=NumberRange(5, 50),
+    metavar="CM",
+    help="How wide figures are in print. Letters have 7 to 8 points at any width.  [default: as "
+    "wide as each needs]",
+)
+_dpi_option = number_option(
+    "--dpi",
+    least=50,
+    most=1200,
+    default=150,
+    title=OUTPUT,
+    help="Pixels to an inch, of figures of pixels; more where it takes more to repeat the pixels "
+    "of images a whole number of times.",
+)
+
+
 def figure_option(help: str) -> Declared:
-    """A picture of the result."""
-    return output_option("--figure", help, metavar="PNG")
+    """A picture of the result, and how large it is."""
+    formats = f"{', '.join(f'.{one}' for one in FORMATS[:-1])} or .{FORMATS[-1]}"
+    return _all_of(output_option("--figure", f"{help}  As {formats}."), _width_option, _dpi_option)
 
 
 def figures_option(help: str) -> Declared:
-    """A folder for several pictures."""
+    """A folder for several pictures, their format, and how large they are."""
     kind = OutputFolder()
-    return option("--figures", title=OUTPUT, type=kind, metavar="FOLDER", help=help)
+    return _all_of(
+        option("--figures", title=OUTPUT, type=kind, metavar="FOLDER", help=help),
+        option(
+            "--format",
+            "figure_format",
+            title=OUTPUT,
+            type=click.Choice(FORMATS),
+            default="png",
+            show_default=True,
+            help="Of the figures in the folder.",
+        ),
+        _width_option,
+        _dpi_option,
+    )
+
+
+def _all_of(*options: Declared) -> Declared:
+    def decorate(command: Any) -> Any:
+        for add in reversed(options):
+            command = add(command)
+        return command
+
+    return decorate
 
 
 @dataclass(frozen=True)
@@ -57,34 +104,72 @@ class Outputs:
     out: Path | None = None
     figure: Path | None = None
     figures: Path | None = None
+    figure_format: str = "png"
+    width: float | None = None
+    dpi: int = 150
     codes_out: Path | None = None
     report: Path | None = None
     as_json: bool = False
     force: bool = False
 
-    def check(self, *, plot: bool = False) -> None:
-        """Refuses outputs before any work is done: that exist and are not to be replaced, or that
-        cannot be written. A report may exist: it is added to. ``plot`` tells that the figure is
-        drawn by matplotlib.
+    def check(
+        self, *, plot: bool = False, others: Sequence[Path | None] = (), drawn: bool = False
+    ) -> None:
+        """Refuses outputs before any work is done: that exist and are not to be replaced, that
+        cannot be written, or two in one place. A report may exist: it is added to. ``plot`` tells
+        that the figure is a chart, as are the ``others``; ``drawn`` that there is one where none is
+        asked for.
 
         Raises:
             OutputError: so it is.
+            click.UsageError: the size of figures is given, and there is none.
         """
         from latentmap.codes import require_code_suffix
-        from latentmap.files import refuse_existing
-        from latentmap.relocation.curves import require_plots
-        from latentmap.report import require_picture_suffix
+        from latentmap.files import refuse_equal, refuse_existing
+        from latentmap.report import require_figure
         from latentmap.report.store import require_report_folder
 
-        for path in (self.out, self.figure, self.codes_out):
+        charts = [path for path in others if path is not None]
+        refuse_equal(
+            {
+                "--out": self.out,
+                "--figure": self.figure,
+                "--figures": self.figures,
+                "--codes-out": self.codes_out,
+                "--report": self.report,
+            }
+        )
+        for path in (self.out, self.figure, self.codes_out, *charts):
             if path is not None:
                 refuse_existing(path, force=self.force)
         if self.figure is not None:
-            (require_plots if plot else require_picture_suffix)(self.figure)
+            require_figure(self.figure, plot=plot)
+        for path in charts:
+            require_figure(path, plot=True)
+        if self.figures is not None:
+            require_figure(self._in_folder("figure"), plot=plot)
+        if not (self.figure or self.figures or charts or drawn):
+            _refuse_sizes()
         if self.codes_out is not None:
             require_code_suffix(self.codes_out)
         if self.report is not None:
             require_report_folder(self.report)
+
+    def refuse_folder(self) -> None:
+        """Refuses a folder for figures, whose names are known when they are made, that holds
+        something.
+
+        Raises:
+            OutputError: it does, and is not to be written into; or it cannot be made.
+        """
+        from latentmap.errors import OutputError
+        from latentmap.files import require_parent
+
+        if self.figures is None:
+            return
+        require_parent(self.figures)
+        if self.figures.exists() and any(self.figures.iterdir()) and not self.force:
+            raise OutputError(f"{self.figures} is not empty: choose another folder, or add --force")
 
     def require_images(self, *models: Model) -> None:
         """Refuses a picture of images of models none of which makes any.
@@ -112,11 +197,36 @@ class Outputs:
         if self.figures is None:
             return {}
         require_parent(self.figures)
-        paths = {name: self.figures / f"{name}.png" for name in names}
+        paths = {name: self._in_folder(name) for name in names}
         if self.figures.exists():
             for path in paths.values():
                 refuse_existing(path, force=self.force)
         return paths
+
+    def draw(self, figure: Figure, path: Path) -> None:
+        """Writes a figure as large as asked for.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        from latentmap.report import save_figure
+
+        save_figure(figure, path, width=self.width, dpi=self.dpi)
+
+    def draw_all(self, figures: Iterable[tuple[str, Figure]]) -> None:
+        """Writes figures by their names into the folder, where there is one.
+
+        Raises:
+            OutputError: one cannot be written.
+        """
+        if self.figures is not None:
+            self.figures.mkdir(exist_ok=True)
+            for name, figure in figures:
+                self.draw(figure, self._in_folder(name))
+
+    def _in_folder(self, name: str) -> Path:
+        assert self.figures is not None, "asked before"
+        return self.figures / f"{name}.{self.figure_format}"
 
     def add_to_report(self, section: Callable[[], Section]) -> None:
         """Adds a section, which is made only where a report is asked for, and says where it is, and
@@ -128,6 +238,13 @@ class Outputs:
         if self.report is not None:
             replaced = add_section(self.report, section())
             warn(f"{'replaced in' if replaced else 'added to'} {self.report / PAGE}")
+
+
+def _refuse_sizes() -> None:
+    """Refuses the options of figures where there is none."""
+    context = click.get_current_context()
+    sizes = {"figure_format", "width", "dpi"} & {one.name for one in context.command.params}
+    refuse_given(context, sorted(sizes), "without a figure")
 
 
 def result_outputs(*options: Declared) -> Declared:

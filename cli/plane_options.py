@@ -32,8 +32,8 @@ class WantedPlane:
     labels: np.ndarray | None
     encoder: Model | None
 
-    def draw(self, model: Model, images: ImageSource, **reading: Any) -> LatentPlane:
-        """The plane, whose picture is written; ``reading`` says how the images are read.
+    def look(self, model: Model, images: ImageSource, **reading: Any) -> LatentPlane:
+        """The plane; ``reading`` says how the images are read.
 
         Raises:
             ImageError: the images are too few, or one cannot be read.
@@ -41,9 +41,8 @@ class WantedPlane:
         """
         from latentmap.cli.progress import progress_bar
         from latentmap.diagnostics.plane import look_at_plane
-        from latentmap.diagnostics.plane_figures import save_plane
 
-        found = look_at_plane(
+        return look_at_plane(
             model,
             images,
             labels=self.labels,
@@ -51,8 +50,6 @@ class WantedPlane:
             stage=progress_bar,
             **reading,
         )
-        save_plane(found, self.path)
-        return found
 
 
 @dataclass(frozen=True)
@@ -64,29 +61,25 @@ class PlaneOptions:
     labels: str | None
 
     def prepare(
-        self, models: Sequence[Model], images: ImageSource, *, force: bool, loading: Loading
+        self, models: Sequence[Model], images: ImageSource, *, loading: Loading
     ) -> WantedPlane | None:
         """What is needed to draw the plane, before any work is done; None where none is asked for.
 
         Raises:
             click.UsageError: other options are for one.
-            ModelError, OutputError: it cannot be drawn, or written.
+            ModelError: it cannot be drawn.
             ImageError: labels do not fit the images.
         """
         from latentmap.diagnostics.plane import require_plane
-        from latentmap.files import refuse_existing
-        from latentmap.relocation.curves import require_plots
 
         if self.plane is None:
             if self.encoder is not None or self.labels is not None:
                 raise click.UsageError(
-                    "--encoder and --labels are for --plane PNG: leave them out, or ask for a plane"
+                    "--encoder and --labels are for --plane: leave them out, or ask for a plane"
                 )
             return None
         if len(models) > 1:
             raise click.UsageError("--plane is of one model: give one, or leave it out")
-        refuse_existing(self.plane, force=force)
-        require_plots(self.plane)
         encoder = None if self.encoder is None else loading.one(self.encoder)
         require_plane(models[0], encoder)
         return WantedPlane(self.plane, labels_of(images, self.labels), encoder)
@@ -100,7 +93,6 @@ plane_options = together(
         "The latent space as a picture: codes by label, and images over the quantiles of the "
         "prior; and the energy distances of both. Of more than three variables the two of most "
         "information gain.",
-        metavar="PNG",
     ),
     option(
         "--encoder",

@@ -68,7 +68,6 @@ def prune(
     from latentmap.diagnostics.dropping_section import dropping_figure, dropping_section
     from latentmap.encoders.normalising import prior_left_out
     from latentmap.encoders.pruning import prune_file
-    from latentmap.report import save_figure
 
     if until_mse is not None and until_error is not None:
         raise click.UsageError("--until-mse and --until-error are one limit: give one of them")
@@ -91,7 +90,7 @@ def prune(
     if made.dropped_prior is not None:
         warn(prior_left_out(outputs.out, model, made.dropped_prior))
     if outputs.figure is not None:
-        save_figure(dropping_figure(dropping, made.whole, made.model), outputs.figure)
+        outputs.draw(dropping_figure(dropping, made.whole, made.model), outputs.figure)
     chosen = {"data": images.fingerprint, "choice": images.choice.to_json()}
     record = {"command": command_line(), **chosen, "seed": seed}
     outputs.add_to_report(lambda: dropping_section(dropping, made.whole, made.model, record=record))

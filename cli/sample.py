@@ -166,7 +166,7 @@ def _write(
     from latentmap.codes import export_codes
     from latentmap.model import decode_all
     from latentmap.model.generated import pack_decoded
-    from latentmap.report import mosaic, save_figure
+    from latentmap.report import mosaic
 
     written: dict[str, Any] = {}
     if outputs.codes_out is not None:
@@ -184,5 +184,5 @@ def _write(
             images = decode_all(model, codes, batch_size=batch_size, progress=progress)
         written["picture"] = str(outputs.figure)
         written["seconds"] = time.perf_counter() - started
-        save_figure(mosaic(images), outputs.figure)
+        outputs.draw(mosaic(images), outputs.figure)
     return written

@@ -158,7 +158,7 @@ def compare(
     from latentmap.relocation import training_pairs
     from latentmap.report import titled
     from latentmap.support import compare_strategies
-    from latentmap.support.curves import save_support_curves
+    from latentmap.support.curves import support_plot
 
     if "sectors" not in asked.strategies:
         refuse_given(
@@ -192,9 +192,9 @@ def compare(
     way = f"{source.name} to {target.name}, sets chosen in {model.name}"
     title = titled(way, compared.record)
     if outputs.figure is not None:
-        save_support_curves(compared, outputs.figure, title=title)
+        outputs.draw(support_plot(compared, title=title), outputs.figure)
     if outputs.as_json:
         print_json(compared.to_json())
         return
-    say(f"{title}: {compared.record['method']}")
+    say(titled(f"{way}, by {compared.record['method']}", compared.record))
     show_result(compared)

@@ -23,12 +23,12 @@ from latentmap.cli.outputs import Outputs, figures_option, result_outputs
 from latentmap.cli.sector_options import center_option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Collection, Iterator
 
     from latentmap.codes import Codes
     from latentmap.images import ImageSource
     from latentmap.model import Model
+    from latentmap.report import Figure
     from latentmap.support import Ordering
 
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 @loading_options
 @result_outputs(
     figures_option(
-        "Draw gains.png, the gains as sorted bars, and traversals.png, images with each leading "
+        "Draw gains, which are sorted bars, and traversals, images with each leading "
         "variable moved from -2.25 to 2.25 about its center, into this folder."
     )
 )
@@ -89,15 +89,13 @@ def order(
 
     from latentmap.cli.output import command_line, print_json, warn, warn_skipped
     from latentmap.codes.channel_means import channel_space
-    from latentmap.relocation.curves import require_plots
     from latentmap.report import titled
     from latentmap.support import OrderOptions, SupportOptions, order_variables
 
     if at is not None and outputs.figures is None:
         raise click.UsageError("--at is where traversals start: add --figures, or leave it out")
+    outputs.check(plot=True)
     pictures = outputs.pictures(("gains", "traversals"))
-    if pictures:
-        require_plots(pictures["gains"])
     (loaded,) = data.complete([loading.one(model)])
     if not loaded.can_decode:
         reason = f"of {loaded.name}, which has no decoder: its variances are those of all codes"
@@ -114,11 +112,10 @@ def order(
     if ordering.warning is not None:
         warn(ordering.warning)
     if outputs.figures is not None:
-        outputs.figures.mkdir(exist_ok=True)
         code = torch.from_numpy(ordering.mean)
         if start is not None:
             code = _code_of(coder.passing(loaded, images.subset([start])), str(images.ids[start]))
-        _draw(pictures, loaded, ordering, code)
+        outputs.draw_all(_figures(pictures, loaded, ordering, code))
     chosen = {"choice": images.choice.to_json()}
     if outputs.as_json:
         made_by = {"command": command_line(), "reference": model, **chosen}
@@ -129,14 +126,15 @@ def order(
         say(f"wrote {path}")
 
 
-def _draw(pictures: Mapping[str, Path], model: Model, ordering: Ordering, code: Any) -> None:
-    from latentmap.report import save_figure
-    from latentmap.support.gains import save_gains, traversals_figure
+def _figures(
+    names: Collection[str], model: Model, ordering: Ordering, code: Any
+) -> Iterator[tuple[str, Figure]]:
+    from latentmap.support.gains import gains_plot, traversals_figure
 
     title = "information gain" if ordering.by == "gain" else "variance"
-    save_gains(ordering, pictures["gains"], title=f"{title} of {model.name}")
-    if "traversals" in pictures:
-        save_figure(traversals_figure(model, ordering, code), pictures["traversals"])
+    yield "gains", gains_plot(ordering, title=f"{title} of {model.name}")
+    if "traversals" in names:
+        yield "traversals", traversals_figure(model, ordering, code)
 
 
 def _find(images: ImageSource, name: str) -> int:

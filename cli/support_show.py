@@ -17,12 +17,11 @@ from latentmap.cli.outputs import Outputs, figures_option, report_option, result
 _MOST_OTHERS = 240  # Of a sector in its picture.
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterator
 
     from latentmap.images import ImageSource
-    from latentmap.report import Section
+    from latentmap.report import Figure, Section
     from latentmap.support import SupportSet
-    from latentmap.support.section import support_title
     from latentmap.support.spread import Spread
 
 
@@ -39,8 +38,8 @@ if TYPE_CHECKING:
 @seed_option
 @result_outputs(
     figures_option(
-        "Draw images.png, the images by sector (needs --data, unless the file holds the images), "
-        "and sectors.png, how many images every sector has beside what the prior expects."
+        "Draw images, those of the set by sector (needs --data, unless the file holds them), and "
+        "sectors: how many images every sector has beside what the prior expects."
     ),
     report_option,
 )
@@ -67,9 +66,9 @@ def show(
     """
     from latentmap.cli.output import print_json, warn_skipped
     from latentmap.errors import SupportError
-    from latentmap.relocation.curves import require_plots
-    from latentmap.report import as_text
+    from latentmap.report import as_text, require_figure
     from latentmap.support import SupportSet
+    from latentmap.support.section import support_title
     from latentmap.support.spread import Spread, measure_spread
     from latentmap.support.tables import set_tables
 
@@ -87,7 +86,7 @@ def show(
         )
     pictures = outputs.pictures(_drawn(support, data, file, outputs.figures))
     if "sectors" in pictures:
-        require_plots(pictures["sectors"])
+        require_figure(pictures["sectors"], plot=True)
     images = None if data.path is None else data.open()
     spread = None
     if images is not None:
@@ -96,9 +95,7 @@ def show(
     elif support.settings.get("spread") is not None:
         spread = Spread.from_json(support.settings["spread"])
     shown = support if sector is None else support.take(support.sector == sector)
-    if outputs.figures is not None:
-        outputs.figures.mkdir(exist_ok=True)
-        _draw(pictures, support, shown, images, sector, title=file.stem)
+    outputs.draw_all(_figures(pictures, support, shown, images, sector, title=file.stem))
     outputs.add_to_report(lambda: _section(file.stem, support, images, spread))
     if outputs.as_json:
         print_json(_as_json(support, shown, sector, spread))
@@ -151,17 +148,16 @@ def _drawn(support: SupportSet, data: DataOptions, file: Path, figures: Path | N
     return [name for name, there in names.items() if there]
 
 
-def _draw(
-    pictures: Mapping[str, Path],
+def _figures(
+    names: Collection[str],
     support: SupportSet,
     shown: SupportSet,
     images: ImageSource | None,
     sector: int | None,
     *,
     title: str,
-) -> None:
-    from latentmap.report import save_figure
-    from latentmap.support.figures import save_occupancy, sector_grid
+) -> Iterator[tuple[str, Figure]]:
+    from latentmap.support.figures import occupancy_plot, sector_grid
     from latentmap.support.occupancy import occupancies_of
 
     pixels = shown.images
@@ -171,8 +167,6 @@ def _draw(
     others = None
     if sector is not None and images is not None:
         others = shown.other_members_in(images, sector, most=_MOST_OTHERS)
-    save_figure(sector_grid(shown, pixels, others=others), pictures["images"])
-    if "sectors" in pictures:
-        save_occupancy(
-            occupancies_of(support), pictures["sectors"], title=f"{title}: {support.space}"
-        )
+    yield "images", sector_grid(shown, pixels, others=others)
+    if "sectors" in names:
+        yield "sectors", occupancy_plot(occupancies_of(support), title=f"{title}: {support.space}")

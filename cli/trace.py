@@ -31,12 +31,11 @@ def trace() -> None:
     metavar="I,J",
     help="The plane of the paths.  [default: the two of most gain]",
 )
-@output_option("--paths", "The paths of the followed codes.", metavar="PNG")
+@output_option("--paths", "The paths of the followed codes.")
 @output_option("--animate", "The paths as a film: .webp, .gif, or .mp4 by ffmpeg.", metavar="FILM")
 @output_option(
     "--staircase",
     "Of a training with --gates: the open gates, the error and its multiplier over the steps.",
-    metavar="PNG",
 )
 @result_outputs(
     figure_option(
@@ -64,31 +63,25 @@ def show(
       latentmap trace show vae.trace --animate paths.webp --report report
       latentmap trace show gated.trace --staircase staircase.png
     """
-    from latentmap.diagnostics.deteriorated import deteriorated_in, save_deteriorated
-    from latentmap.diagnostics.staircase import save_staircase, staircase_in
+    from latentmap.diagnostics.deteriorated import deteriorated_in, deteriorated_plot
+    from latentmap.diagnostics.staircase import staircase_in, staircase_plot
     from latentmap.diagnostics.trace_figures import (
         motion_of,
+        paths_plot,
         require_animation,
         save_animation,
-        save_paths,
-        save_variances,
+        variances_plot,
     )
     from latentmap.diagnostics.trace_section import trace_section
     from latentmap.diagnostics.traces import Trace
     from latentmap.errors import ModelError
     from latentmap.files import refuse_existing
-    from latentmap.relocation.curves import require_plots
     from latentmap.report import as_text
 
-    outputs.check(plot=True)
-    for other in (paths, animate, staircase):
-        if other is not None:
-            refuse_existing(other, force=outputs.force)
+    outputs.check(plot=True, others=(paths, staircase))
     if animate is not None:
+        refuse_existing(animate, force=outputs.force)
         require_animation(animate)
-    for plot in (paths, staircase):
-        if plot is not None:
-            require_plots(plot)
     found = Trace.load(path)
     gates, noisy = staircase_in(found), deteriorated_in(found)
     if staircase is not None and gates is None:
@@ -99,14 +92,12 @@ def show(
     wanted = variables is not None or paths is not None or animate is not None
     motion = motion_of(found, variables) if wanted or found.latent_dim > 1 else None
     if outputs.figure is not None:
-        if noisy is None:
-            save_variances(found, outputs.figure)
-        else:
-            save_deteriorated(noisy, outputs.figure)
+        plot = variances_plot(found) if noisy is None else deteriorated_plot(noisy)
+        outputs.draw(plot, outputs.figure)
     if gates is not None and staircase is not None:
-        save_staircase(gates, staircase)
+        outputs.draw(staircase_plot(gates), staircase)
     if motion is not None and paths is not None:
-        save_paths(motion, paths)
+        outputs.draw(paths_plot(motion), paths)
     if motion is not None and animate is not None:
         save_animation(motion, animate)
     outputs.add_to_report(lambda: trace_section(found, motion, name=path.stem))

@@ -12,7 +12,8 @@ from latentmap.cli.declaring import OUTPUT, RUNNING, Command, number_option, opt
 from latentmap.cli.kinds import OutputFile, Reference
 from latentmap.cli.options import seed_option
 from latentmap.cli.output import warn
-from latentmap.cli.training import Told, carry_out
+from latentmap.cli.training import carry_out
+from latentmap.cli.training_ending import Told
 from latentmap.cli.training_options import (
     RunOptions,
     learning_rate_option,

@@ -11,7 +11,8 @@ from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command, number_option
 from latentmap.cli.kinds import WIDEST, Reference, Text
 from latentmap.cli.options import class_option, seed_option
-from latentmap.cli.training import Told, carry_out
+from latentmap.cli.training import carry_out
+from latentmap.cli.training_ending import Told
 from latentmap.cli.training_options import (
     RunOptions,
     batch_size_option,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.declaring import IMAGES, Command, option
+from latentmap.cli.endings import as_part
 from latentmap.cli.kinds import InputPath, Reference
 from latentmap.cli.output import say, show_result
 from latentmap.cli.training_options import RunOptions, run_options
@@ -91,7 +92,7 @@ def _carry_out(context: click.Context, step: Step, run: RunOptions) -> None:
     elif run.force:
         arguments.append("--force")
     with contextlib.redirect_stdout(sys.stderr):  # The result of the whole is that of the recipe.
-        with _prepare(context, arguments) as inner:
+        with _prepare(context, arguments) as inner, as_part(inner):
             inner.command.invoke(inner)
 
 

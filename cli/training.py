@@ -4,12 +4,13 @@ of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from latentmap.cli.data_options import DataOptions
 from latentmap.cli.label_options import labels_of
 from latentmap.cli.output import say, warn
+from latentmap.cli.training_ending import Told, in_words, validate
 from latentmap.cli.training_options import RunOptions, TraceOptions
 from latentmap.cli.view_options import ViewOptions
 
@@ -18,14 +19,6 @@ if TYPE_CHECKING:
     from latentmap.encoders.training.runs import Run
     from latentmap.images import View
     from latentmap.model import Model
-
-
-class Told(NamedTuple):
-    """What is said of a training: figures for ``--json``, lines for people, and warnings."""
-
-    figures: Mapping[str, Any]
-    lines: Sequence[str]
-    warnings: Sequence[str] = ()
 
 
 def carry_out(
@@ -124,12 +117,15 @@ def train_images(
         figures, skipped = training["figures"], training["skipped"]
         warnings = [f"skipped {name}: it could not be read" for name in skipped]
         remarked = remark(figures)
+        held_out = validate(model, data, device=run.device)
         gates = _of_gates(training)
         return Told(
-            {"figures": figures, "skipped": skipped, **gates.figures},
+            {"figures": figures, "skipped": skipped, **gates.figures, **held_out.figures},
             [
                 f"{run.out}: {model.family} {model.fingerprint[:12]}; log and pictures in "
                 f"{working_folder(run.out)}",
+                f"  last epoch: {in_words(figures)}",
+                *held_out.lines,
                 *gates.lines,
             ],
             [*warnings, *([remarked] if remarked else []), *gates.warnings],

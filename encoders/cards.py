@@ -11,14 +11,13 @@ from typing import Any
 from urllib.parse import quote
 
 import torch
-from PIL import Image
 
 from latentmap.encoders.recipes import Recipe
 from latentmap.images import ImageSource
 from latentmap.intervals import Estimate, mean_estimate
 from latentmap.model import Model, decode_all
 from latentmap.progress import Progress
-from latentmap.report import mosaic, with_interval
+from latentmap.report import ImageGrid, mosaic, with_interval
 
 _BATCH = 64
 _OWN = 1000  # Own images that the figures are of.
@@ -125,7 +124,7 @@ def card_text(
     )
 
 
-def card_picture(model: Model, *, seed: int = 0) -> Image.Image:
+def card_picture(model: Model, *, seed: int = 0) -> ImageGrid:
     """Images that the model makes of random codes, side by side."""
     return mosaic(decode_all(model, model.sample(_SHOWN, seed=seed)), scale=1)
 

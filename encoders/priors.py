@@ -74,7 +74,7 @@ class FittedPrior:
 def fit_prior_file(
     reference: str | Path,
     images: ImageSource,
-    out: Path,
+    out: str | Path,
     settings: PriorSettings,
     *,
     device: str | torch.device = "cpu",
@@ -95,6 +95,7 @@ def fit_prior_file(
         ImageError: an image cannot be read, and ``on_error`` is ``stop``.
     """
     stage = stage_of(progress, stage)
+    out = Path(out)
     refuse_existing(out, force=force)
     path = find(reference)
     model = require_vae(load(path, device=device))

@@ -79,7 +79,7 @@ class Pruned:
 def prune_file(
     reference: str | Path,
     images: ImageSource,
-    out: Path,
+    out: str | Path,
     options: DropOptions | None = None,
     *,
     seed: int = 0,
@@ -99,6 +99,7 @@ def prune_file(
         ImageError: an image cannot be read, and ``on_error`` is ``stop``.
     """
     stage = stage_of(progress, stage)
+    out = Path(out)
     refuse_existing(out, force=force)
     path = find(reference)
     whole = require_vae(load(path, device=device), "variables to prune")

@@ -57,7 +57,7 @@ class Normalised:
 def normalise_file(
     reference: str | Path,
     images: ImageSource,
-    out: Path,
+    out: str | Path,
     *,
     device: str | torch.device = "cpu",
     on_error: OnError = "stop",
@@ -73,6 +73,7 @@ def normalise_file(
         ModelError: the model is no VAE.
         ImageError: an image cannot be read, and ``on_error`` is ``stop``.
     """
+    out = Path(out)
     refuse_existing(out, force=force)
     path = find(reference)
     model = require_vae(load(path, device=device))

@@ -3,7 +3,7 @@ from .codes import Codes, Pairs, Space, pair
 from .comparison import compare_models
 from .errors import LatentmapError
 from .frames import Frame
-from .images import ImageSource, open_images
+from .images import ImageSource, open_images, read_attributes
 from .mapping import FitOptions, LinearMap, Method, fit
 from .model import Model, generated_images
 from .relocation import (
@@ -39,6 +39,7 @@ __all__ = [
     "generated_images",
     "open_images",
     "pair",
+    "read_attributes",
     "relocate",
     "sample_pairs",
     "score_models",

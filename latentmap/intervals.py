@@ -151,10 +151,17 @@ def shares(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
     return found
 
 
-def estimate_of(value: float, drawn: np.ndarray, without: Sequence[np.ndarray]) -> Estimate:
+def estimate_of(
+    value: float,
+    drawn: np.ndarray,
+    without: Sequence[np.ndarray],
+    *,
+    n_units: int | None = None,
+) -> Estimate:
     """A figure with the interval of its values ``drawn`` ``(b,)`` in resamplings.
 
     ``without`` are its values without each unit, ``(u,)`` for each sample that was drawn by itself.
+    ``n_units`` is how many units the figure is of, where these are fewer: those of a part.
     A figure that is not defined in more resamplings than an interval leaves out is not defined: the
     whole of which it is a share cannot be told from nothing. One unit has no interval.
     """
@@ -163,7 +170,7 @@ def estimate_of(value: float, drawn: np.ndarray, without: Sequence[np.ndarray]) 
         return UNDEFINED
     from scipy.special import ndtri
 
-    u = min(map(len, without))
+    u = min(map(len, without)) if n_units is None else n_units
     if u < 2:
         return Estimate(value, math.nan, math.nan)
     # As many below the value as above it, but for skewness; equal ones count half.

@@ -133,7 +133,10 @@ def test_the_programs_of_the_python_page_run(folder, capsys):
     invoke(
         ["latentmap", "train", "vae", *digits, *dense, "--seed", "1", "--out", "svae.safetensors"]
     )
+    rows = "".join(f"{number:05}.png,{1 - 2 * (number % 2)}\n" for number in range(0, 700, 3))
+    Path("faces.csv").write_text(f"file,Smiling\n{rows}")
     exec(python(PAGES["python"]).replace("faces.zip", "images"), {"__name__": "example"})
+    assert Path("smiling.png").is_file()
     assert "efficiency" in capsys.readouterr().out
 
 
@@ -191,7 +194,9 @@ def test_the_python_page_shows_every_public_name():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_links_lead_to_pages_and_sections_that_exist(name):
-    for target in re.findall(r"\]\(([^)]+)\)", PAGES[name]):
+    for image in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", PAGES[name]):
+        assert (DOCS / image).is_file()
+    for target in re.findall(r"(?<!!)\[[^\]]*\]\(([^)]+)\)", PAGES[name]):
         if target.startswith("https://"):
             continue
         page, _, section = target.partition("#")

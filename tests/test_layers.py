@@ -13,10 +13,10 @@ FORBIDDEN = {
     "cli": (),
 }
 GROUND = (
+    "arrays",
+    "chances",
     "errors",
     "frames",
-    "group_ratios",
-    "holm",
     "intervals",
     "limits",
     "printing",

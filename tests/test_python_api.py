@@ -49,3 +49,10 @@ def test_long_work_shows_its_progress_when_it_is_told_to(name, function):
     known = inspect.signature(function).parameters
     if {"coder", "stage", "progress"} & {*known} and name not in QUICK:
         assert re.search("bool|ProgressLike", str(known["progress"].annotation))
+
+
+@pytest.mark.parametrize(("name", "function"), [*callables()])
+def test_text_is_taken_where_paths_are(name, function):
+    for parameter in inspect.signature(function).parameters.values():
+        kinds = re.findall(r"\w+", str(parameter.annotation))
+        assert "Path" not in kinds or "str" in kinds, f"{name}({parameter})"

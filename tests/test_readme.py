@@ -22,7 +22,7 @@ def test_the_commands_run_one_after_the_other(folder):
     assert {words[1] for words in ran} >= {"demo", "fit", "compare", "support", "bench", "train"}
     for words in ran:
         invoke(words)
-    for name in ("latentmap-demo/report/index.html", "svae-to-stylegan.png", "report/index.html"):
+    for name in ("latentmap-demo/report/index.html", "moved.png", "report/index.html"):
         assert (folder / name).exists()
 
 

@@ -101,4 +101,4 @@ class GANSettings:
 def _draw(recipe: GANRecipe, pixels: Tensor, codes: Tensor) -> Image.Image:
     rows = [("data", pixels.float() / 255)]
     rows += [("sampled", part.cpu()) for part in recipe.average(codes).split(_COLUMNS)]
-    return image_grid(rows)
+    return image_grid(rows).picture()

@@ -294,4 +294,4 @@ def _draw(model: InvertedModel, codes: Tensor) -> Image.Image:
     images = model.decode(codes)
     again = model.decode(model.encode(images))
     rows = [("generated", images), ("generated again", again)]
-    return image_grid([(label, row.cpu()) for label, row in rows])
+    return image_grid([(label, row.cpu()) for label, row in rows]).picture()

@@ -136,7 +136,7 @@ class StyleGAN2Settings:
 
         def draw(_: torch.Tensor) -> Image.Image:
             samples = model.decode(model.sample(_PREVIEWS, seed=0))
-            return mosaic(samples.cpu(), scale=1)
+            return mosaic(samples.cpu(), scale=1).picture()
 
         return Course(recipe, model.network, draw)
 

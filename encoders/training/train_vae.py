@@ -159,4 +159,4 @@ def draw_vae(
     reconstruction = network.decode(network.encode(images)[0])
     samples = network.decode(model.sample(len(images), seed=0))
     rows = [("data", images), ("rebuilt", reconstruction), ("sampled", samples)]
-    return image_grid([(label, row.cpu()) for label, row in rows])
+    return image_grid([(label, row.cpu()) for label, row in rows]).picture()

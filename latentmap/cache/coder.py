@@ -23,8 +23,10 @@ from latentmap.cache.manifest import EntryKey
 from latentmap.cache.shards import DamageError
 from latentmap.codes import Codes, Pairs, pair
 from latentmap.errors import ImageError
+from latentmap.files.home import cache_home
 from latentmap.images import ImageSource, OnError
 from latentmap.model import Model, Precision
+from latentmap.model.kept_images import GENERATED
 from latentmap.progress import Progress, ShownStages, Stage, silent
 
 
@@ -49,7 +51,8 @@ class Coder:
     ``on_error`` says what becomes of images that cannot be read. ``stage`` is called with what is
     done next, and gives the progress for it.
 
-    Wherever a ``Coder`` is taken, the folder of a cache stands for one with these defaults.
+    Wherever a ``Coder`` is taken, the folder of a cache stands for one with these defaults, and so
+    does nothing for that in the user's own, see ``cache_home``.
 
     Example:
         >>> import tempfile
@@ -71,12 +74,14 @@ class Coder:
 
     @classmethod
     def of(cls, given: CoderLike, *, progress: bool = False) -> Coder:
-        """A coder as it is; or one with all defaults on a cache, or on the folder of a cache.
+        """A coder as it is; or one with all defaults on a cache, or on the folder of a cache; that
+        of the user where none is given.
 
         With ``progress`` its stages are shown, in place of its own.
         """
         if not isinstance(given, Coder):
-            given = cls(given if isinstance(given, LatentCache) else LatentCache(given))
+            cache = given if isinstance(given, LatentCache) else LatentCache(given or cache_home())
+            given = cls(cache)
         return replace(given, stage=ShownStages()) if progress else given
 
     def keep_generated(self) -> Path:
@@ -87,7 +92,7 @@ class Coder:
             CacheError: it cannot be made.
         """
         self.cache.claim()
-        return self.cache.path / "generated"
+        return self.cache.path / GENERATED
 
     def examine(self, images: ImageSource, *, models: Sequence[Model] = ()) -> None:
         """Reads what images contain, but for files that look as they did when they were read for
@@ -284,4 +289,4 @@ def _stored(model: Model, images: ImageSource) -> Codes | None:
 
 
 # What functions take that need codes.
-CoderLike: TypeAlias = Coder | LatentCache | str | Path
+CoderLike: TypeAlias = Coder | LatentCache | str | Path | None

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from latentmap.cache.home import cache_words
 from latentmap.cache.manifest import MANIFEST, Manifest
 from latentmap.cache.shards import (
     DamageError,
@@ -28,6 +27,7 @@ from latentmap.cache.shards import (
 from latentmap.cache.storage import Storage
 from latentmap.codes import Codes, unpack_ids
 from latentmap.files import Identity, Notify, folders_in
+from latentmap.files.home import nobody_named
 
 Known = set[tuple[Identity, str]]
 MARKER = ".latentmap-cache"
@@ -52,7 +52,7 @@ def is_cache(path: Path) -> bool:
 
 
 def claim(cache: Path, storage: Storage, notify: Notify | None = None) -> None:
-    """Makes the folder of a cache, and says so, unless it is one already.
+    """Makes the folder of a cache, unless it is one already, and says so where nobody named it.
 
     Raises:
         OSError: it cannot be made.
@@ -63,11 +63,10 @@ def claim(cache: Path, storage: Storage, notify: Notify | None = None) -> None:
     storage.make_folder(cache)
     # That it is there is all; other processes may write it at this moment.
     storage.write(cache / MARKER, b"")
-    if new and notify:
-        more = cache_words(cache)
+    if new and notify and nobody_named(cache):
         notify(
-            f"codes are kept in {cache} from now on: `latentmap cache list{more}` shows them, "
-            f"`latentmap cache rm --all{more}` removes them"
+            f"codes are kept in {cache} from now on: `latentmap cache list` shows them, "
+            "`latentmap cache rm --all` removes them"
         )
 
 

@@ -38,9 +38,10 @@ class LatentCache:
     ``path`` is made when something is written. Sizes are compared with the manifest whenever an
     entry is opened, and with ``checksums`` every byte at the first time (1.8 GB/s). A shard is
     closed when it has ``shard_bytes`` or is ``shard_seconds`` old: that much work is lost when the
-    process is killed. ``notify`` gets a line when the folder is made, when damage is repaired, and
-    when another process is waited for. ``storage`` is the disk; tests replace it. The entries are
-    looked after by ``entries``; ``contents`` knows images by the looks of their files.
+    process is killed. ``notify`` gets a line when a folder is made that nobody named, when damage
+    is repaired, and when another process is waited for. ``storage`` is the disk; tests replace it.
+    The entries are looked after by ``entries``; ``contents`` knows images by the looks of their
+    files.
     """
 
     def __init__(

@@ -18,6 +18,7 @@ from latentmap.report import Cell, Shown, Table
 
 if TYPE_CHECKING:
     import torch
+    from pandas import DataFrame
 
 # The kind of a space whose codes are pixels in [0, 1].
 PIXELS = "pixels"
@@ -241,6 +242,27 @@ class Codes(Shown):
     def vectors(self) -> torch.Tensor:
         """All codes in memory, float32 ``(n, d)``."""
         return self.read(0, len(self))
+
+    def to_numpy(self) -> np.ndarray:
+        """All codes in memory, float32 ``(n, d)``, as ``np.asarray(codes)`` gives them too."""
+        return np.asarray(self.rows.read(0, len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.to_numpy()
+        # A copy only where it is asked for: what is in memory may be large.
+        return np.array(array, dtype) if copy else np.asarray(array, dtype)
+
+    def to_frame(self) -> DataFrame:
+        """All codes in memory as a frame of pandas: a row an image by its id, a column a variable
+        by its number.
+
+        Raises:
+            LatentmapError: pandas is not installed.
+        """
+        from latentmap.report.frames import pandas_library
+
+        pandas = pandas_library()
+        return pandas.DataFrame(self.to_numpy(), index=pandas.Index(self.ids, name="image"))
 
     @property
     def mean(self) -> torch.Tensor:

@@ -19,6 +19,7 @@ from latentmap.report import Cell, Shown, Table
 
 if TYPE_CHECKING:
     import torch
+    from pandas import DataFrame
 
 _NAMED = 3  # Examples that a message names.
 
@@ -51,6 +52,24 @@ class Pairs(Shown):
         }
         return [Table.of_one("Pairs", cells)]
 
+    def to_numpy(self) -> tuple[np.ndarray, np.ndarray]:
+        """All pairs in memory, float32: the source codes ``(n, p)`` and the target codes ``(n,
+        q)``.
+        """
+        return self.source.to_numpy(), self.target.to_numpy()
+
+    def to_frame(self) -> DataFrame:
+        """All pairs in memory as a frame of pandas: a row an image by its id, columns ``("source",
+        0)`` to ``("target", q - 1)``.
+
+        Raises:
+            LatentmapError: pandas is not installed.
+        """
+        from latentmap.report.frames import pandas_library
+
+        sides = {"source": self.source.to_frame(), "target": self.target.to_frame()}
+        return pandas_library().concat(sides, axis=1)
+
     @property
     def ids(self) -> np.ndarray:
         """The ids of the images, ``(n,)`` text."""
@@ -79,12 +98,7 @@ class Pairs(Shown):
         Raises:
             PairError: there are fewer pairs than that.
         """
-        if not 1 <= n <= len(self):
-            raise PairError(
-                f"{n} random pairs were asked for, but there are {len(self)}: "
-                f"ask for 1 to {len(self)}"
-            )
-        return draw_of_units(units_of(self.digests, groups), n, seed=seed)
+        return draw_pairs(self.digests, n, groups=groups, seed=seed)
 
     @property
     def block_size(self) -> int:
@@ -97,6 +111,21 @@ class Pairs(Shown):
         """
         size = size or self.block_size
         return zip(self.source.blocks(size), self.target.blocks(size), strict=True)
+
+
+def draw_pairs(
+    digests: np.ndarray, n: int, *, groups: np.ndarray | None = None, seed: int = 0
+) -> np.ndarray:
+    """What ``Pairs.draw`` gives, of images with these ``digests`` ``(m, 16)``, whose codes need not
+    be there. Of one seed, fewer are among more.
+
+    Raises:
+        PairError: there are fewer images than that.
+    """
+    m = len(digests)
+    if not 1 <= n <= m:
+        raise PairError(f"{n} random pairs were asked for, but there are {m}: ask for 1 to {m}")
+    return draw_of_units(units_of(digests, groups), n, seed=seed)
 
 
 def pair(source: Codes, target: Codes) -> Pairs:

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentmap.chances import holm
 from latentmap.comparison.indexes import INDEXES
 from latentmap.comparison.measuring import measure, n_steps
 from latentmap.comparison.resampled import Resampled, Resampling, jackknife_error
 from latentmap.comparison.steps import Steps
-from latentmap.holm import holm
 from latentmap.intervals import UNDEFINED, Estimate, defined, student_quantile
 from latentmap.mapping.moments import JointMoments
 from latentmap.mapping.thin_moments import ThinJointMoments

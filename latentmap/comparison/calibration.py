@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from latentmap.holm import holm
+from latentmap.chances import holm
 
 _FEWEST_BY_DEFAULT = 99
 _MOST_BY_DEFAULT = 1999

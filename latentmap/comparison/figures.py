@@ -30,7 +30,11 @@ def relocation_rows(result: ModelComparison, pair: ModelPair) -> ImageRows:
         pair_id(i, j),
         f"{source} to {target}",
         [
-            ImageRow(label, [image_strip(images, text)])
+            ImageRow(
+                label,
+                [image_strip(images, text)],
+                examples.ids.tolist() if label == "original" else (),
+            )
             for label, images, text in rows
             if images is not None
         ],

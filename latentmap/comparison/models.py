@@ -21,6 +21,7 @@ from latentmap.comparison.beyond import AllBeyond, beyond_baselines
 from latentmap.comparison.calibration import least_permutations
 from latentmap.comparison.context import BesideMaps, with_ceilings
 from latentmap.comparison.fitting import fit_spaces
+from latentmap.comparison.groups import ways_by_group
 from latentmap.comparison.indexes import FEWEST
 from latentmap.comparison.journeys import (
     CodeFigures,
@@ -37,6 +38,7 @@ from latentmap.comparison.similarity import ALPHA, Similarities, compare_codes
 from latentmap.comparison.spaces import Joint, is_thin
 from latentmap.errors import MapError, ModelError, PairError
 from latentmap.images import ImageSource, Split
+from latentmap.images.asked_groups import AskedGroups
 from latentmap.images.finding import positions_of
 from latentmap.mapping import Method
 from latentmap.mapping.methods import find_method
@@ -120,10 +122,11 @@ class CompareOptions:
 def compare_models(
     models: Sequence[Model],
     images: ImageSource,
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     options: CompareOptions | None = None,
     baselines: Sequence[BaselineModels] | None = None,
+    groups: AskedGroups | None = None,
     seed: int = 0,
     references: Sequence[str] | None = None,
     record: Mapping[str, Any] | None = None,
@@ -138,6 +141,7 @@ def compare_models(
     or of its group. Other methods are judged by their codes.
     ``baselines`` are the models of those that stand beside each model, by default a thumbnail of as
     many numbers as it has, see ``latentmap.encoders.baselines``.
+    ``groups`` are asked for of the test images, on each of which is told what maps lose.
     ``references`` are how the models are called, ``record`` is what else the result is to say.
     ``progress=True`` shows how far it is.
 
@@ -145,7 +149,7 @@ def compare_models(
         ModelError: fewer than two models, one model twice, or one without an encoder.
         PairError: fewer than 20 units to judge by; or as ``CompareOptions.check``.
         MapError: as ``CompareOptions.check``; or the spaces are too large for this memory.
-        ImageError, CacheError: as encoding raises them.
+        ImageError, CacheError: as encoding raises them, and ``AskedGroups.cut``.
     """
     coder = Coder.of(coder, progress=progress)
     options = options or CompareOptions()
@@ -156,6 +160,8 @@ def compare_models(
         require_room(dims)  # Before all images are encoded.
     if baselines is None:
         baselines = [_thumbnail_of(model) for model in models]
+    test_images = images.split("test")
+    cuts = [] if groups is None else groups.cut(test_images)[0]  # Before all images are encoded.
     material = Material.of(models, images, coder, split=options.split, baselines=baselines)
     train, test = material.train, material.test
     references = references or [model.name for model in models]
@@ -176,6 +182,16 @@ def compare_models(
         beside = with_ceilings(beside, list(maps), seed=seed, stage=coder.stage)
     pictures = _pictures(models, beside, {**maps, **beside.placed}, scored, seed, coder)
     contexts = {place: beside.context(place, errors, pictures, scored, seed) for place in maps}
+    at = positions_of(test_images, test[0].ids)
+    by_group = ways_by_group(
+        [one.take(at) for one in cuts],
+        errors,
+        pictures,
+        scored,
+        units=material.units,
+        places=list(maps),
+        seed=seed,
+    )
     found = Found(models, material, maps, ways, pictures, contexts)
     few = [codes.take(np.arange(min(_EXAMPLES, len(codes)))) for codes in seen]
     return ModelComparison(
@@ -185,6 +201,7 @@ def compare_models(
         compositions=_compositions(ways),
         similarities=similarities,
         beyond=beyond,
+        by_group=by_group,
         layout=lay_out(_r2_matrix(len(models), ways)),
         examples=examples_of(models, few, maps, material.images_of(few[0])),
         n_fit=len(train[0]),

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from latentmap.chances import holm
 from latentmap.comparison.resampled import Resampled, jackknife_error
-from latentmap.holm import holm
 from latentmap.intervals import Estimate, defined, student_quantile
 
 _LEVEL = 0.95

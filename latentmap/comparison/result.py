@@ -15,6 +15,7 @@ import torch
 
 from latentmap.comparison.beyond import AllBeyond
 from latentmap.comparison.context import Context
+from latentmap.comparison.groups import WaysByGroup
 from latentmap.comparison.kinds import KINDS, Kind
 from latentmap.comparison.layout import Layout
 from latentmap.comparison.methods import MethodFigures
@@ -141,7 +142,8 @@ class ModelComparison(Shown):
     spaces of one shape whether they are the same; ``compositions`` are all ways by a third. Maps
     were fitted on ``n_fit`` images and judged on others: codes and ways on ``n_test``, of
     ``n_units`` units (see ``units_of``), images on ``n_scored`` random ones of these, similarity
-    indexes on ``similarities.n``; ``beyond`` is what these are beyond baselines.
+    indexes on ``similarities.n``; ``beyond`` is what these are beyond baselines. ``by_group`` is
+    what the maps lose on groups of images, where these were asked for.
     ``record`` says what made it.
     """
 
@@ -151,6 +153,7 @@ class ModelComparison(Shown):
     compositions: Sequence[Composition]
     similarities: Similarities
     beyond: AllBeyond
+    by_group: Sequence[WaysByGroup]
     layout: Layout
     examples: Examples
     n_fit: int
@@ -167,6 +170,11 @@ class ModelComparison(Shown):
         from latentmap.comparison.tables import short_tables
 
         return short_tables(self)
+
+    def whole_tables(self) -> list[Table]:
+        from latentmap.comparison.tables import whole_tables
+
+        return whole_tables(self)
 
     @property
     def methods(self) -> list[str]:
@@ -210,6 +218,7 @@ class ModelComparison(Shown):
         - ``beyond_baselines``: by name of the index, for every two models how much more alike they
           are than the best baseline of either.
         - ``shared_variates``: held-out canonical correlations of each two spaces.
+        - ``by_group``: a list of cuts, each with its ``ways``: what a map loses on a group.
         - ``layout``: ``distances``, ``positions`` in a plane and how much it shows.
         - ``kinds``: what the kinds of relocation are.
         - ``n_fit``, ``n_test``, ``n_units``, ``n_scored``, ``n_compared``, ``permutations``,
@@ -235,6 +244,7 @@ class ModelComparison(Shown):
                 for name, found in self.beyond.items()
             },
             "shared_variates": [one.to_json() for one in self.similarities.variates],
+            "by_group": [one.to_json() for one in self.by_group],
             "layout": self.layout.to_json(),
             "kinds": {str(kind): meaning for kind, meaning in KINDS.items()},
             "n_fit": self.n_fit,

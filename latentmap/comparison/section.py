@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 
 from latentmap.comparison.context_tables import beyond_table, context_table, twins_table
 from latentmap.comparison.figures import factor_rows, relocation_rows
+from latentmap.comparison.group_tables import group_tables
 from latentmap.comparison.kinds import KINDS
 from latentmap.comparison.result import ModelComparison, ModelPair
 from latentmap.comparison.sameness_table import sameness_table
@@ -44,6 +46,13 @@ def comparison_title(result: ModelComparison) -> str:
     return titled(f"How {len(result.models)} latent spaces relate", result.record)
 
 
+def comparison_charts(result: ModelComparison) -> dict[str, HeatMap | Plane]:
+    """The heat maps and planes of the comparison by names that files can have."""
+    blocks = [*_maps(result), *_images(result), *calibrated_maps(result)]
+    charts = [one for one in blocks if isinstance(one, HeatMap | Plane)]
+    return {re.sub(r"\W+", "-", one.title.lower()).strip("-"): one for one in charts}
+
+
 def comparison_sections(result: ModelComparison) -> list[Section]:
     """What is known of the models and of the ways between them, in the order of reading."""
     record = {
@@ -70,6 +79,7 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
                 *_images(result),
                 pairs_table(result).without("cycle"),
                 *(table for table in (context_table(result), twins_table(result)) if table.rows),
+                *group_tables(result),
             ],
         ),
         section("pairs", "Pair by pair", [_READING_OF_PAIRS], _pairs(result)),
@@ -94,10 +104,10 @@ _LIGHTER = "From the row to the column; lighter is better."
 _MARK = "*"
 _ROUNDING = 1e-5  # An image that is kept as 8 bits and made again differs by 1.3e-6.
 _READING_OF_PAIRS = (
-    "Each line of images at the left has the image as the source sees it, what the source makes of "
-    "its code, and what the target makes of the code that the map carries over. At the right, both "
-    "models walk along the directions that their spaces share, from -2 to 2 standard deviations: "
-    "the more alike the changes, the more the direction means the same in both."
+    "The lines of images have the image as the source sees it, what the source makes of its code, "
+    "and what the target makes of the code that the map carries over. Below, both models walk "
+    "along the directions that their spaces share, from -2 to 2 standard deviations: the more "
+    "alike the changes, the more the direction means the same in both."
 )
 _READING_OF_INDEXES = (
     "These indexes compare how images lie to each other in two spaces and need no map. Under each "

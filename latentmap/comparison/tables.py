@@ -7,7 +7,13 @@ import statistics
 from dataclasses import replace
 from itertools import chain
 
-from latentmap.comparison.context_tables import beyond_table, short_context
+from latentmap.comparison.context_tables import (
+    beyond_table,
+    context_table,
+    short_context,
+    twins_table,
+)
+from latentmap.comparison.group_tables import group_tables
 from latentmap.comparison.result import ModelComparison
 from latentmap.comparison.sameness_table import sameness_table
 from latentmap.comparison.similarity_tables import calibrated_table, similarities_table
@@ -74,9 +80,30 @@ def short_tables(result: ModelComparison) -> list[Table]:
         tables.append(sameness_table(result))
     if result.compositions:
         tables.append(ways_table(result, most=_WORST))
+    tables += group_tables(result, short=True)
     if result.methods:
         methods = methods_table(result)
         tables.append(methods.bare(*(column.title for column in methods.columns)))
+    return tables
+
+
+def whole_tables(result: ModelComparison) -> list[Table]:
+    """All figures of pairs of models, with their intervals."""
+    tables = [
+        pairs_table(result),
+        *(table for table in (context_table(result), twins_table(result)) if table.rows),
+        similarities_table(result),
+        calibrated_table(result),
+    ]
+    if result.beyond:
+        tables.append(beyond_table(result))
+    if result.same:
+        tables.append(sameness_table(result))
+    if result.compositions:
+        tables.append(ways_table(result))
+    tables += group_tables(result)
+    if result.methods:
+        tables.append(methods_table(result))
     return tables
 
 

@@ -7,19 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from latentmap.diagnostics.channel_covariance import Covariance
 from latentmap.diagnostics.channel_tables import (
     ChannelDiagnoses,
-    channels_table,
-    spectrum_table,
-    whole_table,
 )
 from latentmap.diagnostics.channels import ChannelDiagnosis
 from latentmap.images import ImageSource
@@ -30,21 +25,18 @@ from latentmap.report import (
     ImageRows,
     Measure,
     Picture,
+    Plot,
     Section,
-    save_plot,
     section_id,
     titled,
 )
+from latentmap.report.colours import BLUE, GREY
 from latentmap.report.embedding import embed_figure, image_strip
-from latentmap.report.figures import plot_image
 from latentmap.report.parts import Block, Curve
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from latentmap.report.plots import columns_of, set_height
 
 _SHOWN = 8  # Images.
 _LEAST = 1e-6  # Of the largest variance, which a picture shows.
-_BLUE, _GREY = "#0072b2", "#7f7f7f"
 _READING = (
     "What the channels of the codes do, over images and positions. A diffusion model is given "
     "(code - shift factor) * scaling factor, or a mean and a deviation of each channel. Intervals "
@@ -74,14 +66,27 @@ def reconstructions_of(
     return Reconstructions(found.model, originals, model.decode(model.encode(originals)).cpu())
 
 
-def save_channels(found: ChannelDiagnoses, path: str | Path) -> None:
-    """Draws mean and deviation of each channel, the spectrum of their covariance, and their
-    correlations, a row for each model.
-
-    Raises:
-        OutputError: the file cannot be written.
+def channels_plot(found: ChannelDiagnoses) -> Plot:
+    """Mean and deviation of each channel, the spectrum of their covariance, and their correlations,
+    a row for each model, or one below the other in a column.
     """
-    save_plot(_drawn(found.results), path)
+
+    def draw(figure: Any) -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        results = found.results
+        columns = columns_of(figure, 3)
+        rows = len(results) * (1 if columns == 3 else 3)
+        set_height(figure, 5.0 * rows)
+        axes = figure.subplots(rows, columns, squeeze=False).reshape(len(results), 3)
+        for axis in axes.ravel():
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for row, one in zip(axes, results, strict=True):
+            _draw_channels(row[0], one)
+            _draw_spectrum(row[1], one)
+            _draw_correlations(figure, row[2], one)
+
+    return Plot(draw)
 
 
 def channels_section(
@@ -89,23 +94,23 @@ def channels_section(
     examples: Sequence[Reconstructions | None],
     record: Mapping[str, Any],
     *,
-    picture: Image.Image | None = None,
+    plot: Plot | None = None,
 ) -> Section:
     """One model with all its channels, or several beside each other; ``record`` says what made it,
-    ``picture`` is that of ``channels_picture``, where it was drawn.
+    ``plot`` is that of ``channels_plot``, where it was drawn.
     """
     names = [one.model for one in found.results]
     id = section_id(f"channels {' '.join(names)}", record)
     blocks: list[Block] = []
     if len(names) == 1:
         (only,) = found.results
-        blocks += [whole_table(only), channels_table(only)]
+        blocks += only.tables()
         if only.covariance is not None and len(only.channels) > 1:
-            blocks += [_spectrum(only.covariance), spectrum_table(only)]
+            blocks.append(_spectrum(only.covariance))
     else:
         blocks += found.tables()
-    if picture is not None:
-        shown = embed_figure(picture, f"Channels of {', '.join(names)}")
+    if plot is not None:
+        shown = embed_figure(plot, f"Channels of {', '.join(names)}")
         blocks.append(Picture("Channels, their spectrum and their correlations", shown))
     blocks += [_rows(f"{id}-images-{i}", one) for i, one in enumerate(examples) if one is not None]
     return Section(id, channels_title(names, record), [_READING], blocks, record)
@@ -114,11 +119,6 @@ def channels_section(
 def channels_title(names: Sequence[str], record: Mapping[str, Any]) -> str:
     """What a diagnosis by channels is called."""
     return titled(f"Channels of {', '.join(names)}", record)
-
-
-def channels_picture(found: ChannelDiagnoses) -> Image.Image:
-    """What ``save_channels`` draws, as a picture."""
-    return plot_image(_drawn(found.results))
 
 
 def _spectrum(covariance: Covariance) -> Curve:
@@ -146,32 +146,17 @@ def _rows(id: str, examples: Reconstructions) -> ImageRows:
     return ImageRows(id, f"Reconstructions by {examples.name}", rows)
 
 
-def _drawn(results: Sequence[ChannelDiagnosis]) -> Figure:
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(13.0, 3.8 * len(results)), layout="constrained")
-    axes: Any = figure.subplots(len(results), 3, squeeze=False)
-    for axis in axes.ravel():
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for row, found in zip(axes, results, strict=True):
-        _draw_channels(row[0], found)
-        _draw_spectrum(row[1], found)
-        _draw_correlations(figure, row[2], found)
-    return figure
-
-
 def _draw_channels(axis: Any, found: ChannelDiagnosis) -> None:
     """The means as points in bars of one deviation to each side; lines are 95 % intervals."""
     at = np.arange(len(found.channels))
     means, stds = (
         np.array([getattr(one, name).value for one in found.channels]) for name in ("mean", "std")
     )
-    axis.bar(at, 2 * stds, bottom=means - stds, color=_BLUE, alpha=0.35, width=0.9)
+    axis.bar(at, 2 * stds, bottom=means - stds, color=BLUE, alpha=0.35, width=0.9)
     reach = _reach([one.mean for one in found.channels])
-    axis.errorbar(at, means, yerr=reach, fmt="o", markersize=3, color=_BLUE, elinewidth=1)
-    axis.axhline(0, color=_GREY, linewidth=0.8)
-    axis.set_title(f"{found.model}: mean, and one std to each side", fontsize=10)
+    axis.errorbar(at, means, yerr=reach, fmt="o", color=BLUE)
+    axis.axhline(0, color=GREY, linewidth=0.8)
+    axis.set_title(f"{found.model}: mean, one std to each side")
     axis.set_xlabel("channel")
 
 
@@ -182,23 +167,23 @@ def _draw_spectrum(axis: Any, found: ChannelDiagnosis) -> None:
     spectrum = found.covariance.spectrum
     values = np.array([one.value for one in spectrum])
     at = np.arange(len(values))
-    axis.errorbar(at, values, yerr=_reach(spectrum), fmt="o", markersize=3, color=_BLUE)
+    axis.errorbar(at, values, yerr=_reach(spectrum), fmt="o", color=BLUE)
     if values.max() > 0:
         axis.set_yscale("log", nonpositive="clip")
         # What is less is rounding, or as good as none.
         axis.set_ylim(max(values.min() / 2, values.max() * _LEAST), values.max() * 2)
-    axis.set_title("spectrum of the covariance of channels", fontsize=10)
+    axis.set_title("spectrum of their covariance")
     axis.set_xlabel("component")
     axis.set_ylabel("variance")
-    axis.grid(alpha=0.3)
+    axis.grid()
 
 
-def _draw_correlations(figure: Figure, axis: Any, found: ChannelDiagnosis) -> None:
+def _draw_correlations(figure: Any, axis: Any, found: ChannelDiagnosis) -> None:
     if found.covariance is None:
         axis.set_axis_off()
         return
     shown = axis.imshow(found.covariance.correlation, cmap="RdBu_r", vmin=-1, vmax=1)
-    axis.set_title("correlations of channels", fontsize=10)
+    axis.set_title("correlations of channels")
     figure.colorbar(shown, ax=axis, shrink=0.8)
 
 

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from latentmap.diagnostics.traces import Trace
-from latentmap.report import Column, Row, Table, save_plot
+from latentmap.report import Column, Plot, Row, Table
+from latentmap.report.colours import BLUE, GREY, VERMILION
 from latentmap.report.parts import Lines
+from latentmap.report.plots import COLUMN, heading, set_height, width_of
 
 BEFORE, GROWING, AFTER, WITHOUT = "before", "noise grows", "noise stays", "without noise"
 _SHADES = {GROWING: "#f6e3d4", AFTER: "#f0d0d0", WITHOUT: "#dcebdc"}
-_GAIN, _COST, _NOISE = "#1f5fa8", "#c9692c", "#7f7f7f"
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,45 +160,53 @@ def deteriorated_in(trace: Trace) -> Deteriorated | None:
     )
 
 
-def save_deteriorated(found: Deteriorated, path: str | Path) -> None:
-    """Draws gain, KL and noise of the variable over the epochs, and its variances; the phases are
+def deteriorated_plot(found: Deteriorated) -> Plot:
+    """Gain, KL and noise of the variable over the epochs, and its variances; the phases are
     shaded.
-
-    Raises:
-        OutputError: the file cannot be written.
     """
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.0, 6.4))
-    figure.set_layout_engine("constrained")
-    upper, lower = figure.subplots(2, sharex=True)
+    def draw(figure: Any) -> None:
+        set_height(figure, 12.0)
+        upper, lower = figure.subplots(2, sharex=True)
+        _draw_worth(upper, found)
+        _draw_variances(lower, found)
+        for axis in (upper, lower):
+            axis.grid()
+            for phase, (first, last) in _spans(found.phases).items():
+                axis.axvspan(first - 0.5, last + 0.5, color=_SHADES[phase], zorder=0, label=phase)
+        upper.legend(loc="lower right", handles=upper.get_lines())
+        handles, names = lower.get_legend_handles_labels()
+        columns = 5 if width_of(figure) > 1.4 * COLUMN else 2
+        figure.legend(handles, names, loc="outside lower center", ncols=columns)
+        heading(figure, found.in_words().partition("; gain in nats")[0])
+
+    return Plot(draw)
+
+
+def _draw_worth(axis: Any, found: Deteriorated) -> None:
     epochs = np.arange(len(found.noise))
-    upper.plot(epochs, found.gain, color=_GAIN, marker=".", label="gain")
-    upper.plot(epochs, found.cost, color=_COST, marker=".", label="KL")
-    upper.set_ylabel("nats an image")
+    axis.plot(epochs, found.gain, color=BLUE, marker=".", label="gain")
+    axis.plot(epochs, found.cost, color=VERMILION, marker=".", label="KL")
+    axis.set_ylabel("nats an image")
     # A gain of hundreds of nats stands beside a divergence of a few.
-    upper.set_yscale("symlog", linthresh=1)
-    noise = upper.twinx()
-    noise.step(epochs, found.noise, where="mid", color=_NOISE, linewidth=1, linestyle="--")
-    noise.set_ylabel("noise (dashed)", color=_NOISE)
+    axis.set_yscale("symlog", linthresh=1)
+    noise = axis.twinx()
+    noise.step(epochs, found.noise, where="mid", color=GREY, linestyle="--")
+    noise.set_ylabel("noise (dashed)", color=GREY)
     noise.set_ylim(bottom=0)
-    lower.plot(epochs, found.mean_variance, color=_GAIN, marker=".", label="variance of the means")
-    lower.plot(
-        epochs, found.posterior_variance, color=_COST, marker=".", label="mean posterior variance"
-    )
-    lower.set_yscale("symlog", linthresh=1)
-    lower.set_ylim(bottom=0)
-    lower.set_xlabel("epochs")
-    for axis in (upper, lower):
-        axis.grid(alpha=0.3)
-        for phase, (first, last) in _spans(found.phases).items():
-            axis.axvspan(first - 0.5, last + 0.5, color=_SHADES[phase], zorder=0, label=phase)
-    upper.legend(fontsize=8, loc="lower right", handles=upper.get_lines())
-    figure.legend(
-        *lower.get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=5
-    )
-    upper.set_title(found.in_words().partition("; gain in nats")[0], fontsize=11)
-    save_plot(figure, path)
+
+
+def _draw_variances(axis: Any, found: Deteriorated) -> None:
+    epochs = np.arange(len(found.noise))
+    variances = {
+        "variance of the means": (found.mean_variance, BLUE),
+        "mean posterior variance": (found.posterior_variance, VERMILION),
+    }
+    for label, (values, colour) in variances.items():
+        axis.plot(epochs, values, color=colour, marker=".", label=label)
+    axis.set_yscale("symlog", linthresh=1)
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("epochs")
 
 
 def _spans(phases: tuple[str, ...]) -> dict[str, tuple[int, int]]:

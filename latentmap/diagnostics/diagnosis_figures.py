@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from latentmap.diagnostics.gain import at_center
@@ -23,16 +21,13 @@ from latentmap.diagnostics.variables import Diagnosis
 from latentmap.images import ImageSource
 from latentmap.intervals import Estimate
 from latentmap.model import Model
-from latentmap.report import image_grid, save_plot
-from latentmap.report.figures import plot_image
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from latentmap.report import ImageGrid, Plot, image_grid
+from latentmap.report.colours import BLACK, BLUE, GREEN, GREY, VERMILION
+from latentmap.report.plots import heading, set_height, width_of
 
 _SHOWN = 8
 # Of each kind of networks, as in the published figure; others are black.
-_COLOURS = {"dense": "#0072b2", "residual": "#d55e00", "convolutional": "#009e73"}
-_OTHER = "#000000"
+_COLOURS = {"dense": BLUE, "residual": VERMILION, "convolutional": GREEN}
 _MARKERS = "os^DvPX*<>"  # Each model has its own: names beside points would lie on each other.
 
 
@@ -73,7 +68,7 @@ def examples_of(
     return Examples(found.model, int(inactive.sum()), originals, shown, without)
 
 
-def examples_grid(examples: Sequence[Examples]) -> Image.Image:
+def examples_grid(examples: Sequence[Examples]) -> ImageGrid:
     """The rows of each model, below each other: the images once for models that see them alike, and
     again where one sees them otherwise than the model above it.
     """
@@ -86,52 +81,38 @@ def examples_grid(examples: Sequence[Examples]) -> Image.Image:
     return image_grid(rows)
 
 
-def save_scatter(found: Diagnoses, path: str | Path) -> None:
-    """Draws the variance loss of models against their mse, with 95 % intervals, and where both are
+def scatter_plot(found: Diagnoses) -> Plot:
+    """The variance loss of models against their mse, with 95 % intervals, and where both are
     equal.
-
-    Raises:
-        OutputError: the file cannot be written.
     """
-    save_plot(_scatter(found), path)
-
-
-def scatter_picture(found: Diagnoses) -> Image.Image:
-    """The same as a picture."""
-    return plot_image(_scatter(found))
-
-
-def _scatter(found: Diagnoses) -> Figure:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 6.0), layout="constrained")
-    axis = figure.subplots()
-    for number, one in enumerate(found.results):
-        kind = found.architectures[number]
-        axis.errorbar(
-            one.mse.value,
-            one.variance_loss.value,
-            xerr=_reach(one.mse),
-            yerr=_reach(one.variance_loss),
-            fmt=_MARKERS[number % len(_MARKERS)],
-            markersize=6,
-            capsize=2,
-            elinewidth=1,
-            color=_COLOURS.get(kind, _OTHER),
-            label=f"{kind}: {one.model}",
-        )
     ends = [value for one in found.results for value in (*one.mse, *one.variance_loss)]
     top = 1.1 * float(np.nanmax(ends))
     low = min(0.0, 1.1 * float(np.nanmin(ends)))
-    axis.plot([0, top], [0, top], color="#7f7f7f", linewidth=0.8, linestyle="--")
-    axis.set_xlim(0, top)
-    axis.set_ylim(low, top)
-    axis.set_xlabel("mse")
-    axis.set_ylabel("variance loss")
-    axis.set_title("Variance loss against mse; equal on the line. 95 % intervals", fontsize=11)
-    axis.grid(alpha=0.3)
-    axis.legend(loc="upper left", fontsize=9)
-    return figure
+
+    def draw(figure: Any) -> None:
+        set_height(figure, 0.95 * width_of(figure))
+        axis = figure.subplots()
+        for number, one in enumerate(found.results):
+            kind = found.architectures[number]
+            axis.errorbar(
+                one.mse.value,
+                one.variance_loss.value,
+                xerr=_reach(one.mse),
+                yerr=_reach(one.variance_loss),
+                fmt=_MARKERS[number % len(_MARKERS)],
+                color=_COLOURS.get(kind, BLACK),
+                label=f"{kind}: {one.model}",
+            )
+        axis.plot([0, top], [0, top], color=GREY, linewidth=0.8, linestyle="--")
+        axis.set_xlim(0, top)
+        axis.set_ylim(low, top)
+        axis.set_xlabel("mse")
+        axis.set_ylabel("variance loss")
+        heading(figure, "Variance loss against mse; equal on the line. 95 % intervals")
+        axis.grid()
+        axis.legend(loc="upper left")
+
+    return Plot(draw, width=12.0)
 
 
 def _reach(estimate: Estimate) -> list[list[float]] | None:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
 from latentmap.diagnostics.activity import ACTIVE_VARIANCE
 from latentmap.diagnostics.diagnosis_figures import Examples
-from latentmap.diagnostics.diagnosis_tables import activity_table, variables_table, whole_table
 from latentmap.diagnostics.several import Diagnoses
-from latentmap.report import ImageRow, ImageRows, Picture, Section, section_id, titled
+from latentmap.report import ImageRow, ImageRows, Picture, Plot, Section, section_id, titled
 from latentmap.report.embedding import embed_figure, image_strip
 from latentmap.report.parts import Block
 
@@ -28,19 +25,14 @@ def diagnosis_section(
     examples: Sequence[Examples],
     record: Mapping[str, Any],
     *,
-    scatter: Image.Image | None = None,
+    scatter: Plot | None = None,
 ) -> Section:
     """One model with all its variables, or several beside each other; ``record`` says what made
     it.
     """
     names = [one.model for one in found.results]
     id = section_id(f"diagnosis {' '.join(names)}", record)
-    blocks: list[Block] = []
-    if len(names) == 1:
-        only = found.results[0]
-        blocks += [whole_table(only), activity_table(only), variables_table(only)]
-    else:
-        blocks += found.tables()
+    blocks: list[Block] = [*(found.results[0] if len(names) == 1 else found).tables()]
     if scatter is not None:
         shown = embed_figure(scatter, f"Variance loss of {', '.join(names)} against their mse")
         blocks.append(Picture("Variance loss against mse", shown))

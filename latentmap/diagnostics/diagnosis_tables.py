@@ -24,9 +24,8 @@ _SHAPES = {
 
 
 def diagnosis_tables(found: Diagnosis) -> list[Table]:
-    """The tables of one model, with intervals of the variances and gains alone."""
-    variables = variables_table(found).bare("mean s2", "sum", "KL")
-    return [variables, activity_table(found), whole_table(found)]
+    """The tables of one model."""
+    return [variables_table(found), activity_table(found), whole_table(found)]
 
 
 def variables_table(found: Diagnosis) -> Table:

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from PIL import Image
 from torch import Tensor
 
 from latentmap.diagnostics.dropping import Dropping
 from latentmap.model import Model
-from latentmap.report import ImageRow, ImageRows, Section, image_grid, section_id, titled
+from latentmap.report import (
+    ImageGrid,
+    ImageRow,
+    ImageRows,
+    Section,
+    image_grid,
+    section_id,
+    titled,
+)
 from latentmap.report.embedding import image_strip
 
 
-def dropping_figure(dropping: Dropping, whole: Model, smaller: Model) -> Image.Image:
+def dropping_figure(dropping: Dropping, whole: Model, smaller: Model) -> ImageGrid:
     """Images over their reconstructions by the two models."""
     return image_grid(_rows(dropping, whole, smaller))
 

@@ -8,21 +8,11 @@ import numpy as np
 
 from latentmap.images.naming import natural_key
 from latentmap.printing import printable
+from latentmap.report.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
 
 # Okabe and Ito's colours, which people tell apart who see few; black comes last. More labels have
 # them again.
-COLOURS = (
-    "#0072b2",
-    "#e69f00",
-    "#009e73",
-    "#cc79a7",
-    "#56b4e9",
-    "#d55e00",
-    "#f0e442",
-    "#7f7f7f",
-    "#8b5a2b",
-    "#000000",
-)
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, "#f0e442", GREY, "#8b5a2b", BLACK)
 _NAMED = 20  # Labels of a legend, at most.
 _LONGEST = 24  # Letters of one.
 

@@ -7,12 +7,14 @@ Shapes: ``k`` steps of the trace.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from latentmap.diagnostics.traces import Trace
-from latentmap.report import Column, Row, Table, save_plot
+from latentmap.report import Column, Plot, Row, Table
+from latentmap.report.colours import BLUE, VERMILION
+from latentmap.report.plots import heading, set_height
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,32 +62,26 @@ def staircase_in(trace: Trace) -> Staircase | None:
     )
 
 
-def save_staircase(staircase: Staircase, path: str | Path) -> None:
-    """Draws the open gates, the error with tau, and the multiplier over the steps.
+def staircase_plot(staircase: Staircase) -> Plot:
+    """The open gates, the error with tau, and the multiplier over the steps."""
 
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    from matplotlib.figure import Figure
+    def draw(figure: Any) -> None:
+        set_height(figure, 13.0)
+        upper, middle, lower = figure.subplots(3, sharex=True)
+        upper.step(staircase.steps, staircase.open, where="post", color=BLUE)
+        upper.set_ylim(0, staircase.open.max() + 0.5)
+        upper.set_ylabel("open gates")
+        middle.plot(staircase.steps, staircase.error, color=BLUE, linewidth=0.8)
+        middle.axhline(staircase.tau, color=VERMILION, linestyle="--")
+        # The error begins far above, where nothing is to be seen.
+        middle.set_ylim(0, 3 * staircase.tau)
+        middle.set_ylabel("error of an image")
+        lower.plot(staircase.steps, staircase.multiplier, color=BLUE, linewidth=0.8)
+        lower.set_yscale("log")
+        lower.set_ylabel("multiplier")
+        lower.set_xlabel("steps")
+        for axis in (upper, middle, lower):
+            axis.grid()
+        heading(figure, f"{staircase.open[-1]} gates end open; tau {staircase.tau:.4g} (dashed)")
 
-    figure = Figure(figsize=(9.0, 7.2))
-    figure.set_layout_engine("constrained")
-    upper, middle, lower = figure.subplots(3, sharex=True)
-    upper.step(staircase.steps, staircase.open, where="post", color="#1f5fa8")
-    upper.set_ylim(0, staircase.open.max() + 0.5)
-    upper.set_ylabel("open gates")
-    middle.plot(staircase.steps, staircase.error, color="#1f5fa8", linewidth=0.8)
-    middle.axhline(staircase.tau, color="#c9692c", linestyle="--", linewidth=1)
-    # The error begins far above, where nothing is to be seen.
-    middle.set_ylim(0, 3 * staircase.tau)
-    middle.set_ylabel("error of an image")
-    lower.plot(staircase.steps, staircase.multiplier, color="#1f5fa8", linewidth=0.8)
-    lower.set_yscale("log")
-    lower.set_ylabel("multiplier")
-    lower.set_xlabel("steps")
-    for axis in (upper, middle, lower):
-        axis.grid(alpha=0.3)
-    upper.set_title(
-        f"{staircase.open[-1]} gates end open; tau {staircase.tau:.4g} (dashed)", fontsize=11
-    )
-    save_plot(figure, path)
+    return Plot(draw)

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -21,7 +22,9 @@ from latentmap.diagnostics.label_colours import colour_of, group_by_label, legen
 from latentmap.diagnostics.traces import Trace
 from latentmap.errors import ModelError, OutputError
 from latentmap.files import replace_atomic
-from latentmap.report import save_plot
+from latentmap.report import Plot
+from latentmap.report.colours import BLUE, VERMILION
+from latentmap.report.plots import heading, set_height, width_of
 
 _FRAMES = 120  # Of an animation, at most.
 _MILLISECONDS = 80  # A frame; the last one stays longer.
@@ -31,7 +34,6 @@ _MARGIN = 28
 _LINE = 16
 _INK = 4.0  # Of the last discs of all images together: less where there are many.
 _TAIL = 12  # Frames that a disc's way is seen behind it.
-_ACTIVE, _INACTIVE = "#1f5fa8", "#c9692c"
 ANIMATED = (".webp", ".gif", ".mp4")
 
 
@@ -95,53 +97,63 @@ def motion_of(trace: Trace, variables: Sequence[int] | None = None) -> Motion:
     )
 
 
-def save_variances(trace: Trace, path: str | Path) -> None:
-    """Draws Var mu and mean s2 of every variable over the steps; those that end inactive have
-    another colour.
-
-    Raises:
-        OutputError: the file cannot be written.
+def variances_plot(trace: Trace) -> Plot:
+    """Var mu and mean s2 of every variable over the steps; those that end inactive have another
+    colour.
     """
-    from matplotlib.figure import Figure
-
     steps = trace.steps
     active = are_active(trace.epochs.mean_variance[-1])
-    figure = Figure(figsize=(9.0, 5.6))
-    figure.set_layout_engine("constrained")
-    upper, lower = figure.subplots(2, sharex=True)
-    for axis, values, title in (
-        (upper, steps.mean_variance, "variance of the means"),
-        (lower, steps.posterior_variance, "mean posterior variance"),
-    ):
-        for of, colour in ((active, _ACTIVE), (~active, _INACTIVE)):
-            if of.any():
-                axis.plot(steps.number, values[:, of], color=colour, linewidth=0.8, alpha=0.8)
-        axis.set_ylabel(title)
-        axis.set_ylim(bottom=0)
-        axis.grid(alpha=0.3)
-    lower.set_xlabel("steps")
-    upper.set_title(
-        f"{active.sum()} of {len(active)} variables end active (blue), "
-        f"{(~active).sum()} inactive (orange)",
-        fontsize=11,
-    )
-    save_plot(figure, path)
+
+    def draw(figure: Any) -> None:
+        set_height(figure, 10.5)
+        upper, lower = figure.subplots(2, sharex=True)
+        for axis, values, title in (
+            (upper, steps.mean_variance, "variance of the means"),
+            (lower, steps.posterior_variance, "mean posterior variance"),
+        ):
+            for of, colour in ((active, BLUE), (~active, VERMILION)):
+                if of.any():
+                    axis.plot(steps.number, values[:, of], color=colour, linewidth=0.7, alpha=0.8)
+            axis.set_ylabel(title)
+            axis.set_ylim(bottom=0)
+            axis.grid()
+        lower.set_xlabel("steps")
+        heading(
+            figure,
+            f"{active.sum()} of {len(active)} variables end active (blue), "
+            f"{(~active).sum()} inactive (vermilion)",
+        )
+
+    return Plot(draw)
 
 
-def save_paths(motion: Motion, path: str | Path) -> None:
-    """Draws the whole way of every followed image, faint where it is long ago.
+def paths_plot(motion: Motion) -> Plot:
+    """The whole way of every followed image, faint where it is long ago."""
 
-    Raises:
-        OutputError: the file cannot be written.
-    """
+    def draw(figure: Any) -> None:
+        set_height(figure, width_of(figure))
+        axis = figure.subplots()
+        _draw_paths(axis, motion)
+        for group, name in enumerate(motion.legend):
+            axis.plot([], [], "o", color=colour_of(group), label=name)
+        if motion.legend:
+            axis.legend(loc="upper right")
+        axis.set_xlim(-motion.reach, motion.reach)
+        axis.set_ylim(-motion.reach, motion.reach)
+        axis.set_aspect("equal")
+        axis.grid()
+        axis.set_xlabel(f"variable {motion.variables[0]}")
+        axis.set_ylabel(f"variable {motion.variables[1]}")
+        heading(figure, f"codes of {len(motion.groups)} images, step 0 to {motion.steps[-1]}")
+
+    return Plot(draw, width=12.0)
+
+
+def _draw_paths(axis: Any, motion: Motion) -> None:
     from matplotlib.collections import LineCollection, PatchCollection
     from matplotlib.colors import to_rgba
-    from matplotlib.figure import Figure
     from matplotlib.patches import Circle
 
-    figure = Figure(figsize=(6.4, 6.4))
-    figure.set_layout_engine("constrained")
-    axis = figure.subplots()
     last = len(motion.steps)
     fade = (np.arange(last) + 1) / last
     # So many discs lie on each other that the colours of all together are to be seen through.
@@ -152,25 +164,13 @@ def save_paths(motion: Motion, path: str | Path) -> None:
         lines = LineCollection(
             list(np.stack([way[:-1], way[1:]], axis=1)),
             colors=[to_rgba(colour, 0.1 + 0.6 * share) for share in fade[1:]],
-            linewidths=0.8,
+            linewidths=0.7,
         )
         axis.add_collection(lines)
         discs = [Circle(at, r) for at, r in zip(way, motion.radii[:, image], strict=True)]
         shades = [to_rgba(colour, strongest * share**6) for share in fade]
         axis.add_collection(PatchCollection(discs, facecolors=shades, edgecolors="none"))
         axis.add_patch(Circle(way[-1], motion.radii[-1, image], fill=False, edgecolor=colour))
-    for group, name in enumerate(motion.legend):
-        axis.plot([], [], "o", color=colour_of(group), label=name)
-    if motion.legend:
-        axis.legend(fontsize=8, loc="upper right")
-    axis.set_xlim(-motion.reach, motion.reach)
-    axis.set_ylim(-motion.reach, motion.reach)
-    axis.set_aspect("equal")
-    axis.grid(alpha=0.3)
-    axis.set_xlabel(f"variable {motion.variables[0]}")
-    axis.set_ylabel(f"variable {motion.variables[1]}")
-    axis.set_title(f"codes of {len(motion.groups)} images, step 0 to {motion.steps[-1]}")
-    save_plot(figure, path)
 
 
 def save_animation(motion: Motion, path: str | Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Seen, units_of
 from latentmap.errors import ImageError, ModelError, SpaceError
+from latentmap.expressiveness.by_attribute import correct_all
 from latentmap.expressiveness.coverage import FEWEST
 from latentmap.expressiveness.difficulty import compare_difficulty
 from latentmap.expressiveness.encoded_sets import (
@@ -48,7 +49,7 @@ _SHORT = 6  # Digits of a fingerprint that tell two models of one name apart.
 def bench(
     models: Sequence[Model],
     image_sets: Sequence[ImageSet],
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     options: BenchOptions | None = None,
     encoder: Model | None = None,
@@ -63,13 +64,14 @@ def bench(
     no sectors are grouped by these, so that errors are known by group; its own errors, where it has
     a decoder, say which images are hard for any model but itself. The first of several sets that is
     no support set is taken for random images of the data: how much harder the others are is
-    measured beside it (see ``Difficulty``). ``mapped`` is a map into the space of one of the
-    models, and the model that it comes from: codes of the image sets are carried through it. Own
-    images are kept in the cache of ``coder``, whose folder also takes, as long as results refer to
-    them, 8-bit copies of all images; codes are found anew, in float32. ``record`` goes into each
-    result, and so do the methods that were ``left_out`` for lack of a network, by the name of the
-    result. Where models have one name, results have more in theirs: the kind of the space, or some
-    of the fingerprint. ``progress=True`` shows how far it is.
+    measured beside it (see ``Difficulty``); and how much harder the groups of a set that is cut by
+    what is known of its images (``cut_sets``), beside the rest of it. ``mapped`` is a map into the
+    space of one of the models, and the model that it comes from: codes of the image sets are
+    carried through it. Own images are kept in the cache of ``coder``, whose folder also takes, as
+    long as results refer to them, 8-bit copies of all images; codes are found anew, in float32.
+    ``record`` goes into each result, and so do the methods that were ``left_out`` for lack of a
+    network, by the name of the result. Where models have one name, results have more in theirs: the
+    kind of the space, or some of the fingerprint. ``progress=True`` shows how far it is.
 
     Raises:
         ModelError: a model is given twice, a method needs a network that it lacks, or a model
@@ -94,6 +96,7 @@ def bench(
         "encoder": encoder and encoder.fingerprint,
         "encoder_name": encoder and encoder.name,
         "random": None if (random := random_of(image_sets)) is None else random.name,
+        "by": list(dict.fromkeys(by.by for one in image_sets for by in one.by)),
         "map": mapped and {**mapped[0].provenance, "digest": mapped[0].digest},
         "left_out": {
             name: left_out
@@ -102,10 +105,12 @@ def bench(
         },
         **(record or {}),
     }
-    return [
-        _bench_one(name, model, image_sets, groups, runs, made_by)
-        for name, model in zip(names, models, strict=True)
-    ]
+    return correct_all(
+        [
+            _bench_one(name, model, image_sets, groups, runs, made_by)
+            for name, model in zip(names, models, strict=True)
+        ]
+    )
 
 
 def names_of(models: Sequence[Model]) -> list[str]:
@@ -253,6 +258,7 @@ def _bench_one(
                 wholes=wholes,
                 seed=runs.seed,
                 grouping=grouping_of(image_set, kept, group, own),
+                by=[one.take(kept) for one in image_set.by],
                 skipped=tuple(str(image_set.ids[position]) for position in images.failed),
                 coverage=coverage_of(image_set, group, own, runs),
             )

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from latentmap.chances import SIGNIFICANCE, holm
 from latentmap.codes import one_of_each
+from latentmap.images.group_ratios import GroupRatio
 from latentmap.intervals import Estimate, mean_estimate
 
-SIGNIFICANCE = 0.05
 EXCESS = 1.5
+Verdict = Literal["blind", "not blind", "not told", "too few"]
 # The squared error of rounding to 8 bits.
 _ROUNDING = 1 / 255**2 / 12
 _PERMUTATIONS = 9999
@@ -117,7 +119,7 @@ def errors_by_sector(
     drawn, drawn_place = np.unique(place[independent], return_inverse=True)
     p_values[drawn] = _chances(bad[independent], drawn_place, seed)
     found = []
-    for index, (number, certain) in enumerate(zip(numbers, _holm(p_values), strict=True)):
+    for index, (number, chance) in enumerate(zip(numbers, holm(p_values), strict=True)):
         mine = np.flatnonzero(place == index)
         others = (bad.sum() - bad[mine].sum()) / max(len(bad) - len(mine), 1)
         # Where there is nothing to compare with, or no error at all, nothing is worse.
@@ -131,10 +133,27 @@ def errors_by_sector(
                 share=len(mine) / len(mse),
                 own_share=None if own_sector is None else float((own_sector == number).mean()),
                 p_value=float(p_values[index]),
-                blind=bool(certain and excess >= EXCESS and mse[mine].mean() > mse.mean()),
+                blind=bool(
+                    chance <= SIGNIFICANCE and excess >= EXCESS and mse[mine].mean() > mse.mean()
+                ),
             )
         )
     return sorted(found, key=lambda one: -one.excess)
+
+
+def verdict(one: GroupRatio) -> Verdict:
+    """What follows for a group.
+
+    ``too few``: there are less than 10 images, or units of them, of it or the rest. ``blind``: the
+    ratio is at least 1.5 and no chance, and the error itself is above that of the rest. ``not
+    blind``: the interval of the ratio stays below 1.5, or that of the errors below 1. Else it is
+    ``not told``.
+    """
+    if one.corrected is None:
+        return "too few"
+    if one.ratio.value >= EXCESS and one.differs and one.plain.value > 1:
+        return "blind"
+    return "not blind" if one.ratio.high < EXCESS or one.plain.high < 1 else "not told"
 
 
 def _chances(bad: np.ndarray, place: np.ndarray, seed: int) -> np.ndarray:
@@ -152,12 +171,3 @@ def _chances(bad: np.ndarray, place: np.ndarray, seed: int) -> np.ndarray:
         shuffled = generator.permuted(np.tile(bad, (rounds, 1)), axis=1)
         as_large += (np.add.reduceat(shuffled, starts, axis=1) / counts >= least).sum(0)
     return (1 + as_large) / (1 + _PERMUTATIONS)
-
-
-def _holm(p_values: np.ndarray) -> np.ndarray:
-    """Which hypotheses fall, ``(k,)``, so that one falls wrongly with a chance of 5 % at most."""
-    order = np.argsort(p_values, kind="stable")
-    falls = p_values[order] <= SIGNIFICANCE / np.arange(len(order), 0, -1)
-    result = np.zeros(len(order), dtype=bool)
-    result[order] = np.logical_and.accumulate(falls)
-    return result

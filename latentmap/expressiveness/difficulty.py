@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from latentmap.expressiveness.blindness import EXCESS
-from latentmap.expressiveness.ratios import ratio_of_shares, share_of
+from latentmap.expressiveness.ratios import ratio_in_words, ratio_of_shares, share_of
 from latentmap.intervals import Estimate
 
 PLAIN = "plain"
@@ -155,11 +155,11 @@ def in_words(model: str, name: str, one: Difficulty, *, kind: str, reference: st
     """The sentence that follows from how hard a model finds a set; ``kind`` says by which error,
     and ``reference`` names the reference model.
     """
-    plain = _interval(one.ratios[PLAIN])
+    plain = ratio_in_words(one.ratios[PLAIN])
     by = "its network" if kind == "network" else "search inside its range"
     said = f"{model} finds {name} {plain} times as hard as {one.beside} (by {by}): "
     names = {**WHOLES, "reference": f"how hard {reference} finds them"}
-    over = [f"{names[which]} ({_interval(one.ratios[which])})" for which in one.explained_by]
+    over = [f"{names[which]} ({ratio_in_words(one.ratios[which])})" for which in one.explained_by]
     rest = "not blind to it" if one.excludes_blindness else "not told to be blind to it"
     return (
         said
@@ -171,7 +171,3 @@ def in_words(model: str, name: str, one: Difficulty, *, kind: str, reference: st
             "easier": "not blind to it, since it is easier",
         }[one.verdict]
     )
-
-
-def _interval(one: Estimate) -> str:
-    return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 
 from latentmap.expressiveness.difficulty import PLAIN, WHOLES, in_words
+from latentmap.expressiveness.ratios import NOT_TOLD, NOT_TOLD_IN_WORDS, ratio_measure
 from latentmap.expressiveness.result import Expressiveness, SetScores
 from latentmap.intervals import Estimate
 from latentmap.inversion.distance_cells import distance_cells, distance_columns
@@ -33,12 +34,13 @@ def against_table(results: Sequence[Expressiveness]) -> Table:
     for result, scores in _others(results):
         for kind, one in scores.against.items():
             cells: list[Cell] = [result.name, scores.name, _KINDS[kind]]
-            cells += [_measure(one.ratios, name) for name in (PLAIN, *WHOLES)]
+            cells += [_ratio(one.ratios, name) for name in (PLAIN, *WHOLES)]
             rows.append(Row(cells))
         if scores.against:
             notes.append(sentence(result, scores))
-    table = Table("Beside random real images", columns, rows, "\n".join(notes))
-    return _known(table)
+    if any(cell == NOT_TOLD for row in rows for cell in row.cells):
+        notes.append(NOT_TOLD_IN_WORDS)
+    return _known(Table("Beside random real images", columns, rows, "\n".join(notes)))
 
 
 def sentence(result: Expressiveness, scores: SetScores) -> str:
@@ -51,7 +53,7 @@ def sentence(result: Expressiveness, scores: SetScores) -> str:
         kind=kind,
         reference=str(result.record["encoder_name"]),
     )
-    doubted = result.reliable is False and kind != "network"
+    doubted = result.doubts(scores) and kind != "network"
     return f"{said} (unreliable, as the search is)" if doubted else said
 
 
@@ -116,3 +118,8 @@ def _known(table: Table) -> Table:
 def _measure(figures: Mapping[str, Estimate], name: str) -> Measure | None:
     found = figures.get(name)
     return None if found is None else Measure.of(found)
+
+
+def _ratio(figures: Mapping[str, Estimate], name: str) -> Cell:
+    found = figures.get(name)
+    return None if found is None else ratio_measure(found)

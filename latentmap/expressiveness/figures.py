@@ -3,45 +3,46 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
+from latentmap.expressiveness.by_attribute_tables import groups_figure
 from latentmap.expressiveness.result import Expressiveness, SetScores
 from latentmap.expressiveness.tables import groups_space
 from latentmap.model import Model, decode_all
-from latentmap.report import image_grid, save_figure, save_plot
+from latentmap.report import Figure, ImageGrid, ImageRow, ImageRows, Plot, image_grid
+from latentmap.report.colours import BLACK, BLUE, GREY, LEVELS, VERMILION, text_on
+from latentmap.report.embedding import image_strip
+from latentmap.report.plots import POINTS, heading, set_height, width_of
 from latentmap.support.sectors import signs_of
 
 _COLUMNS = 8
+_LEAST = 4.0  # Points, of numbers that can be read.
 
 
-def save_pictures(
-    results: Sequence[Expressiveness], models: Sequence[Model], folder: str | Path
-) -> None:
-    """Draws, for every generator and every set, images over their reproductions, those of blind
-    sectors, and the errors by sector; ``models`` are those that the results are of.
-
-    Raises:
-        OutputError: the folder or a picture in it cannot be written.
+def bench_figures(
+    results: Sequence[Expressiveness], models: Sequence[Model]
+) -> Iterator[tuple[str, Figure]]:
+    """For every generator and every set, images over their reproductions, those of blind sectors,
+    the worst of groups by attribute, and the errors by sector, each with the name of its file;
+    ``models`` are those that the results are of.
     """
-    folder = Path(folder)
-    folder.mkdir(exist_ok=True)
     used: set[str] = set()
     for result, model in zip(results, models, strict=True):
         for scores in (result.own, *result.sets):
             stem = f"{result.name}-{scores.name}"
-            save_figure(reproduction_figure(scores, model), folder / _unused(stem, used))
+            yield _unused(stem, used), reproduction_figure(scores, model)
             if any(one.blind for one in scores.sectors):
-                picture = blind_figure(scores, model)
-                save_figure(picture, folder / _unused(f"{stem}-blind", used))
+                yield _unused(f"{stem}-blind", used), blind_figure(scores, model)
+            for family in scores.groups:
+                name = _unused(f"{stem}-by-{family[0].by}", used)
+                yield name, groups_figure(scores, family, model)
             if scores.sectors:
-                path = folder / _unused(f"{stem}-sectors", used)
-                save_sector_map(scores, path, model=result.name, space=groups_space(result))
+                plot = sector_plot(scores, model=result.name, space=groups_space(result))
+                yield _unused(f"{stem}-sectors", used), plot
 
 
 _STEM = 100  # Letters of a name; disks take some more.
@@ -54,22 +55,18 @@ def _unused(title: str, used: set[str]) -> str:
     # Some disks take letters of either case for the same.
     stem = next(one for one in itertools.chain([plain], numbered) if one.casefold() not in used)
     used.add(stem.casefold())
-    return f"{stem}.png"
+    return stem
 
 
-def reproduction_figure(scores: SetScores, model: Model, *, n: int = _COLUMNS) -> Image.Image:
+def reproduction_figure(scores: SetScores, model: Model, *, n: int = _COLUMNS) -> ImageGrid:
     """The ``n`` worst, then as many typical, then the ``n`` best images of a set, each over
     what the model makes of it by every method. Typical are those about the median error.
 
     Raises:
         ModelError: the codes are not of the model.
     """
-    order = scores.worst_first
-    n = min(n, len(order))
-    middle = (len(order) - n) // 2
-    kinds = {"worst": order[:n], "typical": order[middle : middle + n], "best": order[::-1][:n]}
     rows = []
-    for kind, positions in kinds.items():
+    for kind, positions in _chosen(scores, n).items():
         rows.append((f"{kind} of {scores.name}", _images(scores, positions)))
         for method, one in scores.reproductions.items():
             made = decode_all(model, one.codes[torch.from_numpy(positions.copy())])
@@ -78,7 +75,37 @@ def reproduction_figure(scores: SetScores, model: Model, *, n: int = _COLUMNS) -
     return image_grid(rows)
 
 
-def blind_figure(scores: SetScores, model: Model, *, n: int = _COLUMNS) -> Image.Image:
+def reproduction_rows(
+    scores: SetScores, model: Model, *, id: str, title: str, n: int = _COLUMNS
+) -> ImageRows:
+    """What ``reproduction_figure`` draws as rows of a report, with the ids of the images, and the
+    error of each below what the model makes of it.
+
+    Raises:
+        ModelError: the codes are not of the model.
+    """
+    rows = []
+    for kind, positions in _chosen(scores, n).items():
+        words = f"{kind} images of {scores.name}"
+        strip = image_strip(_images(scores, positions), words)
+        rows.append(ImageRow(kind, [strip], scores.ids[positions].tolist()))
+        for method, one in scores.reproductions.items():
+            made = decode_all(model, one.codes[torch.from_numpy(positions.copy())])
+            strip = image_strip(made, f"{words}, by {model.name} from codes by {method}")
+            errors = [f"mse {error:.4f}" for error in one.mse[positions].tolist()]
+            rows.append(ImageRow(f"by {method}", [strip], errors))
+    return ImageRows(id, title, rows, "The worst, typical and best images, by the least error.")
+
+
+def _chosen(scores: SetScores, n: int) -> dict[str, np.ndarray]:
+    """The positions of the ``n`` worst, typical and best images."""
+    order = scores.worst_first
+    n = min(n, len(order))
+    middle = (len(order) - n) // 2
+    return {"worst": order[:n], "typical": order[middle : middle + n], "best": order[::-1][:n]}
+
+
+def blind_figure(scores: SetScores, model: Model, *, n: int = _COLUMNS) -> ImageGrid:
     """The worst images of every blind sector, each over its best reproduction; ``n`` at most.
 
     Raises:
@@ -96,24 +123,22 @@ def blind_figure(scores: SetScores, model: Model, *, n: int = _COLUMNS) -> Image
     return image_grid(rows)
 
 
-def save_sector_map(scores: SetScores, path: str | Path, *, model: str, space: str) -> None:
-    """Draws the mean error in every sector: a map over the signs of the leading variables, those of
-    the first half of them across; bars where they are groups by codes in a ``space``, which have no
+def sector_plot(scores: SetScores, *, model: str, space: str) -> Plot:
+    """The mean error in every sector: a map over the signs of the leading variables, those of the
+    first half of them across; bars where they are groups by codes in a ``space``, which have no
     signs. Blind sectors have a frame.
-
-    Raises:
-        OutputError: the file cannot be written.
     """
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
-    axis: Any = figure.subplots()
-    if scores.variables:
-        _draw_map(figure, axis, scores)
-    else:
-        _draw_bars(axis, scores, space)
-    axis.set_title(f"{model}: error by sector of {scores.name}", fontsize=11)
-    save_plot(figure, path)
+    def draw(figure: Any) -> None:
+        set_height(figure, 7.5)
+        axis = figure.subplots()
+        if scores.variables:
+            _draw_map(figure, axis, scores)
+        else:
+            _draw_bars(axis, scores, space)
+        heading(figure, f"{model}: error by sector of {scores.name}")
+
+    return Plot(draw)
 
 
 def _draw_map(figure: Any, axis: Any, scores: SetScores) -> None:
@@ -122,28 +147,37 @@ def _draw_map(figure: Any, axis: Any, scores: SetScores) -> None:
     error = np.full(2**k, np.nan)
     for one in scores.sectors:
         error[one.number] = one.mse.value
-    shown = axis.imshow(error.reshape(2 ** (k - across), 2**across), cmap="viridis", aspect="auto")
+    shown = axis.imshow(error.reshape(2 ** (k - across), 2**across), aspect="auto")
     figure.colorbar(shown, ax=axis, label="mse")
+    # The numbers of sectors are as high as they have room for, and none where it is too little.
+    room = (width_of(figure) - 4) * POINTS / 2**across
+    size = min(7.0, room / (0.7 * len(str(2**k - 1))))
     for one in scores.sectors:
         row, column = divmod(one.number, 2**across)
-        axis.text(column, row, str(one.number), ha="center", va="center", fontsize=7, color="white")
+        if size >= _LEAST:
+            level = round(float(shown.norm(one.mse.value)) * (LEVELS - 1))
+            colour = [part / 255 for part in text_on(level)]
+            middle = {"ha": "center", "va": "center", "size": size, "color": colour}
+            axis.text(column, row, str(one.number), **middle)
         if one.blind:
             axis.add_patch(_frame(column - 0.5, row - 0.5))
-    _label(axis.set_xticks, axis.set_xlabel, scores.variables[:across])
-    _label(axis.set_yticks, axis.set_ylabel, scores.variables[across:])
+    _label(axis.xaxis, scores.variables[:across], upright=room < 7 * across)
+    _label(axis.yaxis, scores.variables[across:], upright=False)
 
 
-def _label(set_ticks: Any, set_label: Any, variables: tuple[int, ...]) -> None:
+def _label(axis: Any, variables: tuple[int, ...], *, upright: bool) -> None:
     """The signs of some variables, the first of them at the left."""
     signs = [signs_of(number, len(variables)) for number in range(2 ** len(variables))]
-    set_ticks(range(len(signs)), signs, fontsize=8, family="monospace")
-    set_label(f"signs of the variables {', '.join(map(str, variables))}" if variables else "")
+    rotation = 90 if upright else 0
+    axis.set_ticks(range(len(signs)), signs, family="monospace", rotation=rotation)
+    text = f"signs of the variables {', '.join(map(str, variables))}" if variables else ""
+    axis.set_label_text(text)
 
 
 def _frame(left: float, top: float) -> Any:
     from matplotlib.patches import Rectangle
 
-    return Rectangle((left, top), 1, 1, fill=False, edgecolor="#d62728", linewidth=2.5)
+    return Rectangle((left, top), 1, 1, fill=False, edgecolor=VERMILION, linewidth=2)
 
 
 def _draw_bars(axis: Any, scores: SetScores, space: str) -> None:
@@ -153,13 +187,14 @@ def _draw_bars(axis: Any, scores: SetScores, space: str) -> None:
         [one.mse.value - one.mse.low for one in scores.sectors],
         [one.mse.high - one.mse.value for one in scores.sectors],
     ]
-    colours = ["#d62728" if one.blind else "#1f5fa8" for one in scores.sectors]
-    axis.bar(places, value, yerr=reach, color=colours, ecolor="#555555", capsize=2)
-    axis.axhline(scores.mse.mean(), color="black", linewidth=0.8, linestyle="--")
+    colours = [VERMILION if one.blind else BLUE for one in scores.sectors]
+    axis.bar(places, value, yerr=reach, color=colours, ecolor=GREY)
+    axis.axhline(scores.mse.mean(), color=BLACK, linewidth=0.8, linestyle="--")
     labels = [f"{one.number}\nn={len(one.positions)}" for one in scores.sectors]
-    axis.set_xticks(list(places), labels, fontsize=7)
+    axis.set_xticks(list(places), labels)
     axis.set_xlabel(
-        f"group in {space}, by its excess over the rest (red: blind; dashed: mean of all images)"
+        f"group in {space}, by its excess over the rest\n"
+        "(vermilion: blind; dashed: mean of all images)"
     )
     axis.set_ylabel("mse")
 

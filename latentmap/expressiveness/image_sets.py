@@ -18,6 +18,7 @@ from latentmap.errors import ImageError, SupportError
 from latentmap.frames import Frame
 from latentmap.images import Choice, ImageSource
 from latentmap.images.arrays import ArrayImages
+from latentmap.images.attribute_groups import ImageGroups
 from latentmap.model import Model
 from latentmap.support import SupportSet
 
@@ -78,7 +79,8 @@ class ImageSet:
     ``ids`` ``(n,)`` are their names. ``sector`` ``(n,)`` and ``variables`` are those of a support
     set (see ``Sectors``). ``shown`` is the frame that the images are cut to already, where they
     come from the support set's file, and ``contents`` ``(n, 16)`` are the digests of the images
-    that it was built from; without them, those of the images.
+    that it was built from; without them, those of the images. ``by`` are groups of the images by
+    what is known of them (see ``cut_sets``).
     """
 
     name: str
@@ -88,6 +90,7 @@ class ImageSet:
     variables: tuple[int, ...] = ()
     shown: Frame | None = None
     contents: np.ndarray | None = None
+    by: tuple[ImageGroups, ...] = ()
 
     @property
     def digests(self) -> np.ndarray:
@@ -189,5 +192,5 @@ def _images_of(support: SupportSet, images: ImageSource | None, name: str) -> Im
             f"{name} holds no images, only which they are: give the data set that it was built "
             "from (--data), or build it with --with-images"
         )
-    images = ArrayImages(support.images, name)
-    return ImageSource(images, np.arange(len(support)), choice=Choice(name))
+    kept = ArrayImages(support.images, name)
+    return ImageSource(kept, np.arange(len(support)), choice=Choice(name))

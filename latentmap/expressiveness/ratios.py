@@ -8,6 +8,42 @@ from __future__ import annotations
 import numpy as np
 
 from latentmap.intervals import Estimate, estimate_of, resample, shares
+from latentmap.report import Measure
+
+WIDE = 3.0  # One end over the other: the number between them is no finding.
+NOT_TOLD = "not told"
+NOT_TOLD_IN_WORDS = (
+    f"{NOT_TOLD}: the ends of the interval are more than {WIDE:g} times apart; more images tell it"
+)
+
+
+def is_told(ratio: Estimate) -> bool:
+    """Whether an interval is narrow enough for its ratio to be a finding; one without an interval,
+    of a single image, is as it stands.
+
+    Example:
+        >>> is_told(Estimate(2.0, 1.5, 2.6)), is_told(Estimate(60.0, 18.8, 187.0))
+        (True, False)
+    """
+    return not ratio.high > WIDE * ratio.low
+
+
+def ratio_measure(ratio: Estimate) -> Measure | str:
+    """A ratio as it stands in a table: none that is not told."""
+    return Measure.of(ratio) if is_told(ratio) else NOT_TOLD
+
+
+def ratio_in_words(ratio: Estimate) -> str:
+    """A ratio as it stands in a sentence; of one that is not told, its interval alone.
+
+    Example:
+        >>> ratio_in_words(Estimate(2.0, 1.5, 2.6)), ratio_in_words(Estimate(60.0, 18.8, 187.0))
+        ('2.00 [1.50, 2.60]', '18.80 to 187.00')
+    """
+    value, low, high = ratio
+    if is_told(ratio):
+        return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    return f"{low:.2f} to {high:.2f}"
 
 
 def share_of(

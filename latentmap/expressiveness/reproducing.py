@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 from latentmap.cache import Coder
 from latentmap.codes import HeldOut
 from latentmap.errors import ImageError
+from latentmap.expressiveness.detail import detail_of_codes
 from latentmap.expressiveness.image_sets import ImageSet
 from latentmap.expressiveness.ratios import ratio_estimate
 from latentmap.expressiveness.result import MAPPED, Reproduction
@@ -143,6 +144,11 @@ def reproduce(
             held,
             anywhere,
         )
+        if method != "network":
+            detail = detail_of_codes(
+                model, inverted.codes, batch_size=runs.coder.batch_size or _BATCH
+            )
+            found[method] = replace(found[method], detail=detail)
     return found
 
 

@@ -14,9 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-from latentmap.expressiveness.blindness import SectorErrors
+from latentmap.expressiveness.blindness import SectorErrors, verdict
 from latentmap.expressiveness.coverage import Coverage
+from latentmap.expressiveness.detail import SMEARED
 from latentmap.expressiveness.difficulty import Difficulty, Held
+from latentmap.images.group_ratios import GroupRatio
 from latentmap.images.spooled import SpooledImages
 from latentmap.intervals import Estimate
 from latentmap.inversion import InversionMethod
@@ -41,7 +43,8 @@ class Reproduction:
     where none was held inside it. The means
     are over the images at ``judged`` ``(k,)``: all, but of mapped codes only those that the map has
     not seen; ``left_out`` says how many it has, and why. ``ratio`` is the mean error over that of
-    the generator's own images by the same method; None for these, and for mapped codes.
+    the generator's own images by the same method; None for these, and for mapped codes. ``detail``
+    is that of the pictures which a search found, see ``detail_of``; None of other methods.
     """
 
     method: InversionMethod | Literal["mapped"]
@@ -57,6 +60,7 @@ class Reproduction:
     seconds: float
     anywhere: Anywhere | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
+    detail: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The figures, each with ``_low`` and ``_high``; ``mse_signed`` is the error of images in
@@ -73,6 +77,7 @@ class Reproduction:
             "distance": float(np.median(self.distance)),
             "distance_largest": float(self.distance.max()),
             "distance_limit": self.distance_limit,
+            "detail": self.detail,
             "n_beyond_border": None if self.anywhere is None else self.anywhere.n_gone_on,
         }
         return result if self.ratio is None else {**result, **self.ratio.to_json("ratio")}
@@ -91,7 +96,8 @@ class SetScores:
     against those of the network; each is None where one of the two is missing. ``held`` are the
     errors with what they are held against, ``shares`` the first over the second, and ``against``
     how much harder the set is than random images, by the error; empty where there are none, and of
-    these themselves.
+    these themselves. ``groups`` are those of the images by what is known of them, for each
+    attribute, or crossing of some, that was asked for.
     """
 
     name: str
@@ -109,6 +115,7 @@ class SetScores:
     against: Mapping[str, Difficulty] = field(default_factory=dict)
     sectors: Sequence[SectorErrors] = ()
     variables: tuple[int, ...] = ()
+    groups: Sequence[Sequence[GroupRatio]] = ()
     coverage: Coverage | None = None
     skipped: tuple[str, ...] = ()
 
@@ -152,6 +159,15 @@ class SetScores:
             "variables": list(self.variables),
             "sectors": [
                 {**one.to_json(), "ids": self.ids[one.positions].tolist()} for one in self.sectors
+            ],
+            "groups": [
+                {
+                    **one.to_json(),
+                    "verdict": verdict(one),
+                    "ids": self.ids[one.positions].tolist(),
+                }
+                for family in self.groups
+                for one in family
             ],
             "coverage": None if self.coverage is None else self.coverage.to_json(),
             "images": [
@@ -210,6 +226,24 @@ class Expressiveness(Shown):
         """Whether the search can be believed on other images."""
         return None if self.calibration is None else self.calibration <= CALIBRATED
 
+    def detail(self, scores: SetScores) -> float | None:
+        """The detail of the pictures that the best search found for a set, over that of those for
+        the own images; None without a search, or where these have none.
+        """
+        shares = [
+            (one.mean_mse.value, one.detail / own)
+            for name, one in scores.reproductions.items()
+            if one.detail is not None and (own := self.own.reproductions[name].detail)
+        ]
+        return min(shares)[1] if shares else None
+
+    def doubts(self, scores: SetScores) -> bool:
+        """Whether the search cannot be believed on a set: it is not reliable, or what it found are
+        smears beside the generator's own pictures.
+        """
+        detail = self.detail(scores)
+        return self.reliable is False or (detail is not None and detail < SMEARED)
+
     def tells_ratio(self, method: str) -> bool:
         """Whether the own images' error by a method is so large that a ratio to it says anything:
         1 % of their variance, at least.
@@ -227,6 +261,13 @@ class Expressiveness(Shown):
             "calibration": self.calibration,
             "reliable": self.reliable,
             "own": self.own.to_json(),
-            "targets": [scores.to_json() for scores in self.sets],
+            "targets": [
+                {
+                    **scores.to_json(),
+                    "detail_of_own": self.detail(scores),
+                    "doubted": self.doubts(scores),
+                }
+                for scores in self.sets
+            ],
             "record": dict(self.record),
         }

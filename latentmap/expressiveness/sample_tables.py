@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from PIL import Image
 from torch import Tensor
 
 from latentmap.expressiveness.coverage import space_of
@@ -16,6 +15,7 @@ from latentmap.intervals import Estimate
 from latentmap.report import (
     Cell,
     Column,
+    ImageGrid,
     Measure,
     Picture,
     Row,
@@ -142,12 +142,12 @@ def _sectors(result: SampleDistances) -> Table:
     return Table(title, columns, rows)
 
 
-def samples_figure(result: SampleDistances) -> Image.Image:
+def samples_figure(result: SampleDistances) -> ImageGrid:
     """The first images of every model, a row each: of one seed."""
     return image_grid([(model.name, model.shown) for model in result.models])
 
 
-def sample_figures(result: SampleDistances) -> dict[str, Image.Image]:
+def sample_figures(result: SampleDistances) -> dict[str, ImageGrid]:
     """All pictures by the names of their files: images of one seed, the least and the most
     realistic, and where there are any, the most suspicious over the nearest real ones.
     """

@@ -5,7 +5,7 @@ Shapes: ``n`` images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,8 @@ from latentmap.expressiveness.blindness import SectorErrors, errors_by_sector
 from latentmap.expressiveness.coverage import Coverage
 from latentmap.expressiveness.difficulty import Held
 from latentmap.expressiveness.result import MAPPED, Reproduction, SetScores
+from latentmap.images.attribute_groups import ImageGroups
+from latentmap.images.group_ratios import group_ratios
 from latentmap.images.spooled import SpooledImages
 from latentmap.intervals import mean_estimate
 
@@ -49,11 +51,13 @@ def score_set(
     wholes: Mapping[str, np.ndarray],
     seed: int = 0,
     grouping: Grouping | None = None,
+    by: Sequence[ImageGroups] = (),
     skipped: tuple[str, ...] = (),
     coverage: Coverage | None = None,
 ) -> SetScores:
     """The figures of a set, and the split of its error; without ``units`` ``(n,)`` each image is
-    one. ``wholes`` are what errors are held against; see ``Held``.
+    one. ``wholes`` are what errors are held against; see ``Held``. ``by`` are groups of the images;
+    what tells of only one is left out.
     """
     units = np.arange(len(ids)) if units is None else units
     mse, anywhere = least_errors(found)
@@ -86,6 +90,11 @@ def score_set(
         shares=held.shares(seed=seed),
         sectors=[] if grouping is None else grouping.errors(mse, units, seed=seed),
         variables=() if grouping is None else grouping.variables,
+        groups=[
+            group_ratios(groups, mse, wholes.get("reference"), units=units, seed=seed)
+            for groups in by
+            if len(groups.names) > 1
+        ],
         coverage=coverage,
         skipped=skipped,
     )

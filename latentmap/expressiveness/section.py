@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from latentmap.expressiveness.difficulty_tables import (
-    against_table,
-    distances_table,
-    shares_table,
-)
-from latentmap.expressiveness.figures import reproduction_figure
+from latentmap.expressiveness.by_attribute_tables import groups_figure
+from latentmap.expressiveness.figures import reproduction_rows
 from latentmap.expressiveness.result import Expressiveness
-from latentmap.expressiveness.tables import (
-    calibration,
-    covered_table,
-    errors_table,
-    own_in_words,
-    parts_table,
-    sectors_table,
-)
+from latentmap.expressiveness.tables import bench_tables
 from latentmap.model import Model
 from latentmap.report import Picture, Section, section_id, titled
 from latentmap.report.embedding import embed_figure
@@ -37,33 +26,23 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
     """All generators of a benchmark: their errors, blind sectors, and worst, typical and best
     images.
     """
-    blocks: list[Block] = [errors_table(results)]
-    tables = (
-        parts_table(results),
-        against_table(results),
-        shares_table(results),
-        distances_table(results),
-        covered_table(results),
-    )
-    blocks += [table for table in tables if table.rows]
-    if any(scores.sectors for result in results for scores in result.sets):
-        blocks.append(sectors_table(results))
-    for result, model in zip(results, models, strict=True):
-        for scores in (result.own, *result.sets):
+    blocks: list[Block] = [*bench_tables(results)]
+    id = section_id("bench", {**results[0].record, "results": [_identity(one) for one in results]})
+    for number, (result, model) in enumerate(zip(results, models, strict=True)):
+        for place, scores in enumerate((result.own, *result.sets)):
             title = f"{result.name}: {scores.name}"
-            shown = embed_figure(
-                reproduction_figure(scores, model),
-                f"Images of {scores.name}, the worst, typical and best, and what {result.name} "
-                "makes of them",
-            )
-            blocks.append(Picture(title, shown))
+            rows = reproduction_rows(scores, model, id=f"{id}-{number}-{place}", title=title)
+            blocks.append(rows)
+            for family in scores.groups:
+                by = family[0].by
+                worst = f"The worst of {scores.name} by {by}, and what {result.name} makes of them"
+                picture = embed_figure(groups_figure(scores, family, model), worst)
+                blocks.append(Picture(f"{title} by {by}", picture))
     record = {
         **results[0].record,
         "models": {result.name: result.fingerprint for result in results},
     }
-    text = [_READING, *own_in_words(results[0]), *map(calibration, results)]
-    id = section_id("bench", {**results[0].record, "results": [_identity(one) for one in results]})
-    return Section(id, bench_title(results), text, blocks, record)
+    return Section(id, bench_title(results), [_READING], blocks, record)
 
 
 def bench_title(results: Sequence[Expressiveness]) -> str:

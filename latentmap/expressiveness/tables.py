@@ -8,20 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from latentmap.expressiveness.by_attribute_tables import groups_table
 from latentmap.expressiveness.coverage import few_neighbours, space_of
 from latentmap.expressiveness.coverage_table import coverage_table
+from latentmap.expressiveness.detail import SMEARED
 from latentmap.expressiveness.difficulty_tables import (
     against_table,
     distances_table,
     shares_table,
 )
+from latentmap.expressiveness.ratios import NOT_TOLD, NOT_TOLD_IN_WORDS, ratio_measure
 from latentmap.expressiveness.result import NEGLIGIBLE, Expressiveness, SetScores
 from latentmap.intervals import Estimate
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import images_in_words, in_percent, intervals_in_words
 from latentmap.support.sectors import signs_of
 
-_SECTORS = 5  # That a terminal shows of a set beside the blind ones.
+_SECTORS = 5  # That are shown of a set beside the blind ones.
 _NAMED = 5  # Images.
 _WITHOUT_RATIO = (
     f"x own is left out where the own error is below {in_percent(NEGLIGIBLE)} of the own images' "
@@ -31,18 +34,19 @@ _HEAD = (Column("model"), Column("set"))
 
 
 def bench_tables(results: Sequence[Expressiveness]) -> list[Table]:
-    """What is known of all generators, as it fits into a terminal."""
+    """What is known of all generators, in a terminal and on a page."""
     errors = errors_table(results)
     said = [*_of_groups(results), *map(calibration, results), errors.note]
     notes = "\n".join([*own_in_words(results[0]), *said])
     tables = [
-        replace(errors, note=notes).bare("SSIM"),
+        replace(errors, note=notes),
         parts_table(results),
         against_table(results),
         shares_table(results),
         distances_table(results),
         covered_table(results),
-        sectors_table(results, most=_SECTORS).bare("mse"),
+        groups_table(results),
+        sectors_table(results),
         _extremes_table(results),
     ]
     return [table for table in tables if table.rows]
@@ -56,6 +60,16 @@ def calibration(result: Expressiveness) -> str:
             "limit is not known"
         )
     trust = "reliable" if result.reliable else "UNRELIABLE on others, take more steps or starts"
+    smears = [
+        f"{scores.name} ({in_percent(found, 0)})"
+        for scores in result.sets
+        if (found := result.detail(scores)) is not None and found < SMEARED
+    ]
+    if smears and result.reliable:
+        trust = (
+            "but what it found is blurred beside the generator's own pictures, UNRELIABLE, on "
+            f"{', '.join(smears)} of their detail"
+        )
     return (
         f"{result.name}: the search misses {in_percent(result.calibration, 1)} of the variance of "
         f"own images: {trust}"
@@ -95,26 +109,28 @@ def errors_table(results: Sequence[Expressiveness]) -> Table:
         Column("x own", "error over that of the generator's own images", "low", 2),
         Column("in [-1, 1]", "the mse of pixels in [-1, 1]", "low", 4),
     ]
-    rows, untold = [], False
+    rows, untold, wide = [], False, False
     for result in results:
         for scores in (result.own, *result.sets):
             for name, one in scores.reproductions.items():
-                doubted = result.reliable is False and name in ("search", "hybrid")
+                doubted = result.doubts(scores) and name in ("search", "hybrid")
                 note = "unreliable" if doubted and scores is not result.own else ""
                 cells: list[Cell] = [result.name, scores.name, name, len(one.judged)]
                 measures = [Measure.of(one.mean_mse, note), Measure.of(one.mean_ssim)]
                 signed = 4 * one.mean_mse.value
                 told = one.ratio is not None and result.tells_ratio(name)
                 untold |= one.ratio is not None and not told
-                ratio = _measure(one.ratio) if told else None
+                ratio = ratio_measure(one.ratio) if told and one.ratio is not None else None
+                wide |= ratio == NOT_TOLD
                 rows.append(Row([*cells, *measures, ratio, signed]))
     fewest = min(one.held.n_units for result in results for one in (result.own, *result.sets))
     notes = [intervals_in_words(max(fewest, 2)), *([_WITHOUT_RATIO] if untold else [])]
+    notes += [NOT_TOLD_IN_WORDS] if wide else []
     return Table("Errors", columns, rows, "\n".join(notes))
 
 
-def sectors_table(results: Sequence[Expressiveness], *, most: int | None = None) -> Table:
-    """The errors in the sectors of all sets; the blind ones and the ``most`` worst."""
+def sectors_table(results: Sequence[Expressiveness]) -> Table:
+    """The errors in the sectors of all sets: of the blind ones, and of the five worst of a set."""
     columns = [
         *_HEAD,
         Column("sector"),
@@ -130,7 +146,7 @@ def sectors_table(results: Sequence[Expressiveness], *, most: int | None = None)
     rows, notes = [], []
     for result, scores in _others(results):
         for place, one in enumerate(scores.sectors):
-            if most is None or place < most or one.blind:
+            if place < _SECTORS or one.blind:
                 cells = [
                     *(one.number, len(one.positions), Measure.of(one.mse), one.excess),
                     *(one.p_value, "blind" if one.blind else "", one.share, one.own_share),
@@ -146,7 +162,7 @@ def _blindness(result: Expressiveness, scores: SetScores) -> str:
     """In how many sectors a generator is blind, in words."""
     blind = sum(one.blind for one in scores.sectors)
     # Without a search it is not known whether the generator is, or its network.
-    unreliable = " (unreliable)" if result.reliable is False else ""
+    unreliable = " (unreliable)" if result.doubts(scores) else ""
     doubt = " for the network" if scores.limit is None else unreliable
     what = "sectors" if scores.variables else f"groups in {groups_space(result)}"
     said = f"{blind} of {len(scores.sectors)} {what} are blind{doubt}"

@@ -1,3 +1,4 @@
+from .attribute_table import Attributes, read_attributes
 from .choice import Choice
 from .choosing import Missing
 from .loading import floats_of, load_all
@@ -9,6 +10,7 @@ from .views import Batch, View
 
 __all__ = [
     "SPLITS",
+    "Attributes",
     "Batch",
     "Choice",
     "ImageSource",
@@ -20,4 +22,5 @@ __all__ = [
     "load_all",
     "open_images",
     "pack_images",
+    "read_attributes",
 ]

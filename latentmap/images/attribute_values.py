@@ -91,7 +91,8 @@ def attributes_in(table: Table, ids: np.ndarray, names: Sequence[str]) -> list[A
         ImageError: there is no such column, or none of the images is in the table.
     """
     require_columns(table, names)
-    mine, rows = _known_rows(ids, table)
+    rows = known_rows(ids, table)
+    mine, rows = ids[rows >= 0], rows[rows >= 0]
     return [Attribute.of_column(name, mine, table.columns[name][rows]) for name in names]
 
 
@@ -101,19 +102,24 @@ def labels_in(table: Table, column: str, ids: np.ndarray) -> Attribute:
     Raises:
         ImageError: none of the images is in the table.
     """
-    mine, rows = _known_rows(ids, table)
+    rows = known_rows(ids, table)
+    mine, rows = ids[rows >= 0], rows[rows >= 0]
     return Attribute.of_classes(LABELS, mine, as_names(table.columns[column][rows]))
 
 
-def _known_rows(ids: np.ndarray, table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """The ids of the images that are in a table, and their rows."""
+def known_rows(ids: np.ndarray, table: Table) -> np.ndarray:
+    """For each of some images ``ids`` ``(n,)`` its row in a table, -1 where that has none.
+
+    Raises:
+        ImageError: it has none of them.
+    """
     rows = find_rows(ids, table.names, table.title)
     if (rows < 0).all():
         raise ImageError(
             f"none of the {len(ids)} images ({ids[0]} is the first) is in {table.title}: give the "
             "table of these images"
         )
-    return ids[rows >= 0], rows[rows >= 0]
+    return rows
 
 
 def _numbers(column: np.ndarray) -> np.ndarray | None:

@@ -68,7 +68,8 @@ def _names_in(path: Path) -> list[str]:
             "a line"
         ) from error
     allowance = Allowance(str(path), len(data), ImageError)
-    is_csv, names = path.suffix.lower() == ".csv", []
+    is_csv = path.suffix.lower() == ".csv"
+    names: list[str] = []
     what = "cannot be read as a list of images"
     with reading(path, ImageError, "give one name a line", what=what):
         for line in text_lines(data, f"{path} {what}: it must be text in UTF-8"):

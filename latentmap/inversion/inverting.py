@@ -180,7 +180,7 @@ def counted_in(method: InversionMethod) -> str:
 def invert_images(
     model: Model,
     images: ImageSource,
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     method: InversionMethod = "search",
     search: SearchSettings | None = None,

@@ -5,12 +5,13 @@ Shapes: ``n`` images ``(n, c, h, w)`` in [0, 1].
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
+from latentmap.codes import Codes
 from latentmap.inversion.inverting import Inverted
 from latentmap.model import Model
 from latentmap.report import ImageRow, ImageRows, Section, section_id, titled
@@ -20,9 +21,18 @@ _SHOWN = 10
 
 
 def inversion_section(
-    model: Model, images: torch.Tensor, inverted: Inverted, *, record: Mapping[str, Any]
+    model: Model,
+    images: torch.Tensor,
+    inverted: Inverted,
+    *,
+    ids: Sequence[str],
+    said: str,
+    record: Mapping[str, Any],
 ) -> Section:
-    """Codes that were found for ``images``: how near they come, and the first of them."""
+    """Codes that were found for ``images``, whose ``ids`` are given: what is ``said`` of them, how
+    near they come, and the
+    first of them.
+    """
     made = {**record, "model": model.fingerprint, "seed": inverted.seed}
     settings = None if inverted.search is None else asdict(inverted.search)
     identity = {**made, "space": model.space.kind, "method": inverted.method, "settings": settings}
@@ -32,18 +42,18 @@ def inversion_section(
         f"{id}-images",
         f"Images and what {model.name} makes of their codes",
         [
-            ImageRow("image", [image_strip(images[:_SHOWN], f"{len(found)} images")]),
+            ImageRow("image", [image_strip(images[:_SHOWN], f"{len(found)} images")], ids[:_SHOWN]),
             ImageRow(
                 f"by {inverted.method}",
                 [image_strip(found, f"the same, decoded by {model.name} from found codes")],
+                [f"mse {error:.4f}" for error in inverted.mse[:_SHOWN].tolist()],
             ),
         ],
     )
-    text = f"Codes of {len(images):,} images in {model.space}, by {inverted.method}."
     return Section(
         id,
         inversion_title(model, record),
-        [text],
+        [said],
         [*inverted.tables(), shown],
         made,
     )
@@ -52,3 +62,12 @@ def inversion_section(
 def inversion_title(model: Model, record: Mapping[str, Any]) -> str:
     """What the inversion of images is called."""
     return titled(f"Inversion in {model.name}", record)
+
+
+def inversion_in_words(codes: Codes, inverted: Inverted, seconds: float) -> str:
+    """Of how many images there are codes, what they took, and which is the worst."""
+    return (
+        f"{len(codes)} images in {codes.space} by {inverted.method}, "
+        f"{seconds / len(codes):.2f} s an image; the worst is "
+        f"{codes.ids[int(inverted.mse.argmax())]}"
+    )

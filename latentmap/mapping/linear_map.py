@@ -17,6 +17,7 @@ from typing import Any, overload
 import numpy as np
 import torch
 
+from latentmap.arrays import Numbers, as_tensor
 from latentmap.codes import Codes, Space
 from latentmap.errors import MapError, SpaceError
 from latentmap.frames import Frame
@@ -108,11 +109,12 @@ class LinearMap(Shown):
         return self.settings.get("penalty")
 
     @overload
-    def apply(self, codes: torch.Tensor) -> torch.Tensor: ...
-    @overload
     def apply(self, codes: Codes) -> Codes: ...
-    def apply(self, codes: torch.Tensor | Codes) -> torch.Tensor | Codes:
-        """The codes ``(n, d)`` in the target space, float32 and on the same device.
+    @overload
+    def apply(self, codes: Numbers) -> torch.Tensor: ...
+    def apply(self, codes: Numbers | Codes) -> torch.Tensor | Codes:
+        """The codes ``(n, d)`` in the target space, float32 and on the same device; of an array or
+        a tensor a tensor.
 
         The product is taken in float64, of patches as a convolution. ``Codes`` give ``Codes`` whose
         rows are mapped when they are read, so they need no memory of their own.
@@ -129,10 +131,35 @@ class LinearMap(Shown):
                 space=self.target,
                 frame=self.target_frame,
             )
-        width = math.prod(self.patches.source) if self.patches else len(self.weight)
+        codes = as_tensor(codes, "codes for this map", error=MapError)
+        width = self._width
         if codes.ndim != 2 or codes.shape[1] != width:
             raise MapError(f"this map takes codes of shape (n, {width}), not {tuple(codes.shape)}")
         return mapped(codes, self.weight, self.bias, self.patches)
+
+    def apply_direction(self, directions: Numbers) -> torch.Tensor:
+        """What the map makes of directions ``(k, d)``, or of one ``(d,)``, which are differences of
+        source codes: those of the mapped codes, without the constant. Float32, on the same device.
+
+        How sure these are, ``latentmap.mapping.uncertainty.carry`` says.
+
+        Raises:
+            MapError: they do not have the shape of source codes.
+        """
+        directions = as_tensor(directions, "directions", error=MapError)
+        width, shape = self._width, tuple(directions.shape)
+        if len(shape) not in (1, 2) or shape[-1] != width:
+            raise MapError(
+                f"this map takes directions of shape (k, {width}), or one ({width},), not {shape}"
+            )
+        constant = torch.zeros_like(self.bias)
+        carried = mapped(directions.reshape(-1, width), self.weight, constant, self.patches)
+        return carried.reshape(*shape[:-1], -1)
+
+    @property
+    def _width(self) -> int:
+        """The numbers of a source code."""
+        return math.prod(self.patches.source) if self.patches else len(self.weight)
 
     def compose(self, after: LinearMap) -> LinearMap:
         """The map that applies this one and then ``after``: from A to B and from B to C.

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
+from latentmap.arrays import Numbers, as_tensor
 from latentmap.codes import Pairs, units_of
 from latentmap.errors import MapError
 from latentmap.mapping.fitting import fit
@@ -43,9 +44,9 @@ class NonlinearMap:
     errors: Mapping[str, float]
     n_pairs: int
 
-    def apply(self, codes: Tensor, /) -> Tensor:
+    def apply(self, codes: Numbers, /) -> Tensor:
         """The codes ``(n, q)`` in the target space, float32."""
-        return self.function.apply(codes)
+        return self.function.apply(as_tensor(codes, "codes for this map", error=MapError))
 
     def to_json(self) -> dict[str, Any]:
         """What was chosen, and by what."""

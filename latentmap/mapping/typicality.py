@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentmap.arrays import Numbers, as_tensor
 from latentmap.codes import Codes
 from latentmap.errors import MapError
 from latentmap.mapping.linear_map import LinearMap
@@ -159,7 +160,7 @@ class _Ellipsoid:
         return (self.n + 1) / self.n * r * (self.n - 1) / left
 
 
-def typicality(linear_map: LinearMap, codes: Codes | Tensor) -> Typicality:
+def typicality(linear_map: LinearMap, codes: Codes | Numbers) -> Typicality:
     """How far source codes ``(m, p)`` are from those that a map was fitted on.
 
     ``d^2 = (x - mean)' C^-1 (x - mean)`` with mean and covariance ``C`` of the fitted codes
@@ -257,15 +258,16 @@ def _ellipsoid_of(linear_map: LinearMap) -> _Ellipsoid:
     return ellipsoid
 
 
-def _blocks(linear_map: LinearMap, codes: Codes | Tensor) -> Iterable[Tensor]:
+def _blocks(linear_map: LinearMap, codes: Codes | Numbers) -> Iterable[Tensor]:
     if isinstance(codes, Codes):
         linear_map.source.require(codes.space, "codes for this map")
         return codes.blocks()
-    if codes.ndim != 2 or codes.shape[1] != len(linear_map.weight):
+    given = as_tensor(codes, "codes for this map", error=MapError)
+    if given.ndim != 2 or given.shape[1] != len(linear_map.weight):
         width = len(linear_map.weight)
-        raise MapError(f"this map takes codes of shape (n, {width}), not {tuple(codes.shape)}")
+        raise MapError(f"this map takes codes of shape (n, {width}), not {tuple(given.shape)}")
     # No code at all is a block, too.
-    return (codes[start : start + _ROWS] for start in range(0, max(len(codes), 1), _ROWS))
+    return (given[start : start + _ROWS] for start in range(0, max(len(given), 1), _ROWS))
 
 
 def _limit_of(fitted: Tensor) -> float:

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from latentmap.arrays import Numbers, as_tensor
+from latentmap.codes import Codes
 from latentmap.errors import MapError
 from latentmap.intervals import student_quantile
 from latentmap.mapping.linear_map import LinearMap
@@ -85,19 +87,24 @@ class CarriedDirections:
         return self.directions - reach, self.directions + reach
 
 
-def predict(linear_map: LinearMap, codes: Tensor) -> Prediction:
+def predict(linear_map: LinearMap, codes: Codes | Numbers) -> Prediction:
     """The mapped codes of source codes ``(n, p)``, with the covariance of what is predicted.
 
     The covariance is that of the residuals over ``n - d``; the scale is ``1 + 1/n + (x - mean)' (G
     + aI)^-1 (x - mean)``, over the pairs of the fit; a map without intercept has no ``1/n``.
 
     Raises:
+        SpaceError: the codes say that they are in another space than the map's source.
         MapError: the shape does not fit, the map is of patches or knows no pairs, or there are too
             few.
     """
     moments, penalty = _moments(linear_map, "the covariance of predictions"), _penalty(linear_map)
-    mean = linear_map.apply(codes)
-    away = codes.to(moments.mean_x) - moments.mean_x
+    if isinstance(codes, Codes):
+        linear_map.source.require(codes.space, "codes for this map")
+        codes = codes.vectors
+    given = as_tensor(codes, "codes for this map", error=MapError)
+    mean = linear_map.apply(given)
+    away = given.to(moments.mean_x) - moments.mean_x
     spectrum = moments.source_spectrum
     total, along = away.square().sum(1), (away @ spectrum.directions).square()
     scale = 1 + moments.centred / moments.n + (along / (spectrum.values + penalty)).sum(1)
@@ -110,7 +117,7 @@ def predict(linear_map: LinearMap, codes: Tensor) -> Prediction:
     return Prediction(mean.double(), covariance, scale, freedom)
 
 
-def carry(linear_map: LinearMap, directions: Tensor) -> CarriedDirections:
+def carry(linear_map: LinearMap, directions: Numbers) -> CarriedDirections:
     """Directions ``(k, p)`` of the source, such as one that edits images, in the target.
 
     The covariance of ``d W`` is ``S d' G^-1 d``. A penalty shrinks ``d W`` towards zero by an error
@@ -122,6 +129,7 @@ def carry(linear_map: LinearMap, directions: Tensor) -> CarriedDirections:
             more of them than variables.
     """
     moments = _moments(linear_map, "the uncertainty of a direction")
+    directions = as_tensor(directions, "directions", error=MapError)
     p = len(linear_map.weight)
     if directions.ndim != 2 or directions.shape[1] != p:
         raise MapError(f"directions must have shape (k, {p}), not {tuple(directions.shape)}")

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from latentmap.arrays import Numbers, as_tensor
 from latentmap.codes import CodeFile, Codes, Space
 from latentmap.errors import ModelError
 from latentmap.frames import Frame
@@ -230,16 +231,17 @@ class Model:
         if not self.has_posterior:
             raise self._without_posterior()
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Deterministic codes ``(n, d)`` of images in [0, 1]; for a VAE the posterior means.
+    def encode(self, images: Numbers) -> Tensor:
+        """Deterministic codes ``(n, d)`` of images in [0, 1], an array or a tensor; for a VAE the
+        posterior means.
 
         Raises:
             ModelError: wrong shape, type or range, codes that are not finite, or no encoder.
         """
         self.require_encoder()
-        self.check_images(images)
+        images = self._taken(images)
         with self._running():
-            return self._checked_codes(self._encode(images.to(self.device)), len(images))
+            return self._checked_codes(self._encode(images), len(images))
 
     def encode_pixels(self, pixels: Tensor, *, precision: Precision = "float32") -> Tensor:
         """Codes ``(n, d)`` of uint8 images ``(n, c, h, w)``, converted on the model's device.
@@ -255,16 +257,16 @@ class Model:
         with self._running(precision):
             return self._rows_of(self._encode(images), len(images)).float()
 
-    def posterior(self, images: Tensor, *, precision: Precision = "float32") -> Posterior:
-        """Mean and variance of the codes of images in [0, 1].
+    def posterior(self, images: Numbers, *, precision: Precision = "float32") -> Posterior:
+        """Mean and variance of the codes of images in [0, 1], an array or a tensor.
 
         Raises:
             ModelError: as for ``encode``, or the model has no posterior.
         """
         self.require_encoder()
-        self.check_images(images)
+        images = self._taken(images)
         with self._running(precision):
-            posterior = self._posterior(images.to(self.device))
+            posterior = self._posterior(images)
             return Posterior(
                 self._checked_codes(posterior.mean, len(images)),
                 self._checked_codes(posterior.variance, len(images)),
@@ -287,8 +289,9 @@ class Model:
             )
             return Posterior(mean, variance), LateFinite([mean, variance], model=self.name)
 
-    def decode(self, codes: Tensor | Codes) -> Tensor:
-        """Images ``(n, c, h, w)`` in [0, 1] of codes ``(n, d)``, or ``(n, *latent_shape)``.
+    def decode(self, codes: Numbers | Codes) -> Tensor:
+        """Images ``(n, c, h, w)`` in [0, 1] of codes ``(n, d)``, or ``(n, *latent_shape)``: of an
+        array, a tensor or ``Codes``.
 
         Raises:
             SpaceError: the codes say that they are in another space.
@@ -299,7 +302,7 @@ class Model:
         check.require()
         return images
 
-    def launch(self, codes: Tensor | Codes) -> tuple[Tensor, LateCheck]:
+    def launch(self, codes: Numbers | Codes) -> tuple[Tensor, LateCheck]:
         """What ``decode`` gives, not yet checked: a caller of many batches launches the next before
         it asks for the check of one, and so need not wait for the device.
 
@@ -311,7 +314,7 @@ class Model:
         if isinstance(codes, Codes):
             self.space.require(codes.space, f"codes for {self.name}")
             codes = codes.vectors
-        codes = self._flat(codes)
+        codes = self._flat(as_tensor(codes, f"codes for {self.name}", error=ModelError))
         if not codes.is_floating_point():
             raise ModelError(
                 f"{self.name} decodes finite floating-point codes; these are {codes.dtype}"
@@ -410,6 +413,12 @@ class Model:
             ),
         ):
             yield
+
+    def _taken(self, images: Numbers) -> Tensor:
+        """Images that were given to be encoded, checked, on the device."""
+        taken = as_tensor(images, f"images for {self.name}", error=ModelError)
+        self.check_images(taken)
+        return taken.to(self.device, torch.float32)
 
     def check_images(self, images: Tensor | SpooledImages) -> None:
         """Refuses images that ``encode`` would refuse.

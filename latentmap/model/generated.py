@@ -32,13 +32,14 @@ from latentmap.files import (
     replace_atomic,
     require_parent,
 )
+from latentmap.files.home import cache_home
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
 from latentmap.images.arrays import ArrayImages
 from latentmap.images.packed import Packed, PackedImages
 from latentmap.images.packing import new_pack
 from latentmap.model.contract import Model
-from latentmap.model.kept_images import PART_FILE
+from latentmap.model.kept_images import GENERATED, PART_FILE
 from latentmap.model.sampling import decode_all, sample_codes
 from latentmap.progress import Progress, ProgressLike, reporting
 
@@ -54,11 +55,12 @@ def generated_images(
     *,
     seed: int = 0,
     truncation: float = 1.0,
-    folder: str | Path,
+    folder: str | Path | None = None,
     notify: Notify | None = None,
     progress: ProgressLike = None,
 ) -> ImageSource:
-    """``n`` images that ``model`` makes of codes from its prior, kept in ``folder``.
+    """``n`` images that ``model`` makes of codes from its prior, kept in ``folder``; by default in
+    the user's own cache.
 
     They are found again by the model, its space, settings and prior, ``seed``, ``truncation`` (see
     ``Model.sample``) and ``n``; ``codes_in`` of the result gives their codes.
@@ -97,7 +99,7 @@ def generated_images(
     if truncation != 1:  # Older versions made all images without.
         key["truncation"] = float(truncation)
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    folder = Path(folder)
+    folder = cache_home() / GENERATED if folder is None else Path(folder)
     path = folder / f"{name}.h5"
     refuse_links(folder, error=OutputError)
     if not path.exists():

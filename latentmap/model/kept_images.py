@@ -12,6 +12,7 @@ from pathlib import Path
 from latentmap.errors import OutputError
 from latentmap.files import TEMPORARY, folders_in, look_into, size_of
 
+GENERATED = "generated"  # The folder of them in a cache.
 _PACK = re.compile(rf"[0-9a-f]{{16}}\.(h5|lock)|\.[0-9a-f]{{16}}{TEMPORARY}\.h5")
 _PARTS = re.compile(r"[0-9a-f]{16}\.[0-9a-f]{16}\.parts")
 PART_FILE = re.compile(rf"\d{{9,}}-\d{{9,}}\.npy|\.\d{{9,}}-\d{{9,}}{TEMPORARY}\.npy")

@@ -6,7 +6,6 @@ Shapes: ``s`` steps, source codes ``(p,)`` and target codes ``(q,)``.
 from __future__ import annotations
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from latentmap.codes import Pairs
@@ -15,7 +14,7 @@ from latentmap.mapping import Moments, SharedFactors
 from latentmap.mapping.cells import fold, unfold
 from latentmap.mapping.patches import Patches
 from latentmap.model import Model
-from latentmap.report import image_grid
+from latentmap.report import ImageGrid, image_grid
 from latentmap.report.words import in_percent
 
 
@@ -28,7 +27,7 @@ def factors_figure(
     n_factors: int = 4,
     patches: Patches | None = None,
     pairs: Pairs | None = None,
-) -> Image.Image:
+) -> ImageGrid:
     """The leading factors, from -2.25 to 2.25 standard deviations: the source's images above the
     target's, with the share of the target's variance; none of a model that has no decoder.
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from latentmap.group_ratios import FEWEST
+from latentmap.images.group_ratios import FEWEST
 from latentmap.relocation.groups import Cut, GroupLoss, GroupScores, Held, Loss, ScoresByGroup
 from latentmap.relocation.scored_figures import HIGH_FLOOR
 from latentmap.relocation.tables import COLUMNS, figures_there
 from latentmap.report import Cell, Column, Measure, Row, Table, with_interval
 from latentmap.report.words import intervals_in_words
 
-_FIGURES = ("m_mse", "floor_mse", "baseline_mse", "efficiency", "r2")
+_FIGURES = ("efficiency", "r2", "m_mse", "floor_mse", "baseline_mse")
 _RATIOS: Mapping[Held, Column] = {
     "floor": Column("over floor", "M_mse over the floor, over that of the rest", "low", 2),
     "nothing": Column("x rest", "M_mse over that of the rest", "low", 2),
@@ -54,16 +54,18 @@ def _cut_table(cut: Cut, found: ScoresByGroup) -> Table:
     """One line a group, with what follows below."""
     there = figures_there(cut.groups[0].figures, _FIGURES) if cut.groups else []
     plain = found.held == "floor"
-    columns = [Column("group"), Column("images"), *(COLUMNS[name] for name in there)]
-    columns += [*[_RATIOS["nothing"]] * plain, _RATIOS[found.held], _P]
+    # What is asked stands first: on a narrow page the rest has to be scrolled to.
+    columns = [Column("group"), Column("images"), _RATIOS[found.held], _P]
+    columns += [*[_RATIOS["nothing"]] * plain, *(COLUMNS[name] for name in there)]
     rows = []
     for one in cut.groups:
-        cells: list[Cell] = [one.name, one.n, *_measures(one, there)]
-        cells += [Measure.of(one.plain)] if plain else []
+        cells: list[Cell] = [one.name, one.n]
         cells += [
             None if one.loss is None else Measure.of(one.loss.found.ratio),
-            None if one.loss is None else one.loss.p_holm,
+            None if one.loss is None else one.loss.found.corrected,
         ]
+        cells += [Measure.of(one.plain)] if plain else []
+        cells += _measures(one, there)
         rows.append(Row(cells))
     notes = [*sentences(cut, found.held), _note(cut, found)]
     return Table(f"By {cut.by}", columns, rows, "\n".join(notes))
@@ -80,9 +82,10 @@ def sentences(cut: Cut, held: Held) -> list[str]:
 
 def _sentence(one: GroupScores, loss: GroupLoss, held: Held) -> str:
     if loss.verdict == "too few":
-        n, rest = loss.found.n_units, loss.found.n_other_units
-        which = f"it has {n}" if n < FEWEST else f"the rest has {rest}"
-        return f"{one.name}: nothing can be said of fewer than {FEWEST} images or groups: {which}"
+        of = "it has" if one.n_units < FEWEST else "the rest has"
+        return (
+            f"{one.name}: {of} fewer than {FEWEST} images or groups, of which nothing can be said"
+        )
     ratio = loss.found.ratio
     times = f": {with_interval(ratio, 2)} times" if math.isfinite(ratio.value) else ""
     return f"{one.name}: {_SAID[held][loss.verdict]}{times}"

@@ -8,17 +8,15 @@ share of its codes' variance that is not predicted. Shapes: ``n`` images.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from latentmap.group_ratios import GroupRatio, ratio_to_rest
-from latentmap.holm import holm
 from latentmap.images.attribute_groups import ImageGroups
-from latentmap.intervals import Estimate, defined
+from latentmap.images.group_ratios import GroupRatio, correct, group_ratios
+from latentmap.intervals import Estimate
 from latentmap.relocation.measuring import ImageErrors
 from latentmap.relocation.scored_figures import Figures
 from latentmap.relocation.scores import Scores, estimates_of
@@ -27,20 +25,16 @@ from latentmap.report import Shown, Table
 # What the error of a group is held against before it is compared with the rest.
 Held: TypeAlias = Literal["floor", "nothing", "variance"]
 Loss = Literal["more", "no more", "less", "not told", "too few"]
-LEVEL = 0.05
 NO_MORE = 1.25  # An interval that ends below it tells that no more is lost.
 # The squared error of rounding to 8 bits, twice: of images that the target made.
 _ROUNDING = 2 / 255**2 / 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GroupLoss:
-    """How many times as much is lost on a group as on the rest, over what it is held against, with
-    the p-value corrected for all groups that are asked for.
-    """
+    """How many times as much is lost on a group as on the rest, over what it is held against."""
 
     found: GroupRatio
-    p_holm: float = math.nan
 
     @property
     def verdict(self) -> Loss:
@@ -48,9 +42,9 @@ class GroupLoss:
         or is below, and ends below 1.25; ``not told`` else, and ``too few`` below 10 units.
         """
         ratio = self.found.ratio
-        if self.found.has_few:
+        if self.found.p_value is None:
             return "too few"
-        if self.p_holm <= LEVEL:
+        if self.found.differs:
             return "more" if ratio.value > 1 else "less"
         return "no more" if ratio.low <= 1 and ratio.high < NO_MORE else "not told"
 
@@ -58,24 +52,17 @@ class GroupLoss:
         """The ratio with ``_low`` and ``_high``, both p-values, and what follows."""
         return {
             **self.found.ratio.to_json("ratio"),
-            "p_value": defined(self.found.p_value),
-            "p_holm": defined(self.p_holm),
+            "p_value": self.found.p_value,
+            "p_holm": self.found.corrected,
             "verdict": self.verdict,
         }
 
 
-def corrected(losses: Sequence[GroupLoss]) -> list[GroupLoss]:
-    """The same with their p-values corrected for how many they are (Holm)."""
-    p_values = holm(np.array([one.found.p_value for one in losses], np.float64))
-    return [replace(one, p_holm=float(p)) for one, p in zip(losses, p_values, strict=True)]
-
-
-def asked_of(groups: ImageGroups) -> range:
-    """The groups, by number, that are compared with the rest: all, but of two the first, since the
-    other is its reverse.
+def asked(losses: Sequence[GroupRatio]) -> Sequence[GroupRatio]:
+    """The groups of a cut that are asked of: all, but of two the first, since the other is its
+    reverse, and none where there is nothing but one.
     """
-    count = len(groups.names)
-    return range(0 if count < 2 else 1 if count == 2 else count)
+    return losses[:1] if len(losses) == 2 else losses if len(losses) > 2 else []
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,50 +147,39 @@ def scores_by_group(
     """
     errors = scores.errors
     held, parts, wholes = _held(errors)
-    losses = corrected(
-        [
-            GroupLoss(_ratio(parts, wholes, one, number, errors, seed))
-            for one in groups
-            for number in asked_of(one)
-        ]
+    families = correct(
+        [group_ratios(one, parts, wholes, units=errors.units, seed=seed) for one in groups]
     )
-    queue, ones = iter(losses), np.ones(len(parts))
     cuts = []
-    for one in groups:
+    for one, family in zip(groups, families, strict=True):
         found = []
-        for number, name in enumerate(one.names):
-            mine = errors.take(np.flatnonzero(one.number == number))
+        for ratio in family:
+            mine = errors.take(np.sort(ratio.positions))
             found.append(
                 GroupScores(
-                    name,
+                    ratio.name,
                     len(mine.ids),
-                    len(np.unique(mine.units)),
+                    ratio.n_units,
                     Figures(**estimates_of(mine, seed=seed)),
-                    _ratio(errors.relocation, ones, one, number, errors, seed).ratio,
-                    next(queue) if number in asked_of(one) else None,
+                    ratio.plain,
+                    GroupLoss(ratio) if ratio in asked(family) else None,
                 )
             )
         cuts.append(Cut(one.by, tuple(found), int((~one.known).sum())))
     return ScoresByGroup(tuple(cuts), held)
 
 
-def _held(errors: ImageErrors) -> tuple[Held, np.ndarray, np.ndarray]:
-    """What losses are held against; and of each image the loss, and that, ``(n,)``."""
+def _held(errors: ImageErrors) -> tuple[Held, np.ndarray, np.ndarray | None]:
+    """What losses are held against; and of each image the loss, and that, ``(n,)``, where there is
+    something.
+    """
     if not np.isfinite(errors.relocation).all():
         return "variance", errors.code, errors.code_variance
-    if errors.floor.mean() < _ROUNDING:
-        return "nothing", errors.relocation, np.ones_like(errors.relocation)
+    if floor_of(errors.floor) is None:
+        return "nothing", errors.relocation, None
     return "floor", errors.relocation, errors.floor
 
 
-def _ratio(
-    parts: np.ndarray,
-    wholes: np.ndarray,
-    groups: ImageGroups,
-    number: int,
-    errors: ImageErrors,
-    seed: int,
-) -> GroupRatio:
-    known = groups.known
-    inside = groups.number[known] == number
-    return ratio_to_rest(parts[known], wholes[known], inside, errors.units[known], seed=seed)
+def floor_of(errors: np.ndarray) -> np.ndarray | None:
+    """The target's own errors ``(n,)``; None where they are but rounding, as it made the images."""
+    return errors if errors.mean() >= _ROUNDING else None

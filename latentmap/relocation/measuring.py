@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from latentmap.relocation.measuring_codes import Way, code_rows
 from latentmap.relocation.scene import Launched, Scene
 from latentmap.transfers import a_batch_late
 
+Side = Literal["source", "target"]
 _BATCH = 64  # The decoders' inner images are what fills the memory.
 
 
@@ -84,6 +86,7 @@ def measure(
     images: ImageSource,
     *,
     others: Sequence[Way] = (),
+    decoding: Sequence[Side] = ("source", "target"),
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> list[Measured]:
@@ -94,7 +97,9 @@ def measure(
     Images stream through twice, once for their mean, so memory holds a few batches, a row of
     figures for each image, and 256 MB of pixels at most, which spare decoding them again; images
     that are in no pair are not read, and none is where no model decodes. Of an encoder alone there
-    are the figures of codes, see ``ImageErrors``.
+    are the figures of codes, see ``ImageErrors``. ``decoding`` says who
+    decodes: without the source there is no error of reconstructions, without the target none of
+    what is relocated.
 
     Raises:
         SpaceError: a map or the pairs do not belong to the models.
@@ -116,7 +121,9 @@ def measure(
         (one, pairs.source if codes is source_codes else codes.take(order)) for one, codes in others
     ]
     with images.remembered():
-        return _measured(ways, pairs, source, target, images, batch_size or _BATCH, progress)
+        return _measured(
+            ways, pairs, source, target, images, decoding, batch_size or _BATCH, progress
+        )
 
 
 def _measured(
@@ -125,6 +132,7 @@ def _measured(
     source: Model,
     target: Model,
     images: ImageSource,
+    decoding: Sequence[Side],
     step: int,
     progress: Progress | None,
 ) -> list[Measured]:
@@ -133,7 +141,8 @@ def _measured(
     """
     n, m = len(images), len(ways)
     units = units_of(pairs.digests, images.groups)
-    shows = [model for model in (source, target) if model.can_decode]
+    sides = {"source": source, "target": target}
+    shows = [model for side, model in sides.items() if side in decoding and model.can_decode]
     silent = [model.name for model in (source, target) if not model.can_decode]
     if not shows:
         errors, spread, misses, mean_code = code_rows(ways, pairs.target, progress)
@@ -145,7 +154,9 @@ def _measured(
     mean_code, mean_image = pairs.target.mean, None
     if target.can_decode:
         mean_image = _mean_image(target, images, step, progress).float().to(target.device)
-    scene = Scene([one for one, _ in ways], source, target, views, mean_image, mean_code)
+    scene = Scene(
+        [one for one, _ in ways], source, target, views, mean_image, mean_code, "source" in decoding
+    )
     before, passes = (n, 2) if target.can_decode else (0, 1)
 
     def launched() -> Iterator[Launched]:

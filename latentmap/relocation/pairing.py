@@ -14,6 +14,7 @@ import numpy as np
 from latentmap.cache import Coder, CoderLike
 from latentmap.codes import FITTED, Pairs, Seen, find_ids, pair, units_of
 from latentmap.codes.codes import ArrayRows
+from latentmap.codes.pairs import draw_pairs
 from latentmap.errors import MapError
 from latentmap.images import ImageSource, Split
 from latentmap.images.finding import groups_of
@@ -27,9 +28,9 @@ _HELD = 1 << 29  # Bytes of codes up to which they are held in memory.
 class TrainingPairs:
     """What a map between two models is fitted on.
 
-    ``images`` are those that the pairs are of, others may be among them; ``groups`` ``(n,)`` are
-    the groups of the pairs, where they have some; ``record`` is what a map's file is to say of
-    them.
+    ``images`` are those that were encoded for the pairs, others may be among them; ``groups``
+    ``(n,)`` are the groups of the pairs, where they have some; ``record`` is what a map's file is
+    to say of them.
     """
 
     pairs: Pairs
@@ -83,7 +84,7 @@ def training_pairs(
     source: Model,
     target: Model,
     images: ImageSource,
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     split: Split = "train",
     chosen: ImageSource | None = None,
@@ -93,10 +94,10 @@ def training_pairs(
 ) -> TrainingPairs:
     """The pairs of one split of some images; or of the ``chosen`` ones, in whatever split they are.
 
-    All images are encoded whose codes are missing, so that the other splits can be scored next.
-    Models ``beside`` the two have their codes in the same pass over the images, for later.
-    ``n_pairs`` takes that many random pairs of these. ``record["fit_skipped"]`` are those that
-    could not be read.
+    All images are encoded whose codes are missing, so that the other splits can be scored next; but
+    where ``n_pairs`` takes that many random pairs, those of these alone. Models ``beside`` the two
+    have their codes in the same pass over the images, for later. ``record["fit_skipped"]`` are
+    those that could not be read.
 
     Raises:
         MapError: ``split`` is ``test``, which is kept for the scores.
@@ -111,9 +112,13 @@ def training_pairs(
         )
     if chosen is None:
         chosen = images.split(split)
-    known = set(chosen.ids.tolist())
-    pairs = pair(*coder.codes([source, target, *beside], images)[:2])
-    pairs = pairs.take(np.flatnonzero(find_ids(chosen.ids, pairs.ids) >= 0))
+    models, known = [source, target, *beside], set(chosen.ids.tolist())
+    if n_pairs is None:
+        pairs = pair(*coder.codes(models, images)[:2])
+        pairs, seen = pairs.take(np.flatnonzero(find_ids(chosen.ids, pairs.ids) >= 0)), images
+    else:
+        coder.examine(images)
+        pairs, seen = _random_pairs(models, chosen, coder, n_pairs, seed)
     skipped = dict.fromkeys((*pairs.source.skipped, *pairs.target.skipped))
     record = {
         "split": fitted_split,
@@ -125,15 +130,36 @@ def training_pairs(
         "fit_skipped": [name for name in skipped if name in known],
     }
     groups = groups_of(chosen, pairs.ids)
-    training = TrainingPairs(pairs, source, target, images, groups, record)
-    return training if n_pairs is None else training.sample(n_pairs, seed=seed)
+    return TrainingPairs(pairs, source, target, seen, groups, record)
+
+
+def _random_pairs(
+    models: Sequence[Model], images: ImageSource, coder: Coder, n: int, seed: int
+) -> tuple[Pairs, ImageSource]:
+    """``n`` random pairs of codes of the first two models, as ``TrainingPairs.sample`` draws them,
+    and the images that were encoded for it: no others, unless some cannot be read.
+    """
+    # A file of codes knows which images it has.
+    stored = [model for model in models[:2] if model.stored is not None]
+    for codes in coder.codes(stored, images) if stored else ():
+        images = images.subset(np.flatnonzero(find_ids(codes.ids, images.ids) >= 0))
+    n_drawn = n
+    while True:
+        drawn = images.subset(draw_pairs(images.digests, n_drawn, groups=images.groups, seed=seed))
+        pairs = pair(*coder.codes(models, drawn)[:2])
+        if len(pairs) == n:
+            return pairs, drawn
+        if n_drawn == len(images):
+            pairs.draw(n)  # Refuses, since there are fewer.
+        # Others stand in for those that cannot be read.
+        n_drawn = min(n_drawn + n - len(pairs), len(images))
 
 
 def sample_pairs(
     source: Model,
     target: Model,
     n: int,
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     sample_from: Literal["source", "target"] | None = None,
     seed: int = 0,

@@ -14,9 +14,9 @@ from latentmap.images.attribute_values import Attribute
 from latentmap.images.finding import groups_of
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
+from latentmap.relocation.judged import as_fitted
 from latentmap.relocation.probes import Probes
 from latentmap.relocation.probing import probe_map
-from latentmap.relocation.relocating import as_fitted
 
 
 def probe_models(

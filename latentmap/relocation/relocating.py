@@ -16,22 +16,21 @@ import torch
 
 from latentmap.cache import Coder, CoderLike
 from latentmap.cache.encoding import BATCH_SIZE, encode_seen
-from latentmap.codes import Codes, Pairs, Seen, find_ids, hold_out
-from latentmap.errors import MapError
+from latentmap.codes import Codes, Pairs, Seen, find_ids
 from latentmap.images import ImageSource, Split
-from latentmap.images.finding import groups_of, positions_of
+from latentmap.images.finding import positions_of
 from latentmap.mapping import FitOptions, LinearMap
 from latentmap.mapping.nonlinear import NonlinearMap
-from latentmap.model import Model, count_seen
+from latentmap.model import Model
 from latentmap.relocation.baselines import Baseline, codes_beside
 from latentmap.relocation.beside import BesideKind
 from latentmap.relocation.distances import Distances, distances_of
 from latentmap.relocation.fitting import fit_training
+from latentmap.relocation.judged import as_fitted, judged_on
 from latentmap.relocation.measuring import measure, require_models
 from latentmap.relocation.measuring_codes import AsTheyAre, Way
-from latentmap.relocation.overlap import fitted_on, unknown_overlap
 from latentmap.relocation.pairing import training_pairs
-from latentmap.relocation.scores import SCORED_CHOICE, BesideMeasured, Scores, scores_of
+from latentmap.relocation.scores import BesideMeasured, Scores, scores_of
 from latentmap.relocation.travel import travels_of
 
 _BATCH = 64  # Images at a time.
@@ -40,8 +39,8 @@ _BATCH = 64  # Images at a time.
 @dataclass(frozen=True, eq=False)
 class Relocated:
     """Images before and after: as the source sees them, by the source, and by the target; None of a
-    model that has no decoder. ``skipped`` are those that could not be read; ``distances`` say how
-    far the source codes are from those of the fit.
+    model that has no decoder. ``ids`` are theirs, and ``skipped`` those that could not be read;
+    ``distances`` say how far the source codes are from those of the fit.
     """
 
     originals: torch.Tensor
@@ -49,6 +48,7 @@ class Relocated:
     relocated: torch.Tensor | None
     skipped: tuple[str, ...] = ()
     distances: Distances | None = None
+    ids: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Relocated: {len(self.originals)} images>"
@@ -58,7 +58,7 @@ def fit_models(
     source: Model,
     target: Model,
     images: ImageSource,
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     split: Split = "train",
     n_pairs: int | None = None,
@@ -68,7 +68,8 @@ def fit_models(
 ) -> LinearMap:
     """The map between two models, fitted on one split of some images; by default ridge.
 
-    It is ``training_pairs`` and then ``fit_training``. ``progress=True`` shows how far it is.
+    It is ``training_pairs`` and then ``fit_training``: ``n_pairs`` takes that many random pairs,
+    and encodes no other images. ``progress=True`` shows how far it is.
 
     Raises:
         MapError, ImageError, CacheError, PairError: as these two raise them.
@@ -86,7 +87,7 @@ def score_models(
     source: Model,
     target: Model,
     images: ImageSource,
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     seen: Sequence[Seen] = (),
     baselines: Sequence[Baseline] = (),
@@ -127,28 +128,17 @@ def _scored(
     seed: int,
 ) -> list[Scores]:
     """What ``score_models`` gives, for images that are decoded once."""
-    source, target = as_fitted(maps[0], source, target)
-    pairs = coder.pairs(source, target, images)
-    held = hold_out(
-        pairs.digests,
-        [*(fitted_on(one, pairs.ids, pairs.digests) for one in maps), *seen],
-        groups=groups_of(images, pairs.ids),
-    )
-    if not len(held):
-        raise MapError(
-            f"the map was fitted on every one of these {len(pairs)} images, or on others of their "
-            "groups, so there is nothing to score it on: give other images, such as --split test"
-        )
-    judged = pairs.take(held.positions)
+    judged = judged_on(maps, source, target, images, coder, seen=seen)
+    source, target, pairs = judged.source, judged.target, judged.pairs
     beside = [
-        *_baselines(baselines, judged, images, coder),
-        *_ceiling(ceiling, judged),
-        *_network(target, judged, images, coder),
+        *_baselines(baselines, pairs, images, coder),
+        *_ceiling(ceiling, pairs),
+        *_network(target, pairs, images, coder),
     ]
     with coder.stage("scoring") as progress:
         measured = measure(
             maps,
-            judged,
+            pairs,
             source,
             target,
             images,
@@ -161,22 +151,9 @@ def _scored(
         BesideMeasured(one.kind, one.model, one.way[1].space.dim, found, one.by)
         for one, found in zip(beside, measured[m:], strict=True)
     ]
-    record = {
-        SCORED_CHOICE: images.choice.to_json(),
-        "n_left_out": held.n_left_out,
-        "left_out": dict(held.left_out),
-        "unknown_overlap": unknown_overlap(maps, images),
-        "n_seen": count_seen(
-            [source, target],
-            images.digests,
-            images.groups,
-            among=positions_of(images, judged.ids),
-        ),
-        "score_precision": coder.precision,
-    }
-    travels = travels_of(maps, judged.source, images)
+    travels = travels_of(maps, pairs.source, images)
     return [
-        scores_of(linear_map, found, others=others, travel=travel, seed=seed, record=record)
+        scores_of(linear_map, found, others=others, travel=travel, seed=seed, record=judged.record)
         for linear_map, found, travel in zip(maps, measured, travels, strict=False)
     ]
 
@@ -230,7 +207,11 @@ def _network(target: Model, judged: Pairs, images: ImageSource, coder: Coder) ->
 
 
 def relocate(
-    linear_map: LinearMap, source: Model, target: Model, images: ImageSource, coder: CoderLike
+    linear_map: LinearMap,
+    source: Model,
+    target: Model,
+    images: ImageSource,
+    coder: CoderLike = None,
 ) -> Relocated:
     """A few images carried from one model to another; all of them are in memory. A model that has
     no decoder shows none of them.
@@ -262,11 +243,12 @@ def relocate(
         torch.cat(moved) if moved else None,
         codes.skipped,
         distances_of(linear_map, codes),
+        tuple(shown.ids.tolist()) if views else (),
     )
 
 
 def map_images(
-    linear_map: LinearMap, source: Model, images: ImageSource, coder: CoderLike
+    linear_map: LinearMap, source: Model, images: ImageSource, coder: CoderLike = None
 ) -> Codes:
     """The codes in the target space that a map gives for some images; no target is needed.
 
@@ -278,7 +260,7 @@ def map_images(
 
 
 def source_codes(
-    linear_map: LinearMap, source: Model, images: ImageSource, coder: CoderLike
+    linear_map: LinearMap, source: Model, images: ImageSource, coder: CoderLike = None
 ) -> Codes:
     """The codes of some images by the source, as the map reads them.
 
@@ -288,13 +270,3 @@ def source_codes(
     seeing = source.seen_through(linear_map.source_frame)
     (codes,) = Coder.of(coder).codes([seeing], images)
     return codes
-
-
-def as_fitted(linear_map: LinearMap, source: Model, target: Model) -> tuple[Model, Model]:
-    """The models as they saw images when the map was fitted: perhaps a box of what one of them
-    makes.
-    """
-    return (
-        source.seen_through(linear_map.source_frame),
-        target.seen_through(linear_map.target_frame),
-    )

@@ -55,7 +55,8 @@ class Launched:
 @dataclass(frozen=True, eq=False)
 class Scene:
     """What all batches are measured by; ``views`` are those of the models that decode, the mean
-    image is as the target sees it, where it is one of these.
+    image is as the target sees it, where it is one of these. The source decodes where
+    ``reconstructions`` are asked for.
     """
 
     maps: Sequence[CodeMap]
@@ -64,6 +65,7 @@ class Scene:
     views: Sequence[View]
     mean_image: torch.Tensor | None
     mean_code: torch.Tensor
+    reconstructions: bool = True
 
     def launch(
         self,
@@ -82,14 +84,14 @@ class Scene:
         variance = (y.double() - self.mean_code).square()
         cells = (y.double() - mean_of_cells(self.mean_code, self.target.space)).square()
         seen: dict[tuple[View, torch.device], torch.Tensor] = {}
-        for model in (self.source, self.target):
+        for model in (self.source, self.target) if self.reconstructions else (self.target,):
             if model.can_decode and (place := (model.view, model.device)) not in seen:
                 seen[place] = floats_on(pixels[self.views.index(model.view)], model.device)
         checks: list[LateCheck] = []
         return Launched(
             ids,
             torch.stack([variance.mean(1), cells.mean(1), *misses.mean(2)]),
-            _arriving(self.source, [x], seen, checks),
+            _arriving(self.source, [x], seen, checks) if self.reconstructions else None,
             _arriving(self.target, [y, *mapped], seen, checks, mean_image=self.mean_image),
             variance.sum(0),
             misses.sum(1),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from latentmap.relocation.measuring import ImageErrors, Measured, measure
 from latentmap.relocation.scored_figures import FIGURES, Figures, figures_in_words
 from latentmap.relocation.travel import Travel, travels_of
 from latentmap.report import Shown, Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SCORED_CHOICE = "scored_choice"  # In a record, beside the choice of the images of the fit.
 
@@ -71,6 +74,19 @@ class Scores(Figures, Shown):
         # As wide as a terminal: of L_mse the same follows as of R2.
         beside = beside_table(self).bare("L_mse")
         return [scores_table(self), *[beside] * bool(beside.rows)]
+
+    def to_frame(self) -> DataFrame:
+        """The figures as a frame of pandas, a row each: the ``codes`` that are read, those of this
+        map first, then those of what stands beside it; ``figure``, ``value``, and the ends ``low``
+        and ``high`` of its interval; for ``m_mse`` its ``floor`` and its ``baseline``.
+
+        Raises:
+            LatentmapError: pandas is not installed.
+        """
+        from latentmap.relocation.score_rows import rows_of
+        from latentmap.report.frames import pandas_library
+
+        return pandas_library().DataFrame(rows_of(self))
 
     def to_json(self) -> dict[str, Any]:
         """All figures, each with ``_low`` and ``_high``; None where one is not defined."""
@@ -178,19 +194,33 @@ def scores_of(
         r2_per_variable=measured.r2_per_variable,
         errors=measured.errors,
         travel=travel,
-        record={
-            **linear_map.record,
-            "scored_data": measured.data,
-            "score_seed": seed,
-            "n_bootstrap": n_bootstrap,
-            "skipped": list(measured.skipped),
-            "inactive": inactive_models([linear_map]),
-            "without_decoder": list(measured.without_decoder),
-            **(record or {}),
-        },
+        record=record_of(
+            linear_map, measured, seed=seed, n_bootstrap=n_bootstrap, record=record or {}
+        ),
     )
     drawn = Drawn(measured.errors.units, seed, n_bootstrap)
     return _with_context(scores, others, drawn, linear_map.method)
+
+
+def record_of(
+    linear_map: LinearMap,
+    measured: Measured,
+    *,
+    seed: int,
+    n_bootstrap: int,
+    record: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What made the scores of a map: its own record, what is known of the images, ``record``."""
+    return {
+        **linear_map.record,
+        "scored_data": measured.data,
+        "score_seed": seed,
+        "n_bootstrap": n_bootstrap,
+        "skipped": list(measured.skipped),
+        "inactive": inactive_models([linear_map]),
+        "without_decoder": list(measured.without_decoder),
+        **record,
+    }
 
 
 def _with_context(

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from PIL import Image
-
 from latentmap.mapping import LinearMap
+from latentmap.relocation.curve_table import figure_titles, verdict_of
 from latentmap.relocation.distances import shares_in_words
 from latentmap.relocation.group_tables import cut_tables
 from latentmap.relocation.groups import ScoresByGroup
+from latentmap.relocation.learning import LearningCurve
 from latentmap.relocation.probes import Probes
 from latentmap.relocation.relocating import Relocated
 from latentmap.relocation.scores import SCORED_CHOICE, Scores
-from latentmap.relocation.several_maps import LearningCurve, MethodComparison
-from latentmap.relocation.tables import curve_table, methods_table
-from latentmap.report import ImageRow, ImageRows, Measure, Section, image_grid, section_id, titled
+from latentmap.relocation.several_maps import MethodComparison
+from latentmap.report import (
+    ImageGrid,
+    ImageRow,
+    ImageRows,
+    Measure,
+    Section,
+    image_grid,
+    section_id,
+    titled,
+)
 from latentmap.report.embedding import image_strip
 from latentmap.report.parts import Curve
 
@@ -30,10 +38,7 @@ def fit_section(
     """
     source, target = linear_map.source.model, linear_map.target.model
     id = section_id(f"fit {source} {target}", {**linear_map.provenance, **scores.record})
-    text = (
-        f"A linear map from {linear_map.source} to {linear_map.target}, by {linear_map.method}. "
-        "Intervals are 95 % over images, or their groups."
-    )
+    text = f"A linear map from {linear_map}. Intervals are 95 % over images, or their groups."
     title = fit_title(linear_map, scores)
     tables = [
         *scores.tables(),
@@ -54,7 +59,11 @@ def fit_section(
         f"{id}-images",
         f"{source} to {target}",
         [
-            ImageRow(label, [image_strip(images, text)])
+            ImageRow(
+                label,
+                [image_strip(images, text)],
+                examples.ids if images is examples.originals else (),
+            )
             for label, images, text in rows
             if images is not None
         ],
@@ -75,7 +84,7 @@ def scores_title(linear_map: LinearMap, scores: Scores) -> str:
     return titled(f"Scores from {way}", scores.record, SCORED_CHOICE)
 
 
-def relocation_grid(moved: Relocated, source: str, target: str) -> Image.Image:
+def relocation_grid(moved: Relocated, source: str, target: str) -> ImageGrid:
     """The three rows of a relocation: original, reconstruction by the source, image by the target
     from the mapped code; without that of a model that has no decoder. Below each stands the share
     of the fitted codes that are nearer than its code, where that is known. ``source`` and
@@ -104,7 +113,7 @@ def methods_section(compared: MethodComparison) -> Section:
         section_id(f"methods {source} {target}", identity),
         methods_title(compared),
         text,
-        [methods_table(compared)],
+        compared.tables(),
         # What was chosen for the first method was not chosen for the others.
         {name: value for name, value in first.scores.record.items() if name != "selection"},
     )
@@ -118,13 +127,13 @@ def methods_title(compared: MethodComparison) -> str:
 
 
 def curve_section(curve: LearningCurve) -> Section:
-    """The scores against the number of pairs."""
+    """The scores against the number of pairs, and how many are enough."""
     source, target = curve.source.model, curve.target.model
     return Section(
         section_id(f"curve {source} {target}", curve.to_json()),
         curve_title(curve),
         [],
-        [*_curves(curve), curve_table(curve)],
+        [*_curves(curve), *curve.tables()],
         curve.record,
     )
 
@@ -138,14 +147,14 @@ def curve_title(curve: LearningCurve) -> str:
 def _curves(curve: LearningCurve) -> list[Curve]:
     """R2 and efficiency, where defined at every number of pairs."""
     curves = []
-    for name, title in (("r2", "R2 of the codes"), ("efficiency", "Efficiency of the images")):
+    for name, title in figure_titles(curve).items():
         measures = [Measure.of(point.figures[name]) for point in curve.points]
-        if all(one.value is not None for one in measures):
-            first, last = curve.points[0], curve.points[-1]
-            text = (
-                f"{title}: {first.figures[name].value:.3f} with {first.n_pairs:,} pairs, "
-                f"{last.figures[name].value:.3f} with {last.n_pairs:,}"
-            )
-            at = [point.n_pairs for point in curve.points]
-            curves.append(Curve(title, "pairs", at, measures, text))
+        first, last = curve.points[0], curve.points[-1]
+        text = (
+            f"{title}: {first.figures[name].value:.3f} with {first.n_pairs:,} pairs, "
+            f"{last.figures[name].value:.3f} with {last.n_pairs:,}"
+        )
+        at = [point.n_pairs for point in curve.points]
+        note = "\n".join(verdict_of(curve, name))
+        curves.append(Curve(title, "pairs", at, measures, text, note))
     return curves

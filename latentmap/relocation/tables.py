@@ -1,4 +1,4 @@
-"""The tables of maps between two models: the scores of one, of all methods, and of a curve."""
+"""The tables of maps between two models: the scores of one, and of all methods."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from latentmap.relocation.beside import Beside
 from latentmap.relocation.gains import Gain
 from latentmap.relocation.scored_figures import FIGURES, HIGH_FLOOR, Figures, is_high
 from latentmap.relocation.scores import Scores
-from latentmap.relocation.several_maps import LearningCurve, MethodComparison
+from latentmap.relocation.several_maps import MethodComparison
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import images_in_words, intervals_in_words
 
@@ -28,16 +28,16 @@ COLUMNS = {
 }
 LINEARITY = Column("linearity", "R2 over that of a nonlinear map of the same codes", "high", 3)
 PSNR = Column("PSNR", "of pixels, in decibels", "high", 1)
-_OF_SEVERAL = ("r2", "l_mse", "m_mse", "efficiency")
+OF_SEVERAL = ("r2", "l_mse", "m_mse", "efficiency")
 # What is not there without a decoder: of the source, of the target.
 _OF_SOURCE = ("r_mse",)
-_OF_TARGET = ("m_mse", "floor_mse", "baseline_mse", "efficiency")
+OF_TARGET = ("m_mse", "floor_mse", "baseline_mse", "efficiency")
 
 
 def figures_there(figures: Figures, names: Sequence[str]) -> list[str]:
     """Those of the ``names`` of figures that there is a decoder for, and that are of such codes."""
     absent = [] if math.isfinite(figures.r_mse.value) else [*_OF_SOURCE]
-    absent += [] if math.isfinite(figures.m_mse.value) else _OF_TARGET
+    absent += [] if math.isfinite(figures.m_mse.value) else OF_TARGET
     absent += [] if math.isfinite(figures.r2_cells.value) else ["r2_cells"]
     return [name for name in names if name not in absent]
 
@@ -91,16 +91,27 @@ def beside_table(scores: Scores) -> Table:
     """A map between what is easy and what is possible: the mean image and other baselines above it,
     a nonlinear map and the target's own network below. No row where nothing stands beside it.
     """
+    return _beside(scores, "this map", "Beside it")
+
+
+def beside_methods(compared: MethodComparison) -> list[Table]:
+    """The method with the highest R2 between the same; no table where nothing stands beside it."""
+    best = max(compared.results, key=lambda one: one.scores.r2.value)
+    table = _beside(best.scores, best.linear_map.method, "Beside the best of them")
+    return [table] if table.rows else []
+
+
+def _beside(scores: Scores, name: str, title: str) -> Table:
     ceiling = None if scores.ceiling is None else scores.ceiling.beside
     others = [*scores.baselines, *(one for one in (ceiling, scores.network) if one is not None)]
-    there = figures_there(scores, ("r2", "l_mse", "m_mse", "efficiency"))
+    there = figures_there(scores, OF_SEVERAL)
     rows = [_beside_row(one, there, scores) for one in others]
     if rows:
-        rows.insert(len(scores.baselines), Row(["this map", None, *_measures(scores, there)]))
+        rows.insert(len(scores.baselines), Row([name, None, *_measures(scores, there)]))
     heads = [Column("codes", "that are read"), Column("numbers", "in a code")]
     # Of all rows, which have one floor.
     note = f"efficiency says little: {HIGH_FLOOR}" * scores.has_high_floor
-    return Table("Beside it", [*heads, *(COLUMNS[name] for name in there)], rows, note)
+    return Table(title, [*heads, *(COLUMNS[name] for name in there)], rows, note)
 
 
 def _beside_row(one: Beside, there: Sequence[str], scores: Scores) -> Row:
@@ -126,7 +137,7 @@ def _noted(note: str, record: Mapping[str, Any]) -> str:
     return "\n".join(filter(None, [note, inactive, silence_in_words(record["without_decoder"])]))
 
 
-def _bounds(floor: float, baseline: float) -> str:
+def bounds_in_words(floor: float, baseline: float) -> str:
     """Between what the error of relocated images lies, and what is to be minded of it; nothing
     where there is none.
     """
@@ -140,7 +151,7 @@ def methods_table(compared: MethodComparison) -> Table:
     """One line a method."""
     first = compared.results[0]
     scores = first.scores
-    there = figures_there(scores, _OF_SEVERAL)
+    there = figures_there(scores, OF_SEVERAL)
     columns = [
         Column("method"),
         *(COLUMNS[name] for name in there),
@@ -165,37 +176,7 @@ def methods_table(compared: MethodComparison) -> Table:
     note = (
         f"{first.linear_map.source.model} to {first.linear_map.target.model}: fitted on "
         f"{scores.n_pairs:,} pairs, scored on {images_in_words(scores.n_test, scores.n_units)}"
-        f"{_bounds(scores.floor_mse.value, scores.baseline_mse.value)}"
+        f"{bounds_in_words(scores.floor_mse.value, scores.baseline_mse.value)}"
     )
     said = filter(None, [note, silence_in_words(scores.record["without_decoder"])])
     return Table("Methods", columns, rows, "\n".join(said))
-
-
-def curve_table(curve: LearningCurve) -> Table:
-    """One line a number of pairs."""
-    shown = math.isfinite(curve.floor_mse)
-    there = [name for name in _OF_SEVERAL if shown or name not in _OF_TARGET]
-    grouped = any(point.n_units < point.n_pairs for point in curve.points)
-    columns = [
-        Column("pairs"),
-        *[Column("groups", "that the pairs are of, copies being one")] * grouped,
-        Column("draws"),
-        *(COLUMNS[name] for name in there),
-    ]
-    rows = [
-        Row(
-            [
-                point.n_pairs,
-                *[point.n_units] * grouped,
-                point.draws,
-                *(Measure.of(point.figures[name]) for name in there),
-            ]
-        )
-        for point in curve.points
-    ]
-    note = (
-        f"{curve.method}, scored on {images_in_words(curve.n_test, curve.n_units)}"
-        f"{_bounds(curve.floor_mse, curve.baseline_mse)}; ranges hold 95 % of the draws"
-    )
-    said = filter(None, [note, silence_in_words(curve.record["without_decoder"])])
-    return Table("Scores by number of pairs", columns, rows, "\n".join(said))

@@ -1,6 +1,8 @@
-from .figures import image_grid, mosaic, require_picture_suffix, save_figure, save_plot
+from .figures import Figure, require_figure, save_figure
+from .grids import GridRow, ImageGrid, image_grid, mosaic
 from .parts import Cell, Column, Measure, Row, Section, Table
 from .pictures import ImageRow, ImageRows, Picture
+from .plots import Plot
 from .shown import Shown
 from .text import as_text
 from .words import section_id, titled, with_interval
@@ -8,10 +10,14 @@ from .words import section_id, titled, with_interval
 __all__ = [
     "Cell",
     "Column",
+    "Figure",
+    "GridRow",
+    "ImageGrid",
     "ImageRow",
     "ImageRows",
     "Measure",
     "Picture",
+    "Plot",
     "Row",
     "Section",
     "Shown",
@@ -19,9 +25,8 @@ __all__ = [
     "as_text",
     "image_grid",
     "mosaic",
-    "require_picture_suffix",
+    "require_figure",
     "save_figure",
-    "save_plot",
     "section_id",
     "titled",
     "with_interval",

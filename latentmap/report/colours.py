@@ -1,10 +1,17 @@
-"""Colours for numbers from 0 to 1, which differ for every eye and on paper: cividis.
+"""The colours of charts, on the page and in print, which differ for every eye and on paper.
 
-Nunez, Anderton and Renslow, "Optimizing colormaps with consideration for color vision deficiency"
-(2018). Colours are classes of the page's style sheet, so that no element needs a style of its own.
+Things are told apart by Okabe and Ito's colours, "Color Universal Design" (2008), numbers from 0 to
+1 by cividis: Nunez, Anderton and Renslow, "Optimizing colormaps with consideration for color vision
+deficiency" (2018). Colours of numbers are classes of the page's style sheet, so that no element
+needs a style of its own.
 """
 
 from __future__ import annotations
+
+# The first of what is shown, what stands against it, and what both are held against.
+BLUE, VERMILION, GREY = "#0072b2", "#d55e00", "#7f7f7f"
+GREEN, PURPLE, ORANGE, SKY, BLACK = "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"
+SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)  # Of things that are of one rank.
 
 LEVELS = 65
 # cividis at 0, 1/16, ... 1.

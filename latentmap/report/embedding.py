@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from latentmap.report.figures import Figure
 from latentmap.report.pictures import EmbeddedImage
 
 _QUALITY = 90
@@ -43,11 +44,12 @@ def image_strip(images: torch.Tensor, alternative: str) -> EmbeddedImage:
     return _embedded(picture, data, alternative, count=len(images))
 
 
-def embed_figure(figure: Image.Image, alternative: str) -> EmbeddedImage:
-    """A figure that was drawn: exactly (PNG), unless JPEG of quality 90 is smaller, as where it is
-    of photographs.
+def embed_figure(figure: Figure, alternative: str) -> EmbeddedImage:
+    """A chart, or images with labels: exactly (PNG), unless JPEG of quality 90 is smaller, as where
+    it is of photographs.
     """
-    return _embedded(figure, min(_png(figure), _jpeg(figure), key=len), alternative)
+    picture = figure.picture()
+    return _embedded(picture, min(_png(picture), _jpeg(picture), key=len), alternative)
 
 
 def _png(picture: Image.Image) -> bytes:

@@ -25,10 +25,11 @@ from latentmap.report import charts
 from latentmap.report.cells import cell_texts, decimals_of, is_number, number_in
 from latentmap.report.colours import level_of, level_styles
 from latentmap.report.drawing import FILM, HEIGHT, WIDTH, draw_film, draw_plane
+from latentmap.report.formats import to_csv, to_latex, to_markdown
 from latentmap.report.page_pictures import picture_id, pictures_of
 from latentmap.report.parts import Block, Report, Row, Section, Table
 from latentmap.report.pictures import EmbeddedImage, ImageRow, ImageRows
-from latentmap.report.words import shown_number
+from latentmap.report.words import shown_number, titled
 
 _STYLES = ("page.css", "images.css", "tables.css", "print.css")
 _SCRIPTS = ("page.js", "tables.js", "enlarging.js")
@@ -61,6 +62,7 @@ def render(report: Report, *, beside: Report | None = None) -> str:
             script_digest=_digest(script),
             groups_of=_groups_of,
             records=_records(sections),
+            chosen=_chosen(sections),
             pictures={uri: (picture_id(uri), image) for uri, image in pictures.items()},
         )
     )
@@ -101,6 +103,7 @@ def _environment() -> Environment:
         "draw_film": draw_film,
         "draw_plane": draw_plane,
         "film_size": FILM,
+        "formats": (("CSV", to_csv), ("LaTeX", to_latex), ("Markdown", to_markdown)),
         "plane_size": (WIDTH, HEIGHT),
         "number_in": number_in,
         "kinds_of": _kinds_of,
@@ -183,6 +186,12 @@ def _records(sections: Sequence[Section]) -> list[tuple[list[Section], Mapping[s
         same = json.dumps(section.record, sort_keys=True, default=str)
         records.setdefault(same, ([], section.record))[0].append(section)
     return list(records.values())
+
+
+def _chosen(sections: Sequence[Section]) -> list[str]:
+    """Which images the sections are of, in words, each choice once."""
+    words = [titled("", section.record).removeprefix(": ") for section in sections]
+    return list(dict.fromkeys(filter(None, words)))
 
 
 def _record_lines(record: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

@@ -45,7 +45,7 @@ def picture_id(uri: str) -> str:
 
     Example:
         >>> picture_id("data:image/png;base64,AAAA")
-        'picture-0cb17cd9b3dd1cd2b0c39b1e'
+        'picture-bde6da8e9d3902a86a1452ec'
     """
     return f"picture-{hashlib.sha256(uri.encode()).hexdigest()[:_LETTERS]}"
 

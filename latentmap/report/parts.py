@@ -85,6 +85,24 @@ class Table:
         """Rows of cells under the titles of their columns."""
         return cls(title, [Column(one) for one in titles], [Row(cells) for cells in rows])
 
+    def to_csv(self) -> str:
+        """The table as CSV, with all digits; see ``latentmap.report.formats``."""
+        from latentmap.report.formats import to_csv
+
+        return to_csv(self)
+
+    def to_markdown(self) -> str:
+        """The table as Markdown, with the digits that are shown."""
+        from latentmap.report.formats import to_markdown
+
+        return to_markdown(self)
+
+    def to_latex(self) -> str:
+        """The table as LaTeX for ``booktabs``, with its title and note as the caption."""
+        from latentmap.report.formats import to_latex
+
+        return to_latex(self)
+
     def without(self, *titles: str) -> Table:
         """The same without some columns."""
         kept = [i for i, column in enumerate(self.columns) if column.title not in titles]

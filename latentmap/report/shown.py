@@ -1,12 +1,16 @@
-"""What shows itself: the figures of a result as tables, printed and in a notebook."""
+"""What shows itself: the figures of a result as tables, printed, in a notebook, or as a frame."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from latentmap.report.parts import Table
 from latentmap.report.text import as_text
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class Shown(ABC):
@@ -15,6 +19,21 @@ class Shown(ABC):
     @abstractmethod
     def tables(self) -> Sequence[Table]:
         """Its figures, as ``print`` shows them."""
+
+    def whole_tables(self) -> Sequence[Table]:
+        """The same with what ``tables`` leaves out where a terminal has no room for it."""
+        return self.tables()
+
+    def to_frame(self) -> DataFrame:
+        """Its figures as a frame of pandas, a row each: what it is of, ``figure``, ``value``, and
+        the ends ``low`` and ``high`` of its interval.
+
+        Raises:
+            LatentmapError: pandas is not installed.
+        """
+        from latentmap.report.frames import tidy_frame
+
+        return tidy_frame(self.whole_tables())
 
     def __str__(self) -> str:
         return as_text(self.tables())

@@ -76,7 +76,7 @@ class SupportOptions(ChoiceOptions):
 def build_support_set(
     model: Model,
     images: ImageSource,
-    coder: CoderLike,
+    coder: CoderLike = None,
     options: SupportOptions | None = None,
     *,
     seed: int = 0,

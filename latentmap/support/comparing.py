@@ -26,6 +26,7 @@ from latentmap.progress import Stage
 from latentmap.relocation import TrainingPairs, fit_training
 from latentmap.relocation.measuring import measure, of_own_mean
 from latentmap.relocation.measuring_codes import code_rows
+from latentmap.relocation.scored_figures import is_high
 from latentmap.relocation.scores import figures_of
 from latentmap.support.activity import inactivity_of
 from latentmap.support.building import SupportOptions
@@ -105,7 +106,7 @@ class StrategyOptions:
 def compare_strategies(
     training: TrainingPairs,
     test: ImageSource,
-    coder: CoderLike,
+    coder: CoderLike = None,
     *,
     options: StrategyOptions,
     fitting: FitOptions | None = None,
@@ -137,8 +138,10 @@ def compare_strategies(
     held = _held_out(training, scored, test)
     r2 = _r2(maps, scored.take(held.positions), held.units)
     seen = np.random.default_rng(seed).permutation(held.positions)[: options.n_images]
-    efficiency = _efficiency(maps, training, scored.take(np.sort(seen)), test, coder)
-    told = _record(training, test, scored, held, options, variables)
+    efficiency, has_high_floor = _efficiency(
+        maps, training, scored.take(np.sort(seen)), test, coder
+    )
+    made = _record(training, test, scored, held, options, variables)
     return SupportComparison(
         points_of(options.plan, r2[:-1], efficiency[:-1], built),
         float(r2[-1]),
@@ -151,10 +154,11 @@ def compare_strategies(
             **training.record,
             "method": maps[-1].method,
             "versions": maps[-1].record["versions"],
-            **told,
+            **made,
             "seed": seed,
             **(record or {}),
         },
+        has_high_floor,
     )
 
 
@@ -262,8 +266,10 @@ def _efficiency(
     pairs: Pairs,
     test: ImageSource,
     coder: Coder,
-) -> np.ndarray:
-    """The efficiency of each map, ``(m,)``, over the decoded images of some pairs."""
+) -> tuple[np.ndarray, bool]:
+    """The efficiency of each map, ``(m,)``, over the decoded images of some pairs, and whether
+    their floor is high.
+    """
     with coder.stage("scoring") as progress:
         measured = measure(
             maps,
@@ -274,7 +280,9 @@ def _efficiency(
             batch_size=coder.batch_size,
             progress=progress,
         )
-    return np.array([figures_of(one.errors)["efficiency"] for one in measured])
+    figures = [figures_of(one.errors) for one in measured]
+    has_high_floor = is_high(figures[0]["floor_mse"], figures[0]["baseline_mse"])
+    return np.array([one["efficiency"] for one in figures]), has_high_floor
 
 
 def _record(

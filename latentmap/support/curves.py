@@ -3,73 +3,81 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 from latentmap.intervals import Estimate
-from latentmap.report import save_plot
+from latentmap.relocation.scored_figures import HIGH_FLOOR
+from latentmap.report import Plot
+from latentmap.report.colours import BLACK, GREY, SERIES
+from latentmap.report.plots import AXIS, COLUMN, PAGE, count_across, heading, set_height, width_of
 from latentmap.support.verdicts import SupportComparison
 
 _PANELS = {"r2": "R2 of the codes", "efficiency": "efficiency of the images"}
-# Okabe and Ito's colours, which people tell apart; random images are black.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 _APART = 0.02  # Error bars of one size beside each other, as a share of the size.
 
 
-def save_support_curves(compared: SupportComparison, path: str | Path, *, title: str) -> None:
-    """Draws R2 and efficiency of every strategy against the size of the set, and below how much
-    they are above those of random images, with 95 % intervals.
+def support_plot(compared: SupportComparison, *, title: str) -> Plot:
+    """R2 and efficiency of every strategy against the size of the set, and below how much they are
+    above those of random images, with 95 % intervals; side by side, or one below the other in a
+    column. Random images are black.
 
     The dashed line is the map from all images. An efficiency that is not defined is left out.
-
-    Raises:
-        OutputError: the file cannot be written.
     """
-    from matplotlib.figure import Figure
-
     panels = {
         name: label
         for name, label in _PANELS.items()
         if all(math.isfinite(getattr(point, name).value) for point in compared.points)
     }
-    columns = max(len(panels), 1)
-    figure = Figure(figsize=(4.8 * columns + 1.2, 6.4), layout="constrained")
-    axes: Any = figure.subplots(2, columns, squeeze=False, sharex=True)
-    rivals = [name for name in compared.strategies if name != "random"]
-    for column, (name, label) in enumerate(panels.items()):
-        above, below = axes[:, column]
-        above.axhline(
-            compared.all_r2 if name == "r2" else compared.all_efficiency,
-            color="#888888",
-            linestyle="--",
-            linewidth=1,
-            label=f"all {compared.n_candidates} images",
-        )
-        below.axhline(0, color="black", linewidth=1)
-        _draw(above, compared, "random", name, colour="black", shift=0)
-        for number, strategy in enumerate(rivals):
-            shift = (number - (len(rivals) - 1) / 2) * _APART
-            colour = _COLOURS[number % len(_COLOURS)]
-            _draw(above, compared, strategy, name, colour=colour, shift=shift)
-            _draw(below, compared, strategy, f"{name}_gain", colour=colour, shift=shift)
-        above.set_ylabel(label)
-        below.set_ylabel("above random images")
-        below.set_xlabel("images in the set")
-        for axis in (above, below):
-            axis.set_xscale("log")
-            labels = list(map(str, compared.sizes))
-            axis.set_xticks(compared.sizes, labels=labels, rotation=45, fontsize=8)
-            axis.minorticks_off()
-            axis.grid(alpha=0.3)
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, names, loc="outside right upper", fontsize=9)
-    method = compared.record["method"]
     draws = compared.points[0].draws
-    figure.suptitle(
-        f"{title}, {method}, {draws} draws, scored on {compared.n_test} images", fontsize=11
+    scored = f"{draws} draws, scored on {compared.n_test} images"
+
+    def draw(figure: Any) -> None:
+        many = max(len(panels), 1)
+        narrow = width_of(figure) < 1.4 * COLUMN
+        set_height(figure, 9.0 * many if narrow else 11.0)
+        across = width_of(figure) / (1 if narrow else many) - AXIS
+        shape = (2 * many, 1) if narrow else (2, many)
+        axes = figure.subplots(*shape, squeeze=False, sharex=True)
+        pairs = axes.reshape(many, 2) if narrow else axes.T
+        for (above, below), (name, label) in zip(pairs, panels.items(), strict=False):
+            _draw_panel(above, below, compared, name, across)
+            little = name == "efficiency" and compared.has_high_floor
+            above.set_ylabel(f"{label}\n(it says little)" if little else label)
+        if panels:
+            handles, names = pairs[0, 0].get_legend_handles_labels()
+            columns = 2 if narrow else len(names)
+            figure.legend(handles, names, loc="outside lower center", ncols=columns)
+        said = f"; efficiency says little: {HIGH_FLOOR}" * compared.has_high_floor
+        heading(figure, f"{title}, {compared.record['method']}, {scored}{said}")
+
+    return Plot(draw, width=PAGE if len(panels) > 1 else COLUMN * 1.3)
+
+
+def _draw_panel(
+    above: Any, below: Any, compared: SupportComparison, name: str, width: float
+) -> None:
+    """A figure of the strategies, and what they have over random images; ``width`` as of an
+    axis.
+    """
+    rivals = [one for one in compared.strategies if one != "random"]
+    above.axhline(
+        compared.all_r2 if name == "r2" else compared.all_efficiency,
+        color=GREY,
+        linestyle="--",
+        label=f"all {compared.n_candidates} images",
     )
-    save_plot(figure, path)
+    below.axhline(0, color=BLACK)
+    _draw(above, compared, "random", name, colour=BLACK, shift=0)
+    for number, strategy in enumerate(rivals):
+        shift = (number - (len(rivals) - 1) / 2) * _APART
+        colour = SERIES[number % len(SERIES)]
+        _draw(above, compared, strategy, name, colour=colour, shift=shift)
+        _draw(below, compared, strategy, f"{name}_gain", colour=colour, shift=shift)
+    below.set_ylabel("above random images")
+    below.set_xlabel("images in the set")
+    for axis in (above, below):
+        count_across(axis, compared.sizes, width)
+        axis.grid()
 
 
 def _draw(
@@ -93,8 +101,5 @@ def _draw(
         ],
         color=colour,
         marker="o",
-        markersize=4,
-        linewidth=1.2,
-        capsize=2,
         label=strategy,
     )

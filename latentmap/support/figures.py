@@ -6,28 +6,26 @@ Shapes: ``n`` images; pixels are uint8 ``(n, h, w, c)``.
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+import torch
 
-from latentmap.report import save_plot
+from latentmap.report import GridRow, ImageGrid, Plot
+from latentmap.report.colours import BLACK, BLUE, GREY, VERMILION
+from latentmap.report.plots import heading, set_height, width_of, wrapped
 from latentmap.support.occupancy import Occupancy
 from latentmap.support.support_set import SupportSet
 
 _READABLE = 64  # Cells are at least this high.
-_GAP = 4
-_CAPTION = 16
-_FONT_SIZE = 12
-_MARGIN = 8
-_COLOURS = {"member": "black", "relaxed": "#c0392b", "fill-up": "#1f5fa8", "not chosen": "#999999"}
+_COLOURS = {"member": BLACK, "relaxed": VERMILION, "fill-up": BLUE, "not chosen": GREY}
 _MOST_BARS = 256  # More sectors are drawn as one outline.
 
 
 def sector_grid(
     support: SupportSet, pixels: np.ndarray, *, others: np.ndarray | None = None
-) -> Image.Image:
+) -> ImageGrid:
     """The images of a support set with the numbers of their sectors, in order; relaxed ones and
     those of the fill-up in another colour. ``others`` are further members of the one sector that
     all of them are of.
@@ -38,69 +36,51 @@ def sector_grid(
         pixels = np.concatenate([pixels, others])
         kinds += ["not chosen"] * len(others)
         numbers += numbers[:1] * len(others)
-    _, height, width, _ = pixels.shape
-    scale = max(1, -(-_READABLE // height))
-    cell_height, cell_width = height * scale + _CAPTION + _GAP, max(width * scale + _GAP, 30)
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
+    texts = [(str(number), _COLOURS[kind]) for number, kind in zip(numbers, kinds, strict=True)]
     columns = _columns(len(pixels))
-    rows = -(-len(pixels) // columns)
-    canvas = Image.new(
-        "RGB",
-        (2 * _MARGIN + columns * cell_width - _GAP, 2 * _MARGIN + _CAPTION + rows * cell_height),
-        "white",
+    rows = [
+        GridRow("", images[i : i + columns], texts[i : i + columns])
+        for i in range(0, len(images), columns)
+    ]
+    key = [(kind, colour) for kind, colour in _COLOURS.items() if kind in kinds]
+    return ImageGrid(rows, key, readable=_READABLE)
+
+
+def occupancy_plot(occupancies: Sequence[Occupancy], *, title: str) -> Plot:
+    """The members of every sector, a panel a threshold, with what is expected as a line."""
+
+    def draw(figure: Any) -> None:
+        set_height(figure, 6.0 * len(occupancies))
+        axes = figure.subplots(len(occupancies), 1, squeeze=False)[:, 0]
+        for axis, occupancy in zip(axes, occupancies, strict=True):
+            _draw_counts(axis, occupancy)
+            axis.set_title(wrapped(_describe(occupancy), width_of(figure) - 2))
+        heading(figure, title)
+
+    return Plot(draw)
+
+
+def _draw_counts(axis: Any, occupancy: Occupancy) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    counts, numbers = occupancy.counts, np.arange(len(occupancy.counts))
+    if len(counts) <= _MOST_BARS:
+        axis.bar(numbers, counts, width=0.9, color=BLUE)
+    else:
+        axis.stairs(counts, np.arange(len(counts) + 1) - 0.5, fill=True, color=BLUE)
+    axis.axhline(
+        occupancy.expected,
+        color=VERMILION,
+        label=f"expected, {occupancy.reference.name}: {occupancy.expected:.3g}",
     )
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(_FONT_SIZE)
-    left = float(_MARGIN)
-    for kind, colour in _COLOURS.items():
-        if kind in kinds:
-            draw.text((left, _MARGIN), kind, fill=colour, font=font)
-            left += draw.textlength(f"{kind}    ", font=font)
-    for place, (image, kind, number) in enumerate(zip(pixels, kinds, numbers, strict=True)):
-        x = _MARGIN + place % columns * cell_width
-        y = _MARGIN + _CAPTION + place // columns * cell_height
-        picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).convert("RGB")
-        size = (width * scale, height * scale)
-        canvas.paste(picture.resize(size, Image.Resampling.NEAREST), (x, y))
-        draw.text(
-            (x + width * scale / 2, y + height * scale + 1),
-            str(number),
-            fill=_COLOURS[kind],
-            font=font,
-            anchor="ma",
-        )
-    return canvas
-
-
-def save_occupancy(occupancies: list[Occupancy], path: str | Path, *, title: str) -> None:
-    """Draws the members of every sector, a panel a threshold, with what is expected as a line.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 2.9 * len(occupancies) + 0.4), layout="constrained")
-    axes: Any = figure.subplots(len(occupancies), 1, squeeze=False)[:, 0]
-    for axis, occupancy in zip(axes, occupancies, strict=True):
-        counts, numbers = occupancy.counts, np.arange(len(occupancy.counts))
-        if len(counts) <= _MOST_BARS:
-            axis.bar(numbers, counts, width=0.9, color="#1f5fa8")
-        else:
-            axis.stairs(counts, np.arange(len(counts) + 1) - 0.5, fill=True, color="#1f5fa8")
-        axis.axhline(
-            occupancy.expected,
-            color="#c0392b",
-            linewidth=1.2,
-            label=f"expected, {occupancy.reference.name}: {occupancy.expected:.3g}",
-        )
-        # Room for the legend.
-        axis.set_ylim(top=1.2 * max(int(counts.max()), occupancy.expected))
-        axis.set_xlim(-0.75, len(counts) - 0.25)
-        axis.set_xlabel("sector")
-        axis.set_ylabel("images")
-        axis.set_title(_describe(occupancy), fontsize=10)
-        axis.legend(fontsize=8, loc="upper right")
-    figure.suptitle(title, fontsize=11)
-    save_plot(figure, path)
+    # Room for the legend.
+    axis.set_ylim(top=1.2 * max(int(counts.max()), occupancy.expected))
+    axis.set_xlim(-0.75, len(counts) - 0.25)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xlabel("sector")
+    axis.set_ylabel("images")
+    axis.legend(loc="upper right")
 
 
 def _marks(support: SupportSet) -> list[tuple[bool, bool]]:

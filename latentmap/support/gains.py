@@ -2,55 +2,53 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from latentmap.diagnostics.traversals import traverse
 from latentmap.model import Model
-from latentmap.report import image_grid, save_plot
+from latentmap.report import ImageGrid, Plot, image_grid
+from latentmap.report.colours import BLACK, BLUE, GREY
+from latentmap.report.plots import AXIS, POINTS, heading, set_height, width_of
 from latentmap.support.ordering import Ordering
 
-_NAMED = 100  # More variables than these have no room for their numbers.
+_APART = 9.0  # Points from one number under the bars to the next, at least.
 
 
-def save_gains(ordering: Ordering, path: str | Path, *, title: str) -> None:
-    """Draws the gains in their order, with intervals; the leading variables stand out, and the
-    dropped ones are only counted.
-
-    Raises:
-        OutputError: the file cannot be written.
+def gains_plot(ordering: Ordering, *, title: str) -> Plot:
+    """The gains in their order, with intervals; the leading variables stand out, and the dropped
+    ones are only counted.
     """
-    from matplotlib.figure import Figure
-
     order = ordering.order[~np.isin(ordering.order, ordering.dropped)]
     place = np.arange(len(order))
     gain = ordering.gain[order]
     reach = np.stack([gain - ordering.low[order], ordering.high[order] - gain])
-    named = len(order) <= _NAMED
-    figure = Figure(figsize=(max(6.0, 0.18 * len(order)) if named else 11.0, 3.8))
-    figure.set_layout_engine("constrained")
-    axis = figure.subplots()
     leading = np.isin(order, ordering.order[: ordering.leading])
-    colours = np.where(leading, "#1f5fa8", "#9db8d8").tolist()
-    axis.bar(place, gain, color=colours, width=0.8)
-    axis.errorbar(place, gain, yerr=reach, fmt="none", ecolor="#333333", elinewidth=0.8)
-    shown = place if named else place[leading]
-    axis.set_xticks(shown, [str(i) for i in order[shown]], rotation=90, fontsize=7)
-    axis.set_xlim(-0.8, len(order) - 0.2)
-    axis.axhline(0, color="#333333", linewidth=0.6)
-    dropped = f" ({len(ordering.dropped)} more do nothing)" if ordering.by == "gain" else ""
-    axis.set_xlabel(f"latent {ordering.what}{dropped}")
-    axis.set_ylabel("information gain (mse)" if ordering.by == "gain" else "variance")
-    axis.grid(axis="y", alpha=0.3)
-    axis.set_axisbelow(True)
-    axis.set_title(f"{title}, {ordering.n_images} images, 95 % intervals", fontsize=11)
-    save_plot(figure, path)
+
+    def draw(figure: Any) -> None:
+        set_height(figure, 6.0)
+        axis = figure.subplots()
+        room = (width_of(figure) - AXIS) * POINTS / len(order)
+        axis.bar(place[leading], gain[leading], color=BLUE, width=0.8)
+        axis.bar(place[~leading], gain[~leading], color=BLUE, alpha=0.4, width=0.8)
+        lines = {"ecolor": BLACK, "elinewidth": min(0.8, room / 4), "capsize": 0}
+        axis.errorbar(place, gain, yerr=reach, fmt="none", **lines)
+        shown = place[:: int(np.ceil(_APART / room))]
+        axis.set_xticks(shown, [str(i) for i in order[shown]], rotation=90)
+        axis.set_xlim(-0.8, len(order) - 0.2)
+        axis.axhline(0, color=GREY, linewidth=0.6)
+        dropped = f" ({len(ordering.dropped)} more do nothing)" if ordering.by == "gain" else ""
+        axis.set_xlabel(f"latent {ordering.what}{dropped}")
+        axis.set_ylabel("information gain (mse)" if ordering.by == "gain" else "variance")
+        axis.grid(axis="y")
+        heading(figure, f"{title}, {ordering.n_images} images, 95 % intervals")
+
+    return Plot(draw)
 
 
-def traversals_figure(model: Model, ordering: Ordering, code: torch.Tensor) -> Image.Image:
+def traversals_figure(model: Model, ordering: Ordering, code: torch.Tensor) -> ImageGrid:
     """The images of ``code`` ``(d,)`` along each leading variable, a row each."""
     rows = []
     for i in ordering.order[: ordering.leading]:

@@ -39,7 +39,7 @@ from latentmap.support.variances import (
 def order_variables(
     model: Model,
     images: ImageSource,
-    coder: CoderLike,
+    coder: CoderLike = None,
     options: OrderOptions | None = None,
     *,
     seed: int = 0,

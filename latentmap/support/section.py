@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from latentmap.codes.channels import word_of
-from latentmap.report import Picture, Section, section_id, titled
-from latentmap.report.embedding import embed_figure
+from latentmap.report import ImageRow, ImageRows, Section, section_id, titled
+from latentmap.report.embedding import image_strips
 from latentmap.report.parts import Bars, Block
-from latentmap.support.figures import sector_grid
 from latentmap.support.occupancy import Occupancy, occupancies_of
 from latentmap.support.spread import Spread
 from latentmap.support.support_set import SupportSet
-from latentmap.support.tables import (
-    distances_table,
-    occupancies_table,
-    relaxed_table,
-    sectors_table,
-)
+from latentmap.support.tables import set_tables
 
 _MEMBERS = ("ids", "digests", "sector", "filled", "occupancy")
 
@@ -37,9 +32,7 @@ def support_section(
         f"{len(support)} images of {support.candidates}, far apart in {support.space}, by the "
         f"strategy {settings['strategy']}."
     ]
-    blocks: list[Block] = []
-    if spread is not None:
-        blocks.append(distances_table(spread))
+    blocks: list[Block] = [*set_tables(support, spread)]
     if settings["variables"]:
         leading = ", ".join(map(str, settings["variables"]))
         along = "" if len(support.space.shape) == 1 else ", by their means over positions"
@@ -47,16 +40,7 @@ def support_section(
             f"A sector is one combination of signs of the leading {word_of(support.space.shape)}s "
             f"({leading}){along}, beyond a threshold of {support.threshold:g}."
         )
-        occupancies = occupancies_of(support)
-        blocks += [*map(_bars, occupancies), occupancies_table(occupancies), sectors_table(support)]
-        if support.relaxed.any():
-            blocks.append(relaxed_table(support, most=len(support)))
-    if pixels is not None:
-        shown = embed_figure(
-            sector_grid(support, pixels),
-            f"The {len(support)} images of the support set, with the numbers of their sectors",
-        )
-        blocks.append(Picture("Images by sector", shown))
+        blocks += map(_bars, occupancies_of(support))
     record = {**settings, "space": str(support.space), "fingerprint": support.space.fingerprint}
     # The members and what they stand for; how far apart they are can be measured again.
     identity = {
@@ -66,9 +50,29 @@ def support_section(
         "choice": settings.get("choice"),
         **{name: getattr(support, name).tolist() for name in _MEMBERS},
     }
-    return Section(
-        section_id(f"support {name}", identity), support_title(support, name), text, blocks, record
-    )
+    id = section_id(f"support {name}", identity)
+    if pixels is not None:
+        blocks.append(_images(support, pixels, f"{id}-images"))
+    return Section(id, support_title(support, name), text, blocks, record)
+
+
+def _images(support: SupportSet, pixels: np.ndarray, id: str) -> ImageRows:
+    """All images with their sectors, whether they are no members of these, and their ids."""
+    shown = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
+    captions = [
+        f"sector {number}{', fill-up' * filled}{', relaxed' * relaxed}: {one}"
+        for number, filled, relaxed, one in zip(
+            support.sector.tolist(),
+            support.filled.tolist(),
+            support.relaxed.tolist(),
+            support.ids.tolist(),
+            strict=True,
+        )
+    ]
+    if not support.settings["variables"]:
+        captions = support.ids.tolist()
+    strips = image_strips(shown, "images of the support set")
+    return ImageRows(id, "Images by sector", [ImageRow("", strips, captions)])
 
 
 def support_title(support: SupportSet, name: str) -> str:

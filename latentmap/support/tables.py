@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from latentmap.codes.channels import word_of
+from latentmap.relocation.scored_figures import HIGH_FLOOR
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import images_in_words, shown_number
 from latentmap.support.occupancy import RESAMPLINGS, Occupancy, occupancies_of
@@ -254,6 +255,7 @@ def strategies_table(compared: SupportComparison) -> Table:
         f"{compared.n_images:,}); in brackets 95 % intervals over {compared.points[0].draws} "
         "draws, * the highest R2 at a size",
         f"all {compared.n_candidates:,} images: R2 {alone[0]}, efficiency {alone[1]}",
+        *[f"efficiency says little: {HIGH_FLOOR}"] * compared.has_high_floor,
         *compared.verdicts(),
     ]
     if rivals > 1:

@@ -60,7 +60,7 @@ class SupportComparison(Shown):
 
     ``r2`` is over ``n_test`` images of ``n_units`` units (see ``units_of``), ``efficiency`` over
     ``n_images`` of them. ``all_r2`` and ``all_efficiency`` are those of the map from all
-    ``n_candidates`` images.
+    ``n_candidates`` images. Where the floor is high (see ``Figures``), an efficiency says little.
     """
 
     points: Sequence[StrategyPoint]
@@ -71,6 +71,7 @@ class SupportComparison(Shown):
     n_units: int
     n_images: int
     record: Mapping[str, Any]
+    has_high_floor: bool = False
 
     def __repr__(self) -> str:
         sizes = ", ".join(map(str, self.sizes))
@@ -129,6 +130,7 @@ class SupportComparison(Shown):
             "n_test": self.n_test,
             "n_units": self.n_units,
             "n_images": self.n_images,
+            "has_high_floor": self.has_high_floor,
             "record": dict(self.record),
         }
 

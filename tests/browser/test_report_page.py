@@ -1,5 +1,7 @@
 """The report in a real browser: Debian's Chromium, driven by Playwright."""
 
+import csv
+import io
 import re
 from pathlib import Path
 
@@ -135,7 +137,7 @@ def test_an_image_is_enlarged_by_the_keyboard_and_arrows_go_on(visit):
     cells.first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    dialog = page.locator("dialog")
+    dialog = page.locator("dialog.enlarged")
     title, words = dialog.locator("h2"), dialog.locator("p")
     assert dialog.is_visible()
     assert title.inner_text().endswith(" · original")
@@ -158,7 +160,7 @@ def test_an_image_is_enlarged_by_the_keyboard_and_arrows_go_on(visit):
 def test_an_image_is_enlarged_by_a_click_and_closed_by_one(visit):
     page = visit().page
     page.locator("#pair-0-1 .cell").nth(3).click()
-    dialog = page.locator("dialog")
+    dialog = page.locator("dialog.enlarged")
     assert dialog.is_visible()
     dialog.get_by_role("button", name="Next").click()
     assert dialog.locator("p").inner_text().endswith("(5 of 10)")
@@ -229,6 +231,49 @@ def test_the_theme_follows_the_system_and_the_button(visit, scheme):
     assert is_dark() == (scheme == "light")
     page.emulate_media(media="print")
     assert not is_dark()
+
+
+def test_tables_are_copied_or_shown_to_be_copied_by_hand(visit):
+    page = visit().page
+    table = page.locator("#maps .table").first
+    page.evaluate(
+        "() => { navigator.clipboard.writeText = async (text) => { window.copied = text; }; }"
+    )
+    table.get_by_role("button", name="as CSV").click()
+    rows = list(csv.reader(io.StringIO(page.evaluate("window.copied"))))
+    assert rows[0][:6] == ["from", "to", "type", "R2", "R2 low", "R2 high"]
+    assert len(rows) == 13
+    assert table.locator("output").inner_text() == "copied as CSV"
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
+    table.get_by_role("button", name="as LaTeX").press("Enter")
+    text = page.locator("dialog.copying textarea")
+    assert text.input_value().startswith("\\begin{table}")
+    selected = text.evaluate("one => [one.selectionStart, one.selectionEnd, one.value.length]")
+    assert selected[0] == 0 and selected[1] == selected[2]
+    page.keyboard.press("Escape")
+    assert text.is_hidden()
+
+
+def test_tables_fit_into_1200_pixels_and_say_where_they_do_not(visit):
+    page = visit(viewport={"width": 1200, "height": 900}).page
+    wide = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).length"
+    hints = "all => all.filter(one => !one.hidden).length"
+    assert page.eval_on_selector_all(".table .scroll", wide) == 0
+    assert page.eval_on_selector_all(".hint", hints) == 0
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.wait_for_timeout(300)
+    assert page.eval_on_selector_all(".table .scroll", wide) > 4
+    assert page.eval_on_selector_all(".hint", hints) == page.eval_on_selector_all(
+        ".scroll.scrolls", "all => all.length"
+    )
+    region = page.locator("#maps .table .scroll").first
+    assert page.locator("#maps .table .hint").first.inner_text().endswith("scroll sideways →")
+    assert region.get_attribute("tabindex") == "0"
+    assert page.get_by_role("region", name="All ordered pairs").count() == 1
+    region.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(300)
+    assert region.evaluate("one => one.scrollLeft") > 0
 
 
 def test_the_page_is_never_wider_than_the_window(still):

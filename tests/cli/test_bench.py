@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from latentmap.cache import Coder
 from latentmap.cli.bench import bench
+from latentmap.cli.by_options import KNOWN
 from latentmap.cli.search_options import METHODS
 from latentmap.encoders import build, load
 from latentmap.encoders.native import save_model
@@ -18,7 +19,7 @@ from latentmap.expressiveness.distances import frechet_distance
 from latentmap.expressiveness.image_sets import ImageSet
 from latentmap.expressiveness.sample_distances import compare_samples
 from latentmap.expressiveness.sample_tables import sample_figures
-from latentmap.images import open_images
+from latentmap.images import asked_groups, open_images
 from latentmap.inversion.inverting import INVERSION_METHODS
 from latentmap.model import Mixture, SeenImages
 from latentmap.support import ChoiceOptions, choose_support_set
@@ -48,11 +49,14 @@ def make_support(*, with_images=False, variables=(0, 1)):
 
 def test_the_choices_are_those_of_the_library():
     assert METHODS == INVERSION_METHODS
+    assert KNOWN == asked_groups.KNOWN
 
 
 def test_a_table_has_every_model_target_and_method(workdir):
     output = run("a.safetensors", "b.safetensors", "--set", "own:12", "--set", "few.npy:10")
-    rows = [line.split()[:4] for line in output.splitlines()[2:10]]
+    lines = output.splitlines()
+    start = lines.index("Errors") + 2
+    rows = [line.split()[:4] for line in lines[start : start + 8]]
     assert rows == [
         [model, target, method, n]
         for model in ("a", "b")
@@ -98,6 +102,24 @@ def test_an_encoder_groups_images_and_measures_coverage(workdir):
     assert "not calibrated, for lack of a search" in output
 
 
+def test_groups_by_attribute_are_told_of_in_words(workdir):
+    rows = [f"{number},{number % 2},{number % 3}" for number in range(0, 300, 2)]
+    Path("faces.csv").write_text("\n".join(["file,Hat,Age", *rows, "301,1,1"]))
+    words = ("a.safetensors", "--set", "own:12", "--set", "few.npy:60", "--methods", "network")
+    table = ("--attributes", "faces.csv")
+    message = run(*words, *table, "--by", "Hat", code=1)
+    assert "Hat is known of are of one group" in message
+    output = run(*words, *table, "--by", "Age", "--by", "background", "--figures", "out")
+    assert re.search(r"^a +few.npy:60 +Age 0 +\d+ ", output, re.M)
+    assert re.search(r"few.npy:60: Age is not known of \d+ of 60 images", output)
+    assert "blind to the group background low (to" in output and "(by its network)" in output
+    assert (workdir / "out" / "a-few-npy-60-by-Age.png").exists()
+    assert "did you mean 'Hat'?" in run(*words, *table, "--by", "Hut", code=1)
+    assert "give that with --attributes" in run(*words, "--by", "Hat", code=2)
+    assert "leave it out" in run(*words, *table, "--by", "brightness", code=2)
+    assert "--by" in distances("a.safetensors", "--set", "own:20", "--by", "labels", code=2)
+
+
 def test_json_is_printed_and_pictures_are_written(workdir):
     printed = run(
         "a.safetensors",
@@ -128,7 +150,9 @@ def test_no_picture_takes_the_place_of_another(workdir):
         *(word for name in names for word in ("--set", f"{name}:10")),
         *("--methods", "network", "--figures", "out"),
     )
-    rows = [line.split()[:3] for line in printed.splitlines()[2:12]]
+    lines = printed.splitlines()
+    start = lines.index("Errors") + 2
+    rows = [line.split()[:3] for line in lines[start : start + 10]]
     models = list(dict.fromkeys(" ".join(row[:2]) for row in rows))
     assert len(models) == 2
     targets = ["own", "x.y.npy:10", "x-y.npy:10", "X.y.npy:10", "m1/x.y.npy:10"]

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from latentmap.cache import EntryKey, LatentCache
-from latentmap.cache.home import cache_home
 from latentmap.cache.storage import Storage
 from latentmap.cli.main import main
 from latentmap.codes import Space
+from latentmap.files.home import cache_home
 from latentmap.frames import Frame
 from latentmap.images import contents, open_images
 from latentmap.images.arrays import ArrayImages
@@ -130,8 +130,7 @@ def test_what_is_kept_is_kept_at_home_for_its_owner_alone_and_that_is_said_once(
     assert said not in CliRunner().invoke(main, [*ENCODE, "--limit", "4"]).stderr
     assert home.stat().st_mode & 0o777 == 0o700
     assert not any(Path().iterdir())
-    other = CliRunner().invoke(main, [*ENCODE, "--cache", "my codes"]).stderr
-    assert "`latentmap cache list --cache 'my codes'` shows them" in other
+    assert "from now on" not in CliRunner().invoke(main, [*ENCODE, "--cache", "my"]).stderr
 
 
 def test_a_cache_that_older_versions_left_in_this_folder_is_told_of_and_can_be_used(home):
@@ -141,10 +140,11 @@ def test_a_cache_that_older_versions_left_in_this_folder_is_told_of_and_can_be_u
     assert listed.stderr == (
         "latentmap-cache in this folder is a cache of an earlier version, and is not used: codes "
         f"are in {home} now; --cache latentmap-cache uses it, `latentmap cache rm --all --cache "
-        "latentmap-cache` empties it\n"
+        "latentmap-cache` empties it\nnext: latentmap cache verify\n"
     )
     named = run("list", "--cache", "latentmap-cache")
-    assert "complete" in named.stdout and named.stderr == ""
+    assert "complete" in named.stdout
+    assert named.stderr == "next: latentmap cache verify --cache latentmap-cache\n"
 
 
 def test_a_home_that_cannot_be_written_is_one_line(home, monkeypatch):

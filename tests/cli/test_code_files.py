@@ -19,7 +19,8 @@ X = CHANCE.standard_normal((N, P)).astype(np.float32)
 W = CHANCE.standard_normal((P, Q)).astype(np.float32)
 Y = (X @ W + CHANCE.standard_normal((N, Q))).astype(np.float32)
 IDS = np.array([f"{number:04}.png" for number in range(N)])
-FIT = ("fit", "--src", "a.npz", "--dst", "b.npz")
+OUT = ("--out", "a-to-b.safetensors")
+FIT = ("fit", "--src", "a.npz", "--dst", "b.npz", *OUT)
 
 
 def run(*words, code=0):
@@ -113,7 +114,7 @@ def test_groups_split_ids_as_they_split_images(files):
 
 
 def test_rows_without_ids_are_paired_as_is_said_and_never_else(files):
-    plain = ("fit", "--src", "a.npy", "--dst", "b.npy", "--json")
+    plain = ("fit", "--src", "a.npy", "--dst", "b.npy", *OUT, "--json")
     line = refusal(*plain)
     assert "a.npy does not say which image each row is of: give --row-ids FILE" in line
     assert not (files / "a-to-b.safetensors").exists()
@@ -121,7 +122,7 @@ def test_rows_without_ids_are_paired_as_is_said_and_never_else(files):
     by_id = json.loads(run(*plain, "--row-ids", "ids.txt", "--force").stdout)
     assert by_position["r2"] == pytest.approx(by_id["r2"], abs=0.1)
     named = ("--row-ids", "ids.txt")
-    mixed = run("fit", "--src", "a.npy", "--dst", "b.npz", *named, "--force", "--json")
+    mixed = run("fit", "--src", "a.npy", "--dst", "b.npz", *OUT, *named, "--force", "--json")
     assert json.loads(mixed.stdout)["r2"] == pytest.approx(by_id["r2"], rel=1e-6)
     again = run("evaluate", "a-to-b.safetensors", *named, "--split", "test", "--json")
     assert json.loads(again.stdout)["r2"] == pytest.approx(by_id["r2"], rel=1e-6)
@@ -171,12 +172,12 @@ def test_files_are_refused_before_anything_is_written(files):
 
 
 def test_methods_and_curves_are_of_codes_alone(files):
-    compared = json.loads(run("map", "methods", *FIT[1:], "--json").stdout)
+    compared = json.loads(run("map", "methods", *FIT[1:5], "--json").stdout)
     assert len(compared["results"]) > 4
     # What needs the posterior of the source says so.
     assert all("file of codes" in reason for reason in compared["failed"].values())
     curve = json.loads(
-        run("map", "curve", *FIT[1:], "--pairs", "16,all", "--draws", "2", "--json").stdout
+        run("map", "curve", *FIT[1:5], "--pairs", "16,all", "--draws", "2", "--json").stdout
     )
     assert curve["points"][0]["r2"] < curve["points"][1]["r2"]
 
@@ -189,7 +190,7 @@ def test_shared_factors_need_no_image(files):
     assert "--figure shows images of a and b, but there is no decoder" in refusal(
         *words, "--figure", "x.png"
     )
-    run("fit", "--src", "a.npy", "--dst", "b.npy", "--by-position", "--force")
+    run("fit", "--src", "a.npy", "--dst", "b.npy", *OUT, "--by-position", "--force")
     assert "give --row-ids FILE" in refusal(*words)
     assert json.loads(run(*words, "--by-position").stdout)["factors"]["share"]
 

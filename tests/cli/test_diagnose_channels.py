@@ -46,7 +46,7 @@ def test_several_models_of_any_kind_are_one_table():
     assert [len(one["shape"]) for one in found["models"]] == [1, 3, 1]
     assert ["kl" in one for one in found["models"]] == [True, False, False]
     lines = run("diagnose", *names, *DIGITS).stdout.splitlines()
-    assert [line.split()[0] for line in lines[:4]] == ["model", *names]
+    assert [line.split()[0] for line in lines[2:6]] == ["model", *names]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_drawn_codes_need_a_posterior():
 
 def test_a_figure_that_is_no_picture_is_refused_before_any_work():
     assert (
-        "must end as a picture does"
+        "must end in .pdf, .svg"
         in run("diagnose", GRID, *DIGITS, "--figure", "a.txt", code=1).stderr
     )
 

@@ -77,7 +77,7 @@ CALLS = {
     "fit": "--src a.safetensors --dst b.safetensors --data few.npy --cache cache "
     "--attributes few.csv --probe odd --out new.safetensors --figure new.png --report new",
     "evaluate": "map.safetensors --data few.npy --attributes few.csv --probe odd,labels "
-    "--labels few.csv:word --cache cache",
+    "--labels few.csv:word --by odd,word --by odd --cache cache --report new",
     "apply": "map.safetensors --data few.npy --cache cache --figure new.png --codes-out new.npz",
     "map show": "map.safetensors",
     "map compose": "map.safetensors back.safetensors --out new.safetensors",
@@ -90,7 +90,8 @@ CALLS = {
     "map factors": "map.safetensors --data few.npy --cache cache --permutations 19 --folds 2 "
     "--figure new.png",
     "compare": "a.safetensors b.safetensors --data few.npy -n 20 --similarity-images 20 "
-    "--permutations 19 --cache cache --report new",
+    "--permutations 19 --attributes few.csv --by odd --cache cache --figures new "
+    "--report new-report",
     "invert": "a.safetensors --data few.npy --limit 2 --steps 1 --starts 1 --codes-out new.npz "
     "--figure new.png --report new",
     "support order": "a.safetensors --data few.npy --limit 20 -k 1 --cache cache --figures new",
@@ -99,7 +100,7 @@ CALLS = {
     "support compare": "--src a.safetensors --dst b.safetensors --data few.npy --members 16 "
     "--strategies kmeans --draws 2 --images 2 --cache cache --figure new.png",
     "bench": "gan.safetensors --set own:2 --set few.npy:2 --steps 1 --starts 1 --cache cache "
-    "--figures new --report new-report",
+    "--by brightness --figures new --report new-report",
     "diagnose": "a.safetensors --data few.npy --limit 20 --gain-images 5 --sampled "
     "--plane new-plane.png --scatter new-scatter.png --figure new.png --report new",
     "trace show": "a.trace --figure new.png --paths new-paths.png --animate new.webp "
@@ -156,6 +157,7 @@ MORE = {
     ],
     "--widths": ["0", "2,", f"2,{HUGE}", "9" * 400, "2," * 500 + "2"],
     "--discriminator-widths": ["0", "2,", f"2,{HUGE}", "9" * 400],
+    "--by": ["odd,,word", "odd,odd", "word", "labels", "brightness,odd", "word,", ",", "x" * 4000],
     "--probe": ["odd,,word", "odd,odd", "all", "labels", "all,word", "word,", ",", "x" * 4000],
     "--members": ["0", "2,", HUGE, "9" * 400],
     "--pairs": ["0", "2,", HUGE, "9" * 400, "all,x"],

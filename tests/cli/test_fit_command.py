@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -27,11 +28,24 @@ def run(*words, code=0):
 
 def fit(*words, code=0):
     models = ["--src", "a.safetensors", "--dst", "b.safetensors", "--device", "cpu"]
-    return run("fit", *models, *DATA, *words, code=code)
+    return run("fit", *models, *DATA, "--out", "a-to-b.safetensors", *words, code=code)
+
+
+def test_without_a_place_no_map_is_kept_and_that_is_said(workdir):
+    models = ["--src", "a.safetensors", "--dst", "b.safetensors", "--device", "cpu"]
+    result = run("fit", *models, *DATA)
+    assert result.stdout.startswith("z of a (5-d")
+    assert "latentmap-cache" in {path.name for path in workdir.iterdir()}  # The test's own home.
+    assert not list(workdir.glob("*-to-*"))
+    (said,) = [line for line in result.stderr.splitlines() if line.startswith("no map is kept")]
+    assert said.startswith("no map is kept; this keeps it: latentmap fit --out a-to-b.safetensors")
+    run(*shlex.split(said.partition(": latentmap ")[2]))
+    assert LinearMap.load(workdir / "a-to-b.safetensors").source.dim == 5
 
 
 def error_of(result):
-    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    told = result.stderr.splitlines()
+    lines = [line for line in told if line.strip() and not line.startswith("next: ")]
     assert len(lines) == 1, lines
     return lines[0]
 
@@ -449,7 +463,7 @@ def test_apply_refuses_what_has_no_effect_before_any_work(workdir, words, messag
 def test_apply_refuses_a_wrong_suffix_before_any_work(workdir):
     words = ["apply", "missing.safetensors", *DATA]
     message = error_of(run(*words, "--figure", "grid.foo", code=1))
-    assert "grid.foo must end as a picture does, such as .png" in message
+    assert "grid.foo must end in .pdf, .svg, .png, .jpg, .tif or .webp" in message
     message = error_of(run(*words, "--codes-out", "mapped.foo", code=1))
     assert "mapped.foo must end in .npz or .h5" in message
 

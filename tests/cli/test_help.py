@@ -45,7 +45,7 @@ CALLS = {
     ),
     "map curve": (
         "latentmap.mapping.options:FitOptions",
-        "latentmap.relocation.several_maps:learning_curve",
+        "latentmap.relocation.learning:learning_curve",
     ),
     "map factors": ("latentmap.mapping.shared_rank:shared_rank",),
     "models prune": (

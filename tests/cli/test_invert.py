@@ -126,7 +126,7 @@ def test_a_search_comes_nearer_than_the_encoder():
             )
         ),
         (("--codes-out", "codes.txt"), 1, "must end in .npz or .h5"),
-        (("--figure", "grid.txt"), 1, "must end as a picture does"),
+        (("--figure", "grid.txt"), 1, "must end in .pdf, .svg"),
         (("--codes-out", "few.npz"), 1, "exists"),
         (("--figure", "x.png", "--report", "x.png"), 1, "--figure and --report are both x.png"),
     ],

@@ -24,7 +24,8 @@ def run(*words, code=0):
 
 def fit(*words, command=("fit",), src="a", dst="b", code=0):
     models = ["--src", f"{src}.safetensors", "--dst", f"{dst}.safetensors", "--device", "cpu"]
-    return run(*command, *models, *DATA, *words, code=code)
+    out = ["--out", "a-to-b.safetensors"] if command == ("fit",) else []
+    return run(*command, *models, *DATA, *out, *words, code=code)
 
 
 MAP_METHODS = ("map", "methods")
@@ -103,6 +104,17 @@ def test_all_methods_stand_in_one_table(workdir):
     assert all(one["l_mse"] > 0 and one["seconds"] >= 0 for one in results)
 
 
+def test_baselines_stand_beside_the_best_method(workdir):
+    result = fit(command=MAP_METHODS)
+    assert "Beside the best of them" in result.stdout and "pixels:2x2" in result.stdout
+    printed = json.loads(fit("--baselines", "pixels", "--json", command=MAP_METHODS).stdout)
+    ridge = next(one for one in printed["results"] if one["method"] == "ridge")
+    alone = json.loads(fit("--baselines", "pixels", "--json", "--out", "m.safetensors").stdout)
+    assert ridge["baselines"] == alone["baselines"]
+    none = fit("--baselines", "none", command=MAP_METHODS).stdout
+    assert "Beside the best of them" not in none
+
+
 def test_a_curve_is_a_table_json_and_a_picture(workdir):
     words = ("--pairs", "8,16,all", "--draws", "2", "--figure", "curve.png")
     result = fit(*words, command=MAP_CURVE)
@@ -115,7 +127,10 @@ def test_a_curve_is_a_table_json_and_a_picture(workdir):
     points = said["points"]
     assert (points[0]["n_pairs"], points[0]["draws"]) == (8, 5)
     assert points[0]["l_mse_low"] <= points[0]["l_mse"] <= points[0]["l_mse_high"]
+    assert points[0]["r2_draws_low"] < points[0]["r2"] < points[0]["r2_draws_high"]
     assert points[1]["draws"] == 1
+    assert points[1]["r2_draws_low"] is None
+    assert "pairs give 99 % of the R2 that" in said["verdicts"][0].replace(" or fewer", "")
     assert points[0]["r2"] < points[1]["r2"]
 
 
@@ -196,7 +211,7 @@ def test_factors_are_a_table_json_and_a_picture(workdir):
             2,
             "--folds has no effect where no setting is left to choose",
         ),
-        (["--figure", "c.txt"], 1, "must end as a picture does"),
+        (["--figure", "c.txt"], 1, "must end in .pdf, .svg"),
     ],
 )
 def test_wrong_usage_is_one_clear_line(workdir, words, code, message):
@@ -213,7 +228,7 @@ def test_wrong_usage_is_one_clear_line(workdir, words, code, message):
         (MAP_CURVE, ["--folds", "5"], 2, "--folds has no effect where no setting is chosen by"),
         (MAP_CURVE, ["--pairs", "many"], 2, "'many' is no list of numbers of pairs"),
         (MAP_CURVE, ["--pairs", "1"], 1, "a learning curve takes sizes from 2 to the"),
-        (MAP_CURVE, ["--pairs", "8", "--figure", "c.txt"], 1, "must end as a picture does"),
+        (MAP_CURVE, ["--pairs", "8", "--figure", "c.txt"], 1, "must end in .pdf, .svg"),
         (MAP_CURVE, ["--figure", "few.npy"], 1, "--data and --figure are both few.npy"),
     ],
 )

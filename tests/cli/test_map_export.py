@@ -69,7 +69,8 @@ def test_what_exists_stays_unless_it_is_forced(thumbnails):
 
 @pytest.mark.parametrize("format", ["comfyui", "diffusers"])
 def test_a_map_that_is_no_preview_is_refused_in_one_line(format, workdir):
-    run("fit", "--src", "a.safetensors", "--dst", "b.safetensors", "--data", "few.npy")
+    fit = ("fit", "--src", "a.safetensors", "--dst", "b.safetensors", "--data", "few.npy")
+    run(*fit, "--out", "a-to-b.safetensors")
     words = ("map", "export", "a-to-b.safetensors", "--format", format)
     (line,) = run(*words, code=1).stderr.splitlines()
     assert "this one goes to z of b" in line

@@ -59,6 +59,27 @@ def test_training_leaves_a_model_that_says_how_it_was_made():
     assert header.training["command"]
 
 
+def test_a_training_ends_with_its_last_figures_and_the_laws_on_images_it_has_not_seen():
+    words = ["--data", "digits", "--split", "train", *TINY, "--epochs", "1", "--device", "cpu"]
+    ended = run("train", "vae", *words, "--out", "v.safetensors")
+    place, last, error, laws = ended.stdout.splitlines()
+    assert place.startswith("v.safetensors: vae ")
+    assert re.fullmatch(r"  last epoch: .*loss -?[\d.]+, .*mse [\d.]+, .*", last)
+    found = re.fullmatch(r"  on (\d+) validation images: mse ([\d.]+), (\d) of 3 .*", error)
+    assert found is not None, error
+    assert re.match(r"  the laws there: mean s2 \+ Var is off 1 by [\d.]+ a variable", laws)
+    said = json.loads(run("train", "vae", *words, "--out", "w.safetensors", "--json").stdout)
+    kept = said["validation"]
+    assert (kept["images"], kept["n"]) == ("validation", int(found[1]))
+    assert kept["mse"] == pytest.approx(float(found[2]), abs=1e-5)
+    val = ["--data", "digits", "--split", "val", "--limit", kept["n"], "--gain-images", "2"]
+    shown = json.loads(run("diagnose", "v.safetensors", *val, "--json").stdout)
+    names = ("mse", "active_variables", "law_deviation_mean", "law_deviation_max", "loss_ratio")
+    assert {name: kept[name] for name in names} == {name: shown[name] for name in names}
+    own = train("--epochs", "1", "--json", out="x.safetensors")
+    assert json.loads(own.stdout)["validation"]["images"] == "training"
+
+
 def test_a_split_vae_is_trained_at_the_size_and_frame_that_is_asked_for():
     options = ["--width", "2", "--embedding", "8", "--latent-dim", "3", "--steps", "2"]
     run("train", "split-vae", *DIGITS, *options, "--size", "32", "--frame", "0,0,1,0.5",

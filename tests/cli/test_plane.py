@@ -56,8 +56,8 @@ def test_a_table_gives_the_labels(diagnose, tmp_path):
     ("model", "words", "code", "message"),
     [
         (1, "--plane plane.png", 1, "one latent variable, and a plane needs two"),
-        (2, "--plane plane.txt", 1, "must end as a picture does"),
-        (2, "--encoder 1.safetensors", 2, "are for --plane PNG"),
+        (2, "--plane plane.txt", 1, "must end in .pdf, .svg"),
+        (2, "--encoder 1.safetensors", 2, "are for --plane:"),
         (2, "--plane plane.png --labels digits.csv", 1, "cannot be read"),
         (2, "--plane plane.png --limit 9", 1, "at least 10 images"),
     ],

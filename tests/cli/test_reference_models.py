@@ -18,8 +18,9 @@ def run(*words, code=0):
 
 
 def test_a_map_into_thumbnails_finds_its_models_again(workdir):
-    run("fit", "--src", "pca:8", "--dst", "pixels:4", "--size", "8x8", "--data", "few.npy")
     path = workdir / "pca-8-to-pixels-4.safetensors"
+    words = ("--src", "pca:8", "--dst", "pixels:4", "--size", "8x8", "--data", "few.npy")
+    run("fit", *words, "--out", path)
     linear_map = LinearMap.load(path)
     assert linear_map.target.shape == (3, 2, 2)
     assert linear_map.target_reference == (
@@ -43,7 +44,8 @@ def test_a_map_into_thumbnails_tells_its_error_in_decibels(workdir):
     described = json.loads(run("map", "show", "m.safetensors", "--json").stdout)
     kept = described["record"]["held_out"]
     assert kept == {name: scores[name] for name in kept}
-    run("fit", "--src", "pca:8", "--dst", "a.safetensors", "--data", "few.npy")
+    coded = ("--src", "pca:8", "--dst", "a.safetensors", "--data", "few.npy")
+    run("fit", *coded, "--out", "pca-8-to-a.safetensors")
     assert "PSNR" not in run("map", "show", "pca-8-to-a.safetensors").stdout
 
 

@@ -53,7 +53,7 @@ def test_map_adds_all_methods_and_a_curve(workdir):
     run(*CURVE)
     found = sections()
     assert list(found) == ["methods-a-b", "curve-a-b"]
-    (methods,) = found["methods-a-b"].blocks
+    methods, *_ = found["methods-a-b"].blocks
     names = [row.cells[0] for row in methods.rows]
     assert {"ridge", "procrustes"} <= set(names)
     assert "selection" not in found["methods-a-b"].record

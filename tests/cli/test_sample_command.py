@@ -169,7 +169,7 @@ def test_an_output_that_exists_stays(workdir):
     assert "exists" in refusal(MODEL, "--figure", "grid.png")
     assert (workdir / "grid.png").read_bytes() == b"precious"
     assert "must end in .npz or .h5" in refusal(MODEL, "--codes-out", "codes.txt")
-    assert "must end as a picture does" in refusal(MODEL, "--figure", "grid.doc")
+    assert "must end in .pdf, .svg" in refusal(MODEL, "--figure", "grid.doc")
 
 
 @pytest.mark.parametrize(

@@ -53,11 +53,12 @@ def run(*words, code=0):
 @pytest.mark.parametrize("words", [("vae", "gan"), ("gan", "vae")])
 def test_a_map_to_or_from_a_generator_needs_no_data(words, workdir):
     src, dst = (f"{name}.safetensors" for name in words)
-    result = run(*FIT, "--src", src, "--dst", dst, "--json")
+    out = f"{words[0]}-to-{words[1]}.safetensors"
+    result = run(*FIT, "--src", src, "--dst", dst, "--out", out, "--json")
     assert "80 images are made by gan (w, truncation 1), seed 0" in result.stderr
     scores = json.loads(result.stdout)
     assert scores["r2"] > 0.1
-    linear_map = LinearMap.load(workdir / f"{words[0]}-to-{words[1]}.safetensors")
+    linear_map = LinearMap.load(workdir / out)
     spaces = {linear_map.source.kind, linear_map.target.kind}
     assert spaces == {"z", "w"}
     assert linear_map.n_pairs + scores["n_test"] <= 80
@@ -255,18 +256,22 @@ def test_wrong_usage(words, message):
 
 def test_two_models_are_enough(monkeypatch):
     monkeypatch.setattr("latentmap.cli.image_choice.DEFAULT_SAMPLES", 60)
-    result = run("fit", "--src", "vae.safetensors", "--dst", "gan.safetensors")
+    models = ("--src", "vae.safetensors", "--dst", "gan.safetensors")
+    result = run("fit", *models)
     assert "60 images are made by gan" in result.stderr
-    assert LinearMap.load(Path("vae-to-gan.safetensors")).n_pairs < 60
-    assert "vae-to-gan.png: original, vae reconstruction, relocated to gan" in result.stdout
-    with Image.open("vae-to-gan.png") as picture:
-        assert picture.height == 3 * 100 - 4 + 48
     caution = result.stdout.splitlines()[-1]
     assert "fitted on images that a model made: evaluate it on your own before you rely" in caution
-    assert "(latentmap evaluate vae-to-gan.safetensors --data IMAGES)" in caution
-    Path("vae-to-gan.safetensors").unlink()
-    again = run("fit", "--src", "vae.safetensors", "--dst", "gan.safetensors", code=1)
-    assert "vae-to-gan.png exists" in again.stderr
+    assert "(latentmap evaluate MAP --data IMAGES)" in caution
+    kept = ("--out", "vae to gan.safetensors", "--figure", "moved.png")
+    result = run("fit", *models, *kept)
+    assert LinearMap.load(Path("vae to gan.safetensors")).n_pairs < 60
+    assert "moved.png: original, vae reconstruction, relocated to gan" in result.stdout
+    with Image.open("moved.png") as picture:
+        assert picture.height == 3 * 100 - 4 + 48
+    caution = result.stdout.splitlines()[-1]
+    assert "(latentmap evaluate 'vae to gan.safetensors' --data IMAGES)" in caution
+    Path("vae to gan.safetensors").unlink()
+    assert "moved.png exists" in run("fit", *models, *kept, code=1).stderr
 
 
 def test_a_support_set_is_found_in_a_data_set_only():

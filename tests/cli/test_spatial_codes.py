@@ -45,7 +45,7 @@ def run(*words, code=0):
 
 def test_channels_are_ordered_and_drawn(pictures):
     result = run("support", "order", "grid:a", *DATA, "-k", "2", "--figures", "order")
-    assert result.stdout.splitlines()[1].startswith("channel")
+    assert result.stdout.splitlines()[3].startswith("channel")
     assert "of 4 channels" in result.stdout
     for name in ("gains", "traversals"):
         with Image.open(pictures / "order" / f"{name}.png") as picture:

@@ -61,7 +61,7 @@ def test_the_default_is_7_variables_or_all_of_a_smaller_space(workdir):
 def test_the_chosen_threshold_is_shown_with_what_it_was_chosen_of(workdir):
     result = run(*MODEL, "--leading", "0,3", "--out", "s.h5")
     support = SupportSet.load(workdir / "s.h5")
-    assert result.stdout.splitlines()[2].split() == [
+    assert result.stdout.splitlines()[4].split() == [
         *("threshold", "sectors", "occupied", "members", "spread", "balance")
     ]
     (starred,) = [line for line in result.stdout.splitlines() if line.endswith("*")]

@@ -35,11 +35,13 @@ def compare(*words, code=0):
 
 
 def fit(*words, code=0):
-    return run("fit", *MODELS, "--data", "few.npy", *words, code=code)
+    out = ("--out", "a-to-b.safetensors")
+    return run("fit", *MODELS, "--data", "few.npy", *out, *words, code=code)
 
 
 def error_of(result):
-    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    told = result.stderr.splitlines()
+    lines = [line for line in told if line.strip() and not line.startswith("next: ")]
     assert len(lines) == 1, lines
     return lines[0]
 
@@ -51,7 +53,7 @@ def test_every_strategy_stands_beside_random_images_with_the_answer_in_words(wor
     assert "sectors against as many random images: R2 " in text
     assert "at 12: sectors R2 0." in text
     assert "10 comparisons with random images" in text
-    assert "a to b, sets chosen in a: ridge" in text
+    assert "a to b, sets chosen in a, by ridge: few.npy\n" in text
     with Image.open(workdir / "sets.png") as picture:
         assert min(picture.size) > 500
 
@@ -113,7 +115,7 @@ def test_wrong_usage(workdir, words, message):
         ),
         (["--members", "1000"], "training images, not 1000"),
         (["--figure", "few.npy"], "--data and --figure are both few.npy"),
-        (["--figure", "sets.txt"], "must end as a picture does"),
+        (["--figure", "sets.txt"], "must end in .pdf, .svg"),
     ],
 )
 def test_what_cannot_be_is_said_before_any_work(workdir, words, message):

@@ -33,7 +33,8 @@ def picture(path):
 
 def test_the_table_is_sorted_and_says_how_sure_it_is(workdir):
     result = run("a.safetensors", "--data", "few.npy", "-k", 2)
-    lines = result.stdout.splitlines()
+    title, _, *lines = result.stdout.splitlines()
+    assert title == "The variables of a: few.npy"
     assert lines[1].split() == ["variable", "gain", "images"]
     rows = [re.findall(r"-?\d[\d.e-]*", line) for line in lines[2 : lines.index("")]]
     (dropped,) = [line.split() for line in lines if line.startswith("dropped")]

@@ -36,7 +36,8 @@ def built(workdir):
 
 
 def test_the_table_and_the_figures_are_those_of_the_file(built):
-    lines = run("show", "s.h5").stdout.splitlines()
+    title, _, *lines = run("show", "s.h5").stdout.splitlines()
+    assert title == "Support set s: few.npy"
     support = SupportSet.load(built / "s.h5")
     assert lines[1].split() == ["sector", "signs", "members", "in", "the", "set"]
     number, signs, members, chosen = lines[2].split()
@@ -71,7 +72,7 @@ def test_distances_are_measured_again_on_data_that_are_given(built):
 def test_only_the_images_of_a_sector_are_listed(built):
     support = SupportSet.load(built / "s.h5")
     number = int(support.sector[support.filled][0])
-    lines = run("show", "s.h5", "--sector", number).stdout.splitlines()
+    _title, _, *lines = run("show", "s.h5", "--sector", number).stdout.splitlines()
     assert lines[1].split()[:4] == ["image", "of", "sector", str(number)]
     mine = support.ids[support.sector == number].tolist()
     assert [line.split()[0] for line in lines[2 : len(mine) + 2]] == mine

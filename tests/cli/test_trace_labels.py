@@ -33,7 +33,7 @@ def test_ten_images_of_each_label_are_followed_where_labels_are_known(train):
     words = ["trace", "show", "a.trace", "--figure", "new.png", "--paths", "paths.txt"]
     refused = CliRunner().invoke(main, words)
     assert refused.exit_code == 1
-    assert "paths.txt must end as a picture does" in refused.stderr
+    assert "paths.txt must end in .pdf, .svg" in refused.stderr
     assert not Path("new.png").exists()  # It is told before anything is drawn.
 
 

@@ -15,7 +15,8 @@ from latentmap.inversion.inverting import invert_images
 from latentmap.model.testing import LinearModel
 from latentmap.progress import Progress
 from latentmap.relocation import training_pairs
-from latentmap.relocation.several_maps import compare_methods, learning_curve
+from latentmap.relocation.learning import learning_curve
+from latentmap.relocation.several_maps import compare_methods
 from latentmap.support import StrategyOptions, SupportOptions
 from latentmap.support.building import build_support_set
 from latentmap.support.comparing import compare_strategies

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from PIL import Image
 
 from latentmap.cache import Coder, LatentCache
 from latentmap.codes import Codes, export_codes, read_codes
@@ -10,7 +9,7 @@ from latentmap.images import open_images, pack_images
 from latentmap.model import generated_images
 from latentmap.model.kept_images import kept_in, remove_kept
 from latentmap.model.testing import LinearModel
-from latentmap.report import save_figure
+from latentmap.report import mosaic, save_figure
 from latentmap.report.parts import Section
 from latentmap.report.store import add_section, read_report
 from latentmap.support import SupportSet, choose_support_set
@@ -54,7 +53,7 @@ def test_support_sets():
 
 
 def test_pictures_and_reports(tmp_path):
-    save_figure(Image.new("L", (2, 2)), "picture.png")
+    save_figure(mosaic(torch.zeros(1, 1, 2, 2)), "picture.png")
     add_section("report", Section("one", "One", []))
     assert [section.id for section in read_report("report").sections] == ["one"]
     assert (tmp_path / "picture.png").exists()

@@ -14,7 +14,7 @@ from latentmap.diagnostics.deteriorated import (
     GROWING,
     WITHOUT,
     deteriorated_in,
-    save_deteriorated,
+    deteriorated_plot,
 )
 from latentmap.diagnostics.trace_section import trace_section
 from latentmap.diagnostics.traces import Trace
@@ -28,6 +28,7 @@ from latentmap.encoders.training.train_vae import VAESettings
 from latentmap.errors import ModelError
 from latentmap.images import open_images
 from latentmap.model import Mixture
+from latentmap.report import save_figure
 from latentmap.report.page import render
 from latentmap.report.parts import Report
 from tests.encoders.stages import during
@@ -237,7 +238,7 @@ def test_figure_table_and_page_show_the_phases(folder, tmp_path):
     _, trace, _ = carry_out(folder, tmp_path, asked=replace(ASKED, growing=2, after=1, recovery=1))
     found = deteriorated_in(trace)
     assert [row.cells[0] for row in found.table().rows] == [BEFORE, GROWING, AFTER, WITHOUT]
-    save_deteriorated(found, tmp_path / "a.png")
+    save_figure(deteriorated_plot(found), tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 10_000
     page = render(Report("r", [trace_section(trace, None, name="a")]))
     assert f"Variable {found.variable}, at the end of each phase" in page

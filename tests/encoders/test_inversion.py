@@ -480,7 +480,7 @@ def test_training_leaves_a_model_a_log_and_pictures(tmp_path, monkeypatch):
     images = made.decode(codes)
     rows = [("generated", images), ("generated again", model.decode(model.encode(images)))]
     with Image.open(folder / "epoch-0003.png") as shown:
-        assert np.array_equal(np.asarray(shown), np.asarray(image_grid(rows)))
+        assert np.array_equal(np.asarray(shown), np.asarray(image_grid(rows).picture()))
     training = read_header(out).training
     assert (training["seed"], training["command"], training["schedule"]) == (3, "this", "one-cycle")
     assert training["held_out"]["samples"] == 20 and "real" not in training

@@ -175,7 +175,7 @@ def test_tables_picture_and_section_show_what_went(images):
     assert "summed over the 64 values of an image" in text
     assert repr(found) == "<Dropping: 2 of 3 variables are kept>"
     json.dumps(found.to_json(), allow_nan=False)
-    assert dropping_figure(found, whole, smaller).height > 3 * 90
+    assert dropping_figure(found, whole, smaller).picture().height > 3 * 90
     section = dropping_section(found, whole, smaller, record={"data": images.fingerprint})
     assert section.text == [
         "2 of the 3 variables of one are kept; the others stand at their means over the images."

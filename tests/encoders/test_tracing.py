@@ -12,9 +12,9 @@ import torch
 from latentmap.diagnostics import diagnose
 from latentmap.diagnostics.trace_figures import (
     motion_of,
+    paths_plot,
     save_animation,
-    save_paths,
-    save_variances,
+    variances_plot,
 )
 from latentmap.diagnostics.trace_section import trace_section
 from latentmap.diagnostics.traces import Trace
@@ -25,6 +25,7 @@ from latentmap.encoders.training.tracing import Tracing
 from latentmap.encoders.training.train_vae import VAESettings
 from latentmap.errors import ModelError, OutputError
 from latentmap.images import open_images
+from latentmap.report import save_figure
 from latentmap.report.page import render
 from latentmap.report.parts import Report
 
@@ -236,10 +237,11 @@ def test_figures_film_and_page_are_drawn(tmp_path, images):
     # radius^2 is the geometric mean of the two variances.
     pair = trace.paths.variance[-1][:, list(motion.variables)]
     np.testing.assert_allclose(motion.radii[-1] ** 2, np.sqrt(pair.prod(1)), rtol=1e-5)
-    for draw, name in ((save_paths, "paths.png"), (save_animation, "film.webp")):
-        draw(motion, tmp_path / name)
+    save_figure(paths_plot(motion), tmp_path / "paths.png")
+    save_animation(motion, tmp_path / "film.webp")
+    for name in ("paths.png", "film.webp"):
         assert (tmp_path / name).stat().st_size > 1000
-    save_variances(trace, tmp_path / "variances.png")
+    save_figure(variances_plot(trace), tmp_path / "variances.png")
     page = render(Report("r", [trace_section(trace, motion, name="a")]))
     assert 'class="film"' in page
     assert "x<b>" not in page

@@ -178,9 +178,7 @@ def test_a_finished_run_leaves_its_model_its_log_and_pictures(tmp_path, images, 
     written = out.stat().st_mtime_ns
     again = train_on_images(images, settings, runs.Run(out, resume=True))
     assert (again.fingerprint, out.stat().st_mtime_ns) == (made.fingerprint, written)
-    with pytest.raises(
-        ModelError, match=r"was finished after 8 steps, and what it needed to"
-    ):
+    with pytest.raises(ModelError, match=r"was finished after 8 steps, and what it needed to"):
         train_on_images(images, SETTINGS, runs.Run(out, resume=True))
     with pytest.raises(ModelError, match="other settings: learning_rate was"):
         train_on_images(images, replace(settings, learning_rate=1), runs.Run(out, resume=True))

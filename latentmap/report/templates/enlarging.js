@@ -22,7 +22,7 @@
     const { width, height } = picture.viewBox.baseVal;
     const fits = Math.min((innerWidth * 0.9 - 40) / width, (innerHeight * 0.9 - 170) / height);
     // Whole multiples repeat pixels, so that nothing is invented.
-    const factor = fits >= 2 ? Math.min(Math.floor(fits), Math.max(2, Math.floor(768 / height))) : Math.min(fits, 1);
+    const factor = fits >= 2 ? Math.min(Math.floor(fits), Math.max(2, Math.floor(512 / height))) : Math.min(fits, 1);
     large.setAttribute("width", width * factor);
     large.setAttribute("height", height * factor);
     large.setAttribute("class", factor >= 2 ? "whole" : "");

@@ -9,15 +9,15 @@ from PIL import Image
 from latentmap.codes.channels import by_position, channels_of
 from latentmap.diagnostics import diagnose_channels
 from latentmap.diagnostics.channel_figures import (
-    channels_picture,
+    channels_plot,
     channels_section,
     reconstructions_of,
-    save_channels,
 )
 from latentmap.diagnostics.channel_tables import ChannelDiagnoses
 from latentmap.errors import ImageError, ModelError
 from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
+from latentmap.report import save_figure
 from latentmap.report.parts import Curve, Table
 from latentmap.report.pictures import ImageRows, Picture
 from tests.core.grids import Blind, Grid, Noisy
@@ -252,7 +252,7 @@ def test_codes_that_are_all_equal_have_no_scale(images):
     assert np.isnan(found.scaling_factor.value)
     assert found.config()["scaling_factor"] is None
     assert json.dumps(found.to_json(), allow_nan=False)
-    assert channels_picture(ChannelDiagnoses([found])).width
+    assert channels_plot(ChannelDiagnoses([found])).picture().width
 
 
 def test_of_very_many_channels_there_is_no_covariance(tmp_path, monkeypatch):
@@ -262,7 +262,7 @@ def test_of_very_many_channels_there_is_no_covariance(tmp_path, monkeypatch):
     assert found.covariance is None
     assert "spectrum" not in found.to_json()
     assert [table.title for table in found.tables()] == ["Channels", "All channels"]
-    assert channels_picture(ChannelDiagnoses([found])).width
+    assert channels_plot(ChannelDiagnoses([found])).picture().width
 
 
 def test_of_many_channels_a_terminal_shows_those_that_vary_most(images, monkeypatch):
@@ -287,14 +287,14 @@ def test_pictures_and_a_section_show_all_of_it(tmp_path, images):
     found = ChannelDiagnoses([diagnose_channels(model, images) for model in models])
     assert repr(found) == "<ChannelDiagnoses of grid, blind>"
     assert [row.cells[0] for row in found.tables()[0].rows] == ["grid", "blind"]
-    save_channels(found, tmp_path / "channels.png")
+    save_figure(channels_plot(found), tmp_path / "channels.png")
     with Image.open(tmp_path / "channels.png") as drawn:
-        assert drawn.size == channels_picture(found).size
+        assert drawn.size == channels_plot(found).picture().size
     examples = [
         reconstructions_of(*pair) for pair in zip(models, [images] * 2, found.results, strict=True)
     ]
     torch.testing.assert_close(examples[0].originals, examples[0].reconstructions)
-    section = channels_section(found, examples, {}, picture=channels_picture(found))
+    section = channels_section(found, examples, {}, plot=channels_plot(found))
     assert [type(one) for one in section.blocks] == [Table, Picture, ImageRows]
     alone = channels_section(ChannelDiagnoses(found.results[:1]), [None], {})
     assert [type(one) for one in alone.blocks] == [Table, Table, Curve, Table]

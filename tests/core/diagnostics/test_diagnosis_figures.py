@@ -9,14 +9,14 @@ from latentmap.diagnostics import diagnose, diagnosis_figures
 from latentmap.diagnostics.diagnosis_figures import (
     examples_grid,
     examples_of,
-    save_scatter,
-    scatter_picture,
+    scatter_plot,
 )
 from latentmap.diagnostics.diagnosis_section import diagnosis_section
 from latentmap.diagnostics.several import Diagnoses
 from latentmap.images import open_images
 from latentmap.model import Posterior
 from latentmap.model.testing import LinearModel
+from latentmap.report import save_figure
 from latentmap.report.parts import Table
 from latentmap.report.pictures import ImageRows, Picture
 
@@ -68,7 +68,8 @@ def test_examples_are_without_the_inactive_variables(images, models, found):
     ]
     assert [label for label, _ in full.rows()] == ["images", "by full"]
     assert full.originals.shape == (5, 1, 6, 6)
-    assert examples_grid([half, full]).height > 2 * examples_grid([full]).height
+    both, one = (examples_grid(some).picture().height for some in ([half, full], [full]))
+    assert both > 2 * one
 
 
 def test_images_are_shown_once_for_models_that_see_them_alike(images, models, found, monkeypatch):
@@ -111,13 +112,13 @@ def test_several_models_are_a_row_each(found):
 
 
 def test_the_scatter_has_the_points_and_the_diagonal(found, tmp_path):
-    save_scatter(found, tmp_path / "loss.png")
+    save_figure(scatter_plot(found), tmp_path / "loss.png")
     with Image.open(tmp_path / "loss.png") as written:
         drawn = np.asarray(written.convert("RGB")).astype(int)
     blue = (np.abs(drawn - [0x00, 0x72, 0xB2]).sum(-1) < 30).sum()
     grey = (np.abs(drawn - 0x7F).sum(-1) < 30).sum()
     assert blue > 50 and grey > 50
-    assert np.array_equal(np.asarray(scatter_picture(found)), drawn)
+    assert np.array_equal(np.asarray(scatter_plot(found).picture()), drawn)
 
 
 def test_a_section_shows_one_model_in_full_and_several_in_one_table(images, models, found):
@@ -128,7 +129,7 @@ def test_a_section_shows_one_model_in_full_and_several_in_one_table(images, mode
     assert tables == ["All variables", "Active variables", "Variables"]
     (rows,) = [block for block in section.blocks if isinstance(block, ImageRows)]
     assert len(rows.rows) == 3
-    both = diagnosis_section(found, [], {"seed": 0}, scatter=scatter_picture(found))
+    both = diagnosis_section(found, [], {"seed": 0}, scatter=scatter_plot(found))
     assert [type(block) for block in both.blocks] == [Table, Picture]
     # The command is no part of what a result is.
     again = diagnosis_section(only, examples, {"seed": 0, "command": "other"})

@@ -12,17 +12,18 @@ from latentmap.diagnostics import energy, plane_figures
 from latentmap.diagnostics.energy import energy_distance
 from latentmap.diagnostics.plane import look_at_plane, require_plane
 from latentmap.diagnostics.plane_figures import (
-    codes_picture,
-    grid_picture,
+    codes_plot,
+    grid_images,
+    plane_plot,
     plane_section,
-    save_plane,
 )
 from latentmap.diagnostics.prior_grid import prior_grid, quantiles
-from latentmap.errors import ImageError, ModelError, OutputError
+from latentmap.errors import ImageError, ModelError
 from latentmap.frames import Frame
 from latentmap.images import open_images
 from latentmap.model import Mixture, Posterior
 from latentmap.model.testing import LinearModel
+from latentmap.report import save_figure
 from latentmap.report.page import render
 from latentmap.report.parts import Report
 
@@ -220,21 +221,20 @@ def test_what_has_no_plane_is_refused(images):
 @pytest.mark.parametrize("d", [2, 3, 4, 5])
 def test_pictures_and_section_are_drawn(images, tmp_path, d):
     plane = look_at_plane(LinearModel(latent_dim=d), images, labels=["x<b>$", "y"] * 30)
-    save_plane(plane, tmp_path / "plane.png")
+    save_figure(plane_plot(plane), tmp_path / "plane.png")
     assert (tmp_path / "plane.png").stat().st_size > 10_000
     section = plane_section(plane, record={"command": "c"})
     page = render(Report("r", [section]))
     assert "Energy distances" in page
     assert page.count("data:image/jpeg") == 2
     assert plane_section(plane, record={"command": "c"}).id == section.id
-    with pytest.raises(OutputError, match="must end as a picture does"):
-        save_plane(plane, tmp_path / "plane.txt")
+    save_figure(plane_plot(plane), tmp_path / "plane.pdf", width=8)
 
 
 def test_a_grid_shows_its_images_pixel_by_pixel():
     model = LinearModel(latent_dim=2, image_shape=(3, 4, 4))
     grid = prior_grid(model, (0, 1), torch.zeros(2))
-    picture = np.asarray(grid_picture(grid))
+    picture = np.asarray(grid_images(grid).picture())
     factor = picture.shape[0] // 80
     assert picture.shape == (80 * factor, 80 * factor, 3)
     shown = picture[factor // 2 :: factor, factor // 2 :: factor]
@@ -245,10 +245,10 @@ def test_a_grid_shows_its_images_pixel_by_pixel():
 def test_large_images_of_a_grid_are_made_smaller(monkeypatch):
     monkeypatch.setattr(plane_figures, "_TALLEST", 3)
     grid = prior_grid(LinearModel(latent_dim=2), (0, 1), torch.zeros(2))
-    assert grid_picture(grid).size == (60, 60)
+    assert grid_images(grid).picture().size == (60, 60)
 
 
 def test_codes_have_the_colours_of_their_labels(images):
     plane = look_at_plane(LinearModel(latent_dim=2), images, labels=["only"] * 60)
-    picture = np.asarray(codes_picture(plane)).reshape(-1, 3)
+    picture = np.asarray(codes_plot(plane).picture()).reshape(-1, 3)
     assert (picture == (0x00, 0x72, 0xB2)).all(1).sum() > 60

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latentmap.diagnostics.staircase import save_staircase, staircase_in
+from latentmap.diagnostics.staircase import staircase_in, staircase_plot
 from latentmap.diagnostics.trace_section import trace_section
 from latentmap.diagnostics.traces import Epochs, Paths, Steps, Trace
 from latentmap.errors import ModelError
+from latentmap.report import save_figure
 
 
 def trace_of(**settings):
@@ -44,7 +45,7 @@ def test_tau_per_pixel_is_told_of_an_image():
 
 def test_it_is_drawn_and_stands_in_a_report(tmp_path):
     trace = trace_of(tau=3.0)
-    save_staircase(staircase_in(trace), tmp_path / "a.png")
+    save_figure(staircase_plot(staircase_in(trace)), tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 1000
     titles = [block.title for block in trace_section(trace, None, name="a").blocks]
     for title in ("Gates", "Open gates", "Error of an image, tau 3", "Multiplier of the error"):

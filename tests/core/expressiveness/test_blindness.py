@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from latentmap.expressiveness.blindness import SIGNIFICANCE, errors_by_sector, group_codes
+from latentmap.chances import SIGNIFICANCE
+from latentmap.expressiveness.blindness import errors_by_sector, group_codes
 
 
 def test_the_figures_of_a_sector_are_those_of_its_images():

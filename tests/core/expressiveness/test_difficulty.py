@@ -12,7 +12,14 @@ from latentmap.expressiveness.benchmark import random_of
 from latentmap.expressiveness.difficulty import Difficulty, Held, compare_difficulty, in_words
 from latentmap.expressiveness.difficulty_tables import against_table, sentence
 from latentmap.expressiveness.image_sets import ImageSet
-from latentmap.expressiveness.ratios import ratio_estimate, ratio_of_shares, share_of
+from latentmap.expressiveness.ratios import (
+    is_told,
+    ratio_estimate,
+    ratio_in_words,
+    ratio_measure,
+    ratio_of_shares,
+    share_of,
+)
 from latentmap.expressiveness.scoring import least_errors
 from latentmap.expressiveness.spreads import mean_image, squares_from
 from latentmap.expressiveness.tables import errors_table
@@ -322,3 +329,16 @@ def test_random_images_that_the_set_has_too_do_not_count(tmp_path):
         options=options,
     )
     assert none.sets[0].against == {}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "told"),
+    [
+        (Estimate(2.0, 1.0, 3.0), "2.00 [1.00, 3.00]"),
+        (Estimate(60.0, 18.8, 187.0), "18.80 to 187.00"),
+        (Estimate(2.0, 0.0, 2.5), "0.00 to 2.50"),
+    ],
+)
+def test_a_ratio_with_a_wide_interval_is_no_finding(ratio, told):
+    assert ratio_in_words(ratio) == told
+    assert (ratio_measure(ratio) == "not told") == (not is_told(ratio)) == (" to " in told)

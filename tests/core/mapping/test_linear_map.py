@@ -96,6 +96,21 @@ def test_tensors_and_codes_are_mapped_alike():
     assert torch.allclose(fitted.apply(x).double(), expected, atol=1e-6)
 
 
+def test_directions_are_differences_of_codes():
+    x, y = draw()
+    fitted = fit(pairs_of(x, y))
+    directions = x[:3] - x[3:6]
+    carried = fitted.apply_direction(directions)
+    expected = fitted.apply(x[:3]) - fitted.apply(x[3:6])
+    assert torch.allclose(carried, expected, atol=1e-5)
+    assert (carried.dtype, carried.shape) == (torch.float32, (3, 4))
+    assert torch.equal(fitted.apply_direction(directions[1]), carried[1])
+    assert torch.equal(fitted.apply_direction(torch.zeros(6)), torch.zeros(4))
+    for wrong in (torch.zeros(5), torch.zeros(2, 4), torch.zeros(1, 2, 6), torch.tensor(1.0)):
+        with pytest.raises(MapError, match=r"takes directions of shape \(k, 6\), or one \(6,\)"):
+            fitted.apply_direction(wrong)
+
+
 def test_codes_of_another_space_are_refused():
     fitted = fit(pairs_of(*draw()))
     with pytest.raises(SpaceError, match=r"codes for this map must be in z of a .* not in z of c"):

@@ -46,6 +46,12 @@ def test_a_file_gives_the_map_back(tmp_path):
     assert again.digest == found.digest
 
 
+def test_directions_of_patches_are_differences_of_codes():
+    found, x = a_map((2, 6, 4), (1, 3, 4), patch=3)
+    carried = found.apply_direction(x[:2] - x[2:4])
+    assert torch.allclose(carried, found.apply(x[:2]) - found.apply(x[2:4]), atol=1e-5)
+
+
 def test_what_is_shown_of_a_file_needs_no_torch(tmp_path):
     found, _ = a_map((2, 6, 4), (1, 3, 4), patch=3)
     found.save(tmp_path / "map.safetensors")

@@ -115,6 +115,7 @@ def test_factors_of_patches_have_a_picture_of_both_models():
     found = shared_factors(moments, linear_map.weight)
     given = {"patches": linear_map.patches, "pairs": pairs}
     one, two = (
-        factors_figure(found, moments, source, target, n_factors=n, **given) for n in (1, 2)
+        factors_figure(found, moments, source, target, n_factors=n, **given).picture()
+        for n in (1, 2)
     )
     assert two.height > one.height

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from latentmap.cache import Coder, LatentCache
-from latentmap.errors import ImageError, MapError, SpaceError
+from latentmap.errors import ImageError, MapError, PairError, SpaceError
 from latentmap.images import ImageSource, open_images
 from latentmap.mapping import FitOptions, Method, Solution
 from latentmap.model.contract import Posterior
@@ -19,7 +19,7 @@ from latentmap.relocation import (
     score_models,
     training_pairs,
 )
-from latentmap.relocation.several_maps import curve_sizes, learning_curve
+from latentmap.relocation.learning import curve_sizes, learning_curve
 
 
 def scene(folder: Path, *, n: int = 200) -> tuple[LinearModel, LinearModel, ImageSource]:
@@ -195,6 +195,39 @@ def test_the_draws_of_a_curve_are_of_as_many_units_as_they_can_be(tmp_path, by_g
     assert [column.title for column in grown.tables()[0].columns][:2] == ["pairs", "groups"]
 
 
+def test_a_curve_ends_with_the_scores_of_the_map_of_all_pairs(tmp_path):
+    source, target, images = scene(tmp_path)
+    training = training_pairs(source, target, images, tmp_path / "cache")
+    test = images.split("test")
+    grown = learning_curve(training, test, tmp_path / "cache", sizes=[8, None], draws=3)
+    (scores,) = score_models(
+        [fit_training(training)], source, target, test, tmp_path / "cache", seen=[training.seen]
+    )
+    for name, found in grown.points[-1].figures.items():
+        assert found == pytest.approx(getattr(scores, name), nan_ok=True)
+    assert grown.floor_mse == pytest.approx(scores.floor_mse.value)
+    assert grown.n_test == scores.n_test
+    assert {name: grown.record[name] for name in ("scored_data", "n_left_out")} == {
+        name: scores.record[name] for name in ("scored_data", "n_left_out")
+    }
+
+
+def test_a_curve_of_codes_is_over_all_images_and_draws(tmp_path):
+    source, target, images = scene(tmp_path)
+    training = training_pairs(source, target, images, tmp_path / "cache")
+    test = images.split("test")
+    grown = learning_curve(training, test, tmp_path / "cache", sizes=[8, None], draws=3)
+    maps = [fit_training(training.sample(8, seed=seed)) for seed in range(3)]
+    scores = score_models(maps, source, target, test, tmp_path / "cache", seen=[training.seen])
+    point = grown.points[0]
+    assert point.figures["r2"].value == pytest.approx(np.mean([one.r2.value for one in scores]))
+    assert point.figures["l_mse"].value == pytest.approx(
+        np.mean([one.l_mse.value for one in scores])
+    )
+    low, high = point.over_draws["r2"]
+    assert low < min(one.r2.value for one in scores) <= max(one.r2.value for one in scores) < high
+
+
 def test_relocated_images_leave_no_codes_behind(tmp_path):
     source, target, images = scene(tmp_path)
     cache = LatentCache(tmp_path / "cache")
@@ -228,3 +261,56 @@ def test_the_targets_own_network_stands_beside_where_its_images_have_known_codes
     target.can_encode = False
     (scores,) = score_models([linear_map], source, target, made, cache)
     assert scores.network is None
+
+
+class Counting(LinearModel):
+    """Keeps how many images it encoded."""
+
+    n_encoded = 0
+
+    def _encode(self, images):
+        self.n_encoded += len(images)
+        return super()._encode(images)
+
+
+def test_random_pairs_encode_no_other_images_and_are_those_of_all(tmp_path):
+    _, target, images = scene(tmp_path)
+    source = Counting(seed=1, name="a")
+    images.groups = np.arange(len(images)) // 3
+    few = training_pairs(source, target, images, tmp_path / "few", n_pairs=30, seed=4)
+    assert source.n_encoded == 30
+    assert len(few.images) == 30
+    every = training_pairs(source, target, images, tmp_path / "every").sample(30, seed=4)
+    assert few.pairs.ids.tolist() == every.pairs.ids.tolist()
+    assert torch.allclose(few.pairs.source.vectors, every.pairs.source.vectors, atol=1e-6)
+    assert few.groups.tolist() == every.groups.tolist()
+    assert few.record["images"] == every.record["images"] == images.fingerprint
+    # More of one seed are the same and others, so that a cache has a part of them.
+    training_pairs(source, target, images, tmp_path / "few", n_pairs=50, seed=4)
+    assert source.n_encoded == 30 + 200 + 20
+
+
+def test_others_stand_in_for_images_that_cannot_be_read(tmp_path):
+    source, target, images = scene(tmp_path)
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for i in range(40):
+        Image.fromarray(images.read(i)[..., 0]).save(folder / f"{i:02}.png")
+    for i in range(0, 40, 4):
+        whole = (folder / f"{i:02}.png").read_bytes()
+        (folder / f"{i:02}.png").write_bytes(whole[:45])
+    files = open_images(folder)
+    coder = Coder(LatentCache(tmp_path / "cache"), on_error="skip")
+    n = int((files.splits == "train").sum())
+    broken = int((files.splits[::4] == "train").sum())
+    assert broken > 2
+    training = training_pairs(source, target, files, coder, n_pairs=n - broken)
+    assert len(training) == n - broken
+    # The last that is readable may come before the last that is not.
+    assert 0 < len(training.record["fit_skipped"]) <= broken
+    with pytest.raises(
+        PairError, match=f"{n} random pairs were asked for, but there are {n - broken}"
+    ):
+        training_pairs(source, target, files, coder, n_pairs=n)
+    with pytest.raises(PairError, match=f"{n + 1} random pairs were asked for, but there are {n}"):
+        training_pairs(source, target, files, coder, n_pairs=n + 1)

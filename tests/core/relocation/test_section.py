@@ -6,9 +6,10 @@ import torch
 
 from latentmap.codes import Space
 from latentmap.intervals import Estimate
+from latentmap.relocation.enough import Enough
+from latentmap.relocation.learning import CurvePoint, LearningCurve
 from latentmap.relocation.relocating import Relocated
 from latentmap.relocation.section import curve_section, relocation_grid
-from latentmap.relocation.several_maps import CurvePoint, LearningCurve
 from latentmap.report import Measure
 from latentmap.report.parts import Curve
 
@@ -22,8 +23,11 @@ def curve_of(**figures):
     for at, size in enumerate((16, 256)):
         values = {name: figures.get(name, (0.5, 0.5))[at] for name in NAMES}
         spread = {name: Estimate(v, v - 0.1, v + 0.1) for name, v in values.items()}
-        points.append(CurvePoint(size, size, 3, spread))
-    return LearningCurve(*SPACES, "ridge", points, 0.01, 0.05, 100, 100, {"without_decoder": []})
+        over = {name: (v - 0.2, v + 0.2) for name, v in values.items()}
+        points.append(CurvePoint(size, size, 3, spread, over))
+    enough = {name: Enough(Estimate(64, 48, 81), 16, 256) for name in ("r2", "efficiency")}
+    record = {"without_decoder": []}
+    return LearningCurve(*SPACES, "ridge", points, 0.01, 0.05, enough, 100, 100, 50, record)
 
 
 def drawn(curve):
@@ -46,7 +50,7 @@ def test_an_efficiency_that_is_not_defined_everywhere_is_not_drawn():
 def test_a_relocation_has_three_rows():
     images = torch.rand(4, 3, 64, 64)
     small = torch.rand(4, 1, 32, 32)
-    grid = relocation_grid(Relocated(images, images, small), "vae", "svae")
+    grid = relocation_grid(Relocated(images, images, small), "vae", "svae").picture()
     assert grid.size[1] == 3 * 128 + 2 * 4
 
 
@@ -55,3 +59,28 @@ def test_an_efficiency_beside_a_high_floor_does_not_stand_alone_in_a_curve(floor
     curve = replace(curve_of(), floor_mse=floor)
     (table,) = curve.tables()
     assert ("efficiency says little: the floor is above half" in table.note) == said
+    assert any("(it says little" in sentence for sentence in curve.verdicts) == said
+    assert any("(it says little" in title for title in drawn(curve)) == said
+
+
+def test_intervals_over_images_and_over_draws_stand_apart():
+    (table,) = curve_of(r2=(0.2, 0.9)).tables()
+    titles = [column.title for column in table.columns]
+    cells = dict(zip(titles, table.rows[0].cells, strict=True))
+    assert cells["R2 over images"] == Measure(0.2, 0.1, 0.30000000000000004)
+    assert cells["R2 over draws"] == "[0.000, 0.400]"
+    assert cells["L_mse"] == 0.5
+
+
+def test_how_many_pairs_are_enough_stands_below_table_and_figure_and_in_json():
+    curve = curve_of()
+    said = "64 [48, 81] pairs give 99 % of the R2 that 256 give"
+    assert said in curve.tables()[0].note
+    assert said == drawn(curve)["R2 of the codes"].note
+    assert said == curve.to_json()["verdicts"][0]
+    assert curve.to_json()["enough_pairs_r2_high"] == 81
+
+
+def test_one_size_has_nothing_to_be_enough_for():
+    curve = curve_of()
+    assert replace(curve, points=curve.points[-1:]).verdicts == []

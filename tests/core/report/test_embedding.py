@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from latentmap.report import image_grid
 from latentmap.report.embedding import embed_figure, image_strip, image_strips
 
 
@@ -44,10 +45,10 @@ def test_values_outside_of_the_range_are_clipped():
 
 
 def test_figures_are_embedded_as_what_is_smaller():
-    plain = opened(embed_figure(Image.new("RGB", (30, 20), "white"), "white"))
+    plain = opened(embed_figure(image_grid([("", torch.ones(1, 1, 9, 9))]), "white"))
     assert (plain.format, plain.getpixel((3, 3))) == ("PNG", (255, 255, 255))
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    assert opened(embed_figure(Image.fromarray(noise), "noise")).format == "JPEG"
+    noise = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    assert opened(embed_figure(image_grid([("", noise)]), "noise")).format == "JPEG"
 
 
 def test_many_images_are_several_strips():

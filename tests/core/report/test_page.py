@@ -106,6 +106,17 @@ def test_numbers_of_a_column_have_the_same_decimals(values, shown):
     assert cells(*values) == shown
 
 
+def test_the_heading_says_which_images_a_report_is_of():
+    sections = [
+        Section(f"s{i}", "S", record={"choice": {"in_words": words}})
+        for i, words in enumerate(["a.zip, <hat> == 1", "a.zip, <hat> == 1", "b.zip"])
+    ]
+    tree = parse(render(Report("x", [Section("none", "N"), *sections])))
+    (said,) = tree.findall(".//p[@class='data']")
+    assert "".join(said.itertext()) == "Images: a.zip, <hat> == 1; b.zip"
+    assert not parse(render(Report("x"))).findall(".//p[@class='data']")
+
+
 def test_sorting_has_the_whole_number(page):
     tree = parse(page)
     values = [one.get("data-value") for one in tree.findall(".//td") if one.get("data-value")]

@@ -12,6 +12,7 @@ from latentmap.diagnostics.traversals import STEPS, traverse
 from latentmap.errors import SupportError
 from latentmap.images import open_images
 from latentmap.relocation import fit_training, score_models, training_pairs
+from latentmap.report import save_figure
 from latentmap.support import (
     ChoiceOptions,
     OrderOptions,
@@ -23,7 +24,7 @@ from latentmap.support import (
     compare_strategies,
     order_variables,
 )
-from latentmap.support.gains import save_gains, traversals_figure
+from latentmap.support.gains import gains_plot, traversals_figure
 from latentmap.support.selection import STRATEGIES
 from tests.core.grids import Blind, Grid
 
@@ -129,10 +130,10 @@ def test_a_traversal_moves_the_mean_of_a_channel_and_keeps_what_positions_differ
 def test_channels_are_drawn_by_their_numbers(images, tmp_path):
     model = Grid()
     found = order_variables(model, images, tmp_path / "cache", OrderOptions(2))
-    save_gains(found, tmp_path / "gains.png", title="grid")
+    save_figure(gains_plot(found, title="grid"), tmp_path / "gains.png")
     with Image.open(tmp_path / "gains.png") as picture:
         assert picture.width > 100
-    picture = traversals_figure(model, found, torch.from_numpy(found.mean))
+    picture = traversals_figure(model, found, torch.from_numpy(found.mean)).picture()
     assert picture.width > 7 * 8
 
 

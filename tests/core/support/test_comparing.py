@@ -14,8 +14,9 @@ from latentmap.intervals import Estimate
 from latentmap.mapping import FitOptions
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import fit_training, score_models, training_pairs
+from latentmap.report import save_figure
 from latentmap.support import ChoiceOptions, StrategyOptions, choose_support_set, compare_strategies
-from latentmap.support.curves import save_support_curves
+from latentmap.support.curves import support_plot
 from latentmap.support.selection import STRATEGIES
 from latentmap.support.verdicts import StrategyPoint, SupportComparison
 
@@ -189,6 +190,13 @@ def by_hand():
     )
 
 
+def test_an_efficiency_beside_a_high_floor_has_its_caution():
+    (table,) = by_hand().tables()
+    (cautious,) = replace(by_hand(), has_high_floor=True).tables()
+    assert "efficiency says little" not in table.note
+    assert "efficiency says little: the floor is above half the baseline" in cautious.note
+
+
 def test_the_answer_in_words_follows_the_intervals():
     found = by_hand()
     assert [found.best(size).strategy for size in found.sizes] == ["kmeans", "random"]
@@ -227,9 +235,9 @@ def test_the_figure_leaves_out_an_efficiency_that_is_not_defined(tmp_path):
     from PIL import Image
 
     found = by_hand()
-    save_support_curves(found, tmp_path / "one.png", title="a to b")
+    save_figure(support_plot(found, title="a to b"), tmp_path / "one.png")
     ones = Estimate(1, 1, 1)
     points = [replace(one, efficiency=ones, efficiency_gain=ones) for one in found.points]
-    save_support_curves(replace(found, points=points), tmp_path / "two.png", title="a to b")
+    save_figure(support_plot(replace(found, points=points), title="a to b"), tmp_path / "two.png")
     with Image.open(tmp_path / "one.png") as one, Image.open(tmp_path / "two.png") as two:
         assert two.width > one.width

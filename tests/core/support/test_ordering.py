@@ -11,8 +11,9 @@ from latentmap.codes import Codes, Space
 from latentmap.errors import SpaceError, SupportError
 from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
+from latentmap.report import save_figure
 from latentmap.support import OrderOptions
-from latentmap.support.gains import save_gains, traversals_figure
+from latentmap.support.gains import gains_plot, traversals_figure
 from latentmap.support.meter import Meter
 from latentmap.support.ordering import order_by_gain
 from latentmap.support.race import CONFIDENCE, look_sizes
@@ -253,7 +254,7 @@ def test_no_images_with_codes_are_refused(model, images):
 
 def test_the_bar_figure_is_written(tmp_path, model, images):
     result = order_by_gain(model, images, encode(model, images), OrderOptions(leading=3), seed=0)
-    save_gains(result, tmp_path / "gains.png", title="gains")
+    save_figure(gains_plot(result, title="gains"), tmp_path / "gains.png")
     with Image.open(tmp_path / "gains.png") as read:
         pixels = np.asarray(read.convert("RGB")).reshape(-1, 3)
     colours = {tuple(colour) for colour in np.unique(pixels, axis=0)}
@@ -263,7 +264,7 @@ def test_the_bar_figure_is_written(tmp_path, model, images):
 def test_traversals_move_one_variable_and_leave_the_others(model, images):
     result = order_by_gain(model, images, encode(model, images), OrderOptions(leading=2), seed=0)
     code = torch.full((8,), 0.1)
-    grid = np.asarray(traversals_figure(model, result, code))
+    grid = np.asarray(traversals_figure(model, result, code).picture())
     cell = 96
     assert grid.shape[0] == 2 * cell + 4
     left = grid.shape[1] - 7 * cell - 6 * 4

@@ -6,7 +6,6 @@ It may be shared by any number of processes, since every entry has its own lock.
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +16,10 @@ VARIABLE = "LATENTMAP_CACHE"
 _NAME = "latentmap"
 
 
-def cache_home(environ: Mapping[str, str] = os.environ, *, platform: str = sys.platform) -> Path:
+def cache_home(environ: Mapping[str, str] | None = None, *, platform: str = sys.platform) -> Path:
     """The folder that the variable ``LATENTMAP_CACHE`` names; without it, ``latentmap`` in the
     platform's folder of caches: ``~/Library/Caches`` on a Mac, else ``$XDG_CACHE_HOME`` or
-    ``~/.cache``. It need not be there.
+    ``~/.cache``. It need not be there. ``environ`` stands for the variables of this process.
 
     Raises:
         CacheError: the user has no home.
@@ -29,6 +28,7 @@ def cache_home(environ: Mapping[str, str] = os.environ, *, platform: str = sys.p
         >>> cache_home({"XDG_CACHE_HOME": "/scratch/caches"}, platform="linux")
         PosixPath('/scratch/caches/latentmap')
     """
+    environ = os.environ if environ is None else environ
     given, caches = environ.get(VARIABLE), environ.get("XDG_CACHE_HOME", "")
     if given:
         return Path(given)
@@ -45,6 +45,6 @@ def cache_home(environ: Mapping[str, str] = os.environ, *, platform: str = sys.p
         ) from None
 
 
-def cache_words(cache: Path) -> str:
-    """What `latentmap cache list` needs behind it to be about a cache: nothing for the home."""
-    return "" if cache == cache_home() else f" --cache {shlex.quote(str(cache))}"
+def nobody_named(cache: Path) -> bool:
+    """Whether a cache is where it is because nobody said where: what is there is to be told."""
+    return not os.environ.get(VARIABLE) and cache == cache_home()

@@ -1,6 +1,6 @@
 import numpy as np
 
-from latentmap.holm import holm
+from latentmap.chances import holm
 
 
 def test_holm_is_that_of_a_case_by_hand():

@@ -1,8 +1,13 @@
-"""Tests of several hypotheses at one level."""
+"""What is too much to be chance, where several things are tested at once.
+
+Shapes: ``k`` hypotheses.
+"""
 
 from __future__ import annotations
 
 import numpy as np
+
+SIGNIFICANCE = 0.05
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

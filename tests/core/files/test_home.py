@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from latentmap.cache.home import cache_home, cache_words
 from latentmap.errors import CacheError
+from latentmap.files.home import cache_home, nobody_named
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,10 @@ def test_who_has_no_home_must_name_a_folder(monkeypatch):
     assert cache_home({"LATENTMAP_CACHE": "codes"}) == Path("codes")
 
 
-def test_only_another_cache_than_the_home_has_to_be_named(monkeypatch):
-    monkeypatch.setenv("LATENTMAP_CACHE", "/data/codes")
-    assert cache_words(Path("/data/codes")) == ""
-    assert cache_words(Path("my codes")) == " --cache 'my codes'"
+def test_nobody_names_the_folder_of_the_platform(monkeypatch):
+    monkeypatch.delenv("LATENTMAP_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    assert nobody_named(Path("/caches/latentmap"))
+    assert not nobody_named(Path("codes"))
+    monkeypatch.setenv("LATENTMAP_CACHE", "/caches/latentmap")
+    assert not nobody_named(Path("/caches/latentmap"))

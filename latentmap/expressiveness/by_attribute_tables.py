@@ -1,0 +1,82 @@
+"""The table of groups by attribute, and pictures of the worst images of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from latentmap.expressiveness.blindness import verdict
+from latentmap.expressiveness.by_attribute import in_words, told
+from latentmap.expressiveness.result import Expressiveness, SetScores
+from latentmap.images.group_ratios import GroupRatio
+from latentmap.model import Model, decode_all
+from latentmap.report import Cell, Column, ImageGrid, Measure, Row, Table, image_grid
+
+_PICTURES = 12  # Groups of one picture.
+
+
+def groups_table(results: Sequence[Expressiveness]) -> Table:
+    """How hard every group of every set is for every generator, beside the rest."""
+    columns = [
+        Column("model"),
+        Column("set"),
+        Column("group"),
+        Column("n"),
+        Column("error", "the least mse of any method", "low", 5),
+        Column("x reference", "error over that of the reference model", "low", 2),
+        Column("x rest", "error over that of the other images", "low", 2),
+        Column("over reference", "the same of errors over the reference model's", "low", 2),
+        Column("p", "chance of a random group, all groups of the run considered", decimals=4),
+        Column("verdict", "blind: at least 1.5 times, and no chance"),
+    ]
+    rows, notes = [], []
+    for result in results:
+        for scores in result.sets:
+            for family in scores.groups:
+                rows += [_row(result, scores, one) for one in family]
+                notes += [in_words(result, scores, one) for one in told(family)]
+    unknown = [_unknown(scores) for scores in results[0].sets]
+    table = Table("Groups by attribute", columns, rows, "\n".join(filter(None, [*notes, *unknown])))
+    bare = all(row.cells[5] is None for row in rows)
+    return table.without("x reference", "over reference") if bare else table
+
+
+def groups_figure(
+    scores: SetScores, family: Sequence[GroupRatio], model: Model, *, n: int = 8
+) -> ImageGrid:
+    """The worst images of each group by one attribute, each over its best reproduction; the groups
+    that are hardest, where there are many.
+
+    Raises:
+        ModelError: the codes are not of the model.
+    """
+    hardest = sorted(family, key=lambda one: -one.ratio.value)[:_PICTURES]
+    rows = []
+    for one in (one for one in family if one in hardest):
+        positions = torch.from_numpy(one.positions[:n].copy())
+        made = decode_all(model, scores.best.codes[positions])
+        rows.append((f"worst of {one.name}", scores.images[positions]))
+        rows.append((f"by {scores.best.method}", made))
+    return image_grid(rows)
+
+
+def _row(result: Expressiveness, scores: SetScores, one: GroupRatio) -> Row:
+    over = None if one.share is None else Measure.of(one.ratio)
+    share = None if one.share is None else Measure.of(one.share)
+    cells: list[Cell] = [result.name, scores.name, one.name, len(one.positions)]
+    measures: list[Cell] = [Measure.of(one.error), share, Measure.of(one.plain), over]
+    return Row([*cells, *measures, one.corrected, verdict(one)])
+
+
+def _unknown(scores: SetScores) -> str:
+    """Of how many images of a set it is not known in which group they are."""
+    said = []
+    for family in scores.groups:
+        count = len(scores.ids) - sum(len(one.positions) for one in family)
+        if count:
+            said.append(
+                f"{scores.name}: {family[0].by} is not known of {count} of {len(scores.ids)} "
+                "images, which are in no group"
+            )
+    return "\n".join(said)
