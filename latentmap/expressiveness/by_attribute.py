@@ -7,17 +7,18 @@ against its errors on the same images. Shapes: ``n`` images.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from latentmap.errors import ImageError
 from latentmap.expressiveness.blindness import verdict
 from latentmap.expressiveness.image_sets import ImageSet
+from latentmap.expressiveness.ratios import ratio_in_words
 from latentmap.expressiveness.result import Expressiveness, SetScores
 from latentmap.images.asked_groups import AskedGroups
 from latentmap.images.group_ratios import FEWEST, GroupRatio, correct
 from latentmap.progress import Progress
-from latentmap.report.words import with_interval
 
 
 def cut_sets(
@@ -78,14 +79,16 @@ def in_words(result: Expressiveness, scores: SetScores, one: GroupRatio) -> str:
         "not blind": f"{result.name} is not blind to {group}",
         "not told": f"whether {result.name} is blind to {group} is not told",
     }[found]
-    times = with_interval(one.ratio, 2)
+    if not math.isfinite(one.ratio.value):
+        return f"{said}: there is no error to hold that of the group against"
+    times = ratio_in_words(one.ratio)
     hard = (
         f"{times} times as hard as the rest, which may be so for any model"
         if one.share is None
         else f"{times} times what {result.record['encoder_name']} finds hard"
     )
     kind = "" if scores.held.decisive != "network" else " (by its network)"
-    doubt = " (unreliable, as the search is)" if not kind and result.reliable is False else ""
+    doubt = " (unreliable, as the search is)" if not kind and result.doubts(scores) else ""
     return f"{said}: {hard}, p {one.corrected:.2g}{kind}{doubt}"
 
 

@@ -8,6 +8,7 @@ import torch
 
 from latentmap.expressiveness.blindness import verdict
 from latentmap.expressiveness.by_attribute import in_words, told
+from latentmap.expressiveness.ratios import NOT_TOLD, NOT_TOLD_IN_WORDS, ratio_measure
 from latentmap.expressiveness.result import Expressiveness, SetScores
 from latentmap.images.group_ratios import GroupRatio
 from latentmap.model import Model, decode_all
@@ -37,7 +38,10 @@ def groups_table(results: Sequence[Expressiveness]) -> Table:
                 rows += [_row(result, scores, one) for one in family]
                 notes += [in_words(result, scores, one) for one in told(family)]
     unknown = [_unknown(scores) for scores in results[0].sets]
-    table = Table("Groups by attribute", columns, rows, "\n".join(filter(None, [*notes, *unknown])))
+    # The last cell is the verdict, which can be so called, too.
+    wide = any(cell == NOT_TOLD for row in rows for cell in row.cells[:-1])
+    said = [*notes, *unknown, NOT_TOLD_IN_WORDS if wide else ""]
+    table = Table("Groups by attribute", columns, rows, "\n".join(filter(None, said)))
     bare = all(row.cells[5] is None for row in rows)
     return table.without("x reference", "over reference") if bare else table
 
@@ -62,10 +66,10 @@ def groups_figure(
 
 
 def _row(result: Expressiveness, scores: SetScores, one: GroupRatio) -> Row:
-    over = None if one.share is None else Measure.of(one.ratio)
-    share = None if one.share is None else Measure.of(one.share)
+    over = None if one.share is None else ratio_measure(one.ratio)
+    share = None if one.share is None else ratio_measure(one.share)
     cells: list[Cell] = [result.name, scores.name, one.name, len(one.positions)]
-    measures: list[Cell] = [Measure.of(one.error), share, Measure.of(one.plain), over]
+    measures: list[Cell] = [Measure.of(one.error), share, ratio_measure(one.plain), over]
     return Row([*cells, *measures, one.corrected, verdict(one)])
 
 

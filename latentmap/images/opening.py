@@ -58,8 +58,8 @@ def open_images(
     first images. ``group_by`` is a table of two columns: all images of one group are in one split.
 
     An image that a table lacks, or a name in ``ids`` that is of no image, is an error; with
-    ``missing="skip"`` it is passed over, which is told to ``notify``, and the ``choice`` of the
-    images says so.
+    ``missing="skip"`` it is passed over, which is told to ``notify``. How many images a table
+    lacks is in the ``choice`` of the images.
 
     ``value_range`` has the values that are black and white, where they are not those that the file
     says. Images that are all but black without it are told to ``notify``, else as a warning.

@@ -22,7 +22,7 @@ _MOST_UNDEFINED = 0.025  # Of the resamplings.
 class Enough:
     """How many ``pairs`` give 99 % of what the ``most`` pairs of a curve do, with the 95 % interval
     over images and draws; ``first`` is the smallest size, below which nothing is told. Not defined
-    where the end of the curve is not above 0.
+    where the end of the curve is not above 0, or is not in more than 2.5 % of the resamplings.
     """
 
     pairs: Estimate
@@ -46,7 +46,7 @@ class Enough:
         value, low, high = self.pairs
         end = f"give {SHARE:.0%} of {what} that {self.most:,} give".replace("%", " %")
         if not math.isfinite(value):
-            return f"how many pairs give 99 % of {what} is not told: it is not above 0"
+            return f"how many pairs give 99 % of {what} is not told: it may not be above 0"
         if value <= self.first:
             up_to = "" if high <= self.first else f" (at most {high:,.0f})"
             return f"{self.first:,} pairs or fewer{up_to} {end}"

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -147,6 +148,27 @@ def test_the_verdict_follows_by_rule(given, expected):
     assert verdict(one_of(**given)) == expected
 
 
+def said_of(one, *, doubted=False):
+    result = SimpleNamespace(
+        name="stylegan", record={"encoder_name": "svae"}, doubts=lambda scores: doubted
+    )
+    scores = SimpleNamespace(name="faces", held=SimpleNamespace(decisive="limit"))
+    return in_words(result, scores, one)
+
+
+def test_what_is_told_by_a_search_whose_pictures_are_smears_is_doubted():
+    one = one_of((1.3, 1.2, 1.4))
+    assert said_of(one).endswith("what svae finds hard, p 0.001")
+    assert said_of(one, doubted=True).endswith(", p 0.001 (unreliable, as the search is)")
+
+
+def test_of_a_ratio_that_is_not_told_the_interval_alone_is_said():
+    wide = said_of(one_of((3.0, 1.1, 20.0), corrected=0.2))
+    assert wide.startswith("whether stylegan is blind to Hat is not told: 1.10 to 20.00 times")
+    undefined = said_of(one_of((np.nan, np.nan, np.nan), corrected=1.0))
+    assert undefined.endswith("is not told: there is no error to hold that of the group against")
+
+
 def test_of_two_sides_the_first_is_told_of_unless_the_second_is_the_blind_one():
     easy = one_of((1.3, 1.2, 1.4))
     hard = one_of((1.8, 1.7, 1.9))
@@ -165,3 +187,13 @@ def test_what_cannot_be_cut_is_refused(tmp_path):
     shown = replace(faces, shown=object())
     with pytest.raises(ImageError, match="groups are of the images of a data set: give one"):
         cut_sets([shown], AskedGroups.of([("Hat",)], table))
+
+
+def test_the_table_has_no_ratio_that_is_not_told(tmp_path):
+    _, (result,) = measured(tmp_path, [("Hat",)])
+    (scores,) = result.sets
+    wide = [one_of((3.0, 1.1, 20.0), plain=(4.0, 1.0, 9.0))]
+    shown = groups_table([replace(result, sets=[replace(scores, groups=[wide])])])
+    assert shown.rows[0].cells[5:8] == ["not told"] * 3
+    assert "not told: the ends of the interval are more than 3 times apart" in shown.note
+    assert "more than 3 times apart" not in groups_table([result]).note

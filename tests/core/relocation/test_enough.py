@@ -35,7 +35,7 @@ def test_nothing_is_enough_for_what_ends_at_nothing(end):
     values = np.array([-1.0, -0.9, -0.8, end])
     assert math.isnan(first_within(SIZES, values))
     found = enough_pairs(SIZES, values, np.tile(values, (40, 1)))
-    assert found.in_words("the R2").endswith("the R2 is not told: it is not above 0")
+    assert found.in_words("the R2").endswith("the R2 is not told: it may not be above 0")
     assert found.to_json("enough")["enough"] is None
 
 
