@@ -17,7 +17,7 @@ from torch import Tensor
 from latentmap.cache import Coder
 from latentmap.codes import HeldOut
 from latentmap.errors import ImageError
-from latentmap.expressiveness.detail import detail_of_codes
+from latentmap.expressiveness.detail import mean_detail
 from latentmap.expressiveness.image_sets import ImageSet
 from latentmap.expressiveness.ratios import ratio_estimate
 from latentmap.expressiveness.result import MAPPED, Reproduction
@@ -145,10 +145,8 @@ def reproduce(
             anywhere,
         )
         if method != "network":
-            detail = detail_of_codes(
-                model, inverted.codes, batch_size=runs.coder.batch_size or _BATCH
-            )
-            found[method] = replace(found[method], detail=detail)
+            parts = inverted.codes.split(runs.coder.batch_size or _BATCH)
+            found[method] = replace(found[method], detail=mean_detail(map(model.decode, parts)))
     return found
 
 

@@ -97,7 +97,8 @@ class SetScores:
     errors with what they are held against, ``shares`` the first over the second, and ``against``
     how much harder the set is than random images, by the error; empty where there are none, and of
     these themselves. ``groups`` are those of the images by what is known of them, for each
-    attribute, or crossing of some, that was asked for.
+    attribute, or crossing of some, that was asked for. ``detail`` is that of the images, see
+    ``detail_of``; None where nothing was searched.
     """
 
     name: str
@@ -118,6 +119,7 @@ class SetScores:
     groups: Sequence[Sequence[GroupRatio]] = ()
     coverage: Coverage | None = None
     skipped: tuple[str, ...] = ()
+    detail: float | None = None
 
     @property
     def worst_first(self) -> np.ndarray:
@@ -144,6 +146,7 @@ class SetScores:
             "n": len(self.ids),
             "n_units": len(np.unique(self.units)),
             "methods": {name: one.to_json() for name, one in self.reproductions.items()},
+            "detail": self.detail,
             **figures,
             "shares": {
                 kind: {
@@ -227,19 +230,22 @@ class Expressiveness(Shown):
         return None if self.calibration is None else self.calibration <= CALIBRATED
 
     def detail(self, scores: SetScores) -> float | None:
-        """The detail of the pictures that the best search found for a set, over that of those for
-        the own images; None without a search, or where these have none.
+        """The detail of the pictures that the best search found for a set, over what they could
+        have: that of those for the own images, or of the images themselves, where that is less.
+        None without a search, or where there is none to have.
         """
-        shares = [
-            (one.mean_mse.value, one.detail / own)
-            for name, one in scores.reproductions.items()
-            if one.detail is not None and (own := self.own.reproductions[name].detail)
-        ]
+        shares = []
+        for name, one in scores.reproductions.items():
+            own = self.own.reproductions[name].detail
+            if one.detail is None or own is None or scores.detail is None:
+                continue
+            if most := min(own, scores.detail):
+                shares.append((one.mean_mse.value, one.detail / most))
         return min(shares)[1] if shares else None
 
     def doubts(self, scores: SetScores) -> bool:
         """Whether the search cannot be believed on a set: it is not reliable, or what it found are
-        smears beside the generator's own pictures.
+        smears beside the generator's own pictures and the images.
         """
         detail = self.detail(scores)
         return self.reliable is False or (detail is not None and detail < SMEARED)
@@ -264,7 +270,7 @@ class Expressiveness(Shown):
             "targets": [
                 {
                     **scores.to_json(),
-                    "detail_of_own": self.detail(scores),
+                    "detail_share": self.detail(scores),
                     "doubted": self.doubts(scores),
                 }
                 for scores in self.sets

@@ -5,19 +5,23 @@ Shapes: ``n`` images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from latentmap.expressiveness.blindness import SectorErrors, errors_by_sector
 from latentmap.expressiveness.coverage import Coverage
+from latentmap.expressiveness.detail import mean_detail
 from latentmap.expressiveness.difficulty import Held
 from latentmap.expressiveness.result import MAPPED, Reproduction, SetScores
 from latentmap.images.attribute_groups import ImageGroups
 from latentmap.images.group_ratios import group_ratios
 from latentmap.images.spooled import SpooledImages
 from latentmap.intervals import mean_estimate
+
+_BATCH = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +82,7 @@ def score_set(
         encoder_gap=(
             mean_estimate(network.mse - mse, units, seed=seed) if searched and network else None
         ),
+        detail=mean_detail(_in_parts(images)) if searched else None,
         map_gap=(
             mean_estimate(
                 (carried.mse - network.mse)[carried.judged], units[carried.judged], seed=seed
@@ -124,3 +129,8 @@ def calibrate(variance: float, found: Mapping[str, Reproduction]) -> float | Non
     if not searches:
         return None
     return min(one.mean_mse.value for one in searches) / max(variance, 1e-12)
+
+
+def _in_parts(images: SpooledImages) -> Iterator[Tensor]:
+    for start in range(0, len(images), _BATCH):
+        yield images[start : start + _BATCH]

@@ -1,9 +1,10 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from latentmap.expressiveness.detail import detail_of
+from latentmap.expressiveness.detail import detail_of, mean_detail
 from latentmap.expressiveness.result import Expressiveness
 from latentmap.expressiveness.tables import calibration
 from latentmap.intervals import Estimate
@@ -23,9 +24,9 @@ def test_a_blurred_picture_has_less_detail():
     assert (detail_of(blurred) < detail_of(images) / 4).all()
 
 
-def scored(name, detail, mse=0.01):
+def scored(name, detail, mse=0.01, *, of_images=0.03):
     one = SimpleNamespace(detail=detail, mean_mse=Estimate(mse, mse, mse))
-    return SimpleNamespace(name=name, reproductions={"search": one})
+    return SimpleNamespace(name=name, reproductions={"search": one}, detail=of_images)
 
 
 def result(*details, calibrated=0.01):
@@ -38,7 +39,7 @@ def test_a_search_whose_pictures_are_smears_is_doubted_on_these_alone():
     found = result(0.01, 0.019)
     assert found.detail(found.sets[0]) == pytest.approx(0.5)
     assert [found.doubts(one) for one in found.sets] == [True, False]
-    assert "UNRELIABLE, on set 0 (50 %) of their detail" in calibration(found)
+    assert "and the images, UNRELIABLE, on set 0 (50 % of their detail)" in calibration(found)
 
 
 def test_a_search_that_does_not_find_its_own_images_is_doubted_on_all():
@@ -49,6 +50,20 @@ def test_a_search_that_does_not_find_its_own_images_is_doubted_on_all():
 
 def test_pictures_as_sharp_as_the_own_ones_are_believed():
     assert calibration(result(0.02, 0.03)).endswith("own images: reliable")
+
+
+def test_pictures_as_sharp_as_plain_images_are_no_smears():
+    plain = scored("ones", 0.01, of_images=0.011)
+    flat = scored("flat", 0.0, of_images=0.0)
+    found = replace(result(), sets=[plain, flat])
+    assert found.detail(plain) == pytest.approx(1 / 1.1)
+    assert found.detail(flat) is None
+    assert not any(map(found.doubts, found.sets))
+
+
+def test_the_detail_of_several_parts_is_the_mean_over_all_images():
+    images = torch.rand(5, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    assert mean_detail(images.split(2)) == pytest.approx(float(detail_of(images).mean()))
 
 
 def test_without_a_search_there_is_no_detail():
