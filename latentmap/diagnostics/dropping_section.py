@@ -31,7 +31,7 @@ def dropping_section(
 ) -> Section:
     """Which variables were dropped, and what the images lost."""
     models = {"whole": whole.fingerprint, "smaller": smaller.fingerprint}
-    identity = {**models, "data": record["data"], "choice": record["choice"]}
+    identity = {**models, "data": record["data"], "choice": record.get("choice")}
     id = section_id(f"pruned {whole.name}", identity)
     rows = _rows(dropping, whole, smaller)
     shown = ImageRows(

@@ -236,7 +236,8 @@ class Expressiveness(Shown):
         """
         shares = []
         for name, one in scores.reproductions.items():
-            own = self.own.reproductions[name].detail
+            same = self.own.reproductions.get(name)  # Codes are mapped for the sets alone.
+            own = None if same is None else same.detail
             if one.detail is None or own is None or scores.detail is None:
                 continue
             if most := min(own, scores.detail):

@@ -140,7 +140,7 @@ def test_an_image_is_enlarged_by_the_keyboard_and_arrows_go_on(visit):
     dialog = page.locator("dialog.enlarged")
     title, words = dialog.locator("h2"), dialog.locator("p")
     assert dialog.is_visible()
-    assert title.inner_text().endswith(" · original")
+    assert " · original · " in title.inner_text()  # And its id.
     assert words.inner_text().endswith("(2 of 10)")
     width = dialog.locator(".stage svg").bounding_box()["width"]
     assert width > 4 * 96 and width % 4 == 0

@@ -297,7 +297,7 @@ def test_pictures_and_a_section_show_all_of_it(tmp_path, images):
     section = channels_section(found, examples, {}, plot=channels_plot(found))
     assert [type(one) for one in section.blocks] == [Table, Picture, ImageRows]
     alone = channels_section(ChannelDiagnoses(found.results[:1]), [None], {})
-    assert [type(one) for one in alone.blocks] == [Table, Table, Curve, Table]
+    assert [type(one) for one in alone.blocks] == [Table, Table, Table, Curve]
 
 
 def test_what_cannot_be_measured_is_refused(tmp_path, images):

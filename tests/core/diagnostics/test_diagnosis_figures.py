@@ -126,7 +126,7 @@ def test_a_section_shows_one_model_in_full_and_several_in_one_table(images, mode
     examples = [examples_of(models[0], images, found.results[0])]
     section = diagnosis_section(only, examples, {"seed": 0, "command": "one"})
     tables = [block.title for block in section.blocks if isinstance(block, Table)]
-    assert tables == ["All variables", "Active variables", "Variables"]
+    assert tables == ["Variables", "Active variables", "All variables"]
     (rows,) = [block for block in section.blocks if isinstance(block, ImageRows)]
     assert len(rows.rows) == 3
     both = diagnosis_section(found, [], {"seed": 0}, scatter=scatter_plot(found))

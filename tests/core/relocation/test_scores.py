@@ -228,7 +228,7 @@ def test_the_table_has_floor_and_baseline_beside_the_error(tmp_path):
     assert "fitted on 60 pairs, scored on 60 images" in lines[-2]
 
 
-def test_progress_counts_both_passes(tmp_path):
+def test_progress_counts_images_in_both_passes(tmp_path):
     source, target, images = scene(tmp_path)
     pairs = paired(source, target, images)
     seen = []
@@ -241,7 +241,7 @@ def test_progress_counts_both_passes(tmp_path):
         batch_size=40,
         progress=lambda *call: seen.append(call),
     )
-    assert seen == [(40, 120), (60, 120), (100, 120), (120, 120)]
+    assert seen == [(20, 60), (30, 60), (50, 60), (60, 60)]
 
 
 def test_a_map_of_other_models_is_refused(tmp_path):

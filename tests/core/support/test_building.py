@@ -61,6 +61,7 @@ def test_a_set_is_ordered_chosen_and_measured(made):
         "gain": ordering.gain[variables].tolist(),
         "confidence": ordering.confidence,
         "spread": measure_spread(expected, images, seed=3).to_json(),
+        "choice": images.choice.to_json(),
     }
     np.testing.assert_array_equal(support.images, expected.pixels_in(images))
 
