@@ -61,14 +61,14 @@ def calibration(result: Expressiveness) -> str:
         )
     trust = "reliable" if result.reliable else "UNRELIABLE on others, take more steps or starts"
     smears = [
-        f"{scores.name} ({in_percent(found, 0)} of their detail)"
+        f"{scores.name} ({in_percent(found, 0)} of the detail)"
         for scores in result.sets
         if (found := result.detail(scores)) is not None and found < SMEARED
     ]
     if smears and result.reliable:
         trust = (
-            "but what it found is blurred beside the generator's own pictures and the images, "
-            f"UNRELIABLE, on {', '.join(smears)}"
+            f"but UNRELIABLE on {', '.join(smears)}, where what it found is blurred beside the "
+            "generator's own pictures and the images"
         )
     return (
         f"{result.name}: the search misses {in_percent(result.calibration, 1)} of the variance of "

@@ -12,7 +12,7 @@ from latentmap.images.attribute_values import known_rows, require_columns
 from latentmap.images.tables import Table, read_table
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Attributes:
     """What a table says of images; it need not have all of them.
 
@@ -23,6 +23,9 @@ class Attributes:
     """
 
     table: Table
+
+    def __repr__(self) -> str:
+        return f"<Attributes: {', '.join(self.names)} of {len(self.table.names)} images>"
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from latentmap.errors import ImageError
 from latentmap.printing import printable
+from latentmap.report.pictured import Pictured
 from latentmap.report.plots import DPI, save_undated, styled, unformatted
 
 _READABLE = 96  # Cells are at least this high, so that a label of two lines fits beside them.
@@ -66,8 +67,8 @@ class _Layout:
     texts: Sequence[_PlacedText]
 
 
-@dataclass(frozen=True, eq=False)
-class ImageGrid:
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageGrid(Pictured):
     """Rows of images, each with its label, below a ``key`` of texts in colours.
 
     Rows may differ in size, number and channels; every image is brought to one cell: ``scale``

@@ -20,6 +20,7 @@ from PIL import Image
 
 from latentmap.printing import printable
 from latentmap.report.colours import GREY, SERIES
+from latentmap.report.pictured import Pictured
 
 DPI = 150  # Of pictures of pixels, where nothing else is asked for.
 PAGE = 17.0  # Centimetres: as wide as the text of a page.
@@ -68,8 +69,8 @@ _STYLE = {
 _UNDATED: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 
-@dataclass(frozen=True, eq=False)
-class Plot:
+@dataclass(frozen=True, eq=False, repr=False)
+class Plot(Pictured):
     """A chart that is drawn when its width is known: ``draw`` gets an empty figure of matplotlib,
     as wide as asked for or ``width`` centimetres, fills it and sets its height.
     """

@@ -39,7 +39,7 @@ def test_a_search_whose_pictures_are_smears_is_doubted_on_these_alone():
     found = result(0.01, 0.019)
     assert found.detail(found.sets[0]) == pytest.approx(0.5)
     assert [found.doubts(one) for one in found.sets] == [True, False]
-    assert "and the images, UNRELIABLE, on set 0 (50 % of their detail)" in calibration(found)
+    assert "but UNRELIABLE on set 0 (50 % of the detail), where" in calibration(found)
 
 
 def test_a_search_that_does_not_find_its_own_images_is_doubted_on_all():

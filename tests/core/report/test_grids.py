@@ -1,6 +1,9 @@
+import io
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from latentmap.errors import ImageError
 from latentmap.report import GridRow, ImageGrid, image_grid
@@ -107,3 +110,10 @@ def test_texts_stand_under_images_in_their_colours_and_a_key_above_them():
     rows = np.flatnonzero(red.any(1))
     assert rows.min() < 20 and rows.max() > 80
     assert red[:, : pixels.shape[1] // 2].sum() == red.sum()
+
+
+def test_a_notebook_shows_the_picture_and_no_numbers():
+    grid = image_grid([("black", torch.zeros(2, 1, 4, 4))])
+    assert repr(grid) == "<ImageGrid>"
+    with Image.open(io.BytesIO(grid._repr_png_())) as shown:
+        assert shown.size == grid.picture().size
