@@ -34,4 +34,18 @@ def sameness_table(result: ModelComparison) -> Table:
         "affine map of channels leaves; the worse of both directions. Between spaces of other "
         "shapes there is no such change."
     )
-    return Table("Same space?", columns, rows, note)
+    return Table("Same space?", columns, rows, "\n".join([*_said(result), note]))
+
+
+def _said(result: ModelComparison) -> list[str]:
+    """What is to be said of spaces that are not the same, though an affine map leaves little."""
+    said = []
+    for one in result.same:
+        rotation, affine = one.left["rotation"].value, one.left["affine"].value
+        if one.change is None and affine <= TOLERANCE:
+            first, second = (result.models[number].label for number in (one.first, one.second))
+            said.append(
+                f"{first} and {second} hold the same but for {in_percent(affine, 1)} of the "
+                f"variance, which an affine map leaves; a rotation leaves {in_percent(rotation, 1)}"
+            )
+    return said

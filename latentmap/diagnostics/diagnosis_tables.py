@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from latentmap.diagnostics.activity import DEFINITIONS
 from latentmap.diagnostics.variables import Diagnosis
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import intervals_in_words
 
+_NAMED = 3  # Of the variables that matter most,
+_LISTED = 12  # and of those that are inactive.
 _FIGURES = {
     "mean_variance": Column("Var mean", "variance of the posterior means", decimals=4),
     "posterior_variance": Column("mean s2", "mean of the posterior variances", decimals=4),
@@ -84,7 +86,28 @@ def whole_table(found: Diagnosis) -> Table:
         **_without_inactive(found),
     }
     note = f"{intervals_in_words(found.n_units)}.".capitalize()
-    return Table.of_one("All variables", cells, note)
+    return Table.of_one("All variables", cells, f"{note}\n{in_words(found)}")
+
+
+def in_words(found: Diagnosis) -> str:
+    """Whether variables are inactive, and which ones the images lose most without."""
+    d = len(found.variables)
+    inactive = [number for number, one in enumerate(found.variables) if not one.active]
+    if not inactive:
+        said = f"None of the {d} variables is inactive"
+    else:
+        verb = "is" if len(inactive) == 1 else "are"
+        said = f"{len(inactive)} of {d} variables {verb} inactive ({_listed(inactive)})"
+    strongest = sorted(range(d), key=lambda number: -found.variables[number].gain.value)
+    leading = [one for one in strongest if found.variables[one].gain.low > 0][:_NAMED]
+    if leading:
+        said += f"; the images lose most without {_listed(leading)}"
+    return f"{said}."
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    more = ", ..." if len(numbers) > _LISTED else ""
+    return ", ".join(map(str, numbers[:_LISTED])) + more
 
 
 def _without_inactive(found: Diagnosis) -> Mapping[str | Column, Cell]:

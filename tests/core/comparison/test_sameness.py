@@ -233,6 +233,23 @@ def test_a_comparison_tells_which_spaces_are_the_same(tmp_path):
     assert left["permutation"]["share"] < ROUNDING < left["identity"]["share_low"]
 
 
+def test_spaces_that_only_an_affine_map_joins_have_a_sentence(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", pixels)
+    bent = torch.eye(4) + torch.diag(torch.ones(3), 1)
+    models = [Grid(name="a"), Grid(name="bent", weight=bent)]
+    result = compare_models(
+        models,
+        open_images(tmp_path / "images.npy"),
+        Coder.of(tmp_path / "cache"),
+        options=CompareOptions(permutations=19),
+    )
+    (one,) = result.same
+    said = sameness_table(result).note.splitlines()
+    assert one.change is None
+    assert said[0].startswith("a and bent hold the same but for 0.0 % of the variance")
+
+
 def test_a_comparison_of_other_shapes_has_no_such_table(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (300, 4, 4), dtype=np.uint8)
     np.save(tmp_path / "images.npy", pixels)

@@ -50,6 +50,12 @@ def found(images, models):
     return Diagnoses(results, ["dense", "other"])
 
 
+def test_a_diagnosis_ends_with_what_is_inactive_and_what_matters(found):
+    half, full = (str(one).splitlines()[-1] for one in found.results)
+    assert half.startswith("2 of 4 variables are inactive (0, 2); the images lose most without ")
+    assert full.startswith("None of the 4 variables is inactive; the images lose most without ")
+
+
 def test_examples_are_without_the_inactive_variables(images, models, found):
     half, full = (
         examples_of(model, images, one, n=5)
