@@ -2,7 +2,7 @@
 #   make demo     the main commands on the bundled models (two minutes)
 #   make test     the tests
 #   make check    ruff, and mypy over all three folders
-#   make fuzz     every reader of files, with files that are not as they should be (four minutes)
+#   make fuzz     every reader of files, with files that are not as they should be (three minutes)
 #   make docs     the pages in docs/ as HTML, in build/docs; runs the notebooks
 #   make notebooks  runs the notebooks and keeps what they print in docs/notebooks
 #   make package  the wheel and the sdist in dist/, tried in an environment of their own
@@ -23,7 +23,7 @@ PYTEST_ARGS = -n 2
 NOT_INSTALLED = { echo 'Not installed, for the reason above: pip needs a network, and up to 6 GB of disk.' >&2; exit 1; }
 
 # For each of ten targets, two at a time. A seed, so that a change is judged by the same cases; others find more.
-FUZZ_SECONDS = 45
+FUZZ_SECONDS = 30
 FUZZ_ARGS = --seed 24
 
 .PHONY: demo test check fuzz docs notebooks format types pyright package clean
