@@ -199,11 +199,23 @@ def _after_map(given: Given) -> Next:
     return Next(["map", "inverse", one, "--out", _named(one, "-back.safetensors")])
 
 
-def _reported(given: Given, command: str) -> Next | None:
+def _after_compare(given: Given) -> Next:
+    """How many images find the map between the first two."""
+    source, target, *_ = given["references"]
+    return Next(["map", "curve", "--src", source, "--dst", target])
+
+
+def _after_diagnose(given: Given) -> Next:
+    """What the variables do, in pictures."""
+    model = given["references"][0]
+    return Next(["support", "order", model, "--figures", _named(model, "-order")])
+
+
+def _after_bench(given: Given) -> Next | None:
     """The same again, on a page, where it is on none; its codes are kept."""
     if given["report"] is not None:
         return None
-    return Next([command, *given["references"], "--report", "report"], whole=True)
+    return Next(["bench", *given["references"], "--report", "report"], whole=True)
 
 
 def _after_trace(given: Given) -> Next | None:
@@ -274,7 +286,7 @@ ENDINGS: dict[str, Callable[[Given], Next | None]] = {
     "map factors": lambda given: Next(["map", "show", given["map_path"]]),
     "map methods": _after_fits,
     "map curve": _after_fits,
-    "compare": lambda given: _reported(given, "compare"),
+    "compare": _after_compare,
     "invert": lambda given: Next(["bench", given["reference"], "--set", "own:64"]),
     "support order": lambda given: Next(
         ["support", "build", given["model"], "--out", _free("support.h5")]
@@ -286,7 +298,7 @@ ENDINGS: dict[str, Callable[[Given], Next | None]] = {
         ["bench", "stylegan", "--set", given["file"], "--set", "own:16"]
     ),
     "support compare": _after_fits,
-    "bench": lambda given: _reported(given, "bench"),
-    "diagnose": lambda given: _reported(given, "diagnose"),
+    "bench": _after_bench,
+    "diagnose": _after_diagnose,
     "trace show": _after_trace,
 }

@@ -23,7 +23,7 @@ _OVER_BEST = Column(
 
 def short_context(result: ModelComparison) -> list[Table]:
     """What fits into a terminal: R2 of baselines and ceilings without their intervals."""
-    tables = [context_table(result), twins_table(result)]
+    tables = [twins_table(result), context_table(result)]
     bare = [f"R2 of {kind}" for kind in BASELINES]
     return [
         table.without(*(f"eff. of {kind}" for kind in BASELINES), "eff. ceiling").bare(

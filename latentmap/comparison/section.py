@@ -6,7 +6,12 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from latentmap.comparison.context_tables import beyond_table, context_table, twins_table
+from latentmap.comparison.context_tables import (
+    beyond_table,
+    conclusions,
+    context_table,
+    twins_table,
+)
 from latentmap.comparison.figures import factor_rows, relocation_rows
 from latentmap.comparison.group_tables import group_tables
 from latentmap.comparison.kinds import KINDS
@@ -136,6 +141,7 @@ def _overview(result: ModelComparison) -> list[str]:
             for model in result.models
             if model.reconstruction_mse.value < _ROUNDING
         ),
+        *(f"{one[0].upper()}{one[1:]}." for one in conclusions(result)),
     ]
 
 

@@ -70,7 +70,6 @@ def short_tables(result: ModelComparison) -> list[Table]:
     pairs = pairs_table(result).without("R_mse")
     tables = [
         pairs.bare("L_mse", "M_mse", "floor", "baseline", "cycle"),
-        *short_context(result),
         similarities_table(result, short=True),
         calibrated_table(result, short=True),
     ]
@@ -84,7 +83,8 @@ def short_tables(result: ModelComparison) -> list[Table]:
     if result.methods:
         methods = methods_table(result)
         tables.append(methods.bare(*(column.title for column in methods.columns)))
-    return tables
+    # Last, since what follows of all of it stands below.
+    return [*tables, *short_context(result)]
 
 
 def whole_tables(result: ModelComparison) -> list[Table]:

@@ -31,16 +31,18 @@ def groups_table(results: Sequence[Expressiveness]) -> Table:
         Column("p", "chance of a random group, all groups of the run considered", decimals=4),
         Column("verdict", "blind: at least 1.5 times, and no chance"),
     ]
-    rows, notes = [], []
+    rows, notes, seen = [], [], []
     for result in results:
         for scores in result.sets:
             for family in scores.groups:
                 rows += [_row(result, scores, one) for one in family]
                 notes += [in_words(result, scores, one) for one in told(family)]
+            if scores.groups:
+                seen.append(_seen(result, scores))
     unknown = [_unknown(scores) for scores in results[0].sets]
     # The last cell is the verdict, which can be so called, too.
     wide = any(cell == NOT_TOLD for row in rows for cell in row.cells[:-1])
-    said = [*notes, *unknown, NOT_TOLD_IN_WORDS if wide else ""]
+    said = [*unknown, *seen, NOT_TOLD_IN_WORDS if wide else "", *notes]
     table = Table("Groups by attribute", columns, rows, "\n".join(filter(None, said)))
     bare = all(row.cells[5] is None for row in rows)
     return table.without("x reference", "over reference") if bare else table
@@ -71,6 +73,17 @@ def _row(result: Expressiveness, scores: SetScores, one: GroupRatio) -> Row:
     cells: list[Cell] = [result.name, scores.name, one.name, len(one.positions)]
     measures: list[Cell] = [Measure.of(one.error), share, ratio_measure(one.plain), over]
     return Row([*cells, *measures, one.corrected, verdict(one)])
+
+
+def _seen(result: Expressiveness, scores: SetScores) -> str:
+    """On how many images of a set a model was trained, which it may make better for that."""
+    n = result.record["n_seen"][scores.name].get(result.name)
+    if not n:
+        return ""
+    return (
+        f"{result.name} was trained on {n:,} of the {len(scores.ids):,} images of {scores.name} "
+        "(--unseen leaves these out)"
+    )
 
 
 def _unknown(scores: SetScores) -> str:

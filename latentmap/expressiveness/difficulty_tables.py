@@ -39,7 +39,7 @@ def against_table(results: Sequence[Expressiveness]) -> Table:
         if scores.against:
             notes.append(sentence(result, scores))
     if any(cell == NOT_TOLD for row in rows for cell in row.cells):
-        notes.append(NOT_TOLD_IN_WORDS)
+        notes.insert(0, NOT_TOLD_IN_WORDS)
     return _known(Table("Beside random real images", columns, rows, "\n".join(notes)))
 
 

@@ -41,13 +41,14 @@ def bench_tables(results: Sequence[Expressiveness]) -> list[Table]:
     tables = [
         replace(errors, note=notes),
         parts_table(results),
-        against_table(results),
         shares_table(results),
         distances_table(results),
         covered_table(results),
-        groups_table(results),
         sectors_table(results),
         _extremes_table(results),
+        # Last, since the sentences that follow stand below.
+        against_table(results),
+        groups_table(results),
     ]
     return [table for table in tables if table.rows]
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.intervals import UNDEFINED, Estimate, percentiles
+from latentmap.report.words import in_percent
 
 SHARE = 0.99
 _MOST_UNDEFINED = 0.025  # Of the resamplings.
@@ -44,9 +45,10 @@ class Enough:
             '16 pairs or fewer give 99 % of the R2 that 256 give'
         """
         value, low, high = self.pairs
-        end = f"give {SHARE:.0%} of {what} that {self.most:,} give".replace("%", " %")
+        share = in_percent(SHARE)
+        end = f"give {share} of {what} that {self.most:,} give"
         if not math.isfinite(value):
-            return f"how many pairs give 99 % of {what} is not told: it may not be above 0"
+            return f"how many pairs give {share} of {what} is not told: it may not be above 0"
         if value <= self.first:
             up_to = "" if high <= self.first else f" (at most {high:,.0f})"
             return f"{self.first:,} pairs or fewer{up_to} {end}"

@@ -247,18 +247,6 @@ def relocate(
     )
 
 
-def map_images(
-    linear_map: LinearMap, source: Model, images: ImageSource, coder: CoderLike = None
-) -> Codes:
-    """The codes in the target space that a map gives for some images; no target is needed.
-
-    Raises:
-        SpaceError: the map does not go from the source.
-        ImageError, CacheError: as encoding raises them.
-    """
-    return linear_map.apply(source_codes(linear_map, source, images, coder))
-
-
 def source_codes(
     linear_map: LinearMap, source: Model, images: ImageSource, coder: CoderLike = None
 ) -> Codes:

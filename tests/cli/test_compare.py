@@ -120,7 +120,8 @@ def test_a_limit_holds_for_each_split(workdir):
 def test_the_methods_of_fit_can_be_compared(workdir):
     result = compare("--methods", "ridge,procrustes")
     assert "R2 by method" in result.stdout
-    assert result.stdout.splitlines()[-4].split() == ["from", "to", "ridge", "procrustes"]
+    heads = [line.split() for line in result.stdout.splitlines()]
+    assert ["from", "to", "ridge", "procrustes"] in heads
 
 
 def test_a_method_that_has_no_map_is_said_once_with_the_reason(workdir, monkeypatch):

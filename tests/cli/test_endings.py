@@ -74,9 +74,7 @@ CALLS = {
 }
 # What has nothing left to be done.
 LAST = {
-    "compare": "svae vae --data d.npy --report r",
     "bench": "gan --set own:16 --report r",
-    "diagnose": "vae --data d.npy --report r",
     "trace show": "a.trace --figure f.png",
 }
 
@@ -135,7 +133,8 @@ def test_where_nothing_is_left_no_command_is_said(words, capsys):
 
 def test_pictures_that_a_command_does_not_say_are_said(capsys):
     told = said("diagnose", "vae --data d.npy --figure a.png --scatter b.png --report r", capsys)
-    assert told.err == "wrote a.png\nwrote b.png\n"
+    after = "next: latentmap support order vae --figures vae-order --data d.npy\n"
+    assert told.err == f"wrote a.png\nwrote b.png\n{after}"
     assert "wrote" not in said("map curve", "--src svae --dst vae --data d.npy", capsys).err
 
 
@@ -151,6 +150,11 @@ def test_what_was_chosen_is_carried_over_as_it_was_typed(capsys):
     fit = "fit --out svae-to-pixels-8.safetensors"
     assert told.err.startswith(f"no map is kept; this keeps it: latentmap {fit} ")
     assert "--no-intercept" in told.err and "--force" not in told.err
+
+
+def test_a_comparison_goes_on_to_how_many_images_find_the_map(capsys):
+    told = said("compare", "svae vae gan --data d.npy --limit 9 --report r", capsys)
+    assert told.err == "next: latentmap map curve --src svae --dst vae --data d.npy --limit 9\n"
 
 
 def test_a_model_is_looked_at_on_images_that_it_has_not_seen(capsys):

@@ -234,7 +234,7 @@ def test_two_models_have_no_way_by_a_third(comparison):
 def test_a_model_that_made_the_images_is_named(comparison):
     own = replace(comparison.models[1], reconstruction_mse=Estimate(1e-6, 1e-6, 1e-6))
     models = [comparison.models[0], own, comparison.models[2]]
-    (overview, made) = comparison_sections(replace(comparison, models=models))[0].text
+    (overview, made, *_) = comparison_sections(replace(comparison, models=models))[0].text
     assert overview.startswith("3 models of the same images.")
     assert made.startswith("b made the images")
 
