@@ -253,13 +253,13 @@ class Codes(Shown):
         return np.array(array, dtype) if copy else np.asarray(array, dtype)
 
     def to_frame(self) -> DataFrame:
-        """All codes in memory as a frame of pandas: a row an image by its id, a column a variable
+        """All codes in memory as a DataFrame: a row an image by its id, a column a variable
         by its number.
 
         Raises:
             LatentmapError: pandas is not installed.
         """
-        from latentmap.report.frames import pandas_library
+        from latentmap.report.data_frames import pandas_library
 
         pandas = pandas_library()
         return pandas.DataFrame(self.to_numpy(), index=pandas.Index(self.ids, name="image"))

@@ -59,13 +59,13 @@ class Pairs(Shown):
         return self.source.to_numpy(), self.target.to_numpy()
 
     def to_frame(self) -> DataFrame:
-        """All pairs in memory as a frame of pandas: a row an image by its id, columns ``("source",
+        """All pairs in memory as a DataFrame: a row an image by its id, columns ``("source",
         0)`` to ``("target", q - 1)``.
 
         Raises:
             LatentmapError: pandas is not installed.
         """
-        from latentmap.report.frames import pandas_library
+        from latentmap.report.data_frames import pandas_library
 
         sides = {"source": self.source.to_frame(), "target": self.target.to_frame()}
         return pandas_library().concat(sides, axis=1)

@@ -112,14 +112,14 @@ class LearningCurve(Shown):
         return [curve_table(self)]
 
     def to_frame(self) -> DataFrame:
-        """The points as a frame of pandas, a row a figure: numbers of ``pairs`` and ``draws``,
+        """The points as a DataFrame, a row a figure: numbers of ``pairs`` and ``draws``,
         ``figure``, ``value``, the ends ``low`` and ``high`` of its interval over images, and
         ``draws_low`` and ``draws_high`` of where another draw is.
 
         Raises:
             LatentmapError: pandas is not installed.
         """
-        from latentmap.report.frames import pandas_library
+        from latentmap.report.data_frames import pandas_library
 
         rows = [
             {

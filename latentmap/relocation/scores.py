@@ -76,7 +76,7 @@ class Scores(Figures, Shown):
         return [scores_table(self), *[beside] * bool(beside.rows)]
 
     def to_frame(self) -> DataFrame:
-        """The figures as a frame of pandas, a row each: the ``codes`` that are read, those of this
+        """The figures as a DataFrame, a row each: the ``codes`` that are read, those of this
         map first, then those of what stands beside it; ``figure``, ``value``, and the ends ``low``
         and ``high`` of its interval; for ``m_mse`` its ``floor`` and its ``baseline``.
 
@@ -84,7 +84,7 @@ class Scores(Figures, Shown):
             LatentmapError: pandas is not installed.
         """
         from latentmap.relocation.score_rows import rows_of
-        from latentmap.report.frames import pandas_library
+        from latentmap.report.data_frames import pandas_library
 
         return pandas_library().DataFrame(rows_of(self))
 

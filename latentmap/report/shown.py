@@ -1,4 +1,4 @@
-"""What shows itself: the figures of a result as tables, printed, in a notebook, or as a frame."""
+"""What shows itself: the figures of a result as tables, in print, a notebook, or a DataFrame."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Shown(ABC):
         return self.tables()
 
     def to_frame(self) -> DataFrame:
-        """Its figures as a frame of pandas, a row each: what it is of, ``figure``, ``value``, and
+        """Its figures as a DataFrame, a row each: what it is of, ``figure``, ``value``, and
         the ends ``low`` and ``high`` of its interval.
 
         Raises:
             LatentmapError: pandas is not installed.
         """
-        from latentmap.report.frames import tidy_frame
+        from latentmap.report.data_frames import tidy_frame
 
         return tidy_frame(self.whole_tables())
 

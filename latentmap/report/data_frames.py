@@ -1,4 +1,4 @@
-"""Results as frames of pandas, where that is installed."""
+"""Results as DataFrames of pandas, where that is installed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pandas_library() -> Any:
         import pandas
     except ImportError as error:
         raise LatentmapError(
-            'a frame needs pandas, which is not installed: pip install "latentmap[frames]"'
+            'a DataFrame needs pandas, which is not installed: pip install "latentmap[pandas]"'
         ) from error
     return pandas
 

@@ -7,7 +7,7 @@ import pytest
 
 from latentmap.errors import LatentmapError
 from latentmap.report import Column, Measure, Row, Shown, Table
-from latentmap.report.frames import tidy_frame
+from latentmap.report.data_frames import tidy_frame
 
 
 def test_a_figure_is_a_row_by_what_it_is_of():
@@ -62,5 +62,5 @@ def test_without_pandas_there_is_one_line_that_says_what_to_install(monkeypatch)
         return real(name, *rest, **others)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(LatentmapError, match=r'pandas, .*: pip install "latentmap\[frames\]"'):
+    with pytest.raises(LatentmapError, match=r'pandas, .*: pip install "latentmap\[pandas\]"'):
         Result().to_frame()
