@@ -113,7 +113,7 @@ def evaluate(
     of_codes = codes.check(references, data, samples.n)
     samples.check(data, without=of_codes)
     if samples.n is None:
-        _ask_for_groups(linear_map, data, map_path)
+        _require_fitted_groups(linear_map, data, map_path)
     linear_map, source, target = models_for_size(
         linear_map, src=src, dst=dst, map_path=map_path, loading=loading
     )
@@ -158,11 +158,13 @@ def evaluate(
     if cuts:
         rows = find_ids(images.ids, scores.errors.ids)
         groups = scores_by_group(scores, [one.take(rows) for one in cuts], seed=seed)
+    title = scores_title(linear_map, scores)
     if outputs.report is not None:
         shown = images.subset(find_ids(images.ids, scores.errors.ids[:_SHOWN]))
         moved = relocate(linear_map, source, target, shown, coder)
-        outputs.add_to_report(lambda: fit_section(linear_map, scores, moved, probes, groups))
-    title = scores_title(linear_map, scores)
+        outputs.add_to_report(
+            lambda: fit_section(linear_map, scores, moved, probes, groups, title=title)
+        )
     show_scores(scores, probes, groups, title=title, as_json=outputs.as_json)
 
 
@@ -186,7 +188,7 @@ def _tell_images(scores: Scores) -> None:
     tell_seen(scores.record["n_seen"], scores.n_test)
 
 
-def _ask_for_groups(linear_map: LinearMap, data: DataOptions, map_path: Path) -> None:
+def _require_fitted_groups(linear_map: LinearMap, data: DataOptions, map_path: Path) -> None:
     """Without the groups of the fit, other images of its groups would count as unseen."""
     from latentmap.cli.output import warn
     from latentmap.errors import MapError

@@ -217,7 +217,7 @@ def _show(
 ) -> None:
     """The picture and the section of the report."""
     from latentmap.relocation import relocate
-    from latentmap.relocation.section import fit_section, relocation_grid
+    from latentmap.relocation.section import fit_section, fit_title, relocation_grid
 
     if outputs.figure is None and outputs.report is None:
         return
@@ -226,4 +226,5 @@ def _show(
     moved = relocate(linear_map, source, target, shown, found.coder)
     if outputs.figure is not None:
         outputs.draw(relocation_grid(moved, source.name, target.name), outputs.figure)
-    outputs.add_to_report(lambda: fit_section(linear_map, scores, moved, probes))
+    title = fit_title(linear_map, scores)
+    outputs.add_to_report(lambda: fit_section(linear_map, scores, moved, probes, title=title))

@@ -32,14 +32,17 @@ def fit_section(
     examples: Relocated,
     probes: Probes | None = None,
     groups: ScoresByGroup | None = None,
+    *,
+    title: str,
 ) -> Section:
-    """A map: its scores, the same by ``groups`` of the images, what ``probes`` tell of it, and the
-    rows of some relocated images, where the target decodes.
+    """A map, with the ``title`` that says whether it was just fitted: its scores, the same by
+    ``groups`` of the images, what ``probes`` tell of it, and the rows of some relocated images,
+    where the target decodes.
     """
     source, target = linear_map.source.model, linear_map.target.model
-    id = section_id(f"fit {source} {target}", {**linear_map.provenance, **scores.record})
+    by = {} if groups is None else {"by": [one.by for one in groups]}
+    id = section_id(f"fit {source} {target}", {**linear_map.provenance, **scores.record, **by})
     text = f"A linear map from {linear_map}. Intervals are 95 % over images, or their groups."
-    title = fit_title(linear_map, scores)
     tables = [
         *scores.tables(),
         *([] if groups is None else cut_tables(groups)),

@@ -180,6 +180,12 @@ def test_scores_are_called_by_the_images_that_are_scored(workdir):
     record = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)["record"]
     assert record["choice"]["in_words"] == "few.npy"
     assert record["scored_choice"]["split"] == "test"
+    run(*words)
+    titles = [one.title for one in read_report(Path("report")).sections]
+    assert titles == ["Map from a to b by ridge: few.npy", "Scores from a to b: few.npy, test"]
+    # By groups it is another result, which takes the place of none.
+    run(*words, "--by", "brightness")
+    assert len(read_report(Path("report")).sections) == 3
 
 
 def test_a_new_comparison_keeps_what_others_added(workdir):
