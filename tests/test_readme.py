@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from latentmap.cli.demo import STEPS
 from tests.test_docs import blocks, commands, invoke, python
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
@@ -17,7 +18,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_commands_run_one_after_the_other(folder):
+def test_the_commands_run_one_after_the_other(folder, monkeypatch):
+    # All steps of the demo are those of tests/cli/test_demo.py; here the maps, and their report.
+    monkeypatch.setattr("latentmap.cli.demo.STEPS", STEPS[1:3])
     ran = [words for words in commands(README) if words[0] == "latentmap"]
     assert {words[1] for words in ran} >= {"demo", "fit", "compare", "support", "bench", "train"}
     for words in ran:

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -290,6 +291,7 @@ main({words!r})
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as child:
         while not (workdir / "v.safetensors.training" / "log.jsonl").exists():
             assert child.poll() is None
+            time.sleep(0.02)  # The child has the processor.
         os.kill(child.pid, signal.SIGINT)
         _, stderr = child.communicate(timeout=60)
     assert child.returncode == 130
