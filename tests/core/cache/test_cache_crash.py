@@ -189,8 +189,8 @@ class Run:
         """
         left = (self.acknowledged(count), frozenset(tree(folder).items()))
         if left not in self.seen:
-            self.seen.add(left)
             self.check(folder, left[0])
+            self.seen.add(left)
         shutil.rmtree(folder)
 
 
