@@ -42,8 +42,7 @@ if TYPE_CHECKING:
     "codes_in",
     type=InputFile(),
     metavar="FILE",
-    help="Codes instead of images: a .npz or .h5 file of `latentmap cache export`, or any file of "
-    "codes.",
+    help="Codes instead of images: a file of `latentmap cache export`, or any file of codes.",
 )
 @number_option("-n", "--images", "n_images", default=8, help="How many images the picture shows.")
 @seed_option
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
 @loading_options
 @result_outputs(
     figure_option("A picture of three rows: original, source reconstruction, relocated image."),
-    output_option("--codes-out", "The mapped codes of all images, .npz or .h5."),
+    output_option("--codes-out", "The mapped codes of all images, as .npz, .npy, .h5 or .parquet."),
 )
 @click.pass_context
 def apply(

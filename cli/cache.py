@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentmap.cli.cache_export import export
 from latentmap.cli.cache_rm import number_text, rm, size_text
-from latentmap.cli.declaring import IMAGES, Group, option, output_option
+from latentmap.cli.declaring import IMAGES, Group, option
 from latentmap.cli.kinds import Reference, Text
-from latentmap.cli.options import (
-    cache_option,
-    force_option,
-    json_option,
-)
+from latentmap.cli.options import cache_option, json_option
 from latentmap.cli.output import say, show_result
 
 if TYPE_CHECKING:
@@ -38,6 +35,7 @@ def cache() -> None:
 
 
 cache.add_command(rm)
+cache.add_command(export)
 
 
 @cache.command("list")
@@ -143,34 +141,6 @@ def verify(context: click.Context, cache: Path, data: str | None, as_json: bool)
             say(f"{data}: all {checked} images that the cache knows by their files are right")
     if problems:
         context.exit(1)
-
-
-@cache.command()
-@click.argument("entry", required=False, metavar="[ENTRY]", type=Text())
-@output_option(
-    "--out",
-    "The file: .npz with the arrays ids and codes, or .h5 with both as datasets.",
-    required=True,
-)
-@cache_option
-@force_option
-@json_option
-def export(entry: str | None, out: Path, cache: Path, force: bool, as_json: bool) -> None:
-    """Write the codes of one entry to one file; ENTRY says which, when there are several.
-
-    \b
-    Example:
-      latentmap cache export 3f2a --out codes.npz --cache codes
-    """
-    from latentmap.cache import Entries
-    from latentmap.cli.output import print_json
-
-    codes = Entries(cache).export(out, prefix=entry or "", force=force)
-    if as_json:
-        space = {"fingerprint": codes.space.fingerprint, "space": codes.space.kind}
-        print_json({"codes": str(out), **space, "n": len(codes), "dim": codes.space.dim})
-    else:
-        say(f"{out}: {len(codes)} codes in {codes.space}")
 
 
 def _recheck(cache: Path, data: str) -> tuple[int, list[str]]:

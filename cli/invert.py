@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 @decoder_precision_option
 @batch_size_option
 @result_outputs(
-    output_option("--codes-out", "The codes, .npz or .h5."),
+    output_option("--codes-out", "The codes, as .npz, .npy, .h5 or .parquet."),
     figure_option("A picture of the images over their reconstructions."),
     report_option,
 )

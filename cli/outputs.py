@@ -124,7 +124,7 @@ class Outputs:
             OutputError: so it is.
             click.UsageError: the size of figures is given, and there is none.
         """
-        from latentmap.codes import require_code_suffix
+        from latentmap.codes import require_code_output
         from latentmap.files import refuse_equal, refuse_existing
         from latentmap.report import require_figure
         from latentmap.report.store import require_report_folder
@@ -139,7 +139,7 @@ class Outputs:
                 "--report": self.report,
             }
         )
-        for path in (self.out, self.figure, self.codes_out, *charts):
+        for path in (self.out, self.figure, *charts):
             if path is not None:
                 refuse_existing(path, force=self.force)
         if self.figure is not None:
@@ -151,7 +151,7 @@ class Outputs:
         if not (self.figure or self.figures or charts or drawn):
             _refuse_sizes()
         if self.codes_out is not None:
-            require_code_suffix(self.codes_out)
+            require_code_output(self.codes_out, force=self.force)
         if self.report is not None:
             require_report_folder(self.report)
 

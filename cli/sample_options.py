@@ -61,7 +61,7 @@ drawing_options = together(
         "--codes",
         type=InputFile(),
         metavar="FILE",
-        help="Decode these codes instead of drawn ones: a .npz or .h5 file of this model's codes.",
+        help="Decode these codes instead of drawn ones: a file of this model's codes.",
     ),
     truncation_option(),
     number_option(
@@ -83,5 +83,5 @@ output_options = result_outputs(
         "--out", "The images with their codes, as a pack (.h5) that --data takes everywhere."
     ),
     figure_option("One picture of all images."),
-    output_option("--codes-out", "The codes, .npz or .h5."),
+    output_option("--codes-out", "The codes, as .npz, .npy, .h5 or .parquet."),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from latentmap.cache.entries import (
     ENTRIES,
@@ -21,10 +21,13 @@ from latentmap.cache.entries import (
 from latentmap.cache.manifest import MANIFEST, Manifest
 from latentmap.cache.shards import DamageError
 from latentmap.cache.storage import Storage
-from latentmap.codes import Codes, export_codes
+from latentmap.codes import CodeFormat, Codes, export_codes, require_code_output
 from latentmap.errors import CacheError
 from latentmap.files import folders_in, hold_lock, look_into, refuse_links, size_of
 from latentmap.progress import Progress
+
+if TYPE_CHECKING:
+    from latentmap.images.thumbnails import Thumbnails
 
 T = TypeVar("T")
 
@@ -198,15 +201,27 @@ class Entries:
         except OSError as error:
             raise CacheError(f"{what} cannot be removed: {error.strerror or error}") from error
 
-    def export(self, path: str | Path, *, prefix: str = "", force: bool = False) -> Codes:
-        """Writes the codes of one entry to one file, ``.npz`` or ``.h5``, and gives them back.
+    def export(
+        self,
+        path: str | Path,
+        *,
+        prefix: str = "",
+        force: bool = False,
+        format: CodeFormat | None = None,
+        thumbnails: Thumbnails | None = None,
+    ) -> Codes:
+        """Writes the codes of one entry to one file, as ``export_codes`` does, and gives them back;
+        with ``thumbnails`` those of the images, too.
 
         Raises:
             CacheError: no entry or several begin with ``prefix``; or it is damaged or not
                 complete.
+            ImageError: the images of the thumbnails are not those that were encoded, or cannot be
+                read.
             OutputError: the file exists and ``force`` is not set, or has another suffix, or cannot
                 be written.
         """
+        require_code_output(path, force=force, format=format)
         entry = self.named(prefix)
         if entry.problem:
             raise CacheError(entry.problem)
@@ -217,7 +232,14 @@ class Entries:
             raise CacheError(
                 f"{entry} is not complete: encode its images again to go on, then export it"
             )
-        export_codes(codes, Path(path), provenance=manifest.provenance(), force=force)
+        export_codes(
+            codes,
+            Path(path),
+            provenance=manifest.provenance(),
+            force=force,
+            format=format,
+            thumbnails=None if thumbnails is None else thumbnails.of(codes),
+        )
         return codes
 
     @property

@@ -6,8 +6,9 @@ from latentmap.codes.codes import PIXELS as PIXELS
 from latentmap.codes.codes import Codes as Codes
 from latentmap.codes.codes import Rows as Rows
 from latentmap.codes.codes import Space as Space
+from latentmap.codes.export import CodeFormat as CodeFormat
 from latentmap.codes.export import export_codes as export_codes
-from latentmap.codes.export import require_code_suffix as require_code_suffix
+from latentmap.codes.export import require_code_output as require_code_output
 from latentmap.codes.held_out import FITTED as FITTED
 from latentmap.codes.held_out import TRAINED as TRAINED
 from latentmap.codes.held_out import HeldOut as HeldOut

@@ -212,7 +212,8 @@ def open_code_file(
     as ``shards-{000..003}.tar``, whose members ``KEY.npy`` are a code each.
 
     ``codes`` and ``ids`` are the names of the arrays, datasets or columns; by default ``codes``, or
-    the only one of floats, and ``ids``, if there is one.
+    the only one of floats, and ``ids``, if there is one, in a table also ``id``. The ids of the
+    codes in ``a.npy`` are those in ``a.ids.txt``, one a line, if that lies beside it.
 
     Raises:
         SpaceError: there is no such file, it cannot be read, its codes are no finite floats, or an

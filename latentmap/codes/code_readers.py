@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.codes.ids import unpack_ids
+from latentmap.codes.ids_file import ids_beside, read_ids
 from latentmap.codes.raw_codes import RawCodes, as_ids, chosen_codes, name_of_ids
 from latentmap.errors import SpaceError
 from latentmap.files import open_arrays
@@ -82,7 +83,8 @@ def _read_arrays(paths: list[Path], codes: str | None, ids: str | None) -> RawCo
         if codes is not None or ids is not None:
             raise ValueError("it holds one array without a name, so there is none to choose")
         chosen_codes({"codes": _kind_of(arrays[""])}, None)
-        return RawCodes(arrays[""].rows(), None)
+        beside = ids_beside(path)
+        return RawCodes(arrays[""].rows(), read_ids(beside) if beside.exists() else None)
     kinds = {name: _kind_of(one) for name, one in arrays.items() if name != "provenance"}
     names = name_of_ids(list(kinds), ids)
     key = chosen_codes({name: one for name, one in kinds.items() if name != names}, codes)

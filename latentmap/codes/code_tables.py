@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from latentmap.codes.raw_codes import RawCodes, as_ids, listed, name_of_ids
+from latentmap.codes.table_output import PROVENANCE
 from latentmap.errors import SpaceError
 from latentmap.files import open_regular
 from latentmap.files.file_rows import FileRows
@@ -21,9 +22,10 @@ _LETTER = 4
 
 def read_parquet(paths: list[Path], codes: str | None, ids: str | None) -> RawCodes:
     """The codes in the column ``codes``, or the only one of lists of floats; where there is none of
-    lists, all columns of floats are the numbers of a code, in their order.
+    lists, all columns of floats are the numbers of a code, in their order. Ids are in ``ids``, else
+    in ``id``. What made the codes is in the metadata of a file of ours.
 
-    Rows are unpacked block by block into a spool as float32.
+    Rows are unpacked block by block into a spool as float32; of pages with sums these are checked.
 
     Raises:
         SpaceError: pyarrow is not installed, or the codes take more room than a file of its size
@@ -34,9 +36,10 @@ def read_parquet(paths: list[Path], codes: str | None, ids: str | None) -> RawCo
     (path,) = paths
     spool = spool_of(path, SpaceError, elsewhere="save the codes as .npz")
     with open_regular(path) as file:
-        table = parquet.ParquetFile(file, pre_buffer=False)
+        table = parquet.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
         columns = _columns(table.schema_arrow, codes)
-        names = name_of_ids(table.schema_arrow.names, ids)
+        names = _name_of_ids(table.schema_arrow, ids)
+        provenance = (table.metadata.metadata or {}).get(PROVENANCE.encode(), b"{}").decode()
         allowance = Allowance(str(path), path.stat().st_size, SpaceError)
         n, size, found = table.metadata.num_rows, None, []
         wanted = columns if names is None else [*columns, names]
@@ -53,7 +56,7 @@ def read_parquet(paths: list[Path], codes: str | None, ids: str | None) -> RawCo
     if not size:
         raise ValueError("it has no rows")
     rows = FileRows(spool.descriptor, _FLOAT, (spool.size // (size * _FLOAT.itemsize), size))
-    return RawCodes(rows, np.concatenate(found) if found else None)
+    return RawCodes(rows, np.concatenate(found) if found else None, provenance)
 
 
 def _parquet() -> Any:
@@ -95,6 +98,18 @@ def _columns(schema: Any, key: str | None) -> list[str]:
             f"it has no column of lists of floats, but {listed(list(kinds)) or 'nothing'}"
         )
     return lists or numbers
+
+
+def _name_of_ids(schema: Any, key: str | None) -> str | None:
+    """The column of ids: ``ids``, or ``id`` where it may hold some."""
+    from pyarrow import types
+
+    name = name_of_ids(schema.names, key)
+    if name is None and "id" in schema.names:
+        kind = schema.field("id").type
+        fitting = types.is_string(kind) or types.is_large_string(kind) or types.is_integer(kind)
+        return "id" if fitting else None
+    return name
 
 
 def _block(batch: Any, columns: list[str]) -> np.ndarray:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from latentmap.codes.raw_codes import as_ids, listed
-from latentmap.errors import SpaceError
+from latentmap.errors import OutputError, SpaceError
 from latentmap.files import open_arrays, open_regular, reading
 from latentmap.files.array_places import place_arrays
 from latentmap.limits import Allowance
@@ -17,6 +17,7 @@ from latentmap.limits import Allowance
 _ID = 200  # Bytes of memory for an id beside its letters.
 _LETTER = 4
 _COPIES = 3
+_BLOCK = 1 << 14  # Ids that are written at a time.
 _KINDS = ".txt (one id a line), .csv (a column ids) or .npy"
 
 
@@ -45,6 +46,42 @@ def read_ids(path: str | Path) -> np.ndarray:
         if suffix == ".txt":
             return _as_array(path, _text_of(path).splitlines())
         raise ValueError(f"its suffix is {suffix or 'missing'}")
+
+
+def ids_beside(path: Path) -> Path:
+    """Where the ids of the codes in a ``.npy`` file are, which holds one array alone: in
+    ``codes.ids.txt`` those of ``codes.npy``.
+    """
+    return path.with_suffix(".ids.txt")
+
+
+def write_ids(ids: np.ndarray, path: Path) -> None:
+    """Writes ids to a text, one a line, as ``read_ids`` takes them.
+
+    Raises:
+        OutputError: one is empty, holds the end of a line, or is no UTF-8.
+        OSError: the disk does not take it.
+    """
+    with path.open("wb") as file:
+        for start in range(0, len(ids), _BLOCK):
+            names = ids[start : start + _BLOCK].tolist()
+            for name in names:
+                if not _is_line(name):
+                    raise OutputError(
+                        f"the id {name!r} is no line of a text, as ids beside a .npy are: export "
+                        ".npz or .h5"
+                    )
+            file.write("".join(f"{name}\n" for name in names).encode())
+
+
+def _is_line(name: str) -> bool:
+    """Whether a name is read again as it was where it is a line of UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    # A mark of the order of bytes is left out where a text begins with it.
+    return name.splitlines() == [name] and not name.startswith("\ufeff")
 
 
 def _text_of(path: Path) -> str:

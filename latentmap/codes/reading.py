@@ -22,9 +22,9 @@ def read_codes(path: str | Path, *, space: Space, frame: Frame | None = None) ->
     another file of codes, see ``open_code_file``, where they stay on disk. Rows without ids are
     called by their positions.
 
-    A file that says in its ``provenance`` what made it must agree with ``space``, and knows its
-    frame and data; any other is taken to be in ``space``, seen in ``frame``. The images are known
-    by their ids alone.
+    A file that says what made it, as all of ``export_codes`` but ``.npy`` do, must agree with
+    ``space``, and knows its frame and data; any other is taken to be in ``space``, seen in
+    ``frame``. The images are known by their ids alone.
 
     Raises:
         SpaceError: the file is missing, is no such file, its codes are in another space or not all
@@ -32,7 +32,7 @@ def read_codes(path: str | Path, *, space: Space, frame: Frame | None = None) ->
     """
     path = Path(path)
     if path.suffix not in (".npz", ".h5"):
-        return _of_other_programs(path, space, frame)
+        return _on_disk(path, space, frame)
     if not path.exists():
         raise SpaceError(f"there is no file {path}: write one with `latentmap cache export`")
     advice = "give a file of `latentmap cache export`"
@@ -52,8 +52,10 @@ def read_codes(path: str | Path, *, space: Space, frame: Frame | None = None) ->
     return Codes.from_array(content.ids, content.vectors, space=space, frame=seen, data=data)
 
 
-def _of_other_programs(path: Path, space: Space, frame: Frame | None) -> Codes:
+def _on_disk(path: Path, space: Space, frame: Frame | None) -> Codes:
     file = open_code_file(path)
+    if file.space is not None:
+        space.require(file.space, f"the codes in {path}")
     if math.prod(file.shape) != space.dim:
         raise SpaceError(
             f"{path} must hold codes of {space.dim} variables for {space}, not of shape "
@@ -61,7 +63,7 @@ def _of_other_programs(path: Path, space: Space, frame: Frame | None) -> Codes:
         )
     names = np.arange(len(file)).astype(f"U{len(str(len(file)))}") if file.ids is None else file.ids
     unknown = np.zeros((len(file), 16), np.uint8)
-    return Codes(names, file.rows, space, frame or Frame(), "", unknown)
+    return Codes(names, file.rows, space, file.frame or frame or Frame(), file.data, unknown)
 
 
 @dataclass(frozen=True, eq=False)

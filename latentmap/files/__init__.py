@@ -28,6 +28,7 @@ from latentmap.files.writing import fsync_folder as fsync_folder
 from latentmap.files.writing import refuse_equal as refuse_equal
 from latentmap.files.writing import refuse_existing as refuse_existing
 from latentmap.files.writing import replace_atomic as replace_atomic
+from latentmap.files.writing import replace_together as replace_together
 from latentmap.files.writing import require_parent as require_parent
 from latentmap.files.writing import temporary_beside as temporary_beside
 from latentmap.files.writing import write_atomic as write_atomic

@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from latentmap.errors import LatentmapError, OutputError
@@ -41,16 +41,10 @@ def replace_atomic(path: str | Path) -> Iterator[Path]:
     with suppress(OSError):
         _clear(path)
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except LatentmapError:
-        raise
-    except OSError as error:
-        raise OutputError(
-            f"{path} could not be written: {error.strerror or error}; nothing was changed"
-        ) from error
+        with _writing(path):
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -61,6 +55,62 @@ def replace_atomic(path: str | Path) -> Iterator[Path]:
             f"{path} was written, but may not survive a power loss: its folder cannot be synced "
             f"({error.strerror or error})"
         ) from error
+
+
+@contextmanager
+def replace_together(*paths: Path) -> Iterator[list[Path]]:
+    """Yields temporary paths that take the places of ``paths`` when the block ends well: of all of
+    them, or of none.
+
+    The first is what the others belong to: it takes its place last, and what was there goes first,
+    so that a writer that is killed leaves it missing, and never beside others than its own.
+
+    Raises:
+        OutputError: as ``replace_atomic``.
+    """
+    kept: dict[Path, Path] = {}
+    renaming = False
+    try:
+        with ExitStack() as stack:
+            temporaries = [stack.enter_context(replace_atomic(path)) for path in paths]
+            with _writing(paths[0]):
+                yield temporaries
+                # What a disk refuses late is refused before anything is renamed.
+                for temporary in temporaries:
+                    _sync(temporary)
+            for path in paths:
+                if os.path.lexists(path):
+                    aside = temporary_beside(path)
+                    path.rename(aside)
+                    kept[path] = aside
+            renaming = True
+    except BaseException:
+        for path in reversed(paths):
+            if path in kept:
+                kept[path].replace(path)
+            elif renaming:
+                path.unlink(missing_ok=True)
+        raise
+    for aside in kept.values():
+        with suppress(OSError):
+            aside.unlink()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except LatentmapError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"{path} could not be written: {error.strerror or error}; nothing was changed"
+        ) from error
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def temporary_beside(path: Path) -> Path:

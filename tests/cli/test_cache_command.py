@@ -1,19 +1,24 @@
 """latentmap cache: list, show, verify, rm and export, as a person meets them."""
 
 import errno
+import io
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from latentmap.cache import EntryKey, LatentCache
 from latentmap.cache.storage import Storage
+from latentmap.cli import cache_export
 from latentmap.cli.main import main
 from latentmap.codes import Space
+from latentmap.codes.export import CODE_FORMATS
 from latentmap.files.home import cache_home
 from latentmap.frames import Frame
 from latentmap.images import contents, open_images
@@ -380,3 +385,56 @@ def test_a_list_shows_the_good_beside_the_bad(codes):
     listed = json.loads(run("list", "--cache", codes, "--json").stdout)["entries"]
     assert {one["entry"]: bool(one["problem"]) for one in listed} == {bad: True, good: False}
     assert run("verify", "--cache", codes).exit_code == 1
+
+
+def test_the_formats_of_an_export_are_those_of_the_library():
+    assert cache_export.FORMATS == CODE_FORMATS
+
+
+def test_export_to_an_array_says_where_its_ids_are(codes, tmp_path):
+    fill(codes)
+    out = tmp_path / "codes.npy"
+    result = run("export", "--cache", codes, "--out", out)
+    assert result.stdout.endswith(f"; their ids are in {tmp_path / 'codes.ids.txt'}\n")
+    words = ("export", "--cache", codes, "--out", out, "--force", "--json")
+    written = json.loads(run(*words).stdout)
+    assert (written["format"], written["ids"]) == ("npy", str(tmp_path / "codes.ids.txt"))
+    np.testing.assert_array_equal(np.load(out), np.delete(CODES, 5, axis=0))
+
+
+def test_export_takes_the_format_of_the_suffix_or_the_option(codes, tmp_path):
+    fill(codes)
+    for name in ("codes.parquet", "codes.table"):
+        words = ("export", "--cache", codes, "--out", tmp_path / name, "--format", "parquet")
+        assert run(*words, "--json").exit_code == 0
+        table = pyarrow.parquet.read_table(tmp_path / name)
+        assert table["id"].to_pylist() == np.delete(IDS, 5).tolist()
+    result = run("export", "--cache", codes, "--out", tmp_path / "x.npz", "--format", "parquet")
+    assert result.exit_code == 1
+    assert "x.npz ends as a file of npz does, and parquet is asked for" in result.stderr
+    assert not (tmp_path / "x.npz").exists()
+
+
+def test_export_with_thumbnails(codes, tmp_path):
+    ids = [f"{number}.png" for number in range(4)]
+    for number, name in enumerate(ids):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        Image.new("RGB", (40, 20), (number, 0, 0)).save(tmp_path / "images" / name)
+    encode = ("encode", "pixels:4?size=8x8", "--data", tmp_path / "images", "--cache", codes)
+    assert CliRunner().invoke(main, [*map(str, encode)]).exit_code == 0
+    words = ("export", "--cache", codes, "--out", tmp_path / "a.parquet", "--thumbnails", 16)
+    result = run(*words)
+    assert result.exit_code == 2
+    assert "--thumbnails is of the images of --data: give both" in result.stderr
+    assert run(*words, "--data", tmp_path / "images").exit_code == 0
+    images = pyarrow.parquet.read_table(tmp_path / "a.parquet")["image"].to_pylist()
+    assert [one["path"] for one in images] == ids
+    assert {Image.open(io.BytesIO(one["bytes"])).size for one in images} == {(16, 8)}
+    (tmp_path / "images" / "3.png").unlink()
+    result = run(*words, "--data", tmp_path / "images", "--force")
+    assert result.exit_code == 1
+    assert "has no image of 1 of the 4 codes (3.png): give the images that" in result.stderr
+    words = ("export", "--cache", codes, "--out", tmp_path / "a.npz", "--thumbnails", 16)
+    result = run(*words, "--data", tmp_path / "images")
+    assert result.exit_code == 2
+    assert "--thumbnails goes into .parquet, not npz: leave it out" in result.stderr

@@ -71,7 +71,8 @@ CALLS = {
     "cache list": "--cache cache",
     "cache show": "ENTRY --cache cache",
     "cache verify": "--cache cache --data few.npy",
-    "cache export": "ENTRY --cache cache --out new.npz",
+    "cache export": "ENTRY --cache cache --format parquet --thumbnails 8 --data few.npy "
+    "--out new.parquet",
     "cache rm": "ENTRY --yes --cache cache",
     "frames estimate": "--src gan.safetensors --dst a.safetensors -n 64 --no-write",
     "fit": "--src a.safetensors --dst b.safetensors --data few.npy --cache cache "

@@ -227,7 +227,7 @@ def code_files(folder: Path) -> list[Case]:
             f"codes{end}",
             partial(export_codes, codes, provenance=provenance, force=False),
         )
-        for end in (".npz", ".h5")
+        for end in (".npz", ".npy", ".h5", *_tables())
     ]
 
 
@@ -258,6 +258,15 @@ def plain_codes(folder: Path) -> list[Case]:
         written(folder, "codes.tar", shard),
     ]
     return cases + _parquet(folder, codes.reshape(5, 12), names)
+
+
+def _tables() -> list[str]:
+    """The ends of tables that can be written here."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError:
+        return []
+    return [".parquet"]
 
 
 def _parquet(folder: Path, codes: np.ndarray, names: np.ndarray) -> list[Case]:

@@ -60,6 +60,7 @@ from tests.fuzz.cases import Case
 from tests.fuzz.checkpoint_changes import change_index, change_legacy, change_pickle
 from tests.fuzz.hdf5_changes import change_hdf5
 from tests.fuzz.json_changes import change_json
+from tests.fuzz.parquet_changes import change_parquet
 from tests.fuzz.picture_changes import change_picture
 from tests.fuzz.readers import Reader
 from tests.fuzz.tensor_changes import change_tensors
@@ -128,8 +129,9 @@ def _show_trace(folder: Path) -> None:
 
 
 def _codes(folder: Path) -> None:
-    (path,) = [*folder.iterdir()] or [folder / "codes.npz"]
-    read_codes(path, space=own_seeds.CODES)
+    found = [path for path in folder.iterdir() if not path.name.endswith(".ids.txt")]
+    (path,) = found or [folder / "codes.npz"]
+    _ = read_codes(path, space=own_seeds.CODES).vectors
 
 
 def _plain_codes(folder: Path) -> None:
@@ -310,6 +312,7 @@ def _project(folder: Path) -> None:
 _TENSORS = ((".safetensors", change_tensors),)
 _JSON = ((".json", change_json),)
 _HDF5 = ((".h5", change_hdf5),)
+_PARQUET = ((".parquet", change_parquet),)
 _NUMPY = ((".npy", change_npy), (".npz", change_zip(change_npy)))
 
 TARGETS: dict[str, tuple[Reader, ...]] = {
@@ -329,12 +332,12 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
     ),
     "maps": (Reader("maps", own_seeds.maps, (_show_map,), _TENSORS),),
     "codes": (
-        Reader("codes", own_seeds.code_files, (_codes,), (*_NUMPY, *_HDF5)),
+        Reader("codes", own_seeds.code_files, (_codes,), (*_NUMPY, *_HDF5, *_PARQUET)),
         Reader(
             "plain-codes",
             own_seeds.plain_codes,
             (_plain_codes,),
-            (*_NUMPY, *_HDF5, (".tar", change_tar)),
+            (*_NUMPY, *_HDF5, *_PARQUET, (".tar", change_tar)),
         ),
         Reader(
             "ids", own_seeds.ids, (_ids,), (*_NUMPY, (".csv", change_table), (".txt", change_table))

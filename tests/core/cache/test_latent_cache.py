@@ -689,7 +689,7 @@ def test_an_export_holds_ids_and_codes(tmp_path):
     with pytest.raises(OutputError, match="add --force to replace"):
         cache.entries.export(tmp_path / "codes.h5")
     cache.entries.export(tmp_path / "codes.h5", force=True)
-    with pytest.raises(OutputError, match=r"must end in .npz or .h5"):
+    with pytest.raises(OutputError, match=r"must end in \.npz, \.npy, \.h5, \.hdf5 or \.parquet"):
         cache.entries.export(tmp_path / "codes.csv")
 
 

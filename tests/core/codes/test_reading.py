@@ -4,6 +4,7 @@ import sys
 
 import h5py
 import numpy as np
+import pyarrow.parquet
 import pytest
 
 from latentmap.codes import Codes, Space, export_codes, read_codes
@@ -11,6 +12,7 @@ from latentmap.errors import SpaceError
 from latentmap.frames import Frame
 
 SPACE = Space("z", 3, "a", "aa")
+FILES = ["codes.npz", "codes.h5", "codes.parquet"]
 VECTORS = np.arange(12, dtype=np.float32).reshape(4, 3)
 IDS = ["1.png", "2.png", "3.png", "größer.png"]
 
@@ -20,7 +22,7 @@ def export(path, *, space=SPACE, ids=IDS, vectors=VECTORS, **known):
     export_codes(codes, path, provenance={"map": "a to b", "data": "of another"}, force=False)
 
 
-@pytest.mark.parametrize("name", ["codes.npz", "codes.h5"])
+@pytest.mark.parametrize("name", FILES)
 def test_exported_codes_are_read_again(tmp_path, name):
     export(tmp_path / name)
     codes = read_codes(tmp_path / name, space=SPACE)
@@ -29,7 +31,7 @@ def test_exported_codes_are_read_again(tmp_path, name):
     assert (codes.vectors.numpy() == VECTORS).all()
 
 
-@pytest.mark.parametrize("name", ["codes.npz", "codes.h5"])
+@pytest.mark.parametrize("name", FILES)
 def test_codes_keep_their_own_space_frame_and_data(tmp_path, name):
     frame = Frame("celeba", "pillow-box")
     export(tmp_path / name, frame=frame, data="dd")
@@ -39,9 +41,12 @@ def test_codes_keep_their_own_space_frame_and_data(tmp_path, name):
         with np.load(tmp_path / name) as file:
             assert sorted(file) == ["codes", "ids", "provenance"]
             record = json.loads(str(file["provenance"]))
-    else:
+    elif name == "codes.h5":
         with h5py.File(tmp_path / name) as file:
             record = json.loads(file.attrs["provenance"])
+    else:
+        metadata = pyarrow.parquet.read_metadata(tmp_path / name).metadata
+        record = json.loads(metadata[b"latentmap"])
     assert record == {
         "map": "a to b",
         "space": {"kind": "z", "dim": 3, "model": "a", "fingerprint": "aa"},
@@ -50,7 +55,7 @@ def test_codes_keep_their_own_space_frame_and_data(tmp_path, name):
     }
 
 
-@pytest.mark.parametrize("name", ["codes.npz", "codes.h5"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_file_that_says_that_it_is_in_another_space_is_refused(tmp_path, name):
     export(tmp_path / name, space=Space("z", 3, "a", "bb"))
     with pytest.raises(SpaceError, match=rf"the codes in .*{name} must be in z of a \(3-d, aa\)"):
@@ -119,7 +124,7 @@ for limit in (330000, 200000, 5000, 100):
 """
 
 
-@pytest.mark.parametrize("name", ["codes.npz", "codes.h5"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_full_disk_leaves_what_was_there(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(b"earlier")
@@ -133,7 +138,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, name):
     assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
-@pytest.mark.parametrize("name", ["codes.npz", "codes.h5"])
+@pytest.mark.parametrize("name", FILES)
 def test_codes_of_another_size_are_refused(tmp_path, name):
     export(tmp_path / name)
     wider = Space("z", 5, "a", "aa")

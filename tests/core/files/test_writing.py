@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from latentmap.errors import MapError, OutputError
-from latentmap.files import refuse_equal, refuse_existing, replace_atomic, write_atomic
+from latentmap.files import (
+    refuse_equal,
+    refuse_existing,
+    replace_atomic,
+    replace_together,
+    write_atomic,
+)
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -26,6 +32,40 @@ def test_an_error_leaves_the_old_file_and_no_other(tmp_path, error):
         raise error("half way")
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def write_both(first, second, content):
+    with replace_together(first, second) as temporaries:
+        for temporary in temporaries:
+            temporary.write_bytes(content)
+
+
+def test_files_are_replaced_together(tmp_path):
+    paths = tmp_path / "a.npy", tmp_path / "a.txt"
+    for content in (b"old", b"new"):
+        write_both(*paths, content)
+        assert [path.read_bytes() for path in paths] == [content, content]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("there", [(), (0,), (1,), (0, 1)])
+@pytest.mark.parametrize("failing", [0, 1])
+def test_where_one_cannot_be_replaced_none_is(tmp_path, monkeypatch, there, failing):
+    paths = tmp_path / "a.npy", tmp_path / "a.txt"
+    for place in there:
+        paths[place].write_bytes(b"old")
+    replace = Path.replace
+
+    def fail(self, target):
+        if target == paths[failing] and self.read_bytes() == b"new":
+            raise PermissionError(1, "Operation not permitted")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OutputError, match=r"could not be written: Operation not permitted"):
+        write_both(*paths, b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [paths[i].name for i in there]
+    assert all(paths[place].read_bytes() == b"old" for place in there)
 
 
 def test_a_full_disk_is_one_clear_line(tmp_path):
