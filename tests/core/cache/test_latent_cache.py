@@ -16,7 +16,8 @@ import pytest
 
 from latentmap.cache import EntryKey, LatentCache, latent_cache, upkeep
 from latentmap.cache.entry_writer import EntryWriter
-from latentmap.cache.manifest import Manifest, _sealed
+from latentmap.cache.manifest import Manifest
+from latentmap.cache.sealed import seal
 from latentmap.codes import Codes, Space
 from latentmap.errors import CacheError, OutputError
 from latentmap.files import look_into
@@ -582,7 +583,7 @@ def test_a_manifest_that_is_sealed_but_of_other_types_is_damage(tmp_path, change
     (path,) = tmp_path.glob("entries/*/manifest.json")
     body = {**json.loads(path.read_bytes()), **change}
     del body["sha256"]
-    path.write_bytes(_sealed(body))
+    path.write_bytes(seal(body))
     (entry,) = cache.entries.all()
     assert entry.state == "damaged" and "manifest.json" in entry.problem
 
