@@ -211,9 +211,9 @@ class Manifest:
         taken = sorted([*((shard.start, shard.stop) for shard in self.shards), *self.holes])
         apart = all(one[1] <= other[0] for one, other in itertools.pairwise(taken))
         missing = sum(stop - start for start, stop in self.holes)
-        real = all(start < stop for start, stop in self.holes)
-        counted = self.rows + len(self.skipped) == self.done
         end = self.done + missing
+        real = all(start < stop <= end for start, stop in self.holes)
+        counted = self.rows + len(self.skipped) == self.done
         return place <= end <= self.images and counted and apart and real
 
 

@@ -514,9 +514,9 @@ def resealed(cache: LatentCache, change: Callable[[dict[str, Any]], Any]) -> Non
 def test_a_newer_format_is_left_alone(tmp_path):
     cache, images = small_shards(tmp_path), Images(30)
     images.fill(cache)
-    resealed(cache, lambda body: body.update(schema_version=2, novelty=[1]))
+    resealed(cache, lambda body: body.update(schema_version=3, novelty=[1]))
     before = sorted(path.read_bytes() for path in tmp_path.rglob("*.*"))
-    message = "format is version 2 and this latentmap reads version 1: update latentmap"
+    message = "format is version 3 and this latentmap reads versions 1 and 2: update latentmap"
     with pytest.raises(CacheError, match=message):
         cache.find(KEY)
     with pytest.raises(CacheError, match=message):
