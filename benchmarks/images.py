@@ -49,9 +49,9 @@ def pillow_pooled(pool: ThreadPoolExecutor, datas: list[bytes]) -> None:
     list(pool.map(pillow_some, [datas[first : first + 16] for first in range(0, len(datas), 16)]))
 
 
-def ours(source: ImageSource, view: View, workers: int | None = None) -> None:
+def ours(source: ImageSource, view: View, threads: int | None = None) -> None:
     """All images of a source as batches."""
-    for batch in source.batches([view], batch_size=128, workers=workers):
+    for batch in source.batches([view], batch_size=128, threads=threads):
         assert len(batch.positions) == batch.stop - batch.start
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from latentmap.cli.cache_commit import commit
 from latentmap.cli.cache_export import export
 from latentmap.cli.cache_rm import number_text, rm, size_text
 from latentmap.cli.declaring import IMAGES, Group, option
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def cache() -> None:
-    """List, show, verify, remove or export cached codes.
+    """List, show, verify, commit, remove or export cached codes.
 
     --cache is the folder that codes were kept in; without it, the one of LATENTMAP_CACHE, else
     your own for all that you do, latentmap in ~/.cache ($XDG_CACHE_HOME; on a Mac
@@ -34,8 +35,9 @@ def cache() -> None:
     """
 
 
-cache.add_command(rm)
+cache.add_command(commit)
 cache.add_command(export)
+cache.add_command(rm)
 
 
 @cache.command("list")
@@ -52,6 +54,7 @@ def list_entries(cache: Path, as_json: bool) -> None:
       latentmap cache list --cache codes
     """
     from latentmap.cache import Entries
+    from latentmap.cache.plan_folder import find_plans
     from latentmap.cli.output import print_json
     from latentmap.files.home import cache_home
     from latentmap.model.kept_images import GENERATED, kept_in
@@ -60,9 +63,21 @@ def list_entries(cache: Path, as_json: bool) -> None:
     # Before anything is kept there is no home, which is no mistake.
     entries = () if cache == cache_home() and not cache.exists() else Entries(cache).all()
     generated = kept_in(cache / GENERATED).bytes
+    plans = find_plans(cache)
     if as_json:
         described = [entry.to_json() for entry in entries]
-        print_json({"cache": str(cache), "entries": described, "generated_bytes": generated})
+        planned = [
+            {"plan": plan.id, "data": plan.data, "images": plan.images, "shards": len(plan)}
+            for plan in plans
+        ]
+        print_json(
+            {
+                "cache": str(cache),
+                "entries": described,
+                "plans": planned,
+                "generated_bytes": generated,
+            }
+        )
         return
     titles = ("entry", "model", "space", "dim", "precision", "images", "skipped", "size", "state")
     if entries:
@@ -71,6 +86,11 @@ def list_entries(cache: Path, as_json: bool) -> None:
         say(f"{cache} is empty")
     if generated:
         say(f"beside them {generated / 2**20:.1f} MiB of images of `fit --samples`")
+    for plan in plans:
+        say(
+            f"plan {plan.id} is worked on: {plan.images} images of {plan.data} in {len(plan)} "
+            "shards; `latentmap cache commit` takes in what is made"
+        )
     for entry in entries:
         _warn_of(entry)
 

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="All entries of a model: its name, or the beginning of its digest.",
 )
-@click.option("--all", "everything", is_flag=True, help="All entries.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="All entries, and the plans that workers work on.",
+)
 @click.option(
     "--generated",
     is_flag=True,
@@ -52,6 +57,7 @@ def rm(
       latentmap cache rm --generated --cache codes
     """
     from latentmap.cache import Entries
+    from latentmap.cache.plan_folder import remove_plans
     from latentmap.cli.output import print_json, warn
     from latentmap.model.kept_images import GENERATED, kept_in, remove_kept
 
@@ -75,6 +81,9 @@ def rm(
     gone = remove_kept(images) if generated else None
     freed = gone.bytes if gone else 0
     left = list(gone.others) if gone else []
+    if everything:
+        # First, so that no worker's shard becomes an entry again.
+        remove_plans(cache)
     for entry in doomed:
         left += entries.remove(entry)
     for path in left:

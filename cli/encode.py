@@ -11,6 +11,7 @@ from latentmap.cli.declaring import RUNNING, Command, number_option
 from latentmap.cli.kinds import Reference
 from latentmap.cli.options import CoderOptions, Loading, coder_options, json_option, loading_options
 from latentmap.cli.output import say
+from latentmap.cli.sharding import Sharding, sharding_options
 
 
 @click.command(cls=Command)
@@ -19,18 +20,20 @@ from latentmap.cli.output import say
 @coder_options
 @loading_options
 @number_option(
-    "--workers",
+    "--threads",
     most=1024,
     title=RUNNING,
     help="Threads that decode images.  [default: by the processors]",
 )
+@sharding_options
 @json_option
 def encode(
     models: tuple[str, ...],
     data: DataOptions,
     coding: CoderOptions,
     loading: Loading,
-    workers: int | None,
+    threads: int | None,
+    sharding: Sharding,
     as_json: bool,
 ) -> None:
     """Encode images with one or more models; each image is decoded once for all of them.
@@ -38,18 +41,32 @@ def encode(
     Only images whose code is nowhere in the cache, by their contents, are decoded and encoded: one
     that was added, the rest after a --limit. A run that was stopped goes on.
 
+    With --workers several processes, or GPUs, share the work; with --plan and --shard the tasks of
+    a Slurm array, or of torchrun, do. Each encodes all images of its shards, whatever the cache
+    holds of them.
+
     \b
-    Example:
+    Examples:
       latentmap encode vae.safetensors svae.safetensors --data faces.zip --cache codes
+      latentmap encode vae.safetensors --data faces.zip --cache codes --workers 2
+      latentmap encode vae.safetensors --data faces.zip --cache codes --plan
+      latentmap encode vae.safetensors --data faces.zip --cache codes --shard auto
     """
     from latentmap.cli.output import print_json, warn_skipped
 
+    sharding.check()
+    if sharding.asked:
+        from latentmap.cli.encode_shards import ShardedEncoding
+
+        work = ShardedEncoding(models, data, coding, loading, sharding, threads)
+        work.run(as_json=as_json)
+        return
     loaded = data.complete(loading.all(models))
     for model in loaded:
         if model.stored is not None:  # Else it would give the codes that it has.
             model.require_encoder()
     images = data.open()
-    coder = replace(coding.open(data), workers=workers)
+    coder = replace(coding.open(data), threads=threads)
     results = coder.encoded(loaded, images)
     if as_json:
         print_json(

@@ -31,12 +31,13 @@ Given = Mapping[str, Any]
 @dataclass(frozen=True)
 class Next:
     """The ``words`` of the next command, and why it comes. ``whole`` carries all options over but
-    those of outputs, since it is about the same thing.
+    those of outputs, since it is about the same thing, and but the options ``without``.
     """
 
     words: Sequence[object]
     why: str = "next"
     whole: bool = False
+    without: Sequence[str] = ()
 
 
 @contextmanager
@@ -88,7 +89,9 @@ def _carried(context: click.Context, words: Sequence[str], step: Next) -> Iterat
         name = max(parameter.opts, key=len)
         shared = known.get(parameter.name) == getattr(parameter, "help", None)
         wanted = step.whole or name in _CARRIED or _title(parameter) == IMAGES
-        if parameter.name not in values or not shared or not wanted or name in step.words:
+        if parameter.name not in values or not shared or not wanted:
+            continue
+        if name in step.words or name in step.without:
             continue
         if _title(parameter) != OUTPUT and isinstance(parameter, click.Option):
             yield from _typed(parameter, name, values[parameter.name])
@@ -151,6 +154,15 @@ def _after_import(given: Given) -> Next:
     if given["inspect"]:
         return Next(["import", given["file"], "--out", _named(given["file"], ".safetensors")])
     return Next(["models", "check", given["out"]])
+
+
+def _after_encode(given: Given) -> Next:
+    if given["place"] is not None:
+        return Next(["cache", "commit"])
+    if given["plan"]:
+        words = ["encode", *given["models"], "--shard", "auto"]
+        return Next(words, "each worker", whole=True, without=["--plan"])
+    return _listed(given)
 
 
 def _after_sample(given: Given) -> Next:
@@ -259,11 +271,12 @@ ENDINGS: dict[str, Callable[[Given], Next | None]] = {
     "models prior": lambda given: Next(["sample", given["out"], "--figure", _picture(given)]),
     "models prune": lambda given: Next(["diagnose", given["out"]]),
     "sample": _after_sample,
-    "encode": _listed,
+    "encode": _after_encode,
     "cache list": lambda given: Next(["cache", "verify"]),
     "cache show": lambda given: Next(
         ["cache", "export", given["entry"], "--out", _free(f"{given['entry']}.npz")]
     ),
+    "cache commit": _listed,
     "cache verify": _listed,
     "cache export": _listed,
     "cache rm": _listed,

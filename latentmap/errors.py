@@ -9,6 +9,7 @@
     ├── MapError      (ValueError)  a map that cannot be fitted, read or applied
     ├── SupportError  (ValueError)  a support set that cannot be built, read or found again
     ├── CacheError    (OSError)     a cache that is damaged, busy or cannot be written
+    ├── EngineError   (RuntimeError)  workers that end, or an engine that cannot be had
     └── OutputError   (OSError)     an output that exists or cannot be written
 
 Every message says what was expected, what came, and what to do, in one line that a terminal can
@@ -55,6 +56,10 @@ class SupportError(LatentmapError, ValueError):
 
 class CacheError(LatentmapError, OSError):
     """A cache that is damaged, busy or cannot be written."""
+
+
+class EngineError(LatentmapError, RuntimeError):
+    """Workers that end again and again, or an engine that is not there or does not answer."""
 
 
 class OutputError(LatentmapError, OSError):

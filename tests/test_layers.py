@@ -26,7 +26,7 @@ GROUND = (
 )
 # From the ground up; the wings of one floor do not know each other.
 FLOORS = (
-    ("files",),
+    ("files", "engines"),
     ("report",),
     ("codes",),
     ("images",),

@@ -47,7 +47,7 @@ class Encoded:
 class Coder:
     """How codes are had: those that ``cache`` lacks are computed in ``precision`` and kept.
 
-    ``batch_size`` images are taken at a time, ``workers`` threads decode them (None: chosen);
+    ``batch_size`` images are taken at a time, ``threads`` is how many decode them (None: chosen);
     ``on_error`` says what becomes of images that cannot be read. ``stage`` is called with what is
     done next, and gives the progress for it.
 
@@ -69,7 +69,7 @@ class Coder:
     precision: Precision = "float32"
     batch_size: int | None = None
     on_error: OnError = "stop"
-    workers: int | None = None
+    threads: int | None = None
     stage: Stage = field(default=silent, repr=False)
 
     @classmethod
@@ -170,7 +170,7 @@ class Coder:
                 batch_size=self.batch_size or BATCH_SIZE,
                 precision=self.precision,
                 on_error=self.on_error,
-                workers=self.workers,
+                threads=self.threads,
             )
         self._refuse_skipped(codes.skipped)
         return replace(codes, space=model.space)
@@ -239,7 +239,7 @@ class Coder:
                     precision=self.precision,
                     batch_size=self.batch_size,
                     on_error=self.on_error,
-                    workers=self.workers,
+                    threads=self.threads,
                     progress=progress,
                 )
             computed = {name: filling.computed for name, filling in fillings.items()}

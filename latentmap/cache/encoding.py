@@ -48,7 +48,7 @@ def encode_batches(
     batch_size: int = BATCH_SIZE,
     precision: Precision = "float32",
     on_error: OnError = "stop",
-    workers: int | None = None,
+    threads: int | None = None,
 ) -> Iterator[EncodedBatch]:
     """The codes of all images from ``start`` on, in order, batch by batch; or for each model of
     those that are ``wanted`` of it, booleans ``(n,)``.
@@ -64,7 +64,7 @@ def encode_batches(
 
     def launched() -> Iterator[tuple[Batch, list[_Codes]]]:
         for batch in images.batches(
-            views, batch_size=batch_size, start=start, on_error=on_error, workers=workers
+            views, batch_size=batch_size, start=start, on_error=on_error, threads=threads
         ):
             yield batch, _launch(models, views, batch, wanted, precision)
 
@@ -79,7 +79,7 @@ def encode(
     batch_size: int = BATCH_SIZE,
     precision: Precision = "float32",
     on_error: OnError = "stop",
-    workers: int | None = None,
+    threads: int | None = None,
     progress: ProgressLike = None,
 ) -> Codes:
     """The codes of all images of a source, in memory: those that the model made them of, where it
@@ -99,7 +99,7 @@ def encode(
             batch_size=batch_size,
             precision=precision,
             on_error=on_error,
-            workers=workers,
+            threads=threads,
             progress=told,
         )
 
@@ -111,7 +111,7 @@ def encode_seen(
     batch_size: int = BATCH_SIZE,
     precision: Precision = "float32",
     on_error: OnError = "stop",
-    workers: int | None = None,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Codes:
     """What the encoder of a model gives for all images of a source, in memory; of images that the
@@ -127,7 +127,7 @@ def encode_seen(
         batch_size=batch_size,
         precision=precision,
         on_error=on_error,
-        workers=workers,
+        threads=threads,
     ):
         vectors.append(batch.codes[0])
         positions.append(batch.positions[0])

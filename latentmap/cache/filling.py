@@ -78,7 +78,7 @@ def fill(
     precision: Precision,
     batch_size: int | None,
     on_error: OnError,
-    workers: int | None,
+    threads: int | None,
     progress: Progress | None,
 ) -> None:
     """Completes entries of ``images``, each image that one of them misses decoded once.
@@ -101,7 +101,7 @@ def fill(
             batch_size=batch_size or BATCH_SIZE,
             precision=precision,
             on_error=on_error,
-            workers=workers,
+            threads=threads,
         ):
             stop = int(places[batch.stop - 1]) + 1
             failed = [(int(places[place]), message) for place, message in batch.failed]

@@ -1,21 +1,21 @@
 """The manifest of a cache entry: what was committed, and from what it was made.
 
-A manifest is JSON that carries the sha256 of its own content and is read only when it is, byte for
-byte, what would be written: a flipped bit is found even where the text still parses.
+It is a sealed document (sealed.py). An entry that several workers write has holes while they do.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+import itertools
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from latentmap import __version__
+from latentmap.cache.sealed import canonical, seal, unseal
 from latentmap.cache.shards import DamageError, ShardRecord
 from latentmap.codes import Space
 from latentmap.errors import CacheError, ImageError
-from latentmap.files import parse_json, reason_of
+from latentmap.files import reason_of
 from latentmap.frames import Frame
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 _FORMAT = "latentmap-cache-entry"
 _SCHEMA = 1
+_SCHEMA_OF_HOLES = 2  # Which an older latentmap does not read.
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class EntryKey:
     def id(self) -> str:
         """The name of the entry's folder: 16 hex digits of the sha256 of the key."""
         document = {"schema": _SCHEMA, **asdict(self)}
-        return hashlib.sha256(_canonical(document)).hexdigest()[:16]
+        return hashlib.sha256(canonical(document)).hexdigest()[:16]
 
 
 class Skipped(NamedTuple):
@@ -83,10 +84,11 @@ class Skipped(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an entry holds: the first ``done`` of ``images`` images, in ``shards`` or ``skipped``.
+    """What an entry holds: ``done`` of ``images`` images, in ``shards`` or ``skipped``.
 
-    ``repairs`` tells what was found damaged and made again; ``version`` is the library that began
-    the entry.
+    They are the first ones but for ``holes``, runs of images (from, to) that lie before others that
+    are done. ``repairs`` tells what was found damaged and made again; ``version`` is the library
+    that began the entry.
     """
 
     key: EntryKey
@@ -97,6 +99,7 @@ class Manifest:
     shards: tuple[ShardRecord, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     repairs: tuple[str, ...] = ()
+    holes: tuple[tuple[int, int], ...] = ()
     version: str = __version__
 
     @property
@@ -126,7 +129,7 @@ class Manifest:
         """The file; the same manifest gives the same bytes."""
         body = {
             "format": _FORMAT,
-            "schema_version": _SCHEMA,
+            "schema_version": _SCHEMA_OF_HOLES if self.holes else _SCHEMA,
             **self.provenance(),
             "images": self.images,
             "done": self.done,
@@ -135,7 +138,9 @@ class Manifest:
             "skipped": [skip._asdict() for skip in self.skipped],
             "repairs": list(self.repairs),
         }
-        return _sealed(body)
+        if self.holes:
+            body["holes"] = [list(hole) for hole in self.holes]
+        return seal(body)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
@@ -145,12 +150,13 @@ class Manifest:
             DamageError: the file is not what was written.
             CacheError: it was written by a newer version of latentmap.
         """
-        body = _unsealed(data)
+        body = unseal(data, MANIFEST)
         version = body.get("schema_version")
-        if body.get("format") == _FORMAT and type(version) is int and version != _SCHEMA:
+        known = (_SCHEMA, _SCHEMA_OF_HOLES)
+        if body.get("format") == _FORMAT and type(version) is int and version not in known:
             raise CacheError(
-                f"its format is version {version} and this latentmap reads version {_SCHEMA}: "
-                "update latentmap"
+                f"its format is version {version} and this latentmap reads versions {_SCHEMA} and "
+                f"{_SCHEMA_OF_HOLES}: update latentmap"
             )
         try:
             manifest = cls(
@@ -162,6 +168,7 @@ class Manifest:
                 shards=tuple(_record(shard) for shard in body["shards"]),
                 skipped=tuple(Skipped(**skip) for skip in body["skipped"]),
                 repairs=tuple(body["repairs"]),
+                holes=tuple((start, stop) for start, stop in body.get("holes", ())),
                 version=body["latentmap"],
             )
             sound = manifest._typed() and manifest.to_bytes() == data and manifest._covers()
@@ -181,6 +188,8 @@ class Manifest:
         for skip in self.skipped:
             numbers.append(skip.position)
             texts += [skip.id, skip.message]
+        for hole in self.holes:
+            numbers += hole
         return (
             isinstance(key.view, dict)
             and isinstance(key.before, dict)
@@ -189,7 +198,9 @@ class Manifest:
         )
 
     def _covers(self) -> bool:
-        """Whether every position before ``done`` is in one shard or is skipped, and no other is."""
+        """Whether every position before the last that is done is in one shard, or is skipped, or is
+        in a hole, and no other is.
+        """
         place = 0
         for shard in self.shards:
             if not (
@@ -197,33 +208,15 @@ class Manifest:
             ):
                 return False
             place = shard.stop
+        taken = sorted([*((shard.start, shard.stop) for shard in self.shards), *self.holes])
+        apart = all(one[1] <= other[0] for one, other in itertools.pairwise(taken))
+        missing = sum(stop - start for start, stop in self.holes)
+        end = self.done + missing
+        real = all(start < stop <= end for start, stop in self.holes)
         counted = self.rows + len(self.skipped) == self.done
-        return place <= self.done <= self.images and counted
+        return place <= end <= self.images and counted and apart and real
 
 
 def _record(document: dict[str, Any]) -> ShardRecord:
     # The name follows from the positions, so that no manifest can point outside its folder.
     return ShardRecord(**{name: value for name, value in document.items() if name != "name"})
-
-
-def _canonical(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _sealed(body: dict[str, Any]) -> bytes:
-    digest = hashlib.sha256(_canonical(body)).hexdigest()
-    return (json.dumps({**body, "sha256": digest}, sort_keys=True, indent=1) + "\n").encode()
-
-
-def _unsealed(data: bytes) -> dict[str, Any]:
-    try:
-        body = parse_json(data)
-        written = body.pop("sha256")
-        whole = _sealed(body) == data
-    except (ValueError, KeyError) as error:
-        raise DamageError(f"{MANIFEST} cannot be read ({reason_of(error)})") from error
-    if not whole:
-        raise DamageError(
-            f"{MANIFEST} is not as it was written (its sha256 {str(written)[:12]} differs)"
-        )
-    return body

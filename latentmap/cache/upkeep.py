@@ -256,10 +256,18 @@ class Entries:
             return []
         return [path.name for path in folders_in(self._path, ENTRY_NAME)]
 
+    def manifest(self, name: str) -> Manifest | None:
+        """What was committed to the entry with this id; None when nothing was.
+
+        Raises:
+            CacheError: it is damaged, or cannot be read.
+        """
+        return self.read(name, lambda manifest: manifest)
+
     def _entry(self, name: str) -> Entry:
         try:
             size = size_of(look_into(self.folder(name), ENTRY_FILE).ours)
-            return Entry(name, size, self.read(name, lambda manifest: manifest))
+            return Entry(name, size, self.manifest(name))
         except FileNotFoundError:
             # Removed by another process in this moment.
             return Entry(name, 0, None)

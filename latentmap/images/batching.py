@@ -12,7 +12,7 @@ from latentmap.errors import ImageError
 from latentmap.images.containers import Container, Failures
 from latentmap.images.contents import Contents
 from latentmap.images.kept import KeptViews
-from latentmap.images.prefetch import default_workers, in_order
+from latentmap.images.prefetch import default_threads, in_order
 from latentmap.images.scratch import Scratch
 from latentmap.images.views import Batch, View
 from latentmap.progress import Progress
@@ -31,10 +31,10 @@ def contents_of(
     starts = range(0, len(index), size)
     describe = describe or container.describe
     tasks = [partial(describe, index[first : first + size]) for first in starts]
-    workers = min(default_workers(), len(tasks))
+    threads = min(default_threads(), len(tasks))
     parts = []
     done = 0
-    for part in in_order(tasks, workers=workers, ahead=4 * workers):
+    for part in in_order(tasks, threads=threads, ahead=4 * threads):
         parts.append(part)
         done += len(part.digests)
         if progress is not None:
@@ -53,7 +53,7 @@ def batches_of(
     batch_size: int,
     start: int,
     skip: bool,
-    workers: int,
+    threads: int,
     kept: KeptViews | None = None,
 ) -> Iterator[Batch]:
     """The images at ``index`` in a container, from position ``start`` of these on; see
@@ -64,7 +64,7 @@ def batches_of(
     """
     tasks_a_batch = -(-batch_size // container.task_size)
     # Scratch memory moves from task to task, never between two at once.
-    scratches = [Scratch() for _ in range(workers)]
+    scratches = [Scratch() for _ in range(threads)]
 
     def render(part: np.ndarray, outs: list[np.ndarray]) -> Failures:
         scratch = scratches.pop()
@@ -85,10 +85,10 @@ def batches_of(
                 part = index[first + low : first + high]
                 yield partial(render, part, [out[low:high] for out in outs])
 
-    ahead = 2 * max(workers, tasks_a_batch)
+    ahead = 2 * max(threads, tasks_a_batch)
     failed: list[tuple[int, str]] = []
     done = start
-    for failures in in_order(tasks(), workers=workers, ahead=ahead):
+    for failures in in_order(tasks(), threads=threads, ahead=ahead):
         first, last, outs = begun[0]
         for place, message in failures:
             if not skip:

@@ -17,7 +17,7 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 Result = TypeVar("Result")
 
 
-def default_workers() -> int:
+def default_threads() -> int:
     """How many threads keep the cores of this process busy: one more than cores, at most 16.
 
     A thread waits now and then for the interpreter; beyond 16 it is all they would do.
@@ -30,14 +30,14 @@ def default_workers() -> int:
 
 
 def in_order(
-    tasks: Iterable[Callable[[], Result]], *, workers: int, ahead: int
+    tasks: Iterable[Callable[[], Result]], *, threads: int, ahead: int
 ) -> Iterator[Result]:
-    """The results of ``tasks`` in their order, computed in ``workers`` threads.
+    """The results of ``tasks`` in their order, computed by so many ``threads``.
 
     At most ``ahead`` tasks are taken before their results are. The first error ends it; so does
     closing the iterator: no thread is left behind.
     """
-    pool = ThreadPoolExecutor(workers, "latentmap-images", initializer=_use_one_core)
+    pool = ThreadPoolExecutor(threads, "latentmap-images", initializer=_use_one_core)
     pending: deque[Future[Result]] = deque()
     try:
         for task in tasks:

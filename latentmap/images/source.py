@@ -25,7 +25,7 @@ from latentmap.images.contents import Contents, ContentStore
 from latentmap.images.kept import Needed
 from latentmap.images.naming import base_name, fingerprint_of
 from latentmap.images.packed import Packed, PackedImages
-from latentmap.images.prefetch import default_workers
+from latentmap.images.prefetch import default_threads
 from latentmap.images.splits import (
     HASH_RULE,
     PARTITION_FILES,
@@ -360,7 +360,7 @@ class ImageSource(Shown):
         batch_size: int,
         start: int = 0,
         on_error: OnError = "stop",
-        workers: int | None = None,
+        threads: int | None = None,
     ) -> Iterator[Batch]:
         """All images from position ``start`` on, in order, each decoded once for all views.
 
@@ -371,9 +371,9 @@ class ImageSource(Shown):
             ImageError: an image cannot be read and ``on_error`` is ``stop``; or the images are
                 packed, and the pack does not show a view.
         """
-        if batch_size < 1 or (workers is not None and workers < 1):
+        if batch_size < 1 or (threads is not None and threads < 1):
             raise ImageError(
-                f"batch_size and workers must be at least 1, not {batch_size} and {workers}"
+                f"batch_size and threads must be at least 1, not {batch_size} and {threads}"
             )
         for view in views:
             self.view_key(view)
@@ -384,6 +384,6 @@ class ImageSource(Shown):
             batch_size=batch_size,
             start=start,
             skip=on_error == "skip",
-            workers=workers or default_workers(),
+            threads=threads or default_threads(),
             kept=self._studied.kept,
         )

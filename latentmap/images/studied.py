@@ -16,7 +16,7 @@ from latentmap.images.batching import contents_of
 from latentmap.images.containers import Container
 from latentmap.images.contents import Contents, ContentStore, KnownContents, Marks
 from latentmap.images.kept import KeptViews, Needed
-from latentmap.images.prefetch import default_workers, in_order
+from latentmap.images.prefetch import default_threads, in_order
 from latentmap.images.scratch import Scratch
 from latentmap.images.views import View
 from latentmap.progress import Progress
@@ -132,9 +132,9 @@ class Studied:
             partial(self._container.marks, index[start : start + _LOOKS])
             for start in range(0, len(index), _LOOKS)
         ]
-        workers = min(default_workers(), len(tasks))
+        threads = min(default_threads(), len(tasks))
         parts = []
-        for part in in_order(tasks, workers=workers, ahead=4 * workers):
+        for part in in_order(tasks, threads=threads, ahead=4 * threads):
             if part is None:
                 return None
             parts.append(part)

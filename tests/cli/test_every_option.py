@@ -70,6 +70,7 @@ CALLS = {
     "encode": "a.safetensors --data few.npy --cache cache",
     "cache list": "--cache cache",
     "cache show": "ENTRY --cache cache",
+    "cache commit": "--cache cache",
     "cache verify": "--cache cache --data few.npy",
     "cache export": "ENTRY --cache cache --format parquet --thumbnails 8 --data few.npy "
     "--out new.parquet",

@@ -73,7 +73,7 @@ def _look(images: ImageSource) -> None:
     images.read(0)
     images.read(len(images) - 1)
     for batch in images.batches(
-        [images.view(size=(8, 8), channels=3)], batch_size=4, on_error="skip", workers=1
+        [images.view(size=(8, 8), channels=3)], batch_size=4, on_error="skip", threads=1
     ):
         _ = batch.images
 

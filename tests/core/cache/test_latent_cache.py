@@ -16,7 +16,8 @@ import pytest
 
 from latentmap.cache import EntryKey, LatentCache, latent_cache, upkeep
 from latentmap.cache.entry_writer import EntryWriter
-from latentmap.cache.manifest import Manifest, _sealed
+from latentmap.cache.manifest import Manifest
+from latentmap.cache.sealed import seal
 from latentmap.codes import Codes, Space
 from latentmap.errors import CacheError, OutputError
 from latentmap.files import look_into
@@ -513,9 +514,9 @@ def resealed(cache: LatentCache, change: Callable[[dict[str, Any]], Any]) -> Non
 def test_a_newer_format_is_left_alone(tmp_path):
     cache, images = small_shards(tmp_path), Images(30)
     images.fill(cache)
-    resealed(cache, lambda body: body.update(schema_version=2, novelty=[1]))
+    resealed(cache, lambda body: body.update(schema_version=3, novelty=[1]))
     before = sorted(path.read_bytes() for path in tmp_path.rglob("*.*"))
-    message = "format is version 2 and this latentmap reads version 1: update latentmap"
+    message = "format is version 3 and this latentmap reads versions 1 and 2: update latentmap"
     with pytest.raises(CacheError, match=message):
         cache.find(KEY)
     with pytest.raises(CacheError, match=message):
@@ -582,7 +583,7 @@ def test_a_manifest_that_is_sealed_but_of_other_types_is_damage(tmp_path, change
     (path,) = tmp_path.glob("entries/*/manifest.json")
     body = {**json.loads(path.read_bytes()), **change}
     del body["sha256"]
-    path.write_bytes(_sealed(body))
+    path.write_bytes(seal(body))
     (entry,) = cache.entries.all()
     assert entry.state == "damaged" and "manifest.json" in entry.problem
 

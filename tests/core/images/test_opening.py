@@ -81,11 +81,11 @@ def test_mixed_channels_name_examples(tmp_path):
     assert pixels_of(source, View(Frame(), (4, 4), 1)).shape == (4, 1, 4, 4)
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("batch_size", [1, 7, 16, 64])
-def test_batches_are_in_order_and_complete(tmp_path, workers, batch_size):
+def test_batches_are_in_order_and_complete(tmp_path, threads, batch_size):
     source = open_images(write_images(tmp_path / "a"))
-    batches = list(source.batches([FULL], batch_size=batch_size, workers=workers))
+    batches = list(source.batches([FULL], batch_size=batch_size, threads=threads))
     assert [batch.start for batch in batches] == list(range(0, 50, batch_size))
     assert np.array_equal(np.concatenate([b.positions for b in batches]), np.arange(50))
     together = torch.cat([batch.images[0] for batch in batches])
@@ -210,12 +210,12 @@ def test_a_batch_of_which_nothing_can_be_read_is_empty(tmp_path):
 
 def test_threads_end_with_the_iterator(tmp_path):
     source = open_images(write_images(tmp_path / "a"))
-    batches = source.batches([FULL], batch_size=4, workers=2)
+    batches = source.batches([FULL], batch_size=4, threads=2)
     assert isinstance(next(batches), Batch)
     assert image_threads()
     batches.close()
     assert not image_threads()
-    batches = source.batches([FULL], batch_size=4, workers=2)
+    batches = source.batches([FULL], batch_size=4, threads=2)
     next(batches)
     del batches
     assert not image_threads()
@@ -224,7 +224,7 @@ def test_threads_end_with_the_iterator(tmp_path):
 def test_an_error_comes_at_once_and_leaves_no_thread(tmp_path):
     write_images(tmp_path)
     (tmp_path / "1.jpg").write_bytes(b"")
-    batches = open_images(tmp_path).batches([FULL], batch_size=4, workers=2)
+    batches = open_images(tmp_path).batches([FULL], batch_size=4, threads=2)
     with pytest.raises(ImageError, match=r"'1.jpg'"):
         next(batches)
     assert not image_threads()
@@ -240,7 +240,7 @@ def test_only_a_few_batches_are_decoded_ahead(tmp_path, monkeypatch):
         return reader(self, position)
 
     monkeypatch.setattr(type(source._container), "read_bytes", noted)
-    batches = source.batches([FULL], batch_size=16, workers=2)
+    batches = source.batches([FULL], batch_size=16, threads=2)
     next(batches)
     time.sleep(0.3)
     assert len(read) <= 16 * 5
@@ -258,9 +258,9 @@ def test_reading_leaves_torchs_threads_as_they_are(tmp_path):
     assert other == [before]
 
 
-@pytest.mark.parametrize("options", [{"batch_size": 0}, {"batch_size": 1, "workers": 0}])
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"batch_size": 1, "threads": 0}])
 def test_batches_of_nothing_are_refused(options):
-    with pytest.raises(ImageError, match="batch_size and workers must be at least 1"):
+    with pytest.raises(ImageError, match="batch_size and threads must be at least 1"):
         open_images("digits").batches([FULL], **options)
 
 

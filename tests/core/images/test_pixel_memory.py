@@ -218,13 +218,13 @@ from latentmap.frames import Frame
 source = open_images(sys.argv[1])
 view = View(Frame(), (8, 8), 3)
 small = open_images(sys.argv[2])
-list(small.batches([view], batch_size=2, workers=2))
+list(small.batches([view], batch_size=2, threads=2))
 
 def peak():
     return 1024 * int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1])
 
 before = peak()
-list(source.batches([view], batch_size=2, workers=2))
+list(source.batches([view], batch_size=2, threads=2))
 print(peak() - before)
 """
 

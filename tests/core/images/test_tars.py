@@ -56,7 +56,7 @@ def test_a_tar_gives_what_its_folder_gives(tmp_path, suffix):
     assert source.ids.tolist() == ["faces/2.PNG", "faces/10.png"]
     assert source.fingerprint == folder.fingerprint
     assert source.passed_over == ["readme.txt"]
-    (batch,) = source.batches([View(Frame(), (4, 6), 1)], batch_size=2, workers=2)
+    (batch,) = source.batches([View(Frame(), (4, 6), 1)], batch_size=2, threads=2)
     assert batch.images[0][:, 0, 0, 0].tolist() == [200, 100]
 
 

@@ -1,0 +1,256 @@
+"""What `latentmap encode` does by shards: plans them, makes some, or has workers make all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from latentmap.cli.data_options import DataOptions
+from latentmap.cli.options import PRECISIONS, CoderOptions, Loading
+from latentmap.cli.output import print_json, say, warn, warn_skipped
+from latentmap.cli.progress import progress_bar
+from latentmap.cli.sharding import Place, Sharding, ShardSetup, opened
+from latentmap.errors import CacheError
+
+if TYPE_CHECKING:
+    from latentmap.cache import LatentCache
+    from latentmap.cache.plan import Plan
+    from latentmap.images import ImageSource
+    from latentmap.model import Model
+
+
+class ShardedEncoding:
+    """One call of `latentmap encode` with the options of shards."""
+
+    def __init__(
+        self,
+        references: tuple[str, ...],
+        data: DataOptions,
+        coding: CoderOptions,
+        loading: Loading,
+        sharding: Sharding,
+        threads: int | None,
+    ) -> None:
+        from latentmap.cache import LatentCache
+
+        self._references, self._data, self._sharding = references, data, sharding
+        self._coding, self._loading, self._threads = coding, loading, threads
+        self._cache = LatentCache(coding.cache, notify=warn)
+
+    def run(self, *, as_json: bool) -> None:
+        """Does what is asked for, and says what it was."""
+        if self._sharding.place is not None:
+            self._make(self._sharding.place, as_json)
+            return
+        models, images = opened(self._references, self._data, self._loading)
+        self._cache.claim()
+        plan = self._planned(models, images)
+        if self._sharding.plan:
+            self._say_plan(plan, as_json)
+            return
+        del models, images  # The workers have their own.
+        self._carry_out(plan, as_json)
+
+    def _planned(self, models: Sequence[Model], images: ImageSource) -> Plan:
+        from latentmap.cache.plan import plan_shards
+
+        with progress_bar("planning") as progress:
+            return plan_shards(
+                models,
+                images,
+                shard_images=self._sharding.shard_images,
+                batch_size=self._coding.batch_size,
+                precision=self._coding.precision or PRECISIONS[0],
+                progress=progress,
+            )
+
+    def _say_plan(self, plan: Plan, as_json: bool) -> None:
+        from latentmap.cache.plan_folder import PlanFolder
+
+        folder = PlanFolder(self._cache.path, plan, self._cache.entries.storage)
+        folder.create()
+        if as_json:
+            print_json(
+                {
+                    "cache": str(self._cache.path),
+                    "plan": plan.id,
+                    "data": plan.data,
+                    "images": plan.images,
+                    "shards": len(plan),
+                    "shard_images": plan.shard_images,
+                    "batch_size": plan.batch_size,
+                    "entries": [entry.key.id for entry in plan.entries],
+                }
+            )
+            return
+        say(
+            f"{self._cache.path}: plan {plan.id} of {plan.images} images in {len(plan)} shards of "
+            f"{plan.shard_images}; any worker makes its part with this command and --shard I/N or "
+            "--shard auto in place of --plan"
+        )
+
+    def _make(self, place: Place, as_json: bool) -> None:
+        """Makes the shards of one worker."""
+        from latentmap.cache.shard_work import encode_shard
+
+        loading = _on_own_gpu(self._loading, place)
+        models, images = opened(self._references, self._data, loading)
+        plan = self._found(models, images)
+        if plan is None:
+            say(f"{self._cache.path}: all shards of these images are committed")
+            return
+        numbers = place.share(len(plan))
+        done, total = 0, sum(stop - start for start, stop in map(plan.range, numbers))
+        with progress_bar("encoding") as progress:
+            progress(0, total)
+            for number in numbers:
+                start, stop = plan.range(number)
+                encode_shard(
+                    plan,
+                    number,
+                    models,
+                    images,
+                    self._cache,
+                    on_error=self._data.on_error,
+                    threads=self._threads,
+                    progress=_after(progress, done, total),
+                )
+                done += stop - start
+        if as_json:
+            print_json(
+                {
+                    "cache": str(self._cache.path),
+                    "plan": plan.id,
+                    "place": [place.number, place.count],
+                    "shards": list(numbers),
+                    "images": total,
+                }
+            )
+            return
+        which = f"{numbers[0]} to {numbers[-1]}" if numbers else "none"
+        say(
+            f"{self._cache.path}: shards {which} of {len(plan)} of plan {plan.id} are there, "
+            f"{total} images; `latentmap cache commit` takes in what all workers made"
+        )
+
+    def _found(self, models: Sequence[Model], images: ImageSource) -> Plan | None:
+        """The plan that was made with this command; None where it is done.
+
+        Raises:
+            CacheError: there is none.
+        """
+        from latentmap.cache.plan_folder import find_plans
+
+        plans = find_plans(self._cache.path)
+        keys = [model.fingerprint for model in models]
+        fitting = [
+            plan
+            for plan in plans
+            if [entry.key.model for entry in plan.entries] == keys
+            and plan.precision == (self._coding.precision or PRECISIONS[0])
+            and self._coding.batch_size in (None, plan.batch_size)
+        ]
+        same = [plan for plan in fitting if plan.images == len(images)]
+        if same:
+            return same[-1]
+        if fitting:
+            raise CacheError(
+                f"the plan {fitting[-1].id} in {self._cache.path} is of {fitting[-1].images} "
+                f"images, {fitting[-1].data}, and these are {len(images)}, {images.choice}: give "
+                "the images that were planned, or plan these with --plan in place of --shard"
+            )
+        done = self._planned(models, images)
+        manifests = [self._cache.entries.manifest(entry.key.id) for entry in done.entries]
+        if all(manifest is not None and manifest.complete for manifest in manifests):
+            return None
+        others = ", ".join(f"{plan.id} ({plan.data})" for plan in plans) or "none"
+        raise CacheError(
+            f"{self._cache.path} has no plan for these models with this precision and batch size; "
+            f"the plans there are: {others}. Plan first, with this command and --plan in place of "
+            "--shard"
+        )
+
+    def _carry_out(self, plan: Plan, as_json: bool) -> None:
+        """Has all shards made by workers, and commits them."""
+        from latentmap.cache.shard_driver import carry_out
+
+        setup = ShardSetup(
+            plan.id,
+            self._references,
+            self._data,
+            self._coding,
+            self._loading,
+            os.getcwd(),  # noqa: PTH109  # a text, for workers of any system
+            self._threads or _fair_share(self._sharding.workers or 1),
+        )
+        with progress_bar("encoding") as progress:
+            computed = carry_out(
+                plan,
+                self._cache,
+                lambda numbers: self._engine(setup, numbers),
+                progress=progress,
+                notify=warn,
+            )
+        _say_codes(self._cache, plan, computed, self._references, as_json)
+
+    def _engine(self, setup: ShardSetup, numbers: Sequence[int]) -> Iterator[int]:
+        from latentmap.engines import by_processes
+
+        return by_processes(setup, numbers, workers=self._sharding.workers or 1)
+
+
+def _say_codes(
+    cache: LatentCache, plan: Plan, computed: int, references: Sequence[str], as_json: bool
+) -> None:
+    """The codes that are there, as `latentmap encode` says it without shards."""
+    said: list[dict[str, Any]] = []
+    skipped: list[str] = []
+    for reference, entry in zip(references, plan.entries, strict=True):
+        manifest = cache.entries.manifest(entry.key.id)
+        assert manifest is not None
+        names = [skip.id for skip in manifest.skipped]
+        skipped += names
+        new = max(computed - len(names), 0)
+        said.append(
+            {
+                "model": reference,
+                "fingerprint": entry.key.model,
+                "space": entry.space.kind,
+                "n": manifest.rows,
+                "computed": min(new, manifest.rows),
+                "dim": entry.space.dim,
+                "skipped": names,
+            }
+        )
+        if not as_json:
+            there = manifest.rows - min(new, manifest.rows)
+            say(
+                f"{cache.path}: {manifest.rows} codes in {entry.space}, of which {there} were "
+                f"there and {min(new, manifest.rows)} were computed"
+            )
+    if as_json:
+        print_json({"cache": str(cache.path), "plan": plan.id, "shards": len(plan), "codes": said})
+    else:
+        warn_skipped(list(dict.fromkeys(skipped)))
+
+
+def _after(
+    progress: Callable[[int, int], None], before: int, total: int
+) -> Callable[[int, int], None]:
+    return lambda done, _: progress(before + done, total)
+
+
+def _fair_share(workers: int) -> int:
+    """Threads for each of some workers of this machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max((cores or 1) // workers, 1)
+
+
+def _on_own_gpu(loading: Loading, place: Place) -> Loading:
+    """The same loading, on the GPU of a worker's place on its machine."""
+    if loading.device != "cuda" or place.local is None:
+        return loading
+    import torch
+
+    return Loading(f"cuda:{place.local % torch.cuda.device_count()}", loading.image_size)

@@ -1,0 +1,230 @@
+"""Plan: the shards of a data set, fixed before it is encoded.
+
+So that any worker, at any time, makes the same shard of the same images. ``n`` images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from latentmap.cache.encoding import BATCH_SIZE
+from latentmap.cache.manifest import EntryKey, Manifest
+from latentmap.cache.sealed import canonical, seal, unseal
+from latentmap.cache.shards import DamageError
+from latentmap.codes import Space
+from latentmap.errors import CacheError, ImageError, ModelError
+from latentmap.files import reason_of
+from latentmap.frames import Frame
+from latentmap.images import ImageSource
+from latentmap.model import Model, Precision
+from latentmap.progress import Progress
+
+PLAN = "plan.json"
+_FORMAT = "latentmap-plan"
+_SCHEMA = 1
+_SHARD_BYTES = 64 << 20  # Of codes: a write that any disk takes in one, and that is soon repeated.
+_SHARD_IMAGES = 1 << 16  # Of small codes, too, a shard is done in minutes.
+_SHARDS = 64  # Of small data sets, so that there is enough for every worker.
+
+
+@dataclass(frozen=True)
+class PlannedEntry:
+    """The entry of one model: its key, and what its manifest says beside that."""
+
+    key: EntryKey
+    space: Space
+    frame: Frame
+
+    def blank(self, images: int) -> Manifest:
+        """The manifest before anything is done."""
+        return Manifest(self.key, self.space, self.frame, images)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How ``images`` images of ``data``, which is a name for people, are cut.
+
+    A shard is ``shard_images`` images in a row, the last one what is left, and is encoded
+    ``batch_size`` at a time. ``digests``, one a shard, are of the ids of its images and the content
+    of the first, by which a worker knows that it has the images that were planned.
+    """
+
+    data: str
+    images: int
+    shard_images: int
+    batch_size: int
+    entries: tuple[PlannedEntry, ...]
+    digests: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """16 hex digits of the sha256 of all but the name of the data."""
+        return hashlib.sha256(canonical({**self._body(), "data": ""})).hexdigest()[:16]
+
+    @property
+    def precision(self) -> Precision:
+        """How the networks compute."""
+        return cast("Precision", self.entries[0].key.precision)
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    def range(self, number: int) -> tuple[int, int]:
+        """The images of a shard: the first, and the one after the last."""
+        start = number * self.shard_images
+        return start, min(start + self.shard_images, self.images)
+
+    def shard(self, images: ImageSource, number: int) -> ImageSource:
+        """The images of a shard, out of those that were planned.
+
+        Raises:
+            CacheError: these are others.
+        """
+        if len(images) != self.images:
+            raise CacheError(
+                f"the plan {self.id} is of {self.images} images of {self.data}, and there are "
+                f"{len(images)}: give the images that were planned, or plan these (--plan)"
+            )
+        part = images.subset(np.arange(*self.range(number)))
+        if _digest_of(part) != self.digests[number]:
+            raise CacheError(
+                f"shard {number} of the plan {self.id} is of other images of {self.data} than are "
+                "there now: give the images that were planned, or plan these (--plan)"
+            )
+        return part
+
+    def require(self, models: Sequence[Model]) -> None:
+        """Refuses models that are not those that were planned, in that order.
+
+        Raises:
+            CacheError: they are others.
+        """
+        for model, entry in zip(models, self.entries, strict=True):
+            if model.fingerprint != entry.key.model:
+                raise CacheError(
+                    f"the plan {self.id} is for {entry.space}, not for {model.space}: give the "
+                    "models that were planned, or plan for these (--plan)"
+                )
+
+    def to_bytes(self) -> bytes:
+        """The file; the same plan gives the same bytes."""
+        return seal(self._body())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Plan:
+        """The plan in a file.
+
+        Raises:
+            DamageError: the file is not what was written.
+            CacheError: it was written by a newer version of latentmap.
+        """
+        body = unseal(data, PLAN)
+        version = body.get("schema_version")
+        if body.get("format") == _FORMAT and type(version) is int and version != _SCHEMA:
+            raise CacheError(
+                f"{PLAN} is of version {version} and this latentmap reads version {_SCHEMA}: "
+                "update latentmap"
+            )
+        try:
+            plan = cls(
+                data=body["data"],
+                images=body["images"],
+                shard_images=body["shard_images"],
+                batch_size=body["batch_size"],
+                entries=tuple(_entry(entry) for entry in body["entries"]),
+                digests=tuple(body["digests"]),
+            )
+            numbers = (plan.images, plan.shard_images, plan.batch_size)
+            sound = all(type(number) is int and number > 0 for number in numbers)
+            sound &= bool(plan.entries) and all(isinstance(text, str) for text in plan.digests)
+            sound = sound and len(plan) == -(-plan.images // plan.shard_images)
+            sound = sound and plan.to_bytes() == data
+        except (AttributeError, KeyError, TypeError, ValueError, ImageError) as error:
+            raise DamageError(f"{PLAN} is not a plan ({reason_of(error)})") from error
+        if not sound:
+            raise DamageError(f"{PLAN} contradicts itself")
+        return plan
+
+    def _body(self) -> dict[str, Any]:
+        return {
+            "format": _FORMAT,
+            "schema_version": _SCHEMA,
+            "data": self.data,
+            "images": self.images,
+            "shard_images": self.shard_images,
+            "batch_size": self.batch_size,
+            "entries": [
+                {
+                    "key": asdict(entry.key),
+                    "space": entry.space.to_json(),
+                    "frame": entry.frame.to_json(),
+                }
+                for entry in self.entries
+            ],
+            "digests": list(self.digests),
+        }
+
+
+def plan_shards(
+    models: Sequence[Model],
+    images: ImageSource,
+    *,
+    shard_images: int | None = None,
+    batch_size: int | None = None,
+    precision: Precision = "float32",
+    progress: Progress | None = None,
+) -> Plan:
+    """The plan of encoding ``images`` with some models.
+
+    Of the images the ids are taken, and the contents of one in each shard; of the codes that the
+    cache holds nothing is asked. Shards are of whole batches: by default of 64 MiB of the longest
+    codes, 65,536 images at most, and fewer of a small data set, so that there are 64.
+
+    Raises:
+        ModelError: a model has no encoder, or made the images, so that it has their codes.
+    """
+    batch_size = batch_size or BATCH_SIZE
+    longest = max(model.latent_dim for model in models)
+    most = min(_SHARD_BYTES // (4 * longest), _SHARD_IMAGES, -(-len(images) // _SHARDS))
+    wanted = shard_images or max(most, 1)
+    size = -(-wanted // batch_size) * batch_size
+    digests = []
+    for start in range(0, len(images), size):
+        stop = min(start + size, len(images))
+        digests.append(_digest_of(images.subset(np.arange(start, stop))))
+        if progress:
+            progress(stop, len(images))
+    data = hashlib.sha256("".join(digests).encode()).hexdigest()
+    entries = []
+    for model in models:
+        model.require_encoder()
+        if images.codes_in(model.space) is not None:
+            raise ModelError(
+                f"{model.name} made these images, and their codes are known: leave it out"
+            )
+        key = EntryKey.of(model, images, precision=precision, data=data)
+        entries.append(PlannedEntry(key, model.space, model.frame))
+    return Plan(str(images.choice), len(images), size, batch_size, tuple(entries), tuple(digests))
+
+
+def _digest_of(images: ImageSource) -> str:
+    """Of the ids of some images, and of the content of the first."""
+    digest = hashlib.sha256()
+    for name in images.ids:
+        encoded = str(name).encode("utf-8", "surrogateescape")
+        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+    digest.update(images.subset([0]).digests.tobytes())
+    return digest.hexdigest()
+
+
+def _entry(document: dict[str, Any]) -> PlannedEntry:
+    return PlannedEntry(
+        EntryKey(**document["key"]),
+        Space.from_json(document["space"]),
+        Frame.from_json(document["frame"]),
+    )

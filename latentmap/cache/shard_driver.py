@@ -1,0 +1,75 @@
+"""Shard driver: a plan carried out by an engine, and committed while it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+
+from latentmap.cache.latent_cache import LatentCache
+from latentmap.cache.plan import Plan
+from latentmap.cache.plan_folder import PlanFolder
+from latentmap.cache.shard_commit import Committed, commit_shards
+from latentmap.errors import CacheError, LatentmapError
+from latentmap.files import Notify
+from latentmap.progress import Progress
+
+# Does what has some numbers, and gives each when it is done.
+Engine = Callable[[Sequence[int]], Iterator[int]]
+_EVERY = 10.0  # Seconds between two commits: each writes the whole manifest.
+_ROUNDS = 3  # A disk that damages what was just written does so again.
+
+
+def carry_out(
+    plan: Plan,
+    cache: LatentCache,
+    engine: Engine,
+    *,
+    progress: Progress | None = None,
+    notify: Notify | None = None,
+) -> int:
+    """Makes all shards of a plan that are missing, and gives how many images were encoded for it.
+
+    What is there is compared byte for byte first. ``engine`` is asked for the numbers of shards,
+    and calls ``encode_shard`` for each. Whatever it raises, what was reported is committed.
+
+    Raises:
+        CacheError: the disk is full or broken, or damages what is written.
+        Exception: what the engine raised.
+    """
+    PlanFolder(cache.path, plan, cache.entries.storage).create()
+    state = commit_shards(plan, cache, check_all=True, notify=notify)
+    there = state.images
+    for _ in range(_ROUNDS):
+        if not state.missing:
+            return plan.images - there
+        _make(plan, cache, engine, state, progress)
+        state = commit_shards(plan, cache, notify=notify)
+    raise CacheError(
+        f"{len(state.missing)} shards of the plan {plan.id} were damaged as soon as they were "
+        f"written, such as {state.repairs[0] if state.repairs else state.missing[0]}: check the "
+        "disk, and run the same command to go on"
+    )
+
+
+def _make(
+    plan: Plan, cache: LatentCache, engine: Engine, state: Committed, progress: Progress | None
+) -> None:
+    """Has the missing shards made, and commits from time to time."""
+    done, last = state.images, time.monotonic()
+    if progress:
+        progress(done, plan.images)
+    try:
+        for number in engine(state.missing):
+            start, stop = plan.range(number)
+            done += stop - start
+            if progress:
+                progress(done, plan.images)
+            if time.monotonic() - last > _EVERY:
+                commit_shards(plan, cache)
+                last = time.monotonic()
+    except BaseException:
+        # The error on its way out is what the caller has to hear of.
+        with suppress(LatentmapError):
+            commit_shards(plan, cache, timeout=0)
+        raise

@@ -1,0 +1,420 @@
+"""Shards of a plan: made by anybody, at any time, twice or killed; committed by one, once.
+
+Whatever happens, the codes are those of one process, bit for bit.
+"""
+
+import itertools
+import json
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latentmap.cache import Coder, LatentCache
+from latentmap.cache.manifest import MANIFEST, Manifest
+from latentmap.cache.plan import Plan, plan_shards
+from latentmap.cache.plan_folder import PlanFolder, find_plans, remove_plans
+from latentmap.cache.shard_commit import commit_shards
+from latentmap.cache.shard_driver import carry_out
+from latentmap.cache.shard_work import encode_shard
+from latentmap.cache.storage import Storage
+from latentmap.errors import CacheError, ImageError, ModelError
+from latentmap.images import open_images
+from latentmap.model import generated_images
+from latentmap.model.testing import LinearModel
+
+SHAPE, N, SIZE, BATCH = (1, 8, 8), 50, 8, 4
+MODELS = [LinearModel(4, SHAPE, name="one"), LinearModel(3, SHAPE, seed=1, name="two")]
+
+
+class QuickStorage(Storage):
+    """A disk that does not wait for the platter."""
+
+    def sync(self, path):
+        pass
+
+    def sync_folder(self, folder):
+        pass
+
+
+def digits(n=N):
+    return open_images("digits", limit=n)
+
+
+def quick(path, storage=None) -> LatentCache:
+    return LatentCache(path, storage=storage or QuickStorage())
+
+
+def planned(path, images=None, models=MODELS, **options):
+    """A plan in a cache of its own."""
+    images = images or digits()
+    cache = quick(path)
+    cache.claim()
+    plan = plan_shards(models, images, **{"shard_images": SIZE, "batch_size": BATCH, **options})
+    PlanFolder(cache.path, plan, cache.entries.storage).create()
+    return plan, images, cache
+
+
+def make(plan, images, cache, numbers=None, models=MODELS, **options):
+    for number in range(len(plan)) if numbers is None else numbers:
+        encode_shard(plan, number, models, images, cache, **options)
+
+
+def codes_of(plan, cache):
+    found = [cache.find(entry.key) for entry in plan.entries]
+    assert all(one is not None for one in found)
+    return found
+
+
+def expected(tmp_path, images, models=MODELS, **options):
+    """What one process makes of them."""
+    cache = quick(tmp_path / "of one process")
+    return Coder(cache, batch_size=BATCH, **options).codes(models, images)
+
+
+def require_same(found, wanted):
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one.ids, other.ids)
+        np.testing.assert_array_equal(one.digests, other.digests)
+        np.testing.assert_array_equal(one.vectors.numpy(), other.vectors.numpy())
+        assert one.skipped == other.skipped
+
+
+@pytest.mark.parametrize("order", [list(range(7)), [6, 0, 3, 1, 5, 4, 2]])
+def test_the_codes_are_those_of_one_process_in_whatever_order_shards_come(tmp_path, order):
+    plan, images, cache = planned(tmp_path / "cache")
+    for number in order:
+        make(plan, images, cache, [number])
+        state = commit_shards(plan, cache)
+        assert number not in state.missing
+    assert len(plan) == 7 and not state.missing and state.images == N
+    require_same(codes_of(plan, cache), expected(tmp_path, images))
+    assert not find_plans(cache.path)
+    assert cache.entries.verify() == []
+
+
+def test_entries_have_holes_while_they_are_worked_on(tmp_path):
+    plan, images, cache = planned(tmp_path)
+    make(plan, images, cache, [1, 2, 5])
+    state = commit_shards(plan, cache)
+    assert state.missing == (0, 3, 4, 6) and state.images == 3 * SIZE
+    for entry in cache.entries.all():
+        assert entry.state == "unfinished"
+        assert entry.manifest.holes == ((0, SIZE), (3 * SIZE, 5 * SIZE))
+        assert entry.manifest.done == entry.manifest.rows == 3 * SIZE
+    assert cache.find(plan.entries[0].key) is None
+    # What is there serves already, by content.
+    part = images.subset(np.arange(SIZE, 2 * SIZE))
+    (codes,) = Coder(cache).codes(MODELS[:1], part)
+    whole = expected(tmp_path, images)[0].vectors
+    np.testing.assert_array_equal(codes.vectors.numpy(), whole[SIZE : 2 * SIZE].numpy())
+
+
+def test_codes_are_found_by_all_that_needs_them(tmp_path):
+    plan, images, cache = planned(tmp_path / "cache")
+    make(plan, images, cache)
+    commit_shards(plan, cache)
+    for one in Coder(cache).encoded(MODELS, images):
+        assert (one.there, one.computed) == (N, 0)
+
+
+def test_a_shard_that_is_made_twice_counts_once(tmp_path):
+    plan, images, cache = planned(tmp_path / "cache")
+    folder = PlanFolder(cache.path, plan, cache.entries.storage)
+    with folder.attempt(2) as slow:
+        make(plan, images, cache)
+        report = folder.report(2)
+        for file in folder.shard(2).iterdir():
+            (slow / file.name).write_bytes(file.read_bytes())
+        before = folder.shard(2).stat().st_ino
+        folder.publish(slow, 2, report)
+    assert folder.shard(2).stat().st_ino == before
+    assert folder.reported() == list(range(7))
+    assert not list(folder.path.glob("*.tmp"))
+    assert not commit_shards(plan, cache).missing
+    require_same(codes_of(plan, cache), expected(tmp_path, images))
+
+
+def test_work_that_comes_after_the_last_commit_is_no_error(tmp_path, monkeypatch):
+    plan, images, cache = planned(tmp_path)
+    late = plan_shards(MODELS, images, shard_images=SIZE, batch_size=BATCH)
+    make(plan, images, cache)
+
+    real = PlanFolder.attempt
+
+    def at_last(folder, number):
+        commit_shards(plan, cache)
+        return real(folder, number)
+
+    monkeypatch.setattr(PlanFolder, "attempt", at_last)
+    PlanFolder(cache.path, plan, cache.entries.storage).drop(3)
+    make(plan, images, cache, [3])  # Whose commit lacks shard 3.
+    assert commit_shards(plan, cache).missing == ()
+    with pytest.raises(CacheError, match=f"no plan {plan.id} in .*: it is done, or was never made"):
+        make(late, images, cache, [0])
+    assert not find_plans(cache.path)
+
+
+class Stop(BaseException):
+    """The end of a process."""
+
+
+class Mortal(QuickStorage):
+    """A disk whose process ends before step ``left``; with ``torn`` half of a file is written."""
+
+    def __init__(self, left, torn):
+        self.left, self.torn = left, torn
+
+    def step(self):
+        self.left -= 1
+        if self.left < 0:
+            raise Stop
+
+    def write(self, path, data):
+        try:
+            self.step()
+        except Stop:
+            if self.torn:
+                super().write(path, data[: len(data) // 2])
+            raise
+        super().write(path, data)
+
+    def rename(self, source, target):
+        self.step()
+        super().rename(source, target)
+
+    def mkdir(self, folder):
+        self.step()
+        super().mkdir(folder)
+
+    def sync(self, path):
+        self.step()
+
+    def sync_folder(self, folder):
+        self.step()
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_whoever_is_killed_at_whatever_step_loses_nothing(tmp_path, torn, monkeypatch):
+    images = digits(20)
+    wanted = expected(tmp_path, images)
+    # A killed process removes nothing of what it began.
+    monkeypatch.setattr("latentmap.cache.plan_folder.shutil.rmtree", lambda *a, **k: None)
+    for left in itertools.count():
+        plan, _, cache = planned(tmp_path / str(left), images)
+        mortal = quick(cache.path, Mortal(left, torn))
+        try:
+            make(plan, images, mortal, [1, 0])
+            commit_shards(plan, mortal)
+        except Stop:
+            pass
+        else:
+            break
+        with monkeypatch.context() as undone:
+            undone.undo()
+            make(plan, images, cache)
+            state = commit_shards(plan, cache)
+        assert not state.missing and not state.repairs, left
+        require_same(codes_of(plan, cache), wanted)
+    assert left > 30
+
+
+@pytest.mark.parametrize("where", ["reported", "committed"])
+def test_a_shard_that_is_not_as_it_was_written_is_made_again(tmp_path, where):
+    plan, images, cache = planned(tmp_path / "cache")
+    make(plan, images, cache)
+    if where == "committed":
+        PlanFolder(cache.path, plan, cache.entries.storage).drop(0)
+        commit_shards(plan, cache)
+    place = {"reported": "plans/*/shard-000004/*.h5", "committed": "entries/*/shard-*000000032-*"}
+    damaged = sorted(cache.path.glob(place[where]))
+    assert len(damaged) == 2
+    data = bytearray(damaged[0].read_bytes())
+    data[random.Random(0).randrange(len(data))] ^= 1
+    damaged[0].write_bytes(data)
+    told = []
+
+    def engine(numbers):
+        for number in numbers:
+            make(plan, images, cache, [number])
+            yield number
+
+    made = carry_out(plan, cache, engine, notify=told.append)
+    assert any("sha256 differs" in line and "shard 4" in line for line in told)
+    assert made == {"reported": SIZE, "committed": 2 * SIZE}[where]
+    require_same(codes_of(plan, cache), expected(tmp_path, images))
+    assert cache.entries.verify() == []
+
+
+def test_a_finished_entry_that_was_damaged_is_repaired_by_the_same_command(tmp_path):
+    plan, images, cache = planned(tmp_path / "cache")
+    make(plan, images, cache)
+    commit_shards(plan, cache)
+    damaged = next(cache.path.glob("entries/*/shard-*000000016-*"))
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    asked = []
+
+    def engine(numbers):
+        asked.extend(numbers)
+        for number in numbers:
+            make(plan, images, cache, [number])
+            yield number
+
+    assert carry_out(plan, cache, engine) == SIZE
+    assert asked == [2]
+    require_same(codes_of(plan, cache), expected(tmp_path, images))
+
+
+def test_a_driver_that_fails_keeps_what_was_made(tmp_path):
+    plan, images, cache = planned(tmp_path)
+
+    def engine(numbers):
+        make(plan, images, cache, [5])
+        yield 5
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        carry_out(plan, cache, engine)
+    assert commit_shards(plan, cache).missing == (0, 1, 2, 3, 4, 6)
+
+
+def test_progress_counts_images_and_begins_with_those_that_are_there(tmp_path):
+    plan, images, cache = planned(tmp_path)
+    make(plan, images, cache, [0, 1])
+    told = []
+
+    def engine(numbers):
+        for number in numbers:
+            make(plan, images, cache, [number])
+            yield number
+
+    assert carry_out(plan, cache, engine, progress=lambda *one: told.append(one)) == N - 2 * SIZE
+    assert told == [(done, N) for done in (16, 24, 32, 40, 48, 50)]
+
+
+def broken_faces(folder):
+    """30 pictures, of which those of the second shard, and one more, cannot be read."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(30):
+        path = folder / f"{number:02}.png"
+        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
+        if 8 <= number < 16 or number == 20:
+            path.write_bytes(b"\x89PNG\r\n\x1a\n none")
+    return open_images(folder)
+
+
+def test_images_that_cannot_be_read_are_skipped_as_one_process_skips_them(tmp_path):
+    plan, images, cache = planned(tmp_path / "cache", broken_faces(tmp_path / "faces"))
+    with pytest.raises(ImageError, match=r"20\.png"):
+        make(plan, images, cache, [2])
+    make(plan, images, cache, [0, 2, 3], on_error="skip")
+    commit_shards(plan, cache)
+    (one, _) = cache.entries.all()
+    assert one.manifest.holes == ((8, 16),)
+    make(plan, images, cache, on_error="skip")
+    assert not commit_shards(plan, cache).missing
+    require_same(codes_of(plan, cache), expected(tmp_path, images, on_error="skip"))
+    assert len(codes_of(plan, cache)[0].skipped) == 9
+
+
+def test_a_plan_is_of_its_images(tmp_path):
+    plan, images, cache = planned(tmp_path)
+    with pytest.raises(CacheError, match=f"{plan.id} is of 50 images of digits.*there are 49"):
+        make(plan, digits(49), cache)
+    others = open_images("digits").subset(np.arange(N) + 1)
+    with pytest.raises(CacheError, match=r"shard 0 of the plan .* is of other images of digits"):
+        make(plan, others, cache)
+    swapped = images.subset([*range(40), 41, 40, *range(42, N)])
+    make(plan, swapped, cache, [0, 4])
+    with pytest.raises(CacheError, match=r"shard 5 of the plan .* is of other images"):
+        make(plan, swapped, cache, [5])
+
+
+def test_a_plan_is_for_its_models(tmp_path):
+    plan, images, cache = planned(tmp_path)
+    with pytest.raises(CacheError, match=r"is for z of one \(4-d, .*, not for z of two \(3-d"):
+        make(plan, images, cache, models=MODELS[::-1])
+
+
+def test_shards_of_two_plans_do_not_go_together(tmp_path):
+    plan, images, cache = planned(tmp_path)
+    other, _, _ = planned(tmp_path, shard_images=2 * SIZE)
+    assert other.id != plan.id and other.entries != plan.entries
+    make(plan, images, cache, [0])
+    make(other, images, cache, [0])
+    storage = cache.entries.storage
+    strange = PlanFolder(cache.path, other, storage).shard(0)
+    strange.rename(PlanFolder(cache.path, plan, storage).shard(3))
+    with pytest.raises(
+        CacheError,
+        match=f"report of shard 0 of the plan {other.id} stands in the place of shard 3 of the "
+        f"plan {plan.id}: shards of two plans do not go together",
+    ):
+        commit_shards(plan, cache)
+
+
+def test_plans_are_found_and_removed(tmp_path):
+    plan, images, cache = planned(tmp_path)
+    assert find_plans(cache.path) == [plan]
+    assert find_plans(tmp_path / "nothing") == []
+    file = PlanFolder(cache.path, plan, cache.entries.storage).path / "plan.json"
+    assert Plan.from_bytes(file.read_bytes()) == plan
+    text = file.read_text()
+    file.write_text(text.replace(f'"images": {N}', f'"images": {N + 1}'))
+    with pytest.raises(CacheError, match=r"not as it was written.*remove that folder, and plan"):
+        find_plans(cache.path)
+    file.write_text(text)
+    make(plan, images, cache, [0])
+    remove_plans(cache.path)
+    assert find_plans(cache.path) == [] and not list(tmp_path.glob("plans/*"))
+
+
+def test_a_plan_does_not_depend_on_what_its_images_are_called(tmp_path):
+    plan = plan_shards(MODELS, digits())
+    assert replace(plan, data="elsewhere").id == plan.id
+    assert plan_shards(MODELS, digits(), batch_size=128).id != plan.id
+    assert plan_shards(MODELS, digits(49)).id != plan.id
+    assert plan_shards(MODELS[:1], digits()).id != plan.id
+    assert plan_shards(MODELS, digits(), precision="bfloat16").id != plan.id
+
+
+@pytest.mark.parametrize(
+    ("n", "wanted", "batch", "shards", "size"),
+    [(50, None, 4, 13, 4), (1000, None, 4, 63, 16), (50, 9, 4, 5, 12), (50, 999, 4, 1, 1000)],
+)
+def test_shards_are_of_whole_batches(n, wanted, batch, shards, size):
+    plan = plan_shards(MODELS, digits(n), shard_images=wanted, batch_size=batch)
+    assert (len(plan), plan.shard_images) == (shards, size)
+    ranges = [plan.range(number) for number in range(len(plan))]
+    assert [place for one in ranges for place in range(*one)] == list(range(n))
+
+
+def test_images_that_a_model_made_have_codes_already(tmp_path):
+    made = generated_images(MODELS[0], 8, folder=tmp_path, seed=0)
+    with pytest.raises(ModelError, match="one made these images, and their codes are known"):
+        plan_shards(MODELS, made)
+
+
+def test_a_manifest_with_holes_is_checked(tmp_path):
+    plan, images, cache = planned(tmp_path)
+    make(plan, images, cache, [1, 3])
+    commit_shards(plan, cache)
+    manifest = cache.entries.all()[0].manifest
+    assert Manifest.from_bytes(manifest.to_bytes()) == manifest
+    assert json.loads(manifest.to_bytes())["schema_version"] == 2
+    for holes in (
+        ((0, 8),),
+        ((0, 8), (16, 25)),
+        ((0, 8), (16, 16)),
+        ((4, 12), (16, 24)),
+        ((0, 8), (16, 24), (50, 60)),
+    ):
+        with pytest.raises(CacheError, match="contradicts itself"):
+            Manifest.from_bytes(replace(manifest, holes=holes).to_bytes())
+    file = cache.entries.folder(manifest.key.id) / MANIFEST
+    file.write_bytes(replace(manifest, holes=((0, 8),)).to_bytes())
+    state = commit_shards(plan, cache)
+    assert state.missing and "contradicts itself" in state.repairs[0]
