@@ -44,7 +44,6 @@ class ShardedEncoding:
             self._make(self._sharding.place, as_json)
             return
         models, images = opened(self._references, self._data, self._loading)
-        self._cache.claim()
         plan = self._planned(models, images)
         if self._sharding.plan:
             self._say_plan(plan, as_json)
@@ -66,10 +65,9 @@ class ShardedEncoding:
             )
 
     def _say_plan(self, plan: Plan, as_json: bool) -> None:
-        from latentmap.cache.plan_folder import PlanFolder
+        from latentmap.cache.shard_driver import start_plan
 
-        folder = PlanFolder(self._cache.path, plan, self._cache.entries.storage)
-        folder.create()
+        start_plan(plan, self._cache)
         if as_json:
             print_json(
                 {

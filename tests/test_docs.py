@@ -20,6 +20,7 @@ from PIL import Image
 
 import latentmap
 from latentmap.cli.main import COMMANDS, main
+from latentmap.cache import Entries
 from latentmap.codes import PIXELS, Codes, Space, pair
 from latentmap.encoders import build
 from latentmap.errors import LatentmapError
@@ -138,6 +139,12 @@ def test_the_programs_of_the_python_page_run(folder, capsys):
     exec(python(PAGES["python"]).replace("faces.zip", "images"), {"__name__": "example"})
     assert Path("smiling.png").is_file()
     assert "efficiency" in capsys.readouterr().out
+
+
+def test_the_program_of_the_page_about_many_workers_makes_all_shards(folder, capsys):
+    exec(python(PAGES["scale"]), {})
+    assert capsys.readouterr().out == "()\n"
+    assert len(Entries("codes").all()) == 2
 
 
 def test_the_methods_of_the_page_are_those_of_the_table():

@@ -20,6 +20,23 @@ _EVERY = 10.0  # Seconds between two commits: each writes the whole manifest.
 _ROUNDS = 3  # A disk that damages what was just written does so again.
 
 
+def start_plan(plan: Plan, cache: LatentCache) -> Plan:
+    """Puts a plan where workers find it, and gives it back; one that is there stays.
+
+    Raises:
+        CacheError: it cannot be written.
+    """
+    cache.claim()
+    try:
+        PlanFolder(cache.path, plan, cache.entries.storage).create()
+    except OSError as error:
+        raise CacheError(
+            f"the plan cannot be written to {cache.path} ({error.strerror or error}): make that "
+            "folder writable, free space, or name another (--cache FOLDER)"
+        ) from error
+    return plan
+
+
 def carry_out(
     plan: Plan,
     cache: LatentCache,
@@ -37,7 +54,7 @@ def carry_out(
         CacheError: the disk is full or broken, or damages what is written.
         Exception: what the engine raised.
     """
-    PlanFolder(cache.path, plan, cache.entries.storage).create()
+    start_plan(plan, cache)
     state = commit_shards(plan, cache, check_all=True, notify=notify)
     there = state.images
     for _ in range(_ROUNDS):

@@ -17,7 +17,7 @@ from latentmap.cache.manifest import MANIFEST, Manifest
 from latentmap.cache.plan import Plan, plan_shards
 from latentmap.cache.plan_folder import PlanFolder, find_plans, remove_plans
 from latentmap.cache.shard_commit import commit_shards
-from latentmap.cache.shard_driver import carry_out
+from latentmap.cache.shard_driver import carry_out, start_plan
 from latentmap.cache.shard_work import encode_shard
 from latentmap.cache.storage import Storage
 from latentmap.errors import CacheError, ImageError, ModelError
@@ -51,10 +51,8 @@ def planned(path, images=None, models=MODELS, **options):
     """A plan in a cache of its own."""
     images = images or digits()
     cache = quick(path)
-    cache.claim()
     plan = plan_shards(models, images, **{"shard_images": SIZE, "batch_size": BATCH, **options})
-    PlanFolder(cache.path, plan, cache.entries.storage).create()
-    return plan, images, cache
+    return start_plan(plan, cache), images, cache
 
 
 def make(plan, images, cache, numbers=None, models=MODELS, **options):
