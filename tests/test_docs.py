@@ -19,8 +19,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 import latentmap
-from latentmap.cli.main import COMMANDS, main
 from latentmap.cache import Entries
+from latentmap.cli.main import COMMANDS, main
 from latentmap.codes import PIXELS, Codes, Space, pair
 from latentmap.encoders import build
 from latentmap.errors import LatentmapError
