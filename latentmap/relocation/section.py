@@ -159,12 +159,12 @@ def _curves(curve: LearningCurve) -> list[Curve]:
             f"{last.figures[name].value:.3f} with {last.n_pairs:,}"
         )
         at = [point.n_pairs for point in curve.points]
-        note = "\n".join([*verdict_of(curve, name), *level_in_words(curve, name)])
+        said = [*verdict_of(curve, name), *level_in_words(curve, name)]
         best = best_level(curve.baselines, name)
         level = None
         if best is not None:
             level = best.figures[name].value
             text += f"; dashed the best baseline, {level:.3f}"
-            note += "\nDashed: the best baseline."
-        curves.append(Curve(title, "pairs", at, measures, text, note, level))
+            said.append("dashed: the best baseline")
+        curves.append(Curve(title, "pairs", at, measures, text, "; ".join(said), level))
     return curves
