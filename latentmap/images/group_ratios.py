@@ -18,8 +18,8 @@ from latentmap.codes import one_of_each
 from latentmap.images.attribute_groups import ImageGroups
 from latentmap.intervals import Estimate, estimate_of, resample, shares
 
-# Below so many units, of a group or of the rest, nothing is told. Of 10 among 300 the intervals
-# cover 95.5 %, and 4.6 % of groups that are as the rest are told apart (benchmarks/group_ratios.py).
+# Below so many units, of a group or of the rest, nothing is told. Of 10 among 300 intervals cover
+# 95.5 %, and 4.6 % of groups as the rest are told apart (benchmarks/group_ratios.py --group 10).
 FEWEST = 10
 _PERMUTATIONS = 9999
 _PERMUTED_NUMBERS = 1_000_000  # Images of rounds and groups at a time: 8 MB.
