@@ -92,6 +92,7 @@ def methods(
 )
 @number_option("--draws", default=5, help="How often each number of pairs is drawn.")
 @fit_options
+@baselines_option
 @result_outputs(figure_option("A picture of the curves."), report_option)
 @click.pass_context
 def curve(
@@ -100,13 +101,15 @@ def curve(
     sizes: tuple[int | None, ...] | None,
     draws: int,
     options: FitOptions,
+    kinds: tuple[BaselineKind, ...],
     outputs: Outputs,
 ) -> None:
     """Show how the scores of a map grow with the number of pairs that it is fitted on.
 
     Takes what `latentmap fit` takes; no map is written. Intervals over images and ranges over draws
-    stand apart, and a sentence says how many pairs give 99 % of what all do. Every image is decoded
-    once for a number of pairs, from the draws in turn.
+    stand apart, and a sentence says how many pairs give 99 % of what all do; others, how high the
+    best baseline of all pairs is. Every image is decoded once for a number of pairs, from the draws
+    in turn.
 
     \b
     Example:
@@ -123,7 +126,12 @@ def curve(
     outputs.check(plot=True)
     source, target = request.load()
     check_spaces(options, source, target)
-    found = request.open(source, target, check=lambda n: curve_sizes(sizes, n))
+    found = request.open(
+        source,
+        target,
+        check=lambda n: curve_sizes(sizes, n),
+        beside=beside(context, kinds, options),
+    )
     grown = learning_curve(
         found.training,
         found.test,
@@ -131,6 +139,7 @@ def curve(
         sizes=sizes,
         draws=draws,
         options=options,
+        baselines=fitted_baselines(found, options, request.seed),
         seed=request.seed,
         record=found.record,
     )

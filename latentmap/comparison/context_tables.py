@@ -21,17 +21,11 @@ _OVER_BEST = Column(
 )
 
 
-def short_context(result: ModelComparison) -> list[Table]:
-    """What fits into a terminal: R2 of baselines and ceilings without their intervals."""
-    tables = [twins_table(result), context_table(result)]
-    bare = [f"R2 of {kind}" for kind in BASELINES]
-    return [
-        table.without(*(f"eff. of {kind}" for kind in BASELINES), "eff. ceiling").bare(
-            *bare, "R2", "R2 ceiling"
-        )
-        for table in tables
-        if table.rows
-    ]
+def context_tables(result: ModelComparison) -> list[Table]:
+    """What retrainings of one recipe reach, and every map between baselines and ceilings, each
+    where there are some.
+    """
+    return [table for table in (twins_table(result), context_table(result)) if table.rows]
 
 
 def context_table(result: ModelComparison) -> Table:
@@ -127,10 +121,8 @@ def twins_table(result: ModelComparison) -> Table:
     return Table("As alike as two trainings", columns, rows, note)
 
 
-def beyond_table(result: ModelComparison, *, short: bool = False) -> Table:
-    """How much more alike every two models are than the best baseline of either; a ``short`` one
-    without intervals.
-    """
+def beyond_table(result: ModelComparison) -> Table:
+    """How much more alike every two models are than the best baseline of either."""
     matrices, alpha = result.similarities.matrices, result.similarities.alpha
     columns = [Column("between"), Column("and")]
     columns += [Column(matrices[name].index.title, "", "high", 3) for name in result.beyond]
@@ -139,9 +131,7 @@ def beyond_table(result: ModelComparison, *, short: bool = False) -> Table:
         cells: list[Cell] = [result.models[i].label, result.models[j].label]
         for found in result.beyond.values():
             one = found[i, j]
-            note = "" if one.p_holm <= alpha else "n.s."
-            shown = Measure.of(one.gain, note)
-            cells.append(Measure(shown.value, note=note) if short else shown)
+            cells.append(Measure.of(one.gain, "" if one.p_holm <= alpha else "n.s."))
         rows.append(Row(cells, pair_id(i, j)))
     note = (
         "the index less the largest of those with a baseline in place of one of the two; distances "

@@ -14,7 +14,6 @@ from latentmap.report.words import intervals_in_words, pair_id
 if TYPE_CHECKING:
     from latentmap.comparison.result import ModelComparison
 
-_MOST = 12  # Rows of a terminal; of more those that are told apart are shown.
 _NAMED = 6  # Ways in a sentence.
 _TOLD: tuple[Loss, ...] = ("more", "less")
 _SAID: dict[Loss, str] = {
@@ -26,12 +25,12 @@ _SAID: dict[Loss, str] = {
 }
 
 
-def group_tables(result: ModelComparison, *, short: bool = False) -> list[Table]:
-    """A table a cut, one line a way and group; a ``short`` one fits into a terminal."""
-    return [_cut_table(result, one, short=short) for one in result.by_group]
+def group_tables(result: ModelComparison) -> list[Table]:
+    """A table a cut, one line a way and group."""
+    return [_cut_table(result, one) for one in result.by_group]
 
 
-def _cut_table(result: ModelComparison, found: WaysByGroup, *, short: bool) -> Table:
+def _cut_table(result: ModelComparison, found: WaysByGroup) -> Table:
     several = len({way.group for way in found.ways}) > 1
     decoded = any(way.images is not None for way in found.ways)
     columns: list[tuple[Column, Callable[[WayLoss], Cell]]] = [
@@ -55,20 +54,13 @@ def _cut_table(result: ModelComparison, found: WaysByGroup, *, short: bool) -> T
         head = "error of images over the target's own, over that of the rest"
         column = Column("images x rest", head, "low", 2)
         columns.append((column, lambda way: _measure(way.images)))
-    told = [way for way in found.ways if _is_told(way)]
-    shown = told if short and len(found.ways) > _MOST else found.ways
     rows = [
-        Row([cell(way) for _, cell in columns], pair_id(way.source, way.target)) for way in shown
+        Row([cell(way) for _, cell in columns], pair_id(way.source, way.target))
+        for way in found.ways
     ]
-    said = sentences(result, found)
-    if len(shown) < len(found.ways):
-        hidden = len(found.ways) - len(shown)
-        said.append(f"{hidden} lines are not told apart from the rest, and are not shown")
-    note = "\n".join([*said, _note(result, found)])
+    note = "\n".join([*sentences(result, found), _note(result, found)])
     table = Table(f"Maps by {found.by}", [head for head, _ in columns], rows, note)
-    if not several:
-        table = table.without("group")
-    return table.bare("R2", "R2 of the rest") if short else table
+    return table if several else table.without("group")
 
 
 def sentences(result: ModelComparison, found: WaysByGroup) -> list[str]:
@@ -101,11 +93,6 @@ def _on(names: Sequence[str], n: int) -> str:
         return " on all ways"
     more = f" and {len(names) - _NAMED} others" if len(names) > _NAMED else ""
     return f" from {', '.join(names[:_NAMED])}{more}"
-
-
-def _is_told(way: WayLoss) -> bool:
-    losses = [way.codes, *[way.images] * (way.images is not None)]
-    return any(one is not None and one.verdict in _TOLD for one in losses)
 
 
 def _measure(loss: GroupLoss | None) -> Measure | None:

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.comparison.journeys import CodeErrors, direct_figures
+from latentmap.comparison.journeys import CodeErrors
 from latentmap.comparison.pictures import ImageFigures
 from latentmap.images.attribute_groups import ImageGroups
-from latentmap.images.group_ratios import GroupRatio, correct, group_ratios
-from latentmap.intervals import Estimate
+from latentmap.images.group_ratios import GroupRatio, correct, ratios_of_all
+from latentmap.intervals import Estimate, resample, shares
 from latentmap.relocation.groups import GroupLoss, asked, floor_of
 
 Place = tuple[int, int]
@@ -81,55 +81,75 @@ def ways_by_group(
     of codes, and for all that is asked of images.
     """
     at = [(one, place) for one in groups for place in places]
-    codes = correct([_codes(one, place, errors, units, seed) for one, place in at])
-    images = correct(
-        [_images(one, place, pictures, scored, units[scored], seed) for one, place in at]
-    )
+    codes, images, r2s = [], [], []
+    for one in groups:
+        codes += _codes(one, places, errors, units, seed)
+        images += _images(one, places, pictures, scored, units[scored], seed)
+        r2s += _r2s(one, places, errors, units, seed)
     ways: dict[str, list[WayLoss]] = {one.by: [] for one in groups}
-    for (one, (i, j)), of_codes, of_images in zip(at, codes, images, strict=True):
+    for (one, (i, j)), of_codes, of_images, r2_of in zip(
+        at, correct(codes), correct(images), r2s, strict=True
+    ):
         shown = {ratio.name: GroupLoss(ratio) for ratio in of_images}
-        missed, spread = errors.missed[i, j], errors.spread[j]
-        for ratio in asked(of_codes):
-            mine = np.zeros(len(units), np.bool_)
-            mine[ratio.positions] = True
-            r2, other_r2 = (
-                direct_figures(missed[side], spread[side], units=units[side], seed=seed)[1]
-                for side in (mine, one.known & ~mine)
+        ways[one.by] += [
+            WayLoss(
+                i,
+                j,
+                ratio.name,
+                len(ratio.positions),
+                *r2_of[ratio.name],
+                GroupLoss(ratio),
+                shown.get(ratio.name),
             )
-            ways[one.by].append(
-                WayLoss(
-                    i,
-                    j,
-                    ratio.name,
-                    int(mine.sum()),
-                    r2,
-                    other_r2,
-                    GroupLoss(ratio),
-                    shown.get(ratio.name),
-                )
-            )
+            for ratio in asked(of_codes)
+        ]
     return tuple(
         WaysByGroup(one.by, tuple(ways[one.by]), int((~one.known).sum())) for one in groups
     )
 
 
 def _codes(
-    groups: ImageGroups, place: Place, errors: CodeErrors, units: np.ndarray, seed: int
-) -> list[GroupRatio]:
-    missed, spread = errors.missed[place], errors.spread[place[1]]
-    return group_ratios(groups, missed, spread, units=units, seed=seed)
+    groups: ImageGroups, places: Sequence[Place], errors: CodeErrors, units: np.ndarray, seed: int
+) -> list[list[GroupRatio]]:
+    losses = [(errors.missed[place], errors.spread[place[1]]) for place in places]
+    return ratios_of_all(groups, losses, units=units, seed=seed)
 
 
 def _images(
     groups: ImageGroups,
-    place: Place,
+    places: Sequence[Place],
     pictures: ImageFigures,
     scored: np.ndarray,
     units: np.ndarray,
     seed: int,
-) -> list[GroupRatio]:
+) -> list[list[GroupRatio]]:
     """None where the target makes no images."""
-    moved, floor = pictures.moved[place], pictures.floors[place[1]]
-    if not np.isfinite(moved).all():
-        return []
-    return group_ratios(groups.take(scored), moved, floor_of(floor), units=units, seed=seed)
+    made = [place for place in places if np.isfinite(pictures.moved[place]).all()]
+    losses = [(pictures.moved[place], floor_of(pictures.floors[place[1]])) for place in made]
+    found = ratios_of_all(groups.take(scored), losses, units=units, seed=seed)
+    by_place = dict(zip(made, found, strict=True))
+    return [by_place.get(place, []) for place in places]
+
+
+def _r2s(
+    groups: ImageGroups, places: Sequence[Place], errors: CodeErrors, units: np.ndarray, seed: int
+) -> list[dict[str, tuple[Estimate, Estimate]]]:
+    """Of each place by group, the R2 of the images of the group and of the rest, by the same
+    resamplings for all places; none of a single group, which has no rest.
+    """
+    found: list[dict[str, tuple[Estimate, Estimate]]] = [{} for _ in places]
+    if len(groups.names) < 2:
+        return found
+    rows = np.stack([*(errors.missed[place] for place in places), *errors.spread])
+    for i, name in enumerate(groups.names):
+        mine = groups.number == i
+        drawn = [
+            resample(rows[:, side], units[side], seed=seed) for side in (mine, groups.known & ~mine)
+        ]
+        for number, (_, target) in enumerate(places):
+            r2, other_r2 = (
+                one.estimate(1 - shares(one.means[:, number], one.means[:, len(places) + target]))
+                for one in drawn
+            )
+            found[number][name] = (r2, other_r2)
+    return found

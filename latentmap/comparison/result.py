@@ -167,14 +167,9 @@ class ModelComparison(Shown):
         return f"<ModelComparison of {names}: {len(self.pairs)} maps from {self.n_fit} images>"
 
     def tables(self) -> list[Table]:
-        from latentmap.comparison.tables import short_tables
+        from latentmap.comparison.tables import comparison_tables
 
-        return short_tables(self)
-
-    def whole_tables(self) -> list[Table]:
-        from latentmap.comparison.tables import whole_tables
-
-        return whole_tables(self)
+        return comparison_tables(self)
 
     @property
     def methods(self) -> list[str]:

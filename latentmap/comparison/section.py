@@ -7,10 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from latentmap.comparison.context_tables import (
-    beyond_table,
     conclusions,
-    context_table,
-    twins_table,
+    context_tables,
 )
 from latentmap.comparison.figures import factor_rows, relocation_rows
 from latentmap.comparison.group_tables import group_tables
@@ -18,17 +16,11 @@ from latentmap.comparison.kinds import KINDS
 from latentmap.comparison.result import ModelComparison, ModelPair
 from latentmap.comparison.sameness_table import sameness_table
 from latentmap.comparison.similarity_figures import calibrated_maps, calibrated_plane
-from latentmap.comparison.similarity_tables import (
-    calibrated_table,
-    indexes_table,
-    nearer_table,
-    similarities_table,
-)
 from latentmap.comparison.tables import (
-    cycles_table,
     methods_table,
     models_table,
     pairs_table,
+    similarity_tables,
     ways_table,
 )
 from latentmap.intervals import Estimate
@@ -82,8 +74,8 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
             _reading_of_maps(result),
             [
                 *_images(result),
-                pairs_table(result).without("cycle"),
-                *(table for table in (context_table(result), twins_table(result)) if table.rows),
+                pairs_table(result),
+                *context_tables(result),
                 *group_tables(result),
             ],
         ),
@@ -92,7 +84,7 @@ def comparison_sections(result: ModelComparison) -> list[Section]:
             "similarity",
             "Similarity without a map",
             [_READING_OF_INDEXES],
-            _similarities(result),
+            [*calibrated_maps(result), *similarity_tables(result)],
         ),
         section("ways", _title_of_ways(result), [_READING_OF_WAYS], _ways(result)),
     ]
@@ -214,15 +206,6 @@ def _maps(result: ModelComparison) -> list[Block]:
     ]
 
 
-def _similarities(result: ModelComparison) -> list[Block]:
-    tables = [similarities_table(result), calibrated_table(result)]
-    if result.beyond:
-        tables.append(beyond_table(result))
-    if any(result.similarities.nearer.values()):
-        tables.append(nearer_table(result))
-    return [*calibrated_maps(result), *tables, indexes_table(result)]
-
-
 def _images(result: ModelComparison) -> list[HeatMap]:
     if not _decode(result):
         return []
@@ -283,7 +266,6 @@ def _ways(result: ModelComparison) -> list[Block]:
             "that returns; lighter is better.",
             lambda pair: Estimate(1 - pair.cycle.value, 1 - pair.cycle.high, 1 - pair.cycle.low),
         ),
-        cycles_table(result),
     ]
     if result.compositions:
         blocks.append(ways_table(result))

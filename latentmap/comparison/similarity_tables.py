@@ -11,33 +11,23 @@ from latentmap.comparison.calibration import enough_permutations
 from latentmap.comparison.nearer import Nearer
 from latentmap.comparison.result import ModelComparison
 from latentmap.comparison.similarity import Similarities, SimilarityMatrix
-from latentmap.intervals import Estimate, defined
+from latentmap.intervals import Estimate
 from latentmap.report import Column, Measure, Row, Table
 from latentmap.report.parts import Better, Cell
 from latentmap.report.words import pair_id, shown_number
 
 
-def similarities_table(result: ModelComparison, *, short: bool = False) -> Table:
-    """All indexes for each two models; one that has a direction stands there twice.
-
-    A ``short`` one has the direction from the first of them alone, and says of chance only where an
-    index is not above it.
-    """
+def similarities_table(result: ModelComparison) -> Table:
+    """All indexes for each two models; one that has a direction stands there twice."""
     found = result.similarities
 
     def cell(matrix: SimilarityMatrix, i: int, j: int) -> Measure:
-        null, p_value, p_holm = (
-            float(one[i, j]) for one in (matrix.null_mean, matrix.p_value, matrix.p_holm)
-        )
-        if short:
-            note = "n.s." if p_holm > found.alpha else ""
-        elif np.isfinite([null, p_value]).all():
-            note = f"null {shown_number(null, 2)}, p {p_value:.2g}"
-        else:
-            note = ""
+        null, p_value = float(matrix.null_mean[i, j]), float(matrix.p_value[i, j])
+        there = np.isfinite([null, p_value]).all()
+        note = f"null {shown_number(null, 2)}, p {p_value:.2g}" if there else ""
         return _measure((matrix.value, matrix.low, matrix.high), i, j, note)
 
-    columns, rows = _of_pairs(result, cell, short=short)
+    columns, rows = _of_pairs(result, cell, meaning=lambda matrix: matrix.index.meaning)
     columns.append(
         Column("shared variates", "leading canonical correlations above those of random pairings")
     )
@@ -46,37 +36,29 @@ def similarities_table(result: ModelComparison, *, short: bool = False) -> Table
     rows = [
         Row([*row.cells, shared[pair]], row.link) for row, pair in zip(rows, pairs, strict=True)
     ]
-    said = f"with {found.permutations:,} random pairings"
-    if short:
-        said = (
-            f"n.s.: not more alike than random pairings, of which {found.permutations:,} were "
-            f"tried, at the level {found.alpha:g} corrected for all pairs (Holm)"
-        )
     n = f"{found.n:,}"
     depending = [one.index.title for one in found.matrices.values() if one.index.depends_on_n]
     note = (
-        f"on {n} images; {said}; compare {' and '.join(depending)} with values on {n} images alone"
+        f"on {n} images, with {found.permutations:,} random pairings; "
+        f"compare {' and '.join(depending)} with values on {n} images alone"
     )
     return Table("Indexes between all models", columns, rows, note)
 
 
-def calibrated_table(result: ModelComparison, *, short: bool = False) -> Table:
-    """How far each index is above what unrelated spaces have; a ``short`` one without interval."""
+def calibrated_table(result: ModelComparison) -> Table:
+    """How far each index is above what unrelated spaces have."""
     found = result.similarities
 
     def cell(matrix: SimilarityMatrix, i: int, j: int) -> Cell:
-        if short:
-            return defined(float(matrix.calibrated[i, j]))
         p_holm, spectra = float(matrix.p_holm[i, j]), float(matrix.spectra_p[i, j])
         note = f"p {p_holm:.2g}, spectra p {spectra:.2g}" if np.isfinite(p_holm) else ""
         parts = (matrix.calibrated, matrix.calibrated_low, matrix.calibrated_high)
         return _measure(parts, i, j, note)
 
-    columns, rows = _of_pairs(result, cell, short=short, better="high")
-    level = f"{100 * (1 - found.alpha):g} %"
+    columns, rows = _of_pairs(result, cell, better="high")
     note = (
-        f"0: no more alike than {level} of {found.permutations:,} random pairings; 1: equal spaces"
-        + ("" if short else "; p is corrected for all pairs (Holm)")
+        f"0: no more alike than {100 * (1 - found.alpha):g} % of {found.permutations:,} random "
+        "pairings; 1: equal spaces; p is corrected for all pairs (Holm)"
     )
     return Table("Calibrated indexes", columns, rows, "\n".join([note, *_too_few(found, result)]))
 
@@ -100,10 +82,10 @@ def nearer_table(result: ModelComparison) -> Table:
 
 
 def indexes_table(result: ModelComparison) -> Table:
-    """What the indexes are, and which changes of a space they do not see."""
+    """The range of the indexes, and which changes of a space they do not see."""
     changes = ("translation", "isotropic_scaling", "orthogonal", "invertible_linear")
     titles = ("translation", "scaling", "rotation", "linear map")
-    columns = [Column("index"), Column("what it is"), Column("equal spaces"), Column("range")]
+    columns = [Column("index"), Column("equal spaces"), Column("range")]
     columns += [Column(title) for title in titles]
     rows = []
     for matrix in result.similarities.matrices.values():
@@ -112,7 +94,6 @@ def indexes_table(result: ModelComparison) -> Table:
         seen = ["same" if index.invariances[change] else "changes" for change in changes]
         cells: list[Cell] = [
             index.title,
-            index.meaning,
             f"{index.same:g}",
             f"{low:.3g} to {high:.3g}",
         ]
@@ -122,28 +103,29 @@ def indexes_table(result: ModelComparison) -> Table:
         "translation, one scale for all variables, a rotation or reflection, any invertible "
         "linear map."
     )
-    return Table("What the indexes are", columns, rows, note)
+    return Table("What the indexes see", columns, rows, note)
 
 
 def _of_pairs(
     result: ModelComparison,
     cell: Callable[[SimilarityMatrix, int, int], Cell],
     *,
-    short: bool,
     better: Better = "",
+    meaning: Callable[[SimilarityMatrix], str] = lambda _: "",
 ) -> tuple[list[Column], list[Row]]:
-    """A line for each two models, with the cells of all indexes; unless ``short``, those that have
-    a direction in both.
+    """A line for each two models, with the cells of all indexes, those that have a direction in
+    both.
     """
     columns = [Column("between"), Column("and")]
     directed = []
     for matrix in result.similarities.matrices.values():
         index = matrix.index
         good = better or ("high" if index.higher_is_alike else "low")
-        both = not (short or index.symmetric)
+        both = not index.symmetric
         directed.append((matrix, both))
         titles = [f"{index.title} →", f"{index.title} ←"] if both else [index.title]
-        columns += [Column(title, "", good, 3) for title in titles]
+        said = [meaning(matrix), ""]  # Once of both directions.
+        columns += [Column(title, said[i], good, 3) for i, title in enumerate(titles)]
     rows = []
     for i, j in combinations(range(len(result.models)), 2):
         cells: list[Cell] = [result.models[i].label, result.models[j].label]

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import replace
 from itertools import chain
 
 from latentmap.comparison.context_tables import (
     beyond_table,
-    context_table,
-    short_context,
-    twins_table,
+    context_tables,
 )
 from latentmap.comparison.group_tables import group_tables
 from latentmap.comparison.result import ModelComparison
 from latentmap.comparison.sameness_table import sameness_table
-from latentmap.comparison.similarity_tables import calibrated_table, similarities_table
+from latentmap.comparison.similarity_tables import (
+    calibrated_table,
+    indexes_table,
+    nearer_table,
+    similarities_table,
+)
 from latentmap.relocation.activity import inactive_in_words
 from latentmap.relocation.tables import COLUMNS, figure_of, figures_there, silence_in_words
 from latentmap.report import Column, Measure, Row, Table, with_interval
@@ -25,7 +27,6 @@ from latentmap.report.words import images_in_words, intervals_in_words, pair_id,
 
 _FROM_TO = (Column("from"), Column("to"))
 _CYCLE = Column("cycle", "share of the variance of the codes that is lost there and back", "low", 3)
-_WORST = 3  # Ways that a terminal shows.
 _SHORT = 12  # Digits of a fingerprint.
 
 
@@ -65,46 +66,31 @@ def models_table(result: ModelComparison) -> Table:
     return table if decode else table.without("own error", "mean image")
 
 
-def short_tables(result: ModelComparison) -> list[Table]:
-    """What fits into a terminal: most figures without interval, and of the ways the worst."""
-    pairs = pairs_table(result).without("R_mse")
-    tables = [
-        pairs.bare("L_mse", "M_mse", "floor", "baseline", "cycle"),
-        similarities_table(result, short=True),
-        calibrated_table(result, short=True),
-    ]
-    if result.beyond:
-        tables.append(beyond_table(result, short=True))
+def comparison_tables(result: ModelComparison) -> list[Table]:
+    """All figures of the comparison, which the terminal and the page have; what follows of all of
+    them stands last.
+    """
+    tables = [models_table(result), pairs_table(result)]
     if result.same:
         tables.append(sameness_table(result))
-    if result.compositions:
-        tables.append(ways_table(result, most=_WORST))
-    tables += group_tables(result, short=True)
-    if result.methods:
-        methods = methods_table(result)
-        tables.append(methods.bare(*(column.title for column in methods.columns)))
-    # Last, since what follows of all of it stands below.
-    return [*tables, *short_context(result)]
-
-
-def whole_tables(result: ModelComparison) -> list[Table]:
-    """All figures of pairs of models, with their intervals."""
-    tables = [
-        pairs_table(result),
-        *(table for table in (context_table(result), twins_table(result)) if table.rows),
-        similarities_table(result),
-        calibrated_table(result),
-    ]
-    if result.beyond:
-        tables.append(beyond_table(result))
-    if result.same:
-        tables.append(sameness_table(result))
+    tables += similarity_tables(result)
     if result.compositions:
         tables.append(ways_table(result))
-    tables += group_tables(result)
     if result.methods:
         tables.append(methods_table(result))
-    return tables
+    return [*tables, *group_tables(result), *context_tables(result)]
+
+
+def similarity_tables(result: ModelComparison) -> list[Table]:
+    """All of the indexes: their values, what these are beyond chance and baselines, and what they
+    see.
+    """
+    tables = [similarities_table(result), calibrated_table(result)]
+    if result.beyond:
+        tables.append(beyond_table(result))
+    if any(result.similarities.nearer.values()):
+        tables.append(nearer_table(result))
+    return [*tables, indexes_table(result)]
 
 
 def pairs_table(result: ModelComparison) -> Table:
@@ -132,18 +118,8 @@ def pairs_table(result: ModelComparison) -> Table:
     return Table("All ordered pairs", columns, rows, said)
 
 
-def cycles_table(result: ModelComparison) -> Table:
-    """What is lost there and back."""
-    columns = [Column("from"), Column("by"), replace(_CYCLE, title="lost")]
-    rows = [
-        Row([*_names(result, i, j), Measure.of(pair.cycle)], pair_id(i, j))
-        for (i, j), pair in result.pairs.items()
-    ]
-    return Table("There and back", columns, rows)
-
-
-def ways_table(result: ModelComparison, *, most: int | None = None) -> Table:
-    """All ways by a third model, or the ``most`` that lose most."""
+def ways_table(result: ModelComparison) -> Table:
+    """All ways by a third model."""
     names = [model.label for model in result.models]
     columns = [
         Column("from"),
@@ -167,7 +143,7 @@ def ways_table(result: ModelComparison, *, most: int | None = None) -> Table:
             ],
             pair_id(way.source, way.target),
         )
-        for way in (result.compositions if most is None else worst_first[:most])
+        for way in result.compositions
     ]
     note = "ways by a third model: no R2 is defined"
     if known:

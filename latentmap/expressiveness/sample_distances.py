@@ -18,7 +18,8 @@ from torch import Tensor
 from latentmap.cache import Coder, CoderLike
 from latentmap.codes import one_of_each, units_of
 from latentmap.errors import ImageError
-from latentmap.expressiveness.benchmark import names_of, require_different, require_names
+from latentmap.expressiveness.benchmark import names_of
+from latentmap.expressiveness.checks import require_different, require_names
 from latentmap.expressiveness.coverage import FEWEST, space_of
 from latentmap.expressiveness.distances import Contrast
 from latentmap.expressiveness.diversity import vendi_score

@@ -19,7 +19,8 @@ from latentmap.relocation.measuring import ImageErrors
 
 @dataclass(frozen=True, eq=False)
 class CurveFigures:
-    """What maps of ``s`` sizes miss of ``codes`` and of ``images``, with the means over images, and
+    """What maps of ``s`` sizes, and after these maps of baselines, miss of ``codes`` and of
+    ``images``, with the means over images, and
     in resamplings of them: of the variance of codes, and then what is missed of codes at every
     size, ``(1 + s,)``; of floor and baseline, and then of images, ``(2 + s,)``.
     """

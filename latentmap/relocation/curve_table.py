@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from latentmap.relocation.curve_baselines import best_level
 from latentmap.relocation.learning import GROWING, LearningCurve
 from latentmap.relocation.scored_figures import HIGH_FLOOR
 from latentmap.relocation.tables import (
@@ -14,7 +15,7 @@ from latentmap.relocation.tables import (
     bounds_in_words,
     silence_in_words,
 )
-from latentmap.report import Cell, Column, Measure, Row, Table
+from latentmap.report import Cell, Column, Measure, Row, Table, with_interval
 from latentmap.report.words import images_in_words, intervals_in_words, shown_interval
 
 _NAMES = {"r2": "the R2", "efficiency": "the efficiency"}
@@ -64,16 +65,53 @@ def curve_table(curve: LearningCurve) -> Table:
     return Table("Scores by number of pairs", columns, rows, "\n".join(filter(None, said)))
 
 
+def baselines_table(curve: LearningCurve) -> Table:
+    """What maps of all pairs from the codes of baselines reach, one line a baseline."""
+    shown = math.isfinite(curve.floor_mse)
+    there = [name for name in OF_SEVERAL if shown or name not in OF_TARGET]
+    columns = [
+        Column("baseline"),
+        Column("numbers", "of an image that it reads"),
+        *(COLUMNS[name] for name in there),
+    ]
+    rows = [
+        Row([one.model, one.numbers, *(Measure.of(one.figures[name]) for name in there)])
+        for one in curve.baselines
+    ]
+    note = f"by {curve.method} of all {curve.baselines[0].n_pairs:,} pairs, on the same images"
+    return Table("Baselines", columns, rows, note)
+
+
+def level_in_words(curve: LearningCurve, name: str) -> list[str]:
+    """How high the best baseline is, and from how many pairs on the map is above it; nothing
+    where there is none.
+    """
+    best = best_level(curve.baselines, name)
+    if best is None or name not in figure_titles(curve):
+        return []
+    level = best.figures[name]
+    below = [
+        place for place, one in enumerate(curve.points) if one.figures[name].value <= level.value
+    ]
+    above = curve.points[below[-1] + 1 :] if below else curve.points
+    follows = f"is above it from {above[0].n_pairs:,} pairs on" if above else "is not above it"
+    return [
+        f"{_NAMES[name]} of the best baseline, {best.model}, is {with_interval(level, 3)} with all "
+        f"{best.n_pairs:,} pairs: the map {follows}"
+    ]
+
+
 def _range(ends: tuple[float, float]) -> str | None:
     return shown_interval(*ends, 3) if math.isfinite(ends[0]) else None
 
 
 def enough_in_words(curve: LearningCurve) -> list[str]:
     """How many pairs give nearly what all of a curve do, a sentence for R2 and one for efficiency,
-    and how to read them; none of a single size.
+    and how to read them, none of a single size; and how high the best baselines are.
     """
     said = [*verdict_of(curve, "r2"), *verdict_of(curve, "efficiency")]
-    return [*said, _READING] if said else []
+    levels = [*level_in_words(curve, "r2"), *level_in_words(curve, "efficiency")]
+    return [*said, *[_READING] * bool(said), *levels]
 
 
 def verdict_of(curve: LearningCurve, name: str) -> list[str]:

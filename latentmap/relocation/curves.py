@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from latentmap.relocation.curve_baselines import best_level
 from latentmap.relocation.curve_table import figure_titles
 from latentmap.relocation.learning import LearningCurve
 from latentmap.report import Plot
-from latentmap.report.colours import BLUE
+from latentmap.report.colours import BLUE, VERMILION
 from latentmap.report.plots import (
     AXIS,
     COLUMN,
@@ -24,7 +25,8 @@ from latentmap.report.words import images_in_words
 
 def curve_plot(curve: LearningCurve, *, title: str) -> Plot:
     """R2 and efficiency against the number of pairs, with their intervals over images and, as
-    lines, the ranges of the draws; below, how many pairs are enough.
+    lines, the ranges of the draws; dashed the level of the best baseline; below, how many pairs are
+    enough.
     """
     panels = figure_titles(curve)
     sizes = [point.n_pairs for point in curve.points]
@@ -40,7 +42,8 @@ def curve_plot(curve: LearningCurve, *, title: str) -> Plot:
             count_across(axis, sizes, width_of(figure) / columns - AXIS)
             axis.set_ylabel(wrapped(label, 6))
         heading(figure, f"{title}, {curve.method}, scored on {of}")
-        said = [*curve.verdicts, "band: 95 % over images; lines: another draw, with 95 %"]
+        key = "band: 95 % over images; lines: another draw, with 95 %"
+        said = [*curve.verdicts, f"{key}; dashed: the best baseline" if curve.baselines else key]
         figure.supxlabel(wrapped("\n".join(said), width_of(figure)), fontsize="small")
 
     return Plot(draw, width=PAGE if len(panels) > 1 else COLUMN * 1.4)
@@ -53,5 +56,8 @@ def _draw_panel(axis: Any, curve: LearningCurve, name: str) -> None:
     axis.fill_between(sizes, low, high, alpha=0.25, linewidth=0, color=BLUE)
     ends = [point.over_draws[name] for point in curve.points]
     axis.vlines(sizes, *zip(*ends, strict=True), colors=BLUE, linewidth=1)
+    best = best_level(curve.baselines, name)
+    if best is not None:
+        axis.axhline(best.figures[name].value, color=VERMILION, linestyle="--")
     axis.set_xlabel("pairs")
     axis.grid()

@@ -44,10 +44,9 @@ _SAID: Mapping[Held, Mapping[Loss, str]] = {
 }
 
 
-def cut_tables(found: ScoresByGroup, *, short: bool = False) -> list[Table]:
-    """A table a cut; ``short`` ones fit into a terminal, errors without intervals."""
-    tables = [_cut_table(one, found) for one in found.cuts]
-    return [one.bare("M_mse", "floor", "baseline", "x rest") if short else one for one in tables]
+def cut_tables(found: ScoresByGroup) -> list[Table]:
+    """A table a cut."""
+    return [_cut_table(one, found) for one in found.cuts]
 
 
 def _cut_table(cut: Cut, found: ScoresByGroup) -> Table:

@@ -121,7 +121,7 @@ class ScoresByGroup(Shown):
     def tables(self) -> list[Table]:
         from latentmap.relocation.group_tables import cut_tables
 
-        return cut_tables(self, short=True)
+        return cut_tables(self)
 
     @property
     def asked(self) -> int:

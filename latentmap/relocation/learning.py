@@ -16,16 +16,14 @@ from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Space
 from latentmap.errors import MapError
 from latentmap.images import ImageSource
-from latentmap.images.finding import positions_of
 from latentmap.intervals import N_BOOTSTRAP, Estimate, defined
 from latentmap.mapping import FitOptions, LinearMap
-from latentmap.relocation.curve_figures import CurveFigures
-from latentmap.relocation.draws import Missed, in_turn, mapped_in_turn, turns_of
+from latentmap.relocation.baselines import Baseline
+from latentmap.relocation.curve_baselines import BaselineLevel
+from latentmap.relocation.curve_scoring import scored_curve
 from latentmap.relocation.enough import Enough
 from latentmap.relocation.fitting import fit_training
-from latentmap.relocation.judged import Judged, judged_on
-from latentmap.relocation.measuring import Measured, measure
-from latentmap.relocation.measuring_codes import AsTheyAre
+from latentmap.relocation.judged import judged_on
 from latentmap.relocation.pairing import TrainingPairs
 from latentmap.relocation.scored_figures import is_high
 from latentmap.relocation.scores import record_of
@@ -75,7 +73,7 @@ class LearningCurve(Shown):
     the space ``source`` to ``target``; the bounds are NaN where the target does not decode.
     Codes are those of ``n_test`` images of ``n_units`` units, and errors of images are over
     ``n_images`` of them. ``enough`` says of R2, and of efficiency where it is defined, how many
-    pairs are.
+    pairs are; ``baselines`` are what maps from other codes reach with all of them.
     """
 
     source: Space
@@ -85,6 +83,7 @@ class LearningCurve(Shown):
     floor_mse: float
     baseline_mse: float
     enough: Mapping[str, Enough]
+    baselines: Sequence[BaselineLevel]
     n_test: int
     n_units: int
     n_images: int
@@ -107,9 +106,9 @@ class LearningCurve(Shown):
         return enough_in_words(self)
 
     def tables(self) -> list[Table]:
-        from latentmap.relocation.curve_table import curve_table
+        from latentmap.relocation.curve_table import baselines_table, curve_table
 
-        return [curve_table(self)]
+        return [curve_table(self), *([baselines_table(self)] if self.baselines else [])]
 
     def to_frame(self) -> DataFrame:
         """The points as a DataFrame, a row a figure: numbers of ``pairs`` and ``draws``,
@@ -136,7 +135,7 @@ class LearningCurve(Shown):
         return pandas_library().DataFrame(rows)
 
     def to_json(self) -> dict[str, Any]:
-        """All points, and what is enough."""
+        """All points, what is enough, and the baselines."""
         enough: dict[str, Any] = {}
         for name, one in self.enough.items():
             enough |= one.to_json(f"enough_pairs_{name}")
@@ -151,6 +150,7 @@ class LearningCurve(Shown):
             "baseline_mse": defined(self.baseline_mse),
             "points": [point.to_json() for point in self.points],
             **enough,
+            "baselines": [one.to_json() for one in self.baselines],
             "verdicts": self.verdicts,
             "record": dict(self.record),
         }
@@ -184,6 +184,7 @@ def learning_curve(
     draws: int = 5,
     n_images: int = 500,
     options: FitOptions | None = None,
+    baselines: Sequence[Baseline] = (),
     seed: int = 0,
     record: Mapping[str, Any] | None = None,
     progress: bool = False,
@@ -191,7 +192,8 @@ def learning_curve(
     """Maps from random subsets of the training pairs, each size ``draws`` times, all scored on the
     same images; for ``sizes`` see ``curve_sizes``. A subset is of as many units as it can be.
     The target decodes ``n_images`` random ones of these, each once for a size, from the draws in
-    turn; see ``latentmap.relocation.draws``. ``record`` goes into the result. ``progress=True``
+    turn; see ``latentmap.relocation.draws``. ``baselines``, fitted on all pairs, are scored on the
+    same images. ``record`` goes into the result. ``progress=True``
     shows how far it is.
 
     Raises:
@@ -219,7 +221,7 @@ def learning_curve(
         judged = judged_on(
             flat, training.source, training.target, test, coder, seen=[training.seen]
         )
-        found, figures = _scored(maps, judged, test, coder, n_images, seed)
+        found, figures = scored_curve(maps, baselines, judged, test, coder, n_images, seed)
     points = [
         CurvePoint(size, min(size, training.n_units), times, *figures.at(number))
         for number, (size, times) in enumerate(drawn.items())
@@ -233,62 +235,19 @@ def learning_curve(
         floor_mse=figures.floor,
         baseline_mse=figures.baseline,
         enough=figures.enough(chosen, seed=seed),
+        baselines=[
+            BaselineLevel(
+                one.kind,
+                one.model.name,
+                one.linear_map.source.dim,
+                every,
+                figures.at(len(chosen) + number)[0],
+            )
+            for number, one in enumerate(baselines)
+        ],
         n_test=len(found.errors.ids),
         n_units=len(np.unique(found.errors.units)),
         n_images=min(n_images, len(found.errors.ids)),
         # Of the last map; what was chosen for it is not what was chosen for all.
         record={name: value for name, value in made.items() if name != "selection"},
     )
-
-
-def _scored(
-    maps: Mapping[int, Sequence[LinearMap]],
-    judged: Judged,
-    images: ImageSource,
-    coder: Coder,
-    n_images: int,
-    seed: int,
-) -> tuple[Measured, CurveFigures]:
-    """What the last map gives of codes, and the figures of the maps of each size."""
-    # In the order in which images are read, which is that of all errors then.
-    pairs = judged.pairs.take(np.argsort(positions_of(images, judged.pairs.ids)))
-    source, target = judged.source, judged.target
-    found = measure(
-        [],
-        pairs,
-        source,
-        target,
-        images,
-        others=[(one, pairs.source) for of in maps.values() for one in of],
-        decoding=(),
-    )
-    codes, rest = [], iter(found)
-    for of in maps.values():
-        mine = np.stack([next(rest).errors.code for _ in of])
-        codes.append(Missed(mine.mean(0), mine.mean(1)))
-    few = np.random.default_rng(seed).permutation(len(pairs))[:n_images]
-    shown = pairs.take(np.sort(few))
-    turns = [turns_of(len(shown), len(of), seed=seed) for of in maps.values()]
-    with coder.stage("scoring") as progress:
-        decoded = measure(
-            [],
-            shown,
-            source,
-            target,
-            images,
-            others=[
-                (AsTheyAre(), mapped_in_turn(of, shown.source, target.space, turn))
-                for of, turn in zip(maps.values(), turns, strict=True)
-            ],
-            decoding=("target",),
-            batch_size=coder.batch_size,
-            progress=progress,
-        )
-    rows = [one.errors.relocation for one in decoded]
-    bounds = [decoded[-1].errors.floor, decoded[-1].errors.baseline]
-    moved = [
-        in_turn(row, turn, np.mean([*bounds, *rows[:number], *rows[number + 1 :]], axis=0))
-        for number, (row, turn) in enumerate(zip(rows, turns, strict=True))
-    ]
-    figures = CurveFigures.of(found[-1].errors, decoded[-1].errors, codes, moved, seed)
-    return found[-1], figures

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from latentmap.mapping import LinearMap
-from latentmap.relocation.curve_table import figure_titles, verdict_of
+from latentmap.relocation.curve_baselines import best_level
+from latentmap.relocation.curve_table import figure_titles, level_in_words, verdict_of
 from latentmap.relocation.distances import shares_in_words
 from latentmap.relocation.group_tables import cut_tables
 from latentmap.relocation.groups import ScoresByGroup
@@ -158,6 +159,12 @@ def _curves(curve: LearningCurve) -> list[Curve]:
             f"{last.figures[name].value:.3f} with {last.n_pairs:,}"
         )
         at = [point.n_pairs for point in curve.points]
-        note = "\n".join(verdict_of(curve, name))
-        curves.append(Curve(title, "pairs", at, measures, text, note))
+        said = [*verdict_of(curve, name), *level_in_words(curve, name)]
+        best = best_level(curve.baselines, name)
+        level = None
+        if best is not None:
+            level = best.figures[name].value
+            text += f"; dashed the best baseline, {level:.3f}"
+            said.append("dashed: the best baseline")
+        curves.append(Curve(title, "pairs", at, measures, text, "; ".join(said), level))
     return curves

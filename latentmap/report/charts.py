@@ -37,10 +37,13 @@ class DrawnBars:
 
 @dataclass(frozen=True)
 class DrawnCurve:
-    """The dots ``(x, y)``, the band of their intervals as the data of a path, the axes."""
+    """The dots ``(x, y)``, the band of their intervals as the data of a path, the height of the
+    level, where there is one, and the axes.
+    """
 
     dots: Sequence[tuple[float, float]]
     band: str
+    level: float | None
     across: Sequence[Tick]
     up: Sequence[Tick]
 
@@ -69,6 +72,7 @@ def draw_bars(bars: Bars) -> DrawnBars:
 def draw_curve(curve: Curve) -> DrawnCurve:
     """Measures over the logarithm of their numbers, on a scale that holds their intervals."""
     ends = [end for one in curve.measures for end in _range(one)]
+    ends += [] if curve.level is None else [curve.level]
     up, height_of = _scale(min(ends), max(ends))
     places = _logarithmic(curve.at)
     dots = [
@@ -78,7 +82,8 @@ def draw_curve(curve: Curve) -> DrawnCurve:
     lower = [f"{x} {low}" for x, (low, _) in zip(places, heights, strict=True)]
     upper = [f"{x} {high}" for x, (_, high) in zip(places, heights, strict=True)]
     band = f"M{'L'.join([*upper, *reversed(lower)])}z"
-    return DrawnCurve(dots, band, _apart(places, curve.at), up)
+    level = None if curve.level is None else round(height_of(curve.level), 1)
+    return DrawnCurve(dots, band, level, _apart(places, curve.at), up)
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ class Bars:
 @dataclass(frozen=True)
 class Curve:
     """A measure at each of the growing numbers ``at``, which are positive; ``axis`` says what they
-    are.
+    are. A ``level`` is a line across them.
     """
 
     title: str
@@ -192,6 +192,7 @@ class Curve:
     measures: Sequence[Measure]
     alternative: str
     note: str = ""
+    level: float | None = None
     kind: Literal["curve"] = "curve"
 
 

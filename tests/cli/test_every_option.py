@@ -88,7 +88,7 @@ CALLS = {
     "map methods": "--src a.safetensors --dst b.safetensors --data few.npy --cache cache "
     "--report new",
     "map curve": "--src a.safetensors --dst b.safetensors --data few.npy --cache cache "
-    "--pairs all --draws 1 --figure new.png --report new",
+    "--pairs all --draws 1 --baselines pixels --figure new.png --report new",
     "map factors": "map.safetensors --data few.npy --cache cache --permutations 19 --folds 2 "
     "--figure new.png",
     "compare": "a.safetensors b.safetensors --data few.npy -n 20 --similarity-images 20 "

@@ -132,6 +132,16 @@ def test_a_curve_is_a_table_json_and_a_picture(workdir):
     assert points[1]["r2_draws_low"] is None
     assert "pairs give 99 % of the R2 that" in said["verdicts"][0].replace(" or fewer", "")
     assert points[0]["r2"] < points[1]["r2"]
+    assert "the R2 of the best baseline, " in result.stdout
+
+
+def test_the_level_of_baselines_beside_a_curve_is_that_beside_a_map(workdir):
+    words = ("--baselines", "pixels", "--json")
+    (level,) = json.loads(fit(*words, "--pairs", "8,all", command=MAP_CURVE).stdout)["baselines"]
+    (beside,) = json.loads(fit(*words, "--out", "m.safetensors").stdout)["baselines"]
+    assert level["model"] == beside["model"] and level["r2"] == pytest.approx(beside["r2"])
+    none = fit("--baselines", "none", "--pairs", "8,all", command=MAP_CURVE).stdout
+    assert "best baseline" not in none
 
 
 def test_maps_compose_and_invert(workdir):

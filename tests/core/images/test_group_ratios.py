@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import permutation_test
 
 from latentmap.images.attribute_groups import ImageGroups
-from latentmap.images.group_ratios import FEWEST, correct, group_ratios
+from latentmap.images.group_ratios import FEWEST, correct, group_ratios, ratios_of_all
 
 
 def draw(seed, n, n_hats, *, hard=1.0, worse=1.0):
@@ -88,6 +88,28 @@ def test_the_test_is_that_of_an_independent_implementation():
     hat, _ = group_ratios(groups, errors, reference)
     # Two draws of 9999 rounds: four standard errors.
     assert hat.p_value == pytest.approx(expected, abs=4 * math.sqrt(expected / 9999 * 2))
+
+
+def test_several_errors_of_the_same_images_have_each_its_own_ratios():
+    number = np.random.default_rng(0).choice([-1, 0, 1, 2], 150, p=[0.1, 0.2, 0.3, 0.4])
+    groups = ImageGroups("age", ("young", "middle", "old"), number)
+    units = np.arange(150) // 2
+    losses = [draw(seed, 150, 60)[1:] for seed in range(3)]
+    losses.append((losses[0][0], None))
+    together = ratios_of_all(groups, losses, units=units)
+    for (errors, whole), found in zip(losses, together, strict=True):
+        alone = group_ratios(groups, errors, whole, units=units)
+        assert [one.name for one in found] == [*groups.names]
+        for one, other in zip(found, alone, strict=True):
+            assert (one.p_value, one.corrected) == (other.p_value, other.corrected)
+            assert one.positions.tolist() == other.positions.tolist()
+            for name in ("error", "plain", "ratio"):
+                assert getattr(one, name) == pytest.approx(getattr(other, name))
+            assert (one.share is None) == (other.share is None) == (whole is None)
+            assert whole is None or one.share == pytest.approx(other.share)
+    assert ratios_of_all(groups, []) == []
+    one = ImageGroups("age", ("young",), np.zeros(30, int))
+    assert ratios_of_all(one, [(np.ones(30), None)])[0][0].p_value is None
 
 
 def test_images_of_a_unit_count_as_one():

@@ -13,6 +13,7 @@ from latentmap.model.contract import Posterior
 from latentmap.model.generated import generated_images
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import (
+    fit_baseline,
     fit_models,
     fit_training,
     relocate,
@@ -20,6 +21,7 @@ from latentmap.relocation import (
     training_pairs,
 )
 from latentmap.relocation.learning import curve_sizes, learning_curve
+from latentmap.relocation.thumbnails import Thumbnail
 
 
 def scene(folder: Path, *, n: int = 200) -> tuple[LinearModel, LinearModel, ImageSource]:
@@ -226,6 +228,40 @@ def test_a_curve_of_codes_is_over_all_images_and_draws(tmp_path):
     )
     low, high = point.over_draws["r2"]
     assert low < min(one.r2.value for one in scores) <= max(one.r2.value for one in scores) < high
+
+
+def test_baselines_beside_a_curve_are_those_beside_the_map_of_all_pairs(tmp_path):
+    source, target, images = scene(tmp_path)
+    test, cache = images.split("test"), tmp_path / "cache"
+    training = training_pairs(source, target, images, cache)
+    beside = [
+        fit_baseline(training, "pixels", Thumbnail(source.view, parts), cache)
+        for parts in ((1, 1), (2, 2))
+    ]
+    grown = learning_curve(training, test, cache, sizes=[8, None], draws=3, baselines=beside)
+    (scores,) = score_models(
+        [fit_training(training)],
+        source,
+        target,
+        test,
+        cache,
+        seen=[training.seen],
+        baselines=beside,
+    )
+    assert len(scores.baselines) == 2
+    for level, one in zip(grown.baselines, scores.baselines, strict=True):
+        assert (level.kind, level.model, level.numbers) == (one.kind, one.model, one.numbers)
+        assert level.n_pairs == len(training)
+        for name, found in level.figures.items():
+            assert found == pytest.approx(getattr(one.figures, name), nan_ok=True)
+    alone = learning_curve(training, test, cache, sizes=[8, None], draws=3).to_json()
+    together = grown.to_json()
+    assert alone["points"] == together["points"]
+    assert alone["baselines"] == [] and len(together["baselines"]) == 2
+    (first, second) = grown.tables()
+    assert [row.cells[0] for row in second.rows] == [one.model for one in grown.baselines]
+    assert "the R2 of the best baseline, " in first.note
+    assert "best baseline" not in learning_curve(training, test, cache, sizes=[8]).tables()[0].note
 
 
 def test_relocated_images_leave_no_codes_behind(tmp_path):

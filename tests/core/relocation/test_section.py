@@ -27,7 +27,7 @@ def curve_of(**figures):
         points.append(CurvePoint(size, size, 3, spread, over))
     enough = {name: Enough(Estimate(64, 48, 81), 16, 256) for name in ("r2", "efficiency")}
     record = {"without_decoder": []}
-    return LearningCurve(*SPACES, "ridge", points, 0.01, 0.05, enough, 100, 100, 50, record)
+    return LearningCurve(*SPACES, "ridge", points, 0.01, 0.05, enough, [], 100, 100, 50, record)
 
 
 def drawn(curve):

@@ -31,6 +31,7 @@ def report():
         Plane("Plane", ["a", "<b>"], [[0.0, 0.0], [1.0, 0.5]], "two points"),
         Bars("Bars", "<sector>", [3, 0, 5], 2.5, "three bars", "Dashed: 2.5."),
         Curve("Curve", "pairs", [10, 100], [Measure(-0.5, -0.6, -0.4), Measure(0.5)], "a curve"),
+        Curve("With a level", "pairs", [10, 100], [Measure(0.4), Measure(0.5)], "a curve", "", 0.9),
         ImageRows(
             "shown",
             "Rows",

@@ -82,6 +82,14 @@ def test_a_curve_lies_at_its_values_and_at_logarithms():
     assert all(TOP - 0.1 <= y <= BOTTOM + 0.1 for _, y in band)
 
 
+@pytest.mark.parametrize("level", [0.3, 0.9])
+def test_a_level_across_a_curve_is_on_its_scale(level):
+    drawn = draw_curve(Curve("c", "pairs", [1, 10], [Measure(0.2), Measure(0.5)], "", level=level))
+    assert drawn.level == pytest.approx(height_at(drawn.up, level), abs=0.1)
+    assert TOP <= drawn.level <= BOTTOM
+    assert curve([1, 10], [Measure(0.2), Measure(0.5)]).level is None
+
+
 @pytest.mark.parametrize("values", [[0.5], [0.2, 0.2], [0.0, 0.0], [-3.0, -1.0], [1e-5, 2e-5]])
 def test_any_values_have_lines_at_growing_numbers_around_them(values):
     drawn = curve([10 * 3**i for i in range(len(values))], [Measure(v) for v in values])
