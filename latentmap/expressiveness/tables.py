@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from latentmap.expressiveness.blindness import SectorErrors
 from latentmap.expressiveness.by_attribute_tables import groups_table
 from latentmap.expressiveness.coverage import few_neighbours, space_of
 from latentmap.expressiveness.coverage_table import coverage_table
@@ -19,6 +20,7 @@ from latentmap.expressiveness.difficulty_tables import (
 )
 from latentmap.expressiveness.ratios import NOT_TOLD, NOT_TOLD_IN_WORDS, ratio_measure
 from latentmap.expressiveness.result import NEGLIGIBLE, Expressiveness, SetScores
+from latentmap.images.group_ratios import FEWEST
 from latentmap.intervals import Estimate
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import images_in_words, in_percent, intervals_in_words
@@ -131,7 +133,9 @@ def errors_table(results: Sequence[Expressiveness]) -> Table:
 
 
 def sectors_table(results: Sequence[Expressiveness]) -> Table:
-    """The errors in the sectors of all sets: of the blind ones, and of the five worst of a set."""
+    """The errors in the sectors of all sets: of the blind ones, and of the five worst of a set,
+    first of those of which something is told.
+    """
     columns = [
         *_HEAD,
         Column("sector"),
@@ -139,24 +143,33 @@ def sectors_table(results: Sequence[Expressiveness]) -> Table:
         Column("mse", "", "low", 5),
         Column("x rest", "how bad over others; by errors over the encoder's, if known", "low", 2),
         Column("p", "chance that as many random images are as bad", decimals=4),
-        Column("blind", "too bad to be chance, and at least 1.5 times the rest"),
+        Column(
+            "blind",
+            "too bad to be chance, and at least 1.5 times the rest; too few: less than "
+            f"{FEWEST} images or groups, of the sector or the rest",
+        ),
         Column("share", "of these images", decimals=3),
         Column("of own", "share of the generator's own images", decimals=3),
         Column("signs", "of the leading variables, the first at the left"),
     ]
     rows, notes = [], []
     for result, scores in _others(results):
-        for place, one in enumerate(scores.sectors):
+        for place, one in enumerate(sorted(scores.sectors, key=_untold)):
             if place < _SECTORS or one.blind:
+                said = "" if one.verdict == "not told" else one.verdict
                 cells = [
                     *(one.number, len(one.positions), Measure.of(one.mse), one.excess),
-                    *(one.p_value, "blind" if one.blind else "", one.share, one.own_share),
+                    *(one.p_value, said, one.share, one.own_share),
                 ]
                 signs = signs_of(one.number, len(scores.variables))
                 rows.append(Row([result.name, scores.name, *cells, signs]))
         if scores.sectors:
             notes.append(_blindness(result, scores))
     return Table("Sectors, or groups of similar images", columns, rows, "\n".join(notes))
+
+
+def _untold(one: SectorErrors) -> bool:
+    return one.verdict == "too few"
 
 
 def _blindness(result: Expressiveness, scores: SetScores) -> str:
@@ -167,6 +180,8 @@ def _blindness(result: Expressiveness, scores: SetScores) -> str:
     doubt = " for the network" if scores.limit is None else unreliable
     what = "sectors" if scores.variables else f"groups in {groups_space(result)}"
     said = f"{blind} of {len(scores.sectors)} {what} are blind{doubt}"
+    if few := sum(map(_untold, scores.sectors)):
+        said += f"; of {few} nothing is told, since they or the rest have less than {FEWEST} images"
     return f"{result.name}, {scores.name}: {said}"
 
 

@@ -10,6 +10,7 @@ from latentmap.errors import ImageError, ModelError, SpaceError
 from latentmap.expressiveness import BenchOptions, bench
 from latentmap.expressiveness.image_sets import ImageSet, SetName, titles_of
 from latentmap.expressiveness.ratios import ratio_estimate
+from latentmap.expressiveness.tables import sectors_table
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
 from latentmap.images.arrays import ArrayImages
@@ -88,13 +89,13 @@ def test_the_figures_are_those_of_their_definitions(tmp_path):
 
 
 def test_images_outside_the_range_of_a_generator_are_its_blind_group(tmp_path):
-    encoder, model, target = scene()
+    encoder, model, target = scene(n=240, odd=60)
     (result,) = run(tmp_path, [model], [target], methods=["network"], encoder=encoder)
     (scores,) = result.sets
     blind = [one for one in scores.sectors if one.blind]
     found = np.concatenate([one.positions for one in blind])
-    assert set(found) <= set(range(75, 90))
-    assert len(found) >= 12
+    assert set(found) <= set(range(180, 240))
+    assert len(found) >= 30  # The others are in groups of less than ten.
     assert all(one.own_share == 0 for one in blind)
     assert scores.sectors[: len(blind)] == blind
 
@@ -221,14 +222,28 @@ def test_mapped_codes_are_judged_by_images_that_the_map_has_not_seen(tmp_path):
 
 
 def test_errors_of_a_support_set_are_by_its_sectors(tmp_path):
-    _, model, target = scene(n=24, odd=8)
-    numbered = ImageSet("set", target.images, target.ids, np.arange(24) // 8, (3, 1))
+    _, model, target = scene(n=30, odd=10)
+    numbered = ImageSet("set", target.images, target.ids, np.arange(30) // 10, (3, 1))
     (result,) = run(tmp_path, [model], [numbered], methods=["network"])
     (scores,) = result.sets
     assert [one.number for one in scores.sectors if one.blind] == [2]
     assert scores.variables == (3, 1)
     assert scores.sectors[0].own_share is None
-    assert set(scores.to_json()["sectors"][0]["ids"]) == set(target.ids[16:])
+    assert set(scores.to_json()["sectors"][0]["ids"]) == set(target.ids[20:])
+
+
+def test_sectors_of_few_images_stand_in_the_table_as_not_told(tmp_path):
+    _, model, target = scene(n=33, odd=13)
+    number = np.arange(33) // 10
+    numbered = ImageSet("set", target.images, target.ids, number, (3, 1))
+    (result,) = run(tmp_path, [model], [numbered], methods=["network"])
+    table = sectors_table([result])
+    place = [column.title for column in table.columns].index("blind")
+    said = {row.cells[2]: row.cells[place] for row in table.rows}
+    assert said == {2: "blind", 1: "", 0: "", 3: "too few"}
+    assert [row.cells[2] for row in table.rows][-1] == 3  # Though the worst is among its images.
+    assert "1 of 4 sectors are blind" in table.note
+    assert "of 1 nothing is told, since they or the rest have less than 10 images" in table.note
 
 
 def test_a_seed_gives_the_same_result_with_what_made_it(tmp_path):
