@@ -18,7 +18,7 @@ from latentmap.expressiveness.difficulty_tables import (
     distances_table,
     shares_table,
 )
-from latentmap.expressiveness.ratios import NOT_TOLD, NOT_TOLD_IN_WORDS, ratio_measure
+from latentmap.expressiveness.ratios import ratio_measure, without_untold
 from latentmap.expressiveness.result import NEGLIGIBLE, Expressiveness, SetScores
 from latentmap.images.group_ratios import FEWEST
 from latentmap.intervals import Estimate
@@ -112,7 +112,7 @@ def errors_table(results: Sequence[Expressiveness]) -> Table:
         Column("x own", "error over that of the generator's own images", "low", 2),
         Column("in [-1, 1]", "the mse of pixels in [-1, 1]", "low", 4),
     ]
-    rows, untold, wide = [], False, False
+    rows, untold = [], False
     for result in results:
         for scores in (result.own, *result.sets):
             for name, one in scores.reproductions.items():
@@ -124,12 +124,11 @@ def errors_table(results: Sequence[Expressiveness]) -> Table:
                 told = one.ratio is not None and result.tells_ratio(name)
                 untold |= one.ratio is not None and not told
                 ratio = ratio_measure(one.ratio) if told and one.ratio is not None else None
-                wide |= ratio == NOT_TOLD
                 rows.append(Row([*cells, *measures, ratio, signed]))
     fewest = min(one.held.n_units for result in results for one in (result.own, *result.sets))
     notes = [intervals_in_words(max(fewest, 2)), *([_WITHOUT_RATIO] if untold else [])]
-    notes += [NOT_TOLD_IN_WORDS] if wide else []
-    return Table("Errors", columns, rows, "\n".join(notes))
+    table, said = without_untold(Table("Errors", columns, rows), "x own")
+    return replace(table, note="\n".join(filter(None, [*notes, said])))
 
 
 def sectors_table(results: Sequence[Expressiveness]) -> Table:
@@ -179,9 +178,12 @@ def _blindness(result: Expressiveness, scores: SetScores) -> str:
     unreliable = " (unreliable)" if result.doubts(scores) else ""
     doubt = " for the network" if scores.limit is None else unreliable
     what = "sectors" if scores.variables else f"groups in {groups_space(result)}"
+    few, why = sum(map(_untold, scores.sectors)), f"have less than {FEWEST} images, or the rest has"
     said = f"{blind} of {len(scores.sectors)} {what} are blind{doubt}"
-    if few := sum(map(_untold, scores.sectors)):
-        said += f"; of {few} nothing is told, since they or the rest have less than {FEWEST} images"
+    if few == len(scores.sectors):
+        said = f"of {few} {what} nothing is told: all {why}"
+    elif few:
+        said += f"; of {few} nothing is told: they {why}"
     return f"{result.name}, {scores.name}: {said}"
 
 

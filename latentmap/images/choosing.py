@@ -146,8 +146,9 @@ class _Chooser:
         if not len(absent):
             return images, rows
         if len(absent) == len(images):
+            first = shortened(str(images.ids[0]))
             raise ImageError(
-                f"none of the {len(images)} images of {images.path} ({shortened(str(images.ids[0]))} is the first) "
+                f"none of the {len(images)} images of {images.path} ({first} is the first) "
                 f"is in {table}: give the table of these images"
             )
         if self.missing == "stop":
