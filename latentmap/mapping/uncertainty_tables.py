@@ -29,14 +29,14 @@ def directions_table(carried: CarriedDirections, *, most: int | None = None) -> 
     rows = []
     for place in range(len(carried.directions))[:most]:
         variable = int(sureness[place].nan_to_num(-1).argmax())
-        ends = (part[place, variable].item() for part in (carried.directions, low, high))
+        value, *ends = (float(part[place, variable]) for part in (carried.directions, low, high))
         cells: list[Cell] = [
             place,
             carried.directions[place].norm().item(),
             carried.standard_error[place].norm().item(),
             carried.certainty[place].item(),
             variable,
-            Measure(*ends),
+            Measure(value, ends[0], ends[1]),
         ]
         rows.append(Row(cells))
     notes = [
