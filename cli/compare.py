@@ -230,9 +230,17 @@ def _baselines(
     kinds: tuple[BaselineKind, ...],
     images: ImageSource,
 ) -> list[BaselineModels]:
-    """The models of the baselines beside each model."""
+    """The models of the baselines beside each model; says first what they cost."""
+    from latentmap.cli.output import warn
     from latentmap.encoders.baselines import baselines_beside
 
+    if kinds:
+        n = len(models) * (len(models) - 1)
+        warn(
+            f"beside {n} maps between the models stand up to {n * len(kinds)} of baselines "
+            f"({', '.join(kinds)}), which are fitted and decoded as well; --baselines none leaves "
+            "them out"
+        )
     beside = []
     for found in baselines_beside(models, images, kinds=kinds):
         tell_missing(context, found)

@@ -153,7 +153,8 @@ def show(model: str, as_json: bool) -> None:
         say(f"  card         {file.card}")
     say("  network")
     for key, value in header.config.items():
-        say(f"    {key:<18} {json.dumps(value)}")
+        said = ", by which maps and codes know the space" * (key == "generator_fingerprint")
+        say(f"    {key:<18} {json.dumps(value)}{said}")
     say("  training")
     for key, value in header.training.items():
         say(f"    {key:<18} {json.dumps(value)}")

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from latentmap.printing import encodable, printable
+from latentmap.printing import encodable, printable, shortened
 
 _WORDS = "latentmap.words"
 _NAMED = 5  # Images that a warning names; --json lists all.
@@ -76,7 +76,8 @@ def warn_skipped(names: Sequence[str]) -> None:
     if names:
         more = ", ..." if len(names) > _NAMED else ""
         warn(
-            f"skipped {len(names)} images that could not be read: {', '.join(names[:_NAMED])}{more}"
+            f"skipped {len(names)} images that could not be read: "
+            f"{', '.join(map(shortened, names[:_NAMED]))}{more}"
         )
 
 

@@ -153,6 +153,11 @@ def build(
         "image_shape": list(loaded.image_shape),
     }
     coder = coding.open(data)
+    if loaded.can_decode and options.finds_leading(loaded.space):
+        warn(
+            f"first the variables of {loaded.name} are ordered by information gain, which takes "
+            "the most time; --leading I,J,... takes those that `latentmap support order` has named"
+        )
     support = build_support_set(loaded, images, coder, options, seed=seed, record=record)
     support.save(outputs.out)
     warn_skipped(support.settings["skipped"])

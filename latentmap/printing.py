@@ -10,6 +10,7 @@ _UNSEEN = re.compile(
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST = 500  # Letters of a message.
+_LONGEST_NAME = 60  # Letters of a name in one.
 
 
 def printable(text: str) -> str:
@@ -35,6 +36,19 @@ def one_line(message: str) -> str:
     if len(line) <= _LONGEST:
         return line
     return f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+
+
+def shortened(name: str) -> str:
+    """A name for a message: of one of more than 60 letters the beginning and the end.
+
+    Example:
+        >>> shortened("a.png"), shortened("folder/" + 99 * "x" + "/a.png")
+        ('a.png', 'folder/xxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxx/a.png')
+    """
+    if len(name) <= _LONGEST_NAME:
+        return name
+    kept = (_LONGEST_NAME - 3) // 2
+    return f"{name[:kept]}...{name[-(_LONGEST_NAME - 3 - kept) :]}"
 
 
 def encodable(text: str) -> str:

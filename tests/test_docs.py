@@ -139,6 +139,12 @@ def test_the_programs_of_the_python_page_run(folder, capsys):
     exec(python(PAGES["python"]).replace("faces.zip", "images"), {"__name__": "example"})
     assert Path("smiling.png").is_file()
     assert "efficiency" in capsys.readouterr().out
+    # A direction is carried without what stands above it.
+    Path("smiling.png").unlink()
+    (_, below) = PAGES["python"].split("## A direction, carried into another space\n")
+    exec(python(below.split("\n## ")[0]).replace("faces.zip", "images"), {"__name__": "alone"})
+    assert Path("smiling.png").is_file()
+    assert "certainty" in capsys.readouterr().out
 
 
 def test_the_program_of_the_page_about_many_workers_makes_all_shards(folder, capsys):

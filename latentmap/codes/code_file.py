@@ -21,6 +21,7 @@ from latentmap.codes.raw_codes import Float32Rows, RawCodes
 from latentmap.errors import PairError, SpaceError
 from latentmap.files import file_kind, parse_json, reading
 from latentmap.frames import Frame
+from latentmap.printing import shortened
 
 _BLOCK = 1 << 22  # Bytes of codes that are looked at together.
 _NAMED = 3  # Examples that a message names.
@@ -136,7 +137,7 @@ def by_position(files: Sequence[CodeFile], images: np.ndarray | None = None) -> 
 
 def examples(ids: np.ndarray) -> str:
     """The first ids, as text."""
-    names = ", ".join(map(str, ids[:_NAMED]))
+    names = ", ".join(shortened(str(name)) for name in ids[:_NAMED])
     return f"{names}, ..." if len(ids) > _NAMED else names
 
 

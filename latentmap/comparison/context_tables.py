@@ -9,6 +9,7 @@ from itertools import combinations
 
 from latentmap.comparison.result import ModelComparison, ModelPair
 from latentmap.relocation.baselines import BASELINES
+from latentmap.relocation.scored_figures import HIGH_FLOOR
 from latentmap.relocation.tables import COLUMNS, LINEARITY, figure_of, gain_measure
 from latentmap.relocation.verdicts import ENOUGH, is_enough, tells_more
 from latentmap.report import Cell, Column, Measure, Row, Table
@@ -61,7 +62,21 @@ def context_table(result: ModelComparison) -> Table:
             names = (result.models[i].label, result.models[j].label)
             rows.append(Row([*names, *cells], pair_id(i, j)))
     heads = [*_FROM_TO, *(column for column, _ in columns)]
-    return Table("Between baselines and ceilings", heads, rows, "\n".join(conclusions(result)))
+    said = [*_doubts(result, shown), *conclusions(result)]
+    return Table("Between baselines and ceilings", heads, rows, "\n".join(said))
+
+
+def _doubts(result: ModelComparison, shown: bool) -> list[str]:
+    """Of which ways the efficiencies say little, where some are shown."""
+    high = [
+        f"{result.models[i].label} to {result.models[j].label}"
+        for (i, j), pair in result.pairs.items()
+        if pair.figures.has_high_floor
+    ]
+    if not shown or not high:
+        return []
+    of = "all ways" if len(high) == len(result.pairs) else ", ".join(high)
+    return [f"every eff. says little of {of}: {HIGH_FLOOR}"]
 
 
 _OF = {

@@ -333,6 +333,7 @@ def _described(
             family=model.family,
             fingerprint=model.fingerprint,
             space=model.space.kind,
+            space_fingerprint=model.space.fingerprint,
             latent_dim=model.latent_dim,
             image_shape=model.image_shape,
             frame=model.frame.to_json(),

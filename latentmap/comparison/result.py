@@ -42,6 +42,7 @@ class ComparedModel:
     family: str
     fingerprint: str
     space: str
+    space_fingerprint: str
     latent_dim: int
     image_shape: tuple[int, int, int]
     frame: Mapping[str, str]
@@ -56,6 +57,7 @@ class ComparedModel:
             "family": self.family,
             "fingerprint": self.fingerprint,
             "space": self.space,
+            "space_fingerprint": self.space_fingerprint,
             "latent_dim": self.latent_dim,
             "image_shape": list(self.image_shape),
             "frame": dict(self.frame),

@@ -27,6 +27,11 @@ from latentmap.report.words import images_in_words, intervals_in_words, pair_id,
 
 _FROM_TO = (Column("from"), Column("to"))
 _CYCLE = Column("cycle", "share of the variance of the codes that is lost there and back", "low", 3)
+_OF_SPACE = Column(
+    "of its space",
+    "the fingerprint by which maps and codes know the space: of a generator with an inversion "
+    "network that of the generator",
+)
 _SHORT = 12  # Digits of a fingerprint.
 
 
@@ -43,7 +48,8 @@ def models_table(result: ModelComparison) -> Table:
         ),
         Column("mean image", "error of the mean test image, which needs no code", decimals=5),
         Column("file"),
-        Column("fingerprint", f"the first {_SHORT} digits; all of them stand at the end"),
+        Column("fingerprint", f"of the model, the first {_SHORT} digits; all stand at the end"),
+        _OF_SPACE,
     ]
     rows = [
         Row(
@@ -57,11 +63,14 @@ def models_table(result: ModelComparison) -> Table:
                 Measure.of(model.baseline_mse),
                 model.reference,
                 model.fingerprint[:_SHORT],
+                model.space_fingerprint[:_SHORT],
             ]
         )
         for model in result.models
     ]
     table = Table("Models", columns, rows)
+    if all(model.space_fingerprint == model.fingerprint for model in result.models):
+        table = table.without(_OF_SPACE.title)
     decode = any(math.isfinite(model.reconstruction_mse.value) for model in result.models)
     return table if decode else table.without("own error", "mean image")
 

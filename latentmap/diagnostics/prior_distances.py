@@ -44,7 +44,7 @@ class PriorDistances:
         """The distances, each beside its floor."""
         columns = [
             Column("between"),
-            Column("energy distance", better="low", decimals=5),
+            Column("energy distance", "2 E|X - Y| - E|X - X'| - E|Y - Y'|", "low", 5),
             Column("halves", "the same of two random halves of the data", decimals=5),
         ]
         codes = ("codes (one sample of each posterior) and prior", self.codes, self.codes_floor)
@@ -61,9 +61,8 @@ class PriorDistances:
             "Energy distances",
             columns,
             rows,
-            note=f"2 E|X - Y| - E|X - X'| - E|Y - Y'| of {self.n:,} rows a side, of halves "
-            f"{self.n // 2:,}; 0 in the mean where both have one distribution. Each space has its "
-            "own unit.",
+            note=f"of {self.n:,} images and samples each, of halves {self.n // 2:,}; 0 in the mean "
+            "where both have one distribution. Each space has its own unit.",
         )
 
     def to_json(self) -> dict[str, object]:

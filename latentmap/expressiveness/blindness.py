@@ -15,8 +15,8 @@ from torch import Tensor
 
 from latentmap.chances import SIGNIFICANCE, holm
 from latentmap.codes import one_of_each
-from latentmap.images.group_ratios import GroupRatio
-from latentmap.intervals import Estimate, mean_estimate
+from latentmap.images.group_ratios import FEWEST, GroupRatio
+from latentmap.intervals import Estimate, defined, mean_estimate
 
 EXCESS = 1.5
 Verdict = Literal["blind", "not blind", "not told", "too few"]
@@ -52,28 +52,39 @@ def group_codes(codes: Tensor, *, seed: int = 0) -> Cells:
 class SectorErrors:
     """The error in one sector, or group, of the images.
 
-    ``positions`` are its images, worst first, and ``mse`` their mean error. ``excess`` is how many
-    times as bad they are as all other images, and ``p_value`` the chance that as many images, drawn
-    from all, are as bad. The sector is ``blind`` when that is too small to be chance, all sectors
-    considered, the excess is at least ``EXCESS``, and the error is above that of all images.
+    ``positions`` are its images, worst first, of ``n_units`` units, and ``mse`` their mean error.
+    ``excess`` is how many times as bad they are as all other images, and ``p_value`` the chance
+    that as many images, drawn from all, are as bad; None where there are less than 10 units, of the
+    sector or the rest, of which nothing is told. The sector is ``blind`` when the chance is too
+    small, all sectors that are told of considered, the excess is at least ``EXCESS``, and the error
+    is above that of all images.
     ``own_share`` is the share of the generator's own images that lie there, beside the ``share`` of
     these images; None where it is not known.
     """
 
     number: int
     positions: np.ndarray
+    n_units: int
     mse: Estimate
     excess: float
     share: float
     own_share: float | None
-    p_value: float
+    p_value: float | None
     blind: bool
+
+    @property
+    def verdict(self) -> Verdict:
+        """What follows; of a sector that is not blind nothing is told but that."""
+        if self.p_value is None:
+            return "too few"
+        return "blind" if self.blind else "not told"
 
     def to_json(self) -> dict[str, Any]:
         """All of it, with the number of images in place of these."""
         return {
             "sector": self.number,
             "n": len(self.positions),
+            "n_units": self.n_units,
             **self.mse.to_json("mse"),
             "excess": self.excess,
             "share": self.share,
@@ -98,26 +109,30 @@ def errors_by_sector(
     one is, is its error over ``reference`` ``(n,)``, its error in another model; without one it is
     the error itself. A sector of a few images has a wide scatter, and the worst of many sectors is
     bad by chance alone. So a sector is compared with as many images drawn from all, and the level
-    of 5 % is that of any sector being taken for blind (Holm 1979). ``own_sector`` ``(m,)`` are the
+    of 5 % is that of any sector being taken for blind (Holm 1979); of less than 10 units, of a
+    sector or of the rest, nothing is told. ``own_sector`` ``(m,)`` are the
     sectors of the generator's own images, ``units`` ``(n,)`` of what units the
     images are; without them each is one.
 
     Example:
-        >>> mse = np.array([0.1, 0.2] * 20 + [0.5, 0.6] * 3)
-        >>> worst, other = errors_by_sector(mse, np.arange(46) // 40, seed=0)
+        >>> mse = np.array([0.1, 0.2] * 20 + [0.5, 0.6] * 5)
+        >>> worst, other = errors_by_sector(mse, np.arange(50) // 40, seed=0)
         >>> worst.number, len(worst.positions), worst.blind, other.blind
-        (1, 6, True, False)
+        (1, 10, True, False)
     """
     units = np.arange(len(mse)) if units is None else units
     numbers, place = np.unique(sector, return_inverse=True)
     counts = np.bincount(place)
     bad = mse if reference is None else mse / np.maximum(reference, _ROUNDING)
     means = np.bincount(place, bad) / counts
-    p_values = np.ones(len(numbers))
+    p_values = np.full(len(numbers), np.nan)
     # A test takes one image of a unit: images of one are drawn together, not by chance.
     independent = one_of_each(units, seed=seed)
     drawn, drawn_place = np.unique(place[independent], return_inverse=True)
     p_values[drawn] = _chances(bad[independent], drawn_place, seed)
+    n_units = [len(np.unique(units[place == i])) for i in range(len(numbers))]
+    n_others = [len(np.unique(units[place != i])) for i in range(len(numbers))]
+    p_values[np.minimum(n_units, n_others) < FEWEST] = np.nan
     found = []
     for index, (number, chance) in enumerate(zip(numbers, holm(p_values), strict=True)):
         mine = np.flatnonzero(place == index)
@@ -128,11 +143,12 @@ def errors_by_sector(
             SectorErrors(
                 number=int(number),
                 positions=mine[np.argsort(-bad[mine], kind="stable")],
+                n_units=n_units[index],
                 mse=mean_estimate(mse[mine], units[mine], seed=seed),
                 excess=excess,
                 share=len(mine) / len(mse),
                 own_share=None if own_sector is None else float((own_sector == number).mean()),
-                p_value=float(p_values[index]),
+                p_value=defined(float(p_values[index])),
                 blind=bool(
                     chance <= SIGNIFICANCE and excess >= EXCESS and mse[mine].mean() > mse.mean()
                 ),

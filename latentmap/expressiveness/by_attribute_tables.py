@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from latentmap.expressiveness.blindness import verdict
 from latentmap.expressiveness.by_attribute import in_words, told
-from latentmap.expressiveness.ratios import NOT_TOLD, NOT_TOLD_IN_WORDS, ratio_measure
+from latentmap.expressiveness.ratios import ratio_measure, without_untold
 from latentmap.expressiveness.result import Expressiveness, SetScores
 from latentmap.images.group_ratios import GroupRatio
 from latentmap.model import Model, decode_all
-from latentmap.report import Cell, Column, ImageGrid, Measure, Row, Table, image_grid
+from latentmap.report import (
+    Cell,
+    Column,
+    ImageGrid,
+    ImageRow,
+    ImageRows,
+    Measure,
+    Row,
+    Table,
+    image_grid,
+)
+from latentmap.report.embedding import image_strip
 
 _PICTURES = 12  # Groups of one picture.
 
@@ -40,12 +52,9 @@ def groups_table(results: Sequence[Expressiveness]) -> Table:
             if scores.groups:
                 seen.append(_seen(result, scores))
     unknown = [_unknown(scores) for scores in results[0].sets]
-    # The last cell is the verdict, which can be so called, too.
-    wide = any(cell == NOT_TOLD for row in rows for cell in row.cells[:-1])
-    said = [*unknown, *seen, NOT_TOLD_IN_WORDS if wide else "", *notes]
-    table = Table("Groups by attribute", columns, rows, "\n".join(filter(None, said)))
-    bare = all(row.cells[5] is None for row in rows)
-    return table.without("x reference", "over reference") if bare else table
+    table = Table("Groups by attribute", columns, rows)
+    table, wide = without_untold(table, "x reference", "x rest", "over reference")
+    return replace(table, note="\n".join(filter(None, [*unknown, *seen, wide, *notes])))
 
 
 def groups_figure(
@@ -57,14 +66,48 @@ def groups_figure(
     Raises:
         ModelError: the codes are not of the model.
     """
-    hardest = sorted(family, key=lambda one: -one.ratio.value)[:_PICTURES]
     rows = []
-    for one in (one for one in family if one in hardest):
+    for one in _hardest(family):
         positions = torch.from_numpy(one.positions[:n].copy())
         made = decode_all(model, scores.best.codes[positions])
         rows.append((f"worst of {one.name}", scores.images[positions]))
         rows.append((f"by {scores.best.method}", made))
     return image_grid(rows)
+
+
+def groups_rows(
+    scores: SetScores,
+    family: Sequence[GroupRatio],
+    model: Model,
+    *,
+    id: str,
+    title: str,
+    n: int = 8,
+) -> ImageRows:
+    """What ``groups_figure`` draws as rows of a report, with the ids of the images, and the error
+    of each below what the model makes of it.
+
+    Raises:
+        ModelError: the codes are not of the model.
+    """
+    rows = []
+    for one in _hardest(family):
+        positions = one.positions[:n]
+        index = torch.from_numpy(positions.copy())
+        words = f"worst images of {one.name} in {scores.name}"
+        strip = image_strip(scores.images[index], words)
+        rows.append(ImageRow(f"worst of {one.name}", [strip], scores.ids[positions].tolist()))
+        made = decode_all(model, scores.best.codes[index])
+        strip = image_strip(made, f"{words}, by {model.name} from codes by {scores.best.method}")
+        errors = [f"mse {error:.4f}" for error in scores.best.mse[positions].tolist()]
+        rows.append(ImageRow(f"by {scores.best.method}", [strip], errors))
+    return ImageRows(id, title, rows, "The worst images of each group, by the least error.")
+
+
+def _hardest(family: Sequence[GroupRatio]) -> list[GroupRatio]:
+    """The groups of one attribute, in their order; the hardest, where there are many."""
+    hardest = sorted(family, key=lambda one: -one.ratio.value)[:_PICTURES]
+    return [one for one in family if one in hardest]
 
 
 def _row(result: Expressiveness, scores: SetScores, one: GroupRatio) -> Row:

@@ -5,11 +5,12 @@ the codes lie.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
 from latentmap.expressiveness.difficulty import PLAIN, WHOLES, in_words
-from latentmap.expressiveness.ratios import NOT_TOLD, NOT_TOLD_IN_WORDS, ratio_measure
+from latentmap.expressiveness.ratios import ratio_measure, without_untold
 from latentmap.expressiveness.result import Expressiveness, SetScores
 from latentmap.intervals import Estimate
 from latentmap.inversion.distance_cells import distance_cells, distance_columns
@@ -38,9 +39,9 @@ def against_table(results: Sequence[Expressiveness]) -> Table:
             rows.append(Row(cells))
         if scores.against:
             notes.append(sentence(result, scores))
-    if any(cell == NOT_TOLD for row in rows for cell in row.cells):
-        notes.insert(0, NOT_TOLD_IN_WORDS)
-    return _known(Table("Beside random real images", columns, rows, "\n".join(notes)))
+    table = Table("Beside random real images", columns, rows)
+    table, said = without_untold(table, *(column.title for column in columns[3:]))
+    return replace(table, note="\n".join(filter(None, [said, *notes])))
 
 
 def sentence(result: Expressiveness, scores: SetScores) -> str:

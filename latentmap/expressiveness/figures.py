@@ -60,7 +60,8 @@ def _unused(title: str, used: set[str]) -> str:
 
 def reproduction_figure(scores: SetScores, model: Model, *, n: int = _COLUMNS) -> ImageGrid:
     """The ``n`` worst, then as many typical, then the ``n`` best images of a set, each over
-    what the model makes of it by every method. Typical are those about the median error.
+    what the model makes of it by every method; fewer of a small set, so that none is there twice.
+    Typical are those about the median error of the others.
 
     Raises:
         ModelError: the codes are not of the model.
@@ -94,15 +95,23 @@ def reproduction_rows(
             strip = image_strip(made, f"{words}, by {model.name} from codes by {method}")
             errors = [f"mse {error:.4f}" for error in one.mse[positions].tolist()]
             rows.append(ImageRow(f"by {method}", [strip], errors))
-    return ImageRows(id, title, rows, "The worst, typical and best images, by the least error.")
+    note = "The worst, typical and best images, by the least error."
+    if len(scores.ids) < 3 * n:
+        note += f" There are {len(scores.ids):,} in all, and each stands once."
+    return ImageRows(id, title, rows, note)
 
 
 def _chosen(scores: SetScores, n: int) -> dict[str, np.ndarray]:
-    """The positions of the ``n`` worst, typical and best images."""
+    """The positions of the ``n`` worst, typical and best images, a third of a small set each; none
+    is in two, and what there are none of is left out.
+    """
     order = scores.worst_first
-    n = min(n, len(order))
-    middle = (len(order) - n) // 2
-    return {"worst": order[:n], "typical": order[middle : middle + n], "best": order[::-1][:n]}
+    n = min(n, -(-len(order) // 3))
+    worst, others = order[:n], order[n:]
+    best, others = others[::-1][:n], others[: max(len(others) - n, 0)]
+    start = max(len(others) - n, 0) // 2
+    found = {"worst": worst, "typical": others[start : start + n], "best": best}
+    return {kind: positions for kind, positions in found.items() if len(positions)}
 
 
 def blind_figure(scores: SetScores, model: Model, *, n: int = _COLUMNS) -> ImageGrid:

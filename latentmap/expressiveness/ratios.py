@@ -8,13 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from latentmap.intervals import Estimate, estimate_of, resample, shares
-from latentmap.report import Measure
+from latentmap.report import Measure, Table
 
 WIDE = 3.0  # One end over the other: the number between them is no finding.
 NOT_TOLD = "not told"
-NOT_TOLD_IN_WORDS = (
-    f"{NOT_TOLD}: the ends of the interval are more than {WIDE:g} times apart; more images tell it"
-)
+_APART = f"the ends of the interval are more than {WIDE:g} times apart; more images tell it"
+NOT_TOLD_IN_WORDS = f"{NOT_TOLD}: {_APART}"
 
 
 def is_told(ratio: Estimate) -> bool:
@@ -31,6 +30,24 @@ def is_told(ratio: Estimate) -> bool:
 def ratio_measure(ratio: Estimate) -> Measure | str:
     """A ratio as it stands in a table: none that is not told."""
     return Measure.of(ratio) if is_told(ratio) else NOT_TOLD
+
+
+def without_untold(table: Table, *titles: str) -> tuple[Table, str]:
+    """A table without those of its columns of ratios in which none is told, and what is to be said
+    of ratios that are not; ``titles`` are those of these columns.
+    """
+    empty, untold, remains = [], [], False
+    for number, column in enumerate(table.columns):
+        if column.title in titles:
+            cells = [row.cells[number] for row in table.rows]
+            none = all(cell in (None, NOT_TOLD) for cell in cells)
+            empty += [column.title] * none
+            untold += [column.title] * (none and NOT_TOLD in cells)
+            remains |= not none and NOT_TOLD in cells
+    said = [NOT_TOLD_IN_WORDS] if remains else []
+    if untold:
+        said.append(f"{', '.join(untold)} left out, of which no row is told: {_APART}")
+    return table.without(*empty), "\n".join(said)
 
 
 def ratio_in_words(ratio: Estimate) -> str:

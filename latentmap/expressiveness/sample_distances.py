@@ -35,7 +35,8 @@ _BATCH = 64
 @dataclass(frozen=True, eq=False)
 class ModelDistances:
     """The distances of one model from every set; ``prior`` says in words what it samples from,
-    where that was fitted, and ``shown`` are its first images ``(k, c, h, w)`` in [0, 1].
+    where that was fitted, and ``shown`` are its first images ``(k, c, h, w)`` in [0, 1], with their
+    ids.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ModelDistances:
     prior_fingerprint: str | None
     sets: Sequence[SetDistances]
     shown: Tensor
+    shown_ids: Sequence[str]
 
     def to_json(self) -> dict[str, Any]:
         """All figures."""
@@ -130,7 +132,7 @@ def compare_samples(
     found: list[ModelDistances] = []
     first: list[tuple[Contrast, Contrast]] = []
     for name, model in zip(names_of(models), models, strict=True):
-        made, shown = _made(model, encoder, coder, n, seed=seed, truncation=truncation)
+        made = _made(model, encoder, coder, n, seed=seed, truncation=truncation)
         sets = []
         for number, real in enumerate(reals):
             label = f"comparing {name} with {real.image_set.name}"
@@ -142,7 +144,7 @@ def compare_samples(
             if not found:
                 first.append(distances)
             sets.append(one)
-        found.append(_described(name, model, sets, shown))
+        found.append(_described(name, model, sets, made))
     made_by = {
         "seed": seed,
         "truncation": truncation,
@@ -158,9 +160,9 @@ def compare_samples(
 
 
 def _described(
-    name: str, model: Model, sets: Sequence[SetDistances], shown: Tensor
+    name: str, model: Model, sets: Sequence[SetDistances], made: Encoded
 ) -> ModelDistances:
-    prior = model.prior
+    prior, first = model.prior, np.arange(min(SHOWN, len(made.codes)))
     return ModelDistances(
         name=name,
         family=model.family,
@@ -168,7 +170,8 @@ def _described(
         prior=None if prior is None else str(prior),
         prior_fingerprint=None if prior is None else prior.fingerprint,
         sets=sets,
-        shown=shown,
+        shown=made.pictures(first),
+        shown_ids=made.ids(first),
     )
 
 
@@ -187,8 +190,8 @@ def _real(
 
 def _made(
     model: Model, encoder: Model, coder: Coder, n: int, *, seed: int, truncation: float
-) -> tuple[Encoded, Tensor]:
-    """The codes of a model's images in the encoder, and the first of these images."""
+) -> Encoded:
+    """The codes of a model's images in the encoder."""
     with coder.stage(f"generating with {model.name}") as progress:
         images, maker, seer = images_between(
             model,
@@ -200,8 +203,7 @@ def _made(
             progress=progress,
         )
     codes, kept, _ = _encode(images, seer, coder, f"encoding images of {model.name}")
-    made = Encoded(codes, images, kept, maker)
-    return made, made.pictures(np.arange(min(SHOWN, n)))
+    return Encoded(codes, images, kept, maker)
 
 
 def _encode(

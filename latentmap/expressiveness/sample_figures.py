@@ -5,7 +5,7 @@ Shapes: ``n`` real and ``m`` generated images, ``d`` variables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class SetDistances:
     figures; the Vendi scores of generated and of real images, and of the first over the second;
     what is memorised, None with the reason in ``not_memorised``. ``notes`` say for which figures
     there are too few images; ``pictures`` are some images ``(k, c, h, w)`` in [0, 1] by what they
-    are.
+    are, and ``picture_ids`` the ids ``k`` of these.
     """
 
     name: str
@@ -58,6 +58,7 @@ class SetDistances:
     variables: tuple[int, ...]
     realism: tuple[tuple[str, float], ...]
     pictures: Mapping[str, Tensor]
+    picture_ids: Mapping[str, Sequence[str]]
 
     def to_json(self) -> dict[str, Any]:
         """All figures, each with ``_low`` and ``_high``; and the realism of every image."""
@@ -96,6 +97,10 @@ class Encoded:
     images: ImageSource
     positions: np.ndarray
     viewer: Model
+
+    def ids(self, rows: np.ndarray) -> list[str]:
+        """Those of the images of some rows."""
+        return list(map(str, self.images.ids[self.positions[rows]]))
 
     def pictures(self, rows: np.ndarray) -> Tensor:
         """The images of some rows, in their order, ``(k, c, h, w)`` in [0, 1]."""
@@ -147,7 +152,8 @@ def measure_set(
     coverage = measure_coverage(codes, generated, units=units, groups=real.sector, seed=seed)
     vendi = vendi_score(generated, seed=seed)
     memorised, rows, reason = _memorised(real, made, model, seed)
-    ids = made.images.ids[made.positions]
+    ids = made.ids(np.arange(len(generated)))
+    shown = _shown(real, made, coverage, memorised, rows)
     result = SetDistances(
         name=real.image_set.name,
         space=space,
@@ -164,8 +170,9 @@ def measure_set(
         not_memorised=reason,
         notes=too_few(len(codes), len(generated), codes.shape[1]),
         variables=real.image_set.variables,
-        realism=tuple(zip(map(str, ids), coverage.realism_of.tolist(), strict=True)),
-        pictures=_pictures(real, made, coverage, memorised, rows),
+        realism=tuple(zip(ids, coverage.realism_of.tolist(), strict=True)),
+        pictures={kind: of.pictures(chosen) for kind, (of, chosen) in shown.items()},
+        picture_ids={kind: of.ids(chosen) for kind, (of, chosen) in shown.items()},
     )
     return result, distances
 
@@ -226,28 +233,26 @@ def _one_of_each(rows: np.ndarray, units: np.ndarray, seed: int) -> np.ndarray:
     return np.sort(mixed[first])
 
 
-def _pictures(
+def _shown(
     real: Real,
     made: Encoded,
     coverage: Coverage,
     memorised: Memorisation | None,
     rows: tuple[np.ndarray, np.ndarray],
-) -> dict[str, Tensor]:
-    """The least and the most realistic images, and the most suspicious ones over the nearest images
-    that were trained on, and those that were not.
+) -> dict[str, tuple[Encoded, np.ndarray]]:
+    """The images that are shown, as rows of some: the least and the most realistic, of few images
+    half of them each, and the most suspicious ones over the nearest images that were trained on,
+    and those that were not.
     """
     order = np.argsort(coverage.realism_of, kind="stable")
+    n = min(SHOWN, -(-len(order) // 2))
     found = {
-        "least realistic": made.pictures(order[:SHOWN]),
-        "most realistic": made.pictures(order[::-1][:SHOWN].copy()),
+        "least realistic": (made, order[:n]),
+        "most realistic": (made, order[n:][::-1][:n].copy()),
     }
     suspects = np.zeros(0, np.int64) if memorised is None else memorised.suspicious(SHOWN)
     if memorised is not None and len(suspects):
-        found["most suspicious"] = made.pictures(suspects)
-        found["nearest training images"] = real.encoded.pictures(
-            rows[0][memorised.trained[suspects]]
-        )
-        found["nearest held-out images"] = real.encoded.pictures(
-            rows[1][memorised.held_out[suspects]]
-        )
+        found["most suspicious"] = (made, suspects)
+        found["nearest training images"] = (real.encoded, rows[0][memorised.trained[suspects]])
+        found["nearest held-out images"] = (real.encoded, rows[1][memorised.held_out[suspects]])
     return found

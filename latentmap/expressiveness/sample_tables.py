@@ -16,8 +16,9 @@ from latentmap.report import (
     Cell,
     Column,
     ImageGrid,
+    ImageRow,
+    ImageRows,
     Measure,
-    Picture,
     Row,
     Section,
     Table,
@@ -25,7 +26,7 @@ from latentmap.report import (
     section_id,
     titled,
 )
-from latentmap.report.embedding import embed_figure
+from latentmap.report.embedding import image_strip
 from latentmap.report.parts import Block
 from latentmap.support.sectors import signs_of
 
@@ -38,8 +39,11 @@ _READING = (
 )
 _HEAD = (Column("model"), Column("set"))
 _SECTORS = 5  # That a table shows of a set.
-_SUSPICIOUS = ("most suspicious", "nearest training images", "nearest held-out images")
-_REALISTIC = ("least realistic", "most realistic")
+# What is shown in a picture, by its name.
+_KINDS = {
+    "realism": ("least realistic", "most realistic"),
+    "memorisation": ("most suspicious", "nearest training images", "nearest held-out images"),
+}
 
 
 def distance_tables(result: SampleDistances) -> list[Table]:
@@ -152,49 +156,65 @@ def sample_figures(result: SampleDistances) -> dict[str, ImageGrid]:
     realistic, and where there are any, the most suspicious over the nearest real ones.
     """
     found = {"samples": samples_figure(result)}
-    for name, kinds in (("realism", _REALISTIC), ("memorisation", _SUSPICIOUS)):
+    for name, kinds in _KINDS.items():
         rows = list(_rows(result.models, kinds))
         if rows:
-            found[name] = image_grid(rows)
+            found[name] = image_grid([(label, images) for label, images, _ in rows])
     return found
 
 
-def _rows(models: Sequence[ModelDistances], kinds: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
+def _image_rows(result: SampleDistances, id: str) -> list[ImageRows]:
+    """The same as rows of a report, with the ids of the images."""
+    space = space_of(result.encoder)
+    shown = {
+        "samples": ("Images of one seed", "A row for each model."),
+        "realism": (
+            f"The least and the most realistic images in {space}",
+            "Realistic are those that lie far inside of small balls around real ones.",
+        ),
+        "memorisation": (
+            f"Images that are nearest to training images in {space}",
+            "Generated images over the nearest training and the nearest other images.",
+        ),
+    }
+    rows = {"samples": [(one.name, one.shown, one.shown_ids) for one in result.models]}
+    rows |= {name: list(_rows(result.models, kinds)) for name, kinds in _KINDS.items()}
+    return [
+        ImageRows(
+            f"{id}-{name}",
+            title,
+            [
+                ImageRow(label, [image_strip(images, label)], ids)
+                for label, images, ids in rows[name]
+            ],
+            note,
+        )
+        for name, (title, note) in shown.items()
+        if rows[name]
+    ]
+
+
+def _rows(
+    models: Sequence[ModelDistances], kinds: Sequence[str]
+) -> Iterator[tuple[str, Tensor, Sequence[str]]]:
     for model in models:
         for one in model.sets:
             for kind in kinds:
                 if kind in one.pictures:
                     label = f"{model.name}, {one.name}: {kind} in {one.space}"
-                    yield label, one.pictures[kind]
+                    yield label, one.pictures[kind], one.picture_ids[kind]
 
 
 def distances_section(result: SampleDistances) -> Section:
     """All figures, with images of one seed, the most and least realistic, and suspicious ones."""
-    names = ", ".join(model.name for model in result.models)
-    space = space_of(result.encoder)
-    shown = {
-        "samples": ("Images of one seed", f"Images of one seed, a row for each of {names}"),
-        "realism": (
-            f"The least and the most realistic images in {space}",
-            f"The images with the least and the most realism of each of {names}",
-        ),
-        "memorisation": (
-            f"Images that are nearest to training images in {space}",
-            "Generated images over the nearest training and the nearest other images",
-        ),
-    }
     record = {
         **result.record,
         "n": result.n,
         "models": {one.name: one.prior_fingerprint or one.fingerprint for one in result.models},
     }
-    pictures = [
-        Picture(shown[name][0], embed_figure(figure, shown[name][1]))
-        for name, figure in sample_figures(result).items()
-    ]
-    blocks: list[Block] = [*distance_tables(result), *pictures]
     text = [_READING, *_priors(result), *_not_memorised(result)]
     id = section_id("distances", record)
+    blocks: list[Block] = [*distance_tables(result), *_image_rows(result, id)]
     return Section(id, distances_title(result), text, blocks, record)
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from latentmap.expressiveness.by_attribute_tables import groups_figure
+from latentmap.expressiveness.by_attribute_tables import groups_rows
 from latentmap.expressiveness.figures import reproduction_rows
 from latentmap.expressiveness.result import Expressiveness
 from latentmap.expressiveness.tables import bench_tables
 from latentmap.model import Model
-from latentmap.report import Picture, Section, section_id, titled
-from latentmap.report.embedding import embed_figure
+from latentmap.report import Section, section_id, titled
 from latentmap.report.parts import Block
 
 _READING = (
@@ -33,11 +32,11 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
             title = f"{result.name}: {scores.name}"
             rows = reproduction_rows(scores, model, id=f"{id}-{number}-{place}", title=title)
             blocks.append(rows)
-            for family in scores.groups:
-                by = family[0].by
-                worst = f"The worst of {scores.name} by {by}, and what {result.name} makes of them"
-                picture = embed_figure(groups_figure(scores, family, model), worst)
-                blocks.append(Picture(f"{title} by {by}", picture))
+            for cut, family in enumerate(scores.groups):
+                by = f"{title} by {family[0].by}"
+                blocks.append(
+                    groups_rows(scores, family, model, id=f"{rows.id}-by-{cut}", title=by)
+                )
     record = {
         **results[0].record,
         "models": {result.name: result.fingerprint for result in results},

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from latentmap.expressiveness.blindness import SectorErrors
 from latentmap.expressiveness.by_attribute_tables import groups_table
 from latentmap.expressiveness.coverage import few_neighbours, space_of
 from latentmap.expressiveness.coverage_table import coverage_table
@@ -17,8 +18,9 @@ from latentmap.expressiveness.difficulty_tables import (
     distances_table,
     shares_table,
 )
-from latentmap.expressiveness.ratios import NOT_TOLD, NOT_TOLD_IN_WORDS, ratio_measure
+from latentmap.expressiveness.ratios import ratio_measure, without_untold
 from latentmap.expressiveness.result import NEGLIGIBLE, Expressiveness, SetScores
+from latentmap.images.group_ratios import FEWEST
 from latentmap.intervals import Estimate
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import images_in_words, in_percent, intervals_in_words
@@ -110,7 +112,7 @@ def errors_table(results: Sequence[Expressiveness]) -> Table:
         Column("x own", "error over that of the generator's own images", "low", 2),
         Column("in [-1, 1]", "the mse of pixels in [-1, 1]", "low", 4),
     ]
-    rows, untold, wide = [], False, False
+    rows, untold = [], False
     for result in results:
         for scores in (result.own, *result.sets):
             for name, one in scores.reproductions.items():
@@ -122,16 +124,17 @@ def errors_table(results: Sequence[Expressiveness]) -> Table:
                 told = one.ratio is not None and result.tells_ratio(name)
                 untold |= one.ratio is not None and not told
                 ratio = ratio_measure(one.ratio) if told and one.ratio is not None else None
-                wide |= ratio == NOT_TOLD
                 rows.append(Row([*cells, *measures, ratio, signed]))
     fewest = min(one.held.n_units for result in results for one in (result.own, *result.sets))
     notes = [intervals_in_words(max(fewest, 2)), *([_WITHOUT_RATIO] if untold else [])]
-    notes += [NOT_TOLD_IN_WORDS] if wide else []
-    return Table("Errors", columns, rows, "\n".join(notes))
+    table, said = without_untold(Table("Errors", columns, rows), "x own")
+    return replace(table, note="\n".join(filter(None, [*notes, said])))
 
 
 def sectors_table(results: Sequence[Expressiveness]) -> Table:
-    """The errors in the sectors of all sets: of the blind ones, and of the five worst of a set."""
+    """The errors in the sectors of all sets: of the blind ones, and of the five worst of a set,
+    first of those of which something is told.
+    """
     columns = [
         *_HEAD,
         Column("sector"),
@@ -139,24 +142,33 @@ def sectors_table(results: Sequence[Expressiveness]) -> Table:
         Column("mse", "", "low", 5),
         Column("x rest", "how bad over others; by errors over the encoder's, if known", "low", 2),
         Column("p", "chance that as many random images are as bad", decimals=4),
-        Column("blind", "too bad to be chance, and at least 1.5 times the rest"),
+        Column(
+            "blind",
+            "too bad to be chance, and at least 1.5 times the rest; too few: less than "
+            f"{FEWEST} images or groups, of the sector or the rest",
+        ),
         Column("share", "of these images", decimals=3),
         Column("of own", "share of the generator's own images", decimals=3),
         Column("signs", "of the leading variables, the first at the left"),
     ]
     rows, notes = [], []
     for result, scores in _others(results):
-        for place, one in enumerate(scores.sectors):
+        for place, one in enumerate(sorted(scores.sectors, key=_untold)):
             if place < _SECTORS or one.blind:
+                said = "" if one.verdict == "not told" else one.verdict
                 cells = [
                     *(one.number, len(one.positions), Measure.of(one.mse), one.excess),
-                    *(one.p_value, "blind" if one.blind else "", one.share, one.own_share),
+                    *(one.p_value, said, one.share, one.own_share),
                 ]
                 signs = signs_of(one.number, len(scores.variables))
                 rows.append(Row([result.name, scores.name, *cells, signs]))
         if scores.sectors:
             notes.append(_blindness(result, scores))
     return Table("Sectors, or groups of similar images", columns, rows, "\n".join(notes))
+
+
+def _untold(one: SectorErrors) -> bool:
+    return one.verdict == "too few"
 
 
 def _blindness(result: Expressiveness, scores: SetScores) -> str:
@@ -166,7 +178,12 @@ def _blindness(result: Expressiveness, scores: SetScores) -> str:
     unreliable = " (unreliable)" if result.doubts(scores) else ""
     doubt = " for the network" if scores.limit is None else unreliable
     what = "sectors" if scores.variables else f"groups in {groups_space(result)}"
+    few, why = sum(map(_untold, scores.sectors)), f"have less than {FEWEST} images, or the rest has"
     said = f"{blind} of {len(scores.sectors)} {what} are blind{doubt}"
+    if few == len(scores.sectors):
+        said = f"of {few} {what} nothing is told: all {why}"
+    elif few:
+        said += f"; of {few} nothing is told: they {why}"
     return f"{result.name}, {scores.name}: {said}"
 
 

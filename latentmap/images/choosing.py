@@ -16,6 +16,7 @@ from latentmap.images.listed import Listed, read_listed
 from latentmap.images.naming import find_rows
 from latentmap.images.splits import Split, read_groups
 from latentmap.images.tables import read_table
+from latentmap.printing import shortened
 
 if TYPE_CHECKING:
     from latentmap.images.source import ImageSource
@@ -145,12 +146,13 @@ class _Chooser:
         if not len(absent):
             return images, rows
         if len(absent) == len(images):
+            first = shortened(str(images.ids[0]))
             raise ImageError(
-                f"none of the {len(images)} images of {images.path} ({images.ids[0]} is the first) "
+                f"none of the {len(images)} images of {images.path} ({first} is the first) "
                 f"is in {table}: give the table of these images"
             )
         if self.missing == "stop":
-            examples = ", ".join(repr(str(name)) for name in absent[:_NAMED])
+            examples = ", ".join(repr(shortened(str(name))) for name in absent[:_NAMED])
             raise ImageError(
                 f"{len(absent):,} of the {len(images):,} images of {images.path} are not in "
                 f"{table}, such as {examples}: add them, or leave them out with --missing skip"

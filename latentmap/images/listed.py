@@ -13,6 +13,7 @@ from latentmap.files import read_regular, reading
 from latentmap.images.naming import match_names
 from latentmap.images.tables import text_lines
 from latentmap.limits import Allowance
+from latentmap.printing import shortened
 
 _ID = 200  # Bytes of memory that a name takes until its image is found.
 
@@ -35,7 +36,7 @@ class Listed:
             return ""
         return (
             f"{len(self.unknown)} of the {self.n_names} names in {self.title} are of none of the "
-            f"{len(self.chosen)} images ({min(self.unknown)} is one)"
+            f"{len(self.chosen)} images ({shortened(min(self.unknown))} is one)"
         )
 
 

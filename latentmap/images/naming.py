@@ -10,6 +10,7 @@ import numpy as np
 
 from latentmap.errors import ImageError
 from latentmap.limits import Allowance
+from latentmap.printing import shortened
 
 _NUMBER = re.compile(r"([0-9]+)")
 _LONGEST_NAME = 4096  # Of a path, wherever files lie.
@@ -103,7 +104,7 @@ def locate_rows(ids: np.ndarray, names: list[str], table: str) -> np.ndarray:
     found = find_rows(ids, names, table)
     missing = ids[found < 0]
     if len(missing):
-        examples = ", ".join(repr(str(name)) for name in missing[:3])
+        examples = ", ".join(repr(shortened(str(name))) for name in missing[:3])
         raise ImageError(
             f"{len(missing)} images are not in {table}, such as {examples}: "
             "add them, or choose other images"

@@ -11,6 +11,7 @@ import torch
 
 from latentmap.errors import ImageError
 from latentmap.frames import Frame, crop_resize_stack
+from latentmap.printing import shortened
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def native_size(frame: Frame, shapes: np.ndarray, ids: np.ndarray, title: str) -
             sizes.setdefault((bottom - top, right - left), first)
     if len(sizes) != 1:
         examples = ", ".join(
-            f"{height}x{width} ({ids[first]})" for (height, width), first in list(sizes.items())[:3]
+            f"{height}x{width} ({shortened(str(ids[first]))})"
+            for (height, width), first in list(sizes.items())[:3]
         )
         found = f"have several sizes, such as {examples}" if sizes else "cannot be read"
         raise ImageError(f"the images of {title} {found}: say which size is wanted")
@@ -82,8 +84,8 @@ def native_channels(shapes: np.ndarray, ids: np.ndarray, title: str) -> Literal[
     grey, colour = np.flatnonzero(shapes[:, 2] == 1), np.flatnonzero(shapes[:, 2] == 3)
     if len(grey) and len(colour):
         raise ImageError(
-            f"{title} holds {len(grey)} grey images such as {str(ids[grey[0]])!r} and "
-            f"{len(colour)} in colour such as {str(ids[colour[0]])!r}: "
+            f"{title} holds {len(grey)} grey images such as {shortened(str(ids[grey[0]]))!r} and "
+            f"{len(colour)} in colour such as {shortened(str(ids[colour[0]]))!r}: "
             "choose 1 or 3 channels (--channels)"
         )
     return 1 if len(grey) else 3

@@ -29,6 +29,8 @@ from latentmap.mapping.moments import Moments
 from latentmap.mapping.patch_maps import require_flat
 from latentmap.mapping.regression import solve_least_squares
 from latentmap.mapping.solution import Solution
+from latentmap.mapping.uncertainty_tables import MOST_ROWS, directions_table, prediction_table
+from latentmap.report import Shown, Table
 
 # Methods whose map is ridge of the moments that it keeps, with its penalty.
 _RIDGES = ("ridge", "robust")
@@ -36,7 +38,7 @@ _ALONG = 1e-12  # Share of a squared length below which it is rounding.
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
+class Prediction(Shown):
     """Mapped codes ``mean`` ``(n, q)``; that of row ``i`` has ``scale[i] * covariance``.
 
     ``freedom`` is the number of degrees of freedom that the covariance is judged by.
@@ -46,6 +48,16 @@ class Prediction:
     covariance: Tensor
     scale: Tensor
     freedom: float
+
+    def __repr__(self) -> str:
+        n, q = self.mean.shape
+        return f"<Prediction of {n:,} codes in {q:,} variables>"
+
+    def tables(self) -> list[Table]:
+        return [prediction_table(self, most=MOST_ROWS)]
+
+    def whole_tables(self) -> list[Table]:
+        return [prediction_table(self)]
 
     @property
     def variances(self) -> Tensor:
@@ -64,7 +76,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class CarriedDirections:
+class CarriedDirections(Shown):
     """Directions ``(k, q)`` in the target, and the standard errors of their entries.
 
     ``certainty`` ``(k,)`` is the length of a direction over that of its standard errors: about 1 is
@@ -75,6 +87,17 @@ class CarriedDirections:
     standard_error: Tensor
     certainty: Tensor
     freedom: float
+
+    def __repr__(self) -> str:
+        k, q = self.directions.shape
+        most = f", certainty up to {self.certainty.max().item():.2g}" if k else ""
+        return f"<CarriedDirections: {k:,} in {q:,} variables{most}>"
+
+    def tables(self) -> list[Table]:
+        return [directions_table(self, most=MOST_ROWS)]
+
+    def whole_tables(self) -> list[Table]:
+        return [directions_table(self)]
 
     def interval(self, level: float = 0.95) -> tuple[Tensor, Tensor]:
         """Where the entries lie with the probability ``level``: the ends ``(k, q)``, by Student's

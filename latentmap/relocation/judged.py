@@ -14,7 +14,7 @@ from latentmap.images.finding import groups_of, positions_of
 from latentmap.mapping import LinearMap
 from latentmap.model import Model, count_seen
 from latentmap.relocation.overlap import fitted_on, unknown_overlap
-from latentmap.relocation.scores import SCORED_CHOICE
+from latentmap.report.words import SCORED_CHOICE
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,8 +30,6 @@ from latentmap.report import Shown, Table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-SCORED_CHOICE = "scored_choice"  # In a record, beside the choice of the images of the fit.
-
 
 @dataclass(frozen=True, eq=False)
 class Scores(Figures, Shown):

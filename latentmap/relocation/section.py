@@ -11,7 +11,7 @@ from latentmap.relocation.groups import ScoresByGroup
 from latentmap.relocation.learning import LearningCurve
 from latentmap.relocation.probes import Probes
 from latentmap.relocation.relocating import Relocated
-from latentmap.relocation.scores import SCORED_CHOICE, Scores
+from latentmap.relocation.scores import Scores
 from latentmap.relocation.several_maps import MethodComparison
 from latentmap.report import (
     ImageGrid,
@@ -25,6 +25,7 @@ from latentmap.report import (
 )
 from latentmap.report.embedding import image_strip
 from latentmap.report.parts import Curve
+from latentmap.report.words import SCORED_CHOICE
 
 
 def fit_section(

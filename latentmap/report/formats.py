@@ -39,13 +39,15 @@ _LATEX = {
     "\N{EM DASH}": "---",
     "…": r"\ldots{}",
 }
+_FORMULA = ("=", "+", "-", "@")  # What a spreadsheet computes begins with one of these.
 _BETTER = {"high": " ↑", "low": " ↓", "": ""}
 
 
 def to_csv(table: Table) -> str:
     """A table as CSV (RFC 4180, lines end with a line feed alone): a line of heads, and numbers
     with all their digits. A column with intervals or notes is followed by their columns, ``x low``,
-    ``x high`` and ``x note``; a cell without a value is empty.
+    ``x high`` and ``x note``; a cell without a value is empty. Text that a spreadsheet would take
+    for a formula has an apostrophe before it, as OWASP recommends.
 
     Example:
         >>> from latentmap.report import Column, Row
@@ -135,7 +137,7 @@ def latex_text(text: str) -> str:
 
 def _parts_of(table: Table, number: int) -> list[tuple[str, Callable[[Cell], object]]]:
     """The columns of CSV that a column becomes: their heads, and what stands in them."""
-    head = printable(table.columns[number].title)
+    head = _inert(table.columns[number].title)
     cells = [row.cells[number] for row in table.rows]
     measures = [cell for cell in cells if isinstance(cell, Measure)]
     parts: list[tuple[str, Callable[[Cell], object]]] = [(head, _value)]
@@ -148,7 +150,7 @@ def _parts_of(table: Table, number: int) -> list[tuple[str, Callable[[Cell], obj
 
 def _value(cell: Cell) -> object:
     if isinstance(cell, str):
-        return printable(cell)
+        return _inert(cell)
     return _number(cell.value if isinstance(cell, Measure) else cell)
 
 
@@ -161,7 +163,19 @@ def _high(cell: Cell) -> object:
 
 
 def _note(cell: Cell) -> object:
-    return printable(cell.note) if isinstance(cell, Measure) else ""
+    return _inert(cell.note) if isinstance(cell, Measure) else ""
+
+
+def _inert(text: str) -> str:
+    """A text of somebody else in one line, of which a spreadsheet computes nothing."""
+    shown = printable(text)
+    if not shown.startswith(_FORMULA):
+        return shown
+    try:
+        float(shown)
+    except ValueError:
+        return f"'{shown}"
+    return shown
 
 
 def _number(value: float | None) -> object:

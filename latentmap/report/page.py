@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from itertools import groupby
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -29,14 +27,13 @@ from latentmap.report.formats import to_csv, to_latex, to_markdown
 from latentmap.report.page_pictures import picture_id, pictures_of
 from latentmap.report.parts import Block, Report, Row, Section, Table
 from latentmap.report.pictures import EmbeddedImage, ImageRow, ImageRows
-from latentmap.report.words import shown_number, titled
+from latentmap.report.records import made_by, record_lines
+from latentmap.report.words import shown_number, untitled
 
 _STYLES = ("page.css", "images.css", "tables.css", "print.css")
 _SCRIPTS = ("page.js", "tables.js", "enlarging.js")
 _SMALL = 48  # Images of fewer pixels keep their edges when they are enlarged.
 _LONGEST = 16  # Images in a line.
-_MOST_LISTED = 12  # Of a list in a record.
-_NOTHING: tuple[object, ...] = (None, [], ())  # Of this a record says nothing.
 
 
 def render(report: Report, *, beside: Report | None = None) -> str:
@@ -46,7 +43,7 @@ def render(report: Report, *, beside: Report | None = None) -> str:
         >>> "<h1>Two spaces</h1>" in render(Report("Two spaces"))
         True
     """
-    sections = _told_apart(report.sections)
+    headed = _headed(report.sections)
     pictures = pictures_of([*report.sections, *(() if beside is None else beside.sections)])
     style = "\n".join([*map(_template, _STYLES), level_styles(), ""])
     script = "\n".join(map(_template, _SCRIPTS))
@@ -55,14 +52,16 @@ def render(report: Report, *, beside: Report | None = None) -> str:
         .get_template("page.html")
         .render(
             title=report.title,
-            sections=sections,
+            heading=_heading(report.title, headed),
+            sections=headed,
             style=Markup(style),
             script=Markup(script),
             style_digest=_digest(style),
             script_digest=_digest(script),
             groups_of=_groups_of,
-            records=_records(sections),
-            chosen=_chosen(sections),
+            records=made_by(report.sections),
+            entries={one.section.id: one.entry for one in headed},
+            chosen=_chosen(headed),
             pictures={uri: (picture_id(uri), image) for uri, image in pictures.items()},
         )
     )
@@ -96,7 +95,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"level": level_of, "number": shown_number, "record": _record_lines}
+    environment.filters |= {"level": level_of, "number": shown_number, "record": record_lines}
     environment.globals |= {
         "cell_texts": cell_texts,
         "charts": charts,
@@ -110,6 +109,7 @@ def _environment() -> Environment:
         "is_small": _is_small,
         "cells_of": _cells_of,
         "is_long": _is_long,
+        "is_paired": _is_paired,
     }
     return environment
 
@@ -123,16 +123,41 @@ def _shown(value: object) -> object:
     return "\n".join(map(printable, value.split("\n")))
 
 
-def _told_apart(sections: Sequence[Section]) -> list[Section]:
-    """Sections of one title, such as maps that differ in the seed alone, get numbers."""
+@dataclass(frozen=True)
+class _Headed:
+    """A section with its ``title``, without the ``images`` that it is of, in words, and what the
+    contents call it.
+    """
+
+    section: Section
+    title: str
+    images: str
+    entry: str
+
+
+def _headed(sections: Sequence[Section]) -> list[_Headed]:
+    """Sections of one title, such as maps that differ in the seed alone, get numbers; the contents
+    call by their images those that are told apart by them.
+    """
+    plain = [untitled(one.title, one.record) for one in sections]
+    titles = Counter(title for title, _ in plain)
+    apart = Counter(title for title, _ in set(plain))
     seen = Counter[str]()
     result = []
-    for section in sections:
-        seen[section.title] += 1
-        number = seen[section.title]
-        title = section.title if number == 1 else f"{section.title} ({number})"
-        result.append(replace(section, title=title))
+    for section, (title, images) in zip(sections, plain, strict=True):
+        entry = section.title if titles[title] > 1 and apart[title] > 1 else title
+        seen[entry] += 1
+        number = f" ({seen[entry]})" if seen[entry] > 1 else ""
+        result.append(_Headed(section, title + number, images, entry + number))
     return result
+
+
+def _heading(title: str, sections: Sequence[_Headed]) -> str:
+    """The title of a report, without the images of a section, which are said beside it."""
+    for one in sections:
+        if one.images and title.endswith(f": {one.images}"):
+            return title.removesuffix(f": {one.images}")
+    return title
 
 
 def _template(name: str) -> str:
@@ -164,6 +189,11 @@ def _is_long(rows: ImageRows) -> bool:
     return any(sum(image.count for image in row.images) > _LONGEST for row in rows.rows)
 
 
+def _is_paired(rows: ImageRows) -> bool:
+    """Whether rows have several pictures side by side, which a narrow window has no room for."""
+    return any(len(row.images) > 1 for row in rows.rows)
+
+
 def _cells_of(row: ImageRow) -> list[tuple[EmbeddedImage, list[tuple[int, str]]]]:
     """The pictures of a row, of each the left edges of its images in it, and their captions."""
     captions = iter(row.captions)
@@ -179,39 +209,7 @@ def _cells_of(row: ImageRow) -> list[tuple[EmbeddedImage, list[tuple[int, str]]]
     ]
 
 
-def _records(sections: Sequence[Section]) -> list[tuple[list[Section], Mapping[str, Any]]]:
-    """What made the sections, each record once with all sections that it made."""
-    records: dict[str, tuple[list[Section], Mapping[str, Any]]] = {}
-    for section in filter(lambda one: one.record, sections):
-        same = json.dumps(section.record, sort_keys=True, default=str)
-        records.setdefault(same, ([], section.record))[0].append(section)
-    return list(records.values())
-
-
-def _chosen(sections: Sequence[Section]) -> list[str]:
-    """Which images the sections are of, in words, each choice once."""
-    words = [titled("", section.record).removeprefix(": ") for section in sections]
-    return list(dict.fromkeys(filter(None, words)))
-
-
-def _record_lines(record: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """What a record says, by name, in lines; what it has no value for is left out."""
-    lines = []
-    for name, value in record.items():
-        if isinstance(value, Mapping):
-            shown = [f"{key}: {_text(part)}" for key, part in value.items() if part not in _NOTHING]
-        else:
-            shown = [] if value in _NOTHING else [_text(value)]
-        if shown:
-            lines.append((name.replace("_", " "), shown))
-    return lines
-
-
-def _text(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_text(part)}" for key, part in value.items())
-    if isinstance(value, list | tuple):
-        if len(value) > _MOST_LISTED:
-            return f"{len(value)} entries, in report.json"
-        return ", ".join(map(_text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _chosen(sections: Sequence[_Headed]) -> str:
+    """Which images all sections are of, in words; empty where they are not of the same."""
+    words = {one.images for one in sections}
+    return words.pop() if len(words) == 1 else ""

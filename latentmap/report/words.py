@@ -13,6 +13,8 @@ from latentmap.intervals import FEW_UNITS, Estimate
 _DIGEST = 8
 _MOST_DECIMALS = 6
 _LARGE = 1e6
+CHOICE = "choice"  # In a record, of the images that a result is of, or a fit.
+SCORED_CHOICE = "scored_choice"  # Beside that of the fit, where others are scored.
 _INCIDENTAL = {"command", "versions", "selection", "file", "in_words"}
 
 
@@ -112,7 +114,7 @@ def pair_id(source: int, target: int) -> str:
     return f"pair-{source}-{target}"
 
 
-def titled(title: str, record: Mapping[str, Any], choice: str = "choice") -> str:
+def titled(title: str, record: Mapping[str, Any], choice: str = CHOICE) -> str:
     """A title with the images that a result is of, as the ``choice`` in its record says; without
     where it says none.
 
@@ -120,9 +122,30 @@ def titled(title: str, record: Mapping[str, Any], choice: str = "choice") -> str
         >>> titled("Scores", {"choice": {"in_words": "faces.zip, test, Young == 1"}})
         'Scores: faces.zip, test, Young == 1'
     """
+    words = _choice_in_words(record, choice)
+    return title if words is None else f"{title}: {words}"
+
+
+def untitled(title: str, record: Mapping[str, Any]) -> tuple[str, str]:
+    """A title without the images that ``titled`` put into it, and these; empty where the record
+    says none. A title that names none is of those of the ``choice``.
+
+    Example:
+        >>> made = {"choice": {"in_words": "train"}, "scored_choice": {"in_words": "test"}}
+        >>> untitled("Scores: test", made), untitled("Scores", made)
+        (('Scores', 'test'), ('Scores', 'train'))
+    """
+    for choice in (CHOICE, SCORED_CHOICE):
+        words = _choice_in_words(record, choice)
+        if words is not None and title.endswith(f": {words}"):
+            return title.removesuffix(f": {words}"), words
+    return title, _choice_in_words(record, CHOICE) or ""
+
+
+def _choice_in_words(record: Mapping[str, Any], choice: str) -> str | None:
     chosen = record.get(choice)
     words = chosen.get("in_words") if isinstance(chosen, Mapping) else None
-    return f"{title}: {words}" if isinstance(words, str) else title
+    return words if isinstance(words, str) else None
 
 
 def section_id(text: str, identity: Mapping[str, Any]) -> str:

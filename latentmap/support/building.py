@@ -51,6 +51,10 @@ class SupportOptions(ChoiceOptions):
         if self.k is not None and self.variables is not None:
             raise SupportError("variables are the leading ones: leave out k, which counts them")
 
+    def finds_leading(self, space: Space) -> bool:
+        """Whether variables have to be ordered first: some lead, and none are given."""
+        return not self.variables and self.leading(channel_space(space).dim) > 0
+
     def leading(self, dim: int) -> int:
         """How many variables lead in a space of ``dim`` of them."""
         if self.variables is not None:
@@ -107,7 +111,7 @@ def build_support_set(
         "warning": inactivity_of(codes),
     }
     variables, leading = options.variables or (), options.leading(channel_space(model.space).dim)
-    if leading and not variables:
+    if options.finds_leading(model.space):
         with coder.stage("ordering variables", "decodes") as told:
             found = order_by_gain(
                 model,

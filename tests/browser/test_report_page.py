@@ -276,6 +276,50 @@ def test_tables_fit_into_1200_pixels_and_say_where_they_do_not(visit):
     assert region.evaluate("one => one.scrollLeft") > 0
 
 
+def test_the_contents_are_folded_in_a_narrow_window_alone(visit):
+    page = visit(viewport={"width": 390, "height": 800}).page
+    contents, first = page.locator(".contents"), page.locator(".contents a").first
+    assert first.is_hidden()
+    assert contents.bounding_box()["height"] < 60
+    contents.get_by_text("Contents").click()
+    assert first.is_visible()
+    for width in (700, 1100, 1600):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_timeout(100)
+        assert first.is_visible()
+
+
+def test_both_sides_of_shared_directions_are_seen_in_a_narrow_window(visit):
+    page = visit(viewport={"width": 390, "height": 800}).page
+    row = page.locator("#pair-0-1 ~ figure .paired .image-row").nth(1)
+    first, second = row.locator(".strip").all()
+    assert first.bounding_box()["y"] < second.bounding_box()["y"]
+    for strip in (first, second):
+        assert strip.locator(".head").is_visible()
+        last = strip.locator(".cell").last.bounding_box()
+        assert last["x"] + last["width"] <= 390
+    page.set_viewport_size({"width": 1200, "height": 800})
+    assert first.bounding_box()["x"] < second.bounding_box()["x"]
+    assert row.locator(".head").first.is_hidden()
+
+
+def test_what_made_it_is_folded_on_the_screen_and_short_on_paper(visit):
+    page = visit().page
+    whole, short = page.locator(".made .record").first, page.locator(".on-paper .record").first
+    assert whole.is_hidden() and short.is_hidden()
+    page.locator(".made summary").first.click()
+    assert whole.is_visible()
+    assert re.search(r"[0-9a-f]{64}", whole.inner_text())
+    page.emulate_media(media="print")
+    assert whole.is_hidden() and short.is_visible()
+    assert not re.search(r"[0-9a-f]{13}", short.inner_text())
+
+
+def test_a_plane_is_no_wider_than_its_few_names_need(visit):
+    page = visit(viewport={"width": 1600, "height": 900}).page
+    assert page.locator(".plane svg").first.bounding_box()["width"] <= 24 * 16
+
+
 def test_the_page_is_never_wider_than_the_window(still):
     page = still.page
     for width in (390, 768, 1400):

@@ -18,7 +18,7 @@ from latentmap.errors import LatentmapError, ModelError
 from latentmap.expressiveness.distances import frechet_distance
 from latentmap.expressiveness.image_sets import ImageSet
 from latentmap.expressiveness.sample_distances import compare_samples
-from latentmap.expressiveness.sample_tables import sample_figures
+from latentmap.expressiveness.sample_tables import distances_section, sample_figures
 from latentmap.images import asked_groups, open_images
 from latentmap.inversion.inverting import INVERSION_METHODS
 from latentmap.model import Mixture, SeenImages
@@ -384,6 +384,18 @@ def test_images_near_to_those_of_the_training_are_shown(workdir):
     (batch,) = images.subset(np.arange(60)).batches([model.view], batch_size=60)
     shown = one.pictures["nearest training images"][0]
     assert any(torch.equal(shown, image) for image in batch.floats(0)) and first < 60
+    place = images.ids.tolist().index(one.picture_ids["nearest training images"][0])
+    assert torch.equal(shown, batch.floats(0)[place])
+    assert not {*one.picture_ids["least realistic"]} & {*one.picture_ids["most realistic"]}
+    (rows,) = (
+        block
+        for block in distances_section(found).blocks
+        if block.title.startswith("Images that are nearest to training images")
+    )
+    assert [row.captions for row in rows.rows] == [
+        one.picture_ids[kind]
+        for kind in ("most suspicious", "nearest training images", "nearest held-out images")
+    ]
     assert set(sample_figures(found)) == {"samples", "realism", "memorisation"}
     model.seen = SeenImages.of(images.digests[:10])
     save_model(model, Path("knows.safetensors"), training={})

@@ -31,7 +31,7 @@ def compare(*words, models=MODELS, data=("--data", "few.npy"), code=0):
 
 def error_of(result):
     told = result.stderr.splitlines()
-    lines = [line for line in told if line.strip() and not line.startswith("next: ")]
+    lines = [line for line in told if line.strip() and not line.startswith(("next: ", "beside "))]
     assert len(lines) == 1, lines
     return lines[0]
 
@@ -118,6 +118,15 @@ def test_a_file_is_no_report_folder(workdir):
 def test_a_limit_holds_for_each_split(workdir):
     printed = json.loads(compare("--limit", "24", "--json").stdout)
     assert (printed["n_fit"], printed["n_test"]) == (24, 24)
+
+
+def test_what_baselines_cost_is_said_before_with_what_leaves_them_out(workdir):
+    said = (
+        "beside 2 maps between the models stand up to 6 of baselines (pixels, pca, untrained), "
+        "which are fitted and decoded as well; --baselines none leaves them out"
+    )
+    assert said in compare().stderr
+    assert "baselines" not in compare("--baselines", "none").stderr
 
 
 def test_the_methods_of_fit_can_be_compared(workdir):

@@ -1,6 +1,6 @@
 import pytest
 
-from latentmap.printing import encodable, printable
+from latentmap.printing import encodable, printable, shortened
 
 
 @pytest.mark.parametrize("text", ["", "a b", "é", "e\u0301", "日本", "ß", "x\\n"])
@@ -23,6 +23,16 @@ def test_what_is_seen_stays(text):
 def test_what_is_not_seen_is_an_escape(text, shown):
     assert printable(text) == shown
     assert printable(shown) == shown
+
+
+@pytest.mark.parametrize("length", [1, 59, 60, 61, 62, 500])
+def test_a_long_name_keeps_its_beginning_and_its_end(length):
+    name = "".join(chr(0x4E00 + i) for i in range(length))
+    short = shortened(name)
+    assert len(short) == min(length, 60)
+    begin, _, end = short.partition("...")
+    assert name.startswith(begin) and name.endswith(end)
+    assert (short == name) == (length <= 60)
 
 
 def test_lone_surrogates_alone_cannot_be_encoded():

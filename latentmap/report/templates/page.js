@@ -15,6 +15,15 @@ theme.addEventListener("click", () => {
 dark.addEventListener("change", nameTheme);
 nameTheme();
 
+// A narrow window shows the content first.
+{
+  const contents = document.querySelector(".contents details");
+  const narrow = window.matchMedia("(max-width: 34rem)");
+  const fold = () => { contents.open = !narrow.matches; };
+  narrow.addEventListener("change", fold);
+  fold();
+}
+
 for (const figure of document.querySelectorAll("figure.heat")) {
   const readout = figure.querySelector(".readout");
   const links = [...figure.querySelectorAll(".heat-map a")];

@@ -5,9 +5,11 @@ import html5lib
 import numpy as np
 import pytest
 
+from latentmap.comparison.context_tables import context_table
 from latentmap.comparison.nearer import letters_of
 from latentmap.comparison.section import comparison_report, comparison_sections
 from latentmap.comparison.similarity_figures import calibrated_maps
+from latentmap.comparison.tables import models_table
 from latentmap.intervals import Estimate
 from latentmap.relocation.tables import figure_of
 from latentmap.report import ImageRows, Measure, Table
@@ -239,6 +241,20 @@ def test_a_model_that_made_the_images_is_named(comparison):
     assert made.startswith("b made the images")
 
 
+def test_two_fingerprints_of_a_model_are_told_apart_in_words(comparison):
+    assert "of its space" not in [column.title for column in models_table(comparison).columns]
+    inverted = replace(comparison.models[2], space_fingerprint="5" * 64)
+    table = models_table(replace(comparison, models=[*comparison.models[:2], inverted]))
+    *_, own, of_space = table.columns
+    assert (own.title, of_space.title) == ("fingerprint", "of its space")
+    assert own.meaning.startswith("of the model")
+    assert "that of the generator" in of_space.meaning
+    assert [row.cells[-1] for row in table.rows] == [
+        *(one.fingerprint[:12] for one in comparison.models[:2]),
+        "5" * 12,
+    ]
+
+
 def test_every_section_says_what_made_it(comparison, sections):
     for section in sections.values():
         assert section.record["command"] == "latentmap compare a b '<c>'"
@@ -248,17 +264,28 @@ def test_every_section_says_what_made_it(comparison, sections):
 
 @pytest.mark.parametrize(("floor", "mark"), [(0.01, ""), (0.03, "*")])
 def test_an_efficiency_beside_a_high_floor_is_marked(comparison, floor, mark):
+    pairs = {place: _with_floor(pair, floor) for place, pair in comparison.pairs.items()}
+    result = replace(comparison, pairs=pairs)
+    maps = comparison_sections(result)[2]
+    (heat,) = blocks(maps, HeatMap)
+    assert heat.cells[0][1].mark == mark
+    assert ("it says little" in heat.note) == bool(mark)
+    # What stands beside other errors has the same floor.
+    (table,) = (one for one in blocks(maps, Table) if one.title.startswith("Between"))
+    assert "eff. over best" in [column.title for column in table.columns]
+    said = "every eff. says little of all ways: the floor is above half the baseline"
+    assert (said in table.note) == (said in str(result)) == bool(mark)
+    low = {place: _with_floor(pair, 0.01) for place, pair in pairs.items()}
+    one = replace(result, pairs={**low, (0, 1): pairs[0, 1]})
+    assert ("every eff. says little of a to b: the" in context_table(one).note) == bool(mark)
+
+
+def _with_floor(pair, floor):
     bounds = {
         "floor_mse": Estimate(floor, floor, floor),
         "baseline_mse": Estimate(0.05, 0.04, 0.06),
     }
-    pairs = {
-        place: replace(pair, figures=replace(pair.figures, **bounds))
-        for place, pair in comparison.pairs.items()
-    }
-    (heat,) = blocks(comparison_sections(replace(comparison, pairs=pairs))[2], HeatMap)
-    assert heat.cells[0][1].mark == mark
-    assert ("it says little" in heat.note) == bool(mark)
+    return replace(pair, figures=replace(pair.figures, **bounds))
 
 
 def test_what_a_ceiling_is_not_there_for_is_said(comparison):

@@ -21,11 +21,12 @@ def test_the_figures_of_a_sector_are_those_of_its_images():
 
 
 def test_the_chance_is_the_share_of_draws_that_are_as_bad():
-    # Of the 10 pairs among 5 images the pair of the two worst is one.
-    mse = np.array([0.1, 0.2, 0.3, 0.8, 0.9])
-    worst, rest = errors_by_sector(mse, np.array([0, 0, 0, 1, 1]), seed=0)
+    # Of the 1,140 triples among 20 images 120 are all in one half.
+    mse, sector = np.full(20, 0.1), np.arange(20) // 10
+    mse[-3:] = 0.9
+    worst, rest = errors_by_sector(mse, sector, seed=0)
     assert worst.number == 1
-    assert worst.p_value == pytest.approx(1 / 10, abs=0.01)
+    assert worst.p_value == pytest.approx(120 / 1140, abs=0.01)
     assert rest.p_value == pytest.approx(1)
     assert not worst.blind
 
@@ -43,7 +44,27 @@ def test_no_error_at_all_is_no_blindness():
 
 def test_one_sector_alone_is_no_blindness():
     (one,) = errors_by_sector(np.linspace(0, 1, 9), np.zeros(9, dtype=int), seed=0)
-    assert (one.excess, one.blind, one.p_value) == (1, False, 1)
+    assert (one.excess, one.blind, one.p_value) == (1, False, None)
+
+
+def test_of_a_sector_of_few_images_nothing_is_told():
+    mse, sector = np.full(100, 0.1), np.zeros(100, dtype=int)
+    mse[:9], sector[:9] = 5, 1
+    worst, rest = errors_by_sector(mse, sector, seed=0)
+    assert (worst.number, worst.excess, worst.n_units) == (1, pytest.approx(50), 9)
+    assert (worst.p_value, worst.blind, worst.verdict) == (None, False, "too few")
+    # Of the rest neither, since what it is held against is that sector.
+    assert (rest.n_units, rest.p_value, rest.verdict) == (91, None, "too few")
+    assert worst.to_json()["p_value"] is None
+
+
+def test_a_sector_is_as_many_as_its_groups_of_images():
+    mse, sector = np.full(100, 0.1), np.zeros(100, dtype=int)
+    mse[:20], sector[:20] = 5, 1
+    units = np.arange(100)
+    assert errors_by_sector(mse, sector, units=units, seed=0)[0].verdict == "blind"
+    units[:20] //= 4
+    assert errors_by_sector(mse, sector, units=units, seed=0)[0].verdict == "too few"
 
 
 def planted(*, times, seed=0):
@@ -103,7 +124,8 @@ def test_a_blind_sector_is_found_by_chance_as_rarely_as_the_level_says(monkeypat
     for seed in range(rounds):
         mse, sector = planted(times=1, seed=seed)
         found = errors_by_sector(mse, sector, seed=seed)
-        wrong += min(one.p_value for one in found) <= SIGNIFICANCE / len(found)
+        chances = [one.p_value for one in found if one.p_value is not None]
+        wrong += min(chances) <= SIGNIFICANCE / len(chances)
     assert wrong <= 5  # Of 30 draws at 5 %, more have a chance of 0.3 %.
 
 

@@ -110,6 +110,12 @@ def test_the_groups_stand_in_table_section_pictures_and_json(tmp_path):
     scores = results[0].sets[0]
     shown = groups_figure(scores, scores.groups[0], models[0], n=4)
     assert [row.label for row in shown.rows][::2] == ["worst of Hat", "worst of not Hat"]
+    (rows,) = [one for one in section.blocks if one.title == "stylegan: faces by Hat"]
+    hat, made = rows.rows[:2]
+    worst = scores.groups[0][0].positions[:8]
+    assert hat.captions == scores.ids[worst].tolist()
+    assert made.captions == [f"mse {error:.4f}" for error in scores.best.mse[worst]]
+    assert len({one.id for one in section.blocks if one.kind == "image rows"}) == 4
     assert section.id != bench_section(measured(tmp_path, [("Hat",)])[1], models).id
 
 
@@ -194,6 +200,13 @@ def test_the_table_has_no_ratio_that_is_not_told(tmp_path):
     (scores,) = result.sets
     wide = [one_of((3.0, 1.1, 20.0), plain=(4.0, 1.0, 9.0))]
     shown = groups_table([replace(result, sets=[replace(scores, groups=[wide])])])
+    assert [column.title for column in shown.columns][4:] == ["error", "p", "verdict"]
+    assert (
+        "x reference, x rest, over reference left out, of which no row is told: the ends"
+        in shown.note
+    )
+    narrow = [*wide, one_of((1.1, 1.0, 1.2), plain=(1.1, 1.0, 1.2))]
+    shown = groups_table([replace(result, sets=[replace(scores, groups=[narrow])])])
     assert shown.rows[0].cells[5:8] == ["not told"] * 3
     assert "not told: the ends of the interval are more than 3 times apart" in shown.note
     assert "more than 3 times apart" not in groups_table([result]).note

@@ -8,11 +8,15 @@ import torch
 from latentmap.codes import Codes, pair
 from latentmap.errors import ImageError, ModelError, SpaceError
 from latentmap.expressiveness import BenchOptions, bench
+from latentmap.expressiveness.figures import reproduction_figure, reproduction_rows
 from latentmap.expressiveness.image_sets import ImageSet, SetName, titles_of
 from latentmap.expressiveness.ratios import ratio_estimate
+from latentmap.expressiveness.result import Expressiveness
+from latentmap.expressiveness.tables import errors_table, sectors_table
 from latentmap.frames import Frame
 from latentmap.images import ImageSource
 from latentmap.images.arrays import ArrayImages
+from latentmap.intervals import Estimate
 from latentmap.inversion import SearchSettings
 from latentmap.mapping import fit
 from latentmap.model.testing import LinearModel
@@ -88,13 +92,13 @@ def test_the_figures_are_those_of_their_definitions(tmp_path):
 
 
 def test_images_outside_the_range_of_a_generator_are_its_blind_group(tmp_path):
-    encoder, model, target = scene()
+    encoder, model, target = scene(n=240, odd=60)
     (result,) = run(tmp_path, [model], [target], methods=["network"], encoder=encoder)
     (scores,) = result.sets
     blind = [one for one in scores.sectors if one.blind]
     found = np.concatenate([one.positions for one in blind])
-    assert set(found) <= set(range(75, 90))
-    assert len(found) >= 12
+    assert set(found) <= set(range(180, 240))
+    assert len(found) >= 30  # The others are in groups of less than ten.
     assert all(one.own_share == 0 for one in blind)
     assert scores.sectors[: len(blind)] == blind
 
@@ -221,14 +225,71 @@ def test_mapped_codes_are_judged_by_images_that_the_map_has_not_seen(tmp_path):
 
 
 def test_errors_of_a_support_set_are_by_its_sectors(tmp_path):
-    _, model, target = scene(n=24, odd=8)
-    numbered = ImageSet("set", target.images, target.ids, np.arange(24) // 8, (3, 1))
+    _, model, target = scene(n=30, odd=10)
+    numbered = ImageSet("set", target.images, target.ids, np.arange(30) // 10, (3, 1))
     (result,) = run(tmp_path, [model], [numbered], methods=["network"])
     (scores,) = result.sets
     assert [one.number for one in scores.sectors if one.blind] == [2]
     assert scores.variables == (3, 1)
     assert scores.sectors[0].own_share is None
-    assert set(scores.to_json()["sectors"][0]["ids"]) == set(target.ids[16:])
+    assert set(scores.to_json()["sectors"][0]["ids"]) == set(target.ids[20:])
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 8, 16, 23, 24, 40])
+def test_no_image_is_worst_and_typical_or_best(tmp_path, n):
+    _, model, target = scene(n=n, odd=n // 3)
+    (result,) = run(tmp_path, [model], [target], methods=["network"])
+    (scores,) = result.sets
+    shown = reproduction_rows(scores, model, id="rows", title="T")
+    kinds = {row.label: row.captions for row in shown.rows[::2]}
+    named = [name for captions in kinds.values() for name in captions]
+    assert len(named) == len(set(named)) == min(n, 24)
+    assert list(kinds) == [kind for kind in ("worst", "typical", "best") if kind in kinds]
+    assert len(kinds) == min(n, 3)
+    assert kinds["worst"][0] == scores.ids[scores.worst_first[0]]
+    assert kinds["best"][0] == scores.ids[scores.worst_first[-1]]
+    assert (f"There are {n} in all" in shown.note) == (n < 24)
+    assert len(reproduction_figure(scores, model).rows) == len(shown.rows)
+
+
+def test_a_ratio_that_no_row_tells_has_no_column(tmp_path, monkeypatch):
+    _, model, target = scene(n=30, odd=10)
+    (result,) = run(tmp_path, [model], [target], methods=["network"])
+    (scores,) = result.sets
+    # Own images are reproduced exactly here: no ratio to their error says anything.
+    assert not result.tells_ratio("network")
+    table = errors_table([result])
+    assert "x own" not in [column.title for column in table.columns]
+    assert "x own is left out where the own error is below 1 %" in table.note
+    monkeypatch.setattr(Expressiveness, "tells_ratio", lambda *_: True)
+    for ratio, told in ((Estimate(9.0, 1.0, 30.0), False), (Estimate(2.0, 1.5, 2.5), True)):
+        table = errors_table([replace(result, sets=[_with_ratio(scores, ratio)])])
+        assert ("x own" in [column.title for column in table.columns]) == told
+        assert ("x own left out, of which no row is told: the ends" in table.note) == (not told)
+
+
+def _with_ratio(scores, ratio):
+    found = {name: replace(one, ratio=ratio) for name, one in scores.reproductions.items()}
+    return replace(scores, reproductions=found)
+
+
+def test_sectors_of_few_images_stand_in_the_table_as_not_told(tmp_path):
+    _, model, target = scene(n=33, odd=13)
+    number = np.arange(33) // 10
+    numbered = ImageSet("set", target.images, target.ids, number, (3, 1))
+    (result,) = run(tmp_path, [model], [numbered], methods=["network"])
+    table = sectors_table([result])
+    place = [column.title for column in table.columns].index("blind")
+    said = {row.cells[2]: row.cells[place] for row in table.rows}
+    assert said == {2: "blind", 1: "", 0: "", 3: "too few"}
+    assert [row.cells[2] for row in table.rows][-1] == 3  # Though the worst is among its images.
+    assert "1 of 4 sectors are blind" in table.note
+    assert "of 1 nothing is told: they have less than 10 images, or the rest has" in table.note
+    few = ImageSet("few", target.images, target.ids, np.arange(33) // 5, (3, 1, 0))
+    (result,) = run(tmp_path, [model], [few], methods=["network"])
+    note = sectors_table([result]).note
+    assert "narrow, few: of 7 sectors nothing is told: all have less than 10 images" in note
+    assert "blind" not in note
 
 
 def test_a_seed_gives_the_same_result_with_what_made_it(tmp_path):

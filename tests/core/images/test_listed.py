@@ -29,6 +29,13 @@ def test_names_of_no_image_are_told(tmp_path):
     )
 
 
+def test_a_long_name_that_is_of_no_image_is_shortened(tmp_path):
+    told = listed(tmp_path / "ids.txt", f"begin-{300 * 'x'}-end.png\n").told
+    assert told.startswith("1 of the 1 names in ids.txt are of none of the 4 images (begin-xxx")
+    assert told.endswith("x-end.png is one)") and "x...x" in told
+    assert len(told) < 140
+
+
 @pytest.mark.parametrize(
     ("text", "n"),
     [

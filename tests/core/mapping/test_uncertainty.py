@@ -45,6 +45,39 @@ def test_the_covariance_is_that_of_the_text_book():
     np.testing.assert_allclose(prediction.scale, 1 + new @ inverse @ new.T[:, 0], rtol=1e-6)
 
 
+def test_carried_directions_show_how_long_and_how_sure_they_are():
+    linear_map = fitted(*draw(50, WEIGHT, 2))
+    carried = carry(linear_map, torch.eye(4))
+    assert repr(carried).startswith("<CarriedDirections: 4 in 3 variables, certainty up to ")
+    (table,) = carried.tables()
+    assert [row.cells[0] for row in table.rows] == [0, 1, 2, 3]
+    for row, length, certainty in zip(
+        table.rows, carried.directions.norm(dim=1), carried.certainty, strict=True
+    ):
+        assert row.cells[1] == pytest.approx(length.item())
+        assert row.cells[3] == pytest.approx(certainty.item())
+        assert row.cells[1] / row.cells[2] == pytest.approx(certainty.item())
+        entry = row.cells[5]
+        assert entry.low < entry.value < entry.high
+    row = table.rows[1]
+    assert row.cells[5].value == pytest.approx(carried.directions[1, row.cells[4]].item())
+    assert "tensor" not in str(carried)
+    assert "certainty" in carried._repr_html_()
+    assert len(carried.to_frame()) > 4
+
+
+def test_a_prediction_shows_how_wide_it_is():
+    prediction = predict(fitted(*draw(50, WEIGHT, 2)), draw(30, WEIGHT, 3)[0])
+    assert repr(prediction) == "<Prediction of 30 codes in 3 variables>"
+    (table,), (whole,) = prediction.tables(), prediction.whole_tables()
+    assert (len(table.rows), len(whole.rows)) == (20, 30)
+    assert "the first 20 of 30 codes" in table.note
+    assert "the first" not in whole.note
+    assert table.rows[3].cells[2] == pytest.approx(prediction.variances[3].mean().sqrt().item())
+    assert "tensor" not in str(prediction)
+    assert "deviation" in prediction._repr_html_()
+
+
 def test_a_map_without_intercept_has_the_covariance_of_one():
     x, y = draw(50, WEIGHT, 2)
     linear_map = fitted(x, y, method="least-squares", intercept=False)

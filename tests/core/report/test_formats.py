@@ -46,6 +46,17 @@ def test_csv_has_all_digits_with_intervals_and_notes_in_columns_of_their_own():
     assert rows[2] == ["plain", "0.5", "", "", "", "1000", ""]
 
 
+def test_csv_has_no_text_that_a_spreadsheet_computes():
+    texts = ["=1+1", "+a", "-b", "@SUM(A1)", "-", "+-+", '=HYPERLINK("x")', "a=b", "", "'=1"]
+    numbers = ["-3", "+0.5", "-1e-9", "-inf"]
+    rows = [Row([text, -0.5, Measure(-1.0, -2.0, -0.5, "=note")]) for text in texts + numbers]
+    heads, *read = read_csv(Table("T", [Column("@name"), Column("n"), Column("R2")], rows))
+    guarded = [f"'{text}" for text in texts[:7]]
+    assert [row[0] for row in read] == [*guarded, *texts[7:], *numbers]
+    assert {tuple(row[1:]) for row in read} == {("-0.5", "-1.0", "-2.0", "-0.5", "'=note")}
+    assert heads[0] == "'@name"
+
+
 def test_csv_of_one_row_has_its_heads_above():
     assert read_csv(UPRIGHT) == [
         ["name", "R2", "R2 low", "R2 high", "n"],

@@ -11,6 +11,7 @@ from latentmap.report.embedding import image_strips
 from latentmap.report.page import as_html, render
 from latentmap.report.page_pictures import picture_id, pictures_in_page, pictures_of
 from latentmap.report.parts import Report
+from latentmap.report.words import SCORED_CHOICE, titled
 
 
 def parse(page):
@@ -106,15 +107,46 @@ def test_numbers_of_a_column_have_the_same_decimals(values, shown):
     assert cells(*values) == shown
 
 
-def test_the_heading_says_which_images_a_report_is_of():
-    sections = [
-        Section(f"s{i}", "S", record={"choice": {"in_words": words}})
-        for i, words in enumerate(["a.zip, <hat> == 1", "a.zip, <hat> == 1", "b.zip"])
+def of_images(*choices):
+    """Sections of the images of some choices, in words."""
+    return [
+        Section(f"s{i}", f"Scores: {words}", record={"choice": {"in_words": words}})
+        for i, words in enumerate(choices)
     ]
-    tree = parse(render(Report("x", [Section("none", "N"), *sections])))
-    (said,) = tree.findall(".//p[@class='data']")
-    assert "".join(said.itertext()) == "Images: a.zip, <hat> == 1; b.zip"
+
+
+def texts(tree, path):
+    return ["".join(one.itertext()) for one in tree.findall(path)]
+
+
+def test_the_images_of_a_report_stand_once_where_all_is_of_the_same():
+    report = Report("A: a.zip, <hat> == 1", of_images("a.zip, <hat> == 1", "a.zip, <hat> == 1"))
+    tree = parse(render(report))
+    assert texts(tree, ".//p[@class='data']") == ["Images: a.zip, <hat> == 1"]
+    assert texts(tree, ".//h1") == ["A"]
+    assert texts(tree, ".//section/h2") == ["Scores", "Scores (2)", "What made it"]
     assert not parse(render(Report("x"))).findall(".//p[@class='data']")
+
+
+def test_images_stand_once_a_section_where_these_differ():
+    sections = [Section("none", "N"), *of_images("a.zip", "b.zip")]
+    tree = parse(render(Report("A: a.zip", sections)))
+    said = texts(tree, ".//section/p[@class='data']")
+    assert said == texts(tree, ".//p[@class='data']") == ["Images: a.zip", "Images: b.zip"]
+    assert texts(tree, ".//h1") == ["A"]
+    assert texts(tree, ".//section/h2")[:3] == ["N", "Scores", "Scores"]
+    # What tells them apart stands where only the titles are.
+    listed = ["N", "Scores: a.zip", "Scores: b.zip", "What made it"]
+    assert texts(tree, ".//nav//li") == listed
+
+
+def test_a_section_of_scores_is_of_the_images_that_are_scored():
+    record = {"choice": {"in_words": "train"}, "scored_choice": {"in_words": "test, Male == 1"}}
+    section = Section("s", titled("Scores", record, SCORED_CHOICE), record=record)
+    tree = parse(render(Report("Scores: test, Male == 1", [section])))
+    assert texts(tree, ".//p[@class='data']") == ["Images: test, Male == 1"]
+    assert texts(tree, ".//h1") == texts(tree, ".//section[@id='s']/h2") == ["Scores"]
+    assert "scored choice" in texts(tree, ".//dt")
 
 
 def test_sorting_has_the_whole_number(page):
@@ -126,9 +158,30 @@ def test_sorting_has_the_whole_number(page):
 
 def test_a_record_stands_once_with_all_that_it_made(page):
     tree = parse(page)
-    names = [one.text for one in tree.findall(".//dl/div/dt")]
-    assert names == ["command", "seed", "versions"]
-    assert [one.text for one in tree.findall(".//dl//code")] == ["latentmap <x>", "0", "torch: 2"]
+    # On the screen, and once more for paper.
+    for place in (".//details/dl", ".//div[@class='on-paper']/dl"):
+        assert texts(tree, f"{place}/div/dt") == ["command", "seed", "versions"]
+        assert texts(tree, f"{place}//code") == ["latentmap <x>", "0", "torch: 2"]
+
+
+def test_a_record_is_whole_on_the_screen_and_short_on_paper():
+    digest = "0123456789ab" + "c" * 52
+    words = f"latentmap fit --data '/home/a b/x' --data /data/faces.zip --src hf://a/b --x={digest}"
+    record = {
+        "command": words,
+        "models": {"vae": digest},
+        "files": ["/a/b.h5", "c/d.h5", "C:\\e\\f"],
+    }
+    tree = parse(render(Report("x", [Section("a", "A", record=record)])))
+    whole, short = (
+        texts(tree, f"{place}/dl//code") for place in (".//details", ".//div[@class='on-paper']")
+    )
+    assert whole == [words, f"vae: {digest}", "/a/b.h5, c/d.h5, C:\\e\\f"]
+    assert short == [
+        "latentmap fit --data 'x' --data faces.zip --src hf://a/b --x=0123456789ab",
+        "vae: 0123456789ab",
+        "b.h5, c/d.h5, f",
+    ]
 
 
 def test_sections_of_one_title_are_numbered_and_named_where_they_are_made():
@@ -145,7 +198,7 @@ def test_long_lists_of_a_record_are_left_to_the_file():
         Section("b", "B", record={"nested": {"rows": [{"x": 1}], "none": None}}),
     ]
     tree = parse(render(Report("x", sections)))
-    shown = [one.text for one in tree.findall(".//dl//code")]
+    shown = texts(tree, ".//details/dl//code")
     assert shown == ["1.5, 2", "99 entries, in report.json", "rows: x 1"]
     made = [one.text for one in tree.find(".//section[@id='what-made-it']").findall("h3/a")]
     assert made == ["A", "B"]
