@@ -22,6 +22,21 @@ class Setup(Protocol):
     def __call__(self, worker: int) -> Work: ...
 
 
+class Late:
+    """Work that is set up when it is first done, so that what goes wrong is raised where it is
+    heard.
+    """
+
+    def __init__(self, setup: Setup, place: int) -> None:
+        self._setup, self._place = setup, place
+        self._ready: Work | None = None
+
+    def __call__(self, number: int) -> None:
+        if self._ready is None:
+            self._ready = self._setup(self._place)
+        self._ready(number)
+
+
 def give_up(number: int) -> EngineError:
     """The error of a number whose workers have all ended without a word."""
     return EngineError(
