@@ -34,7 +34,7 @@ def by_processes(setup: Setup, numbers: Sequence[int], *, workers: int) -> Itera
     while left:
         pool = _Pool(setup, workers)
         try:
-            for number in pool.run(left):
+            for number in pool.run(tuple(left)):
                 left.remove(number)
                 yield number
         except BrokenProcessPool:

@@ -13,7 +13,7 @@ from latentmap.engines.work import Setup
 from latentmap.errors import EngineError
 
 _ANSWER = 20.0  # Seconds for a cluster that runs to answer.
-_START = 120.0  # For one of our own to start; Ray gives up earlier.
+_START = 240.0  # For one of our own to start; Ray gives up earlier.
 _END = 20.0  # For it to end.
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-import pickle
+import secrets
 import signal
 import time
 import traceback
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from latentmap.engines.work import ATTEMPTS, Late, Setup, give_up
+from latentmap.engines.work import ATTEMPTS, Late, Setup, can_be_sent, give_up
 from latentmap.errors import EngineError
 
 _LISTEN = 0.5  # Seconds after which it is noticed that nobody listens any more.
 # The least that Ray takes: nothing but numbers passes through it.
 _STORE = 80 << 20
+_STARTS = 3  # On a busy machine Ray's own processes are late for each other.
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ def drive(messages: Connection, request: Request) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _be_silent()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if request.address is None:
+        # Whoever reaches the ports of a cluster runs what he likes there. Without this Ray would
+        # make a token, too, and leave it in the home of the user.
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     talk = _Talk(messages)
     try:
         ray = importlib.import_module("ray")
@@ -95,11 +101,9 @@ class _Talk:
         if self._messages.poll():
             raise _ClosedError
 
-    def fail(self, error: BaseException, trace: str) -> None:
-        try:
-            pickle.loads(pickle.dumps(error))
-        except Exception:
-            error = EngineError(f"a worker raised {type(error).__name__}: {_line(error)}")
+    def fail(self, error: Exception, trace: str) -> None:
+        if not can_be_sent(error):
+            error = EngineError(f"Ray raised {type(error).__name__}: {_line(error)}")
         try:
             self.say("failed", (error, trace))
         except _ClosedError:
@@ -124,17 +128,22 @@ def no_answer(address: str | None, reason: str) -> EngineError:
     where = "that runs on this machine" if address == "auto" else f"at {address}"
     return EngineError(
         f"no Ray cluster {where} answered ({reason}): start one with `ray start --head`, give the "
-        "HOST:PORT that it prints as --address on a machine of the cluster, or leave --address out"
+        "HOST:PORT that it prints as --address on a machine of the cluster, with "
+        "RAY_AUTH_MODE=token where it asks for a token, or leave --address out"
     )
 
 
 def _connect(ray: Any, address: str | None) -> None:
     own = {"include_dashboard": False, "object_store_memory": _STORE} if address is None else {}
-    try:
-        # Not None: that would be any cluster which happens to run here.
-        ray.init(address=address or "local", log_to_driver=False, **own)
-    except Exception as error:
-        raise no_answer(address, _line(error)) from error
+    for _ in range(_STARTS if address is None else 1):
+        try:
+            # Not None: that would be any cluster which happens to run here.
+            ray.init(address=address or "local", log_to_driver=False, **own)
+            return
+        except Exception as error:
+            failure = error
+            ray.shutdown()
+    raise no_answer(address, _line(failure)) from failure
 
 
 def _line(error: BaseException) -> str:
