@@ -87,6 +87,8 @@ def _heard(
     seconds: float | None = None  # Importing Ray takes as long as it takes.
     while True:
         if not messages.poll(seconds):
+            if address is not None:  # It waits on for an answer, and has started nothing.
+                process.kill()
             raise no_answer(address, f"within {seconds:.0f} s")
         try:
             kind, value = messages.recv()

@@ -216,10 +216,10 @@ class _Team:
                 raise self._no_worker("all that started have ended")
             self._talk.listen()
             for answer in self._ray.wait(list(self._asked), timeout=_LISTEN)[0]:
-                number = self._hear(answer)
-                if number is not None:
+                done = self._hear(answer)
+                if done is not None:
                     left -= 1
-                    self._talk.say("done", number)
+                    self._talk.say("done", done)
             now = time.monotonic()
             if self._idle or any(number is not None for _, number in self._asked.values()):
                 last = now
