@@ -139,7 +139,7 @@ class TestRay:
             begun = time.monotonic()
             with pytest.raises(EngineError, match=rf"at {address} answered \(within 2 s\)"):
                 list(by_ray(Marks(tmp_path), [0], workers=1, address=address))
-            assert time.monotonic() - begun < 18  # It takes Ray itself two minutes.
+            assert time.monotonic() - begun < 40  # It takes Ray itself two minutes.
 
 
 class Actors:
