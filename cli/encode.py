@@ -41,20 +41,22 @@ def encode(
     Only images whose code is nowhere in the cache, by their contents, are decoded and encoded: one
     that was added, the rest after a --limit. A run that was stopped goes on.
 
-    With --workers several processes, or GPUs, share the work; with --plan and --shard the tasks of
-    a Slurm array, or of torchrun, do. Each encodes all images of its shards, whatever the cache
-    holds of them.
+    With --workers several processes, or GPUs, share the work, on several machines with --engine
+    ray; with --plan and --shard the tasks of a Slurm array, or of torchrun, do. Each encodes all
+    images of its shards, whatever the cache holds of them.
 
     \b
     Examples:
       latentmap encode vae.safetensors svae.safetensors --data faces.zip --cache codes
       latentmap encode vae.safetensors --data faces.zip --cache codes --workers 2
+      latentmap encode vae.safetensors --data faces.zip --cache codes --workers 8 --engine ray
       latentmap encode vae.safetensors --data faces.zip --cache codes --plan
       latentmap encode vae.safetensors --data faces.zip --cache codes --shard auto
     """
     from latentmap.cli.output import print_json, warn_skipped
 
     sharding.check()
+    sharding.check_device(loading.device)
     if sharding.asked:
         from latentmap.cli.encode_shards import ShardedEncoding
 

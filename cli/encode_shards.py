@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from latentmap.cli.data_options import DataOptions
@@ -43,6 +44,10 @@ class ShardedEncoding:
         if self._sharding.place is not None:
             self._make(self._sharding.place, as_json)
             return
+        if self._sharding.engine == "ray":
+            from latentmap.engines import require_ray
+
+            require_ray()
         models, images = opened(self._references, self._data, self._loading)
         plan = self._planned(models, images)
         if self._sharding.plan:
@@ -193,9 +198,21 @@ class ShardedEncoding:
         _say_codes(self._cache, plan, computed, self._references, as_json)
 
     def _engine(self, setup: ShardSetup, numbers: Sequence[int]) -> Iterator[int]:
-        from latentmap.engines import by_processes
+        from latentmap.engines import by_processes, by_ray
 
-        return by_processes(setup, numbers, workers=self._sharding.workers or 1)
+        workers = self._sharding.workers or 1
+        if self._sharding.engine != "ray":
+            return by_processes(setup, numbers, workers=workers)
+        cpus = self._sharding.cpus_per_worker or 1
+        return by_ray(
+            replace(setup, threads=self._threads or cpus),
+            numbers,
+            workers=workers,
+            address=self._sharding.address,
+            cpus_per_worker=cpus,
+            gpus_per_worker=int(self._loading.device.startswith("cuda")),
+            notify=warn,
+        )
 
 
 def _say_codes(

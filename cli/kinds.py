@@ -4,6 +4,7 @@
     Count, NumberRange              whole numbers, and others
     Size                            height and width of images
     InputFile, InputFolder          a file, and a folder, that is read; ``InputPath`` is either
+    ClusterAddress                  where a Ray cluster is
     Reference                       what is read by its path or its name: a model, images
     OutputFile, OutputFolder        what is written
 
@@ -266,3 +267,21 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:  # One of them is not there.
         return os.path.realpath(one) == os.path.realpath(other)
+
+
+class ClusterAddress(Text):
+    """``host:port`` of a Ray cluster, or ``auto``."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text: str = super().convert(value, param, ctx)
+        found = re.fullmatch(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", text, re.ASCII)
+        if text != "auto" and (found is None or not 0 < int(found[1]) < 65536):
+            self.fail(
+                f"{text!r} is no address of a Ray cluster: give HOST:PORT as `ray start --head` "
+                "prints it, such as 10.0.0.1:6379, or auto",
+                param,
+                ctx,
+            )
+        return text

@@ -12,7 +12,7 @@ import click
 
 from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import number_option, option, together
-from latentmap.cli.kinds import Text
+from latentmap.cli.kinds import ClusterAddress, Text
 from latentmap.cli.options import CoderOptions, Loading
 
 if TYPE_CHECKING:
@@ -158,6 +158,18 @@ class Sharding:
         if self.engine is not None and self.workers is None:
             raise click.UsageError("--engine is for --workers N: say how many")
 
+    def check_device(self, device: str) -> None:
+        """Refuses a GPU of this machine for workers that may be on others.
+
+        Raises:
+            click.UsageError: that is so.
+        """
+        if self.engine == "ray" and device.startswith("cuda:"):
+            raise click.UsageError(
+                f"--device {device} does not go with --engine ray, which chooses a GPU for each "
+                "worker: give --device cuda"
+            )
+
 
 def sharding_options(command: Command) -> Command:
     """Adds the options of shards; the command gets them as ``sharding: Sharding``."""
@@ -202,15 +214,16 @@ def sharding_options(command: Command) -> Command:
         option(
             "--address",
             title=SHARDING,
-            type=Text(),
+            type=ClusterAddress(),
             metavar="HOST:PORT|auto",
-            help="Of a Ray cluster that runs.  [default: one of its own on this machine]",
+            help="Of a Ray cluster that runs and has this machine in it; auto is the one that runs "
+            "here.  [default: one of its own on this machine, for this call]",
         ),
         number_option(
             "--cpus-per-worker",
             title=SHARDING,
             most=1024,
-            help="Processors that Ray keeps for each worker on the CPU.  [default: 1]",
+            help="Processors that Ray keeps for each worker, and its threads.  [default: 1]",
         ),
     )(command)
 

@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
-from latentmap.engines.work import ATTEMPTS, Setup, Work, give_up
+from latentmap.engines.work import ATTEMPTS, Late, Setup, Work, give_up
 
 _WATCH = 1.0  # Seconds after which a worker notices that its driver has died.
 _work: Work | None = None
@@ -34,7 +34,7 @@ def by_processes(setup: Setup, numbers: Sequence[int], *, workers: int) -> Itera
     while left:
         pool = _Pool(setup, workers)
         try:
-            for number in pool.run(left):
+            for number in pool.run(tuple(left)):
                 left.remove(number)
                 yield number
         except BrokenProcessPool:
@@ -102,22 +102,7 @@ def _begin(setup: Setup, places: Synchronized[int], driver: int) -> None:
     threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
     with places.get_lock():
         place, places.value = places.value, places.value + 1
-    _work = _Late(setup, place)
-
-
-class _Late:
-    """Work that is set up when it is first done, so that what goes wrong is raised where it is
-    heard.
-    """
-
-    def __init__(self, setup: Setup, place: int) -> None:
-        self._setup, self._place = setup, place
-        self._ready: Work | None = None
-
-    def __call__(self, number: int) -> None:
-        if self._ready is None:
-            self._ready = self._setup(self._place)
-        self._ready(number)
+    _work = Late(setup, place)
 
 
 def _do(number: int) -> None:

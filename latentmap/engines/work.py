@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Protocol
 
@@ -20,6 +21,35 @@ class Setup(Protocol):
     """
 
     def __call__(self, worker: int) -> Work: ...
+
+
+class Late:
+    """Work that is set up when it is first done, so that what goes wrong is raised where it is
+    heard; what it raises can be sent to another process.
+    """
+
+    def __init__(self, setup: Setup, place: int) -> None:
+        self._setup, self._place = setup, place
+        self._ready: Work | None = None
+
+    def __call__(self, number: int) -> None:
+        try:
+            if self._ready is None:
+                self._ready = self._setup(self._place)
+            self._ready(number)
+        except Exception as error:
+            if can_be_sent(error):
+                raise
+            raise EngineError(f"a worker raised {type(error).__name__}: {error}") from error
+
+
+def can_be_sent(error: Exception) -> bool:
+    """Whether pickle makes an error again."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # Whatever its own code raises.
+        return False
+    return True
 
 
 def give_up(number: int) -> EngineError:
