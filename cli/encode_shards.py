@@ -59,13 +59,14 @@ class ShardedEncoding:
     def _planned(self, models: Sequence[Model], images: ImageSource) -> Plan:
         from latentmap.cache.plan import plan_shards
 
+        precision: Any = self._coding.precision or PRECISIONS[0]
         with progress_bar("planning") as progress:
             return plan_shards(
                 models,
                 images,
                 shard_images=self._sharding.shard_images,
                 batch_size=self._coding.batch_size,
-                precision=self._coding.precision or PRECISIONS[0],
+                precision=precision,
                 progress=progress,
             )
 

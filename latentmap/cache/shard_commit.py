@@ -55,40 +55,40 @@ def commit_shards(
     """
     folder = PlanFolder(cache.path, plan, cache.entries.storage)
     with _saving(cache.path), ExitStack() as stack:
-        manifests = []
-        for entry in sorted(plan.entries, key=lambda one: one.key.id):
-            lock = lock_path(cache.entries.folder(entry.key.id))
+        entries: list[_Entry] = []
+        for planned in sorted(plan.entries, key=lambda one: one.key.id):
+            lock = lock_path(cache.entries.folder(planned.key.id))
             refuse_links(lock.parent, lock.parents[1] / "entries", error=CacheError)
             cache.entries.storage.make_folder(lock.parent)
-            what = f"entry {entry.key.id} of {cache.path}"
+            what = f"entry {planned.key.id} of {cache.path}"
             stack.enter_context(hold_lock(lock, what, timeout=timeout, notify=notify))
-            manifests.append(_Entry(entry, plan, cache))
-        repairs = [line for entry in manifests for line in entry.resume(check_all)]
+            entries.append(_Entry(planned, plan, cache))
+        repairs = [line for entry in entries for line in entry.resume(check_all)]
         numbers = folder.reported()
         taken = []
         for number in numbers:
             try:
                 report = folder.report(number)
-                for entry in manifests:
+                for entry in entries:
                     entry.take(folder.shard(number), report, number)
             except DamageError as error:
                 repairs.append(f"shard {number}: {error}; it is encoded again")
                 folder.drop(number)
-                for entry in manifests:
+                for entry in entries:
                     entry.forget(number)
             else:
                 taken.append(number)
-        for entry in manifests:
+        for entry in entries:
             entry.publish(repairs)
         for number in taken:
             folder.drop(number)
-        missing = sorted(set().union(*(entry.missing() for entry in manifests)))
+        missing = sorted({number for entry in entries for number in entry.missing()})
         if not missing:
             folder.remove()
         for line in repairs:
             if notify:
                 notify(f"{cache.path} was damaged: {line}")
-        return Committed(tuple(missing), min(one.done for one in manifests), tuple(repairs))
+        return Committed(tuple(missing), min(one.done for one in entries), tuple(repairs))
 
 
 class _Entry:
@@ -176,7 +176,7 @@ class _Entry:
         if not self._new:
             return
         numbers = sorted(self._records)
-        holes = []
+        holes: list[tuple[int, int]] = []
         for number in sorted(self.missing() & set(range(max(numbers, default=0)))):
             start, stop = self._plan.range(number)
             if holes and holes[-1][1] == start:

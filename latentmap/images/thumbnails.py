@@ -13,7 +13,7 @@ from PIL import Image
 from latentmap.codes import Codes, find_ids, is_known
 from latentmap.codes.code_file import examples
 from latentmap.errors import ImageError
-from latentmap.images.prefetch import default_workers, in_order
+from latentmap.images.prefetch import default_threads, in_order
 from latentmap.images.source import ImageSource
 from latentmap.progress import Progress
 
@@ -41,9 +41,9 @@ class Thumbnails:
         return self._made(images_of(codes, self.images))
 
     def _made(self, images: ImageSource) -> Iterator[bytes]:
-        workers = default_workers()
+        threads = default_threads()
         tasks = (partial(_thumbnail, images, place, self.size) for place in range(len(images)))
-        for done, file in enumerate(in_order(tasks, workers=workers, ahead=4 * workers), 1):
+        for done, file in enumerate(in_order(tasks, threads=threads, ahead=4 * threads), 1):
             yield file
             if self.progress is not None:
                 self.progress(done, len(images))
