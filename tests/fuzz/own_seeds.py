@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from latentmap.cache import EntryKey, LatentCache, encode
+from latentmap.cache import EntryKey, LatentCache, encode, encode_shard, plan_shards, start_plan
 from latentmap.codes import PIXELS, Codes, Pairs, Space, export_codes, pair
 from latentmap.diagnostics.traces import Epochs, Paths, Steps, Trace
 from latentmap.encoders import build
@@ -407,6 +407,20 @@ def caches(folder: Path) -> list[Case]:
                     vectors = np.ones((len(positions), 3), np.float32)
                     writer.append(positions, vectors, stop=int(positions[-1]) + 1)
                 writer.finish()
+
+    case = written(folder, "cache", write)
+    own = {name.removeprefix("cache/"): content for name, content in case.items()}
+    return [{name: content for name, content in own.items() if not name.startswith("locks")}]
+
+
+def plans(folder: Path) -> list[Case]:
+    """A plan of two shards, one of which is made."""
+    model = LinearModel(2, (1, 8, 8))
+
+    def write(path: Path) -> None:
+        images, cache = open_images("digits", limit=4), LatentCache(path)
+        plan = plan_shards([model], images, shard_images=2, batch_size=2)
+        encode_shard(start_plan(plan, cache), 1, [model], images, cache)
 
     case = written(folder, "cache", write)
     own = {name.removeprefix("cache/"): content for name, content in case.items()}

@@ -14,7 +14,9 @@ import numpy as np
 import torch
 
 from latentmap.cache import LatentCache
-from latentmap.cache.manifest import _sealed
+from latentmap.cache.plan_folder import PlanFolder, find_plans
+from latentmap.cache.sealed import seal
+from latentmap.cache.storage import Storage
 from latentmap.cache.upkeep import Entries
 from latentmap.codes.ids_file import read_ids
 from latentmap.codes.reading import read_codes
@@ -183,6 +185,13 @@ def _find(folder: Path) -> None:
         _ = codes.vectors
 
 
+def _plans(folder: Path) -> None:
+    for plan in find_plans(folder):
+        made = PlanFolder(folder, plan, Storage())
+        for number in made.reported():
+            made.report(number)
+
+
 def _known(folder: Path) -> None:
     known = LatentCache(folder).contents.load(own_seeds.PLACE, 6)
     known.find(Marks(np.zeros((2, 16), np.uint8), np.ones(2, np.bool_)))
@@ -198,17 +207,20 @@ def _rehash(chance: Random, case: Case) -> Case:
     return right
 
 
+_SEALED = ("manifest.json", "plan.json", "report.json")
+
+
 def _reseal(chance: Random, case: Case) -> Case:
-    """Manifests with the digest that fits, so that what lies behind it is reached. Those of shards
-    stay: they are what is promised of a cache, in which nobody else writes.
+    """Sealed documents with the digest that fits, so that what lies behind it is reached. Those of
+    shards stay: they are what is promised of a cache, in which nobody else writes.
     """
     sealed = dict(case)
     for name, content in case.items():
-        if name.endswith("manifest.json") and chance.random() < 0.9:
+        if name.endswith(_SEALED) and chance.random() < 0.9:
             try:
                 body = json.loads(content) if isinstance(content, bytes) else {}
                 body.pop("sha256", None)
-                sealed[name] = _sealed(body)
+                sealed[name] = seal(body)
             except Exception:  # It is no longer what can be sealed.
                 continue
     return sealed
@@ -382,6 +394,7 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
             _reseal,
         ),
         Reader("contents", own_seeds.contents, (_known,), (), _rehash),
+        Reader("plans", own_seeds.plans, (_plans,), ((".json", change_json),), _reseal),
     ),
     "images": (
         Reader("images", other_seeds.pictures, (_look_at("images"),), (("", change_picture),)),

@@ -1,6 +1,7 @@
 """Runs a Ray cluster of this machine for tests until its stdin ends, and prints its address."""
 
 import contextlib
+import logging
 import sys
 
 import ray
@@ -17,7 +18,7 @@ def main() -> None:
                 object_store_memory=80 << 20,
                 include_dashboard=False,
                 log_to_driver=False,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
             )
             break
         except Exception:

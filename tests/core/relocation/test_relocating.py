@@ -12,6 +12,7 @@ from latentmap.mapping import FitOptions, Method, Solution
 from latentmap.model.contract import Posterior
 from latentmap.model.generated import generated_images
 from latentmap.model.testing import LinearModel
+from latentmap.model.thumbnails import Thumbnail
 from latentmap.relocation import (
     fit_baseline,
     fit_models,
@@ -21,7 +22,6 @@ from latentmap.relocation import (
     training_pairs,
 )
 from latentmap.relocation.learning import curve_sizes, learning_curve
-from latentmap.relocation.thumbnails import Thumbnail
 
 
 def scene(folder: Path, *, n: int = 200) -> tuple[LinearModel, LinearModel, ImageSource]:
