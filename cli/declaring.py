@@ -26,6 +26,7 @@ from latentmap.cli.kinds import MOST, Count, OutputFile, refuse_overwriting
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 IMAGES, METHOD, OUTPUT, RUNNING = "Images", "Method", "Output", "Running"
+WORKERS = "Workers"
 _FEW = 12  # So many options are one list.
 
 
@@ -115,7 +116,7 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows: dict[str, list[tuple[str, str]]] = {
-            title: [] for title in (IMAGES, METHOD, OUTPUT, RUNNING)
+            title: [] for title in (IMAGES, METHOD, OUTPUT, RUNNING, WORKERS)
         }
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from latentmap.cli.data_options import DataOptions
-from latentmap.cli.declaring import number_option, option, together
+from latentmap.cli.declaring import WORKERS, number_option, option, together
 from latentmap.cli.kinds import ClusterAddress, Text
 from latentmap.cli.options import CoderOptions, Loading
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from latentmap.model import Model
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-SHARDING = "Several workers"
 
 
 @dataclass(frozen=True)
@@ -178,21 +177,21 @@ def sharding_options(command: Command) -> Command:
         Sharding,
         option(
             "--plan",
-            title=SHARDING,
+            title=WORKERS,
             is_flag=True,
             help="Fix the shards, which are runs of images, for workers to come, and encode "
             "nothing.",
         ),
         number_option(
             "--shard-images",
-            title=SHARDING,
+            title=WORKERS,
             help="Images of a shard, rounded up to whole batches.  [default: 64 MiB of codes, and "
             "at least 64 shards]",
         ),
         option(
             "--shard",
             "place",
-            title=SHARDING,
+            title=WORKERS,
             type=ShardPlace(),
             metavar="I/N|auto",
             help="Encode part I, from 0 to N-1, of the planned shards; auto reads the place from "
@@ -200,20 +199,20 @@ def sharding_options(command: Command) -> Command:
         ),
         number_option(
             "--workers",
-            title=SHARDING,
+            title=WORKERS,
             most=4096,
             help="Plan the shards, have so many workers encode them, and commit them.",
         ),
         option(
             "--engine",
-            title=SHARDING,
+            title=WORKERS,
             type=click.Choice(("processes", "ray")),
             help="What runs the workers: processes of this machine, or actors of Ray.  [default: "
             "processes]",
         ),
         option(
             "--address",
-            title=SHARDING,
+            title=WORKERS,
             type=ClusterAddress(),
             metavar="HOST:PORT|auto",
             help="Of a Ray cluster that runs and has this machine in it; auto is the one that runs "
@@ -221,7 +220,7 @@ def sharding_options(command: Command) -> Command:
         ),
         number_option(
             "--cpus-per-worker",
-            title=SHARDING,
+            title=WORKERS,
             most=1024,
             help="Processors that Ray keeps for each worker, and its threads.  [default: 1]",
         ),
