@@ -150,6 +150,9 @@ def compare_codes(
         {
             name: nearer_of(one, higher_is_alike=INDEXES[name].higher_is_alike)
             for name, one in found.items()
+            # Variates that share nothing have whatever axes the fit gave them, and so do weights
+            # that depend on the axes: of two spaces that are as near one would seem nearer.
+            if INDEXES[name].invariances["orthogonal"]
         },
         n,
         permutations,

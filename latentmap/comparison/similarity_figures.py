@@ -52,12 +52,12 @@ def _heat_map(result: ModelComparison, name: str, matrix: SimilarityMatrix) -> H
     title = f"Calibrated {matrix.index.title}"
     cells: list[list[HeatCell | None]] = [[None] * len(names) for _ in names]
     for i, row in enumerate(cells):
-        letters = letters_of(found.nearer[name], i, found.alpha)
+        letters = letters_of(found.nearer.get(name, ()), i, found.alpha)
         for j in range(len(names)):
             if i != j:
                 row[j] = _cell(matrix, i, j, f"{names[i]} and {names[j]}", letters.get(j, ""))
     note = "0: no more alike than random pairings; 1: equal spaces."
-    return HeatMap(title, names, cells, note + (_LETTERS if found.nearer[name] else ""))
+    return HeatMap(title, names, cells, note + (_LETTERS if found.nearer.get(name) else ""))
 
 
 def _cell(matrix: SimilarityMatrix, i: int, j: int, between: str, mark: str) -> HeatCell:

@@ -68,7 +68,7 @@ def nearer_table(result: ModelComparison) -> Table:
     found = result.similarities
     names = [model.label for model in result.models]
     columns = [Column("model"), Column("nearer to"), Column("than to")]
-    columns += [Column(matrix.index.title, "", "", 3) for matrix in found.matrices.values()]
+    columns += [Column(found.matrices[name].index.title, "", "", 3) for name in found.nearer]
     rows = []
     for tests in zip(*found.nearer.values(), strict=True):
         head = [names[number] for number in (tests[0].space, tests[0].first, tests[0].second)]

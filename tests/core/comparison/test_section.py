@@ -177,7 +177,7 @@ def test_heat_maps_of_indexes_have_calibrated_values_and_letters(comparison, sec
     for heat, (name, matrix) in zip(maps, found.matrices.items(), strict=True):
         assert heat.title == f"Calibrated {matrix.index.title}"
         assert heat.cells[0][1].value == matrix.calibrated[0, 1]
-        letters = letters_of(found.nearer[name], 0, found.alpha)
+        letters = letters_of(found.nearer.get(name, ()), 0, found.alpha)
         assert [heat.cells[0][j].mark for j in (1, 2)] == [letters[1], letters[2]]
         assert heat.cells[0][0] is None
 
