@@ -60,7 +60,12 @@ def carry_out(
     for _ in range(_ROUNDS):
         if not state.missing:
             return plan.images - there
-        _make(plan, cache, engine, state, progress)
+        try:
+            _make(plan, cache, engine, state, progress)
+        except CacheError:
+            # Another driver may have been first with the last shards, and have ended the plan.
+            if commit_shards(plan, cache).missing:
+                raise
         state = commit_shards(plan, cache, notify=notify)
     raise CacheError(
         f"{len(state.missing)} shards of the plan {plan.id} were damaged as soon as they were "

@@ -278,6 +278,19 @@ def test_a_driver_that_fails_keeps_what_was_made(tmp_path):
     assert commit_shards(plan, cache).missing == (0, 1, 2, 3, 4, 6)
 
 
+def test_two_drivers_may_work_on_one_plan(tmp_path):
+    plan, images, cache = planned(tmp_path / "cache")
+
+    def engine(numbers):
+        make(plan, images, cache)
+        assert not commit_shards(plan, cache).missing  # By the other one, who ends the plan.
+        make(plan, images, cache, [3])
+        yield 3
+
+    carry_out(plan, cache, engine)
+    require_same(codes_of(plan, cache), expected(tmp_path, images))
+
+
 def test_progress_counts_images_and_begins_with_those_that_are_there(tmp_path):
     plan, images, cache = planned(tmp_path)
     make(plan, images, cache, [0, 1])
