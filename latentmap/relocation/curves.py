@@ -59,5 +59,6 @@ def _draw_panel(axis: Any, curve: LearningCurve, name: str) -> None:
     best = best_level(curve.baselines, name)
     if best is not None:
         axis.axhline(best.figures[name].value, color=VERMILION, linestyle="--")
+        axis.autoscale_view(scalex=False)  # Else it may lie on the frame.
     axis.set_xlabel("pairs")
     axis.grid()
