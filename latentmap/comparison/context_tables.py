@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import combinations
 
 from latentmap.comparison.result import ModelComparison, ModelPair
+from latentmap.comparison.sameness_table import sameness_in_words
 from latentmap.relocation.baselines import BASELINES
 from latentmap.relocation.scored_figures import HIGH_FLOOR
 from latentmap.relocation.tables import COLUMNS, LINEARITY, figure_of, gain_measure
@@ -87,8 +88,8 @@ _OF = {
 
 
 def conclusions(result: ModelComparison) -> list[str]:
-    """For which pairs a linear map is enough, and which sources tell more than any baseline; by the
-    rules of ``latentmap.relocation.verdicts``.
+    """Which spaces are the same; for which pairs a linear map is enough, and which sources tell
+    more than any baseline, by the rules of ``latentmap.relocation.verdicts``.
     """
     enough: list[str] = []
     not_enough: list[str] = []
@@ -110,7 +111,8 @@ def conclusions(result: ModelComparison) -> list[str]:
         "the source tells more of the target than every baseline": more,
         "the source is not seen to tell more than a baseline does": no_more,
     }
-    return [f"{what}: {', '.join(names)}" for what, names in said.items() if names]
+    of_maps = [f"{what}: {', '.join(names)}" for what, names in said.items() if names]
+    return [*sameness_in_words(result), *of_maps]
 
 
 def twins_table(result: ModelComparison) -> Table:

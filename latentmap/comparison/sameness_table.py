@@ -34,16 +34,20 @@ def sameness_table(result: ModelComparison) -> Table:
         "affine map of channels leaves; the worse of both directions. Between spaces of other "
         "shapes there is no such change."
     )
-    return Table("Same space?", columns, rows, "\n".join([*_said(result), note]))
+    return Table("Same space?", columns, rows, "\n".join([*sameness_in_words(result), note]))
 
 
-def _said(result: ModelComparison) -> list[str]:
-    """What is to be said of spaces that are not the same, though an affine map leaves little."""
+def sameness_in_words(result: ModelComparison) -> list[str]:
+    """Which spaces are the same, and of those that are not, though an affine map leaves little, how
+    little that is.
+    """
     said = []
     for one in result.same:
+        first, second = (result.models[number].label for number in (one.first, one.second))
         rotation, affine = one.left["rotation"].value, one.left["affine"].value
-        if one.change is None and affine <= TOLERANCE:
-            first, second = (result.models[number].label for number in (one.first, one.second))
+        if one.change is not None:
+            said.append(f"{first} and {second} are the same space up to {one.in_words}")
+        elif affine <= TOLERANCE:
             said.append(
                 f"{first} and {second} hold the same but for {in_percent(affine, 1)} of the "
                 f"variance, which an affine map leaves; a rotation leaves {in_percent(rotation, 1)}"
