@@ -57,7 +57,7 @@ class ShardedEncoding:
         self._carry_out(plan, as_json)
 
     def _planned(self, models: Sequence[Model], images: ImageSource) -> Plan:
-        from latentmap.cache.plan import plan_shards
+        from latentmap.cache.planning import plan_shards
 
         precision: Any = self._coding.precision or PRECISIONS[0]
         with progress_bar("planning") as progress:

@@ -39,7 +39,13 @@ def directions_table(carried: CarriedDirections, *, most: int | None = None) -> 
             Measure(value, ends[0], ends[1]),
         ]
         rows.append(Row(cells))
+    certainty = carried.certainty.tolist()
+    of_one = (
+        f"the direction arrives {certainty[0]:.1f} times as long as its standard error; about 1 "
+        "would be no more than noise"
+    )
     notes = [
+        of_one if len(certainty) == 1 else "",
         f"in {carried.directions.shape[1]:,} variables of the target, by {carried.freedom:.0f} "
         "degrees of freedom; in brackets 95 % intervals",
         _of_how_many(len(rows), len(carried.directions), "directions"),

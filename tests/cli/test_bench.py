@@ -95,7 +95,7 @@ def test_an_encoder_groups_images_and_measures_coverage(workdir):
         *("--set", "own:12", "--set", "few.npy:16", "--encoder", "b.safetensors"),
         *("--methods", "network"),
     )
-    assert "of 4 groups in codes of b are blind for the network" in output
+    assert "of 4 groups in codes of b nothing is told: all have less than 10 images" in output
     assert "Coverage in codes of b" in output and "clipped density" in output
     assert "figures of neighbours take 100 images of each kind, not 12" in output
     assert "in brackets 95 % intervals, which of so few cover 89 to 94 %" in output

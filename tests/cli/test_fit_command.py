@@ -465,7 +465,7 @@ def test_apply_refuses_a_wrong_suffix_before_any_work(workdir):
     message = error_of(run(*words, "--figure", "grid.foo", code=1))
     assert "grid.foo must end in .pdf, .svg, .png, .jpg, .tif or .webp" in message
     message = error_of(run(*words, "--codes-out", "mapped.foo", code=1))
-    assert "mapped.foo must end in .npz or .h5" in message
+    assert "mapped.foo must end in .npz, .npy, .h5, .hdf5 or .parquet" in message
 
 
 def test_apply_keeps_an_output_that_exists(workdir):

@@ -118,6 +118,8 @@ def examples() -> Iterator[str]:
 @pytest.mark.parametrize("example", dict.fromkeys(examples()))
 def test_an_example_is_right_usage(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2"}.items():  # As torchrun says --shard auto.
+        monkeypatch.setenv(name, value)
     for folder in ("FOLDER", "runs"):  # Those that have to exist.
         Path(folder).mkdir()
     for file in ("faces.csv", "persons.csv"):

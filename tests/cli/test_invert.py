@@ -125,7 +125,7 @@ def test_a_search_comes_nearer_than_the_encoder():
                 ("--steps", "--starts", "--perceptual", "--prior"), "3310", strict=True
             )
         ),
-        (("--codes-out", "codes.txt"), 1, "must end in .npz or .h5"),
+        (("--codes-out", "codes.txt"), 1, "must end in .npz, .npy, .h5, .hdf5 or .parquet"),
         (("--figure", "grid.txt"), 1, "must end in .pdf, .svg"),
         (("--codes-out", "few.npz"), 1, "exists"),
         (("--figure", "x.png", "--report", "x.png"), 1, "--figure and --report are both x.png"),

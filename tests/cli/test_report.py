@@ -57,10 +57,13 @@ def test_map_adds_all_methods_and_a_curve(workdir):
     names = [row.cells[0] for row in methods.rows]
     assert {"ridge", "procrustes"} <= set(names)
     assert "selection" not in found["methods-a-b"].record
-    r2, table = found["curve-a-b"].blocks  # An efficiency is not defined between these two.
+    r2, table, baselines = found[
+        "curve-a-b"
+    ].blocks  # An efficiency is not defined between these two.
     assert table.rows[0].cells[:2] == [20, 2]
     assert r2.at == [row.cells[0] for row in table.rows]
     assert r2.measures == [row.cells[2] for row in table.rows]
+    assert r2.level == max(row.cells[2].value for row in baselines.rows)
 
 
 INVERT = ["invert", "a.safetensors", "--method", "network", "--data", "few.npy", "--limit", "5"]
@@ -241,10 +244,13 @@ def test_bench_adds_errors_and_images(workdir):
         "Where the codes lie",
     )
     assert covered.title == "Coverage in codes of b"
-    assert groups.note == "a, few.npy:24: 0 of 5 groups in codes of b are blind for the network"
+    assert groups.note == (
+        "a, few.npy:24: of 5 groups in codes of b nothing is told: all have less than 10 images, "
+        "or the rest has"
+    )
     assert [row.cells[1] for row in errors.rows] == ["own", "few.npy:24"]
-    assert errors.rows[0].cells[6] is None
-    assert errors.rows[1].cells[6] == "not told"  # Of six own images the interval is too wide.
+    # Of six own images the interval is too wide, so that nothing would stand there.
+    assert "x own" not in [column.title for column in errors.columns]
     assert sum(row.cells[3] for row in groups.rows) == 24
     assert extremes.title == "Images"
     assert len(figures) == 2

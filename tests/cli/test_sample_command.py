@@ -168,7 +168,9 @@ def test_an_output_that_exists_stays(workdir):
     (workdir / "grid.png").write_bytes(b"precious")
     assert "exists" in refusal(MODEL, "--figure", "grid.png")
     assert (workdir / "grid.png").read_bytes() == b"precious"
-    assert "must end in .npz or .h5" in refusal(MODEL, "--codes-out", "codes.txt")
+    assert "must end in .npz, .npy, .h5, .hdf5 or .parquet" in refusal(
+        MODEL, "--codes-out", "codes.txt"
+    )
     assert "must end in .pdf, .svg" in refusal(MODEL, "--figure", "grid.doc")
 
 

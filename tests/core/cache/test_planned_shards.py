@@ -14,8 +14,9 @@ from PIL import Image
 
 from latentmap.cache import Coder, LatentCache
 from latentmap.cache.manifest import MANIFEST, Manifest
-from latentmap.cache.plan import Plan, plan_shards
+from latentmap.cache.plan import Plan
 from latentmap.cache.plan_folder import PlanFolder, find_plans, remove_plans
+from latentmap.cache.planning import plan_shards
 from latentmap.cache.shard_commit import commit_shards
 from latentmap.cache.shard_driver import carry_out, start_plan
 from latentmap.cache.shard_work import encode_shard
