@@ -41,20 +41,35 @@ def groups_table(results: Sequence[Expressiveness]) -> Table:
         Column("x rest", "error over that of the other images", "low", 2),
         Column("over reference", "the same of errors over the reference model's", "low", 2),
         Column("p", "chance of a random group, all groups of the run considered", decimals=4),
-        Column("verdict", "blind: at least 1.5 times, and no chance"),
+        Column(
+            "verdict",
+            "blind: at least 1.5 times, and no chance; not blind: less than that, with the whole "
+            "interval",
+        ),
     ]
-    rows, notes, seen = [], [], []
+    rows, seen = [], []
     for result in results:
         for scores in result.sets:
             for family in scores.groups:
                 rows += [_row(result, scores, one) for one in family]
-                notes += [in_words(result, scores, one) for one in told(family)]
             if scores.groups:
                 seen.append(_seen(result, scores))
+    notes = group_sentences(results)
     unknown = [_unknown(scores) for scores in results[0].sets]
     table = Table("Groups by attribute", columns, rows)
     table, wide = without_untold(table, "x reference", "x rest", "over reference")
     return replace(table, note="\n".join(filter(None, [*unknown, *seen, wide, *notes])))
+
+
+def group_sentences(results: Sequence[Expressiveness]) -> list[str]:
+    """What follows for every group of every set and every generator."""
+    return [
+        in_words(result, scores, one)
+        for result in results
+        for scores in result.sets
+        for family in scores.groups
+        for one in told(family)
+    ]
 
 
 def groups_figure(

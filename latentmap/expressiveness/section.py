@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from latentmap.expressiveness.by_attribute_tables import groups_rows
+from latentmap.expressiveness.by_attribute_tables import group_sentences, groups_rows
 from latentmap.expressiveness.figures import reproduction_rows
 from latentmap.expressiveness.result import Expressiveness
 from latentmap.expressiveness.tables import bench_tables
@@ -41,7 +41,8 @@ def bench_section(results: Sequence[Expressiveness], models: Sequence[Model]) ->
         **results[0].record,
         "models": {result.name: result.fingerprint for result in results},
     }
-    return Section(id, bench_title(results), [_READING], blocks, record)
+    said = [f"{sentence}." for sentence in group_sentences(results)]
+    return Section(id, bench_title(results), [*said, _READING], blocks, record)
 
 
 def bench_title(results: Sequence[Expressiveness]) -> str:

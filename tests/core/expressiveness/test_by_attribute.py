@@ -105,6 +105,8 @@ def test_the_groups_stand_in_table_section_pictures_and_json(tmp_path):
     assert [one["by"] for one in groups][:3] == ["Hat", "Hat", "Hat,Old"]
     assert printed["record"]["by"] == ["Hat", "Hat,Old"]
     section = bench_section(results, models)
+    said = [line for line in table.note.splitlines() if "blind to" in line or "too few" in line]
+    assert said and section.text[: len(said)] == [f"{line}." for line in said]
     titles = [getattr(block, "title", "") for block in section.blocks]
     assert "Groups by attribute" in titles and "stylegan: faces by Hat,Old" in titles
     scores = results[0].sets[0]
