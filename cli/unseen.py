@@ -68,4 +68,6 @@ def tell_seen(n_seen: Mapping[str, int | None], n: int, what: str = "images") ->
         f"{name} {'unknown' if count is None else format(count, ',')}"
         for name, count in n_seen.items()
     )
-    warn(f"seen in training, of {n:,} {what}: {told}")
+    known = {parameter.name for parameter in click.get_current_context().command.params}
+    advice = " (--unseen leaves these out)" if "unseen" in known and any(n_seen.values()) else ""
+    warn(f"seen in training, of {n:,} {what}: {told}{advice}")
