@@ -156,8 +156,9 @@ class ShardedEncoding:
             and self._coding.batch_size in (None, plan.batch_size)
         ]
         same = [plan for plan in fitting if plan.images == len(images)]
-        if same:
-            return same[-1]
+        for plan in reversed(same):
+            if plan is same[0] or plan.is_of(images):
+                return plan
         if fitting:
             raise CacheError(
                 f"the plan {fitting[-1].id} in {self._cache.path} is of {fitting[-1].images} "

@@ -14,6 +14,7 @@ from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import WORKERS, number_option, option, together
 from latentmap.cli.kinds import ClusterAddress, Text
 from latentmap.cli.options import CoderOptions, Loading
+from latentmap.errors import CacheError
 
 if TYPE_CHECKING:
     from latentmap.cache import LatentCache
@@ -84,6 +85,12 @@ def place_of(environment: Mapping[str, str]) -> Place:
         step = read("SLURM_ARRAY_TASK_STEP") if "SLURM_ARRAY_TASK_STEP" in environment else 1
         number = (read("SLURM_ARRAY_TASK_ID") - first) // max(step, 1)
         count = read("SLURM_ARRAY_TASK_COUNT") if "SLURM_ARRAY_TASK_COUNT" in environment else 0
+        last = read("SLURM_ARRAY_TASK_MAX") if "SLURM_ARRAY_TASK_MAX" in environment else None
+        if last is not None and count != (last - first) // max(step, 1) + 1:
+            raise ValueError(
+                "the tasks of this Slurm array are no unbroken range, so that none knows its part: "
+                "give --shard I/N as the first array had it, such as $SLURM_ARRAY_TASK_ID/40"
+            )
         known = True
     for rank, size, near in (
         ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
@@ -257,7 +264,9 @@ class ShardSetup:
             loading = replace(loading, device=f"cuda:{worker % torch.cuda.device_count()}")
         models, images = opened(self.references, self.data, loading)
         cache = open_cache(self.coding)
-        plan = next(one for one in find_plans(cache.path) if one.id == self.plan)
+        plan = next((one for one in find_plans(cache.path) if one.id == self.plan), None)
+        if plan is None:
+            raise CacheError(f"the plan {self.plan} in {cache.path} is done, or was removed")
 
         def work(number: int) -> None:
             encode_shard(

@@ -110,6 +110,11 @@ class Manifest:
     def rows(self) -> int:
         return sum(shard.rows for shard in self.shards)
 
+    def has(self, start: int, stop: int) -> bool:
+        """Whether the images from ``start`` to ``stop`` are done."""
+        end = self.done + sum(last - first for first, last in self.holes)
+        return stop <= end and all(last <= start or stop <= first for first, last in self.holes)
+
     def provenance(self) -> dict[str, Any]:
         """What made the codes, as JSON, for files that have to explain themselves."""
         return {

@@ -95,6 +95,12 @@ class Plan:
             )
         return part
 
+    def is_of(self, images: ImageSource) -> bool:
+        """Whether some images are those that were planned, by their number and the first shard."""
+        if len(images) != self.images:
+            return False
+        return digest_of(images.subset(np.arange(*self.range(0)))) == self.digests[0]
+
     def require(self, models: Sequence[Model]) -> None:
         """Refuses models that are not those that were planned, in that order.
 
@@ -140,6 +146,7 @@ class Plan:
             sound = all(type(number) is int and number > 0 for number in numbers)
             sound &= bool(plan.entries) and all(isinstance(text, str) for text in plan.digests)
             sound = sound and len(plan) == -(-plan.images // plan.shard_images)
+            sound = sound and len({entry.key.id for entry in plan.entries}) == len(plan.entries)
             sound = sound and plan.to_bytes() == data
         except (AttributeError, KeyError, TypeError, ValueError, ImageError) as error:
             raise DamageError(f"{PLAN} is not a plan ({reason_of(error)})") from error

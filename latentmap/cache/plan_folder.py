@@ -75,12 +75,25 @@ class ShardReport:
         try:
             records = {name: ShardRecord(**one) for name, one in body["records"].items()}
             report = cls(records, tuple(Skipped(**one) for one in body["skipped"]), body["images"])
-            sound = report.to_bytes(plan, number) == data
+            sound = report._typed() and report.to_bytes(plan, number) == data
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DamageError(f"{_REPORT} is not a report ({reason_of(error)})") from error
         if not sound:
             raise DamageError(f"{_REPORT} contradicts itself")
         return report
+
+    def _typed(self) -> bool:
+        """Whether all that it is made of has the types that it should have."""
+        numbers, texts = [self.images], [*self.records]
+        for record in self.records.values():
+            numbers += [record.start, record.stop, record.rows, record.size]
+            texts.append(record.sha256)
+        for skip in self.skipped:
+            numbers.append(skip.position)
+            texts += [skip.id, skip.message]
+        return all(isinstance(text, str) for text in texts) and all(
+            type(number) is int and number >= 0 for number in numbers
+        )
 
 
 class PlanFolder:
@@ -131,7 +144,7 @@ class PlanFolder:
         try:
             with open_regular(self.shard(number) / _REPORT) as file:
                 data = file.read()
-        except OSError as error:
+        except (FileNotFoundError, IsADirectoryError) as error:
             raise DamageError(f"{_REPORT} cannot be read ({error.strerror})") from error
         return ShardReport.from_bytes(data, self.plan.id, number)
 

@@ -50,7 +50,7 @@ def plan_shards(
         if progress:
             progress(stop, len(images))
     data = hashlib.sha256("".join(digests).encode()).hexdigest()
-    entries = []
+    entries: dict[str, PlannedEntry] = {}
     for model in models:
         model.require_encoder()
         if images.codes_in(model.space) is not None:
@@ -58,5 +58,11 @@ def plan_shards(
                 f"{model.name} made these images, and their codes are known: leave it out"
             )
         key = EntryKey.of(model, images, precision=precision, data=data)
-        entries.append(PlannedEntry(key, model.space, model.frame))
-    return Plan(str(images.choice), len(images), size, batch_size, tuple(entries), tuple(digests))
+        if key.id in entries:
+            raise ModelError(
+                f"{model.name} and {entries[key.id].space.model} are the same model: name it once"
+            )
+        entries[key.id] = PlannedEntry(key, model.space, model.frame)
+    return Plan(
+        str(images.choice), len(images), size, batch_size, tuple(entries.values()), tuple(digests)
+    )

@@ -57,9 +57,15 @@ def carry_out(
     start_plan(plan, cache)
     state = commit_shards(plan, cache, check_all=True, notify=notify)
     there = state.images
-    for _ in range(_ROUNDS):
-        if not state.missing:
-            return plan.images - there
+    rounds = 0
+    while state.missing:
+        if rounds == _ROUNDS:
+            raise CacheError(
+                f"{len(state.missing)} shards of the plan {plan.id} were damaged as soon as they "
+                f"were written, such as shard {state.missing[0]}: check the disk, and run the same "
+                "command to go on"
+            )
+        rounds += 1
         try:
             _make(plan, cache, engine, state, progress)
         except CacheError:
@@ -67,11 +73,7 @@ def carry_out(
             if commit_shards(plan, cache).missing:
                 raise
         state = commit_shards(plan, cache, notify=notify)
-    raise CacheError(
-        f"{len(state.missing)} shards of the plan {plan.id} were damaged as soon as they were "
-        f"written, such as {state.repairs[0] if state.repairs else state.missing[0]}: check the "
-        "disk, and run the same command to go on"
-    )
+    return plan.images - there
 
 
 def _make(

@@ -12,7 +12,7 @@ from latentmap.cache.latent_cache import LatentCache
 from latentmap.cache.manifest import Skipped
 from latentmap.cache.plan import Plan
 from latentmap.cache.plan_folder import PlanFolder, ShardReport
-from latentmap.cache.shards import ShardContent, pack_shard
+from latentmap.cache.shards import DamageError, ShardContent, pack_shard
 from latentmap.errors import CacheError
 from latentmap.images import ImageSource, OnError
 from latentmap.model import Model
@@ -51,7 +51,7 @@ def encode_shard(
         raise CacheError(
             f"there is no plan {plan.id} in {cache.path}: it is done, or was never made (--plan)"
         )
-    if folder.shard(number).exists():
+    if folder.shard(number).exists() or _is_committed(plan, number, cache):
         return
     plan.require(models)
     start, stop = plan.range(number)
@@ -74,8 +74,11 @@ def encode_shard(
             moved = tuple(skip._replace(position=start + skip.position) for skip in skipped)
             folder.publish(attempt, number, ShardReport(records, moved, stop - start))
     except FileNotFoundError:
-        # Others have made all shards meanwhile, and the plan is no more.
-        return
+        # Others may have made all shards meanwhile, and so have ended the plan.
+        if not _is_committed(plan, number, cache):
+            raise CacheError(
+                f"{folder.path} was removed while shard {number} was made: plan again (--plan)"
+            ) from None
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         advice = "free space" if full else "make the folder writable, or check the disk,"
@@ -83,6 +86,19 @@ def encode_shard(
             f"{folder.path} cannot be written ({error.strerror or error}): shard {number} is lost, "
             f"all others are safe; {advice} and run the same command to go on"
         ) from error
+
+
+def _is_committed(plan: Plan, number: int, cache: LatentCache) -> bool:
+    """Whether a shard is in all entries of its plan."""
+    start, stop = plan.range(number)
+    for entry in plan.entries:
+        try:
+            manifest = cache.entries.manifest(entry.key.id)
+        except DamageError:  # Which the next commit finds, too.
+            return False
+        if manifest is None or not manifest.has(start, stop):
+            return False
+    return True
 
 
 def _encoded(

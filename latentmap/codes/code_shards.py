@@ -51,6 +51,10 @@ def read_shards(paths: list[Path], codes: str | None, ids: str | None) -> RawCod
         names.append(name)
     if shape is None:
         raise ValueError("no member of it is called KEY.npy")
+    longest = max(map(len, names))
+    Allowance(str(paths[0]), size, SpaceError).spend(
+        4 * longest * len(names), f"ids of up to {longest} letters"
+    )
     return RawCodes(
         FileRows(spool.descriptor, _FLOAT, (len(names), *shape)), np.array(names, np.str_)
     )

@@ -16,7 +16,8 @@ from latentmap.files.spool import spool_of
 from latentmap.limits import Allowance
 
 _FLOAT = np.dtype("<f4")
-_ROWS = 4096  # At a time.
+_ROWS = 4096  # At a time, of codes of no more than a thousand numbers.
+_NUMBERS = 1 << 22  # Of longer codes, at a time.
 _LETTER = 4
 
 
@@ -42,8 +43,12 @@ def read_parquet(paths: list[Path], codes: str | None, ids: str | None) -> RawCo
         provenance = (table.metadata.metadata or {}).get(PROVENANCE.encode(), b"{}").decode()
         allowance = Allowance(str(path), path.stat().st_size, SpaceError)
         n, size, found = table.metadata.num_rows, None, []
+        numbers = _numbers_in(table.metadata, columns)
+        # Before any of it is unpacked: pages of equal numbers take no room in a file.
+        spool.require_room(numbers * _FLOAT.itemsize)
+        step = min(_ROWS, max(1, _NUMBERS * n // max(numbers, 1)))
         wanted = columns if names is None else [*columns, names]
-        for batch in table.iter_batches(_ROWS, columns=wanted, use_threads=False):
+        for batch in table.iter_batches(step, columns=wanted, use_threads=False):
             block = _block(batch, columns)
             if size is None:
                 size = block.shape[1]
@@ -56,7 +61,22 @@ def read_parquet(paths: list[Path], codes: str | None, ids: str | None) -> RawCo
     if not size:
         raise ValueError("it has no rows")
     rows = FileRows(spool.descriptor, _FLOAT, (spool.size // (size * _FLOAT.itemsize), size))
-    return RawCodes(rows, np.concatenate(found) if found else None, provenance)
+    return RawCodes(rows, _joined(found, allowance) if found else None, provenance)
+
+
+def _numbers_in(metadata: Any, columns: list[str]) -> int:
+    """How many numbers some columns hold, as the file says."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    wanted = {*columns}
+    return sum(one.num_values for one in chunks if one.path_in_schema.partition(".")[0] in wanted)
+
+
+def _joined(parts: list[np.ndarray], allowance: Allowance) -> np.ndarray:
+    """All ids, each of which takes the room of the longest."""
+    size, count = max(part.itemsize for part in parts), sum(map(len, parts))
+    allowance.spend(size * count, f"ids of up to {size // _LETTER} letters")
+    return np.concatenate(parts)
 
 
 def _parquet() -> Any:

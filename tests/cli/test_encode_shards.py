@@ -248,6 +248,15 @@ def test_the_place_of_a_worker_is_that_of_what_started_it(environment, place):
         ({"RANK": "x", "WORLD_SIZE": "2"}, "RANK is 'x', and should be a number"),
         ({"RANK": "2", "WORLD_SIZE": "2"}, "make this worker 2 of 2: give i/N"),
         ({"SLURM_ARRAY_TASK_ID": "2"}, "make this worker 2 of 0: give i/N"),
+        (
+            {
+                "SLURM_ARRAY_TASK_ID": "17",
+                "SLURM_ARRAY_TASK_MIN": "3",
+                "SLURM_ARRAY_TASK_MAX": "17",
+                "SLURM_ARRAY_TASK_COUNT": "2",
+            },
+            "no unbroken range",
+        ),
     ],
 )
 def test_a_place_that_cannot_be_is_refused(environment, message):

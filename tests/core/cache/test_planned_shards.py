@@ -279,6 +279,53 @@ def test_a_driver_that_fails_keeps_what_was_made(tmp_path):
     assert commit_shards(plan, cache).missing == (0, 1, 2, 3, 4, 6)
 
 
+def test_a_shard_that_is_committed_is_not_made_again(tmp_path, monkeypatch):
+    plan, images, cache = planned(tmp_path)
+    make(plan, images, cache, [2, 5])
+    commit_shards(plan, cache)
+    monkeypatch.setattr("latentmap.cache.shard_work._encoded", None)
+    make(plan, images, cache, [5, 2])
+    with pytest.raises(TypeError):
+        make(plan, images, cache, [3])
+
+
+def test_a_plan_that_is_removed_while_it_is_worked_on_is_said(tmp_path, monkeypatch):
+    plan, images, cache = planned(tmp_path)
+
+    def gone(folder, number):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(PlanFolder, "attempt", gone)
+    with pytest.raises(CacheError, match=r"was removed while shard 1 was made: plan again"):
+        make(plan, images, cache, [1])
+
+
+def test_a_disk_that_damages_twice_is_no_error_and_one_that_always_does_is(tmp_path):
+    plan, images, cache = planned(tmp_path / "cache")
+    left = 99
+
+    def engine(numbers):
+        nonlocal left
+        for number in numbers:
+            make(plan, images, cache, [number])
+            if number == 4 and left:
+                left -= 1
+                for file in cache.path.glob("plans/*/shard-000004/*.h5"):
+                    file.write_bytes(b"?" + file.read_bytes()[1:])
+            yield number
+
+    with pytest.raises(CacheError, match=r"1 shards of the plan .* as soon as they were written"):
+        carry_out(plan, cache, engine)
+    left = 2
+    assert carry_out(plan, cache, engine) == SIZE
+    require_same(codes_of(plan, cache), expected(tmp_path, images))
+
+
+def test_one_model_is_planned_once():
+    with pytest.raises(ModelError, match="one and one are the same model: name it once"):
+        plan_shards([MODELS[0], MODELS[0]], digits())
+
+
 def test_two_drivers_may_work_on_one_plan(tmp_path):
     plan, images, cache = planned(tmp_path / "cache")
 

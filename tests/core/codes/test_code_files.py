@@ -249,6 +249,27 @@ def test_a_small_file_that_asks_for_much_room_is_refused(tmp_path):
             open_code_file(tmp_path / "a.npz")
 
 
+def test_a_table_that_asks_for_much_room_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    pyarrow, parquet = map(pytest.importorskip, ("pyarrow", "pyarrow.parquet"))
+    rows = pyarrow.array([np.zeros(100_000, np.float32)] * 64, pyarrow.list_(pyarrow.float32()))
+    parquet.write_table(pyarrow.table({"codes": rows}), tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 10_000
+    monkeypatch.setattr("latentmap.codes.code_tables._block", None)
+    monkeypatch.setattr("latentmap.files.spool._SMALL", 1000)
+    with raised_limits({"unpacked": 1}), pytest.raises(SpaceError, match="bytes unpacked"):
+        open_code_file(tmp_path / "a.parquet")
+
+
+def test_one_long_id_does_not_make_all_of_a_table_long(tmp_path):
+    pyarrow, parquet = map(pytest.importorskip, ("pyarrow", "pyarrow.parquet"))
+    n = 10 * 4096 + 1  # The last one is a block of its own.
+    ids = [str(number) for number in range(n - 1)] + ["x" * 20_000]
+    codes = pyarrow.FixedSizeListArray.from_arrays(np.zeros(2 * n, np.float32), 2)
+    parquet.write_table(pyarrow.table({"id": ids, "codes": codes}), tmp_path / "a.parquet")
+    with pytest.raises(SpaceError, match="ids of up to 20000 letters"):
+        open_code_file(tmp_path / "a.parquet")
+
+
 def test_missing_files_and_other_kinds_are_refused(tmp_path):
     with pytest.raises(SpaceError, match=r"there is no file .*a.npz"):
         open_code_file(tmp_path / "a.npz")
