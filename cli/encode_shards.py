@@ -102,7 +102,12 @@ class ShardedEncoding:
         models, images = opened(self._references, self._data, loading)
         plan = self._found(models, images)
         if plan is None:
-            say(f"{self._cache.path}: all shards of these images are committed")
+            if as_json:
+                print_json(
+                    {"cache": str(self._cache.path), "plan": None, "shards": [], "images": 0}
+                )
+            else:
+                say(f"{self._cache.path}: all shards of these images are committed")
             return
         numbers = place.share(len(plan))
         done, total = 0, sum(stop - start for start, stop in map(plan.range, numbers))

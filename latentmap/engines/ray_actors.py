@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from latentmap.engines.ray_driver import Request, drive, no_answer
+from latentmap.engines.ray_driver import LOGS, Request, drive, no_answer
 from latentmap.engines.work import Setup
 from latentmap.errors import EngineError
 
@@ -96,7 +96,7 @@ def _heard(
             process.join(_END)
             raise EngineError(
                 f"the process that speaks to Ray ended (exit code {process.exitcode}): run the "
-                "same command to go on; Ray's own logs are in /tmp/ray/session_latest/logs"
+                f"same command to go on; {LOGS}"
             ) from None
         if kind == "done":
             yield value

@@ -17,6 +17,7 @@ from latentmap.engines.work import ATTEMPTS, Late, Setup, can_be_sent, give_up
 from latentmap.errors import EngineError
 
 _LISTEN = 0.5  # Seconds after which it is noticed that nobody listens any more.
+LOGS = "Ray's own logs, in its temporary folder, say why"
 # The least that Ray takes: nothing but numbers passes through it.
 _STORE = 80 << 20
 _STARTS = 3  # On a busy machine Ray's own processes are late for each other.
@@ -123,7 +124,7 @@ def no_answer(address: str | None, reason: str) -> EngineError:
     if address is None:
         return EngineError(
             f"Ray did not start on this machine ({reason}): run the same command again when the "
-            "machine is less busy; Ray's own logs are in /tmp/ray/session_latest/logs"
+            f"machine is less busy; {LOGS}"
         )
     where = "that runs on this machine" if address == "auto" else f"at {address}"
     return EngineError(

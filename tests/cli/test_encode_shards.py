@@ -86,6 +86,8 @@ def test_tasks_of_slurm_and_of_torchrun_share_a_plan(alone, monkeypatch):
     require_same("codes", alone)
     late = run(*ENCODE, *cache, "--shard", "auto", "--shard-images", 24)
     assert "all shards of these images are committed" in late.stdout
+    late = run(*ENCODE, *cache, "--shard", "auto", "--shard-images", 24, "--json")
+    assert json.loads(late.stdout)["plan"] is None
     assert "there is no plan" in run("cache", "commit", *cache).stdout
 
 
