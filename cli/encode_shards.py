@@ -265,8 +265,9 @@ def _after(
 
 def _fair_share(workers: int) -> int:
     """Threads for each of some workers of this machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max((cores or 1) // workers, 1)
+    from latentmap.images.prefetch import own_cores
+
+    return max(own_cores() // workers, 1)
 
 
 def _on_own_gpu(loading: Loading, place: Place) -> Loading:

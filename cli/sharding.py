@@ -73,20 +73,19 @@ def place_of(environment: Mapping[str, str]) -> Place:
         ValueError: none did, or a variable is no number.
     """
 
-    def read(name: str) -> int:
+    def read(name: str, default: int = 0) -> int:
         try:
-            return int(environment[name])
+            return int(environment.get(name, default))
         except ValueError:
             raise ValueError(f"{name} is {environment[name]!r}, and should be a number") from None
 
     number, count, local, known = 0, 1, None, False
     if "SLURM_ARRAY_TASK_ID" in environment:
-        first = read("SLURM_ARRAY_TASK_MIN") if "SLURM_ARRAY_TASK_MIN" in environment else 0
-        step = read("SLURM_ARRAY_TASK_STEP") if "SLURM_ARRAY_TASK_STEP" in environment else 1
-        number = (read("SLURM_ARRAY_TASK_ID") - first) // max(step, 1)
-        count = read("SLURM_ARRAY_TASK_COUNT") if "SLURM_ARRAY_TASK_COUNT" in environment else 0
-        last = read("SLURM_ARRAY_TASK_MAX") if "SLURM_ARRAY_TASK_MAX" in environment else None
-        if last is not None and count != (last - first) // max(step, 1) + 1:
+        first, step = read("SLURM_ARRAY_TASK_MIN"), max(read("SLURM_ARRAY_TASK_STEP", 1), 1)
+        number = (read("SLURM_ARRAY_TASK_ID") - first) // step
+        count = read("SLURM_ARRAY_TASK_COUNT")
+        last = read("SLURM_ARRAY_TASK_MAX", -1)
+        if last >= 0 and count != (last - first) // step + 1:
             raise ValueError(
                 "the tasks of this Slurm array are no unbroken range, so that none knows its part: "
                 "give --shard I/N as the first array had it, such as $SLURM_ARRAY_TASK_ID/40"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -25,7 +24,7 @@ from latentmap.cache.entries import (
 )
 from latentmap.cache.manifest import MANIFEST, Manifest, Skipped
 from latentmap.cache.shards import DamageError, ShardContent, ShardRecord, pack_shard
-from latentmap.cache.storage import Storage
+from latentmap.cache.storage import Storage, advice_on
 from latentmap.codes import Codes
 from latentmap.errors import CacheError
 from latentmap.files import Notify, hold_lock, look_into, refuse_links
@@ -275,11 +274,7 @@ class EntryWriter:
             raise
         except OSError as error:
             self._failed = True
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            mend = "make the folder writable, name another (--cache FOLDER), or check the disk,"
-            advice = "free space" if full else mend
             raise CacheError(
                 f"{self._folder.parents[1]} cannot be written ({error.strerror or error}): "
-                f"{self.done} of {self._manifest.images} images are safe; "
-                f"{advice} and run the same command to go on"
+                f"{self.done} of {self._manifest.images} images are safe; {advice_on(error)}"
             ) from error

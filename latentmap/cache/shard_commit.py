@@ -7,7 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from latentmap.cache.manifest import MANIFEST, Manifest, Skipped
 from latentmap.cache.plan import Plan, PlannedEntry
 from latentmap.cache.plan_folder import PlanFolder, ShardReport
 from latentmap.cache.shards import DamageError, ShardRecord, check_shard
+from latentmap.cache.storage import advice_on
 from latentmap.errors import CacheError
 from latentmap.files import Notify, hold_lock, refuse_links
 
@@ -220,9 +220,7 @@ def _saving(cache: Path) -> Iterator[None]:
     except CacheError:
         raise
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "free space" if full else "make the folder writable, or check the disk,"
         raise CacheError(
             f"{cache} cannot be written ({error.strerror or error}): all shards that were made "
-            f"are safe; {advice} and run the same command to go on"
+            f"are safe; {advice_on(error)}"
         ) from error

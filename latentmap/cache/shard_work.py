@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ from latentmap.cache.manifest import Skipped
 from latentmap.cache.plan import Plan
 from latentmap.cache.plan_folder import PlanFolder, ShardReport
 from latentmap.cache.shards import DamageError, ShardContent, pack_shard
+from latentmap.cache.storage import advice_on
 from latentmap.errors import CacheError
 from latentmap.images import ImageSource, OnError
 from latentmap.model import Model
@@ -80,11 +80,9 @@ def encode_shard(
                 f"{folder.path} was removed while shard {number} was made: plan again (--plan)"
             ) from None
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "free space" if full else "make the folder writable, or check the disk,"
         raise CacheError(
             f"{folder.path} cannot be written ({error.strerror or error}): shard {number} is lost, "
-            f"all others are safe; {advice} and run the same command to go on"
+            f"all others are safe; {advice_on(error)}"
         ) from error
 
 

@@ -6,6 +6,7 @@ record them, tear them, lose them and make them fail.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -70,6 +71,16 @@ class Storage:
     def sync_folder(self, folder: Path) -> None:
         """Makes the names in a folder durable."""
         fsync_folder(folder)
+
+
+def advice_on(error: OSError) -> str:
+    """What to do where the disk of a cache failed."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free space and run the same command to go on"
+    return (
+        "make the folder writable, name another (--cache FOLDER), or check the disk, and run the "
+        "same command to go on"
+    )
 
 
 def temporary_of(path: Path) -> Path:

@@ -17,16 +17,19 @@ from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
 Result = TypeVar("Result")
 
 
+def own_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def default_threads() -> int:
     """How many threads keep the cores of this process busy: one more than cores, at most 16.
 
     A thread waits now and then for the interpreter; beyond 16 it is all they would do.
     """
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return min(cores + 1, 16)
+    return min(own_cores() + 1, 16)
 
 
 def in_order(
