@@ -110,10 +110,16 @@ class Manifest:
     def rows(self) -> int:
         return sum(shard.rows for shard in self.shards)
 
+    @property
+    def end(self) -> int:
+        """The position after the last image that is done."""
+        return self.done + sum(stop - start for start, stop in self.holes)
+
     def has(self, start: int, stop: int) -> bool:
         """Whether the images from ``start`` to ``stop`` are done."""
-        end = self.done + sum(last - first for first, last in self.holes)
-        return stop <= end and all(last <= start or stop <= first for first, last in self.holes)
+        return stop <= self.end and all(
+            last <= start or stop <= first for first, last in self.holes
+        )
 
     def provenance(self) -> dict[str, Any]:
         """What made the codes, as JSON, for files that have to explain themselves."""
@@ -215,11 +221,9 @@ class Manifest:
             place = shard.stop
         taken = sorted([*((shard.start, shard.stop) for shard in self.shards), *self.holes])
         apart = all(one[1] <= other[0] for one, other in itertools.pairwise(taken))
-        missing = sum(stop - start for start, stop in self.holes)
-        end = self.done + missing
-        real = all(start < stop <= end for start, stop in self.holes)
+        real = all(start < stop <= self.end for start, stop in self.holes)
         counted = self.rows + len(self.skipped) == self.done
-        return place <= end <= self.images and counted and apart and real
+        return place <= self.end <= self.images and counted and apart and real
 
 
 def _record(document: dict[str, Any]) -> ShardRecord:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from latentmap.cache.entries import Known, find_damage, load_manifest, lock_path
 from latentmap.cache.latent_cache import LatentCache
-from latentmap.cache.manifest import MANIFEST, Manifest, Skipped
+from latentmap.cache.manifest import MANIFEST, Skipped
 from latentmap.cache.plan import Plan, PlannedEntry
 from latentmap.cache.plan_folder import PlanFolder, ShardReport
 from latentmap.cache.shards import DamageError, ShardRecord, check_shard
@@ -121,7 +121,7 @@ class _Entry:
         self._manifest = manifest
         size = self._plan.shard_images
         done = set(range(len(self._plan)))
-        for start, stop in [*manifest.holes, (_end_of(manifest), manifest.images)]:
+        for start, stop in [*manifest.holes, (manifest.end, manifest.images)]:
             if start < stop:
                 done -= set(range(start // size, -(-stop // size)))
         for number in done:
@@ -206,11 +206,6 @@ class _Entry:
         except DamageError as error:
             return str(error)
         return ""
-
-
-def _end_of(manifest: Manifest) -> int:
-    """The position after the last image that is done."""
-    return manifest.done + sum(stop - start for start, stop in manifest.holes)
 
 
 @contextmanager
