@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from latentmap import __version__
-from latentmap.cache.sealed import canonical, seal, unseal
+from latentmap.cache.sealed import canonical, require_version, seal, unseal
 from latentmap.cache.shards import DamageError, ShardRecord
 from latentmap.codes import Space
-from latentmap.errors import CacheError, ImageError
+from latentmap.errors import ImageError
 from latentmap.files import reason_of
 from latentmap.frames import Frame
 
@@ -162,13 +162,7 @@ class Manifest:
             CacheError: it was written by a newer version of latentmap.
         """
         body = unseal(data, MANIFEST)
-        version = body.get("schema_version")
-        known = (_SCHEMA, _SCHEMA_OF_HOLES)
-        if body.get("format") == _FORMAT and type(version) is int and version not in known:
-            raise CacheError(
-                f"its format is version {version} and this latentmap reads versions {_SCHEMA} and "
-                f"{_SCHEMA_OF_HOLES}: update latentmap"
-            )
+        require_version(body, _FORMAT, (_SCHEMA, _SCHEMA_OF_HOLES))
         try:
             manifest = cls(
                 key=EntryKey(**body["key"]),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from latentmap.cache.manifest import EntryKey, Manifest
-from latentmap.cache.sealed import canonical, seal, unseal
+from latentmap.cache.sealed import canonical, require_version, seal, unseal
 from latentmap.cache.shards import DamageError
 from latentmap.codes import Space
 from latentmap.errors import CacheError, ImageError
@@ -127,12 +127,7 @@ class Plan:
             CacheError: it was written by a newer version of latentmap.
         """
         body = unseal(data, PLAN)
-        version = body.get("schema_version")
-        if body.get("format") == _FORMAT and type(version) is int and version != _SCHEMA:
-            raise CacheError(
-                f"{PLAN} is of version {version} and this latentmap reads version {_SCHEMA}: "
-                "update latentmap"
-            )
+        require_version(body, _FORMAT, (_SCHEMA,))
         try:
             plan = cls(
                 data=body["data"],

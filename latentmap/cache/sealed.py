@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from latentmap.cache.shards import DamageError
+from latentmap.errors import CacheError
 from latentmap.files import parse_json, reason_of
 
 
@@ -42,3 +44,17 @@ def unseal(data: bytes, name: str) -> dict[str, Any]:
             f"{name} is not as it was written (its sha256 {str(written)[:12]} differs)"
         )
     return body
+
+
+def require_version(body: dict[str, Any], format: str, known: Sequence[int]) -> None:
+    """Refuses a document of a format in a version that is not ``known``.
+
+    Raises:
+        CacheError: it was written by a newer version of latentmap.
+    """
+    version = body.get("schema_version")
+    if body.get("format") == format and type(version) is int and version not in known:
+        versions = f"version{'s' * (len(known) > 1)} {' and '.join(map(str, known))}"
+        raise CacheError(
+            f"its format is version {version} and this latentmap reads {versions}: update latentmap"
+        )
