@@ -34,6 +34,15 @@ def id_array(names: list[str], allowance: Allowance) -> np.ndarray:
     Raises:
         ImageError: one is longer than names of files are, or they take too much memory.
     """
+    return ordered_ids(sorted(names, key=natural_key), allowance)
+
+
+def ordered_ids(names: list[str], allowance: Allowance) -> np.ndarray:
+    """Names as an array of ids, in the order in which they are.
+
+    Raises:
+        ImageError: as ``id_array``.
+    """
     longest = max(map(len, names))
     if longest > _LONGEST_NAME:
         start = max(names, key=len)[:20]
@@ -43,7 +52,7 @@ def id_array(names: list[str], allowance: Allowance) -> np.ndarray:
         )
     # An array gives each name the room of the longest.
     allowance.spend(_COPIES * 4 * len(names) * longest, f"ids of {longest} letters")
-    return np.array(sorted(names, key=natural_key), np.str_)
+    return np.array(names, np.str_)
 
 
 def is_ignored(path: str) -> bool:

@@ -21,15 +21,17 @@ from latentmap.images.choosing import Missing, chosen_images, read_condition
 from latentmap.images.containers import Container
 from latentmap.images.folders import FolderImages
 from latentmap.images.formats import is_image_name
+from latentmap.images.opening_sets import open_set, whole_set
 from latentmap.images.packed import PackedImages, is_pack
+from latentmap.images.sets import is_set
 from latentmap.images.source import ImageSource
 from latentmap.images.splits import Split
 from latentmap.images.tars import TarImages, is_tar
 from latentmap.images.values import ValueRange
 
 _SOURCES = (
-    "a folder, a .zip or .tar, an IDX file, .npy, .npz, file.h5:/dataset, a pack, or the word "
-    "digits"
+    "a folder, a .zip or .tar, a set of tars such as faces-{000..099}.tar or 'faces-*.tar', an IDX "
+    "file, .npy, .npz, file.h5:/dataset, a pack, or the word digits"
 )
 _HDF5 = (".h5", ".hdf5", ".hdf")
 
@@ -50,8 +52,9 @@ def open_images(
 ) -> ImageSource:
     """The images at a path, in the natural order of their ids.
 
-    ``path`` is a folder (searched deeply), a ``.zip`` or ``.tar`` (``.tar.gz`` too), an IDX file,
-    ``.npy``, ``.npz``, an HDF5 dataset (``file.h5:/images``), a pack, or the word ``digits``.
+    ``path`` is a folder (searched deeply), a ``.zip`` or ``.tar`` (``.tar.gz`` too), a set of tars
+    (``faces-{000..099}.tar``, ``faces-*.tar``), an IDX file, ``.npy``, ``.npz``, an HDF5 dataset
+    (``file.h5:/images``), a pack, or the word ``digits``.
     ``ids`` and ``exclude`` are lists of images to take alone and to leave out, by full path or base
     name: a text with a name a line, or a csv whose first column has them. Of the others ``where``
     chooses by the columns of the table ``attributes``, then ``split``, then ``limit`` keeps the
@@ -106,6 +109,8 @@ def _open_container(path: str | Path, said: ValueRange | None) -> Container:
     path, name = _split_name(Path(path))
     if path.is_dir():
         return FolderImages(path, said)
+    if not path.exists() and is_set(path):
+        return whole_set(open_set(path, said))
     if not path.exists():
         raise ImageError(f"{path} does not exist: give {_SOURCES}")
     kind = file_kind(path)
