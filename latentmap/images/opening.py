@@ -21,7 +21,7 @@ from latentmap.images.choosing import Missing, chosen_images, read_condition
 from latentmap.images.containers import Container
 from latentmap.images.folders import FolderImages
 from latentmap.images.formats import is_image_name
-from latentmap.images.opening_sets import open_set, whole_set
+from latentmap.images.opening_sets import PARQUET, open_set, open_tables, whole_set
 from latentmap.images.packed import PackedImages, is_pack
 from latentmap.images.sets import is_set
 from latentmap.images.source import ImageSource
@@ -30,8 +30,8 @@ from latentmap.images.tars import TarImages, is_tar
 from latentmap.images.values import ValueRange
 
 _SOURCES = (
-    "a folder, a .zip or .tar, a set of tars such as faces-{000..099}.tar or 'faces-*.tar', an IDX "
-    "file, .npy, .npz, file.h5:/dataset, a pack, or the word digits"
+    "a folder, a .zip, .tar or .parquet, a set of tars or tables such as faces-{000..099}.tar or "
+    "'faces-*.parquet', an IDX file, .npy, .npz, file.h5:/dataset, a pack, or the word digits"
 )
 _HDF5 = (".h5", ".hdf5", ".hdf")
 
@@ -52,9 +52,10 @@ def open_images(
 ) -> ImageSource:
     """The images at a path, in the natural order of their ids.
 
-    ``path`` is a folder (searched deeply), a ``.zip`` or ``.tar`` (``.tar.gz`` too), a set of tars
-    (``faces-{000..099}.tar``, ``faces-*.tar``), an IDX file, ``.npy``, ``.npz``, an HDF5 dataset
-    (``file.h5:/images``), a pack, or the word ``digits``.
+    ``path`` is a folder (searched deeply), a ``.zip`` or ``.tar`` (``.tar.gz`` too), a table
+    (``.parquet``) with a column of image files, a set of tars or tables (``faces-{000..099}.tar``,
+    ``faces-*.tar``), an IDX file, ``.npy``, ``.npz``, an HDF5 dataset (``file.h5:/images``), a
+    pack, or the word ``digits``.
     ``ids`` and ``exclude`` are lists of images to take alone and to leave out, by full path or base
     name: a text with a name a line, or a csv whose first column has them. Of the others ``where``
     chooses by the columns of the table ``attributes``, then ``split``, then ``limit`` keeps the
@@ -110,7 +111,7 @@ def _open_container(path: str | Path, said: ValueRange | None) -> Container:
     if path.is_dir():
         return FolderImages(path, said)
     if not path.exists() and is_set(path):
-        return whole_set(open_set(path, said))
+        return whole_set(open_set(path, said, name))
     if not path.exists():
         raise ImageError(f"{path} does not exist: give {_SOURCES}")
     kind = file_kind(path)
@@ -121,6 +122,8 @@ def _open_container(path: str | Path, said: ValueRange | None) -> Container:
         return ZipImages(path, said)
     if is_tar(path):
         return TarImages(path, said)
+    if suffix == PARQUET:
+        return whole_set(open_tables(path, said, name))
     if suffix in (".npy", ".npz"):
         return open_numpy(path, name, said)
     if suffix in _HDF5 and is_pack(path):
@@ -150,6 +153,6 @@ def _name_of(path: str | Path) -> str:
 def _split_name(path: Path) -> tuple[Path, str | None]:
     """``file.h5:/images`` as the file and the name in it."""
     file, separator, name = str(path).rpartition(":/")
-    if separator and not path.exists() and Path(file).suffix.lower() in (*_HDF5, ".npz"):
+    if separator and not path.exists() and Path(file).suffix.lower() in (*_HDF5, ".npz", PARQUET):
         return Path(file), name
     return path, None

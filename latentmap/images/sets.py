@@ -21,12 +21,14 @@ from latentmap.printing import shortened
 
 @dataclass(frozen=True)
 class SetFile:
-    """A file of a set, and what its images are called by: nothing in a set of one that is named by
-    itself.
-    """
+    """A file of a set, and what its images are called by: nothing where it is alone."""
 
     path: Path
     prefix: str = ""
+
+    def named(self, name: str) -> str:
+        """The id of the image that is called so in the file."""
+        return f"{self.prefix}/{name}" if self.prefix else name
 
 
 @dataclass(frozen=True)

@@ -117,13 +117,13 @@ class TarSetImages(EncodedImages):
         names = [listing.names[part] for listing, part in parts]
         self._ends = np.cumsum([len(one) for one in names])
         self.others = [
-            f"{listing.file.prefix}/{name}" for listing in self._listings for name in listing.others
+            listing.file.named(name) for listing in self._listings for name in listing.others
         ]
         if not any(names):
             raise no_images(title, self.others)
         size = sum(listing.identity.size for listing in self._listings)
         ids = [
-            f"{one.file.prefix}/{name}"
+            one.file.named(name)
             for one, part in zip(self._listings, names, strict=True)
             for name in part
         ]
