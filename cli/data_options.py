@@ -309,9 +309,9 @@ def data_options(command: Command, *, required: bool = True) -> Command:
         title=IMAGES,
         required=required,
         metavar="PATH",
-        help="Images: a folder, a .zip or .tar, a .parquet table, a set of tars or tables "
-        "(faces-{000..099}.tar or 'faces-*.tar'), MNIST's IDX file (.gz or not), .npy, .npz, "
-        "file.h5:/dataset, a file of `latentmap images pack`, or the word digits.",
+        help="Images: a folder, or its .index; a .zip, .tar or .parquet, or a set of the last two "
+        "(faces-{000..099}.tar or 'faces-*.parquet'); MNIST's IDX file (.gz or not), .npy, .npz, "
+        "file.h5:/dataset; a file of `latentmap images pack`; or the word digits.",
     )
     decorated: Any = together("data", DataOptions, path, *_DATA)(checked)
     return decorated  # type: ignore[no-any-return]  # as in declaring.py

@@ -28,6 +28,12 @@ def natural_key(name: str) -> tuple[list[str], str]:
     return parts, name
 
 
+def natural_text(name: str) -> str:
+    """A text that sorts as ``natural_key``, and takes less room; names hold no zero bytes."""
+    parts, _ = natural_key(name)
+    return "\0".join(parts) + "\0\0" + name
+
+
 def id_array(names: list[str], allowance: Allowance) -> np.ndarray:
     """Names as an array of ids, in natural order.
 

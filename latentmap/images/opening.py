@@ -19,8 +19,9 @@ from latentmap.images.arrays import digits, open_hdf5, open_idx, open_numpy
 from latentmap.images.choice import Choice
 from latentmap.images.choosing import Missing, chosen_images, read_condition
 from latentmap.images.containers import Container
-from latentmap.images.folders import FolderImages
+from latentmap.images.folders import FolderImages, IndexedImages
 from latentmap.images.formats import is_image_name
+from latentmap.images.index_file import INDEX, open_index
 from latentmap.images.opening_sets import PARQUET, open_set, open_tables, whole_set
 from latentmap.images.packed import PackedImages, is_pack
 from latentmap.images.sets import is_set
@@ -30,8 +31,9 @@ from latentmap.images.tars import TarImages, is_tar
 from latentmap.images.values import ValueRange
 
 _SOURCES = (
-    "a folder, a .zip, .tar or .parquet, a set of tars or tables such as faces-{000..099}.tar or "
-    "'faces-*.parquet', an IDX file, .npy, .npz, file.h5:/dataset, a pack, or the word digits"
+    "a folder, a .zip, .tar, .parquet or .index, a set of tars or tables such as "
+    "faces-{000..099}.tar or 'faces-*.parquet', an IDX file, .npy, .npz, file.h5:/dataset, a pack, "
+    "or the word digits"
 )
 _HDF5 = (".h5", ".hdf5", ".hdf")
 
@@ -52,10 +54,10 @@ def open_images(
 ) -> ImageSource:
     """The images at a path, in the natural order of their ids.
 
-    ``path`` is a folder (searched deeply), a ``.zip`` or ``.tar`` (``.tar.gz`` too), a table
-    (``.parquet``) with a column of image files, a set of tars or tables (``faces-{000..099}.tar``,
-    ``faces-*.tar``), an IDX file, ``.npy``, ``.npz``, an HDF5 dataset (``file.h5:/images``), a
-    pack, or the word ``digits``.
+    ``path`` is a folder (searched deeply) or an ``.index`` of one, a ``.zip`` or ``.tar``
+    (``.tar.gz`` too), a table (``.parquet``) with a column of image files, a set of tars or tables
+    (``faces-{000..099}.tar``, ``faces-*.tar``), an IDX file, ``.npy``, ``.npz``, an HDF5 dataset
+    (``file.h5:/images``), a pack, or the word ``digits``.
     ``ids`` and ``exclude`` are lists of images to take alone and to leave out, by full path or base
     name: a text with a name a line, or a csv whose first column has them. Of the others ``where``
     chooses by the columns of the table ``attributes``, then ``split``, then ``limit`` keeps the
@@ -122,6 +124,8 @@ def _open_container(path: str | Path, said: ValueRange | None) -> Container:
         return ZipImages(path, said)
     if is_tar(path):
         return TarImages(path, said)
+    if suffix == INDEX:
+        return IndexedImages(open_index(path), said)
     if suffix == PARQUET:
         return whole_set(open_tables(path, said, name))
     if suffix in (".npy", ".npz"):
