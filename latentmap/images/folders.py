@@ -56,9 +56,10 @@ class FolderImages(FileImages):
         self.value_range = value_range
         self._folder = folder
         paths: list[str] = []
-        self.others = others = []
+        others: list[str] = []
         for path in files_in(folder):
             (paths if is_image_name(path) else others).append(path)
+        self.others = others
         if not paths:
             raise no_images(str(folder), self.others)
         # The names themselves are no file that asks for memory.
@@ -73,19 +74,13 @@ class FolderImages(FileImages):
 
 
 class IndexedImages(FileImages):
-    """Images ``start`` to ``stop`` of an index; to its end without one."""
+    """Images ``start`` to ``stop`` of an index."""
 
-    def __init__(
-        self,
-        index: Index,
-        value_range: ValueRange | None = None,
-        start: int = 0,
-        stop: int | None = None,
-    ) -> None:
+    def __init__(self, index: Index, start: int, stop: int) -> None:
         self.title = str(index.path)
-        self.value_range = value_range
+        self.value_range = index.value_range
         self._folder = index.folder
-        self.ids = index.ids(start, index.count if stop is None else stop)
+        self.ids = index.ids(start, stop)
 
     def companions(self, names: Sequence[str]) -> Iterator[Companion]:
         for name in names:

@@ -24,6 +24,7 @@ import numpy as np
 from latentmap.errors import ImageError
 from latentmap.files import Identity, identity_of, open_regular, parse_json, reading
 from latentmap.images.naming import natural_text, ordered_ids
+from latentmap.images.values import ValueRange
 from latentmap.limits import Allowance
 from latentmap.printing import printable
 
@@ -36,7 +37,7 @@ _HEAD = 1 << 16  # Bytes: a path has 4096.
 @dataclass(frozen=True, eq=False)
 class Index:
     """An index file: ``folder`` holds ``count`` images; ``places`` are where every 4096th path
-    begins, and at last where they end.
+    begins, and at last where they end. ``value_range`` is that of the images, where a user says it.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Index:
     count: int
     places: np.ndarray
     identity: Identity
+    value_range: ValueRange | None = None
 
     def ids(self, start: int, stop: int) -> np.ndarray:
         """The paths of images ``start`` to ``stop``.
@@ -76,7 +78,7 @@ class Index:
         return ordered_ids(wanted, allowance)
 
 
-def open_index(path: Path) -> Index:
+def open_index(path: Path, value_range: ValueRange | None = None) -> Index:
     """An index file.
 
     Raises:
@@ -110,7 +112,7 @@ def open_index(path: Path) -> Index:
             f"the folder of {path}, {where}, is not there: bring it back, or make an index of the "
             "folder that there is (latentmap images index)"
         )
-    return Index(path, where, count, places + len(line), identity)
+    return Index(path, where, count, places + len(line), identity, value_range)
 
 
 _ADVICE = "make it anew (latentmap images index)"

@@ -66,10 +66,10 @@ def is_ignored(path: str) -> bool:
     return any(part.startswith(".") or part in _IGNORED for part in path.split("/"))
 
 
-def index_ids(count: int) -> np.ndarray:
-    """The ids of images without names: their positions."""
+def index_ids(count: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+    """The ids of ``count`` images without names, their positions; or those of some of them."""
     # numpy itself would give each the room of the longest number that there is.
-    return np.arange(count).astype(f"U{len(str(count))}")
+    return np.arange(start, count if stop is None else stop).astype(f"U{len(str(count))}")
 
 
 def fingerprint_of(ids: np.ndarray, digests: np.ndarray) -> str:

@@ -21,10 +21,10 @@ from latentmap.images.choosing import Missing, chosen_images, read_condition
 from latentmap.images.containers import Container
 from latentmap.images.folders import FolderImages, IndexedImages
 from latentmap.images.formats import is_image_name
-from latentmap.images.index_file import INDEX, open_index
-from latentmap.images.opening_sets import PARQUET, open_set, open_tables, whole_set
+from latentmap.images.index_file import INDEX, Index, open_index
+from latentmap.images.opening_sets import PARQUET, open_set, open_tables
 from latentmap.images.packed import PackedImages, is_pack
-from latentmap.images.sets import is_set
+from latentmap.images.sets import FilesOfImages, Span, is_set
 from latentmap.images.source import ImageSource
 from latentmap.images.splits import Split
 from latentmap.images.tars import TarImages, is_tar
@@ -76,13 +76,10 @@ def open_images(
     if limit is not None and limit < 1:
         raise ImageError(f"limit must be at least 1, not {limit}")
     condition = read_condition(attributes, where)
-    try:
-        said = None if value_range is None else ValueRange(*map(float, value_range))
-        container = _open_container(path, said)
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
+    said = None if value_range is None else ValueRange(*map(float, value_range))
+    container = whole_of(open_place(path, said))
     images = chosen_images(
-        ImageSource(container, np.arange(len(container.ids)), choice=Choice(_name_of(path))),
+        ImageSource(container, np.arange(len(container.ids)), choice=Choice(name_of(path))),
         ids=ids,
         exclude=exclude,
         condition=condition,
@@ -106,14 +103,26 @@ def _tell_of_darkness(images: ImageSource, notify: Callable[[str], None] | None)
         warnings.warn(remark, stacklevel=3)
 
 
-def _open_container(path: str | Path, said: ValueRange | None) -> Container:
+def open_place(path: str | Path, said: ValueRange | None) -> Container | Index | FilesOfImages:
+    """Where images lie, or what says where they do; ``said`` is the range that a user gave.
+
+    Raises:
+        ImageError: there is nothing that could hold images.
+    """
+    try:
+        return _open_place(path, said)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _open_place(path: str | Path, said: ValueRange | None) -> Container | Index | FilesOfImages:
     if str(path) == "digits":
         return digits(said)
     path, name = _split_name(Path(path))
     if path.is_dir():
         return FolderImages(path, said)
     if not path.exists() and is_set(path):
-        return whole_set(open_set(path, said, name))
+        return open_set(path, said, name)
     if not path.exists():
         raise ImageError(f"{path} does not exist: give {_SOURCES}")
     kind = file_kind(path)
@@ -125,9 +134,9 @@ def _open_container(path: str | Path, said: ValueRange | None) -> Container:
     if is_tar(path):
         return TarImages(path, said)
     if suffix == INDEX:
-        return IndexedImages(open_index(path), said)
+        return open_index(path, said)
     if suffix == PARQUET:
-        return whole_set(open_tables(path, said, name))
+        return open_tables(path, said, name)
     if suffix in (".npy", ".npz"):
         return open_numpy(path, name, said)
     if suffix in _HDF5 and is_pack(path):
@@ -148,7 +157,20 @@ def _open_container(path: str | Path, said: ValueRange | None) -> Container:
     raise ImageError(f"{path} is {what}: give {_SOURCES}")
 
 
-def _name_of(path: str | Path) -> str:
+def whole_of(place: Container | Index | FilesOfImages) -> Container:
+    """All images of a place.
+
+    Raises:
+        ImageError: they cannot be read, or there are none.
+    """
+    if isinstance(place, Container):
+        return place
+    if isinstance(place, Index):
+        return IndexedImages(place, 0, place.count)
+    return place.container([Span(number) for number in range(len(place.files))])
+
+
+def name_of(path: str | Path) -> str:
     """The last part of a path, with the name of an array in the file."""
     file, name = _split_name(Path(path))
     return (file.name or file.resolve().name) + ("" if name is None else f":/{name}")

@@ -1,4 +1,4 @@
-"""Opening sets of files: which kind they are, and all their images at once."""
+"""Opening sets of files: which kind they are."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from latentmap.errors import ImageError
-from latentmap.images.containers import Container
 from latentmap.images.parquet_sets import ParquetFiles
-from latentmap.images.sets import FilesOfImages, SetFile, Span, files_of_set, suffix_of_set
+from latentmap.images.sets import FilesOfImages, SetFile, files_of_set, suffix_of_set
 from latentmap.images.tar_sets import TarFiles
 from latentmap.images.values import ValueRange
 
@@ -44,12 +43,3 @@ def open_tables(
     """A Parquet file, or the ``files`` of a set of them; nothing of them is read."""
     title = str(path) if name is None else f"{path}:/{name}"
     return ParquetFiles(files or [SetFile(path)], title, value_range, name)
-
-
-def whole_set(files: FilesOfImages) -> Container:
-    """All images of a set.
-
-    Raises:
-        ImageError: a file cannot be read, or there are no images.
-    """
-    return files.container([Span(number) for number in range(len(files.files))])

@@ -24,7 +24,7 @@ from latentmap.images.formats import no_images
 from latentmap.images.naming import ordered_ids
 from latentmap.images.parquet_tables import ImageTable, look_into_table
 from latentmap.images.pixel_memory import require_memory
-from latentmap.images.sets import SetFile, Span, require_count
+from latentmap.images.sets import FilesOfImages, SetFile, Span, require_count
 from latentmap.images.values import ValueRange
 from latentmap.limits import Allowance
 
@@ -32,7 +32,7 @@ _TABLES = 2  # Parts that follow each other share a file at most.
 _KEPT = 1 << 29  # Bytes of unpacked groups on the disk, beside the two that were read last.
 
 
-class ParquetFiles:
+class ParquetFiles(FilesOfImages):
     """The tables of a set, of which ``title`` is the name; ``key`` is the column of images, where
     it is said.
     """
@@ -44,8 +44,8 @@ class ParquetFiles:
         value_range: ValueRange | None = None,
         key: str | None = None,
     ) -> None:
-        self.files, self.title = files, title
-        self._value_range, self._key = value_range, key
+        super().__init__(files, title, value_range)
+        self._key = key
         self._tables: dict[int, ImageTable] = {}
 
     def count(self, number: int) -> int:
@@ -58,7 +58,7 @@ class ParquetFiles:
             require_count(table.file, span, table.count)
             stop = table.count if span.stop is None else span.stop
             parts.append((table, span.start, stop))
-        return ParquetImages(parts, self.title, self._value_range)
+        return ParquetImages(parts, self.title, self.value_range)
 
     def _table(self, number: int) -> ImageTable:
         table = self._tables.pop(number, None) or look_into_table(self.files[number], self._key)

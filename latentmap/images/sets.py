@@ -7,15 +7,16 @@ An image of a set is called as its file, without the suffix, and what it is call
 from __future__ import annotations
 
 import glob
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from latentmap.errors import ImageError
 from latentmap.files.file_sets import MOST_FILES, has_range, numbered_names
 from latentmap.images.containers import Container
 from latentmap.images.naming import natural_key
+from latentmap.images.values import ValueRange
 from latentmap.printing import shortened
 
 
@@ -44,12 +45,15 @@ class Span:
     count: int | None = None
 
 
-class FilesOfImages(Protocol):
+class FilesOfImages(ABC):
     """Files of one kind, and what they hold."""
 
-    title: str
-    files: Sequence[SetFile]
+    def __init__(
+        self, files: Sequence[SetFile], title: str, value_range: ValueRange | None = None
+    ) -> None:
+        self.files, self.title, self.value_range = files, title, value_range
 
+    @abstractmethod
     def count(self, number: int) -> int:
         """How many images the file of a number holds.
 
@@ -57,6 +61,7 @@ class FilesOfImages(Protocol):
             ImageError: it cannot be read.
         """
 
+    @abstractmethod
     def container(self, spans: Sequence[Span]) -> Container:
         """The images of some spans, which are in order.
 

@@ -25,7 +25,7 @@ from latentmap.images.formats import is_image_name, no_images
 from latentmap.images.labels import folder_labels
 from latentmap.images.naming import natural_key, ordered_ids
 from latentmap.images.pixel_memory import require_memory
-from latentmap.images.sets import SetFile, Span, require_count
+from latentmap.images.sets import FilesOfImages, SetFile, Span, require_count
 from latentmap.images.tars import is_compressed
 from latentmap.images.values import ValueRange
 from latentmap.limits import Allowance
@@ -47,14 +47,13 @@ class TarListing:
     others: list[str]
 
 
-class TarFiles:
+class TarFiles(FilesOfImages):
     """The archives of a set, of which ``title`` is the name."""
 
     def __init__(
         self, files: Sequence[SetFile], title: str, value_range: ValueRange | None = None
     ) -> None:
-        self.files, self.title = files, title
-        self._value_range = value_range
+        super().__init__(files, title, value_range)
         self._opened = OpenFiles()
         self._listings: dict[int, TarListing] = {}
 
@@ -67,7 +66,7 @@ class TarFiles:
             listing = self._listing(span.file)
             require_count(listing.file, span, len(listing.names))
             parts.append((listing, slice(span.start, span.stop)))
-        return TarSetImages(parts, self.title, self._opened, self._value_range)
+        return TarSetImages(parts, self.title, self._opened, self.value_range)
 
     def _listing(self, number: int) -> TarListing:
         listing = self._listings.pop(number, None) or list_tar(self.files[number])
