@@ -24,7 +24,7 @@ from latentmap.images.parts import (
 from latentmap.images.sets import FilesOfImages
 from latentmap.images.source import ImageSource
 from latentmap.images.values import ValueRange
-from latentmap.progress import Progress
+from latentmap.progress import ProgressLike, reporting
 
 
 def open_parts(
@@ -33,7 +33,7 @@ def open_parts(
     limit: int | None = None,
     value_range: tuple[float, float] | None = None,
     known: Iterable[Counts] = (),
-    progress: Progress | None = None,
+    progress: ProgressLike = None,
 ) -> ImageParts:
     """The images at a path, or the first of them, as ``open_images`` gives them, to be opened part
     by part.
@@ -56,7 +56,8 @@ def open_parts(
     place, choice = open_place(path, said), Choice(name_of(path))
     parts: ImageParts
     if isinstance(place, FilesOfImages):
-        parts = FileParts(place, choice, known, progress)
+        with reporting(progress, "counting images", "files") as told:
+            parts = FileParts(place, choice, known, told)
     elif isinstance(place, Index):
         parts = IndexParts(place, choice)
     elif isinstance(place, ArrayImages) and not isinstance(place, PackedImages):
