@@ -13,6 +13,8 @@ from latentmap.limits import Allowance
 from latentmap.printing import shortened
 
 _NUMBER = re.compile(r"([0-9]+)")
+# Of parts that do not begin with a dot, which is most that archives hold.
+_PLAIN_PATH = re.compile(r"[^/\\\0.][^/\\\0]*(?:/[^/\\\0.][^/\\\0]*)*")
 _LONGEST_NAME = 4096  # Of a path, wherever files lie.
 _COPIES = 4  # Of the ids: in the container and its source, and two while they are sorted.
 _IGNORED = {"__MACOSX", "Thumbs.db"}
@@ -93,6 +95,8 @@ def member_name(name: str, archive: str) -> str:
     Raises:
         ImageError: it leads out of the archive, or is no name of a file.
     """
+    if _PLAIN_PATH.fullmatch(name):
+        return name
     if "\0" in name:
         raise ImageError(f"{archive} holds {name!r}, which no file can be called: make it anew")
     path = PurePosixPath(name.replace("\\", "/"))
