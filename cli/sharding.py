@@ -186,6 +186,7 @@ class ShardSetup:
     """What a worker needs to make shards of the plan ``plan``: the command that asked for them.
 
     ``threads`` are those of its networks, and as many decode images; None: all that there are.
+    ``chosen`` are the numbers of the models that are planned, by default all.
     """
 
     plan: str
@@ -195,6 +196,7 @@ class ShardSetup:
     loading: Loading
     folder: str
     threads: int | None
+    chosen: tuple[int, ...] | None = None
 
     def __call__(self, worker: int) -> Work:
         """Loads the models and opens the images, and gives what makes one shard."""
@@ -210,6 +212,8 @@ class ShardSetup:
         if loading.device == "cuda":
             loading = replace(loading, device=f"cuda:{worker % torch.cuda.device_count()}")
         models, images = opened(self.references, self.data, loading)
+        if self.chosen is not None:
+            models = [models[number] for number in self.chosen]
         cache = open_cache(self.coding)
         plan = next((one for one in find_plans(cache.path) if one.id == self.plan), None)
         if plan is None:
