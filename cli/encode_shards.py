@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -204,7 +204,7 @@ class ShardedEncoding:
             )
         _say_codes(self._cache, plan, computed, self._references, as_json)
 
-    def _engine(self, setup: ShardSetup, numbers: Sequence[int]) -> Iterator[int]:
+    def _engine(self, setup: ShardSetup, numbers: Sequence[int]) -> Generator[int, None, None]:
         from latentmap.engines import by_processes, by_ray
 
         workers = self._sharding.workers or 1

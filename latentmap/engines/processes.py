@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.sharedctypes import Synchronized
@@ -20,7 +20,9 @@ _WATCH = 1.0  # Seconds after which a worker notices that its driver has died.
 _work: Work | None = None
 
 
-def by_processes(setup: Setup, numbers: Sequence[int], *, workers: int) -> Iterator[int]:
+def by_processes(
+    setup: Setup, numbers: Sequence[int], *, workers: int
+) -> Generator[int, None, None]:
     """Does all ``numbers``, and gives each when it is done, in the order in which they end.
 
     A worker that is killed is replaced, and what it did is done again, three times at most. When

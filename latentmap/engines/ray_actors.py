@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -39,7 +39,7 @@ def by_ray(
     gpus_per_worker: int = 0,
     patience: float = 120.0,
     notify: Callable[[str], None] | None = None,
-) -> Iterator[int]:
+) -> Generator[int, None, None]:
     """Does all ``numbers`` by actors of Ray, and gives each when it is done, in the order in which
     they end.
 

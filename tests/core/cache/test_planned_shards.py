@@ -353,6 +353,49 @@ def test_progress_counts_images_and_begins_with_those_that_are_there(tmp_path):
     assert told == [(done, N) for done in (16, 24, 32, 40, 48, 50)]
 
 
+def test_progress_counts_no_image_twice_where_entries_lack_different_shards(tmp_path):
+    plan, images, cache = planned(tmp_path)
+    make(plan, images, cache)
+    commit_shards(plan, cache)
+    for entry, number in zip(plan.entries, (1, 4), strict=True):
+        folder = cache.entries.folder(entry.key.id)
+        next(folder.glob(f"shard-{number * SIZE:09}-*.h5")).unlink()
+    told = []
+
+    def engine(numbers):
+        for number in numbers:
+            make(plan, images, cache, [number])
+            yield number
+
+    assert carry_out(plan, cache, engine, progress=lambda *one: told.append(one)) == 2 * SIZE
+    assert told == [(done, N) for done in (34, 42, 50)]
+
+
+def test_workers_end_with_the_work_whatever_ends_it(tmp_path):
+    plan, images, cache = planned(tmp_path)
+    ended, engines = [], []
+
+    def work(numbers):
+        try:
+            for number in numbers:
+                make(plan, images, cache, [number])
+                yield number
+        finally:
+            ended.append(PlanFolder(cache.path, plan, cache.entries.storage).reported())
+
+    def engine(numbers):
+        engines.append(work(numbers))
+        return engines[-1]  # Somebody else has it, too.
+
+    def interrupted(done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(plan, cache, engine, progress=interrupted)
+    assert ended == [[0]]  # Before the last commit.
+
+
 def broken_faces(folder):
     """30 pictures, of which those of the second shard, and one more, cannot be read."""
     folder.mkdir()
