@@ -422,6 +422,33 @@ def test_images_that_cannot_be_read_are_skipped_as_one_process_skips_them(tmp_pa
     assert len(codes_of(plan, cache)[0].skipped) == 9
 
 
+def test_codes_beside_skipped_images_are_found_and_not_copied(tmp_path):
+    folder = tmp_path / "faces"
+    plan, images, cache = planned(tmp_path / "cache", broken_faces(folder))
+    make(plan, images, cache, on_error="skip")
+    commit_shards(plan, cache)
+    broken = [f"{number:02}.png" for number in (*range(8, 16), 20)]
+    wanted = expected(tmp_path, images, on_error="skip")
+    found = Coder(cache, on_error="skip").encoded(MODELS, open_images(folder))
+    assert [(one.there, one.computed) for one in found] == [(21, 0)] * 2
+    require_same([one.codes for one in found], wanted)
+    assert list(found[0].codes.skipped) == broken
+    assert {one.id for one in cache.entries.all()} == {entry.key.id for entry in plan.entries}
+    # Some of them, where each has a name of its own.
+    folder.rename(tmp_path / "moved")
+    some = open_images(tmp_path / "moved").subset([3, 8, 20, 21])
+    (codes,) = Coder(cache, on_error="skip").codes(MODELS[:1], some)
+    assert (list(codes.ids), list(codes.skipped)) == (["03.png", "21.png"], ["08.png", "20.png"])
+    np.testing.assert_array_equal(codes.vectors.numpy(), wanted[0].vectors.numpy()[[3, 12]])
+    with pytest.raises(ImageError, match=r"08\.png.* cannot be read.*skip it \(--on-error skip\)"):
+        Coder(cache).codes(MODELS[:1], some)
+    # What was repaired has a code.
+    Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / "moved" / "20.png")
+    repaired = open_images(tmp_path / "moved")
+    (one,) = Coder(cache, on_error="skip").encoded(MODELS[:1], repaired)
+    assert (one.there, one.computed, list(one.codes.skipped)) == (21, 1, broken[:-1])
+
+
 def test_a_plan_is_of_its_images(tmp_path):
     plan, images, cache = planned(tmp_path)
     with pytest.raises(CacheError, match=f"{plan.id} is of 50 images of digits.*there are 49"):
