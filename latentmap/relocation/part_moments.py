@@ -27,7 +27,7 @@ from latentmap.cache.manifest import Manifest
 from latentmap.cache.shards import ShardContent
 from latentmap.cache.sums import Sums
 from latentmap.codes import Space
-from latentmap.engines import Done
+from latentmap.engines import Done, Engine
 from latentmap.errors import CacheError, MapError, PairError
 from latentmap.images import ImageSource, Split
 from latentmap.images.splits import split_by_hash
@@ -49,8 +49,6 @@ _DIGESTS = 1 << 20  # Images to fit on whose contents a map keeps, 16 bytes each
 Joint: TypeAlias = JointMoments | Moments
 # Whose splits are not told by a hash of the id.
 SplitsOf: TypeAlias = Callable[[int, int], np.ndarray]
-# Makes what has some numbers, and gives each when it is done.
-Engine: TypeAlias = Callable[[Sequence[int]], Done]
 _ROUNDS = 3  # A disk that damages what was just written does so again.
 
 
