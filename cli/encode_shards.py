@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from latentmap.cli.data_options import DataOptions
@@ -44,10 +43,7 @@ class ShardedEncoding:
         if self._sharding.place is not None:
             self._make(self._sharding.place, as_json)
             return
-        if self._sharding.engine == "ray":
-            from latentmap.engines import require_ray
-
-            require_ray()
+        self._sharding.require()
         models, images = opened(self._references, self._data, self._loading)
         plan = self._planned(models, images)
         if self._sharding.plan:
@@ -192,34 +188,18 @@ class ShardedEncoding:
             self._coding,
             self._loading,
             os.getcwd(),  # noqa: PTH109  # a text, for workers of any system
-            self._threads or _fair_share(self._sharding.workers or 1),
+            self._threads or self._sharding.threads,
         )
+        gpus = self._loading.device.startswith("cuda")
         with progress_bar("encoding") as progress:
             computed = carry_out(
                 plan,
                 self._cache,
-                lambda numbers: self._engine(setup, numbers),
+                lambda numbers: self._sharding.run(setup, numbers, gpus=gpus),
                 progress=progress,
                 notify=warn,
             )
         _say_codes(self._cache, plan, computed, self._references, as_json)
-
-    def _engine(self, setup: ShardSetup, numbers: Sequence[int]) -> Generator[int, None, None]:
-        from latentmap.engines import by_processes, by_ray
-
-        workers = self._sharding.workers or 1
-        if self._sharding.engine != "ray":
-            return by_processes(setup, numbers, workers=workers)
-        cpus = self._sharding.cpus_per_worker or 1
-        return by_ray(
-            replace(setup, threads=self._threads or cpus),
-            numbers,
-            workers=workers,
-            address=self._sharding.address,
-            cpus_per_worker=cpus,
-            gpus_per_worker=int(self._loading.device.startswith("cuda")),
-            notify=warn,
-        )
 
 
 def _say_codes(
@@ -261,13 +241,6 @@ def _after(
     progress: Callable[[int, int], None], before: int, total: int
 ) -> Callable[[int, int], None]:
     return lambda done, _: progress(before + done, total)
-
-
-def _fair_share(workers: int) -> int:
-    """Threads for each of some workers of this machine."""
-    from latentmap.images.prefetch import own_cores
-
-    return max(own_cores() // workers, 1)
 
 
 def _on_own_gpu(loading: Loading, place: Place) -> Loading:

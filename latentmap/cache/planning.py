@@ -43,13 +43,7 @@ def plan_shards(
     most = min(_SHARD_BYTES // (4 * longest), _SHARD_IMAGES, -(-len(images) // _SHARDS))
     wanted = shard_images or max(most, 1)
     size = -(-wanted // batch_size) * batch_size
-    digests = []
-    for start in range(0, len(images), size):
-        stop = min(start + size, len(images))
-        digests.append(digest_of(images.subset(np.arange(start, stop))))
-        if progress:
-            progress(stop, len(images))
-    data = hashlib.sha256("".join(digests).encode()).hexdigest()
+    data, digests = data_of(images, size, progress)
     entries: dict[str, PlannedEntry] = {}
     for model in models:
         model.require_encoder()
@@ -63,6 +57,19 @@ def plan_shards(
                 f"{model.name} and {entries[key.id].space.model} are the same model: name it once"
             )
         entries[key.id] = PlannedEntry(key, model.space, model.frame)
-    return Plan(
-        str(images.choice), len(images), size, batch_size, tuple(entries.values()), tuple(digests)
-    )
+    return Plan(str(images.choice), len(images), size, batch_size, tuple(entries.values()), digests)
+
+
+def data_of(
+    images: ImageSource, shard_images: int, progress: Progress | None = None
+) -> tuple[str, tuple[str, ...]]:
+    """What stands for images that are cut into shards of so many in the keys of entries, and the
+    digests of the shards, of which it is made.
+    """
+    digests = []
+    for start in range(0, len(images), shard_images):
+        stop = min(start + shard_images, len(images))
+        digests.append(digest_of(images.subset(np.arange(start, stop))))
+        if progress:
+            progress(stop, len(images))
+    return hashlib.sha256("".join(digests).encode()).hexdigest(), tuple(digests)

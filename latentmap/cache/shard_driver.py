@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 
 from latentmap.cache.latent_cache import LatentCache
 from latentmap.cache.plan import Plan
 from latentmap.cache.plan_folder import PlanFolder
 from latentmap.cache.shard_commit import Committed, commit_shards
+from latentmap.engines import Engine
 from latentmap.errors import CacheError, LatentmapError
 from latentmap.files import Notify
 from latentmap.progress import Progress
 
-# Does what has some numbers, and gives each when it is done.
-Engine = Callable[[Sequence[int]], Generator[int, None, None]]
 _EVERY = 10.0  # Seconds between two commits: each writes the whole manifest.
 _ROUNDS = 3  # A disk that damages what was just written does so again.
 

@@ -8,21 +8,19 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
-from latentmap.engines.work import ATTEMPTS, Late, Setup, Work, give_up
+from latentmap.engines.work import ATTEMPTS, Done, Late, Setup, Work, give_up
 
 _WATCH = 1.0  # Seconds after which a worker notices that its driver has died.
 _work: Work | None = None
 
 
-def by_processes(
-    setup: Setup, numbers: Sequence[int], *, workers: int
-) -> Generator[int, None, None]:
+def by_processes(setup: Setup, numbers: Sequence[int], *, workers: int) -> Done:
     """Does all ``numbers``, and gives each when it is done, in the order in which they end.
 
     A worker that is killed is replaced, and what it did is done again, three times at most: the
