@@ -1,0 +1,46 @@
+// Pictures side by side, which change in place: the next one is there before the last one goes.
+
+import { make } from "./elements.js";
+
+export class Figures {
+  constructor(label) {
+    this.element = make("div", { class: "figures", role: "group", "aria-label": label });
+    this.shown = new Map();
+  }
+
+  /** Shows pictures {key, caption, note, blob, width, height}, in that order. */
+  show(pictures) {
+    const keys = new Set(pictures.map(({ key }) => key));
+    for (const [key, { figure, image }] of this.shown) {
+      if (keys.has(key)) continue;
+      URL.revokeObjectURL(image.src);
+      figure.remove();
+      this.shown.delete(key);
+    }
+    pictures.forEach((picture, place) => {
+      const one = this.shown.get(picture.key) ?? this.begin(picture);
+      if (this.element.children[place] !== one.figure) {
+        this.element.insertBefore(one.figure, this.element.children[place] ?? null);
+      }
+      one.title.textContent = picture.caption;
+      one.note.textContent = picture.note;
+      if (one.blob !== picture.blob) {
+        const old = one.image.src;
+        one.image.src = URL.createObjectURL(picture.blob);
+        one.blob = picture.blob;
+        if (old) URL.revokeObjectURL(old);
+      }
+      one.image.alt = `${picture.caption}. ${picture.note}`;
+    });
+  }
+
+  begin({ key, width, height }) {
+    const title = make("b");
+    const note = make("span");
+    const image = make("img", { width, height, alt: "" });
+    const figure = make("figure", { "data-key": key }, make("figcaption", {}, title, note), image);
+    const one = { figure, title, note, image, blob: null };
+    this.shown.set(key, one);
+    return one;
+  }
+}
