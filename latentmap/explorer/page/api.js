@@ -25,7 +25,7 @@ function read(letter) {
   const told = JSON.parse(new TextDecoder().decode(new Uint8Array(letter, 4, length)));
   let start = 4 + length;
   const files = told.files.map((file) => {
-    const blob = new Blob([letter.slice(start, start + file.length)], { type: "image/png" });
+    const blob = new Blob([letter.slice(start, start + file.length)], { type: file.type });
     start += file.length;
     return blob;
   });

@@ -12,8 +12,11 @@ const tabs = document.getElementById("tabs");
 let shown = null;
 
 function spacesInWords({ source, targets, images }) {
-  const names = [source, ...targets].map(({ name, space, dim }) => `${name} (${space}, ${dim.toLocaleString("en")})`);
-  return `${names.join(" \u2192 ")}, ${images.toLocaleString("en")} images`;
+  const [first, ...others] = [source, ...targets].map(
+    ({ name, space, dim }) => `${name} (${space}, ${dim.toLocaleString("en")})`,
+  );
+  const way = others.length ? ` \u2192 ${others.join(", ")}` : "";
+  return `${first}${way} \u00b7 ${images.toLocaleString("en")} images`;
 }
 
 function showTabs() {

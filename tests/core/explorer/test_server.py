@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from latentmap.errors import ImageError
-from latentmap.explorer import Session
+from latentmap.explorer import Answer, Session
 from latentmap.explorer.actions import ACTIONS
+from latentmap.explorer.letters import letter_of
 from tests.core.explorer.letters import read_letter
 
 client_of = pytest.importorskip("starlette.testclient").TestClient
@@ -26,8 +27,6 @@ def broken(explored, asked):
 
 
 def empty(explored, asked):
-    from latentmap.explorer import Answer
-
     return Answer({})
 
 
@@ -127,6 +126,18 @@ def test_a_step_is_one_letter_with_all_pictures(client, explored):
     assert told["values"] == answer.told["values"] and told["values"][2] == 0.5
     for picture, expected in zip(pictures, answer.pictures, strict=True):
         np.testing.assert_array_equal(picture, np.broadcast_to(expected, picture.shape))
+
+
+@pytest.mark.parametrize(
+    "shape", [(8, 6, 1), (8, 6, 3), (128, 128, 3), (129, 128, 1), (129, 128, 3)]
+)
+def test_no_pixel_is_lost_on_the_way(shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    told, (found, other) = read_letter(letter_of(Answer({"n": 1}, [pixels, pixels[::-1].copy()])))
+    kind = "image/png" if shape[0] * shape[1] <= 128 * 128 else "image/bmp"
+    assert told["n"] == 1 and [file["type"] for file in told["files"]] == [kind, kind]
+    np.testing.assert_array_equal(found, np.broadcast_to(pixels, found.shape))
+    np.testing.assert_array_equal(other, found[::-1])
 
 
 def test_a_question_that_is_no_longer_wanted_has_no_answer(client):
