@@ -19,7 +19,8 @@ from latentmap.report.words import in_percent
 from latentmap.support import Ordering
 
 _MOST_DIRECTIONS = 64
-_CODES = 2048  # By which directions are found.
+# By which directions are found: so many codes of so many numbers, but so many at least.
+_CODES, _NUMBERS, _FEWEST = 2048, 1 << 22, 256
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,9 @@ def factor_controls(linear_map: LinearMap, name: str) -> ControlSet | None:
 
 
 def direction_controls(codes: Codes, *, seed: int) -> ControlSet:
-    """The principal directions of some codes, found on 2,048 random ones of more."""
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(codes))[:_CODES])
+    """The principal directions of some codes, found on random ones of many."""
+    most = min(_CODES, max(_NUMBERS // codes.space.dim, _FEWEST))
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(codes))[:most])
     vectors = codes.take(chosen).vectors.double()
     mean = vectors.mean(0)
     about = vectors - mean

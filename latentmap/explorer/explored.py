@@ -5,6 +5,7 @@ Shapes: ``n`` images, ``d`` latent variables, codes ``(d,)`` float64.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -33,10 +34,15 @@ from latentmap.relocation import require_models, training_pairs
 from latentmap.relocation.fitting import fit_training
 from latentmap.support import Ordering, OrderOptions
 from latentmap.support.ordering import order_by_gain
-from latentmap.support.variances import means_of_channels, moments_of_codes, traversal_units
+from latentmap.support.variances import (
+    means_of_channels,
+    moments_of_codes,
+    order_by_variance,
+    traversal_units,
+)
 
-# Decodes that the order of the variables may take, and images that it takes at least.
-_DECODES, _FEWEST, _MOST = 2048, 8, 256
+# Pixels that may be decoded to order the variables, and how many images that is to be at least.
+_PIXELS, _FEWEST, _MOST = 1 << 22, 4, 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,12 +238,16 @@ def _ordered(
     source: Model, images: ImageSource, codes: Codes, coder: Coder, *, seed: int
 ) -> Ordering:
     """The order of the variables by their gain on a few random images, so that it takes seconds;
-    center, unit and which are inactive are those of all codes.
+    of channels at positions, whose decoders work more for an image, and where images were too few,
+    by the variance of the codes. Center, unit and which are inactive are those of all codes.
     """
     channels = channel_space(source.space).dim
-    n = min(max(_DECODES // (channels + 1), _FEWEST), _MOST, len(images))
-    few = images.subset(np.sort(np.random.default_rng(seed).permutation(len(images))[:n]))
     options = OrderOptions(leading=min(7, channels))
+    n = min(_PIXELS // (math.prod(source.image_shape[1:]) * (channels + 1)), _MOST)
+    spatial = len(source.latent_shape) > 1
+    if n < _FEWEST or spatial or not source.can_decode:
+        return order_by_variance(source, images, codes, options, seed=seed)
+    few = images.subset(np.sort(np.random.default_rng(seed).permutation(len(images))[:n]))
     with coder.stage("ordering variables", "decodes") as told:
         ordering = order_by_gain(source, few, codes, options, seed=seed, progress=told)
     mean, variance = moments_of_codes(codes)

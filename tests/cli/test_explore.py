@@ -197,6 +197,10 @@ def test_a_slider_moves_the_pictures_of_both_models(page, workdir):
     require_shown(page, explored, f"start=random&seed={seed}")
     page.keyboard.press("Control+z")
     require_shown(page, explored, state)
+    # On a telephone all of it stands below each other.
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
     # The link brings all of it back.
     page.goto("about:blank")
     page.goto(link)

@@ -8,6 +8,7 @@ from latentmap.errors import ExplorerError, SpaceError
 from latentmap.explorer import explore_spaces, read_place
 from latentmap.explorer.actions import ACTIONS
 from latentmap.explorer.showing import figure_of, show_place
+from latentmap.model.testing import LinearModel
 from latentmap.relocation import fit_models
 from latentmap.support import OrderOptions, order_variables
 
@@ -134,3 +135,14 @@ def test_a_map_that_is_there_is_taken_as_it_is(models, images, tmp_path):
         explore_spaces(source, [maker], images, tmp_path, maps=[found])
     with pytest.raises(SpaceError):
         explore_spaces(maker, [target], images, tmp_path, maps=[found])
+
+
+def test_variables_of_large_images_stand_in_the_order_of_their_variance(images, tmp_path):
+    large = LinearModel(4, (1, 800, 800), seed=1, name="large")
+    stretched = images.subset(range(40))
+    explored = explore_spaces(large, [], stretched, tmp_path)
+    assert explored.ordering.by == "variance"
+    variance = explored.codes.codes.to_numpy().astype(np.float64).var(axis=0)
+    shown = explored.controls["variables"].controls
+    assert [one.number for one in shown] == np.argsort(-variance).tolist()
+    assert all(one.note.startswith("variance ") for one in shown)
