@@ -135,7 +135,7 @@ def page(served):
 
 
 PIXELS = """async (image) => {
-  await image.decode();
+  try { await image.decode(); } catch { return []; }  // The next one is on its way.
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
   const pen = canvas.getContext("2d");
