@@ -75,21 +75,22 @@ class Serving:
             timeout_graceful_shutdown=_ENDS_WITHIN,
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, name="explorer-server", daemon=True)
-        self._thread.start()
+        self._ended = threading.Event()
+        threading.Thread(target=self._run, name="explorer-server", daemon=True).start()
         self._wait()
         self.address = f"http://{_written(host)}:{self.port}/{self.token}/"
 
     def wait(self) -> None:
         """Returns when the server has ended."""
-        # In steps, so that Ctrl-C is heard while it waits.
-        while self._thread.is_alive():
-            self._thread.join(0.5)
+        # Not by joining the thread: Ctrl-C in it makes Python 3.11 take a thread for ended that is
+        # not. In steps, so that Ctrl-C is heard everywhere.
+        while not self._ended.wait(0.5):
+            pass
 
     def close(self) -> None:
         """Ends the server and the session."""
         self._server.should_exit = True
-        self._thread.join(2 * _ENDS_WITHIN)
+        self._ended.wait(2 * _ENDS_WITHIN)
         self._session.close()
         self._socket.close()
 
@@ -100,12 +101,15 @@ class Serving:
         self.close()
 
     def _run(self) -> None:
-        self._server.run(sockets=[self._socket])
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._ended.set()
 
     def _wait(self) -> None:
         end = time.monotonic() + _STARTS_WITHIN
         while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > end:
+            if self._ended.is_set() or time.monotonic() > end:
                 self._socket.close()
                 raise ExplorerError("the server did not start: try another port (--port)")
             time.sleep(0.01)

@@ -12,6 +12,11 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Lets a picture in memory go, a while later: a browser complains where one is gone that it reads. */
+export function release(address) {
+  if (address) setTimeout(() => URL.revokeObjectURL(address), 2000);
+}
+
 /** A number as people read it. */
 export function number(value, digits = 2) {
   return value.toFixed(digits).replace("-", "\u2212");

@@ -1,6 +1,6 @@
 // Pictures side by side, which change in place: the next one is there before the last one goes.
 
-import { make } from "./elements.js";
+import { make, release } from "./elements.js";
 
 export class Figures {
   constructor(label) {
@@ -11,9 +11,9 @@ export class Figures {
   /** Shows pictures {key, caption, note, blob, width, height}, in that order. */
   show(pictures) {
     const keys = new Set(pictures.map(({ key }) => key));
-    for (const [key, { figure, image }] of this.shown) {
+    for (const [key, { figure, image, passed }] of this.shown) {
       if (keys.has(key)) continue;
-      URL.revokeObjectURL(image.src);
+      for (const address of [...passed, image.src]) release(address);
       figure.remove();
       this.shown.delete(key);
     }
@@ -25,10 +25,9 @@ export class Figures {
       one.title.textContent = picture.caption;
       one.note.textContent = picture.note;
       if (one.blob !== picture.blob) {
-        const old = one.image.src;
+        if (one.blob !== null) one.passed.push(one.image.src);
         one.image.src = URL.createObjectURL(picture.blob);
         one.blob = picture.blob;
-        if (old) URL.revokeObjectURL(old);
       }
       one.image.alt = `${picture.caption}. ${picture.note}`;
     });
@@ -39,7 +38,9 @@ export class Figures {
     const note = make("span");
     const image = make("img", { width, height, alt: "" });
     const figure = make("figure", { "data-key": key }, make("figcaption", {}, title, note), image);
-    const one = { figure, title, note, image, blob: null };
+    const one = { figure, title, note, image, blob: null, passed: [] };
+    // Those before it are not read any more.
+    image.addEventListener("load", () => one.passed.splice(0).forEach((old) => URL.revokeObjectURL(old)));
     this.shown.set(key, one);
     return one;
   }

@@ -1,7 +1,7 @@
 // The images of the data, a few at a time, to start from one of them.
 
 import { ask } from "./api.js";
-import { make } from "./elements.js";
+import { make, release } from "./elements.js";
 import { say } from "./status.js";
 
 const COUNT = 12;
@@ -39,7 +39,7 @@ export class Picker {
       const { ids, n } = listed.told;
       const shown = ids.length ? await ask("show", { ids }) : { told: { ids: [] }, files: [] };
       if (shown === null || mine !== this.asked) return;
-      for (const old of this.grid.querySelectorAll("img")) URL.revokeObjectURL(old.src);
+      for (const old of this.grid.querySelectorAll("img")) release(old.src);
       this.grid.replaceChildren(...shown.told.ids.map((id, i) => this.thumbnail(id, shown.files[i])));
       this.count.textContent = n ? `${this.start + 1} to ${this.start + ids.length} of ${n.toLocaleString("en")}` : "none";
       this.back.disabled = this.start === 0;

@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -73,7 +74,10 @@ def test_it_is_reached_from_this_machine_alone_and_ends_without_a_word(explored,
         assert ask(serving, {"state": ""}, "a", 1)[0] == 200
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((where.hostname, where.port))
-    assert {*threading.enumerate()} <= before
+    end = time.monotonic() + 10
+    while not {*threading.enumerate()} <= before:
+        assert time.monotonic() < end, threading.enumerate()
+        time.sleep(0.01)
     assert capfd.readouterr() == ("", "")
 
 
