@@ -18,7 +18,7 @@ from latentmap.cache import Coder, CoderLike
 from latentmap.codes import Codes
 from latentmap.codes.channel_means import channel_space
 from latentmap.diagnostics import are_active, has_unit_prior
-from latentmap.errors import ExplorerError
+from latentmap.errors import ExplorerError, MapError
 from latentmap.explorer.controls import (
     ControlSet,
     direction_controls,
@@ -29,6 +29,7 @@ from latentmap.explorer.named_codes import CodesById
 from latentmap.explorer.places import Place, Start
 from latentmap.images import ImageSource
 from latentmap.mapping import LinearMap
+from latentmap.mapping.typicality import FittedCodes
 from latentmap.model import Model
 from latentmap.relocation import require_models, training_pairs
 from latentmap.relocation.fitting import fit_training
@@ -54,6 +55,22 @@ class Target:
     model: Model
     linear_map: LinearMap
     own: CodesById | None = None
+
+    def is_outside(self, code: Tensor) -> bool | None:
+        """Whether a code of the source is farther out than 99 % of codes like those of the fit, so
+        that the map guesses; None where that is not known.
+        """
+        if self._fitted is None:
+            return None
+        found = self._fitted.typicality(code[None])
+        return bool(found.outside[0]) if math.isfinite(found.limit) else None
+
+    @cached_property
+    def _fitted(self) -> FittedCodes | None:
+        try:
+            return FittedCodes(self.linear_map)
+        except MapError:
+            return None
 
     def own_code(self, name: str) -> Tensor | None:
         """Its own code of the image of this id, where it has one."""
@@ -141,12 +158,16 @@ class Explored:
         return {name: place for place, name in enumerate(self.images.ids.tolist())}
 
     def _drawn(self, seed: int) -> Tensor:
-        """A code that the source samples; of one that samples from nothing that is known, one that
-        is normal along the principal directions of the codes.
+        """A code that the source samples, with inactive variables at their mean, where codes of
+        images have them; of a source that samples from nothing that is known, a code that is normal
+        along the principal directions.
         """
         known = self.source.prior is not None or self.source.space.kind != "latent"
         if known and self.source.can_decode:
-            return self.source.sample(1, seed=seed)[0].double().cpu()
+            code = self.source.sample(1, seed=seed)[0].double().cpu()
+            still = list(self.ordering.inactive or ())
+            code[still] = self.mean[still]
+            return code
         found = self.controls["directions"]
         drawn = np.random.default_rng(seed).standard_normal(len(found.controls))
         return found.moving.move(self.mean, dict(enumerate(drawn.tolist())))

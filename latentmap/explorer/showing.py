@@ -26,17 +26,19 @@ _IN_WORDS = {"source": "the code", "mapped": "mapped", "own": "its own code"}
 class ShownCode:
     """The ``image`` that ``model`` makes: of the code of a place (``source``), of that code
     ``mapped`` to a target, or of the target's ``own`` code of the same image of the data, whose
-    image differs from the mapped one by ``mse``.
+    image differs from the mapped one by ``mse``. Of a code ``outside`` of those that the map was
+    fitted on it is a guess.
     """
 
     role: Role
     model: str
     image: Tensor
     mse: float | None = None
+    outside: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What it is, without the image."""
-        return {"role": self.role, "model": self.model, "mse": self.mse}
+        return {name: getattr(self, name) for name in ("role", "model", "mse", "outside")}
 
     @property
     def words(self) -> str:
@@ -73,11 +75,13 @@ def show_place(explored: Explored, place: Place) -> tuple[Tensor, list[ShownCode
 def _shown_by(target: Target, code: Tensor, own: Tensor | None) -> list[ShownCode]:
     name = target.model.name
     mapped = carry(target, code)
+    outside = target.is_outside(code)
     if own is None:
-        return [ShownCode("mapped", name, decode(target.model, [mapped])[0])]
+        (image,) = decode(target.model, [mapped])
+        return [ShownCode("mapped", name, image, outside=outside)]
     first, second = decode(target.model, [mapped, own])
     mse = float((first.double() - second.double()).square().mean())
-    return [ShownCode("mapped", name, first, mse), ShownCode("own", name, second)]
+    return [ShownCode("mapped", name, first, mse, outside), ShownCode("own", name, second)]
 
 
 def carry(target: Target, code: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ export class Figures {
     this.shown = new Map();
   }
 
-  /** Shows pictures {key, caption, note, blob, width, height}, in that order. */
+  /** Shows pictures {key, caption, note, warn, blob, width, height}, in that order. */
   show(pictures) {
     const keys = new Set(pictures.map(({ key }) => key));
     for (const [key, { figure, image, passed }] of this.shown) {
@@ -24,6 +24,7 @@ export class Figures {
       }
       one.title.textContent = picture.caption;
       one.note.textContent = picture.note;
+      one.note.classList.toggle("warn", picture.warn === true);
       if (one.blob !== picture.blob) {
         if (one.blob !== null) one.passed.push(one.image.src);
         one.image.src = URL.createObjectURL(picture.blob);

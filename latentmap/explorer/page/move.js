@@ -99,10 +99,15 @@ export class MoveView {
 
   draw_figures() {
     const { told, files } = this.answer;
-    const pictures = told.pictures.map(({ role, model, mse }, i) => ({
+    const pictures = told.pictures.map(({ role, model, mse, outside }, i) => ({
       key: `${role} ${model} ${i}`,
       caption: model,
-      note: mse === null ? ROLES[role] : `${ROLES[role]}, mse ${mse.toPrecision(3)} to its own`,
+      note: [
+        ROLES[role],
+        mse === null ? "" : `, mse ${mse.toPrecision(3)} to its own`,
+        outside ? ", a guess: far from the fitted codes" : "",
+      ].join(""),
+      warn: outside === true,
       blob: files[i],
       ...told.files[i],
     }));

@@ -8,6 +8,7 @@ from latentmap.errors import ExplorerError, SpaceError
 from latentmap.explorer import explore_spaces, read_place
 from latentmap.explorer.actions import ACTIONS
 from latentmap.explorer.showing import figure_of, show_place
+from latentmap.mapping import typicality
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import fit_models
 from latentmap.support import OrderOptions, order_variables
@@ -62,7 +63,19 @@ def test_an_image_of_the_data_has_the_own_code_of_the_target_beside_it(explored,
 
 def test_a_random_place_is_a_sample_of_the_source(explored, models):
     drawn = models[0].sample(1, seed=9)[0]
+    still = list(explored.ordering.inactive)
+    assert still
+    drawn[still] = explored.codes.codes.mean.float()[still]
     torch.testing.assert_close(explored.code_at(read_place("start=random&seed=9")).float(), drawn)
+
+
+def test_a_code_that_the_map_guesses_of_is_told(explored):
+    linear_map = explored.targets[0].linear_map
+    for state in ("", "moves=variables_2_0.5", "moves=variables_2_2", "moves=variables_1_1"):
+        code, shown = show_place(explored, read_place(state))
+        (outside,) = typicality(linear_map, code[None]).outside
+        assert shown[1].outside is bool(outside) and shown[0].outside is None
+    assert bool(outside)  # Codes of images vary by 0.06 in variable 1.
 
 
 def test_moves_of_one_set_follow_those_of_another(explored):
