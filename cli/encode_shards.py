@@ -152,13 +152,8 @@ class ShardedEncoding:
 
         plans = find_plans(self._cache.path)
         keys = [model.fingerprint for model in models]
-        fitting = [
-            plan
-            for plan in plans
-            if [entry.key.model for entry in plan.entries] == keys
-            and plan.precision == (self._coding.precision or PRECISIONS[0])
-            and self._coding.batch_size in (None, plan.batch_size)
-        ]
+        of_models = [plan for plan in plans if [one.key.model for one in plan.entries] == keys]
+        fitting = [plan for plan in of_models if not self._other_than(plan)]
         images = self._data.parts(counts_of(fitting[::-1], self._cache))
         same = [plan for plan in fitting if plan.images == len(images)]
         for plan in reversed(same):
@@ -174,12 +169,30 @@ class ShardedEncoding:
         manifests = [self._cache.entries.manifest(entry.key.id) for entry in done.entries]
         if all(manifest is not None and manifest.complete for manifest in manifests):
             return None, images
+        if of_models:
+            plan = of_models[-1]
+            options = " and ".join(self._other_than(plan))
+            raise CacheError(
+                f"the plan {plan.id} in {self._cache.path} has {options}: "
+                "give the same here, or plan with these options (--plan in place of --shard)"
+            )
         others = ", ".join(f"{plan.id} ({plan.data})" for plan in plans) or "none"
         raise CacheError(
-            f"{self._cache.path} has no plan for these models with this precision and batch size; "
-            f"the plans there are: {others}. Plan first, with this command and --plan in place of "
-            "--shard"
+            f"{self._cache.path} has no plan for these models; the plans there are: {others}. Plan "
+            "first, with this command and --plan in place of --shard"
         )
+
+    def _other_than(self, plan: Plan) -> list[str]:
+        """The options of a plan that this command contradicts."""
+        said = self._sharding.shard_images
+        same = {
+            f"--precision {plan.precision}": plan.precision
+            == (self._coding.precision or PRECISIONS[0]),
+            f"--batch-size {plan.batch_size}": self._coding.batch_size in (None, plan.batch_size),
+            f"--shard-images {plan.shard_images}": said is None
+            or -(-said // plan.batch_size) * plan.batch_size == plan.shard_images,
+        }
+        return [option for option, fits in same.items() if not fits]
 
     def _carry_out(self, plan: Plan, as_json: bool) -> None:
         """Has all shards made by workers, and commits them."""

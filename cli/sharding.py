@@ -187,6 +187,7 @@ class ShardSetup:
     """What a worker needs to make shards of the plan ``plan``: the command that asked for them.
 
     ``threads`` are those of its networks, and as many decode images; None: all that there are.
+    ``chosen`` are the numbers of the models that are planned, by default all.
     """
 
     plan: str
@@ -196,6 +197,7 @@ class ShardSetup:
     loading: Loading
     folder: str
     threads: int | None
+    chosen: tuple[int, ...] | None = None
 
     def __call__(self, worker: int) -> Work:
         """Loads the models and opens the images, and gives what makes one shard."""
@@ -211,6 +213,8 @@ class ShardSetup:
         if loading.device == "cuda":
             loading = replace(loading, device=f"cuda:{worker % torch.cuda.device_count()}")
         models = loaded_models(self.references, self.data, loading)
+        if self.chosen is not None:
+            models = [models[number] for number in self.chosen]
         cache = open_cache(self.coding)
         plan = next((one for one in find_plans(cache.path) if one.id == self.plan), None)
         if plan is None:

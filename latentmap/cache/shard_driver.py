@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from latentmap.cache.latent_cache import LatentCache
 from latentmap.cache.plan import Plan
 from latentmap.cache.plan_folder import PlanFolder
 from latentmap.cache.shard_commit import Committed, commit_shards
+from latentmap.engines import Engine
 from latentmap.errors import CacheError, LatentmapError
 from latentmap.files import Notify
 from latentmap.progress import Progress
@@ -18,8 +18,6 @@ from latentmap.progress import Progress
 if TYPE_CHECKING:
     from latentmap.images.parts import Counts
 
-# Does what has some numbers, and gives each when it is done.
-Engine = Callable[[Sequence[int]], Iterator[int]]
 _EVERY = 10.0  # Seconds between two commits: each writes the whole manifest.
 _ROUNDS = 3  # A disk that damages what was just written does so again.
 
@@ -89,14 +87,16 @@ def _make(
     if progress:
         progress(done, plan.images)
     try:
-        for number in engine(state.missing):
-            start, stop = plan.range(number)
-            done += stop - start
-            if progress:
-                progress(done, plan.images)
-            if time.monotonic() - last > _EVERY:
-                commit_shards(plan, cache)
-                last = time.monotonic()
+        # Closed, so that the workers end now, and not when somebody forgets the error.
+        with closing(engine(state.missing)) as made:
+            for number in made:
+                start, stop = plan.range(number)
+                done += stop - start
+                if progress:
+                    progress(done, plan.images)
+                if time.monotonic() - last > _EVERY:
+                    commit_shards(plan, cache)
+                    last = time.monotonic()
     except BaseException:
         # The error on its way out is what the caller has to hear of.
         with suppress(LatentmapError):

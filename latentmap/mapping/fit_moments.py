@@ -69,10 +69,8 @@ def choices_by_moments(options: FitOptions, patches: Patches | None) -> list[Cho
             "another, or fit without workers"
         )
     if options.select == "gcv" and options.choices and (patches or not method.ridge_like):
-        why = "for patches" if method.ridge_like else f"for {method.name}"
-        raise MapError(
-            f"gcv knows no cells and no other penalty than that of ridge: {why} choose kfold"
-        )
+        what = "patches" if method.ridge_like else f"the method {method.name}"
+        raise MapError(f"gcv is for flat codes and the penalty of ridge: for {what} choose kfold")
     by_moments: list[Choice] = []
     for criterion, names in options.choices:
         chosen = criterion

@@ -27,12 +27,14 @@ from latentmap.cache.manifest import Manifest
 from latentmap.cache.shards import ShardContent
 from latentmap.cache.sums import Sums
 from latentmap.codes import Space
-from latentmap.engines import Done
+from latentmap.engines import Done, Engine
 from latentmap.errors import CacheError, MapError, PairError
-from latentmap.images import ImageSource, Split
+from latentmap.images import ImageParts, Split
 from latentmap.images.splits import split_by_hash
 from latentmap.mapping.moment_sums import MomentSums, require_room
 from latentmap.mapping.moments import JointMoments, Moments
+from latentmap.mapping.norm_moments import NormMoments
+from latentmap.mapping.options import MomentPrecision
 from latentmap.mapping.patch_sums import PatchSums
 from latentmap.mapping.patches import Patches, patches_between
 from latentmap.mapping.typicality import JUDGED
@@ -47,8 +49,6 @@ _DIGESTS = 1 << 20  # Images to fit on whose contents a map keeps, 16 bytes each
 Joint: TypeAlias = JointMoments | Moments
 # Whose splits are not told by a hash of the id.
 SplitsOf: TypeAlias = Callable[[int, int], np.ndarray]
-# Makes what has some numbers, and gives each when it is done.
-Engine: TypeAlias = Callable[[Sequence[int]], Done]
 _ROUNDS = 3  # A disk that damages what was just written does so again.
 
 
@@ -66,6 +66,8 @@ class PartTask:
     split_rule: str
     folds: int = 1
     patch: int | None = None
+    precision: MomentPrecision = "exact"
+    norms: bool = False
     part_images: int = 1
 
     @property
@@ -95,8 +97,11 @@ def part_task(
     split_rule: str,
     folds: int = 1,
     patches: Patches | None = None,
+    precision: MomentPrecision = "exact",
+    norms: bool = False,
 ) -> PartTask:
-    """The task of summing the codes in some entries of the same images.
+    """The task of summing the codes in some entries of the same images, in some ``precision``; with
+    ``norms`` also how their lengths vary together.
 
     Raises:
         MapError: the products of their variables take too much memory.
@@ -120,6 +125,8 @@ def part_task(
         split_rule,
         folds,
         patches.size if patches else None,
+        precision,
+        norms,
         -(-images // most),
     )
 
@@ -169,7 +176,7 @@ class PartWork:
             )
             for name, rows in self._kinds(splits, digests):
                 if name not in sums:
-                    sums[name] = _Sums(self._spaces, task.patch)
+                    sums[name] = _Sums(self._spaces, task)
                 sums[name].update([part[rows] for part in codes], ids[rows])
             fitted = np.flatnonzero(splits == task.splits[0])
             kept.append(digests[fitted] if task.images <= _DIGESTS else digests[:0])
@@ -178,7 +185,7 @@ class PartWork:
         tensors = {
             f"{name}/{part}": tensor
             for name, one in sums.items()
-            for part, tensor in one.moments().tensors().items()
+            for part, tensor in one.tensors().items()
         }
         tensors["digests"] = torch.from_numpy(np.concatenate(kept))
         tensors["sample"] = torch.cat(sample)
@@ -230,6 +237,11 @@ class PartMoments:
         """
         return self._of(split)
 
+    def with_norms(self, split: Split) -> Iterator[tuple[JointMoments, NormMoments]]:
+        """The same with how the lengths of codes vary together, of a task that has these."""
+        for parts in self._tensors(split):
+            yield JointMoments.from_tensors(parts), NormMoments.from_tensors(parts)
+
     @cached_property
     def sample(self) -> torch.Tensor:
         """Codes of the first space of the images to fit on, evenly spaced, ``(k, d)``."""
@@ -241,18 +253,25 @@ class PartMoments:
         found: np.ndarray = torch.cat([part["digests"] for part in self._files]).numpy()
         return found
 
+    def remove(self) -> None:
+        """Removes the files, when nothing more is asked for."""
+        self._files.remove()
+
     def _of(self, name: str) -> Iterator[Joint]:
+        for parts in self._tensors(name):
+            joint = "dims" in parts
+            yield JointMoments.from_tensors(parts) if joint else Moments.from_tensors(parts)
+
+    def _tensors(self, name: str) -> Iterator[dict[str, torch.Tensor]]:
+        prefix = f"{name}/"
         for tensors in self._files:
-            prefix = f"{name}/"
             parts = {
                 key.removeprefix(prefix): value
                 for key, value in tensors.items()
                 if key.startswith(prefix)
             }
-            if "dims" in parts:
-                yield JointMoments.from_tensors(parts)
-            elif parts:
-                yield Moments.from_tensors(parts)
+            if parts:
+                yield parts
 
 
 def gather_parts(
@@ -302,29 +321,36 @@ def part_files(task: PartTask, cache: LatentCache) -> Sums:
     return Sums(Path(cache.path), task.id, len(task))
 
 
-def splits_by(images: ImageSource) -> SplitsOf:
+def splits_by(images: ImageParts) -> SplitsOf:
     """The splits of images by whatever says them."""
-    return lambda start, stop: images.subset(np.arange(start, stop)).splits
+    return lambda start, stop: images.part(start, stop).splits
 
 
 class _Sums:
     """The sums of the codes of some images."""
 
-    def __init__(self, spaces: Sequence[Space], patch: int | None) -> None:
+    def __init__(self, spaces: Sequence[Space], task: PartTask) -> None:
         self._spaces = spaces
-        self._patches: PatchSums | None = None
-        if patch is not None:
-            patches = patches_between(spaces[0], spaces[1], patch)
+        self._sums: MomentSums | PatchSums
+        if task.patch is None:
+            self._sums = MomentSums([space.dim for space in spaces], precision=task.precision)
+        else:
+            patches = patches_between(spaces[0], spaces[1], task.patch)
             assert patches is not None, "a patch of so many cells"
-            self._patches = PatchSums(patches)
-        self._flat = MomentSums([space.dim for space in spaces])
+            self._sums = PatchSums(patches, precision=task.precision)
+        # About the mean of the first codes, as the sums are.
+        self._with_norms = task.norms
+        self._norms: NormMoments | None = None
+        self._shift = self._away = torch.zeros(0, dtype=torch.float64)
 
     def update(self, rows: Sequence[torch.Tensor], ids: np.ndarray) -> None:
         try:
-            if self._patches is not None:
-                self._patches.update(*rows)
+            if isinstance(self._sums, PatchSums):
+                self._sums.update(*rows)
             else:
-                self._flat.update(rows)
+                self._sums.update(rows)
+                if self._with_norms:
+                    self._add_norms(rows)
         except MapError as error:
             for space, part in zip(self._spaces, rows, strict=True):
                 bad = (~torch.isfinite(part).all(1)).nonzero()
@@ -335,8 +361,22 @@ class _Sums:
                     ) from error
             raise
 
-    def moments(self) -> Joint:
-        return self._flat.moments() if self._patches is None else self._patches.moments()
+    def _add_norms(self, rows: Sequence[torch.Tensor]) -> None:
+        joined = torch.cat([part.double() for part in rows], 1)
+        if self._norms is None:
+            self._shift = joined.mean(0)
+            self._away = torch.zeros_like(self._shift)
+        more = NormMoments.of(rows, self._shift)
+        self._norms = more if self._norms is None else self._norms.add(more)
+        self._away = self._away + (joined - self._shift).sum(0)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What a file holds of them."""
+        moments = self._sums.moments()
+        if self._norms is None or not isinstance(moments, JointMoments):
+            return moments.tensors()
+        about_mean = self._norms.about(moments.mean, moments, self._away)
+        return {**moments.tensors(), **about_mean.tensors()}
 
 
 def _merge(one: Joint | None, other: Joint) -> Joint:

@@ -74,6 +74,12 @@ CALLS = {
     "support build": [f"svae --data d.npy --out '{NAMED}.h5'"],
     "support show": ["s.h5", "s.h5 --data d.npy"],
     "support compare": ["--src svae --dst vae --data d.npy"],
+    "explore": [
+        "svae",
+        "svae --data d.npy --seed 4",
+        "svae gan",
+        "svae gan --data d.npy --limit 9",
+    ],
     "bench": [f"gan --set own:16 --set '{NAMED}.h5' --methods network"],
     "diagnose": ["vae svae --data d.npy --split val"],
     "trace show": [f"'{NAMED}.trace'"],

@@ -102,6 +102,8 @@ CALLS = {
     "support show": "support.h5 --data few.npy --figures new --report new-report",
     "support compare": "--src a.safetensors --dst b.safetensors --data few.npy --members 16 "
     "--strategies kmeans --draws 2 --images 2 --cache cache --figure new.png",
+    "explore": "a.safetensors b.safetensors --data few.npy --map map.safetensors --cache cache "
+    "--at start=random --figure new.png",
     "bench": "gan.safetensors --set own:2 --set few.npy:2 --steps 1 --starts 1 --cache cache "
     "--by brightness --figures new --report new-report",
     "diagnose": "a.safetensors --data few.npy --limit 20 --gain-images 5 --sampled "
@@ -165,6 +167,7 @@ MORE = {
     "--members": ["0", "2,", HUGE, "9" * 400],
     "--pairs": ["0", "2,", HUGE, "9" * 400, "all,x"],
     "--variables": ["0", "0,0", "0,1,2", f"0,{HUGE}", "-1,0"],
+    "--at": ["start=none", "moves=variables_9_1", "moves=variables_0_1e400", "&" * 200],
     "--leading": ["0,0", f"0,{HUGE}", "9" * 400, "0,"],
 }
 

@@ -356,6 +356,49 @@ def test_progress_counts_images_and_begins_with_those_that_are_there(tmp_path):
     assert told == [(done, N) for done in (16, 24, 32, 40, 48, 50)]
 
 
+def test_progress_counts_no_image_twice_where_entries_lack_different_shards(tmp_path):
+    plan, images, cache = planned(tmp_path)
+    make(plan, images, cache)
+    commit_shards(plan, cache)
+    for entry, number in zip(plan.entries, (1, 4), strict=True):
+        folder = cache.entries.folder(entry.key.id)
+        next(folder.glob(f"shard-{number * SIZE:09}-*.h5")).unlink()
+    told = []
+
+    def engine(numbers):
+        for number in numbers:
+            make(plan, images, cache, [number])
+            yield number
+
+    assert carry_out(plan, cache, engine, progress=lambda *one: told.append(one)) == 2 * SIZE
+    assert told == [(done, N) for done in (34, 42, 50)]
+
+
+def test_workers_end_with_the_work_whatever_ends_it(tmp_path):
+    plan, images, cache = planned(tmp_path)
+    ended, engines = [], []
+
+    def work(numbers):
+        try:
+            for number in numbers:
+                make(plan, images, cache, [number])
+                yield number
+        finally:
+            ended.append(PlanFolder(cache.path, plan, cache.entries.storage).reported())
+
+    def engine(numbers):
+        engines.append(work(numbers))
+        return engines[-1]  # Somebody else has it, too.
+
+    def interrupted(done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(plan, cache, engine, progress=interrupted)
+    assert ended == [[0]]  # Before the last commit.
+
+
 def broken_faces(folder):
     """30 pictures, of which those of the second shard, and one more, cannot be read."""
     folder.mkdir()
@@ -380,6 +423,33 @@ def test_images_that_cannot_be_read_are_skipped_as_one_process_skips_them(tmp_pa
     assert not commit_shards(plan, cache).missing
     require_same(codes_of(plan, cache), expected(tmp_path, images, on_error="skip"))
     assert len(codes_of(plan, cache)[0].skipped) == 9
+
+
+def test_codes_beside_skipped_images_are_found_and_not_copied(tmp_path):
+    folder = tmp_path / "faces"
+    plan, images, cache = planned(tmp_path / "cache", broken_faces(folder))
+    make(plan, images, cache, on_error="skip")
+    commit_shards(plan, cache)
+    broken = [f"{number:02}.png" for number in (*range(8, 16), 20)]
+    wanted = expected(tmp_path, images, on_error="skip")
+    found = Coder(cache, on_error="skip").encoded(MODELS, open_images(folder))
+    assert [(one.there, one.computed) for one in found] == [(21, 0)] * 2
+    require_same([one.codes for one in found], wanted)
+    assert list(found[0].codes.skipped) == broken
+    assert {one.id for one in cache.entries.all()} == {entry.key.id for entry in plan.entries}
+    # Some of them, where each has a name of its own.
+    folder.rename(tmp_path / "moved")
+    some = open_images(tmp_path / "moved").subset([3, 8, 20, 21])
+    (codes,) = Coder(cache, on_error="skip").codes(MODELS[:1], some)
+    assert (list(codes.ids), list(codes.skipped)) == (["03.png", "21.png"], ["08.png", "20.png"])
+    np.testing.assert_array_equal(codes.vectors.numpy(), wanted[0].vectors.numpy()[[3, 12]])
+    with pytest.raises(ImageError, match=r"08\.png.* cannot be read.*skip it \(--on-error skip\)"):
+        Coder(cache).codes(MODELS[:1], some)
+    # What was repaired has a code.
+    Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / "moved" / "20.png")
+    repaired = open_images(tmp_path / "moved")
+    (one,) = Coder(cache, on_error="skip").encoded(MODELS[:1], repaired)
+    assert (one.there, one.computed, list(one.codes.skipped)) == (21, 1, broken[:-1])
 
 
 def test_a_plan_is_of_its_images(tmp_path):
