@@ -86,8 +86,8 @@ def measured(model: Model, precision: str, seconds: float, folder: Path) -> str:
     in_memory = ImageSource(ArrayImages(pixels, "noise"), np.arange(n))
     files = open_images(zipped(folder, height, width, n), limit=n)
     rates = [rate_of_encode(model, one, precision) for one in (in_memory, files)]
-    ours = " ".join(f"{rate:{size}.0f} {rate / bare:6.2f}" for rate, size in zip(rates, (10, 9)))
-    return f"{bare:9.0f} {ours}"
+    memory, jpeg = rates
+    return f"{bare:9.0f} {memory:10.0f} {memory / bare:6.2f} {jpeg:9.0f} {jpeg / bare:6.2f}"
 
 
 def rate_of_forward(model: Model, pixels: np.ndarray, precision: str, seconds: float) -> float:
