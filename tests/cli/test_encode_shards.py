@@ -233,6 +233,46 @@ def test_a_worker_that_is_told_another_thing_than_the_plan_is_refused(workdir, w
     assert [one.name for one in workdir.glob("codes/plans/*/shard-*")] == ["shard-000000"]
 
 
+def test_a_plan_that_was_given_up_is_removed_and_what_is_committed_of_it_stays(workdir):
+    cache = ["--cache", "codes"]
+    plans = [
+        json.loads(run(*ENCODE, *cache, "--plan", *more, "--json").stdout)["plan"]
+        for more in (["--shard-images", 24], ["--limit", 40])
+    ]
+    run(*ENCODE, *cache, "--shard", "0/2")
+    run("cache", "commit", *cache, code=1)
+    assert (
+        f"`latentmap cache rm --plan {plans[0][:4]}` gives it up"
+        in run("cache", "list", *cache).stdout
+    )
+    # One that cannot be read can be removed, too.
+    damaged = workdir / "codes" / "plans" / plans[0] / "plan.json"
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    size = sum(path.stat().st_size for path in damaged.parent.rglob("*") if path.is_file())
+    none = run("cache", "rm", "--plan", "x", *cache, code=1).stderr
+    assert f"no plan begins with 'x' in codes: those there are {', '.join(sorted(plans))}" in none
+    (workdir / "codes" / "plans" / f"{plans[0][:4]}{0:012}").mkdir()
+    many = run("cache", "rm", "--plan", plans[0][:4], *cache, code=1).stderr
+    assert f"several plans begin with '{plans[0][:4]}' in codes" in many
+    asked = CliRunner().invoke(main, ["cache", "rm", "--plan", plans[0][:9], *cache], input="n\n")
+    assert asked.exit_code == 1 and f"Remove plan {plans[0]} (" in asked.stderr
+    assert damaged.exists()
+    gone = run("cache", "rm", "--plan", plans[0][:9], "--yes", *cache, "--json")
+    assert json.loads(gone.stdout) == {
+        "cache": "codes",
+        "entries": [],
+        "plans": plans[:1],
+        "bytes": size,
+    }
+    listed = json.loads(run("cache", "list", *cache, "--json").stdout)
+    assert [one["plan"] for one in listed["plans"]] == plans[1:]
+    assert [one["done"] for one in listed["entries"]] == [144, 144]
+    said = run("cache", "rm", "--plan", plans[1], "--yes", *cache).stdout
+    assert said.startswith(f"codes: removed plan {plans[1]}, which frees ")
+    refused = run("cache", "rm", "--plan", plans[1], "--all", *cache, code=2).stderr
+    assert "--all is all entries" in refused
+
+
 @pytest.mark.parametrize(
     ("environment", "place"),
     [
