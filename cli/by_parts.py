@@ -16,13 +16,13 @@ from latentmap.cli.data_options import DataOptions
 from latentmap.cli.options import PRECISIONS, CoderOptions, Loading, refuse_given
 from latentmap.cli.output import command_line, warn, warn_skipped
 from latentmap.cli.progress import progress_bar
-from latentmap.cli.sharding import ShardSetup, opened
+from latentmap.cli.sharding import ShardSetup, loaded_models
 from latentmap.cli.workers import Workers
 
 if TYPE_CHECKING:
     from latentmap.cache.manifest import Manifest
     from latentmap.engines import Work
-    from latentmap.images import ImageSource
+    from latentmap.images import ImageParts
     from latentmap.model import Model
     from latentmap.relocation.part_moments import PartMoments, PartTask
 
@@ -72,10 +72,8 @@ class PartSetup:
 
         os.chdir(self.folder)
         torch.set_num_threads(self.threads)
-        images = None if self.data is None else self.data.open(notify=lambda line: None)
-        return PartWork(
-            self.task, LatentCache(self.cache), None if images is None else splits_by(images)
-        )
+        splits_of = None if self.data is None else splits_by(self.data.parts(()))
+        return PartWork(self.task, LatentCache(self.cache), splits_of)
 
 
 class PartRun:
@@ -103,11 +101,13 @@ class PartRun:
         self._loading, self._workers = loading, workers
         self.cache = LatentCache(coding.cache, notify=warn)
 
-    def open(self) -> tuple[list[Model], ImageSource]:
+    def open(self) -> tuple[list[Model], ImageParts]:
         """The models and the images."""
-        return opened(self._references, self._data, self._loading)
+        models = loaded_models(self._references, self._data, self._loading)
+        with progress_bar("counting images", "files") as progress:
+            return models, self._data.parts((), progress)
 
-    def entries(self, models: Sequence[Model], images: ImageSource) -> list[Manifest]:
+    def entries(self, models: Sequence[Model], images: ImageParts) -> list[Manifest]:
         """What the cache has of the images for each model; what it lacks is encoded first.
 
         Raises:
@@ -123,24 +123,24 @@ class PartRun:
         warn_skipped(list(dict.fromkeys(skip.id for one in entries for skip in one.skipped)))
         return entries
 
-    def moments(self, task: PartTask, images: ImageSource) -> PartMoments:
+    def moments(self, task: PartTask) -> PartMoments:
         """The moments of all parts of a task, made by the workers where they are not there."""
         from latentmap.images.splits import HASH_RULE
         from latentmap.relocation.part_moments import gather_parts
 
-        data = None if images.split_rule == HASH_RULE else self._data
+        data = None if task.split_rule == HASH_RULE else self._data
         setup = PartSetup(task, self._coding.cache, data, _here(), self._workers.threads)
         with progress_bar("summing", "parts") as progress:
             return gather_parts(
                 task, self.cache, lambda numbers: self._workers.run(setup, numbers), progress
             )
 
-    def _found(self, models: Sequence[Model], images: ImageSource) -> list[Manifest | None]:
+    def _found(self, models: Sequence[Model], images: ImageParts) -> list[Manifest | None]:
         from latentmap.cache.planned_entries import planned_entries
 
         return planned_entries(models, images, self.cache, precision=self._precision)
 
-    def _encode(self, models: Sequence[Model], images: ImageSource, missing: Sequence[int]) -> None:
+    def _encode(self, models: Sequence[Model], images: ImageParts, missing: Sequence[int]) -> None:
         from latentmap.cache.planning import plan_shards
         from latentmap.cache.shard_driver import carry_out
 
@@ -173,7 +173,12 @@ class PartRun:
             )
 
 
-def made_of(data: DataOptions, images: ImageSource) -> dict[str, Any]:
+def split_rule_of(images: ImageParts) -> str:
+    """What says which image is in which split."""
+    return images.part(0, 1).split_rule
+
+
+def made_of(data: DataOptions, images: ImageParts) -> dict[str, Any]:
     """What made a result, as its record says it."""
     from latentmap.mapping.map_checks import KNOWN_BY
 
@@ -181,8 +186,8 @@ def made_of(data: DataOptions, images: ImageSource) -> dict[str, Any]:
         "command": command_line(),
         "group_by": data.group_by and data.group_by.name,
         "choice": images.choice.to_json(),
-        "split_rule": images.split_rule,
-        KNOWN_BY: images.known_by,
+        "split_rule": split_rule_of(images),
+        KNOWN_BY: images.part(0, 1).known_by,
     }
 
 

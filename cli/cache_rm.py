@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     "--all",
     "everything",
     is_flag=True,
-    help="All entries, and the plans that workers work on.",
+    help="All entries, and the plans and sums that workers work on.",
 )
 @click.option(
     "--generated",
@@ -70,6 +70,7 @@ def rm(
     """
     from latentmap.cache import Entries
     from latentmap.cache.plan_folder import remove_plan, size_of_plan
+    from latentmap.cache.sums import remove_sums
     from latentmap.cli.output import print_json, warn
     from latentmap.model.kept_images import GENERATED, kept_in, remove_kept
 
@@ -101,6 +102,8 @@ def rm(
     # First, so that no worker's shard becomes an entry again.
     for one in plans:
         remove_plan(cache, one)
+    if everything:
+        remove_sums(cache)
     for entry in doomed:
         left += entries.remove(entry)
     for path in left:

@@ -159,6 +159,8 @@ def compare(
     from latentmap.report.chart_plots import chart_plot
     from latentmap.report.store import write_report
 
+    if len(references) < 2:
+        raise click.UsageError("give at least two models to compare")
     _check_level(alpha, permutations)
     asked = ask_for_groups(by, data)
     data = without_table(by, data)

@@ -51,8 +51,6 @@ class SamplesForAll:
         Raises:
             click.UsageError: that is so.
         """
-        if len(references) < 2:
-            raise click.UsageError("give at least two models to compare")
         names = {
             "--sample-from": self.sample_from,
             "--class": self.label,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentmap.cli.by_parts import PartRun, check_parts, made_of
+from latentmap.cli.by_parts import PartRun, check_parts, made_of, split_rule_of
 from latentmap.cli.output import print_json, say, show_result
 from latentmap.cli.progress import progress_bar
 
@@ -43,8 +43,8 @@ def compare_by_workers(
     require_different(models)
     entries = run.entries(models, images)
     require_flat(entries)
-    task = part_task(entries, splits=(split, "test"), split_rule=images.split_rule, norms=True)
-    moments = run.moments(task, images)
+    task = part_task(entries, splits=(split, "test"), split_rule=split_rule_of(images), norms=True)
+    moments = run.moments(task)
     # As in ``compare_models``: two threads wait for each other in work this small.
     with progress_bar("comparing spaces", "steps") as progress, threadpool_limits(1):
         result = compare_parts(

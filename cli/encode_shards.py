@@ -10,13 +10,13 @@ from latentmap.cli.data_options import DataOptions
 from latentmap.cli.options import PRECISIONS, CoderOptions, Loading
 from latentmap.cli.output import print_json, say, warn, warn_skipped
 from latentmap.cli.progress import progress_bar
-from latentmap.cli.sharding import Place, Sharding, ShardSetup, opened
+from latentmap.cli.sharding import Place, Sharding, ShardSetup, counts_of, loaded_models
 from latentmap.errors import CacheError
 
 if TYPE_CHECKING:
     from latentmap.cache import LatentCache
     from latentmap.cache.plan import Plan
-    from latentmap.images import ImageSource
+    from latentmap.images import ImageParts
     from latentmap.model import Model
 
 
@@ -40,19 +40,25 @@ class ShardedEncoding:
 
     def run(self, *, as_json: bool) -> None:
         """Does what is asked for, and says what it was."""
+        from latentmap.cache.shard_driver import start_plan
+        from latentmap.images.parts import counts_in
+
         if self._sharding.place is not None:
             self._make(self._sharding.place, as_json)
             return
         self._sharding.require()
-        models, images = opened(self._references, self._data, self._loading)
+        models = loaded_models(self._references, self._data, self._loading)
+        with progress_bar("counting", "files") as progress:
+            images = self._data.parts(progress=progress)
         plan = self._planned(models, images)
+        start_plan(plan, self._cache, counts_in(images))
         if self._sharding.plan:
             self._say_plan(plan, as_json)
             return
         del models, images  # The workers have their own.
         self._carry_out(plan, as_json)
 
-    def _planned(self, models: Sequence[Model], images: ImageSource) -> Plan:
+    def _planned(self, models: Sequence[Model], images: ImageParts) -> Plan:
         from latentmap.cache.planning import plan_shards
 
         precision: Any = self._coding.precision or PRECISIONS[0]
@@ -67,9 +73,6 @@ class ShardedEncoding:
             )
 
     def _say_plan(self, plan: Plan, as_json: bool) -> None:
-        from latentmap.cache.shard_driver import start_plan
-
-        start_plan(plan, self._cache)
         if as_json:
             print_json(
                 {
@@ -95,8 +98,8 @@ class ShardedEncoding:
         from latentmap.cache.shard_work import encode_shard
 
         loading = _on_own_gpu(self._loading, place)
-        models, images = opened(self._references, self._data, loading)
-        plan = self._found(models, images)
+        models = loaded_models(self._references, self._data, loading)
+        plan, images = self._found(models)
         if plan is None:
             if as_json:
                 print_json(
@@ -139,8 +142,8 @@ class ShardedEncoding:
             f"{total} images; `latentmap cache commit` takes in what all workers made"
         )
 
-    def _found(self, models: Sequence[Model], images: ImageSource) -> Plan | None:
-        """The plan that was made with this command; None where it is done.
+    def _found(self, models: Sequence[Model]) -> tuple[Plan | None, ImageParts]:
+        """The plan that was made with this command, None where it is done; and its images.
 
         Raises:
             CacheError: there is none.
@@ -151,10 +154,11 @@ class ShardedEncoding:
         keys = [model.fingerprint for model in models]
         of_models = [plan for plan in plans if [one.key.model for one in plan.entries] == keys]
         fitting = [plan for plan in of_models if not self._other_than(plan)]
+        images = self._data.parts(counts_of(fitting[::-1], self._cache))
         same = [plan for plan in fitting if plan.images == len(images)]
         for plan in reversed(same):
             if plan is same[0] or plan.is_of(images):
-                return plan
+                return plan, images
         if fitting:
             raise CacheError(
                 f"the plan {fitting[-1].id} in {self._cache.path} is of {fitting[-1].images} "
@@ -164,7 +168,7 @@ class ShardedEncoding:
         done = self._planned(models, images)
         manifests = [self._cache.entries.manifest(entry.key.id) for entry in done.entries]
         if all(manifest is not None and manifest.complete for manifest in manifests):
-            return None
+            return None, images
         if of_models:
             plan = of_models[-1]
             options = " and ".join(self._other_than(plan))

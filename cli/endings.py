@@ -217,6 +217,15 @@ def _after_compare(given: Given) -> Next:
     return Next(["map", "curve", "--src", source, "--dst", target])
 
 
+def _after_explore(given: Given) -> Next:
+    """What was seen, in numbers."""
+    models = given["references"]
+    if len(models) == 1:
+        images = [] if _has_images(given) else ["--data", "IMAGES"]
+        return Next(["support", "order", *models, *images])
+    return Next(["compare", *models, *([] if _has_images(given) else ["--samples", 2000])])
+
+
 def _after_diagnose(given: Given) -> Next:
     """What the variables do, in pictures."""
     model = given["references"][0]
@@ -252,6 +261,7 @@ _PICTURES = {
 # By the words of each command; None where nothing is left to be done.
 ENDINGS: dict[str, Callable[[Given], Next | None]] = {
     "images pack": lambda given: Next(["images", "show", "--data", given["out"]]),
+    "images index": lambda given: Next(["images", "show", "--data", given["out"]]),
     "images show": lambda given: Next(
         ["train", "vae", "--size", 64, "--split", "train", "--out", _free("vae.safetensors")]
     ),
@@ -311,6 +321,7 @@ ENDINGS: dict[str, Callable[[Given], Next | None]] = {
         ["bench", "stylegan", "--set", given["file"], "--set", "own:16"]
     ),
     "support compare": _after_fits,
+    "explore": _after_explore,
     "bench": _after_bench,
     "diagnose": _after_diagnose,
     "trace show": _after_trace,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentmap.cli.by_parts import PartRun, check_parts, made_of
+from latentmap.cli.by_parts import PartRun, check_parts, made_of, split_rule_of
 from latentmap.cli.fit_options import check_choices, check_spaces
 from latentmap.cli.output import print_json, say, show_result, warn
 
@@ -56,12 +56,12 @@ def fit_by_workers(
     task = part_task(
         entries,
         splits=(split, "test"),
-        split_rule=images.split_rule,
+        split_rule=split_rule_of(images),
         folds=options.folds if by_folds else 1,
         patches=patches,
         precision=options.moments,
     )
-    moments = run.moments(task, images)
+    moments = run.moments(task)
     linear_map = fit_parts(
         moments,
         entries,
@@ -128,9 +128,9 @@ def evaluate_by_workers(
         space.require(model.space, f"the {what} of this map")
     entries = run.entries(models, images)
     task = part_task(
-        entries, splits=(split,), split_rule=images.split_rule, patches=linear_map.patches
+        entries, splits=(split,), split_rule=split_rule_of(images), patches=linear_map.patches
     )
-    moments = run.moments(task, images)
+    moments = run.moments(task)
     made = made_of(data, images)
     scores = score_parts(linear_map, moments, split=split, seed=seed, record=made)
     moments.remove()

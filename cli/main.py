@@ -67,6 +67,7 @@ COMMANDS = {
     "support": _Entry(
         "latentmap.cli.support", "support", "A few real images far apart in a latent space."
     ),
+    "explore": _Entry("latentmap.cli.explore", "explore", "Move codes, live, in several models."),
     "bench": _Entry(
         "latentmap.cli.bench", "bench", "Measure which images a generator cannot make."
     ),

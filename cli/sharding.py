@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,8 +19,9 @@ from latentmap.errors import CacheError
 
 if TYPE_CHECKING:
     from latentmap.cache import LatentCache
+    from latentmap.cache.plan import Plan
     from latentmap.engines import Work
-    from latentmap.images import ImageSource
+    from latentmap.images.parts import Counts
     from latentmap.model import Model
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -211,13 +212,14 @@ class ShardSetup:
         loading = self.loading
         if loading.device == "cuda":
             loading = replace(loading, device=f"cuda:{worker % torch.cuda.device_count()}")
-        models, images = opened(self.references, self.data, loading)
+        models = loaded_models(self.references, self.data, loading)
         if self.chosen is not None:
             models = [models[number] for number in self.chosen]
         cache = open_cache(self.coding)
         plan = next((one for one in find_plans(cache.path) if one.id == self.plan), None)
         if plan is None:
             raise CacheError(f"the plan {self.plan} in {cache.path} is done, or was removed")
+        images = self.data.parts(counts_of([plan], cache))
 
         def work(number: int) -> None:
             encode_shard(
@@ -233,15 +235,21 @@ class ShardSetup:
         return work
 
 
-def opened(
-    references: tuple[str, ...], data: DataOptions, loading: Loading
-) -> tuple[list[Model], ImageSource]:
-    """The models, and the images that they are to encode."""
+def loaded_models(references: tuple[str, ...], data: DataOptions, loading: Loading) -> list[Model]:
+    """The models, which can encode."""
     models = data.complete(loading.all(references))
     for model in models:
         if model.stored is not None:  # Else it would give the codes that it has.
             model.require_encoder()
-    return models, data.open(notify=lambda line: None)
+    return models
+
+
+def counts_of(plans: Sequence[Plan], cache: LatentCache) -> list[Counts]:
+    """How many images are in the files of some plans, where they are of sets of files."""
+    from latentmap.cache.plan_folder import PlanFolder
+
+    found = (PlanFolder(cache.path, plan, cache.entries.storage).counts() for plan in plans)
+    return [counts for counts in found if counts is not None]
 
 
 def open_cache(coding: CoderOptions) -> LatentCache:

@@ -8,6 +8,7 @@
     ├── PairError     (ValueError)  codes that do not belong together
     ├── MapError      (ValueError)  a map that cannot be fitted, read or applied
     ├── SupportError  (ValueError)  a support set that cannot be built, read or found again
+    ├── ExplorerError (ValueError)  what the explorer is asked for and does not have
     ├── CacheError    (OSError)     a cache that is damaged, busy or cannot be written
     ├── EngineError   (RuntimeError)  workers that end, or an engine that cannot be had
     └── OutputError   (OSError)     an output that exists or cannot be written
@@ -52,6 +53,10 @@ class MapError(LatentmapError, ValueError):
 
 class SupportError(LatentmapError, ValueError):
     """A support set that cannot be built or read, or whose images are not in the data."""
+
+
+class ExplorerError(LatentmapError, ValueError):
+    """What the explorer is asked for and does not have, or a page that cannot be served."""
 
 
 class CacheError(LatentmapError, OSError):

@@ -37,6 +37,7 @@ FLOORS = (
     ("relocation",),
     ("support", "comparison"),
     ("expressiveness",),
+    ("explorer",),
 )
 WINGS = [wing for floor in FLOORS for wing in floor]
 MODULES = [(folder, path) for folder in FORBIDDEN for path in sorted((ROOT / folder).rglob("*.py"))]

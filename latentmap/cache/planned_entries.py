@@ -8,13 +8,13 @@ from latentmap.cache.latent_cache import LatentCache
 from latentmap.cache.manifest import EntryKey, Manifest
 from latentmap.cache.planning import data_of
 from latentmap.errors import CacheError
-from latentmap.images import ImageSource
+from latentmap.images import ImageParts
 from latentmap.model import Model, Precision
 
 
 def planned_entries(
     models: Sequence[Model],
-    images: ImageSource,
+    images: ImageParts,
     cache: LatentCache,
     *,
     precision: Precision = "float32",
@@ -31,10 +31,11 @@ def planned_entries(
             continue
         if manifest and manifest.complete and manifest.shards and manifest.images == len(images):
             manifests.append(manifest)
+    some = images.part(0, 1)
     known: dict[int, str] = {}
     found = []
     for model in models:
-        key = EntryKey.of(model, images, precision=precision, data="")
+        key = EntryKey.of(model, some, precision=precision, data="")
         fitting = None
         for manifest in manifests:
             if key.of_data(manifest.key.data) != manifest.key:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing, suppress
+from typing import TYPE_CHECKING
 
 from latentmap.cache.latent_cache import LatentCache
 from latentmap.cache.plan import Plan
@@ -14,19 +15,23 @@ from latentmap.errors import CacheError, LatentmapError
 from latentmap.files import Notify
 from latentmap.progress import Progress
 
+if TYPE_CHECKING:
+    from latentmap.images.parts import Counts
+
 _EVERY = 10.0  # Seconds between two commits: each writes the whole manifest.
 _ROUNDS = 3  # A disk that damages what was just written does so again.
 
 
-def start_plan(plan: Plan, cache: LatentCache) -> Plan:
-    """Puts a plan where workers find it, and gives it back; one that is there stays.
+def start_plan(plan: Plan, cache: LatentCache, counts: Counts | None = None) -> Plan:
+    """Puts a plan where workers find it, and gives it back; one that is there stays. ``counts`` are
+    those of the images in each file, by which workers open their parts of a set of files alone.
 
     Raises:
         CacheError: it cannot be written.
     """
     cache.claim()
     try:
-        PlanFolder(cache.path, plan, cache.entries.storage).create()
+        PlanFolder(cache.path, plan, cache.entries.storage).create(counts)
     except OSError as error:
         raise CacheError(
             f"the plan cannot be written to {cache.path} ({error.strerror or error}): make that "

@@ -9,7 +9,6 @@ twice. Nobody needs a lock for that.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from latentmap.cache.storage import advice_on
 from latentmap.errors import CacheError
+from latentmap.files import TEMPORARY, folders_in, look_into, refuse_links
 from latentmap.files.tensor_file import TensorFile
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SUMS = "sums"
 SUM_NAME = re.compile(r"[0-9a-f]{16}")
+_PART = re.compile(rf"part-\d{{6,}}\.safetensors|\.part-\d{{6,}}{TEMPORARY}\.safetensors")
 _FILE = TensorFile("sums of a part", 1, CacheError, "run the same command again", sealed=True)
 
 
@@ -66,6 +67,7 @@ class Sums:
         Raises:
             CacheError, OutputError: the disk is full or broken.
         """
+        refuse_links(self.path.parent, self.path, error=CacheError)
         try:
             self.path.mkdir(0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -76,7 +78,21 @@ class Sums:
 
     def remove(self) -> None:
         """Removes all parts."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
 
     def _part(self, number: int) -> Path:
         return self.path / f"part-{number:06d}.safetensors"
+
+
+def remove_sums(cache: Path) -> None:
+    """Removes what workers have summed in a cache, of all tasks."""
+    for folder in folders_in(cache / SUMS, SUM_NAME):
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Removes the parts in a folder, and the folder where nothing else is in it."""
+    with suppress(OSError):
+        for path in look_into(folder, _PART).ours:
+            path.unlink()
+        folder.rmdir()

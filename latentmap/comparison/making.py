@@ -8,7 +8,7 @@ from pathlib import Path
 from latentmap.errors import ImageError, ModelError
 from latentmap.files import Notify
 from latentmap.images import ImageSource
-from latentmap.model import Model, images_between
+from latentmap.model import Model, generated_images, images_between
 from latentmap.progress import Progress
 
 
@@ -59,6 +59,17 @@ def images_for_all(
             its own; or the frames do not fit.
     """
     making = models[maker]
+    if len(models) == 1:
+        images = generated_images(
+            making,
+            n,
+            seed=seed,
+            truncation=truncation,
+            folder=folder,
+            notify=notify,
+            progress=progress,
+        )
+        return images, [making]
     others = [model for number, model in enumerate(models) if number != maker]
     boxes = [making.boxes.get(other.fingerprint) for other in others]
     if any(boxes):

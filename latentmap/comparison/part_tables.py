@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from latentmap.comparison.indexes import INDEXES
 from latentmap.comparison.part_comparison import PartComparison
 from latentmap.relocation.tables import COLUMNS
@@ -36,8 +38,8 @@ def part_comparison_tables(result: PartComparison) -> list[Table]:
     columns = [Column("between"), Column("and")]
     for name in ("cka", "cca", "procrustes"):
         index = INDEXES[name]
-        better = "high" if index.higher_is_alike else "low"
-        columns.append(Column(index.title, index.meaning, better, 3))
+        best: Literal["high", "low"] = "high" if index.higher_is_alike else "low"
+        columns.append(Column(index.title, index.meaning, best, 3))
     spaces = Table(
         "Similarity",
         columns,

@@ -132,7 +132,8 @@ def linear_cka(moments: JointMoments, norms: NormMoments) -> Tensor:
     found = linear_hsic(moments, norms)
     own = found.diagonal().clamp(min=0).sqrt()
     scale = torch.outer(own, own)
-    return torch.where(scale > 0, found / scale, torch.nan).clamp(-1, 1)
+    bounded: Tensor = torch.where(scale > 0, found / scale, torch.nan).clamp(-1, 1)
+    return bounded
 
 
 def _indicator(dims: Sequence[int]) -> Tensor:

@@ -21,14 +21,16 @@ class SharedFactors:
     """Pairs of directions, one in each space, the largest share of the target's variance first.
 
     ``source_patterns`` ``(k, p)`` and ``target_patterns`` ``(k, q)``: how codes differ, on average,
-    one standard deviation along a factor. ``share`` and ``source_share`` ``(k,)`` are the parts of
-    the variance of the target and of the source that the factor's score explains, the squared
-    length of its pattern over the variance of all variables; ``correlation`` ``(k,)`` is that of
-    the predicted with the true target score.
+    one standard deviation along a factor. ``source_weights`` ``(k, p)`` read the scores of codes
+    ``x``, in standard deviations: ``(x - mean) w'``. ``share`` and ``source_share`` ``(k,)`` are
+    the parts of the variance of the target and of the source that the factor's score explains, the
+    squared length of its pattern over the variance of all variables; ``correlation`` ``(k,)`` is
+    that of the predicted with the true target score.
     """
 
     source_patterns: Tensor
     target_patterns: Tensor
+    source_weights: Tensor
     share: Tensor
     source_share: Tensor
     correlation: Tensor
@@ -80,5 +82,10 @@ def shared_factors(moments: Moments, weight: Tensor) -> SharedFactors:
     source_share = x.square().sum(0) * moments.n / float(moments.squares_x.sum())
     order = share.argsort(descending=True)
     return SharedFactors(
-        x.T[order], y.T[order], share[order], source_share[order], correlation[order]
+        x.T[order],
+        y.T[order],
+        scores.T[order],
+        share[order],
+        source_share[order],
+        correlation[order],
     )

@@ -187,20 +187,39 @@ def typicality(linear_map: LinearMap, codes: Codes | Numbers) -> Typicality:
             too few where the map does not keep their distances; or the codes have not the shape
             of source codes.
     """
-    ellipsoid = _ellipsoid_of(linear_map)
-    forms, off = ellipsoid.quadratic(_blocks(linear_map, codes))
-    distances = ellipsoid.distances(forms)
-    fitted = linear_map.source_distances
-    limit = float("nan")
-    rule: Rule = "normal law" if fitted is None else "fitted codes"
-    if fitted is None:
-        nearer = ellipsoid.normal_share(distances)
-    else:
-        nearer = torch.searchsorted(fitted, distances).double().numpy() / len(fitted)
-        limit = _limit_of(fitted)
-    if np.isnan(limit) and not ellipsoid.ridge:
-        limit = ellipsoid.normal_limit()
-    return Typicality(distances.numpy(), nearer, off.numpy(), limit, rule)
+    return FittedCodes(linear_map).typicality(codes)
+
+
+class FittedCodes:
+    """The codes that a map was fitted on, to tell of one code after the other how far it is from
+    them, as ``typicality`` does: what that takes of the map is found once.
+
+    Raises:
+        MapError: as ``typicality``.
+    """
+
+    def __init__(self, linear_map: LinearMap) -> None:
+        self._map, self._ellipsoid = linear_map, _ellipsoid_of(linear_map)
+
+    def typicality(self, codes: Codes | Numbers) -> Typicality:
+        """How far source codes ``(m, p)`` are from those of the fit.
+
+        Raises:
+            SpaceError, MapError: as ``typicality``.
+        """
+        ellipsoid, fitted = self._ellipsoid, self._map.source_distances
+        forms, off = ellipsoid.quadratic(_blocks(self._map, codes))
+        distances = ellipsoid.distances(forms)
+        limit = float("nan")
+        rule: Rule = "normal law" if fitted is None else "fitted codes"
+        if fitted is None:
+            nearer = ellipsoid.normal_share(distances)
+        else:
+            nearer = torch.searchsorted(fitted, distances).double().numpy() / len(fitted)
+            limit = _limit_of(fitted)
+        if np.isnan(limit) and not ellipsoid.ridge:
+            limit = ellipsoid.normal_limit()
+        return Typicality(distances.numpy(), nearer, off.numpy(), limit, rule)
 
 
 def fitted_distances(codes: Codes, moments: Moments) -> Tensor | None:

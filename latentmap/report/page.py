@@ -30,7 +30,7 @@ from latentmap.report.pictures import EmbeddedImage, ImageRow, ImageRows
 from latentmap.report.records import made_by, record_lines
 from latentmap.report.words import shown_number, untitled
 
-_STYLES = ("page.css", "images.css", "tables.css", "print.css")
+_STYLES = ("theme.css", "page.css", "images.css", "tables.css", "print.css")
 _SCRIPTS = ("page.js", "tables.js", "enlarging.js")
 _SMALL = 48  # Images of fewer pixels keep their edges when they are enlarged.
 _LONGEST = 16  # Images in a line.

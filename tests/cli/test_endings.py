@@ -15,6 +15,7 @@ from tests.cli.every_command import EVERY
 NAMED = "my file"  # A name that has to be quoted.
 # How each command may have been called; the endings that differ stand one after the other.
 CALLS = {
+    "images index": [f"'{NAMED}' --out '{NAMED}.index'"],
     "images pack": [f"--data '{NAMED}.npy' --out '{NAMED}.h5'"],
     "images show": [f"--data '{NAMED}.npy'", "--data a.zip --attributes t.csv --where 'Male == 1'"],
     "images sprites": ["--n 2 --out s.npz"],
@@ -73,6 +74,12 @@ CALLS = {
     "support build": [f"svae --data d.npy --out '{NAMED}.h5'"],
     "support show": ["s.h5", "s.h5 --data d.npy"],
     "support compare": ["--src svae --dst vae --data d.npy"],
+    "explore": [
+        "svae",
+        "svae --data d.npy --seed 4",
+        "svae gan",
+        "svae gan --data d.npy --limit 9",
+    ],
     "bench": [f"gan --set own:16 --set '{NAMED}.h5' --methods network"],
     "diagnose": ["vae svae --data d.npy --split val"],
     "trace show": [f"'{NAMED}.trace'"],

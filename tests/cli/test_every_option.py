@@ -42,6 +42,7 @@ from tests.encoders import foreign_writers
 # A right and quick call of each command; what it writes is called new or new.*.
 CALLS = {
     "demo": "--out new --samples 200 --cache new-cache",
+    "images index": "folder --out new.index",
     "images pack": "--data few.npy --out new.h5",
     "images show": "--data few.npy --ids few.csv --missing skip",
     "images sprites": "--n 2 --out new.npz",
@@ -101,6 +102,8 @@ CALLS = {
     "support show": "support.h5 --data few.npy --figures new --report new-report",
     "support compare": "--src a.safetensors --dst b.safetensors --data few.npy --members 16 "
     "--strategies kmeans --draws 2 --images 2 --cache cache --figure new.png",
+    "explore": "a.safetensors b.safetensors --data few.npy --map map.safetensors --cache cache "
+    "--at start=random --figure new.png",
     "bench": "gan.safetensors --set own:2 --set few.npy:2 --steps 1 --starts 1 --cache cache "
     "--by brightness --figures new --report new-report",
     "diagnose": "a.safetensors --data few.npy --limit 20 --gain-images 5 --sampled "
@@ -164,6 +167,7 @@ MORE = {
     "--members": ["0", "2,", HUGE, "9" * 400],
     "--pairs": ["0", "2,", HUGE, "9" * 400, "all,x"],
     "--variables": ["0", "0,0", "0,1,2", f"0,{HUGE}", "-1,0"],
+    "--at": ["start=none", "moves=variables_9_1", "moves=variables_0_1e400", "&" * 200],
     "--leading": ["0,0", f"0,{HUGE}", "9" * 400, "0,"],
 }
 

@@ -17,15 +17,18 @@ from latentmap.cache import Coder, LatentCache
 from latentmap.cache.manifest import MANIFEST, Manifest
 from latentmap.cache.plan import Plan
 from latentmap.cache.plan_folder import PlanFolder, find_plans, remove_plan
+from latentmap.cache.planned_entries import planned_entries
 from latentmap.cache.planning import plan_shards
 from latentmap.cache.shard_commit import commit_shards
 from latentmap.cache.shard_driver import carry_out, start_plan
 from latentmap.cache.shard_work import encode_shard
 from latentmap.cache.storage import Storage
 from latentmap.errors import CacheError, ImageError, ModelError
-from latentmap.images import open_images
+from latentmap.images import open_images, open_parts
+from latentmap.images.parts import counts_in
 from latentmap.model import generated_images
 from latentmap.model.testing import LinearModel
+from tests.core.images import test_parts as parts_of
 
 SHAPE, N, SIZE, BATCH = (1, 8, 8), 50, 8, 4
 MODELS = [LinearModel(4, SHAPE, name="one"), LinearModel(3, SHAPE, seed=1, name="two")]
@@ -586,3 +589,41 @@ def test_a_manifest_with_holes_is_checked(tmp_path):
     file.write_bytes(replace(manifest, holes=((0, 8),)).to_bytes())
     state = commit_shards(plan, cache)
     assert state.missing and "contradicts itself" in state.repairs[0]
+
+
+@pytest.mark.parametrize("make", [parts_of.tars, parts_of.parquet, parts_of.index, parts_of.npy])
+@pytest.mark.parametrize("limit", [None, 17])
+def test_parts_are_planned_and_encoded_as_the_whole(tmp_path, make, limit):
+    path = make(tmp_path)
+    whole = open_images(path, limit=limit, value_range=(0, 255))
+    parts = open_parts(path, limit=limit, value_range=(0, 255))
+    models = [LinearModel(4, (1, 4, 6), name="one")]
+    plan, _, cache = planned(tmp_path / "parts", parts, models)
+    same, _, _ = planned(tmp_path / "whole", whole, models)
+    assert plan.to_bytes() == same.to_bytes()
+    for number in reversed(range(len(plan))):
+        assert plan.shard(parts, number).ids.tolist() == plan.shard(whole, number).ids.tolist()
+        encode_shard(plan, number, models, parts, cache)
+    assert not commit_shards(plan, cache).missing
+    require_same(codes_of(plan, cache), expected(tmp_path, whole, models))
+    # Others find them, by the whole and by parts.
+    for images in (parts, whole):
+        (found,) = planned_entries(models, images, cache)
+        assert found is not None and found.key == plan.entries[0].key
+
+
+def test_counts_of_files_lie_beside_the_plan(tmp_path):
+    parts = open_parts(parts_of.tars(tmp_path))
+    models = [LinearModel(4, (1, 4, 6), name="one")]
+    cache = quick(tmp_path / "cache")
+    plan = plan_shards(models, parts, shard_images=SIZE, batch_size=BATCH)
+    folder = PlanFolder(cache.path, plan, cache.entries.storage)
+    assert folder.counts() is None
+    start_plan(plan, cache, counts_in(parts))
+    assert folder.counts() == counts_in(parts)
+    file = folder.path / "files.json"
+    file.write_text(file.read_text().replace("11", "12"))
+    assert folder.counts() is None
+    make(plan, parts, cache, models=models)
+    assert not commit_shards(plan, cache).missing
+    assert not folder.path.exists()

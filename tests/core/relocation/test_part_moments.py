@@ -17,7 +17,7 @@ from latentmap.cache import (
     start_plan,
 )
 from latentmap.cache.planned_entries import planned_entries
-from latentmap.cache.sums import Sums
+from latentmap.cache.sums import Sums, remove_sums
 from latentmap.errors import CacheError, MapError, PairError
 from latentmap.images import open_images
 from latentmap.mapping import FitOptions, fit
@@ -243,3 +243,20 @@ def test_a_split_without_images_is_told(tmp_path):
     moments = gather_parts(task, cache, here(PartWork(task, cache)))
     with pytest.raises(PairError, match="no image of the split test has a code"):
         score_parts(fit_parts(moments, entries), moments)
+
+
+def test_sums_leave_alone_what_is_not_theirs(tmp_path):
+    sums = Sums(tmp_path, "0" * 16, 2)
+    sums.write(0, {"a": torch.ones(2)})
+    (sums.path / "notes.txt").write_text("mine", encoding="utf-8")
+    (sums.path / ".part-000001.0a1b-2c-01234567.tmp.safetensors").write_bytes(b"cut off")
+    remove_sums(tmp_path)
+    assert [path.name for path in sums.path.iterdir()] == ["notes.txt"]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    linked = Sums(tmp_path / "other", "0" * 16, 2)
+    linked.path.parent.mkdir(parents=True)
+    linked.path.symlink_to(elsewhere)
+    with pytest.raises(CacheError, match="is a link"):
+        linked.write(0, {"a": torch.ones(2)})
+    assert not [*elsewhere.iterdir()]

@@ -129,7 +129,7 @@ def test_figures_show_any_name(tmp_path, name, kind):
 
 
 def test_charts_of_the_page_have_the_same_colours():
-    css = files("latentmap.report").joinpath("templates/page.css").read_text()
+    css = files("latentmap.report").joinpath("templates/theme.css").read_text()
     assert f"--first: light-dark({BLUE}, " in css
     assert f"--against: light-dark({VERMILION}, " in css
 

@@ -1,0 +1,209 @@
+"""latentmap explore: two spaces side by side in the browser, live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentmap.cli.compare_images import SamplesForAll, compared_images
+from latentmap.cli.data_options import DataOptions
+from latentmap.cli.declaring import RUNNING, Command, number_option, option
+from latentmap.cli.explore_words import words_without_folders
+from latentmap.cli.kinds import InputPath, Reference, Text
+from latentmap.cli.options import (
+    CoderOptions,
+    Loading,
+    coder_options,
+    loading_options,
+    refuse_given,
+    seed_option,
+)
+from latentmap.cli.output import print_json, say, warn
+from latentmap.cli.outputs import Outputs, figure_option, result_outputs
+
+if TYPE_CHECKING:
+    from latentmap.explorer import Explored, Place
+
+_SAMPLES = 2000  # Where no images are given.
+# What says how the page is served, or what is written, and not what is explored.
+_OF_SERVER = ("host", "port", "browser")
+
+
+@click.command(cls=Command)
+@click.argument(
+    "references", nargs=-1, required=True, metavar="MODEL [MODEL ...]", type=Reference()
+)
+@compared_images
+@option(
+    "--map",
+    "map_paths",
+    multiple=True,
+    type=InputPath(),
+    metavar="MAP",
+    help="A map from the first model to one of the others; may be given several times.  [default: "
+    "fitted on the split train]",
+)
+@option(
+    "--at",
+    "state",
+    type=Text(),
+    metavar="STATE",
+    help="Where to begin: what stands behind the # of a link to the page.",
+)
+@option(
+    "--host",
+    title=RUNNING,
+    type=Text(),
+    default="127.0.0.1",
+    show_default=True,
+    help="The address of this machine where the page is. On any other than this one, whoever has "
+    "the link can open it.",
+)
+@number_option(
+    "--port", least=0, most=65535, default=0, title=RUNNING, help="The port; 0 is a free one."
+)
+@option(
+    "--browser/--no-browser",
+    title=RUNNING,
+    default=True,
+    help="Whether a browser is opened.  [default: where there is a screen]",
+)
+@seed_option
+@coder_options
+@loading_options
+@result_outputs(figure_option("The pictures of --at, in place of the page."))
+@click.pass_context
+def explore(
+    context: click.Context,
+    references: tuple[str, ...],
+    data: DataOptions,
+    samples: SamplesForAll,
+    map_paths: tuple[Path, ...],
+    state: str | None,
+    host: str,
+    port: int,
+    browser: bool,
+    seed: int,
+    coding: CoderOptions,
+    loading: Loading,
+    outputs: Outputs,
+) -> None:
+    """Move a code of one model, and see what it is in others, live: on a page in the browser.
+
+    The first MODEL is the source, the others are targets, which maps carry its codes to. The page
+    has sliders for the variables of the source in the order of their information gain, for the
+    factors that it shares with a target, and for principal directions. It asks this command alone,
+    by an address with a token that nobody else knows; Ctrl-C ends it.
+
+    Without a data set, images are taken that a generator makes: --samples of them, or 2,000.
+
+    \b
+    Examples:
+      latentmap explore svae stylegan
+      latentmap explore svae gan stylegan --data faces.zip
+      latentmap explore svae stylegan --data faces.zip --map svae-to-stylegan.safetensors
+      latentmap explore svae stylegan --at 'start=random&seed=4' --figure moved.png
+    """
+    from latentmap.explorer.places import read_place
+    from latentmap.explorer.serving import require_server
+
+    if data.path is None and samples.n_samples is None:
+        samples = replace(samples, n_samples=_SAMPLES)
+    samples.check(references, data)
+    place = read_place(state or "")
+    outputs.check()
+    if outputs.figure is None:
+        require_server()
+    else:
+        refuse_given(context, _OF_SERVER, "with --figure, which is drawn without a page")
+    explored = _explored(references, data, samples, map_paths, seed, coding, loading)
+    explored = replace(explored, command=words_without_folders(context))
+    explored.code_at(place)  # Refuses before anything is drawn or served.
+    if outputs.figure is not None:
+        _draw(explored, place, outputs)
+        return
+    _serve(explored, state, host, port, browser=browser, as_json=outputs.as_json)
+
+
+def _explored(
+    references: Sequence[str],
+    data: DataOptions,
+    samples: SamplesForAll,
+    map_paths: Sequence[Path],
+    seed: int,
+    coding: CoderOptions,
+    loading: Loading,
+) -> Explored:
+    from latentmap.encoders.references import full_reference
+    from latentmap.explorer import explore_spaces
+    from latentmap.mapping import LinearMap
+
+    maps = [LinearMap.load(path) for path in map_paths]
+    models = loading.all(references)
+    if not any(model.can_decode for model in models):
+        models[0].require_decoder()
+    coder = coding.open(data)
+    if data.path is None:
+        images, models = samples.open(models, references, data, coder, seed=seed)
+    else:
+        images = replace(data, split=None, limit=None).open()
+    models = data.complete(models, images if data.path is None else None)
+    named = [full_reference(*pair) for pair in zip(references, models, strict=True)]
+    return explore_spaces(
+        models[0],
+        models[1:],
+        data.of_split(images),
+        coder,
+        training=data.to_fit_on(images) if len(models) > 1 else None,
+        maps=maps,
+        references=named,
+        seed=seed,
+    )
+
+
+def _draw(explored: Explored, place: Place, outputs: Outputs) -> None:
+    from latentmap.explorer.showing import figure_of
+
+    assert outputs.figure is not None, "asked before"
+    grid, told = figure_of(explored, place)
+    outputs.draw(grid, outputs.figure)
+    if outputs.as_json:
+        print_json({"picture": str(outputs.figure), "pictures": told})
+        return
+    names = ", ".join(model.name for model in explored.models)
+    say(f"{outputs.figure}: one code in {names}")
+
+
+def _serve(
+    explored: Explored, state: str | None, host: str, port: int, *, browser: bool, as_json: bool
+) -> None:
+    from latentmap.explorer import Serving, Session
+
+    with Serving(Session(explored), host=host, port=port, notify=warn) as serving:
+        address = serving.address if state is None else f"{serving.address}#{state}"
+        if as_json:
+            found: dict[str, Any] = {"address": address, "port": serving.port}
+            print_json(found)
+        else:
+            say(address)
+        if browser:
+            _open(address)
+        try:
+            serving.wait()
+        except KeyboardInterrupt:
+            say("", err=True)  # After the ^C of the terminal.
+
+
+def _open(address: str) -> None:
+    """Opens a browser, where there is a screen for it: else one of text would take the terminal."""
+    import os
+    import sys
+    import webbrowser
+
+    if sys.platform == "linux" and not (os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"}):
+        return
+    webbrowser.open(address)

@@ -1,0 +1,17 @@
+from .answers import Answer
+from .explored import Explored, Target, explore_spaces
+from .places import Place, Start, read_place
+from .serving import Serving
+from .session import Session
+
+__all__ = [
+    "Answer",
+    "Explored",
+    "Place",
+    "Serving",
+    "Session",
+    "Start",
+    "Target",
+    "explore_spaces",
+    "read_place",
+]

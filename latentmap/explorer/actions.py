@@ -1,0 +1,17 @@
+"""All that the page can ask for, by name. What a new view asks for is added to the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from latentmap.explorer.answers import Action
+from latentmap.explorer.move_view import move
+from latentmap.explorer.pictures import list_images, show_images
+from latentmap.explorer.spaces import describe
+
+ACTIONS: Mapping[str, Action] = {
+    "describe": describe,
+    "images": list_images,
+    "show": show_images,
+    "move": move,
+}

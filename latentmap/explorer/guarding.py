@@ -1,0 +1,94 @@
+"""Who may ask the explorer: whoever knows its token, from its own page, by a name of this machine.
+
+A page elsewhere can send requests to this machine, even by a name of its own that it has led here
+(DNS rebinding). Neither knows the token, which is part of every path; that hosts and origins are
+checked too is for tokens that were passed on.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import json
+import socket
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+_HEADERS = [
+    (b"content-security-policy", _POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+
+
+class Guard:
+    """An application behind a token, which is the first part of every path; it sees the rest."""
+
+    def __init__(self, app: ASGIApp, *, token: str, host: str) -> None:
+        self._app, self._token = app, token
+        self._names = {"localhost", host.lower(), socket.gethostname().lower()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), *_HEADERS]}
+            await send(message)
+
+        fault = self._fault(scope)
+        if fault is not None:
+            await _refuse(guarded, fault)
+            return
+        await self._app({**scope, "root_path": f"/{self._token}"}, receive, guarded)
+
+    def _fault(self, scope: Scope) -> str | None:
+        """Why a request is refused; None where it is not."""
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        host = headers.get(b"host", "")
+        if not self._is_here(host):
+            return "this address is not known here: open the one that the terminal shows"
+        origin = headers.get(b"origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return "only the page of the explorer may ask it"
+        first, _, rest = scope["path"].removeprefix("/").partition("/")
+        if not hmac.compare_digest(first.encode(), self._token.encode()):
+            return "the token is missing or wrong: open the address that the terminal shows"
+        if not rest and not scope["path"].endswith("/"):
+            return "the address ends with a slash"
+        return None
+
+    def _is_here(self, host: str) -> bool:
+        """Whether a host is a number, which no page elsewhere is called by, or a name of ours."""
+        with suppress(ValueError):
+            name = urlsplit(f"//{host}").hostname or ""
+            if name in self._names:
+                return True
+            ipaddress.ip_address(name)
+            return True
+        return False
+
+
+async def _refuse(send: Send, reason: str) -> None:
+    body = json.dumps({"error": reason}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

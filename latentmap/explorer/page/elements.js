@@ -1,0 +1,23 @@
+// Elements of the page, made without markup, so that no name can be taken for it.
+
+/** An element with attributes, handlers (`onclick`) and children, which are elements or texts. */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** Lets a picture in memory go, a while later: a browser complains where one is gone that it reads. */
+export function release(address) {
+  if (address) setTimeout(() => URL.revokeObjectURL(address), 2000);
+}
+
+/** A number as people read it. */
+export function number(value, digits = 2) {
+  return value.toFixed(digits).replace("-", "\u2212");
+}

@@ -1,0 +1,89 @@
+// The page: it asks what is explored, and shows the view that the state names.
+
+import { ask } from "./api.js";
+import { make } from "./elements.js";
+import { State } from "./state.js";
+import { say } from "./status.js";
+import { VIEWS } from "./views.js";
+
+const state = new State();
+const main = document.getElementById("view");
+const tabs = document.getElementById("tabs");
+let shown = null;
+
+function spacesInWords({ source, targets, images }) {
+  const [first, ...others] = [source, ...targets].map(
+    ({ name, space, dim }) => `${name} (${space}, ${dim.toLocaleString("en")})`,
+  );
+  const way = others.length ? ` \u2192 ${others.join(", ")}` : "";
+  return `${first}${way} \u00b7 ${images.toLocaleString("en")} images`;
+}
+
+function showTabs() {
+  tabs.hidden = VIEWS.length < 2;
+  tabs.replaceChildren(...VIEWS.map(({ name, title }) => make("button", {
+    type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "view",
+    onclick: () => state.change({ view: name === VIEWS[0].name ? null : name }),
+    onkeydown: (event) => turn(event, name),
+  }, title)));
+}
+
+/** Arrow keys go from tab to tab. */
+function turn(event, name) {
+  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!by) return;
+  const at = VIEWS.findIndex((view) => view.name === name);
+  const next = tabs.children[(at + by + VIEWS.length) % VIEWS.length];
+  next.focus();
+  next.click();
+}
+
+function update(spaces) {
+  const wanted = VIEWS.find(({ name }) => name === state.get("view")) ?? VIEWS[0];
+  if (shown?.wanted === wanted) {
+    shown.view.update();
+  } else {
+    shown?.view.close();
+    shown = { wanted, view: new wanted.View(spaces, state) };
+    main.replaceChildren(shown.view.element);
+    for (const tab of tabs.children) {
+      const on = tab.id === `tab-${wanted.name}`;
+      tab.setAttribute("aria-selected", on);
+      tab.tabIndex = on ? 0 : -1;
+    }
+  }
+  document.getElementById("undo").disabled = !state.past.length;
+  document.getElementById("redo").disabled = !state.future.length;
+}
+
+function addTools() {
+  document.getElementById("undo").addEventListener("click", () => state.undo());
+  document.getElementById("redo").addEventListener("click", () => state.redo());
+  document.getElementById("link").addEventListener("click", () => {
+    history.replaceState(null, "", `#${state.text}`);
+    navigator.clipboard?.writeText(location.href);
+  });
+  document.getElementById("skip").addEventListener("click", (event) => {
+    event.preventDefault(); // The part behind # is the state.
+    main.focus();
+  });
+  addEventListener("keydown", (event) => {
+    const typing = event.target.matches?.("input[type=number], input[type=search]");
+    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z" || typing) return;
+    event.preventDefault();
+    if (event.shiftKey) state.redo();
+    else state.undo();
+  });
+}
+
+try {
+  const { told } = await ask("describe");
+  document.getElementById("spaces").textContent = spacesInWords(told);
+  document.title = `${told.source.name} \u2013 latentmap explore`;
+  addTools();
+  showTabs();
+  state.listen(() => update(told));
+  update(told);
+} catch (error) {
+  say(error.message);
+}

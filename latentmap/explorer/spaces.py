@@ -1,0 +1,35 @@
+"""What the page is told of the explored spaces when it opens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from latentmap.explorer.answers import Answer, Asked
+from latentmap.explorer.explored import Explored
+from latentmap.model import Model
+
+
+def describe(explored: Explored, asked: Asked) -> Answer:
+    """The models, the controls and how many images there are."""
+    return Answer(
+        {
+            "source": _told(explored.source),
+            "targets": [
+                {**_told(one.model), "map": one.linear_map.method, "own": one.own is not None}
+                for one in explored.targets
+            ],
+            "controls": [one.to_json() for one in explored.controls.values()],
+            "images": len(explored.codes),
+            "command": explored.command,
+        }
+    )
+
+
+def _told(model: Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "space": model.space.kind,
+        "dim": model.latent_dim,
+        "size": list(model.image_shape[1:]),
+        "decodes": model.can_decode,
+    }

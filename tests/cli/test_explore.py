@@ -1,0 +1,217 @@
+"""`latentmap explore`: the page in a browser, its picture as a command, and what it refuses."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from latentmap.cli.explore_words import words_without_folders
+from latentmap.cli.main import main
+from latentmap.encoders import load
+from latentmap.explorer import explore_spaces, read_place
+from latentmap.explorer.showing import show_place
+from latentmap.images import open_images
+
+CHROMIUM = Path("/usr/bin/chromium")
+WORDS = ["explore", "a.safetensors", "b.safetensors", "--data", "few.npy", "--cache", "cache"]
+WORDS += ["--device", "cpu"]
+
+
+def run(*words):
+    return CliRunner().invoke(main, [*WORDS, *words])
+
+
+def explored_here():
+    """The same spaces, by the library."""
+    source, target = load("a.safetensors"), load("b.safetensors")
+    return explore_spaces(source, [target], open_images("few.npy"), "cache")
+
+
+def test_the_picture_of_a_place_is_that_of_the_library(workdir):
+    state = "moves=variables_1_0.5"
+    result = run("--at", state, "--figure", "moved.png", "--json")
+    assert result.exit_code == 0, result.output
+    _, shown = show_place(explored_here(), read_place(state))
+    assert json.loads(result.stdout)["pictures"] == [one.to_json() for one in shown]
+    pixels = np.asarray(Image.open("moved.png").convert("L"))
+    for one in shown:
+        # Enlarged a whole number of times: its first pixel, and its rows, stand somewhere in it.
+        values = {*one.pixels[..., 0].flatten().tolist()}
+        assert len(values) > 5 and values <= {*np.unique(pixels).tolist()}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--at", "start=nowhere", "--figure", "x.png"], 1, "a state starts from one of"),
+        (["--at", "start=image&image=no", "--figure", "x.png"], 1, "none of the 300 images"),
+        (["--figure", "x.png", "--port", "80"], 2, "--port has no effect with --figure"),
+        (["--samples", "200"], 2, "give either images"),
+        (["--host", "192.0.2.1", "--no-browser"], 1, "port 0 of 192.0.2.1 cannot be had"),
+    ],
+)
+def test_what_cannot_be_is_refused(workdir, words, code, said):
+    result = run(*words)
+    assert result.exit_code == code
+    assert said in result.stderr.splitlines()[-1]
+
+
+def test_without_the_server_the_extra_is_named(workdir, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    result = run("--no-browser")
+    assert result.exit_code == 1
+    assert 'pip install "latentmap[explore]"' in result.stderr
+    assert run("--figure", "moved.png").exit_code == 0  # Which needs none.
+
+
+def test_a_generator_alone_is_explored_on_its_own_images(workdir):
+    words = ["explore", "a.safetensors", "--samples", "200", "--cache", "cache", "--device", "cpu"]
+    result = CliRunner().invoke(main, [*words, "--at", "start=random&seed=3", "--figure", "x.png"])
+    assert result.exit_code == 0, result.output
+    assert "200 images are made by a" in result.stderr
+
+
+def test_the_command_that_the_page_shows_has_no_folder_of_the_disk():
+    context = main.get_command(None, "explore").make_context(
+        "explore",
+        shlex.split(
+            "/home/me/a.safetensors svae --data /home/me/f.h5:/x --seed 3 --port 7 "
+            "--cache /home/me/codes --at start=mean --no-browser"
+        ),
+    )
+    shown = words_without_folders(context)
+    assert shown == "latentmap explore a.safetensors svae --data f.h5:/x --seed 3"
+
+
+@pytest.fixture
+def served(workdir):
+    """The address of the page of a command that runs; it ends by Ctrl-C, with nothing said."""
+    words = [sys.executable, "-m", "latentmap.cli", *WORDS, "--no-browser"]
+    environment = {**os.environ, "LATENTMAP_CACHE": "cache"}
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    assert process.stdout is not None
+    yield process.stdout.readline().strip()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, "")
+    assert [line for line in err.splitlines() if line] == [
+        "next: latentmap compare a.safetensors b.safetensors --data few.npy --cache cache "
+        "--device cpu"
+    ]
+
+
+@pytest.fixture
+def page(served):
+    """The page in Chromium; it asks its own server alone, and complains of nothing."""
+    api = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        pytest.skip("needs Debian's chromium")
+    requests, complaints = [], []
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(served)
+        page.wait_for_selector("figure img")
+        yield page
+        assert complaints == []
+        base = served.split("#")[0]
+        assert requests and all(url.startswith((base, f"blob:{base[:17]}")) for url in requests)
+        browser.close()
+
+
+PIXELS = """async (image) => {
+  try { await image.decode(); } catch { return []; }  // The next one is on its way.
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  const pen = canvas.getContext("2d");
+  pen.drawImage(image, 0, 0);
+  const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
+  return [...data].filter((_, i) => i % 4 === 0);
+}"""
+
+
+def pictures_on(page):
+    """The first channel of all pictures on the page, as they are drawn."""
+    return [page.evaluate(PIXELS, image) for image in page.query_selector_all("figure img")]
+
+
+def wait_for_state(page, key, value=None):
+    """The value of a key of the state, as soon as the address has it."""
+    end = time.monotonic() + 10
+    while True:
+        found = parse_qs(urlsplit(page.url).fragment).get(key, [""])[0]
+        if found and value in (None, found):
+            return found
+        assert time.monotonic() < end, page.url
+        page.wait_for_timeout(20)
+
+
+def require_shown(page, explored, state):
+    """The pictures and the numbers of a place are on the page, as soon as it has answered."""
+    code, shown = show_place(explored, read_place(state))
+    expected = [one.pixels[..., 0].flatten().tolist() for one in shown]
+    end = time.monotonic() + 10
+    while pictures_on(page)[-len(expected) :] != expected:
+        assert time.monotonic() < end, "the page never showed it"
+        page.wait_for_timeout(20)
+    controls = explored.controls["variables"]
+    read = controls.moving.read(code).tolist()
+    numbers = page.locator(".slider input[type=number]").evaluate_all(
+        "all => all.map(x => x.value)"
+    )
+    alive = [one.number for one in controls.controls if not one.dead]
+    assert [float(one) for one in numbers] == [round(read[number], 2) for number in alive]
+
+
+def test_a_slider_moves_the_pictures_of_both_models(page, workdir):
+    explored = explored_here()
+    first = next(one for one in explored.controls["variables"].controls if not one.dead)
+    require_shown(page, explored, "")
+    slider = page.get_by_label(first.name, exact=True)
+    slider.focus()
+    start = float(slider.input_value())
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    state = f"moves=variables_{first.number}_{start + 0.5:.4g}"
+    require_shown(page, explored, state)
+    assert slider.get_attribute("aria-valuetext") == f"{start + 0.5:.2f} standard deviations"
+    wait_for_state(page, "moves", state.removeprefix("moves="))
+    link = page.url
+    page.get_by_role("button", name="Random").click()
+    seed = wait_for_state(page, "seed")
+    require_shown(page, explored, f"start=random&seed={seed}")
+    page.keyboard.press("Control+z")
+    require_shown(page, explored, state)
+    # On a telephone all of it stands below each other.
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    # The link brings all of it back.
+    page.goto("about:blank")
+    page.goto(link)
+    page.wait_for_selector("figure img")
+    require_shown(page, explored, state)
+    page.get_by_text("From an image of the data").click()
+    page.get_by_role("button", name="Start from").nth(3).click()
+    image = wait_for_state(page, "image")
+    require_shown(page, explored, f"start=image&image={image}")
+    assert page.locator("figure").count() == 4  # The image, the source, mapped, and its own code.
+    page.get_by_text("As a command").click()
+    shown = page.locator(".command code").text_content()
+    words = "latentmap explore a.safetensors b.safetensors --data few.npy --device cpu"
+    assert shown == f"{words} --at 'start=image&image={image}' --figure picture.png"

@@ -1,0 +1,101 @@
+"""The server at an address: many clients at once, and an end that leaves nothing behind."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from latentmap.errors import ExplorerError
+from latentmap.explorer import Serving, Session
+from latentmap.explorer.actions import ACTIONS
+from tests.core.explorer.letters import read_letter
+
+pytest.importorskip("uvicorn")
+
+
+@pytest.fixture
+def serving(explored):
+    with Serving(Session(explored)) as serving:
+        yield serving
+
+
+def ask(serving, asked, client, number):
+    where = urlsplit(serving.address)
+    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=30)
+    question = {"client": client, "number": number, "asked": asked}
+    connection.request("POST", f"{where.path}api/move", json.dumps(question))
+    reply = connection.getresponse()
+    found = reply.status, reply.read()
+    connection.close()
+    return found
+
+
+def test_ten_clients_at_once_each_get_their_own_answers(serving, explored):
+    def steps(client):
+        for number in range(10):
+            asked = {"state": f"moves=variables_2_{client / 10 + number / 100}"}
+            status, letter = ask(serving, asked, str(client), number)
+            assert status == 200
+            told, pictures = read_letter(letter)
+            expected = ACTIONS["move"](explored, asked)
+            assert told["values"] == expected.told["values"]
+            for one, other in zip(pictures, expected.pictures, strict=True):
+                np.testing.assert_array_equal(one, np.broadcast_to(other, one.shape))
+        return client
+
+    with ThreadPoolExecutor(10) as clients:
+        assert sorted(clients.map(steps, range(10))) == list(range(10))
+
+
+def test_a_client_that_goes_away_does_no_harm(serving):
+    where = urlsplit(serving.address)
+    for sent in (
+        b"",
+        b"POST ",
+        f"POST {where.path}api/move HTTP/1.1\r\nHost: localhost\r\n".encode(),
+    ):
+        with socket.create_connection((where.hostname, where.port)) as connection:
+            connection.sendall(sent)
+    assert ask(serving, {"state": ""}, "a", 1)[0] == 200
+
+
+def test_it_is_reached_from_this_machine_alone_and_ends_without_a_word(explored, capfd):
+    before = {*threading.enumerate()}
+    with Serving(Session(explored)) as serving:
+        where = urlsplit(serving.address)
+        assert where.hostname == "127.0.0.1" and len(serving.token) >= 32
+        assert where.path == f"/{serving.token}/"
+        assert ask(serving, {"state": ""}, "a", 1)[0] == 200
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((where.hostname, where.port))
+    end = time.monotonic() + 10
+    while not {*threading.enumerate()} <= before:
+        assert time.monotonic() < end, threading.enumerate()
+        time.sleep(0.01)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_every_session_has_a_token_of_its_own(explored, serving):
+    with Serving(Session(explored)) as other:
+        assert other.token != serving.token
+
+
+def test_a_port_that_is_taken_is_refused(serving, explored):
+    session = Session(explored)
+    with pytest.raises(ExplorerError, match=f"port {serving.port} of 127.0.0.1 cannot be had"):
+        Serving(session, port=serving.port)
+    session.close()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "a" * 300, "\u00fc" * 80])
+def test_a_host_that_is_not_this_machine_is_refused(explored, host):
+    session = Session(explored)
+    with pytest.raises(ExplorerError, match="an address of this machine"):
+        Serving(session, host=host)
+    session.close()
