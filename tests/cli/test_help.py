@@ -69,7 +69,7 @@ CALLS = {
         "latentmap.inversion.inverting:invert_images",
     ),
     "explore": (
-        "latentmap.explorer.explored:explore_spaces",
+        "latentmap.explorer.preparing:explore_spaces",
         "latentmap.explorer.serving:Serving",
     ),
     "bench": (
