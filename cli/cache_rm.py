@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "--all",
     "everything",
     is_flag=True,
-    help="All entries, and the plans that workers work on.",
+    help="All entries, and the plans and sums that workers work on.",
 )
 @click.option(
     "--generated",
@@ -58,6 +58,7 @@ def rm(
     """
     from latentmap.cache import Entries
     from latentmap.cache.plan_folder import remove_plans
+    from latentmap.cache.sums import remove_sums
     from latentmap.cli.output import print_json, warn
     from latentmap.model.kept_images import GENERATED, kept_in, remove_kept
 
@@ -84,6 +85,7 @@ def rm(
     if everything:
         # First, so that no worker's shard becomes an entry again.
         remove_plans(cache)
+        remove_sums(cache)
     for entry in doomed:
         left += entries.remove(entry)
     for path in left:

@@ -10,6 +10,7 @@ import click
 
 from latentmap.cli.baselines import tell_missing
 from latentmap.cli.by_options import ask_for_groups, by_option, without_table
+from latentmap.cli.by_parts import SHARED
 from latentmap.cli.code_options import CodeOptions, code_options
 from latentmap.cli.compare_images import SamplesForAll, compared_images
 from latentmap.cli.data_options import DataOptions
@@ -27,6 +28,7 @@ from latentmap.cli.options import (
 from latentmap.cli.output import say, show_result
 from latentmap.cli.outputs import Outputs, figures_option, report_option, result_outputs
 from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
+from latentmap.cli.workers import Workers, worker_options
 from latentmap.mapping.methods import METHODS
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
 @seed_option
 @coder_options
 @loading_options
+@worker_options(SHARED)
 @result_outputs(
     figures_option(
         "Draw what the report has as charts into this folder: a heat map of R2, one of efficiency, "
@@ -114,6 +117,7 @@ def compare(
     seed: int,
     coding: CoderOptions,
     loading: Loading,
+    workers: Workers,
     outputs: Outputs,
 ) -> None:
     """Compare the spaces of several models with each other.
@@ -125,6 +129,9 @@ def compare(
     --limit holds for each of the two splits. Each model sees the images in its own frame, size and
     channels: grey models see colour images in grey.
 
+    With --workers several processes or machines share the images, of which all are counted: maps,
+    ways and what CKA, CCA and a rotation say, from sums of the codes.
+
     \b
     Examples:
       latentmap compare vae.safetensors svae.safetensors gan.safetensors --data faces.zip
@@ -132,7 +139,14 @@ def compare(
       latentmap compare svae.safetensors ffhq.safetensors --samples 20000 --report report
       latentmap compare vae svae gan --data faces.zip --attributes faces.csv --by Smiling
       latentmap compare clip.npz dino.npz svae.safetensors --data faces.zip
+      latentmap compare vae svae --data faces.zip --workers 2
     """
+    workers.check()
+    if workers.asked:
+        from latentmap.cli.compare_parts import compare_by_workers
+
+        compare_by_workers(context, references, data, coding, loading, workers, outputs, seed)
+        return
     from latentmap.cli.output import command_line, print_json, tell_left_out, warn, warn_skipped
     from latentmap.comparison import CompareOptions, compare_models
     from latentmap.comparison.models import require_different

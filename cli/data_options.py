@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -14,8 +14,10 @@ from latentmap.cli.declaring import IMAGES, number_option, option, together
 from latentmap.cli.kinds import InputFile, Reference, Text, number_of
 
 if TYPE_CHECKING:
-    from latentmap.images import ImageSource
+    from latentmap.images import ImageParts, ImageSource
+    from latentmap.images.parts import Counts
     from latentmap.model import Model
+    from latentmap.progress import Progress
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -76,6 +78,27 @@ class DataOptions:
             missing=self.missing,
             value_range=self.value_range,
             notify=notify or warn,
+        )
+
+    def parts(self, known: Iterable[Counts] = (), progress: Progress | None = None) -> ImageParts:
+        """The images, to be opened part by part where nothing but --limit chooses among them: other
+        choices need the names of all. Of sets of files it may be ``known`` what each holds.
+
+        Raises:
+            ImageError: there are no such images.
+        """
+        from latentmap.images import open_parts
+
+        assert self.path is not None, "a command without --data opens no images"
+        by_names = (self.split, self.group_by, self.ids, self.exclude, self.attributes, self.where)
+        if any(one is not None for one in by_names):
+            return self.open(notify=lambda line: None)
+        return open_parts(
+            self.path,
+            limit=self.limit,
+            value_range=self.value_range,
+            known=known,
+            progress=progress,
         )
 
     def every(self) -> ImageSource:
@@ -309,8 +332,9 @@ def data_options(command: Command, *, required: bool = True) -> Command:
         title=IMAGES,
         required=required,
         metavar="PATH",
-        help="Images: a folder, a .zip or .tar, MNIST's IDX file (.gz or not), .npy, .npz, "
-        "file.h5:/dataset, a file of `latentmap images pack`, or the word digits.",
+        help="Images: a folder, or its .index; a .zip, .tar or .parquet, or a set of the last two "
+        "(faces-{000..099}.tar or 'faces-*.parquet'); MNIST's IDX file (.gz or not), .npy, .npz, "
+        "file.h5:/dataset; a file of `latentmap images pack`; or the word digits.",
     )
     decorated: Any = together("data", DataOptions, path, *_DATA)(checked)
     return decorated  # type: ignore[no-any-return]  # as in declaring.py

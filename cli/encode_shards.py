@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from latentmap.cli.data_options import DataOptions
 from latentmap.cli.options import PRECISIONS, CoderOptions, Loading
 from latentmap.cli.output import print_json, say, warn, warn_skipped
 from latentmap.cli.progress import progress_bar
-from latentmap.cli.sharding import Place, Sharding, ShardSetup, opened
+from latentmap.cli.sharding import Place, Sharding, ShardSetup, counts_of, loaded_models
 from latentmap.errors import CacheError
 
 if TYPE_CHECKING:
     from latentmap.cache import LatentCache
     from latentmap.cache.plan import Plan
-    from latentmap.images import ImageSource
+    from latentmap.images import ImageParts
     from latentmap.model import Model
 
 
@@ -41,22 +40,25 @@ class ShardedEncoding:
 
     def run(self, *, as_json: bool) -> None:
         """Does what is asked for, and says what it was."""
+        from latentmap.cache.shard_driver import start_plan
+        from latentmap.images.parts import counts_in
+
         if self._sharding.place is not None:
             self._make(self._sharding.place, as_json)
             return
-        if self._sharding.engine == "ray":
-            from latentmap.engines import require_ray
-
-            require_ray()
-        models, images = opened(self._references, self._data, self._loading)
+        self._sharding.require()
+        models = loaded_models(self._references, self._data, self._loading)
+        with progress_bar("counting", "files") as progress:
+            images = self._data.parts(progress=progress)
         plan = self._planned(models, images)
+        start_plan(plan, self._cache, counts_in(images))
         if self._sharding.plan:
             self._say_plan(plan, as_json)
             return
         del models, images  # The workers have their own.
         self._carry_out(plan, as_json)
 
-    def _planned(self, models: Sequence[Model], images: ImageSource) -> Plan:
+    def _planned(self, models: Sequence[Model], images: ImageParts) -> Plan:
         from latentmap.cache.planning import plan_shards
 
         precision: Any = self._coding.precision or PRECISIONS[0]
@@ -71,9 +73,6 @@ class ShardedEncoding:
             )
 
     def _say_plan(self, plan: Plan, as_json: bool) -> None:
-        from latentmap.cache.shard_driver import start_plan
-
-        start_plan(plan, self._cache)
         if as_json:
             print_json(
                 {
@@ -99,8 +98,8 @@ class ShardedEncoding:
         from latentmap.cache.shard_work import encode_shard
 
         loading = _on_own_gpu(self._loading, place)
-        models, images = opened(self._references, self._data, loading)
-        plan = self._found(models, images)
+        models = loaded_models(self._references, self._data, loading)
+        plan, images = self._found(models)
         if plan is None:
             if as_json:
                 print_json(
@@ -143,8 +142,8 @@ class ShardedEncoding:
             f"{total} images; `latentmap cache commit` takes in what all workers made"
         )
 
-    def _found(self, models: Sequence[Model], images: ImageSource) -> Plan | None:
-        """The plan that was made with this command; None where it is done.
+    def _found(self, models: Sequence[Model]) -> tuple[Plan | None, ImageParts]:
+        """The plan that was made with this command, None where it is done; and its images.
 
         Raises:
             CacheError: there is none.
@@ -153,17 +152,13 @@ class ShardedEncoding:
 
         plans = find_plans(self._cache.path)
         keys = [model.fingerprint for model in models]
-        fitting = [
-            plan
-            for plan in plans
-            if [entry.key.model for entry in plan.entries] == keys
-            and plan.precision == (self._coding.precision or PRECISIONS[0])
-            and self._coding.batch_size in (None, plan.batch_size)
-        ]
+        of_models = [plan for plan in plans if [one.key.model for one in plan.entries] == keys]
+        fitting = [plan for plan in of_models if not self._other_than(plan)]
+        images = self._data.parts(counts_of(fitting[::-1], self._cache))
         same = [plan for plan in fitting if plan.images == len(images)]
         for plan in reversed(same):
             if plan is same[0] or plan.is_of(images):
-                return plan
+                return plan, images
         if fitting:
             raise CacheError(
                 f"the plan {fitting[-1].id} in {self._cache.path} is of {fitting[-1].images} "
@@ -173,13 +168,31 @@ class ShardedEncoding:
         done = self._planned(models, images)
         manifests = [self._cache.entries.manifest(entry.key.id) for entry in done.entries]
         if all(manifest is not None and manifest.complete for manifest in manifests):
-            return None
+            return None, images
+        if of_models:
+            plan = of_models[-1]
+            options = " and ".join(self._other_than(plan))
+            raise CacheError(
+                f"the plan {plan.id} in {self._cache.path} has {options}: "
+                "give the same here, or plan with these options (--plan in place of --shard)"
+            )
         others = ", ".join(f"{plan.id} ({plan.data})" for plan in plans) or "none"
         raise CacheError(
-            f"{self._cache.path} has no plan for these models with this precision and batch size; "
-            f"the plans there are: {others}. Plan first, with this command and --plan in place of "
-            "--shard"
+            f"{self._cache.path} has no plan for these models; the plans there are: {others}. Plan "
+            "first, with this command and --plan in place of --shard"
         )
+
+    def _other_than(self, plan: Plan) -> list[str]:
+        """The options of a plan that this command contradicts."""
+        said = self._sharding.shard_images
+        same = {
+            f"--precision {plan.precision}": plan.precision
+            == (self._coding.precision or PRECISIONS[0]),
+            f"--batch-size {plan.batch_size}": self._coding.batch_size in (None, plan.batch_size),
+            f"--shard-images {plan.shard_images}": said is None
+            or -(-said // plan.batch_size) * plan.batch_size == plan.shard_images,
+        }
+        return [option for option, fits in same.items() if not fits]
 
     def _carry_out(self, plan: Plan, as_json: bool) -> None:
         """Has all shards made by workers, and commits them."""
@@ -192,34 +205,18 @@ class ShardedEncoding:
             self._coding,
             self._loading,
             os.getcwd(),  # noqa: PTH109  # a text, for workers of any system
-            self._threads or _fair_share(self._sharding.workers or 1),
+            self._threads or self._sharding.threads,
         )
+        gpus = self._loading.device.startswith("cuda")
         with progress_bar("encoding") as progress:
             computed = carry_out(
                 plan,
                 self._cache,
-                lambda numbers: self._engine(setup, numbers),
+                lambda numbers: self._sharding.run(setup, numbers, gpus=gpus),
                 progress=progress,
                 notify=warn,
             )
         _say_codes(self._cache, plan, computed, self._references, as_json)
-
-    def _engine(self, setup: ShardSetup, numbers: Sequence[int]) -> Iterator[int]:
-        from latentmap.engines import by_processes, by_ray
-
-        workers = self._sharding.workers or 1
-        if self._sharding.engine != "ray":
-            return by_processes(setup, numbers, workers=workers)
-        cpus = self._sharding.cpus_per_worker or 1
-        return by_ray(
-            replace(setup, threads=self._threads or cpus),
-            numbers,
-            workers=workers,
-            address=self._sharding.address,
-            cpus_per_worker=cpus,
-            gpus_per_worker=int(self._loading.device.startswith("cuda")),
-            notify=warn,
-        )
 
 
 def _say_codes(
@@ -261,13 +258,6 @@ def _after(
     progress: Callable[[int, int], None], before: int, total: int
 ) -> Callable[[int, int], None]:
     return lambda done, _: progress(before + done, total)
-
-
-def _fair_share(workers: int) -> int:
-    """Threads for each of some workers of this machine."""
-    from latentmap.images.prefetch import own_cores
-
-    return max(own_cores() // workers, 1)
 
 
 def _on_own_gpu(loading: Loading, place: Place) -> Loading:

@@ -261,6 +261,7 @@ _PICTURES = {
 # By the words of each command; None where nothing is left to be done.
 ENDINGS: dict[str, Callable[[Given], Next | None]] = {
     "images pack": lambda given: Next(["images", "show", "--data", given["out"]]),
+    "images index": lambda given: Next(["images", "show", "--data", given["out"]]),
     "images show": lambda given: Next(
         ["train", "vae", "--size", 64, "--split", "train", "--out", _free("vae.safetensors")]
     ),

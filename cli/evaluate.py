@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.by_options import ask_for_groups, by_option, without_table
+from latentmap.cli.by_parts import SHARED
 from latentmap.cli.code_options import CodeOptions, code_options
 from latentmap.cli.data_options import DataOptions, data_options
 from latentmap.cli.declaring import Command
@@ -25,6 +26,7 @@ from latentmap.cli.options import (
 from latentmap.cli.outputs import Outputs, report_option, result_outputs
 from latentmap.cli.probe_options import ProbeOptions, probe_options, show_scores
 from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
+from latentmap.cli.workers import Workers, worker_options
 
 if TYPE_CHECKING:
     from latentmap.cache import Coder
@@ -50,8 +52,11 @@ _SHOWN = 10  # Images of the report.
 @seed_option
 @functools.partial(coder_options, recorded=True)
 @loading_options
+@worker_options(SHARED)
 @result_outputs(report_option)
+@click.pass_context
 def evaluate(
+    context: click.Context,
     map_path: Path,
     src: str | None,
     dst: str | None,
@@ -62,6 +67,7 @@ def evaluate(
     seed: int,
     coding: CoderOptions,
     loading: Loading,
+    workers: Workers,
     outputs: Outputs,
     unseen: bool,
     codes: CodeOptions,
@@ -81,6 +87,9 @@ def evaluate(
     --probe says what the map keeps of attributes or labels: probes of the target's own codes of the
     split train, without images that are scored, read the mapped codes.
 
+    With --workers several processes or machines share the images, and errors are those of codes, of
+    all images of --split, by default test.
+
     \b
     Examples:
       latentmap evaluate vae-to-svae.safetensors --data faces.zip --split test
@@ -89,6 +98,7 @@ def evaluate(
       latentmap evaluate a-to-b.safetensors --data faces.zip --attributes faces.csv --probe all
       latentmap evaluate svae-to-stylegan.safetensors --samples 1000 --truncation 0.7
       latentmap evaluate clip-to-dino.safetensors --src clip-new.npz --dst dino-new.npz
+      latentmap evaluate a-to-b.safetensors --data faces.zip --workers 2
     """
     from latentmap.cli.map_options import models_for_size
     from latentmap.codes import find_ids
@@ -99,6 +109,14 @@ def evaluate(
     from latentmap.relocation.probed_models import codes_to_fit
     from latentmap.relocation.section import fit_section, scores_title
 
+    workers.check()
+    if workers.asked:
+        from latentmap.cli.fit_parts import evaluate_by_workers
+
+        evaluate_by_workers(
+            context, map_path, (src, dst), data, coding, loading, workers, outputs, seed
+        )
+        return
     asked = ask_for_groups(by, data, probes=probing.probe is not None)
     wanted = probing.prepare(
         data, made=samples.n is not None, groups=asked is not None and asked.table is not None

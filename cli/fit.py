@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from latentmap.cli.baselines import beside, fitted_baselines
+from latentmap.cli.by_parts import SHARED
 from latentmap.cli.declaring import Command, output_option
 from latentmap.cli.fit_options import check_choices, check_spaces, fit_options
 from latentmap.cli.fit_request import FitRequest, Fitted, fit_request, skipped_of
@@ -18,6 +19,7 @@ from latentmap.cli.output import say
 from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
 from latentmap.cli.probe_options import ProbeOptions, probe_options, show_scores
 from latentmap.cli.unseen import tell_seen
+from latentmap.cli.workers import Workers, worker_options
 from latentmap.mapping.options import FitOptions
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ _SHOWN = 10  # Images in a picture.
     help="Also fit nonlinear maps of the same codes, and say whether a linear one is enough.",
 )
 @probe_options
+@worker_options(SHARED)
 @result_outputs(
     output_option("--out", "The map to write.  [default: none is kept]", metavar="MAP"),
     figure_option(
@@ -56,6 +59,7 @@ def fit(
     kinds: tuple[BaselineKind, ...],
     with_ceiling: bool,
     probing: ProbeOptions,
+    workers: Workers,
     outputs: Outputs,
 ) -> None:
     """Fit a linear map from the codes of one model to those of another, and score it.
@@ -72,6 +76,9 @@ def fit(
     `latentmap map methods` compares all methods on the same pairs and images, `latentmap map curve`
     shows how the scores grow with the number of pairs.
 
+    With --workers the images are encoded, and their codes summed, by several processes or machines;
+    the map needs nothing but these sums, and its errors are those of codes, of all test images.
+
     \b
     Examples:
       latentmap fit --src svae --dst stylegan
@@ -83,7 +90,14 @@ def fit(
       latentmap fit --src a.safetensors --dst b.safetensors --data faces.zip --support support.h5
       latentmap fit --src clip.npz --dst dino.npz
       latentmap fit --src svae --dst stylegan --data faces.zip --attributes faces.csv --probe Male
+      latentmap fit --src svae --dst stylegan --data faces.zip --workers 2
     """
+    workers.check()
+    if workers.asked:
+        from latentmap.cli.fit_parts import fit_by_workers
+
+        fit_by_workers(context, request, options, workers, outputs)
+        return
     from latentmap.encoders.baselines import keep_baselines
     from latentmap.mapping.held_out_error import HELD_OUT
     from latentmap.relocation import fit_training, score_models

@@ -10,6 +10,7 @@ import click
 
 from latentmap.cli.data_options import SPLITS, DataOptions, data_options
 from latentmap.cli.declaring import Group, number_option, output_option
+from latentmap.cli.kinds import InputPath
 from latentmap.cli.options import force_option, json_option, seed_option
 from latentmap.cli.output import print_json, say
 from latentmap.cli.progress import progress_bar
@@ -28,6 +29,7 @@ def images() -> None:
     \b
     Examples:
       latentmap images show --data faces.zip
+      latentmap images index faces --out faces.index
       latentmap images pack --data faces.zip --frame celeba --size 64 --out faces.h5
     """
 
@@ -76,6 +78,37 @@ def pack(data: DataOptions, view: ViewOptions, out: Path, force: bool, as_json: 
         + (f", resized with {seen.frame.resize}" if result.packed.resized else "")
     )
     _list_skipped(result.skipped)
+
+
+@images.command()
+@click.argument("folder", type=InputPath())
+@output_option("--out", "The index to write.", metavar="FILE.index", required=True)
+@force_option
+@json_option
+def index(folder: Path, out: Path, force: bool, as_json: bool) -> None:
+    """List the images of a folder once, so that no command walks through it again.
+
+    Every command takes the index as --data, and the images are those of the folder. What is added
+    to the folder later is not in it. Write it beside the folder, and both may be moved.
+
+    \b
+    Example:
+      latentmap images index faces --out faces.index
+    """
+    from latentmap.errors import OutputError
+    from latentmap.files import refuse_existing
+    from latentmap.images.indexing import write_index
+
+    if out.suffix != ".index":
+        raise OutputError(f"an index ends so: call it {out.with_suffix('.index')}, not {out}")
+    refuse_existing(out, force=force)
+    with progress_bar("writing") as progress:
+        found = write_index(folder, out, progress=progress)
+    if as_json:
+        print_json({"path": str(out), "count": found.images, "others": found.others})
+        return
+    more = f", {found.others:,} other files passed over" if found.others else ""
+    say(f"{out}: {found.images:,} images of {folder}{more}")
 
 
 @images.command()

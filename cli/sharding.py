@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import WORKERS, number_option, option, together
-from latentmap.cli.kinds import ClusterAddress, Text
+from latentmap.cli.kinds import Text
 from latentmap.cli.options import CoderOptions, Loading
+from latentmap.cli.workers import Workers, worker_choices
 from latentmap.errors import CacheError
 
 if TYPE_CHECKING:
     from latentmap.cache import LatentCache
+    from latentmap.cache.plan import Plan
     from latentmap.engines import Work
-    from latentmap.images import ImageSource
+    from latentmap.images.parts import Counts
     from latentmap.model import Model
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -113,16 +115,12 @@ def place_of(environment: Mapping[str, str]) -> Place:
 
 
 @dataclass(frozen=True)
-class Sharding:
+class Sharding(Workers):
     """How images are encoded by shards, as given on the command line."""
 
     plan: bool = False
     shard_images: int | None = None
     place: Place | None = None
-    workers: int | None = None
-    engine: Literal["processes", "ray"] | None = None
-    address: str | None = None
-    cpus_per_worker: int | None = None
 
     @property
     def asked(self) -> bool:
@@ -150,30 +148,7 @@ class Sharding:
             raise click.UsageError(
                 "say who makes the shards: --workers N, or --plan and then --shard i/N"
             )
-        of_ray = [
-            name
-            for name, value in (
-                ("--address", self.address),
-                ("--cpus-per-worker", self.cpus_per_worker),
-            )
-            if value is not None
-        ]
-        if of_ray and self.engine != "ray":
-            raise click.UsageError(f"{' and '.join(of_ray)} is for --engine ray: leave it out")
-        if self.engine is not None and self.workers is None:
-            raise click.UsageError("--engine is for --workers N: say how many")
-
-    def check_device(self, device: str) -> None:
-        """Refuses a GPU of this machine for workers that may be on others.
-
-        Raises:
-            click.UsageError: that is so.
-        """
-        if self.engine == "ray" and device.startswith("cuda:"):
-            raise click.UsageError(
-                f"--device {device} does not go with --engine ray, which chooses a GPU for each "
-                "worker: give --device cuda"
-            )
+        super().check()
 
 
 def sharding_options(command: Command) -> Command:
@@ -203,33 +178,7 @@ def sharding_options(command: Command) -> Command:
             help="Encode part I, from 0 to N-1, of the planned shards; auto reads the place from "
             "SLURM_ARRAY_TASK_ID or RANK. `latentmap cache commit` takes them in.",
         ),
-        number_option(
-            "--workers",
-            title=WORKERS,
-            most=4096,
-            help="Plan the shards, have so many workers encode them, and commit them.",
-        ),
-        option(
-            "--engine",
-            title=WORKERS,
-            type=click.Choice(("processes", "ray")),
-            help="What runs the workers: processes of this machine, or actors of Ray.  [default: "
-            "processes]",
-        ),
-        option(
-            "--address",
-            title=WORKERS,
-            type=ClusterAddress(),
-            metavar="HOST:PORT|auto",
-            help="Of a Ray cluster that runs and has this machine in it; auto is the one that runs "
-            "here.  [default: one of its own on this machine, for this call]",
-        ),
-        number_option(
-            "--cpus-per-worker",
-            title=WORKERS,
-            most=1024,
-            help="Processors that Ray keeps for each worker, and its threads.  [default: 1]",
-        ),
+        *worker_choices("Plan the shards, have so many workers encode them, and commit them."),
     )(command)
 
 
@@ -238,6 +187,7 @@ class ShardSetup:
     """What a worker needs to make shards of the plan ``plan``: the command that asked for them.
 
     ``threads`` are those of its networks, and as many decode images; None: all that there are.
+    ``chosen`` are the numbers of the models that are planned, by default all.
     """
 
     plan: str
@@ -247,6 +197,7 @@ class ShardSetup:
     loading: Loading
     folder: str
     threads: int | None
+    chosen: tuple[int, ...] | None = None
 
     def __call__(self, worker: int) -> Work:
         """Loads the models and opens the images, and gives what makes one shard."""
@@ -261,11 +212,14 @@ class ShardSetup:
         loading = self.loading
         if loading.device == "cuda":
             loading = replace(loading, device=f"cuda:{worker % torch.cuda.device_count()}")
-        models, images = opened(self.references, self.data, loading)
+        models = loaded_models(self.references, self.data, loading)
+        if self.chosen is not None:
+            models = [models[number] for number in self.chosen]
         cache = open_cache(self.coding)
         plan = next((one for one in find_plans(cache.path) if one.id == self.plan), None)
         if plan is None:
             raise CacheError(f"the plan {self.plan} in {cache.path} is done, or was removed")
+        images = self.data.parts(counts_of([plan], cache))
 
         def work(number: int) -> None:
             encode_shard(
@@ -281,15 +235,21 @@ class ShardSetup:
         return work
 
 
-def opened(
-    references: tuple[str, ...], data: DataOptions, loading: Loading
-) -> tuple[list[Model], ImageSource]:
-    """The models, and the images that they are to encode."""
+def loaded_models(references: tuple[str, ...], data: DataOptions, loading: Loading) -> list[Model]:
+    """The models, which can encode."""
     models = data.complete(loading.all(references))
     for model in models:
         if model.stored is not None:  # Else it would give the codes that it has.
             model.require_encoder()
-    return models, data.open(notify=lambda line: None)
+    return models
+
+
+def counts_of(plans: Sequence[Plan], cache: LatentCache) -> list[Counts]:
+    """How many images are in the files of some plans, where they are of sets of files."""
+    from latentmap.cache.plan_folder import PlanFolder
+
+    found = (PlanFolder(cache.path, plan, cache.entries.storage).counts() for plan in plans)
+    return [counts for counts in found if counts is not None]
 
 
 def open_cache(coding: CoderOptions) -> LatentCache:

@@ -186,6 +186,9 @@ class PCAModel(FittedModel):
         if self.is_complete:
             return self
         from sklearn.decomposition import PCA
+        from threadpoolctl import (  # type: ignore[import-untyped, unused-ignore]
+            threadpool_limits,
+        )
 
         pixels = int(np.prod(self.image_shape))
         n = min(len(images), _FITTED, max(_BYTES // (4 * pixels), 2 * self.latent_dim))
@@ -197,7 +200,9 @@ class PCAModel(FittedModel):
                 f"{self.name} needs as many training images as components, and there are "
                 f"{len(rows)}: give fewer components"
             )
-        found = PCA(self.latent_dim, svd_solver="randomized", random_state=_SEED).fit(rows)
+        # Of more threads the last digits depend on their number, and with them the fingerprint.
+        with threadpool_limits(1):
+            found = PCA(self.latent_dim, svd_solver="randomized", random_state=_SEED).fit(rows)
         fitted = (torch.from_numpy(found.mean_), torch.from_numpy(found.components_))
         model = PCAModel(
             self.view,

@@ -105,8 +105,16 @@ def resample(
 
     A mean is over the images of the drawn units, so it is the ratio of two sums over units.
     """
-    sums, sizes = _sums(rows, units)
-    u, n = len(sizes), rows.shape[1]
+    return resample_sums(*_sums(rows, units), seed=seed, n_bootstrap=n_bootstrap)
+
+
+def resample_sums(
+    sums: np.ndarray, sizes: np.ndarray, *, seed: int = 0, n_bootstrap: int = N_BOOTSTRAP
+) -> Resampled:
+    """``resample`` of the sums ``(k, u)`` over the images of each unit, of which there are
+    ``sizes`` ``(u,)``.
+    """
+    u, n = len(sizes), sizes.sum()
     drawn = np.concatenate(
         [
             counts @ sums.T / (counts @ sizes)[:, None]
@@ -114,11 +122,11 @@ def resample(
         ]
     )
     left = n - sizes
-    without = np.full((u, len(rows)), np.nan)
+    without = np.full((u, len(sums)), np.nan)
     np.divide(
-        (rows.sum(1)[:, None] - sums).T, left[:, None], out=without, where=(left > 0)[:, None]
+        (sums.sum(1)[:, None] - sums).T, left[:, None], out=without, where=(left > 0)[:, None]
     )
-    return Resampled(rows.mean(1), drawn, without)
+    return Resampled(sums.sum(1) / n, drawn, without)
 
 
 def unit_draws(u: int, *, seed: int = 0, n_bootstrap: int = N_BOOTSTRAP) -> Iterator[np.ndarray]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from latentmap.cache.covering import Cover, Held
 from latentmap.cache.encoding import BATCH_SIZE, encode
-from latentmap.cache.filling import Filling, fill
+from latentmap.cache.filling import Filling, fill, lacks_no_code
 from latentmap.cache.latent_cache import LatentCache
 from latentmap.cache.manifest import EntryKey
 from latentmap.cache.shards import DamageError
@@ -192,11 +192,13 @@ class Coder:
         wanted = {key.id: (key, model) for key, model in zip(keys, models, strict=True)}
         served: dict[str, Encoded] = {}
         covers: dict[str, Cover] = {}
-        for name, (key, _) in wanted.items():
+        for name, (key, model) in wanted.items():
             codes = self._find(key)
             if codes is None:
                 covers[name] = self.cache.cover(key, images.digests)
-                if covers[name].complete:
+                if lacks_no_code(
+                    covers[name], images, model.view, on_error=self.on_error, threads=self.threads
+                ):
                     codes = covers.pop(name).codes(images.ids, images.digests, data=key.data)
             if codes is not None:
                 served[name] = Encoded(codes)

@@ -120,11 +120,20 @@ class Cover:
         return taken
 
     def codes(self, ids: np.ndarray, digests: np.ndarray, *, data: str) -> Codes:
-        """The codes of the images with these ids, digests and fingerprint, still on disk."""
-        first = self.parts[0]
+        """The codes of the images with these ids, digests and fingerprint, still on disk; those
+        that have none are said to be skipped.
+        """
+        first, there = self.parts[0], ~self.missing
+        held = Cover(self.parts, self.part[there], self.rows[there])
         alone = len(self.parts) == 1
-        rows = SelectedRows(first.rows, self.rows) if alone else _CoveredRows(self)
-        return replace(first, ids=ids, rows=rows, digests=digests, data=data, skipped=())
+        return replace(
+            first,
+            ids=ids[there],
+            rows=SelectedRows(first.rows, held.rows) if alone else _CoveredRows(held),
+            digests=digests[there],
+            data=data,
+            skipped=tuple(map(str, ids[~there])),
+        )
 
 
 @dataclass(frozen=True, eq=False)

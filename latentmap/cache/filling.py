@@ -13,7 +13,7 @@ import numpy as np
 from latentmap.cache.covering import Cover
 from latentmap.cache.encoding import BATCH_SIZE, encode_batches
 from latentmap.cache.entry_writer import EntryWriter
-from latentmap.images import ImageSource, OnError
+from latentmap.images import ImageSource, OnError, View
 from latentmap.model import Model, Precision
 from latentmap.progress import Progress
 
@@ -69,6 +69,26 @@ class Filling:
                 places, rows = places[order], rows[order]
             here = [one for one in failed if start <= one[0] < end]
             self._writer.append(places, rows, stop=end, failed=here)
+
+
+def lacks_no_code(
+    cover: Cover, images: ImageSource, view: View, *, on_error: OnError, threads: int | None
+) -> bool:
+    """Whether other entries hold the codes of all ``images`` that can be read in a view.
+
+    Of what they skipped nobody knows the content, and it may have been repaired since: such images
+    are tried again.
+
+    Raises:
+        ImageError: one cannot be read and ``on_error`` is ``stop``.
+    """
+    lacking = np.flatnonzero(cover.missing)
+    if not len(lacking) or len(lacking) > sum(len(part.skipped) for part in cover.parts):
+        return cover.complete
+    batches = images.subset(lacking).batches(
+        [view], batch_size=BATCH_SIZE, on_error=on_error, threads=threads
+    )
+    return not any(len(batch.positions) for batch in batches)
 
 
 def fill(

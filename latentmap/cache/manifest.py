@@ -67,6 +67,10 @@ class EntryKey:
         data = images.fingerprint if data is None else data
         return cls(model.fingerprint, model.space.kind, data, seen, before, precision)
 
+    def of_data(self, data: str) -> EntryKey:
+        """The same of other images, by their fingerprint."""
+        return replace(self, data=data)
+
     @property
     def id(self) -> str:
         """The name of the entry's folder: 16 hex digits of the sha256 of the key."""
@@ -145,7 +149,7 @@ class Manifest:
             "images": self.images,
             "done": self.done,
             "complete": self.complete,
-            "shards": [{"name": shard.name, **asdict(shard)} for shard in self.shards],
+            "shards": [{"name": shard.name, **vars(shard)} for shard in self.shards],
             "skipped": [skip._asdict() for skip in self.skipped],
             "repairs": list(self.repairs),
         }
@@ -206,7 +210,7 @@ class Manifest:
         """Whether every position before the last that is done is in one shard, or is skipped, or is
         in a hole, and no other is.
         """
-        place = 0
+        place, end = 0, self.end
         for shard in self.shards:
             if not (
                 place <= shard.start < shard.stop and 0 < shard.rows <= shard.stop - shard.start
@@ -215,9 +219,9 @@ class Manifest:
             place = shard.stop
         taken = sorted([*((shard.start, shard.stop) for shard in self.shards), *self.holes])
         apart = all(one[1] <= other[0] for one, other in itertools.pairwise(taken))
-        real = all(start < stop <= self.end for start, stop in self.holes)
+        real = all(start < stop <= end for start, stop in self.holes)
         counted = self.rows + len(self.skipped) == self.done
-        return place <= self.end <= self.images and counted and apart and real
+        return place <= end <= self.images and counted and apart and real
 
 
 def _record(document: dict[str, Any]) -> ShardRecord:

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from latentmap.cache.manifest import EntryKey, Manifest
 from latentmap.cache.sealed import canonical, require_version, seal, unseal
 from latentmap.cache.shards import DamageError
@@ -21,7 +19,7 @@ from latentmap.files import reason_of
 from latentmap.frames import Frame
 
 if TYPE_CHECKING:
-    from latentmap.images import ImageSource
+    from latentmap.images import ImageParts, ImageSource
     from latentmap.model import Model, Precision
 
 PLAN = "plan.json"
@@ -76,7 +74,7 @@ class Plan:
         start = number * self.shard_images
         return start, min(start + self.shard_images, self.images)
 
-    def shard(self, images: ImageSource, number: int) -> ImageSource:
+    def shard(self, images: ImageParts, number: int) -> ImageSource:
         """The images of a shard, out of those that were planned.
 
         Raises:
@@ -87,7 +85,7 @@ class Plan:
                 f"the plan {self.id} is of {self.images} images of {self.data}, and there are "
                 f"{len(images)}: give the images that were planned, or plan these (--plan)"
             )
-        part = images.subset(np.arange(*self.range(number)))
+        part = images.part(*self.range(number))
         if digest_of(part) != self.digests[number]:
             raise CacheError(
                 f"shard {number} of the plan {self.id} is of other images of {self.data} than are "
@@ -95,11 +93,11 @@ class Plan:
             )
         return part
 
-    def is_of(self, images: ImageSource) -> bool:
+    def is_of(self, images: ImageParts) -> bool:
         """Whether some images are those that were planned, by their number and the first shard."""
         if len(images) != self.images:
             return False
-        return digest_of(images.subset(np.arange(*self.range(0)))) == self.digests[0]
+        return digest_of(images.part(*self.range(0))) == self.digests[0]
 
     def require(self, models: Sequence[Model]) -> None:
         """Refuses models that are not those that were planned, in that order.

@@ -1,6 +1,7 @@
 """PlanFolder: where workers put the shards of a plan, until they are committed::
 
     CACHE/plans/<16 hex digits of the plan>/plan.json
+                                            files.json
                                             shard-<number>/<16 hex digits of an entry>.h5
                                                            report.json
 
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from latentmap.cache.manifest import Skipped
 from latentmap.cache.plan import PLAN, Plan
@@ -28,8 +30,12 @@ from latentmap.cache.storage import Storage
 from latentmap.errors import CacheError
 from latentmap.files import folders_in, open_regular, reason_of
 
+if TYPE_CHECKING:
+    from latentmap.images.parts import Counts
+
 PLANS = "plans"
 PLAN_NAME = re.compile(r"[0-9a-f]{16}")
+_FILES = "files.json"
 _REPORT = "report.json"
 _SHARD = re.compile(r"shard-\d{6,}")
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
@@ -104,8 +110,8 @@ class PlanFolder:
         self.path = cache / PLANS / plan.id
         self._storage = storage
 
-    def create(self) -> None:
-        """Writes the plan, where it is not there.
+    def create(self, counts: Counts | None = None) -> None:
+        """Writes the plan, where it is not there, and how many images are in each file.
 
         Raises:
             OSError: it cannot be written.
@@ -113,12 +119,25 @@ class PlanFolder:
         if self.exists:
             return
         self._storage.make_folder(self.path)
-        # Two that plan at once write the same.
-        temporary = self.path / f"{PLAN}.{secrets.token_hex(4)}.tmp"
-        self._storage.write(temporary, self.plan.to_bytes())
-        self._storage.sync(temporary)
-        self._storage.rename(temporary, self.path / PLAN)
+        if counts is not None:
+            self._put(_FILES, seal({"files": [list(one) for one in counts.items()]}))
+        self._put(PLAN, self.plan.to_bytes())
         self._storage.sync_folder(self.path)
+
+    def counts(self) -> Counts | None:
+        """How many images are in each file, where that was written."""
+        try:
+            with open_regular(self.path / _FILES) as file:
+                return dict(unseal(file.read(), _FILES)["files"])
+        except (OSError, DamageError, LookupError, TypeError, ValueError):
+            return None  # They are counted again.
+
+    def _put(self, name: str, data: bytes) -> None:
+        # Two that plan at once write the same.
+        temporary = self.path / f"{name}.{secrets.token_hex(4)}.tmp"
+        self._storage.write(temporary, data)
+        self._storage.sync(temporary)
+        self._storage.rename(temporary, self.path / name)
 
     @property
     def exists(self) -> bool:

@@ -25,7 +25,7 @@ from latentmap.files import Notify, hold_lock, refuse_links
 
 @dataclass(frozen=True)
 class Committed:
-    """How far a plan is: its shards that are ``missing``, and how many ``images`` are done in each
+    """How far a plan is: its shards that are ``missing``, and how many ``images`` are done in all
     of its entries; ``repairs`` says which shards were damaged and have to be made again.
     """
 
@@ -88,7 +88,8 @@ def commit_shards(
         for line in repairs:
             if notify:
                 notify(f"{cache.path} was damaged: {line}")
-        return Committed(tuple(missing), min(one.done for one in entries), tuple(repairs))
+        lacking = sum(stop - start for start, stop in map(plan.range, missing))
+        return Committed(tuple(missing), plan.images - lacking, tuple(repairs))
 
 
 class _Entry:

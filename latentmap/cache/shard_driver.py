@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
 
 from latentmap.cache.latent_cache import LatentCache
 from latentmap.cache.plan import Plan
 from latentmap.cache.plan_folder import PlanFolder
 from latentmap.cache.shard_commit import Committed, commit_shards
+from latentmap.engines import Engine
 from latentmap.errors import CacheError, LatentmapError
 from latentmap.files import Notify
 from latentmap.progress import Progress
 
-# Does what has some numbers, and gives each when it is done.
-Engine = Callable[[Sequence[int]], Iterator[int]]
+if TYPE_CHECKING:
+    from latentmap.images.parts import Counts
+
 _EVERY = 10.0  # Seconds between two commits: each writes the whole manifest.
 _ROUNDS = 3  # A disk that damages what was just written does so again.
 
 
-def start_plan(plan: Plan, cache: LatentCache) -> Plan:
-    """Puts a plan where workers find it, and gives it back; one that is there stays.
+def start_plan(plan: Plan, cache: LatentCache, counts: Counts | None = None) -> Plan:
+    """Puts a plan where workers find it, and gives it back; one that is there stays. ``counts`` are
+    those of the images in each file, by which workers open their parts of a set of files alone.
 
     Raises:
         CacheError: it cannot be written.
     """
     cache.claim()
     try:
-        PlanFolder(cache.path, plan, cache.entries.storage).create()
+        PlanFolder(cache.path, plan, cache.entries.storage).create(counts)
     except OSError as error:
         raise CacheError(
             f"the plan cannot be written to {cache.path} ({error.strerror or error}): make that "
@@ -84,14 +87,16 @@ def _make(
     if progress:
         progress(done, plan.images)
     try:
-        for number in engine(state.missing):
-            start, stop = plan.range(number)
-            done += stop - start
-            if progress:
-                progress(done, plan.images)
-            if time.monotonic() - last > _EVERY:
-                commit_shards(plan, cache)
-                last = time.monotonic()
+        # Closed, so that the workers end now, and not when somebody forgets the error.
+        with closing(engine(state.missing)) as made:
+            for number in made:
+                start, stop = plan.range(number)
+                done += stop - start
+                if progress:
+                    progress(done, plan.images)
+                if time.monotonic() - last > _EVERY:
+                    commit_shards(plan, cache)
+                    last = time.monotonic()
     except BaseException:
         # The error on its way out is what the caller has to hear of.
         with suppress(LatentmapError):

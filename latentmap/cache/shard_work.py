@@ -14,7 +14,7 @@ from latentmap.cache.plan_folder import PlanFolder, ShardReport
 from latentmap.cache.shards import DamageError, ShardContent, pack_shard
 from latentmap.cache.storage import advice_on
 from latentmap.errors import CacheError
-from latentmap.images import ImageSource, OnError
+from latentmap.images import ImageParts, ImageSource, OnError
 from latentmap.model import Model
 from latentmap.progress import Progress
 
@@ -27,7 +27,7 @@ def encode_shard(
     plan: Plan,
     number: int,
     models: Sequence[Model],
-    images: ImageSource,
+    images: ImageParts,
     cache: LatentCache,
     *,
     on_error: OnError = "stop",

@@ -169,10 +169,11 @@ class Shard:
 
 
 class ShardNames(NamedTuple):
-    """Which images a shard has: ids as bytes ``(k,)`` and digests ``(k, 16)``."""
+    """Which images a shard has: ids as bytes ``(k,)``, digests ``(k, 16)``, positions ``(k,)``."""
 
     ids: np.ndarray
     digests: np.ndarray
+    positions: np.ndarray
 
 
 def open_shard(
@@ -205,7 +206,7 @@ def open_shard(
         raise DamageError(f"{record.name} does not name each of its {n} codes")
     if not (np.diff(positions, prepend=record.start - 1, append=record.stop) > 0).all():
         raise DamageError(f"{record.name} holds images outside {record.start} to {record.stop}")
-    return Shard(path, identity, offset, n, dim), ShardNames(ids, digests)
+    return Shard(path, identity, offset, n, dim), ShardNames(ids, digests, positions)
 
 
 def peek_shard(path: Path, record: ShardRecord) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ from latentmap.codes.raw_codes import RawCodes, as_ids, chosen_codes, name_of_id
 from latentmap.errors import SpaceError
 from latentmap.files import open_arrays
 from latentmap.files.array_places import PlacedArray, place_arrays
+from latentmap.files.file_sets import numbered_names
 from latentmap.files.hdf5_files import LETTER, Hdf5File, look_into_hdf5
 
 CODE_SUFFIXES = (".npz", ".npy", ".h5", ".hdf5", ".parquet", ".tar")
-_SHARDS = re.compile(r"\{(\d{1,9})\.\.(\d{1,9})\}")
-_MOST_SHARDS = 100_000
 
 ReadCodes = Callable[[list[Path], str | None, str | None], RawCodes]
 
@@ -62,18 +60,9 @@ def shards_of(title: str) -> list[Path]:
     Raises:
         SpaceError: there are none, or too many.
     """
-    found = _SHARDS.search(title)
-    if found is None or not title.lower().endswith(".tar"):
+    if not title.lower().endswith(".tar"):
         return [Path(title)]
-    first, last = (int(number) for number in found.groups())
-    if not 0 <= last - first < _MOST_SHARDS:
-        raise SpaceError(
-            f"{title} must name 1 to {_MOST_SHARDS:,} shards, from a number to one that is not "
-            "smaller"
-        )
-    width = len(found[1])
-    head, tail = title[: found.start()], title[found.end() :]
-    return [Path(f"{head}{number:0{width}}{tail}") for number in range(first, last + 1)]
+    return [Path(name) for name in numbered_names(title, SpaceError)]
 
 
 def _read_arrays(paths: list[Path], codes: str | None, ids: str | None) -> RawCodes:

@@ -14,17 +14,18 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
-from latentmap.engines.work import ATTEMPTS, Late, Setup, Work, give_up
+from latentmap.engines.work import ATTEMPTS, Done, Late, Setup, Work, give_up
 
 _WATCH = 1.0  # Seconds after which a worker notices that its driver has died.
 _work: Work | None = None
 
 
-def by_processes(setup: Setup, numbers: Sequence[int], *, workers: int) -> Iterator[int]:
+def by_processes(setup: Setup, numbers: Sequence[int], *, workers: int) -> Done:
     """Does all ``numbers``, and gives each when it is done, in the order in which they end.
 
-    A worker that is killed is replaced, and what it did is done again, three times at most. When
-    the driver dies, or the iterator is closed, the workers end with it.
+    A worker that is killed is replaced, and what it did is done again, three times at most: the
+    third time by a worker alone, since of several nobody knows over what one ended. When the driver
+    dies, or the iterator is closed, the workers end with it.
 
     Raises:
         EngineError: workers end again and again over one number.
@@ -32,32 +33,33 @@ def by_processes(setup: Setup, numbers: Sequence[int], *, workers: int) -> Itera
     """
     left, attempts = list(numbers), Counter[int]()
     while left:
-        pool = _Pool(setup, workers)
+        suspects = [number for number in left if attempts[number] >= ATTEMPTS - 1]
+        pool = _Pool(setup, 1 if suspects else workers, ahead=0 if suspects else 1)
         try:
-            for number in pool.run(tuple(left)):
+            for number in pool.run(suspects or tuple(left)):
                 left.remove(number)
                 yield number
         except BrokenProcessPool:
-            # Nobody knows over which of these a worker ended.
+            if suspects:
+                raise give_up(*pool.begun) from None
             attempts.update(pool.begun)
-            for number, count in attempts.items():
-                if number in left and count >= ATTEMPTS:
-                    raise give_up(number) from None
         finally:
             pool.end()
 
 
 class _Pool:
-    """Processes that live until one of them is killed."""
+    """Processes that live until one of them is killed; beside what they do, ``ahead`` numbers wait
+    for the next that is free.
+    """
 
-    def __init__(self, setup: Setup, workers: int) -> None:
+    def __init__(self, setup: Setup, workers: int, *, ahead: int) -> None:
         # Not forked: neither torch's threads nor CUDA survive that.
         context = multiprocessing.get_context("spawn")
         places: Synchronized[int] = context.Value("i", 0)
         self._pool = ProcessPoolExecutor(
             workers, context, initializer=_begin, initargs=(setup, places, os.getpid())
         )
-        self._workers = workers
+        self._most = workers + ahead
         self._running: dict[Future[None], int] = {}
 
     @property
@@ -73,8 +75,7 @@ class _Pool:
         """
         waiting = iter(numbers)
         while True:
-            # No more than one for each ahead, so that little is in question when one is killed.
-            while len(self._running) < self._workers + 1:
+            while len(self._running) < self._most:
                 number = next(waiting, None)
                 if number is None:
                     break

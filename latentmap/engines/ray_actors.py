@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 from latentmap.engines.ray_driver import LOGS, Request, drive, no_answer
-from latentmap.engines.work import Setup
+from latentmap.engines.work import Done, Setup
 from latentmap.errors import EngineError
 
 _ANSWER = 20.0  # Seconds for a cluster that runs to answer.
@@ -39,7 +39,7 @@ def by_ray(
     gpus_per_worker: int = 0,
     patience: float = 120.0,
     notify: Callable[[str], None] | None = None,
-) -> Iterator[int]:
+) -> Done:
     """Does all ``numbers`` by actors of Ray, and gives each when it is done, in the order in which
     they end.
 
@@ -82,7 +82,7 @@ def _heard(
     process: Any,
     address: str | None,
     notify: Callable[[str], None] | None,
-) -> Iterator[int]:
+) -> Done:
     """The numbers that the other process says are done."""
     seconds: float | None = None  # Importing Ray takes as long as it takes.
     while True:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from typing import Protocol
 
 from latentmap.errors import EngineError
 
 # Called with a number of what is to be done; it must be harmless to do it twice.
 Work = Callable[[int], None]
+# The numbers that are done, as an engine gives them; closing it ends the work.
+Done = Generator[int, None, None]
+# Does what has some numbers.
+Engine = Callable[[Sequence[int]], Done]
 
 ATTEMPTS = 3  # At one number: what kills its worker three times kills the next one, too.
 

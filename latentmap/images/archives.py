@@ -57,7 +57,7 @@ class ArchiveImages(EncodedImages, Generic[Member]):
         self._path = path
         self._file = descriptor
         self._state = state
-        self._members = _unique_members(path, found)
+        self._members = unique_members(path, found)
         names = [name for name in self._members if is_image_name(name)]
         self.others = [name for name in self._members if not is_image_name(name)]
         if not names:
@@ -130,7 +130,7 @@ class ZipImages(ArchiveImages[ZipMember]):
         return data
 
 
-def _unique_members(path: Path, members: Iterable[tuple[str, Member]]) -> dict[str, Member]:
+def unique_members(path: Path, members: Iterable[tuple[str, Member]]) -> dict[str, Member]:
     """The members of an archive by the names that they have as images.
 
     Raises:

@@ -6,12 +6,14 @@ values.py says. Files that can be mapped into memory are not read before their r
 
 from __future__ import annotations
 
+import copy
 import functools
 import gzip
 import hashlib
 import math
 import struct
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, Protocol
@@ -66,7 +68,9 @@ class ArrayImages(Container):
     ``pixels`` has shape ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)`` with ``c`` 1 or 3, and
     holds uint8, uint16, floats in [0, 1], or any numbers with a ``value_range``. ``find_labels``
     looks for the labels of the images, of which it is told the number. ``state`` is that of the
-    file, if they are in one, before it was opened.
+    file, if they are in one, before it was opened, and ``size`` are its bytes.
+
+    Ids are made when they are asked for; ``between`` gives some of the images without that.
     """
 
     task_size = 256
@@ -79,9 +83,11 @@ class ArrayImages(Container):
         find_labels: Callable[[int], np.ndarray | None] | None = None,
         *,
         state: FileState | None = None,
+        size: int | None = None,
     ) -> None:
         self.title = title
-        self._state = state
+        self._state, self._size = state, size
+        self._first = 0
         self._find_labels = find_labels
         self.value_range = value_range
         self._pixels = pixels
@@ -91,10 +97,32 @@ class ArrayImages(Container):
         self.task_size = max(1, min(self.task_size, _BLOCK // row))
         if pixels.dtype.kind not in "biuf" or (value_range is None and self._own is None):
             raise _other_type(pixels, title)
-        self.ids = index_ids(pixels.shape[0])
+
+    @property
+    def whole(self) -> int:
+        """How many images the array holds."""
+        return self._pixels.shape[0]
+
+    @cached_property
+    def ids(self) -> np.ndarray:  # type: ignore[override]  # of images that all are asked for
+        if self._size is not None:
+            # Their pixels may be a byte each.
+            allowance = Allowance(self.title, self._size, ImageError)
+            allowance.spend(self.whole * _IMAGE, f"{self.whole} images")
+        return index_ids(self.whole)
+
+    def between(self, start: int, stop: int) -> ArrayImages:
+        """Images ``start`` to ``stop``, with the ids that they have."""
+        some = copy.copy(self)
+        some._first = start
+        some.ids = index_ids(self.whole, start, stop)
+        return some
 
     def labels(self) -> np.ndarray | None:
-        return super().labels() if self._find_labels is None else self._find_labels(len(self.ids))
+        if self._find_labels is None:
+            return super().labels()
+        labels = self._find_labels(self.whole)
+        return None if labels is None else labels[self._first :][: len(self.ids)]
 
     def rows(self, index: np.ndarray) -> np.ndarray:
         """Some images, uint8 ``(k, h, w, c)``; perhaps a view of the file, not to be written to."""
@@ -112,6 +140,7 @@ class ArrayImages(Container):
 
     def _stored(self, index: np.ndarray) -> np.ndarray:
         rows: np.ndarray
+        index = index + self._first
         with reading(self.title, ImageError, "get the file again"):
             if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
                 rows = self._pixels[int(index[0]) : int(index[0]) + len(index)]
@@ -150,7 +179,7 @@ class ArrayImages(Container):
         return Contents(digests, np.tile(np.array(shape, np.int64), (len(index), 1)))
 
     def marks(self, index: np.ndarray) -> Marks | None:
-        return None if self._state is None else self._state.marks(index)
+        return None if self._state is None else self._state.marks(index + self._first)
 
     def render(
         self, index: np.ndarray, views: Sequence[View], outs: Sequence[np.ndarray], scratch: Scratch
@@ -196,9 +225,8 @@ def open_idx(path: Path, value_range: ValueRange | None = None) -> ArrayImages:
                 shape, start = _idx_shape(path, file)
                 _require_size(path, shape, size - start)
                 pixels = np.memmap(path, np.uint8, mode="r", offset=start, shape=shape)
-            _require_few(path, pixels.shape, size)
     labels = functools.partial(labels_beside, path)
-    return ArrayImages(pixels, str(path), value_range, labels, state=state)
+    return ArrayImages(pixels, str(path), value_range, labels, state=state, size=size)
 
 
 def _unpacked_idx(path: Path, packed: BufferedReader, packed_size: int) -> np.ndarray:
@@ -237,16 +265,6 @@ def _idx_shape(path: Path, file: Any) -> tuple[tuple[int, ...], int]:
     return shape, 4 + 4 * dims
 
 
-def _require_few(path: Path, shape: tuple[int, ...], size: int) -> None:
-    """Refuses more images than a file of a size may have: their pixels may be a byte each.
-
-    Raises:
-        ImageError: that is so.
-    """
-    if shape:
-        Allowance(str(path), size, ImageError).spend(shape[0] * _IMAGE, f"{shape[0]} images")
-
-
 def _require_size(path: Path, shape: tuple[int, ...], size: int) -> None:
     if size != math.prod(shape):
         raise _cut_off(path, shape, size)
@@ -266,12 +284,10 @@ def open_numpy(path: Path, key: str | None, value_range: ValueRange | None = Non
         ImageError: the file is no such array, is cut off, or holds Python objects.
     """
     what = "cannot be read as an array of numbers"
-    state = _state_of(path, key, value_range)
+    state, size = _state_of(path, key, value_range), path.stat().st_size
     with reading(path, ImageError, "give a whole file of numbers", what=what):
         if path.suffix.lower() == ".npy":
-            array = map_array(path)
-            _require_few(path, array.shape, path.stat().st_size)
-            return ArrayImages(array, str(path), value_range, state=state)
+            return ArrayImages(map_array(path), str(path), value_range, state=state, size=size)
         with open_arrays(path, ImageError) as arrays:
             own = DSPRITES.keys() <= arrays.keys()
             name = key or ("imgs" if own else _only_name(path, list(arrays)))
@@ -279,10 +295,9 @@ def open_numpy(path: Path, key: str | None, value_range: ValueRange | None = Non
                 raise ImageError(f"{path} has no array {name!r}: it has {_listed(list(arrays))}")
             if own and name == "imgs" and value_range is None:
                 value_range = DSPRITES[name]
-            array = arrays[name]()
-            _require_few(path, array.shape, path.stat().st_size)
+            array, title = arrays[name](), f"{path}:/{name}"
             labels = functools.partial(labels_within, path)
-            return ArrayImages(array, f"{path}:/{name}", value_range, labels, state=state)
+            return ArrayImages(array, title, value_range, labels, state=state, size=size)
 
 
 def open_hdf5(path: Path, name: str | None, value_range: ValueRange | None = None) -> ArrayImages:
@@ -301,10 +316,9 @@ def open_hdf5(path: Path, name: str | None, value_range: ValueRange | None = Non
         if name not in file.datasets:
             file = _asked_for(path, name, file)
         stored = file.stored(name)
-        _require_few(path, stored.shape, file.size)
         one_piece = stored.offset is not None and stored.nbytes > 0
         pixels: Pixels = file.map(name) if one_piece else file.served(name)
-    return ArrayImages(pixels, f"{path}:/{name}", value_range, state=state)
+    return ArrayImages(pixels, f"{path}:/{name}", value_range, state=state, size=file.size)
 
 
 def _asked_for(path: Path, name: str, file: Hdf5File) -> Hdf5File:

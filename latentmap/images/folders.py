@@ -1,4 +1,4 @@
-"""Images as the files of a folder."""
+"""Images as the files of a folder, which is walked through, or was listed before."""
 
 from __future__ import annotations
 
@@ -15,24 +15,17 @@ from latentmap.images.companions import Companion, beside, within
 from latentmap.images.containers import EncodedImages
 from latentmap.images.contents import FileState, Marks
 from latentmap.images.formats import is_image_name, no_images
-from latentmap.images.naming import id_array, is_ignored
+from latentmap.images.index_file import Index
+from latentmap.images.naming import id_array
 from latentmap.images.values import ValueRange
+from latentmap.images.walking import files_in
 from latentmap.limits import Allowance
 
 
-class FolderImages(EncodedImages):
-    """The image files of a folder and the folders in it."""
+class FileImages(EncodedImages):
+    """Image files in a folder, whose ids are their paths from there."""
 
-    def __init__(self, folder: Path, value_range: ValueRange | None = None) -> None:
-        self.title = str(folder)
-        self.value_range = value_range
-        self._folder = folder
-        paths, self.others = _walk(folder)
-        if not paths:
-            raise no_images(str(folder), self.others)
-        # The names themselves are no file that asks for memory.
-        own = 8 * sum(map(len, paths))
-        self.ids = id_array(paths, Allowance(str(folder), own, ImageError))
+    _folder: Path
 
     def read_bytes(self, position: int) -> bytes:
         return read_regular(self._folder / str(self.ids[position]))
@@ -54,6 +47,25 @@ class FolderImages(EncodedImages):
         marks = np.frombuffer(b"".join(values), np.uint8).reshape(-1, 16)
         return Marks(marks, np.array(settled, np.bool_))
 
+
+class FolderImages(FileImages):
+    """The image files of a folder and the folders in it."""
+
+    def __init__(self, folder: Path, value_range: ValueRange | None = None) -> None:
+        self.title = str(folder)
+        self.value_range = value_range
+        self._folder = folder
+        paths: list[str] = []
+        others: list[str] = []
+        for path in files_in(folder):
+            (paths if is_image_name(path) else others).append(path)
+        self.others = others
+        if not paths:
+            raise no_images(str(folder), self.others)
+        # The names themselves are no file that asks for memory.
+        own = 8 * sum(map(len, paths))
+        self.ids = id_array(paths, Allowance(str(folder), own, ImageError))
+
     def companions(self, names: Sequence[str]) -> Iterator[Companion]:
         for path in within(self.title, self.others, names):
             file = self._folder / path
@@ -61,24 +73,18 @@ class FolderImages(EncodedImages):
         yield from beside(self._folder, names)
 
 
-def _refuse(error: OSError) -> None:
-    raise ImageError(f"{error.filename} cannot be read: {error.strerror}") from error
+class IndexedImages(FileImages):
+    """Images ``start`` to ``stop`` of an index."""
 
+    def __init__(self, index: Index, start: int, stop: int) -> None:
+        self.title = str(index.path)
+        self.value_range = index.value_range
+        self._folder = index.folder
+        self.ids = index.ids(start, stop)
 
-def _walk(folder: Path) -> tuple[list[str], list[str]]:
-    """Relative paths of images, and of other files; linked folders too, but not in circles."""
-    images: list[str] = []
-    others: list[str] = []
-    seen = set()
-    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
-        identity = os.stat(parent)  # noqa: PTH116  # os.walk gives strings
-        if (identity.st_dev, identity.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((identity.st_dev, identity.st_ino))
-        prefix = Path(parent).relative_to(folder).as_posix()
-        for name in files:
-            path = name if prefix == "." else f"{prefix}/{name}"
-            if not is_ignored(path):
-                (images if is_image_name(path) else others).append(path)
-    return images, others
+    def companions(self, names: Sequence[str]) -> Iterator[Companion]:
+        for name in names:
+            file = self._folder / name
+            if file.is_file():
+                yield Companion(str(file), functools.partial(read_regular, file))
+        yield from beside(self._folder, names)

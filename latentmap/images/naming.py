@@ -28,11 +28,26 @@ def natural_key(name: str) -> tuple[list[str], str]:
     return parts, name
 
 
+def natural_text(name: str) -> str:
+    """A text that sorts as ``natural_key``, and takes less room; names hold no zero bytes."""
+    parts, _ = natural_key(name)
+    return "\0".join(parts) + "\0\0" + name
+
+
 def id_array(names: list[str], allowance: Allowance) -> np.ndarray:
     """Names as an array of ids, in natural order.
 
     Raises:
         ImageError: one is longer than names of files are, or they take too much memory.
+    """
+    return ordered_ids(sorted(names, key=natural_key), allowance)
+
+
+def ordered_ids(names: list[str], allowance: Allowance) -> np.ndarray:
+    """Names as an array of ids, in the order in which they are.
+
+    Raises:
+        ImageError: as ``id_array``.
     """
     longest = max(map(len, names))
     if longest > _LONGEST_NAME:
@@ -43,7 +58,7 @@ def id_array(names: list[str], allowance: Allowance) -> np.ndarray:
         )
     # An array gives each name the room of the longest.
     allowance.spend(_COPIES * 4 * len(names) * longest, f"ids of {longest} letters")
-    return np.array(sorted(names, key=natural_key), np.str_)
+    return np.array(names, np.str_)
 
 
 def is_ignored(path: str) -> bool:
@@ -51,10 +66,10 @@ def is_ignored(path: str) -> bool:
     return any(part.startswith(".") or part in _IGNORED for part in path.split("/"))
 
 
-def index_ids(count: int) -> np.ndarray:
-    """The ids of images without names: their positions."""
+def index_ids(count: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+    """The ids of ``count`` images without names, their positions; or those of some of them."""
     # numpy itself would give each the room of the longest number that there is.
-    return np.arange(count).astype(f"U{len(str(count))}")
+    return np.arange(start, count if stop is None else stop).astype(f"U{len(str(count))}")
 
 
 def fingerprint_of(ids: np.ndarray, digests: np.ndarray) -> str:

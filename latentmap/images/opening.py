@@ -19,17 +19,21 @@ from latentmap.images.arrays import digits, open_hdf5, open_idx, open_numpy
 from latentmap.images.choice import Choice
 from latentmap.images.choosing import Missing, chosen_images, read_condition
 from latentmap.images.containers import Container
-from latentmap.images.folders import FolderImages
+from latentmap.images.folders import FolderImages, IndexedImages
 from latentmap.images.formats import is_image_name
+from latentmap.images.index_file import INDEX, Index, open_index
+from latentmap.images.opening_sets import PARQUET, open_set, open_tables
 from latentmap.images.packed import PackedImages, is_pack
+from latentmap.images.sets import FilesOfImages, Span, is_set
 from latentmap.images.source import ImageSource
 from latentmap.images.splits import Split
 from latentmap.images.tars import TarImages, is_tar
 from latentmap.images.values import ValueRange
 
 _SOURCES = (
-    "a folder, a .zip or .tar, an IDX file, .npy, .npz, file.h5:/dataset, a pack, or the word "
-    "digits"
+    "a folder, a .zip, .tar, .parquet or .index, a set of tars or tables such as "
+    "faces-{000..099}.tar or 'faces-*.parquet', an IDX file, .npy, .npz, file.h5:/dataset, a pack, "
+    "or the word digits"
 )
 _HDF5 = (".h5", ".hdf5", ".hdf")
 
@@ -50,8 +54,10 @@ def open_images(
 ) -> ImageSource:
     """The images at a path, in the natural order of their ids.
 
-    ``path`` is a folder (searched deeply), a ``.zip`` or ``.tar`` (``.tar.gz`` too), an IDX file,
-    ``.npy``, ``.npz``, an HDF5 dataset (``file.h5:/images``), a pack, or the word ``digits``.
+    ``path`` is a folder (searched deeply) or an ``.index`` of one, a ``.zip`` or ``.tar``
+    (``.tar.gz`` too), a table (``.parquet``) with a column of image files, a set of tars or tables
+    (``faces-{000..099}.tar``, ``faces-*.tar``), an IDX file, ``.npy``, ``.npz``, an HDF5 dataset
+    (``file.h5:/images``), a pack, or the word ``digits``.
     ``ids`` and ``exclude`` are lists of images to take alone and to leave out, by full path or base
     name: a text with a name a line, or a csv whose first column has them. Of the others ``where``
     chooses by the columns of the table ``attributes``, then ``split``, then ``limit`` keeps the
@@ -70,13 +76,10 @@ def open_images(
     if limit is not None and limit < 1:
         raise ImageError(f"limit must be at least 1, not {limit}")
     condition = read_condition(attributes, where)
-    try:
-        said = None if value_range is None else ValueRange(*map(float, value_range))
-        container = _open_container(path, said)
-    except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
+    said = None if value_range is None else ValueRange(*map(float, value_range))
+    container = whole_of(open_place(path, said))
     images = chosen_images(
-        ImageSource(container, np.arange(len(container.ids)), choice=Choice(_name_of(path))),
+        ImageSource(container, np.arange(len(container.ids)), choice=Choice(name_of(path))),
         ids=ids,
         exclude=exclude,
         condition=condition,
@@ -100,12 +103,26 @@ def _tell_of_darkness(images: ImageSource, notify: Callable[[str], None] | None)
         warnings.warn(remark, stacklevel=3)
 
 
-def _open_container(path: str | Path, said: ValueRange | None) -> Container:
+def open_place(path: str | Path, said: ValueRange | None) -> Container | Index | FilesOfImages:
+    """Where images lie, or what says where they do; ``said`` is the range that a user gave.
+
+    Raises:
+        ImageError: there is nothing that could hold images.
+    """
+    try:
+        return _open_place(path, said)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _open_place(path: str | Path, said: ValueRange | None) -> Container | Index | FilesOfImages:
     if str(path) == "digits":
         return digits(said)
     path, name = _split_name(Path(path))
     if path.is_dir():
         return FolderImages(path, said)
+    if not path.exists() and is_set(path):
+        return open_set(path, said, name)
     if not path.exists():
         raise ImageError(f"{path} does not exist: give {_SOURCES}")
     kind = file_kind(path)
@@ -116,6 +133,10 @@ def _open_container(path: str | Path, said: ValueRange | None) -> Container:
         return ZipImages(path, said)
     if is_tar(path):
         return TarImages(path, said)
+    if suffix == INDEX:
+        return open_index(path, said)
+    if suffix == PARQUET:
+        return open_tables(path, said, name)
     if suffix in (".npy", ".npz"):
         return open_numpy(path, name, said)
     if suffix in _HDF5 and is_pack(path):
@@ -136,7 +157,20 @@ def _open_container(path: str | Path, said: ValueRange | None) -> Container:
     raise ImageError(f"{path} is {what}: give {_SOURCES}")
 
 
-def _name_of(path: str | Path) -> str:
+def whole_of(place: Container | Index | FilesOfImages) -> Container:
+    """All images of a place.
+
+    Raises:
+        ImageError: they cannot be read, or there are none.
+    """
+    if isinstance(place, Container):
+        return place
+    if isinstance(place, Index):
+        return IndexedImages(place, 0, place.count)
+    return place.container([Span(number) for number in range(len(place.files))])
+
+
+def name_of(path: str | Path) -> str:
     """The last part of a path, with the name of an array in the file."""
     file, name = _split_name(Path(path))
     return (file.name or file.resolve().name) + ("" if name is None else f":/{name}")
@@ -145,6 +179,6 @@ def _name_of(path: str | Path) -> str:
 def _split_name(path: Path) -> tuple[Path, str | None]:
     """``file.h5:/images`` as the file and the name in it."""
     file, separator, name = str(path).rpartition(":/")
-    if separator and not path.exists() and Path(file).suffix.lower() in (*_HDF5, ".npz"):
+    if separator and not path.exists() and Path(file).suffix.lower() in (*_HDF5, ".npz", PARQUET):
         return Path(file), name
     return path, None

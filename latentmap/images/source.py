@@ -275,6 +275,10 @@ class ImageSource(Shown):
             studied=self._studied,
         )
 
+    def part(self, start: int, stop: int) -> ImageSource:
+        """Images ``start`` to ``stop``, as all ``ImageParts`` give them."""
+        return self.subset(np.arange(start, stop))
+
     def split(self, name: Split) -> ImageSource:
         """The images of one split.
 

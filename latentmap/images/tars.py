@@ -65,15 +65,24 @@ def is_tar(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
+def is_compressed(file: IO[bytes]) -> bool:
+    """Whether an archive that was just opened is compressed, by its first bytes."""
+    return _opener_of(file) is not None
+
+
 def _opened(path: Path) -> IO[bytes]:
     file = open_regular(path)
+    opener = _opener_of(file)
+    if opener is None:
+        return file
+    with file:
+        return _decompressed(path, file, opener)
+
+
+def _opener_of(file: IO[bytes]) -> Callable[..., Any] | None:
     head = file.read(max(map(len, _OPENERS)))
     file.seek(0)
-    for magic, opener in _OPENERS.items():
-        if head.startswith(magic):
-            with file:
-                return _decompressed(path, file, opener)
-    return file
+    return next((one for magic, one in _OPENERS.items() if head.startswith(magic)), None)
 
 
 def _decompressed(path: Path, packed: IO[bytes], opener: Callable[..., Any]) -> IO[bytes]:

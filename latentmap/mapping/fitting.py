@@ -24,9 +24,8 @@ from latentmap.mapping.patches import PatchSize
 from latentmap.mapping.sampled_products import SAMPLED, with_sampled_products
 from latentmap.mapping.selection import (
     Selection,
-    candidates_for,
+    chosen_by_folds,
     generalised,
-    k_fold,
     solver_of,
 )
 from latentmap.mapping.shared_fits import SharedFits
@@ -113,7 +112,7 @@ def fit(
         moments=_kept(moments, pairs),
         source_distances=None if seen.patches else fitted_distances(pairs.source, moments),
         patches=seen.patches,
-        record={**_record(options, pairs, selections), **(record or {})},
+        record={**fit_record(options, pairs.source.data, selections), **(record or {})},
     )
 
 
@@ -263,12 +262,15 @@ def _select(
         elif criterion == "gcv":
             selection = generalised(moments)
         else:
-            method, beside = find_method(options.method), settings
-            if method.ridge_like and "penalty" in names:
-                method, beside = METHODS["ridge"], {}
-            tried = candidates_for(method, moments, beside, names)
-            others = shared.others if shared else None
-            selection = k_fold(method, parts, tried, fixed=beside, others=others, progress=progress)
+            selection = chosen_by_folds(
+                find_method(options.method),
+                parts,
+                moments,
+                names,
+                settings=settings,
+                others=shared.others if shared else None,
+                progress=progress,
+            )
         # Of images alone their number says nothing more.
         selection = replace(selection, n_units=seen.n_units)
         selections.append(selection)
@@ -299,12 +301,13 @@ def _kept(moments: Moments, pairs: Pairs) -> Moments:
     return with_sampled_products(moments, pairs)
 
 
-def _record(options: FitOptions, pairs: Pairs, selections: Sequence[Selection]) -> dict[str, Any]:
+def fit_record(options: FitOptions, data: str, selections: Sequence[Selection]) -> dict[str, Any]:
+    """What the record of a map says of its fit on some ``data``, by their fingerprint."""
     return {
         "selection": [selection.to_json() for selection in selections],
         "intercept": options.intercept,
         "refined": options.refine,
         "moments": options.moments,
-        "data": pairs.source.data,
+        "data": data,
         "versions": {name: version(name) for name in ("latentmap", "numpy", "torch")},
     }

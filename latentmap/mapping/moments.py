@@ -284,6 +284,46 @@ class JointMoments:
             fast=self.fast,
         )
 
+    def merge(self, other: JointMoments) -> JointMoments:
+        """The moments of both sets of images together, as ``Moments.merge`` has them.
+
+        Raises:
+            MapError: they are of other spaces.
+        """
+        if self.dims != other.dims or self.products.shape != other.products.shape:
+            raise MapError(
+                f"moments can be merged with moments of spaces of {self.dims} variables, not of "
+                f"{other.dims}"
+            )
+        n, away = self.n + other.n, other.mean - self.mean
+        factor, known = self.n * other.n / n, len(self.products)
+        return JointMoments(
+            n,
+            self.dims,
+            self.mean + away * (other.n / n),
+            self.products + other.products + factor * torch.outer(away[:known], away),
+            self.squares + other.squares + factor * away.square(),
+            self.fast or other.fast,
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a file holds of them, by name; ``from_tensors`` takes it back."""
+        state = torch.tensor([self.n, self.fast], dtype=torch.float64)
+        dims = torch.tensor(self.dims, dtype=torch.int64)
+        parts = {name: getattr(self, name) for name in ("mean", "products", "squares")}
+        return {"state": state, "dims": dims, **parts}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor]) -> JointMoments:
+        """The moments that ``tensors`` gave.
+
+        Raises:
+            KeyError: one is missing.
+        """
+        n, fast = tensors["state"].tolist()
+        parts = {name: tensors[name] for name in ("mean", "products", "squares")}
+        return cls(n=n, dims=tuple(tensors["dims"].tolist()), **parts, fast=bool(fast))
+
     def _columns(self, number: int) -> slice:
         start = sum(self.dims[:number])
         return slice(start, start + self.dims[number])

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from latentmap.errors import MapError
-from latentmap.mapping.methods import Method
+from latentmap.mapping.methods import Method, find_method
 from latentmap.mapping.moments import Moments, merge_all
 from latentmap.mapping.nested import EXACT, NestedMaps
 from latentmap.mapping.options import Criterion
@@ -193,6 +193,28 @@ def k_fold(
                 progress(done, len(folds) * len(candidates))
     errors_of_all = total / (sum(fold.n for fold in folds) * folds[0].q)
     return Selection("kfold", list(candidates), errors_of_all, size)
+
+
+def chosen_by_folds(
+    method: Method,
+    parts: Sequence[Moments],
+    moments: Moments,
+    names: Sequence[str],
+    *,
+    settings: Mapping[str, Any],
+    others: Sequence[Moments] | None = None,
+    progress: Progress | None = None,
+) -> Selection:
+    """The selection of the settings ``names`` of a method by the ``parts`` of some moments, beside
+    the ``settings`` that are known; the penalty of methods like ridge is that of ridge.
+
+    Raises:
+        MapError: as ``candidates_for`` and ``k_fold`` raise it.
+    """
+    if method.ridge_like and "penalty" in names:
+        method, settings = find_method("ridge"), {}
+    tried = candidates_for(method, moments, settings, names)
+    return k_fold(method, parts, tried, fixed=settings, others=others, progress=progress)
 
 
 def _runs(candidates: Sequence[Mapping[str, float]], size: str) -> list[list[int]]:

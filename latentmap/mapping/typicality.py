@@ -28,7 +28,7 @@ from latentmap.mapping.rounding import rounding_of
 # The share of codes of the kind of the fit that the ellipsoid holds.
 INSIDE = 0.99
 # Fitted codes whose distances stand for all: the share beyond a limit is known to 0.2 % then.
-_JUDGED = 4096
+JUDGED = 4096
 _ROWS = 8192
 _TINY = 1e-12
 # What a variable has of its own, over its standard deviation, for a Cholesky factor to tell it.
@@ -229,14 +229,21 @@ def fitted_distances(codes: Codes, moments: Moments) -> Tensor | None:
     Each is from all other codes. Where codes count by weights, of which moments do not tell, it is
     from all.
     """
+    n = len(codes)
+    chosen = np.unique(np.linspace(0, n - 1, min(n, JUDGED)).astype(np.int64))
+    return sampled_distances(codes.take(chosen).blocks(_ROWS), moments, alike=moments.n == n > 2)
+
+
+def sampled_distances(blocks: Iterable[Tensor], moments: Moments, *, alike: bool) -> Tensor | None:
+    """The distances of some of the codes that ``moments`` are of, in blocks ``(_, p)``, in order;
+    None where they have none. Each is from all other codes where all count ``alike``, else from
+    all.
+    """
     try:
         ellipsoid = _Ellipsoid.of(moments)
     except MapError:
         return None
-    n = len(codes)
-    chosen = np.unique(np.linspace(0, n - 1, min(n, _JUDGED)).astype(np.int64))
-    forms, _ = ellipsoid.quadratic(codes.take(chosen).blocks(_ROWS))
-    alike = moments.n == n > 2
+    forms, _ = ellipsoid.quadratic(blocks)
     found = ellipsoid.left_out(forms) if alike else ellipsoid.distances(forms)
     return found.sort().values
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from latentmap.relocation.activity import inactive_in_words
 from latentmap.relocation.beside import Beside
@@ -14,6 +14,9 @@ from latentmap.relocation.scores import Scores
 from latentmap.relocation.several_maps import MethodComparison
 from latentmap.report import Cell, Column, Measure, Row, Table
 from latentmap.report.words import images_in_words, intervals_in_words
+
+if TYPE_CHECKING:
+    from latentmap.relocation.part_fits import PartScores
 
 # Of every figure, wherever it is shown.
 COLUMNS = {
@@ -60,6 +63,19 @@ def silence_in_words(names: Sequence[str]) -> str:
         return ""
     verb = "has" if len(names) == 1 else "have"
     return f"{' and '.join(names)} {verb} no decoder, and so no errors of images"
+
+
+def part_scores_table(scores: PartScores) -> Table:
+    """The errors of the codes of all images, however many."""
+    name = "r2_cells" if scores.of_cells else "r2"
+    cells: dict[str | Column, Cell] = {
+        COLUMNS[name]: Measure.of(scores.r2),
+        COLUMNS["l_mse"]: Measure.of(scores.l_mse),
+    }
+    if math.isfinite(scores.psnr.value):
+        cells[PSNR] = Measure.of(scores.psnr)
+    note = f"95 % intervals over {scores.n_parts} runs of the {scores.n_test:,} images"
+    return Table.of_one("Scores", cells, note)
 
 
 def scores_table(scores: Scores) -> Table:

@@ -209,6 +209,31 @@ def test_a_worker_without_its_plan_says_how_to_make_it(workdir):
 
 
 @pytest.mark.parametrize(
+    ("words", "has"),
+    [
+        (["--shard-images", 50], "--shard-images 40"),
+        (["--batch-size", 4], "--batch-size 8"),
+        (["--precision", "bfloat16"], "--precision float32"),
+        (
+            ["--precision", "bfloat16", "--batch-size", 4, "--shard-images", 9],
+            "--precision float32 and --batch-size 8 and --shard-images 40",
+        ),
+    ],
+)
+def test_a_worker_that_is_told_another_thing_than_the_plan_is_refused(workdir, words, has):
+    cache = ["--cache", "codes", "--shard-images", 33]
+    plan = json.loads(run(*ENCODE, *cache, "--plan", "--json").stdout)["plan"]
+    refused = run(*ENCODE, *cache, *words, "--shard", "0/9", code=1).stderr
+    assert refused.splitlines()[-1] == (
+        f"Error: the plan {plan} in codes has {has}: give the same here, or plan with these "
+        "options (--plan in place of --shard)"
+    )
+    assert not [*workdir.glob("codes/plans/*/shard-*")]
+    run(*ENCODE, *cache, "--shard-images", 38, "--shard", "0/8")  # Whole batches are the same.
+    assert [one.name for one in workdir.glob("codes/plans/*/shard-*")] == ["shard-000000"]
+
+
+@pytest.mark.parametrize(
     ("environment", "place"),
     [
         ({"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}, Place(1, 4, 1)),

@@ -15,6 +15,7 @@ from tests.cli.every_command import EVERY
 NAMED = "my file"  # A name that has to be quoted.
 # How each command may have been called; the endings that differ stand one after the other.
 CALLS = {
+    "images index": [f"'{NAMED}' --out '{NAMED}.index'"],
     "images pack": [f"--data '{NAMED}.npy' --out '{NAMED}.h5'"],
     "images show": [f"--data '{NAMED}.npy'", "--data a.zip --attributes t.csv --where 'Male == 1'"],
     "images sprites": ["--n 2 --out s.npz"],

@@ -42,6 +42,7 @@ from tests.encoders import foreign_writers
 # A right and quick call of each command; what it writes is called new or new.*.
 CALLS = {
     "demo": "--out new --samples 200 --cache new-cache",
+    "images index": "folder --out new.index",
     "images pack": "--data few.npy --out new.h5",
     "images show": "--data few.npy --ids few.csv --missing skip",
     "images sprites": "--n 2 --out new.npz",

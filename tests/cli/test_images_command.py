@@ -296,3 +296,22 @@ def test_packed_pixels_are_those_of_the_images(tmp_path):
     run("pack", "--data", folder, "--out", out)
     pack, source = open_images(out), open_images(folder)
     assert all(np.array_equal(pack.read(i), source.read(i)) for i in range(5))
+
+
+def test_a_folder_is_listed_once_and_its_index_taken_for_it(tmp_path):
+    folder, out = write_images(tmp_path / "a"), tmp_path / "a.index"
+    (folder / "notes.txt").write_text("x")
+    result = run("index", folder, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{out}: 5 images of {folder}, 1 other files passed over\n"
+    shown = json.loads(run("show", "--data", out, "--json").stdout)
+    assert shown["fingerprint"] == open_images(folder).fingerprint
+    again = run("index", folder, "--out", out)
+    assert again.exit_code == 1 and "a.index exists: choose another path" in again.stderr
+    said = json.loads(run("index", folder, "--out", out, "--force", "--json").stdout)
+    assert said == {"path": str(out), "count": 5, "others": 1}
+    named = run("index", folder, "--out", tmp_path / "a.txt")
+    assert "an index ends so: call it" in named.stderr and named.exit_code == 1
+    for odd, reason in ((tmp_path / "none", "No such file"), (folder / "0.png", "Not a directory")):
+        refused = run("index", odd, "--out", tmp_path / "b.index")
+        assert refused.exit_code == 1 and reason in refused.stderr

@@ -16,15 +16,18 @@ from latentmap.cache import Coder, LatentCache
 from latentmap.cache.manifest import MANIFEST, Manifest
 from latentmap.cache.plan import Plan
 from latentmap.cache.plan_folder import PlanFolder, find_plans, remove_plans
+from latentmap.cache.planned_entries import planned_entries
 from latentmap.cache.planning import plan_shards
 from latentmap.cache.shard_commit import commit_shards
 from latentmap.cache.shard_driver import carry_out, start_plan
 from latentmap.cache.shard_work import encode_shard
 from latentmap.cache.storage import Storage
 from latentmap.errors import CacheError, ImageError, ModelError
-from latentmap.images import open_images
+from latentmap.images import open_images, open_parts
+from latentmap.images.parts import counts_in
 from latentmap.model import generated_images
 from latentmap.model.testing import LinearModel
+from tests.core.images import test_parts as parts_of
 
 SHAPE, N, SIZE, BATCH = (1, 8, 8), 50, 8, 4
 MODELS = [LinearModel(4, SHAPE, name="one"), LinearModel(3, SHAPE, seed=1, name="two")]
@@ -353,6 +356,49 @@ def test_progress_counts_images_and_begins_with_those_that_are_there(tmp_path):
     assert told == [(done, N) for done in (16, 24, 32, 40, 48, 50)]
 
 
+def test_progress_counts_no_image_twice_where_entries_lack_different_shards(tmp_path):
+    plan, images, cache = planned(tmp_path)
+    make(plan, images, cache)
+    commit_shards(plan, cache)
+    for entry, number in zip(plan.entries, (1, 4), strict=True):
+        folder = cache.entries.folder(entry.key.id)
+        next(folder.glob(f"shard-{number * SIZE:09}-*.h5")).unlink()
+    told = []
+
+    def engine(numbers):
+        for number in numbers:
+            make(plan, images, cache, [number])
+            yield number
+
+    assert carry_out(plan, cache, engine, progress=lambda *one: told.append(one)) == 2 * SIZE
+    assert told == [(done, N) for done in (34, 42, 50)]
+
+
+def test_workers_end_with_the_work_whatever_ends_it(tmp_path):
+    plan, images, cache = planned(tmp_path)
+    ended, engines = [], []
+
+    def work(numbers):
+        try:
+            for number in numbers:
+                make(plan, images, cache, [number])
+                yield number
+        finally:
+            ended.append(PlanFolder(cache.path, plan, cache.entries.storage).reported())
+
+    def engine(numbers):
+        engines.append(work(numbers))
+        return engines[-1]  # Somebody else has it, too.
+
+    def interrupted(done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(plan, cache, engine, progress=interrupted)
+    assert ended == [[0]]  # Before the last commit.
+
+
 def broken_faces(folder):
     """30 pictures, of which those of the second shard, and one more, cannot be read."""
     folder.mkdir()
@@ -377,6 +423,33 @@ def test_images_that_cannot_be_read_are_skipped_as_one_process_skips_them(tmp_pa
     assert not commit_shards(plan, cache).missing
     require_same(codes_of(plan, cache), expected(tmp_path, images, on_error="skip"))
     assert len(codes_of(plan, cache)[0].skipped) == 9
+
+
+def test_codes_beside_skipped_images_are_found_and_not_copied(tmp_path):
+    folder = tmp_path / "faces"
+    plan, images, cache = planned(tmp_path / "cache", broken_faces(folder))
+    make(plan, images, cache, on_error="skip")
+    commit_shards(plan, cache)
+    broken = [f"{number:02}.png" for number in (*range(8, 16), 20)]
+    wanted = expected(tmp_path, images, on_error="skip")
+    found = Coder(cache, on_error="skip").encoded(MODELS, open_images(folder))
+    assert [(one.there, one.computed) for one in found] == [(21, 0)] * 2
+    require_same([one.codes for one in found], wanted)
+    assert list(found[0].codes.skipped) == broken
+    assert {one.id for one in cache.entries.all()} == {entry.key.id for entry in plan.entries}
+    # Some of them, where each has a name of its own.
+    folder.rename(tmp_path / "moved")
+    some = open_images(tmp_path / "moved").subset([3, 8, 20, 21])
+    (codes,) = Coder(cache, on_error="skip").codes(MODELS[:1], some)
+    assert (list(codes.ids), list(codes.skipped)) == (["03.png", "21.png"], ["08.png", "20.png"])
+    np.testing.assert_array_equal(codes.vectors.numpy(), wanted[0].vectors.numpy()[[3, 12]])
+    with pytest.raises(ImageError, match=r"08\.png.* cannot be read.*skip it \(--on-error skip\)"):
+        Coder(cache).codes(MODELS[:1], some)
+    # What was repaired has a code.
+    Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / "moved" / "20.png")
+    repaired = open_images(tmp_path / "moved")
+    (one,) = Coder(cache, on_error="skip").encoded(MODELS[:1], repaired)
+    assert (one.there, one.computed, list(one.codes.skipped)) == (21, 1, broken[:-1])
 
 
 def test_a_plan_is_of_its_images(tmp_path):
@@ -477,3 +550,41 @@ def test_a_manifest_with_holes_is_checked(tmp_path):
     file.write_bytes(replace(manifest, holes=((0, 8),)).to_bytes())
     state = commit_shards(plan, cache)
     assert state.missing and "contradicts itself" in state.repairs[0]
+
+
+@pytest.mark.parametrize("make", [parts_of.tars, parts_of.parquet, parts_of.index, parts_of.npy])
+@pytest.mark.parametrize("limit", [None, 17])
+def test_parts_are_planned_and_encoded_as_the_whole(tmp_path, make, limit):
+    path = make(tmp_path)
+    whole = open_images(path, limit=limit, value_range=(0, 255))
+    parts = open_parts(path, limit=limit, value_range=(0, 255))
+    models = [LinearModel(4, (1, 4, 6), name="one")]
+    plan, _, cache = planned(tmp_path / "parts", parts, models)
+    same, _, _ = planned(tmp_path / "whole", whole, models)
+    assert plan.to_bytes() == same.to_bytes()
+    for number in reversed(range(len(plan))):
+        assert plan.shard(parts, number).ids.tolist() == plan.shard(whole, number).ids.tolist()
+        encode_shard(plan, number, models, parts, cache)
+    assert not commit_shards(plan, cache).missing
+    require_same(codes_of(plan, cache), expected(tmp_path, whole, models))
+    # Others find them, by the whole and by parts.
+    for images in (parts, whole):
+        (found,) = planned_entries(models, images, cache)
+        assert found is not None and found.key == plan.entries[0].key
+
+
+def test_counts_of_files_lie_beside_the_plan(tmp_path):
+    parts = open_parts(parts_of.tars(tmp_path))
+    models = [LinearModel(4, (1, 4, 6), name="one")]
+    cache = quick(tmp_path / "cache")
+    plan = plan_shards(models, parts, shard_images=SIZE, batch_size=BATCH)
+    folder = PlanFolder(cache.path, plan, cache.entries.storage)
+    assert folder.counts() is None
+    start_plan(plan, cache, counts_in(parts))
+    assert folder.counts() == counts_in(parts)
+    file = folder.path / "files.json"
+    file.write_text(file.read_text().replace("11", "12"))
+    assert folder.counts() is None
+    make(plan, parts, cache, models=models)
+    assert not commit_shards(plan, cache).missing
+    assert not folder.path.exists()

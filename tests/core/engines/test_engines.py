@@ -78,6 +78,14 @@ def test_a_number_that_always_kills_is_given_up(engine, tmp_path):
     assert wait_for(lambda: not alive(work.pids()), 10)
 
 
+def test_a_number_that_is_always_beside_the_one_that_kills_is_not_taken_for_it(tmp_path):
+    # Slow enough to be worked on whenever number 3 kills its worker.
+    work = Marks(tmp_path, kills=3, always=True, seconds=2.0)
+    with pytest.raises(EngineError, match=r"shard 3 was not done: 3 workers ended over it"):
+        list(by_processes(work, [2, 3, 4], workers=2))
+    assert 2 in work.done() and 3 not in work.done()
+
+
 def test_an_error_of_the_work_comes_out_as_it_is(engine, tmp_path):
     work = Marks(tmp_path, fails=7)
     with pytest.raises(ImageError, match=r"^7.png cannot be read: mend it$") as caught:

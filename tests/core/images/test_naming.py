@@ -10,6 +10,7 @@ from latentmap.images.naming import (
     is_ignored,
     locate_rows,
     natural_key,
+    natural_text,
 )
 
 names = st.lists(st.text(alphabet="ab019/._", max_size=12), unique=True)
@@ -26,6 +27,11 @@ def test_the_order_is_total_whatever_the_order_of_arrival(ids, random):
     shuffled = list(ids)
     random.shuffle(shuffled)
     assert sorted(shuffled, key=natural_key) == sorted(ids, key=natural_key)
+
+
+@given(names)
+def test_a_text_of_a_name_sorts_as_its_key(ids):
+    assert sorted(ids, key=natural_text) == sorted(ids, key=natural_key)
 
 
 @given(names)

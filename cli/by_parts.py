@@ -1,0 +1,195 @@
+"""What workers do for `latentmap fit`, `evaluate` and `compare`: encode what is missing, and sum
+codes part by part.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from latentmap.cli.data_options import DataOptions
+from latentmap.cli.options import PRECISIONS, CoderOptions, Loading, refuse_given
+from latentmap.cli.output import command_line, warn, warn_skipped
+from latentmap.cli.progress import progress_bar
+from latentmap.cli.sharding import ShardSetup, loaded_models
+from latentmap.cli.workers import Workers
+
+if TYPE_CHECKING:
+    from latentmap.cache.manifest import Manifest
+    from latentmap.engines import Work
+    from latentmap.images import ImageParts
+    from latentmap.model import Model
+    from latentmap.relocation.part_moments import PartMoments, PartTask
+
+SHARED = (
+    "Have so many workers encode what the cache lacks, and sum the codes part by part: for more "
+    "images than a machine holds. Nothing is decoded then."
+)
+# What asks for single images, or for all of them at once; nothing of it is done part by part.
+_OF_IMAGES = (
+    "limit unseen row_ids by_position n_samples sample_from label truncation box_name support "
+    "n_pairs kinds with_ceiling probe labels by figure figures figure_format width dpi report "
+    "methods scored compared permutations alpha"
+).split()
+
+
+def check_parts(context: click.Context, data: DataOptions, workers: Workers, device: str) -> None:
+    """Refuses what workers do not do.
+
+    Raises:
+        click.UsageError: so it is.
+    """
+    workers.check_device(device)
+    there = {parameter.name for parameter in context.command.params}
+    refuse_given(context, [name for name in _OF_IMAGES if name in there], "with --workers")
+    if data.path is None:
+        raise click.UsageError("workers share the images of a data set: give --data")
+
+
+@dataclass(frozen=True)
+class PartSetup:
+    """What a worker needs to sum parts: the ``task``, and the images, where these say which is of
+    which split.
+    """
+
+    task: PartTask
+    cache: Path
+    data: DataOptions | None
+    folder: str
+    threads: int
+
+    def __call__(self, worker: int) -> Work:
+        """Opens what is read, and gives what makes one part."""
+        import torch
+
+        from latentmap.cache import LatentCache
+        from latentmap.relocation.part_moments import PartWork, splits_by
+
+        os.chdir(self.folder)
+        torch.set_num_threads(self.threads)
+        splits_of = None if self.data is None else splits_by(self.data.parts(()))
+        return PartWork(self.task, LatentCache(self.cache), splits_of)
+
+
+class PartRun:
+    """One call of a command whose work is shared by workers."""
+
+    def __init__(
+        self,
+        references: Sequence[str],
+        data: DataOptions,
+        coding: CoderOptions,
+        loading: Loading,
+        workers: Workers,
+        *,
+        recorded: Any = None,
+    ) -> None:
+        from latentmap.cache import LatentCache
+
+        workers.check()
+        workers.require()
+        self._references = tuple(references)
+        # Which split is meant, is for what is summed.
+        self._data = replace(data, split=None)
+        self._precision: Any = coding.precision or recorded or PRECISIONS[0]
+        self._coding = replace(coding, precision=self._precision)
+        self._loading, self._workers = loading, workers
+        self.cache = LatentCache(coding.cache, notify=warn)
+
+    def open(self) -> tuple[list[Model], ImageParts]:
+        """The models and the images."""
+        models = loaded_models(self._references, self._data, self._loading)
+        with progress_bar("counting images", "files") as progress:
+            return models, self._data.parts((), progress)
+
+    def entries(self, models: Sequence[Model], images: ImageParts) -> list[Manifest]:
+        """What the cache has of the images for each model; what it lacks is encoded first.
+
+        Raises:
+            LatentmapError: as encoding raises it.
+        """
+        found = self._found(models, images)
+        missing = [number for number, one in enumerate(found) if one is None]
+        if missing:
+            self._encode(models, images, missing)
+            found = self._found(models, images)
+        entries = [one for one in found if one is not None]
+        assert len(entries) == len(models), "all of them were just encoded"
+        warn_skipped(list(dict.fromkeys(skip.id for one in entries for skip in one.skipped)))
+        return entries
+
+    def moments(self, task: PartTask) -> PartMoments:
+        """The moments of all parts of a task, made by the workers where they are not there."""
+        from latentmap.images.splits import HASH_RULE
+        from latentmap.relocation.part_moments import gather_parts
+
+        data = None if task.split_rule == HASH_RULE else self._data
+        setup = PartSetup(task, self._coding.cache, data, _here(), self._workers.threads)
+        with progress_bar("summing", "parts") as progress:
+            return gather_parts(
+                task, self.cache, lambda numbers: self._workers.run(setup, numbers), progress
+            )
+
+    def _found(self, models: Sequence[Model], images: ImageParts) -> list[Manifest | None]:
+        from latentmap.cache.planned_entries import planned_entries
+
+        return planned_entries(models, images, self.cache, precision=self._precision)
+
+    def _encode(self, models: Sequence[Model], images: ImageParts, missing: Sequence[int]) -> None:
+        from latentmap.cache.planning import plan_shards
+        from latentmap.cache.shard_driver import carry_out
+
+        with progress_bar("planning") as progress:
+            plan = plan_shards(
+                [models[number] for number in missing],
+                images,
+                batch_size=self._coding.batch_size,
+                precision=self._precision,
+                progress=progress,
+            )
+        setup = ShardSetup(
+            plan.id,
+            self._references,
+            self._data,
+            self._coding,
+            self._loading,
+            _here(),
+            self._workers.threads,
+            tuple(missing),
+        )
+        gpus = self._loading.device.startswith("cuda")
+        with progress_bar("encoding") as progress:
+            carry_out(
+                plan,
+                self.cache,
+                lambda numbers: self._workers.run(setup, numbers, gpus=gpus),
+                progress=progress,
+                notify=warn,
+            )
+
+
+def split_rule_of(images: ImageParts) -> str:
+    """What says which image is in which split."""
+    return images.part(0, 1).split_rule
+
+
+def made_of(data: DataOptions, images: ImageParts) -> dict[str, Any]:
+    """What made a result, as its record says it."""
+    from latentmap.mapping.map_checks import KNOWN_BY
+
+    return {
+        "command": command_line(),
+        "group_by": data.group_by and data.group_by.name,
+        "choice": images.choice.to_json(),
+        "split_rule": split_rule_of(images),
+        KNOWN_BY: images.part(0, 1).known_by,
+    }
+
+
+def _here() -> str:
+    return os.getcwd()  # noqa: PTH109  # a text, for workers of any system

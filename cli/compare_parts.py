@@ -1,0 +1,68 @@
+"""What `latentmap compare` does where workers share the work: all from moments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from latentmap.cli.by_parts import PartRun, check_parts, made_of, split_rule_of
+from latentmap.cli.output import print_json, say, show_result
+from latentmap.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from latentmap.cli.data_options import DataOptions
+    from latentmap.cli.options import CoderOptions, Loading
+    from latentmap.cli.outputs import Outputs
+    from latentmap.cli.workers import Workers
+
+
+def compare_by_workers(
+    context: click.Context,
+    references: tuple[str, ...],
+    data: DataOptions,
+    coding: CoderOptions,
+    loading: Loading,
+    workers: Workers,
+    outputs: Outputs,
+    seed: int,
+) -> None:
+    """The maps between all spaces, and how alike these are."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+
+    from latentmap.comparison.models import require_different
+    from latentmap.comparison.part_comparison import compare_parts, require_flat
+    from latentmap.relocation.part_moments import part_task
+
+    check_parts(context, data, workers, loading.device)
+    split = data.fitted_split
+    if split == "test":
+        raise click.UsageError("--split test is kept for the scores: fit on train or val")
+    run = PartRun(references, data, coding, loading, workers)
+    models, images = run.open()
+    require_different(models)
+    entries = run.entries(models, images)
+    require_flat(entries)
+    task = part_task(entries, splits=(split, "test"), split_rule=split_rule_of(images), norms=True)
+    moments = run.moments(task)
+    # As in ``compare_models``: two threads wait for each other in work this small.
+    with progress_bar("comparing spaces", "steps") as progress, threadpool_limits(1):
+        result = compare_parts(
+            moments,
+            entries,
+            names=[model.name for model in models],
+            split=split,
+            seed=seed,
+            record=made_of(data, images),
+            progress=progress,
+        )
+    moments.remove()
+    if outputs.as_json:
+        print_json(result.to_json())
+        return
+    what = f"{result.n_test:,} images of the split test, maps fitted on {result.n_fit:,}"
+    show_result(result, title=f"Spaces compared on {what}")
+    say(
+        "of all images, from sums of their codes alone; what is decoded, chance and neighbours are "
+        "told of some of them, without --workers"
+    )

@@ -1,0 +1,151 @@
+"""What `latentmap fit` and `evaluate` do where workers share the work: all from moments."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from latentmap.cli.by_parts import PartRun, check_parts, made_of, split_rule_of
+from latentmap.cli.fit_options import check_choices, check_spaces
+from latentmap.cli.output import print_json, say, show_result, warn
+
+if TYPE_CHECKING:
+    from latentmap.cli.data_options import DataOptions
+    from latentmap.cli.fit_request import FitRequest
+    from latentmap.cli.options import CoderOptions, Loading
+    from latentmap.cli.outputs import Outputs
+    from latentmap.cli.workers import Workers
+    from latentmap.mapping import LinearMap
+    from latentmap.mapping.options import FitOptions
+    from latentmap.relocation.part_fits import PartScores
+
+
+def fit_by_workers(
+    context: click.Context,
+    request: FitRequest,
+    options: FitOptions,
+    workers: Workers,
+    outputs: Outputs,
+) -> None:
+    """The map and its errors on the codes of the split test."""
+    from latentmap.mapping.fit_moments import choices_by_moments
+    from latentmap.mapping.held_out_error import HELD_OUT
+    from latentmap.mapping.patches import patches_between
+    from latentmap.relocation.part_fits import fit_parts, score_parts
+    from latentmap.relocation.part_moments import part_task
+
+    check_parts(context, request.data, workers, request.loading.device)
+    check_choices(context, options)
+    outputs.check()
+    split = request.data.fitted_split
+    if split == "test":
+        raise click.UsageError("--split test is kept for the scores: fit on train or val")
+    run = PartRun(
+        (request.src, request.dst), request.data, request.coding, request.loading, workers
+    )
+    models, images = run.open()
+    source, target = models
+    check_spaces(options, source, target)
+    patches = patches_between(source.space, target.space, options.patch)
+    by_folds = any(one == "kfold" for one, _ in choices_by_moments(options, patches))
+    entries = run.entries(models, images)
+    task = part_task(
+        entries,
+        splits=(split, "test"),
+        split_rule=split_rule_of(images),
+        folds=options.folds if by_folds else 1,
+        patches=patches,
+        precision=options.moments,
+    )
+    moments = run.moments(task)
+    linear_map = fit_parts(
+        moments,
+        entries,
+        options,
+        split=split,
+        patches=patches,
+        references=request.references(source, target),
+        record={**made_of(request.data, images), "seed": request.seed},
+    )
+    scores = score_parts(linear_map, moments, seed=request.seed)
+    if patches is None:
+        kept = {HELD_OUT: scores.held_out.to_json()}
+        linear_map = replace(linear_map, record={**linear_map.record, **kept})
+    if outputs.out is not None:
+        linear_map.save(outputs.out)
+    moments.remove()
+    if not outputs.as_json:
+        say(linear_map if outputs.out is None else f"{outputs.out}: {linear_map}")
+    _say(scores, linear_map, outputs)
+    if not outputs.as_json:
+        path = "MAP" if outputs.out is None else shlex.quote(str(outputs.out))
+        data = shlex.quote(str(request.data.path))
+        say(
+            "these are errors of codes alone; of some images, decoded: "
+            f"latentmap evaluate {path} --data {data} --split test --limit 1000"
+        )
+
+
+def evaluate_by_workers(
+    context: click.Context,
+    map_path: Path,
+    references: tuple[str | None, str | None],
+    data: DataOptions,
+    coding: CoderOptions,
+    loading: Loading,
+    workers: Workers,
+    outputs: Outputs,
+    seed: int,
+) -> None:
+    """The errors of a map on the codes of a split, by default test."""
+    from latentmap.errors import MapError
+    from latentmap.mapping import LinearMap
+    from latentmap.relocation.part_fits import score_parts
+    from latentmap.relocation.part_moments import part_task
+
+    check_parts(context, data, workers, loading.device)
+    outputs.check()
+    linear_map = LinearMap.load(map_path)
+    known = (linear_map.source_reference, linear_map.target_reference)
+    wanted = [given or one for given, one in zip(references, known, strict=True)]
+    run = PartRun(
+        wanted, data, coding, loading, workers, recorded=linear_map.record.get("precision")
+    )
+    split = data.split or "test"
+    if split == linear_map.record.get("split"):
+        raise MapError(
+            f"{map_path} was fitted on the split {split}, and by workers what it has seen is not "
+            "left out image by image: choose another --split"
+        )
+    models, images = run.open()
+    for model, space, what in zip(
+        models, (linear_map.source, linear_map.target), ("source", "target"), strict=True
+    ):
+        space.require(model.space, f"the {what} of this map")
+    entries = run.entries(models, images)
+    task = part_task(
+        entries, splits=(split,), split_rule=split_rule_of(images), patches=linear_map.patches
+    )
+    moments = run.moments(task)
+    made = made_of(data, images)
+    scores = score_parts(linear_map, moments, split=split, seed=seed, record=made)
+    moments.remove()
+    _say(scores, linear_map, outputs)
+
+
+def _say(scores: PartScores, linear_map: LinearMap, outputs: Outputs) -> None:
+    """The scores, and what is to be minded of them."""
+    if not len(linear_map.train_digests):
+        warn(
+            f"the map does not keep which of {linear_map.n_pairs:,} images it was fitted on: "
+            "images of its own split are not left out where it is evaluated on other data"
+        )
+    if outputs.as_json:
+        print_json(scores.to_json())
+        return
+    what = f"{scores.n_test:,} images of the split {scores.record['scored_split']}"
+    show_result(scores, title=f"Errors of codes on {what}, fitted on {scores.n_pairs:,}")
