@@ -18,6 +18,7 @@ from latentmap.errors import ExplorerError, MapError
 from latentmap.explorer.controls import ControlSet
 from latentmap.explorer.named_codes import CodesById
 from latentmap.explorer.places import Place, Start
+from latentmap.explorer.trainings import Training
 from latentmap.images import ImageSource
 from latentmap.mapping import LinearMap
 from latentmap.mapping.typicality import FittedCodes
@@ -59,7 +60,8 @@ class Target:
 @dataclass(frozen=True, eq=False)
 class Explored:
     """A source and its targets, on some images with their ``codes`` in the source; ``controls`` are
-    what moves a code of the source, by name. ``command`` is the line that explores the same.
+    what moves a code of the source, by name. ``command`` is the line that explores the same;
+    ``trainings`` are shown beside.
     """
 
     source: Model
@@ -69,6 +71,7 @@ class Explored:
     ordering: Ordering
     controls: Mapping[str, ControlSet]
     command: str = "latentmap explore"
+    trainings: tuple[Training, ...] = ()
 
     @cached_property
     def mean(self) -> Tensor:
