@@ -27,7 +27,9 @@ from latentmap.explorer.controls import (
 )
 from latentmap.explorer.named_codes import CodesById
 from latentmap.explorer.places import Place, Start
+from latentmap.explorer.points import Points
 from latentmap.images import ImageSource
+from latentmap.images.attribute_table import Attributes
 from latentmap.mapping import LinearMap
 from latentmap.mapping.typicality import FittedCodes
 from latentmap.model import Model
@@ -80,7 +82,8 @@ class Target:
 @dataclass(frozen=True, eq=False)
 class Explored:
     """A source and its targets, on some images with their ``codes`` in the source; ``controls`` are
-    what moves a code of the source, by name. ``command`` is the line that explores the same.
+    what moves a code of the source, by name. ``command`` is the line that explores the same;
+    ``attributes`` are what a table says of the images.
     """
 
     source: Model
@@ -90,6 +93,12 @@ class Explored:
     ordering: Ordering
     controls: Mapping[str, ControlSet]
     command: str = "latentmap explore"
+    attributes: Attributes | None = None
+
+    @cached_property
+    def points(self) -> Points:
+        """The images that are points of planes."""
+        return Points(self.codes, [target.own for target in self.targets])
 
     @cached_property
     def mean(self) -> Tensor:
