@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from latentmap.explorer.answers import Action
+from latentmap.explorer.answers import Action, Answer, Asked
 from latentmap.explorer.colouring import colour_points
 from latentmap.explorer.move_view import move
 from latentmap.explorer.neighbours import find_near
 from latentmap.explorer.pictures import list_images, show_images
 from latentmap.explorer.points_view import list_colours, place_points, show_point
-from latentmap.explorer.spaces import describe
+from latentmap.explorer.spaces import describe, describe_trainings
+from latentmap.explorer.trace_view import draw_curves, show_moment
+from latentmap.explorer.trainings import OnlyTrainings
 
 ACTIONS: Mapping[str, Action] = {
     "describe": describe,
@@ -22,4 +24,11 @@ ACTIONS: Mapping[str, Action] = {
     "colour": colour_points,
     "point": show_point,
     "near": find_near,
+    "moment": show_moment,
+    "curves": draw_curves,
+}
+OF_TRAININGS: Mapping[str, Callable[[OnlyTrainings, Asked], Answer]] = {
+    "describe": describe_trainings,
+    "moment": show_moment,
+    "curves": draw_curves,
 }
