@@ -3,7 +3,7 @@
 const ENDS = 0.02; // The share of points beyond each end of a scale.
 // Levels of the scale that stand out from a page.
 const SEEN = { light: [0, 52], dark: [14, 64] };
-export const UNKNOWN = 255;
+const UNKNOWN = 255; // The last place of a palette.
 
 /** The ends of a scale over some numbers; null where none is known. */
 function endsOf(numbers) {

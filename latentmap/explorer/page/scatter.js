@@ -1,12 +1,11 @@
 // Points on a canvas, hundreds of thousands of them: discs that are written into its pixels. Nothing
 // is allocated from frame to frame.
 
-import { UNKNOWN } from "./colouring.js";
-
 // The radius of a disc, in CSS pixels, of so many points or more.
 const RADII = [[50000, 1], [8000, 1.6], [2000, 2.4], [0, 3.2]];
 const LARGEST = 6;
 const MARGIN = 0.06;
+const SOFT = 60000; // Points times squared pixels.
 
 /** `#rrggbb` as the four bytes of a pixel, as they lie in a word of a little endian machine. */
 function wordOf(colour) {
@@ -26,12 +25,13 @@ export class Scatter {
     this.canvas = canvas;
     this.pen = canvas.getContext("2d", { alpha: false });
     this.xy = new Float32Array(0);
-    this.places = null;
-    this.palette = new Uint32Array(256);
+    this.drawn = this.xy; // In the order in which they are drawn, as are their colours, as pixels:
+    this.words = null;
+    this.seen = 0; // Points that were drawn in the last frame.
     this.paper = 0xffffffff;
     this.whole = { x: 0, y: 0, span: 1 };
     this.box = { x: 0, y: 0, span: 1 }; // The middle, and how much of the plane the shorter side holds.
-    this.stamp = { radius: 0, side: 0, parts: new Uint16Array(0) };
+    this.stamp = {};
     this.width = 0;
     this.height = 0;
     this.ratio = 1;
@@ -60,9 +60,12 @@ export class Scatter {
       high = Math.max(high, xy[i + 1]);
     }
     this.extent = { x: (left + right) / 2, y: (low + high) / 2, w: right - left, h: high - low };
-    // Points lie in an order, such as that of their labels, in which some would hide others.
-    this.stride = Math.max(1, Math.floor(this.n * 0.618));
-    while (divisor(this.stride, this.n) !== 1) this.stride += 1;
+    const order = orderOf(this.n);
+    this.drawn = new Float32Array(xy.length);
+    for (let i = 0; i < this.n; i += 1) {
+      this.drawn[2 * i] = xy[2 * order[i]];
+      this.drawn[2 * i + 1] = xy[2 * order[i] + 1];
+    }
   }
 
   /** The box that holds all points, in the canvas as it is. */
@@ -73,11 +76,13 @@ export class Scatter {
     return { x, y, span: span || 1 };
   }
 
+  /** Takes the colours of points: their `places` in a palette. */
   paint(places, colours, unknown, paper) {
-    this.places = places;
-    this.palette.fill(wordOf(unknown));
-    colours.forEach((colour, i) => { this.palette[i] = wordOf(colour); });
-    this.palette[UNKNOWN] = wordOf(unknown);
+    const palette = new Uint32Array(256).fill(wordOf(unknown));
+    colours.forEach((colour, i) => { palette[i] = wordOf(colour); });
+    const order = orderOf(places.length);
+    this.words = new Uint32Array(places.length);
+    for (let i = 0; i < places.length; i += 1) this.words[i] = palette[places[order[i]]];
     this.paper = wordOf(paper);
   }
 
@@ -92,45 +97,51 @@ export class Scatter {
     return Math.min(base * closer, LARGEST);
   }
 
-  /** The part, of 256, of each pixel about a point that a disc covers. */
-  stampOf(radius) {
-    if (radius === this.stamp.radius) return this.stamp;
-    const reach = Math.ceil(radius - 0.5);
-    const side = 2 * reach + 1;
-    const parts = new Uint16Array(side * side);
-    for (let y = 0; y < side; y += 1) {
-      for (let x = 0; x < side; x += 1) {
-        const far = Math.hypot(x - reach, y - reach);
-        parts[y * side + x] = Math.round(256 * Math.min(1, Math.max(0, radius + 0.5 - far)));
+  /**
+   * A disc as places of pixels from its middle: those it covers wholly, and those of its edge with the
+   * part, of 256, that is covered; where it is `hard` each of these is covered or not.
+   */
+  stampOf(radius, hard) {
+    const { width, stamp } = this;
+    if (stamp.radius === radius && stamp.hard === hard && stamp.width === width) return stamp;
+    const reach = Math.ceil(radius);
+    const [whole, edge, parts] = [[], [], []];
+    for (let y = -reach; y <= reach; y += 1) {
+      for (let x = -reach; x <= reach; x += 1) {
+        const part = Math.round(256 * Math.min(1, Math.max(0, radius + 0.5 - Math.hypot(x, y))));
+        if (part === 256 || (hard && part >= 128)) whole.push(y * width + x);
+        else if (part && !hard) {
+          edge.push(y * width + x);
+          parts.push(part);
+        }
       }
     }
-    this.stamp = { radius, side, reach, parts };
+    this.stamp = { radius, hard, width, reach, whole: Int32Array.from(whole), edge: Int32Array.from(edge), parts: Uint16Array.from(parts) };
     return this.stamp;
   }
 
   draw() {
-    const { pixels, width, height, xy, n, places, palette, stride, box, scale } = this;
+    const { pixels, width, height, drawn, words, n, box, scale } = this;
     pixels.fill(this.paper);
-    if (places !== null && n) {
-      const { side, reach, parts } = this.stampOf(Math.round(this.radius * this.ratio * 4) / 4);
-      const left = width / 2 - box.x * scale - reach;
-      const top = height / 2 + box.y * scale - reach;
-      for (let i = 0, at = 0; i < n; i += 1) {
-        at += stride;
-        if (at >= n) at -= n;
-        const x0 = Math.round(xy[2 * at] * scale + left);
-        const y0 = Math.round(top - xy[2 * at + 1] * scale);
-        if (x0 < 0 || y0 < 0 || x0 + side > width || y0 + side > height) continue;
-        const word = palette[places[at]];
-        for (let y = 0, part = 0; y < side; y += 1) {
-          let pixel = (y0 + y) * width + x0;
-          for (let x = 0; x < side; x += 1, part += 1, pixel += 1) {
-            const covered = parts[part];
-            if (covered === 256) pixels[pixel] = word;
-            else if (covered) pixels[pixel] = mixed(pixels[pixel], word, covered);
-          }
-        }
+    if (words !== null) {
+      const radius = Math.round(this.radius * this.ratio * 4) / 4;
+      // Soft edges take most of the time, and are not seen where points lie thick.
+      const { reach, whole, edge, parts } = this.stampOf(radius, this.seen * radius * radius > SOFT);
+      const left = width / 2 - box.x * scale + 0.5;
+      const top = height / 2 + box.y * scale + 0.5;
+      const [right, low] = [width - reach, height - reach];
+      let seen = 0;
+      for (let i = 0; i < n; i += 1) {
+        const x = Math.floor(drawn[2 * i] * scale + left);
+        const y = Math.floor(top - drawn[2 * i + 1] * scale);
+        if (x < reach || y < reach || x >= right || y >= low) continue;
+        seen += 1;
+        const at = y * width + x;
+        const word = words[i];
+        for (let k = 0; k < whole.length; k += 1) pixels[at + whole[k]] = word;
+        for (let k = 0; k < edge.length; k += 1) pixels[at + edge[k]] = mixed(pixels[at + edge[k]], word, parts[k]);
       }
+      this.seen = seen;
     }
     this.pen.putImageData(this.image, 0, 0);
   }
@@ -173,6 +184,13 @@ export class Scatter {
     }
     return best;
   }
+}
+
+/** An order of points in which those of one label, which may follow each other, hide no others. */
+function orderOf(n) {
+  let stride = Math.max(1, Math.floor(n * 0.618));
+  while (divisor(stride, n) !== 1) stride += 1;
+  return Uint32Array.from({ length: n }, (_, i) => (i * stride) % n);
 }
 
 function divisor(a, b) {
