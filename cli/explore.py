@@ -109,8 +109,9 @@ def explore(
 
     The first MODEL is the source, the others are targets, which maps carry its codes to. The page
     has sliders for the variables of the source in the order of their information gain, for the
-    factors that it shares with a target, and for principal directions. It asks this command alone,
-    by an address with a token that nobody else knows; Ctrl-C ends it.
+    factors that it shares with a target, and for principal directions; and planes of these with the
+    codes of the images as points, coloured by labels, by --attributes, or by what a map loses. It
+    asks this command alone, by an address with a token that nobody else knows; Ctrl-C ends it.
 
     Without a data set, images are taken that a generator makes: --samples of them, or 2,000.
 
@@ -118,6 +119,7 @@ def explore(
     Examples:
       latentmap explore svae stylegan
       latentmap explore svae gan stylegan --data faces.zip
+      latentmap explore svae stylegan --data faces.zip --attributes faces.csv
       latentmap explore svae stylegan --data faces.zip --map svae-to-stylegan.safetensors
       latentmap explore --trace vae.trace
       latentmap explore svae stylegan --at 'start=random&seed=4' --figure moved.png
@@ -141,6 +143,11 @@ def explore(
         require_server()
     else:
         refuse_given(context, _OF_SERVER, "with --figure, which is drawn without a page")
+        if data.attributes is not None and data.where is None:
+            raise click.UsageError(
+                "--attributes is for --where, or colours points on the page: leave it out with "
+                "--figure"
+            )
     trainings = read_trainings(trace_paths)
     explored = _explored(references, data, samples, map_paths, seed, coding, loading)
     explored = replace(explored, command=words_without_folders(context), trainings=trainings)
@@ -170,8 +177,13 @@ def _explored(
 ) -> Explored:
     from latentmap.encoders.references import full_reference
     from latentmap.explorer import explore_spaces
+    from latentmap.images.attribute_table import read_attributes
+    from latentmap.images.attribute_values import known_rows
     from latentmap.mapping import LinearMap
 
+    attributes = None if data.attributes is None else read_attributes(data.attributes)
+    if data.where is None:
+        data = replace(data, attributes=None)  # Which is there for its colours alone.
     maps = [LinearMap.load(path) for path in map_paths]
     models = loading.all(references)
     if not any(model.can_decode for model in models):
@@ -183,16 +195,21 @@ def _explored(
         images = replace(data, split=None, limit=None).open()
     models = data.complete(models, images if data.path is None else None)
     named = [full_reference(*pair) for pair in zip(references, models, strict=True)]
-    return explore_spaces(
+    explored_images = data.of_split(images)
+    if attributes is not None:
+        # Refuses the table of other images before they are encoded.
+        known_rows(explored_images.ids, attributes.table)
+    explored = explore_spaces(
         models[0],
         models[1:],
-        data.of_split(images),
+        explored_images,
         coder,
         training=data.to_fit_on(images) if len(models) > 1 else None,
         maps=maps,
         references=named,
         seed=seed,
     )
+    return replace(explored, attributes=attributes)
 
 
 def _draw(explored: Explored, place: Place, outputs: Outputs) -> None:

@@ -18,8 +18,10 @@ from latentmap.errors import ExplorerError, MapError
 from latentmap.explorer.controls import ControlSet
 from latentmap.explorer.named_codes import CodesById
 from latentmap.explorer.places import Place, Start
+from latentmap.explorer.points import Points
 from latentmap.explorer.trainings import Training
 from latentmap.images import ImageSource
+from latentmap.images.attribute_table import Attributes
 from latentmap.mapping import LinearMap
 from latentmap.mapping.typicality import FittedCodes
 from latentmap.model import Model
@@ -61,7 +63,7 @@ class Target:
 class Explored:
     """A source and its targets, on some images with their ``codes`` in the source; ``controls`` are
     what moves a code of the source, by name. ``command`` is the line that explores the same;
-    ``trainings`` are shown beside.
+    ``attributes`` are what a table says of the images, ``trainings`` are shown beside.
     """
 
     source: Model
@@ -71,7 +73,13 @@ class Explored:
     ordering: Ordering
     controls: Mapping[str, ControlSet]
     command: str = "latentmap explore"
+    attributes: Attributes | None = None
     trainings: tuple[Training, ...] = ()
+
+    @cached_property
+    def points(self) -> Points:
+        """The images that are points of planes."""
+        return Points(self.codes, [target.own for target in self.targets])
 
     @cached_property
     def mean(self) -> Tensor:

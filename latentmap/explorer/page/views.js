@@ -3,11 +3,13 @@
 // it `needs` of the spaces says whether it is there.
 
 import { MoveView } from "./move.js";
+import { PointsView } from "./points.js";
 import { TracesView } from "./traces.js";
 
 const models = ({ source }) => source !== null;
 
 export const VIEWS = [
   { name: "move", title: "Move a code", View: MoveView, needs: models },
+  { name: "points", title: "Points", View: PointsView, needs: models },
   { name: "traces", title: "Traces", View: TracesView, needs: ({ trainings }) => trainings.length > 0 },
 ];
