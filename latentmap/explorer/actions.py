@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from latentmap.explorer.answers import Action
 from latentmap.explorer.move_view import move
 from latentmap.explorer.pictures import list_images, show_images
+from latentmap.explorer.sectors_view import list_sector, measure_typical, show_member
 from latentmap.explorer.spaces import describe
 
 ACTIONS: Mapping[str, Action] = {
@@ -14,4 +15,7 @@ ACTIONS: Mapping[str, Action] = {
     "images": list_images,
     "show": show_images,
     "move": move,
+    "sector": list_sector,
+    "member": show_member,
+    "typical": measure_typical,
 }

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -27,13 +28,14 @@ from latentmap.explorer.controls import (
 )
 from latentmap.explorer.named_codes import CodesById
 from latentmap.explorer.places import Place, Start
+from latentmap.expressiveness.reported import ReportedBlind
 from latentmap.images import ImageSource
 from latentmap.mapping import LinearMap
 from latentmap.mapping.typicality import FittedCodes
 from latentmap.model import Model
 from latentmap.relocation import require_models, training_pairs
 from latentmap.relocation.fitting import fit_training
-from latentmap.support import Ordering, OrderOptions
+from latentmap.support import Ordering, OrderOptions, SupportSet
 from latentmap.support.ordering import order_by_gain
 from latentmap.support.variances import (
     means_of_channels,
@@ -41,6 +43,9 @@ from latentmap.support.variances import (
     order_by_variance,
     traversal_units,
 )
+
+if TYPE_CHECKING:
+    from latentmap.explorer.sectors_view import SectorLook
 
 # Pixels that may be decoded to order the variables, and how many images that is to be at least.
 _PIXELS, _FEWEST, _MOST = 1 << 22, 4, 256
@@ -80,7 +85,9 @@ class Target:
 @dataclass(frozen=True, eq=False)
 class Explored:
     """A source and its targets, on some images with their ``codes`` in the source; ``controls`` are
-    what moves a code of the source, by name. ``command`` is the line that explores the same.
+    what moves a code of the source, by name. ``command`` is the line that explores the same. The
+    images of a ``support`` set in the source are marked, and ``reported`` is what a report calls
+    the models blind to.
     """
 
     source: Model
@@ -90,11 +97,20 @@ class Explored:
     ordering: Ordering
     controls: Mapping[str, ControlSet]
     command: str = "latentmap explore"
+    support: SupportSet | None = None
+    reported: tuple[ReportedBlind, ...] = ()
 
     @cached_property
     def mean(self) -> Tensor:
         """The mean code of the images."""
         return torch.from_numpy(self.ordering.mean)
+
+    @cached_property
+    def look(self) -> SectorLook:
+        """What is kept of its sectors."""
+        from latentmap.explorer.sectors_view import SectorLook
+
+        return SectorLook(self)
 
     @property
     def models(self) -> list[Model]:
@@ -182,6 +198,7 @@ def explore_spaces(
     training: ImageSource | None = None,
     maps: Sequence[LinearMap] = (),
     references: Sequence[str] = (),
+    support: SupportSet | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> Explored:
@@ -189,13 +206,16 @@ def explore_spaces(
 
     A target that none of the ``maps`` leads to gets one that is fitted on the ``training`` images,
     by default the split train of the images; ``references`` are how source and targets are called,
-    for these. ``progress=True`` shows how far it is.
+    for these. A ``support`` set is one of the source. ``progress=True`` shows how far it is.
 
     Raises:
         ExplorerError: a map leads elsewhere.
+        SpaceError: the support set is of another model.
         ImageError, CacheError, ModelError, PairError, MapError: as encoding and fitting raise them.
     """
     coder = Coder.of(coder, progress=progress)
+    if support is not None:
+        source.space.require(support.space, "the support set")
     found = _maps_by_target(source, targets, maps)
     encoded = [one for one in targets if _has_codes(one, images)]
     codes, *others = coder.codes([source, *encoded], images)
@@ -213,7 +233,15 @@ def explore_spaces(
         sets += filter(None, [factor_controls(one.linear_map, f"factors-{number}")])
     sets.append(direction_controls(codes, seed=seed))
     controls = {one.name: one for one in sets}
-    return Explored(source, tuple(reached), images, CodesById(codes), ordering, controls)
+    return Explored(
+        source,
+        tuple(reached),
+        images,
+        CodesById(codes),
+        ordering,
+        controls,
+        support=support,
+    )
 
 
 def _maps_by_target(

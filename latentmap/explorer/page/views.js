@@ -2,5 +2,9 @@
 // has an `element`, an `update()` that is called when the state has changed, and a `close()`.
 
 import { MoveView } from "./move.js";
+import { SectorsView } from "./sectors.js";
 
-export const VIEWS = [{ name: "move", title: "Move a code", View: MoveView }];
+export const VIEWS = [
+  { name: "move", title: "Move a code", View: MoveView },
+  { name: "sectors", title: "Sectors", View: SectorsView },
+];
