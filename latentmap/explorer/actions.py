@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from latentmap.explorer.answers import Action
+from latentmap.explorer.answers import Action, Answer, Asked
 from latentmap.explorer.move_view import move
 from latentmap.explorer.pictures import list_images, show_images
 from latentmap.explorer.sectors_view import list_sector, measure_typical, show_member
-from latentmap.explorer.spaces import describe
+from latentmap.explorer.spaces import describe, describe_trainings
+from latentmap.explorer.trace_view import draw_curves, show_moment
+from latentmap.explorer.trainings import OnlyTrainings
 
 ACTIONS: Mapping[str, Action] = {
     "describe": describe,
@@ -18,4 +20,11 @@ ACTIONS: Mapping[str, Action] = {
     "sector": list_sector,
     "member": show_member,
     "typical": measure_typical,
+    "moment": show_moment,
+    "curves": draw_curves,
+}
+OF_TRAININGS: Mapping[str, Callable[[OnlyTrainings, Asked], Answer]] = {
+    "describe": describe_trainings,
+    "moment": show_moment,
+    "curves": draw_curves,
 }

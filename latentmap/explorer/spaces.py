@@ -7,11 +7,12 @@ from typing import Any
 from latentmap.explorer.answers import Answer, Asked
 from latentmap.explorer.explored import Explored
 from latentmap.explorer.sectors import leading_variables
+from latentmap.explorer.trainings import OnlyTrainings
 from latentmap.model import Model
 
 
 def describe(explored: Explored, asked: Asked) -> Answer:
-    """The models, the controls and how many images there are."""
+    """The models, the controls, how many images there are, and the trainings."""
     return Answer(
         {
             "source": _told(explored.source),
@@ -23,6 +24,18 @@ def describe(explored: Explored, asked: Asked) -> Answer:
             "images": len(explored.codes),
             "command": explored.command,
             "leading": len(leading_variables(explored.ordering, explored.support)),
+            "trainings": [one.to_json() for one in explored.trainings],
+        }
+    )
+
+
+def describe_trainings(explored: OnlyTrainings, asked: Asked) -> Answer:
+    """The trainings, where there are no spaces."""
+    return Answer(
+        {
+            "source": None,
+            "command": explored.command,
+            "trainings": [one.to_json() for one in explored.trainings],
         }
     )
 

@@ -1,10 +1,15 @@
 // The views of the page, in the order of their tabs. A view is made of the spaces and the state; it
-// has an `element`, an `update()` that is called when the state has changed, and a `close()`.
+// has an `element`, an `update()` that is called when the state has changed, and a `close()`. What
+// it `needs` of the spaces says whether it is there.
 
 import { MoveView } from "./move.js";
 import { SectorsView } from "./sectors.js";
+import { TracesView } from "./traces.js";
+
+const models = ({ source }) => source !== null;
 
 export const VIEWS = [
-  { name: "move", title: "Move a code", View: MoveView },
-  { name: "sectors", title: "Sectors", View: SectorsView },
+  { name: "move", title: "Move a code", View: MoveView, needs: models },
+  { name: "sectors", title: "Sectors", View: SectorsView, needs: models },
+  { name: "traces", title: "Traces", View: TracesView, needs: ({ trainings }) => trainings.length > 0 },
 ];
