@@ -10,6 +10,7 @@ from latentmap.explorer.move_view import move
 from latentmap.explorer.neighbours import find_near
 from latentmap.explorer.pictures import list_images, show_images
 from latentmap.explorer.points_view import list_colours, place_points, show_point
+from latentmap.explorer.sectors_view import list_sector, measure_typical, show_member
 from latentmap.explorer.spaces import describe, describe_trainings
 from latentmap.explorer.trace_view import draw_curves, show_moment
 from latentmap.explorer.trainings import OnlyTrainings
@@ -24,6 +25,9 @@ ACTIONS: Mapping[str, Action] = {
     "colour": colour_points,
     "point": show_point,
     "near": find_near,
+    "sector": list_sector,
+    "member": show_member,
+    "typical": measure_typical,
     "moment": show_moment,
     "curves": draw_curves,
 }

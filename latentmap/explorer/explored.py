@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,12 +21,16 @@ from latentmap.explorer.named_codes import CodesById
 from latentmap.explorer.places import Place, Start
 from latentmap.explorer.points import Points
 from latentmap.explorer.trainings import Training
+from latentmap.expressiveness.reported import ReportedBlind
 from latentmap.images import ImageSource
 from latentmap.images.attribute_table import Attributes
 from latentmap.mapping import LinearMap
 from latentmap.mapping.typicality import FittedCodes
 from latentmap.model import Model
-from latentmap.support import Ordering
+from latentmap.support import Ordering, SupportSet
+
+if TYPE_CHECKING:
+    from latentmap.explorer.sectors_view import SectorLook
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +68,9 @@ class Target:
 class Explored:
     """A source and its targets, on some images with their ``codes`` in the source; ``controls`` are
     what moves a code of the source, by name. ``command`` is the line that explores the same;
-    ``attributes`` are what a table says of the images, ``trainings`` are shown beside.
+    ``attributes`` are what a table says of the images, ``trainings`` are shown beside. The images
+    of a ``support`` set in the source are marked, and
+    ``reported`` is what a report calls the models blind to.
     """
 
     source: Model
@@ -75,6 +82,8 @@ class Explored:
     command: str = "latentmap explore"
     attributes: Attributes | None = None
     trainings: tuple[Training, ...] = ()
+    support: SupportSet | None = None
+    reported: tuple[ReportedBlind, ...] = ()
 
     @cached_property
     def points(self) -> Points:
@@ -85,6 +94,13 @@ class Explored:
     def mean(self) -> Tensor:
         """The mean code of the images."""
         return torch.from_numpy(self.ordering.mean)
+
+    @cached_property
+    def look(self) -> SectorLook:
+        """What is kept of its sectors."""
+        from latentmap.explorer.sectors_view import SectorLook
+
+        return SectorLook(self)
 
     @property
     def models(self) -> list[Model]:

@@ -4,6 +4,7 @@
 
 import { MoveView } from "./move.js";
 import { PointsView } from "./points.js";
+import { SectorsView } from "./sectors.js";
 import { TracesView } from "./traces.js";
 
 const models = ({ source }) => source !== null;
@@ -11,5 +12,6 @@ const models = ({ source }) => source !== null;
 export const VIEWS = [
   { name: "move", title: "Move a code", View: MoveView, needs: models },
   { name: "points", title: "Points", View: PointsView, needs: models },
+  { name: "sectors", title: "Sectors", View: SectorsView, needs: models },
   { name: "traces", title: "Traces", View: TracesView, needs: ({ trainings }) => trainings.length > 0 },
 ];
