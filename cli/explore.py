@@ -23,14 +23,14 @@ from latentmap.cli.options import (
     seed_option,
 )
 from latentmap.cli.output import print_json, say, warn
-from latentmap.cli.outputs import Outputs, figure_option, result_outputs
+from latentmap.cli.outputs import Outputs, figure_option, report_option, result_outputs
 
 if TYPE_CHECKING:
-    from latentmap.explorer import Explored, Place
+    from latentmap.explorer import Explored
 
 _SAMPLES = 2000  # Where no images are given.
 # What says how the page is served, or what is written, and not what is explored.
-_OF_SERVER = ("host", "port", "browser")
+_OF_SERVER = ("host", "port", "browser", "report")
 
 
 @click.command(cls=Command)
@@ -75,7 +75,7 @@ _OF_SERVER = ("host", "port", "browser")
 @seed_option
 @coder_options
 @loading_options
-@result_outputs(figure_option("The pictures of --at, in place of the page."))
+@result_outputs(figure_option("The pictures of --at, in place of the page."), report_option)
 @click.pass_context
 def explore(
     context: click.Context,
@@ -121,10 +121,10 @@ def explore(
     else:
         refuse_given(context, _OF_SERVER, "with --figure, which is drawn without a page")
     explored = _explored(references, data, samples, map_paths, seed, coding, loading)
-    explored = replace(explored, command=words_without_folders(context))
+    explored = replace(explored, command=words_without_folders(context), report=outputs.report)
     explored.code_at(place)  # Refuses before anything is drawn or served.
     if outputs.figure is not None:
-        _draw(explored, place, outputs)
+        _draw(explored, state or "", outputs)
         return
     _serve(explored, state, host, port, browser=browser, as_json=outputs.as_json)
 
@@ -165,17 +165,17 @@ def _explored(
     )
 
 
-def _draw(explored: Explored, place: Place, outputs: Outputs) -> None:
-    from latentmap.explorer.showing import figure_of
+def _draw(explored: Explored, state: str, outputs: Outputs) -> None:
+    from latentmap.explorer.drawing import figure_of_state
 
     assert outputs.figure is not None, "asked before"
-    grid, told = figure_of(explored, place)
-    outputs.draw(grid, outputs.figure)
+    drawn = figure_of_state(explored, state)
+    outputs.draw(drawn.figure, outputs.figure)
     if outputs.as_json:
-        print_json({"picture": str(outputs.figure), "pictures": told})
+        print_json({"picture": str(outputs.figure), "pictures": drawn.told})
         return
     names = ", ".join(model.name for model in explored.models)
-    say(f"{outputs.figure}: one code in {names}")
+    say(f"{outputs.figure}: {drawn.what} in {names}")
 
 
 def _serve(

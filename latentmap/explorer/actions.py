@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from latentmap.explorer.answers import Action
+from latentmap.explorer.line_view import line, line_file, line_to_report
 from latentmap.explorer.move_view import move
+from latentmap.explorer.own_view import own, upload, uploaded
 from latentmap.explorer.pictures import list_images, show_images
 from latentmap.explorer.spaces import describe
 
@@ -14,4 +16,10 @@ ACTIONS: Mapping[str, Action] = {
     "images": list_images,
     "show": show_images,
     "move": move,
+    "line": line,
+    "line-file": line_file,
+    "line-to-report": line_to_report,
+    "upload": upload,
+    "own": own,
+    "uploaded": uploaded,
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 from latentmap.explorer.answers import Answer, Asked
 from latentmap.explorer.explored import Explored
+from latentmap.explorer.uploads import MOST_BYTES
 from latentmap.model import Model
 
 
@@ -21,6 +22,8 @@ def describe(explored: Explored, asked: Asked) -> Answer:
             "controls": [one.to_json() for one in explored.controls.values()],
             "images": len(explored.codes),
             "command": explored.command,
+            "report": explored.report is not None,
+            "most_bytes": MOST_BYTES,
         }
     )
 

@@ -17,6 +17,13 @@ export function release(address) {
   if (address) setTimeout(() => URL.revokeObjectURL(address), 2000);
 }
 
+/** Gives a file to the browser to be saved. */
+export function save(blob, name) {
+  const address = URL.createObjectURL(blob);
+  make("a", { href: address, download: name }).click();
+  release(address);
+}
+
 /** A number as people read it. */
 export function number(value, digits = 2) {
   return value.toFixed(digits).replace("-", "\u2212");
