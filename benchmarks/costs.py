@@ -50,7 +50,7 @@ def main() -> None:
         few, many = (fit(folder, size, 1) for size in (images // SIZES, images))
         summed = (images - images // SIZES) / max(many - few, 0.1)
         begun = many - images / summed
-        print(f"fit: start {begun:.1f} s, {summed:.0f} pairs/s a worker (64 and 150 variables)")
+        print(f"fit: start {begun:.1f} s, {summed:.0f} pairs/s a worker (64 and 64 variables)")
         check("fit", folder, 2 * images, arguments.workers, begun, summed, fit)
         extrapolate(rate, a_commit, *sizes(folder, 2 * images))
 
@@ -62,7 +62,7 @@ def encode(folder: Path, size: int, workers: int) -> float:
 
 def fit(folder: Path, size: int, workers: int) -> float:
     """Seconds of a fit from codes that are there."""
-    cache, words = f"{size}-fit", ["fit", "--src", "vae", "--dst", "svae"]
+    cache, words = f"{size}-fit", ["fit", "--src", "vae", "--dst", "vae-b"]
     if not (folder / cache).exists():
         timed(folder, cache, words, size, workers)
     return timed(folder, cache, words, size, workers)

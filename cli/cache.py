@@ -89,7 +89,8 @@ def list_entries(cache: Path, as_json: bool) -> None:
     for plan in plans:
         say(
             f"plan {plan.id} is worked on: {plan.images} images of {plan.data} in {len(plan)} "
-            "shards; `latentmap cache commit` takes in what is made"
+            "shards; `latentmap cache commit` takes in what is made, `latentmap cache rm --plan "
+            f"{plan.id[:4]}` gives it up"
         )
     for entry in entries:
         _warn_of(entry)

@@ -1,4 +1,4 @@
-"""latentmap cache rm: entries of a cache, or images that it keeps, removed."""
+"""latentmap cache rm: entries of a cache, plans of workers, or images that it keeps, removed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from latentmap.cli.declaring import Command
 from latentmap.cli.kinds import Text
 from latentmap.cli.options import cache_option, json_option
 from latentmap.cli.output import say
+from latentmap.errors import CacheError
 from latentmap.printing import printable
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
     type=Text(),
     metavar="NAME",
     help="All entries of a model: its name, or the beginning of its digest.",
+)
+@click.option(
+    "--plan",
+    type=Text(),
+    metavar="PLAN",
+    help="A plan that workers work on, by the beginning of its id, and what they have made of it "
+    "since the last commit.",
 )
 @click.option(
     "--all",
@@ -43,6 +51,7 @@ if TYPE_CHECKING:
 def rm(
     names: tuple[str, ...],
     model: str | None,
+    plan: str | None,
     everything: bool,
     generated: bool,
     yes: bool,
@@ -51,40 +60,49 @@ def rm(
 ) -> None:
     """Remove entries of a cache, and say how much that frees.
 
+    What is committed of a plan stays when the plan is removed, and serves all commands.
+
     \b
     Examples:
       latentmap cache rm 3f2a --cache codes
+      latentmap cache rm --plan 91c0 --cache codes
       latentmap cache rm --generated --cache codes
     """
     from latentmap.cache import Entries
-    from latentmap.cache.plan_folder import remove_plans
+    from latentmap.cache.plan_folder import remove_plan, size_of_plan
     from latentmap.cache.sums import remove_sums
     from latentmap.cli.output import print_json, warn
     from latentmap.model.kept_images import GENERATED, kept_in, remove_kept
 
     named = bool(names or model or everything)
-    if not (named or generated):
-        raise click.UsageError("say what to remove: ENTRY, --model NAME, --all or --generated")
-    if everything and (names or model):
+    if not (named or plan is not None or generated):
+        raise click.UsageError(
+            "say what to remove: ENTRY, --model NAME, --plan PLAN, --all or --generated"
+        )
+    if everything and (names or model or plan is not None):
         raise click.UsageError("--all is all entries: name none beside it")
     entries = Entries(cache)
     entries.require()
     # All that is named is looked for before anything goes.
     doomed = list(entries.all()) if everything else _choose(entries, names, model)
+    plans = _plans(cache, plan, everything)
+    freed = sum(size_of_plan(cache, one) for one in plans)
     images = cache / GENERATED
     if generated and not yes:
         size = kept_in(images).bytes / 2**20
         _confirm(f"Remove {size:.1f} MiB of generated images of {cache}?")
+    if plan is not None and not yes:
+        _confirm(f"Remove plan {plans[0]} ({bytes_text(freed)}) of {cache}?")
     if named and not yes:
         for entry in doomed:
             warn(str(entry))
         _confirm(f"Remove {number_text(doomed)} ({size_text(doomed)}) of {cache}?")
     gone = remove_kept(images) if generated else None
-    freed = gone.bytes if gone else 0
     left = list(gone.others) if gone else []
+    # First, so that no worker's shard becomes an entry again.
+    for one in plans:
+        remove_plan(cache, one)
     if everything:
-        # First, so that no worker's shard becomes an entry again.
-        remove_plans(cache)
         remove_sums(cache)
     for entry in doomed:
         left += entries.remove(entry)
@@ -92,11 +110,13 @@ def rm(
         warn(f"{path} is not of latentmap, and stays")
     if as_json:
         removed = [entry.id for entry in doomed]
-        total = freed + sum(entry.size for entry in doomed)
-        print_json({"cache": str(cache), "entries": removed, "bytes": total})
+        total = freed + (gone.bytes if gone else 0) + sum(entry.size for entry in doomed)
+        print_json({"cache": str(cache), "entries": removed, "plans": plans, "bytes": total})
         return
-    if generated:
-        say(f"{cache}: removed the generated images, which frees {freed / 2**20:.1f} MiB")
+    if gone:
+        say(f"{cache}: removed the generated images, which frees {gone.bytes / 2**20:.1f} MiB")
+    if plan is not None:
+        say(f"{cache}: removed plan {plans[0]}, which frees {bytes_text(freed)}")
     if named:
         say(f"{cache}: removed {number_text(doomed)}, which frees {size_text(doomed)}")
 
@@ -110,9 +130,34 @@ def _choose(entries: Entries, names: tuple[str, ...], model: str | None) -> list
     return list({entry.id: entry for entry in chosen}.values())
 
 
+def _plans(cache: Path, prefix: str | None, everything: bool) -> list[str]:
+    """The plans that are asked for, also those that cannot be read.
+
+    Raises:
+        CacheError: none begins with ``prefix``, or several do.
+    """
+    from latentmap.cache.plan_folder import plan_names
+
+    names = plan_names(cache)
+    if everything or prefix is None:
+        return names if everything else []
+    chosen = [name for name in names if name.startswith(prefix)]
+    if len(chosen) != 1:
+        many = "several plans begin" if chosen else "no plan begins"
+        raise CacheError(
+            f"{many} with {prefix!r} in {cache}: those there are {', '.join(names) or 'none'}"
+        )
+    return chosen
+
+
 def size_text(entries: Iterable[Entry]) -> str:
     """The size of entries."""
-    kibibytes = sum(entry.size for entry in entries) / 1024
+    return bytes_text(sum(entry.size for entry in entries))
+
+
+def bytes_text(size: int) -> str:
+    """A number of bytes."""
+    kibibytes = size / 1024
     return f"{kibibytes:.0f} KiB" if kibibytes < 1024 else f"{kibibytes / 1024:.1f} MiB"
 
 

@@ -220,6 +220,8 @@ def _after_compare(given: Given) -> Next:
 def _after_explore(given: Given) -> Next:
     """What was seen, in numbers."""
     models = given["references"]
+    if not models:
+        return Next(["trace", "show", given["trace_paths"][0]])
     if len(models) == 1:
         images = [] if _has_images(given) else ["--data", "IMAGES"]
         return Next(["support", "order", *models, *images])

@@ -27,15 +27,18 @@ from latentmap.cli.outputs import Outputs, figure_option, report_option, result_
 
 if TYPE_CHECKING:
     from latentmap.explorer import Explored
+    from latentmap.explorer.trainings import OnlyTrainings
 
 _SAMPLES = 2000  # Where no images are given.
 # What says how the page is served, or what is written, and not what is explored.
-_OF_SERVER = ("host", "port", "browser", "report")
+_OF_SERVER = ("trace_paths", "host", "port", "browser", "report")
+# What is of use without a model.
+_OF_TRAININGS = {"references", "trace_paths", "state", "host", "port", "browser", "as_json"}
 
 
 @click.command(cls=Command)
 @click.argument(
-    "references", nargs=-1, required=True, metavar="MODEL [MODEL ...]", type=Reference()
+    "references", nargs=-1, required=False, metavar="MODEL [MODEL ...]", type=Reference()
 )
 @compared_images
 @option(
@@ -46,6 +49,15 @@ _OF_SERVER = ("host", "port", "browser", "report")
     metavar="MAP",
     help="A map from the first model to one of the others; may be given several times.  [default: "
     "fitted on the split train]",
+)
+@option(
+    "--trace",
+    "trace_paths",
+    multiple=True,
+    type=InputPath(),
+    metavar="TRACE",
+    help="A training to go through by epochs, as `latentmap train vae --trace` records it; may "
+    "be given several times, and without any MODEL.",
 )
 @option(
     "--at",
@@ -83,6 +95,7 @@ def explore(
     data: DataOptions,
     samples: SamplesForAll,
     map_paths: tuple[Path, ...],
+    trace_paths: tuple[Path, ...],
     state: str | None,
     host: str,
     port: int,
@@ -106,11 +119,19 @@ def explore(
       latentmap explore svae stylegan
       latentmap explore svae gan stylegan --data faces.zip
       latentmap explore svae stylegan --data faces.zip --map svae-to-stylegan.safetensors
+      latentmap explore --trace vae.trace
       latentmap explore svae stylegan --at 'start=random&seed=4' --figure moved.png
     """
     from latentmap.explorer.places import read_place
     from latentmap.explorer.serving import require_server
+    from latentmap.explorer.trainings import OnlyTrainings, read_trainings
 
+    if not references:
+        _require_trainings_alone(context, trace_paths)
+        require_server()
+        alone = OnlyTrainings(read_trainings(trace_paths), words_without_folders(context))
+        _serve(alone, state, host, port, browser=browser, as_json=outputs.as_json)
+        return
     if data.path is None and samples.n_samples is None:
         samples = replace(samples, n_samples=_SAMPLES)
     samples.check(references, data)
@@ -120,13 +141,27 @@ def explore(
         require_server()
     else:
         refuse_given(context, _OF_SERVER, "with --figure, which is drawn without a page")
+    trainings = read_trainings(trace_paths)
     explored = _explored(references, data, samples, map_paths, seed, coding, loading)
-    explored = replace(explored, command=words_without_folders(context), report=outputs.report)
+    explored = replace(
+        explored,
+        command=words_without_folders(context),
+        report=outputs.report,
+        trainings=trainings,
+    )
     explored.code_at(place)  # Refuses before anything is drawn or served.
     if outputs.figure is not None:
         _draw(explored, state or "", outputs)
         return
     _serve(explored, state, host, port, browser=browser, as_json=outputs.as_json)
+
+
+def _require_trainings_alone(context: click.Context, trace_paths: Sequence[Path]) -> None:
+    """Refuses what is given without a model, unless it is of trainings."""
+    if not trace_paths:
+        raise click.UsageError("give a MODEL to explore, or a training by --trace FILE")
+    others = [one.name for one in context.command.params if one.name not in _OF_TRAININGS]
+    refuse_given(context, [name for name in others if name], "without a MODEL")
 
 
 def _explored(
@@ -179,7 +214,13 @@ def _draw(explored: Explored, state: str, outputs: Outputs) -> None:
 
 
 def _serve(
-    explored: Explored, state: str | None, host: str, port: int, *, browser: bool, as_json: bool
+    explored: Explored | OnlyTrainings,
+    state: str | None,
+    host: str,
+    port: int,
+    *,
+    browser: bool,
+    as_json: bool,
 ) -> None:
     from latentmap.explorer import Serving, Session
 

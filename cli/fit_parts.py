@@ -11,7 +11,7 @@ import click
 
 from latentmap.cli.by_parts import PartRun, check_parts, made_of, split_rule_of
 from latentmap.cli.fit_options import check_choices, check_spaces
-from latentmap.cli.output import print_json, say, show_result, warn
+from latentmap.cli.output import print_json, say, show_result
 
 if TYPE_CHECKING:
     from latentmap.cli.data_options import DataOptions
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from latentmap.cli.options import CoderOptions, Loading
     from latentmap.cli.outputs import Outputs
     from latentmap.cli.workers import Workers
-    from latentmap.mapping import LinearMap
     from latentmap.mapping.options import FitOptions
     from latentmap.relocation.part_fits import PartScores
 
@@ -80,7 +79,7 @@ def fit_by_workers(
     moments.remove()
     if not outputs.as_json:
         say(linear_map if outputs.out is None else f"{outputs.out}: {linear_map}")
-    _say(scores, linear_map, outputs)
+    _say(scores, outputs)
     if not outputs.as_json:
         path = "MAP" if outputs.out is None else shlex.quote(str(outputs.out))
         data = shlex.quote(str(request.data.path))
@@ -134,16 +133,10 @@ def evaluate_by_workers(
     made = made_of(data, images)
     scores = score_parts(linear_map, moments, split=split, seed=seed, record=made)
     moments.remove()
-    _say(scores, linear_map, outputs)
+    _say(scores, outputs)
 
 
-def _say(scores: PartScores, linear_map: LinearMap, outputs: Outputs) -> None:
-    """The scores, and what is to be minded of them."""
-    if not len(linear_map.train_digests):
-        warn(
-            f"the map does not keep which of {linear_map.n_pairs:,} images it was fitted on: "
-            "images of its own split are not left out where it is evaluated on other data"
-        )
+def _say(scores: PartScores, outputs: Outputs) -> None:
     if outputs.as_json:
         print_json(scores.to_json())
         return

@@ -16,7 +16,8 @@ import errno
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from latentmap.cache.sealed import seal, unseal
 from latentmap.cache.shards import DamageError, ShardRecord
 from latentmap.cache.storage import Storage
 from latentmap.errors import CacheError
-from latentmap.files import folders_in, open_regular, reason_of
+from latentmap.files import folders_in, open_regular, reason_of, size_of
 
 if TYPE_CHECKING:
     from latentmap.images.parts import Counts
@@ -38,6 +39,8 @@ PLAN_NAME = re.compile(r"[0-9a-f]{16}")
 _FILES = "files.json"
 _REPORT = "report.json"
 _SHARD = re.compile(r"shard-\d{6,}")
+_ATTEMPT = re.compile(r"(shard-\d{6,})\.[0-9a-f]{16}\.tmp")
+_ABANDONED = 24 * 3600.0  # Seconds without a change, after which nobody writes an attempt any more.
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 
@@ -150,8 +153,7 @@ class PlanFolder:
 
     def reported(self) -> list[int]:
         """The shards that are there, in order."""
-        found = (folder.name for folder in folders_in(self.path, _SHARD))
-        return sorted(int(name.removeprefix("shard-")) for name in found)
+        return sorted(map(_number, folders_in(self.path, _SHARD)))
 
     def report(self, number: int) -> ShardReport:
         """What was said of a shard that is there.
@@ -200,6 +202,16 @@ class PlanFolder:
                 raise
         self._storage.sync_folder(self.path)
 
+    def tidy(self, missing: Collection[int]) -> None:
+        """Removes what killed workers began: of shards that are not ``missing``, whose workers find
+        that they are committed, and what nobody has changed for a day.
+        """
+        for attempt in folders_in(self.path, _ATTEMPT):
+            with suppress(FileNotFoundError):
+                needed = _number(attempt) in missing
+                if not needed or time.time() - attempt.stat().st_mtime > _ABANDONED:
+                    shutil.rmtree(attempt, ignore_errors=True)
+
     def drop(self, number: int) -> None:
         """Removes a shard: it is committed, or is damaged."""
         shutil.rmtree(self.shard(number), ignore_errors=True)
@@ -227,10 +239,33 @@ def find_plans(cache: Path) -> list[Plan]:
     return [plan for _, plan in sorted(found, key=lambda one: one[0])]
 
 
-def remove_plans(cache: Path) -> None:
-    """Removes all plans of a cache, and what workers have made of them."""
-    for folder in folders_in(cache / PLANS, PLAN_NAME):
-        shutil.rmtree(folder, ignore_errors=True)
+def plan_names(cache: Path) -> list[str]:
+    """The ids of all plans of a cache, also of those that cannot be read."""
+    return [folder.name for folder in folders_in(cache / PLANS, PLAN_NAME)]
+
+
+def size_of_plan(cache: Path, name: str) -> int:
+    """The bytes of a plan, and of what workers have made of it and is not committed."""
+    return size_of(path for path in (cache / PLANS / name).rglob("*") if path.is_file())
+
+
+def remove_plan(cache: Path, name: str) -> None:
+    """Removes a plan, and what workers have made of it and is not committed.
+
+    Raises:
+        CacheError: it cannot be removed.
+    """
+    try:
+        with suppress(FileNotFoundError):  # Another process removes it, too.
+            shutil.rmtree(cache / PLANS / name)
+    except OSError as error:
+        raise CacheError(
+            f"the plan {name} of {cache} cannot be removed: {error.strerror or error}"
+        ) from error
+
+
+def _number(shard: Path) -> int:
+    return int(shard.name.removeprefix("shard-").partition(".")[0])
 
 
 def _read(folder: Path, data: bytes) -> Plan:
@@ -239,5 +274,9 @@ def _read(folder: Path, data: bytes) -> Plan:
         if plan.id != folder.name:
             raise DamageError(f"{PLAN} is the one of plan {plan.id}")
     except CacheError as error:
-        raise type(error)(f"{folder}: {error}; remove that folder, and plan again") from error
+        cache = folder.parents[1]
+        raise type(error)(
+            f"{folder}: {error}; remove it (latentmap cache rm --plan {folder.name} --cache "
+            f"{cache}), and plan again"
+        ) from error
     return plan

@@ -83,7 +83,9 @@ def commit_shards(
         for number in taken:
             folder.drop(number)
         missing = sorted({number for entry in entries for number in entry.missing()})
-        if not missing:
+        if missing:
+            folder.tidy(missing)
+        else:
             folder.remove()
         for line in repairs:
             if notify:

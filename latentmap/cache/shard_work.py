@@ -82,7 +82,7 @@ def encode_shard(
     except OSError as error:
         raise CacheError(
             f"{folder.path} cannot be written ({error.strerror or error}): shard {number} is lost, "
-            f"all others are safe; {advice_on(error)}"
+            f"all that were made are safe; {advice_on(error)}"
         ) from error
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from latentmap.explorer.answers import Action
+from latentmap.explorer.answers import Action, Answer, Asked
 from latentmap.explorer.line_view import line, line_file, line_to_report
 from latentmap.explorer.move_view import move
 from latentmap.explorer.own_view import own, upload, uploaded
 from latentmap.explorer.pictures import list_images, show_images
-from latentmap.explorer.spaces import describe
+from latentmap.explorer.spaces import describe, describe_trainings
+from latentmap.explorer.trace_view import draw_curves, show_moment
+from latentmap.explorer.trainings import OnlyTrainings
 
 ACTIONS: Mapping[str, Action] = {
     "describe": describe,
@@ -22,4 +24,11 @@ ACTIONS: Mapping[str, Action] = {
     "upload": upload,
     "own": own,
     "uploaded": uploaded,
+    "moment": show_moment,
+    "curves": draw_curves,
+}
+OF_TRAININGS: Mapping[str, Callable[[OnlyTrainings, Asked], Answer]] = {
+    "describe": describe_trainings,
+    "moment": show_moment,
+    "curves": draw_curves,
 }

@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from latentmap.errors import ExplorerError
-from latentmap.explorer.actions import ACTIONS
+from latentmap.explorer.actions import ACTIONS, OF_TRAININGS
 from latentmap.explorer.answers import Action, Answer, Asked
 from latentmap.explorer.explored import Explored
+from latentmap.explorer.trainings import OnlyTrainings
 
 _MOST_ASKED = 1024  # Clients, and what they ask for, that are remembered.
 
 
 class Session:
-    """The explored spaces for any number of clients, and threads."""
+    """The explored spaces, or trainings alone, for any number of clients, and threads."""
 
-    def __init__(self, explored: Explored, actions: Mapping[str, Action] = ACTIONS) -> None:
+    def __init__(
+        self, explored: Explored | OnlyTrainings, actions: Mapping[str, Action] | None = None
+    ) -> None:
         self.explored = explored
-        self._actions = actions
+        of_it: Mapping[str, Callable[[Any, Asked], Answer]]
+        of_it = OF_TRAININGS if isinstance(explored, OnlyTrainings) else ACTIONS
+        self._actions = of_it if actions is None else actions
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="explorer")
         self._newest: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._lock = threading.Lock()

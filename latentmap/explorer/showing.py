@@ -44,7 +44,8 @@ class ShownCode:
     @property
     def words(self) -> str:
         """What it is, in words."""
-        return f"{self.model}, {_IN_WORDS[self.role]}"
+        guess = ", a guess" if self.outside else ""
+        return f"{self.model}, {_IN_WORDS[self.role]}{guess}"
 
     @property
     def pixels(self) -> np.ndarray:

@@ -6,12 +6,13 @@ from typing import Any
 
 from latentmap.explorer.answers import Answer, Asked
 from latentmap.explorer.explored import Explored
+from latentmap.explorer.trainings import OnlyTrainings
 from latentmap.explorer.uploads import MOST_BYTES
 from latentmap.model import Model
 
 
 def describe(explored: Explored, asked: Asked) -> Answer:
-    """The models, the controls and how many images there are."""
+    """The models, the controls, how many images there are, and the trainings."""
     return Answer(
         {
             "source": _told(explored.source),
@@ -24,6 +25,18 @@ def describe(explored: Explored, asked: Asked) -> Answer:
             "command": explored.command,
             "report": explored.report is not None,
             "most_bytes": MOST_BYTES,
+            "trainings": [one.to_json() for one in explored.trainings],
+        }
+    )
+
+
+def describe_trainings(explored: OnlyTrainings, asked: Asked) -> Answer:
+    """The trainings, where there are no spaces."""
+    return Answer(
+        {
+            "source": None,
+            "command": explored.command,
+            "trainings": [one.to_json() for one in explored.trainings],
         }
     )
 

@@ -15,6 +15,7 @@ The folder is relative to that of the file, where it lies there.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ import numpy as np
 
 from latentmap.errors import ImageError
 from latentmap.files import Identity, identity_of, open_regular, parse_json, reading
-from latentmap.images.naming import natural_text, ordered_ids
+from latentmap.images.naming import is_plain_path, ordered_ids
 from latentmap.images.values import ValueRange
 from latentmap.limits import Allowance
 from latentmap.printing import printable
@@ -67,13 +68,12 @@ class Index:
                 raise ValueError("it has another number of paths than it says")
             # Of names that are no UTF-8 the bytes are kept, as of the folder itself.
             names = [os.fsdecode(line) for line in lines]
-            before = ""
             for name in names:
-                _require_path(name)
-                text = natural_text(name)
-                if text <= before:
-                    raise ValueError(f"{name!r} is not in its place")
-                before = text
+                if not is_plain_path(name):
+                    _require_path(name)
+            if len({*names}) < len(names):
+                twice = next(one for one, n in Counter(names).items() if n > 1)
+                raise ValueError(f"it has {twice!r} twice")
         wanted = names[start - first * STEP : stop - first * STEP]
         return ordered_ids(wanted, allowance)
 

@@ -13,6 +13,7 @@ from latentmap.limits import Allowance
 from latentmap.printing import shortened
 
 _NUMBER = re.compile(r"([0-9]+)")
+_PLAIN_PATH = re.compile(r"[^/\\\0.][^/\\\0]*(?:/[^/\\\0.][^/\\\0]*)*")
 _LONGEST_NAME = 4096  # Of a path, wherever files lie.
 _COPIES = 4  # Of the ids: in the container and its source, and two while they are sorted.
 _IGNORED = {"__MACOSX", "Thumbs.db"}
@@ -93,12 +94,21 @@ def member_name(name: str, archive: str) -> str:
     Raises:
         ImageError: it leads out of the archive, or is no name of a file.
     """
+    if is_plain_path(name):
+        return name
     if "\0" in name:
         raise ImageError(f"{archive} holds {name!r}, which no file can be called: make it anew")
     path = PurePosixPath(name.replace("\\", "/"))
     if ".." in path.parts:
         raise ImageError(f"{archive} holds {name!r}, which leads out of it: make the archive anew")
     return path.as_posix().lstrip("/")
+
+
+def is_plain_path(name: str) -> bool:
+    """Whether a name is a relative path none of whose parts begins with a dot, as most are: it
+    leads nowhere else, and is written in one way.
+    """
+    return _PLAIN_PATH.fullmatch(name) is not None
 
 
 def match_names(ids: np.ndarray, names: set[str]) -> tuple[np.ndarray, set[str]]:

@@ -16,7 +16,7 @@ import numpy as np
 from latentmap.errors import ImageError
 from latentmap.files import Identity, identity_of, open_regular, reading
 from latentmap.files.open_files import OpenFiles
-from latentmap.files.tar_members import tar_members
+from latentmap.files.tar_members import TarPlace, tar_members
 from latentmap.images.archives import unique_members
 from latentmap.images.companions import Companion, beside
 from latentmap.images.containers import EncodedImages
@@ -58,7 +58,9 @@ class TarFiles(FilesOfImages):
         self._listings: dict[int, TarListing] = {}
 
     def count(self, number: int) -> int:
-        return len(list_tar(self.files[number]).names)
+        # In no order, which takes as long again.
+        members, _, _ = _members_of(self.files[number])
+        return sum(map(is_image_name, members))
 
     def container(self, spans: Sequence[Span]) -> TarSetImages:
         parts = []
@@ -82,6 +84,21 @@ def list_tar(file: SetFile) -> TarListing:
     Raises:
         ImageError: it is compressed, is none, or cannot be read.
     """
+    found, identity, state = _members_of(file)
+    names = sorted(filter(is_image_name, found), key=natural_key)
+    # Of tuples numpy makes an array slowly.
+    numbers = (number for name in names for number in found[name])
+    places = np.fromiter(numbers, np.int64, 2 * len(names)).reshape(-1, 2)
+    others = [name for name in found if not is_image_name(name)]
+    return TarListing(file, identity, state, names, places, others)
+
+
+def _members_of(file: SetFile) -> tuple[dict[str, TarPlace], Identity, FileState]:
+    """The files in a tar archive, in the order in which they lie there, and what it is.
+
+    Raises:
+        ImageError: it is compressed, is none, or cannot be read.
+    """
     what = "is no tar archive, or is cut off"
     with reading(file.path, ImageError, "get it again", what=what), open_regular(file.path) as tar:
         if is_compressed(tar):
@@ -92,11 +109,7 @@ def list_tar(file: SetFile) -> TarListing:
         status = os.fstat(tar.fileno())
         allowance = Allowance(str(file.path), status.st_size, ImageError)
         found = unique_members(file.path, tar_members(tar, status.st_size, allowance))
-        identity = identity_of(tar)
-    names = sorted(filter(is_image_name, found), key=natural_key)
-    places = np.array([found[name] for name in names], np.int64).reshape(-1, 2)
-    others = [name for name in found if not is_image_name(name)]
-    return TarListing(file, identity, FileState.of(status), names, places, others)
+        return found, identity_of(tar), FileState.of(status)
 
 
 class TarSetImages(EncodedImages):

@@ -22,7 +22,7 @@ from latentmap.codes import Codes, Space
 from latentmap.errors import MapError, SpaceError
 from latentmap.frames import Frame
 from latentmap.mapping.kept_baselines import KeptBaseline
-from latentmap.mapping.map_checks import KNOWN_BY, TRUNCATION, known_by_of
+from latentmap.mapping.map_checks import KNOWN_BY, TRUNCATION, UNKEPT, known_by_of
 from latentmap.mapping.mapped_rows import MappedRows
 from latentmap.mapping.moments import Moments
 from latentmap.mapping.patch_maps import composed, mapped, turned
@@ -285,6 +285,8 @@ class LinearMap(Shown):
         if len(truncations) == 1:
             shared[TRUNCATION] = truncations.pop()
         shared[KNOWN_BY] = known_by_of(*(one.record for one in maps))
+        if any(one.record.get(UNKEPT) for one in maps):
+            shared[UNKEPT] = True
         return {**shared, "made_of": [{"map": str(m), "record": dict(m.record)} for m in maps]}
 
     def save(self, path: str | Path) -> None:

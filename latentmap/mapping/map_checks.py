@@ -16,6 +16,8 @@ from latentmap.mapping.held_out_error import held_out_error
 _LARGEST = 2**63
 # By which a record has what the images of the fit were known by, and what that may be.
 KNOWN_BY = "known_by"
+# By which it says that the images of the fit were too many to be kept.
+UNKEPT = "images_not_kept"
 # By which it has the truncation of the images of the fit, where a model made them.
 TRUNCATION = "truncation"
 _KNOWN = ("contents", "ids", "positions")

@@ -18,7 +18,7 @@ from latentmap.codes.ids import digests_of_ids
 from latentmap.codes.units import contains
 from latentmap.images import ImageSource
 from latentmap.mapping import LinearMap
-from latentmap.mapping.map_checks import KNOWN_BY
+from latentmap.mapping.map_checks import KNOWN_BY, UNKEPT
 
 
 def fitted_on(linear_map: LinearMap, ids: np.ndarray, digests: np.ndarray) -> Seen:
@@ -34,6 +34,12 @@ def unknown_overlap(maps: Sequence[LinearMap], images: ImageSource) -> str:
     where that is known.
     """
     for linear_map in maps:
+        if linear_map.record.get(UNKEPT):
+            return (
+                f"this map was fitted on {linear_map.n_pairs:,} images, too many for it to keep "
+                "which: those that it was fitted on are not left out; of the same data give the "
+                "split test"
+            )
         known = linear_map.record.get(KNOWN_BY, "contents")
         # Ids are found again among images; another file with positions is of other images.
         if known != images.known_by and (known, images.known_by) != ("ids", "contents"):

@@ -20,6 +20,7 @@ from latentmap.intervals import Estimate, defined, resample_sums, shares
 from latentmap.mapping import FitOptions, LinearMap
 from latentmap.mapping.fit_moments import Fitted, fit_moments
 from latentmap.mapping.held_out_error import HeldOutError, psnr_of
+from latentmap.mapping.map_checks import UNKEPT
 from latentmap.mapping.moments import JointMoments, Moments
 from latentmap.mapping.patches import Patches
 from latentmap.progress import Progress
@@ -112,6 +113,7 @@ def fit_parts(
         "precision": source.key.precision,
         "parts": len(moments.task),
         "fit_skipped": sorted(skipped),
+        **({} if len(moments.digests) else {UNKEPT: True}),
         **(record or {}),
     }
     linear_map = fit_moments(parts, fitted, options, record=made, progress=progress)

@@ -308,7 +308,10 @@ def test_rm_must_be_told_what(codes):
     fill(codes)
     result = run("rm", "--cache", codes)
     assert result.exit_code == 2
-    assert "say what to remove: ENTRY, --model NAME, --all or --generated" in result.stderr
+    assert (
+        "say what to remove: ENTRY, --model NAME, --plan PLAN, --all or --generated"
+        in result.stderr
+    )
 
 
 def test_export_writes_the_only_entry(codes, tmp_path):
@@ -357,7 +360,7 @@ def test_json_tells_what_was_removed_and_exported(codes, tmp_path):
     assert (exported["codes"], exported["n"], exported["dim"]) == (str(out), 11, DIM)
     size = json.loads(run("show", name, "--cache", codes, "--json").stdout)["bytes"]
     removed = json.loads(run("rm", name, "--cache", codes, "--json", input="y\n").stdout)
-    assert removed == {"cache": str(codes), "entries": [name], "bytes": size}
+    assert removed == {"cache": str(codes), "entries": [name], "plans": [], "bytes": size}
 
 
 def test_rm_removes_nothing_unless_all_that_is_named_is_there(codes):

@@ -3,6 +3,8 @@ what is said to who gives what does not go together."""
 
 import json
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from click.testing import CliRunner
 from latentmap.cache import Entries
 from latentmap.cli.main import main
 from latentmap.cli.sharding import Place, place_of
+from tests.cli.full_disks import FullOnOne
 
 ENCODE = ["encode", "a.safetensors", "b.safetensors", "--data", "few.npy", "--batch-size", "8"]
 
@@ -91,7 +94,7 @@ def test_tasks_of_slurm_and_of_torchrun_share_a_plan(alone, monkeypatch):
     assert "there is no plan" in run("cache", "commit", *cache).stdout
 
 
-def started(*words):
+def started(*words, **more):
     """A command in a process group of its own, so that nothing of it outlives the test."""
     return subprocess.Popen(
         [sys.executable, "-m", "latentmap.cli", *map(str, words)],
@@ -100,6 +103,7 @@ def started(*words):
         text=True,
         start_new_session=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        **more,
     )
 
 
@@ -173,6 +177,54 @@ def test_ctrl_c_leaves_what_is_done(many):
     assert one.state == "unfinished" and one.manifest.done >= 3 * 64
 
 
+def require_a_full_disk_was_said(stderr):
+    """One line, which says which shard was lost and what to do."""
+    (line,) = [line for line in stderr.splitlines() if "Error" in line]
+    found = re.search(
+        r"plans/[0-9a-f]{16} cannot be written \((No space left on device|File too large)\): shard "
+        r"\d+ is lost, all that were made are safe; .* run the same command to go on$",
+        line,
+    )
+    assert found, line
+    assert "Traceback" not in stderr
+
+
+def test_a_full_disk_of_one_worker_is_one_line_and_all_other_shards_are_safe(
+    alone, workdir, monkeypatch
+):
+    monkeypatch.setattr("latentmap.cli.encode_shards.ShardSetup", FullOnOne)
+    (workdir / "full").touch()
+    words = [*ENCODE, "--cache", "codes", "--shard-images", 8, "--workers", 2]
+    require_a_full_disk_was_said(run(*words, code=1).stderr)
+    # What was made is committed, by the other one, too.
+    assert not [*workdir.glob("codes/plans/*/shard-??????")]
+    done = {entry.manifest.done for entry in Entries("codes").all()}
+    assert len(done) == 1 and done.pop() >= 16
+    assert Entries("codes").verify() == []
+    (workdir / "full").unlink()
+    run(*words)
+    require_same("codes", alone)
+
+
+def test_a_task_whose_disk_is_full_ends_with_one_line_and_the_same_command_goes_on(alone, workdir):
+    cache = ["--cache", "codes"]
+    run(*ENCODE, *cache, "--shard-images", 40, "--plan")
+    run(*ENCODE, *cache, "--shard", "0/2")
+
+    def no_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
+
+    with started(*ENCODE, *cache, "--shard", "1/2", preexec_fn=no_room) as task:
+        _, err = task.communicate(timeout=300)
+    assert task.returncode == 1
+    require_a_full_disk_was_said(err)
+    assert not [*workdir.glob("codes/plans/*/*.tmp")]
+    assert "lacks 4 of 8 shards: 4, 5, 6, 7" in run("cache", "commit", *cache, code=1).stdout
+    run(*ENCODE, *cache, "--shard", "1/2")
+    run("cache", "commit", *cache)
+    require_same("codes", alone)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -231,6 +283,46 @@ def test_a_worker_that_is_told_another_thing_than_the_plan_is_refused(workdir, w
     assert not [*workdir.glob("codes/plans/*/shard-*")]
     run(*ENCODE, *cache, "--shard-images", 38, "--shard", "0/8")  # Whole batches are the same.
     assert [one.name for one in workdir.glob("codes/plans/*/shard-*")] == ["shard-000000"]
+
+
+def test_a_plan_that_was_given_up_is_removed_and_what_is_committed_of_it_stays(workdir):
+    cache = ["--cache", "codes"]
+    plans = [
+        json.loads(run(*ENCODE, *cache, "--plan", *more, "--json").stdout)["plan"]
+        for more in (["--shard-images", 24], ["--limit", 40])
+    ]
+    run(*ENCODE, *cache, "--shard", "0/2")
+    run("cache", "commit", *cache, code=1)
+    assert (
+        f"`latentmap cache rm --plan {plans[0][:4]}` gives it up"
+        in run("cache", "list", *cache).stdout
+    )
+    # One that cannot be read can be removed, too.
+    damaged = workdir / "codes" / "plans" / plans[0] / "plan.json"
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    size = sum(path.stat().st_size for path in damaged.parent.rglob("*") if path.is_file())
+    none = run("cache", "rm", "--plan", "x", *cache, code=1).stderr
+    assert f"no plan begins with 'x' in codes: those there are {', '.join(sorted(plans))}" in none
+    (workdir / "codes" / "plans" / f"{plans[0][:4]}{0:012}").mkdir()
+    many = run("cache", "rm", "--plan", plans[0][:4], *cache, code=1).stderr
+    assert f"several plans begin with '{plans[0][:4]}' in codes" in many
+    asked = CliRunner().invoke(main, ["cache", "rm", "--plan", plans[0][:9], *cache], input="n\n")
+    assert asked.exit_code == 1 and f"Remove plan {plans[0]} (" in asked.stderr
+    assert damaged.exists()
+    gone = run("cache", "rm", "--plan", plans[0][:9], "--yes", *cache, "--json")
+    assert json.loads(gone.stdout) == {
+        "cache": "codes",
+        "entries": [],
+        "plans": plans[:1],
+        "bytes": size,
+    }
+    listed = json.loads(run("cache", "list", *cache, "--json").stdout)
+    assert [one["plan"] for one in listed["plans"]] == plans[1:]
+    assert [one["done"] for one in listed["entries"]] == [144, 144]
+    said = run("cache", "rm", "--plan", plans[1], "--yes", *cache).stdout
+    assert said.startswith(f"codes: removed plan {plans[1]}, which frees ")
+    refused = run("cache", "rm", "--plan", plans[1], "--all", *cache, code=2).stderr
+    assert "--all is all entries" in refused
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,7 @@ CALLS = {
         "svae --data d.npy --seed 4",
         "svae gan",
         "svae gan --data d.npy --limit 9",
+        "--trace vae.trace --trace other.trace",
     ],
     "bench": [f"gan --set own:16 --set '{NAMED}.h5' --methods network"],
     "diagnose": ["vae svae --data d.npy --split val"],

@@ -57,11 +57,28 @@ def test_the_picture_of_a_place_is_that_of_the_library(workdir):
         (["--at", "start=image&image=no", "--figure", "x.png"], 1, "none of the 300 images"),
         (["--figure", "x.png", "--port", "80"], 2, "--port has no effect with --figure"),
         (["--samples", "200"], 2, "give either images"),
+        (["--trace", "few.npy", "--no-browser"], 1, "few.npy"),
+        (["--trace", "few.npy", "--figure", "x.png"], 2, "--trace has no effect with --figure"),
         (["--host", "192.0.2.1", "--no-browser"], 1, "port 0 of 192.0.2.1 cannot be had"),
     ],
 )
 def test_what_cannot_be_is_refused(workdir, words, code, said):
     result = run(*words)
+    assert result.exit_code == code
+    assert said in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 2, "give a MODEL to explore, or a training by --trace FILE"),
+        (["--trace", "few.npy", "--seed", "3"], 2, "--seed has no effect without a MODEL"),
+        (["--trace", "few.npy", "--data", "few.npy"], 2, "--data has no effect without a MODEL"),
+        (["--trace", "few.npy"], 1, "few.npy"),
+    ],
+)
+def test_without_a_model_there_are_trainings_alone(workdir, words, code, said):
+    result = CliRunner().invoke(main, ["explore", *words, "--no-browser"])
     assert result.exit_code == code
     assert said in result.stderr.splitlines()[-1]
 

@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet
 import safetensors.torch
 import torch
 from PIL import Image, features
 
+from latentmap.images.indexing import write_index
 from tests.encoders import foreign_writers, naive_tiny_autoencoder, nvlabs_writer
 from tests.encoders.bundle_writer import object_graph, write_bundle
 from tests.encoders.hostile_corpus import INERT, REFUSED, saved
 from tests.encoders.keras_writer import split_vae, write_keras3, write_weights, write_whole
-from tests.fuzz.cases import Case
+from tests.fuzz.cases import Case, write_case
 from tests.fuzz.own_seeds import pixels, written
 
 
@@ -103,6 +105,38 @@ def tars(_: Path) -> list[Case]:
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
     return [{"images.tar": stream.getvalue()}]
+
+
+def tar_sets(folder: Path) -> list[Case]:
+    """Two tar archives that are one set."""
+    (case,) = tars(folder)
+    return [{"a-0.tar": case["images.tar"], "a-1.tar": case["images.tar"]}]
+
+
+def image_tables(_: Path) -> list[Case]:
+    """Tables of images as bytes, and as Hugging Face's data sets have them."""
+    files = _three()
+    rows = [{"bytes": data, "path": name} for name, data in files.items()]
+    kind = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
+    columns = (
+        {"image": pyarrow.array(rows, kind), "id": list(files)},
+        {"image": list(files.values()), "label": [1, 2, 3]},
+    )
+    cases: list[Case] = []
+    for column in columns:
+        stream = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.table(column), stream, row_group_size=2)
+        cases.append({"images.parquet": stream.getvalue()})
+    return cases
+
+
+def indexes(folder: Path) -> list[Case]:
+    """A folder of images and its index."""
+    case: Case = {f"faces/{name}": data for name, data in _three().items()}
+    place = folder / "indexed"
+    write_case(case, place)
+    write_index(place / "faces", place / "faces.index")
+    return [{**case, "faces.index": (place / "faces.index").read_bytes()}]
 
 
 def arrays(_: Path) -> list[Case]:

@@ -420,7 +420,7 @@ def plans(folder: Path) -> list[Case]:
     def write(path: Path) -> None:
         images, cache = open_images("digits", limit=4), LatentCache(path)
         plan = plan_shards([model], images, shard_images=2, batch_size=2)
-        encode_shard(start_plan(plan, cache), 1, [model], images, cache)
+        encode_shard(start_plan(plan, cache, {"/a-0.tar": 4}), 1, [model], images, cache)
 
     case = written(folder, "cache", write)
     own = {name.removeprefix("cache/"): content for name, content in case.items()}

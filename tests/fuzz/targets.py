@@ -35,8 +35,8 @@ from latentmap.encoders.project import read_project
 from latentmap.encoders.recipes import read_recipe
 from latentmap.encoders.training.checkpoint import read_checkpoint, restore
 from latentmap.encoders.training.runs import training_seconds
-from latentmap.errors import MapError
-from latentmap.images import ImageSource, open_images
+from latentmap.errors import ImageError, MapError
+from latentmap.images import ImageSource, open_images, open_parts
 from latentmap.images.attributes import select_where
 from latentmap.images.contents import Marks
 from latentmap.images.id_images import images_of_codes
@@ -92,6 +92,20 @@ def _the_images(folder: Path) -> None:
     """The one file of images in a folder, whatever its name."""
     (path,) = [*folder.iterdir()] or [folder / "images.npy"]
     _look(open_images(path, limit=40, notify=_quiet))
+
+
+def _by_parts(name: str) -> Callable[[Path], None]:
+    return lambda folder: _look_at_parts(folder / name)
+
+
+def _look_at_parts(path: Path) -> None:
+    """What who plans and who encodes do with parts."""
+    parts = open_parts(path)
+    for start in range(0, min(len(parts), 6), 2):
+        part = parts.part(start, min(start + 2, len(parts)))
+        json.dumps([part.ids.tolist(), part.fingerprint])
+        with suppress(ImageError):
+            part.read(0)
 
 
 def _list_models(folder: Path) -> None:
@@ -188,6 +202,7 @@ def _find(folder: Path) -> None:
 def _plans(folder: Path) -> None:
     for plan in find_plans(folder):
         made = PlanFolder(folder, plan, Storage())
+        json.dumps(made.counts())
         for number in made.reported():
             made.report(number)
 
@@ -207,7 +222,7 @@ def _rehash(chance: Random, case: Case) -> Case:
     return right
 
 
-_SEALED = ("manifest.json", "plan.json", "report.json")
+_SEALED = ("manifest.json", "plan.json", "files.json", "report.json")
 
 
 def _reseal(chance: Random, case: Case) -> Case:
@@ -224,6 +239,23 @@ def _reseal(chance: Random, case: Case) -> Case:
             except Exception:  # It is no longer what can be sealed.
                 continue
     return sealed
+
+
+def _reindex(chance: Random, case: Case) -> Case:
+    """An index of the same folder, since it may be of any, with a head and places that fit."""
+    content = case.get("faces.index")
+    if not isinstance(content, bytes):
+        return case
+    line, _, rest = content.partition(b"\n")
+    paths, _, places = rest.rstrip(b"\n").rpartition(b"\n")
+    try:
+        head = {**json.loads(line), "folder": "faces"}
+    except Exception:  # Of no folder.
+        return case
+    if chance.random() < 0.9:
+        head["bytes"], places = len(paths) + 1, b'{"places": [0]}'
+    parts = (json.dumps(head).encode(), paths, places, b"")
+    return {**case, "faces.index": b"\n".join(parts)}
 
 
 def _condition(folder: Path) -> str:
@@ -402,6 +434,25 @@ TARGETS: dict[str, tuple[Reader, ...]] = {
     "archives": (
         Reader("zips", other_seeds.zips, (_the_images,), ((".zip", change_zip(change_picture)),)),
         Reader("tars", other_seeds.tars, (_the_images,), ((".tar", change_tar),)),
+        Reader(
+            "tar sets",
+            other_seeds.tar_sets,
+            (_look_at("a-*.tar"), _by_parts("a-{0..1}.tar")),
+            ((".tar", change_tar),),
+        ),
+        Reader(
+            "image tables",
+            other_seeds.image_tables,
+            (_look_at("images.parquet"), _by_parts("*.parquet")),
+            _PARQUET,
+        ),
+        Reader(
+            "indexes",
+            other_seeds.indexes,
+            (_look_at("faces.index"), _by_parts("faces.index")),
+            ((".index", change_table),),
+            _reindex,
+        ),
         Reader("arrays", other_seeds.arrays, (_the_images,), _NUMPY),
         Reader(
             "idx",

@@ -1,7 +1,7 @@
 // The page: it asks what is explored, and shows the view that the state names.
 
 import { ask } from "./api.js";
-import { make } from "./elements.js";
+import { copying, make } from "./elements.js";
 import { State } from "./state.js";
 import { say } from "./status.js";
 import { VIEWS } from "./views.js";
@@ -9,9 +9,11 @@ import { VIEWS } from "./views.js";
 const state = new State();
 const main = document.getElementById("view");
 const tabs = document.getElementById("tabs");
+let views = [];
 let shown = null;
 
-function spacesInWords({ source, targets, images }) {
+function spacesInWords({ source, targets, images, trainings }) {
+  if (source === null) return trainings.map(({ name }) => name).join(", ");
   const [first, ...others] = [source, ...targets].map(
     ({ name, space, dim }) => `${name} (${space}, ${dim.toLocaleString("en")})`,
   );
@@ -20,10 +22,10 @@ function spacesInWords({ source, targets, images }) {
 }
 
 function showTabs() {
-  tabs.hidden = VIEWS.length < 2;
-  tabs.replaceChildren(...VIEWS.map(({ name, title }) => make("button", {
+  tabs.hidden = views.length < 2;
+  tabs.replaceChildren(...views.map(({ name, title }) => make("button", {
     type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "view",
-    onclick: () => state.change({ view: name === VIEWS[0].name ? null : name }),
+    onclick: () => state.change({ view: name === views[0].name ? null : name }),
     onkeydown: (event) => turn(event, name),
   }, title)));
 }
@@ -32,14 +34,14 @@ function showTabs() {
 function turn(event, name) {
   const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!by) return;
-  const at = VIEWS.findIndex((view) => view.name === name);
-  const next = tabs.children[(at + by + VIEWS.length) % VIEWS.length];
+  const at = views.findIndex((view) => view.name === name);
+  const next = tabs.children[(at + by + views.length) % views.length];
   next.focus();
   next.click();
 }
 
 function update(spaces) {
-  const wanted = VIEWS.find(({ name }) => name === state.get("view")) ?? VIEWS[0];
+  const wanted = views.find(({ name }) => name === state.get("view")) ?? views[0];
   if (shown?.wanted === wanted) {
     shown.view.update();
   } else {
@@ -59,10 +61,7 @@ function update(spaces) {
 function addTools() {
   document.getElementById("undo").addEventListener("click", () => state.undo());
   document.getElementById("redo").addEventListener("click", () => state.redo());
-  document.getElementById("link").addEventListener("click", () => {
-    history.replaceState(null, "", `#${state.text}`);
-    navigator.clipboard?.writeText(location.href);
-  });
+  copying(document.getElementById("link"), () => `${location.href.split("#")[0]}#${state.text}`);
   document.getElementById("skip").addEventListener("click", (event) => {
     event.preventDefault(); // The part behind # is the state.
     main.focus();
@@ -79,7 +78,8 @@ function addTools() {
 try {
   const { told } = await ask("describe");
   document.getElementById("spaces").textContent = spacesInWords(told);
-  document.title = `${told.source.name} \u2013 latentmap explore`;
+  document.title = `${(told.source ?? told.trainings[0]).name} \u2013 latentmap explore`;
+  views = VIEWS.filter(({ needs }) => needs(told));
   addTools();
   showTabs();
   state.listen(() => update(told));

@@ -5,6 +5,7 @@ Whatever happens, the codes are those of one process, bit for bit.
 
 import itertools
 import json
+import os
 import random
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from PIL import Image
 from latentmap.cache import Coder, LatentCache
 from latentmap.cache.manifest import MANIFEST, Manifest
 from latentmap.cache.plan import Plan
-from latentmap.cache.plan_folder import PlanFolder, find_plans, remove_plans
+from latentmap.cache.plan_folder import PlanFolder, find_plans, remove_plan
 from latentmap.cache.planned_entries import planned_entries
 from latentmap.cache.planning import plan_shards
 from latentmap.cache.shard_commit import commit_shards
@@ -269,6 +270,41 @@ def test_a_finished_entry_that_was_damaged_is_repaired_by_the_same_command(tmp_p
     require_same(codes_of(plan, cache), expected(tmp_path, images))
 
 
+def test_what_killed_workers_began_is_removed_by_the_next_commit_that_can_tell(tmp_path):
+    plan, images, cache = planned(tmp_path)
+    folder = PlanFolder(cache.path, plan, cache.entries.storage)
+    attempts = [folder.path / f"shard-{number:06}.{number:016x}.tmp" for number in (1, 2, 3)]
+    for attempt in attempts:
+        attempt.mkdir()
+        (attempt / "0123456789abcdef.h5").write_bytes(b"half")
+    os.utime(attempts[1], (0, 0))  # Nobody has touched it for long.
+    make(plan, images, cache, [0, 1])
+    commit_shards(plan, cache)
+    # Somebody may still write the third.
+    assert [*folder.path.glob("*.tmp")] == [attempts[2]]
+    make(plan, images, cache)
+    commit_shards(plan, cache)
+    assert not folder.path.exists()
+
+
+def test_a_worker_whose_attempt_was_removed_since_its_shard_is_committed_is_content(
+    tmp_path, monkeypatch
+):
+    plan, images, cache = planned(tmp_path)
+    real = PlanFolder.publish
+
+    def late(folder, attempt, number, report):
+        monkeypatch.setattr(PlanFolder, "publish", real)
+        make(plan, images, cache, [4])
+        commit_shards(plan, cache)
+        assert not attempt.exists()
+        real(folder, attempt, number, report)
+
+    monkeypatch.setattr(PlanFolder, "publish", late)
+    make(plan, images, cache, [4])
+    assert 4 not in commit_shards(plan, cache).missing
+
+
 def test_a_driver_that_fails_keeps_what_was_made(tmp_path):
     plan, images, cache = planned(tmp_path)
 
@@ -496,11 +532,14 @@ def test_plans_are_found_and_removed(tmp_path):
     assert Plan.from_bytes(file.read_bytes()) == plan
     text = file.read_text()
     file.write_text(text.replace(f'"images": {N}', f'"images": {N + 1}'))
-    with pytest.raises(CacheError, match=r"not as it was written.*remove that folder, and plan"):
+    with pytest.raises(
+        CacheError, match=r"not as it was written.*cache rm --plan .* and plan again"
+    ):
         find_plans(cache.path)
     file.write_text(text)
     make(plan, images, cache, [0])
-    remove_plans(cache.path)
+    remove_plan(cache.path, plan.id)
+    remove_plan(cache.path, plan.id)
     assert find_plans(cache.path) == [] and not list(tmp_path.glob("plans/*"))
 
 

@@ -221,7 +221,9 @@ def test_a_file_that_is_too_large_is_not_taken(client, content):
 
 @pytest.mark.parametrize("length", ["-1", "x", "\u00b2", "9" * 13])
 def test_a_length_that_is_none_is_refused(client, length):
-    assert upload(client, b"", headers={"content-length": length.encode("latin-1")}).status_code == 413
+    assert (
+        upload(client, b"", headers={"content-length": length.encode("latin-1")}).status_code == 413
+    )
 
 
 def test_a_file_that_does_not_come_is_not_waited_for(app, monkeypatch):

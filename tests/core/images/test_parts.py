@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from latentmap.errors import ImageError
-from latentmap.images import open_images, open_parts
+from latentmap.images import open_images, open_parts, tar_sets
 from latentmap.images.indexing import write_index
 from latentmap.images.naming import natural_key
 from latentmap.images.parts import FileParts, FirstParts, counts_in
-from latentmap.images.tar_sets import list_tar
 from tests.core.images import test_parquet_images as tables
 from tests.core.images.test_index import write_folder
 from tests.core.images.test_tar_sets import VIEW, write_set
@@ -130,13 +129,13 @@ def test_a_range_of_values_holds_for_parts(tmp_path):
 
 
 def test_files_are_counted_once_and_opened_where_they_are_needed(tmp_path, monkeypatch):
-    opened = []
+    opened, real = [], tar_sets._members_of
 
     def counted(file):
         opened.append(file.prefix)
-        return list_tar(file)
+        return real(file)
 
-    monkeypatch.setattr("latentmap.images.tar_sets.list_tar", counted)
+    monkeypatch.setattr(tar_sets, "_members_of", counted)
     path, told = tars(tmp_path), []
     first = open_parts(path, progress=lambda *one: told.append(one))
     assert opened == [f"a-{k}" for k in range(7)] and told[-1] == (7, 7)

@@ -24,6 +24,7 @@ from latentmap.mapping import FitOptions, fit
 from latentmap.mapping.patches import patches_between
 from latentmap.model.testing import LinearModel
 from latentmap.relocation import training_pairs
+from latentmap.relocation.overlap import unknown_overlap
 from latentmap.relocation.part_fits import fit_parts, score_parts
 from latentmap.relocation.part_moments import (
     PartMoments,
@@ -115,6 +116,21 @@ def test_scores_are_those_of_all_test_images(there, images):
     assert found.r2.low < found.r2.value < found.r2.high
     assert json.dumps(found.to_json(), allow_nan=False)
     assert "R2" in str(found)
+
+
+def test_a_map_of_too_many_images_says_that_it_does_not_keep_them(there, images, monkeypatch):
+    monkeypatch.setattr("latentmap.relocation.part_moments._DIGESTS", 10)
+    cache, entries = there
+    task = part_task(entries, splits=("train",), split_rule=images.split_rule)
+    moments = gather_parts(task, cache, here(PartWork(task, cache)))
+    linear_map = fit_parts(moments, entries)
+    moments.remove()
+    assert not len(linear_map.train_digests)
+    test = images.split("test")
+    assert "too many for it to keep which" in unknown_overlap([linear_map], test)
+    assert "too many" in unknown_overlap([linear_map.inverse()], test)
+    kept = fit_parts(gathered(there, images), entries)
+    assert not unknown_overlap([kept], test)
 
 
 def test_a_fold_chooses_among_settings_and_copies_are_in_one(there, images):
