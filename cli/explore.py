@@ -26,14 +26,14 @@ from latentmap.cli.output import print_json, say, warn
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 
 if TYPE_CHECKING:
-    from latentmap.explorer import Explored, Place
+    from latentmap.explorer import Explored
     from latentmap.explorer.trainings import OnlyTrainings
     from latentmap.expressiveness.reported import ReportedBlind
     from latentmap.support import SupportSet
 
 _SAMPLES = 2000  # Where no images are given.
 # What says how the page is served, or what is written, and not what is explored.
-_OF_SERVER = ("trace_paths", "host", "port", "browser")
+_OF_SERVER = ("trace_paths", "host", "port", "browser", "report")
 # What is of use without a model.
 _OF_TRAININGS = {"references", "trace_paths", "state", "host", "port", "browser", "as_json"}
 
@@ -103,8 +103,8 @@ _OF_TRAININGS = {"references", "trace_paths", "state", "host", "port", "browser"
         title=OUTPUT,
         type=OutputFolder(),
         metavar="FOLDER",
-        help="A report, such as `latentmap bench --report` writes: the groups of images are marked "
-        "that it calls a model blind to.",
+        help="A report, such as `latentmap bench --report` writes: what it calls a model blind to is "
+        "marked, and lines between codes can be added to it.",
     ),
 )
 @click.pass_context
@@ -175,10 +175,16 @@ def explore(
     trainings = read_trainings(trace_paths)
     explored = _explored(references, data, samples, map_paths, support, seed, coding, loading)
     command = words_without_folders(context)
-    explored = replace(explored, command=command, trainings=trainings, reported=reported)
+    explored = replace(
+        explored,
+        command=command,
+        report=outputs.report,
+        trainings=trainings,
+        reported=reported,
+    )
     explored.code_at(place)  # Refuses before anything is drawn or served.
     if outputs.figure is not None:
-        _draw(explored, place, outputs)
+        _draw(explored, state or "", outputs)
         return
     _serve(explored, state, host, port, browser=browser, as_json=outputs.as_json)
 
@@ -246,17 +252,17 @@ def _reported(folder: Path | None) -> tuple[ReportedBlind, ...]:
     return () if folder is None else blind_in_report(begun_report(folder))
 
 
-def _draw(explored: Explored, place: Place, outputs: Outputs) -> None:
-    from latentmap.explorer.showing import figure_of
+def _draw(explored: Explored, state: str, outputs: Outputs) -> None:
+    from latentmap.explorer.drawing import figure_of_state
 
     assert outputs.figure is not None, "asked before"
-    grid, told = figure_of(explored, place)
-    outputs.draw(grid, outputs.figure)
+    drawn = figure_of_state(explored, state)
+    outputs.draw(drawn.figure, outputs.figure)
     if outputs.as_json:
-        print_json({"picture": str(outputs.figure), "pictures": told})
+        print_json({"picture": str(outputs.figure), "pictures": drawn.told})
         return
     names = ", ".join(model.name for model in explored.models)
-    say(f"{outputs.figure}: one code in {names}")
+    say(f"{outputs.figure}: {drawn.what} in {names}")
 
 
 def _serve(
