@@ -1,5 +1,6 @@
 from .answers import Answer
 from .explored import Explored, Target, explore_spaces
+from .notebook import Explorer, explore
 from .places import Place, Start, read_place
 from .serving import Serving
 from .session import Session
@@ -7,11 +8,13 @@ from .session import Session
 __all__ = [
     "Answer",
     "Explored",
+    "Explorer",
     "Place",
     "Serving",
     "Session",
     "Start",
     "Target",
+    "explore",
     "explore_spaces",
     "read_place",
 ]

@@ -42,9 +42,11 @@ def create_app(
     token: str,
     host: str = "127.0.0.1",
     notify: Callable[[str], None] | None = None,
+    in_notebooks: bool = False,
 ) -> Guard:
     """The application that serves a session to whoever knows the token, as ``host``; ``notify`` is
-    told, line by line, of faults that clients are not told the reason of.
+    told, line by line, of faults that clients are not told the reason of. ``in_notebooks`` lets
+    notebooks of this machine have the page in a frame.
     """
     tell = notify or (lambda line: None)
     files = {path.name: path.read_bytes() for path in sorted(_PAGE.iterdir())}
@@ -88,7 +90,8 @@ def create_app(
         Route("/page/{name}", part),
         Route("/api/{action}", answer, methods=["POST"]),
     ]
-    return Guard(Starlette(routes=routes), token=token, host=host)
+    app = Starlette(routes=routes)
+    return Guard(app, token=token, host=host, in_notebooks=in_notebooks)
 
 
 def _file(name: str, content: bytes) -> Response:
