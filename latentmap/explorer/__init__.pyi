@@ -1,7 +1,8 @@
 from .answers import Answer
-from .explored import Explored, Target, explore_spaces
+from .explored import Explored, Target
 from .notebook import Explorer, explore
 from .places import Place, Start, read_place
+from .preparing import explore_spaces
 from .serving import Serving
 from .session import Session
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from latentmap.cache import CoderLike
-from latentmap.explorer.explored import Explored, explore_spaces
+from latentmap.explorer.explored import Explored
 from latentmap.explorer.places import read_place
+from latentmap.explorer.preparing import explore_spaces
 from latentmap.explorer.serving import Serving, require_server
 from latentmap.explorer.session import Session
 from latentmap.explorer.trainings import read_trainings

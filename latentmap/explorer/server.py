@@ -31,6 +31,7 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
 }
 _MOST_ASKED = 1 << 17  # Bytes of a question.
+_SENT_WITHIN = 30.0  # Seconds, of a question: who asks may have gone to sleep.
 _MOST_NUMBER = 2**53
 _LONGEST_CLIENT = 64
 _FAULT = "the explorer could not do this: the terminal where it was started says why"
@@ -63,7 +64,10 @@ def create_app(
         name = request.path_params["action"]
         if not session.knows(name):
             return _refusal("there is no such question", 404)
-        body = await _body(request)
+        try:
+            body = await asyncio.wait_for(_body(request), _SENT_WITHIN)
+        except asyncio.TimeoutError:
+            return _refusal("the question did not come to its end: ask again", 408)
         if body is None:
             return _refusal(f"a question has {_MOST_ASKED:,} bytes at most", 413)
         try:

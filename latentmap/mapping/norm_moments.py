@@ -138,4 +138,6 @@ def linear_cka(moments: JointMoments, norms: NormMoments) -> Tensor:
 
 def _indicator(dims: Sequence[int]) -> Tensor:
     """Which variables ``(D,)`` are of which space, ``(K, D)``."""
-    return torch.block_diag(*(torch.ones(1, dim, dtype=torch.float64) for dim in dims))
+    rows = [torch.ones(1, dim, dtype=torch.float64) for dim in dims]
+    found: Tensor = torch.block_diag(*rows)  # type: ignore[no-untyped-call, unused-ignore]
+    return found

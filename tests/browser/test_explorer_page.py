@@ -154,6 +154,22 @@ def test_all_that_can_be_used_has_a_name(visit):
         assert name.strip(), one.evaluate("one => one.outerHTML")
 
 
+def test_a_link_and_a_command_are_copied(browser, address):
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(f"{address}#start=random&seed=5")
+    page.wait_for_selector("figure img")
+    read = "navigator.clipboard.readText()"
+    page.get_by_role("button", name="Copy link").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate(read) == f"{address}#start=random&seed=5"
+    page.get_by_text("As a command").click()
+    page.get_by_role("button", name="Copy", exact=True).click()
+    page.get_by_role("button", name="Copied").nth(1).wait_for()
+    assert page.evaluate(read).endswith(" --at 'start=random&seed=5' --figure picture.png")
+    context.close()
+
+
 def test_a_server_that_is_away_for_a_while_is_asked_again(visit):
     page = visit()
     slider = page.locator(".slider input[type=range]").first

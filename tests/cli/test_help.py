@@ -68,6 +68,10 @@ CALLS = {
         "latentmap.inversion.code_search:SearchSettings",
         "latentmap.inversion.inverting:invert_images",
     ),
+    "explore": (
+        "latentmap.explorer.preparing:explore_spaces",
+        "latentmap.explorer.serving:Serving",
+    ),
     "bench": (
         "latentmap.expressiveness.benchmark:bench",
         "latentmap.inversion.code_search:SearchSettings",

@@ -1,13 +1,13 @@
 // The command line that makes the picture of the state that is seen.
 
-import { make } from "./elements.js";
+import { copying, make } from "./elements.js";
 
 export class Command {
   constructor(words, state) {
     this.words = words;
     this.state = state;
     this.code = make("code");
-    const copy = make("button", { type: "button", onclick: () => navigator.clipboard?.writeText(this.code.textContent) }, "Copy");
+    const copy = copying(make("button", { type: "button" }, "Copy"), () => this.code.textContent);
     this.element = make("details", { class: "command" }, make("summary", {}, "As a command"), this.code, copy);
   }
 

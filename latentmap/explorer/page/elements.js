@@ -17,6 +17,21 @@ export function release(address) {
   if (address) setTimeout(() => URL.revokeObjectURL(address), 2000);
 }
 
+/**
+ * A button that copies what `text()` gives, and says so for a while; hidden where a browser lets no
+ * page copy, as on an address that is not encrypted on another machine.
+ */
+export function copying(button, text) {
+  const title = button.textContent;
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(text());
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = title; }, 1500);
+  });
+  return button;
+}
+
 /** A number as people read it. */
 export function number(value, digits = 2) {
   return value.toFixed(digits).replace("-", "\u2212");

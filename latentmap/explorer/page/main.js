@@ -1,10 +1,10 @@
 // The page: it asks what is explored, and shows the view that the state names.
 
 import { ask } from "./api.js";
-import { make } from "./elements.js";
+import { copying, make } from "./elements.js";
 import { State } from "./state.js";
 import { say } from "./status.js";
-import { VIEWS } from "./views.js";
+import { viewsOf } from "./views.js";
 
 const state = new State();
 const main = document.getElementById("view");
@@ -61,10 +61,7 @@ function update(spaces) {
 function addTools() {
   document.getElementById("undo").addEventListener("click", () => state.undo());
   document.getElementById("redo").addEventListener("click", () => state.redo());
-  document.getElementById("link").addEventListener("click", () => {
-    history.replaceState(null, "", `#${state.text}`);
-    navigator.clipboard?.writeText(location.href);
-  });
+  copying(document.getElementById("link"), () => `${location.href.split("#")[0]}#${state.text}`);
   document.getElementById("skip").addEventListener("click", (event) => {
     event.preventDefault(); // The part behind # is the state.
     main.focus();
@@ -82,7 +79,7 @@ try {
   const { told } = await ask("describe");
   document.getElementById("spaces").textContent = spacesInWords(told);
   document.title = `${(told.source ?? told.trainings[0]).name} \u2013 latentmap explore`;
-  views = VIEWS.filter(({ needs }) => needs(told));
+  views = viewsOf(told);
   addTools();
   showTabs();
   state.listen(() => update(told));

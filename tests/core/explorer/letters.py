@@ -2,12 +2,13 @@
 
 import io
 import json
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 
-def read_letter(letter: bytes) -> tuple[dict, list[np.ndarray]]:
+def read_letter(letter: bytes) -> tuple[dict[str, Any], list[np.ndarray]]:
     """What is told in a letter, and its pictures as arrays ``(h, w, 3)``."""
     length = int.from_bytes(letter[:4], "little")
     told = json.loads(letter[4 : 4 + length])
