@@ -1,5 +1,6 @@
 """The view "Points" of the explorer in Chromium: what is drawn, told and near is the library's."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
@@ -7,6 +8,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from latentmap.explorer import Serving, Session, explore_spaces
 from latentmap.explorer.points import Points
@@ -60,7 +62,7 @@ def visit(browser, explored):
             page.on("console", lambda message: complaints.append(message.text))
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.goto(f"{serving.address}#view=points&{state}")
-            page.locator(".legend b").wait_for()
+            page.locator(".key b").wait_for()
             return page
 
         yield begin
@@ -86,13 +88,6 @@ def middle_of(page):
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-COLOUR = """canvas => {
-  const pen = canvas.getContext("2d");
-  const { data } = pen.getImageData(canvas.width / 2, canvas.height / 2, 1, 1);
-  return "#" + [...data].slice(0, 3).map(one => one.toString(16).padStart(2, "0")).join("");
-}"""
-
-
 def wait_until(page, true):
     """Waits; not in the page, which lets nobody evaluate texts in it."""
     for _ in range(500):
@@ -103,9 +98,15 @@ def wait_until(page, true):
 
 
 def require_colour(page, expected):
-    """The colour of the middle of the plot, as soon as it is drawn."""
-    canvas = page.locator(".plot canvas").first
-    wait_until(page, lambda: canvas.evaluate(COLOUR) == expected)
+    """The colour that is seen in the middle of the plot, as soon as it is drawn."""
+    x, y = middle_of(page)
+    clip = {"x": x, "y": y, "width": 1, "height": 1}
+
+    def found():
+        pixel = Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB").getpixel((0, 0))
+        return "#" + bytes(pixel).hex()
+
+    wait_until(page, lambda: found() == expected)
 
 
 def state_of(page, key):
@@ -124,10 +125,10 @@ def test_a_point_is_where_its_code_is_in_the_colour_of_its_group(visit, explored
         card = page.locator(".point figcaption")
         card.wait_for()
         assert card.text_content() == f"{explored.points.ids[row]}, {HAT} {name}"
-    groups = page.locator(".legend li")
+    groups = page.locator(".key li")
     assert groups.all_text_contents() == ["<i>yes</i>20", "no20"]
-    assert page.locator(".legend p").text_content() == "not known of 20 points"
-    assert page.locator(".legend b").text_content() == HAT
+    assert page.locator(".key p").text_content() == "not known of 20 points"
+    assert page.locator(".key b").text_content() == HAT
 
 
 def nearest_to(codes, row):
@@ -215,6 +216,38 @@ def test_the_plane_moves_by_wheel_drag_and_keys_and_its_link_brings_it_back(visi
     wait_until(page, lambda: "box=" not in page.url)
 
 
+def test_two_fingers_zoom_and_one_moves(visit):
+    page = visit(viewport={"width": 390, "height": 900}, has_touch=True)
+    page.get_by_text("60 points").wait_for()
+    x, y = middle_of(page)
+    touch = page.context.new_cdp_session(page)
+
+    def send(kind, *fingers):
+        points = [{"x": one, "y": y, "id": number} for number, one in enumerate(fingers)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    page.locator(".plot").focus()
+    page.keyboard.press("-")
+    before = [float(one) for one in state_of(page, "box").split("_")]
+    send("touchStart", x - 30)
+    send("touchStart", x - 30, x + 30)
+    for away in (40, 50, 60):
+        send("touchMove", x - away, x + away)
+    send("touchEnd")
+    wait_until(page, lambda: f"_{before[2]}" not in page.url)
+    zoomed = [float(one) for one in state_of(page, "box").split("_")]
+    np.testing.assert_allclose(zoomed, [*before[:2], before[2] / 2], rtol=1e-3, atol=1e-2)
+    send("touchStart", x)
+    for far in (20, 40):
+        send("touchMove", x + far)
+    send("touchEnd")
+    wait_until(page, lambda: f"{zoomed[0]}_" not in page.url)
+    assert float(state_of(page, "box").split("_")[0]) < zoomed[0]
+    assert "image=" not in page.url
+    send("touchStart", x + 400)  # Beside the plot.
+    send("touchEnd")
+
+
 def test_what_a_map_loses_is_a_scale_between_the_values_of_the_library(visit, explored):
     from latentmap.codes import pair
     from latentmap.relocation.measuring import measure
@@ -226,9 +259,9 @@ def test_what_a_map_loses_is_a_scale_between_the_values_of_the_library(visit, ex
     )
     for by, errors in (("code", measured.errors.code), ("image", measured.errors.relocation)):
         page = visit(f"colour={by}-error 0")
-        page.locator(".legend .ends").wait_for()
+        page.locator(".key .ends").wait_for()
         page.get_by_text("60 points").wait_for()
-        shown = page.locator(".legend .ends span").all_text_contents()
+        shown = page.locator(".key .ends span").all_text_contents()
         ends = np.sort(errors)[[1, -2]]
         assert [float(one[2:]) for one in shown] == pytest.approx(ends, rel=6e-3)
 
