@@ -8,6 +8,7 @@ from latentmap.explorer.answers import Answer, Asked
 from latentmap.explorer.explored import Explored
 from latentmap.explorer.sectors import leading_variables
 from latentmap.explorer.trainings import OnlyTrainings
+from latentmap.explorer.uploads import MOST_BYTES
 from latentmap.model import Model
 
 
@@ -24,6 +25,8 @@ def describe(explored: Explored, asked: Asked) -> Answer:
             "images": len(explored.codes),
             "command": explored.command,
             "leading": len(leading_variables(explored.ordering, explored.support)),
+            "report": explored.report is not None,
+            "most_bytes": MOST_BYTES,
             "trainings": [one.to_json() for one in explored.trainings],
         }
     )
