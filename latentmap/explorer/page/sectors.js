@@ -1,6 +1,7 @@
 // The view "Sectors": the images by signs of leading variables, and what models make of a member.
 
 import { ask, Latest } from "./api.js";
+import { Command } from "./command.js";
 import { make, number } from "./elements.js";
 import { Figures } from "./figures.js";
 import { picturesOf, spreadInWords, verdictInWords } from "./making.js";
@@ -18,6 +19,7 @@ export class SectorsView {
     this.most = space.leading;
     this.typical = null;
     this.member = null;
+    this.command = new Command(space.command, state);
     this.faults = new Map();
     this.listing = new Latest("sector", (answer) => this.show(answer), (fault) => this.say("sector", fault));
     this.looking = new Latest("member", (answer) => { this.member = answer; this.drawMember(); }, (fault) => this.say("member", fault));
@@ -55,7 +57,8 @@ export class SectorsView {
       make("section", { class: "pictures", "aria-label": "Images of these signs" },
         this.count, this.inSupport, this.supports.element, this.members.element,
         make("div", { class: "row" }, this.back, this.on, this.range),
-        make("section", { "aria-label": "What the models make of it" }, this.figures.element, this.move, this.progress, this.verdicts)),
+        make("section", { "aria-label": "What the models make of it" }, this.figures.element, this.move, this.progress, this.verdicts),
+        this.command.element),
       controls);
     this.update();
   }
@@ -108,6 +111,7 @@ export class SectorsView {
 
   update() {
     this.leading.value = this.k;
+    this.command.update();
     this.listing.ask({ ...this.asked, start: this.start, count: COUNT });
     const member = this.state.get("member");
     if (member) this.looking.ask({ id: member });
