@@ -21,9 +21,9 @@ def signs_of_state(leading: LeadingSectors, fields: Mapping[str, str]) -> Signs:
     Raises:
         ExplorerError: they are none.
     """
-    threshold = fields.get("threshold")
+    threshold = fields.get("threshold", "")
     try:
-        number = None if threshold is None else float(threshold)
+        number = float(threshold) if threshold else None
     except ValueError as error:
         raise ExplorerError(f"a threshold is a number, not {threshold[:40]!r}") from error
     return leading.signs(fields.get("signs", ""), number)
