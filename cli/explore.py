@@ -110,7 +110,8 @@ def explore(
     The first MODEL is the source, the others are targets, which maps carry its codes to. The page
     has sliders for the variables of the source in the order of their information gain, for the
     factors that it shares with a target, and for principal directions. It asks this command alone,
-    by an address with a token that nobody else knows; Ctrl-C ends it.
+    by an address with a token that nobody else knows; Ctrl-C ends it. What it adds to a report
+    goes to that of --report.
 
     Without a data set, images are taken that a generator makes: --samples of them, or 2,000.
 
