@@ -20,7 +20,7 @@ PACKAGE_STAMP = $(VENV)/.latentmap-package-installed
 MADE = $(VENV)/.latentmap-made
 DEMO_ARGS =
 # Each worker takes one half, and then of what the other has left: what a file of tests makes once is rarely made twice.
-PYTEST_ARGS = -n 2 --dist worksteal
+PYTEST_ARGS = -n 2 --dist worksteal --durations 40
 NOT_INSTALLED = { echo 'Not installed, for the reason above: pip needs a network, and up to 6 GB of disk.' >&2; exit 1; }
 
 # For each of ten targets, two at a time. A seed, so that a change is judged by the same cases; others find more.

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,13 +20,19 @@ from latentmap.errors import ExplorerError, MapError
 from latentmap.explorer.controls import ControlSet
 from latentmap.explorer.named_codes import CodesById
 from latentmap.explorer.places import Place, Start
+from latentmap.explorer.points import Points
 from latentmap.explorer.trainings import Training
 from latentmap.explorer.uploads import Uploads
+from latentmap.expressiveness.reported import ReportedBlind
 from latentmap.images import ImageSource
+from latentmap.images.attribute_table import Attributes
 from latentmap.mapping import LinearMap
 from latentmap.mapping.typicality import FittedCodes, Typicality
 from latentmap.model import Model
-from latentmap.support import Ordering
+from latentmap.support import Ordering, SupportSet
+
+if TYPE_CHECKING:
+    from latentmap.explorer.sectors_view import SectorLook
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +70,10 @@ class Target:
 class Explored:
     """A source and its targets, on some images with their ``codes`` in the source; ``controls`` are
     what moves a code of the source, by name. ``command`` is the line that explores the same,
-    ``report`` the folder of a report that what is found can be added to; ``trainings`` are shown
-    beside. ``uploads`` are images that were sent since.
+    ``report`` the folder of a report that what is found can be added to; ``attributes`` are what a
+    table says of the images, ``trainings`` are shown beside. The images of a ``support`` set in the
+    source are marked, and ``reported`` is what a report calls the models blind to. ``uploads`` are
+    images that were sent since.
     """
 
     source: Model
@@ -75,13 +84,28 @@ class Explored:
     controls: Mapping[str, ControlSet]
     command: str = "latentmap explore"
     report: Path | None = None
+    attributes: Attributes | None = None
     trainings: tuple[Training, ...] = ()
+    support: SupportSet | None = None
+    reported: tuple[ReportedBlind, ...] = ()
     uploads: Uploads = field(default_factory=Uploads)
+
+    @cached_property
+    def points(self) -> Points:
+        """The images that are points of planes."""
+        return Points(self.codes, [target.own for target in self.targets])
 
     @cached_property
     def mean(self) -> Tensor:
         """The mean code of the images."""
         return torch.from_numpy(self.ordering.mean)
+
+    @cached_property
+    def look(self) -> SectorLook:
+        """What is kept of its sectors."""
+        from latentmap.explorer.sectors_view import SectorLook
+
+        return SectorLook(self)
 
     @property
     def models(self) -> list[Model]:

@@ -1,8 +1,8 @@
 """Answers as bytes: one letter holds the numbers and all pictures, so that a step is one request.
 
 A letter is the length of its head (4 bytes, little endian), the head (JSON), the files of the
-pictures one after the other, and the other files; ``files`` in the head says of each how long it
-is.
+pictures one after the other, the other files, and then the arrays as float32, little endian;
+``files`` and ``arrays`` in the head say of each how long it is.
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ def letter_of(answer: Answer) -> bytes:
         content = one.write()
         files.append(content)
         heads.append({"type": one.type, "length": len(content)})
-    told = json.dumps({**answer.told, "files": heads}, allow_nan=False).encode()
-    return b"".join([struct.pack("<I", len(told)), told, *files])
+    arrays = [np.ascontiguousarray(one, "<f4").tobytes() for one in answer.arrays]
+    lengths = {"files": heads, "arrays": [len(one) for one in arrays]}
+    told = json.dumps({**answer.told, **lengths}, allow_nan=False).encode()
+    return b"".join([struct.pack("<I", len(told)), told, *files, *arrays])
 
 
 def _kind_of(pixels: np.ndarray) -> str:

@@ -33,10 +33,11 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
 }
 _MOST_ASKED = 1 << 17  # Bytes of a question.
+_SENT_WITHIN = 30.0  # Seconds, of a question: who asks may have gone to sleep.
 _MOST_NUMBER = 2**53
 _LONGEST_CLIENT = 64
 _AT_ONCE = 2  # Images that are received.
-_SENT_WITHIN = 60.0  # Seconds.
+_UPLOADED_WITHIN = 60.0  # Seconds.
 _FAULT = "the explorer could not do this: the terminal where it was started says why"
 
 
@@ -46,9 +47,11 @@ def create_app(
     token: str,
     host: str = "127.0.0.1",
     notify: Callable[[str], None] | None = None,
+    in_notebooks: bool = False,
 ) -> Guard:
     """The application that serves a session to whoever knows the token, as ``host``; ``notify`` is
-    told, line by line, of faults that clients are not told the reason of.
+    told, line by line, of faults that clients are not told the reason of. ``in_notebooks`` lets
+    notebooks of this machine have the page in a frame.
     """
     tell = notify or (lambda line: None)
     uploading = asyncio.Semaphore(_AT_ONCE)
@@ -66,7 +69,10 @@ def create_app(
         name = request.path_params["action"]
         if not session.knows(name):
             return _refusal("there is no such question", 404)
-        body = await _body(request, _MOST_ASKED)
+        try:
+            body = await asyncio.wait_for(_body(request, _MOST_ASKED), _SENT_WITHIN)
+        except asyncio.TimeoutError:
+            return _refusal("the question did not come to its end: ask again", 408)
         if body is None:
             return _refusal(f"a question has {_MOST_ASKED:,} bytes at most", 413)
         try:
@@ -83,7 +89,7 @@ def create_app(
         # The bytes of few are in memory, and none of these waits for a client that has gone away.
         async with uploading:
             try:
-                body = await asyncio.wait_for(_body(request, MOST_BYTES), _SENT_WITHIN)
+                body = await asyncio.wait_for(_body(request, MOST_BYTES), _UPLOADED_WITHIN)
             except asyncio.TimeoutError:
                 return _refusal("the image did not come whole in time: send it again", 408)
             return too_large if body is None else await answered("upload", {"data": body})
@@ -113,7 +119,8 @@ def create_app(
         Route("/api/{action}", answer, methods=["POST"]),
         Route("/upload", upload, methods=["POST"]),
     ]
-    return Guard(Starlette(routes=routes), token=token, host=host)
+    app = Starlette(routes=routes)
+    return Guard(app, token=token, host=host, in_notebooks=in_notebooks)
 
 
 def _file(name: str, content: bytes) -> Response:

@@ -1,4 +1,5 @@
-// What is asked of the server. An answer is {told, files}: its head, and a Blob for each picture.
+// What is asked of the server. An answer is {told, files, arrays}: its head, a Blob for each picture,
+// and a Float32Array for each array.
 
 const parts = crypto.getRandomValues(new Uint32Array(4));
 const client = [...parts].map((part) => part.toString(16)).join("");
@@ -41,7 +42,12 @@ function read(letter) {
     start += file.length;
     return blob;
   });
-  return { told, files };
+  const arrays = told.arrays.map((size) => {
+    const numbers = new Float32Array(letter.slice(start, start + size)); // As all machines that have browsers.
+    start += size;
+    return numbers;
+  });
+  return { told, files, arrays };
 }
 
 /**
