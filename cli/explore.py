@@ -103,8 +103,8 @@ _OF_TRAININGS = {"references", "trace_paths", "state", "host", "port", "browser"
         title=OUTPUT,
         type=OutputFolder(),
         metavar="FOLDER",
-        help="A report, such as `latentmap bench --report` writes: what it calls a model blind to is "
-        "marked, and lines between codes can be added to it.",
+        help="A report, such as `latentmap bench --report` writes: what it calls a model blind to "
+        "is marked, and lines between codes can be added to it.",
     ),
 )
 @click.pass_context
