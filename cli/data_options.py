@@ -272,8 +272,8 @@ _DATA = (
         callback=_check_condition,
         type=_FILE,
         metavar="FILE",
-        help="A table of attributes, for --where, and for --by and --probe where these are: "
-        "CelebA's list_attr_celeba.txt, or csv.",
+        help="A table of attributes, for --where, for --by and --probe where these are, and for "
+        "the colours of points in `latentmap explore`: CelebA's list_attr_celeba.txt, or csv.",
     ),
     option(
         "--where",

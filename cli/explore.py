@@ -11,9 +11,9 @@ import click
 
 from latentmap.cli.compare_images import SamplesForAll, compared_images
 from latentmap.cli.data_options import DataOptions
-from latentmap.cli.declaring import RUNNING, Command, number_option, option
+from latentmap.cli.declaring import OUTPUT, RUNNING, Command, number_option, option
 from latentmap.cli.explore_words import words_without_folders
-from latentmap.cli.kinds import InputPath, Reference, Text
+from latentmap.cli.kinds import InputFile, InputPath, OutputFolder, Reference, Text
 from latentmap.cli.options import (
     CoderOptions,
     Loading,
@@ -26,12 +26,14 @@ from latentmap.cli.output import print_json, say, warn
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 
 if TYPE_CHECKING:
-    from latentmap.explorer import Explored, Place
+    from latentmap.explorer import Explored
     from latentmap.explorer.trainings import OnlyTrainings
+    from latentmap.expressiveness.reported import ReportedBlind
+    from latentmap.support import SupportSet
 
 _SAMPLES = 2000  # Where no images are given.
 # What says how the page is served, or what is written, and not what is explored.
-_OF_SERVER = ("trace_paths", "host", "port", "browser")
+_OF_SERVER = ("trace_paths", "host", "port", "browser", "report")
 # What is of use without a model.
 _OF_TRAININGS = {"references", "trace_paths", "state", "host", "port", "browser", "as_json"}
 
@@ -49,6 +51,13 @@ _OF_TRAININGS = {"references", "trace_paths", "state", "host", "port", "browser"
     metavar="MAP",
     help="A map from the first model to one of the others; may be given several times.  [default: "
     "fitted on the split train]",
+)
+@option(
+    "--support",
+    "support_path",
+    type=InputFile(),
+    metavar="FILE",
+    help="A support set of the first model, whose sectors are shown, and whose images are marked.",
 )
 @option(
     "--trace",
@@ -87,7 +96,17 @@ _OF_TRAININGS = {"references", "trace_paths", "state", "host", "port", "browser"
 @seed_option
 @coder_options
 @loading_options
-@result_outputs(figure_option("The pictures of --at, in place of the page."))
+@result_outputs(
+    figure_option("The pictures of --at, in place of the page."),
+    option(
+        "--report",
+        title=OUTPUT,
+        type=OutputFolder(),
+        metavar="FOLDER",
+        help="A report, such as `latentmap bench --report` writes: what it calls a model blind to is "
+        "marked, and lines between codes can be added to it.",
+    ),
+)
 @click.pass_context
 def explore(
     context: click.Context,
@@ -95,6 +114,7 @@ def explore(
     data: DataOptions,
     samples: SamplesForAll,
     map_paths: tuple[Path, ...],
+    support_path: Path | None,
     trace_paths: tuple[Path, ...],
     state: str | None,
     host: str,
@@ -109,8 +129,9 @@ def explore(
 
     The first MODEL is the source, the others are targets, which maps carry its codes to. The page
     has sliders for the variables of the source in the order of their information gain, for the
-    factors that it shares with a target, and for principal directions. It asks this command alone,
-    by an address with a token that nobody else knows; Ctrl-C ends it.
+    factors that it shares with a target, and for principal directions; and planes of these with the
+    codes of the images as points, coloured by labels, by --attributes, or by what a map loses. It
+    asks this command alone, by an address with a token that nobody else knows; Ctrl-C ends it.
 
     Without a data set, images are taken that a generator makes: --samples of them, or 2,000.
 
@@ -118,13 +139,16 @@ def explore(
     Examples:
       latentmap explore svae stylegan
       latentmap explore svae gan stylegan --data faces.zip
+      latentmap explore svae stylegan --data faces.zip --attributes faces.csv
       latentmap explore svae stylegan --data faces.zip --map svae-to-stylegan.safetensors
+      latentmap explore svae stylegan --data faces.zip --support support.h5 --report bench
       latentmap explore --trace vae.trace
       latentmap explore svae stylegan --at 'start=random&seed=4' --figure moved.png
     """
     from latentmap.explorer.places import read_place
     from latentmap.explorer.serving import require_server
     from latentmap.explorer.trainings import OnlyTrainings, read_trainings
+    from latentmap.support import SupportSet
 
     if not references:
         _require_trainings_alone(context, trace_paths)
@@ -141,12 +165,26 @@ def explore(
         require_server()
     else:
         refuse_given(context, _OF_SERVER, "with --figure, which is drawn without a page")
+        if data.attributes is not None and data.where is None:
+            raise click.UsageError(
+                "--attributes is for --where, or colours points on the page: leave it out with "
+                "--figure"
+            )
+    support = None if support_path is None else SupportSet.load(support_path)
+    reported = _reported(outputs.report)
     trainings = read_trainings(trace_paths)
-    explored = _explored(references, data, samples, map_paths, seed, coding, loading)
-    explored = replace(explored, command=words_without_folders(context), trainings=trainings)
+    explored = _explored(references, data, samples, map_paths, support, seed, coding, loading)
+    command = words_without_folders(context)
+    explored = replace(
+        explored,
+        command=command,
+        report=outputs.report,
+        trainings=trainings,
+        reported=reported,
+    )
     explored.code_at(place)  # Refuses before anything is drawn or served.
     if outputs.figure is not None:
-        _draw(explored, place, outputs)
+        _draw(explored, state or "", outputs)
         return
     _serve(explored, state, host, port, browser=browser, as_json=outputs.as_json)
 
@@ -164,14 +202,20 @@ def _explored(
     data: DataOptions,
     samples: SamplesForAll,
     map_paths: Sequence[Path],
+    support: SupportSet | None,
     seed: int,
     coding: CoderOptions,
     loading: Loading,
 ) -> Explored:
     from latentmap.encoders.references import full_reference
     from latentmap.explorer import explore_spaces
+    from latentmap.images.attribute_table import read_attributes
+    from latentmap.images.attribute_values import known_rows
     from latentmap.mapping import LinearMap
 
+    attributes = None if data.attributes is None else read_attributes(data.attributes)
+    if data.where is None:
+        data = replace(data, attributes=None)  # Which is there for its colours alone.
     maps = [LinearMap.load(path) for path in map_paths]
     models = loading.all(references)
     if not any(model.can_decode for model in models):
@@ -183,29 +227,42 @@ def _explored(
         images = replace(data, split=None, limit=None).open()
     models = data.complete(models, images if data.path is None else None)
     named = [full_reference(*pair) for pair in zip(references, models, strict=True)]
-    return explore_spaces(
+    explored_images = data.of_split(images)
+    if attributes is not None:
+        # Refuses the table of other images before they are encoded.
+        known_rows(explored_images.ids, attributes.table)
+    explored = explore_spaces(
         models[0],
         models[1:],
-        data.of_split(images),
+        explored_images,
         coder,
         training=data.to_fit_on(images) if len(models) > 1 else None,
         maps=maps,
         references=named,
+        support=support,
         seed=seed,
     )
+    return replace(explored, attributes=attributes)
 
 
-def _draw(explored: Explored, place: Place, outputs: Outputs) -> None:
-    from latentmap.explorer.showing import figure_of
+def _reported(folder: Path | None) -> tuple[ReportedBlind, ...]:
+    from latentmap.expressiveness.reported import blind_in_report
+    from latentmap.report.store import begun_report
+
+    return () if folder is None else blind_in_report(begun_report(folder))
+
+
+def _draw(explored: Explored, state: str, outputs: Outputs) -> None:
+    from latentmap.explorer.drawing import figure_of_state
 
     assert outputs.figure is not None, "asked before"
-    grid, told = figure_of(explored, place)
-    outputs.draw(grid, outputs.figure)
+    drawn = figure_of_state(explored, state)
+    outputs.draw(drawn.figure, outputs.figure)
     if outputs.as_json:
-        print_json({"picture": str(outputs.figure), "pictures": told})
+        print_json({"picture": str(outputs.figure), "pictures": drawn.told})
         return
     names = ", ".join(model.name for model in explored.models)
-    say(f"{outputs.figure}: one code in {names}")
+    say(f"{outputs.figure}: {drawn.what} in {names}")
 
 
 def _serve(

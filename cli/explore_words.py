@@ -25,6 +25,8 @@ def words_without_folders(context: click.Context) -> str:
     for parameter in context.command.params:
         if parameter.name not in values or parameter.name in _LEFT_OUT:
             continue
+        if parameter.name == "attributes" and "where" not in values:
+            continue  # It colours the points of the page alone.
         if not isinstance(parameter, click.Option) or getattr(parameter, "title", "") == OUTPUT:
             continue
         name, value = max(parameter.opts, key=len), values[parameter.name]

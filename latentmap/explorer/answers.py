@@ -1,4 +1,5 @@
-"""What the explorer answers: a few numbers and words, and pictures; and what it is asked.
+"""What the explorer answers: a few numbers and words, pictures, and many numbers; and what it is
+asked.
 
 An action is a function of the explored spaces and of what is asked. ``latentmap.explorer.actions``
 lists them all: a view of the page needs nothing else from here.
@@ -16,12 +17,26 @@ from latentmap.errors import ExplorerError
 from latentmap.explorer.explored import Explored
 
 
+@dataclass(frozen=True)
+class File:
+    """What is written as a file: its media type, and what makes its bytes, which may take a while:
+    it is called in another thread than networks run in.
+    """
+
+    type: str
+    write: Callable[[], bytes]
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """``told`` (JSON), and ``pictures``, uint8 ``(h, w, c)`` each."""
+    """``told`` (JSON), ``pictures``, uint8 ``(h, w, c)`` each, ``files`` after these, and ``arrays``
+    of any shape, which are sent as float32.
+    """
 
     told: Mapping[str, Any]
     pictures: Sequence[np.ndarray] = field(default=())
+    files: Sequence[File] = field(default=())
+    arrays: Sequence[np.ndarray] = field(default=())
 
 
 Asked: TypeAlias = Mapping[str, Any]

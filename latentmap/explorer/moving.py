@@ -1,8 +1,8 @@
 """How controls read and move a code: variables or channels one by one, or along directions.
 
 A control reads in standard deviations, and moving one leaves the readings of the others of its set
-as they are. Shapes: ``d`` latent variables of ``c`` channels, ``k`` controls, codes ``(d,)``; all
-float64.
+as they are. Shapes: ``n`` codes of ``d`` latent variables of ``c`` channels, ``k`` controls, codes
+``(d,)``; all float64.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ class Moving(Protocol):
     def read(self, code: Tensor) -> Tensor:
         """The readings ``(k,)`` of a code."""
 
+    def read_some(self, codes: Tensor, numbers: Sequence[int]) -> Tensor:
+        """The readings ``(n, m)`` that the controls of ``m`` numbers have of codes ``(n, d)``."""
+
     def move(self, code: Tensor, values: Mapping[int, float]) -> Tensor:
         """The code with these readings."""
 
@@ -40,6 +43,11 @@ class AlongChannels:
     def read(self, code: Tensor) -> Tensor:
         means = by_position(code[None], self.shape)[0].mean(0)
         return (means - self.center) / self.unit
+
+    def read_some(self, codes: Tensor, numbers: Sequence[int]) -> Tensor:
+        chosen = list(numbers)
+        means = by_position(codes, self.shape)[..., chosen].double().mean(1)
+        return (means - self.center[chosen]) / self.unit[chosen]
 
     def move(self, code: Tensor, values: Mapping[int, float]) -> Tensor:
         moved = code.clone()
@@ -64,6 +72,9 @@ class AlongDirections:
 
     def read(self, code: Tensor) -> Tensor:
         return self.weights @ (code - self.origin)
+
+    def read_some(self, codes: Tensor, numbers: Sequence[int]) -> Tensor:
+        return (codes.double() - self.origin) @ self.weights[list(numbers)].T
 
     def move(self, code: Tensor, values: Mapping[int, float]) -> Tensor:
         chosen = list(values)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from functools import cached_property
 
+import numpy as np
 from torch import Tensor
 
-from latentmap.codes import Codes
+from latentmap.codes import Codes, find_ids
 from latentmap.errors import ExplorerError
 
 
@@ -39,6 +40,10 @@ class CodesById:
                 f"none of the {len(self):,} images is called {name[:200]!r}: choose one of them"
             )
         return code
+
+    def rows_of(self, names: np.ndarray) -> np.ndarray:
+        """The rows of the images that are called so ``(m,)``, -1 where there is none."""
+        return find_ids(self.codes.ids, names)
 
     @cached_property
     def _rows(self) -> dict[str, int]:

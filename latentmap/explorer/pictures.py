@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from latentmap.errors import ExplorerError
@@ -24,13 +26,22 @@ def list_images(explored: Explored, asked: Asked) -> Answer:
 def show_images(explored: Explored, asked: Asked) -> Answer:
     """The pixels of images by their ids, as the source sees them."""
     names = texts_in(asked, "ids", most=_MOST)
-    places = explored.images_called(names)
-    if not places:
+    if not names:
         raise ExplorerError("ids must name at least one image")
+    shown, pictures = as_source_sees(explored, names)
+    return Answer({"ids": shown}, pictures)
+
+
+def as_source_sees(explored: Explored, names: Sequence[str]) -> tuple[list[str], list[np.ndarray]]:
+    """Those images of these ids that can be read, and their pixels, uint8 ``(h, w, c)``.
+
+    Raises:
+        ExplorerError: there is no such image.
+    """
+    places = explored.images_called(names)
     few = explored.images.subset(places)
     (batch,) = few.batches(
         [explored.source.view], batch_size=len(places), on_error="skip", threads=1
     )
     pixels = batch.images[0].permute(0, 2, 3, 1).numpy()
-    shown = [names[place] for place in batch.positions]
-    return Answer({"ids": shown}, list(pixels))
+    return [names[place] for place in batch.positions], list(pixels)

@@ -1,4 +1,5 @@
-// What is asked of the server. An answer is {told, files}: its head, and a Blob for each picture.
+// What is asked of the server. An answer is {told, files, arrays}: its head, a Blob for each picture,
+// and a Float32Array for each array.
 
 const parts = crypto.getRandomValues(new Uint32Array(4));
 const client = [...parts].map((part) => part.toString(16)).join("");
@@ -20,6 +21,18 @@ export async function ask(action, asked = {}) {
   return read(await reply.arrayBuffer());
 }
 
+/** The answer to the file of an image. */
+export async function send(file) {
+  let reply;
+  try {
+    reply = await fetch("upload", { method: "POST", body: file });
+  } catch {
+    throw new Refusal("The image could not be sent: is the explorer still running?");
+  }
+  if (!reply.ok) throw new Refusal((await reply.json()).error);
+  return read(await reply.arrayBuffer());
+}
+
 function read(letter) {
   const length = new DataView(letter).getUint32(0, true);
   const told = JSON.parse(new TextDecoder().decode(new Uint8Array(letter, 4, length)));
@@ -29,7 +42,12 @@ function read(letter) {
     start += file.length;
     return blob;
   });
-  return { told, files };
+  const arrays = told.arrays.map((size) => {
+    const numbers = new Float32Array(letter.slice(start, start + size)); // As all machines that have browsers.
+    start += size;
+    return numbers;
+  });
+  return { told, files, arrays };
 }
 
 /**

@@ -1,0 +1,142 @@
+"""What points are coloured by: what is known of their images, where they lie, and what is lost.
+
+Shapes: ``m`` points; values ``(m,)`` are numbers of groups, or numbers, and NaN where not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from latentmap.diagnostics.label_colours import colour_of, group_by_label
+from latentmap.errors import ExplorerError
+from latentmap.explorer.answers import Answer, Asked, text_in, whole_in
+from latentmap.explorer.errors_of_points import code_errors, image_errors
+from latentmap.explorer.explored import Explored
+from latentmap.images.attribute_values import attributes_in
+from latentmap.images.finding import positions_of
+from latentmap.printing import printable, shortened
+from latentmap.support.sectors import sector_numbers, signs_of
+
+_LEADING = 3  # Variables whose signs are sectors: more have more sectors than colours.
+_MOST_GROUPS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """Values of points from one on; of groups with some ``names``, else numbers."""
+
+    values: np.ndarray
+    names: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Colouring:
+    """Colourings of one kind: the names and titles of those that are ``offered``, and the
+    ``values`` of the points from one on by the rest of such a name.
+    """
+
+    offered: Callable[[Explored], Iterable[tuple[str, str]]]
+    values: Callable[[Explored, str, int], Values]
+
+
+def colour_points(explored: Explored, asked: Asked) -> Answer:
+    """What points from ``start`` on are by the colouring ``by``, up to ``stop``, ``(m,)``; and the
+    names and colours of groups, where they are such.
+    """
+    name = text_in(asked, "by")
+    start = whole_in(asked, "start", most=len(explored.points) - 1)
+    kind, _, rest = name.partition(" ")
+    known = COLOURINGS.get(kind)
+    if known is None or name not in dict(known.offered(explored)):
+        raise ExplorerError(f"points are not coloured by {name[:200]!r}: choose another")
+    found = known.values(explored, rest, start)
+    told: dict[str, Any] = {"stop": start + len(found.values), "groups": None}
+    if found.names is not None:
+        told["groups"] = [
+            {"name": shortened(printable(one)), "colour": colour_of(number)}
+            for number, one in enumerate(found.names)
+        ]
+    return Answer(told, arrays=[found.values])
+
+
+def _label_offered(explored: Explored) -> list[tuple[str, str]]:
+    return [] if explored.images.labels is None else [("label", "label")]
+
+
+def _labels(explored: Explored, rest: str, start: int) -> Values:
+    labels = explored.images.labels
+    assert labels is not None, "offered"
+    names, groups = group_by_label(labels[positions_of(explored.images, explored.points.ids)])
+    _require_few("label", names)
+    values = groups.astype(np.float64)
+    if "" in names:  # Of what has no label nothing is known.
+        values[groups == names.index("")] = np.nan
+    return Values(values[start:], names)
+
+
+def _attributes_offered(explored: Explored) -> list[tuple[str, str]]:
+    if explored.attributes is None:
+        return []
+    return [(f"attribute {one}", printable(one)) for one in explored.attributes.names]
+
+
+def _attributes(explored: Explored, rest: str, start: int) -> Values:
+    assert explored.attributes is not None, "offered"
+    (found,) = attributes_in(explored.attributes.table, explored.points.ids, [rest])
+    _require_few(rest, found.classes)
+    return Values(found.of(explored.points.ids[start:]), found.classes or None)
+
+
+def _require_few(name: str, names: Sequence[str]) -> None:
+    if len(names) > _MOST_GROUPS:
+        raise ExplorerError(
+            f"{name[:200]} has {len(names):,} values, and colours tell a few apart: choose another"
+        )
+
+
+def _leading(explored: Explored) -> list[int]:
+    controls = explored.controls["variables"].controls
+    return [one.number for one in controls if not one.dead][:_LEADING]
+
+
+def _sectors_offered(explored: Explored) -> list[tuple[str, str]]:
+    listed = ", ".join(map(str, _leading(explored)))
+    return [("sector", f"sector ({explored.ordering.what}s {listed})")]
+
+
+def _sectors(explored: Explored, rest: str, start: int) -> Values:
+    leading, points = _leading(explored), explored.points
+    part = points.part(start, explored.source.latent_dim)
+    codes = points.codes_in(0, part).vectors
+    read = explored.controls["variables"].moving.read_some(codes, leading)
+    names = [signs_of(number, len(leading)) for number in range(1 << len(leading))]
+    return Values(sector_numbers(read.numpy()).astype(np.float64), names)
+
+
+def _code_errors_offered(explored: Explored) -> list[tuple[str, str]]:
+    return [
+        (f"code-error {number}", f"error of the mapped code, {target.model.name}")
+        for number, target in enumerate(explored.targets)
+        if target.own is not None
+    ]
+
+
+def _image_errors_offered(explored: Explored) -> list[tuple[str, str]]:
+    return [
+        (f"image-error {number}", f"error of the relocation, {target.model.name}")
+        for number, target in enumerate(explored.targets)
+        if target.own is not None and target.model.can_decode and len(explored.points) > 1
+    ]
+
+
+COLOURINGS: Mapping[str, Colouring] = {
+    "label": Colouring(_label_offered, _labels),
+    "sector": Colouring(_sectors_offered, _sectors),
+    "attribute": Colouring(_attributes_offered, _attributes),
+    "code-error": Colouring(_code_errors_offered, lambda *asked: Values(code_errors(*asked))),
+    "image-error": Colouring(_image_errors_offered, lambda *asked: Values(image_errors(*asked))),
+}
