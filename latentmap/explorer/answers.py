@@ -29,8 +29,8 @@ class File:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """``told`` (JSON), ``pictures``, uint8 ``(h, w, c)`` each, ``files`` after these, and ``arrays``
-    of any shape, which are sent as float32.
+    """``told`` (JSON), ``pictures``, uint8 ``(h, w, c)`` each, ``files`` after these, and
+    ``arrays`` of any shape, which are sent as float32.
     """
 
     told: Mapping[str, Any]

@@ -33,10 +33,11 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
 }
 _MOST_ASKED = 1 << 17  # Bytes of a question.
+_SENT_WITHIN = 30.0  # Seconds, of a question: who asks may have gone to sleep.
 _MOST_NUMBER = 2**53
 _LONGEST_CLIENT = 64
 _AT_ONCE = 2  # Images that are received.
-_SENT_WITHIN = 60.0  # Seconds: who sends may have gone to sleep.
+_UPLOADED_WITHIN = 60.0  # Seconds.
 _FAULT = "the explorer could not do this: the terminal where it was started says why"
 
 
@@ -88,7 +89,7 @@ def create_app(
         # The bytes of few are in memory, and none of these waits for a client that has gone away.
         async with uploading:
             try:
-                body = await asyncio.wait_for(_body(request, MOST_BYTES), _SENT_WITHIN)
+                body = await asyncio.wait_for(_body(request, MOST_BYTES), _UPLOADED_WITHIN)
             except asyncio.TimeoutError:
                 return _refusal("the image did not come whole in time: send it again", 408)
             return too_large if body is None else await answered("upload", {"data": body})

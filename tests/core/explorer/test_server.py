@@ -228,7 +228,7 @@ def test_a_length_that_is_none_is_refused(client, length):
 
 def test_a_file_that_does_not_come_is_not_waited_for(app, monkeypatch):
     """Nor does it keep others waiting: the client has gone away, as a laptop that was closed."""
-    monkeypatch.setattr("latentmap.explorer.server._SENT_WITHIN", 0.05)
+    monkeypatch.setattr("latentmap.explorer.server._UPLOADED_WITHIN", 0.05)
     sent = []
 
     async def one():
