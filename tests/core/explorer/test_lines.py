@@ -2,7 +2,10 @@
 
 import io
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
+from typing import get_args
 from urllib.parse import urlencode
 
 import numpy as np
@@ -11,7 +14,7 @@ import torch
 from PIL import Image
 
 from latentmap.errors import ExplorerError
-from latentmap.explorer import explore_spaces, read_place
+from latentmap.explorer import explore_spaces, lines, read_place
 from latentmap.explorer.actions import ACTIONS
 from latentmap.explorer.drawing import figure_of_state
 from latentmap.explorer.letters import letter_of
@@ -19,6 +22,7 @@ from latentmap.explorer.lines import Line, codes_along, read_line, show_line
 from latentmap.explorer.uploads import Upload
 from latentmap.mapping import typicality
 from latentmap.model.testing import LinearModel
+from latentmap.report.animations import Loop
 from latentmap.report.store import read_report
 from tests.core.explorer.letters import read_letter
 
@@ -177,3 +181,12 @@ def test_a_letter_is_read_as_it_was_written(explored):
     answer = ACTIONS["line"](explored, {"state": "steps=2"})
     told, pictures = read_letter(letter_of(answer))
     assert told["steps"] == 2 and len(pictures) == 6
+
+
+def test_the_page_offers_what_a_line_can_be():
+    page = Path(lines.__file__).parent / "page"
+    player, view = ((page / name).read_text("utf-8") for name in ("player.js", "line.js"))
+    assert f"SPEEDS = {list(lines.SPEEDS)};" in player
+    (loops,) = re.findall(r"LOOPS = \{(.*)\};", player)
+    assert {*re.findall(r"(\w+):", loops)} == {*get_args(Loop)}
+    assert f"STEPS = {Line().steps};" in view and "min: 2, max: 32" in view
