@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def demo(
     if as_json:
         print_json({"out": str(out), "steps": results})
     else:
-        _say_what_is_next(out)
+        _say_what_is_next(out, shared["cache"])
 
 
 def _given(context: click.Context) -> dict[str, str]:
@@ -155,7 +156,7 @@ def _result(context: click.Context, words: list[str]) -> Any:
     return json.loads(said.getvalue())
 
 
-def _say_what_is_next(out: Path) -> None:
+def _say_what_is_next(out: Path, cache: str) -> None:
     from latentmap.mapping.stored_map import StoredMap
 
     fitted = {name: StoredMap.load(path) for name in _MAPS if (path := out / name).exists()}
@@ -171,11 +172,25 @@ def _say_what_is_next(out: Path) -> None:
     say(f"  {out / 'svae-to-stylegan.png'}   original, Split-VAE, StyleGAN")
     say(f"  {out / 'support' / 'images.png'}   the support set by sector")
     say(f"  {out / 'bench'}   images over their reproductions, worst first")
+    _offer_explorer(out, cache)
     say_title("Try next")
     say("  latentmap models list")
     say("  latentmap train vae --data YOUR_IMAGES --split train --out mine.safetensors")
     say("  latentmap import YOUR_CHECKPOINT --out theirs.safetensors")
     say("  latentmap compare mine.safetensors theirs.safetensors --data YOUR_IMAGES")
+
+
+def _offer_explorer(out: Path, cache: str) -> None:
+    """The line that opens the page over what was made here; it is not opened by itself."""
+    linear_map, faces = out / _MAPS[0], out / "faces.h5"
+    if not (linear_map.exists() and faces.exists()):
+        return
+    there = all(find_spec(name) for name in ("starlette", "uvicorn"))
+    say_title("Move codes yourself, on a page in the browser")
+    if not there:
+        say('  pip install "latentmap[explore]"')
+    words = ["explore", "svae", "stylegan", "--data", faces, "--map", linear_map, "--cache", cache]
+    say(f"  latentmap {shlex.join(map(str, words))}")
 
 
 def _claim(out: Path) -> None:

@@ -11,9 +11,9 @@ import click
 
 from latentmap.cli.compare_images import SamplesForAll, compared_images
 from latentmap.cli.data_options import DataOptions
-from latentmap.cli.declaring import RUNNING, Command, number_option, option
+from latentmap.cli.declaring import OUTPUT, RUNNING, Command, number_option, option
 from latentmap.cli.explore_words import words_without_folders
-from latentmap.cli.kinds import InputPath, Reference, Text
+from latentmap.cli.kinds import InputFile, InputPath, OutputFolder, Reference, Text
 from latentmap.cli.options import (
     CoderOptions,
     Loading,
@@ -26,12 +26,14 @@ from latentmap.cli.output import print_json, say, warn
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 
 if TYPE_CHECKING:
-    from latentmap.explorer import Explored, Place
+    from latentmap.explorer import Explored
     from latentmap.explorer.trainings import OnlyTrainings
+    from latentmap.expressiveness.reported import ReportedBlind
+    from latentmap.support import SupportSet
 
 _SAMPLES = 2000  # Where no images are given.
 # What says how the page is served, or what is written, and not what is explored.
-_OF_SERVER = ("trace_paths", "host", "port", "browser")
+_OF_SERVER = ("trace_paths", "host", "port", "browser", "report")
 # What is of use without a model.
 _OF_TRAININGS = {"references", "trace_paths", "state", "host", "port", "browser", "as_json"}
 
@@ -49,6 +51,13 @@ _OF_TRAININGS = {"references", "trace_paths", "state", "host", "port", "browser"
     metavar="MAP",
     help="A map from the first model to one of the others; may be given several times.  [default: "
     "fitted on the split train]",
+)
+@option(
+    "--support",
+    "support_path",
+    type=InputFile(),
+    metavar="FILE",
+    help="A support set of the first model, whose sectors are shown, and whose images are marked.",
 )
 @option(
     "--trace",
@@ -87,7 +96,17 @@ _OF_TRAININGS = {"references", "trace_paths", "state", "host", "port", "browser"
 @seed_option
 @coder_options
 @loading_options
-@result_outputs(figure_option("The pictures of --at, in place of the page."))
+@result_outputs(
+    figure_option("The pictures of --at, in place of the page."),
+    option(
+        "--report",
+        title=OUTPUT,
+        type=OutputFolder(),
+        metavar="FOLDER",
+        help="A report, such as `latentmap bench --report` writes: what it calls a model blind to "
+        "is marked, and lines between codes can be added to it.",
+    ),
+)
 @click.pass_context
 def explore(
     context: click.Context,
@@ -95,6 +114,7 @@ def explore(
     data: DataOptions,
     samples: SamplesForAll,
     map_paths: tuple[Path, ...],
+    support_path: Path | None,
     trace_paths: tuple[Path, ...],
     state: str | None,
     host: str,
@@ -121,12 +141,14 @@ def explore(
       latentmap explore svae gan stylegan --data faces.zip
       latentmap explore svae stylegan --data faces.zip --attributes faces.csv
       latentmap explore svae stylegan --data faces.zip --map svae-to-stylegan.safetensors
+      latentmap explore svae stylegan --data faces.zip --support support.h5 --report bench
       latentmap explore --trace vae.trace
       latentmap explore svae stylegan --at 'start=random&seed=4' --figure moved.png
     """
     from latentmap.explorer.places import read_place
     from latentmap.explorer.serving import require_server
     from latentmap.explorer.trainings import OnlyTrainings, read_trainings
+    from latentmap.support import SupportSet
 
     if not references:
         _require_trainings_alone(context, trace_paths)
@@ -148,12 +170,21 @@ def explore(
                 "--attributes is for --where, or colours points on the page: leave it out with "
                 "--figure"
             )
+    support = None if support_path is None else SupportSet.load(support_path)
+    reported = _reported(outputs.report)
     trainings = read_trainings(trace_paths)
-    explored = _explored(references, data, samples, map_paths, seed, coding, loading)
-    explored = replace(explored, command=words_without_folders(context), trainings=trainings)
+    explored = _explored(references, data, samples, map_paths, support, seed, coding, loading)
+    command = words_without_folders(context)
+    explored = replace(
+        explored,
+        command=command,
+        report=outputs.report,
+        trainings=trainings,
+        reported=reported,
+    )
     explored.code_at(place)  # Refuses before anything is drawn or served.
     if outputs.figure is not None:
-        _draw(explored, place, outputs)
+        _draw(explored, state or "", outputs)
         return
     _serve(explored, state, host, port, browser=browser, as_json=outputs.as_json)
 
@@ -171,6 +202,7 @@ def _explored(
     data: DataOptions,
     samples: SamplesForAll,
     map_paths: Sequence[Path],
+    support: SupportSet | None,
     seed: int,
     coding: CoderOptions,
     loading: Loading,
@@ -207,22 +239,30 @@ def _explored(
         training=data.to_fit_on(images) if len(models) > 1 else None,
         maps=maps,
         references=named,
+        support=support,
         seed=seed,
     )
     return replace(explored, attributes=attributes)
 
 
-def _draw(explored: Explored, place: Place, outputs: Outputs) -> None:
-    from latentmap.explorer.showing import figure_of
+def _reported(folder: Path | None) -> tuple[ReportedBlind, ...]:
+    from latentmap.expressiveness.reported import blind_in_report
+    from latentmap.report.store import begun_report
+
+    return () if folder is None else blind_in_report(begun_report(folder))
+
+
+def _draw(explored: Explored, state: str, outputs: Outputs) -> None:
+    from latentmap.explorer.drawing import figure_of_state
 
     assert outputs.figure is not None, "asked before"
-    grid, told = figure_of(explored, place)
-    outputs.draw(grid, outputs.figure)
+    drawn = figure_of_state(explored, state)
+    outputs.draw(drawn.figure, outputs.figure)
     if outputs.as_json:
-        print_json({"picture": str(outputs.figure), "pictures": told})
+        print_json({"picture": str(outputs.figure), "pictures": drawn.told})
         return
     names = ", ".join(model.name for model in explored.models)
-    say(f"{outputs.figure}: one code in {names}")
+    say(f"{outputs.figure}: {drawn.what} in {names}")
 
 
 def _serve(

@@ -2,6 +2,7 @@ from .cache import Coder, LatentCache, encode
 from .codes import Codes, Pairs, Space, pair
 from .comparison import compare_models
 from .errors import LatentmapError
+from .explorer import explore
 from .frames import Frame
 from .images import ImageSource, open_images, read_attributes
 from .mapping import FitOptions, LinearMap, Method, fit
@@ -34,6 +35,7 @@ __all__ = [
     "compare_models",
     "encode",
     "evaluate",
+    "explore",
     "fit",
     "fit_models",
     "generated_images",

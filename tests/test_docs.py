@@ -149,7 +149,9 @@ def test_the_programs_of_the_python_page_run(folder, capsys):
 
 def test_the_program_of_the_page_about_many_workers_makes_all_shards(folder, capsys):
     exec(python(PAGES["scale"]), {})
-    assert capsys.readouterr().out == "()\n"
+    missing, *scores = capsys.readouterr().out.splitlines()
+    assert missing == "()"
+    assert scores[0].startswith("R2")
     assert len(Entries("codes").all()) == 2
 
 

@@ -169,10 +169,8 @@ class Plan:
 
 def digest_of(images: ImageSource) -> str:
     """Of the ids of some images, and of the content of the first."""
-    digest = hashlib.sha256()
-    for name in images.ids:
-        encoded = str(name).encode("utf-8", "surrogateescape")
-        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+    names = (name.encode("utf-8", "surrogateescape") for name in images.ids.tolist())
+    digest = hashlib.sha256(b"".join(len(one).to_bytes(4, "big") + one for one in names))
     digest.update(images.subset([0]).digests.tobytes())
     return digest.hexdigest()
 

@@ -17,14 +17,25 @@ from latentmap.errors import ExplorerError
 from latentmap.explorer.explored import Explored
 
 
+@dataclass(frozen=True)
+class File:
+    """What is written as a file: its media type, and what makes its bytes, which may take a while:
+    it is called in another thread than networks run in.
+    """
+
+    type: str
+    write: Callable[[], bytes]
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """``told`` (JSON), ``pictures``, uint8 ``(h, w, c)`` each, and ``arrays`` of any shape, which
-    are sent as float32.
+    """``told`` (JSON), ``pictures``, uint8 ``(h, w, c)`` each, ``files`` after these, and
+    ``arrays`` of any shape, which are sent as float32.
     """
 
     told: Mapping[str, Any]
     pictures: Sequence[np.ndarray] = field(default=())
+    files: Sequence[File] = field(default=())
     arrays: Sequence[np.ndarray] = field(default=())
 
 

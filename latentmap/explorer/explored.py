@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,12 +22,17 @@ from latentmap.explorer.named_codes import CodesById
 from latentmap.explorer.places import Place, Start
 from latentmap.explorer.points import Points
 from latentmap.explorer.trainings import Training
+from latentmap.explorer.uploads import Uploads
+from latentmap.expressiveness.reported import ReportedBlind
 from latentmap.images import ImageSource
 from latentmap.images.attribute_table import Attributes
 from latentmap.mapping import LinearMap
-from latentmap.mapping.typicality import FittedCodes
+from latentmap.mapping.typicality import FittedCodes, Typicality
 from latentmap.model import Model
-from latentmap.support import Ordering
+from latentmap.support import Ordering, SupportSet
+
+if TYPE_CHECKING:
+    from latentmap.explorer.sectors_view import SectorLook
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +49,14 @@ class Target:
         """Whether a code of the source is farther out than 99 % of codes like those of the fit, so
         that the map guesses; None where that is not known.
         """
-        if self._fitted is None:
+        found = self.typicality(code)
+        if found is None or not math.isfinite(found.limit):
             return None
-        found = self._fitted.typicality(code[None])
-        return bool(found.outside[0]) if math.isfinite(found.limit) else None
+        return bool(found.outside[0])
+
+    def typicality(self, code: Tensor) -> Typicality | None:
+        """How far a code of the source is from those of the fit; None where that is not known."""
+        return None if self._fitted is None else self._fitted.typicality(code[None])
 
     @cached_property
     def _fitted(self) -> FittedCodes | None:
@@ -54,16 +65,15 @@ class Target:
         except MapError:
             return None
 
-    def own_code(self, name: str) -> Tensor | None:
-        """Its own code of the image of this id, where it has one."""
-        return None if self.own is None else self.own.of(name)
-
 
 @dataclass(frozen=True, eq=False)
 class Explored:
     """A source and its targets, on some images with their ``codes`` in the source; ``controls`` are
-    what moves a code of the source, by name. ``command`` is the line that explores the same;
-    ``attributes`` are what a table says of the images, ``trainings`` are shown beside.
+    what moves a code of the source, by name. ``command`` is the line that explores the same,
+    ``report`` the folder of a report that what is found can be added to; ``attributes`` are what a
+    table says of the images, ``trainings`` are shown beside. The images of a ``support`` set in the
+    source are marked, and ``reported`` is what a report calls the models blind to. ``uploads`` are
+    images that were sent since.
     """
 
     source: Model
@@ -73,8 +83,12 @@ class Explored:
     ordering: Ordering
     controls: Mapping[str, ControlSet]
     command: str = "latentmap explore"
+    report: Path | None = None
     attributes: Attributes | None = None
     trainings: tuple[Training, ...] = ()
+    support: SupportSet | None = None
+    reported: tuple[ReportedBlind, ...] = ()
+    uploads: Uploads = field(default_factory=Uploads)
 
     @cached_property
     def points(self) -> Points:
@@ -85,6 +99,13 @@ class Explored:
     def mean(self) -> Tensor:
         """The mean code of the images."""
         return torch.from_numpy(self.ordering.mean)
+
+    @cached_property
+    def look(self) -> SectorLook:
+        """What is kept of its sectors."""
+        from latentmap.explorer.sectors_view import SectorLook
+
+        return SectorLook(self)
 
     @property
     def models(self) -> list[Model]:
@@ -101,7 +122,24 @@ class Explored:
             return self.codes.require(start.image)
         if start.kind == "random":
             return self._drawn(start.seed)
+        if start.kind == "upload":
+            code = self.uploads.require(start.upload).codes[0]
+            if code is None:
+                raise ExplorerError(
+                    f"{self.source.name} has no encoder, and so no code of an image of your own: "
+                    "start from another one"
+                )
+            return code
         return self.mean
+
+    def own_code(self, number: int, start: Start) -> Tensor | None:
+        """The own code of the image of a start in the target of a number, from 1, if it has one."""
+        if start.kind == "image":
+            own = self.targets[number - 1].own
+            return None if own is None else own.of(start.image)
+        if start.kind == "upload":
+            return self.uploads.require(start.upload).codes[number]
+        return None
 
     def code_at(self, place: Place) -> Tensor:
         """The code of a place.

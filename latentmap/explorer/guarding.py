@@ -25,11 +25,16 @@ _POLICY = "; ".join(
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
-        "frame-ancestors 'none'",
+        "frame-ancestors ",
     ]
 )
+# Who may have the page in a frame, where it is for a notebook: pages of this machine, as those of
+# Jupyter are, and the windows of VS Code. Each of them has to know the token.
+_NOTEBOOKS = (
+    "http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:* "
+    "vscode-webview: vscode-file:"
+)
 _HEADERS = [
-    (b"content-security-policy", _POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
@@ -39,10 +44,15 @@ _HEADERS = [
 
 
 class Guard:
-    """An application behind a token, which is the first part of every path; it sees the rest."""
+    """An application behind a token, which is the first part of every path; it sees the rest.
 
-    def __init__(self, app: ASGIApp, *, token: str, host: str) -> None:
+    ``in_notebooks`` lets notebooks of this machine have its pages in a frame.
+    """
+
+    def __init__(self, app: ASGIApp, *, token: str, host: str, in_notebooks: bool = False) -> None:
         self._app, self._token = app, token
+        policy = _POLICY + (_NOTEBOOKS if in_notebooks else "'none'")
+        self._headers = [(b"content-security-policy", policy.encode()), *_HEADERS]
         self._names = {"localhost", host.lower(), socket.gethostname().lower()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +61,7 @@ class Guard:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", []), *_HEADERS]}
+                message = {**message, "headers": [*message.get("headers", []), *self._headers]}
             await send(message)
 
         fault = self._fault(scope)

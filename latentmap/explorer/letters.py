@@ -1,8 +1,8 @@
 """Answers as bytes: one letter holds the numbers and all pictures, so that a step is one request.
 
 A letter is the length of its head (4 bytes, little endian), the head (JSON), the files of the
-pictures one after the other, and then the arrays as float32, little endian; ``files`` and
-``arrays`` in the head say of each how long it is.
+pictures one after the other, the other files, and then the arrays as float32, little endian;
+``files`` and ``arrays`` in the head say of each how long it is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -22,7 +23,8 @@ _PACKED = 128 * 128  # Pixels of an image.
 
 def letter_of(answer: Answer) -> bytes:
     """An answer as one letter."""
-    files, heads = [], []
+    files: list[bytes] = []
+    heads: list[dict[str, Any]] = []
     for pixels in answer.pictures:
         kind = _kind_of(pixels)
         file = _file_of(pixels, kind)
@@ -30,6 +32,10 @@ def letter_of(answer: Answer) -> bytes:
         height, width, _ = pixels.shape
         head = {"type": f"image/{kind}", "length": len(file), "height": height, "width": width}
         heads.append(head)
+    for one in answer.files:
+        content = one.write()
+        files.append(content)
+        heads.append({"type": one.type, "length": len(content)})
     arrays = [np.ascontiguousarray(one, "<f4").tobytes() for one in answer.arrays]
     lengths = {"files": heads, "arrays": [len(one) for one in arrays]}
     told = json.dumps({**answer.told, **lengths}, allow_nan=False).encode()

@@ -11,7 +11,7 @@ from torch import Tensor
 from latentmap.codes import Codes
 from latentmap.explorer.answers import Answer, Asked, text_in, whole_in
 from latentmap.explorer.explored import Explored
-from latentmap.explorer.pictures import pixels_of_images
+from latentmap.explorer.pictures import as_source_sees
 from latentmap.explorer.points import evenly
 from latentmap.expressiveness.neighbours import distances_of
 
@@ -35,10 +35,10 @@ def find_near(explored: Explored, asked: Asked) -> Answer:
     looked = looked[explored.points.ids[looked] != name]
     spaces: list[dict[str, Any]] = [_near(explored, 0, code, looked, count)]
     for number, target in enumerate(explored.targets, 1):
-        own = target.own_code(name)
+        own = None if target.own is None else target.own.of(name)
         spaces.append(_near(explored, number, own, looked, count))
     names = [name, *(one for space in spaces for one in space["ids"])]
-    shown, pixels = pixels_of_images(explored, list(dict.fromkeys(names)))
+    shown, pixels = as_source_sees(explored, list(dict.fromkeys(names)))
     told = {"id": name, "point": explored.points.number_of(name), "among": len(looked)}
     return Answer({**told, "spaces": spaces, "shown": shown}, pixels)
 

@@ -28,14 +28,12 @@ def show_images(explored: Explored, asked: Asked) -> Answer:
     names = texts_in(asked, "ids", most=_MOST)
     if not names:
         raise ExplorerError("ids must name at least one image")
-    shown, pixels = pixels_of_images(explored, names)
-    return Answer({"ids": shown}, pixels)
+    shown, pictures = as_source_sees(explored, names)
+    return Answer({"ids": shown}, pictures)
 
 
-def pixels_of_images(
-    explored: Explored, names: Sequence[str]
-) -> tuple[list[str], list[np.ndarray]]:
-    """The ids of those of some images, one at least, that can be read, and their pixels.
+def as_source_sees(explored: Explored, names: Sequence[str]) -> tuple[list[str], list[np.ndarray]]:
+    """Those images of these ids that can be read, and their pixels, uint8 ``(h, w, c)``.
 
     Raises:
         ExplorerError: there is no such image.

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from latentmap.errors import ExplorerError
 
-StartKind = Literal["mean", "image", "random"]
+StartKind = Literal["mean", "image", "random", "upload"]
 _LONGEST = 1 << 16
 _FURTHEST = 1000.0  # Standard deviations.
 _MOST_SEED = 2**31 - 1
@@ -23,11 +23,14 @@ _MOST_SEED = 2**31 - 1
 
 @dataclass(frozen=True)
 class Start:
-    """The mean code of the data, that of the image called ``image``, or one drawn by ``seed``."""
+    """The mean code of the data, that of the image called ``image``, one drawn by ``seed``, or that
+    of the ``upload`` of this id.
+    """
 
     kind: StartKind = "mean"
     image: str = ""
     seed: int = 0
+    upload: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,14 @@ def read_place(text: str) -> Place:
         >>> read_place("start=random&seed=4&moves=variables_3_1.5").moves
         (('variables', {3: 1.5}),)
     """
-    if len(text) > _LONGEST:
-        raise ExplorerError(f"a state has {_LONGEST:,} letters at most, not {len(text):,}")
-    try:
-        found = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
-    except ValueError as error:
-        raise ExplorerError("a state has 100 fields at most: copy the link again") from error
+    found = read_fields(text)
     kind = found.get("start", "mean")
     if kind == "image":
         start = Start("image", image=found.get("image", ""))
     elif kind == "random":
         start = Start("random", seed=_seed(found.get("seed", "0")))
+    elif kind == "upload":
+        start = Start("upload", upload=found.get("upload", ""))
     elif kind == "mean":
         start = Start()
     else:
@@ -66,6 +66,20 @@ def read_place(text: str) -> Place:
         raise ExplorerError(f"a state starts from one of {kinds}, not {kind[:40]!r}")
     moves = found.get("moves", "")
     return Place(start, tuple(map(_read_moves, moves.split("*"))) if moves else ())
+
+
+def read_fields(text: str) -> dict[str, str]:
+    """The texts of a state of the page, by their keys.
+
+    Raises:
+        ExplorerError: it is no state.
+    """
+    if len(text) > _LONGEST:
+        raise ExplorerError(f"a state has {_LONGEST:,} letters at most, not {len(text):,}")
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
+    except ValueError as error:
+        raise ExplorerError("a state has 100 fields at most: copy the link again") from error
 
 
 def _seed(text: str) -> int:

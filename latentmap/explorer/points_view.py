@@ -11,7 +11,7 @@ from latentmap.errors import ExplorerError
 from latentmap.explorer.answers import Answer, Asked, text_in, whole_in
 from latentmap.explorer.colouring import COLOURINGS
 from latentmap.explorer.explored import Explored
-from latentmap.explorer.pictures import pixels_of_images
+from latentmap.explorer.pictures import as_source_sees
 from latentmap.report.colours import LEVELS, colour
 
 MOST_CONTROL = 2**31
@@ -48,5 +48,5 @@ def show_point(explored: Explored, asked: Asked) -> Answer:
     """The id and the image of the point of a ``number``."""
     points = explored.points
     name = points.require(whole_in(asked, "number", most=len(points) - 1))
-    _, pixels = pixels_of_images(explored, [name])
+    _, pixels = as_source_sees(explored, [name])
     return Answer({"id": name}, pixels)

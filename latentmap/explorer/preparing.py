@@ -21,7 +21,7 @@ from latentmap.mapping import LinearMap
 from latentmap.model import Model
 from latentmap.relocation import require_models, training_pairs
 from latentmap.relocation.fitting import fit_training
-from latentmap.support import Ordering, OrderOptions
+from latentmap.support import Ordering, OrderOptions, SupportSet
 from latentmap.support.ordering import order_by_gain
 from latentmap.support.variances import (
     means_of_channels,
@@ -43,6 +43,7 @@ def explore_spaces(
     training: ImageSource | None = None,
     maps: Sequence[LinearMap] = (),
     references: Sequence[str] = (),
+    support: SupportSet | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> Explored:
@@ -50,13 +51,16 @@ def explore_spaces(
 
     A target that none of the ``maps`` leads to gets one that is fitted on the ``training`` images,
     by default the split train of the images; ``references`` are how source and targets are called,
-    for these. ``progress=True`` shows how far it is.
+    for these. A ``support`` set is one of the source. ``progress=True`` shows how far it is.
 
     Raises:
         ExplorerError: a map leads elsewhere.
+        SpaceError: the support set is of another model.
         ImageError, CacheError, ModelError, PairError, MapError: as encoding and fitting raise them.
     """
     coder = Coder.of(coder, progress=progress)
+    if support is not None:
+        source.space.require(support.space, "the support set")
     found = _maps_by_target(source, targets, maps)
     encoded = [one for one in targets if _has_codes(one, images)]
     codes, *others = coder.codes([source, *encoded], images)
@@ -74,7 +78,15 @@ def explore_spaces(
         sets += filter(None, [factor_controls(one.linear_map, f"factors-{number}")])
     sets.append(direction_controls(codes, seed=seed))
     controls = {one.name: one for one in sets}
-    return Explored(source, tuple(reached), images, CodesById(codes), ordering, controls)
+    return Explored(
+        source,
+        tuple(reached),
+        images,
+        CodesById(codes),
+        ordering,
+        controls,
+        support=support,
+    )
 
 
 def _maps_by_target(

@@ -20,9 +20,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from latentmap.errors import ExplorerError, LatentmapError
+from latentmap.explorer.answers import Asked
 from latentmap.explorer.guarding import Guard
 from latentmap.explorer.letters import MEDIA_TYPE, letter_of
 from latentmap.explorer.session import Session
+from latentmap.explorer.uploads import MOST_BYTES
 
 _PAGE = Path(__file__).parent / "page"
 _TYPES = {
@@ -31,8 +33,11 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
 }
 _MOST_ASKED = 1 << 17  # Bytes of a question.
+_SENT_WITHIN = 30.0  # Seconds, of a question: who asks may have gone to sleep.
 _MOST_NUMBER = 2**53
 _LONGEST_CLIENT = 64
+_AT_ONCE = 2  # Images that are received.
+_UPLOADED_WITHIN = 60.0  # Seconds.
 _FAULT = "the explorer could not do this: the terminal where it was started says why"
 
 
@@ -42,11 +47,14 @@ def create_app(
     token: str,
     host: str = "127.0.0.1",
     notify: Callable[[str], None] | None = None,
+    in_notebooks: bool = False,
 ) -> Guard:
     """The application that serves a session to whoever knows the token, as ``host``; ``notify`` is
-    told, line by line, of faults that clients are not told the reason of.
+    told, line by line, of faults that clients are not told the reason of. ``in_notebooks`` lets
+    notebooks of this machine have the page in a frame.
     """
     tell = notify or (lambda line: None)
+    uploading = asyncio.Semaphore(_AT_ONCE)
     files = {path.name: path.read_bytes() for path in sorted(_PAGE.iterdir())}
     files["theme.css"] = (resources.files("latentmap.report") / "templates/theme.css").read_bytes()
 
@@ -61,11 +69,33 @@ def create_app(
         name = request.path_params["action"]
         if not session.knows(name):
             return _refusal("there is no such question", 404)
-        body = await _body(request)
+        try:
+            body = await asyncio.wait_for(_body(request, _MOST_ASKED), _SENT_WITHIN)
+        except asyncio.TimeoutError:
+            return _refusal("the question did not come to its end: ask again", 408)
         if body is None:
             return _refusal(f"a question has {_MOST_ASKED:,} bytes at most", 413)
         try:
             client, number, asked = _question(body)
+        except ExplorerError as error:
+            return _refusal(str(error), 400)
+        return await answered(name, asked, client, number)
+
+    async def upload(request: Request) -> Response:
+        too_large = _refusal(f"an image has {MOST_BYTES:,} bytes at most", 413)
+        said = request.headers.get("content-length", "0")
+        if not (said.isascii() and said.isdigit()) or len(said) > 12 or int(said) > MOST_BYTES:
+            return too_large
+        # The bytes of few are in memory, and none of these waits for a client that has gone away.
+        async with uploading:
+            try:
+                body = await asyncio.wait_for(_body(request, MOST_BYTES), _UPLOADED_WITHIN)
+            except asyncio.TimeoutError:
+                return _refusal("the image did not come whole in time: send it again", 408)
+            return too_large if body is None else await answered("upload", {"data": body})
+
+    async def answered(name: str, asked: Asked, client: str = "", number: int = 0) -> Response:
+        try:
             future = session.ask(name, asked, client=client, number=number)
             found = await asyncio.wrap_future(future)
             if found is None:
@@ -87,8 +117,10 @@ def create_app(
         Route("/", page),
         Route("/page/{name}", part),
         Route("/api/{action}", answer, methods=["POST"]),
+        Route("/upload", upload, methods=["POST"]),
     ]
-    return Guard(Starlette(routes=routes), token=token, host=host)
+    app = Starlette(routes=routes)
+    return Guard(app, token=token, host=host, in_notebooks=in_notebooks)
 
 
 def _file(name: str, content: bytes) -> Response:
@@ -99,12 +131,12 @@ def _refusal(reason: str, status: int) -> Response:
     return JSONResponse({"error": reason}, status)
 
 
-async def _body(request: Request) -> bytes | None:
+async def _body(request: Request, most: int) -> bytes | None:
     """What was sent; None of too much, of which no more is read."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
-        if size > _MOST_ASKED:
+        if size > most:
             return None
         parts.append(part)
     return b"".join(parts)

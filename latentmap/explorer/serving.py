@@ -39,7 +39,8 @@ class Serving:
     asks has to know.
 
     Only this machine can reach it, unless ``host`` is one of its other addresses. ``port`` 0 takes
-    a free one. ``notify`` is told, in a line, of faults that no client is told the reason of.
+    a free one. ``notify`` is told, in a line, of faults that no client is told the reason of;
+    ``in_notebooks`` lets notebooks of this machine have the page in a frame.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Serving:
         host: str = "127.0.0.1",
         port: int = 0,
         notify: Callable[[str], None] | None = None,
+        in_notebooks: bool = False,
     ) -> None:
         require_server()
         import uvicorn
@@ -59,7 +61,9 @@ class Serving:
         self._socket = _listening(host, port)
         self.token = secrets.token_urlsafe(24)
         self.port: int = self._socket.getsockname()[1]
-        app = create_app(session, token=self.token, host=host, notify=notify)
+        app = create_app(
+            session, token=self.token, host=host, notify=notify, in_notebooks=in_notebooks
+        )
         config = uvicorn.Config(
             app,
             loop="asyncio",
@@ -86,6 +90,11 @@ class Serving:
         # not. In steps, so that Ctrl-C is heard everywhere.
         while not self._ended.wait(0.5):
             pass
+
+    def end(self) -> None:
+        """Has the server and the session end, and does not wait for it."""
+        self._server.should_exit = True
+        self._session.end()
 
     def close(self) -> None:
         """Ends the server and the session."""

@@ -59,6 +59,10 @@ class Session:
                 self._newest.popitem(last=False)
         return self._worker.submit(self._answer, key, number, asked)
 
+    def end(self) -> None:
+        """Has the thread end, and does not wait for it; what has not begun is not done."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
     def close(self) -> None:
         """Ends the thread; what has not begun is not done."""
         self._worker.shutdown(wait=True, cancel_futures=True)

@@ -6,7 +6,7 @@ Shapes: codes ``(d,)`` float64, images ``(c, h, w)`` in [0, 1], pixels ``(h, w, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -27,7 +27,7 @@ class ShownCode:
     """The ``image`` that ``model`` makes: of the code of a place (``source``), of that code
     ``mapped`` to a target, or of the target's ``own`` code of the same image of the data, whose
     image differs from the mapped one by ``mse``. Of a code ``outside`` of those that the map was
-    fitted on it is a guess.
+    fitted on it is a guess. ``number`` is that of the model, 0 for the source.
     """
 
     role: Role
@@ -35,6 +35,7 @@ class ShownCode:
     image: Tensor
     mse: float | None = None
     outside: bool | None = None
+    number: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """What it is, without the image."""
@@ -65,11 +66,10 @@ def show_place(explored: Explored, place: Place) -> tuple[Tensor, list[ShownCode
     if explored.source.can_decode:
         (image,) = decode(explored.source, [code])
         shown.append(ShownCode("source", explored.source.name, image))
-    unmoved = place.start.kind == "image" and not place.moves
-    for target in explored.targets:
+    for number, target in enumerate(explored.targets, 1):
         if target.model.can_decode:
-            own = target.own_code(place.start.image) if unmoved else None
-            shown += _shown_by(target, code, own)
+            own = None if place.moves else explored.own_code(number, place.start)
+            shown += [replace(one, number=number) for one in _shown_by(target, code, own)]
     return code, shown
 
 
@@ -81,8 +81,13 @@ def _shown_by(target: Target, code: Tensor, own: Tensor | None) -> list[ShownCod
         (image,) = decode(target.model, [mapped])
         return [ShownCode("mapped", name, image, outside=outside)]
     first, second = decode(target.model, [mapped, own])
-    mse = float((first.double() - second.double()).square().mean())
+    mse = mse_between(first, second)
     return [ShownCode("mapped", name, first, mse, outside), ShownCode("own", name, second)]
+
+
+def mse_between(first: Tensor, second: Tensor) -> float:
+    """The mean squared difference of two images."""
+    return float((first.double() - second.double()).square().mean())
 
 
 def carry(target: Target, code: Tensor) -> Tensor:

@@ -6,7 +6,9 @@ from typing import Any
 
 from latentmap.explorer.answers import Answer, Asked
 from latentmap.explorer.explored import Explored
+from latentmap.explorer.sectors import leading_variables
 from latentmap.explorer.trainings import OnlyTrainings
+from latentmap.explorer.uploads import MOST_BYTES
 from latentmap.model import Model
 
 
@@ -22,6 +24,9 @@ def describe(explored: Explored, asked: Asked) -> Answer:
             "controls": [one.to_json() for one in explored.controls.values()],
             "images": len(explored.codes),
             "command": explored.command,
+            "leading": len(leading_variables(explored.ordering, explored.support)),
+            "report": explored.report is not None,
+            "most_bytes": MOST_BYTES,
             "trainings": [one.to_json() for one in explored.trainings],
         }
     )

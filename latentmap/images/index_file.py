@@ -63,11 +63,10 @@ class Index:
             if identity_of(file) != self.identity:
                 raise ImageError(f"{self.path} was written to meanwhile: begin again")
             file.seek(low)
-            lines = file.read(high - low).split(b"\n")
-            if lines.pop() or len(lines) != min(last * STEP, self.count) - first * STEP:
-                raise ValueError("it has another number of paths than it says")
             # Of names that are no UTF-8 the bytes are kept, as of the folder itself.
-            names = [os.fsdecode(line) for line in lines]
+            names = os.fsdecode(file.read(high - low)).split("\n")
+            if names.pop() or len(names) != min(last * STEP, self.count) - first * STEP:
+                raise ValueError("it has another number of paths than it says")
             for name in names:
                 if not is_plain_path(name):
                     _require_path(name)

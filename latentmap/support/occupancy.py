@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from latentmap.codes import Codes, one_of_each
+from latentmap.codes import Codes, Space, one_of_each
 from latentmap.codes.channel_means import channel_means, channel_space
 from latentmap.report.words import groups_in_words
 from latentmap.support.centers import centers_of, scales_of
@@ -48,23 +48,42 @@ class Reference:
 
     @classmethod
     def of(cls, support: SupportSet) -> Reference:
+        """That of the leading variables of a support set, see ``in_space``."""
+        settings = support.settings
+        return cls.in_space(
+            support.space,
+            len(settings["variables"]),
+            centered=settings.get("centered_on") == "mean",
+            posterior=settings.get("posterior_variance"),
+        )
+
+    @classmethod
+    def in_space(
+        cls,
+        space: Space,
+        k: int,
+        *,
+        centered: bool = True,
+        posterior: Sequence[float] | None = None,
+    ) -> Reference:
         """That of the prior in a space of kind ``z``, as far as it is known; in any other a normal
         distribution with the mean and the deviation of the codes.
 
         Posterior means of a VAE that fits its prior have the variance 1 - mean s2, s2 being the
-        posterior's variance (Asperti, arXiv 1812.07238): only their samples have 1.
+        ``posterior`` variance ``(k,)`` (Asperti, arXiv 1812.07238): only their samples have 1.
         """
-        k = len(support.settings["variables"])
-        centered = support.settings.get("centered_on") == "mean"
-        if channel_space(support.space).kind != "z":
+        if channel_space(space).kind != "z":
             # Their sectors always were about the mean.
             return cls("independent normal", (1.0,) * k, centered=True, fitted=True)
-        posterior = support.settings.get("posterior_variance")
         if posterior is None:
             return cls("standard normal", (1.0,) * k, centered, fitted=False)
         variance = np.maximum(1 - np.asarray(posterior, np.float64), _SMALLEST_VARIANCE)
         deviations = tuple(np.sqrt(variance).tolist())
         return cls("normal, variance 1 - mean s2", deviations, centered, fitted=False)
+
+    def along(self, places: Sequence[int]) -> Reference:
+        """The same of some of its variables, by their places."""
+        return replace(self, deviations=tuple(self.deviations[place] for place in places))
 
     def share(self, threshold: float) -> float:
         """The share of images that is expected in each sector."""

@@ -55,6 +55,22 @@ def test_it_shows_every_command_and_runs_it(shown):
             assert Path(named).exists(), named
 
 
+def test_it_offers_the_explorer_by_a_line_that_works(shown, tmp_path):
+    offered = shown[1].stdout.partition("Move codes yourself")[2]
+    (line,) = [one.strip() for one in offered.splitlines() if "latentmap explore svae" in one]
+    words = [*shlex.split(line)[1:], "--at", "start=random&seed=4"]
+    result = CliRunner().invoke(main, [*words, "--figure", str(tmp_path / "moved.png")])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "moved.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_the_explorer_needs_is_named_where_it_is_missing(shown, capsys, monkeypatch, there):
+    monkeypatch.setattr(demo, "find_spec", lambda name: there or None)
+    demo._offer_explorer(shown[0], "codes")
+    assert ('pip install "latentmap[explore]"' in capsys.readouterr().out) == (not there)
+
+
 def test_the_report_holds_all_of_it(shown):
     out, _ = shown
     page = (out / "report" / "index.html").read_text()

@@ -21,6 +21,18 @@ export async function ask(action, asked = {}) {
   return read(await reply.arrayBuffer());
 }
 
+/** The answer to the file of an image. */
+export async function send(file) {
+  let reply;
+  try {
+    reply = await fetch("upload", { method: "POST", body: file });
+  } catch {
+    throw new Refusal("The image could not be sent: is the explorer still running?");
+  }
+  if (!reply.ok) throw new Refusal((await reply.json()).error);
+  return read(await reply.arrayBuffer());
+}
+
 function read(letter) {
   const length = new DataView(letter).getUint32(0, true);
   const told = JSON.parse(new TextDecoder().decode(new Uint8Array(letter, 4, length)));

@@ -17,6 +17,13 @@ export function release(address) {
   if (address) setTimeout(() => URL.revokeObjectURL(address), 2000);
 }
 
+/** Gives a file to the browser to be saved. */
+export function save(blob, name) {
+  const address = URL.createObjectURL(blob);
+  make("a", { href: address, download: name }).click();
+  release(address);
+}
+
 /**
  * A button that copies what `text()` gives, and says so for a while; hidden where a browser lets no
  * page copy, as on an address that is not encrypted on another machine.

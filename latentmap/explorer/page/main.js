@@ -4,7 +4,7 @@ import { ask } from "./api.js";
 import { copying, make } from "./elements.js";
 import { State } from "./state.js";
 import { say } from "./status.js";
-import { VIEWS } from "./views.js";
+import { viewsOf } from "./views.js";
 
 const state = new State();
 const main = document.getElementById("view");
@@ -79,7 +79,7 @@ try {
   const { told } = await ask("describe");
   document.getElementById("spaces").textContent = spacesInWords(told);
   document.title = `${(told.source ?? told.trainings[0]).name} \u2013 latentmap explore`;
-  views = VIEWS.filter(({ needs }) => needs(told));
+  views = viewsOf(told);
   addTools();
   showTabs();
   state.listen(() => update(told));

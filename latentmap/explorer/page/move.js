@@ -5,7 +5,7 @@ import { Command } from "./command.js";
 import { make } from "./elements.js";
 import { Figures } from "./figures.js";
 import { Picker } from "./picker.js";
-import { moved, readMoves, startInWords, writeMoves } from "./places.js";
+import { moved, randomSeed, readMoves, startInWords, writeMoves } from "./places.js";
 import { Sliders } from "./sliders.js";
 import { say } from "./status.js";
 
@@ -42,8 +42,7 @@ export class MoveView {
   }
 
   draw() {
-    const [seed] = crypto.getRandomValues(new Uint32Array(1));
-    this.state.change({ start: "random", seed: seed >>> 1, image: null, moves: null });
+    this.state.change({ start: "random", seed: randomSeed(), image: null, moves: null });
   }
 
   get name() {
@@ -61,7 +60,7 @@ export class MoveView {
       this.controls.append(this.sliders.element);
     }
     this.where.textContent = `From ${startInWords(this.state)}, in standard deviations.`;
-    this.command.update();
+    this.command.update(this.state.get("start") === "upload");
     this.latest.ask({ state: this.state.text, by: set.name });
     this.follow();
   }
@@ -73,12 +72,13 @@ export class MoveView {
 
   /** Fetches the image that is started from, once. */
   async follow() {
-    const id = this.state.get("start") === "image" ? this.state.get("image") : null;
+    const start = this.state.get("start");
+    const id = start === "image" || start === "upload" ? this.state.get(start) : null;
     if (id === (this.original?.id ?? null)) return;
     this.original = id === null ? null : { id, blob: null };
     if (id !== null) {
       try {
-        const found = await ask("show", { ids: [id] });
+        const found = start === "image" ? await ask("show", { ids: [id] }) : await ask("uploaded", { upload: id });
         if (found === null || this.original?.id !== id || !found.files.length) return;
         this.original = { id, blob: found.files[0], file: found.told.files[0] };
       } catch {
@@ -113,7 +113,8 @@ export class MoveView {
     }));
     if (this.original?.blob) {
       const { id, blob, file } = this.original;
-      pictures.unshift({ key: "original", caption: "image", note: id, blob, ...file });
+      const note = this.state.get("start") === "upload" ? "your own" : id;
+      pictures.unshift({ key: "original", caption: "image", note, blob, ...file });
     }
     this.figures.show(pictures);
   }

@@ -7,8 +7,9 @@ import { say } from "./status.js";
 const COUNT = 12;
 
 export class Picker {
-  /** `onpick(id)` is called with the image that is taken. */
-  constructor(onpick) {
+  /** `onpick(id)` is called with the image that is taken; `verb` says what is done with it. */
+  constructor(onpick, title = "From an image of the data", verb = "Start from") {
+    this.verb = verb;
     this.onpick = onpick;
     this.start = 0;
     this.asked = 0;
@@ -21,7 +22,7 @@ export class Picker {
     this.back = make("button", { type: "button", onclick: () => this.turn(-COUNT) }, "Previous");
     this.on = make("button", { type: "button", onclick: () => this.turn(COUNT) }, "Next");
     const tools = make("div", { class: "row" }, this.like, this.back, this.on, this.count);
-    this.element = make("details", { class: "picker" }, make("summary", {}, "From an image of the data"), tools, this.grid);
+    this.element = make("details", { class: "picker" }, make("summary", {}, title), tools, this.grid);
     this.element.addEventListener("toggle", () => { if (this.element.open) this.load(); });
   }
 
@@ -51,6 +52,6 @@ export class Picker {
 
   thumbnail(id, blob) {
     const image = make("img", { src: URL.createObjectURL(blob), alt: "" });
-    return make("button", { type: "button", title: id, "aria-label": `Start from ${id}`, onclick: () => this.onpick(id) }, image);
+    return make("button", { type: "button", title: id, "aria-label": `${this.verb} ${id}`, onclick: () => this.onpick(id) }, image);
   }
 }

@@ -27,9 +27,38 @@ export function moved(moves, by, control, value) {
   return [...(last?.by === by ? moves.slice(0, -1) : moves), { by, values }];
 }
 
+const KEYS = ["start", "image", "seed", "upload", "moves"];
+
+/** The place that a state says, by the keys that count. */
+export function placeOf(state) {
+  const start = state.get("start", "mean");
+  const counts = { start: true, moves: true, image: start === "image", seed: start === "random", upload: start === "upload" };
+  const known = KEYS.filter((key) => counts[key] && state.get(key)).map((key) => [key, state.get(key)]);
+  return { start, ...Object.fromEntries(known) };
+}
+
+/** The number of a random code. */
+export function randomSeed() {
+  const [seed] = crypto.getRandomValues(new Uint32Array(1));
+  return seed >>> 1;
+}
+
+/** Whether a place, written as a state of its own, starts from an image that was sent. */
+export function isOwn(place) {
+  return new URLSearchParams(place).get("start") === "upload";
+}
+
+/** Such a place in words. */
+export function placeInWords(place) {
+  const found = new URLSearchParams(place);
+  const words = startInWords({ get: (key, otherwise = "") => found.get(key) ?? otherwise });
+  return found.get("moves") ? `${words}, moved` : words;
+}
+
 /** Where moves start from, in words. */
 export function startInWords(state) {
   const start = state.get("start", "mean");
+  if (start === "upload") return "the code of your own image";
   if (start === "image") return `the code of ${state.get("image")}`;
   if (start === "random") return `the random code ${state.get("seed", "0")}`;
   return "the mean code";

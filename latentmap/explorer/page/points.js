@@ -37,8 +37,8 @@ export class PointsView {
     this.known = null; // What the server says of points and their colours.
     this.xy = null;
     this.colouring = null;
-    this.plane = "";
-    this.box = null; // These as the state has them.
+    this.plane = ""; // This, the box and the colouring as the state has them.
+    this.box = null;
     this.by = "";
     this.closed = false;
     this.hovered = new Latest("point", (answer, asked) => this.showPoint(answer, asked), say);

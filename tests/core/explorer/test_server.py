@@ -1,11 +1,14 @@
 """The server answers whoever has the token, from its own page, and tells nothing of the disk."""
 
+import asyncio
+import io
 import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from latentmap.errors import ImageError
 from latentmap.explorer import Answer, Session
@@ -186,6 +189,70 @@ def test_errors_tell_no_path_of_the_disk(client, said):
     refused = ask(client, "move", {"state": "start=image&image=../../etc/passwd"})
     assert refused.status_code == 400
     assert refused.json()["error"].startswith("none of the 400 images is called '../../etc/passwd'")
+
+
+def upload(client, content, **options):
+    return client.post(f"/{TOKEN}/upload", content=content, **options)
+
+
+def test_a_file_is_sent_as_it_is(client, explored, images):
+    file = io.BytesIO()
+    Image.fromarray(images.read(4)[..., 0]).save(file, "PNG")
+    told, _ = read_letter(upload(client, file.getvalue()).content)
+    _, (seen,) = read_letter(ask(client, "uploaded", {"upload": told["upload"]}).content)
+    np.testing.assert_array_equal(seen[..., :1], images.read(4))
+    refused, _ = read_letter(upload(client, b"no image").content)
+    assert refused["refused"].startswith("This is no image that can be taken")
+    assert ask(client, "upload", {"data": "text"}).json()["error"].startswith("data must be")
+
+
+def parts_of(size):
+    """So many bytes, without saying so before."""
+    for _ in range(0, size, 1 << 20):
+        yield b"\0" * (1 << 20)
+
+
+@pytest.mark.parametrize("content", [b"\0" * ((1 << 25) + 1), parts_of((1 << 25) + 1)])
+def test_a_file_that_is_too_large_is_not_taken(client, content):
+    reply = upload(client, content)
+    assert reply.status_code == 413
+    assert reply.json()["error"] == "an image has 33,554,432 bytes at most"
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "\u00b2", "9" * 13])
+def test_a_length_that_is_none_is_refused(client, length):
+    assert (
+        upload(client, b"", headers={"content-length": length.encode("latin-1")}).status_code == 413
+    )
+
+
+def test_a_file_that_does_not_come_is_not_waited_for(app, monkeypatch):
+    """Nor does it keep others waiting: the client has gone away, as a laptop that was closed."""
+    monkeypatch.setattr("latentmap.explorer.server._UPLOADED_WITHIN", 0.05)
+    sent = []
+
+    async def one():
+        async def receive():
+            await asyncio.sleep(60)
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": f"/{TOKEN}/upload",
+            "root_path": "",
+            "query_string": b"",
+            "headers": [(b"host", b"127.0.0.1:8000")],
+        }
+        await app(scope, receive, send)
+
+    async def many():
+        await asyncio.gather(*(one() for _ in range(5)))
+
+    asyncio.run(many())
+    assert [one["status"] for one in sent if "status" in one] == [408] * 5
 
 
 def test_no_answer_tells_where_the_images_lie(client, explored):

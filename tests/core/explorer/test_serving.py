@@ -1,5 +1,6 @@
 """The server at an address: many clients at once, and an end that leaves nothing behind."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -12,11 +13,12 @@ import numpy as np
 import pytest
 
 from latentmap.errors import ExplorerError
-from latentmap.explorer import Serving, Session
+from latentmap.explorer import Answer, Serving, Session
 from latentmap.explorer.actions import ACTIONS
 from tests.core.explorer.letters import read_letter
 
 pytest.importorskip("uvicorn")
+server = pytest.importorskip("latentmap.explorer.server")
 
 
 @pytest.fixture
@@ -63,6 +65,56 @@ def test_a_client_that_goes_away_does_no_harm(serving):
         with socket.create_connection((where.hostname, where.port)) as connection:
             connection.sendall(sent)
     assert ask(serving, {"state": ""}, "a", 1)[0] == 200
+
+
+def test_clients_that_hang_keep_nobody_waiting(explored, monkeypatch):
+    """As behind a closed lid: they stay connected, and neither send on nor read."""
+    monkeypatch.setattr(server, "_SENT_WITHIN", 0.2)
+    with Serving(Session(explored)) as serving, contextlib.ExitStack() as stack:
+        where = urlsplit(serving.address)
+        question = json.dumps({"client": "lid", "number": 1, "asked": {"state": ""}})
+        head = f"POST {where.path}api/move HTTP/1.1\r\nHost: localhost\r\nContent-Length:"
+        whole = f"{head} {len(question)}\r\n\r\n{question}"
+        hanging = []
+        for sent in ("", "POST ", f"{head} {len(question)}\r\n\r\n{question[:9]}", 200 * whole):
+            for _ in range(5):
+                one = stack.enter_context(socket.create_connection((where.hostname, where.port)))
+                one.sendall(sent.encode())
+                hanging.append(one)
+        for number in range(20):
+            status, letter = ask(
+                serving, {"state": f"moves=variables_2_{number / 20}"}, "a", number
+            )
+            assert status == 200 and read_letter(letter)[0]["values"][2] == number / 20
+        # Whoever does not end its question is told so, as soon as it wakes up.
+        slept = hanging[10].makefile("rb")
+        assert slept.readline().split()[1] == b"408"
+    with pytest.raises(ConnectionRefusedError):  # Nor does it keep the server from ending.
+        socket.create_connection((where.hostname, where.port))
+
+
+def test_a_client_that_vanishes_in_the_middle_of_an_answer_does_no_harm(explored):
+    """Its answer is large, so that a part of it is under way when it goes."""
+    begun, pixels = threading.Event(), np.zeros((2000, 2000, 3), np.uint8)
+
+    def large(explored, asked):
+        begun.set()
+        return Answer({}, [pixels])
+
+    said = []
+    with Serving(Session(explored, {**ACTIONS, "large": large}), notify=said.append) as serving:
+        where = urlsplit(serving.address)
+        question = json.dumps({"client": "gone", "number": 1, "asked": {}})
+        head = f"POST {where.path}api/large HTTP/1.1\r\nHost: localhost\r\nContent-Length:"
+        for read in (0, 1, 100_000):
+            begun.clear()
+            with socket.create_connection((where.hostname, where.port)) as one:
+                one.sendall(f"{head} {len(question)}\r\n\r\n{question}".encode())
+                assert begun.wait(10)
+                if read:
+                    assert one.recv(read)
+            assert ask(serving, {"state": ""}, "a", read)[0] == 200
+    assert said == []
 
 
 def test_it_is_reached_from_this_machine_alone_and_ends_without_a_word(explored, capfd):

@@ -12,6 +12,7 @@ from latentmap.expressiveness.blindness import verdict
 from latentmap.expressiveness.by_attribute import cut_sets, in_words, told
 from latentmap.expressiveness.by_attribute_tables import groups_figure, groups_table
 from latentmap.expressiveness.image_sets import ImageSet
+from latentmap.expressiveness.reported import ReportedBlind, blind_in_report
 from latentmap.expressiveness.section import bench_section
 from latentmap.images import ImageSource
 from latentmap.images.arrays import ArrayImages
@@ -19,6 +20,7 @@ from latentmap.images.asked_groups import AskedGroups
 from latentmap.images.group_ratios import GroupRatio
 from latentmap.intervals import Estimate
 from latentmap.model.testing import LinearModel
+from latentmap.report.store import add_section, read_report
 
 
 class Lacking(LinearModel):
@@ -119,6 +121,23 @@ def test_the_groups_stand_in_table_section_pictures_and_json(tmp_path):
     assert made.captions == [f"mse {error:.4f}" for error in scores.best.mse[worst]]
     assert len({one.id for one in section.blocks if one.kind == "image rows"}) == 4
     assert section.id != bench_section(measured(tmp_path, [("Hat",)])[1], models).id
+
+
+def test_what_a_report_calls_blind_is_what_its_benchmark_found(tmp_path):
+    faces, table = scene(tmp_path)
+    hat = np.arange(90) % 3 == 0
+    sectors = replace(faces, name="support.h5", sector=np.where(hat, 2, 1), variables=(4, 0))
+    sets = [*cut_sets([faces], AskedGroups.of([("Old",)], table)), sectors]
+    models = [LackingMore(6, (1, 8, 8), name="stylegan")]
+    results = bench(models, sets, tmp_path, options=BenchOptions(20, ["network"]))
+    add_section(tmp_path / "report", bench_section(results, models))
+    groups, of_sectors = results[0].sets
+    assert [verdict(one) for one in groups.groups[0]] == ["blind", "not blind"]
+    assert [(one.number, one.blind) for one in of_sectors.sectors] == [(2, True), (1, False)]
+    assert {*blind_in_report(read_report(tmp_path / "report"))} == {
+        ReportedBlind("stylegan", "faces", "Old"),
+        ReportedBlind("stylegan", "support.h5", "sector 2", "-+"),
+    }
 
 
 def test_all_groups_of_all_generators_are_corrected_for(tmp_path):

@@ -3,6 +3,7 @@
 import io
 import random
 import tarfile
+from typing import Any
 
 import pytest
 
@@ -56,20 +57,22 @@ def outcome(read, data):
         return None
 
 
-ARCHIVES = {
+ARCHIVES: dict[str, bytes] = {
     f"{form} {name}": archive(form=number, **options)
     for form, number in (
         ("ustar", tarfile.USTAR_FORMAT),
         ("gnu", tarfile.GNU_FORMAT),
         ("pax", tarfile.PAX_FORMAT),
     )
-    for name, options in {
-        "plain": {},
-        "special": {"special": tuple(KINDS)},
-        "times": {"mtime": 1.5},
-        "long": {"long": form != "ustar"},
-        "empty": {"count": 0},
-    }.items()
+    for name, options in dict[str, Any](
+        {
+            "plain": {},
+            "special": {"special": tuple(KINDS)},
+            "times": {"mtime": 1.5},
+            "long": {"long": form != "ustar"},
+            "empty": {"count": 0},
+        }
+    ).items()
 }
 
 

@@ -102,7 +102,7 @@ def test_a_figure_of_no_known_format_is_refused(tmp_path, name):
         save_figure(GRID, tmp_path / name)
 
 
-def test_charts_and_lines_need_matplotlib_and_pixels_of_images_do_not(tmp_path, monkeypatch):
+def test_charts_and_lines_need_matplotlib_and_as_source_sees_do_not(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     save_figure(GRID, tmp_path / "grid.png")
     for figure, name in ((GRID, "grid.pdf"), (KINDS["chart"], "chart.png")):

@@ -1,0 +1,96 @@
+"""The view "Your own image": an image that is sent, in every model, and how far outside it is."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from latentmap.errors import ExplorerError, ImageError
+from latentmap.explorer.answers import Answer, Asked, text_in
+from latentmap.explorer.explored import Explored
+from latentmap.explorer.places import Place, Start
+from latentmap.explorer.showing import ShownCode, decode, mse_between, show_place
+from latentmap.explorer.uploads import Upload, as_image, read_upload
+
+
+def upload(explored: Explored, asked: Asked) -> Answer:
+    """Keeps the image of a file whose bytes are ``data``, and tells its id; of what is no image
+    that can be taken, why that is.
+    """
+    data = asked.get("data")
+    if not isinstance(data, bytes):
+        raise ExplorerError("data must be the bytes of a file")
+    try:
+        found = read_upload(data, explored.models)
+    except ImageError as error:
+        return Answer({"refused": f"This is no image that can be taken: {error}"})
+    explored.uploads.keep(found)
+    return Answer({"upload": found.id})
+
+
+def own(explored: Explored, asked: Asked) -> Answer:
+    """The image of the id ``upload``, and what every model makes of it: its pictures, each with its
+    ``error`` from the image as that model sees it, and its place among the codes of each fit.
+    """
+    found = explored.uploads.require(text_in(asked, "upload"))
+    shown = show_upload(explored, found)
+    pictures = []
+    for one in shown:
+        seen = as_image(found.pixels[one.number])
+        pictures.append({**one.to_json(), "error": mse_between(one.image, seen)})
+    return Answer(
+        {
+            "upload": found.id,
+            "usable": found.codes[0] is not None,
+            "pictures": pictures,
+            "typicality": typicality_of(explored, found),
+            "without": [
+                model.name
+                for model, code in zip(explored.models, found.codes, strict=True)
+                if code is None
+            ],
+        },
+        [found.pixels[0], *(one.pixels for one in shown)],
+    )
+
+
+def uploaded(explored: Explored, asked: Asked) -> Answer:
+    """The image of the id ``upload``, as the source sees it."""
+    found = explored.uploads.require(text_in(asked, "upload"))
+    return Answer({"upload": found.id}, [found.pixels[0]])
+
+
+def show_upload(explored: Explored, found: Upload) -> list[ShownCode]:
+    """The pictures of an upload: by the source, and in every target mapped, and of its own code;
+    of a source that does not encode the own ones alone.
+    """
+    if found.codes[0] is not None:
+        _, shown = show_place(explored, Place(Start("upload", upload=found.id)))
+        return shown
+    shown = []
+    for number, model in enumerate(explored.models):
+        code = found.codes[number]
+        if code is not None and model.can_decode:
+            (image,) = decode(model, [code])
+            shown.append(ShownCode("own", model.name, image, number=number))
+    return shown
+
+
+def typicality_of(explored: Explored, found: Upload) -> list[dict[str, Any]]:
+    """How far the code of an upload is from those that each map was fitted on (JSON)."""
+    code = found.codes[0]
+    told = []
+    for target in explored.targets:
+        known = None if code is None else target.typicality(code)
+        if known is not None:
+            limit = known.limit if math.isfinite(known.limit) else None
+            told.append(
+                {
+                    "model": target.model.name,
+                    "distance": float(known.distances[0]),
+                    "nearer": float(known.nearer[0]),
+                    "limit": limit,
+                    "outside": None if limit is None else bool(known.outside[0]),
+                }
+            )
+    return told

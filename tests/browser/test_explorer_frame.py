@@ -1,0 +1,94 @@
+"""The page of the explorer in a frame of a notebook, in Chromium, and in no frame of others."""
+
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from latentmap.diagnostics.trace_moments import moment_of
+from latentmap.explorer import Explorer, explore_spaces
+from latentmap.explorer.trainings import Training
+from latentmap.images import open_images
+from latentmap.model.testing import LinearModel
+from tests.core.diagnostics.traces_by_hand import trace_by_hand
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("uvicorn")
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+
+
+@pytest.fixture(scope="module")
+def explorer(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explorer")
+    source, target = (LinearModel(6, (1, 8, 8), seed=seed, name=f"m{seed}") for seed in (1, 2))
+    images = open_images("digits", limit=60)
+    explored = explore_spaces(source, [target], images, folder / "cache")
+    explored = replace(explored, trainings=(Training("a.trace", trace_by_hand()),))
+    with Explorer(explored, state="start=random&seed=4") as explorer:
+        yield explorer
+
+
+@pytest.fixture(scope="module")
+def browser():
+    # A name that is not of this machine leads here, as one can that does harm.
+    words = ["--no-sandbox", "--host-resolver-rules=MAP notebooks.example 127.0.0.1"]
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=words)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def port(explorer):
+    """Where a notebook is served whose cell shows the explorer."""
+    cell = f"<!doctype html><title>Notebook</title>{explorer._repr_html_()}".encode()
+
+    class Notebook(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(cell)
+
+        def log_message(self, *words):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Notebook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def notebook_at(browser, host, port):
+    """The page of the notebook, the frame in it, and what the console says."""
+    page, said = browser.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.route("**/favicon.ico", lambda route: route.fulfill(body=b""))
+    page.goto(f"http://{host}:{port}/")
+    return page, page.frame_locator("iframe"), said
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_notebook_of_this_machine_has_the_page_in_its_cell(browser, explorer, port, host):
+    page, frame, said = notebook_at(browser, host, port)
+    frame.locator("figure img").nth(1).wait_for()
+    frame.get_by_text("From the random code 4").wait_for()
+    # Beside models, trainings are a view of their own.
+    frame.get_by_role("tab", name="Traces").click()
+    found = moment_of(explorer.explored.trainings[0].trace, 4)
+    frame.get_by_text(f"{found.active.sum()} of 3 variables active").wait_for()
+    assert said == []
+    page.close()
+
+
+def test_a_page_elsewhere_has_it_not(browser, port):
+    page, frame, said = notebook_at(browser, "notebooks.example", port)
+    page.wait_for_timeout(1000)
+    assert frame.locator("#view").count() == 0
+    assert any("frame-ancestors" in line for line in said)
+    page.close()
