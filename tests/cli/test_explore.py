@@ -120,7 +120,7 @@ def test_attributes_colour_points_of_all_images(workdir, monkeypatch):
     rows = [f"{number},{number % 3}" for number in range(200)]
     Path("few.csv").write_text("\n".join(["image,hat", *rows]), encoding="utf-8")
     served = []
-    # Not by its dotted name, which the command has too.
+    main.get_command(None, "explore")
     module = sys.modules["latentmap.cli.explore"]
     monkeypatch.setattr(module, "_serve", lambda explored, *_, **__: served.append(explored))
     result = run("--attributes", "few.csv", "--no-browser")
