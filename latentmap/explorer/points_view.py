@@ -40,7 +40,7 @@ def place_points(explored: Explored, asked: Asked) -> Answer:
     points = explored.points
     start = whole_in(asked, "start", most=len(points) - 1)
     part = points.part(start, explored.source.latent_dim)
-    read = found.moving.read_some(points.codes_in(0, part).vectors, axes)
+    read = found.moving.read_some(points.read(part), axes)
     return Answer({"stop": part.stop}, arrays=[read.numpy().astype(np.float32)])
 
 
