@@ -33,7 +33,7 @@ import numpy as np
 MODELS = ("vae,svae", "svae,stylegan", "stylegan,svae", "svae,vae,gan,stylegan")
 TAEF2 = "taef2.safetensors"
 LATENTMAP = [sys.executable, "-m", "latentmap.cli"]
-WORDS = ["--sample-from", "stylegan", "--cache", "cache", "--no-browser", "--json"]
+WORDS = ["--cache", "cache", "--no-browser", "--json"]
 WARMING = 10  # Steps that are not counted.
 STEP = """async (value) => {
   const slider = document.querySelector(".slider input[type=range]");
@@ -89,7 +89,7 @@ def explorer(models: list[str], samples: int, folder: str) -> Iterator[tuple[str
         assert process.stdout is not None
         try:
             # As JSON it is printed over several lines.
-            lines = []
+            lines: list[str] = []
             while not lines or not lines[-1].startswith("}"):
                 lines.append(process.stdout.readline())
                 assert lines[-1], "it ended at once: run the command itself, which says why"

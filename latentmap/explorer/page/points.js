@@ -1,7 +1,7 @@
 // The view "Points": the codes of the images in a plane, what they are coloured by, and the images
 // nearest to the one that is taken.
 
-import { ask, Latest } from "./api.js";
+import { insist, Latest } from "./api.js";
 import { Colouring } from "./colouring.js";
 import { make, release } from "./elements.js";
 import { Legend } from "./legend.js";
@@ -88,9 +88,8 @@ export class PointsView {
 
   async begin() {
     try {
-      let answer = null;
-      while (answer === null) answer = await ask("colours");
-      if (this.closed) return;
+      const answer = await insist("colours", {}, () => !this.closed, say);
+      if (answer === null) return;
       this.known = answer.told;
       this.colours.replaceChildren(...this.known.colours.map(({ name, title }) => make("option", { value: name }, title)));
       this.update();
@@ -232,9 +231,8 @@ export class PointsView {
 
   async take(point) {
     try {
-      let answer = null;
-      while (answer === null) answer = await ask("point", { number: point });
-      this.pick(answer.told.id);
+      const answer = await insist("point", { number: point }, () => !this.closed, say);
+      if (answer !== null) this.pick(answer.told.id);
     } catch (error) {
       say(error.message);
     }
