@@ -55,15 +55,16 @@ export class PointsView {
   }
 
   build() {
-    const change = (key, select, first) => () => this.state.change({ [key]: select.value === first ? null : select.value });
     const first = this.space.controls.at(-1);
     this.set = make("select", { id: "plane", onchange: () => this.choose(this.set.value) },
       ...this.space.controls.map(({ name, title }) => make("option", { value: name }, name === first.name ? "principal plane" : title)));
     this.axes = ["x", "y"].map((axis) => make("select", {
       id: `axis-${axis}`, onchange: () => this.choose(this.set.value, this.axes.map(({ value }) => value)),
     }));
-    this.colours = make("select", { id: "colour" });
-    this.colours.addEventListener("change", () => change("colour", this.colours, this.known.colours[0].name)());
+    this.colours = make("select", {
+      id: "colour",
+      onchange: () => this.state.change({ colour: this.colours.value === this.known.colours[0].name ? null : this.colours.value }),
+    });
     const labelled = (id, words, element) => make("span", { class: "choice" }, make("label", { for: id }, words), element);
     this.progress = make("p", { class: "note", role: "status" });
     const zoom = (words, label, factor) => make("button", { type: "button", "aria-label": label, onclick: () => this.zoom(factor) }, words);
