@@ -16,6 +16,7 @@ from latentmap.errors import ExplorerError
 from latentmap.explorer.answers import Answer, Asked, text_in, whole_in
 from latentmap.explorer.errors_of_points import code_errors, image_errors
 from latentmap.explorer.explored import Explored
+from latentmap.explorer.sectors import leading_variables
 from latentmap.images.attribute_values import attributes_in
 from latentmap.images.finding import positions_of
 from latentmap.printing import printable, shortened
@@ -98,23 +99,16 @@ def _require_few(name: str, names: Sequence[str]) -> None:
         )
 
 
-def _leading(explored: Explored) -> list[int]:
-    controls = explored.controls["variables"].controls
-    return [one.number for one in controls if not one.dead][:_LEADING]
-
-
 def _sectors_offered(explored: Explored) -> list[tuple[str, str]]:
-    listed = ", ".join(map(str, _leading(explored)))
-    return [("sector", f"sector ({explored.ordering.what}s {listed})")]
+    leading = leading_variables(explored.ordering, explored.support)[:_LEADING]
+    return [("sector", f"sector ({explored.ordering.what}s {', '.join(map(str, leading))})")]
 
 
 def _sectors(explored: Explored, rest: str, start: int) -> Values:
-    leading, points = _leading(explored), explored.points
-    part = points.part(start, explored.source.latent_dim)
-    codes = points.codes_in(0, part).vectors
-    read = explored.controls["variables"].moving.read_some(codes, leading)
-    names = [signs_of(number, len(leading)) for number in range(1 << len(leading))]
-    return Values(sector_numbers(read.numpy()).astype(np.float64), names)
+    coordinates = explored.look.leading.coordinates[explored.points.rows[start:], :_LEADING]
+    k = coordinates.shape[1]
+    names = [signs_of(number, k) for number in range(1 << k)]
+    return Values(sector_numbers(coordinates).astype(np.float64), names)
 
 
 def _code_errors_offered(explored: Explored) -> list[tuple[str, str]]:

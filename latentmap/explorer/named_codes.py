@@ -25,7 +25,7 @@ class CodesById:
 
     def of(self, name: str) -> Tensor | None:
         """The code ``(d,)``, float64, of the image that is called so; None where there is none."""
-        row = self._rows.get(name)
+        row = self.row_of(name)
         return None if row is None else self.codes.read(row, row + 1)[0].double()
 
     def require(self, name: str) -> Tensor:
@@ -40,6 +40,10 @@ class CodesById:
                 f"none of the {len(self):,} images is called {name[:200]!r}: choose one of them"
             )
         return code
+
+    def row_of(self, name: str) -> int | None:
+        """The row of the image that is called so; None where there is none."""
+        return self._rows.get(name)
 
     def rows_of(self, names: np.ndarray) -> np.ndarray:
         """The rows of the images that are called so ``(m,)``, -1 where there is none."""

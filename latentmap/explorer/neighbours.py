@@ -32,26 +32,34 @@ def find_near(explored: Explored, asked: Asked) -> Answer:
     count = min(count, _PICTURES // len(explored.models))
     widest = max(model.latent_dim for model in explored.models)
     looked = evenly(len(explored.points), max(1, _NUMBERS // widest))
-    looked = looked[explored.points.ids[looked] != name]
-    spaces: list[dict[str, Any]] = [_near(explored, 0, code, looked, count)]
-    for number, target in enumerate(explored.targets, 1):
-        own = None if target.own is None else target.own.of(name)
-        spaces.append(_near(explored, number, own, looked, count))
+    own = [None if target.own is None else target.own.of(name) for target in explored.targets]
+    spaces = [
+        _near(explored, space, name, one, looked, count) for space, one in enumerate([code, *own])
+    ]
     names = [name, *(one for space in spaces for one in space["ids"])]
     shown, pixels = as_source_sees(explored, list(dict.fromkeys(names)))
-    told = {"id": name, "point": explored.points.number_of(name), "among": len(looked)}
+    point = explored.points.number_of(name)
+    among = len(looked) - np.count_nonzero(looked == (-1 if point is None else point))
+    told = {"id": name, "point": point, "among": int(among)}
     return Answer({**told, "spaces": spaces, "shown": shown}, pixels)
 
 
 def _near(
-    explored: Explored, space: int, code: Tensor | None, looked: np.ndarray, count: int
+    explored: Explored,
+    space: int,
+    name: str,
+    code: Tensor | None,
+    looked: np.ndarray,
+    count: int,
 ) -> dict[str, Any]:
     points = explored.points
     known = looked[points.rows_in(space)[looked] >= 0]
     found, distances = np.array([], np.int64), np.array([])
     if code is not None and len(known):
-        places, distances = nearest(points.codes_in(space, known), code, count)
-        found = known[places]
+        # One more, which is the image itself.
+        places, distances = nearest(points.codes_in(space, known), code, count + 1)
+        others = points.ids[known[places]] != name
+        found, distances = known[places][others][:count], distances[others][:count]
     return {
         "model": explored.models[space].name,
         "known": code is not None,

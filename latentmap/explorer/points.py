@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from torch import Tensor
 
 from latentmap.codes import Codes
 from latentmap.errors import ExplorerError
 from latentmap.explorer.named_codes import CodesById
 
 MOST = 200_000
-_NUMBERS = 1 << 22  # Of codes that are read for one answer.
+_NUMBERS = 1 << 21  # Of codes that are read for one answer.
 
 
 class Points:
@@ -29,6 +30,7 @@ class Points:
         self.total = len(codes)
         self.rows = evenly(self.total, most)
         self.ids = codes.codes.ids[self.rows]
+        self._source = codes
         self._spaces = [codes, *own]
         self._found: dict[int, np.ndarray] = {0: self.rows}
 
@@ -47,9 +49,11 @@ class Points:
 
     def number_of(self, name: str) -> int | None:
         """The number of the point of the image that is called so; None where it is none."""
-        row = int(self._spaces[0].rows_of(np.array([name]))[0])  # type: ignore[union-attr]
+        row = self._source.row_of(name)
+        if row is None:
+            return None
         place = int(np.searchsorted(self.rows, row))
-        return place if row >= 0 and place < len(self) and self.rows[place] == row else None
+        return place if place < len(self) and self.rows[place] == row else None
 
     def part(self, start: int, numbers: int) -> slice:
         """The points from one on that are answered at a time, where each needs so many numbers."""
@@ -69,7 +73,16 @@ class Points:
         """The codes of some points, which must have some there."""
         codes = self._spaces[space]
         assert codes is not None, "no point has a row there"
-        return codes.codes.take(self.rows_in(space)[points])
+        rows = self.rows_in(space)[points]
+        # All are read as they lie, in a part of the time.
+        everything = np.array_equal(rows, np.arange(len(codes)))
+        return codes.codes if everything else codes.codes.take(rows)
+
+    def read(self, part: slice) -> Tensor:
+        """The codes ``(m, d)`` of some points in the source, float32."""
+        if len(self) == self.total:
+            return self._source.codes.read(part.start, part.stop)
+        return self._source.codes.take(self.rows[part]).vectors
 
 
 def evenly(n: int, most: int) -> np.ndarray:

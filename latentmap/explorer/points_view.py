@@ -14,7 +14,7 @@ from latentmap.explorer.explored import Explored
 from latentmap.explorer.pictures import as_source_sees
 from latentmap.report.colours import LEVELS, colour
 
-MOST_CONTROL = 2**31
+_MOST_CONTROL = 2**31
 
 
 def list_colours(explored: Explored, asked: Asked) -> Answer:
@@ -31,7 +31,7 @@ def place_points(explored: Explored, asked: Asked) -> Answer:
     of their codes, ``(m, 2)``; up to ``stop``.
     """
     found = explored.controls_called(text_in(asked, "by"))
-    axes = [whole_in(asked, name, most=MOST_CONTROL) for name in ("x", "y")]
+    axes = [whole_in(asked, name, most=_MOST_CONTROL) for name in ("x", "y")]
     for number in axes:
         if number >= len(found.controls):
             raise ExplorerError(
@@ -40,7 +40,7 @@ def place_points(explored: Explored, asked: Asked) -> Answer:
     points = explored.points
     start = whole_in(asked, "start", most=len(points) - 1)
     part = points.part(start, explored.source.latent_dim)
-    read = found.moving.read_some(points.codes_in(0, part).vectors, axes)
+    read = found.moving.read_some(points.read(part), axes)
     return Answer({"stop": part.stop}, arrays=[read.numpy().astype(np.float32)])
 
 

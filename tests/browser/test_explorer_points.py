@@ -302,3 +302,16 @@ def test_a_plane_and_a_colour_that_are_not_there_are_others(visit, explored):
     page.get_by_text("60 points").wait_for()
     assert page.locator("#plane").input_value() == "directions"
     assert page.locator("#axis-y").input_value() == "1"
+
+
+def test_points_come_as_soon_as_the_server_is_there_again(browser, explored):
+    with Serving(Session(explored)) as serving:
+        page = browser.new_page()
+        page.route("**/api/plane", lambda route: route.abort())
+        page.goto(f"{serving.address}#view=points")
+        page.get_by_text("does not answer").wait_for()
+        label = page.locator(".plot").get_attribute("aria-label")
+        page.unroute("**/api/plane")
+        wait_until(page, lambda: page.locator(".plot").get_attribute("aria-label") != label)
+        assert page.locator("#status").text_content() == ""
+        page.close()

@@ -19,6 +19,7 @@ from latentmap.cli.explore_words import words_without_folders
 from latentmap.cli.main import main
 from latentmap.encoders import load
 from latentmap.explorer import explore_spaces, read_place
+from latentmap.explorer.actions import ACTIONS
 from latentmap.explorer.lines import figure_of_line, read_line, show_line
 from latentmap.explorer.showing import show_place
 from latentmap.images import open_images
@@ -72,12 +73,17 @@ def test_the_picture_of_a_line_is_that_of_the_library(workdir):
         (["--figure", "x.png", "--report", "r"], 2, "--report has no effect with --figure"),
         (["--report", "."], 1, "holds other files and no report"),
         (["--samples", "200"], 2, "give either images"),
+        (["--attributes", "few.csv", "--figure", "x.png"], 2, "leave it out with --figure"),
+        (["--attributes", "none.csv", "--no-browser"], 2, "none.csv"),
+        (["--attributes", "other.csv", "--no-browser"], 1, "none of the 300 images (0 is the"),
         (["--trace", "few.npy", "--no-browser"], 1, "few.npy"),
         (["--trace", "few.npy", "--figure", "x.png"], 2, "--trace has no effect with --figure"),
         (["--host", "192.0.2.1", "--no-browser"], 1, "port 0 of 192.0.2.1 cannot be had"),
     ],
 )
 def test_what_cannot_be_is_refused(workdir, words, code, said):
+    for name, image in (("few", "0"), ("other", "a.png")):
+        Path(f"{name}.csv").write_text(f"image,hat\n{image},1\n", encoding="utf-8")
     result = run(*words)
     assert result.exit_code == code
     assert said in result.stderr.splitlines()[-1]
@@ -123,6 +129,32 @@ def test_the_command_that_the_page_shows_has_no_folder_of_the_disk():
     )
     shown = words_without_folders(context)
     assert shown == "latentmap explore a.safetensors svae --data f.h5:/x --seed 3"
+
+
+def test_attributes_colour_points_of_all_images(workdir, monkeypatch):
+    rows = [f"{number},{number % 3}" for number in range(200)]
+    Path("few.csv").write_text("\n".join(["image,hat", *rows]), encoding="utf-8")
+    served = []
+    main.get_command(None, "explore")
+    module = sys.modules["latentmap.cli.explore"]
+    monkeypatch.setattr(module, "_serve", lambda explored, *_, **__: served.append(explored))
+    result = run("--attributes", "few.csv", "--no-browser")
+    assert result.exit_code == 0, result.output
+    (explored,) = served
+    assert len(explored.images) == 300
+    answer = ACTIONS["colour"](explored, {"by": "attribute hat", "start": 0})
+    expected = [float(name) % 3 if float(name) < 200 else np.nan for name in explored.points.ids]
+    np.testing.assert_array_equal(answer.arrays[0], expected)
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_it_has_a_table_of_attributes_where_that_chooses_images(workdir, chosen):
+    Path("few.csv").write_text("image,hat\n0,1\n", encoding="utf-8")
+    where = ["--where", "hat == 1"] if chosen else []
+    words = ["a", "--data", "few.npy", "--attributes", "few.csv", *where]
+    context = main.get_command(None, "explore").make_context("explore", words)
+    expected = " --attributes few.csv --where 'hat == 1'" if chosen else ""
+    assert words_without_folders(context) == f"latentmap explore a --data few.npy{expected}"
 
 
 @pytest.fixture

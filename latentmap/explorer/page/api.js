@@ -4,6 +4,7 @@
 const parts = crypto.getRandomValues(new Uint32Array(4));
 const client = [...parts].map((part) => part.toString(16)).join("");
 const AGAIN = 2000; // Milliseconds after which a server that was not there is asked again.
+const AWAY = "The explorer does not answer: is it still running? It is asked again.";
 let number = 0;
 
 /** What the server refuses, in its words. */
@@ -19,6 +20,25 @@ export async function ask(action, asked = {}) {
   if (reply.status === 204) return null;
   if (!reply.ok) throw new Refusal((await reply.json()).error);
   return read(await reply.arrayBuffer());
+}
+
+/**
+ * The answer to one question, whatever else is asked, and as soon as the server is there; null where
+ * `wanted()` has become false. `onfault` gets a text, which is empty when all is well again.
+ */
+export async function insist(action, asked, wanted, onfault) {
+  while (wanted()) {
+    try {
+      const answer = await ask(action, asked);
+      onfault("");
+      if (answer !== null) return wanted() ? answer : null;
+    } catch (error) {
+      if (error instanceof Refusal) throw error;
+      onfault(AWAY);
+      await new Promise((resolve) => setTimeout(resolve, AGAIN));
+    }
+  }
+  return null;
 }
 
 /** The answer to the file of an image. */
@@ -89,7 +109,7 @@ export class Latest {
           this.onfault(error.message);
           continue;
         }
-        this.onfault("The explorer does not answer: is it still running? It is asked again.");
+        this.onfault(AWAY);
         this.wanted = this.wanted ?? asked;
         await new Promise((resolve) => setTimeout(resolve, AGAIN));
       }

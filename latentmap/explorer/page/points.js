@@ -1,7 +1,7 @@
 // The view "Points": the codes of the images in a plane, what they are coloured by, and the images
 // nearest to the one that is taken.
 
-import { ask, Latest } from "./api.js";
+import { insist, Latest } from "./api.js";
 import { Colouring } from "./colouring.js";
 import { make, release } from "./elements.js";
 import { Legend } from "./legend.js";
@@ -37,8 +37,8 @@ export class PointsView {
     this.known = null; // What the server says of points and their colours.
     this.xy = null;
     this.colouring = null;
-    this.plane = "";
-    this.box = null; // These as the state has them.
+    this.plane = ""; // This, the box and the colouring as the state has them.
+    this.box = null;
     this.by = "";
     this.closed = false;
     this.hovered = new Latest("point", (answer, asked) => this.showPoint(answer, asked), say);
@@ -55,15 +55,16 @@ export class PointsView {
   }
 
   build() {
-    const change = (key, select, first) => () => this.state.change({ [key]: select.value === first ? null : select.value });
     const first = this.space.controls.at(-1);
     this.set = make("select", { id: "plane", onchange: () => this.choose(this.set.value) },
       ...this.space.controls.map(({ name, title }) => make("option", { value: name }, name === first.name ? "principal plane" : title)));
     this.axes = ["x", "y"].map((axis) => make("select", {
       id: `axis-${axis}`, onchange: () => this.choose(this.set.value, this.axes.map(({ value }) => value)),
     }));
-    this.colours = make("select", { id: "colour" });
-    this.colours.addEventListener("change", () => change("colour", this.colours, this.known.colours[0].name)());
+    this.colours = make("select", {
+      id: "colour",
+      onchange: () => this.state.change({ colour: this.colours.value === this.known.colours[0].name ? null : this.colours.value }),
+    });
     const labelled = (id, words, element) => make("span", { class: "choice" }, make("label", { for: id }, words), element);
     this.progress = make("p", { class: "note", role: "status" });
     const zoom = (words, label, factor) => make("button", { type: "button", "aria-label": label, onclick: () => this.zoom(factor) }, words);
@@ -88,9 +89,8 @@ export class PointsView {
 
   async begin() {
     try {
-      let answer = null;
-      while (answer === null) answer = await ask("colours");
-      if (this.closed) return;
+      const answer = await insist("colours", {}, () => !this.closed, say);
+      if (answer === null) return;
       this.known = answer.told;
       this.colours.replaceChildren(...this.known.colours.map(({ name, title }) => make("option", { value: name }, title)));
       this.update();
@@ -232,9 +232,8 @@ export class PointsView {
 
   async take(point) {
     try {
-      let answer = null;
-      while (answer === null) answer = await ask("point", { number: point });
-      this.pick(answer.told.id);
+      const answer = await insist("point", { number: point }, () => !this.closed, say);
+      if (answer !== null) this.pick(answer.told.id);
     } catch (error) {
       say(error.message);
     }

@@ -1,6 +1,7 @@
 // Numbers of points, which the server answers in parts; what was asked lately is kept.
 
-import { ask } from "./api.js";
+import { insist } from "./api.js";
+import { say } from "./status.js";
 
 const KEPT = 8; // Planes and colourings: of 200,000 points up to 1.6 MB each.
 const kept = new Map();
@@ -15,9 +16,8 @@ export async function ofPoints(action, asked, n, width, onpart, wanted) {
   if (known) return known;
   const answer = { numbers: new Float32Array(n * width).fill(NaN), told: null };
   for (let start = 0; start < n;) {
-    const part = await ask(action, { ...asked, start });
-    if (!wanted()) return null;
-    if (part === null) continue; // Another view of this page has asked in the meantime.
+    const part = await insist(action, { ...asked, start }, wanted, say);
+    if (part === null) return null;
     answer.numbers.set(part.arrays[0], start * width);
     answer.told ??= part.told;
     start = part.told.stop;

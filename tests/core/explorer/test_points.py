@@ -94,16 +94,17 @@ def test_the_image_of_a_point_is_that_of_its_code(explored, images):
     np.testing.assert_array_equal(answer.pictures[0], images.read(17))
 
 
-def test_sectors_are_those_of_the_leading_variables(explored, small_parts):
+def test_sectors_are_those_of_the_leading_variables(explored):
     values, told = all_of(explored, "colour", {"by": "sector"})
     leading = [one.number for one in explored.controls["variables"].controls if not one.dead][:3]
     codes = explored.codes.codes
-    # The library takes the mean of all codes for the center, as the ordering does here.
     sectors = Sectors.of(codes, leading, threshold=0)
     np.testing.assert_array_equal(values, sector_numbers(sectors.coordinates(codes)))
     assert len(told["groups"]) == 2 ** len(leading)
     assert told["groups"][1]["name"] == "+" + "-" * (len(leading) - 1)
     assert [one["colour"] for one in told["groups"][:2]] == [BLUE, ORANGE]
+    title = next(iter(ACTIONS["colours"](explored, {}).told["colours"]))["title"]
+    assert title == f"sector (variables {', '.join(map(str, leading))})"
 
 
 def test_errors_are_those_that_evaluate_has_image_by_image(explored, small_parts):
