@@ -10,7 +10,7 @@ export class Members {
     this.element = make("div", { class: "thumbnails", role: "group", "aria-label": label });
   }
 
-  /** Shows images {id, mark, blob}, of which `mark` says in words why one is marked. */
+  /** Shows images {id, mark, warn, blob}, of which `mark` says in words why one is marked. */
   show(images) {
     for (const { image } of this.buttons.values()) release(image.src);
     this.buttons = new Map(images.map((one) => [one.id, this.button(one)]));
@@ -23,11 +23,11 @@ export class Members {
     for (const [name, { button }] of this.buttons) button.setAttribute("aria-pressed", name === id);
   }
 
-  button({ id, mark, blob }) {
+  button({ id, mark, warn, blob }) {
     const image = make("img", { src: URL.createObjectURL(blob), alt: "" });
     const words = mark ? `${id}, ${mark}` : id;
     const button = make("button", {
-      type: "button", class: mark ? "marked" : null, title: words, "aria-label": `Look at ${words}`,
+      type: "button", class: warn ? "marked warn" : mark ? "marked" : null, title: words, "aria-label": `Look at ${words}`,
       onclick: () => this.onpick(id),
     }, image);
     return { button, image };

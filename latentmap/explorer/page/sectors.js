@@ -152,8 +152,11 @@ export class SectorsView {
       this.supports.show(support.filter(readable).map(({ id, relaxed, short }) => ({
         id, blob: blobs.get(id), mark: relaxed ? `relaxed, ${number(short)} short of the threshold` : "of the support set",
       })));
-      this.members.show(members.filter(readable).map(({ id, marked }) => ({
-        id, blob: blobs.get(id), mark: marked ? "in the support set" : "",
+      this.members.show(members.filter(readable).map(({ id, marked, blind }) => ({
+        id,
+        blob: blobs.get(id),
+        mark: [marked ? "in the support set" : "", ...blind.map(({ model, group }) => `${model} is blind to ${group}`)].filter(Boolean).join(", "),
+        warn: blind.length > 0,
       })));
       const member = this.state.get("member");
       this.members.choose(member);
