@@ -33,7 +33,7 @@ import numpy as np
 MODELS = ("vae,svae", "svae,stylegan", "stylegan,svae", "svae,vae,gan,stylegan")
 TAEF2 = "taef2.safetensors"
 LATENTMAP = [sys.executable, "-m", "latentmap.cli"]
-WORDS = ["--sample-from", "stylegan", "--cache", "cache", "--no-browser", "--json"]
+WORDS = ["--cache", "cache", "--no-browser", "--json"]
 WARMING = 10  # Steps that are not counted.
 STEP = """async (value) => {
   const slider = document.querySelector(".slider input[type=range]");
