@@ -152,7 +152,7 @@ def compare_parts(
         penalties[f"{names[i]} to {names[j]}"] = penalty
         affine[i, j] = _of(solve_ridge(between, penalty=penalty))
         turned[i, j] = _of(solve_similarity(between))
-    wanted = {
+    wanted: dict[str, dict[Any, tuple[int, int, Affine]]] = {
         "r2": {way: (way[0], way[1], one) for way, one in affine.items()},
         "rotation_r2": {way: (way[0], way[1], one) for way, one in turned.items()},
         "cycle": {(i, j): (i, i, _after(affine[i, j], affine[j, i])) for i, j in affine},

@@ -28,6 +28,7 @@ from latentmap.cache.manifest import Manifest
 from latentmap.cache.shards import ShardContent
 from latentmap.cache.sums import Sums
 from latentmap.codes import Space
+from latentmap.codes.ids import digests_of_ids
 from latentmap.engines import Done, Engine
 from latentmap.errors import CacheError, MapError, PairError
 from latentmap.images import ImageParts, Split
@@ -206,6 +207,17 @@ class PartWork:
         tensors["sample"] = torch.cat(sample)
         tensors["left_out"] = torch.tensor([left_out])
         self._files.write(number, tensors)
+
+    def _unseen(
+        self, splits: np.ndarray, ids: np.ndarray, digests: np.ndarray
+    ) -> tuple[np.ndarray, int]:
+        """The splits, with none for images that are left out, and how many these are of those that
+        are summed.
+        """
+        assert self._without is not None, "asked before"
+        seen = self._without.has(digests) | self._without.has(digests_of_ids(ids))
+        of_splits = np.isin(splits, self._task.splits)
+        return np.where(seen, "", splits), int((seen & of_splits).sum())
 
     def _kinds(self, splits: np.ndarray, digests: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """The names of what images are summed for, and which images these are."""
