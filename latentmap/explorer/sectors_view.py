@@ -11,11 +11,13 @@ from typing import Any
 from latentmap.errors import ExplorerError, SupportError
 from latentmap.explorer.answers import Answer, Asked, text_in, whole_in
 from latentmap.explorer.blind import BlindSectors, Verdicts
+from latentmap.explorer.blind_groups import blind_groups_by_image
 from latentmap.explorer.explored import Explored
 from latentmap.explorer.making import see
 from latentmap.explorer.sectors import Count, LeadingSectors, Signs
 from latentmap.explorer.showing import pixels_of
 from latentmap.explorer.typical import TypicalErrors
+from latentmap.expressiveness.reported import ReportedBlind
 from latentmap.support.sectors import sector_numbers, signs_of
 
 _MOST = 32  # Members at a time, and images of the support set.
@@ -40,6 +42,11 @@ class SectorLook:
             return LeadingSectors.of(codes, self.explored.ordering, self.explored.support)
         except SupportError as error:
             raise ExplorerError(str(error)) from error
+
+    @cached_property
+    def blind_groups(self) -> dict[str, list[ReportedBlind]]:
+        """The groups of images that a report calls models blind to, by the id of an image."""
+        return blind_groups_by_image(self.explored)
 
     @cached_property
     def typical(self) -> TypicalErrors:
@@ -77,7 +84,17 @@ def list_sector(explored: Explored, asked: Asked) -> Answer:
                     leading.sectors.variables, found.sides, strict=False
                 )
             ],
-            "members": [{"id": str(ids[row]), "marked": row in marked} for row in rows],
+            "members": [
+                {
+                    "id": name,
+                    "marked": row in marked,
+                    "blind": [
+                        {"model": one.model, "group": one.group}
+                        for one in explored.look.blind_groups.get(name, ())
+                    ],
+                }
+                for row, name in zip(rows, ids[rows].tolist(), strict=True)
+            ],
             "support": _of_support(explored, leading, signs),
         }
     )
@@ -129,7 +146,10 @@ def measure_typical(explored: Explored, asked: Asked) -> Answer:
             "complete": typical.complete and (verdicts is not None or not asks),
             "judged": verdicts is not None,
             "models": told,
-            "reported": [vars(one) for one in explored.reported],
+            "reported": [
+                {"model": one.model, "set": one.set, "group": one.group, "signs": one.signs}
+                for one in explored.reported
+            ],
         }
     )
 

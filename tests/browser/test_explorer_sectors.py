@@ -11,11 +11,13 @@ from latentmap.explorer import Serving, Session, explore_spaces
 from latentmap.explorer.sectors import Signs
 from latentmap.expressiveness.reported import ReportedBlind
 from latentmap.images import open_images
+from latentmap.images.attribute_table import Attributes
+from latentmap.images.tables import Table
 from latentmap.model.testing import LinearModel
 from latentmap.support.building import SupportOptions, build_support_set
 
 CHROMIUM = Path("/usr/bin/chromium")
-HAT = ReportedBlind("target", "<b>faces</b>", "Hat")
+HAT = ReportedBlind("target", "<b>faces</b>", "Hat", by=("Hat",))
 
 api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("uvicorn")
@@ -48,7 +50,8 @@ def explored(tmp_path_factory):
     support = build_support_set(source, images, folder / "cache", options)
     assert support.settings["variables"] == [2, 0]
     found = explore_spaces(source, [target], images, folder / "cache", support=support)
-    return replace(found, reported=(HAT,))
+    hats = Table("faces.csv", images.ids.tolist(), {"Hat": np.where(np.arange(300) % 3, -1.0, 1)})
+    return replace(found, reported=(HAT,), attributes=Attributes(hats))
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +82,9 @@ def require_sector(page, explored, text):
     assert sides == [[str(below.n), "", str(above.n)] for below, above in found.sides]
     ids = explored.codes.codes.ids[found.rows[:24]].tolist()
     marked = {*explored.codes.codes.ids[leading.rows].tolist()}
-    said = [f"Look at {one}{', in the support set' if one in marked else ''}" for one in ids]
+    hats = {*explored.images.ids[::3].tolist()}
+    words = ((marked, ", in the support set"), (hats, ", target is blind to Hat"))
+    said = [f"Look at {one}" + "".join(of for some, of in words if one in some) for one in ids]
     members = page.get_by_role("group", name="Members", exact=True).locator("button")
     members.nth(len(said) - 1).and_(page.get_by_label(said[-1], exact=True)).wait_for()
     assert [one.get_attribute("aria-label") for one in members.all()] == said

@@ -10,7 +10,7 @@ export class Members {
     this.element = make("div", { class: "thumbnails", role: "group", "aria-label": label });
   }
 
-  /** Shows images {id, mark, blob}, of which `mark` says in words why one is marked. */
+  /** Shows images {id, marked, warn, words, blob}; `words` say why one has a mark or a warning. */
   show(images) {
     for (const { image } of this.buttons.values()) release(image.src);
     this.buttons = new Map(images.map((one) => [one.id, this.button(one)]));
@@ -23,11 +23,12 @@ export class Members {
     for (const [name, { button }] of this.buttons) button.setAttribute("aria-pressed", name === id);
   }
 
-  button({ id, mark, blob }) {
+  button({ id, marked, warn, words, blob }) {
     const image = make("img", { src: URL.createObjectURL(blob), alt: "" });
-    const words = mark ? `${id}, ${mark}` : id;
+    const said = [id, ...words].join(", ");
+    const kinds = [marked ? "marked" : "", warn ? "warn" : ""].join(" ").trim();
     const button = make("button", {
-      type: "button", class: mark ? "marked" : null, title: words, "aria-label": `Look at ${words}`,
+      type: "button", class: kinds || null, title: said, "aria-label": `Look at ${said}`,
       onclick: () => this.onpick(id),
     }, image);
     return { button, image };

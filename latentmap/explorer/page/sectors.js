@@ -32,6 +32,7 @@ export class SectorsView {
     this.figures = new Figures("What the models make of it");
     this.count = make("p", { class: "count", role: "status" });
     this.range = make("span", { class: "note" });
+    this.marks = make("span", { class: "note" });
     this.inSupport = make("p", { class: "note" });
     this.progress = make("p", { class: "note" });
     this.verdicts = make("ul", { class: "verdicts" });
@@ -56,7 +57,7 @@ export class SectorsView {
     this.element = make("div", { class: "sectors" },
       make("section", { class: "pictures", "aria-label": "Images of these signs" },
         this.count, this.inSupport, this.supports.element, this.members.element,
-        make("div", { class: "row" }, this.back, this.on, this.range),
+        make("div", { class: "row" }, this.back, this.on, this.range, this.marks),
         make("section", { "aria-label": "What the models make of it" }, this.figures.element, this.move, this.progress, this.verdicts),
         this.command.element),
       controls);
@@ -132,6 +133,10 @@ export class SectorsView {
     this.toggles.show(variables, this.signs);
     this.count.textContent = `${found.n.toLocaleString("en")} of ${told.n.toLocaleString("en")} images, where ${number(found.expected, 1)} are expected of the reference: ${told.reference}`;
     this.range.textContent = members.length ? `${this.start + 1} to ${this.start + members.length}, the furthest inside first` : "none";
+    this.marks.textContent = [
+      members.some(({ marked }) => marked) ? "In a frame: of the support set." : "",
+      members.some(({ blind }) => blind.length) ? "Dashed: of a group that the report calls a model blind to." : "",
+    ].join(" ");
     this.back.disabled = this.start === 0;
     this.on.disabled = this.start + members.length >= found.n;
     this.inSupport.textContent = support === null ? "" : supportInWords(support);
@@ -150,10 +155,17 @@ export class SectorsView {
       const blobs = new Map(shown.told.ids.map((id, i) => [id, shown.files[i]]));
       const readable = ({ id }) => blobs.has(id);
       this.supports.show(support.filter(readable).map(({ id, relaxed, short }) => ({
-        id, blob: blobs.get(id), mark: relaxed ? `relaxed, ${number(short)} short of the threshold` : "of the support set",
+        id,
+        blob: blobs.get(id),
+        marked: true,
+        words: relaxed ? ["relaxed", `${number(short)} short of the threshold`] : [],
       })));
-      this.members.show(members.filter(readable).map(({ id, marked }) => ({
-        id, blob: blobs.get(id), mark: marked ? "in the support set" : "",
+      this.members.show(members.filter(readable).map(({ id, marked, blind }) => ({
+        id,
+        blob: blobs.get(id),
+        marked,
+        words: [...(marked ? ["in the support set"] : []), ...blind.map(({ model, group }) => `${model} is blind to ${group}`)],
+        warn: blind.length > 0,
       })));
       const member = this.state.get("member");
       this.members.choose(member);

@@ -15,6 +15,8 @@ from latentmap.explorer.actions import ACTIONS
 from latentmap.explorer.drawing import figure_of_state
 from latentmap.expressiveness.blindness import errors_by_sector
 from latentmap.expressiveness.reported import ReportedBlind
+from latentmap.images.attribute_table import Attributes
+from latentmap.images.tables import Table
 from latentmap.support.building import SupportOptions, build_support_set
 from latentmap.support.sectors import signs_of
 
@@ -200,7 +202,9 @@ def test_the_verdicts_are_those_of_the_benchmark(explored):
     typical.errors[0] = 0.01 * scatter[0]
     typical.errors[1] = 0.01 * scatter[1] * np.where(numbers == 2, 2.0, 1.0)
     told = measured(fresh, "+-")
-    assert told["judged"] and told["reported"] == [vars(one) for one in fresh.reported]
+    assert told["judged"] and told["reported"] == [
+        {"model": "target", "set": "faces", "group": "Hat", "signs": ""}
+    ]
     source, target = told["models"]
     assert (source["blind"], source["reference"]) == ([], None)
     assert [one["signs"] for one in target["blind"]] == ["-+"] and target["reference"] == "source"
@@ -255,3 +259,30 @@ def test_a_sector_is_drawn_as_the_page_shows_it(explored, models):
 def test_what_is_no_sector_is_not_drawn(explored, state, said):
     with pytest.raises(ExplorerError, match=said):
         figure_of_state(explored, f"view=sectors&{state}")
+
+
+def test_members_of_groups_that_a_report_calls_blind_are_marked(explored, images):
+    ids = images.ids
+    hat = np.where(np.arange(400) % 3 == 0, 1.0, -1.0)
+    old = np.where(np.arange(400) % 2 == 0, 1.0, -1.0)
+    known = slice(0, 300)
+    table = Table("faces.csv", ids[known].tolist(), {"Hat": hat[known], "Old": old[known]})
+    reported = (
+        ReportedBlind("target", "faces", "Hat", by=("Hat", "Hat,Old")),
+        ReportedBlind("source", "faces", "not Hat, Old", by=("Hat", "Hat,Old")),
+        ReportedBlind("source", "faces", "background low (to 0.3)", by=("background",)),
+        ReportedBlind("source", "support.h5", "sector 2", "-+"),
+    )
+    marked = replace(explored, attributes=Attributes(table), reported=reported)
+    seen = set()
+    for start in range(0, 400, 32):
+        for one in sector(marked, "", start=start)["members"]:
+            number = ids.tolist().index(one["id"])
+            groups = [("target", "Hat")] * (number % 3 == 0)
+            groups += [("source", "not Hat, Old")] * (number % 3 > 0 and number % 2 == 0)
+            groups = groups if number < 300 else []
+            assert [(of["model"], of["group"]) for of in one["blind"]] == groups
+            seen |= {*groups}
+    assert len(seen) == 2
+    without = sector(replace(explored, reported=reported), "")["members"]
+    assert not any(one["blind"] for one in without)

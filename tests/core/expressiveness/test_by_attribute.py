@@ -135,7 +135,7 @@ def test_what_a_report_calls_blind_is_what_its_benchmark_found(tmp_path):
     assert [verdict(one) for one in groups.groups[0]] == ["blind", "not blind"]
     assert [(one.number, one.blind) for one in of_sectors.sectors] == [(2, True), (1, False)]
     assert {*blind_in_report(read_report(tmp_path / "report"))} == {
-        ReportedBlind("stylegan", "faces", "Old"),
+        ReportedBlind("stylegan", "faces", "Old", by=("Old",)),
         ReportedBlind("stylegan", "support.h5", "sector 2", "-+"),
     }
 
