@@ -103,8 +103,8 @@ _OF_TRAININGS = {"references", "trace_paths", "state", "host", "port", "browser"
         title=OUTPUT,
         type=OutputFolder(),
         metavar="FOLDER",
-        help="A report, such as `latentmap bench --report` writes: what it calls a model blind to is "
-        "marked, and lines between codes can be added to it.",
+        help="A report, such as `latentmap bench --report` writes: what it calls a model blind to "
+        "is marked, and lines between codes can be added to it.",
     ),
 )
 @click.pass_context
@@ -132,6 +132,7 @@ def explore(
     factors that it shares with a target, and for principal directions; and planes of these with the
     codes of the images as points, coloured by labels, by --attributes, or by what a map loses. It
     asks this command alone, by an address with a token that nobody else knows; Ctrl-C ends it.
+    What it adds to a report goes to that of --report.
 
     Without a data set, images are taken that a generator makes: --samples of them, or 2,000.
 

@@ -15,7 +15,7 @@ from latentmap.images.finding import positions_of
 from latentmap.relocation.measuring import measure
 from latentmap.relocation.measuring_codes import code_rows
 
-_PIXELS = 1 << 19  # That are decoded for one answer, so that it takes about a tenth of a second.
+_PIXELS = 1 << 18  # That are decoded for one answer, so that it takes about a tenth of a second.
 _FEWEST, _MOST = 2, 64  # Images of one answer; errors are measured on two at least.
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from urllib.parse import urlencode
 
@@ -53,10 +53,15 @@ def line_file(explored: Explored, asked: Asked) -> Answer:
     """The line of ``state`` as a file of a ``kind``: a picture (png), or an animation."""
     kind = text_in(asked, "kind")
     found, playing = read_line(text_in(asked, "state"))
-    if kind not in ("png", "gif", "webp"):
+    rows = partial(_rows, explored, found)
+    writers: dict[str, Callable[[], Callable[[], bytes]]] = {
+        "png": lambda: partial(_picture, rows()),
+        "gif": lambda: partial(_moving, rows(), "gif", playing),
+        "webp": lambda: partial(_moving, rows(), "webp", playing),
+    }
+    if kind not in writers:
         raise ExplorerError(f"a line is written as png, gif or webp, not as {kind[:40]!r}")
-    rows = _rows(explored, found)
-    write = partial(_picture, rows) if kind == "png" else partial(_moving, rows, kind, playing)
+    write = writers[kind]()
     return Answer({"kind": kind}, files=[File(f"image/{kind}", write)])
 
 

@@ -35,7 +35,7 @@ def find_near(explored: Explored, asked: Asked) -> Answer:
     looked = looked[explored.points.ids[looked] != name]
     spaces: list[dict[str, Any]] = [_near(explored, 0, code, looked, count)]
     for number, target in enumerate(explored.targets, 1):
-        own = target.own_code(name)
+        own = None if target.own is None else target.own.of(name)
         spaces.append(_near(explored, number, own, looked, count))
     names = [name, *(one for space in spaces for one in space["ids"])]
     shown, pixels = as_source_sees(explored, list(dict.fromkeys(names)))

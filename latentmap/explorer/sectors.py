@@ -94,7 +94,9 @@ class LeadingSectors:
         else:
             sectors = Sectors.of(means, variables, threshold=0)
             reference = Reference.in_space(codes.space, len(variables))
-        return cls(sectors, sectors.coordinates(means), reference, support, rows)
+        # Variable by variable, as they are looked at.
+        coordinates = np.asfortranarray(sectors.coordinates(means))
+        return cls(sectors, coordinates, reference, support, rows)
 
     def __len__(self) -> int:
         return len(self.sectors.variables)
@@ -118,19 +120,21 @@ class LeadingSectors:
     def find(self, signs: Signs) -> Found:
         """The images that have some signs, and how many had with others."""
         places, threshold = signs.places, signs.threshold
-        reach = reach_of(self.coordinates[:, places], signs.directions)
-        rows = np.flatnonzero(reach > threshold)
-        outside = ~(signs.directions * self.coordinates[:, places] > threshold)
-        missed = outside.sum(axis=1)
+        missed = np.zeros(len(self.coordinates), np.int8)
+        outside = {}
+        for place, direction in zip(places, signs.directions, strict=True):
+            outside[place] = direction * self.coordinates[:, place] <= threshold
+            missed += outside[place]
+        rows = np.flatnonzero(missed == 0)
+        reach = reach_of(self.coordinates[rows][:, places], signs.directions)
         sides = []
         for place in range(len(signs.text)):
-            others = missed == (outside[:, places.index(place)] if place in places else 0)
-            t = self.coordinates[others, place]
+            t = self.coordinates[missed == outside.get(place, 0), place]
             expected = self._expected({*places, place}, threshold)
             below, above = (int((side > threshold).sum()) for side in (-t, t))
             sides.append((Count(below, expected), Count(above, expected)))
         count = Count(len(rows), self._expected(places, threshold))
-        return Found(count, rows[np.argsort(-reach[rows], kind="stable")], tuple(sides))
+        return Found(count, rows[np.argsort(-reach, kind="stable")], tuple(sides))
 
     def of_support(self, signs: Signs) -> np.ndarray:
         """The images of the support set that stand for sectors of these signs, by their places in

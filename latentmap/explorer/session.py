@@ -28,9 +28,9 @@ class Session:
         self, explored: Explored | OnlyTrainings, actions: Mapping[str, Action] | None = None
     ) -> None:
         self.explored = explored
-        of_it: Mapping[str, Callable[[Any, Asked], Answer]]
         of_it = OF_TRAININGS if isinstance(explored, OnlyTrainings) else ACTIONS
-        self._actions = of_it if actions is None else actions
+        # Each takes what it is an action of.
+        self._actions: Mapping[str, Callable[[Any, Asked], Answer]] = actions or of_it
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="explorer")
         self._newest: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._lock = threading.Lock()

@@ -97,7 +97,7 @@ class Training:
     @cached_property
     def _recorded(self) -> dict[str, tuple[str, np.ndarray, np.ndarray]]:
         """The title, the steps and the values of all that can be drawn."""
-        parts = {"epochs": self.trace.epochs, "steps": self.trace.steps}
+        parts: dict[str, Any] = {"epochs": self.trace.epochs, "steps": self.trace.steps}
         found = {
             name: (title, parts[part].number, getattr(parts[part], of))
             for name, title, part, of in _DRAWN

@@ -276,6 +276,17 @@ def test_tables_fit_into_1200_pixels_and_say_where_they_do_not(visit):
     assert region.evaluate("one => one.scrollLeft") > 0
 
 
+@pytest.mark.parametrize(("width", "least"), [(1200, 90), (390, 64)])
+def test_images_of_pairs_are_large_enough_to_judge_and_efficiency_is_seen(visit, width, least):
+    page = visit(viewport={"width": width, "height": 900}).page
+    widths = page.eval_on_selector_all(
+        "[id^=pair-] ~ figure .cell", "all => all.map(one => one.getBoundingClientRect().width)"
+    )
+    assert len(widths) > 24 and min(widths) >= least
+    head = page.locator("#maps th", has_text="efficiency").first.bounding_box()
+    assert (head["x"] + head["width"] <= width) == (width == 1200)  # Else the table scrolls.
+
+
 def test_the_contents_are_folded_in_a_narrow_window_alone(visit):
     page = visit(viewport={"width": 390, "height": 800}).page
     contents, first = page.locator(".contents"), page.locator(".contents a").first

@@ -19,6 +19,7 @@ from latentmap.cli.explore_words import words_without_folders
 from latentmap.cli.main import main
 from latentmap.encoders import load
 from latentmap.explorer import explore_spaces, read_place
+from latentmap.explorer.lines import figure_of_line, read_line, show_line
 from latentmap.explorer.showing import show_place
 from latentmap.images import open_images
 
@@ -50,12 +51,26 @@ def test_the_picture_of_a_place_is_that_of_the_library(workdir):
         assert len(values) > 5 and values <= {*np.unique(pixels).tolist()}
 
 
+def test_the_picture_of_a_line_is_that_of_the_library(workdir):
+    state = "view=line&a=start%3Drandom&steps=3"
+    result = run("--at", state, "--figure", "line.png", "--json")
+    assert result.exit_code == 0, result.output
+    rows = show_line(explored_here(), read_line(state)[0])
+    assert json.loads(result.stdout)["pictures"] == [one.to_json() for one in rows]
+    expected = figure_of_line(rows).picture()
+    np.testing.assert_array_equal(np.asarray(Image.open("line.png")), np.asarray(expected))
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (["--at", "start=nowhere", "--figure", "x.png"], 1, "a state starts from one of"),
         (["--at", "start=image&image=no", "--figure", "x.png"], 1, "none of the 300 images"),
+        (["--at", "view=line&steps=1", "--figure", "x.png"], 1, "a line has 2 to 32 steps"),
+        (["--at", "start=upload&upload=a", "--figure", "x.png"], 1, "is not here any more"),
         (["--figure", "x.png", "--port", "80"], 2, "--port has no effect with --figure"),
+        (["--figure", "x.png", "--report", "r"], 2, "--report has no effect with --figure"),
+        (["--report", "."], 1, "holds other files and no report"),
         (["--samples", "200"], 2, "give either images"),
         (["--trace", "few.npy", "--no-browser"], 1, "few.npy"),
         (["--trace", "few.npy", "--figure", "x.png"], 2, "--trace has no effect with --figure"),

@@ -6,7 +6,7 @@ const SHOWN = 20; // Groups.
 
 export class Legend {
   constructor() {
-    this.element = make("div", { class: "legend", role: "group", "aria-label": "Colours" });
+    this.element = make("div", { class: "key", role: "group", "aria-label": "Colours" });
   }
 
   /** Shows a colouring in its `colours`. */

@@ -50,20 +50,21 @@ export class LineView {
     this.update();
   }
 
-  /** What decides the pictures. */
-  get text() {
-    const { state, player } = this;
+  /** What decides the pictures, and with `others` the files, as a state. */
+  text(others = {}) {
+    const { state } = this;
     const known = { view: "line", a: state.get("a"), b: state.get("b"), steps: state.get("steps", STEPS) };
-    return new URLSearchParams({ ...known, speed: player.speed, loop: player.loop }).toString();
+    return new URLSearchParams({ ...known, ...others }).toString();
   }
 
   update() {
     this.player.update();
     if (document.activeElement !== this.steps) this.steps.value = this.state.get("steps", STEPS);
     this.command.update([this.state.get("a"), this.state.get("b")].some(isOwn));
-    if (this.asked === this.text) return;
-    this.asked = this.text;
-    this.latest.ask({ state: this.text });
+    const text = this.text();
+    if (this.asked === text) return;
+    this.asked = text;
+    this.latest.ask({ state: text });
   }
 
   show({ told, files }) {
@@ -115,7 +116,7 @@ export class LineView {
 
   async write(kind) {
     await this.finish("Writing\u2026", async () => {
-      const answer = await ask("line-file", { state: this.text, kind });
+      const answer = await ask("line-file", { state: this.text({ speed: this.player.speed, loop: this.player.loop }), kind });
       if (answer === null) return "";
       save(answer.files[0], `line.${kind}`);
       return `Saved as line.${kind}`;
@@ -124,7 +125,7 @@ export class LineView {
 
   async report() {
     await this.finish("Adding\u2026", async () => {
-      const answer = await ask("line-to-report", { state: this.text });
+      const answer = await ask("line-to-report", { state: this.text() });
       if (answer === null) return "";
       return answer.told.replaced ? "It was in the report, and is written anew." : "Added to the report.";
     });

@@ -40,7 +40,7 @@ export class Plot {
       click: (x, y) => this.click(x, y),
       step: (right, up) => this.step(right, up),
       take: () => { if (this.focus >= 0) on.take(this.focus); },
-      whole: () => on.boxed(null),
+      whole: () => this.all(),
     });
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.element);
@@ -94,11 +94,11 @@ export class Plot {
   }
 
   resize() {
-    const { width, height } = this.element.getBoundingClientRect();
+    const { clientWidth: width, clientHeight: height } = this.element;
     if (!width || !height) return;
-    this.scatter.resize(this.element.clientWidth, this.element.clientHeight, devicePixelRatio);
-    this.marks.resize(this.element.clientWidth, this.element.clientHeight, devicePixelRatio);
-    if (this.marks.colours === null || this.colouring === null) this.colour(this.colouring);
+    this.scatter.resize(width, height, devicePixelRatio);
+    this.marks.resize(width, height, devicePixelRatio);
+    if (this.colouring === null) this.colour(null);
     this.show(this.wanted);
   }
 
@@ -121,6 +121,13 @@ export class Plot {
       y: scatter.box.y - kept * (y - this.element.clientHeight / 2) * unit,
       span,
     });
+  }
+
+  /** Shows all points again. */
+  all() {
+    this.input.close();
+    this.show(null);
+    this.on.boxed(null);
   }
 
   tell() {

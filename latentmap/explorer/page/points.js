@@ -38,15 +38,14 @@ export class PointsView {
     this.xy = null;
     this.colouring = null;
     this.plane = "";
+    this.box = null; // These as the state has them.
     this.by = "";
     this.closed = false;
     this.hovered = new Latest("point", (answer, asked) => this.showPoint(answer, asked), say);
     this.plot = new Plot("Codes of the images in a plane", "points-help", {
       focus: (point) => this.look(point),
       take: (point) => this.take(point),
-      boxed: (box) => state.change({
-        box: box && [box.x, box.y, box.span].map((value) => Number(value.toPrecision(6))).join("_"),
-      }),
+      boxed: (box) => this.keep(box),
     });
     this.plot.oncoloured = (colours) => this.legend.show(this.coloured, this.colouring, colours);
     this.legend = new Legend();
@@ -72,13 +71,13 @@ export class PointsView {
       labelled("plane", "Plane", this.set), labelled("axis-x", "across", this.axes[0]), labelled("axis-y", "up", this.axes[1]),
       labelled("colour", "Colour", this.colours),
       zoom("+", "Closer", 1.5), zoom("\u2212", "Farther", 1 / 1.5),
-      make("button", { type: "button", onclick: () => this.state.change({ box: null }) }, "All"));
+      make("button", { type: "button", onclick: () => this.plot.all() }, "All"));
     this.image = make("img", { alt: "" });
     this.caption = make("figcaption", { role: "status" });
     this.card = make("figure", { class: "point" }, this.image, this.caption);
     this.taken = make("p", { class: "note" });
     this.move = make("button", { type: "button", onclick: () => this.state.change({ view: null }) }, "Move this code");
-    this.frame = make("div", { class: "plane" }, this.plot.element, this.card);
+    this.frame = make("div", { class: "scene" }, this.plot.element, this.card);
     this.card.hidden = true;
     this.element = make("div", { class: "points" },
       make("section", { "aria-label": "Plane" }, tools, this.frame, this.progress,
@@ -104,6 +103,14 @@ export class PointsView {
     return this.known.colours.find((one) => one.name === name)?.title ?? name;
   }
 
+  /** Writes the box that is seen into the state. */
+  keep(box) {
+    const text = box === null ? "" : [box.x, box.y, box.span].map((value) => Number(value.toPrecision(6))).join("_");
+    if (text === this.state.get("box")) return;
+    this.box = text;
+    this.state.change({ box: text });
+  }
+
   choose(set, numbers = []) {
     this.state.change({ plane: [set, ...numbers].join("_"), box: null });
   }
@@ -112,7 +119,10 @@ export class PointsView {
     if (this.known === null) return;
     const plane = readPlane(this.state.get("plane"), this.space.controls);
     const key = [plane.set.name, plane.x, plane.y].join("_");
-    this.plot.show(readBox(this.state.get("box")));
+    if (this.state.get("box") !== this.box) { // Else it may be on its way to another.
+      this.box = this.state.get("box");
+      this.plot.show(readBox(this.box));
+    }
     if (key !== this.plane) {
       this.plane = key;
       this.showChoice(plane);

@@ -29,7 +29,6 @@ export class Scatter {
     this.words = null;
     this.seen = 0; // Points that were drawn in the last frame.
     this.paper = 0xffffffff;
-    this.whole = { x: 0, y: 0, span: 1 };
     this.box = { x: 0, y: 0, span: 1 }; // The middle, and how much of the plane the shorter side holds.
     this.stamp = {};
     this.width = 0;

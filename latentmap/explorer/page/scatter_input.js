@@ -26,7 +26,8 @@ export class PlotInput {
 
   placeOf(event) {
     const { left, top } = this.element.getBoundingClientRect();
-    return [event.clientX - left, event.clientY - top];
+    const { clientLeft, clientTop } = this.element; // Its border.
+    return [event.clientX - left - clientLeft, event.clientY - top - clientTop];
   }
 
   press(event) {
@@ -73,7 +74,7 @@ export class PlotInput {
 
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const { width, height } = this.element.getBoundingClientRect();
+    const { clientWidth: width, clientHeight: height } = this.element;
     const arrow = ARROWS[event.key];
     const zoom = { "+": STEP, "=": STEP, "-": 1 / STEP }[event.key];
     if (arrow && event.shiftKey) {

@@ -1,6 +1,7 @@
 // The view "Sectors": the images by signs of leading variables, and what models make of a member.
 
 import { ask, Latest } from "./api.js";
+import { Command } from "./command.js";
 import { make, number } from "./elements.js";
 import { Figures } from "./figures.js";
 import { picturesOf, spreadInWords, verdictInWords } from "./making.js";
@@ -18,9 +19,11 @@ export class SectorsView {
     this.most = space.leading;
     this.typical = null;
     this.member = null;
-    this.listing = new Latest("sector", (answer) => this.show(answer), say);
-    this.looking = new Latest("member", (answer) => { this.member = answer; this.drawMember(); }, say);
-    this.measuring = new Latest("typical", (answer, asked) => this.measured(answer.told, asked), say);
+    this.command = new Command(space.command, state);
+    this.faults = new Map();
+    this.listing = new Latest("sector", (answer) => this.show(answer), (fault) => this.say("sector", fault));
+    this.looking = new Latest("member", (answer) => { this.member = answer; this.drawMember(); }, (fault) => this.say("member", fault));
+    this.measuring = new Latest("typical", (answer, asked) => this.measured(answer.told, asked), (fault) => this.say("typical", fault));
     const notes = new Map(space.controls[0].controls.map((one) => [one.number, one]));
     this.toggles = new Toggles(notes, (place, sign) => this.change(place, sign));
     const pick = (id) => state.change({ member: id });
@@ -33,6 +36,7 @@ export class SectorsView {
     this.progress = make("p", { class: "note" });
     this.verdicts = make("ul", { class: "verdicts" });
     const button = (text, onclick) => make("button", { type: "button", onclick }, text);
+    this.move = button("Move its code", () => this.start_from(state.get("member")));
     this.back = button("Previous", () => this.turn(-COUNT));
     this.on = button("Next", () => this.turn(COUNT));
     this.leading = make("input", {
@@ -53,9 +57,16 @@ export class SectorsView {
       make("section", { class: "pictures", "aria-label": "Images of these signs" },
         this.count, this.inSupport, this.supports.element, this.members.element,
         make("div", { class: "row" }, this.back, this.on, this.range),
-        make("section", { "aria-label": "What the models make of it" }, this.figures.element, this.progress, this.verdicts)),
+        make("section", { "aria-label": "What the models make of it" }, this.figures.element, this.move, this.progress, this.verdicts),
+        this.command.element),
       controls);
     this.update();
+  }
+
+  /** Says what is wrong with one of the questions, as long as nothing is right with it. */
+  say(question, fault) {
+    this.faults.set(question, fault);
+    say([...new Set(this.faults.values())].filter(Boolean).join(" "));
   }
 
   get k() {
@@ -100,10 +111,14 @@ export class SectorsView {
 
   update() {
     this.leading.value = this.k;
+    this.command.update();
     this.listing.ask({ ...this.asked, start: this.start, count: COUNT });
     const member = this.state.get("member");
     if (member) this.looking.ask({ id: member });
-    else this.member = null;
+    else {
+      this.member = null;
+      this.say("member", "");
+    }
     this.members.choose(member);
     this.supports.choose(member);
     this.drawMember();
@@ -131,6 +146,7 @@ export class SectorsView {
     try {
       const shown = ids.length ? await ask("show", { ids }) : { told: { ids: [] }, files: [] };
       if (shown === null || this.last !== mine) return;
+      this.say("pictures", "");
       const blobs = new Map(shown.told.ids.map((id, i) => [id, shown.files[i]]));
       const readable = ({ id }) => blobs.has(id);
       this.supports.show(support.filter(readable).map(({ id, relaxed, short }) => ({
@@ -143,7 +159,7 @@ export class SectorsView {
       this.members.choose(member);
       this.supports.choose(member);
     } catch (error) {
-      if (this.last === mine) say(error.message);
+      if (this.last === mine) this.say("pictures", error.message);
     }
   }
 
@@ -155,11 +171,18 @@ export class SectorsView {
     // The rank among all errors is known now.
     if (whole && this.state.get("member")) this.looking.ask({ id: this.state.get("member") });
     if (told.complete) return;
+    clearTimeout(this.timer);
     if (told.done < told.n) this.measuring.ask(this.asked);
     else this.timer = setTimeout(() => this.measuring.ask(this.asked), AGAIN);
   }
 
+  /** Goes to the view that moves codes, with that of an image. */
+  start_from(id) {
+    this.state.change({ view: null, start: "image", image: id, seed: null, moves: null });
+  }
+
   drawMember() {
+    this.move.hidden = this.member === null;
     this.figures.show(this.member === null ? [] : picturesOf(this.member, this.typical));
   }
 
@@ -190,6 +213,7 @@ export class SectorsView {
     clearTimeout(this.timer);
     for (const one of [this.listing, this.looking, this.measuring]) one.close();
     this.last = null;
+    say("");
   }
 }
 

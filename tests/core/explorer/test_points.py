@@ -291,7 +291,7 @@ def test_words_of_too_many_kinds_are_no_colours(explored):
 def test_arrays_come_as_float32_behind_the_pictures():
     picture = np.zeros((4, 3, 3), np.uint8)
     numbers = np.array([[0.1, np.nan], [1e-40, -3.0]])
-    letter = letter_of(Answer({"n": 2}, [picture], [numbers, np.arange(3)]))
+    letter = letter_of(Answer({"n": 2}, [picture], arrays=[numbers, np.arange(3)]))
     first, second = read_arrays(letter)
     np.testing.assert_array_equal(first, numbers.astype(np.float32).flatten())
     assert second.tolist() == [0, 1, 2]

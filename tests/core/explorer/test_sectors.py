@@ -12,6 +12,7 @@ from scipy.stats import norm
 from latentmap.errors import ExplorerError, SpaceError
 from latentmap.explorer import explore_spaces
 from latentmap.explorer.actions import ACTIONS
+from latentmap.explorer.drawing import figure_of_state
 from latentmap.expressiveness.blindness import errors_by_sector
 from latentmap.expressiveness.reported import ReportedBlind
 from latentmap.support.building import SupportOptions, build_support_set
@@ -222,3 +223,35 @@ def test_sectors_of_too_many_signs_are_not_judged(with_support):
     small = replace(with_support, codes=type(with_support.codes)(few))
     told = measured(small, "+-")
     assert told["n"] == 30 and not told["judged"]
+
+
+def test_a_sector_is_drawn_as_the_page_shows_it(explored, models):
+    told = sector(explored, "-+", threshold=0.1)
+    drawn = figure_of_state(explored, "view=sectors&signs=-%2B&threshold=0.1&from=2")
+    n, expected = told["found"]["n"], told["found"]["expected"]
+    assert drawn.what == f"a sector of {n} images, {expected:.1f} expected,"
+    names = [one["id"] for one in told["members"][2:10]]
+    assert [row.label for row in drawn.figure.rows] == ["image", "by source", "by target"]
+    assert drawn.told[0] == {"images": names}
+    for one, row in zip(drawn.told[1:], drawn.figure.rows[1:], strict=True):
+        known = [ask(explored, "member", id=name).told["made"] for name in names]
+        errors = [made["mse"] for of in known for made in of if made["model"] == one["model"]]
+        assert one["images"] == names and one["mse"] == pytest.approx(errors, rel=1e-3)
+        assert [text for text, _ in row.texts] == [f"mse {error:.3g}" for error in one["mse"]]
+    alone = figure_of_state(explored, f"view=sectors&signs=-%2B&member={names[3]}")
+    assert alone.told[0] == {"images": [names[3]]}
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("threshold=x", "a threshold is a number, not 'x'"),
+        ("signs=%2B&threshold=50", "no image has these signs"),
+        ("from=99999", "no image has these signs"),
+        ("member=none", "there is no image called 'none'"),
+        ("signs=%2B%2B%2B", "signs are up to 2 of"),
+    ],
+)
+def test_what_is_no_sector_is_not_drawn(explored, state, said):
+    with pytest.raises(ExplorerError, match=said):
+        figure_of_state(explored, f"view=sectors&{state}")
