@@ -14,14 +14,15 @@ else.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from shards import run
 
+run = importlib.import_module("shards").run  # Of the script beside this one.
 SIZES = 4
 IMAGES, CODE = 10**9, 512
 
@@ -105,11 +106,12 @@ def sizes(folder: Path, size: int) -> tuple[float, float]:
     from latentmap.cache import LatentCache
 
     cache = LatentCache(folder / f"{size}-2")
-    (entry,) = cache.entries.all()
-    codes = sum(record.size for record in entry.manifest.shards) / entry.manifest.rows
-    manifest = len(entry.manifest.to_bytes()) / len(entry.manifest.shards)
-    print(f"a code: {codes:.0f} bytes, of which 256 are its numbers; a shard: {manifest:.0f} bytes")
-    return codes - 256, manifest
+    manifest = cache.entries.all()[0].manifest
+    assert manifest is not None, "it was just written"
+    codes = sum(record.size for record in manifest.shards) / manifest.rows
+    a_shard = len(manifest.to_bytes()) / len(manifest.shards)
+    print(f"a code: {codes:.0f} bytes, of which 256 are its numbers; a shard: {a_shard:.0f} bytes")
+    return codes - 256, a_shard
 
 
 def extrapolate(rate: float, a_commit: float, beside: float, a_shard: float) -> None:

@@ -30,9 +30,9 @@ from latentmap.cache.encoding import BATCH_SIZE
 from latentmap.encoders import build, load
 from latentmap.images import ImageSource, open_images
 from latentmap.images.arrays import ArrayImages
-from latentmap.model import Model
+from latentmap.model import Model, Precision
 
-PRECISIONS = ("float32", "bfloat16", "float16")
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "float16")
 ROUNDS = 2
 
 
@@ -75,7 +75,7 @@ def models(device: torch.device) -> Iterator[tuple[str, Model]]:
     yield "TAESD, 256 px", build("tiny-autoencoder", config, name="taesd").to(device)
 
 
-def measured(model: Model, precision: str, seconds: float, folder: Path) -> str:
+def measured(model: Model, precision: Precision, seconds: float, folder: Path) -> str:
     """The figures of one model in one precision."""
     channels, height, width = model.image_shape
     random = np.random.default_rng(0)
@@ -90,7 +90,9 @@ def measured(model: Model, precision: str, seconds: float, folder: Path) -> str:
     return f"{bare:9.0f} {memory:10.0f} {memory / bare:6.2f} {jpeg:9.0f} {jpeg / bare:6.2f}"
 
 
-def rate_of_forward(model: Model, pixels: np.ndarray, precision: str, seconds: float) -> float:
+def rate_of_forward(
+    model: Model, pixels: np.ndarray, precision: Precision, seconds: float
+) -> float:
     """Images/s of the encoder alone, of one batch that lies on the device."""
     batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(model.device)
     batch = batch.contiguous(memory_format=torch.channels_last)
@@ -107,7 +109,7 @@ def rate_of_forward(model: Model, pixels: np.ndarray, precision: str, seconds: f
     return times * len(batch) / min(forward(times) for _ in range(ROUNDS))
 
 
-def rate_of_encode(model: Model, images: ImageSource, precision: str) -> float:
+def rate_of_encode(model: Model, images: ImageSource, precision: Precision) -> float:
     """Images/s of what a user calls."""
     best = best_of(lambda: encode(model, images, precision=precision))
     return len(images) / best

@@ -89,7 +89,7 @@ def explorer(models: list[str], samples: int, folder: str) -> Iterator[tuple[str
         assert process.stdout is not None
         try:
             # As JSON it is printed over several lines.
-            lines = []
+            lines: list[str] = []
             while not lines or not lines[-1].startswith("}"):
                 lines.append(process.stdout.readline())
                 assert lines[-1], "it ended at once: run the command itself, which says why"

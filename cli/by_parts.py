@@ -5,7 +5,8 @@ codes part by part.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,15 @@ from latentmap.cli.output import command_line, warn, warn_skipped
 from latentmap.cli.progress import progress_bar
 from latentmap.cli.sharding import ShardSetup, loaded_models
 from latentmap.cli.workers import Workers
+from latentmap.errors import CacheError, ImageError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from latentmap.cache.manifest import Manifest
     from latentmap.engines import Work
     from latentmap.images import ImageParts
+    from latentmap.images.parts import Counts
     from latentmap.model import Model
     from latentmap.relocation.part_moments import PartMoments, PartTask
 
@@ -54,14 +59,16 @@ def check_parts(context: click.Context, data: DataOptions, workers: Workers, dev
 @dataclass(frozen=True)
 class PartSetup:
     """What a worker needs to sum parts: the ``task``, and the images, where these say which is of
-    which split.
+    which split. Images with a content of ``without`` are left out.
     """
 
     task: PartTask
     cache: Path
     data: DataOptions | None
+    counts: Counts | None
     folder: str
     threads: int
+    without: np.ndarray | None = None
 
     def __call__(self, worker: int) -> Work:
         """Opens what is read, and gives what makes one part."""
@@ -72,8 +79,9 @@ class PartSetup:
 
         os.chdir(self.folder)
         torch.set_num_threads(self.threads)
-        splits_of = None if self.data is None else splits_by(self.data.parts(()))
-        return PartWork(self.task, LatentCache(self.cache), splits_of)
+        known = () if self.counts is None else [self.counts]
+        splits_of = None if self.data is None else splits_by(self.data.parts(known))
+        return PartWork(self.task, LatentCache(self.cache), splits_of, self.without)
 
 
 class PartRun:
@@ -102,8 +110,9 @@ class PartRun:
         self.cache = LatentCache(coding.cache, notify=warn)
 
     def open(self) -> tuple[list[Model], ImageParts]:
-        """The models and the images."""
-        models = loaded_models(self._references, self._data, self._loading)
+        """The models, for what is known of them, and the images."""
+        loading = replace(self._loading, device="cpu")
+        models = loaded_models(self._references, self._data, loading)
         with progress_bar("counting images", "files") as progress:
             return models, self._data.parts((), progress)
 
@@ -111,47 +120,90 @@ class PartRun:
         """What the cache has of the images for each model; what it lacks is encoded first.
 
         Raises:
+            ImageError: an image could not be read, and is not to be skipped, or none could.
             LatentmapError: as encoding raises it.
         """
         found = self._found(models, images)
-        missing = [number for number, one in enumerate(found) if one is None]
-        if missing:
-            self._encode(models, images, missing)
-            found = self._found(models, images)
-        entries = [one for one in found if one is not None]
-        assert len(entries) == len(models), "all of them were just encoded"
+        made = self._encode(models, images, [one is None for one in found])
+        entries = [one or made[model.fingerprint] for one, model in zip(found, models, strict=True)]
+        for entry, model in zip(entries, models, strict=True):
+            if not entry.rows:
+                raise ImageError(
+                    f"none of the {len(images):,} images could be read for {model.name}: "
+                    f"{entry.skipped[0].message}"
+                )
+            if entry.skipped and self._data.on_error == "stop":
+                name = entry.key.id
+                raise ImageError(
+                    f"{entry.skipped[0].id} and {len(entry.skipped) - 1} more could not be read "
+                    f"when these images were encoded: `latentmap cache rm {name} --cache "
+                    f"{self.cache.path}` and encode them again, or go on without them (--on-error "
+                    "skip)"
+                )
         warn_skipped(list(dict.fromkeys(skip.id for one in entries for skip in one.skipped)))
         return entries
 
-    def moments(self, task: PartTask) -> PartMoments:
-        """The moments of all parts of a task, made by the workers where they are not there."""
+    @contextmanager
+    def moments(
+        self, task: PartTask, images: ImageParts, *, without: np.ndarray | None = None
+    ) -> Iterator[PartMoments]:
+        """The moments of all parts of a task, made by the workers where they are not there, and
+        removed at the end of the block, unless it raises. Another command that asks for the same
+        waits for it.
+        """
+        from latentmap.files import hold_lock, refuse_links
+        from latentmap.images.parts import counts_in
         from latentmap.images.splits import HASH_RULE
         from latentmap.relocation.part_moments import gather_parts
 
-        data = None if task.split_rule == HASH_RULE else self._data
-        setup = PartSetup(task, self._coding.cache, data, _here(), self._workers.threads)
-        with progress_bar("summing", "parts") as progress:
-            return gather_parts(
-                task, self.cache, lambda numbers: self._workers.run(setup, numbers), progress
-            )
+        setup = PartSetup(
+            task,
+            self._coding.cache,
+            None if task.split_rule == HASH_RULE else self._data,
+            counts_in(images),
+            _here(),
+            self._workers.threads,
+            without,
+        )
+        locks = self.cache.path / "locks"
+        refuse_links(locks, error=CacheError)
+        locks.mkdir(0o700, exist_ok=True)
+        with hold_lock(locks / f"sums-{task.id}.lock", "these sums", timeout=None, notify=warn):
+            with progress_bar("summing", "parts") as progress:
+                moments = gather_parts(
+                    task, self.cache, lambda numbers: self._workers.run(setup, numbers), progress
+                )
+            yield moments
+            moments.remove()
 
     def _found(self, models: Sequence[Model], images: ImageParts) -> list[Manifest | None]:
         from latentmap.cache.planned_entries import planned_entries
 
         return planned_entries(models, images, self.cache, precision=self._precision)
 
-    def _encode(self, models: Sequence[Model], images: ImageParts, missing: Sequence[int]) -> None:
+    def _encode(
+        self, models: Sequence[Model], images: ImageParts, missing: Sequence[bool]
+    ) -> dict[str, Manifest]:
+        """Has the codes made that are ``missing``, and gives the entries by their models."""
         from latentmap.cache.planning import plan_shards
-        from latentmap.cache.shard_driver import carry_out
+        from latentmap.cache.shard_driver import carry_out, start_plan
+        from latentmap.images.parts import counts_in
 
+        # Each model once, whatever it is asked for as.
+        numbers = {
+            model.fingerprint: number for number, model in enumerate(models) if missing[number]
+        }
+        if not numbers:
+            return {}
         with progress_bar("planning") as progress:
             plan = plan_shards(
-                [models[number] for number in missing],
+                [models[number] for number in numbers.values()],
                 images,
                 batch_size=self._coding.batch_size,
                 precision=self._precision,
                 progress=progress,
             )
+        start_plan(plan, self.cache, counts_in(images))
         setup = ShardSetup(
             plan.id,
             self._references,
@@ -160,7 +212,7 @@ class PartRun:
             self._loading,
             _here(),
             self._workers.threads,
-            tuple(missing),
+            tuple(numbers.values()),
         )
         gpus = self._loading.device.startswith("cuda")
         with progress_bar("encoding") as progress:
@@ -171,6 +223,8 @@ class PartRun:
                 progress=progress,
                 notify=warn,
             )
+        made = (self.cache.entries.manifest(entry.key.id) for entry in plan.entries)
+        return {one.key.model: one for one in made if one is not None}
 
 
 def split_rule_of(images: ImageParts) -> str:

@@ -44,19 +44,18 @@ def compare_by_workers(
     entries = run.entries(models, images)
     require_flat(entries)
     task = part_task(entries, splits=(split, "test"), split_rule=split_rule_of(images), norms=True)
-    moments = run.moments(task)
-    # As in ``compare_models``: two threads wait for each other in work this small.
-    with progress_bar("comparing spaces", "steps") as progress, threadpool_limits(1):
-        result = compare_parts(
-            moments,
-            entries,
-            names=[model.name for model in models],
-            split=split,
-            seed=seed,
-            record=made_of(data, images),
-            progress=progress,
-        )
-    moments.remove()
+    with run.moments(task, images) as moments:
+        # As in ``compare_models``: two threads wait for each other in work this small.
+        with progress_bar("comparing spaces", "steps") as progress, threadpool_limits(1):
+            result = compare_parts(
+                moments,
+                entries,
+                names=[model.name for model in models],
+                split=split,
+                seed=seed,
+                record=made_of(data, images),
+                progress=progress,
+            )
     if outputs.as_json:
         print_json(result.to_json())
         return

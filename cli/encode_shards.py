@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from latentmap.cli.data_options import DataOptions
@@ -51,6 +52,7 @@ class ShardedEncoding:
         with progress_bar("counting", "files") as progress:
             images = self._data.parts(progress=progress)
         plan = self._planned(models, images)
+        self._require_contents(plan, images)
         start_plan(plan, self._cache, counts_in(images))
         if self._sharding.plan:
             self._say_plan(plan, as_json)
@@ -71,6 +73,21 @@ class ShardedEncoding:
                 precision=precision,
                 progress=progress,
             )
+
+    def _require_contents(self, plan: Plan, images: ImageParts) -> None:
+        """Refuses codes that are there of images that were changed since.
+
+        Raises:
+            CacheError: there are such ones.
+        """
+        from latentmap.cache.planned_entries import require_contents
+        from latentmap.cache.shards import DamageError
+
+        for entry in plan.entries:
+            with suppress(DamageError):  # Which the commit finds, too.
+                manifest = self._cache.entries.manifest(entry.key.id)
+                if manifest is not None:
+                    require_contents(manifest, images, self._cache)
 
     def _say_plan(self, plan: Plan, as_json: bool) -> None:
         if as_json:

@@ -131,7 +131,7 @@ def evaluate(
     of_codes = codes.check(references, data, samples.n)
     samples.check(data, without=of_codes)
     if samples.n is None:
-        _require_fitted_groups(linear_map, data, map_path)
+        require_fitted_groups(linear_map, data, map_path)
     linear_map, source, target = models_for_size(
         linear_map, src=src, dst=dst, map_path=map_path, loading=loading
     )
@@ -206,7 +206,7 @@ def _tell_images(scores: Scores) -> None:
     tell_seen(scores.record["n_seen"], scores.n_test)
 
 
-def _require_fitted_groups(linear_map: LinearMap, data: DataOptions, map_path: Path) -> None:
+def require_fitted_groups(linear_map: LinearMap, data: DataOptions, map_path: Path) -> None:
     """Without the groups of the fit, other images of its groups would count as unseen."""
     from latentmap.cli.output import warn
     from latentmap.errors import MapError

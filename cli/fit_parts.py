@@ -11,7 +11,7 @@ import click
 
 from latentmap.cli.by_parts import PartRun, check_parts, made_of, split_rule_of
 from latentmap.cli.fit_options import check_choices, check_spaces
-from latentmap.cli.output import print_json, say, show_result
+from latentmap.cli.output import print_json, say, show_result, warn
 
 if TYPE_CHECKING:
     from latentmap.cli.data_options import DataOptions
@@ -60,23 +60,23 @@ def fit_by_workers(
         patches=patches,
         precision=options.moments,
     )
-    moments = run.moments(task)
-    linear_map = fit_parts(
-        moments,
-        entries,
-        options,
-        split=split,
-        patches=patches,
-        references=request.references(source, target),
-        record={**made_of(request.data, images), "seed": request.seed},
-    )
-    scores = score_parts(linear_map, moments, seed=request.seed)
-    if patches is None:
-        kept = {HELD_OUT: scores.held_out.to_json()}
-        linear_map = replace(linear_map, record={**linear_map.record, **kept})
-    if outputs.out is not None:
-        linear_map.save(outputs.out)
-    moments.remove()
+    with run.moments(task, images) as moments:
+        moments.all("test")  # Refuses before anything is fitted.
+        linear_map = fit_parts(
+            moments,
+            entries,
+            options,
+            split=split,
+            patches=patches,
+            references=request.references(source, target),
+            record={**made_of(request.data, images), "seed": request.seed},
+        )
+        scores = score_parts(linear_map, moments, seed=request.seed)
+        if patches is None:
+            kept = {HELD_OUT: scores.held_out.to_json()}
+            linear_map = replace(linear_map, record={**linear_map.record, **kept})
+        if outputs.out is not None:
+            linear_map.save(outputs.out)
     if not outputs.as_json:
         say(linear_map if outputs.out is None else f"{outputs.out}: {linear_map}")
     _say(scores, outputs)
@@ -101,8 +101,12 @@ def evaluate_by_workers(
     seed: int,
 ) -> None:
     """The errors of a map on the codes of a split, by default test."""
+    from latentmap.cli.evaluate import require_fitted_groups
+    from latentmap.cli.output import tell_left_out
+    from latentmap.codes import FITTED
     from latentmap.errors import MapError
     from latentmap.mapping import LinearMap
+    from latentmap.mapping.map_checks import UNKEPT
     from latentmap.relocation.part_fits import score_parts
     from latentmap.relocation.part_moments import part_task
 
@@ -115,10 +119,16 @@ def evaluate_by_workers(
         wanted, data, coding, loading, workers, recorded=linear_map.record.get("precision")
     )
     split = data.split or "test"
-    if split == linear_map.record.get("split"):
-        raise MapError(
-            f"{map_path} was fitted on the split {split}, and by workers what it has seen is not "
-            "left out image by image: choose another --split"
+    require_fitted_groups(linear_map, data, map_path)
+    if linear_map.record.get(UNKEPT):
+        if split != "test":
+            raise MapError(
+                f"{map_path} was fitted on too many images to keep which they were, and so those "
+                f"of the split {split} cannot be left out: score the split test"
+            )
+        warn(
+            f"{map_path} was fitted on too many images to keep which they were: score it on the "
+            "same data, whose split test it has not seen, or on data of which it has seen nothing"
         )
     models, images = run.open()
     for model, space, what in zip(
@@ -126,13 +136,19 @@ def evaluate_by_workers(
     ):
         space.require(model.space, f"the {what} of this map")
     entries = run.entries(models, images)
+    without = linear_map.train_digests
     task = part_task(
-        entries, splits=(split,), split_rule=split_rule_of(images), patches=linear_map.patches
+        entries,
+        splits=(split,),
+        split_rule=split_rule_of(images),
+        patches=linear_map.patches,
+        without=without,
     )
-    moments = run.moments(task)
     made = made_of(data, images)
-    scores = score_parts(linear_map, moments, split=split, seed=seed, record=made)
-    moments.remove()
+    with run.moments(task, images, without=without) as moments:
+        scores = score_parts(linear_map, moments, split=split, seed=seed, record=made)
+    if scores.record["n_left_out"]:
+        tell_left_out({FITTED: scores.record["n_left_out"]})
     _say(scores, outputs)
 
 

@@ -41,6 +41,7 @@ class EntryRange:
 
     def __init__(self, cache: LatentCache, manifest: Manifest) -> None:
         self.manifest = manifest
+        self._cache = cache.path
         self._folder = cache.entries.folder(manifest.key.id)
         self._starts = np.array([record.start for record in manifest.shards], np.int64)
         self._known: Known = set()
@@ -60,6 +61,16 @@ class EntryRange:
             np.concatenate([np.empty((0, 16), np.uint8), *(part.digests for part in parts)]),
             np.concatenate([np.empty(0, np.int64), *(part.positions for part in parts)]),
         )
+
+    def names(self, record: ShardRecord) -> ShardNames:
+        """Which images a shard says it has, of whose bytes nothing was compared.
+
+        Raises:
+            DamageError: it is missing, or no shard.
+        """
+        path, dim = self._folder / record.name, self.manifest.space.dim
+        identity = check_shard(path, record, checksum=False, known=set())
+        return open_shard(path, record, dim, identity)[1]
 
     def _parts(self, start: int, stop: int) -> Iterator[ShardContent]:
         records = self.manifest.shards
@@ -85,9 +96,10 @@ class EntryRange:
                 identity = check_shard(path, record, checksum=True, known=self._known)
                 self._open = _Open(record, *open_shard(path, record, dim, identity))
             except CacheError as error:
+                name = self.manifest.key.id
                 raise CacheError(
-                    f"entry {self.manifest.key.id} is damaged: {error}; encode its images again to "
-                    "repair it"
+                    f"entry {name} is damaged: {error}; `latentmap cache rm {name} --cache "
+                    f"{self._cache}` removes it, and the same command encodes its images again"
                 ) from error
             except OSError as error:
                 raise CacheError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SUMS = "sums"
 SUM_NAME = re.compile(r"[0-9a-f]{16}")
 _PART = re.compile(rf"part-\d{{6,}}\.safetensors|\.part-\d{{6,}}{TEMPORARY}\.safetensors")
-_FILE = TensorFile("sums of a part", 1, CacheError, "run the same command again", sealed=True)
+_FILE = TensorFile("file of sums", 1, CacheError, "run the same command again", sealed=True)
 
 
 class Sums:
@@ -33,7 +33,7 @@ class Sums:
 
     def __init__(self, cache: Path, task: str, count: int) -> None:
         self.path = cache / SUMS / task
-        self._count = count
+        self._task, self._count = task, count
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         """The tensors of all parts, in order.
@@ -42,7 +42,7 @@ class Sums:
             CacheError: one is missing or damaged.
         """
         for number in range(self._count):
-            yield _FILE.read(self._part(number))[1]
+            yield self._read(number)
 
     def has(self, number: int) -> bool:
         """Whether a part is there, as it was written; one that is damaged is removed."""
@@ -50,7 +50,7 @@ class Sums:
         if not path.is_file():
             return False
         try:
-            _FILE.read(path)
+            self._read(number)
         except CacheError:
             with suppress(OSError):
                 path.unlink()
@@ -74,7 +74,16 @@ class Sums:
             raise CacheError(
                 f"{self.path} cannot be made ({error.strerror or error}); {advice_on(error)}"
             ) from error
-        _FILE.write(self._part(number), tensors, {"part": number})
+        _FILE.write(self._part(number), tensors, {"task": self._task, "part": number})
+
+    def _read(self, number: int) -> dict[str, Tensor]:
+        header, tensors = _FILE.read(self._part(number))
+        if (header.get("task"), header.get("part")) != (self._task, number):
+            raise CacheError(
+                f"{self._part(number)} is of part {header.get('part')} of the task "
+                f"{header.get('task')}: run the same command again"
+            )
+        return tensors
 
     def remove(self) -> None:
         """Removes all parts."""

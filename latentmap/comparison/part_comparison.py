@@ -8,7 +8,7 @@ spaces, ``u`` parts.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, permutations
 from typing import Any
@@ -38,7 +38,12 @@ _GROUPS = 20  # Of parts, of which one is left out at a time.
 _LEVEL = 0.95
 _ROUNDING = 1e-7  # Of scores of float32 codes, relative to their size.
 
+_LEAST = 5  # Of them, where products are large,
+_BYTES = 2 << 30  # so that all take no more than this.
+
 Pair = tuple[int, int]
+Affine = tuple[Tensor, Tensor]
+Norms = tuple[JointMoments, NormMoments]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +139,6 @@ def compare_parts(
     require_flat(manifests)
     (train,) = moments.all(split)
     assert isinstance(train, JointMoments), "of spaces that are no grids"
-    parts = list(moments.with_norms("test"))
     (every,) = moments.all("test")
     assert isinstance(every, JointMoments), "as those that were fitted on"
     m = len(manifests)
@@ -148,25 +152,33 @@ def compare_parts(
         penalties[f"{names[i]} to {names[j]}"] = penalty
         affine[i, j] = _of(solve_ridge(between, penalty=penalty))
         turned[i, j] = _of(solve_similarity(between))
-    judged = _Judged([one for one, _ in parts], every, seed)
-    composed = {
-        (i, j, k): judged.r2(i, k, *_after(affine[i, j], affine[j, k]))
-        for i, j, k in permutations(range(m), 3)
+    wanted: dict[str, dict[Any, tuple[int, int, Affine]]] = {
+        "r2": {way: (way[0], way[1], one) for way, one in affine.items()},
+        "rotation_r2": {way: (way[0], way[1], one) for way, one in turned.items()},
+        "cycle": {(i, j): (i, i, _after(affine[i, j], affine[j, i])) for i, j in affine},
+        "composed_r2": {
+            (i, j, k): (i, k, _after(affine[i, j], affine[j, k]))
+            for i, j, k in permutations(range(m), 3)
+        },
     }
-    back = {(i, j): judged.share(i, i, *_after(affine[i, j], affine[j, i])) for i, j in affine}
-    indexes = _indexes(train, parts, m)
+    judged = _Judged(wanted, every, seed)
+    groups = _Groups(len(moments.task), every)
+    for part, norms in moments.with_norms("test"):
+        judged.add(part)
+        groups.add(part, norms)
+    indexes = _indexes(train, groups, m)
     if progress:
         progress(len(every_way) + 1, len(every_way) + 1)
     return PartComparison(
         models=tuple(names),
         n_fit=round(train.n),
         n_test=round(every.n),
-        n_parts=len(parts),
-        r2={way: judged.r2(*way, *one) for way, one in affine.items()},
-        l_mse={way: judged.l_mse(*way, *one) for way, one in affine.items()},
-        rotation_r2={way: judged.r2(*way, *one) for way, one in turned.items()},
-        cycle=back,
-        composed_r2=composed,
+        n_parts=judged.n_parts,
+        r2=judged.estimates("r2", _r2),
+        l_mse=judged.estimates("r2", _error),
+        rotation_r2=judged.estimates("rotation_r2", _r2),
+        cycle=judged.estimates("cycle", shares),
+        composed_r2=judged.estimates("composed_r2", _r2),
         **indexes,
         record={
             "split": split,
@@ -186,64 +198,104 @@ def _after(one: tuple[Tensor, Tensor], then: tuple[Tensor, Tensor]) -> tuple[Ten
     return one[0] @ then[0], one[1] @ then[0] + then[1]
 
 
+def _error(errors: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    return errors
+
+
+def _r2(errors: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    return 1 - shares(errors, variances)
+
+
 class _Judged:
-    """Errors of codes on the images of all parts, with intervals over these."""
+    """What maps ``wanted`` by a name and a way, from one space to another, lose of the codes of
+    all parts, which are added one after the other.
+    """
 
-    def __init__(self, parts: Sequence[JointMoments], every: JointMoments, seed: int) -> None:
-        self._parts, self._every, self._seed = parts, every, seed
-        self._raised = every.n / (every.n - 1) if every.n > 1 else math.nan
-
-    def l_mse(self, i: int, j: int, weight: Tensor, bias: Tensor) -> Estimate:
-        return self._estimate(i, j, weight, bias, lambda errors, _: errors)
-
-    def r2(self, i: int, j: int, weight: Tensor, bias: Tensor) -> Estimate:
-        return self._estimate(i, j, weight, bias, lambda errors, all_: 1 - shares(errors, all_))
-
-    def share(self, i: int, j: int, weight: Tensor, bias: Tensor) -> Estimate:
-        """The share of the variance that is missed."""
-        return self._estimate(i, j, weight, bias, shares)
-
-    def _estimate(
+    def __init__(
         self,
-        i: int,
-        j: int,
-        weight: Tensor,
-        bias: Tensor,
-        figure: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    ) -> Estimate:
-        mean = self._every.between(i, j).mean_y
-        sums = []
-        for part in (one.between(i, j) for one in self._parts):
-            varies = part.squares_y + part.n * (part.mean_y - mean).square()
-            missed = part.squared_error(weight, bias)
-            sums.append([float(missed.sum()) / part.q, float(varies.sum()) / part.q])
-        sizes = np.array([one.n for one in self._parts])
-        found = resample_sums(np.array(sums).T, sizes, seed=self._seed)
-        errors, variances = found.means.T
-        return found.estimate(figure(errors, self._raised * variances))
+        wanted: Mapping[str, Mapping[Any, tuple[int, int, Affine]]],
+        every: JointMoments,
+        seed: int,
+    ) -> None:
+        self._wanted, self._seed = wanted, seed
+        self._raised = every.n / (every.n - 1) if every.n > 1 else math.nan
+        self._means = [every.between(i, i).mean_x for i in range(len(every.dims))]
+        self._sums: dict[tuple[str, Any], list[list[float]]] = {}
+        self._sizes: list[float] = []
+
+    @property
+    def n_parts(self) -> int:
+        return len(self._sizes)
+
+    def add(self, part: JointMoments) -> None:
+        self._sizes.append(part.n)
+        for name, ways in self._wanted.items():
+            for way, (i, j, (weight, bias)) in ways.items():
+                pair = part.between(i, j)
+                varies = pair.squares_y + pair.n * (pair.mean_y - self._means[j]).square()
+                missed = pair.squared_error(weight, bias)
+                sums = [float(missed.sum()) / pair.q, float(varies.sum()) / pair.q]
+                self._sums.setdefault((name, way), []).append(sums)
+
+    def estimates(
+        self, name: str, figure: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> dict[Any, Estimate]:
+        """A figure, of errors and variances, of all ways of a name."""
+        found = {}
+        for way in self._wanted[name]:
+            sums = np.array(self._sums[name, way]).T
+            drawn = resample_sums(sums, np.array(self._sizes), seed=self._seed)
+            errors, variances = drawn.means.T
+            found[way] = drawn.estimate(figure(errors, self._raised * variances))
+        return found
 
 
-def _indexes(
-    train: JointMoments, parts: Sequence[tuple[JointMoments, NormMoments]], m: int
-) -> dict[str, dict[Pair, Estimate]]:
+class _Groups:
+    """The parts in a few groups, so that one can be left out at a time."""
+
+    def __init__(self, parts: int, every: JointMoments) -> None:
+        most = max(_LEAST, min(_GROUPS, _BYTES // (8 * sum(every.dims) ** 2)))
+        self._groups: list[Norms | None] = [None] * min(most, parts)
+        self._added = 0
+
+    def add(self, part: JointMoments, norms: NormMoments) -> None:
+        place = self._added % len(self._groups)
+        held = self._groups[place]
+        more = (part, norms)
+        self._groups[place] = more if held is None else merge_norms([held, more])
+        self._added += 1
+
+    def samples(self) -> Iterator[Norms]:
+        """All together, and then all but each, if there are several."""
+        groups = [one for one in self._groups if one is not None]
+        yield merge_norms(groups)
+        for place in range(len(groups) if len(groups) > 1 else 0):
+            yield merge_norms([*groups[:place], *groups[place + 1 :]])
+
+
+def _indexes(train: JointMoments, groups: _Groups, m: int) -> dict[str, dict[Pair, Estimate]]:
     """CKA, CCA and Procrustes of every two spaces, with intervals of a grouped jackknife."""
-    number = min(_GROUPS, len(parts))
-    groups = [merge_norms(parts[place::number]) for place in range(number)]
-    samples = [merge_norms(groups)]
-    if number > 1:
-        samples += [merge_norms([*groups[:one], *groups[one + 1 :]]) for one in range(number)]
-    kernels = np.stack([linear_cka(*one).numpy() for one in samples])
-    found: dict[str, dict[Pair, Estimate]] = {"cka": {}, "cca": {}, "procrustes": {}}
-    for i, j in combinations(range(m), 2):
-        between = train.between(i, j)
-        directions, rotation = canonical_directions(between), Rotation.of(between)
-        on = [one.between(i, j) for one, _ in samples]
-        canonical = [_correlation(one, directions.left, directions.right) for one in on]
-        turned = [_procrustes(one, rotation) for one in on]
-        found["cka"][i, j] = _jackknifed(kernels[:, i, j], (-1.0, 1.0))
-        found["cca"][i, j] = _jackknifed(np.array(canonical), (-1.0, 1.0))
-        found["procrustes"][i, j] = _jackknifed(np.array(turned), (0.0, 1.0))
-    return found
+    ways = list(combinations(range(m), 2))
+    fitted = {way: train.between(*way) for way in ways}
+    directions = {way: canonical_directions(one) for way, one in fitted.items()}
+    rotations = {way: Rotation.of(one) for way, one in fitted.items()}
+    values: dict[tuple[str, Pair], list[float]] = {}
+    for moments, norms in groups.samples():
+        kernels = linear_cka(moments, norms)
+        for way in ways:
+            pair, along = moments.between(*way), directions[way]
+            found = {
+                "cka": float(kernels[way]),
+                "cca": _correlation(pair, along.left, along.right),
+                "procrustes": _procrustes(pair, rotations[way]),
+            }
+            for name, value in found.items():
+                values.setdefault((name, way), []).append(value)
+    bounds = {"cka": (-1.0, 1.0), "cca": (-1.0, 1.0), "procrustes": (0.0, 1.0)}
+    return {
+        name: {way: _jackknifed(np.array(values[name, way]), ends) for way in ways}
+        for name, ends in bounds.items()
+    }
 
 
 def _correlation(moments: Moments, left: Tensor, right: Tensor) -> float:

@@ -27,6 +27,8 @@ from latentmap.progress import Progress
 from latentmap.relocation.part_moments import Joint, PartMoments
 from latentmap.report import Shown, Table
 
+_NAMED = 1000  # Images that could not be read, in the record of a map.
+
 
 @dataclass(frozen=True, eq=False)
 class PartScores(Shown):
@@ -112,7 +114,8 @@ def fit_parts(
         "split": split,
         "precision": source.key.precision,
         "parts": len(moments.task),
-        "fit_skipped": sorted(skipped),
+        "fit_skipped": sorted(skipped)[:_NAMED],
+        "n_skipped": len(skipped),
         **({} if len(moments.digests) else {UNKEPT: True}),
         **(record or {}),
     }
@@ -160,7 +163,13 @@ def score_parts(
         of_cells=linear_map.patches is not None,
         l_mse_per_variable=(missed / every.n).numpy(),
         r2_per_variable=torch.where(constant, torch.nan, 1 - missed / spread).numpy(),
-        record={**linear_map.record, "scored_split": split, "score_seed": seed, **(record or {})},
+        record={
+            **linear_map.record,
+            "scored_split": split,
+            "score_seed": seed,
+            "n_left_out": moments.left_out,
+            **(record or {}),
+        },
     )
 
 

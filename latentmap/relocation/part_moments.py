@@ -22,11 +22,13 @@ import numpy as np
 import torch
 
 from latentmap.cache import LatentCache
+from latentmap.cache.covering import Held
 from latentmap.cache.entry_range import EntryRange
 from latentmap.cache.manifest import Manifest
 from latentmap.cache.shards import ShardContent
 from latentmap.cache.sums import Sums
 from latentmap.codes import Space
+from latentmap.codes.ids import digests_of_ids
 from latentmap.engines import Done, Engine
 from latentmap.errors import CacheError, MapError, PairError
 from latentmap.images import ImageParts, Split
@@ -68,6 +70,7 @@ class PartTask:
     patch: int | None = None
     precision: MomentPrecision = "exact"
     norms: bool = False
+    without: str = ""
     part_images: int = 1
 
     @property
@@ -99,9 +102,11 @@ def part_task(
     patches: Patches | None = None,
     precision: MomentPrecision = "exact",
     norms: bool = False,
+    without: np.ndarray | None = None,
 ) -> PartTask:
     """The task of summing the codes in some entries of the same images, in some ``precision``; with
-    ``norms`` also how their lengths vary together.
+    ``norms`` also how their lengths vary together. Images with a content of ``without`` ``(k, 16)``
+    are left out.
 
     Raises:
         MapError: the products of their variables take too much memory.
@@ -127,19 +132,26 @@ def part_task(
         patches.size if patches else None,
         precision,
         norms,
+        "" if without is None else hashlib.sha256(without.tobytes()).hexdigest(),
         -(-images // most),
     )
 
 
 class PartWork:
     """What makes the parts of a task, by a worker; ``splits_of`` gives the splits of the images
-    between two positions, by default from their ids.
+    between two positions, by default from their ids. Images with a content of ``without`` ``(k,
+    16)``, or with an id that stands for one, are left out.
     """
 
     def __init__(
-        self, task: PartTask, cache: LatentCache, splits_of: SplitsOf | None = None
+        self,
+        task: PartTask,
+        cache: LatentCache,
+        splits_of: SplitsOf | None = None,
+        without: np.ndarray | None = None,
     ) -> None:
         self._task, self._splits_of = task, splits_of
+        self._without = None if without is None else Held([without])
         self._files = part_files(task, cache)
         self._ranges = []
         for name in task.entries:
@@ -162,6 +174,7 @@ class PartWork:
         sums: dict[str, _Sums] = {}
         kept: list[np.ndarray] = []
         sample: list[torch.Tensor] = []
+        left_out = 0
         step = max(_ROWS // sum(space.dim for space in self._spaces), 1)
         start, stop = task.range(number)
         for first in range(start, stop, step):
@@ -174,6 +187,9 @@ class PartWork:
                 if self._splits_of is None
                 else self._splits_of(first, last)[positions - first]
             )
+            if self._without is not None:
+                splits, seen = self._unseen(splits, ids, digests)
+                left_out += seen
             for name, rows in self._kinds(splits, digests):
                 if name not in sums:
                     sums[name] = _Sums(self._spaces, task)
@@ -189,7 +205,19 @@ class PartWork:
         }
         tensors["digests"] = torch.from_numpy(np.concatenate(kept))
         tensors["sample"] = torch.cat(sample)
+        tensors["left_out"] = torch.tensor([left_out])
         self._files.write(number, tensors)
+
+    def _unseen(
+        self, splits: np.ndarray, ids: np.ndarray, digests: np.ndarray
+    ) -> tuple[np.ndarray, int]:
+        """The splits, with none for images that are left out, and how many these are of those that
+        are summed.
+        """
+        assert self._without is not None, "asked before"
+        seen = self._without.has(digests) | self._without.has(digests_of_ids(ids))
+        of_splits = np.isin(splits, self._task.splits)
+        return np.where(seen, "", splits), int((seen & of_splits).sum())
 
     def _kinds(self, splits: np.ndarray, digests: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """The names of what images are summed for, and which images these are."""
@@ -253,6 +281,11 @@ class PartMoments:
         found: np.ndarray = torch.cat([part["digests"] for part in self._files]).numpy()
         return found
 
+    @property
+    def left_out(self) -> int:
+        """How many images of the splits were left out."""
+        return sum(int(part["left_out"]) for part in self._files)
+
     def remove(self) -> None:
         """Removes the files, when nothing more is asked for."""
         self._files.remove()
@@ -288,6 +321,8 @@ def gather_parts(
     files = part_files(task, cache)
     missing = files.missing()
     for _ in range(_ROUNDS):
+        if not missing:
+            break
         done = len(task) - len(missing)
         if progress:
             progress(done, len(task))
@@ -297,12 +332,12 @@ def gather_parts(
                 if progress:
                     progress(done, len(task))
         missing = files.missing()
-        if not missing:
-            return PartMoments(task, cache)
-    raise CacheError(
-        f"{len(missing)} parts in {files.path} were damaged as soon as they were written: check "
-        "the disk, and run the same command to go on"
-    )
+    if missing:
+        raise CacheError(
+            f"{len(missing)} parts in {files.path} were damaged as soon as they were written: "
+            "check the disk, and run the same command to go on"
+        )
+    return PartMoments(task, cache)
 
 
 def here(work: PartWork) -> Engine:

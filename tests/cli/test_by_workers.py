@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from latentmap.mapping import LinearMap
 from tests.cli.test_encode_shards import children, run, started, wait_for
@@ -51,8 +52,14 @@ def test_a_map_is_evaluated_by_workers_on_what_it_has_not_seen(workdir):
     assert found["record"]["scored_split"] == "test"
     said = run(*words, "--workers", 1).stdout
     assert f"Errors of codes on {found['n_test']} images of the split test" in said
-    refused = run(*words, "--workers", 1, "--split", "train", code=1)
-    assert "was fitted on the split train" in refused.stderr
+    # Whatever the split is called, and whatever the ids are: what was seen is left out.
+    nothing = run(*words, "--workers", 1, "--split", "train", code=1)
+    assert "no image of the split train has a code" in nothing.stderr
+    np.save("turned.npy", np.load("few.npy")[::-1])
+    turned = ["evaluate", "by-workers.safetensors", "--data", "turned.npy", "--cache", "codes"]
+    one, other = (run(*turned, *more, "--json") for more in (["--workers", 1], ["--split", "test"]))
+    assert json.loads(one.stdout)["n_test"] == json.loads(other.stdout)["n_test"]
+    assert "that the map was fitted on" in one.stderr
     other = run(*words, "--workers", 1, "--dst", "a.safetensors", code=1)
     assert "the target of this map" in other.stderr
 
@@ -85,6 +92,50 @@ def test_a_killed_worker_and_a_killed_driver_change_nothing(workdir):
     one, other = map(LinearMap.load, ("alone.safetensors", "found.safetensors"))
     assert torch.equal(one.weight, other.weight)
     assert torch.equal(one.bias, other.bias)
+
+
+def test_images_that_were_changed_are_no_more_the_same(workdir):
+    words = ["fit", *PAIR, "--cache", "codes", "--workers", 1]
+    run(*words)
+    pixels = np.load("few.npy")
+    pixels[1:250] = 255 - pixels[1:250]
+    np.save("few.npy", pixels)
+    refused = run(*words, code=1)
+    assert "holds the code of another image than" in refused.stderr
+    encode = ["encode", "a.safetensors", "--data", "few.npy", "--cache", "codes", "--workers", 1]
+    assert "holds the code of another image than" in run(*encode, code=1).stderr
+    for name in sorted(path.name for path in Path("codes/entries").iterdir()):
+        run("cache", "rm", name, "--cache", "codes", "--yes")
+    run(*words)
+
+
+def test_a_damaged_shard_is_named_with_what_to_do(workdir):
+    words = ["fit", *PAIR, "--cache", "codes", "--workers", 1]
+    run(*words)
+    path = sorted(Path("codes/entries").rglob("shard-*.h5"))[0]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    refused = run(*words, code=1)
+    assert f"`latentmap cache rm {path.parent.name} --cache codes` removes it" in refused.stderr
+    run("cache", "rm", path.parent.name, "--cache", "codes", "--yes")
+    run(*words)
+
+
+def test_images_that_cannot_be_read_are_skipped_only_where_that_is_asked_for(workdir):
+    folder = workdir / "pictures"
+    folder.mkdir()
+    for number, picture in enumerate(np.load("few.npy")[:60, ..., 0]):
+        Image.fromarray(picture).save(folder / f"{number:03d}.png")
+    (folder / "007.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    words = ["fit", *PAIR[:4], "--data", "pictures", "--cache", "codes", "--workers", 1]
+    skipped = run(*words, "--on-error", "skip")
+    assert "007.png" in skipped.stderr
+    assert "could not be read when these images were encoded" in run(*words, code=1).stderr
+    for path in folder.iterdir():
+        path.write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    none = run(*words, "--on-error", "skip", code=1)
+    assert "none of the 60 images could be read" in none.stderr
 
 
 @pytest.mark.parametrize(

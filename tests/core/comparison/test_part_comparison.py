@@ -76,13 +76,7 @@ def test_a_space_is_itself_up_to_a_rotation(tmp_path):
 def test_all_of_it_is_json_and_text(compared):
     found = compared[0]
     document = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert [one["source"] for one in document["maps"]] == [
-        "one",
-        "one",
-        "two",
-        "two",
-        *["three"] * 2,
-    ]
+    assert [one["source"] for one in document["pairs"]] == [0, 0, 1, 1, 2, 2]
     assert len(document["spaces"]) == 3
     assert len(document["compositions"]) == 6
     text = str(found)
