@@ -43,3 +43,12 @@ def test_no_picture_of_the_gallery_is_of_photographs():
     """What may not be passed on stays out: images are made by bundled models, or are digits."""
     data = {word for words in COMMANDS for before, word in pairwise(words) if before == "--data"}
     assert data == {"digits"}
+
+
+def test_the_picture_of_the_explorer_is_of_images_that_a_model_makes():
+    """It is made again by a script of its own, since a browser draws it."""
+    command = runpy.run_path(str(DOCS / "make_explorer_picture.py"))["COMMAND"]
+    assert "--samples" in command and "--data" not in command
+    assert (DOCS / "explorer.png").stat().st_size < 300_000
+    for page in (DOCS.parent / "README.md", DOCS / "explorer.md"):
+        assert "explorer.png)" in page.read_text(encoding="utf-8")

@@ -54,7 +54,7 @@ export class Chart {
     const order = lines.map((_, i) => i).sort((a, b) => dead.has(b) - dead.has(a));
     for (const i of order) {
       const points = lines[i].map((value, k) => `${this.x(at[k]).toFixed(1)},${y(value).toFixed(1)}`);
-      parts.push(draw("polyline", { class: dead.has(i) ? "line dead" : "line", points: points.join(" ") }));
+      parts.push(draw("polyline", { class: dead.has(i) ? "course dead" : "course", points: points.join(" ") }));
     }
     const ends = dead.size ? `, of which ${dead.size} end inactive` : "";
     const count = lines.length > 1 ? `${lines.length} lines${ends}` : "a line";
