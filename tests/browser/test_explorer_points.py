@@ -304,6 +304,18 @@ def test_a_plane_and_a_colour_that_are_not_there_are_others(visit, explored):
     assert page.locator("#axis-y").input_value() == "1"
 
 
+@pytest.mark.parametrize(
+    "box", ["1_0_1e-20", "1e300_0_1", "-1e300_1e300_1e-9", "0_0_1e308", "1_NaN_1"]
+)
+def test_a_link_to_a_box_that_cannot_be_drawn_leads_near_to_it(visit, box):
+    page = visit(f"box={box}")
+    page.get_by_text("60 points").wait_for()
+    page.locator(".plot").focus()
+    page.keyboard.press("+")
+    wait_until(page, lambda: quote(box) not in page.url)
+    assert all(abs(float(one)) < 1e4 for one in state_of(page, "box").split("_"))
+
+
 def test_points_come_as_soon_as_the_server_is_there_again(browser, explored):
     with Serving(Session(explored)) as serving:
         page = browser.new_page()

@@ -7,11 +7,16 @@ import { PlotInput } from "./scatter_input.js";
 import { Marks } from "./scatter_marks.js";
 
 const REACH = 14; // CSS pixels from the pointer to a point that is meant.
-const CLOSEST = 1e-4; // Of the box that holds all points.
+// Parts of the box that holds all points, which another may show, and may be away from it.
+const [CLOSEST, FARTHEST, AWAY] = [1e-4, 4, 100];
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
 function hexOf(rgb) {
   return `#${rgb.match(/\d+/g).slice(0, 3).map((part) => Number(part).toString(16).padStart(2, "0")).join("")}`;
+}
+
+function between(value, low, high) {
+  return Math.min(Math.max(value, low), high);
 }
 
 export class Plot {
@@ -60,12 +65,23 @@ export class Plot {
     this.show(this.wanted);
   }
 
-  /** Shows a box {x, y, span}; null is all. */
+  /** Shows a box {x, y, span}, or what is next to it and near the points; null is all. */
   show(box) {
     this.wanted = box;
     if (!this.ready) return;
-    this.scatter.box = box ?? this.scatter.all();
+    this.scatter.box = box === null ? this.scatter.all() : this.near(box);
     this.ask();
+  }
+
+  /** A link can say any box; between the sides of some there is no other number, and no axis. */
+  near({ x, y, span }) {
+    const whole = this.scatter.all();
+    const away = AWAY * whole.span;
+    return {
+      x: between(x, whole.x - away, whole.x + away),
+      y: between(y, whole.y - away, whole.y + away),
+      span: between(span, whole.span * CLOSEST, whole.span * FARTHEST),
+    };
   }
 
   colour(colouring) {
@@ -112,8 +128,7 @@ export class Plot {
   zoom(factor, x, y) {
     const { scatter } = this;
     if (!this.ready) return;
-    const whole = scatter.all().span;
-    const span = Math.min(Math.max(scatter.box.span / factor, whole * CLOSEST), whole * 4);
+    const { span } = this.near({ ...scatter.box, span: scatter.box.span / factor });
     const kept = 1 - span / scatter.box.span;
     const unit = scatter.ratio / scatter.scale;
     this.show({
