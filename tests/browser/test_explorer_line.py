@@ -155,7 +155,10 @@ def test_the_line_between_two_codes_is_shown_played_and_written(visit, explored,
     assert section.record["a"] == a and section.record["b"] == b
     page.get_by_text("As a command").click()
     command = page.locator(".command code").text_content()
-    assert command.startswith("latentmap explore --at '") and "&view=line&a=start%3Dmean" in command
+    assert (
+        command.startswith("latentmap explore --at '")
+        and "--at 'view=line&a=start%3Dmean" in command
+    )
     # The link brings all of it back, on a telephone, where less motion is asked for.
     page.wait_for_url("**a=start*")
     options = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
@@ -181,7 +184,7 @@ def own_image(folder, pixels, name):
 DROP = """async ([data, name]) => {
   const transfer = new DataTransfer();
   transfer.items.add(new File([new Uint8Array(data)], name));
-  document.querySelector(".drop").dispatchEvent(
+  (document.querySelector(".drop") ?? document.body).dispatchEvent(
     new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
 }"""
 
@@ -238,6 +241,31 @@ def test_an_image_of_ones_own_is_in_every_model(visit, explored, images_of, tmp_
     page.get_by_role("button", name="As B of a line").click()
     a = urlencode({"start": "image", "image": explored.images.ids[0]})
     require_line(page, explored, Line(a, f"start=upload&upload={upload}", 9), 0)
+
+
+def test_a_file_that_is_dropped_elsewhere_is_an_image_of_ones_own(visit, images_of):
+    page = visit("")
+    page.wait_for_selector("figure img")
+    file = io.BytesIO()
+    Image.fromarray(images_of(8)[..., 0]).save(file, "PNG")
+    page.evaluate(DROP, [list(file.getvalue()), "face.png"])
+    page.locator(".own figure").nth(3).wait_for()
+    page.wait_for_url("**view=own*")
+
+
+def test_a_step_between_steps_is_one_of_them_and_a_command_says_what_the_view_reads(
+    visit, explored
+):
+    page = visit("view=line&step=2.5&start=upload&upload=abc")
+    a, b = (urlencode({"start": "image", "image": explored.images.ids[i]}) for i in (0, 1))
+    require_line(page, explored, Line(a, b, 9), 2)
+    assert page.locator("#status").text_content() == ""
+    command = page.locator(".command code").text_content()
+    assert command.endswith("--at 'view=line&steps=9' --figure picture.png")
+    page.get_by_role("tab", name="Sectors").click()
+    page.locator(".thumbnails img").first.wait_for()
+    command = page.locator(".command code").text_content()
+    assert command.endswith("--at 'view=sectors' --figure picture.png")
 
 
 def test_a_link_to_an_image_that_is_gone_says_so(browser):

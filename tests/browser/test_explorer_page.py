@@ -185,6 +185,95 @@ def test_a_server_that_is_away_for_a_while_is_asked_again(visit):
     assert page.locator("figure img").first.get_attribute("src") != before
 
 
+def test_a_fault_in_drawing_is_none_of_the_server(visit, complaints):
+    page = visit()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate(
+        "() => { const make = URL.createObjectURL; window.mend = () => "
+        "{ URL.createObjectURL = make; }; URL.createObjectURL = () => { throw 7; }; }"
+    )
+    slider = page.locator(".slider input[type=range]").first
+    slider.fill("1.5")
+    page.get_by_text("The page could not show the answer").wait_for()
+    page.wait_for_timeout(2500)  # After which a server that is away is asked again.
+    assert len(asked) == 1 and complaints == ["7"]
+    page.evaluate("mend()")
+    before = page.locator("figure img").first.get_attribute("src")
+    slider.fill("2")
+    page.locator("#status:empty").wait_for(state="attached")
+    assert page.locator("figure img").first.get_attribute("src") != before
+
+
+def test_what_changes_nothing_is_not_undone_and_what_is_refused_does_not_stay(visit, complaints):
+    page = visit()
+    for _ in range(3):
+        page.get_by_role("button", name="Reset").click()
+    assert page.locator("#undo").is_disabled()
+    typed = page.locator(".slider input[type=number]").first
+    before = typed.input_value()
+    typed.fill("5000")
+    typed.press("Enter")
+    assert typed.input_value() == before and page.locator("#undo").is_disabled()
+    assert complaints == []
+
+
+def test_no_question_takes_the_place_of_one_of_another_part(visit):
+    page = visit("view=line")
+    asked = []
+    page.on("request", lambda request: asked.append((request.url, request.post_data_json)))
+    for end in "AB":
+        page.get_by_text(f"{end} from an image of the data").click()
+        page.get_by_role("button", name=f"{end}: 001.png").wait_for()
+    page.get_by_label("Steps", exact=True).fill("5")
+    page.keyboard.press("Enter")
+    page.get_by_text("1 of 5").wait_for()
+    clients = [sent["client"] for url, sent in asked if "/api/images" in url]
+    assert len({*clients}) == len(clients) == 2
+
+
+def test_an_original_comes_as_soon_as_the_server_is_there_again(visit):
+    page = visit()
+    page.route("**/api/show", lambda route: route.abort())
+    page.evaluate("location.hash = '#start=image&image=001.png'")
+    page.locator("figure").nth(4).wait_for()
+    assert page.locator("figure[data-key=original]").count() == 0
+    page.unroute("**/api/show")
+    page.locator("figure[data-key=original]").wait_for()
+
+
+COUNTED = """
+const [make, end] = [URL.createObjectURL, URL.revokeObjectURL];
+window.held = new Set();
+URL.createObjectURL = (blob) => { const one = make(blob); held.add(one); return one; };
+URL.revokeObjectURL = (one) => { held.delete(one); end(one); };
+"""
+
+
+def test_a_view_that_is_closed_lets_its_pictures_go(browser, address):
+    page = browser.new_page()
+    page.add_init_script(COUNTED)
+    page.goto(f"{address}#start=image&image=001.png")
+    page.locator("figure[data-key=original]").wait_for()
+    page.get_by_text("From an image of the data").click()
+    page.locator(".thumbnails img").nth(11).wait_for()
+    page.get_by_role("tab", name="A to B").click()
+    page.locator(".strip img").first.wait_for()
+    page.get_by_text("A from an image of the data").click()
+    page.locator(".thumbnails img").nth(11).wait_for()
+    page.get_by_role("tab", name="Sectors").click()
+    page.locator(".thumbnails img").first.click()
+    page.locator(".sectors figure img").first.wait_for()
+    assert page.evaluate("held.size") > 0
+    page.get_by_role("tab", name="Your own image").click()
+    for _ in range(200):
+        if page.evaluate("held.size") == 0:
+            break
+        page.wait_for_timeout(50)
+    assert page.evaluate("held.size") == 0
+    page.close()
+
+
 def test_what_a_link_cannot_say_is_told_and_the_page_goes_on(browser, address):
     page = browser.new_page()
     page.goto(f"{address}#moves=variables_99_1")

@@ -4,36 +4,41 @@
 const parts = crypto.getRandomValues(new Uint32Array(4));
 const client = [...parts].map((part) => part.toString(16)).join("");
 const AGAIN = 2000; // Milliseconds after which a server that was not there is asked again.
-const AWAY = "The explorer does not answer: is it still running? It is asked again.";
+const SENT = "The explorer does not answer: is it still running?";
+const AWAY = `${SENT} It is asked again.`;
 let number = 0;
 
 /** What the server refuses, in its words. */
 export class Refusal extends Error {}
 
-/** The answer to one question; null where a newer one was asked in the meantime. */
-export async function ask(action, asked = {}) {
+/** That nothing came back, or not from the explorer. */
+class Away extends Error {}
+
+/** The answer to one question, whatever else is asked. */
+export function ask(action, asked = {}) {
   number += 1;
-  const reply = await fetch(`api/${action}`, {
-    method: "POST",
-    body: JSON.stringify({ client, number, asked }),
-  });
-  if (reply.status === 204) return null;
-  if (!reply.ok) throw new Refusal((await reply.json()).error);
-  return read(await reply.arrayBuffer());
+  return question(action, asked, `${client}-${number}`);
+}
+
+/** As a `who`, of whose questions to one action the server answers the last: null to those before. */
+function question(action, asked, who) {
+  return exchange(`api/${action}`, JSON.stringify({ client: who, number, asked }));
 }
 
 /**
- * The answer to one question, whatever else is asked, and as soon as the server is there; null where
- * `wanted()` has become false. `onfault` gets a text, which is empty when all is well again.
+ * The answer to one question, as soon as the server is there; null where `wanted()` has become false.
+ * `onfault` gets a text, which is empty when all is well again.
  */
 export async function insist(action, asked, wanted, onfault) {
   while (wanted()) {
     try {
       const answer = await ask(action, asked);
+      if (!wanted()) return null;
       onfault("");
-      if (answer !== null) return wanted() ? answer : null;
+      return answer;
     } catch (error) {
-      if (error instanceof Refusal) throw error;
+      if (!(error instanceof Away)) throw error;
+      if (!wanted()) return null;
       onfault(AWAY);
       await new Promise((resolve) => setTimeout(resolve, AGAIN));
     }
@@ -42,15 +47,31 @@ export async function insist(action, asked, wanted, onfault) {
 }
 
 /** The answer to the file of an image. */
-export async function send(file) {
-  let reply;
+export function send(file) {
+  return exchange("upload", file);
+}
+
+async function exchange(address, body) {
+  let reply, letter;
   try {
-    reply = await fetch("upload", { method: "POST", body: file });
+    reply = await fetch(address, { method: "POST", body });
+    letter = await reply.arrayBuffer();
   } catch {
-    throw new Refusal("The image could not be sent: is the explorer still running?");
+    throw new Away(SENT);
   }
-  if (!reply.ok) throw new Refusal((await reply.json()).error);
-  return read(await reply.arrayBuffer());
+  if (reply.status === 204) return null;
+  if (!reply.ok) throw faultOf(letter);
+  const answer = read(letter);
+  if (answer.told.refused) throw new Refusal(answer.told.refused);
+  return answer;
+}
+
+function faultOf(letter) {
+  try {
+    return new Refusal(JSON.parse(new TextDecoder().decode(letter)).error);
+  } catch {
+    return new Away(SENT); // What stands between has answered.
+  }
 }
 
 function read(letter) {
@@ -99,21 +120,35 @@ export class Latest {
     while (this.wanted !== null && !this.closed) {
       const asked = this.wanted;
       this.wanted = null;
+      number += 1;
+      let answer;
       try {
-        const answer = await ask(this.action, asked);
-        if (this.closed) return;
-        this.onfault("");
-        if (answer !== null) this.onanswer(answer, asked);
+        answer = await question(this.action, asked, client);
       } catch (error) {
-        if (error instanceof Refusal) {
+        if (this.closed) break;
+        if (!(error instanceof Away)) {
           this.onfault(error.message);
           continue;
         }
         this.onfault(AWAY);
         this.wanted = this.wanted ?? asked;
         await new Promise((resolve) => setTimeout(resolve, AGAIN));
+        continue;
       }
+      if (this.closed) break;
+      this.onfault("");
+      if (answer !== null) this.show(answer, asked);
     }
     this.busy = false;
+  }
+
+  /** A fault of the page is none of the server, which need not be asked again. */
+  show(answer, asked) {
+    try {
+      this.onanswer(answer, asked);
+    } catch (error) {
+      this.onfault("The page could not show the answer: choose something else, or load it again.");
+      reportError(error);
+    }
   }
 }

@@ -13,13 +13,13 @@ export class End {
     this.image = make("img", { alt: `The image of ${name}`, hidden: true });
     const take = (place) => state.change({ [key]: new URLSearchParams(place).toString(), step: null });
     const button = (text, onclick) => make("button", { type: "button", "aria-label": `${name}: ${text}`, onclick }, text);
-    const picker = new Picker((image) => take({ start: "image", image }), `${name} from an image of the data`, `${name}:`);
+    this.picker = new Picker((image) => take({ start: "image", image }), `${name} from an image of the data`, `${name}:`);
     this.element = make("fieldset", {}, make("legend", {}, name), make("div", { class: "end" }, this.image, this.where),
       make("div", { class: "row" },
         button("The moved code", () => take(placeOf(state))),
         button("Mean", () => take({ start: "mean" })),
         button("Random", () => take({ start: "random", seed: randomSeed() })),
-      ), picker.element);
+      ), this.picker.element);
   }
 
   /** Shows the place, and the picture of its image where it has one. */
@@ -33,5 +33,6 @@ export class End {
 
   close() {
     release(this.image.src);
+    this.picker.close();
   }
 }

@@ -25,7 +25,7 @@ export class LineView {
     this.strip = new Strip((step) => { this.player.pause(); this.player.go(step); this.player.keep(); state.settle(); });
     this.guesses = make("p", { class: "note" }, "Underlined: far from the codes that the map was fitted on, so that it guesses.");
     this.ends = [new End("a", state), new End("b", state)];
-    this.command = new Command(space.command, state);
+    this.command = new Command(space.command);
     this.steps = make("input", {
       type: "number", id: "steps", min: 2, max: 32, step: 1,
       onchange: () => this.count(),
@@ -54,14 +54,15 @@ export class LineView {
   text(others = {}) {
     const { state } = this;
     const known = { view: "line", a: state.get("a"), b: state.get("b"), steps: state.get("steps", STEPS) };
-    return new URLSearchParams({ ...known, ...others }).toString();
+    const said = Object.entries({ ...known, ...others }).filter(([, value]) => value !== "");
+    return new URLSearchParams(said).toString();
   }
 
   update() {
     this.player.update();
     if (document.activeElement !== this.steps) this.steps.value = this.state.get("steps", STEPS);
-    this.command.update([this.state.get("a"), this.state.get("b")].some(isOwn));
     const text = this.text();
+    this.command.update(text, [this.state.get("a"), this.state.get("b")].some(isOwn));
     if (this.asked === text) return;
     this.asked = text;
     this.latest.ask({ state: text });
@@ -117,7 +118,6 @@ export class LineView {
   async write(kind) {
     await this.finish("Writing\u2026", async () => {
       const answer = await ask("line-file", { state: this.text({ speed: this.player.speed, loop: this.player.loop }), kind });
-      if (answer === null) return "";
       save(answer.files[0], `line.${kind}`);
       return `Saved as line.${kind}`;
     });
@@ -126,7 +126,6 @@ export class LineView {
   async report() {
     await this.finish("Adding\u2026", async () => {
       const answer = await ask("line-to-report", { state: this.text() });
-      if (answer === null) return "";
       return answer.told.replaced ? "It was in the report, and is written anew." : "Added to the report.";
     });
   }
@@ -146,6 +145,7 @@ export class LineView {
     this.latest.close();
     this.player.close();
     this.strip.close();
+    this.figures.show([]);
     this.ends.forEach((end) => end.close());
   }
 }

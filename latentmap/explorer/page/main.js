@@ -58,6 +58,22 @@ function update(spaces) {
   document.getElementById("redo").disabled = !state.future.length;
 }
 
+/** A file that is dropped would be opened in place of the page: it is an image of one's own. */
+function takeFiles() {
+  let inside = false; // A picture of the page is a file, too, where it is dragged.
+  const isFile = ({ dataTransfer }) => dataTransfer.types.includes("Files");
+  addEventListener("dragstart", () => { inside = true; });
+  addEventListener("dragend", () => { inside = false; });
+  addEventListener("dragover", (event) => { if (isFile(event)) event.preventDefault(); });
+  addEventListener("drop", (event) => {
+    if (!isFile(event)) return;
+    event.preventDefault();
+    if (inside || !views.some(({ name }) => name === "own")) return;
+    state.change({ view: "own" });
+    shown.view.take(event.dataTransfer.files);
+  });
+}
+
 function addTools() {
   document.getElementById("undo").addEventListener("click", () => state.undo());
   document.getElementById("redo").addEventListener("click", () => state.redo());
@@ -81,6 +97,7 @@ try {
   document.title = `${(told.source ?? told.trainings[0]).name} \u2013 latentmap explore`;
   views = viewsOf(told);
   addTools();
+  takeFiles();
   showTabs();
   state.listen(() => update(told));
   update(told);

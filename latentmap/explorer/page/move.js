@@ -1,11 +1,11 @@
 // The view "Move a code": sliders for a code of the source, and its images, live.
 
-import { ask, Latest } from "./api.js";
+import { insist, Latest } from "./api.js";
 import { Command } from "./command.js";
 import { make } from "./elements.js";
 import { Figures } from "./figures.js";
 import { Picker } from "./picker.js";
-import { moved, randomSeed, readMoves, startInWords, writeMoves } from "./places.js";
+import { moved, placeOf, randomSeed, readMoves, startInWords, writeMoves } from "./places.js";
 import { Sliders } from "./sliders.js";
 import { say } from "./status.js";
 
@@ -17,10 +17,11 @@ export class MoveView {
     this.state = state;
     this.original = null; // {id, blob, file} of the image that is started from.
     this.answer = null;
+    this.closed = false;
     this.latest = new Latest("move", (answer, asked) => this.show(answer, asked), say);
     this.figures = new Figures("Images of the code");
     this.where = make("p", { class: "note" });
-    this.command = new Command(space.command, state);
+    this.command = new Command(space.command);
     this.picker = new Picker((id) => state.change({ start: "image", image: id, seed: null, moves: null }));
     this.by = make("select", {
       id: "by",
@@ -60,7 +61,7 @@ export class MoveView {
       this.controls.append(this.sliders.element);
     }
     this.where.textContent = `From ${startInWords(this.state)}, in standard deviations.`;
-    this.command.update(this.state.get("start") === "upload");
+    this.command.update(placeOf(this.state), this.state.get("start") === "upload");
     this.latest.ask({ state: this.state.text, by: set.name });
     this.follow();
   }
@@ -75,14 +76,18 @@ export class MoveView {
     const start = this.state.get("start");
     const id = start === "image" || start === "upload" ? this.state.get(start) : null;
     if (id === (this.original?.id ?? null)) return;
-    this.original = id === null ? null : { id, blob: null };
-    if (id !== null) {
+    const mine = id === null ? null : { id, blob: null };
+    this.original = mine;
+    if (mine !== null) {
+      const question = start === "image" ? ["show", { ids: [id] }] : ["uploaded", { upload: id }];
       try {
-        const found = start === "image" ? await ask("show", { ids: [id] }) : await ask("uploaded", { upload: id });
-        if (found === null || this.original?.id !== id || !found.files.length) return;
+        // The question for the pictures of the code says what is wrong.
+        const found = await insist(...question, () => !this.closed && this.original === mine, () => {});
+        if (found === null || !found.files.length) return;
         this.original = { id, blob: found.files[0], file: found.told.files[0] };
       } catch {
-        return; // The question for the pictures of the code says what is wrong.
+        if (this.original === mine) this.original = null; // It may be there with the next change.
+        return;
       }
     }
     if (this.answer !== null) this.draw_figures();
@@ -120,6 +125,9 @@ export class MoveView {
   }
 
   close() {
+    this.closed = true;
     this.latest.close();
+    this.figures.show([]);
+    this.picker.close();
   }
 }

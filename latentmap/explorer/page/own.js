@@ -13,6 +13,7 @@ export class OwnView {
     this.space = space;
     this.state = state;
     this.asked = null;
+    this.closed = false;
     this.latest = new Latest("own", (answer) => this.show(answer), say);
     this.figures = new Figures("Images of your own image");
     this.words = make("div", { class: "typicality" });
@@ -27,15 +28,11 @@ export class OwnView {
       button("As B of a line", () => this.use("b")),
     );
     this.element = make("div", { class: "own" }, this.drop, this.figures.element, this.words, this.uses);
-    // A file that misses the view would be opened in its place.
+    // What is dropped anywhere on the page is given to `take`.
     this.handlers = {
-      dragover: (event) => { event.preventDefault(); this.drop.classList.add("over"); },
+      dragover: () => this.drop.classList.add("over"),
       dragleave: () => this.drop.classList.remove("over"),
-      drop: (event) => {
-        event.preventDefault();
-        this.drop.classList.remove("over");
-        this.take(event.dataTransfer.files);
-      },
+      drop: () => this.drop.classList.remove("over"),
     };
     for (const [name, handler] of Object.entries(this.handlers)) addEventListener(name, handler);
     this.update();
@@ -51,6 +48,10 @@ export class OwnView {
 
   update() {
     if (this.asked === this.id) return;
+    this.look();
+  }
+
+  look() {
     this.asked = this.id;
     if (this.id) this.latest.ask({ upload: this.id });
     else this.clear();
@@ -70,11 +71,12 @@ export class OwnView {
       return;
     }
     try {
-      const { told } = await send(file);
-      say(told.refused ?? "");
-      if (told.refused) return;
-      this.asked = null; // One that was gone may be there again.
-      this.state.change({ upload: told.upload });
+      const answer = await send(file);
+      say("");
+      if (answer === null || this.closed) return;
+      const { upload } = answer.told;
+      if (upload !== this.id) this.state.change({ upload });
+      else this.look(); // One that was gone is there again.
     } catch (error) {
       say(error.message);
     } finally {
@@ -128,7 +130,9 @@ export class OwnView {
   }
 
   close() {
+    this.closed = true;
     this.latest.close();
+    this.figures.show([]);
     for (const [name, handler] of Object.entries(this.handlers)) removeEventListener(name, handler);
   }
 }

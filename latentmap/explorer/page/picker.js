@@ -36,18 +36,27 @@ export class Picker {
     const mine = this.asked;
     try {
       const listed = await ask("images", { like: this.like.value, start: this.start, count: COUNT });
-      if (listed === null || mine !== this.asked) return;
+      if (mine !== this.asked) return;
       const { ids, n } = listed.told;
       const shown = ids.length ? await ask("show", { ids }) : { told: { ids: [] }, files: [] };
-      if (shown === null || mine !== this.asked) return;
-      for (const old of this.grid.querySelectorAll("img")) release(old.src);
+      if (mine !== this.asked) return;
+      this.release();
       this.grid.replaceChildren(...shown.told.ids.map((id, i) => this.thumbnail(id, shown.files[i])));
       this.count.textContent = n ? `${this.start + 1} to ${this.start + ids.length} of ${n.toLocaleString("en")}` : "none";
       this.back.disabled = this.start === 0;
       this.on.disabled = this.start + COUNT >= n;
     } catch (error) {
-      say(error.message);
+      if (mine === this.asked) say(error.message);
     }
+  }
+
+  release() {
+    for (const { src } of this.grid.querySelectorAll("img")) release(src);
+  }
+
+  close() {
+    this.asked += 1; // What is on its way is not shown any more.
+    this.release();
   }
 
   thumbnail(id, blob) {

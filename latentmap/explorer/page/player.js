@@ -60,7 +60,7 @@ export class Player {
   }
 
   go(step) {
-    this.step = Math.max(0, Math.min(step, this.steps - 1));
+    this.step = Math.trunc(Math.max(0, Math.min(step, this.steps - 1))); // A link can say 2.5.
     this.range.value = this.step;
     this.range.setAttribute("aria-valuetext", `step ${this.step + 1} of ${this.steps}`);
     this.where.textContent = `${this.step + 1} of ${this.steps}`;

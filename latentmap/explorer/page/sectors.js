@@ -11,6 +11,7 @@ import { Toggles } from "./toggles.js";
 
 const COUNT = 24; // Members at a time, and images of the support set.
 const LEADING = 7; // Variables, where nothing else is asked for.
+const KEYS = ["view", "signs", "threshold", "from", "member"]; // That decide the figure of a command.
 const AGAIN = 300; // Milliseconds after which verdicts that are not found are asked for again.
 
 export class SectorsView {
@@ -19,7 +20,7 @@ export class SectorsView {
     this.most = space.leading;
     this.typical = null;
     this.member = null;
-    this.command = new Command(space.command, state);
+    this.command = new Command(space.command);
     this.faults = new Map();
     this.listing = new Latest("sector", (answer) => this.show(answer), (fault) => this.say("sector", fault));
     this.looking = new Latest("member", (answer) => { this.member = answer; this.drawMember(); }, (fault) => this.say("member", fault));
@@ -102,7 +103,7 @@ export class SectorsView {
 
   typed(input, key, others) {
     const value = Number(input.value);
-    if (input.value === "" || !input.checkValidity()) this.update();
+    if (input.value === "" || !input.checkValidity()) input.value = key === "leading" ? this.k : this.above;
     else this.state.change({ ...others(value), [key]: value, from: null });
   }
 
@@ -112,7 +113,7 @@ export class SectorsView {
 
   update() {
     this.leading.value = this.k;
-    this.command.update();
+    this.command.update(KEYS.map((key) => [key, this.state.get(key)]).filter(([, value]) => value));
     this.listing.ask({ ...this.asked, start: this.start, count: COUNT });
     const member = this.state.get("member");
     if (member) this.looking.ask({ id: member });
@@ -129,6 +130,7 @@ export class SectorsView {
 
   show({ told }) {
     const { found, members, support, variables, threshold } = told;
+    this.above = threshold;
     if (document.activeElement !== this.threshold) this.threshold.value = threshold;
     this.toggles.show(variables, this.signs);
     this.count.textContent = `${found.n.toLocaleString("en")} of ${told.n.toLocaleString("en")} images, where ${number(found.expected, 1)} are expected of the reference: ${told.reference}`;
@@ -150,7 +152,7 @@ export class SectorsView {
     const ids = [...new Set([...members, ...support].map(({ id }) => id))];
     try {
       const shown = ids.length ? await ask("show", { ids }) : { told: { ids: [] }, files: [] };
-      if (shown === null || this.last !== mine) return;
+      if (this.last !== mine) return;
       this.say("pictures", "");
       const blobs = new Map(shown.told.ids.map((id, i) => [id, shown.files[i]]));
       const readable = ({ id }) => blobs.has(id);
@@ -225,6 +227,7 @@ export class SectorsView {
     clearTimeout(this.timer);
     for (const one of [this.listing, this.looking, this.measuring]) one.close();
     this.last = null;
+    for (const one of [this.members, this.supports, this.figures]) one.show([]);
     say("");
   }
 }

@@ -49,7 +49,7 @@ export class Sliders {
       onchange: () => {
         const value = Number(typed.value);
         if (typed.value !== "" && Math.abs(value) <= FURTHEST) this.move(control.number, value);
-        else this.set(control.number, this.values[control.number] ?? 0);
+        else typed.value = (this.values[control.number] ?? 0).toFixed(2);
         this.onsettle();
       },
     });

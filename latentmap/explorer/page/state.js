@@ -12,7 +12,7 @@ export class State {
     this.load(location.hash);
     addEventListener("hashchange", () => {
       if (location.hash.slice(1) === this.text) return;
-      this.remember();
+      this.remember(this.text);
       this.load(location.hash);
       this.tell();
     });
@@ -33,15 +33,17 @@ export class State {
 
   /**
    * Sets some keys, and removes those that are null. Changes of one `gesture`, such as the drag of a
-   * slider, are undone together, until `settle` ends it.
+   * slider, are undone together, until `settle` ends it. Where all is as it was, nothing has happened.
    */
   change(changes, gesture = null) {
-    if (gesture === null || gesture !== this.gesture) this.remember();
-    this.gesture = gesture;
+    const before = this.text;
     for (const [key, value] of Object.entries(changes)) {
       if (value === null || value === "") this.values.delete(key);
       else this.values.set(key, String(value));
     }
+    if (this.text === before) return;
+    if (gesture === null || gesture !== this.gesture) this.remember(before);
+    this.gesture = gesture;
     this.tell();
   }
 
@@ -65,8 +67,8 @@ export class State {
     this.tell();
   }
 
-  remember() {
-    this.past.push(this.text);
+  remember(text) {
+    this.past.push(text);
     if (this.past.length > MOST_STEPS) this.past.shift();
     this.future = [];
   }
