@@ -266,6 +266,8 @@ def test_a_step_between_steps_is_one_of_them_and_a_command_says_what_the_view_re
     page.locator(".thumbnails img").first.wait_for()
     command = page.locator(".command code").text_content()
     assert command.endswith("--at 'view=sectors' --figure picture.png")
+    page.evaluate("location.hash = '#view=sectors&leading=1&signs=-.%2B'")  # Of which one is seen.
+    page.get_by_text("'view=sectors&signs=-' --figure").wait_for(state="attached")
 
 
 def test_a_link_to_an_image_that_is_gone_says_so(browser):

@@ -9,7 +9,7 @@ const AWAY = `${SENT} It is asked again.`;
 let number = 0;
 
 /** What the server refuses, in its words. */
-export class Refusal extends Error {}
+class Refusal extends Error {}
 
 /** That nothing came back, or not from the explorer. */
 class Away extends Error {}

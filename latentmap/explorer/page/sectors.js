@@ -98,7 +98,7 @@ export class SectorsView {
   }
 
   set(signs) {
-    this.state.change({ signs: signs.replace(/\.+$/, ""), from: null });
+    this.state.change({ signs: written(signs), from: null });
   }
 
   typed(input, key, others) {
@@ -113,7 +113,8 @@ export class SectorsView {
 
   update() {
     this.leading.value = this.k;
-    this.command.update(KEYS.map((key) => [key, this.state.get(key)]).filter(([, value]) => value));
+    const shown = { signs: written(this.signs) };
+    this.command.update(KEYS.map((key) => [key, shown[key] ?? this.state.get(key)]).filter(([, value]) => value));
     this.listing.ask({ ...this.asked, start: this.start, count: COUNT });
     const member = this.state.get("member");
     if (member) this.looking.ask({ id: member });
@@ -230,6 +231,11 @@ export class SectorsView {
     for (const one of [this.members, this.supports, this.figures]) one.show([]);
     say("");
   }
+}
+
+/** Signs as a state has them: the last of them that are any are left out. */
+function written(signs) {
+  return signs.replace(/\.+$/, "");
 }
 
 function supportInWords({ n, here, images }) {
