@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from latentmap.cache.manifest import Manifest
     from latentmap.engines import Work
     from latentmap.images import ImageParts
+    from latentmap.images.part_splits import PartSplits
     from latentmap.images.parts import Counts
     from latentmap.model import Model
     from latentmap.relocation.part_moments import PartMoments, PartTask
@@ -75,12 +76,15 @@ class PartSetup:
         import torch
 
         from latentmap.cache import LatentCache
-        from latentmap.relocation.part_moments import PartWork, splits_by
+        from latentmap.images.part_splits import known_splits
+        from latentmap.relocation.part_moments import PartWork
 
         os.chdir(self.folder)
         torch.set_num_threads(self.threads)
         known = () if self.counts is None else [self.counts]
-        splits_of = None if self.data is None else splits_by(self.data.parts(known))
+        splits_of = None
+        if self.data is not None:
+            splits_of = known_splits(self.data.parts(known), self.task.split_rule).of
         return PartWork(self.task, LatentCache(self.cache), splits_of, self.without)
 
 
@@ -227,12 +231,7 @@ class PartRun:
         return {one.key.model: one for one in made if one is not None}
 
 
-def split_rule_of(images: ImageParts) -> str:
-    """What says which image is in which split."""
-    return images.part(0, 1).split_rule
-
-
-def made_of(data: DataOptions, images: ImageParts) -> dict[str, Any]:
+def made_of(data: DataOptions, images: ImageParts, splits: PartSplits) -> dict[str, Any]:
     """What made a result, as its record says it."""
     from latentmap.mapping.map_checks import KNOWN_BY
 
@@ -240,7 +239,7 @@ def made_of(data: DataOptions, images: ImageParts) -> dict[str, Any]:
         "command": command_line(),
         "group_by": data.group_by and data.group_by.name,
         "choice": images.choice.to_json(),
-        "split_rule": split_rule_of(images),
+        "split_rule": splits.rule,
         KNOWN_BY: images.part(0, 1).known_by,
     }
 

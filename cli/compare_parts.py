@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentmap.cli.by_parts import PartRun, check_parts, made_of, split_rule_of
+from latentmap.cli.by_parts import PartRun, check_parts, made_of
 from latentmap.cli.output import print_json, say, show_result
 from latentmap.cli.progress import progress_bar
 
@@ -32,6 +32,7 @@ def compare_by_workers(
 
     from latentmap.comparison.models import require_different
     from latentmap.comparison.part_comparison import compare_parts, require_flat
+    from latentmap.images.part_splits import part_splits
     from latentmap.relocation.part_moments import part_task
 
     check_parts(context, data, workers, loading.device)
@@ -41,9 +42,10 @@ def compare_by_workers(
     run = PartRun(references, data, coding, loading, workers)
     models, images = run.open()
     require_different(models)
+    splits = part_splits(images)
     entries = run.entries(models, images)
     require_flat(entries)
-    task = part_task(entries, splits=(split, "test"), split_rule=split_rule_of(images), norms=True)
+    task = part_task(entries, splits=(split, "test"), split_rule=splits.key, norms=True)
     with run.moments(task, images) as moments:
         # As in ``compare_models``: two threads wait for each other in work this small.
         with progress_bar("comparing spaces", "steps") as progress, threadpool_limits(1):
@@ -53,7 +55,7 @@ def compare_by_workers(
                 names=[model.name for model in models],
                 split=split,
                 seed=seed,
-                record=made_of(data, images),
+                record=made_of(data, images, splits),
                 progress=progress,
             )
     if outputs.as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentmap.cli.by_parts import PartRun, check_parts, made_of, split_rule_of
+from latentmap.cli.by_parts import PartRun, check_parts, made_of
 from latentmap.cli.fit_options import check_choices, check_spaces
 from latentmap.cli.output import print_json, say, show_result, warn
 
@@ -31,6 +31,7 @@ def fit_by_workers(
     outputs: Outputs,
 ) -> None:
     """The map and its errors on the codes of the split test."""
+    from latentmap.images.part_splits import part_splits
     from latentmap.mapping.fit_moments import choices_by_moments
     from latentmap.mapping.held_out_error import HELD_OUT
     from latentmap.mapping.patches import patches_between
@@ -51,11 +52,12 @@ def fit_by_workers(
     check_spaces(options, source, target)
     patches = patches_between(source.space, target.space, options.patch)
     by_folds = any(one == "kfold" for one, _ in choices_by_moments(options, patches))
+    splits = part_splits(images)
     entries = run.entries(models, images)
     task = part_task(
         entries,
         splits=(split, "test"),
-        split_rule=split_rule_of(images),
+        split_rule=splits.key,
         folds=options.folds if by_folds else 1,
         patches=patches,
         precision=options.moments,
@@ -69,7 +71,7 @@ def fit_by_workers(
             split=split,
             patches=patches,
             references=request.references(source, target),
-            record={**made_of(request.data, images), "seed": request.seed},
+            record={**made_of(request.data, images, splits), "seed": request.seed},
         )
         scores = score_parts(linear_map, moments, seed=request.seed)
         if patches is None:
@@ -105,6 +107,7 @@ def evaluate_by_workers(
     from latentmap.cli.output import tell_left_out
     from latentmap.codes import FITTED
     from latentmap.errors import MapError
+    from latentmap.images.part_splits import part_splits
     from latentmap.mapping import LinearMap
     from latentmap.mapping.map_checks import UNKEPT
     from latentmap.relocation.part_fits import score_parts
@@ -135,16 +138,17 @@ def evaluate_by_workers(
         models, (linear_map.source, linear_map.target), ("source", "target"), strict=True
     ):
         space.require(model.space, f"the {what} of this map")
+    splits = part_splits(images)
     entries = run.entries(models, images)
     without = linear_map.train_digests
     task = part_task(
         entries,
         splits=(split,),
-        split_rule=split_rule_of(images),
+        split_rule=splits.key,
         patches=linear_map.patches,
         without=without,
     )
-    made = made_of(data, images)
+    made = made_of(data, images, splits)
     with run.moments(task, images, without=without) as moments:
         scores = score_parts(linear_map, moments, split=split, seed=seed, record=made)
     if scores.record["n_left_out"]:

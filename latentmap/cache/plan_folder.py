@@ -41,6 +41,7 @@ _REPORT = "report.json"
 _SHARD = re.compile(r"shard-\d{6,}")
 _ATTEMPT = re.compile(r"(shard-\d{6,})\.[0-9a-f]{16}\.tmp")
 _ABANDONED = 24 * 3600.0  # Seconds without a change, after which nobody writes an attempt any more.
+_MOST_IMAGES = 1 << 48  # In a file: the sums of so many of them are numbers that numpy has.
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 
@@ -131,9 +132,12 @@ class PlanFolder:
         """How many images are in each file, where that was written."""
         try:
             with open_regular(self.path / _FILES) as file:
-                return dict(unseal(file.read(), _FILES)["files"])
+                found = dict(unseal(file.read(), _FILES)["files"])
         except (OSError, DamageError, LookupError, TypeError, ValueError):
             return None  # They are counted again.
+        # Where they lie anybody may write, and a seal says only that they were written whole.
+        sound = all(type(n) is int and 0 <= n < _MOST_IMAGES for n in found.values())
+        return found if sound else None
 
     def _put(self, name: str, data: bytes) -> None:
         # Two that plan at once write the same.

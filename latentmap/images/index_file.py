@@ -33,6 +33,8 @@ FORMAT, VERSION = "latentmap index", 1
 STEP = 4096  # Paths from one place that is noted to the next.
 INDEX = ".index"
 _HEAD = 1 << 16  # Bytes: a path has 4096.
+_LINE = 4097  # Bytes of the longest path, and the end of its line.
+_TAIL, _PLACE = 64, 24  # Bytes of the last line, and more for each place.
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +65,15 @@ class Index:
             if identity_of(file) != self.identity:
                 raise ImageError(f"{self.path} was written to meanwhile: begin again")
             file.seek(low)
-            # Of names that are no UTF-8 the bytes are kept, as of the folder itself.
-            names = os.fsdecode(file.read(high - low)).split("\n")
-            if names.pop() or len(names) != min(last * STEP, self.count) - first * STEP:
-                raise ValueError("it has another number of paths than it says")
+            names: list[str] = []
+            # A step at a time: of a file with holes no more is read than the first of them.
+            for step in range(first, last):
+                size = int(self.places[step + 1] - self.places[step])
+                # Of names that are no UTF-8 the bytes are kept, as of the folder itself.
+                some = os.fsdecode(file.read(size)).split("\n")
+                if some.pop() or len(some) != min(STEP, self.count - step * STEP):
+                    raise ValueError("it has another number of paths than it says")
+                names += some
             for name in names:
                 if not is_plain_path(name):
                     _require_path(name)
@@ -101,10 +108,16 @@ def open_index(path: Path, value_range: ValueRange | None = None) -> Index:
         if not 0 < count <= size <= identity.size:
             raise ValueError("it does not hold what it says")
         file.seek(len(line) + size)
-        noted = parse_json(file.read()).get("places")
+        most = _TAIL + _PLACE * -(-count // STEP)
+        last = file.read(most + 1)
+        if len(last) > most:
+            raise ValueError(f"it has more than {most} bytes after its paths")
+        noted = parse_json(last).get("places")
         places = np.array([*noted, size], np.int64) if isinstance(noted, list) else np.empty(0)
         if len(places) != -(-count // STEP) + 1 or places[0] != 0 or (np.diff(places) <= 0).any():
             raise ValueError("the places of its paths are missing")
+        if (np.diff(places) > STEP * _LINE).any():
+            raise ValueError(f"from one of its places to the next is more than {STEP} paths take")
     where = path.absolute().parent / folder
     if not where.is_dir():
         raise ImageError(

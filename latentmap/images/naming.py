@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cached_property
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -126,15 +127,7 @@ def locate_rows(ids: np.ndarray, names: list[str], table: str) -> np.ndarray:
     Raises:
         ImageError: an image is not in the table, or a name could mean several.
     """
-    found = find_rows(ids, names, table)
-    missing = ids[found < 0]
-    if len(missing):
-        examples = ", ".join(repr(shortened(str(name))) for name in missing[:3])
-        raise ImageError(
-            f"{len(missing)} images are not in {table}, such as {examples}: "
-            "add them, or choose other images"
-        )
-    return found
+    return NameRows(names, table).locate(ids)
 
 
 def find_rows(ids: np.ndarray, names: list[str], table: str) -> np.ndarray:
@@ -143,28 +136,71 @@ def find_rows(ids: np.ndarray, names: list[str], table: str) -> np.ndarray:
     Raises:
         ImageError: a name could mean several.
     """
-    rows = {name: row for row, name in enumerate(names)}
-    if len(rows) < len(names):
-        twice = next(name for row, name in enumerate(names) if rows[name] != row)
-        raise ImageError(f"{table} lists {twice!r} twice: each image may have one row")
-    found = np.fromiter((rows.get(str(i), -1) for i in ids), np.int64, len(ids))
-    rest = np.flatnonzero(found < 0)
-    if len(rest):
-        found[rest] = _by_base_name([str(ids[i]) for i in rest], names, table)
-    return found
+    return NameRows(names, table).find(ids)
 
 
-def _by_base_name(ids: list[str], names: list[str], table: str) -> list[int]:
-    rows: dict[str, int] = {}
-    for row, name in enumerate(names):
-        if rows.setdefault(base_name(name), row) != row:
-            rows[base_name(name)] = -2
-    claimed: dict[str, str] = {}
-    found = [rows.get(base_name(name), -1) for name in ids]
-    for name, row in zip(ids, found, strict=True):
-        base = base_name(name)
-        if row == -2 or (row >= 0 and claimed.setdefault(base, name) != name):
+class NameRows:
+    """The rows of a table that lists ``names``, for images that are asked for some at a time; all
+    of these are together the images that the table is of.
+    """
+
+    def __init__(self, names: list[str], table: str) -> None:
+        self._names, self._table = names, table
+        self._rows = {name: row for row, name in enumerate(names)}
+        self._claimed: dict[str, str] = {}
+
+    def names_any(self, ids: np.ndarray) -> bool:
+        """Whether it lists one of some images, by full path or base name."""
+        return any(name in self._rows or base_name(name) in self._rows for name in map(str, ids))
+
+    def locate(self, ids: np.ndarray) -> np.ndarray:
+        """``find`` of images that must be there.
+
+        Raises:
+            ImageError: as ``locate_rows``.
+        """
+        found = self.find(ids)
+        missing = ids[found < 0]
+        if len(missing):
+            examples = ", ".join(repr(shortened(str(name))) for name in missing[:3])
             raise ImageError(
-                f"several images are called {base!r}: {table} must list them by their full paths"
+                f"{len(missing)} images are not in {self._table}, such as {examples}: "
+                "add them, or choose other images"
             )
-    return found
+        return found
+
+    def find(self, ids: np.ndarray) -> np.ndarray:
+        """The row of each image ``(n,)``, -1 where there is none.
+
+        Raises:
+            ImageError: a name could mean several.
+        """
+        rows, names = self._rows, self._names
+        if len(rows) < len(names):
+            twice = next(name for row, name in enumerate(names) if rows[name] != row)
+            raise ImageError(f"{self._table} lists {twice!r} twice: each image may have one row")
+        found = np.fromiter((rows.get(str(i), -1) for i in ids), np.int64, len(ids))
+        rest = np.flatnonzero(found < 0)
+        if len(rest):
+            found[rest] = self._by_base_name([str(ids[i]) for i in rest])
+        return found
+
+    @cached_property
+    def _base_rows(self) -> dict[str, int]:
+        """The row of each base name, -2 where several have it."""
+        rows: dict[str, int] = {}
+        for row, name in enumerate(self._names):
+            if rows.setdefault(base_name(name), row) != row:
+                rows[base_name(name)] = -2
+        return rows
+
+    def _by_base_name(self, ids: list[str]) -> list[int]:
+        found = [self._base_rows.get(base_name(name), -1) for name in ids]
+        for name, row in zip(ids, found, strict=True):
+            base = base_name(name)
+            if row == -2 or (row >= 0 and self._claimed.setdefault(base, name) != name):
+                raise ImageError(
+                    f"several images are called {base!r}: {self._table} must list them by their "
+                    "full paths"
+                )
+        return found

@@ -63,5 +63,6 @@ def open_parts(
     elif isinstance(place, ArrayImages) and not isinstance(place, PackedImages):
         parts = ArrayParts(place, choice)
     else:
-        parts = ImageSource(place, np.arange(len(place.ids)), choice=choice)
+        whole = ImageSource(place, np.arange(len(place.ids)), choice=choice)
+        return whole if limit is None else whole.first(limit)
     return parts if limit is None or limit >= len(parts) else FirstParts(parts, limit)

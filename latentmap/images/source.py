@@ -20,6 +20,7 @@ from latentmap.frames import Frame, Resize
 from latentmap.images.batching import batches_of
 from latentmap.images.brightness import LOOKED_AT, Brightness, look_at
 from latentmap.images.choice import Choice
+from latentmap.images.companions import Companion
 from latentmap.images.containers import Container, KnownBy
 from latentmap.images.contents import Contents, ContentStore
 from latentmap.images.kept import Needed
@@ -169,7 +170,11 @@ class ImageSource(Shown):
         if isinstance(self._container, PackedImages):
             splits = self._container.splits
             return None if splits is None else Partition(splits[self._index], "the pack")
-        return find_partition(self.ids, self._container.companions(PARTITION_FILES))
+        return find_partition(self.ids, self.partition_files())
+
+    def partition_files(self) -> Iterator[Companion]:
+        """CelebA's partitions that lie with the images, or with others near them."""
+        return self._container.companions(PARTITION_FILES)
 
     @property
     def split_rule(self) -> str:

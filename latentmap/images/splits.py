@@ -18,7 +18,7 @@ import numpy as np
 
 from latentmap.errors import ImageError
 from latentmap.images.companions import Companion
-from latentmap.images.naming import locate_rows, match_names
+from latentmap.images.naming import NameRows
 from latentmap.images.tables import Table, as_names, parse_table, read_table
 
 Split = Literal["train", "val", "test"]
@@ -35,6 +35,42 @@ class Partition:
     title: str
 
 
+class PartitionFile:
+    """A partition that lies with images, ``far`` from them where it may be of others; ``digest`` is
+    the sha256 of its bytes.
+
+    Raises:
+        ImageError: it cannot be read, or is no table.
+    """
+
+    def __init__(self, companion: Companion) -> None:
+        self.title, self.far = companion.title, companion.far
+        try:
+            data = companion.read()
+        except (OSError, ImageError) as error:
+            raise ImageError(f"the table {self.title} cannot be read: {error}") from error
+        self.digest = hashlib.sha256(data).hexdigest()
+        table = parse_table(data, self.title)
+        self._numbers = next(iter(table.columns.values()))
+        self._rows = NameRows(table.names, self.title)
+
+    def names_any(self, ids: np.ndarray) -> bool:
+        """Whether it names one of some images."""
+        return self._rows.names_any(ids)
+
+    def splits(self, ids: np.ndarray) -> np.ndarray:
+        """The split that it gives each image (0, 1, 2), as strings ``(n,)``.
+
+        Raises:
+            ImageError: an image is missing, or a value is none of the three.
+        """
+        numbers = self._numbers[self._rows.locate(ids)]
+        if numbers.dtype.kind != "f" or not np.isin(numbers, (0, 1, 2)).all():
+            raise ImageError(f"{self.title} must give each image 0 (train), 1 (val) or 2 (test)")
+        splits: np.ndarray = np.array(SPLITS, dtype="U5")[numbers.astype(np.int64)]
+        return splits
+
+
 def find_partition(ids: np.ndarray, companions: Iterable[Companion]) -> Partition | None:
     """What the first partition among the companions of images says of them, if there is one.
 
@@ -44,14 +80,9 @@ def find_partition(ids: np.ndarray, companions: Iterable[Companion]) -> Partitio
         ImageError: it cannot be read, or names some of them and not all.
     """
     for companion in companions:
-        try:
-            data = companion.read()
-        except (OSError, ImageError) as error:
-            raise ImageError(f"the table {companion.title} cannot be read: {error}") from error
-        table = parse_table(data, companion.title)
-        if companion.far and not match_names(ids, set(table.names))[0].any():
-            continue
-        return Partition(split_by_partition(ids, table), companion.title)
+        file = PartitionFile(companion)
+        if not file.far or file.names_any(ids):
+            return Partition(file.splits(ids), file.title)
     return None
 
 
@@ -60,19 +91,6 @@ def split_by_hash(names: np.ndarray) -> np.ndarray:
     unique, inverse = np.unique(names, return_inverse=True)
     assigned = np.array([_split_of(str(name)) for name in unique], dtype="U5")
     splits: np.ndarray = assigned[inverse]
-    return splits
-
-
-def split_by_partition(ids: np.ndarray, table: Table) -> np.ndarray:
-    """The split that CelebA's ``list_eval_partition`` gives each image (0, 1, 2).
-
-    Raises:
-        ImageError: an image is missing, or a value is none of the three.
-    """
-    numbers = next(iter(table.columns.values()))[locate_rows(ids, table.names, table.title)]
-    if numbers.dtype.kind != "f" or not np.isin(numbers, (0, 1, 2)).all():
-        raise ImageError(f"{table.title} must give each image 0 (train), 1 (val) or 2 (test)")
-    splits: np.ndarray = np.array(SPLITS, dtype="U5")[numbers.astype(np.int64)]
     return splits
 
 

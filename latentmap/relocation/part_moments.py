@@ -31,7 +31,7 @@ from latentmap.codes import Space
 from latentmap.codes.ids import digests_of_ids
 from latentmap.engines import Done, Engine
 from latentmap.errors import CacheError, MapError, PairError
-from latentmap.images import ImageParts, Split
+from latentmap.images import Split
 from latentmap.images.splits import split_by_hash
 from latentmap.mapping.moment_sums import MomentSums, require_room
 from latentmap.mapping.moments import JointMoments, Moments
@@ -354,11 +354,6 @@ def here(work: PartWork) -> Engine:
 def part_files(task: PartTask, cache: LatentCache) -> Sums:
     """Where the sums of a task are."""
     return Sums(Path(cache.path), task.id, len(task))
-
-
-def splits_by(images: ImageParts) -> SplitsOf:
-    """The splits of images by whatever says them."""
-    return lambda start, stop: images.part(start, stop).splits
 
 
 class _Sums:

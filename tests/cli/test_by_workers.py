@@ -1,5 +1,6 @@
 """`latentmap fit`, `evaluate` and `compare` by workers: what one process gives, from sums alone."""
 
+import io
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from PIL import Image
 
 from latentmap.mapping import LinearMap
 from tests.cli.test_encode_shards import children, run, started, wait_for
+from tests.core.images.test_tars import write_tar
 
 PAIR = ["--src", "a.safetensors", "--dst", "b.safetensors", "--data", "few.npy"]
 MODELS = ["a.safetensors", "b.safetensors", "--data", "few.npy"]
@@ -40,6 +42,32 @@ def test_the_map_and_its_errors_are_those_of_one_process(workdir, options):
     assert found["l_mse"] == pytest.approx(scores["l_mse"], rel=1e-4)
     # Nothing is left but what was encoded.
     assert not [*Path("codes").glob("sums/*")]
+
+
+def test_a_partition_far_from_tars_is_all_or_none_as_in_one_process(workdir):
+    (workdir / "tars").mkdir()
+    pixels = np.load("few.npy")
+    for k in range(3):
+        files = {}
+        for i in range(100 * k, 100 * k + 100):
+            data = io.BytesIO()
+            Image.fromarray(pixels[i, ..., 0] if pixels.ndim == 4 else pixels[i]).save(data, "PNG")
+            files[f"{i:03}.png"] = data.getvalue()
+        write_tar(workdir / "tars" / f"a-{k}.tar", files)
+    words = ["fit", *PAIR[:4], "--data", "tars/a-*.tar", "--cache", "codes", "--json", "--force"]
+    words += ["--penalty", 2.5]
+    partition = workdir / "Eval" / "list_eval_partition.txt"
+    partition.parent.mkdir()
+    # The first image is not in it.
+    partition.write_text("".join(f"{i:03}.png {i % 3}\n" for i in range(1, 150)))
+    for more in (["--workers", 2], []):
+        refused = run(*words, *more, code=1)
+        assert f"images are not in {partition}, such as 'a-0/000.png'" in refused.stderr
+    assert not Path("codes/entries").exists()
+    partition.write_text("".join(f"{i:03}.png {i % 3}\n" for i in range(300)))
+    found = json.loads(run(*words, "--workers", 2, "--out", "far.safetensors").stdout)
+    assert (found["n_pairs"], found["n_test"]) == (100, 100)
+    assert LinearMap.load("far.safetensors").record["split_rule"] == str(partition)
 
 
 def test_a_map_is_evaluated_by_workers_on_what_it_has_not_seen(workdir):

@@ -19,6 +19,7 @@ from latentmap.cache.plan import Plan
 from latentmap.cache.plan_folder import PlanFolder, find_plans, remove_plan
 from latentmap.cache.planned_entries import planned_entries
 from latentmap.cache.planning import plan_shards
+from latentmap.cache.sealed import seal
 from latentmap.cache.shard_commit import commit_shards
 from latentmap.cache.shard_driver import carry_out, start_plan
 from latentmap.cache.shard_work import encode_shard
@@ -624,6 +625,10 @@ def test_counts_of_files_lie_beside_the_plan(tmp_path):
     file = folder.path / "files.json"
     file.write_text(file.read_text().replace("11", "12"))
     assert folder.counts() is None
+    for wrong in ("11", -1, 11.0, True, None, [11], 10**30):
+        rows = [[name, wrong] for name in counts_in(parts)]
+        file.write_bytes(seal({"files": rows}))
+        assert folder.counts() is None
     make(plan, parts, cache, models=models)
     assert not commit_shards(plan, cache).missing
     assert not folder.path.exists()

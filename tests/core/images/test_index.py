@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -134,6 +135,42 @@ def test_what_was_changed_is_refused(tmp_path, old, new, message):
     path.write_bytes(data.replace(old, new))
     with pytest.raises(ImageError, match=message):
         open_images(path)
+
+
+def with_holes(path, count, places=None, size=8 << 30):
+    """An index of ``count`` images and ``size`` bytes of paths, nearly all of them zeros."""
+    said = {"format": "latentmap index", "version": 1, "folder": "faces"}
+    head = json.dumps({**said, "images": count, "bytes": size}).encode() + b"\n"
+    with path.open("wb") as file:
+        file.write(head + b"1.png\n")
+        file.truncate(len(head) + size)
+        if places is not None:
+            file.seek(0, os.SEEK_END)
+            file.write(json.dumps({"places": places}).encode() + b"\n")
+        else:
+            file.truncate(len(head) + size + (8 << 30))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("count", "places", "message"),
+    [
+        (1, None, "it has more than 88 bytes after its paths"),
+        (1, [0], "from one of its places to the next is more than 4096 paths take"),
+        (512 * 4096, [i << 24 for i in range(512)], "it has another number of paths than it says"),
+    ],
+)
+def test_of_a_file_with_holes_no_more_is_read_than_paths_can_take(tmp_path, count, places, message):
+    (tmp_path / "faces").mkdir()
+    path = with_holes(tmp_path / "a.index", count, places)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageError, match=message) as error:
+            open_images(path)
+        assert tracemalloc.get_traced_memory()[1] < 128 << 20
+    finally:
+        tracemalloc.stop()
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

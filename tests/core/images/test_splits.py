@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentmap.errors import ImageError
-from latentmap.images.splits import read_groups, split_by_hash, split_by_partition
+from latentmap.images.companions import Companion
+from latentmap.images.splits import PartitionFile, read_groups, split_by_hash
 from latentmap.images.tables import parse_table, read_table
 
 
@@ -28,17 +29,21 @@ def test_no_image_changes_sides_when_others_are_added(ids, others):
     assert together[len(others) :].tolist() == alone.tolist()
 
 
+def partition(text):
+    return PartitionFile(Companion("list_eval_partition.txt", text.encode))
+
+
 def test_the_partition_of_celeba_is_taken():
-    table = parse_table("000001.jpg 0\n000002.jpg 2\n000003.jpg 1\n", "list_eval_partition.txt")
+    file = partition("000001.jpg 0\n000002.jpg 2\n000003.jpg 1\n")
     ids = np.array(["img/000003.jpg", "img/000001.jpg", "img/000002.jpg"])
-    assert split_by_partition(ids, table).tolist() == ["val", "train", "test"]
+    assert file.splits(ids).tolist() == ["val", "train", "test"]
 
 
 @pytest.mark.parametrize("value", ["3", "train", "0.5"])
 def test_a_partition_with_other_values_is_refused(value):
-    table = parse_table(f"1.jpg {value}\n", "list_eval_partition.txt")
+    file = partition(f"1.jpg {value}\n")
     with pytest.raises(ImageError, match=r"must give each image 0 \(train\), 1 \(val\) or 2"):
-        split_by_partition(np.array(["1.jpg"]), table)
+        file.splits(np.array(["1.jpg"]))
 
 
 def test_groups_come_from_a_table_of_two_columns(tmp_path):

@@ -20,6 +20,7 @@ from latentmap.cache.planned_entries import planned_entries
 from latentmap.cache.sums import Sums, remove_sums
 from latentmap.errors import CacheError, MapError, PairError
 from latentmap.images import open_images
+from latentmap.images.part_splits import part_splits
 from latentmap.mapping import FitOptions, fit
 from latentmap.mapping.patches import patches_between
 from latentmap.model.testing import LinearModel
@@ -32,7 +33,6 @@ from latentmap.relocation.part_moments import (
     gather_parts,
     here,
     part_task,
-    splits_by,
 )
 from latentmap.relocation.scores import evaluate
 
@@ -171,7 +171,7 @@ def test_any_order_and_work_done_twice_give_the_same_bytes(there, images):
         Sums(cache.path, task.id, len(task)).remove()
         numbers = [*range(len(task)), *range(0, len(task), 3)]
         random.Random(seed).shuffle(numbers)
-        workers = [PartWork(task, cache), PartWork(task, cache, splits_by(images))]
+        workers = [PartWork(task, cache), PartWork(task, cache, part_splits(images).of)]
         for place, number in enumerate(numbers):
             workers[place % 2](number)
         moments = PartMoments(task, cache)
@@ -225,6 +225,13 @@ def test_other_codes_are_another_task(there, images):
     assert one.id != other.id
 
 
+def test_other_groups_are_another_task_and_the_same_are_not(there, images):
+    _, entries = there
+    keys = [part_splits(images.grouped((np.arange(N) // k).astype(str))).key for k in (3, 4, 3)]
+    ids = [part_task(entries, splits=BOTH, split_rule=key).id for key in keys]
+    assert ids[0] == ids[2] != ids[1]
+
+
 def test_a_damaged_shard_is_named_and_never_summed(tmp_path, images):
     cache = encoded(tmp_path / "codes", images)
     entries = planned_entries(MODELS, images, cache)
@@ -233,7 +240,7 @@ def test_a_damaged_shard_is_named_and_never_summed(tmp_path, images):
     data = bytearray(path.read_bytes())
     data[-40] ^= 1
     path.write_bytes(bytes(data))
-    with pytest.raises(CacheError, match="is damaged: .*cache rm"):
+    with pytest.raises(CacheError, match=r"is damaged: .*cache rm"):
         gather_parts(task, cache, here(PartWork(task, cache)))
 
 
