@@ -30,7 +30,8 @@ async def body_of(request: Request, *, most: int, within: float) -> bytes | None
 
 
 async def _body(request: Request, most: int) -> bytes | None:
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
     coming = request.stream().__aiter__()
     while True:
         try:
@@ -66,9 +67,10 @@ def read_question(body: bytes) -> tuple[str, int, dict[str, Any]]:
         raise ExplorerError("a question is written in JSON") from error
     known = sent if isinstance(sent, dict) else {}
     client, number, asked = (known.get(name) for name in ("client", "number", "asked"))
-    named = isinstance(client, str) and 0 < len(client) <= _LONGEST_CLIENT
-    if not named or not isinstance(asked, dict):
+    if not isinstance(client, str) or not isinstance(asked, dict):
         raise ExplorerError("a question says its client, its number, and what is asked")
+    if not 0 < len(client) <= _LONGEST_CLIENT:
+        raise ExplorerError(f"the name of a client has 1 to {_LONGEST_CLIENT} letters")
     if type(number) is not int or not 0 <= number <= _MOST_NUMBER:
         raise ExplorerError(f"questions are numbered from 0 to {_MOST_NUMBER}")
     return client, number, asked
