@@ -68,7 +68,9 @@ class Client:
         reply = self._connection.getresponse()
         letter = reply.read()
         assert reply.status == 200, letter[:200]
-        return int.from_bytes(letter[:4], "little"), letter
+        length = int.from_bytes(letter[:4], "little")
+        assert "refused" not in json.loads(letter[4 : 4 + length]), letter[:200]
+        return length, letter
 
     def step(self, value: float) -> float:
         """The milliseconds of a step to a value."""

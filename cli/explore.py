@@ -146,7 +146,8 @@ def explore(
       latentmap explore --trace vae.trace
       latentmap explore svae stylegan --at 'start=random&seed=4' --figure moved.png
     """
-    from latentmap.explorer.places import read_place
+    from latentmap.explorer.drawing import require_drawn
+    from latentmap.explorer.places import PLACE_VIEW, read_place, view_of
     from latentmap.explorer.serving import require_server
     from latentmap.explorer.trainings import OnlyTrainings, read_trainings
     from latentmap.support import SupportSet
@@ -166,6 +167,7 @@ def explore(
         require_server()
     else:
         refuse_given(context, _OF_SERVER, "with --figure, which is drawn without a page")
+        require_drawn(state or "")
         if data.attributes is not None and data.where is None:
             raise click.UsageError(
                 "--attributes is for --where, or colours points on the page: leave it out with "
@@ -183,7 +185,8 @@ def explore(
         trainings=trainings,
         reported=reported,
     )
-    explored.code_at(place)  # Refuses before anything is drawn or served.
+    if view_of(state or "") == PLACE_VIEW:
+        explored.code_at(place)  # Refuses before anything is drawn or served.
     if outputs.figure is not None:
         _draw(explored, state or "", outputs)
         return

@@ -4,14 +4,19 @@ disk.
 
 from __future__ import annotations
 
+import re
 import shlex
-from pathlib import Path
 
 import click
 
 from latentmap.cli.declaring import OUTPUT
 
 _LEFT_OUT = ("state", "host", "port", "browser", "cache")
+# What stands between files that lie elsewhere, on machines of any kind.
+_BETWEEN = re.compile(r"([,{=])(?=[/\\~]|\.\.[/\\]|[\w+-]+:[/\\~])")
+# Schemes, the path, and the place inside of a file. One letter before a colon is a drive.
+_FILE = re.compile(r"((?:[A-Za-z][\w+-]+:)*)((?:[A-Za-z]:(?=[/\\]))?.*?)(:/.*)?", re.DOTALL)
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 
 
 def words_without_folders(context: click.Context) -> str:
@@ -21,10 +26,13 @@ def words_without_folders(context: click.Context) -> str:
     may see it.
     """
     values, _, _ = context.command.make_parser(context).parse_args(list(context.obj))
-    words = ["latentmap", "explore", *map(_named, context.params["references"])]
+    references = context.params["references"]
+    words = ["latentmap", "explore", *map(_named, references)]
     for parameter in context.command.params:
         if parameter.name not in values or parameter.name in _LEFT_OUT:
             continue
+        if parameter.name == "trace_paths" and references:
+            continue  # What draws pictures of models takes none.
         if parameter.name == "attributes" and "where" not in values:
             continue  # It colours the points of the page alone.
         if not isinstance(parameter, click.Option) or getattr(parameter, "title", "") == OUTPUT:
@@ -36,11 +44,31 @@ def words_without_folders(context: click.Context) -> str:
 
 
 def _named(word: str) -> str:
-    """A word, or the name alone of a file that it says by a folder elsewhere.
+    r"""A word, or the names alone of files that it says by folders elsewhere.
 
     >>> _named("data/faces.zip"), _named("/home/me/faces.h5:/images"), _named("hub:a/b")
     ('data/faces.zip', 'faces.h5:/images', 'hub:a/b')
+    >>> _named("onnx:/home/me/enc.onnx,/home/me/dec.onnx?mean=/home/me/m&size=64x64")
+    'onnx:enc.onnx,dec.onnx?mean=m&size=64x64'
+    >>> _named("diffusers:~/sd"), _named("file:///home/me/a"), _named(r"C:\Users\me\f.zip")
+    ('diffusers:sd', 'file:a', 'f.zip')
     """
-    path, colon, inside = word.partition(":/")
-    elsewhere = path.startswith(("/", "~")) or ".." in Path(path).parts
-    return f"{Path(path).name}{colon}{inside}" if elsewhere else word
+    name, *options = re.split(r"\?(?=\w+=)", word, maxsplit=1)
+    known = [_files_named(name)]
+    for text in options:
+        known += ["?", *map(_files_named, re.split("([&=])", text))]
+    return "".join(known)
+
+
+def _files_named(text: str) -> str:
+    """Files one after the other, each by its name where it lies elsewhere."""
+    return "".join(map(_file_named, _BETWEEN.split(text)))
+
+
+def _file_named(text: str) -> str:
+    found = _FILE.fullmatch(text)
+    assert found is not None, "it takes any text"
+    scheme, path, inside = found.groups(default="")
+    folders = re.split(r"[/\\]", path.rstrip("/\\"))
+    elsewhere = path.startswith(("/", "\\", "~")) or ".." in folders or _DRIVE.match(path)
+    return f"{scheme}{folders[-1]}{inside}" if elsewhere else text

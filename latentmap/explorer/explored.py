@@ -73,7 +73,7 @@ class Explored:
     ``report`` the folder of a report that what is found can be added to; ``attributes`` are what a
     table says of the images, ``trainings`` are shown beside. The images of a ``support`` set in the
     source are marked, and ``reported`` is what a report calls the models blind to. ``uploads`` are
-    images that were sent since.
+    images that were sent since, and ``added`` the ids of sections that the report got since.
     """
 
     source: Model
@@ -89,6 +89,7 @@ class Explored:
     support: SupportSet | None = None
     reported: tuple[ReportedBlind, ...] = ()
     uploads: Uploads = field(default_factory=Uploads)
+    added: set[str] = field(default_factory=set)
 
     @cached_property
     def points(self) -> Points:

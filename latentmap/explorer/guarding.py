@@ -77,7 +77,8 @@ class Guard:
         if not self._is_here(host):
             return "this address is not known here: open the one that the terminal shows"
         origin = headers.get(b"origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        expected = f"{scope['scheme']}://{host}"  # It is the page that this server itself sends.
+        if origin is not None and origin.lower() != expected.lower():
             return "only the page of the explorer may ask it"
         first, _, rest = scope["path"].removeprefix("/").partition("/")
         if not hmac.compare_digest(first.encode(), self._token.encode()):

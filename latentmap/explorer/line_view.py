@@ -28,6 +28,8 @@ from latentmap.explorer.places import Place, read_place
 from latentmap.report.animations import AnimationKind, animation
 from latentmap.report.store import add_section
 
+_MOST_ADDED = 200  # Whoever has the link may add to the disk.
+
 
 def line(explored: Explored, asked: Asked) -> Answer:
     """The images of the line of ``state``, row by row, and where they are guesses."""
@@ -73,6 +75,12 @@ def line_to_report(explored: Explored, asked: Asked) -> Answer:
     a, b = ends_of(explored, found)
     state = urlencode({"view": "line", "a": a, "b": b, "steps": found.steps})
     section = line_section(explored, found, _rows(explored, found), state)
+    if len(explored.added | {section.id}) > _MOST_ADDED:
+        raise ExplorerError(
+            f"the report got {_MOST_ADDED} lines since the explorer was started: start it again "
+            "to add more"
+        )
+    explored.added.add(section.id)
     return Answer({"replaced": add_section(explored.report, section)})
 
 

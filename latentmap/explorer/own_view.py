@@ -5,27 +5,21 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from latentmap.errors import ExplorerError, ImageError
+from latentmap.errors import ExplorerError
 from latentmap.explorer.answers import Answer, Asked, text_in
 from latentmap.explorer.explored import Explored
 from latentmap.explorer.places import Place, Start
 from latentmap.explorer.showing import ShownCode, decode, mse_between, show_place
-from latentmap.explorer.uploads import Upload, as_image, read_upload
+from latentmap.explorer.uploads import Seen, Upload, as_image, encode_upload
 
 
 def upload(explored: Explored, asked: Asked) -> Answer:
-    """Keeps the image of a file whose bytes are ``data``, and tells its id; of what is no image
-    that can be taken, why that is.
-    """
-    data = asked.get("data")
-    if not isinstance(data, bytes):
-        raise ExplorerError("data must be the bytes of a file")
-    try:
-        found = read_upload(data, explored.models)
-    except ImageError as error:
-        return Answer({"refused": f"This is no image that can be taken: {error}"})
-    explored.uploads.keep(found)
-    return Answer({"upload": found.id})
+    """Encodes and keeps the image that was ``seen``, and tells its id."""
+    seen = asked.get("seen")
+    if not isinstance(seen, Seen):
+        raise ExplorerError("an image of your own is sent as a file")
+    explored.uploads.keep(encode_upload(seen, explored.models))
+    return Answer({"upload": seen.id})
 
 
 def own(explored: Explored, asked: Asked) -> Answer:

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from latentmap.errors import ExplorerError
 
 StartKind = Literal["mean", "image", "random", "upload"]
+PLACE_VIEW = "move"
 _LONGEST = 1 << 16
 _FURTHEST = 1000.0  # Standard deviations.
 _MOST_SEED = 2**31 - 1
@@ -66,6 +67,15 @@ def read_place(text: str) -> Place:
         raise ExplorerError(f"a state starts from one of {kinds}, not {kind[:40]!r}")
     moves = found.get("moves", "")
     return Place(start, tuple(map(_read_moves, moves.split("*"))) if moves else ())
+
+
+def view_of(text: str) -> str:
+    """The name of the view that a state of the page says; without one it is that of one place.
+
+    Raises:
+        ExplorerError: it is no state.
+    """
+    return read_fields(text).get("view") or PLACE_VIEW
 
 
 def read_fields(text: str) -> dict[str, str]:

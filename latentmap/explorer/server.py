@@ -7,24 +7,24 @@ anywhere else. Errors quote only what is ours: no path of the disk leaves the se
 from __future__ import annotations
 
 import asyncio
-import json
 import traceback
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from latentmap.errors import ExplorerError, LatentmapError
-from latentmap.explorer.answers import Asked
+from latentmap.errors import ExplorerError, ImageError, LatentmapError
+from latentmap.explorer.answers import Answer, Asked
 from latentmap.explorer.guarding import Guard
 from latentmap.explorer.letters import MEDIA_TYPE, letter_of
+from latentmap.explorer.receiving import body_of, read_question, wanted
 from latentmap.explorer.session import Session
-from latentmap.explorer.uploads import MOST_BYTES
+from latentmap.explorer.trainings import OnlyTrainings
+from latentmap.explorer.uploads import MOST_BYTES, see_upload
 
 _PAGE = Path(__file__).parent / "page"
 _TYPES = {
@@ -34,10 +34,9 @@ _TYPES = {
 }
 _MOST_ASKED = 1 << 17  # Bytes of a question.
 _SENT_WITHIN = 30.0  # Seconds, of a question: who asks may have gone to sleep.
-_MOST_NUMBER = 2**53
-_LONGEST_CLIENT = 64
-_AT_ONCE = 2  # Images that are received.
+_RECEIVED, _DECODED = 10, 2  # Images at once.
 _UPLOADED_WITHIN = 60.0  # Seconds.
+_UPLOAD = "upload"  # An action whose questions are files.
 _FAULT = "the explorer could not do this: the terminal where it was started says why"
 
 
@@ -54,7 +53,7 @@ def create_app(
     notebooks of this machine have the page in a frame.
     """
     tell = notify or (lambda line: None)
-    uploading = asyncio.Semaphore(_AT_ONCE)
+    receiving, decoding = asyncio.Semaphore(_RECEIVED), asyncio.Semaphore(_DECODED)
     files = {path.name: path.read_bytes() for path in sorted(_PAGE.iterdir())}
     files["theme.css"] = (resources.files("latentmap.report") / "templates/theme.css").read_bytes()
 
@@ -67,43 +66,57 @@ def create_app(
 
     async def answer(request: Request) -> Response:
         name = request.path_params["action"]
-        if not session.knows(name):
+        if not session.knows(name) or name == _UPLOAD:
             return _refusal("there is no such question", 404)
         try:
-            body = await asyncio.wait_for(_body(request, _MOST_ASKED), _SENT_WITHIN)
+            body = await body_of(request, most=_MOST_ASKED, within=_SENT_WITHIN)
         except asyncio.TimeoutError:
             return _refusal("the question did not come to its end: ask again", 408)
         if body is None:
             return _refusal(f"a question has {_MOST_ASKED:,} bytes at most", 413)
         try:
-            client, number, asked = _question(body)
+            client, number, asked = read_question(body)
         except ExplorerError as error:
             return _refusal(str(error), 400)
-        return await answered(name, asked, client, number)
+        return await answered(request, name, asked, client, number)
 
     async def upload(request: Request) -> Response:
+        explored = session.explored
+        if isinstance(explored, OnlyTrainings):
+            return _refusal("no model is here to see an image", 404)
         too_large = _refusal(f"an image has {MOST_BYTES:,} bytes at most", 413)
         said = request.headers.get("content-length", "0")
         if not (said.isascii() and said.isdigit()) or len(said) > 12 or int(said) > MOST_BYTES:
             return too_large
-        # The bytes of few are in memory, and none of these waits for a client that has gone away.
-        async with uploading:
+        # The bytes of few are in memory, the pixels of fewer, and none of these waits for a client
+        # that has gone away. Networks go on meanwhile.
+        async with receiving:
             try:
-                body = await asyncio.wait_for(_body(request, MOST_BYTES), _UPLOADED_WITHIN)
+                body = await body_of(request, most=MOST_BYTES, within=_UPLOADED_WITHIN)
             except asyncio.TimeoutError:
                 return _refusal("the image did not come whole in time: send it again", 408)
-            return too_large if body is None else await answered("upload", {"data": body})
+            if body is None:
+                return too_large
+            async with decoding:
+                views = [model.view for model in explored.models]
+                try:
+                    seen = await asyncio.to_thread(see_upload, body, views)
+                except ImageError as error:
+                    return _refused(f"This is no image that can be taken: {error}")
+        return await answered(request, _UPLOAD, {"seen": seen})
 
-    async def answered(name: str, asked: Asked, client: str = "", number: int = 0) -> Response:
+    async def answered(
+        request: Request, name: str, asked: Asked, client: str = "", number: int = 0
+    ) -> Response:
         try:
             future = session.ask(name, asked, client=client, number=number)
-            found = await asyncio.wrap_future(future)
+            found = await wanted(future, request)
             if found is None:
                 return Response(status_code=204)
             # Pictures are packed in another thread, while the next ones are made.
             letter = await asyncio.to_thread(letter_of, found)
         except ExplorerError as error:
-            return _refusal(str(error), 400)
+            return _refused(str(error))
         except LatentmapError as error:
             tell(f"{name}: {error}")
             return _refusal(_FAULT, 500)
@@ -127,35 +140,12 @@ def _file(name: str, content: bytes) -> Response:
     return Response(content, media_type=_TYPES[Path(name).suffix])
 
 
+def _refused(reason: str) -> Response:
+    """A letter that refuses what was asked: browsers complain on the console of any other status
+    than that of success.
+    """
+    return Response(letter_of(Answer({"refused": reason})), media_type=MEDIA_TYPE)
+
+
 def _refusal(reason: str, status: int) -> Response:
     return JSONResponse({"error": reason}, status)
-
-
-async def _body(request: Request, most: int) -> bytes | None:
-    """What was sent; None of too much, of which no more is read."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            return None
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _question(body: bytes) -> tuple[str, int, dict[str, Any]]:
-    """Who asks, the how manieth question it is, and what is asked.
-
-    Raises:
-        ExplorerError: that is not what was sent.
-    """
-    try:
-        sent = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ExplorerError("a question is written in JSON") from error
-    known = sent if isinstance(sent, dict) else {}
-    client, number, asked = (known.get(name) for name in ("client", "number", "asked"))
-    if not isinstance(client, str) or len(client) > _LONGEST_CLIENT or not isinstance(asked, dict):
-        raise ExplorerError("a question says its client, its number, and what is asked")
-    if type(number) is not int or not 0 <= number <= _MOST_NUMBER:
-        raise ExplorerError(f"questions are numbered from 0 to {_MOST_NUMBER}")
-    return client, number, asked

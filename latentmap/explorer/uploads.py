@@ -17,10 +17,19 @@ from torch import Tensor
 from latentmap.errors import ExplorerError, ImageError
 from latentmap.images.decoding import decode
 from latentmap.images.views import View
+from latentmap.limits import advice
 from latentmap.model import Model
 
 _MOST = 16
 MOST_BYTES = 1 << 25  # Of a file that is sent.
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """An image by its ``id``, as each of some models sees it."""
+
+    id: str
+    pixels: Sequence[np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,21 +74,30 @@ class Uploads:
         return self._known[name]
 
 
-def read_upload(data: bytes, models: Sequence[Model]) -> Upload:
-    """The image of a file, encoded by all models that can.
+def see_upload(data: bytes, views: Sequence[View]) -> Seen:
+    """The image of a file, as each of some models sees it.
 
     It is decoded as the files of a data set are, under the same limits, and its id is that of its
     bytes, so that a link to it holds again when it is sent again.
 
     Raises:
-        ImageError: the file is no image, damaged, or larger than the limits allow.
+        ImageError: the file is no image, damaged, or larger than the limits allow. What raises a
+            limit is not said: whoever sends images has no command to give.
     """
     if not data:
         raise ImageError("an empty file")
-    picture = decode(data)
-    pixels = [_seen(picture, model.view) for model in models]
-    codes = [_code_of(model, seen) for model, seen in zip(models, pixels, strict=True)]
-    return Upload(hashlib.blake2b(data, digest_size=8).hexdigest(), pixels, codes)
+    try:
+        picture = decode(data)
+    except ImageError as error:
+        raise ImageError(str(error).removesuffix(f": {advice('memory')}")) from error
+    pixels = [_rendered(picture, view) for view in views]
+    return Seen(hashlib.blake2b(data, digest_size=8).hexdigest(), pixels)
+
+
+def encode_upload(seen: Seen, models: Sequence[Model]) -> Upload:
+    """An image that was sent, encoded by all models that can."""
+    codes = [_code_of(model, pixels) for model, pixels in zip(models, seen.pixels, strict=True)]
+    return Upload(seen.id, seen.pixels, codes)
 
 
 def as_image(pixels: np.ndarray) -> Tensor:
@@ -87,7 +105,7 @@ def as_image(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1).float().div_(255)
 
 
-def _seen(picture: np.ndarray, view: View) -> np.ndarray:
+def _rendered(picture: np.ndarray, view: View) -> np.ndarray:
     seen = np.empty((1, *view.size, view.channels), np.uint8)
     view.render(picture[None], seen)
     found: np.ndarray = seen[0]

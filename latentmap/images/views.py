@@ -116,6 +116,10 @@ def to_channels(stack: np.ndarray, channels: int) -> np.ndarray:
     if stack.shape[3] == channels:
         return stack
     if channels == 3:
-        return np.repeat(stack, 3, axis=3)
+        # Faster than np.repeat, during which no other thread runs.
+        seen = np.empty((*stack.shape[:3], 3), stack.dtype)
+        for channel in range(3):
+            seen[..., channel] = stack[..., 0]
+        return seen
     weights = np.array([19595, 38470, 7471], np.uint32)
     return ((stack @ weights + 0x8000) >> 16).astype(np.uint8)[..., None]

@@ -69,6 +69,7 @@ def test_the_picture_of_a_line_is_that_of_the_library(workdir):
         (["--at", "start=image&image=no", "--figure", "x.png"], 1, "none of the 300 images"),
         (["--at", "view=line&steps=1", "--figure", "x.png"], 1, "a line has 2 to 32 steps"),
         (["--at", "start=upload&upload=a", "--figure", "x.png"], 1, "is not here any more"),
+        (["--at", "view=points&x=1", "--figure", "x.png"], 1, "line, sectors, not 'points'"),
         (["--figure", "x.png", "--port", "80"], 2, "--port has no effect with --figure"),
         (["--figure", "x.png", "--report", "r"], 2, "--report has no effect with --figure"),
         (["--report", "."], 1, "holds other files and no report"),
@@ -129,6 +130,56 @@ def test_the_command_that_the_page_shows_has_no_folder_of_the_disk():
     )
     shown = words_without_folders(context)
     assert shown == "latentmap explore a.safetensors svae --data f.h5:/x --seed 3"
+
+
+def words_of(*words):
+    context = main.get_command(None, "explore").make_context("explore", list(words))
+    return shlex.split(words_without_folders(context))
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("onnx:/home/me/enc.onnx,/home/me/dec.onnx", "onnx:enc.onnx,dec.onnx"),
+        ("onnx:enc.onnx,../me/dec.onnx", "onnx:enc.onnx,dec.onnx"),
+        ("diffusers:/home/me/sd", "diffusers:sd"),
+        ("diffusers:~/me/sd", "diffusers:sd"),
+        ("python:m:f?weights=/home/me/w.pt&size=64x64", "python:m:f?weights=w.pt&size=64x64"),
+        ("python:/home/me/m.py:f", "python:m.py:f"),
+        ("other:kind:/home/me/w.pt", "other:kind:w.pt"),
+        ("file:///home/me/a", "file:a"),
+        ("C:\\Users\\me\\f.zip", "f.zip"),
+        ("C:/Users/me/f.zip", "f.zip"),
+        ("onnx:C:\\Users\\me\\f.onnx", "onnx:f.onnx"),
+        ("\\\\server\\me\\f.zip", "f.zip"),
+        ("..\\me\\f.zip", "f.zip"),
+        ("/home/me/x.onnx?mean=/home/me/m", "x.onnx?mean=m"),
+        ("/home/me?/x.onnx", "x.onnx"),
+        ("/home/{me,you}/f-{00..99}.tar", "f-{00..99}.tar"),
+        ("{/home/me/a,/home/me/b}.tar", "{a,b}.tar"),
+        ("a/../../me/f.zip", "f.zip"),
+        ("/home/me/", "me"),
+        ("/home/me/f.h5:/inside", "f.h5:/inside"),
+        ("folder/f.h5:/inside", "folder/f.h5:/inside"),
+        ("hub:a/b?size=64x64", "hub:a/b?size=64x64"),
+        ("onnx:enc.onnx,dec.onnx", "onnx:enc.onnx,dec.onnx"),
+    ],
+)
+def test_no_word_of_it_has_a_folder_of_the_disk(word, shown):
+    assert words_of(word, "svae") == ["latentmap", "explore", shown, "svae"]
+
+
+def test_the_command_of_models_has_no_training():
+    """Which --figure, that the page adds to it, refuses."""
+    assert words_of("svae", "--trace", "a.trace") == ["latentmap", "explore", "svae"]
+    assert words_of("--trace", "a.trace") == ["latentmap", "explore", "--trace", "a.trace"]
+
+
+def test_what_the_view_does_not_read_is_not_looked_for(workdir):
+    """A page keeps the start of one code while it shows a line."""
+    state = "view=line&a=start%3Drandom&steps=2&start=upload&upload=gone"
+    result = run("--at", state, "--figure", "line.png")
+    assert result.exit_code == 0, result.output
 
 
 def test_attributes_colour_points_of_all_images(workdir, monkeypatch):

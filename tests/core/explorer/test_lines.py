@@ -126,6 +126,18 @@ def test_a_line_is_a_section_of_the_report_once(explored, tmp_path):
     assert len(read_report(tmp_path / "report").sections) == 2
 
 
+def test_a_report_gets_so_many_lines_and_no_more(explored, tmp_path, monkeypatch):
+    monkeypatch.setattr("latentmap.explorer.line_view._MOST_ADDED", 2)
+    explored = replace(explored, report=tmp_path / "report", added=set())
+    states = [state_of(f"start=random&seed={n}", "start=mean", steps=2) for n in range(3)]
+    for state in states[:2]:
+        ACTIONS["line-to-report"](explored, {"state": state})
+    with pytest.raises(ExplorerError, match=r"the report got 2 lines since .* start it again"):
+        ACTIONS["line-to-report"](explored, {"state": states[2]})
+    assert len(read_report(tmp_path / "report").sections) == 2
+    assert ACTIONS["line-to-report"](explored, {"state": states[0]}).told == {"replaced": True}
+
+
 def test_the_report_names_no_command_that_draws_an_upload(explored, tmp_path):
     explored = replace(explored, report=tmp_path / "report", command="latentmap explore a b")
     explored.uploads.keep(Upload("def", [], [torch.zeros(4).double()]))
@@ -144,6 +156,13 @@ def test_the_figure_of_a_state_is_that_of_its_view(explored):
     assert all(len(row.images) == 3 for row in line.figure.rows)
     code = figure_of_state(explored, "start=random&seed=1")
     assert code.what == "one code" and all(len(row.images) == 1 for row in code.figure.rows)
+
+
+@pytest.mark.parametrize("view", ["points", "own", "traces", "none"])
+def test_a_view_that_is_not_drawn_is_refused(explored, view):
+    with pytest.raises(ExplorerError, match=f"draws the views move, line, sectors, not '{view}'"):
+        figure_of_state(explored, f"view={view}&start=random")
+    assert figure_of_state(explored, "view=move&start=random").what == "one code"
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,51 @@ def test_a_client_that_vanishes_in_the_middle_of_an_answer_does_no_harm(explored
     assert said == []
 
 
+def test_what_clients_asked_that_have_gone_away_is_not_done(explored):
+    """But for what had begun: the next one does not wait for all the others."""
+    begun, go_on, asked = threading.Event(), threading.Event(), []
+
+    def slow(explored, question):
+        asked.append(question["n"])
+        begun.set()
+        assert go_on.wait(20)
+        return Answer({})
+
+    session = Session(explored, {**ACTIONS, "slow": slow})
+    futures, submit = [], session.ask
+
+    def ask_noting(*question, **of_whom):
+        futures.append(submit(*question, **of_whom))
+        return futures[-1]
+
+    session.ask = ask_noting
+    with Serving(session) as serving:
+        where = urlsplit(serving.address)
+        with contextlib.ExitStack() as stack:
+            for n in range(30):
+                one = stack.enter_context(socket.create_connection((where.hostname, where.port)))
+                question = json.dumps({"client": str(n), "number": 1, "asked": {"n": n}})
+                head = f"POST {where.path}api/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length:"
+                one.sendall(f"{head} {len(question)}\r\n\r\n{question}".encode())
+                if n == 0:
+                    assert begun.wait(10)
+            wait_until(lambda: len(futures) == 30)
+        wait_until(lambda: all(future.cancelled() for future in futures[1:]))
+        with ThreadPoolExecutor(1) as client:
+            next_one = client.submit(ask, serving, {"state": ""}, "a", 1)
+            wait_until(lambda: len(futures) == 31)
+            go_on.set()
+            assert next_one.result(10)[0] == 200
+    assert asked == [0]
+
+
+def wait_until(holds):
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def test_it_is_reached_from_this_machine_alone_and_ends_without_a_word(explored, capfd):
     before = {*threading.enumerate()}
     with Serving(Session(explored)) as serving:
