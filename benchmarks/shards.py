@@ -168,7 +168,7 @@ def worker_of(driver: int) -> int:
             parent = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
         except (OSError, ValueError):
             continue
-        if words.startswith(b"ray::") and b"IDLE" not in words:
+        if words.startswith(b"ray::Worker"):
             return int(path.name)
         if parent == driver and b"spawn_main" in words:
             found = int(path.name)
