@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from latentmap.images.part_splits import PartSplits
     from latentmap.images.parts import Counts
     from latentmap.model import Model
-    from latentmap.relocation.part_moments import PartMoments, PartTask
+    from latentmap.relocation.part_moments import PartMoments
+    from latentmap.relocation.part_task import PartTask
 
 SHARED = (
     "Have so many workers encode what the cache lacks, and sum the codes part by part: for more "
@@ -77,7 +78,7 @@ class PartSetup:
 
         from latentmap.cache import LatentCache
         from latentmap.images.part_splits import known_splits
-        from latentmap.relocation.part_moments import PartWork
+        from latentmap.relocation.part_work import PartWork
 
         os.chdir(self.folder)
         torch.set_num_threads(self.threads)

@@ -33,7 +33,7 @@ def compare_by_workers(
     from latentmap.comparison.models import require_different
     from latentmap.comparison.part_comparison import compare_parts, require_flat
     from latentmap.images.part_splits import part_splits
-    from latentmap.relocation.part_moments import part_task
+    from latentmap.relocation.part_task import part_task
 
     check_parts(context, data, workers, loading.device)
     split = data.fitted_split

@@ -36,7 +36,7 @@ def fit_by_workers(
     from latentmap.mapping.held_out_error import HELD_OUT
     from latentmap.mapping.patches import patches_between
     from latentmap.relocation.part_fits import fit_parts, score_parts
-    from latentmap.relocation.part_moments import part_task
+    from latentmap.relocation.part_task import part_task
 
     check_parts(context, request.data, workers, request.loading.device)
     check_choices(context, options)
@@ -110,8 +110,9 @@ def evaluate_by_workers(
     from latentmap.images.part_splits import part_splits
     from latentmap.mapping import LinearMap
     from latentmap.mapping.map_checks import UNKEPT
+    from latentmap.relocation import require_models
     from latentmap.relocation.part_fits import score_parts
-    from latentmap.relocation.part_moments import part_task
+    from latentmap.relocation.part_task import part_task
 
     check_parts(context, data, workers, loading.device)
     outputs.check()
@@ -134,10 +135,7 @@ def evaluate_by_workers(
             "same data, whose split test it has not seen, or on data of which it has seen nothing"
         )
     models, images = run.open()
-    for model, space, what in zip(
-        models, (linear_map.source, linear_map.target), ("source", "target"), strict=True
-    ):
-        space.require(model.space, f"the {what} of this map")
+    require_models(linear_map, *models)
     splits = part_splits(images)
     entries = run.entries(models, images)
     without = linear_map.train_digests

@@ -15,7 +15,9 @@ from latentmap.comparison.similarity import compare_codes
 from latentmap.errors import MapError
 from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
-from latentmap.relocation.part_moments import PartWork, gather_parts, here, part_task
+from latentmap.relocation.part_moments import gather_parts, here
+from latentmap.relocation.part_task import part_task
+from latentmap.relocation.part_work import PartWork
 from tests.core.relocation.test_part_moments import encoded
 
 MODELS = [

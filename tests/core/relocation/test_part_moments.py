@@ -27,13 +27,9 @@ from latentmap.model.testing import LinearModel
 from latentmap.relocation import training_pairs
 from latentmap.relocation.overlap import unknown_overlap
 from latentmap.relocation.part_fits import fit_parts, score_parts
-from latentmap.relocation.part_moments import (
-    PartMoments,
-    PartWork,
-    gather_parts,
-    here,
-    part_task,
-)
+from latentmap.relocation.part_moments import PartMoments, gather_parts, here
+from latentmap.relocation.part_task import part_task
+from latentmap.relocation.part_work import PartWork
 from latentmap.relocation.scores import evaluate
 
 MODELS = [LinearModel(6, (1, 8, 8), name="one"), LinearModel(4, (1, 8, 8), seed=1, name="two")]
@@ -119,7 +115,7 @@ def test_scores_are_those_of_all_test_images(there, images):
 
 
 def test_a_map_of_too_many_images_says_that_it_does_not_keep_them(there, images, monkeypatch):
-    monkeypatch.setattr("latentmap.relocation.part_moments._DIGESTS", 10)
+    monkeypatch.setattr("latentmap.relocation.part_work._DIGESTS", 10)
     cache, entries = there
     task = part_task(entries, splits=("train",), split_rule=images.split_rule)
     moments = gather_parts(task, cache, here(PartWork(task, cache)))
