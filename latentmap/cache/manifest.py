@@ -67,10 +67,6 @@ class EntryKey:
         data = images.fingerprint if data is None else data
         return cls(model.fingerprint, model.space.kind, data, seen, before, precision)
 
-    def of_data(self, data: str) -> EntryKey:
-        """The same of other images, by their fingerprint."""
-        return replace(self, data=data)
-
     @property
     def id(self) -> str:
         """The name of the entry's folder: 16 hex digits of the sha256 of the key."""

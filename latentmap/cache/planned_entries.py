@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def planned_entries(
         key = EntryKey.of(model, some, precision=precision, data="")
         fitting = None
         for manifest in manifests:
-            if key.of_data(manifest.key.data) != manifest.key:
+            if replace(key, data=manifest.key.data) != manifest.key:
                 continue
             size = max(record.stop - record.start for record in manifest.shards)
             if size not in known:
