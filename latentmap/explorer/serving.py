@@ -132,13 +132,18 @@ def _listening(host: str, port: int) -> socket.socket:
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family)
+        listening = socket.create_server((host, port), family=family)
     except (OSError, UnicodeError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ExplorerError(
             f"port {port} of {host} cannot be had ({reason}): choose another port (--port), or an "
             "address of this machine (--host)"
         ) from error
+    # asyncio sends small packets at once where it is told that this is TCP. Else an answer waits
+    # for the client's acknowledgement, up to 40 ms.
+    return socket.socket(
+        family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listening.detach()
+    )
 
 
 def _written(host: str) -> str:

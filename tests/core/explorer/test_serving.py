@@ -38,6 +38,12 @@ def ask(serving, asked, client, number):
     return found
 
 
+def test_answers_are_sent_at_once(explored):
+    """asyncio has no packet wait for the last one to be acknowledged where it knows of TCP."""
+    with Serving(Session(explored)) as serving:
+        assert serving._socket.proto == socket.IPPROTO_TCP
+
+
 def test_ten_clients_at_once_each_get_their_own_answers(serving, explored):
     def steps(client):
         for number in range(10):
