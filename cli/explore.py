@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from latentmap.cli.compare_images import SamplesForAll, compared_images
 from latentmap.cli.data_options import DataOptions
-from latentmap.cli.declaring import OUTPUT, RUNNING, Command, number_option, option
+from latentmap.cli.declaring import OUTPUT, Command, option
+from latentmap.cli.explore_beside import Beside, beside_options
+from latentmap.cli.explore_page import Page, page_options
 from latentmap.cli.explore_words import words_without_folders
-from latentmap.cli.kinds import InputFile, InputPath, OutputFolder, Reference, Text
+from latentmap.cli.kinds import OutputFolder, Reference, Text
 from latentmap.cli.options import (
     CoderOptions,
     Loading,
@@ -22,12 +24,11 @@ from latentmap.cli.options import (
     refuse_given,
     seed_option,
 )
-from latentmap.cli.output import print_json, say, warn
+from latentmap.cli.output import print_json, say
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
 
 if TYPE_CHECKING:
     from latentmap.explorer import Explored
-    from latentmap.explorer.trainings import OnlyTrainings
     from latentmap.expressiveness.reported import ReportedBlind
     from latentmap.support import SupportSet
 
@@ -43,31 +44,7 @@ _OF_TRAININGS = {"references", "trace_paths", "state", "host", "port", "browser"
     "references", nargs=-1, required=False, metavar="MODEL [MODEL ...]", type=Reference()
 )
 @compared_images
-@option(
-    "--map",
-    "map_paths",
-    multiple=True,
-    type=InputPath(),
-    metavar="MAP",
-    help="A map from the first model to one of the others; may be given several times.  [default: "
-    "fitted on the split train]",
-)
-@option(
-    "--support",
-    "support_path",
-    type=InputFile(),
-    metavar="FILE",
-    help="A support set of the first model, whose sectors are shown, and whose images are marked.",
-)
-@option(
-    "--trace",
-    "trace_paths",
-    multiple=True,
-    type=InputPath(),
-    metavar="TRACE",
-    help="A training to go through by epochs, as `latentmap train vae --trace` records it; may "
-    "be given several times, and without any MODEL.",
-)
+@beside_options
 @option(
     "--at",
     "state",
@@ -75,24 +52,7 @@ _OF_TRAININGS = {"references", "trace_paths", "state", "host", "port", "browser"
     metavar="STATE",
     help="Where to begin: what stands behind the # of a link to the page.",
 )
-@option(
-    "--host",
-    title=RUNNING,
-    type=Text(),
-    default="127.0.0.1",
-    show_default=True,
-    help="The address of this machine where the page is. On any other than this one, whoever has "
-    "the link can open it.",
-)
-@number_option(
-    "--port", least=0, most=65535, default=0, title=RUNNING, help="The port; 0 is a free one."
-)
-@option(
-    "--browser/--no-browser",
-    title=RUNNING,
-    default=True,
-    help="Whether a browser is opened.  [default: where there is a screen]",
-)
+@page_options
 @seed_option
 @coder_options
 @loading_options
@@ -113,13 +73,9 @@ def explore(
     references: tuple[str, ...],
     data: DataOptions,
     samples: SamplesForAll,
-    map_paths: tuple[Path, ...],
-    support_path: Path | None,
-    trace_paths: tuple[Path, ...],
+    beside: Beside,
     state: str | None,
-    host: str,
-    port: int,
-    browser: bool,
+    page: Page,
     seed: int,
     coding: CoderOptions,
     loading: Loading,
@@ -146,66 +102,71 @@ def explore(
       latentmap explore --trace vae.trace
       latentmap explore svae stylegan --at 'start=random&seed=4' --figure moved.png
     """
-    from latentmap.explorer.drawing import require_drawn
     from latentmap.explorer.places import PLACE_VIEW, read_place, view_of
     from latentmap.explorer.serving import require_server
-    from latentmap.explorer.trainings import OnlyTrainings, read_trainings
-    from latentmap.support import SupportSet
 
+    state = state or ""
     if not references:
-        _require_trainings_alone(context, trace_paths)
-        require_server()
-        alone = OnlyTrainings(read_trainings(trace_paths), words_without_folders(context))
-        _serve(alone, state, host, port, browser=browser, as_json=outputs.as_json)
+        _explore_trainings(context, beside, state, page, as_json=outputs.as_json)
         return
     if data.path is None and samples.n_samples is None:
         samples = replace(samples, n_samples=_SAMPLES)
     samples.check(references, data)
-    place = read_place(state or "")
     outputs.check()
     if outputs.figure is None:
         require_server()
     else:
-        refuse_given(context, _OF_SERVER, "with --figure, which is drawn without a page")
-        require_drawn(state or "")
-        if data.attributes is not None and data.where is None:
-            raise click.UsageError(
-                "--attributes is for --where, or colours points on the page: leave it out with "
-                "--figure"
-            )
-    support = None if support_path is None else SupportSet.load(support_path)
-    reported = _reported(outputs.report)
-    trainings = read_trainings(trace_paths)
-    explored = _explored(references, data, samples, map_paths, support, seed, coding, loading)
-    command = words_without_folders(context)
+        _require_drawn(context, state, data)
+    place = read_place(state)
+    support, trainings, reported = beside.support(), beside.trainings(), _reported(outputs.report)
     explored = replace(
-        explored,
-        command=command,
+        _explored(references, data, samples, beside, support, seed, coding, loading),
+        command=words_without_folders(context),
         report=outputs.report,
         trainings=trainings,
         reported=reported,
     )
-    if view_of(state or "") == PLACE_VIEW:
+    if view_of(state) == PLACE_VIEW:
         explored.code_at(place)  # Refuses before anything is drawn or served.
-    if outputs.figure is not None:
-        _draw(explored, state or "", outputs)
-        return
-    _serve(explored, state, host, port, browser=browser, as_json=outputs.as_json)
+    if outputs.figure is None:
+        page.serve(explored, state, as_json=outputs.as_json)
+    else:
+        _draw(explored, state, outputs)
 
 
-def _require_trainings_alone(context: click.Context, trace_paths: Sequence[Path]) -> None:
-    """Refuses what is given without a model, unless it is of trainings."""
-    if not trace_paths:
+def _explore_trainings(
+    context: click.Context, beside: Beside, state: str, page: Page, *, as_json: bool
+) -> None:
+    """Shows trainings alone, and refuses what is of use beside a model."""
+    from latentmap.explorer.serving import require_server
+    from latentmap.explorer.trainings import OnlyTrainings
+
+    if not beside.trace_paths:
         raise click.UsageError("give a MODEL to explore, or a training by --trace FILE")
     others = [one.name for one in context.command.params if one.name not in _OF_TRAININGS]
     refuse_given(context, [name for name in others if name], "without a MODEL")
+    require_server()
+    trainings = OnlyTrainings(beside.trainings(), words_without_folders(context))
+    page.serve(trainings, state, as_json=as_json)
+
+
+def _require_drawn(context: click.Context, state: str, data: DataOptions) -> None:
+    """Refuses what pictures without a page cannot be of."""
+    from latentmap.explorer.drawing import require_drawn
+
+    refuse_given(context, _OF_SERVER, "with --figure, which is drawn without a page")
+    require_drawn(state)
+    if data.attributes is not None and data.where is None:
+        raise click.UsageError(
+            "--attributes is for --where, or colours points on the page: leave it out with --figure"
+        )
 
 
 def _explored(
     references: Sequence[str],
     data: DataOptions,
     samples: SamplesForAll,
-    map_paths: Sequence[Path],
+    beside: Beside,
     support: SupportSet | None,
     seed: int,
     coding: CoderOptions,
@@ -215,12 +176,11 @@ def _explored(
     from latentmap.explorer import explore_spaces
     from latentmap.images.attribute_table import read_attributes
     from latentmap.images.attribute_values import known_rows
-    from latentmap.mapping import LinearMap
 
     attributes = None if data.attributes is None else read_attributes(data.attributes)
     if data.where is None:
         data = replace(data, attributes=None)  # Which is there for its colours alone.
-    maps = [LinearMap.load(path) for path in map_paths]
+    maps = beside.maps()
     models = loading.all(references)
     if not any(model.can_decode for model in models):
         models[0].require_decoder()
@@ -267,40 +227,3 @@ def _draw(explored: Explored, state: str, outputs: Outputs) -> None:
         return
     names = ", ".join(model.name for model in explored.models)
     say(f"{outputs.figure}: {drawn.what} in {names}")
-
-
-def _serve(
-    explored: Explored | OnlyTrainings,
-    state: str | None,
-    host: str,
-    port: int,
-    *,
-    browser: bool,
-    as_json: bool,
-) -> None:
-    from latentmap.explorer import Serving, Session
-
-    with Serving(Session(explored), host=host, port=port, notify=warn) as serving:
-        address = serving.address if state is None else f"{serving.address}#{state}"
-        if as_json:
-            found: dict[str, Any] = {"address": address, "port": serving.port}
-            print_json(found)
-        else:
-            say(address)
-        if browser:
-            _open(address)
-        try:
-            serving.wait()
-        except KeyboardInterrupt:
-            say("", err=True)  # After the ^C of the terminal.
-
-
-def _open(address: str) -> None:
-    """Opens a browser, where there is a screen for it: else one of text would take the terminal."""
-    import os
-    import sys
-    import webbrowser
-
-    if sys.platform == "linux" and not (os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"}):
-        return
-    webbrowser.open(address)

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from latentmap.cli.explore_page import Page
 from latentmap.cli.explore_words import words_without_folders
 from latentmap.cli.main import main
 from latentmap.encoders import load
@@ -186,9 +187,7 @@ def test_attributes_colour_points_of_all_images(workdir, monkeypatch):
     rows = [f"{number},{number % 3}" for number in range(200)]
     Path("few.csv").write_text("\n".join(["image,hat", *rows]), encoding="utf-8")
     served = []
-    main.get_command(None, "explore")
-    module = sys.modules["latentmap.cli.explore"]
-    monkeypatch.setattr(module, "_serve", lambda explored, *_, **__: served.append(explored))
+    monkeypatch.setattr(Page, "serve", lambda self, explored, *_, **__: served.append(explored))
     result = run("--attributes", "few.csv", "--no-browser")
     assert result.exit_code == 0, result.output
     (explored,) = served

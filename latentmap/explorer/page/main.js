@@ -46,6 +46,7 @@ function update(spaces) {
     shown.view.update();
   } else {
     shown?.view.close();
+    say(""); // What was wrong there is not wrong here.
     shown = { wanted, view: new wanted.View(spaces, state) };
     main.replaceChildren(shown.view.element);
     for (const tab of tabs.children) {
