@@ -18,7 +18,6 @@ import argparse
 import contextlib
 import http.client
 import json
-import math
 import subprocess
 import sys
 import tempfile
@@ -123,6 +122,11 @@ def drawn(address: str) -> Iterator[Callable[[float], float]]:
         browser.close()
 
 
+def value_of(number: int) -> float:
+    """A value of a slider, each time another one of those that it can stand at."""
+    return (37 * number % 81 - 40) / 20
+
+
 def measure(models: list[str], samples: int, folder: str, given: argparse.Namespace) -> list[float]:
     """The figures of one row."""
     with explorer(models, samples, folder) as (_, _, first):
@@ -130,11 +134,11 @@ def measure(models: list[str], samples: int, folder: str, given: argparse.Namesp
     with contextlib.ExitStack() as stack:
         address, process, again = stack.enter_context(explorer(models, samples, folder))
         step = stack.enter_context(drawn(address)) if given.page else Client(address).step
-        took = [step(2 * math.sin(i / 9)) for i in range(WARMING + given.steps)][WARMING:]
+        took = [step(value_of(i)) for i in range(WARMING + given.steps)][WARMING:]
         before, end, moved = resident(process), time.monotonic() + 60 * given.minutes, 0
         while time.monotonic() < end:
             moved += 1
-            step(2 * math.sin(moved / 9))
+            step(value_of(given.steps + moved))
         after = resident(process)
     return [first, again, *np.quantile(took, (0.5, 0.95)).tolist(), before, after, moved]
 

@@ -7,8 +7,9 @@ anywhere else. Errors quote only what is ours: no path of the disk leaves the se
 from __future__ import annotations
 
 import asyncio
+import functools
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -52,21 +53,38 @@ def create_app(
     told, line by line, of faults that clients are not told the reason of. ``in_notebooks`` lets
     notebooks of this machine have the page in a frame.
     """
-    tell = notify or (lambda line: None)
-    receiving, decoding = asyncio.Semaphore(_RECEIVED), asyncio.Semaphore(_DECODED)
-    files = {path.name: path.read_bytes() for path in sorted(_PAGE.iterdir())}
-    files["theme.css"] = (resources.files("latentmap.report") / "templates/theme.css").read_bytes()
+    desk = _Desk(session, notify or (lambda line: None))
+    routes = [
+        Route("/", _page),
+        Route("/page/{name}", _part),
+        Route("/api/{action}", desk.answer, methods=["POST"]),
+        Route("/upload", desk.upload, methods=["POST"]),
+    ]
+    app = Starlette(routes=routes)
+    return Guard(app, token=token, host=host, in_notebooks=in_notebooks)
 
-    async def page(request: Request) -> Response:
-        return _file("index.html", files["index.html"])
 
-    async def part(request: Request) -> Response:
-        name = request.path_params["name"]
-        return _file(name, files[name]) if name in files else _refusal("there is no such page", 404)
+async def _page(request: Request) -> Response:
+    return _file("index.html")
 
-    async def answer(request: Request) -> Response:
+
+async def _part(request: Request) -> Response:
+    name = request.path_params["name"]
+    return _file(name) if name in _files() else _refusal("there is no such page", 404)
+
+
+class _Desk:
+    """Where questions and images come in, and answers go out; ``tell`` gets faults."""
+
+    def __init__(self, session: Session, tell: Callable[[str], None]) -> None:
+        self._session, self._tell = session, tell
+        self._receiving = asyncio.Semaphore(_RECEIVED)
+        self._decoding = asyncio.Semaphore(_DECODED)
+
+    async def answer(self, request: Request) -> Response:
+        """The answer to a question."""
         name = request.path_params["action"]
-        if not session.knows(name) or name == _UPLOAD:
+        if not self._session.knows(name) or name == _UPLOAD:
             return _refusal("there is no such question", 404)
         try:
             body = await body_of(request, most=_MOST_ASKED, within=_SENT_WITHIN)
@@ -78,10 +96,11 @@ def create_app(
             client, number, asked = read_question(body)
         except ExplorerError as error:
             return _refusal(str(error), 400)
-        return await answered(request, name, asked, client, number)
+        return await self._answered(request, name, asked, client, number)
 
-    async def upload(request: Request) -> Response:
-        explored = session.explored
+    async def upload(self, request: Request) -> Response:
+        """The answer to a file of an image."""
+        explored = self._session.explored
         if isinstance(explored, OnlyTrainings):
             return _refusal("no model is here to see an image", 404)
         too_large = _refusal(f"an image has {MOST_BYTES:,} bytes at most", 413)
@@ -90,26 +109,26 @@ def create_app(
             return too_large
         # The bytes of few are in memory, the pixels of fewer, and none of these waits for a client
         # that has gone away. Networks go on meanwhile.
-        async with receiving:
+        async with self._receiving:
             try:
                 body = await body_of(request, most=MOST_BYTES, within=_UPLOADED_WITHIN)
             except asyncio.TimeoutError:
                 return _refusal("the image did not come whole in time: send it again", 408)
             if body is None:
                 return too_large
-            async with decoding:
+            async with self._decoding:
                 views = [model.view for model in explored.models]
                 try:
                     seen = await asyncio.to_thread(see_upload, body, views)
                 except ImageError as error:
                     return _refused(f"This is no image that can be taken: {error}")
-        return await answered(request, _UPLOAD, {"seen": seen})
+        return await self._answered(request, _UPLOAD, {"seen": seen})
 
-    async def answered(
-        request: Request, name: str, asked: Asked, client: str = "", number: int = 0
+    async def _answered(
+        self, request: Request, name: str, asked: Asked, client: str = "", number: int = 0
     ) -> Response:
         try:
-            future = session.ask(name, asked, client=client, number=number)
+            future = self._session.ask(name, asked, client=client, number=number)
             found = await wanted(future, request)
             if found is None:
                 return Response(status_code=204)
@@ -118,26 +137,25 @@ def create_app(
         except ExplorerError as error:
             return _refused(str(error))
         except LatentmapError as error:
-            tell(f"{name}: {error}")
+            self._tell(f"{name}: {error}")
             return _refusal(_FAULT, 500)
         except Exception:
             for line in traceback.format_exc().splitlines():
-                tell(line)
+                self._tell(line)
             return _refusal(_FAULT, 500)
         return Response(letter, media_type=MEDIA_TYPE)
 
-    routes = [
-        Route("/", page),
-        Route("/page/{name}", part),
-        Route("/api/{action}", answer, methods=["POST"]),
-        Route("/upload", upload, methods=["POST"]),
-    ]
-    app = Starlette(routes=routes)
-    return Guard(app, token=token, host=host, in_notebooks=in_notebooks)
+
+@functools.cache
+def _files() -> Mapping[str, bytes]:
+    """What the page consists of, by names."""
+    files = {path.name: path.read_bytes() for path in sorted(_PAGE.iterdir())}
+    theme = resources.files("latentmap.report") / "templates/theme.css"
+    return {**files, "theme.css": theme.read_bytes()}
 
 
-def _file(name: str, content: bytes) -> Response:
-    return Response(content, media_type=_TYPES[Path(name).suffix])
+def _file(name: str) -> Response:
+    return Response(_files()[name], media_type=_TYPES[Path(name).suffix])
 
 
 def _refused(reason: str) -> Response:

@@ -141,9 +141,7 @@ def _listening(host: str, port: int) -> socket.socket:
         ) from error
     # asyncio sends small packets at once where it is told that this is TCP. Else an answer waits
     # for the client's acknowledgement, up to 40 ms.
-    return socket.socket(
-        family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listening.detach()
-    )
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listening.detach())
 
 
 def _written(host: str) -> str:
