@@ -7,6 +7,7 @@ started as always.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import struct
@@ -24,7 +25,7 @@ _SUBREAPER = 36  # Of prctl: whose parents end become children of this process.
 
 def forks(search_path: Sequence[str]) -> Callable[..., Forked]:
     """What takes the place of ``subprocess.Popen``: a process of its own that forks."""
-    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    prctl = ctypes.CDLL(None).prctl
     server = subprocess.Popen(
         [sys.executable, "-I", "-c", _SERVE, *search_path, str(Path(__file__).parent)],
         stdin=subprocess.PIPE,
@@ -33,20 +34,31 @@ def forks(search_path: Sequence[str]) -> Callable[..., Forked]:
         env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         bufsize=0,
     )
+    atexit.register(_end, server)
 
     def fork(_: Sequence[str], *, pass_fds: tuple[int], **__: Any) -> Forked:
         assert server.stdin is not None and server.stdout is not None
         (given, stdin), (stdout, taken) = os.pipe(), os.pipe()
+        # No longer than it takes, since those of others may be orphans, too.
+        prctl(_SUBREAPER, 1, 0, 0, 0)
         server.stdin.write(_ORDER.pack(os.getpid(), given, taken, *pass_fds))
         answer = b""
         while len(answer) < _ANSWER.size and (part := server.stdout.read(_ANSWER.size)):
             answer += part
+        prctl(_SUBREAPER, 0, 0, 0, 0)
         os.close(given)
         os.close(taken)
         (number,) = _ANSWER.unpack(answer)
         return Forked(number, os.fdopen(stdin, "wb", 0), os.fdopen(stdout, "rb", 0))
 
     return fork
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    for stream in (server.stdin, server.stdout):
+        if stream is not None:
+            stream.close()
+    server.wait()
 
 
 class Forked:

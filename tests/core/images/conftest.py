@@ -1,0 +1,3 @@
+"""What tests of files of images need."""
+
+from tests.forked_looks import forked_looks as forked_looks
