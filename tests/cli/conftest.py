@@ -11,6 +11,7 @@ from latentmap.encoders import build
 from latentmap.encoders.native import save_model
 from latentmap.images import open_images
 from tests.cli.forked_workers import fork_workers
+from tests.forked_looks import forked_looks as forked_looks
 
 
 def save_vae(path: Path, *, seed: int, latent_dim: int):

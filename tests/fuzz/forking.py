@@ -13,6 +13,7 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,16 +37,19 @@ def forks(search_path: Sequence[str]) -> Callable[..., Forked]:
     )
     atexit.register(_end, server)
 
+    alone = threading.Lock()
+
     def fork(_: Sequence[str], *, pass_fds: tuple[int], **__: Any) -> Forked:
         assert server.stdin is not None and server.stdout is not None
         (given, stdin), (stdout, taken) = os.pipe(), os.pipe()
-        # No longer than it takes, since those of others may be orphans, too.
-        prctl(_SUBREAPER, 1, 0, 0, 0)
-        server.stdin.write(_ORDER.pack(os.getpid(), given, taken, *pass_fds))
-        answer = b""
-        while len(answer) < _ANSWER.size and (part := server.stdout.read(_ANSWER.size)):
-            answer += part
-        prctl(_SUBREAPER, 0, 0, 0, 0)
+        with alone:
+            # No longer than it takes, since those of others may be orphans, too.
+            prctl(_SUBREAPER, 1, 0, 0, 0)
+            server.stdin.write(_ORDER.pack(os.getpid(), given, taken, *pass_fds))
+            answer = b""
+            while len(answer) < _ANSWER.size and (part := server.stdout.read(_ANSWER.size)):
+                answer += part
+            prctl(_SUBREAPER, 0, 0, 0, 0)
         os.close(given)
         os.close(taken)
         (number,) = _ANSWER.unpack(answer)
