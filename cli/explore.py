@@ -26,6 +26,7 @@ from latentmap.cli.options import (
     seed_option,
 )
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
+from latentmap.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from latentmap.explorer import Explored
@@ -97,6 +98,7 @@ def explore(
       latentmap explore svae stylegan --data faces.zip --support support.h5 --report bench
       latentmap explore --trace vae.trace
       latentmap explore svae stylegan --at 'start=random&seed=4' --figure moved.png
+      latentmap explore svae --data faces.zip --at 'view=points&colour=sector' --figure points.pdf
       latentmap explore --trace vae.trace --at 'view=traces&epoch=12' --figure moment.png
     """
     from latentmap.explorer.drawing import figure_of_state, is_chart
@@ -120,7 +122,7 @@ def explore(
     explored = replace(
         _explored(references, data, samples, beside, support, seed, coding, loading),
         command=words_without_folders(context),
-        commands={"traces": words_without_folders(context, "traces")},
+        commands={view: words_without_folders(context, view) for view in ("points", "traces")},
         report=outputs.report,
         trainings=trainings,
         reported=reported,
@@ -130,7 +132,7 @@ def explore(
     if outputs.figure is None:
         page.serve(explored, state, as_json=outputs.as_json)
     else:
-        draw(figure_of_state(explored, state), outputs)
+        draw(figure_of_state(explored, state, stage=progress_bar), outputs)
 
 
 def _explored(

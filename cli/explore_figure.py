@@ -25,13 +25,15 @@ def require_figure(context: click.Context, state: str, data: DataOptions) -> Non
         ExplorerError: the view is none that is drawn.
         click.UsageError: an option is of no use.
     """
-    from latentmap.explorer.drawing import require_drawn
+    from latentmap.explorer.drawing import POINTS_VIEW, require_drawn
+    from latentmap.explorer.places import view_of
 
     refuse_page(context, "trace_paths")
     require_drawn(state)
-    if data.attributes is not None and data.where is None:
+    if data.attributes is not None and data.where is None and view_of(state) != POINTS_VIEW:
         raise click.UsageError(
-            "--attributes is for --where, or colours points on the page: leave it out with --figure"
+            f"--attributes is for --where, or colours the points of the view {POINTS_VIEW}: leave "
+            "it out with a --figure of another"
         )
 
 

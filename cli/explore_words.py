@@ -35,8 +35,8 @@ def words_without_folders(context: click.Context, view: str = "") -> str:
             continue
         if (parameter.name == "trace_paths") != of_trainings:
             continue  # No other view takes one, and this one nothing else.
-        if parameter.name == "attributes" and "where" not in values:
-            continue  # It colours the points of the page alone.
+        if parameter.name == "attributes" and "where" not in values and view != "points":
+            continue  # It colours points alone.
         if not isinstance(parameter, click.Option) or getattr(parameter, "title", "") == OUTPUT:
             continue
         name, value = max(parameter.opts, key=len), values[parameter.name]

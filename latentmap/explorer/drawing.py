@@ -9,14 +9,16 @@ from latentmap.explorer.drawn import Drawn
 from latentmap.explorer.explored import Explored
 from latentmap.explorer.lines import figure_of_line, read_line, show_line
 from latentmap.explorer.places import PLACE_VIEW, read_fields, read_place, view_of
+from latentmap.explorer.points_figure import figure_of_points
 from latentmap.explorer.sector_figure import figure_of_sector
 from latentmap.explorer.showing import figure_of
 from latentmap.explorer.trace_figure import figure_of_moment
 from latentmap.explorer.trace_view import WithTrainings
+from latentmap.progress import Stage, silent
 from latentmap.report.words import images_in_words
 
-TRACES_VIEW = "traces"
-_CHARTS = (TRACES_VIEW,)  # Views that are drawn by matplotlib.
+POINTS_VIEW, TRACES_VIEW = "points", "traces"
+_CHARTS = (POINTS_VIEW, TRACES_VIEW)  # Views that are drawn by matplotlib.
 
 
 def require_drawn(state: str) -> None:
@@ -38,15 +40,15 @@ def is_chart(state: str) -> bool:
     return view_of(state) in _CHARTS
 
 
-def figure_of_state(explored: Explored, state: str) -> Drawn:
-    """What the view that a state names shows.
+def figure_of_state(explored: Explored, state: str, *, stage: Stage = silent) -> Drawn:
+    """What the view that a state names shows; a ``stage`` is begun where that takes long.
 
     Raises:
         ExplorerError: the state says what cannot be.
         ImageError: no model decodes.
     """
     require_drawn(state)
-    return _VIEWS[view_of(state)](explored, state)
+    return _VIEWS[view_of(state)](explored, state, stage)
 
 
 def figure_of_trainings(explored: WithTrainings, state: str) -> Drawn:
@@ -65,12 +67,12 @@ def figure_of_trainings(explored: WithTrainings, state: str) -> Drawn:
     return figure_of_moment(explored, fields)
 
 
-def _place(explored: Explored, state: str) -> Drawn:
+def _place(explored: Explored, state: str, stage: Stage) -> Drawn:
     figure, told = figure_of(explored, read_place(state))
     return Drawn(figure, f"one code in {_names(explored)}", {"pictures": told})
 
 
-def _line(explored: Explored, state: str) -> Drawn:
+def _line(explored: Explored, state: str, stage: Stage) -> Drawn:
     line, _ = read_line(state)
     rows = show_line(explored, line)
     told = [row.to_json() for row in rows]
@@ -78,20 +80,29 @@ def _line(explored: Explored, state: str) -> Drawn:
     return Drawn(figure_of_line(rows), what, {"pictures": told})
 
 
-def _sector(explored: Explored, state: str) -> Drawn:
+def _sector(explored: Explored, state: str, stage: Stage) -> Drawn:
     figure, found, told = figure_of_sector(explored, read_fields(state))
     n = images_in_words(found.count.n, found.count.n)
     what = f"a sector of {n}, {found.count.expected:.1f} expected, in {_names(explored)}"
     return Drawn(figure, what, {"pictures": told})
 
 
+def _points(explored: Explored, state: str, stage: Stage) -> Drawn:
+    return figure_of_points(explored, read_fields(state), stage=stage)
+
+
+def _training(explored: Explored, state: str, stage: Stage) -> Drawn:
+    return figure_of_trainings(explored, state)
+
+
 def _names(explored: Explored) -> str:
     return ", ".join(model.name for model in explored.models)
 
 
-_VIEWS: Mapping[str, Callable[[Explored, str], Drawn]] = {
+_VIEWS: Mapping[str, Callable[[Explored, str, Stage], Drawn]] = {
     PLACE_VIEW: _place,
     "line": _line,
+    POINTS_VIEW: _points,
     "sectors": _sector,
-    TRACES_VIEW: figure_of_trainings,
+    TRACES_VIEW: _training,
 }

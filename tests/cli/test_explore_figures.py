@@ -52,3 +52,22 @@ def test_what_no_figure_of_a_training_can_be_is_refused(workdir, words, code, sa
 def test_the_view_of_trainings_needs_one(workdir):
     result = run("a.safetensors", "--at", "view=traces", "--figure", "m.png")
     assert result.exit_code == 2 and "a training by --trace FILE" in result.stderr
+
+
+def test_points_are_coloured_by_attributes(workdir):
+    rows = [f"{number},{number % 3}" for number in range(200)]
+    Path("few.csv").write_text("\n".join(["image,hat", *rows]), encoding="utf-8")
+    words = ["a.safetensors", "--data", "few.npy", "--cache", "cache", "--attributes", "few.csv"]
+    state = "view=points&plane=variables_1_3&colour=attribute+hat"
+    result = run(*words, "--device", "cpu", "--at", state, "--figure", "p.png", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["points"], told["unknown"], told["ends"]) == (300, 100, [0, 2])
+    assert Path("p.png").exists()
+    result = run(*words, "--device", "cpu", "--at", state, "--figure", "p.svg")
+    assert result.stdout == "p.svg: 300 codes of a, variable 1 and variable 3, by hat\n"
+    missing = run(*words, "--at", "view=points&colour=attribute+cap", "--figure", "q.png")
+    assert missing.exit_code == 1
+    assert missing.stderr.splitlines()[-1].endswith(
+        "points are not coloured by 'attribute cap': choose another"
+    )

@@ -159,7 +159,7 @@ def test_the_figure_of_a_state_is_that_of_its_view(explored):
     assert all(len(row.images) == 1 for row in code.figure.rows)
 
 
-@pytest.mark.parametrize("view", ["points", "own", "none"])
+@pytest.mark.parametrize("view", ["own", "none"])
 def test_a_view_that_is_not_drawn_is_refused(explored, view):
     with pytest.raises(ExplorerError, match=f"draws the views move, line, .*, not '{view}'"):
         figure_of_state(explored, f"view={view}&start=random")

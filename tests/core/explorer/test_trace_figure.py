@@ -13,6 +13,7 @@ from latentmap.errors import ExplorerError
 from latentmap.explorer.drawing import figure_of_state, figure_of_trainings, is_chart
 from latentmap.explorer.trainings import OnlyTrainings, Training
 from latentmap.report.colours import BLUE, VERMILION
+from latentmap.report.plots import styled
 from tests.core.diagnostics.traces_by_hand import trace_by_hand
 
 GATED, NOISY = trace_by_hand(gates=True), trace_by_hand(noise=True, images=0)
@@ -21,8 +22,9 @@ TRAININGS = OnlyTrainings((Training("gated.trace", GATED), Training("$noisy.trac
 
 def axes_of(drawn, width=17.0):
     """The axes of a figure when it is drawn."""
-    figure = Figure(figsize=(width / 2.54, width / 2.54), layout="constrained")
-    drawn.figure.draw(figure)
+    with styled():
+        figure = Figure(figsize=(width / 2.54, width / 2.54), layout="constrained")
+        drawn.figure.draw(figure)
     return figure, figure.axes
 
 
