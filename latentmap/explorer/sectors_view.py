@@ -11,7 +11,7 @@ from typing import Any
 from latentmap.errors import ExplorerError, SupportError
 from latentmap.explorer.answers import Answer, Asked, text_in, whole_in
 from latentmap.explorer.blind import BlindSectors, Verdicts
-from latentmap.explorer.blind_groups import blind_groups_by_image
+from latentmap.explorer.blind_groups import blind_groups_by_image, is_of_support
 from latentmap.explorer.explored import Explored
 from latentmap.explorer.making import see
 from latentmap.explorer.sectors import Count, LeadingSectors, Signs
@@ -147,7 +147,13 @@ def measure_typical(explored: Explored, asked: Asked) -> Answer:
             "judged": verdicts is not None,
             "models": told,
             "reported": [
-                {"model": one.model, "set": one.set, "group": one.group, "signs": one.signs}
+                {
+                    "model": one.model,
+                    "set": one.set,
+                    "group": one.group,
+                    "signs": one.signs,
+                    "here": is_of_support(explored, one),
+                }
                 for one in explored.reported
             ],
         }

@@ -203,7 +203,7 @@ def test_the_verdicts_are_those_of_the_benchmark(explored):
     typical.errors[1] = 0.01 * scatter[1] * np.where(numbers == 2, 2.0, 1.0)
     told = measured(fresh, "+-")
     assert told["judged"] and told["reported"] == [
-        {"model": "target", "set": "faces", "group": "Hat", "signs": ""}
+        {"model": "target", "set": "faces", "group": "Hat", "signs": "", "here": False}
     ]
     source, target = told["models"]
     assert (source["blind"], source["reference"]) == ([], None)
@@ -284,5 +284,33 @@ def test_members_of_groups_that_a_report_calls_blind_are_marked(explored, images
             assert [(of["model"], of["group"]) for of in one["blind"]] == groups
             seen |= {*groups}
     assert len(seen) == 2
+    assert not any(one["here"] for one in measured(marked, "")["reported"])
     without = sector(replace(explored, reported=reported), "")["members"]
     assert not any(one["blind"] for one in without)
+
+
+def test_sectors_that_a_report_calls_blind_are_marked_where_they_are_those_of_the_support_set(
+    with_support,
+):
+    support = with_support.support
+    digest = support.sectors_digest
+    elsewhere = replace(support, settings={**support.settings, "threshold": 0.5}).sectors_digest
+    assert len({digest, elsewhere, ""}) == 3
+    assert digest == support.take(np.arange(3)).sectors_digest
+    reported = (
+        ReportedBlind("target", "support.h5", "sector 2", "-+", sectors=digest),
+        ReportedBlind("target", "others.h5", "sector 1", "+-", sectors=elsewhere),
+        ReportedBlind("source", "faces", "group 0"),
+    )
+    marked = replace(with_support, reported=reported)
+    assert [one["here"] for one in measured(marked, "")["reported"]] == [True, False, False]
+    inside = sector(marked, "-+")
+    assert inside["found"]["n"] > 0
+    for signs in ("-+", "+-", "--"):
+        for one in sector(marked, signs)["members"]:
+            expected = [{"model": "target", "group": "sector 2"}] if signs == "-+" else []
+            assert one["blind"] == expected
+    # At a lower threshold some have its signs that are not of it.
+    near = sector(marked, "-+", threshold=0.0)
+    assert near["found"]["n"] > inside["found"]["n"]
+    assert sum(bool(one["blind"]) for one in near["members"]) == min(32, inside["found"]["n"])
