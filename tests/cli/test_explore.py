@@ -70,7 +70,7 @@ def test_the_picture_of_a_line_is_that_of_the_library(workdir):
         (["--at", "start=image&image=no", "--figure", "x.png"], 1, "none of the 300 images"),
         (["--at", "view=line&steps=1", "--figure", "x.png"], 1, "a line has 2 to 32 steps"),
         (["--at", "start=upload&upload=a", "--figure", "x.png"], 1, "is not here any more"),
-        (["--at", "view=points&x=1", "--figure", "x.png"], 1, "line, sectors, not 'points'"),
+        (["--at", "view=points&x=1", "--figure", "x.png"], 1, "sectors, traces, not 'points'"),
         (["--figure", "x.png", "--port", "80"], 2, "--port has no effect with --figure"),
         (["--figure", "x.png", "--report", "r"], 2, "--report has no effect with --figure"),
         (["--report", "."], 1, "holds other files and no report"),
@@ -133,9 +133,9 @@ def test_the_command_that_the_page_shows_has_no_folder_of_the_disk():
     assert shown == "latentmap explore a.safetensors svae --data f.h5:/x --seed 3"
 
 
-def words_of(*words):
+def words_of(*words, view=""):
     context = main.get_command(None, "explore").make_context("explore", list(words))
-    return shlex.split(words_without_folders(context))
+    return shlex.split(words_without_folders(context, view))
 
 
 @pytest.mark.parametrize(
@@ -170,10 +170,13 @@ def test_no_word_of_it_has_a_folder_of_the_disk(word, shown):
     assert words_of(word, "svae") == ["latentmap", "explore", shown, "svae"]
 
 
-def test_the_command_of_models_has_no_training():
-    """Which --figure, that the page adds to it, refuses."""
-    assert words_of("svae", "--trace", "a.trace") == ["latentmap", "explore", "svae"]
-    assert words_of("--trace", "a.trace") == ["latentmap", "explore", "--trace", "a.trace"]
+def test_trainings_are_in_the_command_of_their_view_alone():
+    """Which --figure, that the page adds to it, refuses of others."""
+    words = ("svae", "--trace", "/home/me/a.trace", "--trace", "b.trace", "--seed", "3")
+    assert words_of(*words) == ["latentmap", "explore", "svae", "--seed", "3"]
+    traces = ["latentmap", "explore", "--trace", "a.trace", "--trace", "b.trace"]
+    assert words_of(*words, view="traces") == traces
+    assert words_of(*words[1:5], view="traces") == traces
 
 
 def test_what_the_view_does_not_read_is_not_looked_for(workdir):
