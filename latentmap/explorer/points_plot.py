@@ -59,8 +59,8 @@ def _draw_points(axis: Any, found: PointsOfPlane) -> None:
     from matplotlib.colors import to_rgba_array
 
     box = found.box
-    seen = found.seen[order := _order_of(len(found.xy))]
-    shown = order[seen]
+    order = _order_of(len(found.xy))
+    shown = order[found.seen[order]]
     closer = math.sqrt(max(1.0, found.whole / box.span))
     base = next(radius for least, radius in _RADII if len(found.xy) >= least)
     radius = _PRINTED * min(base * closer, _LARGEST)
