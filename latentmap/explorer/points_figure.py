@@ -97,7 +97,7 @@ def _plane_of(explored: Explored, text: str) -> tuple[str, tuple[int, int]]:
     """The set of controls and the numbers of two of them that a plane names, by default the first
     two of the last set.
     """
-    by, *words = text.split("_") if text else [next(reversed(explored.controls))]
+    by, *words = text.split("_") if text else [list(explored.controls)[-1]]
     controls = explored.controls_called(by).controls
     if not words:
         return by, (controls[0].number, controls[min(1, len(controls) - 1)].number)

@@ -59,7 +59,7 @@ class PointsOfPlane:
     def counts(self) -> list[int]:
         """How many points each group has."""
         known = self.values[~np.isnan(self.values)].astype(np.int64)
-        return np.bincount(known, minlength=len(self.groups or ())).tolist()
+        return list(map(int, np.bincount(known, minlength=len(self.groups or ()))))
 
     @cached_property
     def ends(self) -> tuple[float, float] | None:

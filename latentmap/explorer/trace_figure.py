@@ -122,7 +122,7 @@ def _draw_gains(axis: Any, moment: Moment) -> None:
     for of, colour, name in ((active, BLUE, "active"), (~active, VERMILION, "inactive")):
         if of.any():
             axis.bar(np.flatnonzero(of), moment.gain[order][of], color=colour, label=name)
-    numbered = order if len(order) <= _NUMBERED else []
+    numbered = order if len(order) <= _NUMBERED else order[:0]
     axis.set_xticks(np.arange(len(numbered)), labels=list(map(str, numbered)))
     few = f", the first {_BARS}" if len(moment.gain) > _BARS else ""
     axis.set_xlabel(f"variables by gain at epoch {moment.epoch}{few}")
