@@ -18,6 +18,7 @@ from torch import Tensor
 
 from latentmap.errors import ExplorerError, MapError
 from latentmap.explorer.controls import ControlSet
+from latentmap.explorer.fitted import FittedImages
 from latentmap.explorer.named_codes import CodesById
 from latentmap.explorer.places import Place, Start
 from latentmap.explorer.points import Points
@@ -95,6 +96,11 @@ class Explored:
     def points(self) -> Points:
         """The images that are points of planes."""
         return Points(self.codes, [target.own for target in self.targets])
+
+    @cached_property
+    def fitted(self) -> FittedImages:
+        """Which of the images the map to each target was fitted on."""
+        return FittedImages([one.linear_map for one in self.targets], self.codes, self.images)
 
     @cached_property
     def mean(self) -> Tensor:
