@@ -78,7 +78,7 @@ class Uploads:
 def see_upload(data: bytes, views: Sequence[View], values: ValueRange | None = None) -> Seen:
     """The image of a file, as each of some models sees it.
 
-    It is decoded as the files of a data set are, under the same limits, and with the same ``values``
+    It is decoded as the files of a data set are, under the same limits, with the same ``values``
     for black and white; its id is that of its bytes, so that a link to it holds again when it is
     sent again.
 
