@@ -19,22 +19,24 @@ _FILE = re.compile(r"((?:[A-Za-z][\w+-]+:)*)((?:[A-Za-z]:(?=[/\\]))?.*?)(:/.*)?"
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 
 
-def words_without_folders(context: click.Context) -> str:
-    """The command with the options that say what is explored, to which a page adds others.
+def words_without_folders(context: click.Context, view: str = "") -> str:
+    """The command with the options that say what is explored in a view, to which a page adds
+    others.
 
     Of paths that do not begin here the name of the file alone is told, since whoever has the link
     may see it.
     """
     values, _, _ = context.command.make_parser(context).parse_args(list(context.obj))
-    references = context.params["references"]
+    of_trainings = view == "traces"
+    references = () if of_trainings else context.params["references"]
     words = ["latentmap", "explore", *map(_named, references)]
     for parameter in context.command.params:
         if parameter.name not in values or parameter.name in _LEFT_OUT:
             continue
-        if parameter.name == "trace_paths" and references:
-            continue  # What draws pictures of models takes none.
-        if parameter.name == "attributes" and "where" not in values:
-            continue  # It colours the points of the page alone.
+        if (parameter.name == "trace_paths") != of_trainings:
+            continue  # No other view takes one, and this one nothing else.
+        if parameter.name == "attributes" and "where" not in values and view != "points":
+            continue  # It colours points alone.
         if not isinstance(parameter, click.Option) or getattr(parameter, "title", "") == OUTPUT:
             continue
         name, value = max(parameter.opts, key=len), values[parameter.name]

@@ -70,11 +70,12 @@ class Target:
 @dataclass(frozen=True, eq=False)
 class Explored:
     """A source and its targets, on some images with their ``codes`` in the source; ``controls`` are
-    what moves a code of the source, by name. ``command`` is the line that explores the same,
-    ``report`` the folder of a report that what is found can be added to; ``attributes`` are what a
-    table says of the images, ``trainings`` are shown beside. The images of a ``support`` set in the
-    source are marked, and ``reported`` is what a report calls the models blind to. ``uploads`` are
-    images that were sent since, and ``added`` the ids of sections that the report got since.
+    what moves a code of the source, by name. ``command`` is the line that explores the same, and
+    ``commands`` those of views that need another; ``report`` the folder of a report that what is
+    found can be added to; ``attributes`` are what a table says of the images, ``trainings`` are
+    shown beside. The images of a ``support`` set in the source are marked, and ``reported`` is what
+    a report calls the models blind to. ``uploads`` are images that were sent since, and ``added``
+    the ids of sections that the report got since.
     """
 
     source: Model
@@ -84,6 +85,7 @@ class Explored:
     ordering: Ordering
     controls: Mapping[str, ControlSet]
     command: str = "latentmap explore"
+    commands: Mapping[str, str] = field(default_factory=dict)
     report: Path | None = None
     attributes: Attributes | None = None
     trainings: tuple[Training, ...] = ()

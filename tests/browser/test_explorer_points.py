@@ -1,6 +1,7 @@
 """The view "Points" of the explorer in Chromium: what is drawn, told and near is the library's."""
 
 import io
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from latentmap.explorer import Serving, Session, explore_spaces
+from latentmap.explorer.drawing import figure_of_state
 from latentmap.explorer.points import Points
 from latentmap.images import open_images
 from latentmap.images.attribute_table import Attributes
@@ -327,3 +329,22 @@ def test_points_come_as_soon_as_the_server_is_there_again(browser, explored):
         wait_until(page, lambda: page.locator(".plot").get_attribute("aria-label") != label)
         assert page.locator("#status").text_content() == ""
         page.close()
+
+
+def test_the_command_says_the_plane_the_colours_and_the_box_that_are_seen(visit, explored):
+    page = visit(f"start=image&image={explored.points.ids[4]}&seed=3&step=2&plane=variables_9_9")
+    page.locator(".taken img").wait_for()
+    shown = page.locator(".command code")
+    first, second = (one.number for one in explored.controls["variables"].controls[:2])
+    known = f"view=points&plane=variables_{first}_{second}&colour=sector"
+    taken = f"start=image&image={explored.points.ids[4]}"
+    assert shown.text_content().endswith(f"--at '{known}&{taken}' --figure picture.png")
+    page.locator("#colour").select_option(f"attribute {HAT}")
+    page.get_by_role("button", name="Closer").click()
+    box = state_of(page, "box")
+    state = shlex.split(shown.text_content())[-3]
+    drawn = figure_of_state(explored, state)
+    assert drawn.told["colour"] == f"attribute {HAT}" and drawn.told["taken"] in taken
+    assert list(drawn.told["box"].values()) == pytest.approx([*map(float, box.split("_"))])
+    counts = page.locator(".key li .note").all_text_contents()
+    assert [one["n"] for one in drawn.told["groups"]] == [int(one) for one in counts]

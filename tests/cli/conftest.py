@@ -9,6 +9,7 @@ import torch
 from latentmap.encoders import build
 from latentmap.encoders.native import save_model
 from latentmap.images import open_images
+from tests.cli.forked_workers import fork_workers
 
 
 def save_vae(path: Path, *, seed: int, latent_dim: int):
@@ -31,6 +32,12 @@ def workdir(tmp_path, monkeypatch):
     save_vae(tmp_path / "a.safetensors", seed=1, latent_dim=5)
     save_vae(tmp_path / "b.safetensors", seed=2, latent_dim=3)
     return tmp_path
+
+
+@pytest.fixture
+def forked_workers(monkeypatch):
+    """Workers that need not import torch first."""
+    fork_workers(monkeypatch)
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from latentmap.mapping import LinearMap
 from tests.cli.test_encode_shards import children, run, started, wait_for
 from tests.core.images.test_tars import write_tar
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 PAIR = ["--src", "a.safetensors", "--dst", "b.safetensors", "--data", "few.npy"]
 MODELS = ["a.safetensors", "b.safetensors", "--data", "few.npy"]
 

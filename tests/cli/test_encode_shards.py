@@ -19,6 +19,8 @@ from latentmap.cli.main import main
 from latentmap.cli.sharding import Place, place_of
 from tests.cli.full_disks import FullOnOne
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 ENCODE = ["encode", "a.safetensors", "b.safetensors", "--data", "few.npy", "--batch-size", "8"]
 
 

@@ -1,5 +1,5 @@
-"""StyleGAN 3 in float64 NumPy and SciPy, straight from the formulas and as slowly as they are
-written.
+"""StyleGAN 3 in float64 NumPy and SciPy, straight from the formulas and as plainly as they
+are written.
 
 Weights are modulated sample by sample, with the styles' mean square of the whole batch; zeros are
 inserted, and every filter is a full convolution in two dimensions with SciPy's window. Nothing here
@@ -9,7 +9,7 @@ is shared with the package.
 import math
 
 import numpy as np
-from scipy.signal import convolve2d, firwin, kaiser_atten, kaiser_beta
+from scipy.signal import fftconvolve, firwin, kaiser_atten, kaiser_beta
 from scipy.special import j1
 
 from tests.encoders.naive_stylegan import leaky
@@ -74,7 +74,7 @@ def padded(x, before, after):
 
 
 def filtered(x, kernel):
-    return np.stack([convolve2d(channel, kernel, mode="valid") for channel in x])
+    return fftconvolve(x, kernel[None], mode="valid", axes=(1, 2))
 
 
 def affine(weights, name, w):

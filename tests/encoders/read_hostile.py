@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from latentmap.encoders.checkpoints.foreign import open_foreign
+from latentmap.encoders.checkpoints.foreign import ForeignFile, open_foreign
 from latentmap.encoders.checkpoints.importing import inspect_checkpoint
 from latentmap.encoders.checkpoints.values import TensorView
 from latentmap.errors import CheckpointError
@@ -50,23 +50,44 @@ class Watch:
             self.events.append(f"{event} {args!r}"[:200])
 
 
-def tensors(value: Any, depth: int = 0) -> Iterator[TensorView]:
-    """Every tensor in nested dictionaries and lists, down to where a checkpoint has them."""
+def tensors(
+    value: Any, depth: int = 0, seen: set[tuple[int, int]] | None = None
+) -> Iterator[TensorView]:
+    """Every tensor in nested dictionaries and lists, down to where a checkpoint has them.
+
+    What a hostile file holds a million times is looked into once at each depth.
+    """
+    seen = set() if seen is None else seen
     if isinstance(value, TensorView):
         yield value
-    elif depth < 5 and isinstance(value, dict | list | tuple):
+    elif depth < 5 and isinstance(value, dict | list | tuple) and (id(value), depth) not in seen:
+        seen.add((id(value), depth))
         for part in value.values() if isinstance(value, dict) else value:
-            yield from tensors(part, depth + 1)
+            yield from tensors(part, depth + 1, seen)
+
+
+def opened(path: Path) -> ForeignFile | str:
+    """A file, or the message where it is refused."""
+    try:
+        return open_foreign(path)
+    except CheckpointError as error:
+        return str(error)
+
+
+def loaded(file: ForeignFile) -> str | None:
+    """Loads the tensors of a file, all of them at once; the message where one is refused."""
+    try:
+        kept = [view.load() for view in tensors(file.value)]
+    except CheckpointError as error:
+        return str(error)
+    del kept
+    return None
 
 
 def read(path: Path) -> str | None:
     """Opens a file and loads its tensors; the message where it is refused."""
-    try:
-        loaded = [view.load() for view in tensors(open_foreign(path).value)]
-    except CheckpointError as error:
-        return str(error)
-    del loaded
-    return None
+    file = opened(path)
+    return file if isinstance(file, str) else loaded(file)
 
 
 def convert(path: Path) -> str | None:
@@ -104,9 +125,13 @@ def main(folder: Path) -> None:
         Path("/proc/self/clear_refs").write_text("5")
         before = resident("VmRSS")
         watch.watching = True
-        message = read(path)
+        file = opened(path)
+        message = file if isinstance(file, str) else loaded(file)
         watch.watching = False
-        message = convert(path) or message
+        # What is refused when it is opened is never converted.
+        if not isinstance(file, str):
+            del file
+            message = convert(path) or message
         report["bombs"][name] = {
             "file": path.stat().st_size,
             "memory": resident("VmHWM") - before,

@@ -244,17 +244,18 @@ def test_a_sector_is_drawn_as_the_page_shows_it(explored, models):
     told = sector(explored, "-+", threshold=0.1)
     drawn = figure_of_state(explored, "view=sectors&signs=-%2B&threshold=0.1&from=2")
     n, expected = told["found"]["n"], told["found"]["expected"]
-    assert drawn.what == f"a sector of {n} images, {expected:.1f} expected,"
+    assert drawn.what == f"a sector of {n} images, {expected:.1f} expected, in source, target"
     names = [one["id"] for one in told["members"][2:10]]
     assert [row.label for row in drawn.figure.rows] == ["image", "by source", "by target"]
-    assert drawn.told[0] == {"images": names}
-    for one, row in zip(drawn.told[1:], drawn.figure.rows[1:], strict=True):
+    first, *others = drawn.told["pictures"]
+    assert first == {"images": names}
+    for one, row in zip(others, drawn.figure.rows[1:], strict=True):
         known = [ask(explored, "member", id=name).told["made"] for name in names]
         errors = [made["mse"] for of in known for made in of if made["model"] == one["model"]]
         assert one["images"] == names and one["mse"] == pytest.approx(errors, rel=1e-3)
         assert [text for text, _ in row.texts] == [f"mse {error:.3g}" for error in one["mse"]]
     alone = figure_of_state(explored, f"view=sectors&signs=-%2B&member={names[3]}")
-    assert alone.told[0] == {"images": [names[3]]}
+    assert alone.told["pictures"][0] == {"images": [names[3]]}
 
 
 @pytest.mark.parametrize(
