@@ -27,6 +27,7 @@ from latentmap.explorer.uploads import Uploads
 from latentmap.expressiveness.reported import ReportedBlind
 from latentmap.images import ImageSource
 from latentmap.images.attribute_table import Attributes
+from latentmap.images.views import View
 from latentmap.mapping import LinearMap
 from latentmap.mapping.typicality import FittedCodes, Typicality
 from latentmap.model import Model
@@ -120,6 +121,15 @@ class Explored:
     def models(self) -> list[Model]:
         """The source and the targets."""
         return [self.source, *(target.model for target in self.targets)]
+
+    @property
+    def views(self) -> list[View]:
+        """What the source and each target see of an image. A file of codes sees none: what stands
+        for it is what the first model sees that does.
+        """
+        found = [one.view if one.can_encode or one.can_decode else None for one in self.models]
+        first = next((view for view in found if view is not None), None) or self.source.view
+        return [first if view is None else view for view in found]
 
     def start_at(self, start: Start) -> Tensor:
         """The code of a start.
