@@ -18,6 +18,7 @@ from torch import Tensor
 
 from latentmap.errors import ExplorerError, MapError
 from latentmap.explorer.controls import ControlSet
+from latentmap.explorer.fitted import FittedImages
 from latentmap.explorer.named_codes import CodesById
 from latentmap.explorer.places import Place, Start
 from latentmap.explorer.points import Points
@@ -26,6 +27,8 @@ from latentmap.explorer.uploads import Uploads
 from latentmap.expressiveness.reported import ReportedBlind
 from latentmap.images import ImageSource
 from latentmap.images.attribute_table import Attributes
+from latentmap.images.attribute_values import known_rows
+from latentmap.images.views import View
 from latentmap.mapping import LinearMap
 from latentmap.mapping.typicality import FittedCodes, Typicality
 from latentmap.model import Model
@@ -101,6 +104,22 @@ class Explored:
         return Points(self.codes, [target.own for target in self.targets])
 
     @cached_property
+    def attribute_rows(self) -> np.ndarray:
+        """The row of each point in the table of attributes, -1 where it has none: names are looked
+        for once, which takes most of the time of a colouring.
+
+        Raises:
+            ImageError: the table has none of them.
+        """
+        assert self.attributes is not None, "only where there is a table"
+        return known_rows(self.points.ids, self.attributes.table)
+
+    @cached_property
+    def fitted(self) -> FittedImages:
+        """Which of the images the map to each target was fitted on."""
+        return FittedImages([one.linear_map for one in self.targets], self.codes, self.images)
+
+    @cached_property
     def mean(self) -> Tensor:
         """The mean code of the images."""
         return torch.from_numpy(self.ordering.mean)
@@ -116,6 +135,15 @@ class Explored:
     def models(self) -> list[Model]:
         """The source and the targets."""
         return [self.source, *(target.model for target in self.targets)]
+
+    @property
+    def views(self) -> list[View]:
+        """What the source and each target see of an image. A file of codes sees none: what stands
+        for it is what the first model sees that does.
+        """
+        found = [one.view if one.can_encode or one.can_decode else None for one in self.models]
+        first = next((view for view in found if view is not None), None) or self.source.view
+        return [first if view is None else view for view in found]
 
     def start_at(self, start: Start) -> Tensor:
         """The code of a start.

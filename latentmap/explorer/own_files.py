@@ -65,9 +65,9 @@ def require_own(files: Sequence[OwnFile], ids: Sequence[str]) -> None:
 
 def with_own_files(explored: Explored, files: Sequence[OwnFile]) -> Explored:
     """The same with some images of one's own, encoded by all models that can."""
-    views = [model.view for model in explored.models]
     for file in files:
-        explored.uploads.keep(encode_upload(see_upload(file.data, views), explored.models))
+        seen = see_upload(file.data, explored.views, explored.images.range_of_files)
+        explored.uploads.keep(encode_upload(seen, explored.models))
     return replace(explored, own_names={file.id: file.name for file in files})
 
 

@@ -44,7 +44,8 @@ def points_plot(found: PointsOfPlane, title: str) -> Plot:
         below = _BELOW if scale and narrow else 0.0
         if narrow or scale:
             below += _LINE * (-(-len(names) // columns) + (0 if scale else 2))
-        set_height(figure, side + up + below)
+        lines = wrapped(title, width).count("\n")
+        set_height(figure, side + up + below + _LINE * lines)
         _draw_points(axis, found)
         if scale:
             _draw_scale(figure, axis, found, narrow=narrow)

@@ -60,11 +60,14 @@ def _in_words(moment: Moment, last: int) -> str:
         f"epoch {moment.epoch} of {last}, {moment.step:,} steps: {active.sum()} of {len(active)} "
         "variables active"
     )
-    lines = [words, _figures(moment.batch)]
+    lines = [words]
+    if moment.batch:
+        step, *batch = moment.batch.items()
+        lines.append(f"batch of step {step[1]:,}: {_figures(dict(batch))}")
     if moment.worth:
         variable, *worth = moment.worth.items()
         lines.append(f"variable {variable[1]}: {_figures(dict(worth))}")
-    return "\n".join(filter(None, lines))
+    return "\n".join(lines)
 
 
 def _figures(figures: Mapping[str, float | str]) -> str:
