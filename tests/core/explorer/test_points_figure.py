@@ -123,8 +123,8 @@ def test_errors_are_those_of_the_page_and_their_progress_is_shown(explored, by, 
     n = explored.fitted.of_map(0).sum()
     note = f"The map was fitted on {n} of these images: it loses less of those."
     assert 200 < n < 400 and drawn.told["note"] == note
-    figure, _ = axes_of(drawn)
-    said_above = " ".join(figure.get_suptitle().split("\n"))
+    _, (axis, _) = axes_of(drawn)
+    said_above = " ".join(axis.get_title().split("\n"))
     assert said_above == f"400 codes of source: principal directions {note}"
     assert said[-1] == (f"points: {title}", "points", 400, 400)
     steps = [done for label, _, done, _ in said if title in label]
