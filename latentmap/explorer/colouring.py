@@ -24,14 +24,18 @@ from latentmap.support.sectors import sector_numbers, signs_of
 
 _LEADING = 3  # Variables whose signs are sectors: more have more sectors than colours.
 _MOST_GROUPS = 1000
+_FITTED = ("not fitted on", "fitted on")
 
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """Values of points from one on; of groups with some ``names``, else numbers."""
+    """Values of points from one on; of groups with some ``names``, else numbers; and a ``note`` on
+    all of them.
+    """
 
     values: np.ndarray
     names: Sequence[str] | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,8 @@ class Colouring:
 
 
 def colour_points(explored: Explored, asked: Asked) -> Answer:
-    """What points from ``start`` on are by the colouring ``by``, up to ``stop``, ``(m,)``; and the
-    names and colours of groups, where they are such.
+    """What points from ``start`` on are by the colouring ``by``, up to ``stop``, ``(m,)``; the
+    names and colours of groups, where they are such; and a note.
     """
     name = text_in(asked, "by")
     start = whole_in(asked, "start", most=len(explored.points) - 1)
@@ -55,7 +59,8 @@ def colour_points(explored: Explored, asked: Asked) -> Answer:
     if known is None or name not in dict(known.offered(explored)):
         raise ExplorerError(f"points are not coloured by {name[:200]!r}: choose another")
     found = known.values(explored, rest, start)
-    told: dict[str, Any] = {"stop": start + len(found.values), "groups": None}
+    stop = start + len(found.values)
+    told: dict[str, Any] = {"stop": stop, "groups": None, "note": found.note}
     if found.names is not None:
         told["groups"] = [
             {"name": shortened(printable(one)), "colour": colour_of(number)}
@@ -124,6 +129,10 @@ def _code_errors_offered(explored: Explored) -> list[tuple[str, str]]:
     ]
 
 
+def _code_errors(explored: Explored, rest: str, start: int) -> Values:
+    return Values(code_errors(explored, rest, start), note=_note_on_fit(explored, rest))
+
+
 def _image_errors_offered(explored: Explored) -> list[tuple[str, str]]:
     return [
         (f"image-error {number}", f"error of the relocation, {target.model.name}")
@@ -132,10 +141,34 @@ def _image_errors_offered(explored: Explored) -> list[tuple[str, str]]:
     ]
 
 
+def _image_errors(explored: Explored, rest: str, start: int) -> Values:
+    return Values(image_errors(explored, rest, start), note=_note_on_fit(explored, rest))
+
+
+def _note_on_fit(explored: Explored, rest: str) -> str:
+    return explored.fitted.note(int(rest), explored.points.rows)
+
+
+def _fitted_offered(explored: Explored) -> list[tuple[str, str]]:
+    found = []
+    for number, target in enumerate(explored.targets):
+        fitted = None if target.own is None else explored.fitted.of_map(number)
+        if fitted is not None and fitted.any():
+            found.append((f"fitted {number}", f"images of the fit, {target.model.name}"))
+    return found
+
+
+def _fitted(explored: Explored, rest: str, start: int) -> Values:
+    fitted = explored.fitted.of_map(int(rest))
+    assert fitted is not None, "offered"
+    return Values(fitted[explored.points.rows[start:]].astype(np.float64), _FITTED)
+
+
 COLOURINGS: Mapping[str, Colouring] = {
     "label": Colouring(_label_offered, _labels),
     "sector": Colouring(_sectors_offered, _sectors),
     "attribute": Colouring(_attributes_offered, _attributes),
-    "code-error": Colouring(_code_errors_offered, lambda *asked: Values(code_errors(*asked))),
-    "image-error": Colouring(_image_errors_offered, lambda *asked: Values(image_errors(*asked))),
+    "code-error": Colouring(_code_errors_offered, _code_errors),
+    "image-error": Colouring(_image_errors_offered, _image_errors),
+    "fitted": Colouring(_fitted_offered, _fitted),
 }

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from latentmap.errors import ExplorerError, MapError
 from latentmap.explorer.controls import ControlSet
+from latentmap.explorer.fitted import FittedImages
 from latentmap.explorer.named_codes import CodesById
 from latentmap.explorer.places import Place, Start
 from latentmap.explorer.points import Points
@@ -27,6 +28,7 @@ from latentmap.expressiveness.reported import ReportedBlind
 from latentmap.images import ImageSource
 from latentmap.images.attribute_table import Attributes
 from latentmap.images.attribute_values import known_rows
+from latentmap.images.views import View
 from latentmap.mapping import LinearMap
 from latentmap.mapping.typicality import FittedCodes, Typicality
 from latentmap.model import Model
@@ -111,6 +113,11 @@ class Explored:
         return known_rows(self.points.ids, self.attributes.table)
 
     @cached_property
+    def fitted(self) -> FittedImages:
+        """Which of the images the map to each target was fitted on."""
+        return FittedImages([one.linear_map for one in self.targets], self.codes, self.images)
+
+    @cached_property
     def mean(self) -> Tensor:
         """The mean code of the images."""
         return torch.from_numpy(self.ordering.mean)
@@ -126,6 +133,15 @@ class Explored:
     def models(self) -> list[Model]:
         """The source and the targets."""
         return [self.source, *(target.model for target in self.targets)]
+
+    @property
+    def views(self) -> list[View]:
+        """What the source and each target see of an image. A file of codes sees none: what stands
+        for it is what the first model sees that does.
+        """
+        found = [one.view if one.can_encode or one.can_decode else None for one in self.models]
+        first = next((view for view in found if view is not None), None) or self.source.view
+        return [first if view is None else view for view in found]
 
     def start_at(self, start: Start) -> Tensor:
         """The code of a start.

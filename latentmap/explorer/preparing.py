@@ -137,9 +137,10 @@ def _ordered(
     """
     channels = channel_space(source.space).dim
     options = OrderOptions(leading=min(7, channels))
-    n = min(_PIXELS // (math.prod(source.image_shape[1:]) * (channels + 1)), _MOST)
-    spatial = len(source.latent_shape) > 1
-    if n < _FEWEST or spatial or not source.can_decode:
+    # A file of codes has no shape of images.
+    pixels = math.prod(source.image_shape[1:]) * (channels + 1) if source.can_decode else _PIXELS
+    n = min(_PIXELS // pixels, _MOST)
+    if n < _FEWEST or len(source.latent_shape) > 1:
         return order_by_variance(source, images, codes, options, seed=seed)
     few = images.subset(np.sort(np.random.default_rng(seed).permutation(len(images))[:n]))
     with coder.stage("ordering variables", "decodes") as told:

@@ -106,7 +106,7 @@ def show_member(explored: Explored, asked: Asked) -> Answer:
     """
     name = text_in(asked, "id")
     typical = explored.look.typical
-    views = [explored.source.view, *(maker.model.view for maker in typical.makers)]
+    views = [explored.views[0], *(maker.model.view for maker in typical.makers)]
     names, (seen, *shown) = see(explored, views, [name])
     if not names:
         raise ExplorerError(f"the image {name[:200]!r} cannot be read: choose another")

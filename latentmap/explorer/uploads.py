@@ -16,6 +16,7 @@ from torch import Tensor
 
 from latentmap.errors import ExplorerError, ImageError
 from latentmap.images.decoding import decode
+from latentmap.images.values import ValueRange
 from latentmap.images.views import View
 from latentmap.limits import advice
 from latentmap.model import Model
@@ -74,11 +75,12 @@ class Uploads:
         return self._known[name]
 
 
-def see_upload(data: bytes, views: Sequence[View]) -> Seen:
+def see_upload(data: bytes, views: Sequence[View], values: ValueRange | None = None) -> Seen:
     """The image of a file, as each of some models sees it.
 
-    It is decoded as the files of a data set are, under the same limits, and its id is that of its
-    bytes, so that a link to it holds again when it is sent again.
+    It is decoded as the files of a data set are, under the same limits, with the same ``values``
+    for black and white; its id is that of its bytes, so that a link to it holds again when it is
+    sent again.
 
     Raises:
         ImageError: the file is no image, damaged, or larger than the limits allow. What raises a
@@ -87,7 +89,7 @@ def see_upload(data: bytes, views: Sequence[View]) -> Seen:
     if not data:
         raise ImageError("an empty file")
     try:
-        picture = decode(data)
+        picture = decode(data, values)
     except ImageError as error:
         raise ImageError(str(error).removesuffix(f": {advice('memory')}")) from error
     pixels = [_rendered(picture, view) for view in views]

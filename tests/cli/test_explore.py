@@ -23,6 +23,7 @@ from latentmap.explorer import explore_spaces, read_place
 from latentmap.explorer.actions import ACTIONS
 from latentmap.explorer.lines import figure_of_line, read_line, show_line
 from latentmap.explorer.showing import show_place
+from latentmap.explorer.uploads import see_upload
 from latentmap.images import open_images
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -51,6 +52,33 @@ def test_the_picture_of_a_place_is_that_of_the_library(workdir):
         # Enlarged a whole number of times: its first pixel, and its rows, stand somewhere in it.
         values = {*one.pixels[..., 0].flatten().tolist()}
         assert len(values) > 5 and values <= {*np.unique(pixels).tolist()}
+
+
+def test_a_file_of_codes_is_explored_as_far_as_it_goes(workdir):
+    explored = explored_here()
+    ids, vectors = explored.codes.codes.ids, explored.codes.codes.vectors.numpy()
+    np.savez("codes.npz", codes=vectors, ids=ids)
+    codes, target = load("codes.npz"), load("b.safetensors")
+    data = ["--data", "few.npy", "--cache", "cache", "--device", "cpu"]
+    words = ["explore", "codes.npz", "b.safetensors", *data, "--at", "start=mean"]
+    result = CliRunner().invoke(main, [*words, "--figure", "mapped.png", "--json"])
+    assert result.exit_code == 0, result.output
+    assert [one["role"] for one in json.loads(result.stdout)["pictures"]] == ["mapped"]
+    mixed = explore_spaces(codes, [target], open_images("few.npy"), "cache")
+    name = str(ids[2])
+    near, expected = (ACTIONS["near"](one, {"id": name, "count": 3}) for one in (mixed, explored))
+    assert near.told["spaces"][0]["ids"] == expected.told["spaces"][0]["ids"]
+    np.testing.assert_array_equal(near.pictures, expected.pictures)
+    member = ACTIONS["member"](mixed, {"id": name})
+    assert [one["role"] for one in member.told["made"]] == ["own"]
+    # What is sent has no code there, and is seen as by the other.
+    Image.fromarray(mixed.images.read(2)[..., 0]).save("sent.png")
+    back = explore_spaces(target, [codes], mixed.images, "cache")
+    for some, roles in ((mixed, ["own"]), (back, ["source"])):
+        sent = see_upload(Path("sent.png").read_bytes(), some.views)
+        told = ACTIONS["own"](some, ACTIONS["upload"](some, {"seen": sent}).told).told
+        assert told["without"] == ["codes"]
+        assert [one["role"] for one in told["pictures"]] == roles
 
 
 def test_the_picture_of_a_line_is_that_of_the_library(workdir):

@@ -57,6 +57,7 @@ export class Colouring {
   constructor({ numbers, told }, scale) {
     this.numbers = numbers;
     this.groups = told.groups;
+    this.note = told.note;
     this.scale = scale;
     this.ends = this.groups ? null : endsOf(numbers);
     this.counts = this.groups?.map(() => 0);

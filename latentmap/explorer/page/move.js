@@ -104,12 +104,13 @@ export class MoveView {
 
   draw_figures() {
     const { told, files } = this.answer;
-    const pictures = told.pictures.map(({ role, model, mse, outside }, i) => ({
+    const pictures = told.pictures.map(({ role, model, mse, outside, fitted }, i) => ({
       key: `${role} ${model} ${i}`,
       caption: model,
       note: [
         ROLES[role],
         mse === null ? "" : `, mse ${mse.toPrecision(3)} to its own`,
+        fitted ? ", of an image that the map was fitted on" : "",
         outside ? ", a guess: far from the fitted codes" : "",
       ].join(""),
       warn: outside === true,

@@ -57,8 +57,14 @@ def test_an_image_of_the_data_has_the_own_code_of_the_target_beside_it(explored,
     torch.testing.assert_close(shown[2].image, own)
     difference = (shown[1].image - own).double().square().mean()
     assert shown[1].mse == pytest.approx(float(difference)) and shown[1].mse > 0
+    # The map knows its images, and is not judged by one of them unsaid.
+    train = images.split("train").ids
+    for name in (train[0], images.ids[~np.isin(images.ids, train)][0]):
+        _, shown = show_place(explored, read_place(f"start=image&image={name}"))
+        assert [one.to_json()["fitted"] for one in shown] == [None, name in train, None]
     _, moved = show_place(explored, read_place(f"{state}&moves=variables_2_0.1"))
     assert [one.role for one in moved] == ["source", "mapped"] and moved[1].mse is None
+    assert moved[1].fitted is None
 
 
 def test_a_random_place_is_a_sample_of_the_source(explored, models):

@@ -192,6 +192,17 @@ def test_typical_errors_are_those_of_all_images_of_the_sample(explored, models, 
         assert made["worse"] == pytest.approx(399 / 400, abs=0.01)
 
 
+def test_an_image_is_not_worse_than_itself_by_the_rounding_of_a_batch(explored, images):
+    fresh = replace(explored)
+    measured(fresh, "")
+    name = str(images.ids[3])
+    for number, one in enumerate(ask(fresh, "member", id=name).told["made"]):
+        errors = fresh.look.typical.errors[number]
+        errors[:] = one["mse"] * (1 - 1e-7)
+        errors[:100] = 0.9 * one["mse"]
+        assert ask(fresh, "member", id=name).told["made"][number]["worse"] == 0.25
+
+
 def test_the_verdicts_are_those_of_the_benchmark(explored):
     fresh = replace(explored, reported=(ReportedBlind("target", "faces", "Hat"),))
     measured(fresh, "")

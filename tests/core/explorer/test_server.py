@@ -274,10 +274,10 @@ def test_networks_answer_while_a_file_is_decoded(client, monkeypatch):
     """It is decoded in another thread: until the answer is there, this one does not go on."""
     decoding, answered = threading.Event(), threading.Event()
 
-    def see(data, views):
+    def see(*asked):
         decoding.set()
         assert answered.wait(10)
-        return see_upload(data, views)
+        return see_upload(*asked)
 
     monkeypatch.setattr("latentmap.explorer.server.see_upload", see)
     with ThreadPoolExecutor(1) as another:
