@@ -55,7 +55,8 @@ def figure_of_points(
     n, of = len(points), explored.source.name
     even = f", evenly of {points.total:,} images" if n < points.total else ""
     title = f"{n:,} codes of {of}{even}"
-    heading = f"{title}: {chosen.title}"
+    note = told["note"]
+    heading = f"{title}: {chosen.title}" + (f"\n{note}" if note else "")
     across, up = drawn.axes
     return Drawn(
         points_plot(drawn, heading),
@@ -67,6 +68,7 @@ def figure_of_points(
             "colour": name,
             **drawn.to_json(),
             "taken": taken,
+            "note": note,
         },
     )
 
