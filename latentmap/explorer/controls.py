@@ -108,6 +108,8 @@ def direction_controls(codes: Codes, *, seed: int) -> ControlSet:
     kept = (values > 1e-9 * values[0]).nonzero()[:_MOST_DIRECTIONS, 0]
     values, vectors = values[kept], vectors[:, kept]
     directions = vectors.T if d <= n else (about.T @ vectors / values.sqrt()).T
+    # A link means the same on every machine: which end is up is no matter of rounding.
+    directions *= directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
     deviations = (values / n).sqrt()[:, None]
     total = float(about.square().sum())
     controls = [
