@@ -17,7 +17,7 @@ from latentmap.explorer.answers import Answer, Asked, text_in, whole_in
 from latentmap.explorer.errors_of_points import code_errors, image_errors
 from latentmap.explorer.explored import Explored
 from latentmap.explorer.sectors import leading_variables
-from latentmap.images.attribute_values import attributes_in
+from latentmap.images.attribute_values import Attribute
 from latentmap.images.finding import positions_of
 from latentmap.printing import printable, shortened
 from latentmap.support.sectors import sector_numbers, signs_of
@@ -92,9 +92,14 @@ def _attributes_offered(explored: Explored) -> list[tuple[str, str]]:
 
 def _attributes(explored: Explored, rest: str, start: int) -> Values:
     assert explored.attributes is not None, "offered"
-    (found,) = attributes_in(explored.attributes.table, explored.points.ids, [rest])
+    rows = explored.attribute_rows
+    known = np.flatnonzero(rows >= 0)
+    column = explored.attributes.table.columns[rest][rows[known]]
+    found = Attribute.of_column(rest, explored.points.ids[known], column)
     _require_few(rest, found.classes)
-    return Values(found.of(explored.points.ids[start:]), found.classes or None)
+    values = np.full(len(rows), np.nan)
+    values[known] = found.values
+    return Values(values[start:], found.classes or None)
 
 
 def _require_few(name: str, names: Sequence[str]) -> None:

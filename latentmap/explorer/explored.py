@@ -27,6 +27,7 @@ from latentmap.explorer.uploads import Uploads
 from latentmap.expressiveness.reported import ReportedBlind
 from latentmap.images import ImageSource
 from latentmap.images.attribute_table import Attributes
+from latentmap.images.attribute_values import known_rows
 from latentmap.images.views import View
 from latentmap.mapping import LinearMap
 from latentmap.mapping.typicality import FittedCodes, Typicality
@@ -99,6 +100,17 @@ class Explored:
     def points(self) -> Points:
         """The images that are points of planes."""
         return Points(self.codes, [target.own for target in self.targets])
+
+    @cached_property
+    def attribute_rows(self) -> np.ndarray:
+        """The row of each point in the table of attributes, -1 where it has none: names are looked
+        for once, which takes most of the time of a colouring.
+
+        Raises:
+            ImageError: the table has none of them.
+        """
+        assert self.attributes is not None, "only where there is a table"
+        return known_rows(self.points.ids, self.attributes.table)
 
     @cached_property
     def fitted(self) -> FittedImages:

@@ -116,6 +116,32 @@ def state_of(page, key):
     return parse_qs(urlsplit(page.url).fragment)[key][0]
 
 
+ENDS = """async (all) => {
+  const { Colouring } = await import(new URL("page/colouring.js", location.href));
+  return all.map((numbers) => {
+    const told = { groups: null };
+    const given = Float32Array.from(numbers, (value) => value ?? NaN);
+    const { ends, unknown } = new Colouring({ numbers: given, told }, ["#000000", "#ffffff"]);
+    return { ends, unknown };
+  });
+}"""
+
+
+def test_a_scale_runs_from_the_second_to_the_98th_of_a_hundred_values(visit):
+    rng = np.random.default_rng(0)
+    drawn = [rng.normal(size=n) for n in (0, 1, 2, 49, 50, 51, 100, 3001)]
+    drawn += [np.arange(500.0), np.arange(500.0)[::-1], np.zeros(300), rng.integers(0, 3, 1000)]
+    drawn = [np.asarray(one, np.float32) for one in drawn]
+    for one in drawn[3:8]:
+        one[rng.random(len(one)) < 0.3] = np.nan
+    given = [[None if np.isnan(value) else float(value) for value in one] for one in drawn]
+    for values, found in zip(drawn, visit().evaluate(ENDS, given), strict=True):
+        known = np.sort(values[~np.isnan(values)])
+        end = int(0.02 * len(known))
+        assert found["ends"] == ([known[end], known[-1 - end]] if len(known) else None)
+        assert found["unknown"] == len(values) - len(known)
+
+
 def test_a_point_is_where_its_code_is_in_the_colour_of_its_group(visit, explored):
     xy = places_of(explored, "variables", 3, 1)
     assert explored.points.ids.tolist() == explored.images.ids.tolist()

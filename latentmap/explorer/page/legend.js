@@ -14,7 +14,7 @@ export class Legend {
   show(title, colouring, colours) {
     const head = make("b", {}, title);
     const parts = colouring.groups ? this.groups(colouring, colours) : this.scale(colouring, colours);
-    const unknown = colouring.numbers.reduce((n, value) => n + Number.isNaN(value), 0);
+    const { unknown } = colouring;
     if (colouring.note) parts.push(make("p", { class: "note" }, colouring.note));
     if (unknown) parts.push(make("p", { class: "note" }, `not known of ${unknown.toLocaleString("en")} points`));
     this.element.replaceChildren(head, ...parts);

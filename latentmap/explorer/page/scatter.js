@@ -27,7 +27,7 @@ export class Scatter {
     this.xy = new Float32Array(0);
     this.drawn = this.xy; // In the order in which they are drawn, as are their colours, as pixels:
     this.words = null;
-    this.seen = 0; // Points that were drawn in the last frame.
+    this.order = new Uint32Array(0);
     this.paper = 0xffffffff;
     this.box = { x: 0, y: 0, span: 1 }; // The middle, and how much of the plane the shorter side holds.
     this.stamp = {};
@@ -59,12 +59,21 @@ export class Scatter {
       high = Math.max(high, xy[i + 1]);
     }
     this.extent = { x: (left + right) / 2, y: (low + high) / 2, w: right - left, h: high - low };
-    const order = orderOf(this.n);
+    const order = this.orderOf(this.n);
     this.drawn = new Float32Array(xy.length);
     for (let i = 0; i < this.n; i += 1) {
       this.drawn[2 * i] = xy[2 * order[i]];
       this.drawn[2 * i + 1] = xy[2 * order[i] + 1];
     }
+  }
+
+  /** An order of points in which those of one label, which may follow each other, hide no others. */
+  orderOf(n) {
+    if (this.order.length === n) return this.order;
+    const stride = strideOf(n);
+    this.order = new Uint32Array(n);
+    for (let i = 1; i < n; i += 1) this.order[i] = (this.order[i - 1] + stride) % n;
+    return this.order;
   }
 
   /** The box that holds all points, in the canvas as it is. */
@@ -79,7 +88,7 @@ export class Scatter {
   paint(places, colours, unknown, paper) {
     const palette = new Uint32Array(256).fill(wordOf(unknown));
     colours.forEach((colour, i) => { palette[i] = wordOf(colour); });
-    const order = orderOf(places.length);
+    const order = this.orderOf(places.length);
     this.words = new Uint32Array(places.length);
     for (let i = 0; i < places.length; i += 1) this.words[i] = palette[places[order[i]]];
     this.paper = wordOf(paper);
@@ -129,20 +138,29 @@ export class Scatter {
       const left = width / 2 - box.x * scale + 0.5;
       const top = height / 2 + box.y * scale + 0.5;
       const [right, low] = [width - reach, height - reach];
-      let seen = 0;
       for (let i = 0; i < n; i += 1) {
         const x = Math.floor(drawn[2 * i] * scale + left);
         const y = Math.floor(top - drawn[2 * i + 1] * scale);
         if (x < reach || y < reach || x >= right || y >= low) continue;
-        seen += 1;
         const at = y * width + x;
         const word = words[i];
         for (let k = 0; k < whole.length; k += 1) pixels[at + whole[k]] = word;
         for (let k = 0; k < edge.length; k += 1) pixels[at + edge[k]] = mixed(pixels[at + edge[k]], word, parts[k]);
       }
-      this.seen = seen;
     }
     this.pen.putImageData(this.image, 0, 0);
+  }
+
+  /** How many points are in the canvas. */
+  get seen() {
+    const { drawn, n, box, scale } = this;
+    const [across, up] = [this.width / scale / 2, this.height / scale / 2];
+    let seen = 0;
+    for (let i = 0; i < n; i += 1) {
+      const inside = Math.abs(drawn[2 * i] - box.x) < across && Math.abs(drawn[2 * i + 1] - box.y) < up;
+      seen += inside ? 1 : 0;
+    }
+    return seen;
   }
 
   /** Where a point is, in CSS pixels of the canvas. */
@@ -185,11 +203,11 @@ export class Scatter {
   }
 }
 
-/** An order of points in which those of one label, which may follow each other, hide no others. */
-function orderOf(n) {
+/** A step that comes to each of `n` numbers once, and soon to all parts of them. */
+function strideOf(n) {
   let stride = Math.max(1, Math.floor(n * 0.618));
   while (divisor(stride, n) !== 1) stride += 1;
-  return Uint32Array.from({ length: n }, (_, i) => (i * stride) % n);
+  return stride;
 }
 
 function divisor(a, b) {
