@@ -23,6 +23,7 @@ _LAST = 52
 _PALETTE = 255
 _MARGIN = 0.06
 _CLOSEST, _FARTHEST, _AWAY = 1e-4, 4.0, 100.0
+_EXACT = 1 << 24  # Below that float32, in which points have their values, holds whole numbers.
 UNKNOWN = "#cccccc"
 
 
@@ -121,6 +122,16 @@ class PointsOfPlane:
             "box": vars(self.box),
             "seen": int(self.seen.sum()),
         }
+
+
+def number_in_words(value: float) -> str:
+    """A number of a scale: a whole one with all its digits, such as a year, others with three.
+
+    Example:
+        >>> [number_in_words(one) for one in (1987.0, 10177.0, 0.012345, 1e9)]
+        ['1987', '10177', '0.0123', '1e+09']
+    """
+    return str(int(value)) if value.is_integer() and abs(value) < _EXACT else f"{value:.3g}"
 
 
 def scale_colours() -> list[str]:

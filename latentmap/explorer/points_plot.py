@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from latentmap.diagnostics.label_colours import legend_of
-from latentmap.explorer.points_of_plane import UNKNOWN, PointsOfPlane, scale_colours
+from latentmap.explorer.points_of_plane import (
+    UNKNOWN,
+    PointsOfPlane,
+    number_in_words,
+    scale_colours,
+)
 from latentmap.report import Plot
 from latentmap.report.colours import BLACK
 from latentmap.report.plots import COLUMN, POINTS, set_height, width_of, wrapped
@@ -152,10 +157,11 @@ def _draw_scale(figure: Any, axis: Any, found: PointsOfPlane, *, narrow: bool) -
     assert found.ends is not None, "asked before"
     low, high = found.ends
     colours, middle = scale_colours(), (low + high) / 2
-    labels = {low: f"\N{LESS-THAN OR EQUAL TO} {low:.3g}", middle: f"{middle:.3g}"}
-    labels[high] = f"\N{GREATER-THAN OR EQUAL TO} {high:.3g}"
+    least, half, most = map(number_in_words, (low, middle, high))
+    labels = {low: f"\N{LESS-THAN OR EQUAL TO} {least}", middle: half}
+    labels[high] = f"\N{GREATER-THAN OR EQUAL TO} {most}"
     if low == high:  # Of one number, in the colour of the middle.
-        colours, labels = [colours[len(colours) // 2]], {low: f"{low:.3g}"}
+        colours, labels = [colours[len(colours) // 2]], {low: least}
         low, high = low - 1, high + 1
     bar = figure.colorbar(
         ScalarMappable(Normalize(low, high), ListedColormap(colours)),

@@ -93,7 +93,7 @@ def test_numbers_have_a_scale_from_the_2nd_to_the_98th_of_a_hundred(known):
     assert drawn.told["ends"] == [ages[7], ages[391]]  # 2 % of 399 are 7 whole ones.
     assert drawn.told["unknown"] == 1 and drawn.told["groups"] is None
     figure, (axis, bar) = axes_of(drawn)
-    assert [one.get_text() for one in bar.get_yticklabels()][::2] == ["≤ 64", "≥ 1.54e+05"]
+    assert [one.get_text() for one in bar.get_yticklabels()][::2] == ["≤ 64", "≥ 153664"]
     xy = asked(known, "plane", by="directions", x=0, y=1)
     colours = dict(zip(map(tuple, xy.tolist()), range(400), strict=True))
     at, found = points_in(axis)
@@ -127,6 +127,12 @@ def test_errors_are_those_of_the_page_and_their_progress_is_shown(explored, by, 
     said_above = " ".join(axis.get_title().split("\n"))
     assert said_above == f"400 codes of source: principal directions {note}"
     assert said[-1] == (f"points: {title}", "points", 400, 400)
+    # What it is of images that the map was fitted on stands in the figure, too.
+    n = int(explored.fitted.of_map(0).sum())
+    note = f"The map was fitted on {n} of these images: it loses less of those."
+    assert drawn.told["note"] == note
+    figure, _ = axes_of(drawn)
+    assert " ".join(figure.get_suptitle().split()).endswith(f"principal directions {note}")
     steps = [done for label, _, done, _ in said if title in label]
     assert len(steps) > 4 and steps == sorted(steps)
 
