@@ -23,6 +23,7 @@ _LAST = 52
 _PALETTE = 255
 _MARGIN = 0.06
 _CLOSEST, _FARTHEST, _AWAY = 1e-4, 4.0, 100.0
+_EXACT = 1 << 24  # Below that float32, in which points have their values, holds whole numbers.
 UNKNOWN = "#cccccc"
 
 
@@ -38,14 +39,16 @@ class Box:
 @dataclass(frozen=True, eq=False)
 class PointsOfPlane:
     """Points ``xy`` ``(m, 2)`` along two ``axes``, and ``values`` ``(m,)`` of what is called
-    ``title``: numbers of ``groups`` with a name and a colour each, or numbers; NaN where not known.
-    What is in the ``box`` is drawn, and the point number ``taken`` has a ring.
+    ``title``: numbers of ``groups`` with a name and a colour each, or numbers; NaN where not known;
+    the ``note`` is on all of them. What is in the ``box`` is drawn, and the point number ``taken``
+    has a ring.
     """
 
     xy: np.ndarray
     axes: tuple[str, str]
     values: np.ndarray
     title: str
+    note: str
     groups: Sequence[Mapping[str, str]] | None
     box: Box
     taken: int | None
@@ -59,7 +62,7 @@ class PointsOfPlane:
     def counts(self) -> list[int]:
         """How many points each group has."""
         known = self.values[~np.isnan(self.values)].astype(np.int64)
-        return np.bincount(known, minlength=len(self.groups or ())).tolist()
+        return list(map(int, np.bincount(known, minlength=len(self.groups or ()))))
 
     @cached_property
     def ends(self) -> tuple[float, float] | None:
@@ -112,12 +115,23 @@ class PointsOfPlane:
             ]
         return {
             "title": self.title,
+            "note": self.note,
             "groups": groups,
             "ends": None if self.ends is None else list(self.ends),
             "unknown": self.unknown,
             "box": vars(self.box),
             "seen": int(self.seen.sum()),
         }
+
+
+def number_in_words(value: float) -> str:
+    """A number of a scale: a whole one with all its digits, such as a year, others with three.
+
+    Example:
+        >>> [number_in_words(one) for one in (1987.0, 10177.0, 0.012345, 1e9)]
+        ['1987', '10177', '0.0123', '1e+09']
+    """
+    return str(int(value)) if value.is_integer() and abs(value) < _EXACT else f"{value:.3g}"
 
 
 def scale_colours() -> list[str]:

@@ -294,6 +294,24 @@ def test_what_a_map_loses_is_a_scale_between_the_values_of_the_library(visit, ex
         assert [float(one[2:]) for one in shown] == pytest.approx(ends, rel=6e-3)
 
 
+def test_whole_numbers_have_all_their_digits(visit, explored):
+    years = Attributes(
+        Table("t.csv", explored.images.ids.tolist(), {"year": np.arange(60.0) + 12345})
+    )
+    with Serving(Session(replace(explored, attributes=years))) as serving:
+        xy = places_of(explored, "variables", 3, 1)
+        page = visit()
+        state = f"plane=variables_3_1&colour=attribute year&{closely_at(xy[4])}"
+        page.goto(f"{serving.address}#view=points&{state}")
+        page.locator(".key .ends").wait_for()
+        assert page.locator(".key .ends span").all_text_contents() == ["≤ 12346", "≥ 12403"]
+        page.mouse.move(*middle_of(page))
+        card = page.locator(".point figcaption")
+        card.wait_for()
+        assert card.text_content() == f"{explored.points.ids[4]}, year 12349"
+        page.close()
+
+
 def test_of_very_many_images_an_even_choice_is_said(visit, explored, monkeypatch):
     few = Points(explored.codes, [explored.targets[0].own], most=13)
     monkeypatch.setitem(explored.__dict__, "points", few)

@@ -52,6 +52,14 @@ function ranked(numbers, rank) {
   return numbers[rank];
 }
 
+const EXACT = 2 ** 24; // Below that float32 holds whole numbers.
+
+/** A number: a whole one with all its digits, such as a year, others with some that count. */
+export function inDigits(value, digits) {
+  if (Number.isInteger(value) && Math.abs(value) < EXACT) return value.toString();
+  return Number(value.toPrecision(digits)).toString();
+}
+
 export class Colouring {
   /** What {numbers, told} of all points say; `scale` are the colours of numbers. */
   constructor({ numbers, told }, scale) {
@@ -98,6 +106,6 @@ export class Colouring {
   inWords(point) {
     const value = this.numbers[point];
     if (Number.isNaN(value)) return "";
-    return this.groups ? this.groups[value].name || "(none)" : Number(value.toPrecision(4)).toString();
+    return this.groups ? this.groups[value].name || "(none)" : inDigits(value, 4);
   }
 }

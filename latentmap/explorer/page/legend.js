@@ -1,5 +1,6 @@
 // What the colours of points mean: the groups, with how many there are, or the scale of numbers.
 
+import { inDigits } from "./colouring.js";
 import { make } from "./elements.js";
 
 const SHOWN = 20; // Groups.
@@ -32,7 +33,7 @@ export class Legend {
 
   scale({ ends }, colours) {
     if (ends === null) return [];
-    const [low, high] = ends.map((end) => Number(end.toPrecision(3)).toString());
+    const [low, high] = ends.map((end) => inDigits(end, 3));
     const bar = make("canvas", { width: colours.length, height: 1, role: "img", "aria-label": `from ${low} to ${high}` });
     const pen = bar.getContext("2d");
     colours.forEach((colour, i) => {

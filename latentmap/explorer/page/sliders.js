@@ -63,7 +63,7 @@ export class Sliders {
       },
     }, "\u21ba");
     const label = make("label", { for: id }, control.name);
-    const note = make("span", { class: "note", id: `${id}-note` }, control.note);
+    const note = make("span", { class: "note", id: `${id}-note`, title: control.note }, control.note);
     const row = make("div", { class: "slider" }, label, note, range, typed, reset);
     this.rows.set(control.number, { range, typed, reset });
     this.set(control.number, this.values[control.number] ?? 0);

@@ -1,5 +1,7 @@
 """What the explorer shows is what the library gives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from latentmap.errors import ExplorerError, SpaceError
 from latentmap.explorer import explore_spaces, read_place
 from latentmap.explorer.actions import ACTIONS
+from latentmap.explorer.controls import variable_controls
 from latentmap.explorer.showing import figure_of, show_place
 from latentmap.mapping import typicality
 from latentmap.model.testing import LinearModel
@@ -165,3 +168,15 @@ def test_variables_of_large_images_stand_in_the_order_of_their_variance(images, 
     shown = explored.controls["variables"].controls
     assert [one.number for one in shown] == np.argsort(-variance).tolist()
     assert all(one.note.startswith("variance ") for one in shown)
+    assert all(one.note.endswith(" of 40 images") for one in shown)
+
+
+def test_a_slider_says_how_well_its_weight_is_known(explored, images):
+    ordering = explored.ordering
+    for one in explored.controls["variables"].controls:
+        low, high = ordering.low[one.number], ordering.high[one.number]
+        said = f"gain {(low + high) / 2:.2g} ± {(high - low) / 2:.2g}"
+        assert one.note == f"{said} of {ordering.images[one.number]} images"
+    codes = explored.codes.codes
+    alone = replace(ordering, low=ordering.low * np.nan, high=ordering.high * np.nan)
+    assert all("±" not in one.note for one in variable_controls(codes, alone).controls)
