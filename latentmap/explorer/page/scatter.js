@@ -5,7 +5,8 @@
 const RADII = [[50000, 1], [8000, 1.6], [2000, 2.4], [0, 3.2]];
 const LARGEST = 6;
 const MARGIN = 0.06;
-const SOFT = 60000; // Points times squared pixels.
+// Points times squared pixels of a radius: of more, edges are hard, and discs smaller.
+const [SOFT, INK] = [60000, 400000];
 
 /** `#rrggbb` as the four bytes of a pixel, as they lie in a word of a little endian machine. */
 function wordOf(colour) {
@@ -132,9 +133,10 @@ export class Scatter {
     const { pixels, width, height, drawn, words, n, box, scale } = this;
     pixels.fill(this.paper);
     if (words !== null) {
-      const radius = Math.round(this.radius * this.ratio * 4) / 4;
-      // Soft edges take most of the time, and are not seen where points lie thick.
-      const { reach, whole, edge, parts } = this.stampOf(radius, this.seen * radius * radius > SOFT);
+      // Where points lie thick, large discs and soft edges are not seen, and take most of the time.
+      const { seen } = this;
+      const radius = Math.round(Math.min(this.radius * this.ratio, Math.sqrt(INK / seen)) * 4) / 4;
+      const { reach, whole, edge, parts } = this.stampOf(radius, seen * radius * radius > SOFT);
       const left = width / 2 - box.x * scale + 0.5;
       const top = height / 2 + box.y * scale + 0.5;
       const [right, low] = [width - reach, height - reach];
