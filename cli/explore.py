@@ -96,12 +96,14 @@ def explore(
       latentmap explore svae stylegan --data faces.zip --attributes faces.csv
       latentmap explore svae stylegan --data faces.zip --map svae-to-stylegan.safetensors
       latentmap explore svae stylegan --data faces.zip --support support.h5 --report bench
+      latentmap explore svae stylegan --image face.jpg --at view=own
       latentmap explore --trace vae.trace
       latentmap explore svae stylegan --at 'start=random&seed=4' --figure moved.png
       latentmap explore svae --data faces.zip --at 'view=points&colour=sector' --figure points.pdf
       latentmap explore --trace vae.trace --at 'view=traces&epoch=12' --figure moment.png
     """
     from latentmap.explorer.drawing import figure_of_state, is_chart
+    from latentmap.explorer.own_files import with_own_files
     from latentmap.explorer.places import PLACE_VIEW, read_place, view_of
     from latentmap.explorer.serving import require_server
 
@@ -113,10 +115,11 @@ def explore(
         samples = replace(samples, n_samples=_SAMPLES)
     samples.check(references, data)
     outputs.check(plot=is_chart(state))
+    own = beside.own_files()
     if outputs.figure is None:
         require_server()
     else:
-        require_figure(context, state, data)
+        require_figure(context, state, data, own)
     place = read_place(state)
     support, trainings, reported = beside.support(), beside.trainings(), _reported(outputs.report)
     explored = replace(
@@ -127,6 +130,7 @@ def explore(
         trainings=trainings,
         reported=reported,
     )
+    explored = with_own_files(explored, own)
     if view_of(state) == PLACE_VIEW:
         explored.code_at(place)  # Refuses before anything is drawn or served.
     if outputs.figure is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -13,19 +14,23 @@ from latentmap.cli.outputs import Outputs
 
 if TYPE_CHECKING:
     from latentmap.explorer.drawn import Drawn
+    from latentmap.explorer.own_files import OwnFile
 
 # What says how the page is served.
 _OF_PAGE = ("host", "port", "browser", "report")
 
 
-def require_figure(context: click.Context, state: str, data: DataOptions) -> None:
+def require_figure(
+    context: click.Context, state: str, data: DataOptions, own: Sequence[OwnFile]
+) -> None:
     """Refuses what figures of models cannot be of.
 
     Raises:
-        ExplorerError: the view is none that is drawn.
+        ExplorerError: the view is none that is drawn, or shows an image that is not given.
         click.UsageError: an option is of no use.
     """
-    from latentmap.explorer.drawing import POINTS_VIEW, require_drawn
+    from latentmap.explorer.drawing import POINTS_VIEW, own_images_of, require_drawn
+    from latentmap.explorer.own_files import require_own
     from latentmap.explorer.places import view_of
 
     refuse_page(context, "trace_paths")
@@ -35,6 +40,12 @@ def require_figure(context: click.Context, state: str, data: DataOptions) -> Non
             f"--attributes is for --where, or colours the points of the view {POINTS_VIEW}: leave "
             "it out with a --figure of another"
         )
+
+    ids = own_images_of(state)
+    if ids is None:
+        refuse_given(context, ["image_paths"], "with a --figure that shows none of your own")
+    else:
+        require_own(own, ids)
 
 
 def refuse_page(context: click.Context, *others: str) -> None:

@@ -8,6 +8,7 @@ from latentmap.errors import ExplorerError
 from latentmap.explorer.drawn import Drawn
 from latentmap.explorer.explored import Explored
 from latentmap.explorer.lines import figure_of_line, read_line, show_line
+from latentmap.explorer.own_figure import figure_of_own
 from latentmap.explorer.places import PLACE_VIEW, read_fields, read_place, view_of
 from latentmap.explorer.points_figure import figure_of_points
 from latentmap.explorer.sector_figure import figure_of_sector
@@ -17,7 +18,7 @@ from latentmap.explorer.trace_view import WithTrainings
 from latentmap.progress import Stage, silent
 from latentmap.report.words import images_in_words
 
-POINTS_VIEW, TRACES_VIEW = "points", "traces"
+POINTS_VIEW, OWN_VIEW, TRACES_VIEW = "points", "own", "traces"
 _CHARTS = (POINTS_VIEW, TRACES_VIEW)  # Views that are drawn by matplotlib.
 
 
@@ -38,6 +39,21 @@ def require_drawn(state: str) -> None:
 def is_chart(state: str) -> bool:
     """Whether the view that a state names is drawn as a chart, and not as pictures."""
     return view_of(state) in _CHARTS
+
+
+def own_images_of(state: str) -> list[str] | None:
+    """The ids of images of one's own that are drawn in a state, empty where it is the first that is
+    given; None where there is none.
+    """
+    view = view_of(state)
+    if view == OWN_VIEW:
+        return list(filter(None, [read_fields(state).get("upload")]))
+    ends = [state]
+    if view == "line":
+        line, _ = read_line(state)
+        ends = [line.a, line.b]
+    starts = [read_place(end).start for end in ends if view in (PLACE_VIEW, "line")]
+    return [start.upload for start in starts if start.kind == "upload"] or None
 
 
 def figure_of_state(explored: Explored, state: str, *, stage: Stage = silent) -> Drawn:
@@ -91,6 +107,10 @@ def _points(explored: Explored, state: str, stage: Stage) -> Drawn:
     return figure_of_points(explored, read_fields(state), stage=stage)
 
 
+def _own(explored: Explored, state: str, stage: Stage) -> Drawn:
+    return figure_of_own(explored, read_fields(state))
+
+
 def _training(explored: Explored, state: str, stage: Stage) -> Drawn:
     return figure_of_trainings(explored, state)
 
@@ -104,5 +124,6 @@ _VIEWS: Mapping[str, Callable[[Explored, str, Stage], Drawn]] = {
     "line": _line,
     POINTS_VIEW: _points,
     "sectors": _sector,
+    OWN_VIEW: _own,
     TRACES_VIEW: _training,
 }

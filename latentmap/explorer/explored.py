@@ -76,8 +76,9 @@ class Explored:
     ``commands`` those of views that need another; ``report`` the folder of a report that what is
     found can be added to; ``attributes`` are what a table says of the images, ``trainings`` are
     shown beside. The images of a ``support`` set in the source are marked, and ``reported`` is what
-    a report calls the models blind to. ``uploads`` are images that were sent since, and ``added``
-    the ids of sections that the report got since.
+    a report calls the models blind to. ``uploads`` are images of one's own, of which ``own_names``
+    are the files, by ids, of those that were there from the start; the others were sent since.
+    ``added`` are the ids of sections that the report got since.
     """
 
     source: Model
@@ -94,6 +95,7 @@ class Explored:
     support: SupportSet | None = None
     reported: tuple[ReportedBlind, ...] = ()
     uploads: Uploads = field(default_factory=Uploads)
+    own_names: Mapping[str, str] = field(default_factory=dict)
     added: set[str] = field(default_factory=set)
 
     @cached_property

@@ -48,6 +48,7 @@ def figure_of_points(
         (controls[numbers[0]], controls[numbers[1]]),
         values,
         known[name],
+        told["note"],
         told["groups"],
         box_near(box, xy),
         None if taken is None else points.number_of(taken),
@@ -55,8 +56,7 @@ def figure_of_points(
     n, of = len(points), explored.source.name
     even = f", evenly of {points.total:,} images" if n < points.total else ""
     title = f"{n:,} codes of {of}{even}"
-    note = told["note"]
-    heading = f"{title}: {chosen.title}" + (f"\n{note}" if note else "")
+    heading = "\n".join(filter(None, [f"{title}: {chosen.title}", drawn.note]))
     across, up = drawn.axes
     return Drawn(
         points_plot(drawn, heading),
@@ -68,7 +68,6 @@ def figure_of_points(
             "colour": name,
             **drawn.to_json(),
             "taken": taken,
-            "note": note,
         },
     )
 
@@ -99,7 +98,7 @@ def _plane_of(explored: Explored, text: str) -> tuple[str, tuple[int, int]]:
     """The set of controls and the numbers of two of them that a plane names, by default the first
     two of the last set.
     """
-    by, *words = text.split("_") if text else [next(reversed(explored.controls))]
+    by, *words = text.split("_") if text else [list(explored.controls)[-1]]
     controls = explored.controls_called(by).controls
     if not words:
         return by, (controls[0].number, controls[min(1, len(controls) - 1)].number)

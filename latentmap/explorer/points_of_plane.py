@@ -39,14 +39,16 @@ class Box:
 @dataclass(frozen=True, eq=False)
 class PointsOfPlane:
     """Points ``xy`` ``(m, 2)`` along two ``axes``, and ``values`` ``(m,)`` of what is called
-    ``title``: numbers of ``groups`` with a name and a colour each, or numbers; NaN where not known.
-    What is in the ``box`` is drawn, and the point number ``taken`` has a ring.
+    ``title``: numbers of ``groups`` with a name and a colour each, or numbers; NaN where not known;
+    the ``note`` is on all of them. What is in the ``box`` is drawn, and the point number ``taken``
+    has a ring.
     """
 
     xy: np.ndarray
     axes: tuple[str, str]
     values: np.ndarray
     title: str
+    note: str
     groups: Sequence[Mapping[str, str]] | None
     box: Box
     taken: int | None
@@ -60,7 +62,7 @@ class PointsOfPlane:
     def counts(self) -> list[int]:
         """How many points each group has."""
         known = self.values[~np.isnan(self.values)].astype(np.int64)
-        return np.bincount(known, minlength=len(self.groups or ())).tolist()
+        return list(map(int, np.bincount(known, minlength=len(self.groups or ()))))
 
     @cached_property
     def ends(self) -> tuple[float, float] | None:
@@ -113,6 +115,7 @@ class PointsOfPlane:
             ]
         return {
             "title": self.title,
+            "note": self.note,
             "groups": groups,
             "ends": None if self.ends is None else list(self.ends),
             "unknown": self.unknown,

@@ -17,7 +17,7 @@ from latentmap.explorer.points_of_plane import (
 )
 from latentmap.report import Plot
 from latentmap.report.colours import BLACK
-from latentmap.report.plots import COLUMN, POINTS, heading, set_height, width_of, wrapped
+from latentmap.report.plots import COLUMN, POINTS, set_height, width_of, wrapped
 
 # In pixels of the page: the radius of a point where there are so many or more, and at most.
 _RADII = ((50000, 1.0), (8000, 1.6), (2000, 2.4), (0, 3.2))
@@ -49,13 +49,14 @@ def points_plot(found: PointsOfPlane, title: str) -> Plot:
         below = _BELOW if scale and narrow else 0.0
         if narrow or scale:
             below += _LINE * (-(-len(names) // columns) + (0 if scale else 2))
-        set_height(figure, side + up + below)
+        said = wrapped(title, side)  # A heading of the figure would lie on the legend.
+        set_height(figure, side + up + below + _LINE * said.count("\n"))
         _draw_points(axis, found)
         if scale:
             _draw_scale(figure, axis, found, narrow=narrow)
         if names:
             _draw_names(figure, names, "" if scale else found.title, narrow=narrow, columns=columns)
-        heading(figure, title)
+        axis.set_title(said)
 
     return Plot(draw, width=_WIDTH if scale else _WIDTH - _SCALE + beside)
 
@@ -64,8 +65,8 @@ def _draw_points(axis: Any, found: PointsOfPlane) -> None:
     from matplotlib.colors import to_rgba_array
 
     box = found.box
-    seen = found.seen[order := _order_of(len(found.xy))]
-    shown = order[seen]
+    order = _order_of(len(found.xy))
+    shown = order[found.seen[order]]
     closer = math.sqrt(max(1.0, found.whole / box.span))
     base = next(radius for least, radius in _RADII if len(found.xy) >= least)
     radius = _PRINTED * min(base * closer, _LARGEST)

@@ -28,6 +28,7 @@ def describe(explored: Explored, asked: Asked) -> Answer:
             "leading": len(leading_variables(explored.ordering, explored.support)),
             "report": explored.report is not None,
             "most_bytes": MOST_BYTES,
+            "own": [{"upload": id, "file": file} for id, file in explored.own_names.items()],
             "trainings": [one.to_json() for one in explored.trainings],
         }
     )

@@ -60,11 +60,14 @@ def _in_words(moment: Moment, last: int) -> str:
         f"epoch {moment.epoch} of {last}, {moment.step:,} steps: {active.sum()} of {len(active)} "
         "variables active"
     )
-    lines = [words, _figures(moment.batch)]
+    lines = [words]
+    if moment.batch:
+        step, *batch = moment.batch.items()
+        lines.append(f"batch of step {step[1]:,}: {_figures(dict(batch))}")
     if moment.worth:
         variable, *worth = moment.worth.items()
         lines.append(f"variable {variable[1]}: {_figures(dict(worth))}")
-    return "\n".join(filter(None, lines))
+    return "\n".join(lines)
 
 
 def _figures(figures: Mapping[str, float | str]) -> str:
@@ -122,7 +125,7 @@ def _draw_gains(axis: Any, moment: Moment) -> None:
     for of, colour, name in ((active, BLUE, "active"), (~active, VERMILION, "inactive")):
         if of.any():
             axis.bar(np.flatnonzero(of), moment.gain[order][of], color=colour, label=name)
-    numbered = order if len(order) <= _NUMBERED else []
+    numbered = order if len(order) <= _NUMBERED else order[:0]
     axis.set_xticks(np.arange(len(numbered)), labels=list(map(str, numbered)))
     few = f", the first {_BARS}" if len(moment.gain) > _BARS else ""
     axis.set_xlabel(f"variables by gain at epoch {moment.epoch}{few}")

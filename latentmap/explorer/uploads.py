@@ -21,7 +21,7 @@ from latentmap.images.views import View
 from latentmap.limits import advice
 from latentmap.model import Model
 
-_MOST = 16
+MOST = 16
 MOST_BYTES = 1 << 25  # Of a file that is sent.
 
 
@@ -57,7 +57,7 @@ class Uploads:
         """Remembers an upload."""
         self._known[upload.id] = upload
         self._known.move_to_end(upload.id)
-        while len(self._known) > _MOST:
+        while len(self._known) > MOST:
             self._known.popitem(last=False)
 
     def require(self, name: str) -> Upload:
@@ -67,12 +67,17 @@ class Uploads:
             ExplorerError: it is not kept, or not any more.
         """
         if name not in self._known:
-            raise ExplorerError(
-                f"the image {name[:40]!r} of your own is not here any more: the last {_MOST} are "
-                "kept as long as the explorer runs; drop it again"
-            )
+            raise not_here(name)
         self._known.move_to_end(name)
         return self._known[name]
+
+
+def not_here(name: str) -> ExplorerError:
+    """That there is no upload of this id."""
+    return ExplorerError(
+        f"the image {name[:40]!r} of your own is not here any more: the last {MOST} are kept as "
+        "long as the explorer runs; drop it again, or start with its file (--image)"
+    )
 
 
 def see_upload(data: bytes, views: Sequence[View], values: ValueRange | None = None) -> Seen:
@@ -93,7 +98,12 @@ def see_upload(data: bytes, views: Sequence[View], values: ValueRange | None = N
     except ImageError as error:
         raise ImageError(str(error).removesuffix(f": {advice('memory')}")) from error
     pixels = [_rendered(picture, view) for view in views]
-    return Seen(hashlib.blake2b(data, digest_size=8).hexdigest(), pixels)
+    return Seen(id_of(data), pixels)
+
+
+def id_of(data: bytes) -> str:
+    """The id of the image of a file."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 def encode_upload(seen: Seen, models: Sequence[Model]) -> Upload:

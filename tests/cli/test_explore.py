@@ -98,7 +98,7 @@ def test_the_picture_of_a_line_is_that_of_the_library(workdir):
         (["--at", "start=image&image=no", "--figure", "x.png"], 1, "none of the 300 images"),
         (["--at", "view=line&steps=1", "--figure", "x.png"], 1, "a line has 2 to 32 steps"),
         (["--at", "start=upload&upload=a", "--figure", "x.png"], 1, "is not here any more"),
-        (["--at", "view=none&x=1", "--figure", "x.png"], 1, "sectors, traces, not 'none'"),
+        (["--at", "view=none&x=1", "--figure", "x.png"], 1, "own, traces, not 'none'"),
         (["--at", "view=points&box=x", "--figure", "x.png"], 1, "a box is written as X_Y_SPAN"),
         (["--figure", "x.png", "--port", "80"], 2, "--port has no effect with --figure"),
         (["--figure", "x.png", "--report", "r"], 2, "--report has no effect with --figure"),
@@ -390,3 +390,27 @@ def test_the_command_of_points_draws_what_is_seen(page, workdir):
     assert list(told["box"].values()) == pytest.approx([float(one) for one in box.split("_")])
     assert [float(end[2:]) for end in ends] == pytest.approx(told["ends"], rel=1e-2)
     assert "variable 4" in Path("points.svg").read_text(encoding="utf-8")
+
+
+def test_the_command_of_an_own_image_draws_what_is_seen(page, workdir):
+    name = '-it\'s a "face".png'
+    Image.fromarray(np.load("few.npy")[7].reshape(8, 8)).save(f"./{name}")
+    content = {"name": name, "mimeType": "image/png", "buffer": Path(f"./{name}").read_bytes()}
+    page.get_by_role("tab", name="Your own image").click()
+    page.locator("#own-file").set_input_files(content)
+    page.locator(".own figure").nth(3).wait_for()
+    upload = wait_for_state(page, "upload")
+    told = run_shown(page, "own.png")
+    assert told["upload"] == upload
+    errors = [f"mse {one['error']:#.3g} to the image" for one in told["pictures"]]
+    notes = page.locator(".own figcaption span").all_text_contents()[1:]
+    assert len(errors) == 3
+    assert all(error in note for error, note in zip(errors, notes, strict=True))
+    page.get_by_role("button", name="As B of a line").click()
+    page.locator(".strip img").first.wait_for()
+    assert [one["role"] for one in run_shown(page, "line.png")["pictures"]] == ["source", "mapped"]
+    page.get_by_role("tab", name="Your own image").click()
+    page.get_by_role("button", name="Move its code").click()
+    page.get_by_text("From the code of your own image").wait_for()
+    moved = run_shown(page, "moved.png")["pictures"]
+    assert [one["mse"] for one in moved] == [one["mse"] for one in told["pictures"]]

@@ -3,11 +3,16 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
+from latentmap.cli.explore_page import Page
 from latentmap.cli.main import main
 from latentmap.diagnostics.trace_moments import moment_of
+from latentmap.explorer.actions import ACTIONS
+from latentmap.explorer.own_files import read_own_file
 from tests.core.diagnostics.traces_by_hand import trace_by_hand
 
 
@@ -71,3 +76,65 @@ def test_points_are_coloured_by_attributes(workdir):
     assert missing.stderr.splitlines()[-1].endswith(
         "points are not coloured by 'attribute cap': choose another"
     )
+
+
+OWN = ["a.safetensors", "b.safetensors", "--data", "few.npy", "--cache", "cache", "--device", "cpu"]
+
+
+@pytest.fixture
+def own(workdir):
+    """The id of an image of one's own in the current folder."""
+    Image.fromarray(np.load("few.npy")[7].reshape(8, 8)).save("my face.png")
+    return read_own_file("my face.png", "").id
+
+
+def test_an_own_image_is_drawn_and_is_what_the_data_has(own):
+    result = run(*OWN, "--image", "my face.png", "--at", "view=own", "--figure", "o.png", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert told["upload"] == own
+    state = "start=image&image=7"
+    known = json.loads(run(*OWN, "--at", state, "--figure", "k.png", "--json").stdout)
+    assert [one["role"] for one in told["pictures"]] == ["source", "mapped", "own"]
+    mine, other = (one["pictures"][1]["mse"] for one in (told, known))
+    assert mine == pytest.approx(other, rel=1e-4)
+    state = f"view=own&upload={own}"
+    named = run(*OWN, "--image", "my face.png", "--at", state, "--figure", "n.pdf")
+    assert named.stdout.startswith("n.pdf: my face.png in a, b; to b: ")
+    # It is where a code, and a line, start from.
+    for state in (f"start=upload&upload={own}", f"view=line&b=start%3Dupload%26upload%3D{own}"):
+        words = ["--image", "my face.png", "--at", state, "--figure", "s.png", "--force"]
+        assert run(*OWN, *words).exit_code == 0
+
+
+def test_it_is_on_the_page_from_the_start(own, monkeypatch):
+    served = []
+    monkeypatch.setattr(Page, "serve", lambda self, explored, *_, **__: served.append(explored))
+    path = Path("my face.png").resolve()
+    result = run(*OWN, "--image", str(path), "--no-browser")
+    assert result.exit_code == 0, result.output
+    told = ACTIONS["describe"](served[0], {}).told
+    assert told["own"] == [{"upload": own, "file": "my face.png"}]
+    assert "--image" not in told["command"] and str(path.parent) not in json.dumps(told)
+    assert ACTIONS["own"](served[0], {"upload": own}).told["upload"] == own
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--at", "view=own", "--figure", "x.png"], 1, "there is no image of your own: give it by"),
+        (["--image", "my face.png", "--figure", "x.png"], 2, "--image has no effect with a --figu"),
+        (["--image", "few.npy"], 1, "few.npy is no image that can be taken: "),
+        (["--image", "none.png"], 1, "none.png cannot be read: No such file"),
+        (["--image", "my face.png"] * 17, 2, "give --image 16 times at most"),
+        (
+            ["--image", "my face.png", "--at", "view=own&upload=ab", "--figure", "x.png"],
+            1,
+            "the image 'ab' of your own is not here any more",
+        ),
+    ],
+)
+def test_what_no_own_image_can_be_is_refused(own, words, code, said):
+    result = run(*OWN, *words)
+    assert result.exit_code == code
+    assert said in result.stderr.splitlines()[-1]

@@ -76,7 +76,7 @@ export class PointsView {
       zoom("+", "Closer", 1.5), zoom("\u2212", "Farther", 1 / 1.5),
       make("button", { type: "button", onclick: () => this.plot.all() }, "All"));
     this.image = make("img", { alt: "" });
-    this.caption = make("figcaption", { role: "status" });
+    this.caption = make("figcaption", { "aria-live": "polite" });
     this.card = make("figure", { class: "point" }, this.image, this.caption);
     this.taken = make("p", { class: "note" });
     this.move = make("button", { type: "button", onclick: () => this.state.change({ view: null }) }, "Move this code");

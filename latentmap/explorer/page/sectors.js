@@ -2,7 +2,7 @@
 
 import { ask, Latest } from "./api.js";
 import { Command } from "./command.js";
-import { make, number } from "./elements.js";
+import { enable, make, number } from "./elements.js";
 import { Figures } from "./figures.js";
 import { picturesOf, spreadInWords, verdictInWords } from "./making.js";
 import { Members } from "./members.js";
@@ -140,8 +140,7 @@ export class SectorsView {
       members.some(({ marked }) => marked) ? "In a frame: of the support set." : "",
       members.some(({ blind }) => blind.length) ? "Dashed: of a group that the report calls a model blind to." : "",
     ].join(" ");
-    this.back.disabled = this.start === 0;
-    this.on.disabled = this.start + members.length >= found.n;
+    enable(this.back, this.on, [this.start > 0, this.start + members.length < found.n]);
     this.inSupport.textContent = support === null ? "" : supportInWords(support);
     this.pictures(members, support?.images ?? []);
   }

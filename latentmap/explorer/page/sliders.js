@@ -56,7 +56,11 @@ export class Sliders {
     const reset = make("button", {
       type: "button", class: "quiet", title: "Back to where it was",
       "aria-label": `Take ${control.name} back`,
-      onclick: () => { this.move(control.number, null); this.onsettle(); },
+      onclick: () => {
+        this.move(control.number, null);
+        this.onsettle();
+        range.focus(); // This button goes.
+      },
     }, "\u21ba");
     const label = make("label", { for: id }, control.name);
     const note = make("span", { class: "note", id: `${id}-note`, title: control.note }, control.note);

@@ -137,7 +137,7 @@ export class TracesView {
     this.caption.textContent = `Codes of ${plane.radii.length} images: variable ${first} to the right, ${second} upwards`;
     this.discs.show(plane);
     this.legend.replaceChildren(...plane.legend.map(({ name, colour }) => {
-      const dot = make("span", { "aria-hidden": true });
+      const dot = make("span", { "aria-hidden": "true" });
       dot.style.backgroundColor = colour;
       return make("span", {}, dot, ` ${name}`);
     }));

@@ -39,6 +39,8 @@ def test_a_moment_is_drawn_and_told_as_the_library_has_it(epoch):
     }
     figure, (course, plane, gains) = axes_of(drawn)
     assert f"epoch {epoch} of 4, {10 * epoch} steps" in figure.get_suptitle()
+    said = f"batch of step {moment.batch['step']}: loss" if epoch else "active"
+    assert said in figure.get_suptitle()
     *lines, mark = [line for line in course.lines if len(line.get_xdata())]
     assert mark.get_xdata() == [10 * epoch] * 2
     found = sorted(line.get_ydata().tolist() for line in lines)
