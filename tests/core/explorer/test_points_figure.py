@@ -127,12 +127,6 @@ def test_errors_are_those_of_the_page_and_their_progress_is_shown(explored, by, 
     said_above = " ".join(axis.get_title().split("\n"))
     assert said_above == f"400 codes of source: principal directions {note}"
     assert said[-1] == (f"points: {title}", "points", 400, 400)
-    # What it is of images that the map was fitted on stands in the figure, too.
-    n = int(explored.fitted.of_map(0).sum())
-    note = f"The map was fitted on {n} of these images: it loses less of those."
-    assert drawn.told["note"] == note
-    figure, _ = axes_of(drawn)
-    assert " ".join(figure.get_suptitle().split()).endswith(f"principal directions {note}")
     steps = [done for label, _, done, _ in said if title in label]
     assert len(steps) > 4 and steps == sorted(steps)
 
