@@ -29,6 +29,8 @@ def test_every_recipe_has_its_model_and_all_are_small_enough_to_ship():
 def test_every_pair_of_a_family_has_a_map_that_carries_something(names, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["compare", *names, "--samples", "500", "--permutations", "19", "--device", "cpu"]
+    # As little as can be of what is not looked at.
+    words += ["-n", "20", "--similarity-images", "20", "--baselines", "none"]
     result = CliRunner().invoke(main, [*words, "--json"])
     assert result.exit_code == 0, result.output
     pairs = json.loads(result.stdout)["pairs"]

@@ -23,6 +23,7 @@ GROUND = (
     "progress",
     "ssim",
     "transfers",
+    "versions",
 )
 # From the ground up; the wings of one floor do not know each other.
 FLOORS = (

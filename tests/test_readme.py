@@ -18,14 +18,26 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_commands_run_one_after_the_other(folder, monkeypatch):
-    # All steps of the demo are those of tests/cli/test_demo.py; here the maps, and their report.
-    monkeypatch.setattr("latentmap.cli.demo.STEPS", STEPS[1:3])
-    ran = [words for words in commands(README) if words[0] == "latentmap"]
-    assert {words[1] for words in ran} >= {"demo", "fit", "compare", "support", "bench", "train"}
+# None of the second part needs what the first has made.
+TRY, _, OWN = README.partition("With images of your own:")
+
+
+@pytest.mark.parametrize(
+    ("part", "names", "left"),
+    [
+        (TRY, {"demo", "fit"}, ["latentmap-demo/report/index.html", "moved.png"]),
+        (OWN, {"sample", "train", "compare", "support", "bench"}, ["report/index.html"]),
+    ],
+    ids=["bundled models", "images of your own"],
+)
+def test_the_commands_run_one_after_the_other(folder, monkeypatch, part, names, left):
+    # All steps of the demo are those of tests/cli/test_demo.py; here a map, and its report.
+    monkeypatch.setattr("latentmap.cli.demo.STEPS", STEPS[1:2])
+    ran = [words for words in commands(part) if words[0] == "latentmap"]
+    assert {words[1] for words in ran} == names
     for words in ran:
         invoke(words)
-    for name in ("latentmap-demo/report/index.html", "moved.png", "report/index.html"):
+    for name in left:
         assert (folder / name).exists()
 
 

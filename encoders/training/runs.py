@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from latentmap.files import look_into, parse_json, read_regular, refuse_existing
 from latentmap.images import OnError
 from latentmap.model import Model
 from latentmap.progress import Stage, silent
+from latentmap.versions import versions_of
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def training_record(
     settings: Mapping[str, Any], figures: Mapping[str, Any], **others: Any
 ) -> dict[str, Any]:
     """What a model file says of its training: settings, last figures, versions, and ``others``."""
-    versions = {name: version(name) for name in ("latentmap", "torch")}
+    versions = versions_of("latentmap", "torch")
     return {**settings, "figures": dict(figures), "versions": versions, **others}
 
 

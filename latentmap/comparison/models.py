@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -49,6 +48,7 @@ from latentmap.relocation.activity import inactive_models
 from latentmap.relocation.baselines import BaselineModels
 from latentmap.relocation.thumbnails import thumbnail_beside
 from latentmap.transfers import device_of_sums
+from latentmap.versions import versions_of
 
 _EXAMPLES = 10
 _WIDE = 1024  # Numbers of a baseline that indexes are taken of, at most.
@@ -237,7 +237,7 @@ def _record(
         "n_left_out": sum(material.left_out.values()),
         "left_out": dict(material.left_out),
         "n_seen": count_seen(models, images.digests, images.groups, among=judged),
-        "versions": {name: version(name) for name in ("latentmap", "numpy", "scipy", "torch")},
+        "versions": versions_of("latentmap", "numpy", "scipy", "torch"),
     }
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from itertools import permutations
 from typing import Any, TypeAlias
 
@@ -26,6 +25,7 @@ from latentmap.mapping.regression import solve_ridge
 from latentmap.mapping.selection import Selection, candidates_for, generalised, k_fold
 from latentmap.mapping.thin_moments import ThinJointMoments
 from latentmap.progress import Progress
+from latentmap.versions import versions_of
 
 Joint: TypeAlias = JointMoments | ThinJointMoments
 _LARGE = 8192  # Variables of all spaces together, of whose products there are half a gigabyte.
@@ -148,7 +148,7 @@ def maps_between(
                 "refined": False,
                 "moments": "exact",
                 "data": source.data,
-                "versions": {name: version(name) for name in ("latentmap", "numpy", "torch")},
+                "versions": versions_of("latentmap", "numpy", "torch"),
                 **(record or {}),
             },
         )

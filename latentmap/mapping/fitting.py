@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -33,6 +32,7 @@ from latentmap.mapping.solution import Solution, affine
 from latentmap.mapping.thin_moments import ThinMoments
 from latentmap.mapping.typicality import fitted_distances
 from latentmap.progress import Progress, ProgressLike, reporting
+from latentmap.versions import versions_of
 
 
 def fit(
@@ -309,5 +309,5 @@ def fit_record(options: FitOptions, data: str, selections: Sequence[Selection]) 
         "refined": options.refine,
         "moments": options.moments,
         "data": data,
-        "versions": {name: version(name) for name in ("latentmap", "numpy", "torch")},
+        "versions": versions_of("latentmap", "numpy", "torch"),
     }

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -30,6 +29,7 @@ from latentmap.support.sectors import (
 from latentmap.support.strategies import RIVALS
 from latentmap.support.support_set import SupportSet
 from latentmap.support.thresholds import choose_among
+from latentmap.versions import versions_of
 
 Strategy = Literal["sectors", "random", "farthest", "kmeans", "doptimal", "leverage"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
@@ -125,7 +125,7 @@ def choose_support_set(
         "seed": seed,
         "images": codes.data,
         "model": codes.space.model,
-        "versions": {name: version(name) for name in ("latentmap", "numpy", "torch")},
+        "versions": versions_of("latentmap", "numpy", "torch"),
         **thresholds,
         "threshold": sectors.threshold,
         "centered_on": options.center,

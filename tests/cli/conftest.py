@@ -1,5 +1,6 @@
 """What tests of commands about maps need."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,27 @@ def save_vae(path: Path, *, seed: int, latent_dim: int):
     save_model(build("vae", config), path, training={})
 
 
-@pytest.fixture
-def workdir(tmp_path, monkeypatch):
-    """A folder with two tiny models of random weights and 300 digits, as the current one."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="session")
+def models_and_digits(tmp_path_factory):
+    """A folder with two tiny models of random weights and 300 digits, to be copied, and the state
+    of torch's random numbers after that.
+    """
+    folder = tmp_path_factory.mktemp("models-and-digits")
     digits = open_images("digits", limit=300)
-    np.save("few.npy", np.stack([digits.read(i) for i in range(300)]))
-    save_vae(tmp_path / "a.safetensors", seed=1, latent_dim=5)
-    save_vae(tmp_path / "b.safetensors", seed=2, latent_dim=3)
+    np.save(folder / "few.npy", np.stack([digits.read(i) for i in range(300)]))
+    save_vae(folder / "a.safetensors", seed=1, latent_dim=5)
+    save_vae(folder / "b.safetensors", seed=2, latent_dim=3)
+    return folder, torch.get_rng_state()
+
+
+@pytest.fixture
+def workdir(models_and_digits, tmp_path, monkeypatch):
+    """A folder with two tiny models of random weights and 300 digits, as the current one."""
+    folder, state = models_and_digits
+    shutil.copytree(folder, tmp_path, copy_function=shutil.copy, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    # Whatever is drawn from now on is the same in every order of the tests.
+    torch.set_rng_state(state)
     return tmp_path
 
 

@@ -13,7 +13,12 @@ from latentmap.cli.main import main
 from latentmap.errors import ImageError
 
 # What takes its time, and what is asked for in its place.
-LESS = {"-k 4": "-k 1", "--steps 80": "--steps 8"}
+LESS = {
+    "vae svae gan stylegan": "svae gan stylegan -n 20",
+    "-k 4 --members 16": "--leading 3 --members 4",
+    "own:16": "own:4",
+    "--steps 80": "--steps 8",
+}
 
 
 def with_less(template: str) -> str:

@@ -69,7 +69,7 @@ def test_shards_of_a_source_have_the_codes_of_one_process(workdir, make):
     assert [one["computed"] for one in again["codes"]] == [0, 0]
 
 
-def test_workers_share_a_set_of_tars(workdir):
+def test_workers_share_a_set_of_tars(workdir, forked_workers):
     data = ["--data", tars(workdir)]
     run(*MODELS, *data, "--cache", "alone")
     run(*MODELS, *data, "--cache", "codes", "--shard-images", 16, "--workers", 2)
