@@ -160,7 +160,7 @@ def test_a_map_that_is_there_is_taken_as_it_is(models, images, tmp_path):
 
 
 def test_variables_of_large_images_stand_in_the_order_of_their_variance(images, tmp_path):
-    large = LinearModel(4, (1, 800, 800), seed=1, name="large")
+    large = LinearModel(4, (1, 1000, 1000), seed=1, name="large")
     stretched = images.subset(range(40))
     explored = explore_spaces(large, [], stretched, tmp_path)
     assert explored.ordering.by == "variance"
