@@ -110,7 +110,7 @@ def _read(tensors: dict[str, Tensor], channels: int, about: Mapping[str, Any]) -
     names = {*_ARRAYS, "ties", "dropped", "counts", "confidence"}
     if tensors.keys() != names or any(tensors[name].shape != (channels,) for name in _ARRAYS):
         raise ValueError("no order of so many variables")
-    arrays = {name: tensors[name].numpy() for name in _ARRAYS}
+    arrays: dict[str, Any] = {name: tensors[name].numpy() for name in _ARRAYS}
     if not np.array_equal(np.sort(arrays["order"]), np.arange(channels)):
         raise ValueError("no order")
     counts = dict(zip(_COUNTS, tensors["counts"].tolist(), strict=True))
