@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,37 +11,26 @@ import click
 from latentmap.cli.baselines import tell_missing
 from latentmap.cli.by_options import ask_for_groups, by_option, without_table
 from latentmap.cli.by_parts import SHARED
-from latentmap.cli.code_options import CodeOptions, code_options
-from latentmap.cli.compare_images import SamplesForAll, compared_images
-from latentmap.cli.data_options import DataOptions
+from latentmap.cli.compare_request import CompareRequest, compare_request
 from latentmap.cli.declaring import Command, number_option
-from latentmap.cli.kinds import NumberRange, Reference
+from latentmap.cli.kinds import NumberRange
 from latentmap.cli.lists import NameList
-from latentmap.cli.options import (
-    CoderOptions,
-    Loading,
-    baselines_option,
-    coder_options,
-    loading_options,
-    seed_option,
-)
-from latentmap.cli.output import say, show_result
+from latentmap.cli.options import baselines_option
+from latentmap.cli.output import print_json, say, show_result, tell_left_out, warn, warn_skipped
 from latentmap.cli.outputs import Outputs, figures_option, report_option, result_outputs
-from latentmap.cli.unseen import check_unseen, tell_seen, unseen_images, unseen_option
+from latentmap.cli.unseen import tell_seen
 from latentmap.cli.workers import Workers, worker_options
 from latentmap.mapping.methods import METHODS
 
 if TYPE_CHECKING:
+    from latentmap.comparison.result import ModelComparison
     from latentmap.images import ImageSource
     from latentmap.model import Model
     from latentmap.relocation.baselines import BaselineKind, BaselineModels
 
 
 @click.command(cls=Command)
-@click.argument("references", nargs=-1, required=True, metavar="MODEL MODEL ...", type=Reference())
-@compared_images
-@unseen_option
-@code_options
+@compare_request
 @click.option(
     "--methods",
     type=NameList("method", METHODS),
@@ -87,9 +76,6 @@ if TYPE_CHECKING:
     help="Whether a nonlinear map of the same codes stands beside each.  [default: with --methods "
     "all]",
 )
-@seed_option
-@coder_options
-@loading_options
 @worker_options(SHARED)
 @result_outputs(
     figures_option(
@@ -101,11 +87,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def compare(
     context: click.Context,
-    references: tuple[str, ...],
-    data: DataOptions,
-    unseen: bool,
-    codes: CodeOptions,
-    samples: SamplesForAll,
+    request: CompareRequest,
     methods: tuple[str, ...],
     scored: int,
     compared: int,
@@ -114,9 +96,6 @@ def compare(
     kinds: tuple[BaselineKind, ...],
     by: tuple[tuple[str, ...], ...],
     with_ceiling: bool | None,
-    seed: int,
-    coding: CoderOptions,
-    loading: Loading,
     workers: Workers,
     outputs: Outputs,
 ) -> None:
@@ -145,53 +124,26 @@ def compare(
     if workers.asked:
         from latentmap.cli.compare_parts import compare_by_workers
 
-        compare_by_workers(context, references, data, coding, loading, workers, outputs, seed)
+        compare_by_workers(context, request, workers, outputs)
         return
-    from latentmap.cli.output import command_line, print_json, tell_left_out, warn, warn_skipped
     from latentmap.comparison import CompareOptions, compare_models
-    from latentmap.comparison.models import require_different
-    from latentmap.comparison.section import (
-        SECTIONS,
-        comparison_charts,
-        comparison_report,
-        comparison_title,
-    )
-    from latentmap.report.chart_plots import chart_plot
+    from latentmap.comparison.section import SECTIONS, comparison_report, comparison_title
     from latentmap.report.store import write_report
 
-    if len(references) < 2:
-        raise click.UsageError("give at least two models to compare")
     _check_level(alpha, permutations)
-    asked = ask_for_groups(by, data)
-    data = without_table(by, data)
-    of_codes = codes.check(references, data, samples.n_samples)
-    samples.check(references, data, without=of_codes)
-    check_unseen(unseen, data)
-    outputs.check(plot=True)
-    outputs.refuse_folder()
-    if outputs.report is not None and not outputs.force:
-        _refuse_comparison(outputs.report)
-    models = loading.all(references)
-    require_different(models)
-    coder = coding.open(data)
-    if of_codes:
-        images, models = codes.images_of(models, data)
-        images = data.limited(images)
-    else:
-        models = codes.named(models, data)
-        images, models = samples.open(models, references, data, coder, seed=seed)
-    models = data.complete(models, images if data.path is None else None)
-    if unseen:
-        images = unseen_images(images, models, coder, split="test")
-    # Until the command ends: they are decoded to be encoded, to be carried and to be shown.
-    click.get_current_context().with_resource(images.split("test").remembered())
-    found = _baselines(context, models, kinds, images.split(data.fitted_split))
+    asked = ask_for_groups(by, request.data)
+    request = replace(request, data=without_table(by, request.data))
+    request.check()
+    _check_outputs(outputs)
+    opened = request.open()
+    split = request.data.fitted_split
+    found = _baselines(context, opened.models, kinds, opened.images.split(split))
     result = compare_models(
-        models,
-        images,
-        coder,
+        opened.models,
+        opened.images,
+        opened.coder,
         options=CompareOptions(
-            data.fitted_split,
+            split,
             scored,
             compared,
             permutations,
@@ -201,21 +153,12 @@ def compare(
         ),
         baselines=found,
         groups=asked,
-        seed=seed,
-        references=references,
-        record={
-            "command": command_line(),
-            "group_by": data.group_by and data.group_by.name,
-            **samples.record,
-        },
+        seed=request.seed,
+        references=request.references,
+        record=request.record,
     )
-    warn_skipped(result.record["skipped"])
-    tell_left_out(result.record["left_out"])
-    tell_seen(result.record["n_seen"], result.n_test)
-    for line in result.failed_in_words:
-        warn(line)
-    charts = comparison_charts(result).items()
-    outputs.draw_all((name, chart_plot(chart)) for name, chart in charts)
+    _warn_of(result)
+    _draw_charts(result, outputs)
     if outputs.report is not None:
         write_report(outputs.report, comparison_report(result), replaces=SECTIONS)
     if outputs.as_json:
@@ -226,6 +169,24 @@ def compare(
         say(f"written to {outputs.report / 'index.html'}")
     if outputs.figures is not None:
         say(f"the figures are in {outputs.figures}")
+
+
+def _warn_of(result: ModelComparison) -> None:
+    """Says which images and maps are missing, and which images a model has seen."""
+    warn_skipped(result.record["skipped"])
+    tell_left_out(result.record["left_out"])
+    tell_seen(result.record["n_seen"], result.n_test)
+    for line in result.failed_in_words:
+        warn(line)
+
+
+def _draw_charts(result: ModelComparison, outputs: Outputs) -> None:
+    """Draws the charts of the report into the folder of figures, if there is one."""
+    from latentmap.comparison.section import comparison_charts
+    from latentmap.report.chart_plots import chart_plot
+
+    charts = comparison_charts(result).items()
+    outputs.draw_all((name, chart_plot(chart)) for name, chart in charts)
 
 
 def _check_level(alpha: float, permutations: int | None) -> None:
@@ -247,7 +208,6 @@ def _baselines(
     images: ImageSource,
 ) -> list[BaselineModels]:
     """The models of the baselines beside each model; says first what they cost."""
-    from latentmap.cli.output import warn
     from latentmap.encoders.baselines import baselines_beside
 
     if kinds:
@@ -264,13 +224,22 @@ def _baselines(
     return beside
 
 
-def _refuse_comparison(folder: Path) -> None:
-    """Refuses a report that has a comparison already, before any work is done."""
+def _check_outputs(outputs: Outputs) -> None:
+    """Refuses outputs that are there, before any work is done: also a report that has a comparison.
+
+    Raises:
+        click.UsageError, OutputError: that is so.
+    """
     from latentmap.comparison.section import SECTIONS
     from latentmap.errors import OutputError
     from latentmap.report.store import begun_report
 
-    if folder.exists() and {one.id for one in begun_report(folder).sections}.intersection(SECTIONS):
+    outputs.check(plot=True)
+    outputs.refuse_folder()
+    folder = outputs.report
+    if folder is None or outputs.force or not folder.exists():
+        return
+    if {one.id for one in begun_report(folder).sections}.intersection(SECTIONS):
         raise OutputError(
             f"the report in {folder} has a comparison: choose another folder, or add --force to "
             "replace it"

@@ -11,21 +11,13 @@ from latentmap.cli.output import print_json, say, show_result
 from latentmap.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from latentmap.cli.data_options import DataOptions
-    from latentmap.cli.options import CoderOptions, Loading
+    from latentmap.cli.compare_request import CompareRequest
     from latentmap.cli.outputs import Outputs
     from latentmap.cli.workers import Workers
 
 
 def compare_by_workers(
-    context: click.Context,
-    references: tuple[str, ...],
-    data: DataOptions,
-    coding: CoderOptions,
-    loading: Loading,
-    workers: Workers,
-    outputs: Outputs,
-    seed: int,
+    context: click.Context, request: CompareRequest, workers: Workers, outputs: Outputs
 ) -> None:
     """The maps between all spaces, and how alike these are."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
@@ -35,11 +27,12 @@ def compare_by_workers(
     from latentmap.images.part_splits import part_splits
     from latentmap.relocation.part_task import part_task
 
-    check_parts(context, data, workers, loading.device)
+    data = request.data
+    check_parts(context, data, workers, request.loading.device)
     split = data.fitted_split
     if split == "test":
         raise click.UsageError("--split test is kept for the scores: fit on train or val")
-    run = PartRun(references, data, coding, loading, workers)
+    run = PartRun(request.references, data, request.coding, request.loading, workers)
     models, images = run.open()
     require_different(models)
     splits = part_splits(images)
@@ -54,7 +47,7 @@ def compare_by_workers(
                 entries,
                 names=[model.name for model in models],
                 split=split,
-                seed=seed,
+                seed=request.seed,
                 record=made_of(data, images, splits),
                 progress=progress,
             )

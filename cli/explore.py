@@ -13,7 +13,9 @@ from latentmap.cli.compare_images import SamplesForAll, compared_images
 from latentmap.cli.data_options import DataOptions
 from latentmap.cli.declaring import OUTPUT, Command, option
 from latentmap.cli.explore_beside import Beside, beside_options
+from latentmap.cli.explore_figure import draw, require_figure
 from latentmap.cli.explore_page import Page, page_options
+from latentmap.cli.explore_trainings import draws_trainings, explore_trainings
 from latentmap.cli.explore_words import words_without_folders
 from latentmap.cli.kinds import OutputFolder, Reference, Text
 from latentmap.cli.options import (
@@ -21,11 +23,10 @@ from latentmap.cli.options import (
     Loading,
     coder_options,
     loading_options,
-    refuse_given,
     seed_option,
 )
-from latentmap.cli.output import print_json, say
 from latentmap.cli.outputs import Outputs, figure_option, result_outputs
+from latentmap.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from latentmap.explorer import Explored
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
     from latentmap.support import SupportSet
 
 _SAMPLES = 2000  # Where no images are given.
-# What says how the page is served, or what is written, and not what is explored.
-_OF_SERVER = ("trace_paths", "host", "port", "browser", "report")
-# What is of use without a model.
-_OF_TRAININGS = {"references", "trace_paths", "state", "host", "port", "browser", "as_json"}
 
 
 @click.command(cls=Command)
@@ -99,67 +96,47 @@ def explore(
       latentmap explore svae stylegan --data faces.zip --attributes faces.csv
       latentmap explore svae stylegan --data faces.zip --map svae-to-stylegan.safetensors
       latentmap explore svae stylegan --data faces.zip --support support.h5 --report bench
+      latentmap explore svae stylegan --image face.jpg --at view=own
       latentmap explore --trace vae.trace
       latentmap explore svae stylegan --at 'start=random&seed=4' --figure moved.png
+      latentmap explore svae --data faces.zip --at 'view=points&colour=sector' --figure points.pdf
+      latentmap explore --trace vae.trace --at 'view=traces&epoch=12' --figure moment.png
     """
+    from latentmap.explorer.drawing import figure_of_state, is_chart
+    from latentmap.explorer.own_files import with_own_files
     from latentmap.explorer.places import PLACE_VIEW, read_place, view_of
     from latentmap.explorer.serving import require_server
 
     state = state or ""
-    if not references:
-        _explore_trainings(context, beside, state, page, as_json=outputs.as_json)
+    if not references or draws_trainings(state, outputs):
+        explore_trainings(context, beside, state, page, outputs)
         return
     if data.path is None and samples.n_samples is None:
         samples = replace(samples, n_samples=_SAMPLES)
     samples.check(references, data)
-    outputs.check()
+    outputs.check(plot=is_chart(state))
+    own = beside.own_files()
     if outputs.figure is None:
         require_server()
     else:
-        _require_drawn(context, state, data)
+        require_figure(context, state, data, own)
     place = read_place(state)
     support, trainings, reported = beside.support(), beside.trainings(), _reported(outputs.report)
     explored = replace(
         _explored(references, data, samples, beside, support, seed, coding, loading),
         command=words_without_folders(context),
+        commands={view: words_without_folders(context, view) for view in ("points", "traces")},
         report=outputs.report,
         trainings=trainings,
         reported=reported,
     )
+    explored = with_own_files(explored, own)
     if view_of(state) == PLACE_VIEW:
         explored.code_at(place)  # Refuses before anything is drawn or served.
     if outputs.figure is None:
         page.serve(explored, state, as_json=outputs.as_json)
     else:
-        _draw(explored, state, outputs)
-
-
-def _explore_trainings(
-    context: click.Context, beside: Beside, state: str, page: Page, *, as_json: bool
-) -> None:
-    """Shows trainings alone, and refuses what is of use beside a model."""
-    from latentmap.explorer.serving import require_server
-    from latentmap.explorer.trainings import OnlyTrainings
-
-    if not beside.trace_paths:
-        raise click.UsageError("give a MODEL to explore, or a training by --trace FILE")
-    others = [one.name for one in context.command.params if one.name not in _OF_TRAININGS]
-    refuse_given(context, [name for name in others if name], "without a MODEL")
-    require_server()
-    trainings = OnlyTrainings(beside.trainings(), words_without_folders(context))
-    page.serve(trainings, state, as_json=as_json)
-
-
-def _require_drawn(context: click.Context, state: str, data: DataOptions) -> None:
-    """Refuses what pictures without a page cannot be of."""
-    from latentmap.explorer.drawing import require_drawn
-
-    refuse_given(context, _OF_SERVER, "with --figure, which is drawn without a page")
-    require_drawn(state)
-    if data.attributes is not None and data.where is None:
-        raise click.UsageError(
-            "--attributes is for --where, or colours points on the page: leave it out with --figure"
-        )
+        draw(figure_of_state(explored, state, stage=progress_bar), outputs)
 
 
 def _explored(
@@ -214,16 +191,3 @@ def _reported(folder: Path | None) -> tuple[ReportedBlind, ...]:
     from latentmap.report.store import begun_report
 
     return () if folder is None else blind_in_report(begun_report(folder))
-
-
-def _draw(explored: Explored, state: str, outputs: Outputs) -> None:
-    from latentmap.explorer.drawing import figure_of_state
-
-    assert outputs.figure is not None, "asked before"
-    drawn = figure_of_state(explored, state)
-    outputs.draw(drawn.figure, outputs.figure)
-    if outputs.as_json:
-        print_json({"picture": str(outputs.figure), "pictures": drawn.told})
-        return
-    names = ", ".join(model.name for model in explored.models)
-    say(f"{outputs.figure}: {drawn.what} in {names}")

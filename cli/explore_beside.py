@@ -1,4 +1,6 @@
-"""What the explorer has beside models and images: maps, a support set, recorded trainings."""
+"""What the explorer has beside models and data: maps, a support set, recorded trainings, and images
+of one's own.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import click
+
 from latentmap.cli.declaring import option, together
+from latentmap.cli.explore_words import without_folders
 from latentmap.cli.kinds import InputFile, InputPath
 
 if TYPE_CHECKING:
+    from latentmap.explorer.own_files import OwnFile
     from latentmap.explorer.trainings import Training
     from latentmap.mapping import LinearMap
     from latentmap.support import SupportSet
@@ -20,11 +26,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Beside:
-    """Maps, a support set and trainings, as given on the command line."""
+    """Maps, a support set, trainings and images, as given on the command line."""
 
     map_paths: tuple[Path, ...]
     support_path: Path | None
     trace_paths: tuple[Path, ...]
+    image_paths: tuple[Path, ...]
 
     def maps(self) -> list[LinearMap]:
         """The maps.
@@ -56,9 +63,23 @@ class Beside:
 
         return read_trainings(self.trace_paths)
 
+    def own_files(self) -> list[OwnFile]:
+        """The images of one's own, which are named as the page may show them.
+
+        Raises:
+            ImageError: one is none that can be taken.
+            click.UsageError: there are more than are kept.
+        """
+        from latentmap.explorer.own_files import read_own_file
+        from latentmap.explorer.uploads import MOST
+
+        if len(self.image_paths) > MOST:
+            raise click.UsageError(f"give --image {MOST} times at most, since so many are kept")
+        return [read_own_file(path, without_folders(str(path))) for path in self.image_paths]
+
 
 def beside_options(command: Command) -> Command:
-    """Adds --map, --support and --trace; the command gets them as ``beside: Beside``."""
+    """Adds --map, --support, --trace and --image; the command gets them as ``beside: Beside``."""
     return together(
         "beside",
         Beside,
@@ -87,5 +108,14 @@ def beside_options(command: Command) -> Command:
             metavar="TRACE",
             help="A training to go through by epochs, as `latentmap train vae --trace` records it; "
             "may be given several times, and without any MODEL.",
+        ),
+        option(
+            "--image",
+            "image_paths",
+            multiple=True,
+            type=InputFile(),
+            metavar="FILE",
+            help="An image of your own, as if it were dropped on the page; may be given several "
+            "times. With --figure it is for what shows it, such as --at view=own.",
         ),
     )(command)

@@ -11,7 +11,8 @@ import click
 
 from latentmap.cli.declaring import OUTPUT
 
-_LEFT_OUT = ("state", "host", "port", "browser", "cache")
+# An image of one's own stands in the commands that show it.
+_LEFT_OUT = ("state", "image_paths", "host", "port", "browser", "cache")
 # What stands between files that lie elsewhere, on machines of any kind.
 _BETWEEN = re.compile(r"([,{=])(?=[/\\~]|\.\.[/\\]|[\w+-]+:[/\\~])")
 # Schemes, the path, and the place inside of a file. One letter before a colon is a drive.
@@ -19,39 +20,41 @@ _FILE = re.compile(r"((?:[A-Za-z][\w+-]+:)*)((?:[A-Za-z]:(?=[/\\]))?.*?)(:/.*)?"
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 
 
-def words_without_folders(context: click.Context) -> str:
-    """The command with the options that say what is explored, to which a page adds others.
+def words_without_folders(context: click.Context, view: str = "") -> str:
+    """The command with the options that say what is explored in a view, to which a page adds
+    others.
 
     Of paths that do not begin here the name of the file alone is told, since whoever has the link
     may see it.
     """
     values, _, _ = context.command.make_parser(context).parse_args(list(context.obj))
-    references = context.params["references"]
-    words = ["latentmap", "explore", *map(_named, references)]
+    of_trainings = view == "traces"
+    references = () if of_trainings else context.params["references"]
+    words = ["latentmap", "explore", *map(without_folders, references)]
     for parameter in context.command.params:
         if parameter.name not in values or parameter.name in _LEFT_OUT:
             continue
-        if parameter.name == "trace_paths" and references:
-            continue  # What draws pictures of models takes none.
-        if parameter.name == "attributes" and "where" not in values:
-            continue  # It colours the points of the page alone.
+        if (parameter.name == "trace_paths") != of_trainings:
+            continue  # No other view takes one, and this one nothing else.
+        if parameter.name == "attributes" and "where" not in values and view != "points":
+            continue  # It colours points alone.
         if not isinstance(parameter, click.Option) or getattr(parameter, "title", "") == OUTPUT:
             continue
         name, value = max(parameter.opts, key=len), values[parameter.name]
         for one in value if parameter.multiple else [value]:
-            words += [name, _named(str(one))]
+            words += [name, without_folders(str(one))]
     return shlex.join(words)
 
 
-def _named(word: str) -> str:
+def without_folders(word: str) -> str:
     r"""A word, or the names alone of files that it says by folders elsewhere.
 
-    >>> _named("data/faces.zip"), _named("/home/me/faces.h5:/images"), _named("hub:a/b")
-    ('data/faces.zip', 'faces.h5:/images', 'hub:a/b')
-    >>> _named("onnx:/home/me/enc.onnx,/home/me/dec.onnx?mean=/home/me/m&size=64x64")
+    >>> list(map(without_folders, ["data/faces.zip", "/home/me/faces.h5:/images", "hub:a/b"]))
+    ['data/faces.zip', 'faces.h5:/images', 'hub:a/b']
+    >>> without_folders("onnx:/home/me/enc.onnx,/home/me/dec.onnx?mean=/home/me/m&size=64x64")
     'onnx:enc.onnx,dec.onnx?mean=m&size=64x64'
-    >>> _named("diffusers:~/sd"), _named("file:///home/me/a"), _named(r"C:\Users\me\f.zip")
-    ('diffusers:sd', 'file:a', 'f.zip')
+    >>> list(map(without_folders, ["diffusers:~/sd", "file:///home/me/a", r"C:\Users\me\f.zip"]))
+    ['diffusers:sd', 'file:a', 'f.zip']
     """
     name, *options = re.split(r"\?(?=\w+=)", word, maxsplit=1)
     known = [_files_named(name)]

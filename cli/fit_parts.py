@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,10 +13,9 @@ from latentmap.cli.fit_options import check_choices, check_spaces
 from latentmap.cli.output import print_json, say, show_result, warn
 
 if TYPE_CHECKING:
-    from latentmap.cli.data_options import DataOptions
     from latentmap.cli.fit_request import FitRequest
-    from latentmap.cli.options import CoderOptions, Loading
     from latentmap.cli.outputs import Outputs
+    from latentmap.cli.score_request import ScoreRequest
     from latentmap.cli.workers import Workers
     from latentmap.mapping.options import FitOptions
     from latentmap.relocation.part_fits import PartScores
@@ -92,38 +90,31 @@ def fit_by_workers(
 
 
 def evaluate_by_workers(
-    context: click.Context,
-    map_path: Path,
-    references: tuple[str | None, str | None],
-    data: DataOptions,
-    coding: CoderOptions,
-    loading: Loading,
-    workers: Workers,
-    outputs: Outputs,
-    seed: int,
+    context: click.Context, request: ScoreRequest, workers: Workers, outputs: Outputs
 ) -> None:
     """The errors of a map on the codes of a split, by default test."""
-    from latentmap.cli.evaluate import require_fitted_groups
     from latentmap.cli.output import tell_left_out
     from latentmap.codes import FITTED
     from latentmap.errors import MapError
     from latentmap.images.part_splits import part_splits
-    from latentmap.mapping import LinearMap
     from latentmap.mapping.map_checks import UNKEPT
     from latentmap.relocation import require_models
     from latentmap.relocation.part_fits import score_parts
     from latentmap.relocation.part_task import part_task
 
-    check_parts(context, data, workers, loading.device)
+    data, map_path = request.data, request.map_path
+    check_parts(context, data, workers, request.loading.device)
     outputs.check()
-    linear_map = LinearMap.load(map_path)
-    known = (linear_map.source_reference, linear_map.target_reference)
-    wanted = [given or one for given, one in zip(references, known, strict=True)]
+    linear_map = request.map()
     run = PartRun(
-        wanted, data, coding, loading, workers, recorded=linear_map.record.get("precision")
+        request.references(linear_map),
+        data,
+        request.coding,
+        request.loading,
+        workers,
+        recorded=linear_map.record.get("precision"),
     )
     split = data.split or "test"
-    require_fitted_groups(linear_map, data, map_path)
     if linear_map.record.get(UNKEPT):
         if split != "test":
             raise MapError(
@@ -148,7 +139,7 @@ def evaluate_by_workers(
     )
     made = made_of(data, images, splits)
     with run.moments(task, images, without=without) as moments:
-        scores = score_parts(linear_map, moments, split=split, seed=seed, record=made)
+        scores = score_parts(linear_map, moments, split=split, seed=request.seed, record=made)
     if scores.record["n_left_out"]:
         tell_left_out({FITTED: scores.record["n_left_out"]})
     _say(scores, outputs)

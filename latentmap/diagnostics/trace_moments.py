@@ -22,9 +22,10 @@ class Moment:
     """A training when ``step`` steps were done, at the end of ``epoch``; 0 is before the first.
 
     ``gain``, ``kl``, ``mean_variance`` and ``posterior_variance`` ``(d,)`` are as in ``Epochs``.
-    ``batch`` has what was recorded of the last batch until then (``loss``, ``mse``, ``gamma``; with
-    gates the ``open gates``, ``error`` and ``multiplier``), of which ``gates`` ``(d,)`` are the
-    probabilities; before the first epoch it is empty. ``worth`` is what became of a deteriorated
+    ``batch`` has what was recorded of the last batch until then (its ``step``, which may be many
+    before, ``loss``, ``mse``, ``gamma``; with gates the ``open gates``, ``error`` and
+    ``multiplier``), of which ``gates`` ``(d,)`` are the probabilities; before the first epoch it is
+    empty. ``worth`` is what became of a deteriorated
     variable: its ``noise``, its ``gain`` and its ``KL`` in nats an image, and the ``phase``.
     """
 
@@ -82,7 +83,8 @@ def moment_of(trace: Trace, epoch: int) -> Moment:
 
 def _batch(trace: Trace, at: int) -> dict[str, float]:
     steps, gates = trace.steps, staircase_in(trace)
-    found = {name: float(getattr(steps, name)[at]) for name in ("loss", "mse", "gamma")}
+    found: dict[str, float] = {"step": int(steps.number[at])}
+    found |= {name: float(getattr(steps, name)[at]) for name in ("loss", "mse", "gamma")}
     if gates is not None:
         found["open gates"] = int(gates.open[at])
         found["error"] = float(gates.error[at])

@@ -17,21 +17,25 @@ from latentmap.explorer.answers import Answer, Asked, text_in, whole_in
 from latentmap.explorer.errors_of_points import code_errors, image_errors
 from latentmap.explorer.explored import Explored
 from latentmap.explorer.sectors import leading_variables
-from latentmap.images.attribute_values import attributes_in
+from latentmap.images.attribute_values import Attribute
 from latentmap.images.finding import positions_of
 from latentmap.printing import printable, shortened
 from latentmap.support.sectors import sector_numbers, signs_of
 
 _LEADING = 3  # Variables whose signs are sectors: more have more sectors than colours.
 _MOST_GROUPS = 1000
+_FITTED = ("not fitted on", "fitted on")
 
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """Values of points from one on; of groups with some ``names``, else numbers."""
+    """Values of points from one on; of groups with some ``names``, else numbers; and a ``note`` on
+    all of them.
+    """
 
     values: np.ndarray
     names: Sequence[str] | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,8 @@ class Colouring:
 
 
 def colour_points(explored: Explored, asked: Asked) -> Answer:
-    """What points from ``start`` on are by the colouring ``by``, up to ``stop``, ``(m,)``; and the
-    names and colours of groups, where they are such.
+    """What points from ``start`` on are by the colouring ``by``, up to ``stop``, ``(m,)``; the
+    names and colours of groups, where they are such; and a note.
     """
     name = text_in(asked, "by")
     start = whole_in(asked, "start", most=len(explored.points) - 1)
@@ -55,7 +59,8 @@ def colour_points(explored: Explored, asked: Asked) -> Answer:
     if known is None or name not in dict(known.offered(explored)):
         raise ExplorerError(f"points are not coloured by {name[:200]!r}: choose another")
     found = known.values(explored, rest, start)
-    told: dict[str, Any] = {"stop": start + len(found.values), "groups": None}
+    stop = start + len(found.values)
+    told: dict[str, Any] = {"stop": stop, "groups": None, "note": found.note}
     if found.names is not None:
         told["groups"] = [
             {"name": shortened(printable(one)), "colour": colour_of(number)}
@@ -87,9 +92,14 @@ def _attributes_offered(explored: Explored) -> list[tuple[str, str]]:
 
 def _attributes(explored: Explored, rest: str, start: int) -> Values:
     assert explored.attributes is not None, "offered"
-    (found,) = attributes_in(explored.attributes.table, explored.points.ids, [rest])
+    rows = explored.attribute_rows
+    known = np.flatnonzero(rows >= 0)
+    column = explored.attributes.table.columns[rest][rows[known]]
+    found = Attribute.of_column(rest, explored.points.ids[known], column)
     _require_few(rest, found.classes)
-    return Values(found.of(explored.points.ids[start:]), found.classes or None)
+    values = np.full(len(rows), np.nan)
+    values[known] = found.values
+    return Values(values[start:], found.classes or None)
 
 
 def _require_few(name: str, names: Sequence[str]) -> None:
@@ -119,6 +129,10 @@ def _code_errors_offered(explored: Explored) -> list[tuple[str, str]]:
     ]
 
 
+def _code_errors(explored: Explored, rest: str, start: int) -> Values:
+    return Values(code_errors(explored, rest, start), note=_note_on_fit(explored, rest))
+
+
 def _image_errors_offered(explored: Explored) -> list[tuple[str, str]]:
     return [
         (f"image-error {number}", f"error of the relocation, {target.model.name}")
@@ -127,10 +141,34 @@ def _image_errors_offered(explored: Explored) -> list[tuple[str, str]]:
     ]
 
 
+def _image_errors(explored: Explored, rest: str, start: int) -> Values:
+    return Values(image_errors(explored, rest, start), note=_note_on_fit(explored, rest))
+
+
+def _note_on_fit(explored: Explored, rest: str) -> str:
+    return explored.fitted.note(int(rest), explored.points.rows)
+
+
+def _fitted_offered(explored: Explored) -> list[tuple[str, str]]:
+    found = []
+    for number, target in enumerate(explored.targets):
+        fitted = None if target.own is None else explored.fitted.of_map(number)
+        if fitted is not None and fitted.any():
+            found.append((f"fitted {number}", f"images of the fit, {target.model.name}"))
+    return found
+
+
+def _fitted(explored: Explored, rest: str, start: int) -> Values:
+    fitted = explored.fitted.of_map(int(rest))
+    assert fitted is not None, "offered"
+    return Values(fitted[explored.points.rows[start:]].astype(np.float64), _FITTED)
+
+
 COLOURINGS: Mapping[str, Colouring] = {
     "label": Colouring(_label_offered, _labels),
     "sector": Colouring(_sectors_offered, _sectors),
     "attribute": Colouring(_attributes_offered, _attributes),
-    "code-error": Colouring(_code_errors_offered, lambda *asked: Values(code_errors(*asked))),
-    "image-error": Colouring(_image_errors_offered, lambda *asked: Values(image_errors(*asked))),
+    "code-error": Colouring(_code_errors_offered, _code_errors),
+    "image-error": Colouring(_image_errors_offered, _image_errors),
+    "fitted": Colouring(_fitted_offered, _fitted),
 }

@@ -5,6 +5,7 @@ Shapes: ``n`` images, ``d`` latent variables of ``c`` channels, ``k`` controls; 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from latentmap.codes import Codes
 from latentmap.codes.channels import word_of
 from latentmap.explorer.moving import AlongChannels, AlongDirections, Moving
 from latentmap.mapping import LinearMap, shared_factors
-from latentmap.report.words import in_percent
+from latentmap.report.words import images_in_words, in_percent
 from latentmap.support import Ordering
 
 _MOST_DIRECTIONS = 64
@@ -60,9 +61,8 @@ def variable_controls(codes: Codes, ordering: Ordering) -> ControlSet:
     dead = {*(ordering.inactive or ()), *ordering.dropped}
     if len(dead) == len(ordering.order):
         dead = set()  # Of a model that learned nothing all are looked at.
-    measured = "gain" if ordering.by == "gain" else "variance"
     controls = [
-        Control(i, f"{ordering.what} {i}", f"{measured} {ordering.gain[i]:.2g}", i in dead)
+        Control(i, f"{ordering.what} {i}", _measured(ordering, i), i in dead)
         for i in ordering.order.tolist()
     ]
     unit = np.where(ordering.unit > 0, ordering.unit, 1.0)
@@ -73,6 +73,14 @@ def variable_controls(codes: Codes, ordering: Ordering) -> ControlSet:
     )
     word = word_of(codes.space.shape)
     return ControlSet("variables", f"{word}s", tuple(controls), moving)
+
+
+def _measured(ordering: Ordering, number: int) -> str:
+    """What a variable is ordered by, with half of its 95 % interval: few images can tell little."""
+    half = float(ordering.high[number] - ordering.low[number]) / 2
+    about = f" ± {half:.2g}" if math.isfinite(half) else ""
+    images = images_in_words(n := int(ordering.images[number]), n)
+    return f"{ordering.by} {ordering.gain[number]:.2g}{about} of {images}"
 
 
 def factor_controls(linear_map: LinearMap, name: str) -> ControlSet | None:
@@ -108,6 +116,8 @@ def direction_controls(codes: Codes, *, seed: int) -> ControlSet:
     kept = (values > 1e-9 * values[0]).nonzero()[:_MOST_DIRECTIONS, 0]
     values, vectors = values[kept], vectors[:, kept]
     directions = vectors.T if d <= n else (about.T @ vectors / values.sqrt()).T
+    # A link means the same on every machine: which end is up is no matter of rounding.
+    directions *= directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
     deviations = (values / n).sqrt()[:, None]
     total = float(about.square().sum())
     controls = [

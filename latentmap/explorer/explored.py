@@ -18,6 +18,7 @@ from torch import Tensor
 
 from latentmap.errors import ExplorerError, MapError
 from latentmap.explorer.controls import ControlSet
+from latentmap.explorer.fitted import FittedImages
 from latentmap.explorer.named_codes import CodesById
 from latentmap.explorer.places import Place, Start
 from latentmap.explorer.points import Points
@@ -26,6 +27,8 @@ from latentmap.explorer.uploads import Uploads
 from latentmap.expressiveness.reported import ReportedBlind
 from latentmap.images import ImageSource
 from latentmap.images.attribute_table import Attributes
+from latentmap.images.attribute_values import known_rows
+from latentmap.images.views import View
 from latentmap.mapping import LinearMap
 from latentmap.mapping.typicality import FittedCodes, Typicality
 from latentmap.model import Model
@@ -69,11 +72,13 @@ class Target:
 @dataclass(frozen=True, eq=False)
 class Explored:
     """A source and its targets, on some images with their ``codes`` in the source; ``controls`` are
-    what moves a code of the source, by name. ``command`` is the line that explores the same,
-    ``report`` the folder of a report that what is found can be added to; ``attributes`` are what a
-    table says of the images, ``trainings`` are shown beside. The images of a ``support`` set in the
-    source are marked, and ``reported`` is what a report calls the models blind to. ``uploads`` are
-    images that were sent since, and ``added`` the ids of sections that the report got since.
+    what moves a code of the source, by name. ``command`` is the line that explores the same, and
+    ``commands`` those of views that need another; ``report`` the folder of a report that what is
+    found can be added to; ``attributes`` are what a table says of the images, ``trainings`` are
+    shown beside. The images of a ``support`` set in the source are marked, and ``reported`` is what
+    a report calls the models blind to. ``uploads`` are images of one's own, of which ``own_names``
+    are the files, by ids, of those that were there from the start; the others were sent since.
+    ``added`` are the ids of sections that the report got since.
     """
 
     source: Model
@@ -83,18 +88,36 @@ class Explored:
     ordering: Ordering
     controls: Mapping[str, ControlSet]
     command: str = "latentmap explore"
+    commands: Mapping[str, str] = field(default_factory=dict)
     report: Path | None = None
     attributes: Attributes | None = None
     trainings: tuple[Training, ...] = ()
     support: SupportSet | None = None
     reported: tuple[ReportedBlind, ...] = ()
     uploads: Uploads = field(default_factory=Uploads)
+    own_names: Mapping[str, str] = field(default_factory=dict)
     added: set[str] = field(default_factory=set)
 
     @cached_property
     def points(self) -> Points:
         """The images that are points of planes."""
         return Points(self.codes, [target.own for target in self.targets])
+
+    @cached_property
+    def attribute_rows(self) -> np.ndarray:
+        """The row of each point in the table of attributes, -1 where it has none: names are looked
+        for once, which takes most of the time of a colouring.
+
+        Raises:
+            ImageError: the table has none of them.
+        """
+        assert self.attributes is not None, "only where there is a table"
+        return known_rows(self.points.ids, self.attributes.table)
+
+    @cached_property
+    def fitted(self) -> FittedImages:
+        """Which of the images the map to each target was fitted on."""
+        return FittedImages([one.linear_map for one in self.targets], self.codes, self.images)
 
     @cached_property
     def mean(self) -> Tensor:
@@ -112,6 +135,15 @@ class Explored:
     def models(self) -> list[Model]:
         """The source and the targets."""
         return [self.source, *(target.model for target in self.targets)]
+
+    @property
+    def views(self) -> list[View]:
+        """What the source and each target see of an image. A file of codes sees none: what stands
+        for it is what the first model sees that does.
+        """
+        found = [one.view if one.can_encode or one.can_decode else None for one in self.models]
+        first = next((view for view in found if view is not None), None) or self.source.view
+        return [first if view is None else view for view in found]
 
     def start_at(self, start: Start) -> Tensor:
         """The code of a start.

@@ -77,8 +77,7 @@ class Guard:
         if not self._is_here(host):
             return "this address is not known here: open the one that the terminal shows"
         origin = headers.get(b"origin")
-        expected = f"{scope['scheme']}://{host}"  # It is the page that this server itself sends.
-        if origin is not None and origin.lower() != expected.lower():
+        if origin is not None and not _is_same(origin, host, headers.get(b"sec-fetch-site")):
             return "only the page of the explorer may ask it"
         first, _, rest = scope["path"].removeprefix("/").partition("/")
         if not hmac.compare_digest(first.encode(), self._token.encode()):
@@ -96,6 +95,19 @@ class Guard:
             ipaddress.ip_address(name)
             return True
         return False
+
+
+def _is_same(origin: str, host: str, site: str | None) -> bool:
+    """Whether a page at ``origin`` is of the host that it asks, which is a name of ours.
+
+    A browser says so by ``site`` (Sec-Fetch-Site), which no script can write, and which holds
+    behind whatever forwards the port. It is not said to an address that is neither encrypted nor of
+    the browser's own machine; there, and by old browsers, hosts are compared, not schemes: an
+    encrypted connection may have ended on the way here.
+    """
+    if site is not None:
+        return site == "same-origin"
+    return origin.lower() in {f"{scheme}://{host}".lower() for scheme in ("http", "https")}
 
 
 async def _refuse(send: Send, reason: str) -> None:

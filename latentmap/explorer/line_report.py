@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from latentmap.explorer.explored import Explored
 from latentmap.explorer.lines import Line, LineRow, ends_of
+from latentmap.explorer.own_files import words_of_images
 from latentmap.explorer.places import Place, read_place
 from latentmap.report import ImageRow, ImageRows, Section, section_id
 from latentmap.report.embedding import image_strip
@@ -17,10 +18,11 @@ def line_section(explored: Explored, line: Line, rows: Sequence[LineRow], state:
     ends = ends_of(explored, line)
     targets = [target.model.name for target in explored.targets]
     places = [read_place(end) for end in ends]
-    # No other command knows an image that was sent to this one.
-    drawn = "" if _are_sent(places) else f" --at '{state}' --figure line.png"
+    ids = [place.start.upload for place in places if place.start.kind == "upload"]
+    own = words_of_images(explored.own_names, ids)
+    words = [explored.command, *([own] if own else []), f"--at '{state}' --figure line.png"]
     record = {
-        "command": f"{explored.command}{drawn}",
+        "command": " ".join(words),
         "a": ends[0],
         "b": ends[1],
         "steps": line.steps,
@@ -38,10 +40,6 @@ def line_section(explored: Explored, line: Line, rows: Sequence[LineRow], state:
     text = f"Codes of {source.name} at equal distances on the line {way}, and what they show."
     title = f"From A to B: {' and '.join([source.name, *targets])}"
     return Section(id, title, [text], [figure], record)
-
-
-def _are_sent(places: Sequence[Place]) -> bool:
-    return any(place.start.kind == "upload" for place in places)
 
 
 def _in_words(place: Place) -> str:

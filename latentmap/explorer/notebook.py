@@ -26,8 +26,9 @@ _HEIGHT = 860  # Pixels of the frame.
 class Explorer:
     """The page over explored spaces, as a notebook shows it; ``address`` opens it in a tab.
 
-    It answers this machine alone, until ``close``, until nothing holds it any more, or until the
-    notebook ends. ``state`` is what stands behind the # of a link to the page.
+    It answers this machine alone, until ``close``, until nothing holds it any more (a notebook
+    holds whatever its cells have shown), or until the notebook ends. ``state`` is what stands
+    behind the # of a link to the page.
     """
 
     def __init__(self, explored: Explored, *, state: str = "", height: int = _HEIGHT) -> None:
@@ -46,7 +47,7 @@ class Explorer:
         return not self._end.alive
 
     def close(self) -> None:
-        """Ends it; the cells that show it stay empty."""
+        """Ends it; the cells that show it say that it does not answer, or are empty."""
         if self._end.detach() is not None:
             self._serving.close()
 
@@ -66,7 +67,9 @@ class Explorer:
         return (
             f'<iframe src="{address}" title="latentmap explorer" width="100%" '
             f'height="{self._height}" style="border: 0" allow="clipboard-write"></iframe>'
-            f'<p><a href="{address}" target="_blank" rel="noopener">In a tab of its own</a></p>'
+            f'<p><a href="{address}" target="_blank" rel="noopener">In a tab of its own</a>. Where '
+            "the frame is empty, the explorer has ended: run the cell again. Or it runs on another "
+            "machine: forward its port.</p>"
         )
 
 

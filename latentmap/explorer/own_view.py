@@ -27,31 +27,31 @@ def own(explored: Explored, asked: Asked) -> Answer:
     ``error`` from the image as that model sees it, and its place among the codes of each fit.
     """
     found = explored.uploads.require(text_in(asked, "upload"))
-    shown = show_upload(explored, found)
-    pictures = []
-    for one in shown:
-        seen = as_image(found.pixels[one.number])
-        pictures.append({**one.to_json(), "error": mse_between(one.image, seen)})
-    return Answer(
-        {
-            "upload": found.id,
-            "usable": found.codes[0] is not None,
-            "pictures": pictures,
-            "typicality": typicality_of(explored, found),
-            "without": [
-                model.name
-                for model, code in zip(explored.models, found.codes, strict=True)
-                if code is None
-            ],
-        },
-        [found.pixels[0], *(one.pixels for one in shown)],
-    )
+    shown, told = look_at(explored, found)
+    return Answer(told, [found.pixels[0], *(one.pixels for one in shown)])
 
 
 def uploaded(explored: Explored, asked: Asked) -> Answer:
     """The image of the id ``upload``, as the source sees it."""
     found = explored.uploads.require(text_in(asked, "upload"))
     return Answer({"upload": found.id}, [found.pixels[0]])
+
+
+def look_at(explored: Explored, found: Upload) -> tuple[list[ShownCode], dict[str, Any]]:
+    """The pictures of an upload, and what is known of them and of its codes (JSON)."""
+    shown = show_upload(explored, found)
+    pictures = []
+    for one in shown:
+        seen = as_image(found.pixels[one.number])
+        pictures.append({**one.to_json(), "error": mse_between(one.image, seen)})
+    codes = zip(explored.models, found.codes, strict=True)
+    return shown, {
+        "upload": found.id,
+        "usable": found.codes[0] is not None,
+        "pictures": pictures,
+        "typicality": typicality_of(explored, found),
+        "without": [model.name for model, code in codes if code is None],
+    }
 
 
 def show_upload(explored: Explored, found: Upload) -> list[ShownCode]:

@@ -40,8 +40,6 @@ def as_source_sees(explored: Explored, names: Sequence[str]) -> tuple[list[str],
     """
     places = explored.images_called(names)
     few = explored.images.subset(places)
-    (batch,) = few.batches(
-        [explored.source.view], batch_size=len(places), on_error="skip", threads=1
-    )
+    (batch,) = few.batches(explored.views[:1], batch_size=len(places), on_error="skip", threads=1)
     pixels = batch.images[0].permute(0, 2, 3, 1).numpy()
     return [names[place] for place in batch.positions], list(pixels)

@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import replace
-
-import numpy as np
 
 from latentmap.cache import Coder, CoderLike
-from latentmap.codes import Codes
-from latentmap.codes.channel_means import channel_space
-from latentmap.diagnostics import are_active, has_unit_prior
 from latentmap.errors import ExplorerError
 from latentmap.explorer.controls import direction_controls, factor_controls, variable_controls
 from latentmap.explorer.explored import Explored, Target
 from latentmap.explorer.named_codes import CodesById
+from latentmap.explorer.variable_order import order_for_sliders
 from latentmap.images import ImageSource
 from latentmap.mapping import LinearMap
 from latentmap.model import Model
 from latentmap.relocation import require_models, training_pairs
 from latentmap.relocation.fitting import fit_training
-from latentmap.support import Ordering, OrderOptions, SupportSet
-from latentmap.support.ordering import order_by_gain
-from latentmap.support.variances import (
-    means_of_channels,
-    moments_of_codes,
-    order_by_variance,
-    traversal_units,
-)
-
-# Pixels that may be decoded to order the variables, and how many images that is to be at least.
-_PIXELS, _FEWEST, _MOST = 1 << 22, 4, 256
+from latentmap.support import SupportSet
 
 
 def explore_spaces(
@@ -72,7 +56,7 @@ def explore_spaces(
             names = (references[0], references[number + 1]) if references else ("", "")
             linear_map = _fitted(source, target, images, training, coder, names, seed)
         reached.append(Target(target, linear_map, own.get(id(target))))
-    ordering = _ordered(source, images, codes, coder, seed=seed)
+    ordering = order_for_sliders(source, images, codes, coder, seed=seed)
     sets = [variable_controls(codes, ordering)]
     for number, one in enumerate(reached):
         sets += filter(None, [factor_controls(one.linear_map, f"factors-{number}")])
@@ -126,32 +110,3 @@ def _fitted(
     pairs = training_pairs(source, target, chosen, coder, chosen=chosen, seed=seed)
     with coder.stage(f"fitting the map to {target.name}", "steps") as told:
         return fit_training(pairs, seed=seed, references=references, progress=told)
-
-
-def _ordered(
-    source: Model, images: ImageSource, codes: Codes, coder: Coder, *, seed: int
-) -> Ordering:
-    """The order of the variables by their gain on a few random images, so that it takes seconds;
-    of channels at positions, whose decoders work more for an image, and where images were too few,
-    by the variance of the codes. Center, unit and which are inactive are those of all codes.
-    """
-    channels = channel_space(source.space).dim
-    options = OrderOptions(leading=min(7, channels))
-    n = min(_PIXELS // (math.prod(source.image_shape[1:]) * (channels + 1)), _MOST)
-    spatial = len(source.latent_shape) > 1
-    if n < _FEWEST or spatial or not source.can_decode:
-        return order_by_variance(source, images, codes, options, seed=seed)
-    few = images.subset(np.sort(np.random.default_rng(seed).permutation(len(images))[:n]))
-    with coder.stage("ordering variables", "decodes") as told:
-        ordering = order_by_gain(source, few, codes, options, seed=seed, progress=told)
-    mean, variance = moments_of_codes(codes)
-    inactive = None
-    if has_unit_prior(source.space):
-        inactive = tuple(np.flatnonzero(~are_active(variance)).tolist())
-    return replace(
-        ordering,
-        center=means_of_channels(mean, source.latent_shape),
-        unit=traversal_units(codes, variance),
-        mean=mean,
-        inactive=inactive,
-    )

@@ -42,7 +42,7 @@ def figure_of_sector(
     found = leading.find(signs_of_state(leading, fields))
     names = _names(explored, found, fields)
     makers = explored.look.typical.makers
-    views = [explored.source.view, *(maker.model.view for maker in makers)]
+    views = [explored.views[0], *(maker.model.view for maker in makers)]
     names, (seen, *shown) = see(explored, views, names)
     if not names:
         raise ExplorerError("none of these images can be read: choose other signs")

@@ -11,7 +11,7 @@ from typing import Any
 from latentmap.errors import ExplorerError, SupportError
 from latentmap.explorer.answers import Answer, Asked, text_in, whole_in
 from latentmap.explorer.blind import BlindSectors, Verdicts
-from latentmap.explorer.blind_groups import blind_groups_by_image
+from latentmap.explorer.blind_groups import blind_groups_by_image, is_of_support
 from latentmap.explorer.explored import Explored
 from latentmap.explorer.making import see
 from latentmap.explorer.sectors import Count, LeadingSectors, Signs
@@ -106,7 +106,7 @@ def show_member(explored: Explored, asked: Asked) -> Answer:
     """
     name = text_in(asked, "id")
     typical = explored.look.typical
-    views = [explored.source.view, *(maker.model.view for maker in typical.makers)]
+    views = [explored.views[0], *(maker.model.view for maker in typical.makers)]
     names, (seen, *shown) = see(explored, views, [name])
     if not names:
         raise ExplorerError(f"the image {name[:200]!r} cannot be read: choose another")
@@ -147,7 +147,13 @@ def measure_typical(explored: Explored, asked: Asked) -> Answer:
             "judged": verdicts is not None,
             "models": told,
             "reported": [
-                {"model": one.model, "set": one.set, "group": one.group, "signs": one.signs}
+                {
+                    "model": one.model,
+                    "set": one.set,
+                    "group": one.group,
+                    "signs": one.signs,
+                    "here": is_of_support(explored, one),
+                }
                 for one in explored.reported
             ],
         }

@@ -117,9 +117,9 @@ class _Desk:
             if body is None:
                 return too_large
             async with self._decoding:
-                views = [model.view for model in explored.models]
+                values = explored.images.range_of_files
                 try:
-                    seen = await asyncio.to_thread(see_upload, body, views)
+                    seen = await asyncio.to_thread(see_upload, body, explored.views, values)
                 except ImageError as error:
                     return _refused(f"This is no image that can be taken: {error}")
         return await self._answered(request, _UPLOAD, {"seen": seen})

@@ -19,6 +19,7 @@ from latentmap.model import Model
 from latentmap.report import ImageGrid, image_grid
 
 Role = Literal["source", "mapped", "own"]
+_TOLD = ("role", "model", "mse", "outside", "fitted")
 _IN_WORDS = {"source": "the code", "mapped": "mapped", "own": "its own code"}
 
 
@@ -27,7 +28,8 @@ class ShownCode:
     """The ``image`` that ``model`` makes: of the code of a place (``source``), of that code
     ``mapped`` to a target, or of the target's ``own`` code of the same image of the data, whose
     image differs from the mapped one by ``mse``. Of a code ``outside`` of those that the map was
-    fitted on it is a guess. ``number`` is that of the model, 0 for the source.
+    fitted on it is a guess. ``fitted`` is whether the map was fitted on this very image, where it
+    loses less than of others. ``number`` is that of the model, 0 for the source.
     """
 
     role: Role
@@ -35,11 +37,12 @@ class ShownCode:
     image: Tensor
     mse: float | None = None
     outside: bool | None = None
+    fitted: bool | None = None
     number: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """What it is, without the image."""
-        return {name: getattr(self, name) for name in ("role", "model", "mse", "outside")}
+        return {name: getattr(self, name) for name in _TOLD}
 
     @property
     def words(self) -> str:
@@ -69,11 +72,16 @@ def show_place(explored: Explored, place: Place) -> tuple[Tensor, list[ShownCode
     for number, target in enumerate(explored.targets, 1):
         if target.model.can_decode:
             own = None if place.moves else explored.own_code(number, place.start)
-            shown += [replace(one, number=number) for one in _shown_by(target, code, own)]
+            fitted = None
+            if own is not None and place.start.kind == "image":
+                fitted = explored.fitted.has(number - 1, place.start.image)
+            shown += [replace(one, number=number) for one in _shown_by(target, code, own, fitted)]
     return code, shown
 
 
-def _shown_by(target: Target, code: Tensor, own: Tensor | None) -> list[ShownCode]:
+def _shown_by(
+    target: Target, code: Tensor, own: Tensor | None, fitted: bool | None
+) -> list[ShownCode]:
     name = target.model.name
     mapped = carry(target, code)
     outside = target.is_outside(code)
@@ -82,7 +90,7 @@ def _shown_by(target: Target, code: Tensor, own: Tensor | None) -> list[ShownCod
         return [ShownCode("mapped", name, image, outside=outside)]
     first, second = decode(target.model, [mapped, own])
     mse = mse_between(first, second)
-    return [ShownCode("mapped", name, first, mse, outside), ShownCode("own", name, second)]
+    return [ShownCode("mapped", name, first, mse, outside, fitted), ShownCode("own", name, second)]
 
 
 def mse_between(first: Tensor, second: Tensor) -> float:

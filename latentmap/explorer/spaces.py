@@ -24,9 +24,11 @@ def describe(explored: Explored, asked: Asked) -> Answer:
             "controls": [one.to_json() for one in explored.controls.values()],
             "images": len(explored.codes),
             "command": explored.command,
+            "commands": dict(explored.commands),
             "leading": len(leading_variables(explored.ordering, explored.support)),
             "report": explored.report is not None,
             "most_bytes": MOST_BYTES,
+            "own": [{"upload": id, "file": file} for id, file in explored.own_names.items()],
             "trainings": [one.to_json() for one in explored.trainings],
         }
     )
@@ -38,6 +40,7 @@ def describe_trainings(explored: OnlyTrainings, asked: Asked) -> Answer:
         {
             "source": None,
             "command": explored.command,
+            "commands": {},
             "trainings": [one.to_json() for one in explored.trainings],
         }
     )

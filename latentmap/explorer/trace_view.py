@@ -27,17 +27,17 @@ class WithTrainings(Protocol):
 
 def show_moment(explored: WithTrainings, asked: Asked) -> Answer:
     """The training number ``trace`` at the end of ``epoch``."""
-    training = _training(explored, asked)
+    training = training_asked(explored, asked)
     epoch = whole_in(asked, "epoch", most=len(training.trace.epochs.number) - 1)
     moment = moment_of(training.trace, epoch)
     motion = training.motion
-    plane = None if motion is None else _plane(motion, moment.step)
+    plane = None if motion is None else plane_of(motion, moment.step)
     return Answer({**moment.to_json(), "plane": plane})
 
 
 def draw_curves(explored: WithTrainings, asked: Asked) -> Answer:
     """The curves of the training number ``trace`` that are called ``drawn``."""
-    found = _training(explored, asked).curves(text_in(asked, "drawn"))
+    found = training_asked(explored, asked).curves(text_in(asked, "drawn"))
     return Answer(
         {
             "title": found.title,
@@ -49,14 +49,19 @@ def draw_curves(explored: WithTrainings, asked: Asked) -> Answer:
     )
 
 
-def _training(explored: WithTrainings, asked: Asked) -> Training:
+def training_asked(explored: WithTrainings, asked: Asked) -> Training:
+    """The training number ``trace``.
+
+    Raises:
+        ExplorerError: there is none.
+    """
     known = explored.trainings
     if not known:
         raise ExplorerError("no training was recorded here: start with --trace FILE")
     return known[whole_in(asked, "trace", most=len(known) - 1)]
 
 
-def _plane(motion: Motion, step: int) -> dict[str, Any]:
+def plane_of(motion: Motion, step: int) -> dict[str, Any]:
     """Discs of the followed codes when a step was done, and the way that led there."""
     last = max(int(np.searchsorted(motion.steps, step, side="right")) - 1, 0)
     first = max(last - _TAIL, 0)

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from latentmap.errors import ExplorerError, ImageError
 from latentmap.images.decoding import decode
+from latentmap.images.values import ValueRange
 from latentmap.images.views import View
 from latentmap.limits import advice
 from latentmap.model import Model
 
-_MOST = 16
+MOST = 16
 MOST_BYTES = 1 << 25  # Of a file that is sent.
 
 
@@ -56,7 +57,7 @@ class Uploads:
         """Remembers an upload."""
         self._known[upload.id] = upload
         self._known.move_to_end(upload.id)
-        while len(self._known) > _MOST:
+        while len(self._known) > MOST:
             self._known.popitem(last=False)
 
     def require(self, name: str) -> Upload:
@@ -66,19 +67,25 @@ class Uploads:
             ExplorerError: it is not kept, or not any more.
         """
         if name not in self._known:
-            raise ExplorerError(
-                f"the image {name[:40]!r} of your own is not here any more: the last {_MOST} are "
-                "kept as long as the explorer runs; drop it again"
-            )
+            raise not_here(name)
         self._known.move_to_end(name)
         return self._known[name]
 
 
-def see_upload(data: bytes, views: Sequence[View]) -> Seen:
+def not_here(name: str) -> ExplorerError:
+    """That there is no upload of this id."""
+    return ExplorerError(
+        f"the image {name[:40]!r} of your own is not here any more: the last {MOST} are kept as "
+        "long as the explorer runs; drop it again, or start with its file (--image)"
+    )
+
+
+def see_upload(data: bytes, views: Sequence[View], values: ValueRange | None = None) -> Seen:
     """The image of a file, as each of some models sees it.
 
-    It is decoded as the files of a data set are, under the same limits, and its id is that of its
-    bytes, so that a link to it holds again when it is sent again.
+    It is decoded as the files of a data set are, under the same limits, with the same ``values``
+    for black and white; its id is that of its bytes, so that a link to it holds again when it is
+    sent again.
 
     Raises:
         ImageError: the file is no image, damaged, or larger than the limits allow. What raises a
@@ -87,11 +94,16 @@ def see_upload(data: bytes, views: Sequence[View]) -> Seen:
     if not data:
         raise ImageError("an empty file")
     try:
-        picture = decode(data)
+        picture = decode(data, values)
     except ImageError as error:
         raise ImageError(str(error).removesuffix(f": {advice('memory')}")) from error
     pixels = [_rendered(picture, view) for view in views]
-    return Seen(hashlib.blake2b(data, digest_size=8).hexdigest(), pixels)
+    return Seen(id_of(data), pixels)
+
+
+def id_of(data: bytes) -> str:
+    """The id of the image of a file."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 def encode_upload(seen: Seen, models: Sequence[Model]) -> Upload:

@@ -94,6 +94,7 @@ def bench(
         "encoder": encoder and encoder.fingerprint,
         "encoder_name": encoder and encoder.name,
         "random": None if (random := random_of(image_sets)) is None else random.name,
+        "sectors": {one.name: one.sectors_digest for one in image_sets if one.sectors_digest},
         "by": list(dict.fromkeys(by.by for one in image_sets for by in one.by)),
         "map": mapped and {**mapped[0].provenance, "digest": mapped[0].digest},
         "left_out": {

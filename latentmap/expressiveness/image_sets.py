@@ -80,7 +80,8 @@ class ImageSet:
     set (see ``Sectors``). ``shown`` is the frame that the images are cut to already, where they
     come from the support set's file, and ``contents`` ``(n, 16)`` are the digests of the images
     that it was built from; without them, those of the images. ``by`` are groups of the images by
-    what is known of them (see ``cut_sets``).
+    what is known of them (see ``cut_sets``), and ``sectors_digest`` tells the sectors of a support
+    set from others.
     """
 
     name: str
@@ -91,6 +92,7 @@ class ImageSet:
     shown: Frame | None = None
     contents: np.ndarray | None = None
     by: tuple[ImageGroups, ...] = ()
+    sectors_digest: str = ""
 
     @property
     def digests(self) -> np.ndarray:
@@ -156,6 +158,7 @@ class ImageSet:
             support.sector,
             tuple(support.settings["variables"]),
             contents=support.digests,
+            sectors_digest=support.sectors_digest,
         )
         return image_set if images is not None else replace(image_set, shown=support.frame)
 

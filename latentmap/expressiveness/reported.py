@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from latentmap.report.parts import Report, Section, Table
@@ -15,7 +15,8 @@ _OF_SECTORS = {"model", "set", "sector", "signs", "blind"}
 @dataclass(frozen=True)
 class ReportedBlind:
     """A group of a ``set`` of images that a model is blind to, in words; of a sector its ``signs``
-    of the leading variables. Groups were cut ``by`` one of these attributes, or crossings of some.
+    of the leading variables, and which ``sectors`` these are of (``SupportSet.sectors_digest``).
+    Groups were cut ``by`` one of these attributes, or crossings of some.
     """
 
     model: str
@@ -23,6 +24,7 @@ class ReportedBlind:
     group: str
     signs: str = ""
     by: tuple[str, ...] = ()
+    sectors: str = ""
 
 
 def blind_in_report(report: Report) -> tuple[ReportedBlind, ...]:
@@ -32,7 +34,7 @@ def blind_in_report(report: Report) -> tuple[ReportedBlind, ...]:
         for section in report.sections
         for block in section.blocks
         if isinstance(block, Table)
-        for one in _blind_in(block, _by(section))
+        for one in _blind_in(block, _by(section), _sectors(section))
     ]
     return tuple(dict.fromkeys(found))
 
@@ -43,7 +45,17 @@ def _by(section: Section) -> tuple[str, ...]:
     return tuple(map(str, by)) if isinstance(by, list) else ()
 
 
-def _blind_in(table: Table, by: tuple[str, ...]) -> Iterator[ReportedBlind]:
+def _sectors(section: Section) -> dict[str, str]:
+    """The digests of the sectors of each set."""
+    known = section.record.get("sectors")
+    if not isinstance(known, dict):
+        return {}
+    return {str(name): str(digest) for name, digest in known.items()}
+
+
+def _blind_in(
+    table: Table, by: tuple[str, ...], sectors: Mapping[str, str]
+) -> Iterator[ReportedBlind]:
     titles = [column.title for column in table.columns]
     for row in table.rows:
         cells = {title: str(cell) for title, cell in zip(titles, row.cells, strict=True)}
@@ -53,4 +65,5 @@ def _blind_in(table: Table, by: tuple[str, ...]) -> Iterator[ReportedBlind]:
             signs = cells["signs"]
             # Without leading variables it is a group of similar images.
             group = f"{'sector' if signs else 'group'} {cells['sector']}"
-            yield ReportedBlind(cells["model"], cells["set"], group, signs)
+            of = sectors.get(cells["set"], "") if signs else ""
+            yield ReportedBlind(cells["model"], cells["set"], group, signs, sectors=of)

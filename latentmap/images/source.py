@@ -17,6 +17,7 @@ from latentmap.codes import Codes, Space
 from latentmap.codes.codes import ArrayRows, SelectedRows
 from latentmap.errors import ImageError
 from latentmap.frames import Frame, Resize
+from latentmap.images.arrays import ArrayImages
 from latentmap.images.batching import batches_of
 from latentmap.images.brightness import LOOKED_AT, Brightness, look_at
 from latentmap.images.choice import Choice
@@ -37,6 +38,7 @@ from latentmap.images.splits import (
     split_by_hash,
 )
 from latentmap.images.studied import Studied
+from latentmap.images.values import ValueRange
 from latentmap.images.views import Batch, View, native_channels, native_size
 from latentmap.progress import ProgressLike, reporting
 from latentmap.report import Cell, Shown, Table
@@ -116,6 +118,13 @@ class ImageSource(Shown):
             self.fingerprint,
             self.digests,
         )
+
+    @property
+    def range_of_files(self) -> ValueRange | None:
+        """What the user says is black and white in the files of these images; None where that is
+        what each file says, and of arrays.
+        """
+        return None if isinstance(self._container, ArrayImages) else self._container.value_range
 
     @property
     def known_by(self) -> KnownBy:

@@ -28,6 +28,7 @@ COLUMN = 8.5  # The same of a column: figures up to about here have their panels
 AXIS = 1.5  # Centimetres, of what stands at the left of an axis.
 POINTS = 72 / 2.54  # Of a centimetre.
 
+_DOTS = 450  # To an inch, of what a chart of lines and text holds as pixels: many points.
 _TEXT, _SMALL = 8.0, 7.0  # Points, of what is read first, and of numbers and legends.
 _LETTER = 0.55  # The mean width of a letter, over its size,
 _DIGIT = 0.64  # and that of a digit.
@@ -90,7 +91,7 @@ class Plot(Pictured):
     def write(self, path: str | Path, kind: str, *, width: float | None = None) -> None:
         """Writes the chart as a ``kind`` of lines and text, pdf or svg."""
         with self._drawn(width) as figure:
-            save_undated(figure, path, kind)
+            save_undated(figure, path, kind, dpi=_DOTS)
 
     @contextmanager
     def _drawn(self, width: float | None) -> Iterator[Any]:

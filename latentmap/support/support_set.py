@@ -5,6 +5,8 @@ Shapes: ``n`` images, ``d`` latent variables, ``2^k`` sectors; pixels are uint8 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,6 +99,17 @@ class SupportSet(Shown):
     def threshold(self) -> float:
         """What the reach of a member is above."""
         return float(self.settings["threshold"])
+
+    @property
+    def sectors_digest(self) -> str:
+        """What its sectors are: equal where signs say the same of a code; none without leading
+        variables.
+        """
+        if not self.settings["variables"]:
+            return ""
+        told = [self.settings[name] for name in ("variables", "center", "unit", "threshold")]
+        written = json.dumps([self.space.fingerprint, self.space.kind, *told])
+        return hashlib.blake2b(written.encode(), digest_size=16).hexdigest()
 
     @property
     def short(self) -> np.ndarray:

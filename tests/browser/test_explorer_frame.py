@@ -1,9 +1,12 @@
 """The page of the explorer in a frame of a notebook, in Chromium, and in no frame of others."""
 
+import http.client
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -57,7 +60,14 @@ def port(explorer):
         def log_message(self, *words):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Notebook) as server:
+    with serving(Notebook) as port:
+        yield port
+
+
+@contextmanager
+def serving(handler):
+    """The port at which a handler answers."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
@@ -91,4 +101,47 @@ def test_a_page_elsewhere_has_it_not(browser, port):
     page.wait_for_timeout(1000)
     assert frame.locator("#view").count() == 0
     assert any("frame-ancestors" in line for line in said)
+    page.close()
+
+
+def test_what_forwards_the_port_and_asks_for_localhost_has_the_page(browser, explorer):
+    """As a tunnel does: the page has another origin than the one that the explorer is asked for."""
+    where = urlsplit(explorer.address)
+
+    class Tunnel(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            headers = {**self.headers, "Host": f"localhost:{where.port}"}
+            connection = http.client.HTTPConnection(where.hostname, where.port)
+            connection.request(self.command, self.path, body, headers)
+            reply = connection.getresponse()
+            letter = reply.read()
+            connection.close()
+            self.send_response(reply.status)
+            for name in ("content-type", "content-security-policy"):
+                self.send_header(name, reply.headers[name])
+            self.end_headers()
+            self.wfile.write(letter)
+
+        do_POST = do_GET
+
+        def log_message(self, *words):
+            pass
+
+    with serving(Tunnel) as port:
+        page, said = browser.new_page(), []
+        page.on("console", lambda message: said.append(message.text))
+        page.goto(f"http://127.0.0.1:{port}{where.path}")
+        page.locator("figure img").nth(1).wait_for()
+        assert said == []
+        page.close()
+
+
+def test_a_slider_can_be_moved_in_a_narrow_cell(browser, explorer):
+    page = browser.new_page(viewport={"width": 232, "height": 860})
+    page.goto(explorer.address)
+    slider = page.locator(".slider input[type=range]").first
+    slider.wait_for()
+    assert slider.bounding_box()["width"] > 150
+    assert page.evaluate("document.documentElement.scrollWidth") == 232
     page.close()

@@ -236,7 +236,14 @@ def test_an_image_of_ones_own_is_in_every_model(visit, explored, images_of, tmp_
     place = read_place(f"start=upload&upload={upload}")
     torch.testing.assert_close(explored.code_at(place).float(), code[0])
     page.get_by_text("As a command").click()
-    assert "known to this page alone" in page.locator(".command code").text_content()
+    shown = page.locator(".command code")
+    place = f"start=upload&upload={upload}"
+    assert shown.text_content() == (
+        f"latentmap explore --image '<b>my face.png' --at '{place}' --figure picture.png"
+    )
+    page.reload()  # It has forgotten the name.
+    page.get_by_text("FILE is the file of your own image").wait_for(state="attached")
+    assert f" --image FILE --at '{place}'" in shown.text_content()
     page.get_by_role("tab", name="Your own image").click()
     page.get_by_role("button", name="As B of a line").click()
     a = urlencode({"start": "image", "image": explored.images.ids[0]})

@@ -1,6 +1,7 @@
 """The view "Points" of the explorer in Chromium: what is drawn, told and near is the library's."""
 
 import io
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from latentmap.explorer import Serving, Session, explore_spaces
+from latentmap.explorer.drawing import figure_of_state
 from latentmap.explorer.points import Points
 from latentmap.images import open_images
 from latentmap.images.attribute_table import Attributes
@@ -114,6 +116,32 @@ def state_of(page, key):
     return parse_qs(urlsplit(page.url).fragment)[key][0]
 
 
+ENDS = """async (all) => {
+  const { Colouring } = await import(new URL("page/colouring.js", location.href));
+  return all.map((numbers) => {
+    const told = { groups: null };
+    const given = Float32Array.from(numbers, (value) => value ?? NaN);
+    const { ends, unknown } = new Colouring({ numbers: given, told }, ["#000000", "#ffffff"]);
+    return { ends, unknown };
+  });
+}"""
+
+
+def test_a_scale_runs_from_the_second_to_the_98th_of_a_hundred_values(visit):
+    rng = np.random.default_rng(0)
+    drawn = [rng.normal(size=n) for n in (0, 1, 2, 49, 50, 51, 100, 3001)]
+    drawn += [np.arange(500.0), np.arange(500.0)[::-1], np.zeros(300), rng.integers(0, 3, 1000)]
+    drawn = [np.asarray(one, np.float32) for one in drawn]
+    for one in drawn[3:8]:
+        one[rng.random(len(one)) < 0.3] = np.nan
+    given = [[None if np.isnan(value) else float(value) for value in one] for one in drawn]
+    for values, found in zip(drawn, visit().evaluate(ENDS, given), strict=True):
+        known = np.sort(values[~np.isnan(values)])
+        end = int(0.02 * len(known))
+        assert found["ends"] == ([known[end], known[-1 - end]] if len(known) else None)
+        assert found["unknown"] == len(values) - len(known)
+
+
 def test_a_point_is_where_its_code_is_in_the_colour_of_its_group(visit, explored):
     xy = places_of(explored, "variables", 3, 1)
     assert explored.points.ids.tolist() == explored.images.ids.tolist()
@@ -182,7 +210,7 @@ def test_keys_go_from_point_to_point_and_take_one(visit, explored):
         here = int(np.where(there, np.linalg.norm(away, axis=1), np.inf).argmin())
         page.keyboard.press(key)
     page.get_by_text(f"{ids[here]}, sector").wait_for()
-    assert caption.get_attribute("role") == "status"
+    assert caption.get_attribute("aria-live") == "polite"
     page.keyboard.press("Enter")
     page.get_by_text(f"Taken: {ids[here]}").wait_for()
     page.keyboard.press("Escape")
@@ -266,6 +294,24 @@ def test_what_a_map_loses_is_a_scale_between_the_values_of_the_library(visit, ex
         assert [float(one[2:]) for one in shown] == pytest.approx(ends, rel=6e-3)
 
 
+def test_whole_numbers_have_all_their_digits(visit, explored):
+    years = Attributes(
+        Table("t.csv", explored.images.ids.tolist(), {"year": np.arange(60.0) + 12345})
+    )
+    with Serving(Session(replace(explored, attributes=years))) as serving:
+        xy = places_of(explored, "variables", 3, 1)
+        page = visit()
+        state = f"plane=variables_3_1&colour=attribute year&{closely_at(xy[4])}"
+        page.goto(f"{serving.address}#view=points&{state}")
+        page.locator(".key .ends").wait_for()
+        assert page.locator(".key .ends span").all_text_contents() == ["≤ 12346", "≥ 12403"]
+        page.mouse.move(*middle_of(page))
+        card = page.locator(".point figcaption")
+        card.wait_for()
+        assert card.text_content() == f"{explored.points.ids[4]}, year 12349"
+        page.close()
+
+
 def test_of_very_many_images_an_even_choice_is_said(visit, explored, monkeypatch):
     few = Points(explored.codes, [explored.targets[0].own], most=13)
     monkeypatch.setitem(explored.__dict__, "points", few)
@@ -327,3 +373,22 @@ def test_points_come_as_soon_as_the_server_is_there_again(browser, explored):
         wait_until(page, lambda: page.locator(".plot").get_attribute("aria-label") != label)
         assert page.locator("#status").text_content() == ""
         page.close()
+
+
+def test_the_command_says_the_plane_the_colours_and_the_box_that_are_seen(visit, explored):
+    page = visit(f"start=image&image={explored.points.ids[4]}&seed=3&step=2&plane=variables_9_9")
+    page.locator(".taken img").wait_for()
+    shown = page.locator(".command code")
+    first, second = (one.number for one in explored.controls["variables"].controls[:2])
+    known = f"view=points&plane=variables_{first}_{second}&colour=sector"
+    taken = f"start=image&image={explored.points.ids[4]}"
+    assert shown.text_content().endswith(f"--at '{known}&{taken}' --figure picture.png")
+    page.locator("#colour").select_option(f"attribute {HAT}")
+    page.get_by_role("button", name="Closer").click()
+    box = state_of(page, "box")
+    state = shlex.split(shown.text_content())[-3]
+    drawn = figure_of_state(explored, state)
+    assert drawn.told["colour"] == f"attribute {HAT}" and drawn.told["taken"] in taken
+    assert list(drawn.told["box"].values()) == pytest.approx([*map(float, box.split("_"))])
+    counts = page.locator(".key li .note").all_text_contents()
+    assert [one["n"] for one in drawn.told["groups"]] == [int(one) for one in counts]

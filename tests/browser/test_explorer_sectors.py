@@ -51,7 +51,9 @@ def explored(tmp_path_factory):
     assert support.settings["variables"] == [2, 0]
     found = explore_spaces(source, [target], images, folder / "cache", support=support)
     hats = Table("faces.csv", images.ids.tolist(), {"Hat": np.where(np.arange(300) % 3, -1.0, 1)})
-    return replace(found, reported=(HAT,), attributes=Attributes(hats))
+    of = support.sectors_digest
+    sector = ReportedBlind("target", "support.h5", "sector 0", "--", sectors=of)
+    return replace(found, reported=(HAT, sector), attributes=Attributes(hats))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,12 @@ def require_sector(page, explored, text):
     ids = explored.codes.codes.ids[found.rows[:24]].tolist()
     marked = {*explored.codes.codes.ids[leading.rows].tolist()}
     hats = {*explored.images.ids[::3].tolist()}
-    words = ((marked, ", in the support set"), (hats, ", target is blind to Hat"))
+    reported = {*explored.codes.codes.ids[leading.find(Signs("--", 0.05)).rows].tolist()}
+    words = (
+        (marked, ", in the support set"),
+        (hats, ", target is blind to Hat"),
+        (reported, ", target is blind to sector 0"),
+    )
     said = [f"Look at {one}" + "".join(of for some, of in words if one in some) for one in ids]
     members = page.get_by_role("group", name="Members", exact=True).locator("button")
     members.nth(len(said) - 1).and_(page.get_by_label(said[-1], exact=True)).wait_for()
@@ -116,6 +123,9 @@ def test_signs_members_errors_and_blind_sectors(page, explored):
     assert "1 of 4 sectors of these signs blind" in lines[1]
     assert jump.get_attribute("title") == f"{blind[0].excess:.2f} times the rest"
     assert lines[2] == "target is blind to Hat of <b>faces</b>, says the report"
+    assert lines[3].startswith("target is blind to sector 0 of support.h5, says the report")
+    page.get_by_role("button", name="Go to the blind sector --").click()
+    require_sector(page, explored, "--")
     jump.click()
     found = require_sector(page, explored, "+-")
     page.locator(".verdicts .warn", has_text="target: blind to this sector").wait_for()

@@ -1,9 +1,13 @@
 """The view "Traces" of the explorer in Chromium: trainings by epochs, as the library has them."""
 
+import json
+import shlex
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from latentmap.cli.main import main
 from latentmap.diagnostics.trace_moments import moment_of
 from latentmap.explorer import Serving, Session
 from latentmap.explorer.trainings import OnlyTrainings, Training
@@ -23,7 +27,8 @@ def page():
     """The page on a telephone in the dark; it complains of nothing."""
     complaints = []
     trainings = tuple(map(Training, ("gated.trace", ODD), TRACES))
-    with Serving(Session(OnlyTrainings(trainings))) as serving, api.sync_playwright() as playwright:
+    only = OnlyTrainings(trainings, f"latentmap explore --trace gated.trace --trace '{ODD}'")
+    with Serving(Session(only)) as serving, api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
         page.on("console", lambda message: complaints.append(message.text))
@@ -114,3 +119,22 @@ def test_a_link_leads_to_an_epoch_of_another_training(page):
     page.goto("about:blank")
     page.goto(f"{page.address}#trace=7&epoch=-3&drawn=__proto__")  # What is not there: the last.
     require_epoch(page, TRACES[0], 4)
+
+
+@pytest.mark.parametrize(("state", "number"), [("epoch=3&drawn=open", 0), ("trace=1&drawn=kl", 1)])
+def test_the_command_on_the_page_draws_what_is_seen(page, state, number, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for trace, name in zip(TRACES, ("gated.trace", ODD), strict=True):
+        trace.save(name)
+    page.goto("about:blank")
+    page.goto(f"{page.address}#start=random&{state}")
+    page.get_by_text("As a command").click()
+    page.locator(".command code").wait_for()
+    words = shlex.split(page.locator(".command code").text_content())
+    assert "start" not in words[-3]
+    result = CliRunner().invoke(main, [*words[1:], "--json"])
+    assert result.exit_code == 0, result.output
+    epoch = 3 if number == 0 else 6
+    expected = moment_of(TRACES[number], epoch).to_json()
+    assert json.loads(result.stdout)["moment"] == json.loads(json.dumps(expected))
+    assert Path("picture.png").exists()

@@ -103,7 +103,7 @@ CALLS = {
     "support compare": "--src a.safetensors --dst b.safetensors --data few.npy --members 16 "
     "--strategies kmeans --draws 2 --images 2 --cache cache --figure new.png",
     "explore": "a.safetensors b.safetensors --data few.npy --map map.safetensors --cache cache "
-    "--support support.h5 --at start=random --figure new.png",
+    "--support support.h5 --image folder/one.png --at view=own --figure new.png",
     "bench": "gan.safetensors --set own:2 --set few.npy:2 --steps 1 --starts 1 --cache cache "
     "--by brightness --figures new --report new-report",
     "diagnose": "a.safetensors --data few.npy --limit 20 --gain-images 5 --sampled "

@@ -23,6 +23,7 @@ from latentmap.explorer import explore_spaces, read_place
 from latentmap.explorer.actions import ACTIONS
 from latentmap.explorer.lines import figure_of_line, read_line, show_line
 from latentmap.explorer.showing import show_place
+from latentmap.explorer.uploads import see_upload
 from latentmap.images import open_images
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -53,6 +54,33 @@ def test_the_picture_of_a_place_is_that_of_the_library(workdir):
         assert len(values) > 5 and values <= {*np.unique(pixels).tolist()}
 
 
+def test_a_file_of_codes_is_explored_as_far_as_it_goes(workdir):
+    explored = explored_here()
+    ids, vectors = explored.codes.codes.ids, explored.codes.codes.vectors.numpy()
+    np.savez("codes.npz", codes=vectors, ids=ids)
+    codes, target = load("codes.npz"), load("b.safetensors")
+    data = ["--data", "few.npy", "--cache", "cache", "--device", "cpu"]
+    words = ["explore", "codes.npz", "b.safetensors", *data, "--at", "start=mean"]
+    result = CliRunner().invoke(main, [*words, "--figure", "mapped.png", "--json"])
+    assert result.exit_code == 0, result.output
+    assert [one["role"] for one in json.loads(result.stdout)["pictures"]] == ["mapped"]
+    mixed = explore_spaces(codes, [target], open_images("few.npy"), "cache")
+    name = str(ids[2])
+    near, expected = (ACTIONS["near"](one, {"id": name, "count": 3}) for one in (mixed, explored))
+    assert near.told["spaces"][0]["ids"] == expected.told["spaces"][0]["ids"]
+    np.testing.assert_array_equal(near.pictures, expected.pictures)
+    member = ACTIONS["member"](mixed, {"id": name})
+    assert [one["role"] for one in member.told["made"]] == ["own"]
+    # What is sent has no code there, and is seen as by the other.
+    Image.fromarray(mixed.images.read(2)[..., 0]).save("sent.png")
+    back = explore_spaces(target, [codes], mixed.images, "cache")
+    for some, roles in ((mixed, ["own"]), (back, ["source"])):
+        sent = see_upload(Path("sent.png").read_bytes(), some.views)
+        told = ACTIONS["own"](some, ACTIONS["upload"](some, {"seen": sent}).told).told
+        assert told["without"] == ["codes"]
+        assert [one["role"] for one in told["pictures"]] == roles
+
+
 def test_the_picture_of_a_line_is_that_of_the_library(workdir):
     state = "view=line&a=start%3Drandom&steps=3"
     result = run("--at", state, "--figure", "line.png", "--json")
@@ -70,12 +98,13 @@ def test_the_picture_of_a_line_is_that_of_the_library(workdir):
         (["--at", "start=image&image=no", "--figure", "x.png"], 1, "none of the 300 images"),
         (["--at", "view=line&steps=1", "--figure", "x.png"], 1, "a line has 2 to 32 steps"),
         (["--at", "start=upload&upload=a", "--figure", "x.png"], 1, "is not here any more"),
-        (["--at", "view=points&x=1", "--figure", "x.png"], 1, "line, sectors, not 'points'"),
+        (["--at", "view=none&x=1", "--figure", "x.png"], 1, "own, traces, not 'none'"),
+        (["--at", "view=points&box=x", "--figure", "x.png"], 1, "a box is written as X_Y_SPAN"),
         (["--figure", "x.png", "--port", "80"], 2, "--port has no effect with --figure"),
         (["--figure", "x.png", "--report", "r"], 2, "--report has no effect with --figure"),
         (["--report", "."], 1, "holds other files and no report"),
         (["--samples", "200"], 2, "give either images"),
-        (["--attributes", "few.csv", "--figure", "x.png"], 2, "leave it out with --figure"),
+        (["--attributes", "few.csv", "--figure", "x.png"], 2, "with a --figure of another"),
         (["--attributes", "none.csv", "--no-browser"], 2, "none.csv"),
         (["--attributes", "other.csv", "--no-browser"], 1, "none of the 300 images (0 is the"),
         (["--trace", "few.npy", "--no-browser"], 1, "few.npy"),
@@ -133,9 +162,9 @@ def test_the_command_that_the_page_shows_has_no_folder_of_the_disk():
     assert shown == "latentmap explore a.safetensors svae --data f.h5:/x --seed 3"
 
 
-def words_of(*words):
+def words_of(*words, view=""):
     context = main.get_command(None, "explore").make_context("explore", list(words))
-    return shlex.split(words_without_folders(context))
+    return shlex.split(words_without_folders(context, view))
 
 
 @pytest.mark.parametrize(
@@ -170,10 +199,13 @@ def test_no_word_of_it_has_a_folder_of_the_disk(word, shown):
     assert words_of(word, "svae") == ["latentmap", "explore", shown, "svae"]
 
 
-def test_the_command_of_models_has_no_training():
-    """Which --figure, that the page adds to it, refuses."""
-    assert words_of("svae", "--trace", "a.trace") == ["latentmap", "explore", "svae"]
-    assert words_of("--trace", "a.trace") == ["latentmap", "explore", "--trace", "a.trace"]
+def test_trainings_are_in_the_command_of_their_view_alone():
+    """Which --figure, that the page adds to it, refuses of others."""
+    words = ("svae", "--trace", "/home/me/a.trace", "--trace", "b.trace", "--seed", "3")
+    assert words_of(*words) == ["latentmap", "explore", "svae", "--seed", "3"]
+    traces = ["latentmap", "explore", "--trace", "a.trace", "--trace", "b.trace"]
+    assert words_of(*words, view="traces") == traces
+    assert words_of(*words[1:5], view="traces") == traces
 
 
 def test_what_the_view_does_not_read_is_not_looked_for(workdir):
@@ -203,8 +235,11 @@ def test_it_has_a_table_of_attributes_where_that_chooses_images(workdir, chosen)
     where = ["--where", "hat == 1"] if chosen else []
     words = ["a", "--data", "few.npy", "--attributes", "few.csv", *where]
     context = main.get_command(None, "explore").make_context("explore", words)
-    expected = " --attributes few.csv --where 'hat == 1'" if chosen else ""
-    assert words_without_folders(context) == f"latentmap explore a --data few.npy{expected}"
+    where = " --where 'hat == 1'" if chosen else ""
+    whole = f"latentmap explore a --data few.npy --attributes few.csv{where}"
+    expected = whole if chosen else "latentmap explore a --data few.npy"
+    assert words_without_folders(context) == expected
+    assert words_without_folders(context, "points") == whole  # It has their colours.
 
 
 @pytest.fixture
@@ -329,3 +364,53 @@ def test_a_slider_moves_the_pictures_of_both_models(page, workdir):
     shown = page.locator(".command code").text_content()
     words = "latentmap explore a.safetensors b.safetensors --data few.npy --device cpu"
     assert shown == f"{words} --at 'start=image&image={image}' --figure picture.png"
+
+
+def run_shown(page, figure):
+    """What the command that the page shows tells; its figure is called otherwise there."""
+    page.get_by_text("As a command").click()
+    *words, _ = shlex.split(page.locator(".command code").text_content())
+    result = CliRunner().invoke(main, [*words[1:], figure, "--cache", "cache", "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_the_command_of_points_draws_what_is_seen(page, workdir):
+    page.get_by_role("tab", name="Points").click()
+    page.locator(".key b").wait_for()
+    page.locator("#plane").select_option("variables")
+    page.locator("#axis-y").select_option("4")
+    page.locator("#colour").select_option("code-error 0")
+    page.get_by_role("button", name="Closer").click()
+    box = wait_for_state(page, "box")
+    page.locator(".ends").wait_for()
+    ends = page.locator(".ends span").all_text_contents()
+    told = run_shown(page, "points.svg")
+    assert (told["plane"]["by"], told["plane"]["y"]) == ("variables", 4)
+    assert list(told["box"].values()) == pytest.approx([float(one) for one in box.split("_")])
+    assert [float(end[2:]) for end in ends] == pytest.approx(told["ends"], rel=1e-2)
+    assert "variable 4" in Path("points.svg").read_text(encoding="utf-8")
+
+
+def test_the_command_of_an_own_image_draws_what_is_seen(page, workdir):
+    name = '-it\'s a "face".png'
+    Image.fromarray(np.load("few.npy")[7].reshape(8, 8)).save(f"./{name}")
+    content = {"name": name, "mimeType": "image/png", "buffer": Path(f"./{name}").read_bytes()}
+    page.get_by_role("tab", name="Your own image").click()
+    page.locator("#own-file").set_input_files(content)
+    page.locator(".own figure").nth(3).wait_for()
+    upload = wait_for_state(page, "upload")
+    told = run_shown(page, "own.png")
+    assert told["upload"] == upload
+    errors = [f"mse {one['error']:#.3g} to the image" for one in told["pictures"]]
+    notes = page.locator(".own figcaption span").all_text_contents()[1:]
+    assert len(errors) == 3
+    assert all(error in note for error, note in zip(errors, notes, strict=True))
+    page.get_by_role("button", name="As B of a line").click()
+    page.locator(".strip img").first.wait_for()
+    assert [one["role"] for one in run_shown(page, "line.png")["pictures"]] == ["source", "mapped"]
+    page.get_by_role("tab", name="Your own image").click()
+    page.get_by_role("button", name="Move its code").click()
+    page.get_by_text("From the code of your own image").wait_for()
+    moved = run_shown(page, "moved.png")["pictures"]
+    assert [one["mse"] for one in moved] == [one["mse"] for one in told["pictures"]]

@@ -1,23 +1,21 @@
 // The command line that makes the picture that is seen.
 
 import { copying, make } from "./elements.js";
+import { areNamed, wordsOf } from "./own_files.js";
 
 export class Command {
   constructor(words) {
     this.words = words;
     this.code = make("code");
-    this.copy = copying(make("button", { type: "button" }, "Copy"), () => this.code.textContent);
-    this.element = make("details", { class: "command" }, make("summary", {}, "As a command"), this.code, this.copy);
+    this.note = make("p", { class: "note", hidden: true }, "FILE is the file of your own image, whose name this page does not know.");
+    const copy = copying(make("button", { type: "button" }, "Copy"), () => this.code.textContent);
+    this.element = make("details", { class: "command" }, make("summary", {}, "As a command"), this.code, copy, this.note);
   }
 
-  /** Shows the line for the keys that the view reads; no other command knows an image of one's `own`. */
-  update(keys, own = false) {
-    this.copy.disabled = own;
-    if (own) {
-      this.code.textContent = "An image of your own is known to this page alone: take it into the data for a command.";
-      return;
-    }
+  /** Shows the line for the keys that the view reads, and the ids of images of one's `own` in them. */
+  update(keys, own = []) {
     // What a form encodes has no quote in it.
-    this.code.textContent = `${this.words} --at '${new URLSearchParams(keys)}' --figure picture.png`;
+    this.code.textContent = `${this.words}${wordsOf(own)} --at '${new URLSearchParams(keys)}' --figure picture.png`;
+    this.note.hidden = areNamed(own);
   }
 }

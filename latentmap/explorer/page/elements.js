@@ -12,6 +12,25 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/**
+ * Puts other children in an element; a focus in it goes to the one with the same `data-id`, else to the
+ * first button, so that keys go on from there.
+ */
+export function replace(element, ...children) {
+  const focused = element.contains(document.activeElement) ? document.activeElement : null;
+  element.replaceChildren(...children);
+  if (focused === null) return;
+  const same = [...element.querySelectorAll("[data-id]")].find(({ dataset }) => dataset.id === focused.dataset.id);
+  (same ?? element.querySelector("button"))?.focus({ preventScroll: true });
+}
+
+/** Lets two buttons be pressed or not; the focus of one that cannot be any more goes to the other. */
+export function enable(first, second, [one, two]) {
+  const focused = [first, second].find((button) => button === document.activeElement);
+  [first.disabled, second.disabled] = [!one, !two];
+  if (focused?.disabled) (focused === first ? second : first).focus();
+}
+
 /** Lets a picture in memory go, a while later: a browser complains where one is gone that it reads. */
 export function release(address) {
   if (address) setTimeout(() => URL.revokeObjectURL(address), 2000);

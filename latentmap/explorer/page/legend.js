@@ -1,5 +1,6 @@
 // What the colours of points mean: the groups, with how many there are, or the scale of numbers.
 
+import { inDigits } from "./colouring.js";
 import { make } from "./elements.js";
 
 const SHOWN = 20; // Groups.
@@ -13,7 +14,8 @@ export class Legend {
   show(title, colouring, colours) {
     const head = make("b", {}, title);
     const parts = colouring.groups ? this.groups(colouring, colours) : this.scale(colouring, colours);
-    const unknown = colouring.numbers.reduce((n, value) => n + Number.isNaN(value), 0);
+    const { unknown } = colouring;
+    if (colouring.note) parts.push(make("p", { class: "note" }, colouring.note));
     if (unknown) parts.push(make("p", { class: "note" }, `not known of ${unknown.toLocaleString("en")} points`));
     this.element.replaceChildren(head, ...parts);
   }
@@ -31,7 +33,7 @@ export class Legend {
 
   scale({ ends }, colours) {
     if (ends === null) return [];
-    const [low, high] = ends.map((end) => Number(end.toPrecision(3)).toString());
+    const [low, high] = ends.map((end) => inDigits(end, 3));
     const bar = make("canvas", { width: colours.length, height: 1, role: "img", "aria-label": `from ${low} to ${high}` });
     const pen = bar.getContext("2d");
     colours.forEach((colour, i) => {

@@ -5,7 +5,8 @@ import { Command } from "./command.js";
 import { make, save } from "./elements.js";
 import { End } from "./ends.js";
 import { Figures } from "./figures.js";
-import { isOwn } from "./places.js";
+import { rememberAll } from "./own_files.js";
+import { uploadsOf } from "./places.js";
 import { Player } from "./player.js";
 import { say } from "./status.js";
 import { Strip } from "./strip.js";
@@ -25,6 +26,7 @@ export class LineView {
     this.strip = new Strip((step) => { this.player.pause(); this.player.go(step); this.player.keep(); state.settle(); });
     this.guesses = make("p", { class: "note" }, "Underlined: far from the codes that the map was fitted on, so that it guesses.");
     this.ends = [new End("a", state), new End("b", state)];
+    rememberAll(space.own);
     this.command = new Command(space.command);
     this.steps = make("input", {
       type: "number", id: "steps", min: 2, max: 32, step: 1,
@@ -62,7 +64,7 @@ export class LineView {
     this.player.update();
     if (document.activeElement !== this.steps) this.steps.value = this.state.get("steps", STEPS);
     const text = this.text();
-    this.command.update(text, [this.state.get("a"), this.state.get("b")].some(isOwn));
+    this.command.update(text, uploadsOf([this.state.get("a"), this.state.get("b")]));
     if (this.asked === text) return;
     this.asked = text;
     this.latest.ask({ state: text });

@@ -1,7 +1,7 @@
 // The page: it asks what is explored, and shows the view that the state names.
 
 import { ask } from "./api.js";
-import { copying, make } from "./elements.js";
+import { copying, enable, make } from "./elements.js";
 import { State } from "./state.js";
 import { say } from "./status.js";
 import { viewsOf } from "./views.js";
@@ -9,6 +9,7 @@ import { viewsOf } from "./views.js";
 const state = new State();
 const main = document.getElementById("view");
 const tabs = document.getElementById("tabs");
+const [undo, redo] = ["undo", "redo"].map((id) => document.getElementById(id));
 let views = [];
 let shown = null;
 
@@ -30,12 +31,13 @@ function showTabs() {
   }, title)));
 }
 
-/** Arrow keys go from tab to tab. */
+/** Arrow keys go from tab to tab, and Home and End to the first and the last. */
 function turn(event, name) {
-  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!by) return;
   const at = views.findIndex((view) => view.name === name);
-  const next = tabs.children[(at + by + views.length) % views.length];
+  const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
+  const next = tabs.children[(to + views.length) % views.length];
   next.focus();
   next.click();
 }
@@ -45,18 +47,19 @@ function update(spaces) {
   if (shown?.wanted === wanted) {
     shown.view.update();
   } else {
+    const inside = main.contains(document.activeElement);
     shown?.view.close();
     say(""); // What was wrong there is not wrong here.
     shown = { wanted, view: new wanted.View(spaces, state) };
     main.replaceChildren(shown.view.element);
+    if (inside) main.focus(); // Of a button that led here nothing is left.
     for (const tab of tabs.children) {
       const on = tab.id === `tab-${wanted.name}`;
       tab.setAttribute("aria-selected", on);
       tab.tabIndex = on ? 0 : -1;
     }
   }
-  document.getElementById("undo").disabled = !state.past.length;
-  document.getElementById("redo").disabled = !state.future.length;
+  enable(undo, redo, [state.past.length > 0, state.future.length > 0]);
 }
 
 /** A file that is dropped would be opened in place of the page: it is an image of one's own. */
@@ -76,8 +79,8 @@ function takeFiles() {
 }
 
 function addTools() {
-  document.getElementById("undo").addEventListener("click", () => state.undo());
-  document.getElementById("redo").addEventListener("click", () => state.redo());
+  undo.addEventListener("click", () => state.undo());
+  redo.addEventListener("click", () => state.redo());
   copying(document.getElementById("link"), () => `${location.href.split("#")[0]}#${state.text}`);
   document.getElementById("skip").addEventListener("click", (event) => {
     event.preventDefault(); // The part behind # is the state.

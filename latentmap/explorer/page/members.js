@@ -1,6 +1,6 @@
 // Images of the data as pictures to choose from, some of which are marked.
 
-import { make, release } from "./elements.js";
+import { make, release, replace } from "./elements.js";
 
 export class Members {
   /** `onpick(id)` is called with the image that is taken. */
@@ -14,7 +14,7 @@ export class Members {
   show(images) {
     for (const { image } of this.buttons.values()) release(image.src);
     this.buttons = new Map(images.map((one) => [one.id, this.button(one)]));
-    this.element.replaceChildren(...[...this.buttons.values()].map(({ button }) => button));
+    replace(this.element, ...[...this.buttons.values()].map(({ button }) => button));
     this.element.hidden = !images.length;
   }
 
@@ -28,7 +28,7 @@ export class Members {
     const said = [id, ...words].join(", ");
     const kinds = [marked ? "marked" : "", warn ? "warn" : ""].join(" ").trim();
     const button = make("button", {
-      type: "button", class: kinds || null, title: said, "aria-label": `Look at ${said}`,
+      type: "button", class: kinds || null, title: said, "aria-label": `Look at ${said}`, "data-id": id,
       onclick: () => this.onpick(id),
     }, image);
     return { button, image };

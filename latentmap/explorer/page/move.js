@@ -4,8 +4,9 @@ import { insist, Latest } from "./api.js";
 import { Command } from "./command.js";
 import { make } from "./elements.js";
 import { Figures } from "./figures.js";
+import { rememberAll } from "./own_files.js";
 import { Picker } from "./picker.js";
-import { moved, placeOf, randomSeed, readMoves, startInWords, writeMoves } from "./places.js";
+import { moved, placeOf, randomSeed, readMoves, startInWords, uploadsOf, writeMoves } from "./places.js";
 import { Sliders } from "./sliders.js";
 import { say } from "./status.js";
 
@@ -21,6 +22,7 @@ export class MoveView {
     this.latest = new Latest("move", (answer, asked) => this.show(answer, asked), say);
     this.figures = new Figures("Images of the code");
     this.where = make("p", { class: "note" });
+    rememberAll(space.own);
     this.command = new Command(space.command);
     this.picker = new Picker((id) => state.change({ start: "image", image: id, seed: null, moves: null }));
     this.by = make("select", {
@@ -61,7 +63,7 @@ export class MoveView {
       this.controls.append(this.sliders.element);
     }
     this.where.textContent = `From ${startInWords(this.state)}, in standard deviations.`;
-    this.command.update(placeOf(this.state), this.state.get("start") === "upload");
+    this.command.update(placeOf(this.state), uploadsOf([this.state.text]));
     this.latest.ask({ state: this.state.text, by: set.name });
     this.follow();
   }
@@ -104,12 +106,13 @@ export class MoveView {
 
   draw_figures() {
     const { told, files } = this.answer;
-    const pictures = told.pictures.map(({ role, model, mse, outside }, i) => ({
+    const pictures = told.pictures.map(({ role, model, mse, outside, fitted }, i) => ({
       key: `${role} ${model} ${i}`,
       caption: model,
       note: [
         ROLES[role],
         mse === null ? "" : `, mse ${mse.toPrecision(3)} to its own`,
+        fitted ? ", of an image that the map was fitted on" : "",
         outside ? ", a guess: far from the fitted codes" : "",
       ].join(""),
       warn: outside === true,

@@ -2,7 +2,7 @@
 // side; those that are near in the source too are marked.
 
 import { Latest } from "./api.js";
-import { make, release } from "./elements.js";
+import { make, release, replace } from "./elements.js";
 import { say } from "./status.js";
 
 const COUNT = 8;
@@ -32,21 +32,25 @@ export class Neighbours {
   }
 
   clear() {
-    for (const address of this.addresses.splice(0)) release(address);
+    this.release();
     this.image.hidden = true;
     this.element.replaceChildren();
   }
 
+  release() {
+    for (const address of this.addresses.splice(0)) release(address);
+  }
+
   show({ told, files }) {
     if (told.id !== this.id) return;
-    this.clear();
+    this.release();
     this.addresses = files.map((file) => URL.createObjectURL(file));
     const pictures = new Map(told.shown.map((id, i) => [id, this.addresses[i]]));
     this.image.hidden = !pictures.has(told.id);
     if (!this.image.hidden) this.image.src = pictures.get(told.id);
     const first = new Set(told.spaces[0].ids);
     const among = make("p", { class: "note" }, `Nearest of ${told.among.toLocaleString("en")} images, by the distance of codes.`);
-    this.element.append(among, ...told.spaces.map((space, i) => this.space(space, i > 0 ? first : null, told.spaces[0].model, pictures)));
+    replace(this.element, among, ...told.spaces.map((space, i) => this.space(space, i > 0 ? first : null, told.spaces[0].model, pictures)));
     this.onfound(told);
   }
 
@@ -64,7 +68,7 @@ export class Neighbours {
       }, image);
     });
     return make("section", { class: "space", "aria-label": `Nearest in ${model}` },
-      make("h3", {}, model, " ", make("span", { class: "note" }, words)),
+      make("h2", {}, model, " ", make("span", { class: "note" }, words)),
       make("div", { class: "thumbnails" }, ...buttons));
   }
 

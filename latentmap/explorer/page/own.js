@@ -2,8 +2,10 @@
 // outside of the fitted codes it is.
 
 import { Latest, send } from "./api.js";
+import { Command } from "./command.js";
 import { make, number } from "./elements.js";
 import { Figures } from "./figures.js";
+import { remember, rememberAll } from "./own_files.js";
 import { say } from "./status.js";
 
 const ROLES = { source: "its own code", mapped: "mapped", own: "its own code" };
@@ -23,11 +25,14 @@ export class OwnView {
       make("p", { class: "note" }, "It stays on the machine where the explorer runs, in memory alone."));
     const button = (text, onclick) => make("button", { type: "button", onclick }, text);
     this.uses = make("div", { class: "row", hidden: true },
-      button("Move its code", () => state.change({ view: null, start: "upload", image: null, seed: null, moves: null })),
+      button("Move its code", () => state.change({ view: null, start: "upload", upload: this.id, image: null, seed: null, moves: null })),
       button("As A of a line", () => this.use("a")),
       button("As B of a line", () => this.use("b")),
     );
-    this.element = make("div", { class: "own" }, this.drop, this.figures.element, this.words, this.uses);
+    rememberAll(space.own);
+    this.command = new Command(space.command);
+    this.element = make("div", { class: "own" },
+      this.drop, this.figures.element, this.words, this.uses, this.command.element);
     // What is dropped anywhere on the page is given to `take`.
     this.handlers = {
       dragover: () => this.drop.classList.add("over"),
@@ -39,7 +44,7 @@ export class OwnView {
   }
 
   get id() {
-    return this.state.get("upload");
+    return this.state.get("upload", this.space.own[0]?.upload);
   }
 
   use(end) {
@@ -53,6 +58,8 @@ export class OwnView {
 
   look() {
     this.asked = this.id;
+    this.command.element.hidden = !this.id;
+    this.command.update({ view: "own", upload: this.id }, [this.id]);
     if (this.id) this.latest.ask({ upload: this.id });
     else this.clear();
   }
@@ -75,6 +82,7 @@ export class OwnView {
       say("");
       if (answer === null || this.closed) return;
       const { upload } = answer.told;
+      remember(upload, file.name);
       if (upload !== this.id) this.state.change({ upload });
       else this.look(); // One that was gone is there again.
     } catch (error) {

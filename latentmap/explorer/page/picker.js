@@ -1,7 +1,7 @@
 // The images of the data, a few at a time, to start from one of them.
 
 import { ask } from "./api.js";
-import { make, release } from "./elements.js";
+import { enable, make, release } from "./elements.js";
 import { say } from "./status.js";
 
 const COUNT = 12;
@@ -43,8 +43,7 @@ export class Picker {
       this.release();
       this.grid.replaceChildren(...shown.told.ids.map((id, i) => this.thumbnail(id, shown.files[i])));
       this.count.textContent = n ? `${this.start + 1} to ${this.start + ids.length} of ${n.toLocaleString("en")}` : "none";
-      this.back.disabled = this.start === 0;
-      this.on.disabled = this.start + COUNT >= n;
+      enable(this.back, this.on, [this.start > 0, this.start + COUNT < n]);
     } catch (error) {
       if (mine === this.asked) say(error.message);
     }

@@ -43,9 +43,10 @@ export function randomSeed() {
   return seed >>> 1;
 }
 
-/** Whether a place, written as a state of its own, starts from an image that was sent. */
-export function isOwn(place) {
-  return new URLSearchParams(place).get("start") === "upload";
+/** The ids of the images that were sent and that some places, written as states, start from. */
+export function uploadsOf(places) {
+  const found = places.map((place) => new URLSearchParams(place)).filter((place) => place.get("start") === "upload");
+  return found.map((place) => place.get("upload") ?? "");
 }
 
 /** Such a place in words. */

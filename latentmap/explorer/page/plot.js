@@ -35,6 +35,7 @@ export class Plot {
     this.wanted = null; // The box that the state names.
     this.frame = () => this.draw();
     this.asked = false;
+    this.stale = true; // The points, and not only what lies over them, are to be drawn.
     this.colouring = null;
     this.input = new PlotInput(this.element, {
       pan: (dx, dy) => this.pan(dx, dy),
@@ -70,7 +71,7 @@ export class Plot {
     this.wanted = box;
     if (!this.ready) return;
     this.scatter.box = box === null ? this.scatter.all() : this.near(box);
-    this.ask();
+    this.renew();
   }
 
   /** A link can say any box; between the sides of some there is no other number, and no axis. */
@@ -95,7 +96,7 @@ export class Plot {
       this.scatter.paint(colouring.places, colouring.colours(DARK.matches, ink), line, page);
       this.oncoloured?.(colouring.colours(DARK.matches, ink));
     }
-    this.ask();
+    this.renew();
   }
 
   ring(rings) {
@@ -181,6 +182,11 @@ export class Plot {
     this.tell();
   }
 
+  renew() {
+    this.stale = true;
+    this.ask();
+  }
+
   ask() {
     if (this.asked) return;
     this.asked = true;
@@ -190,7 +196,8 @@ export class Plot {
   draw() {
     this.asked = false;
     if (!this.ready) return;
-    this.scatter.draw();
+    if (this.stale) this.scatter.draw();
+    this.stale = false;
     this.marks.draw();
   }
 

@@ -3,6 +3,7 @@
 
 import { insist, Latest } from "./api.js";
 import { Colouring } from "./colouring.js";
+import { Command } from "./command.js";
 import { make, release } from "./elements.js";
 import { Legend } from "./legend.js";
 import { Neighbours } from "./neighbours.js";
@@ -50,6 +51,7 @@ export class PointsView {
     this.plot.oncoloured = (colours) => this.legend.show(this.coloured, this.colouring, colours);
     this.legend = new Legend();
     this.neighbours = new Neighbours((id) => this.pick(id), (told) => this.ring(told));
+    this.command = new Command(space.commands.points ?? space.command);
     this.build();
     this.begin();
   }
@@ -74,7 +76,7 @@ export class PointsView {
       zoom("+", "Closer", 1.5), zoom("\u2212", "Farther", 1 / 1.5),
       make("button", { type: "button", onclick: () => this.plot.all() }, "All"));
     this.image = make("img", { alt: "" });
-    this.caption = make("figcaption", { role: "status" });
+    this.caption = make("figcaption", { "aria-live": "polite" });
     this.card = make("figure", { class: "point" }, this.image, this.caption);
     this.taken = make("p", { class: "note" });
     this.move = make("button", { type: "button", onclick: () => this.state.change({ view: null }) }, "Move this code");
@@ -82,7 +84,7 @@ export class PointsView {
     this.card.hidden = true;
     this.element = make("div", { class: "points" },
       make("section", { "aria-label": "Plane" }, tools, this.frame, this.progress,
-        make("p", { class: "note", id: "points-help" }, HELP)),
+        make("p", { class: "note", id: "points-help" }, HELP), this.command.element),
       make("section", { class: "about", "aria-label": "About the points" }, this.legend.element,
         make("div", { class: "row taken" }, this.neighbours.image, this.taken, this.move), this.neighbours.element));
   }
@@ -138,6 +140,9 @@ export class PointsView {
     this.taken.textContent = id === null ? "Take a point: its image is the start of \u201cMove a code\u201d." : `Taken: ${id}`;
     this.move.hidden = id === null;
     this.neighbours.follow(id);
+    const taken = id === null ? {} : { start: "image", image: id };
+    const box = readBox(this.box) === null ? {} : { box: this.box };
+    this.command.update({ view: "points", plane: key, colour: by, ...box, ...taken });
   }
 
   showChoice({ set, x, y }) {

@@ -5,7 +5,8 @@
 const RADII = [[50000, 1], [8000, 1.6], [2000, 2.4], [0, 3.2]];
 const LARGEST = 6;
 const MARGIN = 0.06;
-const SOFT = 60000; // Points times squared pixels.
+// Points times squared pixels of a radius: of more, edges are hard, and discs smaller.
+const [SOFT, INK] = [60000, 400000];
 
 /** `#rrggbb` as the four bytes of a pixel, as they lie in a word of a little endian machine. */
 function wordOf(colour) {
@@ -27,7 +28,7 @@ export class Scatter {
     this.xy = new Float32Array(0);
     this.drawn = this.xy; // In the order in which they are drawn, as are their colours, as pixels:
     this.words = null;
-    this.seen = 0; // Points that were drawn in the last frame.
+    this.order = new Uint32Array(0);
     this.paper = 0xffffffff;
     this.box = { x: 0, y: 0, span: 1 }; // The middle, and how much of the plane the shorter side holds.
     this.stamp = {};
@@ -59,12 +60,21 @@ export class Scatter {
       high = Math.max(high, xy[i + 1]);
     }
     this.extent = { x: (left + right) / 2, y: (low + high) / 2, w: right - left, h: high - low };
-    const order = orderOf(this.n);
+    const order = this.orderOf(this.n);
     this.drawn = new Float32Array(xy.length);
     for (let i = 0; i < this.n; i += 1) {
       this.drawn[2 * i] = xy[2 * order[i]];
       this.drawn[2 * i + 1] = xy[2 * order[i] + 1];
     }
+  }
+
+  /** An order of points in which those of one label, which may follow each other, hide no others. */
+  orderOf(n) {
+    if (this.order.length === n) return this.order;
+    const stride = strideOf(n);
+    this.order = new Uint32Array(n);
+    for (let i = 1; i < n; i += 1) this.order[i] = (this.order[i - 1] + stride) % n;
+    return this.order;
   }
 
   /** The box that holds all points, in the canvas as it is. */
@@ -79,7 +89,7 @@ export class Scatter {
   paint(places, colours, unknown, paper) {
     const palette = new Uint32Array(256).fill(wordOf(unknown));
     colours.forEach((colour, i) => { palette[i] = wordOf(colour); });
-    const order = orderOf(places.length);
+    const order = this.orderOf(places.length);
     this.words = new Uint32Array(places.length);
     for (let i = 0; i < places.length; i += 1) this.words[i] = palette[places[order[i]]];
     this.paper = wordOf(paper);
@@ -123,26 +133,36 @@ export class Scatter {
     const { pixels, width, height, drawn, words, n, box, scale } = this;
     pixels.fill(this.paper);
     if (words !== null) {
-      const radius = Math.round(this.radius * this.ratio * 4) / 4;
-      // Soft edges take most of the time, and are not seen where points lie thick.
-      const { reach, whole, edge, parts } = this.stampOf(radius, this.seen * radius * radius > SOFT);
+      // Where points lie thick, large discs and soft edges are not seen, and take most of the time.
+      const { seen } = this;
+      const radius = Math.round(Math.min(this.radius * this.ratio, Math.sqrt(INK / seen)) * 4) / 4;
+      const { reach, whole, edge, parts } = this.stampOf(radius, seen * radius * radius > SOFT);
       const left = width / 2 - box.x * scale + 0.5;
       const top = height / 2 + box.y * scale + 0.5;
       const [right, low] = [width - reach, height - reach];
-      let seen = 0;
       for (let i = 0; i < n; i += 1) {
         const x = Math.floor(drawn[2 * i] * scale + left);
         const y = Math.floor(top - drawn[2 * i + 1] * scale);
         if (x < reach || y < reach || x >= right || y >= low) continue;
-        seen += 1;
         const at = y * width + x;
         const word = words[i];
         for (let k = 0; k < whole.length; k += 1) pixels[at + whole[k]] = word;
         for (let k = 0; k < edge.length; k += 1) pixels[at + edge[k]] = mixed(pixels[at + edge[k]], word, parts[k]);
       }
-      this.seen = seen;
     }
     this.pen.putImageData(this.image, 0, 0);
+  }
+
+  /** How many points are in the canvas. */
+  get seen() {
+    const { drawn, n, box, scale } = this;
+    const [across, up] = [this.width / scale / 2, this.height / scale / 2];
+    let seen = 0;
+    for (let i = 0; i < n; i += 1) {
+      const inside = Math.abs(drawn[2 * i] - box.x) < across && Math.abs(drawn[2 * i + 1] - box.y) < up;
+      seen += inside ? 1 : 0;
+    }
+    return seen;
   }
 
   /** Where a point is, in CSS pixels of the canvas. */
@@ -185,11 +205,11 @@ export class Scatter {
   }
 }
 
-/** An order of points in which those of one label, which may follow each other, hide no others. */
-function orderOf(n) {
+/** A step that comes to each of `n` numbers once, and soon to all parts of them. */
+function strideOf(n) {
   let stride = Math.max(1, Math.floor(n * 0.618));
   while (divisor(stride, n) !== 1) stride += 1;
-  return Uint32Array.from({ length: n }, (_, i) => (i * stride) % n);
+  return stride;
 }
 
 function divisor(a, b) {

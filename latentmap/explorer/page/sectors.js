@@ -2,7 +2,7 @@
 
 import { ask, Latest } from "./api.js";
 import { Command } from "./command.js";
-import { make, number } from "./elements.js";
+import { enable, make, number } from "./elements.js";
 import { Figures } from "./figures.js";
 import { picturesOf, spreadInWords, verdictInWords } from "./making.js";
 import { Members } from "./members.js";
@@ -140,8 +140,7 @@ export class SectorsView {
       members.some(({ marked }) => marked) ? "In a frame: of the support set." : "",
       members.some(({ blind }) => blind.length) ? "Dashed: of a group that the report calls a model blind to." : "",
     ].join(" ");
-    this.back.disabled = this.start === 0;
-    this.on.disabled = this.start + members.length >= found.n;
+    enable(this.back, this.on, [this.start > 0, this.start + members.length < found.n]);
     this.inSupport.textContent = support === null ? "" : supportInWords(support);
     this.pictures(members, support?.images ?? []);
   }
@@ -211,17 +210,25 @@ export class SectorsView {
     if (!judged && done === n && /[-+]/.test(asked.signs)) {
       lines.push(make("li", {}, untold(this.typical)));
     }
-    const said = reported.map(({ model, group, set, signs }) => make("li", { class: "warn" },
-      `${model} is blind to ${group}${signs ? ` (${signs.replaceAll("-", "\u2212")})` : ""} of ${set}, says the report`));
+    const said = reported.map(({ model, group, set, signs, here }) => make("li", { class: "warn" },
+      `${model} is blind to ${group}${signs && !here ? ` (${shown(signs)})` : ""} of ${set}, says the report`,
+      ...(here ? [this.jump(signs, "as the report says", () => this.goTo(signs))] : [])));
     this.verdicts.replaceChildren(...lines, ...said);
   }
 
   verdict(one) {
-    const jumps = one.blind.map(({ signs, excess }) => make("button", {
-      type: "button", title: `${number(excess)} times the rest`, "aria-label": `Go to the blind sector ${signs}`,
-      onclick: () => this.set(signs),
-    }, signs.replaceAll("-", "\u2212")));
+    const jumps = one.blind.map(({ signs, excess }) => this.jump(signs, `${number(excess)} times the rest`, () => this.set(signs)));
     return make("li", { class: one.here?.verdict === "blind" ? "warn" : null }, verdictInWords(one), ...jumps);
+  }
+
+  /** Goes to a sector of the support set, whose threshold and variables it is of. */
+  goTo(signs) {
+    const leading = signs.length > this.k ? { leading: signs.length } : {};
+    this.state.change({ ...leading, signs, threshold: null, from: null });
+  }
+
+  jump(signs, title, onclick) {
+    return make("button", { type: "button", title, "aria-label": `Go to the blind sector ${signs}`, onclick }, shown(signs));
   }
 
   close() {
@@ -231,6 +238,11 @@ export class SectorsView {
     for (const one of [this.members, this.supports, this.figures]) one.show([]);
     say("");
   }
+}
+
+/** Signs with a minus that is as wide as the plus. */
+function shown(signs) {
+  return signs.replaceAll("-", "\u2212");
 }
 
 /** Signs as a state has them: the last of them that are any are left out. */

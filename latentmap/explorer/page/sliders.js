@@ -56,10 +56,14 @@ export class Sliders {
     const reset = make("button", {
       type: "button", class: "quiet", title: "Back to where it was",
       "aria-label": `Take ${control.name} back`,
-      onclick: () => { this.move(control.number, null); this.onsettle(); },
+      onclick: () => {
+        this.move(control.number, null);
+        this.onsettle();
+        range.focus(); // This button goes.
+      },
     }, "\u21ba");
     const label = make("label", { for: id }, control.name);
-    const note = make("span", { class: "note", id: `${id}-note` }, control.note);
+    const note = make("span", { class: "note", id: `${id}-note`, title: control.note }, control.note);
     const row = make("div", { class: "slider" }, label, note, range, typed, reset);
     this.rows.set(control.number, { range, typed, reset });
     this.set(control.number, this.values[control.number] ?? 0);

@@ -2,6 +2,7 @@
 
 import { Latest } from "./api.js";
 import { Chart } from "./chart.js";
+import { Command } from "./command.js";
 import { Discs } from "./discs.js";
 import { make } from "./elements.js";
 import { say } from "./status.js";
@@ -38,6 +39,7 @@ export class TracesView {
     this.legend = make("p", { class: "legend" });
     this.caption = make("figcaption");
     this.plane = make("figure", { class: "plane" }, this.caption, this.discs.element, this.legend);
+    this.command = new Command(space.commands.traces ?? space.command);
     this.element = make("div", { class: "traces" },
       make("section", { "aria-label": "Training" },
         make("div", { class: "row" },
@@ -45,7 +47,7 @@ export class TracesView {
         make("div", { class: "row epoch" }, make("label", { for: "epoch" }, "Epoch"), this.slider, this.play),
         this.where, this.batch,
         make("div", { class: "row" }, make("label", { for: "drawn" }, "Draw"), this.drawn), this.chart.element,
-        this.lines),
+        this.lines, this.command.element),
       make("section", { "aria-label": "At this epoch" }, this.plane, this.table()));
     this.update();
   }
@@ -92,6 +94,7 @@ export class TracesView {
     this.slider.value = this.epoch;
     this.slider.setAttribute("aria-valuetext", `epoch ${this.epoch} of ${epochs.length - 1}`);
     this.moments.ask({ trace: this.number, epoch: this.epoch });
+    this.command.update({ view: "traces", trace: this.number, epoch: this.epoch, drawn: name });
   }
 
   draw(told, asked) {
@@ -134,7 +137,7 @@ export class TracesView {
     this.caption.textContent = `Codes of ${plane.radii.length} images: variable ${first} to the right, ${second} upwards`;
     this.discs.show(plane);
     this.legend.replaceChildren(...plane.legend.map(({ name, colour }) => {
-      const dot = make("span", { "aria-hidden": true });
+      const dot = make("span", { "aria-hidden": "true" });
       dot.style.backgroundColor = colour;
       return make("span", {}, dot, ` ${name}`);
     }));

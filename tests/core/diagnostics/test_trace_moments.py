@@ -1,6 +1,7 @@
 """A training at an epoch: what was recorded there, and of the last batch before."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,10 +22,19 @@ def test_it_has_the_variables_of_the_epoch_and_the_batch_before(epoch):
         np.testing.assert_array_equal(getattr(found, name), getattr(trace.epochs, name)[epoch])
     assert found.active.tolist() == (trace.epochs.mean_variance[epoch] > 0.05).tolist()
     # Steps 1, 5, 10, 15, ... were recorded: 10 is the third, 20 the fifth.
-    batch = {} if epoch == 0 else {"loss": trace.steps.loss[2 * epoch]}
+    batch = {} if epoch == 0 else {"loss": trace.steps.loss[2 * epoch], "step": 10 * epoch}
     assert {name: found.batch[name] for name in batch} == batch
-    assert sorted(found.batch) == ([] if epoch == 0 else ["gamma", "loss", "mse"])
+    assert sorted(found.batch) == ([] if epoch == 0 else ["gamma", "loss", "mse", "step"])
     assert (found.gates, found.worth) == (None, {})
+
+
+def test_the_batch_before_says_how_long_before_it_was():
+    trace = trace_by_hand()
+    later = np.where(trace.steps.number < 5, trace.steps.number, trace.steps.number + 3)
+    found = moment_of(replace(trace, steps=replace(trace.steps, number=later)), 1)
+    # Of steps 1, 8, 13, ... the second is the last until 10.
+    assert (found.step, found.batch["step"]) == (10, 8)
+    assert found.batch["loss"] == trace.steps.loss[1]
 
 
 def test_gates_are_those_of_the_staircase():

@@ -1,5 +1,7 @@
 """What the explorer shows is what the library gives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from latentmap.errors import ExplorerError, SpaceError
 from latentmap.explorer import explore_spaces, read_place
 from latentmap.explorer.actions import ACTIONS
+from latentmap.explorer.controls import variable_controls
 from latentmap.explorer.showing import figure_of, show_place
 from latentmap.mapping import typicality
 from latentmap.model.testing import LinearModel
@@ -57,8 +60,14 @@ def test_an_image_of_the_data_has_the_own_code_of_the_target_beside_it(explored,
     torch.testing.assert_close(shown[2].image, own)
     difference = (shown[1].image - own).double().square().mean()
     assert shown[1].mse == pytest.approx(float(difference)) and shown[1].mse > 0
+    # The map knows its images, and is not judged by one of them unsaid.
+    train = images.split("train").ids
+    for name in (train[0], images.ids[~np.isin(images.ids, train)][0]):
+        _, shown = show_place(explored, read_place(f"start=image&image={name}"))
+        assert [one.to_json()["fitted"] for one in shown] == [None, name in train, None]
     _, moved = show_place(explored, read_place(f"{state}&moves=variables_2_0.1"))
     assert [one.role for one in moved] == ["source", "mapped"] and moved[1].mse is None
+    assert moved[1].fitted is None
 
 
 def test_a_random_place_is_a_sample_of_the_source(explored, models):
@@ -151,7 +160,7 @@ def test_a_map_that_is_there_is_taken_as_it_is(models, images, tmp_path):
 
 
 def test_variables_of_large_images_stand_in_the_order_of_their_variance(images, tmp_path):
-    large = LinearModel(4, (1, 800, 800), seed=1, name="large")
+    large = LinearModel(4, (1, 1000, 1000), seed=1, name="large")
     stretched = images.subset(range(40))
     explored = explore_spaces(large, [], stretched, tmp_path)
     assert explored.ordering.by == "variance"
@@ -159,3 +168,15 @@ def test_variables_of_large_images_stand_in_the_order_of_their_variance(images, 
     shown = explored.controls["variables"].controls
     assert [one.number for one in shown] == np.argsort(-variance).tolist()
     assert all(one.note.startswith("variance ") for one in shown)
+    assert all(one.note.endswith(" of 40 images") for one in shown)
+
+
+def test_a_slider_says_how_well_its_weight_is_known(explored, images):
+    ordering = explored.ordering
+    for one in explored.controls["variables"].controls:
+        low, high = ordering.low[one.number], ordering.high[one.number]
+        said = f"gain {(low + high) / 2:.2g} ± {(high - low) / 2:.2g}"
+        assert one.note == f"{said} of {ordering.images[one.number]} images"
+    codes = explored.codes.codes
+    alone = replace(ordering, low=ordering.low * np.nan, high=ordering.high * np.nan)
+    assert all("±" not in one.note for one in variable_controls(codes, alone).controls)

@@ -138,31 +138,38 @@ def test_a_report_gets_so_many_lines_and_no_more(explored, tmp_path, monkeypatch
     assert ACTIONS["line-to-report"](explored, {"state": states[0]}).told == {"replaced": True}
 
 
-def test_the_report_names_no_command_that_draws_an_upload(explored, tmp_path):
-    explored = replace(explored, report=tmp_path / "report", command="latentmap explore a b")
+@pytest.mark.parametrize(
+    ("names", "file"), [({}, "FILE"), ({"def": "my face.png"}, "'my face.png'")]
+)
+def test_the_command_of_an_upload_names_its_file_where_it_is_known(explored, tmp_path, names, file):
+    explored = replace(
+        explored, report=tmp_path / "report", command="latentmap explore a b", own_names=names
+    )
     explored.uploads.keep(Upload("def", [], [torch.zeros(4).double()]))
     state = state_of("start=upload&upload=def", "start=mean")
     ACTIONS["line-to-report"](explored, {"state": state})
     (section,) = read_report(tmp_path / "report").sections
-    assert section.record["command"] == "latentmap explore a b"
+    drawn = f"latentmap explore a b --image {file} --at 'view=line&a=start%3Dupload"
+    assert section.record["command"].startswith(drawn)
     assert "an image of one's own to the mean code" in section.text[0]
 
 
 def test_the_figure_of_a_state_is_that_of_its_view(explored):
     state = state_of("start=random&seed=1", "start=mean", steps=3)
     line = figure_of_state(explored, state)
-    assert line.what == "a line of 3 codes"
+    assert line.what == "a line of 3 codes in source, target"
     assert [row.label for row in line.figure.rows] == ["source, the code", "target, mapped"]
     assert all(len(row.images) == 3 for row in line.figure.rows)
     code = figure_of_state(explored, "start=random&seed=1")
-    assert code.what == "one code" and all(len(row.images) == 1 for row in code.figure.rows)
+    assert code.what == "one code in source, target"
+    assert all(len(row.images) == 1 for row in code.figure.rows)
 
 
-@pytest.mark.parametrize("view", ["points", "own", "traces", "none"])
+@pytest.mark.parametrize("view", ["other", "none"])
 def test_a_view_that_is_not_drawn_is_refused(explored, view):
-    with pytest.raises(ExplorerError, match=f"draws the views move, line, sectors, not '{view}'"):
+    with pytest.raises(ExplorerError, match=f"draws the views move, line, .*, not '{view}'"):
         figure_of_state(explored, f"view={view}&start=random")
-    assert figure_of_state(explored, "view=move&start=random").what == "one code"
+    assert figure_of_state(explored, "view=move&start=random").what == "one code in source, target"
 
 
 @pytest.mark.parametrize(

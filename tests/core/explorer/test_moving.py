@@ -64,8 +64,10 @@ def test_principal_directions_are_those_of_scikit_learn(n):
     assert found.controls[0].note == f"{100 * share:.1f} % of the variance"
     deviations = np.sqrt(fitted.explained_variance_[:k] * (n - 1) / n)
     patterns = fitted.components_[:k] * deviations[:, None]
-    signs = np.sign((found.moving.patterns.numpy() * patterns).sum(1, keepdims=True))
-    np.testing.assert_allclose(found.moving.patterns.numpy(), signs * patterns, atol=1e-6)
+    # The largest part of each is above 0, on whatever machine.
+    largest = np.take_along_axis(patterns, np.abs(patterns).argmax(1)[:, None], 1)
+    expected = np.sign(largest) * patterns
+    np.testing.assert_allclose(found.moving.patterns.numpy(), expected, atol=1e-6)
     # Over the codes every control reads 0 on average, and 1 in its deviation.
     read = torch.stack([found.moving.read(row.double()) for row in codes.vectors])
     torch.testing.assert_close(read.mean(0), torch.zeros(k).double(), atol=1e-6, rtol=0)

@@ -63,6 +63,8 @@ def test_the_cell_has_the_page_in_a_frame(models, images, tmp_path):
             explorer.address
         ] * 2
         assert explorer.address.endswith(f"/#{state}") and 'height="500"' in shown
+        # A notebook that is opened again has a frame that nobody fills.
+        assert "Where the frame is empty, the explorer has ended: run the cell again." in shown
         assert repr(explorer) == f"<Explorer at {explorer.address}>"
         assert [one.name for one in explorer.explored.trainings] == ["a.trace"]
         # Pages of this machine and VS Code, and no other.

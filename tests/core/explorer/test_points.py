@@ -17,6 +17,7 @@ from latentmap.explorer.named_codes import CodesById
 from latentmap.explorer.points import Points, evenly
 from latentmap.images.attribute_table import Attributes
 from latentmap.images.tables import Table
+from latentmap.mapping.map_checks import UNKEPT
 from latentmap.relocation.measuring import measure
 from latentmap.report.colours import BLUE, ORANGE
 from latentmap.support.sectors import Sectors, sector_numbers
@@ -136,6 +137,44 @@ def test_of_images_that_the_target_has_no_code_of_no_error_is_known(explored):
     without = replace(explored, targets=(replace(explored.targets[0], own=None),))
     offered = [one["name"] for one in ACTIONS["colours"](without, {}).told["colours"]]
     assert offered == ["sector"]
+
+
+def test_errors_say_of_how_many_of_the_images_the_map_was_fitted(explored, images):
+    train = set(images.split("train").ids.tolist())
+    expected = [name in train for name in explored.points.ids.tolist()]
+    assert 200 < len(train) < 400
+    values, told = all_of(explored, "colour", {"by": "fitted 0"})
+    assert values.tolist() == expected
+    assert [one["name"] for one in told["groups"]] == ["not fitted on", "fitted on"]
+    note = f"The map was fitted on {len(train)} of these images: it loses less of those."
+    for by, said in (("code-error 0", note), ("image-error 0", note), ("sector", "")):
+        assert ACTIONS["colour"](explored, {"by": by, "start": 0}).told["note"] == said
+    few = replace(explored, codes=CodesById(explored.codes.codes.take(np.flatnonzero(expected))))
+    assert few.fitted.note(0, few.points.rows).startswith("The map was fitted on all of these")
+    rows = np.flatnonzero(~np.array(expected))
+    assert explored.fitted.note(0, rows) == ""
+
+
+def test_a_copy_of_an_image_of_the_fit_counts_as_one(explored):
+    codes = explored.codes.codes
+    fitted = np.flatnonzero(explored.fitted.of_map(0))[:2]
+    others = np.flatnonzero(~explored.fitted.of_map(0))[:2]
+    renamed = replace(codes.take(np.r_[others, fitted]), ids=np.array(["a", "b", "c", "d"]))
+    copies = replace(explored, codes=CodesById(renamed)).fitted
+    assert copies.of_map(0).tolist() == [False, False, True, True]
+    assert [copies.has(0, name) for name in ("a", "d", "e")] == [False, True, None]
+
+
+def test_nobody_knows_on_which_of_too_many_images_a_map_was_fitted(explored):
+    (target,) = explored.targets
+    record = {**target.linear_map.record, UNKEPT: True}
+    unkept = replace(target, linear_map=replace(target.linear_map, record=record))
+    unknown = replace(explored, targets=(unkept,))
+    assert unknown.fitted.has(0, str(unknown.points.ids[0])) is None
+    said = ACTIONS["colour"](unknown, {"by": "code-error 0", "start": 0}).told["note"]
+    assert said.startswith("Which of these the map was fitted on is not known")
+    offered = [one["name"] for one in ACTIONS["colours"](unknown, {}).told["colours"]]
+    assert offered == ["sector", "code-error 0", "image-error 0"]
 
 
 def table_of(explored, **columns):

@@ -192,6 +192,17 @@ def test_typical_errors_are_those_of_all_images_of_the_sample(explored, models, 
         assert made["worse"] == pytest.approx(399 / 400, abs=0.01)
 
 
+def test_an_image_is_not_worse_than_itself_by_the_rounding_of_a_batch(explored, images):
+    fresh = replace(explored)
+    measured(fresh, "")
+    name = str(images.ids[3])
+    for number, one in enumerate(ask(fresh, "member", id=name).told["made"]):
+        errors = fresh.look.typical.errors[number]
+        errors[:] = one["mse"] * (1 - 1e-7)
+        errors[:100] = 0.9 * one["mse"]
+        assert ask(fresh, "member", id=name).told["made"][number]["worse"] == 0.25
+
+
 def test_the_verdicts_are_those_of_the_benchmark(explored):
     fresh = replace(explored, reported=(ReportedBlind("target", "faces", "Hat"),))
     measured(fresh, "")
@@ -203,7 +214,7 @@ def test_the_verdicts_are_those_of_the_benchmark(explored):
     typical.errors[1] = 0.01 * scatter[1] * np.where(numbers == 2, 2.0, 1.0)
     told = measured(fresh, "+-")
     assert told["judged"] and told["reported"] == [
-        {"model": "target", "set": "faces", "group": "Hat", "signs": ""}
+        {"model": "target", "set": "faces", "group": "Hat", "signs": "", "here": False}
     ]
     source, target = told["models"]
     assert (source["blind"], source["reference"]) == ([], None)
@@ -233,17 +244,18 @@ def test_a_sector_is_drawn_as_the_page_shows_it(explored, models):
     told = sector(explored, "-+", threshold=0.1)
     drawn = figure_of_state(explored, "view=sectors&signs=-%2B&threshold=0.1&from=2")
     n, expected = told["found"]["n"], told["found"]["expected"]
-    assert drawn.what == f"a sector of {n} images, {expected:.1f} expected,"
+    assert drawn.what == f"a sector of {n} images, {expected:.1f} expected, in source, target"
     names = [one["id"] for one in told["members"][2:10]]
     assert [row.label for row in drawn.figure.rows] == ["image", "by source", "by target"]
-    assert drawn.told[0] == {"images": names}
-    for one, row in zip(drawn.told[1:], drawn.figure.rows[1:], strict=True):
+    first, *others = drawn.told["pictures"]
+    assert first == {"images": names}
+    for one, row in zip(others, drawn.figure.rows[1:], strict=True):
         known = [ask(explored, "member", id=name).told["made"] for name in names]
         errors = [made["mse"] for of in known for made in of if made["model"] == one["model"]]
         assert one["images"] == names and one["mse"] == pytest.approx(errors, rel=1e-3)
         assert [text for text, _ in row.texts] == [f"mse {error:.3g}" for error in one["mse"]]
     alone = figure_of_state(explored, f"view=sectors&signs=-%2B&member={names[3]}")
-    assert alone.told[0] == {"images": [names[3]]}
+    assert alone.told["pictures"][0] == {"images": [names[3]]}
 
 
 @pytest.mark.parametrize(
@@ -284,5 +296,33 @@ def test_members_of_groups_that_a_report_calls_blind_are_marked(explored, images
             assert [(of["model"], of["group"]) for of in one["blind"]] == groups
             seen |= {*groups}
     assert len(seen) == 2
+    assert not any(one["here"] for one in measured(marked, "")["reported"])
     without = sector(replace(explored, reported=reported), "")["members"]
     assert not any(one["blind"] for one in without)
+
+
+def test_sectors_that_a_report_calls_blind_are_marked_where_they_are_those_of_the_support_set(
+    with_support,
+):
+    support = with_support.support
+    digest = support.sectors_digest
+    elsewhere = replace(support, settings={**support.settings, "threshold": 0.5}).sectors_digest
+    assert len({digest, elsewhere, ""}) == 3
+    assert digest == support.take(np.arange(3)).sectors_digest
+    reported = (
+        ReportedBlind("target", "support.h5", "sector 2", "-+", sectors=digest),
+        ReportedBlind("target", "others.h5", "sector 1", "+-", sectors=elsewhere),
+        ReportedBlind("source", "faces", "group 0"),
+    )
+    marked = replace(with_support, reported=reported)
+    assert [one["here"] for one in measured(marked, "")["reported"]] == [True, False, False]
+    inside = sector(marked, "-+")
+    assert inside["found"]["n"] > 0
+    for signs in ("-+", "+-", "--"):
+        for one in sector(marked, signs)["members"]:
+            expected = [{"model": "target", "group": "sector 2"}] if signs == "-+" else []
+            assert one["blind"] == expected
+    # At a lower threshold some have its signs that are not of it.
+    near = sector(marked, "-+", threshold=0.0)
+    assert near["found"]["n"] > inside["found"]["n"]
+    assert sum(bool(one["blind"]) for one in near["members"]) == min(32, inside["found"]["n"])

@@ -127,7 +127,7 @@ def test_numbers_and_names_of_this_machine_are_not(client, host):
 
 
 ORIGINS = ["http://evil.example", "null", "http://127.0.0.1:8001", "", "http://[", "http://"]
-ORIGINS += ["https://127.0.0.1:8000", "127.0.0.1:8000", f"{HOST}/", f"{HOST}@evil.example"]
+ORIGINS += ["ftp://127.0.0.1:8000", "127.0.0.1:8000", f"{HOST}/", f"{HOST}@evil.example"]
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
@@ -135,6 +135,33 @@ def test_other_origins_are_refused(client, origin):
     reply = ask(client, "describe", {}, headers={"origin": origin})
     assert reply.status_code == 403 and "only the page" in reply.json()["error"]
     assert ask(client, "describe", {}, headers={"origin": HOST}).status_code == 200
+
+
+# What browsers send through what forwards the port: the proxy may end the encryption, and say its
+# own name, or ours, in Host.
+FORWARDED = [
+    {"origin": "https://127.0.0.1:8000"},
+    {"origin": "HTTPS://LocalHost:8888", "host": "localhost:8888"},
+    {"origin": "https://tunnel.example", "host": "localhost:8000", "sec-fetch-site": "same-origin"},
+]
+
+
+@pytest.mark.parametrize("headers", FORWARDED)
+def test_a_page_that_is_forwarded_may_ask(client, headers):
+    assert ask(client, "describe", {}, headers=headers).status_code == 200
+
+
+# A page elsewhere, one of another port or another scheme here, and one whose name leads here now.
+STRANGE = [
+    *({"origin": HOST, "sec-fetch-site": site} for site in ("cross-site", "same-site", "none", "")),
+    {"origin": "https://tunnel.example", "host": "localhost:8000"},
+    {"origin": "http://evil.example", "host": "evil.example", "sec-fetch-site": "same-origin"},
+]
+
+
+@pytest.mark.parametrize("headers", STRANGE)
+def test_what_a_browser_calls_another_page_may_not(client, headers):
+    assert ask(client, "describe", {}, headers=headers).status_code == 403
 
 
 def test_a_step_is_one_letter_with_all_pictures(client, explored):
@@ -247,10 +274,10 @@ def test_networks_answer_while_a_file_is_decoded(client, monkeypatch):
     """It is decoded in another thread: until the answer is there, this one does not go on."""
     decoding, answered = threading.Event(), threading.Event()
 
-    def see(data, views):
+    def see(*asked):
         decoding.set()
         assert answered.wait(10)
-        return see_upload(data, views)
+        return see_upload(*asked)
 
     monkeypatch.setattr("latentmap.explorer.server.see_upload", see)
     with ThreadPoolExecutor(1) as another:

@@ -179,6 +179,24 @@ def test_unusual_images_are_seen_as_those_of_a_data_set(explored, models, tmp_pa
     np.testing.assert_array_equal(picture, batch.images[0][0].permute(1, 2, 0).numpy())
 
 
+def test_values_mean_what_they_mean_in_the_files_of_the_data(models, tmp_path):
+    pixels = noise(20, 20, dtype=np.uint16) // 2
+    data = file_of(pixels)
+    (tmp_path / "a.png").write_bytes(data)
+    view = models[0].view
+    shown = []
+    for said in (None, (0, 32767)):
+        images = open_images(tmp_path, value_range=said)
+        (batch,) = images.batches([view], batch_size=1)
+        (found,) = see_upload(data, [view], images.range_of_files).pixels
+        np.testing.assert_array_equal(found, batch.images[0][0].permute(1, 2, 0).numpy())
+        shown.append(found.mean())
+    assert shown[1] > 1.9 * shown[0]
+    # Numbers of an array say nothing of files.
+    np.save(tmp_path / "masks.npy", np.eye(8, dtype=np.uint8)[None])
+    assert open_images(tmp_path / "masks.npy", value_range=(0, 1)).range_of_files is None
+
+
 def test_the_same_image_has_the_same_id(explored):
     assert send(explored, WHOLE) == send(explored, WHOLE)
     assert send(explored, WHOLE) != send(explored, file_of(noise(40, 41, 3)))

@@ -127,6 +127,7 @@ def test_what_a_report_calls_blind_is_what_its_benchmark_found(tmp_path):
     faces, table = scene(tmp_path)
     hat = np.arange(90) % 3 == 0
     sectors = replace(faces, name="support.h5", sector=np.where(hat, 2, 1), variables=(4, 0))
+    sectors = replace(sectors, sectors_digest="of the set")
     sets = [*cut_sets([faces], AskedGroups.of([("Old",)], table)), sectors]
     models = [LackingMore(6, (1, 8, 8), name="stylegan")]
     results = bench(models, sets, tmp_path, options=BenchOptions(20, ["network"]))
@@ -136,7 +137,7 @@ def test_what_a_report_calls_blind_is_what_its_benchmark_found(tmp_path):
     assert [(one.number, one.blind) for one in of_sectors.sectors] == [(2, True), (1, False)]
     assert {*blind_in_report(read_report(tmp_path / "report"))} == {
         ReportedBlind("stylegan", "faces", "Old", by=("Old",)),
-        ReportedBlind("stylegan", "support.h5", "sector 2", "-+"),
+        ReportedBlind("stylegan", "support.h5", "sector 2", "-+", sectors="of the set"),
     }
 
 
