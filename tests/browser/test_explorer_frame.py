@@ -5,7 +5,6 @@ import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,11 +16,7 @@ from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
 from tests.core.diagnostics.traces_by_hand import trace_by_hand
 
-CHROMIUM = Path("/usr/bin/chromium")
-
-api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("uvicorn")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +31,9 @@ def explorer(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(launch):
     # A name that is not of this machine leads here, as one can that does harm.
-    words = ["--no-sandbox", "--host-resolver-rules=MAP notebooks.example 127.0.0.1"]
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=words)
-        yield chromium
-        chromium.close()
+    return launch("--host-resolver-rules=MAP notebooks.example 127.0.0.1")
 
 
 @pytest.fixture(scope="module")

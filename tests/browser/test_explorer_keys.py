@@ -1,7 +1,6 @@
 """The page of the explorer by keys alone, and as it is read aloud, in Chromium."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,11 +10,7 @@ from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
 from tests.core.diagnostics.traces_by_hand import trace_by_hand
 
-CHROMIUM = Path("/usr/bin/chromium")
-
-api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("uvicorn")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 
 # What each view has when all of it is there.
 VIEWS = {
@@ -63,14 +58,6 @@ def explored(tmp_path_factory):
     source, target = (LinearModel(6, (1, 8, 8), seed=seed, name=f"m{seed}") for seed in (1, 2))
     found = explore_spaces(source, [target], open_images("digits", limit=60), folder / "cache")
     return replace(found, trainings=(Training("a.trace", trace_by_hand()),))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import io
 import time
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import numpy as np
@@ -18,11 +17,7 @@ from latentmap.mapping import typicality
 from latentmap.model.testing import LinearModel
 from latentmap.report.store import read_report
 
-CHROMIUM = Path("/usr/bin/chromium")
-
-api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("uvicorn")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +38,13 @@ def explored(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(explored):
-    """A browser, and the address of the page."""
-    with Serving(Session(explored)) as serving, api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        browser.address = serving.address
-        yield browser
-        browser.close()
+def address(explored):
+    with Serving(Session(explored)) as serving:
+        yield serving.address
 
 
 @pytest.fixture
-def visit(browser):
+def visit(browser, address):
     """Opens the page in a state; it complains of nothing."""
     complaints, pages = [], []
 
@@ -62,7 +53,7 @@ def visit(browser):
         pages.append(page)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(f"{browser.address}#{state}")
+        page.goto(f"{address}#{state}")
         return page
 
     yield begin
@@ -277,10 +268,10 @@ def test_a_step_between_steps_is_one_of_them_and_a_command_says_what_the_view_re
     page.get_by_text("'view=sectors&signs=-' --figure").wait_for(state="attached")
 
 
-def test_a_link_to_an_image_that_is_gone_says_so(browser):
+def test_a_link_to_an_image_that_is_gone_says_so(browser, address):
     page = browser.new_page()
     for state in ("view=own&upload=abc", "start=upload&upload=abc"):
         page.goto("about:blank")
-        page.goto(f"{browser.address}#{state}")
+        page.goto(f"{address}#{state}")
         page.get_by_text("the image 'abc' of your own is not here any more").wait_for()
     page.close()

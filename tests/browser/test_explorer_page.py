@@ -1,7 +1,5 @@
 """The page of the explorer in a real browser: Debian's Chromium, driven by Playwright."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,12 +9,9 @@ from latentmap.explorer import Serving, Session, explore_spaces
 from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
 
-CHROMIUM = Path("/usr/bin/chromium")
 ODD = "<img src=x onerror=alert(1)> & 'a' \"b\"_*=.png"
 
-api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("uvicorn")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +35,6 @@ def explored(tmp_path_factory):
 def address(explored):
     with Serving(Session(explored)) as serving:
         yield serving.address
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with api.sync_playwright() as playwright:
-        # Without a sandbox of its own: in containers there is none to have.
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

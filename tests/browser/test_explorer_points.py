@@ -3,7 +3,6 @@
 import io
 import shlex
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
@@ -19,12 +18,9 @@ from latentmap.images.attribute_table import Attributes
 from latentmap.images.tables import Table
 from latentmap.model.testing import LinearModel
 
-CHROMIUM = Path("/usr/bin/chromium")
 HAT = "<b>hat</b>"
 
-api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("uvicorn")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +38,6 @@ def explored(tmp_path_factory):
     }
     found = explore_spaces(source, [target], images, folder / "cache")
     return replace(found, attributes=Attributes(Table("t.csv", images.ids.tolist(), columns)))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

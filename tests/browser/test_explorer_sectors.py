@@ -1,7 +1,6 @@
 """The view "Sectors" of the explorer in Chromium: counts, members and errors are the library's."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,12 +15,9 @@ from latentmap.images.tables import Table
 from latentmap.model.testing import LinearModel
 from latentmap.support.building import SupportOptions, build_support_set
 
-CHROMIUM = Path("/usr/bin/chromium")
 HAT = ReportedBlind("target", "<b>faces</b>", "Hat", by=("Hat",))
 
-api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("uvicorn")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 
 
 class Blind(LinearModel):
@@ -57,18 +53,17 @@ def explored(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(explored):
+def page(browser, explored):
     """The view; it complains of nothing."""
     complaints = []
-    with Serving(Session(explored)) as serving, api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+    with Serving(Session(explored)) as serving:
         page = browser.new_page(viewport={"width": 1600, "height": 1000})
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.address = serving.address
         page.goto(f"{serving.address}#view=sectors")
         yield page
-        browser.close()
+        page.close()
     assert complaints == []
 
 

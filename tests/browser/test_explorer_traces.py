@@ -13,30 +13,26 @@ from latentmap.explorer import Serving, Session
 from latentmap.explorer.trainings import OnlyTrainings, Training
 from tests.core.diagnostics.traces_by_hand import trace_by_hand
 
-CHROMIUM = Path("/usr/bin/chromium")
 ODD = "<img src=x onerror=alert(1)>.trace"
 TRACES = (trace_by_hand(gates=True), trace_by_hand(noise=True, epochs=6, images=0))
 
-api = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("uvicorn")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 
 
 @pytest.fixture(scope="module")
-def page():
+def page(browser):
     """The page on a telephone in the dark; it complains of nothing."""
     complaints = []
     trainings = tuple(map(Training, ("gated.trace", ODD), TRACES))
     only = OnlyTrainings(trainings, f"latentmap explore --trace gated.trace --trace '{ODD}'")
-    with Serving(Session(only)) as serving, api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+    with Serving(Session(only)) as serving:
         page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.address = serving.address
         page.goto(serving.address)
         yield page
-        browser.close()
+        page.close()
     assert complaints == []
 
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +13,6 @@ from latentmap.comparison.section import comparison_report
 from latentmap.images import open_images
 from latentmap.model.testing import LinearModel
 from latentmap.report.store import PAGE, write_report
-
-CHROMIUM = Path("/usr/bin/chromium")
-
-api = pytest.importorskip("playwright.sync_api")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +32,6 @@ def address(tmp_path_factory):
     )
     write_report(folder / "report", comparison_report(result))
     return (folder / "report" / PAGE).as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with api.sync_playwright() as playwright:
-        # Without a sandbox of its own: in containers there is none to have.
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 class Visit:
