@@ -38,20 +38,22 @@ class Control:
 
 @dataclass(frozen=True, eq=False)
 class ControlSet:
-    """Controls of one kind, the most important first. ``name`` is for states, ``title`` is for
-    people.
+    """Controls of one kind, the most important first. ``name`` is for states, ``title`` and
+    ``note``, on the notes of all controls, are for people.
     """
 
     name: str
     title: str
     controls: tuple[Control, ...]
     moving: Moving
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Names and notes, without how codes are moved."""
         return {
             "name": self.name,
             "title": self.title,
+            "note": self.note,
             "controls": [vars(control) for control in self.controls],
         }
 
@@ -72,15 +74,21 @@ def variable_controls(codes: Codes, ordering: Ordering) -> ControlSet:
         codes.space.shape,
     )
     word = word_of(codes.space.shape)
-    return ControlSet("variables", f"{word}s", tuple(controls), moving)
+    return ControlSet("variables", f"{word}s", tuple(controls), moving, _counted(ordering))
 
 
 def _measured(ordering: Ordering, number: int) -> str:
     """What a variable is ordered by, with half of its 95 % interval: few images can tell little."""
     half = float(ordering.high[number] - ordering.low[number]) / 2
     about = f" ± {half:.2g}" if math.isfinite(half) else ""
-    images = images_in_words(n := int(ordering.images[number]), n)
-    return f"{ordering.by} {ordering.gain[number]:.2g}{about} of {images}"
+    return f"{ordering.by} {ordering.gain[number]:.2g}{about}"
+
+
+def _counted(ordering: Ordering) -> str:
+    """On how many images the variables were measured."""
+    least, most = int(ordering.images.min()), int(ordering.images.max())
+    first = f"{least:,} to " if least < most else ""
+    return f"The {ordering.by} of {ordering.what}s is that of {first}{images_in_words(most, most)}."
 
 
 def factor_controls(linear_map: LinearMap, name: str) -> ControlSet | None:

@@ -62,7 +62,7 @@ export class MoveView {
       this.sliders = new Sliders(set, (control, value) => this.move(control, value), () => this.state.settle());
       this.controls.append(this.sliders.element);
     }
-    this.where.textContent = `From ${startInWords(this.state)}, in standard deviations.`;
+    this.where.textContent = `From ${startInWords(this.state)}, in standard deviations. ${set.note}`.trim();
     this.command.update(placeOf(this.state), uploadsOf([this.state.text]));
     this.latest.ask({ state: this.state.text, by: set.name });
     this.follow();

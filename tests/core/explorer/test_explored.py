@@ -168,7 +168,7 @@ def test_variables_of_large_images_stand_in_the_order_of_their_variance(images, 
     shown = explored.controls["variables"].controls
     assert [one.number for one in shown] == np.argsort(-variance).tolist()
     assert all(one.note.startswith("variance ") for one in shown)
-    assert all(one.note.endswith(" of 40 images") for one in shown)
+    assert explored.controls["variables"].note == "The variance of variables is that of 40 images."
 
 
 def test_a_slider_says_how_well_its_weight_is_known(explored, images):
@@ -176,7 +176,15 @@ def test_a_slider_says_how_well_its_weight_is_known(explored, images):
     for one in explored.controls["variables"].controls:
         low, high = ordering.low[one.number], ordering.high[one.number]
         said = f"gain {(low + high) / 2:.2g} ± {(high - low) / 2:.2g}"
-        assert one.note == f"{said} of {ordering.images[one.number]} images"
+        assert one.note == said
+    counts = np.unique(ordering.images)
+    few = replace(ordering, images=np.where(ordering.order == 1, 3, ordering.images))
     codes = explored.codes.codes
+    assert explored.controls["variables"].note == (
+        f"The gain of variables is that of {counts[0]} images."
+    )
+    assert variable_controls(codes, few).note == (
+        f"The gain of variables is that of 3 to {counts[0]} images."
+    )
     alone = replace(ordering, low=ordering.low * np.nan, high=ordering.high * np.nan)
     assert all("±" not in one.note for one in variable_controls(codes, alone).controls)
