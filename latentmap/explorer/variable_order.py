@@ -53,9 +53,8 @@ def order_for_sliders(
     """
     channels = channel_space(source.space).dim
     options = OrderOptions(leading=min(_LEADING, channels))
-    n = min(_PIXELS // (math.prod(source.image_shape[1:]) * (channels + 1)), _MOST)
-    spatial = len(source.latent_shape) > 1
-    if n < _FEWEST or spatial or not source.can_decode:
+    n = _affordable(source, channels)
+    if n < _FEWEST:
         return order_by_variance(source, images, codes, options, seed=seed)
     few = images.subset(np.sort(np.random.default_rng(seed).permutation(len(images))[:n]))
     mean, variance = moments_of_codes(codes)
@@ -78,6 +77,15 @@ def order_for_sliders(
         coder.cache.claim()
         kept.write(0, _tensors(ordering))
     return replace(ordering, **about)
+
+
+def _affordable(source: Model, channels: int) -> int:
+    """How many images may be decoded without each of the channels; none of a file of codes, which
+    has no images, and where codes have positions.
+    """
+    if not source.can_decode or len(source.latent_shape) > 1:
+        return 0
+    return min(_PIXELS // (math.prod(source.image_shape[1:]) * (channels + 1)), _MOST)
 
 
 def _task(source: Model, few: ImageSource, codes: Codes, options: OrderOptions, seed: int) -> str:
