@@ -143,6 +143,7 @@ def measure_typical(explored: Explored, asked: Asked) -> Answer:
         {
             "done": typical.done,
             "n": len(typical.rows),
+            "seen": typical.n_seen,
             "complete": typical.complete and (verdicts is not None or not asks),
             "judged": verdicts is not None,
             "models": told,

@@ -16,6 +16,7 @@ from latentmap.codes import units_of
 from latentmap.explorer.explored import Explored
 from latentmap.explorer.making import Maker, makers_of, see
 from latentmap.images.finding import groups_of
+from latentmap.model.memory import count_seen
 
 _MOST, _FEWEST, _NUMBERS = 1024, 64, 1 << 24  # Images, and numbers that are decoded by each model.
 _BATCH = 4
@@ -36,6 +37,7 @@ class Spread:
 class TypicalErrors:
     """The errors (mse) ``(m, n)`` of what the ``makers`` make of random images at ``rows`` of the
     source's codes, which are of some ``units`` ``(n,)``; those that are not measured are NaN.
+    ``n_seen`` is how many of them each model was trained on, None where it does not know.
     """
 
     def __init__(self, explored: Explored, *, seed: int = 0) -> None:
@@ -47,7 +49,9 @@ class TypicalErrors:
         self.rows = np.sort(np.random.default_rng(seed).permutation(len(codes))[:most])
         few = codes.take(self.rows)
         self._names: list[str] = few.ids.tolist()
-        self.units = units_of(few.digests, groups_of(explored.images, few.ids))
+        groups = groups_of(explored.images, few.ids)
+        self.units = units_of(few.digests, groups)
+        self.n_seen = count_seen(explored.models, few.digests, groups)
         self.errors = np.full((len(self.makers), len(self.rows)), np.nan)
         # In random order, so that those that are there first stand for all.
         self._left: list[int] = np.random.default_rng(seed).permutation(len(self.rows)).tolist()

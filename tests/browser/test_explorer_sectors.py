@@ -12,6 +12,7 @@ from latentmap.expressiveness.reported import ReportedBlind
 from latentmap.images import open_images
 from latentmap.images.attribute_table import Attributes
 from latentmap.images.tables import Table
+from latentmap.model import SeenImages
 from latentmap.model.testing import LinearModel
 from latentmap.support.building import SupportOptions, build_support_set
 
@@ -42,6 +43,7 @@ def explored(tmp_path_factory):
     pixels = (source.decode(torch.cat([half, -half])) * 255).round().to(torch.uint8)
     np.save(folder / "images.npy", pixels.permute(0, 2, 3, 1).numpy())
     images = open_images(folder / "images.npy")
+    source.seen = SeenImages.of(images.digests[:50])
     options = SupportOptions(k=2, threshold=0.05, size=8)
     support = build_support_set(source, images, folder / "cache", options)
     assert support.settings["variables"] == [2, 0]
@@ -108,6 +110,7 @@ def test_signs_members_errors_and_blind_sectors(page, explored):
     found = require_sector(page, explored, "++")
     # What is known of all errors, by the library, and of one member.
     page.get_by_text("Typical errors (mse), on random images.").wait_for()
+    page.get_by_text("Seen in training: source 50, target unknown.").wait_for()
     jump = page.get_by_role("button", name="Go to the blind sector +-")
     jump.wait_for()
     lines = page.locator(".verdicts li").all_text_contents()

@@ -12,6 +12,12 @@ export function spreadInWords({ n, low, median, high }) {
   return `of ${n.toLocaleString("en")} images half are below ${small(median)}, 90 % from ${small(low)} to ${small(high)}`;
 }
 
+/** How many of the sampled images each model was trained on. */
+export function seenInWords(seen) {
+  const counts = Object.entries(seen).map(([name, n]) => `${name} ${n === null ? "unknown" : n.toLocaleString("en")}`);
+  return `Seen in training: ${counts.join(", ")}.`;
+}
+
 /** Pictures {key, caption, note, warn, blob} of a member, for figures. */
 export function picturesOf({ told, files }, typical) {
   const [original, ...made] = files;
@@ -34,8 +40,8 @@ export function verdictInWords({ model, here, sectors, few, blind, reference }) 
   if (!here) return `${model}: no image of this sector in the sample; ${others}`;
   const times = `${number(here.excess)} times the rest${over}`;
   const said = {
-    blind: `blind to this sector: ${times}, p ${here.p?.toPrecision(2)}`,
-    "not told": `not blind by what is told of this sector: ${times}, p ${here.p?.toPrecision(2)}`,
+    blind: `blind to this sector: ${times}, p ${here.p?.toPrecision(2)} before correction`,
+    "not told": `not blind by what is told of this sector: ${times}, p ${here.p?.toPrecision(2)} before correction`,
     "too few": `${here.n} images of this sector are too few to tell, or the rest is`,
   }[here.verdict];
   return `${model}: ${said}; ${others}`;

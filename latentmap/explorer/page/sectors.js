@@ -4,7 +4,7 @@ import { ask, Latest } from "./api.js";
 import { Command } from "./command.js";
 import { enable, make, number } from "./elements.js";
 import { Figures } from "./figures.js";
-import { picturesOf, spreadInWords, verdictInWords } from "./making.js";
+import { picturesOf, seenInWords, spreadInWords, verdictInWords } from "./making.js";
 import { Members } from "./members.js";
 import { say } from "./status.js";
 import { Toggles } from "./toggles.js";
@@ -201,11 +201,11 @@ export class SectorsView {
   }
 
   drawVerdicts(asked) {
-    const { done, n, judged, models, reported } = this.typical;
+    const { done, n, seen, judged, models, reported } = this.typical;
     const typical = models.filter(({ spread }) => spread).map(({ model, spread }) => `${model}: ${spreadInWords(spread)}`);
     this.progress.textContent = done < n
       ? `Typical errors: ${done.toLocaleString("en")} of ${n.toLocaleString("en")} random images are measured.`
-      : `Typical errors (mse), on random images. ${typical.join(". ")}.`;
+      : `Typical errors (mse), on random images. ${typical.join(". ")}. ${seenInWords(seen)}`;
     const lines = judged ? models.map((one) => this.verdict(one)) : [];
     if (!judged && done === n && /[-+]/.test(asked.signs)) {
       lines.push(make("li", {}, untold(this.typical)));

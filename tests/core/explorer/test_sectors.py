@@ -17,6 +17,7 @@ from latentmap.expressiveness.blindness import errors_by_sector
 from latentmap.expressiveness.reported import ReportedBlind
 from latentmap.images.attribute_table import Attributes
 from latentmap.images.tables import Table
+from latentmap.model import SeenImages
 from latentmap.support.building import SupportOptions, build_support_set
 from latentmap.support.sectors import signs_of
 
@@ -190,6 +191,15 @@ def test_typical_errors_are_those_of_all_images_of_the_sample(explored, models, 
         worst = str(images.ids[int(known.argmax())])
         made = ask(fresh, "member", id=worst).told["made"][number]
         assert made["worse"] == pytest.approx(399 / 400, abs=0.01)
+
+
+def test_it_says_how_many_of_the_sample_models_were_trained_on(explored, images, monkeypatch):
+    assert measured(replace(explored), "")["seen"] == {"source": None, "target": None}
+    seen = SeenImages.of(images.digests[40:100])
+    monkeypatch.setattr(explored.targets[0].model, "seen", seen)
+    some = explored.codes.codes.take(np.arange(0, 400, 2))
+    half = replace(explored, codes=type(explored.codes)(some))
+    assert measured(half, "")["seen"] == {"source": None, "target": 30}
 
 
 def test_an_image_is_not_worse_than_itself_by_the_rounding_of_a_batch(explored, images):
