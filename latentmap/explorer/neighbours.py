@@ -38,9 +38,7 @@ def find_near(explored: Explored, asked: Asked) -> Answer:
     ]
     names = [name, *(one for space in spaces for one in space["ids"])]
     shown, pixels = as_source_sees(explored, list(dict.fromkeys(names)))
-    point = explored.points.number_of(name)
-    among = len(looked) - np.count_nonzero(looked == (-1 if point is None else point))
-    told = {"id": name, "point": point, "among": int(among)}
+    told = {"id": name, "point": explored.points.number_of(name)}
     return Answer({**told, "spaces": spaces, "shown": shown}, pixels)
 
 
@@ -63,6 +61,7 @@ def _near(
     return {
         "model": explored.models[space].name,
         "known": code is not None,
+        "among": int((points.ids[known] != name).sum()),
         "ids": points.ids[found].tolist(),
         "points": found.tolist(),
         "distances": distances.tolist(),

@@ -49,15 +49,17 @@ export class Neighbours {
     this.image.hidden = !pictures.has(told.id);
     if (!this.image.hidden) this.image.src = pictures.get(told.id);
     const first = new Set(told.spaces[0].ids);
-    const among = make("p", { class: "note" }, `Nearest of ${told.among.toLocaleString("en")} images, by the distance of codes.`);
-    replace(this.element, among, ...told.spaces.map((space, i) => this.space(space, i > 0 ? first : null, told.spaces[0].model, pictures)));
+    const all = told.spaces[0].among;
+    const note = make("p", { class: "note" }, `Nearest of ${all.toLocaleString("en")} images, by the distance of codes.`);
+    replace(this.element, note, ...told.spaces.map((space, i) => this.space(space, all, i > 0 ? first : null, told.spaces[0].model, pictures)));
     this.onfound(told);
   }
 
-  space({ model, known, ids, distances }, first, source, pictures) {
+  space({ model, known, among, ids, distances }, all, first, source, pictures) {
     const shared = first === null ? 0 : ids.filter((id) => first.has(id)).length;
+    const fewer = among < all ? `, of ${among.toLocaleString("en")} that have codes here` : "";
     const words = !known ? "no code of its own of this image"
-      : first === null ? "the source" : `${shared} of ${ids.length} near in ${source} too`;
+      : first === null ? "the source" : `${shared} of ${ids.length} near in ${source} too${fewer}`;
     const buttons = ids.map((id, i) => {
       const too = first !== null && first.has(id);
       const name = `${id}, distance ${distances[i].toPrecision(3)}${too ? `, near in ${source} too` : ""}`;
