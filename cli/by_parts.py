@@ -19,14 +19,14 @@ from latentmap.cli.output import command_line, warn, warn_skipped
 from latentmap.cli.progress import progress_bar
 from latentmap.cli.sharding import ShardSetup, loaded_models
 from latentmap.cli.workers import Workers
-from latentmap.errors import CacheError, ImageError
+from latentmap.errors import CacheError, ImageError, MapError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from latentmap.cache.manifest import Manifest
     from latentmap.engines import Work
-    from latentmap.images import ImageParts
+    from latentmap.images import ImageParts, Split
     from latentmap.images.part_splits import PartSplits
     from latentmap.images.parts import Counts
     from latentmap.model import Model
@@ -56,6 +56,21 @@ def check_parts(context: click.Context, data: DataOptions, workers: Workers, dev
     refuse_given(context, [name for name in _OF_IMAGES if name in there], "with --workers")
     if data.path is None:
         raise click.UsageError("workers share the images of a data set: give --data")
+
+
+def fitted_split(data: DataOptions) -> Split:
+    """The split that maps are fitted on.
+
+    Raises:
+        click.UsageError: it is ``test``.
+    """
+    from latentmap.relocation.pairing import require_fitted_split
+
+    try:
+        require_fitted_split(data.fitted_split)
+    except MapError as error:
+        raise click.UsageError(str(error)) from error
+    return data.fitted_split
 
 
 @dataclass(frozen=True)

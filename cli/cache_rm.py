@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     "--all",
     "everything",
     is_flag=True,
-    help="All entries, and the plans and sums that workers work on.",
+    help="All entries, the plans and sums that workers work on, and measured orders.",
 )
 @click.option(
     "--generated",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentmap.cli.by_parts import PartRun, check_parts, made_of
+from latentmap.cli.by_parts import PartRun, check_parts, fitted_split, made_of
 from latentmap.cli.output import print_json, say, show_result
 from latentmap.cli.progress import progress_bar
 
@@ -29,9 +29,7 @@ def compare_by_workers(
 
     data = request.data
     check_parts(context, data, workers, request.loading.device)
-    split = data.fitted_split
-    if split == "test":
-        raise click.UsageError("--split test is kept for the scores: fit on train or val")
+    split = fitted_split(data)
     run = PartRun(request.references, data, request.coding, request.loading, workers)
     models, images = run.open()
     require_different(models)

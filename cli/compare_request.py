@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +11,7 @@ import click
 from latentmap.cli.code_options import CodeOptions, code_options
 from latentmap.cli.compare_images import SamplesForAll, compared_images
 from latentmap.cli.data_options import DataOptions
+from latentmap.cli.declaring import together
 from latentmap.cli.kinds import Reference
 from latentmap.cli.options import CoderOptions, Loading, coder_options, loading_options, seed_option
 from latentmap.cli.unseen import check_unseen, unseen_images, unseen_option
@@ -104,28 +104,17 @@ def compare_request(command: Command) -> Command:
     """Adds the models and what they are compared on; the command gets them as ``request:
     CompareRequest``.
     """
-
-    @functools.wraps(command)
-    def wrapped(
-        *args: Any,
-        references: tuple[str, ...],
-        data: DataOptions,
-        samples: SamplesForAll,
-        codes: CodeOptions,
-        unseen: bool,
-        seed: int,
-        coding: CoderOptions,
-        loading: Loading,
-        **kwargs: Any,
-    ) -> Any:
-        request = CompareRequest(references, data, samples, codes, unseen, seed, coding, loading)
-        return command(*args, request=request, **kwargs)
-
     models = click.argument(
         "references", nargs=-1, required=True, metavar="MODEL MODEL ...", type=Reference()
     )
-    decorated: Any = wrapped
-    options = [models, compared_images, unseen_option, code_options, seed_option]
-    for add in reversed([*options, coder_options, loading_options]):
-        decorated = add(decorated)
-    return decorated  # type: ignore[no-any-return]  # as in options.py
+    return together(
+        "request",
+        CompareRequest,
+        models,
+        compared_images,
+        unseen_option,
+        code_options,
+        seed_option,
+        coder_options,
+        loading_options,
+    )(command)

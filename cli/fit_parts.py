@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latentmap.cli.by_parts import PartRun, check_parts, made_of
+from latentmap.cli.by_parts import PartRun, check_parts, fitted_split, made_of
 from latentmap.cli.fit_options import check_choices, check_spaces
 from latentmap.cli.output import print_json, say, show_result, warn
 
@@ -39,9 +39,7 @@ def fit_by_workers(
     check_parts(context, request.data, workers, request.loading.device)
     check_choices(context, options)
     outputs.check()
-    split = request.data.fitted_split
-    if split == "test":
-        raise click.UsageError("--split test is kept for the scores: fit on train or val")
+    split = fitted_split(request.data)
     run = PartRun(
         (request.src, request.dst), request.data, request.coding, request.loading, workers
     )

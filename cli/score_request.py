@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from latentmap.cli.code_options import CodeOptions, code_options
 from latentmap.cli.data_options import DataOptions, data_options
+from latentmap.cli.declaring import together
 from latentmap.cli.image_choice import SampleOptions, sample_options
 from latentmap.cli.map_options import dst_override, map_argument, src_override
 from latentmap.cli.options import CoderOptions, Loading, coder_options, loading_options, seed_option
@@ -132,28 +133,7 @@ class ScoreRequest:
 
 def score_request(command: Command) -> Command:
     """Adds the map and what it is scored on; the command gets them as ``request: ScoreRequest``."""
-
-    @functools.wraps(command)
-    def wrapped(
-        *args: Any,
-        map_path: Path,
-        src: str | None,
-        dst: str | None,
-        data: DataOptions,
-        samples: SampleOptions,
-        codes: CodeOptions,
-        unseen: bool,
-        seed: int,
-        coding: CoderOptions,
-        loading: Loading,
-        **kwargs: Any,
-    ) -> Any:
-        request = ScoreRequest(
-            map_path, src, dst, data, samples, codes, unseen, seed, coding, loading
-        )
-        return command(*args, request=request, **kwargs)
-
-    options: list[Callable[..., Any]] = [
+    options: list[Callable[[Command], Command]] = [
         map_argument,
         src_override,
         dst_override,
@@ -165,7 +145,4 @@ def score_request(command: Command) -> Command:
         functools.partial(coder_options, recorded=True),
         loading_options,
     ]
-    decorated: Any = wrapped
-    for add in reversed(options):
-        decorated = add(decorated)
-    return decorated  # type: ignore[no-any-return]  # as in options.py
+    return together("request", ScoreRequest, *options)(command)

@@ -2,6 +2,8 @@
 
     CACHE/sums/<16 hex digits of the task>/part-000012.safetensors
 
+The order of the variables that the explorer has measured is kept as one, too, a task of one part.
+
 A file is there whole or not at all, and holds the digest of its content; the same part may be made
 twice. Nobody needs a lock for that.
 """

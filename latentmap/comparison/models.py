@@ -46,6 +46,7 @@ from latentmap.model import Model, count_seen
 from latentmap.progress import Stage
 from latentmap.relocation.activity import inactive_models
 from latentmap.relocation.baselines import BaselineModels
+from latentmap.relocation.pairing import require_fitted_split
 from latentmap.relocation.thumbnails import thumbnail_beside
 from latentmap.transfers import device_of_sums
 from latentmap.versions import versions_of
@@ -112,11 +113,7 @@ class CompareOptions:
                 f"a test at the level {self.alpha:g} needs at least {least} permutations, not "
                 f"{self.permutations}: give more, or a larger level (--alpha)"
             )
-        if self.split == "test":
-            raise MapError(
-                "maps cannot be fitted on the split test: it is kept for the scores; choose train "
-                "or val"
-            )
+        require_fitted_split(self.split)
 
 
 def compare_models(

@@ -72,13 +72,13 @@ class Target:
 @dataclass(frozen=True, eq=False)
 class Explored:
     """A source and its targets, on some images with their ``codes`` in the source; ``controls`` are
-    what moves a code of the source, by name. ``command`` is the line that explores the same, and
-    ``commands`` those of views that need another; ``report`` the folder of a report that what is
-    found can be added to; ``attributes`` are what a table says of the images, ``trainings`` are
-    shown beside. The images of a ``support`` set in the source are marked, and ``reported`` is what
-    a report calls the models blind to. ``uploads`` are images of one's own, of which ``own_names``
-    are the files, by ids, of those that were there from the start; the others were sent since.
-    ``added`` are the ids of sections that the report got since.
+    what moves a code of the source, by name. ``command`` is the line that explores the same, where
+    there is one, and ``commands`` those of views that need another; ``report`` the folder of a
+    report that what is found can be added to; ``attributes`` are what a table says of the images,
+    ``trainings`` are shown beside. The images of a ``support`` set in the source are marked, and
+    ``reported`` is what a report calls the models blind to. ``uploads`` are images of one's own, of
+    which ``own_names`` are the files, by ids, of those that were there from the start; the others
+    were sent since. ``added`` are the ids of sections that the report got since.
     """
 
     source: Model
@@ -87,7 +87,7 @@ class Explored:
     codes: CodesById
     ordering: Ordering
     controls: Mapping[str, ControlSet]
-    command: str = "latentmap explore"
+    command: str = ""
     commands: Mapping[str, str] = field(default_factory=dict)
     report: Path | None = None
     attributes: Attributes | None = None

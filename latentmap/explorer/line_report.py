@@ -21,8 +21,9 @@ def line_section(explored: Explored, line: Line, rows: Sequence[LineRow], state:
     ids = [place.start.upload for place in places if place.start.kind == "upload"]
     own = words_of_images(explored.own_names, ids)
     words = [explored.command, *([own] if own else []), f"--at '{state}' --figure line.png"]
+    command = {"command": " ".join(words)} if explored.command else {}
     record = {
-        "command": " ".join(words),
+        **command,
         "a": ends[0],
         "b": ends[1],
         "steps": line.steps,

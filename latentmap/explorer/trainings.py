@@ -120,10 +120,12 @@ class Training:
 
 @dataclass(frozen=True, eq=False)
 class OnlyTrainings:
-    """Trainings without spaces beside them; ``command`` is the line that shows the same."""
+    """Trainings without spaces beside them; ``command`` is the line that shows the same, where
+    there is one.
+    """
 
     trainings: tuple[Training, ...]
-    command: str = "latentmap explore"
+    command: str = ""
 
 
 def read_trainings(paths: Sequence[str | Path]) -> tuple[Training, ...]:

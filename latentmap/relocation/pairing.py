@@ -80,6 +80,19 @@ class TrainingPairs:
         return self.take(self.pairs.draw(n, groups=self.groups, seed=seed))
 
 
+def require_fitted_split(split: Split | None) -> None:
+    """Passes where maps can be fitted on a split; None is no split as a whole.
+
+    Raises:
+        MapError: it is ``test``, which is kept for the scores.
+    """
+    if split == "test":
+        raise MapError(
+            "maps cannot be fitted on the split test: it is kept for the scores, which would "
+            "otherwise be of images that the map has seen; choose train or val"
+        )
+
+
 def training_pairs(
     source: Model,
     target: Model,
@@ -105,11 +118,7 @@ def training_pairs(
     """
     coder = Coder.of(coder)
     fitted_split = split if chosen is None else None
-    if fitted_split == "test":
-        raise MapError(
-            "a map cannot be fitted on the split test: it is kept for the scores, which would "
-            "otherwise be of images that the map has seen; choose train or val"
-        )
+    require_fitted_split(fitted_split)
     if chosen is None:
         chosen = images.split(split)
     models, known = [source, target, *beside], set(chosen.ids.tolist())

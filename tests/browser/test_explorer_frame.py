@@ -79,6 +79,8 @@ def test_a_notebook_of_this_machine_has_the_page_in_its_cell(browser, explorer, 
     page, frame, said = notebook_at(browser, host, port)
     frame.locator("figure img").nth(1).wait_for()
     frame.get_by_text("From the random code 4").wait_for()
+    # No command draws what a notebook has made.
+    assert frame.locator(".command").count() == 1 and frame.locator(".command").is_hidden()
     # Beside models, trainings are a view of their own.
     frame.get_by_role("tab", name="Traces").click()
     found = moment_of(explorer.explored.trainings[0].trace, 4)

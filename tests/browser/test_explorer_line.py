@@ -34,7 +34,7 @@ def explored(tmp_path_factory):
     np.save(folder / "images.npy", pixels.permute(0, 2, 3, 1).numpy())
     images = open_images(folder / "images.npy")
     found = explore_spaces(source, [target], images, folder / "cache")
-    return replace(found, report=folder / "report")
+    return replace(found, report=folder / "report", command="latentmap explore")
 
 
 @pytest.fixture(scope="module")

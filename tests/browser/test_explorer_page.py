@@ -1,5 +1,7 @@
 """The page of the explorer in a real browser: Debian's Chromium, driven by Playwright."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +30,8 @@ def explored(tmp_path_factory):
     for number, image in enumerate(pixels):
         name = ODD if number == 7 else f"{number:03}.png"
         Image.fromarray(image[0]).save(folder / "images" / name)
-    return explore_spaces(source, targets, open_images(folder / "images"), folder / "cache")
+    found = explore_spaces(source, targets, open_images(folder / "images"), folder / "cache")
+    return replace(found, command="latentmap explore")
 
 
 @pytest.fixture(scope="module")

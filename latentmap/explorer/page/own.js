@@ -58,7 +58,7 @@ export class OwnView {
 
   look() {
     this.asked = this.id;
-    this.command.element.hidden = !this.id;
+    this.command.show(this.id);
     this.command.update({ view: "own", upload: this.id }, [this.id]);
     if (this.id) this.latest.ask({ upload: this.id });
     else this.clear();
